@@ -1,0 +1,37 @@
+"""Read the deployment file, build its stacks, synthesize them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Return 0 when the Terraform is written, 2 when the user has something to mend."""
+    from tapstack.domain.errors import RuleViolation
+    from tapstack.settings.load import deployment_path, load_deployment
+    from tapstack.settings.problems import DeploymentError
+    from tapstack.workspace import provider_mirror, state
+
+    project = Path(__file__).resolve().parent
+    outdir = Path(os.environ.get("CDKTF_OUTDIR") or project / "cdktf.out")
+    try:
+        path = deployment_path(project)
+        deployment = load_deployment(path)
+        state.refuse_lost_state(deployment, str(path), path.parent, outdir)
+        warnings = state.state_warnings(deployment, path.parent, outdir)
+        # Imported last, because this imports cdktf: a wrong file is refused before that.
+        from stacks.synthesis import synthesize
+
+        warnings += synthesize(deployment, path.parent, outdir)
+    except (DeploymentError, RuleViolation, provider_mirror.UnusableMirrorError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

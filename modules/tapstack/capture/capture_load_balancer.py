@@ -1,0 +1,156 @@
+"""A Network Load Balancer in front of appliances, for more sources than one interface takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tapstack.bindings import Construct, aws
+from tapstack.capture.scaffold import located, name_main_child, name_tag, suppress_checkov
+from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed
+from tapstack.domain import limits
+from tapstack.domain.destinations import Destination
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.load_balancers import check_load_balancer
+from tapstack.domain.peers import Peer, without_duplicates
+from tapstack.domain.tokens import is_token
+
+
+class CaptureLoadBalancer(Construct):
+    """Spreads mirrored packets over appliances: an internal Network Load Balancer, UDP 4789.
+
+    It takes any number of sources, where one network interface takes 10 or 100. Packets of
+    one source stay with one appliance as long as that one is healthy, but may arrive out of
+    order, and are cut to 8500 bytes. Removing the listener stops the mirroring silently.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`; direct children of a stack are addressed by it.
+        vpc_id: the VPC of the appliances, or a token.
+        subnet_ids: two or more, in different Availability Zones.
+        mirrored_from: the sources' security groups, CIDR blocks, prefix lists or VPCs.
+        instance_ids: the appliances; their primary interfaces receive the packets.
+        ip_addresses: the appliances by private address, in place of `instance_ids`.
+        health_check_port: TCP port that answers on a healthy appliance; 443 by default.
+        deletion_protection: refuse to be deleted. Off by default, so that a capture can be
+            torn down when its incident closes.
+        accept_open_mirrored_from: accept 0.0.0.0/0 and ::/0 in `mirrored_from`.
+        logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
+            construct is a direct child of its stack.
+        tags: added to the Name tag.
+
+    Raises:
+        RuleViolation: fewer than two subnets, no appliance, both kinds of appliance, a wrong
+            id, address or port, or an open CIDR block that was not accepted.
+
+    See "Traffic mirror targets" in the VPC Traffic Mirroring guide and "Network Load
+    Balancers" in the Elastic Load Balancing guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        vpc_id: str,
+        subnet_ids: Sequence[str],
+        mirrored_from: Sequence[Peer],
+        instance_ids: Sequence[str] = (),
+        ip_addresses: Sequence[str] = (),
+        health_check_port: int = 443,
+        deletion_protection: bool = False,
+        accept_open_mirrored_from: bool = False,
+        logical_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the load balancer, its security group, listener and target group."""
+        with located(scope, id_):
+            check_identifier("vpc", vpc_id)
+            check_load_balancer(
+                subnet_ids=subnet_ids,
+                instance_ids=instance_ids,
+                ip_addresses=ip_addresses,
+                health_check_port=health_check_port,
+            )
+        super().__init__(scope, id_)
+        self.security_group = CaptureSecurityGroup(
+            self,
+            "SecurityGroup",
+            vpc_id=vpc_id,
+            mirrored_from=mirrored_from,
+            accept_open_mirrored_from=accept_open_mirrored_from,
+            description="Tapstack: mirrored packets to the load balancer",
+            tags=tags,
+        )
+        self._allow_out(vpc_id, ip_addresses, health_check_port)
+        self.resource: Any = aws.Lb(
+            self,
+            "Resource",
+            load_balancer_type="network",
+            internal=True,
+            subnets=list(subnet_ids),
+            security_groups=[self.security_group.security_group_id],
+            enable_cross_zone_load_balancing=True,
+            enable_deletion_protection=deletion_protection,
+            tags=name_tag(id_, tags),
+        )
+        name_main_child(self, self.resource, logical_id)
+        reasons = {"CKV_AWS_91": "Access logs of a Network Load Balancer cover TLS listeners only; this one is UDP."}
+        if not deletion_protection:
+            reasons["CKV_AWS_150"] = "A capture is torn down when its incident closes; protection is a setting."
+        suppress_checkov(self.resource, reasons)
+        group = aws.LbTargetGroup(
+            self,
+            "TargetGroup",
+            vpc_id=vpc_id,
+            protocol="UDP",
+            port=limits.VXLAN_PORT,
+            target_type="instance" if instance_ids else "ip",
+            # UDP itself cannot be checked; the appliance's portal stands for it.
+            health_check=aws.LbTargetGroupHealthCheck(enabled=True, protocol="TCP", port=str(health_check_port)),
+            tags=name_tag(id_, tags),
+        )
+        aws.LbListener(
+            self,
+            "Listener",
+            load_balancer_arn=self.resource.arn,
+            protocol="UDP",
+            port=limits.VXLAN_PORT,
+            default_action=[aws.LbListenerDefaultAction(type="forward", target_group_arn=group.arn)],
+            tags=name_tag(id_, tags),
+        )
+        for position, appliance in enumerate(instance_ids or ip_addresses):
+            key = position if is_token(appliance) else appliance
+            aws.LbTargetGroupAttachment(
+                self,
+                f"Appliance-{key}",
+                target_group_arn=group.arn,
+                target_id=appliance,
+                port=limits.VXLAN_PORT,
+            )
+
+    @property
+    def arn(self) -> str:
+        """The load balancer's ARN, as a token."""
+        return str(self.resource.arn)
+
+    @property
+    def destination(self) -> Destination:
+        """What a `MirrorTarget` takes to mirror to it."""
+        return Destination.network_load_balancer(self.arn)
+
+    def _allow_out(self, vpc_id: str, ip_addresses: Sequence[str], health_check_port: int) -> None:
+        """Let packets and health checks leave for the appliances, whose own groups decide further."""
+        appliances = [Peer.cidr(f"{address}/32") for address in ip_addresses] or [Peer.vpc(vpc_id)]
+        for key, peer in keyed(without_duplicates(appliances)):
+            allow(self, f"out-mirrored-{key}", self.security_group, "egress", peer, "udp", limits.VXLAN_PORT, MIRRORED)
+            allow(
+                self,
+                f"out-health-{key}",
+                self.security_group,
+                "egress",
+                peer,
+                "tcp",
+                health_check_port,
+                "Health checks",
+            )

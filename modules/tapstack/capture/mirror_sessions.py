@@ -1,0 +1,218 @@
+"""Traffic mirror sessions: which sources are mirrored to which target through which filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tapstack.bindings import Construct, add_condition, aws, cdk
+from tapstack.capture.mirror_filter import IMirrorFilter
+from tapstack.capture.mirror_target import IMirrorTarget
+from tapstack.capture.packet_basics import STACK_NAME_TAG
+from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag, warn
+from tapstack.domain import limits
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_sources
+from tapstack.domain.tokens import is_token
+
+
+class MirrorSessions(Construct):
+    """Mirrors any number of sources to one target through one filter.
+
+    All sessions are instances of one resource, keyed by the source's name, which is its
+    network interface id where that is literal: `aws_ec2_traffic_mirror_session.<id>["eni-..."]`.
+    Adding, removing or reordering sources never renames another.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`; direct children of a stack are addressed by it.
+        sources: network interfaces (`Source.network_interface`) and lookups (`Source.instance`,
+            `.tagged`, `.subnet`, `.vpc`). Interfaces that are found twice are mirrored once.
+        target: where to: a `MirrorTarget`, `PacketBasics.target` or `MirrorTarget.from_id(...)`.
+        filter: what: a `MirrorFilter`, `PacketBasics.filter` or `MirrorFilter.from_id(...)`.
+        session_number: of every session here, 1 to 32766, 1 evaluated first. By default each
+            source gets the first number that no other session of this stack uses on it.
+        first_session_number: where that search begins; leaves room for sessions of others.
+        packet_length: bytes kept of each packet, after the VXLAN header; whole packets by default.
+        virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
+        exclude: network interface ids that lookups must leave out. The appliance's own
+            interfaces are left out always.
+        description: what it is for; names the construct by default.
+        logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
+            construct is a direct child of its stack.
+        tags: added to the Name tag.
+
+    Raises:
+        RuleViolation: a number out of range or taken, a fourth session on an interface, a
+            source that is a target, or more sources than the target takes.
+
+    See "Traffic mirror sessions" and "Traffic Mirroring quotas" in the VPC Traffic
+    Mirroring guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        sources: Sequence[AnySource],
+        target: IMirrorTarget,
+        filter: IMirrorFilter,
+        session_number: int | None = None,
+        first_session_number: int = 1,
+        packet_length: int | None = None,
+        virtual_network_id: int | None = None,
+        exclude: Sequence[str] = (),
+        description: str | None = None,
+        logical_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the sessions, and the lookups of their sources."""
+        with located(scope, id_):
+            known, lookups = split_sources(sources)
+            _check_session(session_number, first_session_number, packet_length, virtual_network_id, target)
+            for interface in exclude:
+                check_identifier("network interface", interface)
+            numbers, lookup_number, warnings = _take_numbers(
+                scope, id_, known, lookups, target, session_number, first_session_number
+            )
+        super().__init__(scope, id_)
+        for message in warnings:
+            warn(self, message)
+        self.resource: Any = aws.Ec2TrafficMirrorSession(
+            self,
+            "Resource",
+            network_interface_id="${each.value.network_interface_id}",
+            session_number=cdk.Token.as_number("${each.value.session_number}"),
+            traffic_mirror_target_id=target.mirror_target_id,
+            traffic_mirror_filter_id=filter.mirror_filter_id,
+            packet_length=packet_length,
+            virtual_network_id=virtual_network_id,
+            description=description or f"Tapstack {id_}",
+            tags=name_tag(f"{id_} ${{each.key}}", tags),
+        )
+        name_main_child(self, self.resource, logical_id)
+        written = {
+            name: {"network_interface_id": source.network_interface_id, "session_number": numbers[name]}
+            for name, source in known.items()
+        }
+        if not lookups:
+            self.resource.add_override("for_each", written)
+            return
+        found = self._found(lookups, exclude, target)
+        entry = f"{{network_interface_id = id, session_number = {lookup_number}}}"
+        everything = f"{{for id in {found} : id => {entry}}}"
+        if written:
+            everything = f"merge({everything}, {cdk.TerraformLocal(self, 'Written', written).fqn})"
+        merged = cdk.TerraformLocal(self, "Sources", f"${{{everything}}}")
+        self.resource.add_override("for_each", f"${{{merged.fqn}}}")
+        capacity = target.destination.max_sources if target.destination else None
+        if capacity is not None:
+            add_condition(
+                self.resource,
+                "precondition",
+                f"${{length({merged.fqn}) <= {capacity}}}",
+                f"The lookups of {id_} find more sources than the {capacity} that this target takes. "
+                "Narrow the lookups, or mirror to a Network Load Balancer, which has no such limit.",
+            )
+
+    @property
+    def session_ids(self) -> str:
+        """The session ids by source name, as a token of a map."""
+        return cdk.Token.as_string(f"${{{{for name, session in {self.resource.fqn} : name => session.id}}}}")
+
+    def _found(self, lookups: Sequence[SourceLookup], exclude: Sequence[str], target: IMirrorTarget) -> str:
+        """Return the expression of all interface ids that the lookups find, without the excluded ones."""
+        ids = [f"{self._lookup(f'Lookup{i}', lookup.filters())}.ids" for i, lookup in enumerate(lookups)]
+        found = f"setunion({', '.join(ids)})"
+        left_out = list(exclude)
+        if target.destination and target.destination.kind == "network interface" and target.destination.value:
+            left_out.append(target.destination.value)
+        # A local, because a token inside an expression would bring its own ${}.
+        subtract = [str(cdk.TerraformLocal(self, "Excluded", left_out).fqn)] if left_out else []
+        if target.appliance_stack_name is not None:
+            subtract.append(self._interfaces_of_appliance(target.appliance_stack_name))
+        if subtract:
+            found = f"setsubtract({found}, concat({', '.join(subtract)}))"
+        return found
+
+    def _lookup(self, id_: str, filters: Sequence[tuple[str, Sequence[str]]]) -> str:
+        data = aws.DataAwsNetworkInterfaces(
+            self,
+            id_,
+            filter=[aws.DataAwsNetworkInterfacesFilter(name=name, values=list(values)) for name, values in filters],
+        )
+        return str(data.fqn)
+
+    def _interfaces_of_appliance(self, stack_name: str) -> str:
+        """Return the expression of the interface ids of an appliance that its stack may not have made yet.
+
+        Both lookups depend on nothing, so that Terraform reads them when it plans: for_each keys
+        must be known then. Before the first apply they find nothing, and nothing is right.
+        """
+        instances = aws.DataAwsInstances(
+            self,
+            "Appliance",
+            filter=[aws.DataAwsInstancesFilter(name=f"tag:{STACK_NAME_TAG}", values=[stack_name])],
+            instance_state_names=["pending", "running", "stopping", "stopped"],
+        )
+        # An empty list of values would be refused; "none" is the id of no instance.
+        ids = cdk.Token.as_list(f'${{coalescelist({instances.fqn}.ids, ["none"])}}')
+        data = aws.DataAwsNetworkInterfaces(
+            self,
+            "ApplianceInterfaces",
+            filter=[aws.DataAwsNetworkInterfacesFilter(name="attachment.instance-id", values=ids)],
+        )
+        return f"{data.fqn}.ids"
+
+
+def _check_session(
+    session_number: int | None,
+    first_session_number: int,
+    packet_length: int | None,
+    virtual_network_id: int | None,
+    target: IMirrorTarget,
+) -> None:
+    limits.check_session_number(first_session_number)
+    if session_number is not None:
+        limits.check_session_number(session_number)
+    if packet_length is not None:
+        destination = target.destination
+        behind_load_balancer = destination is not None and destination.kind == "network load balancer"
+        limits.check_packet_length(packet_length, load_balancer=behind_load_balancer)
+    if virtual_network_id is not None:
+        limits.check_virtual_network_id(virtual_network_id)
+
+
+def _take_numbers(
+    scope: Construct,
+    id_: str,
+    known: Mapping[str, KnownSource],
+    lookups: Sequence[SourceLookup],
+    target: IMirrorTarget,
+    session_number: int | None,
+    first: int,
+) -> tuple[dict[str, int], int, list[str]]:
+    """Write the sessions into the stack's book; return numbers by source, that of lookups, and warnings."""
+    book = book_of(scope)
+    seen = len(book.warnings)
+    group = f"sessions {id_}"
+    warnings = [source.warning for source in known.values() if source.warning]
+    destination = target.destination
+    capacity = destination.max_sources if destination else None
+    literal_id = target.mirror_target_id
+    key = id(target) if is_token(literal_id) else literal_id
+    numbers: dict[str, int] = {}
+    for name, source in known.items():
+        interface = source.network_interface_id
+        wanted = source.session_number if source.session_number is not None else session_number
+        if is_token(interface):
+            numbers[name] = book.add_unknown(group, wanted, start=first)
+        else:
+            if destination and destination.value == interface:
+                raise RuleViolation(f"network interface {interface} cannot be mirrored to itself")
+            numbers[name] = book.add_known(group, interface, wanted, start=first)
+        book.add_source(key, f"{id_}/{name}" if is_token(interface) else interface, capacity, target_name=id_)
+    lookup_number = book.add_unknown(group, session_number, start=first) if lookups else 0
+    return numbers, lookup_number, warnings + book.warnings[seen:]

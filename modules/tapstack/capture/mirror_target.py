@@ -1,0 +1,143 @@
+"""A traffic mirror target, optionally shared with other accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tapstack.bindings import Construct, aws
+from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag
+from tapstack.domain.destinations import Destination
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tokens import is_token
+
+
+class IMirrorTarget(Protocol):
+    """A traffic mirror target, ours or one that exists already."""
+
+    @property
+    def mirror_target_id(self) -> str:
+        """Its id, tmt-..., or a token."""
+
+    @property
+    def destination(self) -> Destination | None:
+        """What receives the packets, where that is known; its limits can then be checked."""
+
+    @property
+    def appliance_stack_name(self) -> str | None:
+        """The CloudFormation stack of the appliance behind it, whose interfaces are no sources."""
+
+
+@dataclass(frozen=True)
+class ImportedTarget:
+    """A target that exists already; see `MirrorTarget.from_id`."""
+
+    mirror_target_id: str
+    destination: Destination | None = None
+    appliance_stack_name: str | None = None
+
+
+class MirrorTarget(Construct):
+    """Receives mirrored packets.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`; direct children of a stack are addressed by it.
+        destination: what receives the packets: `Destination.network_interface(...)`,
+            `.network_load_balancer(...)` or `.gateway_load_balancer_endpoint(...)`.
+        share_with: account ids, or ARNs of an organization or organizational unit, that may
+            mirror to it. Shared through AWS RAM. Nobody by default.
+        allow_external_principals: let accounts outside the organization be shared with; they
+            have to accept the invitation. Off by default.
+        description: what it is for; names the construct by default.
+        logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
+            construct is a direct child of its stack.
+        tags: added to the Name tag.
+
+    Raises:
+        RuleViolation: a principal of the wrong form, or an interface that is a source already.
+
+    See "Traffic mirror targets" and "Cross-account traffic mirroring targets" in the VPC
+    Traffic Mirroring guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        destination: Destination,
+        share_with: Sequence[str] = (),
+        allow_external_principals: bool = False,
+        description: str | None = None,
+        logical_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the target and, where asked, its resource share."""
+        with located(scope, id_):
+            for principal in share_with:
+                check_identifier("ram principal", principal)
+            if allow_external_principals and not share_with:
+                raise RuleViolation("allow_external_principals needs share_with: nobody is shared with")
+            if destination.value is None:
+                raise RuleViolation("a target needs the id of the interface that receives the packets")
+            if destination.kind == "network interface" and not is_token(destination.value):
+                book_of(scope).add_target_interface(destination.value, id_)
+        super().__init__(scope, id_)
+        self._destination = destination
+        value = destination.value
+        self.resource: Any = aws.Ec2TrafficMirrorTarget(
+            self,
+            "Resource",
+            network_interface_id=value if destination.kind == "network interface" else None,
+            network_load_balancer_arn=value if destination.kind == "network load balancer" else None,
+            gateway_load_balancer_endpoint_id=(value if destination.kind == "gateway load balancer endpoint" else None),
+            description=description or f"Tapstack {id_}",
+            tags=name_tag(id_, tags),
+        )
+        name_main_child(self, self.resource, logical_id)
+        if share_with:
+            self._share(id_, share_with, allow_external_principals, tags)
+
+    @property
+    def mirror_target_id(self) -> str:
+        """Its id, as a token."""
+        return str(self.resource.id)
+
+    @property
+    def destination(self) -> Destination | None:
+        """What receives the packets."""
+        return self._destination
+
+    @property
+    def appliance_stack_name(self) -> str | None:
+        """None: its appliance is not of a stack that this construct knows."""
+        return None
+
+    @staticmethod
+    def from_id(mirror_target_id: str, *, destination: Destination | None = None) -> IMirrorTarget:
+        """Use a target that exists already, by its id (tmt-...) or a token.
+
+        Args:
+            mirror_target_id: of this account, or shared by another one through AWS RAM.
+            destination: what receives the packets. With it the limits of the target are
+                checked; without it they cannot be.
+        """
+        return ImportedTarget(check_identifier("traffic mirror target", mirror_target_id), destination)
+
+    def _share(self, id_: str, principals: Sequence[str], external: bool, tags: Mapping[str, str] | None) -> None:
+        share = aws.RamResourceShare(
+            self, "Share", name=id_, allow_external_principals=external, tags=name_tag(id_, tags)
+        )
+        aws.RamResourceAssociation(self, "ShareTarget", resource_arn=self.resource.arn, resource_share_arn=share.arn)
+        literal = dict.fromkeys(p for p in principals if not is_token(p))
+        tokens = [p for p in principals if is_token(p)]
+        for key, principal in [(_slug(p), p) for p in literal] + [(f"token-{i}", p) for i, p in enumerate(tokens)]:
+            aws.RamPrincipalAssociation(self, f"ShareWith-{key}", principal=principal, resource_share_arn=share.arn)
+
+
+def _slug(principal: str) -> str:
+    """The part of a principal that tells it from others: an account id, an organization or unit id."""
+    return principal.rsplit("/", 1)[-1]

@@ -1,0 +1,254 @@
+"""ExtraHop Packet Basics: the Marketplace's CloudFormation stack, and what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from tapstack.bindings import Construct, add_condition, aws, cdk
+from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
+from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget
+from tapstack.capture.scaffold import book_of, located, name_main_child, suppress_checkov, warn
+from tapstack.domain import cidrs
+from tapstack.domain import packet_basics as template
+from tapstack.domain.destinations import Destination
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
+from tapstack.domain.packet_basics import Capability, OnFailure
+from tapstack.domain.tokens import is_token
+
+STACK_NAME_TAG: Final = "aws:cloudformation:stack-name"
+STACK_ID_TAG: Final = "aws:cloudformation:stack-id"
+"""CloudFormation puts these tags on what its stacks make."""
+
+
+class PacketBasics(Construct):
+    """An ExtraHop Packet Basics appliance: stores mirrored packets and finds them again.
+
+    The Marketplace delivers it as a CloudFormation template; a person must accept its terms
+    first, once an account, or EC2 answers OptInRequired and the stack rolls back. The stack
+    makes a mirror target and a mirror filter of its own, named `<stack>.target` and
+    `<stack>.filter`; `target` and `filter` find them. First boot takes up to 10 minutes.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`; direct children of a stack are addressed by it.
+        template_url: https URL of the template, copied from the Marketplace subscription.
+        vpc_id: where the appliance stands, or a token.
+        subnet_id: of its one interface, which is both management interface and mirror target.
+        remote_access_cidr: who may reach its portal.
+        stack_name: of the CloudFormation stack; by default the construct's path with hyphens.
+        public_ip: give it an Elastic IP. Off by default.
+        mirror_source: network interface that the stack mirrors from the start. None by default.
+        mirror_session_number: of that session, 1 to 32766; 1 by default.
+        parameters: further parameters of the template.
+        capabilities: IAM capabilities the template needs.
+        on_failure: what CloudFormation does when the creation fails.
+        timeout_minutes: how long CloudFormation, and Terraform with it, waits for the stack.
+        notification_arns: SNS topics that get the stack's events, up to 5.
+        accept_open_remote_access: accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`.
+        accept_public_ip: accept `public_ip`.
+        target_id: the stack's mirror target, if it is not to be found by its Name tag.
+        filter_id: the stack's mirror filter, likewise.
+        network_interface_id: the appliance's interface, likewise.
+        instance_id: the appliance's instance, likewise.
+        tags: on the stack; CloudFormation passes them on to what it makes.
+
+    Raises:
+        RuleViolation: any of these is of the wrong form, or opens a door that was not accepted.
+
+    See the deployment guide of ExtraHop Packet Basics on AWS.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        template_url: str,
+        vpc_id: str,
+        subnet_id: str,
+        remote_access_cidr: str,
+        stack_name: str | None = None,
+        public_ip: bool = False,
+        mirror_source: str | None = None,
+        mirror_session_number: int | None = None,
+        parameters: Mapping[str, str] | None = None,
+        capabilities: Sequence[Capability] = ("CAPABILITY_IAM",),
+        on_failure: OnFailure = "ROLLBACK",
+        timeout_minutes: int = 30,
+        notification_arns: Sequence[str] = (),
+        accept_open_remote_access: bool = False,
+        accept_public_ip: bool = False,
+        target_id: str | None = None,
+        filter_id: str | None = None,
+        network_interface_id: str | None = None,
+        instance_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the CloudFormation stack."""
+        name = stack_name or "-".join(part for part in (scope.node.path.replace("/", "-"), id_) if part)
+        with located(scope, id_):
+            check_cloudformation_stack_name(name)
+            template.check_template_url(template_url)
+            check_identifier("vpc", vpc_id)
+            check_identifier("subnet", subnet_id)
+            cidrs.check_remote_access(remote_access_cidr, accept_open=accept_open_remote_access)
+            template.check_public_ip(public_ip, accept=accept_public_ip)
+            template.check_parameters(dict(parameters or {}))
+            for kind, given in (
+                ("traffic mirror target", target_id),
+                ("traffic mirror filter", filter_id),
+                ("network interface", network_interface_id),
+                ("instance", instance_id),
+                *(("sns topic", arn) for arn in notification_arns),
+            ):
+                if given is not None:
+                    check_identifier(kind, given)
+            if mirror_source is None and mirror_session_number is not None:
+                raise RuleViolation("mirror_session_number needs mirror_source: without it the stack has no session")
+            number = None
+            if mirror_source is not None:
+                check_identifier("network interface", mirror_source)
+                number = _reserve(scope, id_, mirror_source, mirror_session_number)
+            if network_interface_id is not None and not is_token(network_interface_id):
+                book_of(scope).add_target_interface(network_interface_id, id_)
+        super().__init__(scope, id_)
+        if cidrs.is_broad(remote_access_cidr):
+            warn(
+                self,
+                f"remote access from {remote_access_cidr} reaches far: give the range responders come from",
+            )
+        self._stack_name = name
+        self._ids = {
+            "target": target_id,
+            "filter": filter_id,
+            "interface": network_interface_id,
+            "instance": instance_id,
+        }
+        own = {
+            template.VPC_ID: vpc_id,
+            template.SUBNET_ID: subnet_id,
+            template.REMOTE_ACCESS_CIDR: remote_access_cidr,
+            template.PUBLIC_EIP: "true" if public_ip else "false",
+        }
+        if mirror_source is not None:
+            own[template.MIRROR_SOURCE] = mirror_source
+            own[template.SESSION_NUMBER] = str(number)
+        self.resource: Any = aws.CloudformationStack(
+            self,
+            "Resource",
+            name=name,
+            template_url=template_url,
+            parameters={**(parameters or {}), **own},
+            capabilities=list(capabilities),
+            on_failure=on_failure,
+            timeout_in_minutes=timeout_minutes,
+            notification_arns=list(notification_arns) or None,
+            # CloudFormation gives up first, so that its reason is what the user reads.
+            timeouts=aws.CloudformationStackTimeouts(
+                create=f"{timeout_minutes + 5}m",
+                update=f"{timeout_minutes + 5}m",
+                delete=f"{timeout_minutes + 5}m",
+            ),
+            tags=dict(tags) if tags else None,
+        )
+        name_main_child(self, self.resource)
+        if not notification_arns:
+            suppress_checkov(
+                self.resource,
+                {"CKV_AWS_124": "Terraform waits for the stack and reports its events; topics are a setting."},
+            )
+
+    @property
+    def stack_name(self) -> str:
+        """The name of the CloudFormation stack."""
+        return self._stack_name
+
+    @property
+    def user_access_url(self) -> str:
+        """The address of the appliance's portal, as a token."""
+        return self._output(template.USER_ACCESS_OUTPUT)
+
+    @property
+    def credentials(self) -> str:
+        """The first password of the user `setup`, as a token: mark every output of it sensitive.
+
+        It is derived from the instance id, so whoever may describe instances knows it:
+        change it after the first sign-in.
+        """
+        return self._output(template.CREDENTIALS_OUTPUT)
+
+    @cached_property
+    def instance_id(self) -> str:
+        """The appliance's instance: the one given, or the one CloudFormation tagged."""
+        return self._ids["instance"] or str(self._instance.id)
+
+    @cached_property
+    def network_interface_id(self) -> str:
+        """The appliance's interface: the one given, or the primary one of its instance."""
+        return self._ids["interface"] or str(self._instance.network_interface_id)
+
+    @cached_property
+    def target(self) -> IMirrorTarget:
+        """The mirror target of the stack: the one given, or the one named `<stack>.target`."""
+        found = self._ids["target"] or self._by_name_tag("target", "ec2:traffic-mirror-target")
+        interface = self._ids["interface"]
+        destination = (
+            # Asking for the interface here would look the instance up for nothing.
+            Destination.network_interface(interface) if interface else Destination.some_network_interface()
+        )
+        return ImportedTarget(found, destination, self._stack_name)
+
+    @cached_property
+    def filter(self) -> IMirrorFilter:
+        """The mirror filter of the stack: the one given, or the one named `<stack>.filter`."""
+        return MirrorFilter.from_id(self._ids["filter"] or self._by_name_tag("filter", "ec2:traffic-mirror-filter"))
+
+    @cached_property
+    def _instance(self) -> Any:
+        return aws.DataAwsInstance(
+            self,
+            "Instance",
+            filter=[
+                # The id is known once the stack stands, and not before: that is when this is read.
+                aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[self.resource.id]),
+                aws.DataAwsInstanceFilter(
+                    name="instance-state-name", values=["pending", "running", "stopping", "stopped"]
+                ),
+            ],
+        )
+
+    def _output(self, name: str) -> str:
+        return cdk.Token.as_string(f'${{{self.resource.fqn}.outputs["{name}"]}}')
+
+    def _by_name_tag(self, what: str, resource_type: str) -> str:
+        """Find what the stack made by its Name tag, through the Resource Groups Tagging API."""
+        name = f"{self._stack_name}.{what}"
+        # Taken out of the stack's id, so that Terraform looks once the stack stands, and not before.
+        awaited = f'${{element(split("/", {self.resource.fqn}.id), 1)}}.{what}'
+        found = aws.DataAwsResourcegroupstaggingapiResources(
+            self,
+            what.capitalize(),
+            resource_type_filters=[resource_type],
+            tag_filter=[aws.DataAwsResourcegroupstaggingapiResourcesTagFilter(key="Name", values=[awaited])],
+        )
+        add_condition(
+            found,
+            "postcondition",
+            "${length(self.resource_tag_mapping_list) == 1}",
+            f"Found no single traffic mirror {what} with the tag Name = {name}. The tagging API lags behind "
+            "the creation by minutes: run the same command again. If the template names it otherwise, "
+            f"give its id as {what}_id.",
+        )
+        mapping = f"{found.fqn}.resource_tag_mapping_list[0].resource_arn"
+        return cdk.Token.as_string(f'${{element(split("/", {mapping}), 1)}}')
+
+
+def _reserve(scope: Construct, group: str, interface: str, number: int | None) -> int:
+    """Write the session that the stack makes itself into the book."""
+    book = book_of(scope)
+    if is_token(interface):
+        return book.add_unknown(group, number)
+    return book.add_known(group, interface, number)

@@ -1,0 +1,70 @@
+"""What every construct of a capture needs: errors that say where, warnings, one book a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tapstack.bindings import Construct, cdk
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.sessions import SessionBook
+
+_BOOK = "_tapstack_session_book"
+
+
+@contextmanager
+def located(scope: Construct, id_: str) -> Iterator[None]:
+    """Put the path of a construct before the message of a broken rule."""
+    try:
+        yield
+    except RuleViolation as violation:
+        path = "/".join(part for part in (scope.node.path, id_) if part)
+        raise RuleViolation(f"{path}: {violation}") from None
+
+
+def warn(construct: Construct, message: str) -> None:
+    """Attach a warning that cdktf prints when it synthesizes."""
+    cdk.Annotations.of(construct).add_warning(message)
+
+
+def book_of(scope: Construct) -> SessionBook:
+    """Return the session book of the stack that `scope` belongs to."""
+    stack = cdk.TerraformStack.of(scope)
+    book = getattr(stack, _BOOK, None)
+    if not isinstance(book, SessionBook):
+        book = SessionBook()
+        setattr(stack, _BOOK, book)
+    return book
+
+
+def name_main_child(construct: Construct, resource: Any, logical_id: str | None = None) -> None:
+    """Choose the name in the Terraform address of a construct's main child.
+
+    A `logical_id` that was asked for wins. Otherwise a direct child of a stack gives its
+    plain id: `MirrorSessions(stack, "web", ...)` becomes
+    `aws_ec2_traffic_mirror_session.web`. Ids below one scope differ, so no two addresses
+    can meet; deeper constructs keep cdktf's ids, which end in a hash for that reason.
+
+    To be called at once: cdktf fixes the name when the first attribute is read.
+    """
+    if logical_id is None and isinstance(construct.node.scope, cdk.TerraformStack):
+        logical_id = construct.node.id
+    if logical_id is not None:
+        resource.override_logical_id(logical_id)
+
+
+def name_tag(name: str, tags: Mapping[str, str] | None) -> dict[str, str]:
+    """Return `tags` with a Name tag, unless they bring their own."""
+    return {"Name": name, **(tags or {})}
+
+
+def suppress_checkov(resource: Any, reasons: Mapping[str, str]) -> None:
+    """Suppress checkov checks in place, each with the reason a reviewer needs.
+
+    The reasons stand beside the resource in the synthesized Terraform. checkov reads them
+    with the plug-in in policy/checkov; Terraform ignores them. Call it once a resource:
+    a second call would replace the first.
+    """
+    skips = [{"id": check, "comment": reason} for check, reason in reasons.items()]
+    resource.add_override("//.checkov", {"skip": skips})

@@ -1,0 +1,254 @@
+"""The security groups of a capture: one that lets mirrored packets in, one that lets nothing through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from tapstack.bindings import Construct, aws, cdk
+from tapstack.capture.scaffold import located, name_main_child, name_tag, suppress_checkov, warn
+from tapstack.domain import cidrs, limits
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.filter_rules import Direction
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.peers import Peer, check_not_everybody, without_duplicates
+from tapstack.domain.tokens import is_token
+
+PORTAL_PORT: Final = 443
+MIRRORED: Final = "Mirrored packets (VXLAN)"
+_QUARANTINED: Final = "_tapstack_quarantined_vpcs"
+
+
+class ISecurityGroup(Protocol):
+    """A security group, ours or one that exists already."""
+
+    @property
+    def security_group_id(self) -> str:
+        """Its id, sg-..., or a token."""
+
+
+@dataclass(frozen=True)
+class _ImportedGroup:
+    security_group_id: str
+
+
+def security_group_from_id(security_group_id: str) -> ISecurityGroup:
+    """Use a security group that exists already, by its id (sg-...) or a token."""
+    return _ImportedGroup(check_identifier("security group", security_group_id))
+
+
+class CaptureSecurityGroup(Construct):
+    """Lets mirrored packets reach an appliance, and responders its portal.
+
+    Mirrored packets arrive as VXLAN, UDP port 4789, from the primary private address of
+    each source. Rules are resources of their own. The group has no egress rule: the
+    appliance keeps those of its other groups.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`; direct children of a stack are addressed by it.
+        vpc_id: the VPC of the appliance, or a token.
+        mirrored_from: the sources' security groups, CIDR blocks, prefix lists or VPCs.
+        remote_access_cidrs: who reaches the portal on TCP 443. Nobody by default.
+        network_interface_id: the appliance's interface, which gets the group besides those it
+            has. Attached to none by default.
+        accept_open_remote_access: accept 0.0.0.0/0 and ::/0 in `remote_access_cidrs`.
+        accept_open_mirrored_from: accept 0.0.0.0/0 and ::/0 in `mirrored_from`.
+        description: of the group; it cannot be changed later without replacing the group.
+        tags: added to the Name tag.
+
+    Raises:
+        RuleViolation: no sender, an open CIDR block that was not accepted, or a wrong id.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        vpc_id: str,
+        mirrored_from: Sequence[Peer],
+        remote_access_cidrs: Sequence[str] = (),
+        network_interface_id: str | None = None,
+        accept_open_remote_access: bool = False,
+        accept_open_mirrored_from: bool = False,
+        description: str = "Tapstack: mirrored packets and the appliance portal",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the group, its rules and, where asked, its attachment."""
+        with located(scope, id_):
+            check_identifier("vpc", vpc_id)
+            if not mirrored_from:
+                raise RuleViolation("mirrored_from is empty: no mirrored packet could reach the appliance")
+            check_not_everybody(mirrored_from, accept_open=accept_open_mirrored_from)
+            for block in remote_access_cidrs:
+                cidrs.check_remote_access(block, accept_open=accept_open_remote_access)
+            if network_interface_id is not None:
+                check_identifier("network interface", network_interface_id)
+        super().__init__(scope, id_)
+        for block in remote_access_cidrs:
+            if cidrs.is_broad(block):
+                warn(self, f"remote access from {block} reaches far: give the range that responders come from")
+        self.resource: Any = aws.SecurityGroup(
+            self,
+            "Resource",
+            vpc_id=vpc_id,
+            name_prefix="tapstack-capture-",
+            description=description,
+            # Interfaces keep a group while it is replaced, so the new one has to come first.
+            lifecycle=cdk.TerraformResourceLifecycle(create_before_destroy=True),
+            tags=name_tag(id_, tags),
+        )
+        name_main_child(self, self.resource)
+        for key, peer in keyed(without_duplicates(mirrored_from)):
+            allow(self, f"mirrored-{key}", self, "ingress", peer, "udp", limits.VXLAN_PORT, MIRRORED)
+        for key, peer in keyed(without_duplicates([Peer.cidr(block) for block in remote_access_cidrs])):
+            allow(self, f"portal-{key}", self, "ingress", peer, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
+        if network_interface_id is None:
+            reason = "Handed to another resource, or attached by the caller, outside of this construct."
+        else:
+            reason = "Attached with aws_network_interface_sg_attachment, which checkov does not follow."
+            aws.NetworkInterfaceSgAttachment(
+                self,
+                "Attachment",
+                security_group_id=self.resource.id,
+                network_interface_id=network_interface_id,
+            )
+        suppress_checkov(self.resource, {"CKV2_AWS_5": reason})
+
+    @property
+    def security_group_id(self) -> str:
+        """Its id, as a token."""
+        return str(self.resource.id)
+
+    @staticmethod
+    def from_id(security_group_id: str) -> ISecurityGroup:
+        """Use a security group that exists already, by its id (sg-...) or a token."""
+        return security_group_from_id(security_group_id)
+
+
+def allow(
+    scope: Construct,
+    id_: str,
+    group: ISecurityGroup,
+    direction: Direction,
+    peer: Peer,
+    protocol: str,
+    port: int,
+    description: str,
+) -> None:
+    """Let one peer reach one port, as a rule resource of its own; a VPC becomes a rule a CIDR block."""
+    make: Any = aws.VpcSecurityGroupIngressRule if direction == "ingress" else aws.VpcSecurityGroupEgressRule
+    common: dict[str, Any] = {
+        "security_group_id": group.security_group_id,
+        "ip_protocol": protocol,
+        "from_port": port,
+        "to_port": port,
+        "description": description,
+    }
+    if peer.kind == "vpc":
+        vpc = aws.DataAwsVpc(scope, f"{id_}-vpc", id=peer.value)
+        blocks = f"{{for a in {vpc.fqn}.cidr_block_associations : a.cidr_block => a.cidr_block}}"
+        rule = make(scope, id_, cidr_ipv4="${each.value}", **common)
+        rule.add_override("for_each", f"${{{blocks}}}")
+        return
+    argument = {"security group": "referenced_security_group_id", "prefix list": "prefix_list_id"}.get(
+        peer.kind, "cidr_ipv6" if peer.kind == "cidr" and cidrs.family(peer.value) == 6 else "cidr_ipv4"
+    )
+    make(scope, id_, **{argument: peer.value}, **common)
+
+
+class QuarantineSecurityGroup(Construct):
+    """Cuts an instance off: a security group without any rule, in or out.
+
+    One a VPC. Terraform removes the egress rule that AWS gives every new group, and any
+    rule that somebody adds later. Connections that are being tracked go on until they
+    are idle; see "Security group connection tracking" in the Amazon EC2 User Guide.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`; direct children of a stack are addressed by it.
+        vpc_id: the VPC whose instances it can isolate, or a token.
+        name: the group's name, unique in the VPC, up to 255 characters.
+        tags: added to the Name tag.
+
+    Raises:
+        RuleViolation: a wrong id or name, or a second quarantine group of one VPC.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        vpc_id: str,
+        name: str = "tapstack-quarantine",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the group."""
+        with located(scope, id_):
+            check_identifier("vpc", vpc_id)
+            _check_group_name(name)
+            quarantined: set[str] = scope.node.root.__dict__.setdefault(_QUARANTINED, set())
+            if vpc_id in quarantined:
+                raise RuleViolation(f"{vpc_id} has a quarantine group already: one a VPC")
+            if not is_token(vpc_id):
+                quarantined.add(vpc_id)
+        super().__init__(scope, id_)
+        self.resource: Any = aws.SecurityGroup(
+            self,
+            "Resource",
+            vpc_id=vpc_id,
+            name=name,
+            description="Tapstack: quarantine, no traffic in or out",
+            tags=name_tag(name, tags),
+        )
+        # Empty lists, not absent ones: Terraform then owns the rules and removes what appears.
+        # They go in as overrides because cdktf leaves empty blocks out of HCL.
+        self.resource.add_override("ingress", [])
+        self.resource.add_override("egress", [])
+        name_main_child(self, self.resource)
+        suppress_checkov(
+            self.resource,
+            {"CKV2_AWS_5": "Attached to an instance at the moment it is quarantined, and to none before."},
+        )
+
+    @property
+    def security_group_id(self) -> str:
+        """Its id, as a token."""
+        return str(self.resource.id)
+
+    @staticmethod
+    def from_id(security_group_id: str) -> ISecurityGroup:
+        """Use a security group that exists already, by its id (sg-...) or a token."""
+        return security_group_from_id(security_group_id)
+
+
+_GROUP_NAME = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)
+
+
+def _check_group_name(name: str) -> None:
+    """Refuse what EC2 refuses as the name of a security group (API Reference, CreateSecurityGroup)."""
+    if is_token(name):
+        return
+    if name.startswith("sg-") or not _GROUP_NAME.fullmatch(name):
+        raise RuleViolation(
+            f"{name!r} is not a security group name: expected 1 to 255 letters, digits, spaces or "
+            "._-:/()#,@[]+=&;{}!$*, not beginning with sg-"
+        )
+
+
+def keyed(peers: Sequence[Peer]) -> list[tuple[str, Peer]]:
+    """Give each peer an id that depends on nothing but itself; tokens are counted among themselves."""
+    keyed = []
+    tokens = 0
+    for peer in peers:
+        if is_token(peer.value):
+            keyed.append((f"token-{tokens}", peer))
+            tokens += 1
+        else:
+            # Colons and slashes separate construct paths and Terraform names.
+            keyed.append((re.sub(r"[^a-z0-9.]+", "-", peer.value.lower()), peer))
+    return keyed

@@ -1,0 +1,73 @@
+"""CIDR blocks: their family, and which of them open a door to everybody."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+ANY_IPV4: Final = "0.0.0.0/0"
+ANY_IPV6: Final = "::/0"
+
+
+def check_cidr(value: str) -> str:
+    """Return the CIDR block `value`, or a token, unchanged.
+
+    Raises:
+        RuleViolation: not a CIDR block, or host bits are set (10.0.0.1/16).
+    """
+    if is_token(value):
+        return value
+    try:
+        if "/" not in value:
+            raise ValueError
+        ipaddress.ip_network(value)
+    except ValueError:
+        try:
+            meant = f"; did you mean {ipaddress.ip_network(value, strict=False)}?"
+        except ValueError:
+            meant = ""
+        raise RuleViolation(
+            f"{value!r} is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32{meant}"
+        ) from None
+    return value
+
+
+def family(value: str) -> int | None:
+    """Return 4 or 6, or nothing for a token."""
+    return None if is_token(value) else ipaddress.ip_network(value).version
+
+
+def check_same_family(source: str, destination: str) -> None:
+    """Refuse a mirror filter rule whose two CIDR blocks are of different IP families."""
+    families = {family(source), family(destination)} - {None}
+    if len(families) > 1:
+        raise RuleViolation(
+            f"source and destination of a rule must be of one IP family, got source {source} and "
+            f"destination {destination}"
+        )
+
+
+def is_everybody(value: str) -> bool:
+    """Tell whether a CIDR block is the whole internet: 0.0.0.0/0 or ::/0."""
+    return not is_token(value) and ipaddress.ip_network(value).prefixlen == 0
+
+
+def check_remote_access(value: str, *, accept_open: bool) -> None:
+    """Refuse a remote access range that is the whole internet, unless that was accepted."""
+    check_cidr(value)
+    if is_everybody(value) and not accept_open:
+        raise RuleViolation(
+            f"remote access from {value} opens the appliance to the whole internet: give the range that "
+            "responders come from, or accept it with accept_open_remote_access"
+        )
+
+
+def is_broad(value: str) -> bool:
+    """Tell whether a public block is larger than any one organization is likely to mean."""
+    if is_token(value):
+        return False
+    network = ipaddress.ip_network(value)
+    return not network.is_private and network.prefixlen < (16 if network.version == 4 else 32)

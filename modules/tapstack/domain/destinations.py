@@ -1,0 +1,64 @@
+"""Where mirrored packets can go: the three kinds of traffic mirror target.
+
+Source: VPC Traffic Mirroring guide, "Traffic mirror targets" and "Traffic Mirroring quotas".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tapstack.domain import instance_types
+from tapstack.domain.identifiers import check_identifier
+
+Kind = Literal["network interface", "network load balancer", "gateway load balancer endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What receives mirrored packets. Use the factories.
+
+    Attributes:
+        kind: one of the three kinds AWS has.
+        value: network interface id, load balancer ARN or endpoint id; may be a token. None
+            where it is known that an interface receives the packets, but not which.
+        max_sources: distinct sources it takes; no limit when None.
+    """
+
+    kind: Kind
+    value: str | None
+    max_sources: int | None
+
+    @classmethod
+    def network_interface(cls, network_interface_id: str, *, instance_type: str | None = None) -> Destination:
+        """Send to an appliance's network interface.
+
+        Args:
+            network_interface_id: of an interface that is itself no mirror source.
+            instance_type: of the appliance. It decides how many distinct sources the
+                interface takes: 100 for the largest size of some families, 10 otherwise.
+        """
+        return cls(
+            "network interface",
+            check_identifier("network interface", network_interface_id),
+            instance_types.sources_per_target(instance_type),
+        )
+
+    @classmethod
+    def some_network_interface(cls, *, instance_type: str | None = None) -> Destination:
+        """Send to an interface whose id is not known, such as that of a target made elsewhere."""
+        return cls("network interface", None, instance_types.sources_per_target(instance_type))
+
+    @classmethod
+    def network_load_balancer(cls, arn: str) -> Destination:
+        """Send to a Network Load Balancer with a UDP listener on port 4789; any number of sources."""
+        return cls("network load balancer", check_identifier("network load balancer", arn), None)
+
+    @classmethod
+    def gateway_load_balancer_endpoint(cls, endpoint_id: str) -> Destination:
+        """Send to a Gateway Load Balancer endpoint; any number of sources."""
+        return cls(
+            "gateway load balancer endpoint",
+            check_identifier("gateway load balancer endpoint", endpoint_id),
+            None,
+        )

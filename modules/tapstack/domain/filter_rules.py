@@ -1,0 +1,251 @@
+"""The rules of a traffic mirror filter: what they match and how they are numbered.
+
+Source: VPC Traffic Mirroring guide, "Traffic mirror filters". Rules of one direction
+are evaluated from the lowest number; the first match decides. A packet that matches
+no rule is not mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
+
+from tapstack.domain import cidrs, limits
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+Direction = Literal["ingress", "egress"]
+Action = Literal["accept", "reject"]
+
+TCP: Final = 6
+UDP: Final = 17
+ICMP: Final = 1
+ICMPV6: Final = 58
+NUMBERING_STEP: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports `first` to `last`, both included, 0 to 65535."""
+
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        """Refuse ports out of range and ranges that run backwards."""
+        for port in (self.first, self.last):
+            if not is_token(port) and not (isinstance(port, int) and 0 <= port <= 65535):
+                raise RuleViolation(f"a port must be a whole number from 0 to 65535, got {port!r}")
+        if not is_token(self.first) and not is_token(self.last) and self.first > self.last:
+            raise RuleViolation(f"a port range must not run backwards, got {self.first}-{self.last}")
+
+    @classmethod
+    def parse(cls, value: int | str | PortRange) -> PortRange:
+        """Read a port (443) or a range ("8000-8999")."""
+        if isinstance(value, PortRange):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return cls(value, value)
+        first, dash, last = str(value).partition("-")
+        if not first.strip().isdigit() or (dash and not last.strip().isdigit()):
+            raise RuleViolation(f'expected a port such as 443 or a range such as "8000-8999", got {value!r}')
+        return cls(int(first), int(last) if dash else int(first))
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Which packets a rule matches: an IP protocol and, for TCP and UDP, ports.
+
+    Use the factories; a `Traffic()` matches everything.
+    """
+
+    protocol: int | None = None
+    source_ports: PortRange | None = None
+    destination_ports: PortRange | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse protocols out of range, and ports where the protocol has none."""
+        if self.protocol is not None and not is_token(self.protocol) and not 0 <= self.protocol <= 255:
+            raise RuleViolation(f"an IP protocol number must be from 0 to 255, got {self.protocol!r}")
+        has_ports = self.source_ports or self.destination_ports
+        if has_ports and self.protocol not in (TCP, UDP) and not is_token(self.protocol):
+            got = "every protocol" if self.protocol is None else f"protocol {self.protocol}"
+            raise RuleViolation(f"ports go with TCP (6) and UDP (17) only, got ports with {got}")
+
+    @classmethod
+    def everything(cls) -> Traffic:
+        """Match every protocol and port."""
+        return cls()
+
+    @classmethod
+    def of_protocol(cls, number: int) -> Traffic:
+        """Match one IP protocol by its IANA number, 0 to 255."""
+        return cls(number)
+
+    @classmethod
+    def tcp(cls, destination: int | str | None = None, *, source: int | str | None = None) -> Traffic:
+        """Match TCP; ports as 443 or "8000-8999", every port when omitted."""
+        return cls._with_ports(TCP, destination, source)
+
+    @classmethod
+    def udp(cls, destination: int | str | None = None, *, source: int | str | None = None) -> Traffic:
+        """Match UDP; ports as 53 or "33434-33534", every port when omitted."""
+        return cls._with_ports(UDP, destination, source)
+
+    @classmethod
+    def icmp(cls) -> Traffic:
+        """Match ICMP for IPv4."""
+        return cls(ICMP)
+
+    @classmethod
+    def icmpv6(cls) -> Traffic:
+        """Match ICMP for IPv6."""
+        return cls(ICMPV6)
+
+    @classmethod
+    def _with_ports(cls, protocol: int, destination: int | str | None, source: int | str | None) -> Traffic:
+        return cls(
+            protocol,
+            None if source is None else PortRange.parse(source),
+            None if destination is None else PortRange.parse(destination),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRule:
+    """One rule of a traffic mirror filter.
+
+    Args:
+        direction: `ingress` for packets that reach the source, `egress` for those that leave it.
+        action: `accept` mirrors a matching packet, `reject` does not.
+        traffic: the protocol and ports; everything by default.
+        source: CIDR block the packet comes from; 0.0.0.0/0 by default, or ::/0 where
+            `destination` is IPv6.
+        destination: CIDR block the packet goes to; by default as `source`.
+        number: 1 to 32766, the lowest is evaluated first; chosen by position when omitted.
+        description: up to 255 characters.
+
+    Raises:
+        RuleViolation: any of them is out of range, or the families differ.
+    """
+
+    direction: Direction
+    action: Action = "accept"
+    traffic: Traffic = Traffic()
+    source: str | None = None
+    destination: str | None = None
+    number: int | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Check every field and fill the omitted CIDR blocks with those of the same family."""
+        if self.direction not in get_args(Direction):
+            raise RuleViolation(f"direction must be ingress or egress, got {self.direction!r}")
+        if self.action not in get_args(Action):
+            raise RuleViolation(f"action must be accept or reject, got {self.action!r}")
+        given = [cidrs.check_cidr(c) for c in (self.source, self.destination) if c is not None]
+        anywhere = cidrs.ANY_IPV6 if any(cidrs.family(c) == 6 for c in given) else cidrs.ANY_IPV4
+        object.__setattr__(self, "source", self.source or anywhere)
+        object.__setattr__(self, "destination", self.destination or anywhere)
+        cidrs.check_same_family(self.source_cidr, self.destination_cidr)
+        if self.number is not None:
+            limits.check_rule_number(self.number)
+        if len(self.description) > 255:
+            raise RuleViolation(f"a rule's description holds at most 255 characters, got {len(self.description)}")
+
+    @property
+    def source_cidr(self) -> str:
+        """The CIDR block the packet comes from."""
+        return self.source or cidrs.ANY_IPV4
+
+    @property
+    def destination_cidr(self) -> str:
+        """The CIDR block the packet goes to."""
+        return self.destination or cidrs.ANY_IPV4
+
+    def matches_same_as(self, other: MirrorRule) -> bool:
+        """Tell whether both rules match the same packets of the same direction."""
+        return (self.direction, self.traffic, self.source, self.destination) == (
+            other.direction,
+            other.traffic,
+            other.source,
+            other.destination,
+        )
+
+
+def number_rules(rules: Sequence[MirrorRule]) -> tuple[MirrorRule, ...]:
+    """Give every rule a number that leaves room and collides with none.
+
+    Rules keep their order: each rule without a number gets the next free multiple of 100
+    of its direction. Explicit numbers are kept. A rule said twice is dropped; one that
+    holds a token is never taken for a duplicate.
+
+    Raises:
+        RuleViolation: a number is used twice in a direction; more than 10 rules; no rule at all.
+    """
+    taken: dict[Direction, set[int]] = {"ingress": set(), "egress": set()}
+    kept: list[MirrorRule] = []
+    for rule in rules:
+        literal = not is_token([rule.source, rule.destination])
+        if literal and rule in kept:
+            continue
+        if rule.number is not None and not is_token(rule.number):
+            if rule.number in taken[rule.direction]:
+                raise RuleViolation(f"rule number {rule.number} is used twice in direction {rule.direction}")
+            taken[rule.direction].add(rule.number)
+        kept.append(rule)
+    limits.check_rule_count(len(kept))
+
+    numbered: list[MirrorRule] = []
+    last: dict[Direction, int] = {"ingress": 0, "egress": 0}
+    for rule in kept:
+        if rule.number is None:
+            number = (last[rule.direction] // NUMBERING_STEP + 1) * NUMBERING_STEP
+            while number in taken[rule.direction]:
+                number += NUMBERING_STEP
+            if number > limits.FILTER_RULE_NUMBER[1]:
+                raise RuleViolation(
+                    f"no rule number is left after {last[rule.direction]} in direction {rule.direction}: "
+                    f"the highest is {limits.FILTER_RULE_NUMBER[1]}"
+                )
+            taken[rule.direction].add(number)
+            rule = replace(rule, number=number)
+        if not is_token(rule.number):
+            last[rule.direction] = max(last[rule.direction], rule.number or 0)
+        numbered.append(rule)
+    return tuple(numbered)
+
+
+def likely_mistakes(rules: Sequence[MirrorRule], *, amazon_dns: bool) -> tuple[str, ...]:
+    """Say what is allowed but probably not meant: a silent direction, a rule never reached."""
+    found = []
+    accepting = {rule.direction for rule in rules if rule.action == "accept"}
+    if rules and not amazon_dns:
+        for direction in get_args(Direction):
+            if direction not in accepting:
+                found.append(f"no {direction} rule accepts anything, so no {direction} packet is mirrored")
+    ordered = sorted((r for r in rules if not is_token(r.number)), key=lambda r: (r.direction, r.number or 0))
+    for position, rule in enumerate(ordered):
+        for earlier in ordered[:position]:
+            if _covers(earlier, rule):
+                found.append(
+                    f"{rule.direction} rule {rule.number} is never reached: rule {earlier.number} matches all of it"
+                )
+                break
+    return tuple(found)
+
+
+def _covers(earlier: MirrorRule, later: MirrorRule) -> bool:
+    """Tell whether `earlier` matches every packet of `later`; tokens are never covered."""
+    if earlier.direction != later.direction:
+        return False
+    if earlier.matches_same_as(later) and not is_token([earlier.source, earlier.destination]):
+        return True
+    return earlier.traffic == Traffic() and all(
+        cidrs.is_everybody(whole) and cidrs.family(whole) == cidrs.family(part)
+        for whole, part in (
+            (earlier.source_cidr, later.source_cidr),
+            (earlier.destination_cidr, later.destination_cidr),
+        )
+    )

@@ -1,0 +1,111 @@
+"""The shape of AWS identifiers, so that a typing error is found before AWS finds it.
+
+Source: the resource id formats of the Amazon EC2 User Guide ("Resource IDs": a prefix
+and 8 or 17 hexadecimal digits) and the ARN formats of the services' authorization
+reference pages.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+_ID: Final = r"(?:[0-9a-f]{8}|[0-9a-f]{17})"
+_ARN: Final = r"arn:aws(?:-[a-z]+)*"
+
+_FORMATS: Final[dict[str, tuple[str, str]]] = {
+    # kind: (pattern, example)
+    "network interface": (rf"eni-{_ID}", "eni-0123456789abcdef0"),
+    "instance": (rf"i-{_ID}", "i-0123456789abcdef0"),
+    "subnet": (rf"subnet-{_ID}", "subnet-0123456789abcdef0"),
+    "vpc": (rf"vpc-{_ID}", "vpc-0123456789abcdef0"),
+    "security group": (rf"sg-{_ID}", "sg-0123456789abcdef0"),
+    "prefix list": (rf"pl-{_ID}", "pl-0123456789abcdef0"),
+    "traffic mirror target": (rf"tmt-{_ID}", "tmt-0123456789abcdef0"),
+    "traffic mirror filter": (rf"tmf-{_ID}", "tmf-0123456789abcdef0"),
+    "gateway load balancer endpoint": (rf"vpce-{_ID}", "vpce-0123456789abcdef0"),
+    "network load balancer": (
+        rf"{_ARN}:elasticloadbalancing:[a-z0-9-]+:\d{{12}}:loadbalancer/net/[A-Za-z0-9-]{{1,32}}/[0-9a-f]{{16}}",
+        "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/capture/0123456789abcdef",
+    ),
+    "account": (r"\d{12}", '"111122223333" (12 digits, quoted)'),
+    "ram principal": (
+        rf"\d{{12}}|{_ARN}:organizations::\d{{12}}:(?:organization/o-[a-z0-9]{{10,32}}"
+        rf"|ou/o-[a-z0-9]{{10,32}}/ou-[a-z0-9]{{4,32}}-[a-z0-9]{{8,32}})",
+        '"111122223333" or arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5',
+    ),
+    "iam role": (
+        rf"{_ARN}:iam::\d{{12}}:role/[\w+=,.@/-]{{1,512}}",
+        "arn:aws:iam::111122223333:role/tapstack-deploy",
+    ),
+    "sns topic": (
+        rf"{_ARN}:sns:[a-z0-9-]+:\d{{12}}:[\w.-]{{1,256}}",
+        "arn:aws:sns:eu-central-1:111122223333:stacks",
+    ),
+    "kms key": (
+        rf"{_ARN}:kms:[a-z0-9-]+:\d{{12}}:(?:key|alias)/[\w/-]{{1,256}}",
+        "arn:aws:kms:eu-central-1:111122223333:key/12345678-1234-1234-1234-123456789012",
+    ),
+    "region": (r"[a-z]{2}(?:-[a-z]+)+-\d", "eu-central-1"),
+}
+_COMPILED: Final = {kind: re.compile(pattern) for kind, (pattern, _) in _FORMATS.items()}
+
+
+def check_identifier(kind: str, value: str) -> str:
+    """Return `value` when it has the shape of a `kind`, or is a token.
+
+    Raises:
+        RuleViolation: it has another shape; the message shows an example.
+    """
+    if _COMPILED[kind].fullmatch(value) or is_token(value):
+        return value
+    hint = "; it must be lower case" if _COMPILED[kind].fullmatch(value.lower()) else ""
+    raise RuleViolation(f"{value!r} is not the id of a {kind}: expected the form {_FORMATS[kind][1]}{hint}")
+
+
+def pattern_of(kind: str) -> str:
+    """Return the anchored regular expression of `kind`, for the JSON Schema."""
+    return f"^(?:{_FORMATS[kind][0]})$"
+
+
+def example_of(kind: str) -> str:
+    """Return an example of `kind`, for messages and for the JSON Schema."""
+    return _FORMATS[kind][1]
+
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+NAME_PATTERN: Final = r"^[a-z][a-z0-9-]{0,39}$"
+
+
+def check_name(value: str) -> str:
+    """Return `value` when it can name a site, a filter, a target or a group of sessions.
+
+    Names become Terraform addresses and for_each keys, so they are kept to lower-case
+    letters, digits and hyphens, 1 to 40 characters, beginning with a letter.
+    """
+    if _NAME.fullmatch(value):
+        return value
+    raise RuleViolation(
+        f"{value!r} is not a usable name: expected 1 to 40 lower-case letters, digits or hyphens, "
+        "beginning with a letter"
+    )
+
+
+_STACK_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
+
+
+def check_cloudformation_stack_name(value: str) -> str:
+    """Return `value` when CloudFormation accepts it as a stack name.
+
+    1 to 128 letters, digits and hyphens, beginning with a letter
+    (CloudFormation API Reference, CreateStack, StackName).
+    """
+    if is_token(value) or _STACK_NAME.fullmatch(value):
+        return value
+    raise RuleViolation(
+        f"{value!r} is not a CloudFormation stack name: expected 1 to 128 letters, digits or hyphens, "
+        "beginning with a letter"
+    )

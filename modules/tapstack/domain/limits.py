@@ -1,0 +1,74 @@
+"""The quotas and ranges of VPC Traffic Mirroring; none of the quotas can be raised.
+
+Source: VPC Traffic Mirroring guide, "Traffic Mirroring quotas" and "Work with sessions".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+SESSION_NUMBER: Final = (1, 32766)
+"""Session 1 is evaluated first; the first session whose filter accepts a packet mirrors it."""
+VIRTUAL_NETWORK_ID: Final = (1, 16777215)
+"""The VXLAN network identifier: 24 bits, 0 is reserved."""
+PACKET_LENGTH: Final = (35, 65535)
+"""Bytes kept after the VXLAN header. Below 35 (IPv4) or 55 (IPv6) AWS rejects packets."""
+PACKET_LENGTH_LOAD_BALANCER: Final = (35, 8500)
+"""For Network Load Balancer targets AWS keeps at most 8500 bytes."""
+FILTER_RULE_NUMBER: Final = (1, 32766)
+SESSIONS_PER_INTERFACE: Final = 3
+RULES_PER_FILTER: Final = 10
+"""Both directions together."""
+SOURCES_PER_INTERFACE_TARGET: Final = 10
+SOURCES_PER_LARGEST_INTERFACE_TARGET: Final = 100
+VXLAN_PORT: Final = 4789
+"""Mirrored packets arrive on this UDP port."""
+PACKET_LENGTH_IPV6_FLOOR: Final = 55
+
+
+def _check_range(what: str, value: float, allowed: tuple[int, int], note: str = "") -> None:
+    low, high = allowed
+    whole = (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and value.is_integer()
+    )
+    if not is_token(value) and not (whole and low <= value <= high):
+        raise RuleViolation(f"{what} must be a whole number from {low} to {high}{note}, got {value!r}")
+
+
+def check_session_number(value: float) -> None:
+    """Refuse a session number outside 1 to 32766."""
+    _check_range("session number", value, SESSION_NUMBER)
+
+
+def check_rule_number(value: float) -> None:
+    """Refuse a filter rule number outside 1 to 32766."""
+    _check_range("rule number", value, FILTER_RULE_NUMBER)
+
+
+def check_virtual_network_id(value: float) -> None:
+    """Refuse a VXLAN network identifier outside 1 to 16777215."""
+    _check_range("virtual network id", value, VIRTUAL_NETWORK_ID)
+
+
+def check_packet_length(value: float, *, load_balancer: bool = False) -> None:
+    """Refuse a packet length AWS would refuse; the unit is bytes after the VXLAN header.
+
+    Args:
+        value: bytes to keep of every packet.
+        load_balancer: the target is a Network Load Balancer (at most 8500 bytes).
+    """
+    if load_balancer:
+        _check_range("packet length", value, PACKET_LENGTH_LOAD_BALANCER, " bytes for a Network Load Balancer target")
+    else:
+        _check_range("packet length", value, PACKET_LENGTH, " bytes")
+
+
+def check_rule_count(count: int) -> None:
+    """Refuse more than 10 rules in one filter, both directions counted together."""
+    if count > RULES_PER_FILTER:
+        raise RuleViolation(
+            f"a traffic mirror filter holds at most {RULES_PER_FILTER} rules, both directions together, got {count}"
+        )

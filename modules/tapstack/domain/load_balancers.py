@@ -1,0 +1,52 @@
+"""What a Network Load Balancer needs to be a traffic mirror target.
+
+Source: VPC Traffic Mirroring guide, "Traffic mirror targets": a UDP listener on port
+4789, and two Availability Zones or more.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tokens import is_token
+
+
+def check_load_balancer(
+    *,
+    subnet_ids: Sequence[str],
+    instance_ids: Sequence[str],
+    ip_addresses: Sequence[str],
+    health_check_port: int,
+) -> None:
+    """Refuse what would make the load balancer fail, or lose packets silently.
+
+    Args:
+        subnet_ids: two or more, each in an Availability Zone of its own.
+        instance_ids: the appliances behind it, or
+        ip_addresses: their private addresses; exactly one of the two.
+        health_check_port: 1 to 65535.
+    """
+    for subnet in subnet_ids:
+        check_identifier("subnet", subnet)
+    literal = [s for s in subnet_ids if not is_token(s)]
+    if len(subnet_ids) < 2 and not is_token(list(subnet_ids)):
+        raise RuleViolation(
+            "a load balancer for mirrored traffic needs subnets in two Availability Zones or more, "
+            f"got {len(subnet_ids)}"
+        )
+    if len(set(literal)) != len(literal):
+        raise RuleViolation(f"each subnet once, got {', '.join(subnet_ids)}")
+    if bool(instance_ids) == bool(ip_addresses):
+        raise RuleViolation("give the appliances either as instance_ids or as ip_addresses, at least one")
+    for instance in instance_ids:
+        check_identifier("instance", instance)
+    for address in ip_addresses:
+        try:
+            is_token(address) or ipaddress.IPv4Address(address)
+        except ValueError:
+            raise RuleViolation(f"{address!r} is not an IPv4 address: expected the form 10.0.1.20") from None
+    if not is_token(health_check_port) and not 1 <= health_check_port <= 65535:
+        raise RuleViolation(f"health check port must be from 1 to 65535, got {health_check_port}")

@@ -1,0 +1,68 @@
+"""The rules of the ExtraHop Packet Basics CloudFormation template.
+
+Source: ExtraHop's deployment guide for Packet Basics on AWS, and the CloudFormation API
+Reference (CreateStack).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+OnFailure = Literal["ROLLBACK", "DELETE", "DO_NOTHING"]
+
+VPC_ID: Final = "VPCID"
+SUBNET_ID: Final = "MgmtTrafficMirrorSubnetID"
+REMOTE_ACCESS_CIDR: Final = "RemoteAccessCIDR"
+PUBLIC_EIP: Final = "PublicEIP"
+MIRROR_SOURCE: Final = "ENITrafficMirrorSource"
+SESSION_NUMBER: Final = "ENITrafficMirrorSessionNumber"
+OWN_PARAMETERS: Final = frozenset({VPC_ID, SUBNET_ID, REMOTE_ACCESS_CIDR, PUBLIC_EIP, MIRROR_SOURCE, SESSION_NUMBER})
+USER_ACCESS_OUTPUT: Final = "PacketBasicsUserAccess"
+CREDENTIALS_OUTPUT: Final = "PacketBasicsCredentials"
+
+TEMPLATE_URL_LENGTH: Final = 5120
+TEMPLATE_URL_EXAMPLE: Final = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/<uuid>.<uuid>.template"
+
+
+def check_template_url(value: str) -> str:
+    """Return `value` when CloudFormation can fetch a template from it: https, in Amazon S3.
+
+    Raises:
+        RuleViolation: not https, not an Amazon S3 address, or longer than 5120 characters.
+    """
+    if is_token(value):
+        return value
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    problem = ""
+    if parts.scheme != "https":
+        problem = "CloudFormation takes https only"
+    elif not (host.endswith((".amazonaws.com", ".amazonaws.com.cn")) and "s3" in host) or not parts.path.strip("/"):
+        problem = "CloudFormation takes templates from Amazon S3 only"
+    elif len(value) > TEMPLATE_URL_LENGTH:
+        problem = f"it is longer than {TEMPLATE_URL_LENGTH} characters"
+    elif parts.username or parts.password or "X-Amz-Signature" in parts.query:
+        problem = "it holds credentials, which would end up in the state"
+    if problem:
+        raise RuleViolation(f"template url {value!r} cannot be used: {problem}; expected {TEMPLATE_URL_EXAMPLE}")
+    return value
+
+
+def check_public_ip(public_ip: object, *, accept: bool) -> None:
+    """Refuse an appliance with a public address unless that was accepted."""
+    if public_ip and not accept:
+        raise RuleViolation(
+            "an Elastic IP puts the appliance's portal on the internet: leave public_ip off and reach it over "
+            "VPN or Session Manager, or accept it with accept_public_ip"
+        )
+
+
+def check_parameters(parameters: dict[str, str]) -> None:
+    """Refuse extra template parameters that have a setting of their own."""
+    if clash := sorted(OWN_PARAMETERS & set(parameters)):
+        raise RuleViolation(f"{', '.join(clash)} cannot be given as extra parameters: they have settings of their own")

@@ -1,0 +1,76 @@
+"""Who may send to a security group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tapstack.domain import cidrs
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tokens import is_token
+
+PeerKind = Literal["cidr", "security group", "prefix list", "vpc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other side of a security group rule. Use the factories."""
+
+    kind: PeerKind
+    value: str
+
+    @classmethod
+    def cidr(cls, block: str) -> Peer:
+        """Every address of a CIDR block, IPv4 or IPv6."""
+        return cls("cidr", cidrs.check_cidr(block))
+
+    @classmethod
+    def security_group(cls, security_group_id: str) -> Peer:
+        """Every network interface that has this security group."""
+        return cls("security group", check_identifier("security group", security_group_id))
+
+    @classmethod
+    def prefix_list(cls, prefix_list_id: str) -> Peer:
+        """Every address of a managed prefix list."""
+        return cls("prefix list", check_identifier("prefix list", prefix_list_id))
+
+    @classmethod
+    def vpc(cls, vpc_id: str) -> Peer:
+        """Every IPv4 block of a VPC, looked up when Terraform plans."""
+        return cls("vpc", check_identifier("vpc", vpc_id))
+
+    @classmethod
+    def parse(cls, value: str) -> Peer:
+        """Read a CIDR block, or the id of a security group, prefix list or VPC.
+
+        A value that is none of these and no token is taken for a CIDR block, and refused as one.
+        """
+        for prefix, factory in (
+            ("sg-", cls.security_group),
+            ("pl-", cls.prefix_list),
+            ("vpc-", cls.vpc),
+        ):
+            if value.startswith(prefix):
+                return factory(value)
+        return cls.cidr(value)
+
+
+def check_not_everybody(peers: Sequence[Peer], *, accept_open: bool) -> None:
+    """Refuse the whole internet as a sender of mirrored traffic, unless that was accepted."""
+    for peer in peers:
+        if peer.kind == "cidr" and cidrs.is_everybody(peer.value) and not accept_open:
+            raise RuleViolation(
+                f"mirrored traffic from {peer.value} lets the whole internet feed the appliance: give the sources' "
+                "security groups or CIDR blocks, or accept it with accept_open_mirrored_from"
+            )
+
+
+def without_duplicates(peers: Sequence[Peer]) -> tuple[Peer, ...]:
+    """Drop a peer said twice; a token is never taken for a duplicate."""
+    kept: list[Peer] = []
+    for peer in peers:
+        if is_token(peer.value) or peer not in kept:
+            kept.append(peer)
+    return tuple(kept)

@@ -1,0 +1,137 @@
+"""Who mirrors what to where: session numbers, sessions an interface, sources a target.
+
+Source: VPC Traffic Mirroring guide, "Traffic Mirroring quotas" and "Work with traffic
+mirror sessions". The numbers of one source must differ; at most 3 sessions share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from tapstack.domain import limits
+from tapstack.domain.errors import RuleViolation
+
+
+@dataclass(slots=True)
+class SessionBook:
+    """Keeps the sessions of one account and Region, and gives each the number it needs.
+
+    It knows only what is written down: sessions that others made are counted at run
+    time. Sources come in two kinds: a known network interface, and an unknown one
+    (found by a lookup, or a token), which may be any interface at all and therefore
+    gets a number that no other group uses.
+    """
+
+    warnings: list[str] = field(default_factory=list)
+    _numbers: dict[str, dict[int, str]] = field(default_factory=dict)
+    _groups_of_number: dict[int, set[str]] = field(default_factory=dict)
+    _unknown: dict[int, set[str]] = field(default_factory=dict)
+    _sources: dict[Hashable, set[str]] = field(default_factory=dict)
+    _target_interfaces: dict[str, str] = field(default_factory=dict)
+
+    def add_target_interface(self, interface: str, target: str) -> None:
+        """Record that `interface` receives mirrored traffic, so it can be no source.
+
+        Raises:
+            RuleViolation: it is a source already.
+        """
+        if interface in self._numbers:
+            raise RuleViolation(_source_is_target(interface, target))
+        self._target_interfaces[interface] = target
+
+    def add_known(self, group: str, interface: str, number: int | None = None, *, start: int = 1) -> int:
+        """Add a session of `group` on a known interface and return its number.
+
+        Args:
+            group: who asks; named in messages.
+            interface: network interface id.
+            number: the number wanted, 1 to 32766; the first free one when omitted.
+            start: where the search for a free number begins.
+
+        Raises:
+            RuleViolation: the number is out of range or taken on that interface, it is the
+                fourth session there, or the interface is a target.
+        """
+        if interface in self._target_interfaces:
+            raise RuleViolation(_source_is_target(interface, self._target_interfaces[interface]))
+        taken = self._numbers.setdefault(interface, {})
+        if len(taken) >= limits.SESSIONS_PER_INTERFACE:
+            raise RuleViolation(
+                f"network interface {interface} would be in more than {limits.SESSIONS_PER_INTERFACE} sessions: "
+                f"it is in {_listed(taken.values())} already"
+            )
+        if number is None:
+            number = start
+            while number in taken or self._unknown.get(number, set()) - {group}:
+                number += 1
+            limits.check_session_number(number)
+        else:
+            limits.check_session_number(number)
+            if number in taken:
+                raise RuleViolation(
+                    f"session number {number} on network interface {interface} is taken by {taken[number]}: "
+                    "give one of the two another number"
+                )
+            if others := self._unknown.get(number, set()) - {group}:
+                self.warnings.append(
+                    f"session number {number} on network interface {interface} collides with {_listed(others)} "
+                    "if its lookup finds that interface too"
+                )
+        taken[number] = group
+        self._groups_of_number.setdefault(number, set()).add(group)
+        return number
+
+    def add_unknown(self, group: str, number: int | None = None, *, start: int = 1) -> int:
+        """Add sessions of `group` on interfaces that only Terraform will know; return their number.
+
+        Raises:
+            RuleViolation: the number is out of range.
+        """
+        if number is None:
+            number = start
+            while self._groups_of_number.get(number, set()) - {group}:
+                number += 1
+            limits.check_session_number(number)
+        else:
+            limits.check_session_number(number)
+            if others := self._groups_of_number.get(number, set()) - {group}:
+                self.warnings.append(
+                    f"session number {number} of {group} collides with {_listed(others)} "
+                    "where both mirror the same network interface"
+                )
+        self._unknown.setdefault(number, set()).add(group)
+        self._groups_of_number.setdefault(number, set()).add(group)
+        return number
+
+    def add_source(self, target: Hashable, source: str, capacity: int | None, *, target_name: str = "") -> None:
+        """Count `source` as one of the distinct sources of `target`.
+
+        Args:
+            target: whatever identifies the target.
+            source: network interface id, or a name that stands for one.
+            capacity: how many distinct sources the target takes; no limit when None.
+            target_name: what messages call the target.
+
+        Raises:
+            RuleViolation: it is one source too many.
+        """
+        sources = self._sources.setdefault(target, set())
+        sources.add(source)
+        if capacity is not None and len(sources) > capacity:
+            raise RuleViolation(
+                f"target {target_name or target} takes at most {capacity} distinct sources, got {len(sources)}: "
+                f"use a Network Load Balancer, which has no such limit, or an appliance of the largest size "
+                f"of its family, which takes {limits.SOURCES_PER_LARGEST_INTERFACE_TARGET}"
+            )
+
+
+def _source_is_target(interface: str, target: str) -> str:
+    return (
+        f"network interface {interface} cannot be a source: it receives mirrored traffic as {target}, "
+        "and an interface is either source or target"
+    )
+
+
+def _listed(names: object) -> str:
+    return ", ".join(sorted(set(names)))  # type: ignore[call-overload]

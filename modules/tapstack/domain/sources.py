@@ -1,0 +1,168 @@
+"""What is mirrored: network interfaces that are known, or found when Terraform plans.
+
+Source: VPC Traffic Mirroring guide, "Traffic mirror sources".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tapstack.domain import instance_types, limits
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier, check_name
+from tapstack.domain.tokens import is_token
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """One network interface.
+
+    Attributes:
+        network_interface_id: may be a token.
+        name: what the session is called in addresses; the interface id where that is literal.
+        session_number: 1 to 32766; allocated when None.
+        warning: what is likely, not certainly, wrong with it.
+    """
+
+    network_interface_id: str
+    name: str
+    session_number: int | None = None
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLookup:
+    """Every network interface that fulfils all conditions given, found when Terraform plans.
+
+    Only interfaces of type `interface` that are in use are found; those that AWS services
+    manage only when asked for, because AWS mirrors few of them (RDS, ElastiCache).
+    """
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    instance_id: str | None = None
+    subnet_id: str | None = None
+    vpc_id: str | None = None
+    include_requester_managed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a lookup without a condition, and ids of the wrong form."""
+        if not (self.tags or self.instance_id or self.subnet_id or self.vpc_id):
+            raise RuleViolation("a lookup of sources needs tags, an instance, a subnet or a VPC")
+        for kind, value in (
+            ("instance", self.instance_id),
+            ("subnet", self.subnet_id),
+            ("vpc", self.vpc_id),
+        ):
+            if value is not None:
+                check_identifier(kind, value)
+
+    def filters(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return the filters of DescribeNetworkInterfaces, in a stable order."""
+        found: list[tuple[str, tuple[str, ...]]] = [
+            ("interface-type", ("interface",)),
+            ("status", ("in-use",)),
+        ]
+        if not self.include_requester_managed:
+            found.append(("requester-managed", ("false",)))
+        if self.instance_id:
+            found.append(("attachment.instance-id", (self.instance_id,)))
+        if self.subnet_id:
+            found.append(("subnet-id", (self.subnet_id,)))
+        if self.vpc_id:
+            found.append(("vpc-id", (self.vpc_id,)))
+        found.extend((f"tag:{key}", (value,)) for key, value in sorted(self.tags.items()))
+        return tuple(found)
+
+
+AnySource = KnownSource | SourceLookup
+
+
+class Source:
+    """Factories for what is mirrored."""
+
+    @staticmethod
+    def network_interface(
+        network_interface_id: str,
+        *,
+        name: str | None = None,
+        session_number: int | None = None,
+        instance_type: str | None = None,
+        accept_instance_type: bool = False,
+    ) -> KnownSource:
+        """Mirror one network interface.
+
+        Args:
+            network_interface_id: its id, or a token.
+            name: names the session in Terraform's addresses. Needed for a token; a literal
+                id names itself.
+            session_number: 1 to 32766, 1 evaluated first; the first free number of the
+                interface when omitted.
+            instance_type: of the instance it is attached to, checked against AWS's allow-list.
+            accept_instance_type: the instance type is fine, whatever the list says.
+
+        Raises:
+            RuleViolation: a wrong id or number, a token without a name, or an instance type
+                that AWS does not mirror.
+        """
+        check_identifier("network interface", network_interface_id)
+        if is_token(network_interface_id):
+            if name is None:
+                raise RuleViolation(
+                    "a source whose network interface id is a token needs a name: Terraform's addresses must not "
+                    "depend on values that are known only after apply"
+                )
+            check_name(name)
+        elif name not in (None, network_interface_id):
+            raise RuleViolation(
+                f"source {network_interface_id} is named by its id; leave out name={name!r}, which only goes "
+                "with an id that is a token"
+            )
+        if session_number is not None:
+            limits.check_session_number(session_number)
+        warning = None
+        if instance_type is not None:
+            warning = instance_types.check_source_type(instance_type, accept=accept_instance_type)
+        return KnownSource(network_interface_id, name or network_interface_id, session_number, warning)
+
+    @staticmethod
+    def instance(instance_id: str) -> SourceLookup:
+        """Mirror every network interface of an instance."""
+        return SourceLookup(instance_id=instance_id)
+
+    @staticmethod
+    def tagged(tags: Mapping[str, str], *, vpc_id: str | None = None) -> SourceLookup:
+        """Mirror every network interface that carries all these tags (the interface's, not the instance's)."""
+        return SourceLookup(tags=dict(tags), vpc_id=vpc_id)
+
+    @staticmethod
+    def subnet(subnet_id: str) -> SourceLookup:
+        """Mirror every network interface of a subnet."""
+        return SourceLookup(subnet_id=subnet_id)
+
+    @staticmethod
+    def vpc(vpc_id: str) -> SourceLookup:
+        """Mirror every network interface of a VPC."""
+        return SourceLookup(vpc_id=vpc_id)
+
+
+def split_sources(sources: Sequence[AnySource]) -> tuple[dict[str, KnownSource], list[SourceLookup]]:
+    """Return known sources by name and lookups in order; a source said twice counts once.
+
+    Raises:
+        RuleViolation: no source at all, or one name for two interfaces.
+    """
+    known: dict[str, KnownSource] = {}
+    lookups: list[SourceLookup] = []
+    for source in sources:
+        if isinstance(source, SourceLookup):
+            if is_token(dict(source.tags)) or source not in lookups:
+                lookups.append(source)
+            continue
+        earlier = known.get(source.name)
+        if earlier is not None and earlier != source:
+            raise RuleViolation(f"source {source.name} is given twice with different values: keep one of the two")
+        known[source.name] = source
+    if not known and not lookups:
+        raise RuleViolation("no source given: name at least one network interface, or a lookup")
+    return known, lookups

@@ -1,0 +1,4 @@
+"""The deployment file: its models, and how it is read.
+
+Nothing here imports cdktf: a wrong file is refused in milliseconds.
+"""

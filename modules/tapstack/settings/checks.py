@@ -1,0 +1,281 @@
+"""Rules that look at more than one field: what a file says fits together.
+
+Each check asks the domain and reports where in the file the answer was no. The same
+questions are asked again by the constructs, which others use without a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tapstack.domain import cidrs, limits
+from tapstack.domain import packet_basics as template
+from tapstack.domain.destinations import Destination
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.filter_rules import number_rules
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.load_balancers import check_load_balancer
+from tapstack.domain.peers import Peer, check_not_everybody
+from tapstack.domain.sessions import SessionBook
+from tapstack.domain.sources import KnownSource
+from tapstack.settings.model import (
+    PACKET_BASICS,
+    CaptureSecurityGroup,
+    Deployment,
+    LoadBalancer,
+    PacketBasics,
+    Sessions,
+    Site,
+    Target,
+)
+from tapstack.settings.problems import ABSENT, Path, Problem
+
+
+@dataclass(slots=True)
+class _Checker:
+    problems: list[Problem] = field(default_factory=list)
+
+    def ask(self, path: Path, question: Callable[[], Any], value: Any = ABSENT) -> Any:
+        """Return the answer, or record why there is none."""
+        try:
+            return question()
+        except RuleViolation as violation:
+            self.say(path, str(violation), value)
+            return None
+
+    def say(self, path: Path, message: str, value: Any = ABSENT) -> None:
+        self.problems.append(Problem(path, message, value))
+
+
+def check_deployment(deployment: Deployment) -> list[Problem]:
+    """Return all that does not fit together, without lines."""
+    checker = _Checker()
+    homes: dict[str, str] = {}
+    stacks: dict[tuple[str, str], str] = {}
+    for name, site in deployment.sites.items():
+        path: Path = ("sites", name)
+        _check_site(checker, path, site)
+        for source_path, source in _known_sources(path, site):
+            home = homes.setdefault(source.network_interface_id, name)
+            if home != name:
+                checker.say(
+                    source_path,
+                    f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
+                    "network interface in one site, so that their numbers differ",
+                )
+        if site.packet_basics is not None and site.packet_basics.stack_name is not None:
+            stack = (site.region, site.packet_basics.stack_name)
+            first = stacks.setdefault(stack, name)
+            if first != name and not _accounts_differ(deployment.sites[first], site):
+                checker.say(
+                    (*path, PACKET_BASICS, "stack_name"),
+                    f"site {first} has a CloudFormation stack of this name in the same Region",
+                    stack[1],
+                )
+    return checker.problems
+
+
+def _accounts_differ(one: Site, other: Site) -> bool:
+    mine, theirs = set(one.allowed_account_ids), set(other.allowed_account_ids)
+    return bool(mine and theirs) and not mine & theirs
+
+
+def _known_sources(path: Path, site: Site) -> Iterator[tuple[Path, KnownSource]]:
+    for name, sessions in site.sessions.items():
+        for position, settings in enumerate(sessions.sources):
+            source = settings.to_domain()
+            if isinstance(source, KnownSource):
+                yield (*path, "sessions", name, "sources", position), source
+
+
+def _check_site(checker: _Checker, path: Path, site: Site) -> None:
+    if site.packet_basics is None and not site.sessions and not site.targets:
+        checker.say(path, "the site captures nothing: expected packet_basics, targets or sessions")
+    if site.packet_basics is not None:
+        _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics)
+        _check_group(checker, (*path, "capture_security_group"), site.capture_security_group)
+    for name, settings in site.filters.items():
+        _refuse_reserved(checker, (*path, "filters", name), name)
+        checker.ask((*path, "filters", name), partial(number_rules, settings.to_domain().rules))
+    book = SessionBook()
+    destinations: dict[str, Destination | None] = {PACKET_BASICS: None}
+    for name, target in site.targets.items():
+        _refuse_reserved(checker, (*path, "targets", name), name)
+        destinations[name] = _check_target(checker, (*path, "targets", name), target, site, book)
+    basics = site.packet_basics
+    if basics is not None:
+        destinations[PACKET_BASICS] = _appliance(checker, path, basics, book)
+    for name, sessions in site.sessions.items():
+        _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
+
+
+def _refuse_reserved(checker: _Checker, path: Path, name: str) -> None:
+    if name.startswith(("tmt-", "tmf-")):
+        checker.say(path, "a name must not look like an id", name)
+
+
+def _appliance(checker: _Checker, path: Path, basics: PacketBasics, book: SessionBook) -> Destination:
+    """Write what the appliance's own stack takes into the book; return where it receives packets."""
+    interface = basics.network_interface_id
+    here = (*path, PACKET_BASICS)
+    if interface is not None:
+        checker.ask((*here, "network_interface_id"), lambda: book.add_target_interface(interface, PACKET_BASICS))
+    source = basics.mirror_source
+    if source is not None:
+        checker.ask(
+            (*here, "mirror_source"),
+            lambda: book.add_known(PACKET_BASICS, source, basics.mirror_session_number),
+        )
+    if interface is not None:
+        return Destination.network_interface(interface)
+    return Destination.some_network_interface()
+
+
+def _check_packet_basics(checker: _Checker, path: Path, basics: PacketBasics) -> None:
+    checker.ask(
+        (*path, "remote_access_cidr"),
+        lambda: cidrs.check_remote_access(basics.remote_access_cidr, accept_open=basics.accept_open_remote_access),
+    )
+    checker.ask(
+        (*path, "public_ip"),
+        lambda: template.check_public_ip(basics.public_ip, accept=basics.accept_public_ip),
+        basics.public_ip,
+    )
+    checker.ask((*path, "parameters"), lambda: template.check_parameters(basics.parameters))
+    if basics.mirror_source is None and basics.mirror_session_number is not None:
+        checker.say(
+            (*path, "mirror_session_number"),
+            "goes with mirror_source: without it the stack has no session",
+            basics.mirror_session_number,
+        )
+
+
+def _check_group(checker: _Checker, path: Path, group: CaptureSecurityGroup) -> None:
+    peers = [Peer.parse(text) for text in group.mirrored_from or ()]
+    checker.ask(
+        (*path, "mirrored_from"),
+        lambda: check_not_everybody(peers, accept_open=group.accept_open_mirrored_from),
+    )
+
+
+def _check_target(checker: _Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:
+    if target.allow_external_principals and not target.share_with:
+        checker.say((*path, "allow_external_principals"), "goes with share_with: nobody is shared with", True)
+    if target.network_interface_id is not None:
+        interface = target.network_interface_id
+        checker.ask(
+            (*path, "network_interface_id"),
+            lambda: book.add_target_interface(interface, f"target {path[-1]}"),
+        )
+        destination: Destination | None = checker.ask(
+            (*path, "instance_type"),
+            lambda: Destination.network_interface(interface, instance_type=target.instance_type),
+        )
+        return destination
+    if target.load_balancer is not None:
+        _check_load_balancer(checker, (*path, "load_balancer"), target.load_balancer, site)
+        return Destination("network load balancer", None, None)
+    if target.network_load_balancer_arn is not None:
+        return Destination.network_load_balancer(target.network_load_balancer_arn)
+    return Destination.gateway_load_balancer_endpoint(str(target.gateway_load_balancer_endpoint_id))
+
+
+def _check_load_balancer(checker: _Checker, path: Path, balancer: LoadBalancer, site: Site) -> None:
+    given = balancer.instance_ids or balancer.ip_addresses
+    if not given and site.packet_basics is None:
+        checker.say(
+            path,
+            "expected instance_ids, ip_addresses, or packet_basics in the site: no appliance is behind it",
+        )
+        return
+    checker.ask(
+        path,
+        lambda: check_load_balancer(
+            subnet_ids=balancer.subnet_ids,
+            instance_ids=balancer.instance_ids if given else ["i-00000000000000000"],
+            ip_addresses=balancer.ip_addresses,
+            health_check_port=balancer.health_check_port,
+        ),
+    )
+    peers = [Peer.parse(text) for text in balancer.mirrored_from]
+    checker.ask(
+        (*path, "mirrored_from"),
+        lambda: check_not_everybody(peers, accept_open=balancer.accept_open_mirrored_from),
+    )
+
+
+def _check_sessions(
+    checker: _Checker,
+    path: Path,
+    name: str,
+    sessions: Sessions,
+    site: Site,
+    destinations: dict[str, Destination | None],
+    book: SessionBook,
+) -> None:
+    _check_reference(checker, (*path, "filter"), sessions.filter, "tmf-", "filter", list(site.filters), site)
+    known = _check_reference(checker, (*path, "target"), sessions.target, "tmt-", "target", list(site.targets), site)
+    destination = destinations.get(sessions.target) if known else None
+    if sessions.packet_length is not None and destination is not None:
+        length, behind = sessions.packet_length, destination.kind == "network load balancer"
+        checker.ask((*path, "packet_length"), lambda: limits.check_packet_length(length, load_balancer=behind))
+    group = f"sessions {name}"
+    capacity = destination.max_sources if destination else None
+    given: dict[str, int] = {}
+    for position, settings in enumerate(sessions.sources):
+        here = (*path, "sources", position)
+        source = settings.to_domain()
+        if not isinstance(source, KnownSource):
+            continue
+        interface = source.network_interface_id
+        if interface in given:
+            checker.say(here, f"given twice, first as sources[{given[interface]}]: keep one", interface)
+            continue
+        given[interface] = position
+        wanted = source.session_number if source.session_number is not None else sessions.session_number
+
+        checker.ask(here, partial(book.add_known, group, interface, wanted, start=sessions.first_session_number))
+        before = len(checker.problems)
+        add_source = partial(book.add_source, sessions.target, interface, capacity, target_name=sessions.target)
+        checker.ask((*path, "sources"), add_source)
+        if len(checker.problems) > before:
+            capacity = None  # say it once, not for every further source
+    if any(not isinstance(settings.to_domain(), KnownSource) for settings in sessions.sources):
+        checker.ask(
+            (*path, "sources"),
+            lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),
+        )
+
+
+def _check_reference(
+    checker: _Checker, path: Path, value: str, prefix: str, what: str, names: list[str], site: Site
+) -> bool:
+    """Tell whether `value` names a target or filter of the site, or the id of one that exists."""
+    if value.startswith(prefix):
+        checker.ask(path, lambda: check_identifier(f"traffic mirror {what}", value))
+        return False
+    if value == PACKET_BASICS:
+        if site.packet_basics is None:
+            checker.say(
+                path,
+                f"the site has no packet_basics, whose {what} this would be: expected "
+                f"{_alternatives(names, prefix, what)}",
+                value,
+            )
+            return False
+        return True
+    if value not in names:
+        checker.say(
+            path,
+            f"no {what} of this name: expected {_alternatives([*names, PACKET_BASICS], prefix, what)}",
+            value,
+        )
+        return False
+    return True
+
+
+def _alternatives(names: list[str], prefix: str, what: str) -> str:
+    return ", ".join([*names, f"or the id of a {what} that exists ({prefix}...)"])

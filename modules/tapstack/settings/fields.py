@@ -1,0 +1,102 @@
+"""The types of fields: the domain's rules as pydantic types, with their JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from tapstack.domain import cidrs, limits
+from tapstack.domain import packet_basics as template
+from tapstack.domain.filter_rules import PortRange
+from tapstack.domain.identifiers import (
+    NAME_PATTERN,
+    check_cloudformation_stack_name,
+    check_identifier,
+    check_name,
+    example_of,
+    pattern_of,
+)
+from tapstack.domain.peers import Peer
+from tapstack.domain.provider_versions import check_version_constraint
+from tapstack.domain.tags import check_tag_key, check_tag_value
+
+
+class Settings(BaseModel):
+    """A part of the deployment file: unknown keys refused, no value converted, frozen."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )
+
+
+def _identifier(kind: str) -> Any:
+    schema = {"type": "string", "pattern": pattern_of(kind), "examples": [example_of(kind)]}
+    return Annotated[str, AfterValidator(lambda value: check_identifier(kind, value)), WithJsonSchema(schema)]
+
+
+def _text(check: Callable[[str], Any], **schema: Any) -> Any:
+    def validate(value: str) -> str:
+        check(value)
+        return value
+
+    return Annotated[str, AfterValidator(validate), WithJsonSchema({"type": "string", **schema})]
+
+
+def _number(check: Callable[[float], None], allowed: tuple[int, int]) -> Any:
+    def validate(value: int) -> int:
+        check(value)
+        return value
+
+    schema = {"type": "integer", "minimum": allowed[0], "maximum": allowed[1]}
+    return Annotated[int, AfterValidator(validate), WithJsonSchema(schema)]
+
+
+def _ports(value: Any) -> PortRange:
+    return PortRange.parse(value)
+
+
+AccountId = _identifier("account")
+EndpointId = _identifier("gateway load balancer endpoint")
+FilterId = _identifier("traffic mirror filter")
+IamRoleArn = _identifier("iam role")
+InstanceId = _identifier("instance")
+KmsKeyArn = _identifier("kms key")
+LoadBalancerArn = _identifier("network load balancer")
+NetworkInterfaceId = _identifier("network interface")
+RamPrincipal = _identifier("ram principal")
+Region = _identifier("region")
+SnsTopicArn = _identifier("sns topic")
+SubnetId = _identifier("subnet")
+TargetId = _identifier("traffic mirror target")
+VpcId = _identifier("vpc")
+
+Name = _text(check_name, pattern=NAME_PATTERN)
+Cidr = _text(cidrs.check_cidr, examples=["10.0.0.0/16"])
+PeerText = _text(Peer.parse, examples=["10.0.0.0/16", "sg-0123456789abcdef0", "vpc-0123456789abcdef0"])
+StackName = _text(check_cloudformation_stack_name, pattern="^[A-Za-z][A-Za-z0-9-]{0,127}$")
+TemplateUrl = _text(template.check_template_url, format="uri", examples=[template.TEMPLATE_URL_EXAMPLE])
+VersionConstraint = _text(check_version_constraint, examples=[">= 5.100.0, < 7.0.0"])
+
+SessionNumber = _number(limits.check_session_number, limits.SESSION_NUMBER)
+VirtualNetworkId = _number(limits.check_virtual_network_id, limits.VIRTUAL_NETWORK_ID)
+PacketLength = _number(limits.check_packet_length, limits.PACKET_LENGTH)
+RuleNumber = _number(limits.check_rule_number, limits.FILTER_RULE_NUMBER)
+
+Ports = Annotated[
+    PortRange,
+    BeforeValidator(_ports),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 65535},
+                {"type": "string", "pattern": r"^\d{1,5}(-\d{1,5})?$"},
+            ],
+            "examples": [443, "8000-8999"],
+        }
+    ),
+]
+TagKey = _text(check_tag_key, minLength=1, maxLength=128)
+TagValue = _text(check_tag_value, maxLength=256)
+Tags: TypeAlias = dict[TagKey, TagValue]  # type: ignore[valid-type]

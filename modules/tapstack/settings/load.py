@@ -1,0 +1,210 @@
+"""Read a deployment file: all that is wrong with it at once, each with file, line and field."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from tapstack.settings.checks import check_deployment
+from tapstack.settings.model import Deployment
+from tapstack.settings.problems import ABSENT, DeploymentError, Problem
+from tapstack.settings.problems import Path as FieldPath
+from tapstack.settings.yaml_source import YamlSource
+
+DEFAULT_FILE: Final = "deployment.yaml"
+FILE_VARIABLE: Final = "TAPSTACK_DEPLOYMENT"
+CONTEXT_KEY: Final = "deployment"
+
+
+def deployment_path(directory: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the deployment file to use.
+
+    `$TAPSTACK_DEPLOYMENT` wins; then the cdktf context value `deployment`, which the CLI
+    passes on in `$CDKTF_CONTEXT_JSON` and which otherwise stands in cdktf.json; then
+    `deployment.yaml`. Relative paths start at `directory`.
+
+    Raises:
+        DeploymentError: the context value is not a path.
+    """
+    chosen = environment.get(FILE_VARIABLE) or _context_value(directory, environment) or DEFAULT_FILE
+    return directory / chosen
+
+
+def _context_value(directory: Path, environment: Mapping[str, str]) -> str | None:
+    passed = environment.get("CDKTF_CONTEXT_JSON")
+    origin = "$CDKTF_CONTEXT_JSON" if passed else "cdktf.json"
+    try:
+        if passed:
+            context = json.loads(passed)
+        else:
+            context = json.loads((directory / "cdktf.json").read_text(encoding="utf-8")).get("context", {})
+        value = context.get(CONTEXT_KEY)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise DeploymentError(origin, [Problem((), f"cannot be read as a JSON object: {error}")]) from None
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise DeploymentError(origin, [Problem(("context", CONTEXT_KEY), "expected the path of a deployment file", value)])
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Read and check a deployment file.
+
+    Raises:
+        DeploymentError: it cannot be read or used; the report names every problem.
+    """
+    file = _shown(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DeploymentError(
+            file,
+            [
+                Problem(
+                    (),
+                    f"no such file: create it, or name another one in ${FILE_VARIABLE} "
+                    f"or in the cdktf context value {CONTEXT_KEY!r}",
+                )
+            ],
+        ) from None
+    except IsADirectoryError:
+        raise DeploymentError(file, [Problem((), "is a directory: expected a YAML file")]) from None
+    except UnicodeDecodeError as error:
+        raise DeploymentError(file, [Problem((), f"is not UTF-8 text (byte {error.start})")]) from None
+    except OSError as error:
+        raise DeploymentError(file, [Problem((), f"cannot be read: {error.strerror}")]) from None
+    return parse_deployment(text, file)
+
+
+def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
+    """Check the text of a deployment file; `file` is what messages call it.
+
+    Raises:
+        DeploymentError: the report names every problem with its line.
+    """
+    source = YamlSource(text, file)
+    try:
+        deployment = Deployment.model_validate(source.data)
+    except ValidationError as error:
+        problems = [_problem(details, source) for details in error.errors(include_url=False)]
+        # Members of a union complain one by one of the same thing.
+        once = {(problem.path, problem.message): problem for problem in problems}
+        raise DeploymentError(file, list(once.values())) from None
+    if found := check_deployment(deployment):
+        raise DeploymentError(file, [Problem(p.path, p.message, p.value, source.line(p.path)) for p in found])
+    return deployment
+
+
+def _shown(path: Path) -> str:
+    """The path as people would write it: relative where it lies below the working directory."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def _problem(details: Any, source: YamlSource) -> Problem:
+    location: FieldPath = tuple(details["loc"])
+    path = _existing(location, source.data, details["type"] in ("missing", "extra_forbidden"))
+    value = details["input"]
+    kind = details["type"]
+    context = details.get("ctx", {})
+    if kind == "missing":
+        message, value = "is missing", ABSENT
+        if description := _description(location):
+            message += f": {description[0].lower()}{description[1:].rstrip('.')}"
+    elif kind == "extra_forbidden":
+        known = sorted(_fields_at(location[:-1]))
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        message, value = f"unknown key; {hint}known here: {', '.join(known)}", ABSENT
+    elif kind == "value_error":
+        # Our own messages name the value themselves.
+        message, value = str(context["error"]), ABSENT
+    else:
+        message = _in_our_words(kind, details["msg"], context)
+        if isinstance(value, Mapping | list) and not kind.endswith("_type"):
+            value = ABSENT
+    return Problem(path, message, value if _plain(value) else ABSENT, source.line(path))
+
+
+def _plain(value: Any) -> bool:
+    return value is ABSENT or value is None or isinstance(value, str | int | float | bool | list | dict)
+
+
+_TYPES: Final = {
+    "string_type": "expected text (put numbers in quotes)",
+    "int_type": "expected a whole number",
+    "bool_type": "expected true or false",
+    "list_type": "expected a list",
+    "dict_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+}
+
+
+def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind == "literal_error":
+        return f"expected {context['expected']}"
+    if kind == "too_short":
+        return f"expected at least {context['min_length']}"
+    if kind == "too_long":
+        return f"expected at most {context['max_length']}"
+    return message[:1].lower() + message[1:].replace("Input should", "should")
+
+
+def _existing(location: FieldPath, data: Any, keep_last: bool) -> FieldPath:
+    """Return the part of pydantic's location that the file has.
+
+    Pydantic adds members of unions and marks of keys to its locations; a missing key is kept.
+    """
+    path: list[str | int] = []
+    for position, part in enumerate(location):
+        if (isinstance(data, Mapping) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
+            data = data[int(part)]
+        elif keep_last and position == len(location) - 1:
+            pass
+        else:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation mentions, through containers, unions and Annotated."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+
+
+def _models_at(location: FieldPath) -> list[type[BaseModel]]:
+    models: list[type[BaseModel]] = [Deployment]
+    for part in location:
+        fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
+        if fields:
+            models = [model for found in fields for model in _models_in(found.annotation)]
+    return models
+
+
+def _fields_at(location: FieldPath) -> set[str]:
+    return {name for model in _models_at(location) for name in model.model_fields}
+
+
+def _description(location: FieldPath) -> str | None:
+    for model in _models_at(location[:-1]):
+        if found := model.model_fields.get(str(location[-1])):
+            return found.description
+    return None

@@ -1,0 +1,404 @@
+"""What a deployment file may say. The JSON Schema and every message come from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.filter_presets import (
+    FilterPreset,
+    dns,
+    everything,
+    everything_but_intra_vpc,
+    web,
+)
+from tapstack.domain.filter_rules import MirrorRule, Traffic
+from tapstack.domain.packet_basics import Capability, OnFailure
+from tapstack.domain.provider_versions import PROVIDER_VERSION
+from tapstack.domain.sources import AnySource, Source, SourceLookup
+from tapstack.settings import fields
+from tapstack.settings.fields import Settings
+
+PACKET_BASICS = "packet_basics"
+"""How sessions name the target and the filter that the site's appliance brings."""
+
+
+def _mapping_of(model: type[Settings], what: str) -> Any:
+    return Annotated[dict[fields.Name, model], Field(default_factory=dict, description=what)]  # type: ignore[valid-type]
+
+
+def _default_capabilities() -> list[Capability]:
+    return ["CAPABILITY_IAM"]
+
+
+class LocalBackend(Settings):
+    """State in a directory of this machine. Fit for trying out, not for teams."""
+
+    directory: str = "state"
+    """Where state files go; relative to the deployment file."""
+
+
+class S3Backend(Settings):
+    """State in an S3 bucket, encrypted, with S3's native lock file (Terraform 1.10 or newer)."""
+
+    bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$")]
+    """The bucket; it exists already and should be versioned."""
+    region: fields.Region
+    """The bucket's Region."""
+    key_prefix: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^/].*[^/]$|^[^/]$")] = "tapstack"
+    """State keys are `<key_prefix>/<project>/<site>.tfstate`."""
+    kms_key_id: fields.KmsKeyArn | None = None
+    """Encrypts the state; the bucket's default key by default."""
+    role_arn: fields.IamRoleArn | None = None
+    """Role assumed to reach the bucket; the caller's own credentials by default."""
+
+
+class Backend(Settings):
+    """Where Terraform keeps its state: `local` or `s3`."""
+
+    local: LocalBackend | None = None
+    """State in a directory of this machine."""
+    s3: S3Backend | None = None
+    """State in an S3 bucket."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Backend:
+        if (self.local is None) == (self.s3 is None):
+            raise RuleViolation("expected exactly one of local, s3")
+        return self
+
+
+class Provider(Settings):
+    """The Terraform AWS provider of every site."""
+
+    version: fields.VersionConstraint = PROVIDER_VERSION
+    """Version constraint."""
+    mirror: str | None = None
+    """Directory with the provider in Terraform's mirror layout, for machines that cannot reach the
+    registry; relative to the deployment file. `none` ignores the usual places too. By default
+    the usual places are searched."""
+    max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How often an AWS call is tried again; the provider's own default (25) by default."""
+
+
+class AssumeRole(Settings):
+    """The role that Terraform assumes in a site's account."""
+
+    role_arn: fields.IamRoleArn
+    """The role."""
+    external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
+    """External id that the role's trust policy asks for."""
+    session_name: Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[\w+=,.@-]+$")] = "tapstack"
+    """Shows up in CloudTrail."""
+
+
+class PacketBasics(Settings):
+    """The ExtraHop Packet Basics appliance of a site."""
+
+    template_url: fields.TemplateUrl
+    """https URL of the CloudFormation template, copied from the Marketplace subscription."""
+    subnet_id: fields.SubnetId
+    """Subnet of its one interface, which is management interface and mirror target."""
+    remote_access_cidr: fields.Cidr
+    """Who may reach its portal."""
+    accept_open_remote_access: bool = False
+    """Accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`."""
+    public_ip: bool = False
+    """Give it an Elastic IP."""
+    accept_public_ip: bool = False
+    """Accept `public_ip`."""
+    stack_name: fields.StackName | None = None
+    """Name of the CloudFormation stack; `<project>-<site>-packet-basics` by default."""
+    mirror_source: fields.NetworkInterfaceId | None = None
+    """Network interface that the stack itself mirrors from the start."""
+    mirror_session_number: fields.SessionNumber | None = None
+    """Number of that session."""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """Further parameters of the template."""
+    capabilities: list[Capability] = Field(default_factory=_default_capabilities)
+    """IAM capabilities that the template needs."""
+    on_failure: OnFailure = "ROLLBACK"
+    """What CloudFormation does when the creation fails."""
+    timeout_minutes: Annotated[int, Field(ge=5, le=240)] = 30
+    """How long to wait for the stack."""
+    notification_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=5)] = Field(default_factory=list)
+    """SNS topics that get the stack's events."""
+    target_id: fields.TargetId | None = None
+    """The stack's mirror target; found by its Name tag `<stack>.target` by default."""
+    filter_id: fields.FilterId | None = None
+    """The stack's mirror filter; found by its Name tag `<stack>.filter` by default."""
+    network_interface_id: fields.NetworkInterfaceId | None = None
+    """The appliance's interface; the primary one of the stack's instance by default."""
+    instance_id: fields.InstanceId | None = None
+    """The appliance's instance; found by CloudFormation's own tag by default."""
+
+
+class Rule(Settings):
+    """A rule of a mirror filter."""
+
+    direction: Literal["ingress", "egress"]
+    """`ingress` for packets that reach the source, `egress` for those that leave it."""
+    action: Literal["accept", "reject"] = "accept"
+    """`accept` mirrors, `reject` does not."""
+    protocol: Literal["all", "tcp", "udp", "icmp", "icmpv6"] | Annotated[int, Field(ge=0, le=255)] = "all"
+    """A name, or an IANA protocol number."""
+    source: fields.Cidr | None = None
+    """Where the packet comes from; anywhere by default."""
+    destination: fields.Cidr | None = None
+    """Where the packet goes to; anywhere by default."""
+    source_ports: fields.Ports | None = None
+    """A port or a range, for tcp and udp."""
+    destination_ports: fields.Ports | None = None
+    """A port or a range, for tcp and udp."""
+    number: fields.RuleNumber | None = None
+    """The lowest is evaluated first; by position, in steps of 100, by default."""
+    description: Annotated[str, Field(max_length=255)] = ""
+    """What it is for."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Rule:
+        self.to_domain()
+        return self
+
+    def to_domain(self) -> MirrorRule:
+        """Return the rule that the constructs take."""
+        named = {"all": None, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
+        protocol = named[self.protocol] if isinstance(self.protocol, str) else self.protocol
+        return MirrorRule(
+            self.direction,
+            self.action,
+            Traffic(protocol, self.source_ports, self.destination_ports),
+            self.source,
+            self.destination,
+            self.number,
+            self.description,
+        )
+
+
+class Filter(Settings):
+    """A mirror filter: a preset, or rules."""
+
+    preset: Literal["everything", "everything_but_intra_vpc", "web", "dns"] | None = None
+    """A ready-made filter, in place of `rules`."""
+    vpc_cidrs: list[fields.Cidr] = Field(default_factory=list)
+    """The VPC's CIDR blocks, for `everything_but_intra_vpc`: 1 to 3."""
+    rules: list[Rule] = Field(default_factory=list)
+    """Up to 10 rules, both directions together, in the order of evaluation."""
+    amazon_dns: bool = False
+    """Also mirror DNS to the Route 53 Resolver, which rules never match."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Filter:
+        if self.preset and self.rules:
+            raise RuleViolation("expected either preset or rules, not both")
+        if bool(self.vpc_cidrs) != (self.preset == "everything_but_intra_vpc"):
+            raise RuleViolation("vpc_cidrs goes with preset everything_but_intra_vpc, which needs it")
+        if not (self.preset or self.rules or self.amazon_dns):
+            raise RuleViolation("expected preset, rules or amazon_dns: a filter without a rule mirrors nothing")
+        self.to_domain()
+        return self
+
+    def to_domain(self) -> FilterPreset:
+        """Return the rules that the constructs take."""
+        if self.preset is None:
+            return FilterPreset(tuple(rule.to_domain() for rule in self.rules), self.amazon_dns)
+        if self.preset == "everything_but_intra_vpc":
+            preset = everything_but_intra_vpc(self.vpc_cidrs)
+        else:
+            preset = {"everything": everything, "web": web, "dns": dns}[self.preset]()
+        return FilterPreset(preset.rules, preset.amazon_dns or self.amazon_dns)
+
+
+class LoadBalancer(Settings):
+    """A Network Load Balancer in front of appliances, made by the site."""
+
+    subnet_ids: Annotated[list[fields.SubnetId], Field(min_length=2)]
+    """Two or more, in different Availability Zones."""
+    mirrored_from: Annotated[list[fields.PeerText], Field(min_length=1)] = Field(default_factory=list)
+    """The sources' CIDR blocks, security groups, prefix lists or VPCs; the site's VPC by default."""
+    instance_ids: list[fields.InstanceId] = Field(default_factory=list)
+    """The appliances; the site's `packet_basics` by default."""
+    ip_addresses: list[str] = Field(default_factory=list)
+    """The appliances by private address, in place of `instance_ids`."""
+    health_check_port: Annotated[int, Field(ge=1, le=65535)] = 443
+    """TCP port that answers on a healthy appliance."""
+    deletion_protection: bool = False
+    """Refuse to be deleted."""
+    accept_open_mirrored_from: bool = False
+    """Accept 0.0.0.0/0 and ::/0 in `mirrored_from`."""
+
+
+class Target(Settings):
+    """A mirror target besides the one that `packet_basics` brings."""
+
+    network_interface_id: fields.NetworkInterfaceId | None = None
+    """An appliance's interface, or"""
+    instance_type: str | None = None
+    """of that appliance: the largest sizes take 100 sources, others 10."""
+    network_load_balancer_arn: fields.LoadBalancerArn | None = None
+    """a Network Load Balancer that exists already, or"""
+    gateway_load_balancer_endpoint_id: fields.EndpointId | None = None
+    """a Gateway Load Balancer endpoint, or"""
+    load_balancer: LoadBalancer | None = None
+    """a Network Load Balancer that the site makes."""
+    share_with: list[fields.RamPrincipal] = Field(default_factory=list)
+    """Accounts, organization or organizational units that may mirror to it, through AWS RAM."""
+    allow_external_principals: bool = False
+    """Let accounts outside the organization be shared with."""
+    description: Annotated[str, Field(max_length=255)] | None = None
+    """What it is for."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Target:
+        given = [
+            name
+            for name in (
+                "network_interface_id",
+                "network_load_balancer_arn",
+                "gateway_load_balancer_endpoint_id",
+                "load_balancer",
+            )
+            if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            raise RuleViolation(
+                "expected exactly one of network_interface_id, network_load_balancer_arn, "
+                f"gateway_load_balancer_endpoint_id, load_balancer; found {', '.join(given) or 'none'}"
+            )
+        if self.instance_type is not None and self.network_interface_id is None:
+            raise RuleViolation("instance_type goes with network_interface_id")
+        return self
+
+
+class SourceSettings(Settings):
+    """What is mirrored: one network interface, or all that a lookup finds."""
+
+    network_interface_id: fields.NetworkInterfaceId | None = None
+    """One network interface, or"""
+    session_number: fields.SessionNumber | None = None
+    """of its session, or"""
+    instance_type: str | None = None
+    """of its instance, checked against AWS's allow-list,"""
+    accept_instance_type: bool = False
+    """whatever the list says;"""
+    instance_id: fields.InstanceId | None = None
+    """every interface of an instance,"""
+    subnet_id: fields.SubnetId | None = None
+    """of a subnet,"""
+    vpc_id: fields.VpcId | None = None
+    """of a VPC,"""
+    tags: fields.Tags = Field(default_factory=dict)
+    """or with all these tags; conditions add up."""
+    include_requester_managed: bool = False
+    """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SourceSettings:
+        lookup = {
+            "instance_id",
+            "subnet_id",
+            "vpc_id",
+            "tags",
+            "include_requester_managed",
+        } & self.model_fields_set
+        if self.network_interface_id is not None and lookup:
+            raise RuleViolation(f"network_interface_id does not go with {', '.join(sorted(lookup))}")
+        single = {"session_number", "instance_type", "accept_instance_type"} & self.model_fields_set
+        if self.network_interface_id is None and single:
+            raise RuleViolation(f"{', '.join(sorted(single))} goes with network_interface_id only")
+        self.to_domain()
+        return self
+
+    def to_domain(self) -> AnySource:
+        """Return the source that the constructs take."""
+        if self.network_interface_id is not None:
+            return Source.network_interface(
+                self.network_interface_id,
+                session_number=self.session_number,
+                instance_type=self.instance_type,
+                accept_instance_type=self.accept_instance_type,
+            )
+        return SourceLookup(
+            dict(self.tags), self.instance_id, self.subnet_id, self.vpc_id, self.include_requester_managed
+        )
+
+
+def _source(value: Any) -> Any:
+    """A bare network interface id stands for the mapping."""
+    return {"network_interface_id": value} if isinstance(value, str) else value
+
+
+class Sessions(Settings):
+    """A group of sessions: sources mirrored to one target through one filter."""
+
+    sources: Annotated[
+        list[Annotated[SourceSettings, BeforeValidator(_source, json_schema_input_type=str | SourceSettings)]],
+        Field(min_length=1),
+    ]
+    """Network interface ids, or lookups."""
+    target: str = PACKET_BASICS
+    """A target of this site, `packet_basics`, or the id of one that exists (tmt-...)."""
+    filter: str = PACKET_BASICS
+    """A filter of this site, `packet_basics`, or the id of one that exists (tmf-...)."""
+    session_number: fields.SessionNumber | None = None
+    """Of every session here; the first free one of each interface by default."""
+    first_session_number: fields.SessionNumber = 1
+    """Where that search begins; leaves room for sessions of others."""
+    packet_length: fields.PacketLength | None = None
+    """Bytes kept of each packet, after the VXLAN header; whole packets by default."""
+    virtual_network_id: fields.VirtualNetworkId | None = None
+    """VXLAN network identifier; random and unique by default."""
+    exclude: list[fields.NetworkInterfaceId] = Field(default_factory=list)
+    """Network interfaces that lookups must leave out."""
+
+
+class CaptureSecurityGroup(Settings):
+    """The security group that lets mirrored packets reach the site's appliance."""
+
+    enabled: bool = True
+    """Off where the template's own group is enough."""
+    mirrored_from: Annotated[list[fields.PeerText], Field(min_length=1)] | None = None
+    """The sources' CIDR blocks, security groups, prefix lists or VPCs; the site's VPC by default."""
+    accept_open_mirrored_from: bool = False
+    """Accept 0.0.0.0/0 and ::/0 in `mirrored_from`."""
+
+
+class Site(Settings):
+    """A VPC in an account and Region, captured on its own, with a state of its own."""
+
+    region: fields.Region
+    """The Region."""
+    vpc_id: fields.VpcId
+    """The VPC."""
+    allowed_account_ids: list[fields.AccountId] = Field(default_factory=list)
+    """Refuse to touch any other account. Any account by default."""
+    assume_role: AssumeRole | None = None
+    """The role to assume; the caller's own credentials by default."""
+    tags: fields.Tags = Field(default_factory=dict)
+    """On everything of this site, besides the project's."""
+    packet_basics: PacketBasics | None = None
+    """The appliance; none where sessions use targets and filters that exist."""
+    capture_security_group: CaptureSecurityGroup = Field(default_factory=CaptureSecurityGroup)
+    """Lets mirrored packets reach the appliance."""
+    quarantine_security_group: bool = True
+    """Make the VPC's quarantine group, ready for an incident."""
+    filters: _mapping_of(Filter, "Mirror filters by name.")  # type: ignore[valid-type]
+    targets: _mapping_of(Target, "Further mirror targets by name.")  # type: ignore[valid-type]
+    sessions: _mapping_of(Sessions, "Groups of sessions by name.")  # type: ignore[valid-type]
+
+
+class Deployment(Settings):
+    """A Tapstack deployment: any number of sites, and what they share."""
+
+    project: fields.Name = "tapstack"
+    """Begins the names of state files and CloudFormation stacks; changing it orphans both."""
+    tags: fields.Tags = Field(default_factory=dict)
+    """On everything that is deployed."""
+    backend: Backend = Field(default_factory=lambda: Backend(local=LocalBackend()))
+    """Where Terraform keeps its state; a local directory by default."""
+    provider: Provider = Field(default_factory=Provider)
+    """The Terraform AWS provider."""
+    sites: Annotated[dict[fields.Name, Site], Field(min_length=1)]
+    """Sites by name; each becomes a stack."""

@@ -1,0 +1,65 @@
+"""What is wrong with a deployment file, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+Path = tuple[str | int, ...]
+_LONGEST_VALUE: Final = 100
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+ABSENT: Final = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        path: keys and positions that lead to it.
+        message: what is wrong and what would be right.
+        value: what was found; `ABSENT` where there is none worth showing.
+        line: 1 is the first; None where the file has no such place.
+    """
+
+    path: Path
+    message: str
+    value: Any = ABSENT
+    line: int | None = None
+
+    @property
+    def field(self) -> str:
+        """The path in the notation of the messages: `sites.production.sessions[0]`."""
+        text = ""
+        for part in self.path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        return text
+
+    def render(self, file: str) -> str:
+        """Return `file:line: field: message, got value`."""
+        where = f"{file}:{self.line}" if self.line else file
+        field = f" {self.field}:" if self.path else ""
+        got = "" if self.value is ABSENT else f", got {_shortened(self.value)}"
+        return f"{where}:{field} {self.message}{got}"
+
+
+class DeploymentError(Exception):
+    """A deployment file that cannot be used; `str()` of it is a report for people."""
+
+    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
+        """Sort the problems as they come in the file."""
+        self.file = file
+        self.problems = tuple(sorted(problems, key=lambda p: (p.line or 0, p.field)))
+        super().__init__("\n".join(problem.render(file) for problem in self.problems))
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

@@ -1,0 +1,1 @@
+"""What surrounds a synthesis on disk: state files and the provider mirror."""

@@ -1,0 +1,136 @@
+"""The AWS provider on machines that cannot reach the Terraform registry.
+
+Terraform itself looks into a few directories for providers ("implied local mirror
+directories"); one of them is `terraform.d/plugins` where it runs. A mirror that was
+given or found is linked there, so that plain `terraform` and `cdktf` use it, and nobody
+has to write a CLI configuration. A provider that is in such a directory is taken from it
+alone; one of a wrong version would stop Terraform, so only mirrors with a fitting
+version are linked.
+
+Source: Terraform documentation, "CLI configuration file", provider installation.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tapstack.domain.provider_versions import satisfies
+
+PROVIDER: Final = Path("registry.terraform.io") / "hashicorp" / "aws"
+MIRROR_VARIABLE: Final = "TAPSTACK_PROVIDER_MIRROR"
+NO_MIRROR: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderMirror:
+    """A directory in Terraform's mirror layout that has a fitting AWS provider.
+
+    Attributes:
+        directory: the one that holds `registry.terraform.io`.
+        versions: the fitting versions, the newest first.
+        given: it was named, not found.
+    """
+
+    directory: Path
+    versions: tuple[str, ...]
+    given: bool
+
+
+class UnusableMirrorError(Exception):
+    """A mirror directory was named that has no fitting provider."""
+
+
+def find_mirror(
+    setting: str | None, constraint: str, base: Path, environment: Mapping[str, str] = os.environ
+) -> ProviderMirror | None:
+    """Return the mirror to use: the one named by the setting, by the environment, or found.
+
+    Args:
+        setting: `provider.mirror` of the deployment file: a directory, relative to `base`,
+            or `none`.
+        constraint: the versions that fit.
+        base: directory of the deployment file.
+        environment: `$TAPSTACK_PROVIDER_MIRROR` names a directory, or `none`.
+
+    Raises:
+        UnusableMirrorError: the directory that was named has no fitting provider.
+    """
+    named = setting or environment.get(MIRROR_VARIABLE)
+    if named == NO_MIRROR:
+        return None
+    if named:
+        directory = base / Path(named).expanduser()
+        versions = _fitting(directory, constraint)
+        if versions:
+            return ProviderMirror(directory.resolve(), versions, given=True)
+        origin = "provider.mirror" if setting else f"${MIRROR_VARIABLE}"
+        there = ", ".join(sorted(_versions(directory))) or "none"
+        raise UnusableMirrorError(
+            f"{origin}: {directory} has no AWS provider {constraint} for {_target()} (found: {there}). Expected "
+            f"{PROVIDER}/<version>/{_target()}/ in it; `terraform providers mirror {named}` fills such a directory "
+            "on a machine that reaches the registry"
+        )
+    for directory in usual_places(environment):
+        if versions := _fitting(directory, constraint):
+            return ProviderMirror(directory.resolve(), versions, given=False)
+    return None
+
+
+def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
+    """Yield the directories where a mirror is looked for, in order.
+
+    Terraform's plugin cache and implied mirror directories first, then any mirror that lies
+    directly below /opt, /srv or /usr/local/share.
+    """
+    home = Path(environment.get("HOME") or Path.home())
+    if cache := environment.get("TF_PLUGIN_CACHE_DIR"):
+        yield Path(cache)
+    yield home / ".terraform.d" / "plugins"
+    yield home / ".terraform.d" / "plugin-cache"
+    data = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
+    shared = environment.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    for root in [data, *shared.split(":")]:
+        if root:
+            yield Path(root) / "terraform" / "plugins"
+    for root in ("/opt", "/srv", "/usr/local/share"):
+        for provider in sorted(Path(root).glob(f"*/{PROVIDER.as_posix()}")):
+            yield provider.parents[len(PROVIDER.parts) - 1]
+
+
+def link_mirror(mirror: ProviderMirror | None, stack_directory: Path) -> None:
+    """Link a mirror where Terraform looks when it runs in `stack_directory`; without one, remove the link."""
+    link = stack_directory / "terraform.d" / "plugins"
+    if link.is_symlink():
+        link.unlink()
+    if mirror is not None and not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(mirror.directory, target_is_directory=True)
+
+
+def _fitting(directory: Path, constraint: str) -> tuple[str, ...]:
+    fitting = [version for version in _versions(directory) if satisfies(version, constraint)]
+    return tuple(sorted(fitting, key=lambda v: tuple(map(int, v.split("."))), reverse=True))
+
+
+def _versions(directory: Path) -> set[str]:
+    """Return the versions a mirror has for this machine, unpacked or as archives."""
+    provider = directory / PROVIDER
+    unpacked = {path.parent.parent.name for path in provider.glob(f"*/{_target()}/terraform-provider-aws*")}
+    ending = f"_{_target()}.zip"
+    packed = {
+        path.name.removeprefix("terraform-provider-aws_").removesuffix(ending)
+        for path in provider.glob(f"terraform-provider-aws_*{ending}")
+    }
+    return unpacked | packed
+
+
+def _target() -> str:
+    """Return this machine's operating system and processor as Terraform names them."""
+    machine = platform.machine().lower()
+    names = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
+    return f"{platform.system().lower()}_{names.get(machine, machine)}"

@@ -1,0 +1,125 @@
+"""Where state is kept, and what would lose sight of it.
+
+Terraform notices a changed backend only where a former `init` left its record. A clean
+checkout has none, and would start from nothing beside a full state. So this looks for
+state that the deployment file no longer leads to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tapstack.settings.model import Deployment, LocalBackend, S3Backend
+from tapstack.settings.problems import DeploymentError, Problem
+
+
+def local_state_file(backend: LocalBackend, project: str, site: str, base: Path) -> Path:
+    """Return the state file of a site; `base` is the deployment file's directory."""
+    return base / backend.directory / project / f"{site}.tfstate"
+
+
+def local_backend_path(backend: LocalBackend, project: str, site: str, base: Path, outdir: Path) -> str:
+    """Return the path for the backend block, relative to where Terraform runs.
+
+    Relative, so that neither the state nor Terraform's record of it depends on where the
+    checkout lies.
+    """
+    file = local_state_file(backend, project, site, base)
+    return Path(os.path.relpath(file.resolve(), (outdir / "stacks" / site).resolve())).as_posix()
+
+
+def s3_state_key(backend: S3Backend, project: str, site: str) -> str:
+    """Return the object key of a site's state."""
+    return f"{backend.key_prefix}/{project}/{site}.tfstate"
+
+
+def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Path) -> None:
+    """Refuse to begin a new state in S3 while a local one holds resources.
+
+    Where Terraform has its own record of the local state it asks for the migration itself,
+    and this stays silent.
+
+    Raises:
+        DeploymentError: names the files and the way to move them.
+    """
+    if deployment.backend.s3 is None:
+        return
+    full = []
+    for site in deployment.sites:
+        state = local_state_file(LocalBackend(), deployment.project, site, base)
+        if count_resources(state) and recorded_backend(outdir, site) is None:
+            full.append(state)
+    if full:
+        raise DeploymentError(
+            file,
+            [
+                Problem(
+                    ("backend", "s3"),
+                    f"{', '.join(map(str, full))} still holds resources, and a new state in S3 would know nothing of "
+                    "them. Move it: put `backend: {local: {}}` back, run `cdktf diff` once, change to s3 again and "
+                    "run `cdktf deploy --migrate-state`. If those resources are gone, delete the file",
+                )
+            ],
+        )
+
+
+def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
+    """Return what a person should know about state before deploying: moves, and orphans."""
+    warnings = []
+    for site in deployment.sites:
+        before = recorded_backend(outdir, site)
+        if before is not None and before != (now := _planned_backend(deployment, site, base, outdir)):
+            warnings.append(
+                f"site {site}: its state was kept in {_described(before)} and is to be kept in {_described(now)}. "
+                "Terraform will stop and ask; `cdktf deploy --migrate-state` moves it"
+            )
+    if deployment.backend.local is not None:
+        directory = base / deployment.backend.local.directory / deployment.project
+        for state in sorted(directory.glob("*.tfstate")):
+            count = count_resources(state)
+            if count and state.stem not in deployment.sites:
+                warnings.append(
+                    f"{state} holds {count} resources of site {state.stem}, which the deployment file no longer has: "
+                    "put the site back and destroy it, or give the site its old name"
+                )
+    return warnings
+
+
+def count_resources(state: Path) -> int:
+    """Return how many resources a local state file manages; 0 where there is none."""
+    try:
+        content = json.loads(state.read_text(encoding="utf-8"))
+        return sum(1 for resource in content.get("resources", []) if resource.get("mode") == "managed")
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def recorded_backend(outdir: Path, site: str) -> dict[str, Any] | None:
+    """Return what Terraform's last `init` recorded of a site's backend: type and place."""
+    record = outdir / "stacks" / site / ".terraform" / "terraform.tfstate"
+    try:
+        backend = json.loads(record.read_text(encoding="utf-8"))["backend"]
+        return _place(str(backend["type"]), backend["config"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _planned_backend(deployment: Deployment, site: str, base: Path, outdir: Path) -> dict[str, Any]:
+    local, s3 = deployment.backend.local, deployment.backend.s3
+    if local is not None:
+        return _place("local", {"path": local_backend_path(local, deployment.project, site, base, outdir)})
+    assert s3 is not None
+    return _place("s3", {"bucket": s3.bucket, "key": s3_state_key(s3, deployment.project, site), "region": s3.region})
+
+
+def _place(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind} | {name: config.get(name) for name in ("path", "bucket", "key", "region")}
+
+
+def _described(place: dict[str, Any]) -> str:
+    if place["type"] == "s3":
+        return f"s3://{place['bucket']}/{place['key']}"
+    return f"{place['type']} {place['path'] or ''}".strip()

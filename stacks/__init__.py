@@ -1,0 +1,1 @@
+"""Tapstack's own stacks: how the deployment file becomes Terraform. Not distributed."""

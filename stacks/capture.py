@@ -1,0 +1,240 @@
+"""The capture of one site: appliance, security groups, targets, filters, sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tapstack import (
+    CaptureLoadBalancer,
+    CaptureSecurityGroup,
+    Destination,
+    IMirrorFilter,
+    IMirrorTarget,
+    MirrorFilter,
+    MirrorSessions,
+    MirrorTarget,
+    PacketBasics,
+    Peer,
+    QuarantineSecurityGroup,
+    accept_provider_range,
+)
+from tapstack.bindings import Construct, aws, cdk
+from tapstack.settings.model import PACKET_BASICS, Deployment, Provider, Site
+from tapstack.settings.model import LoadBalancer as LoadBalancerSettings
+from tapstack.workspace import state
+
+
+class CaptureStack(cdk.TerraformStack):
+    """One site of a deployment file, with a state of its own."""
+
+    def __init__(self, scope: Construct, name: str, *, deployment: Deployment, base: Path, outdir: Path) -> None:
+        """Build the stack; `base` is the deployment file's directory, `outdir` that of the synthesis."""
+        super().__init__(scope, name)
+        site = deployment.sites[name]
+        self._site = site
+        self._name = name
+        self._project = deployment.project
+        accept_provider_range(self, deployment.provider.version)
+        _add_backend(self, deployment, name, base, outdir)
+        _add_provider(
+            self,
+            deployment.provider,
+            site,
+            {
+                "tapstack:deployment": deployment.project,
+                "tapstack:site": name,
+                **deployment.tags,
+                **site.tags,
+            },
+        )
+        self.packet_basics = self._add_packet_basics()
+        if site.quarantine_security_group:
+            quarantine = QuarantineSecurityGroup(self, "quarantine", vpc_id=site.vpc_id)
+            _output(self, "quarantine_security_group_id", quarantine.security_group_id, "Cuts an instance off.")
+        self.targets = {key: self._add_target(key) for key in site.targets}
+        self.filters = {key: self._add_filter(key) for key in site.filters}
+        self.sessions = {key: self._add_sessions(key) for key in site.sessions}
+        self._add_outputs()
+
+    def _add_packet_basics(self) -> PacketBasics | None:
+        settings = self._site.packet_basics
+        if settings is None:
+            return None
+        appliance = PacketBasics(
+            self,
+            "packet-basics",
+            vpc_id=self._site.vpc_id,
+            **settings.model_dump(exclude={"stack_name"}),
+            stack_name=settings.stack_name or f"{self._project}-{self._name}-packet-basics",
+        )
+        group = self._site.capture_security_group
+        if group.enabled:
+            CaptureSecurityGroup(
+                self,
+                "capture",
+                vpc_id=self._site.vpc_id,
+                mirrored_from=self._peers(group.mirrored_from),
+                accept_open_mirrored_from=group.accept_open_mirrored_from,
+                remote_access_cidrs=[settings.remote_access_cidr],
+                accept_open_remote_access=settings.accept_open_remote_access,
+                network_interface_id=appliance.network_interface_id,
+            )
+        return appliance
+
+    def _add_target(self, key: str) -> MirrorTarget:
+        settings = self._site.targets[key]
+        destination: Destination
+        if settings.load_balancer is not None:
+            destination = self._add_load_balancer(key, settings.load_balancer).destination
+        elif settings.network_interface_id is not None:
+            destination = Destination.network_interface(
+                settings.network_interface_id, instance_type=settings.instance_type
+            )
+        elif settings.network_load_balancer_arn is not None:
+            destination = Destination.network_load_balancer(settings.network_load_balancer_arn)
+        else:
+            destination = Destination.gateway_load_balancer_endpoint(str(settings.gateway_load_balancer_endpoint_id))
+        return MirrorTarget(
+            self,
+            f"target-{key}",
+            destination=destination,
+            share_with=settings.share_with,
+            allow_external_principals=settings.allow_external_principals,
+            description=settings.description or self._description(key),
+            logical_id=key,
+            tags={"Name": key},
+        )
+
+    def _add_load_balancer(self, key: str, settings: LoadBalancerSettings) -> CaptureLoadBalancer:
+        instances = list(settings.instance_ids)
+        if not instances and not settings.ip_addresses and self.packet_basics is not None:
+            instances = [self.packet_basics.instance_id]
+        return CaptureLoadBalancer(
+            self,
+            f"load-balancer-{key}",
+            vpc_id=self._site.vpc_id,
+            subnet_ids=settings.subnet_ids,
+            instance_ids=instances,
+            ip_addresses=settings.ip_addresses,
+            mirrored_from=self._peers(settings.mirrored_from),
+            health_check_port=settings.health_check_port,
+            deletion_protection=settings.deletion_protection,
+            accept_open_mirrored_from=settings.accept_open_mirrored_from,
+            logical_id=key,
+            tags={"Name": key},
+        )
+
+    def _add_filter(self, key: str) -> MirrorFilter:
+        return MirrorFilter.from_preset(
+            self,
+            f"filter-{key}",
+            self._site.filters[key].to_domain(),
+            description=self._description(key),
+            logical_id=key,
+            tags={"Name": key},
+        )
+
+    def _add_sessions(self, key: str) -> MirrorSessions:
+        settings = self._site.sessions[key]
+        return MirrorSessions(
+            self,
+            f"sessions-{key}",
+            sources=[source.to_domain() for source in settings.sources],
+            target=self._target(settings.target),
+            filter=self._filter(settings.filter),
+            session_number=settings.session_number,
+            first_session_number=settings.first_session_number,
+            packet_length=settings.packet_length,
+            virtual_network_id=settings.virtual_network_id,
+            exclude=settings.exclude,
+            description=self._description(key),
+            logical_id=key,
+            tags={"Name": f"{key} ${{each.key}}"},
+        )
+
+    def _description(self, key: str) -> str:
+        return f"Tapstack {self._project}/{self._name}/{key}"
+
+    def _target(self, name: str) -> IMirrorTarget:
+        if name == PACKET_BASICS and self.packet_basics is not None:
+            return self.packet_basics.target
+        return self.targets[name] if name in self.targets else MirrorTarget.from_id(name)
+
+    def _filter(self, name: str) -> IMirrorFilter:
+        if name == PACKET_BASICS and self.packet_basics is not None:
+            return self.packet_basics.filter
+        return self.filters[name] if name in self.filters else MirrorFilter.from_id(name)
+
+    def _peers(self, texts: list[str] | None) -> list[Peer]:
+        return [Peer.parse(text) for text in texts or [self._site.vpc_id]]
+
+    def _add_outputs(self) -> None:
+        """Say what a person needs next."""
+        targets = {key: target.mirror_target_id for key, target in self.targets.items()}
+        filters = {key: found.mirror_filter_id for key, found in self.filters.items()}
+        appliance = self.packet_basics
+        if appliance is not None:
+            _output(self, "portal_url", appliance.user_access_url, "The appliance's portal; user: setup.")
+            _output(
+                self,
+                "portal_password",
+                appliance.credentials,
+                "First password of the user setup; change it after signing in.",
+                sensitive=True,
+            )
+            if any(s.target == PACKET_BASICS for s in self._site.sessions.values()):
+                targets[PACKET_BASICS] = appliance.target.mirror_target_id
+            if any(s.filter == PACKET_BASICS for s in self._site.sessions.values()):
+                filters[PACKET_BASICS] = appliance.filter.mirror_filter_id
+        if targets:
+            _output(self, "mirror_target_ids", targets, "Mirror targets by name.")
+        if filters:
+            _output(self, "mirror_filter_ids", filters, "Mirror filters by name.")
+        if self.sessions:
+            ids = {key: sessions.session_ids for key, sessions in self.sessions.items()}
+            _output(self, "mirror_session_ids", ids, "Mirror sessions by group and source.")
+
+
+def _output(stack: cdk.TerraformStack, name: str, value: Any, description: str, *, sensitive: bool = False) -> None:
+    cdk.TerraformOutput(stack, name, value=value, description=description, sensitive=sensitive or None)
+
+
+def _add_backend(stack: cdk.TerraformStack, deployment: Deployment, site: str, base: Path, outdir: Path) -> None:
+    local, s3 = deployment.backend.local, deployment.backend.s3
+    if local is not None:
+        path = state.local_backend_path(local, deployment.project, site, base, outdir)
+        cdk.LocalBackend(stack, path=path)
+        return
+    assert s3 is not None
+    cdk.S3Backend(
+        stack,
+        bucket=s3.bucket,
+        key=state.s3_state_key(s3, deployment.project, site),
+        region=s3.region,
+        encrypt=True,
+        kms_key_id=s3.kms_key_id,
+    )
+    # Newer than cdktf: S3's own lock file in place of a DynamoDB table (Terraform 1.10).
+    stack.add_override("terraform.backend.s3.use_lockfile", True)
+    if s3.role_arn is not None:
+        stack.add_override("terraform.backend.s3.assume_role", {"role_arn": s3.role_arn})
+
+
+def _add_provider(stack: cdk.TerraformStack, provider: Provider, site: Site, tags: dict[str, str]) -> None:
+    assume = site.assume_role
+    aws.AwsProvider(
+        stack,
+        "aws",
+        region=site.region,
+        allowed_account_ids=site.allowed_account_ids or None,
+        assume_role=None
+        if assume is None
+        else [
+            aws.AwsProviderAssumeRole(
+                role_arn=assume.role_arn, external_id=assume.external_id, session_name=assume.session_name
+            )
+        ],
+        default_tags=[aws.AwsProviderDefaultTags(tags=tags)],
+        max_retries=provider.max_retries,
+    )
