@@ -28,6 +28,9 @@ def main() -> int:
     except (DeploymentError, RuleViolation, provider_mirror.UnusableMirrorError) as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error.filename or outdir}: {error.strerror}", file=sys.stderr)
+        return 2
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return 0

@@ -21,6 +21,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         outdir: where cdktf writes; `stacks/<site>` in it is where Terraform runs.
     """
     mirror = provider_mirror.find_mirror(deployment.provider.mirror, deployment.provider.version, base)
+    outdir.mkdir(parents=True, exist_ok=True)
     # hcl_output only names the files; cdktf takes the language from the environment.
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
     for name in deployment.sites:

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     import cdktf as cdk
     from constructs import Construct
 
-__all__ = ["Construct", "MissingBindingsError", "add_condition", "aws", "cdk", "core", "node_binary", "renders_hcl"]
+__all__ = [
+    "Construct",
+    "MissingBindingsError",
+    "add_condition",
+    "address",
+    "aws",
+    "cdk",
+    "core",
+    "node_binary",
+    "renders_hcl",
+]
 
 
 class MissingBindingsError(ImportError):
@@ -182,6 +192,20 @@ class _Aws:
 
 aws = _Aws()
 """The classes of the AWS bindings: `aws.Ec2TrafficMirrorSession(...)`."""
+
+
+def address(element: Any) -> str:
+    """Return the Terraform address of a resource, data source or local, for use inside an expression.
+
+    Plain text on purpose: cdktf guesses from the text around a token whether it stands
+    inside `${}` already, and guesses wrong after a nested brace. Like reading any attribute
+    this fixes the element's logical id.
+    """
+    name = str(element.friendly_unique_id)
+    if isinstance(element, cdk.TerraformLocal):
+        return f"local.{name}"
+    prefix = "data." if isinstance(element, cdk.TerraformDataSource) else ""
+    return f"{prefix}{element.terraform_resource_type}.{name}"
 
 
 def renders_hcl() -> bool:

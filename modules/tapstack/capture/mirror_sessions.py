@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, add_condition, aws, cdk
+from tapstack.bindings import Construct, add_condition, address, aws, cdk
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget
 from tapstack.capture.packet_basics import STACK_NAME_TAG
@@ -104,15 +104,15 @@ class MirrorSessions(Construct):
         entry = f"{{network_interface_id = id, session_number = {lookup_number}}}"
         everything = f"{{for id in {found} : id => {entry}}}"
         if written:
-            everything = f"merge({everything}, {cdk.TerraformLocal(self, 'Written', written).fqn})"
-        merged = cdk.TerraformLocal(self, "Sources", f"${{{everything}}}")
-        self.resource.add_override("for_each", f"${{{merged.fqn}}}")
+            everything = f"merge({everything}, {address(cdk.TerraformLocal(self, 'Written', written))})"
+        merged = address(cdk.TerraformLocal(self, "Sources", f"${{{everything}}}"))
+        self.resource.add_override("for_each", f"${{{merged}}}")
         capacity = target.destination.max_sources if target.destination else None
         if capacity is not None:
             add_condition(
                 self.resource,
                 "precondition",
-                f"${{length({merged.fqn}) <= {capacity}}}",
+                f"${{length({merged}) <= {capacity}}}",
                 f"The lookups of {id_} find more sources than the {capacity} that this target takes. "
                 "Narrow the lookups, or mirror to a Network Load Balancer, which has no such limit.",
             )
@@ -120,7 +120,7 @@ class MirrorSessions(Construct):
     @property
     def session_ids(self) -> str:
         """The session ids by source name, as a token of a map."""
-        return cdk.Token.as_string(f"${{{{for name, session in {self.resource.fqn} : name => session.id}}}}")
+        return cdk.Token.as_string(f"${{{{for name, session in {address(self.resource)} : name => session.id}}}}")
 
     def _found(self, lookups: Sequence[SourceLookup], exclude: Sequence[str], target: IMirrorTarget) -> str:
         """Return the expression of all interface ids that the lookups find, without the excluded ones."""
@@ -130,7 +130,7 @@ class MirrorSessions(Construct):
         if target.destination and target.destination.kind == "network interface" and target.destination.value:
             left_out.append(target.destination.value)
         # A local, because a token inside an expression would bring its own ${}.
-        subtract = [str(cdk.TerraformLocal(self, "Excluded", left_out).fqn)] if left_out else []
+        subtract = [address(cdk.TerraformLocal(self, "Excluded", left_out))] if left_out else []
         if target.appliance_stack_name is not None:
             subtract.append(self._interfaces_of_appliance(target.appliance_stack_name))
         if subtract:
@@ -143,7 +143,7 @@ class MirrorSessions(Construct):
             id_,
             filter=[aws.DataAwsNetworkInterfacesFilter(name=name, values=list(values)) for name, values in filters],
         )
-        return str(data.fqn)
+        return address(data)
 
     def _interfaces_of_appliance(self, stack_name: str) -> str:
         """Return the expression of the interface ids of an appliance that its stack may not have made yet.
@@ -158,13 +158,13 @@ class MirrorSessions(Construct):
             instance_state_names=["pending", "running", "stopping", "stopped"],
         )
         # An empty list of values would be refused; "none" is the id of no instance.
-        ids = cdk.Token.as_list(f'${{coalescelist({instances.fqn}.ids, ["none"])}}')
+        ids = cdk.Token.as_list(f'${{coalescelist({address(instances)}.ids, ["none"])}}')
         data = aws.DataAwsNetworkInterfaces(
             self,
             "ApplianceInterfaces",
             filter=[aws.DataAwsNetworkInterfacesFilter(name="attachment.instance-id", values=ids)],
         )
-        return f"{data.fqn}.ids"
+        return f"{address(data)}.ids"
 
 
 def _check_session(

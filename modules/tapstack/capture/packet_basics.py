@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from tapstack.bindings import Construct, add_condition, aws, cdk
+from tapstack.bindings import Construct, add_condition, address, aws, cdk
 from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget
 from tapstack.capture.scaffold import book_of, located, name_main_child, suppress_checkov, warn
@@ -221,13 +221,13 @@ class PacketBasics(Construct):
         )
 
     def _output(self, name: str) -> str:
-        return cdk.Token.as_string(f'${{{self.resource.fqn}.outputs["{name}"]}}')
+        return cdk.Token.as_string(f'${{{address(self.resource)}.outputs["{name}"]}}')
 
     def _by_name_tag(self, what: str, resource_type: str) -> str:
         """Find what the stack made by its Name tag, through the Resource Groups Tagging API."""
         name = f"{self._stack_name}.{what}"
         # Taken out of the stack's id, so that Terraform looks once the stack stands, and not before.
-        awaited = f'${{element(split("/", {self.resource.fqn}.id), 1)}}.{what}'
+        awaited = f'${{element(split("/", {address(self.resource)}.id), 1)}}.{what}'
         found = aws.DataAwsResourcegroupstaggingapiResources(
             self,
             what.capitalize(),
@@ -242,7 +242,7 @@ class PacketBasics(Construct):
             "the creation by minutes: run the same command again. If the template names it otherwise, "
             f"give its id as {what}_id.",
         )
-        mapping = f"{found.fqn}.resource_tag_mapping_list[0].resource_arn"
+        mapping = f"{address(found)}.resource_tag_mapping_list[0].resource_arn"
         return cdk.Token.as_string(f'${{element(split("/", {mapping}), 1)}}')
 
 

@@ -10,7 +10,10 @@ from tapstack.bindings import Construct, cdk
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
 
-_BOOK = "_tapstack_session_book"
+# By jsii reference, which names an object for as long as its kernel lives: the Python object
+# that stands for it is not always the same one.
+_books: dict[str, SessionBook] = {}
+_quarantined_vpcs: dict[str, set[str]] = {}
 
 
 @contextmanager
@@ -30,12 +33,16 @@ def warn(construct: Construct, message: str) -> None:
 
 def book_of(scope: Construct) -> SessionBook:
     """Return the session book of the stack that `scope` belongs to."""
-    stack = cdk.TerraformStack.of(scope)
-    book = getattr(stack, _BOOK, None)
-    if not isinstance(book, SessionBook):
-        book = SessionBook()
-        setattr(stack, _BOOK, book)
-    return book
+    return _books.setdefault(_reference(cdk.TerraformStack.of(scope)), SessionBook())
+
+
+def quarantined_vpcs_of(scope: Construct) -> set[str]:
+    """Return the VPCs that have a quarantine group in the app that `scope` belongs to."""
+    return _quarantined_vpcs.setdefault(_reference(scope.node.root), set())
+
+
+def _reference(construct: Any) -> str:
+    return str(construct.__jsii_ref__.ref)
 
 
 def name_main_child(construct: Construct, resource: Any, logical_id: str | None = None) -> None:

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from tapstack.bindings import Construct, aws, cdk
-from tapstack.capture.scaffold import located, name_main_child, name_tag, suppress_checkov, warn
+from tapstack.bindings import Construct, address, aws, cdk
+from tapstack.capture.scaffold import (
+    located,
+    name_main_child,
+    name_tag,
+    quarantined_vpcs_of,
+    suppress_checkov,
+    warn,
+)
 from tapstack.domain import cidrs, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction
@@ -18,7 +25,6 @@ from tapstack.domain.tokens import is_token
 
 PORTAL_PORT: Final = 443
 MIRRORED: Final = "Mirrored packets (VXLAN)"
-_QUARANTINED: Final = "_tapstack_quarantined_vpcs"
 
 
 class ISecurityGroup(Protocol):
@@ -150,7 +156,7 @@ def allow(
     }
     if peer.kind == "vpc":
         vpc = aws.DataAwsVpc(scope, f"{id_}-vpc", id=peer.value)
-        blocks = f"{{for a in {vpc.fqn}.cidr_block_associations : a.cidr_block => a.cidr_block}}"
+        blocks = f"{{for a in {address(vpc)}.cidr_block_associations : a.cidr_block => a.cidr_block}}"
         rule = make(scope, id_, cidr_ipv4="${each.value}", **common)
         rule.add_override("for_each", f"${{{blocks}}}")
         return
@@ -191,7 +197,7 @@ class QuarantineSecurityGroup(Construct):
         with located(scope, id_):
             check_identifier("vpc", vpc_id)
             _check_group_name(name)
-            quarantined: set[str] = scope.node.root.__dict__.setdefault(_QUARANTINED, set())
+            quarantined = quarantined_vpcs_of(scope)
             if vpc_id in quarantined:
                 raise RuleViolation(f"{vpc_id} has a quarantine group already: one a VPC")
             if not is_token(vpc_id):

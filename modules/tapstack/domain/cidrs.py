@@ -21,8 +21,8 @@ def check_cidr(value: str) -> str:
     if is_token(value):
         return value
     try:
-        if "/" not in value:
-            raise ValueError
+        if not value.rpartition("/")[2].isdigit():
+            raise ValueError  # without a prefix length, or with a netmask, which Python takes and AWS does not
         ipaddress.ip_network(value)
     except ValueError:
         try:

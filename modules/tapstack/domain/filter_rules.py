@@ -7,6 +7,7 @@ no rule is not mirrored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
@@ -23,6 +24,7 @@ UDP: Final = 17
 ICMP: Final = 1
 ICMPV6: Final = 58
 NUMBERING_STEP: Final = 100
+_PORTS: Final = re.compile(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class PortRange:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return cls(value, value)
-        first, dash, last = str(value).partition("-")
-        if not first.strip().isdigit() or (dash and not last.strip().isdigit()):
+        ports = _PORTS.fullmatch(str(value))
+        if ports is None:
             raise RuleViolation(f'expected a port such as 443 or a range such as "8000-8999", got {value!r}')
-        return cls(int(first), int(last) if dash else int(first))
+        first, last = ports.groups()
+        return cls(int(first), int(last or first))
 
 
 @dataclass(frozen=True, slots=True)

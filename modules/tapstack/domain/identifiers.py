@@ -51,7 +51,7 @@ _FORMATS: Final[dict[str, tuple[str, str]]] = {
     ),
     "region": (r"[a-z]{2}(?:-[a-z]+)+-\d", "eu-central-1"),
 }
-_COMPILED: Final = {kind: re.compile(pattern) for kind, (pattern, _) in _FORMATS.items()}
+_COMPILED: Final = {kind: re.compile(pattern, re.ASCII) for kind, (pattern, _) in _FORMATS.items()}
 
 
 def check_identifier(kind: str, value: str) -> str:
@@ -63,7 +63,8 @@ def check_identifier(kind: str, value: str) -> str:
     if _COMPILED[kind].fullmatch(value) or is_token(value):
         return value
     hint = "; it must be lower case" if _COMPILED[kind].fullmatch(value.lower()) else ""
-    raise RuleViolation(f"{value!r} is not the id of a {kind}: expected the form {_FORMATS[kind][1]}{hint}")
+    article = "an" if kind.startswith(("a", "i", "sns")) else "a"
+    raise RuleViolation(f"{value!r} is not the id of {article} {kind}: expected the form {_FORMATS[kind][1]}{hint}")
 
 
 def pattern_of(kind: str) -> str:

@@ -48,8 +48,8 @@ def satisfies(version: str, constraint: str) -> bool:
         sign, wanted = match.group(1) or "=", match.group(2)
         want = _parse(wanted)
         if sign == "~>":
-            given = wanted.count(".") + 1
-            ceiling = (*want[: given - 2], want[given - 2] + 1) if given > 1 else (10**9,)
+            given = max(wanted.count(".") + 1, 2)  # Terraform reads "~> 5" as "~> 5.0"
+            ceiling = (*want[: given - 2], want[given - 2] + 1)
             if not (want <= have and have < (*ceiling, 0, 0, 0)[:3]):
                 return False
         elif not _COMPARE[sign](have, want):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
@@ -32,7 +33,9 @@ class Settings(BaseModel):
 
 
 def _identifier(kind: str) -> Any:
-    schema = {"type": "string", "pattern": pattern_of(kind), "examples": [example_of(kind)]}
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern_of(kind)}
+    if re.fullmatch(pattern_of(kind), example_of(kind)):  # some examples are for people
+        schema["examples"] = [example_of(kind)]
     return Annotated[str, AfterValidator(lambda value: check_identifier(kind, value)), WithJsonSchema(schema)]
 
 
@@ -76,7 +79,9 @@ Name = _text(check_name, pattern=NAME_PATTERN)
 Cidr = _text(cidrs.check_cidr, examples=["10.0.0.0/16"])
 PeerText = _text(Peer.parse, examples=["10.0.0.0/16", "sg-0123456789abcdef0", "vpc-0123456789abcdef0"])
 StackName = _text(check_cloudformation_stack_name, pattern="^[A-Za-z][A-Za-z0-9-]{0,127}$")
-TemplateUrl = _text(template.check_template_url, format="uri", examples=[template.TEMPLATE_URL_EXAMPLE])
+TemplateUrl = _text(
+    template.check_template_url, pattern="^https://", format="uri", examples=[template.TEMPLATE_URL_EXAMPLE]
+)
 VersionConstraint = _text(check_version_constraint, examples=[">= 5.100.0, < 7.0.0"])
 
 SessionNumber = _number(limits.check_session_number, limits.SESSION_NUMBER)

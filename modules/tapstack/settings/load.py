@@ -171,16 +171,20 @@ def _existing(location: FieldPath, data: Any, keep_last: bool) -> FieldPath:
     """
     path: list[str | int] = []
     for position, part in enumerate(location):
-        if (isinstance(data, Mapping) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
-            data = data[int(part)]
+        if _has(data, part):
+            data = data[part]
         elif keep_last and position == len(location) - 1:
             pass
         else:
             continue
         path.append(part)
     return tuple(path)
+
+
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, Mapping) and part in data
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -192,10 +196,15 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _models_at(location: FieldPath) -> list[type[BaseModel]]:
     models: list[type[BaseModel]] = [Deployment]
+    named = False  # the next part is a name that the user chose, whatever fields are called
     for part in location:
+        if named:
+            named = False
+            continue
         fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
         if fields:
             models = [model for found in fields for model in _models_in(found.annotation)]
+            named = any(typing.get_origin(found.annotation) is dict for found in fields)
     return models
 
 

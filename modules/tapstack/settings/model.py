@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_presets import (
@@ -90,7 +90,7 @@ class AssumeRole(Settings):
     """The role."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     """External id that the role's trust policy asks for."""
-    session_name: Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[\w+=,.@-]+$")] = "tapstack"
+    session_name: Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9_+=,.@-]+$")] = "tapstack"
     """Shows up in CloudTrail."""
 
 
@@ -231,18 +231,18 @@ class LoadBalancer(Settings):
 
 
 class Target(Settings):
-    """A mirror target besides the one that `packet_basics` brings."""
+    """A mirror target besides the one that `packet_basics` brings: exactly one of the four kinds."""
 
     network_interface_id: fields.NetworkInterfaceId | None = None
-    """An appliance's interface, or"""
+    """An appliance's interface."""
     instance_type: str | None = None
-    """of that appliance: the largest sizes take 100 sources, others 10."""
+    """Instance type of that appliance: the largest sizes take 100 sources, others 10."""
     network_load_balancer_arn: fields.LoadBalancerArn | None = None
-    """a Network Load Balancer that exists already, or"""
+    """A Network Load Balancer that exists already."""
     gateway_load_balancer_endpoint_id: fields.EndpointId | None = None
-    """a Gateway Load Balancer endpoint, or"""
+    """A Gateway Load Balancer endpoint."""
     load_balancer: LoadBalancer | None = None
-    """a Network Load Balancer that the site makes."""
+    """A Network Load Balancer that the site makes."""
     share_with: list[fields.RamPrincipal] = Field(default_factory=list)
     """Accounts, organization or organizational units that may mirror to it, through AWS RAM."""
     allow_external_principals: bool = False
@@ -273,24 +273,26 @@ class Target(Settings):
 
 
 class SourceSettings(Settings):
-    """What is mirrored: one network interface, or all that a lookup finds."""
+    """What is mirrored: one network interface, or all that a lookup finds; its conditions add up."""
+
+    model_config = ConfigDict(title="Source")
 
     network_interface_id: fields.NetworkInterfaceId | None = None
-    """One network interface, or"""
+    """One network interface."""
     session_number: fields.SessionNumber | None = None
-    """of its session, or"""
+    """Number of that interface's session; the first free one by default."""
     instance_type: str | None = None
-    """of its instance, checked against AWS's allow-list,"""
+    """Type of that interface's instance, checked against AWS's allow-list."""
     accept_instance_type: bool = False
-    """whatever the list says;"""
+    """Accept `instance_type`, whatever the list says."""
     instance_id: fields.InstanceId | None = None
-    """every interface of an instance,"""
+    """Every interface of this instance."""
     subnet_id: fields.SubnetId | None = None
-    """of a subnet,"""
+    """Every interface of this subnet."""
     vpc_id: fields.VpcId | None = None
-    """of a VPC,"""
+    """Every interface of this VPC."""
     tags: fields.Tags = Field(default_factory=dict)
-    """or with all these tags; conditions add up."""
+    """Every interface that carries all these tags."""
     include_requester_managed: bool = False
     """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache."""
 
@@ -334,7 +336,12 @@ class Sessions(Settings):
     """A group of sessions: sources mirrored to one target through one filter."""
 
     sources: Annotated[
-        list[Annotated[SourceSettings, BeforeValidator(_source, json_schema_input_type=str | SourceSettings)]],
+        list[
+            Annotated[
+                SourceSettings,
+                BeforeValidator(_source, json_schema_input_type=fields.NetworkInterfaceId | SourceSettings),
+            ]
+        ],
         Field(min_length=1),
     ]
     """Network interface ids, or lookups."""

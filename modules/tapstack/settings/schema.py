@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
 from tapstack.settings.model import Deployment
+
+
+class _Generator(GenerateJsonSchema):
+    """Leaves out titles that only repeat the key, and refuses names of the wrong form."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        found = super().dict_schema(schema)
+        if "patternProperties" in found:
+            found["additionalProperties"] = False
+        return found
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a deployment file."""
-    schema = Deployment.model_json_schema()
+    schema = Deployment.model_json_schema(schema_generator=_Generator)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

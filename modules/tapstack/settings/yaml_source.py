@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 from yaml.constructor import SafeConstructor
+from yaml.reader import Reader
 
 from tapstack.settings.problems import DeploymentError, Path, Problem
 
@@ -15,6 +16,10 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 _TEXT_TAGS: Final = frozenset({_STRING, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
 _MOST_NODES: Final = 1_000_000
 """Aliases let a small file stand for an endless one ("billion laughs")."""
+_DEEPEST: Final = 100
+"""And one that contains itself. The deployment file is about ten levels deep."""
+_LONGEST_NUMBER: Final = 100
+"""Characters. Python refuses to print whole numbers of more than a few thousand digits."""
 
 
 class YamlSource:
@@ -31,10 +36,11 @@ class YamlSource:
         self._problems: list[Problem] = []
         self._constructor = SafeConstructor()
         self._nodes = 0
+        self._depth = 0
         try:
             root = yaml.compose(text, Loader=_Loader)
-        except yaml.YAMLError as error:
-            raise DeploymentError(file, [_syntax_problem(error)]) from None
+        except (yaml.YAMLError, UnicodeError) as error:
+            raise DeploymentError(file, [_syntax_problem(error, text)]) from None
         if root is None:
             raise DeploymentError(file, [Problem((), "the file is empty: expected a mapping with `sites`")])
         if not isinstance(root, yaml.MappingNode):
@@ -55,8 +61,20 @@ class YamlSource:
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
+        line = node.start_mark.line + 1
         if self._nodes > _MOST_NODES:
-            raise DeploymentError(self._file, [Problem(path, f"the file stands for more than {_MOST_NODES:,} values")])
+            message = f"the file stands for more than {_MOST_NODES:,} values"
+            raise DeploymentError(self._file, [Problem(path, message, line=line)])
+        if self._depth >= _DEEPEST:
+            message = f"is nested more than {_DEEPEST} levels deep, or contains itself"
+            raise DeploymentError(self._file, [Problem(path[:1], message, line=line)])
+        self._depth += 1
+        try:
+            return self._content(node, path)
+        finally:
+            self._depth -= 1
+
+    def _content(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -80,7 +98,7 @@ class YamlSource:
                     if not isinstance(source, yaml.MappingNode):
                         self._problems.append(Problem(path, "`<<` merges mappings only", line=line))
                         continue
-                    for key, value in self._mapping(source, path).items():
+                    for key, value in self._build(source, path).items():
                         merged.setdefault(key, value)
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
@@ -88,6 +106,7 @@ class YamlSource:
                 continue
             name = str(key_node.value)
             here = (*path, name)
+            self._refuse_expression(name, path, line)
             if name in mapping:
                 self._problems.append(
                     Problem(here, f"given twice, first in line {self._lines[here]}: keep one", line=line)
@@ -101,19 +120,27 @@ class YamlSource:
         line = node.start_mark.line + 1
         if node.tag in _TEXT_TAGS:
             text = str(node.value)
-            if "${" in text or "%{" in text:
-                self._problems.append(
-                    Problem(path, "Terraform expressions have no place in the deployment file", text, line)
-                )
+            self._refuse_expression(text, path, line)
             return text
         try:
+            if len(node.value) > _LONGEST_NUMBER:
+                raise ValueError
             return self._constructor.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, LookupError):
             self._problems.append(Problem(path, f"cannot be read as {node.tag}", str(node.value), line))
             return None
 
+    def _refuse_expression(self, text: str, path: Path, line: int) -> None:
+        if "${" in text or "%{" in text:
+            self._problems.append(
+                Problem(path, "Terraform expressions have no place in the deployment file", text, line)
+            )
 
-def _syntax_problem(error: yaml.YAMLError) -> Problem:
+
+def _syntax_problem(error: Exception, text: str) -> Problem:
+    if forbidden := Reader.NON_PRINTABLE.search(text):
+        line = text.count("\n", 0, forbidden.start()) + 1
+        return Problem((), f"this is not YAML: the character {forbidden.group()!a} is not allowed", line=line)
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     column = f" (column {mark.column + 1})" if mark else ""

@@ -93,7 +93,7 @@ def count_resources(state: Path) -> int:
     try:
         content = json.loads(state.read_text(encoding="utf-8"))
         return sum(1 for resource in content.get("resources", []) if resource.get("mode") == "managed")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError):
         return 0
 
 
@@ -103,7 +103,7 @@ def recorded_backend(outdir: Path, site: str) -> dict[str, Any] | None:
     try:
         backend = json.loads(record.read_text(encoding="utf-8"))["backend"]
         return _place(str(backend["type"]), backend["config"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -1,0 +1,57 @@
+"""A capture inside a stack that somebody else wrote, with a target and a filter that exist.
+
+The stack's own resources are the sources: their ids are tokens, known only after apply,
+so each source gets a name. Run it with `python -m examples.existing_stack`.
+"""
+
+# Import tapstack before cdktf: that is what makes the AWS bindings load in a second.
+from tapstack import MirrorFilter, MirrorSessions, MirrorTarget, Source
+
+# isort: split
+from cdktf import App, TerraformStack
+from cdktf_cdktf_provider_aws.instance import Instance
+from cdktf_cdktf_provider_aws.provider import AwsProvider
+from constructs import Construct
+
+
+class Shop(TerraformStack):
+    """Somebody else's stack, with their own provider and version constraint."""
+
+    def __init__(self, scope: Construct, id_: str) -> None:
+        """Build two servers, then mirror them."""
+        super().__init__(scope, id_)
+        AwsProvider(self, "aws", region="us-east-1")
+        servers = {
+            name: Instance(
+                self,
+                name,
+                ami="ami-0123456789abcdef0",
+                instance_type="m5.large",
+                subnet_id="subnet-0123456789abcdef0",
+            )
+            for name in ("storefront", "orders")
+        }
+
+        MirrorSessions(
+            self,
+            "shop",
+            sources=[
+                Source.network_interface(server.primary_network_interface_id, name=name, instance_type="m5.large")
+                for name, server in servers.items()
+            ],
+            target=MirrorTarget.from_id("tmt-0123456789abcdef0"),
+            filter=MirrorFilter.from_id("tmf-0123456789abcdef0"),
+            # Leaves 1 to 99 to whoever else mirrors these servers.
+            first_session_number=100,
+        )
+
+
+def build(app: App) -> TerraformStack:
+    """Add the stack to `app`."""
+    return Shop(app, "existing-stack")
+
+
+if __name__ == "__main__":
+    app = App()
+    build(app)
+    app.synth()

@@ -1,0 +1,152 @@
+"""CaptureLoadBalancer: UDP 4789 in, appliances behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack import CaptureLoadBalancer, MirrorTarget, Peer, RuleViolation
+from tapstack.bindings import cdk
+from tests.synth.ids import INSTANCES, SUBNETS, TOKEN, VPC
+from tests.synth.template import Template, assert_equal, new_stack, synthesize
+
+
+def balancer(stack: cdk.TerraformStack, **arguments: Any) -> CaptureLoadBalancer:
+    given: dict[str, Any] = {"subnet_ids": SUBNETS, "mirrored_from": [Peer.cidr("10.0.0.0/16")], "vpc_id": VPC}
+    if "ip_addresses" not in arguments:
+        given["instance_ids"] = INSTANCES
+    return CaptureLoadBalancer(stack, "nlb", **{**given, **arguments})
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    def build(stack: cdk.TerraformStack) -> None:
+        MirrorTarget(stack, "target", destination=balancer(stack, tags={"team": "ir"}).destination)
+
+    return synthesize(build)
+
+
+TAGS = {"Name": "nlb", "team": "ir"}
+
+
+def only(template: Template, kind: str) -> str:
+    (name,) = template.names(kind)
+    return name
+
+
+def test_when_made_then_it_is_internal_and_crosses_zones(template: Template) -> None:
+    assert_equal(
+        template.resource("aws_lb", "nlb"),
+        {
+            "load_balancer_type": "network",
+            "internal": True,
+            "subnets": SUBNETS,
+            "security_groups": [f"${{aws_security_group.{only(template, 'aws_security_group')}.id}}"],
+            "enable_cross_zone_load_balancing": True,
+            "enable_deletion_protection": False,
+            "tags": TAGS,
+        },
+    )
+
+
+def test_when_made_then_mirrored_packets_are_listened_for(template: Template) -> None:
+    group = f"${{aws_lb_target_group.{only(template, 'aws_lb_target_group')}.arn}}"
+    assert_equal(
+        template.resource("aws_lb_listener"),
+        {
+            "load_balancer_arn": "${aws_lb.nlb.arn}",
+            "protocol": "UDP",
+            "port": 4789,
+            "default_action": [{"type": "forward", "target_group_arn": group}],
+            "tags": TAGS,
+        },
+    )
+    assert_equal(
+        template.resource("aws_lb_target_group"),
+        {
+            "vpc_id": VPC,
+            "protocol": "UDP",
+            "port": 4789,
+            "target_type": "instance",
+            "health_check": [{"enabled": True, "protocol": "TCP", "port": "443"}],
+            "tags": TAGS,
+        },
+    )
+
+
+def test_when_instances_are_given_then_each_is_attached(template: Template) -> None:
+    group = f"${{aws_lb_target_group.{only(template, 'aws_lb_target_group')}.arn}}"
+    found = sorted(template.resources["aws_lb_target_group_attachment"].values(), key=lambda a: a["target_id"])
+    assert_equal(found, [{"target_group_arn": group, "target_id": i, "port": 4789} for i in INSTANCES])
+
+
+def test_when_made_then_packets_come_in_and_only_they_and_health_checks_go_out(template: Template) -> None:
+    rules = template.resource("aws_vpc_security_group_ingress_rule")
+    assert (rules["ip_protocol"], rules["from_port"], rules["cidr_ipv4"]) == ("udp", 4789, "10.0.0.0/16")
+    out = template.resources["aws_vpc_security_group_egress_rule"].values()
+    assert {(rule["ip_protocol"], rule["from_port"], rule["to_port"]) for rule in out} == {
+        ("udp", 4789, 4789),
+        ("tcp", 443, 443),
+    }
+    assert {rule["cidr_ipv4"] for rule in out} == {"${each.value}"}
+
+
+def test_when_it_is_a_destination_then_the_target_names_its_arn(template: Template) -> None:
+    target = template.resource("aws_ec2_traffic_mirror_target")
+    assert target["network_load_balancer_arn"] == "${aws_lb.nlb.arn}"
+
+
+def test_when_addresses_are_given_then_they_alone_are_reached() -> None:
+    template = synthesize(
+        lambda stack: balancer(
+            stack, ip_addresses=["10.0.1.20", "10.0.2.20"], health_check_port=8443, deletion_protection=True
+        )
+    )
+    assert template.resource("aws_lb_target_group")["target_type"] == "ip"
+    assert template.resource("aws_lb_target_group")["health_check"][0]["port"] == "8443"
+    assert template.resource("aws_lb")["enable_deletion_protection"] is True
+    out = template.resources["aws_vpc_security_group_egress_rule"].values()
+    assert {(rule["from_port"], rule["cidr_ipv4"]) for rule in out} == {
+        (port, f"{address}/32") for port in (4789, 8443) for address in ("10.0.1.20", "10.0.2.20")
+    }
+
+
+def test_when_ids_are_tokens_then_they_are_passed_on() -> None:
+    template = synthesize(
+        lambda stack: balancer(
+            stack,
+            vpc_id=TOKEN,
+            subnet_ids=[TOKEN, TOKEN],
+            instance_ids=[TOKEN, TOKEN],
+            mirrored_from=[Peer.vpc(TOKEN)],
+        )
+    )
+    assert template.resource("aws_lb")["subnets"] == [TOKEN, TOKEN]
+    attached = template.resources["aws_lb_target_group_attachment"].values()
+    assert [body["target_id"] for body in attached] == [TOKEN, TOKEN]
+    assert template.resource("aws_lb_target_group")["vpc_id"] == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"subnet_ids": SUBNETS[:1]}, "needs subnets in two Availability Zones or more, got 1"),
+        ({"subnet_ids": SUBNETS[:1] * 2}, "each subnet once"),
+        ({"subnet_ids": ["eni-1", "eni-2"]}, "'eni-1' is not the id of a subnet"),
+        ({"instance_ids": []}, "either as instance_ids or as ip_addresses, at least one"),
+        ({"instance_ids": INSTANCES, "ip_addresses": ["10.0.0.1"]}, "either as instance_ids or as ip_addresses"),
+        ({"instance_ids": ["eni-1"]}, "'eni-1' is not the id of an instance"),
+        ({"ip_addresses": ["10.0.0"]}, "'10.0.0' is not an IPv4 address"),
+        ({"health_check_port": 0}, "health check port must be from 1 to 65535, got 0"),
+        ({"vpc_id": "x"}, "'x' is not the id of a vpc"),
+    ],
+)
+def test_fails_when_it_could_not_work(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RuleViolation, match=f"^site/nlb: .*{message}"):
+        balancer(new_stack(), **arguments)
+
+
+def test_fails_when_the_whole_internet_could_feed_it() -> None:
+    with pytest.raises(RuleViolation, match="mirrored traffic from 0.0.0.0/0 lets the whole internet"):
+        balancer(new_stack(), mirrored_from=[Peer.cidr("0.0.0.0/0")])

@@ -1,0 +1,310 @@
+"""PacketBasics: the CloudFormation stack, what it exposes, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack import MirrorFilter, MirrorSessions, MirrorTarget, PacketBasics, RuleViolation, Source
+from tapstack.bindings import Construct, cdk
+from tests.synth.ids import FILTER, GROUP, INSTANCES, SUBNET, TARGET, TEMPLATE_URL, TOKEN, VPC, eni
+from tests.synth.template import Template, assert_equal, new_stack, synthesize
+
+REQUIRED: dict[str, Any] = {
+    "template_url": TEMPLATE_URL,
+    "vpc_id": VPC,
+    "subnet_id": SUBNET,
+    "remote_access_cidr": "10.20.0.0/16",
+}
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:stacks"
+
+
+def make(stack: Construct, **arguments: Any) -> PacketBasics:
+    return PacketBasics(stack, "epb", **{**REQUIRED, **arguments})
+
+
+@pytest.fixture(scope="module")
+def plain() -> Template:
+    def build(stack: cdk.TerraformStack) -> None:
+        appliance = make(stack)
+        for name in ("user_access_url", "credentials", "instance_id", "network_interface_id"):
+            cdk.TerraformOutput(stack, name, value=getattr(appliance, name))
+        cdk.TerraformOutput(stack, "target", value=appliance.target.mirror_target_id)
+        cdk.TerraformOutput(stack, "filter", value=appliance.filter.mirror_filter_id)
+
+    return synthesize(build)
+
+
+def test_when_only_what_is_needed_is_given_then_the_stack_is_closed_and_careful(plain: Template) -> None:
+    assert_equal(
+        plain.resource("aws_cloudformation_stack", "epb"),
+        {
+            "name": "site-epb",
+            "template_url": TEMPLATE_URL,
+            "parameters": {
+                "VPCID": VPC,
+                "MgmtTrafficMirrorSubnetID": SUBNET,
+                "RemoteAccessCIDR": "10.20.0.0/16",
+                "PublicEIP": "false",
+            },
+            "capabilities": ["CAPABILITY_IAM"],
+            "on_failure": "ROLLBACK",
+            "timeout_in_minutes": 30,
+            "timeouts": [{"create": "35m", "update": "35m", "delete": "35m"}],
+        },
+    )
+
+
+def test_when_everything_is_given_then_the_stack_gets_it() -> None:
+    template = synthesize(
+        lambda stack: make(
+            stack,
+            stack_name="epb-prod",
+            public_ip=True,
+            accept_public_ip=True,
+            remote_access_cidr="0.0.0.0/0",
+            accept_open_remote_access=True,
+            mirror_source=eni(1),
+            mirror_session_number=3,
+            parameters={"InstanceSize": "xlarge"},
+            capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            on_failure="DELETE",
+            timeout_minutes=60,
+            notification_arns=[TOPIC],
+            tags={"team": "ir"},
+        )
+    )
+    assert_equal(
+        template.resource("aws_cloudformation_stack"),
+        {
+            "name": "epb-prod",
+            "template_url": TEMPLATE_URL,
+            "parameters": {
+                "VPCID": VPC,
+                "MgmtTrafficMirrorSubnetID": SUBNET,
+                "RemoteAccessCIDR": "0.0.0.0/0",
+                "PublicEIP": "true",
+                "ENITrafficMirrorSource": eni(1),
+                "ENITrafficMirrorSessionNumber": "3",
+                "InstanceSize": "xlarge",
+            },
+            "capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            "on_failure": "DELETE",
+            "timeout_in_minutes": 60,
+            "notification_arns": [TOPIC],
+            "timeouts": [{"create": "65m", "update": "65m", "delete": "65m"}],
+            "tags": {"team": "ir"},
+        },
+    )
+
+
+def test_when_asked_then_the_outputs_are_those_of_the_stack(plain: Template) -> None:
+    stack = "aws_cloudformation_stack.epb"
+    assert plain.outputs["user_access_url"]["value"] == f'${{{stack}.outputs["PacketBasicsUserAccess"]}}'
+    assert plain.outputs["credentials"]["value"] == f'${{{stack}.outputs["PacketBasicsCredentials"]}}'
+
+
+@pytest.mark.parametrize("what", ["target", "filter"])
+def test_when_asked_then_target_and_filter_are_found_by_name_tag(plain: Template, what: str) -> None:
+    (name,) = (name for name in plain.data["aws_resourcegroupstaggingapi_resources"] if what.capitalize() in name)
+    lookup = plain.datum("aws_resourcegroupstaggingapi_resources", name)
+    condition = lookup.pop("lifecycle")[0]["postcondition"][0]
+    assert_equal(
+        lookup,
+        {
+            "resource_type_filters": [f"ec2:traffic-mirror-{what}"],
+            "tag_filter": [
+                {"key": "Name", "values": [f'${{element(split("/", aws_cloudformation_stack.epb.id), 1)}}.{what}']}
+            ],
+        },
+    )
+    assert condition["condition"] == "${length(self.resource_tag_mapping_list) == 1}"
+    assert condition["error_message"] == (
+        f"Found no single traffic mirror {what} with the tag Name = site-epb.{what}. The tagging API lags behind "
+        "the creation by minutes: run the same command again. If the template names it otherwise, "
+        f"give its id as {what}_id."
+    )
+    arn = f"data.aws_resourcegroupstaggingapi_resources.{name}.resource_tag_mapping_list[0].resource_arn"
+    assert plain.outputs[what]["value"] == f'${{element(split("/", {arn}), 1)}}'
+
+
+def test_when_asked_then_the_interface_is_that_of_the_stacks_instance(plain: Template) -> None:
+    (name,) = plain.data["aws_instance"]
+    assert_equal(
+        plain.datum("aws_instance"),
+        {
+            "filter": [
+                {"name": "tag:aws:cloudformation:stack-id", "values": ["${aws_cloudformation_stack.epb.id}"]},
+                {"name": "instance-state-name", "values": ["pending", "running", "stopping", "stopped"]},
+            ]
+        },
+    )
+    assert plain.outputs["network_interface_id"]["value"] == f"${{data.aws_instance.{name}.network_interface_id}}"
+    assert plain.outputs["instance_id"]["value"] == f"${{data.aws_instance.{name}.id}}"
+
+
+def test_when_ids_are_given_then_nothing_is_looked_up() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        appliance = make(
+            stack, target_id=TARGET, filter_id=FILTER, network_interface_id=eni(7), instance_id=INSTANCES[0]
+        )
+        assert (appliance.network_interface_id, appliance.instance_id) == (eni(7), INSTANCES[0])
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.network_interface(eni(1))],
+            target=appliance.target,
+            filter=appliance.filter,
+        )
+
+    template = synthesize(build)
+    assert template.data == {}
+    sessions = template.resource("aws_ec2_traffic_mirror_session")
+    assert (sessions["traffic_mirror_target_id"], sessions["traffic_mirror_filter_id"]) == (TARGET, FILTER)
+
+
+def test_when_nobody_asks_then_nothing_is_looked_up() -> None:
+    assert synthesize(make).data == {}
+
+
+def test_when_every_id_is_a_token_then_all_are_passed_on() -> None:
+    template = synthesize(
+        lambda stack: make(
+            stack,
+            template_url=TOKEN,
+            vpc_id=TOKEN,
+            subnet_id=TOKEN,
+            remote_access_cidr=TOKEN,
+            stack_name=TOKEN,
+            mirror_source=TOKEN,
+            notification_arns=[TOKEN],
+        )
+    )
+    stack = template.resource("aws_cloudformation_stack")
+    assert [stack[name] for name in ("template_url", "name", "notification_arns")] == [TOKEN, TOKEN, [TOKEN]]
+    assert_equal(
+        stack["parameters"],
+        {
+            "VPCID": TOKEN,
+            "MgmtTrafficMirrorSubnetID": TOKEN,
+            "RemoteAccessCIDR": TOKEN,
+            "PublicEIP": "false",
+            "ENITrafficMirrorSource": TOKEN,
+            "ENITrafficMirrorSessionNumber": "1",
+        },
+    )
+
+
+def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left_out() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.vpc(VPC)],
+            target=make(stack).target,
+            filter=MirrorFilter.from_id(FILTER),
+        )
+
+    template = synthesize(build)
+    (instances,) = template.data["aws_instances"]
+    (interfaces,) = (n for n in template.data["aws_network_interfaces"] if "Appliance" in n)
+    assert_equal(
+        template.datum("aws_instances"),
+        {
+            "filter": [{"name": "tag:aws:cloudformation:stack-name", "values": ["site-epb"]}],
+            "instance_state_names": ["pending", "running", "stopping", "stopped"],
+        },
+    )
+    assert_equal(
+        template.datum("aws_network_interfaces", interfaces)["filter"],
+        [
+            {
+                "name": "attachment.instance-id",
+                "values": f'${{coalescelist(data.aws_instances.{instances}.ids, ["none"])}}',
+            }
+        ],
+    )
+    (local,) = template.locals.values()
+    assert "setsubtract(setunion(data.aws_network_interfaces.s_Lookup0_" in local
+    assert f"concat(data.aws_network_interfaces.{interfaces}.ids)" in local
+
+
+def test_when_the_stack_mirrors_a_source_itself_then_its_number_is_taken() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        make(stack, mirror_source=eni(1))
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.network_interface(eni(1))],
+            target=MirrorTarget.from_id(TARGET),
+            filter=MirrorFilter.from_id(FILTER),
+        )
+
+    sessions = synthesize(build).resource("aws_ec2_traffic_mirror_session")
+    assert sessions["for_each"][eni(1)]["session_number"] == 2
+
+
+def test_when_the_range_is_broad_and_public_then_a_warning_says_so() -> None:
+    template = synthesize(lambda stack: make(stack, remote_access_cidr="3.0.0.0/8"))
+    assert template.warnings == ["remote access from 3.0.0.0/8 reaches far: give the range responders come from"]
+
+
+def test_when_nested_then_the_default_stack_name_tells_where() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        make(Construct(stack, "incident"))
+
+    assert synthesize(build).resource("aws_cloudformation_stack")["name"] == "site-incident-epb"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"template_url": "http://s3.amazonaws.com/b/k"}, "CloudFormation takes https only"),
+        ({"template_url": "https://example.com/k"}, "CloudFormation takes templates from Amazon S3 only"),
+        ({"vpc_id": SUBNET}, f"'{SUBNET}' is not the id of a vpc"),
+        ({"subnet_id": VPC}, f"'{VPC}' is not the id of a subnet"),
+        ({"remote_access_cidr": "10.0.0.1/8"}, "did you mean 10.0.0.0/8\\?"),
+        ({"remote_access_cidr": "0.0.0.0/0"}, "opens the appliance to the whole internet.*accept_open_remote_access"),
+        ({"remote_access_cidr": "::/0"}, "remote access from ::/0 opens the appliance to the whole internet"),
+        ({"public_ip": True}, "an Elastic IP puts the appliance's portal on the internet.*accept_public_ip"),
+        ({"stack_name": "1-epb"}, "'1-epb' is not a CloudFormation stack name"),
+        ({"mirror_session_number": 3}, "mirror_session_number needs mirror_source"),
+        ({"mirror_source": GROUP}, f"'{GROUP}' is not the id of a network interface"),
+        ({"mirror_source": eni(1), "mirror_session_number": 0}, "from 1 to 32766, got 0"),
+        ({"parameters": {"VPCID": VPC}}, "VPCID cannot be given as extra parameters"),
+        ({"target_id": FILTER}, f"'{FILTER}' is not the id of a traffic mirror target"),
+        ({"filter_id": TARGET}, f"'{TARGET}' is not the id of a traffic mirror filter"),
+        ({"network_interface_id": VPC}, "is not the id of a network interface"),
+        ({"instance_id": VPC}, "is not the id of an instance"),
+        ({"notification_arns": ["topic"]}, "'topic' is not the id of an sns topic"),
+    ],
+)
+def test_fails_when_an_argument_is_wrong_or_opens_a_door(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RuleViolation, match=f"^site/epb: .*{message}"):
+        make(new_stack(), **arguments)
+
+
+def test_fails_when_the_appliances_interface_is_mirrored() -> None:
+    stack = new_stack()
+    appliance = make(stack, network_interface_id=eni(7), target_id=TARGET)
+    with pytest.raises(RuleViolation, match=f"network interface {eni(7)} cannot be"):
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.network_interface(eni(7))],
+            target=appliance.target,
+            filter=MirrorFilter.from_id(FILTER),
+        )
+
+
+def test_fails_when_the_appliance_gets_more_than_ten_sources() -> None:
+    stack = new_stack()
+    with pytest.raises(RuleViolation, match="takes at most 10 distinct sources, got 11"):
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.network_interface(eni(n)) for n in range(1, 12)],
+            target=make(stack).target,
+            filter=MirrorFilter.from_id(FILTER),
+        )
