@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tapstack import MirrorFilter, MirrorRule, RuleViolation, Traffic
+from tapstack.bindings import cdk
 from tests.synth.ids import FILTER, TOKEN
 from tests.synth.template import Template, assert_equal, new_stack, synthesize
 
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    def build(stack: object) -> None:
+    def build(stack: cdk.TerraformStack) -> None:
         MirrorFilter(
             stack,
             "mixed",
@@ -137,7 +138,7 @@ def test_when_the_preset_has_ports_then_servers_and_clients_are_mirrored_both_wa
 
 def test_when_a_rule_is_put_between_two_then_no_address_of_another_filter_changes() -> None:
     def build(first: list[MirrorRule]) -> set[str]:
-        def add(stack: object) -> None:
+        def add(stack: cdk.TerraformStack) -> None:
             MirrorFilter(stack, "a", rules=first)
             MirrorFilter.everything(stack, "b")
 

@@ -1,0 +1,90 @@
+"""Real Terraform with the real AWS provider; skipped, saying why, where they are absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapstack.domain.provider_versions import PROVIDER_VERSION
+from tapstack.workspace.provider_mirror import ProviderMirror, find_mirror, link_mirror
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.terraform)
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """Runs Terraform in the directory of a synthesized stack."""
+
+    binary: str
+    mirror: ProviderMirror | None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, directory: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+        """Run one command and return what it prints; fail with all of that when it fails."""
+        done = subprocess.run(
+            [self.binary, *arguments, "-no-color"],
+            cwd=directory,
+            env={**_clean_environment(), **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode in ok, f"terraform {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def validate(self, directory: Path) -> dict[str, Any]:
+        """Initialize without a backend and return the verdict of `terraform validate`."""
+        link_mirror(self.mirror, directory)
+        self(directory, "init", "-backend=false", "-input=false")
+        verdict: dict[str, Any] = json.loads(self(directory, "validate", "-json", ok=(0, 1)))
+        return verdict
+
+
+def _clean_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    return {**kept, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """Terraform that has been seen to install a fitting AWS provider."""
+    binary = shutil.which("terraform")
+    if binary is None:
+        pytest.skip("the terraform binary is not on the PATH")
+    mirror = find_mirror(None, PROVIDER_VERSION, Path.cwd())
+    found = Terraform(binary, mirror)
+    if mirror is None:
+        directory = tmp_path_factory.mktemp("registry")
+        required = {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}
+        (directory / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
+        try:
+            found(directory, "init", "-input=false")
+        except (AssertionError, subprocess.TimeoutExpired):
+            pytest.skip(f"no AWS provider {PROVIDER_VERSION}: no mirror was found, and the registry is out of reach")
+    return found
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[str]:
+    """An account of stock moto over HTTP; the value is its endpoint."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
