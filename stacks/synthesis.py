@@ -32,7 +32,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         directory = outdir / "stacks" / name
         # Both languages side by side would be one configuration with everything twice.
         (directory / stale).unlink(missing_ok=True)
-        provider_mirror.link_mirror(mirror, directory)
+        provider_mirror.link_mirror(mirror, directory, deployment.provider.version)
     # The cdktf CLI prints warnings itself, and says that it runs by this variable.
     return [] if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" in os.environ else _annotations(outdir)
 

@@ -37,7 +37,10 @@ def check_template_url(value: str) -> str:
     """
     if is_token(value):
         return value
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")  # such as https://[: no address at all
     host = parts.hostname or ""
     problem = ""
     if parts.scheme != "https":

@@ -278,4 +278,5 @@ def _check_reference(
 
 
 def _alternatives(names: list[str], prefix: str, what: str) -> str:
-    return ", ".join([*names, f"or the id of a {what} that exists ({prefix}...)"])
+    existing = f"the id of a {what} that exists ({prefix}...)"
+    return ", ".join([*names, f"or {existing}"]) if names else existing

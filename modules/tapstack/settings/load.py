@@ -141,7 +141,7 @@ def _plain(value: Any) -> bool:
     return value is ABSENT or value is None or isinstance(value, str | int | float | bool | list | dict)
 
 
-_TYPES: Final = {
+_EXPECTED: Final = {
     "string_type": "expected text (put numbers in quotes)",
     "int_type": "expected a whole number",
     "bool_type": "expected true or false",
@@ -149,19 +149,21 @@ _TYPES: Final = {
     "dict_type": "expected a mapping",
     "model_type": "expected a mapping",
     "model_attributes_type": "expected a mapping",
+    "literal_error": "expected {expected}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than_equal": "expected at most {le}",
+    "too_short": "expected at least {min_length}",
+    "too_long": "expected at most {max_length}",
+    "string_too_short": "expected at least {min_length} characters",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_pattern_mismatch": "expected text of the form {pattern}",
 }
 
 
 def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
-    if kind in _TYPES:
-        return _TYPES[kind]
-    if kind == "literal_error":
-        return f"expected {context['expected']}"
-    if kind == "too_short":
-        return f"expected at least {context['min_length']}"
-    if kind == "too_long":
-        return f"expected at most {context['max_length']}"
-    return message[:1].lower() + message[1:].replace("Input should", "should")
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format(**context)
+    return message[:1].lower() + message[1:]
 
 
 def _existing(location: FieldPath, data: Any, keep_last: bool) -> FieldPath:

@@ -90,16 +90,16 @@ class YamlSource:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
+        # What is merged comes first: the mapping's own keys then win, with their values and lines.
+        for key_node, value_node in sorted(node.value, key=lambda pair: pair[0].tag != _MERGE):
             line = key_node.start_mark.line + 1
             if key_node.tag == _MERGE:
                 sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-                for source in sources:
+                for source in reversed(sources):
                     if not isinstance(source, yaml.MappingNode):
                         self._problems.append(Problem(path, "`<<` merges mappings only", line=line))
                         continue
-                    for key, value in self._build(source, path).items():
-                        merged.setdefault(key, value)
+                    merged.update(self._build(source, path))
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problems.append(Problem(path, "a key must be plain text", line=line))

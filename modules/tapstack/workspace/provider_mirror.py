@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tapstack.domain.provider_versions import satisfies
+from tapstack.domain.provider_versions import PROVIDER_VERSION, satisfies
 
 PROVIDER: Final = Path("registry.terraform.io") / "hashicorp" / "aws"
 MIRROR_VARIABLE: Final = "TAPSTACK_PROVIDER_MIRROR"
@@ -65,10 +65,15 @@ def find_mirror(
         return None
     if named:
         directory = base / Path(named).expanduser()
+        origin = "provider.mirror" if setting else f"${MIRROR_VARIABLE}"
+        if directory.resolve() in _plugin_caches(environment):
+            raise UnusableMirrorError(
+                f"{origin}: {directory} is Terraform's plugin cache, and cannot be a mirror as well: Terraform would "
+                "install from it into itself. Leave the setting out; what is cached is used where it fits the lock file"
+            )
         versions = _fitting(directory, constraint)
         if versions:
             return ProviderMirror(directory.resolve(), versions, given=True)
-        origin = "provider.mirror" if setting else f"${MIRROR_VARIABLE}"
         there = ", ".join(sorted(_versions(directory))) or "none"
         raise UnusableMirrorError(
             f"{origin}: {directory} has no AWS provider {constraint} for {_target()} (found: {there}). Expected "
@@ -76,6 +81,8 @@ def find_mirror(
             "on a machine that reaches the registry"
         )
     for directory in usual_places(environment):
+        if directory.resolve() in _plugin_caches(environment):
+            continue
         if versions := _fitting(directory, constraint):
             return ProviderMirror(directory.resolve(), versions, given=False)
     return None
@@ -84,14 +91,11 @@ def find_mirror(
 def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
     """Yield the directories where a mirror is looked for, in order.
 
-    Terraform's plugin cache and implied mirror directories first, then any mirror that lies
-    directly below /opt, /srv or /usr/local/share.
+    Terraform's own implied mirror directories first, then any mirror that lies directly below
+    /opt, /srv or /usr/local/share. Plugin caches are not among them: see `_plugin_caches`.
     """
     home = Path(environment.get("HOME") or Path.home())
-    if cache := environment.get("TF_PLUGIN_CACHE_DIR"):
-        yield Path(cache)
     yield home / ".terraform.d" / "plugins"
-    yield home / ".terraform.d" / "plugin-cache"
     data = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
     shared = environment.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     for root in [data, *shared.split(":")]:
@@ -102,14 +106,39 @@ def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
             yield provider.parents[len(PROVIDER.parts) - 1]
 
 
-def link_mirror(mirror: ProviderMirror | None, stack_directory: Path) -> None:
-    """Link a mirror where Terraform looks when it runs in `stack_directory`; without one, remove the link."""
+def _plugin_caches(environment: Mapping[str, str]) -> set[Path]:
+    """Return where Terraform caches providers: as told, and where the cdktf CLI tells it to.
+
+    A cache looks like a mirror, but as one it would be source and destination of the same
+    installation, which Terraform refuses.
+    """
+    home = Path(environment.get("HOME") or Path.home())
+    told = environment.get("TF_PLUGIN_CACHE_DIR")
+    return {cache.resolve() for cache in (home / ".terraform.d" / "plugin-cache", *([Path(told)] if told else []))}
+
+
+def link_mirror(mirror: ProviderMirror | None, stack_directory: Path, constraint: str = PROVIDER_VERSION) -> None:
+    """Link a mirror where Terraform looks when it runs in `stack_directory`; without one, remove the link.
+
+    Where no lock file stands yet, one is begun with the mirror's newest version. Without it
+    the cdktf CLI runs `terraform providers lock`, which asks the registry whatever is
+    installed from elsewhere. Terraform adds the checksums when it installs the provider.
+    """
     link = stack_directory / "terraform.d" / "plugins"
     if link.is_symlink():
         link.unlink()
     if mirror is not None and not link.exists():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(mirror.directory, target_is_directory=True)
+    lock = stack_directory / ".terraform.lock.hcl"
+    if mirror is not None and not lock.exists():
+        lock.write_text(
+            f'provider "{PROVIDER.as_posix()}" {{\n'
+            f'  version     = "{mirror.versions[0]}"\n'
+            f'  constraints = "{constraint}"\n'
+            "}\n",
+            encoding="utf-8",
+        )
 
 
 def _fitting(directory: Path, constraint: str) -> tuple[str, ...]:

@@ -58,9 +58,10 @@ def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Pat
             [
                 Problem(
                     ("backend", "s3"),
-                    f"{', '.join(map(str, full))} still holds resources, and a new state in S3 would know nothing of "
-                    "them. Move it: put `backend: {local: {}}` back, run `cdktf diff` once, change to s3 again and "
-                    "run `cdktf deploy --migrate-state`. If those resources are gone, delete the file",
+                    f"{', '.join(map(str, full))} still holds resources, and a new state in S3 would know nothing "
+                    "of them. Move it: put `backend: {local: {}}` back, run `cdktf diff` once, change to s3 again "
+                    "and run `cdktf deploy --migrate-state`. If it was moved before, or those resources are gone, "
+                    "delete the file: Terraform leaves it behind",
                 )
             ],
         )
@@ -70,12 +71,16 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
     """Return what a person should know about state before deploying: moves, and orphans."""
     warnings = []
     for site in deployment.sites:
-        before = recorded_backend(outdir, site)
-        if before is not None and before != (now := _planned_backend(deployment, site, base, outdir)):
+        before, now = recorded_backend(outdir, site), _planned_backend(deployment, site, base, outdir)
+        if before is not None and before != now:
             warnings.append(
                 f"site {site}: its state was kept in {_described(before)} and is to be kept in {_described(now)}. "
-                "Terraform will stop and ask; `cdktf deploy --migrate-state` moves it"
+                "Terraform will stop and ask; `cdktf deploy --migrate-state` moves it (with --skip-provider-lock "
+                "where the registry cannot be reached)"
             )
+        left = local_state_file(LocalBackend(), deployment.project, site, base)
+        if before == now and deployment.backend.s3 is not None and count_resources(left):
+            warnings.append(f"{left} is left over from before the state moved to {_described(now)}: delete it")
     if deployment.backend.local is not None:
         directory = base / deployment.backend.local.directory / deployment.project
         for state in sorted(directory.glob("*.tfstate")):
