@@ -82,26 +82,35 @@ $(NODE_STAMP): package.json package-lock.json .npmrc | $(PYTHON_STAMP)
 	@touch $@
 
 .PHONY: synth
-synth: setup ## Write the Terraform into cdktf.out
+synth: setup ## Write the Terraform into cdktf.out (ARGS=--hcl for HCL)
+	@.venv/bin/tapstack check
 	@$(CDKTF) synth $(ARGS)
-	@echo "Terraform:"; ls -1 cdktf.out/stacks/*/cdk.tf.json
+	@echo "Terraform:"; ls -1 cdktf.out/stacks/*/cdk.tf*
 
 .PHONY: diff deploy destroy
 diff: setup ## Show what a deploy would change (ARGS=stack)
+	@.venv/bin/tapstack check --machine
 	@$(CDKTF) diff $(ARGS)
 
 deploy: setup ## Deploy (ARGS="stack --auto-approve")
+	@.venv/bin/tapstack check --machine
 	@$(CDKTF) deploy $(ARGS)
 
 destroy: setup ## Destroy (ARGS="stack --auto-approve")
+	@.venv/bin/tapstack check --machine
 	@$(CDKTF) destroy $(ARGS)
 
-.PHONY: test test-all lint format bench generate
+.PHONY: check test test-isolated test-all lint format bench generate
+check: setup ## Check the deployment file and this machine, touch nothing
+	@.venv/bin/tapstack check --machine $(ARGS)
+
 test: setup ## Run the tests that need only this setup
 	@$(PY) -m pytest $(ARGS)
 
-test-all: setup ## Run every test (checkov and cdktn install into environments of their own)
-	@$(PY) -m pytest -m "" $(ARGS)
+test-isolated: setup ## Run the tests that install checkov and cdktn into environments of their own
+	@$(PY) -m pytest -m "checkov or cdktn" $(ARGS)
+
+test-all: test test-isolated ## Run every test
 
 lint: setup ## Check style, formatting and types
 	@.venv/bin/ruff check
@@ -133,8 +142,8 @@ lock: $(PIPENV_STAMP) ## Resolve Pipfile.lock and package-lock.json anew
 .PHONY: clean distclean
 clean: ## Remove synthesized Terraform, builds and caches
 	@rm -rf cdktf.out build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	@find . \( -name .git -o -name .venv -o -name .pipenv -o -name node_modules \) -prune \
+	@find . \( -name .git -o -name .venv -o -name .pipenv -o -name .environments -o -name node_modules \) -prune \
 		-o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## Also remove the environments (Terraform state stays)
-	@rm -rf .pipenv .venv node_modules
+	@rm -rf .pipenv .venv .environments node_modules

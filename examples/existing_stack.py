@@ -9,7 +9,7 @@ from tapstack import MirrorFilter, MirrorSessions, MirrorTarget, Source
 
 # isort: split
 from cdktf import App, TerraformStack
-from cdktf_cdktf_provider_aws.instance import Instance
+from cdktf_cdktf_provider_aws.network_interface import NetworkInterface
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
@@ -18,17 +18,11 @@ class Shop(TerraformStack):
     """Somebody else's stack, with their own provider and version constraint."""
 
     def __init__(self, scope: Construct, id_: str) -> None:
-        """Build two servers, then mirror them."""
+        """Build the interfaces of two servers, then mirror them."""
         super().__init__(scope, id_)
         AwsProvider(self, "aws", region="us-east-1")
-        servers = {
-            name: Instance(
-                self,
-                name,
-                ami="ami-0123456789abcdef0",
-                instance_type="m5.large",
-                subnet_id="subnet-0123456789abcdef0",
-            )
+        interfaces = {
+            name: NetworkInterface(self, name, subnet_id="subnet-0123456789abcdef0", description=f"Server {name}")
             for name in ("storefront", "orders")
         }
 
@@ -36,8 +30,8 @@ class Shop(TerraformStack):
             self,
             "shop",
             sources=[
-                Source.network_interface(server.primary_network_interface_id, name=name, instance_type="m5.large")
-                for name, server in servers.items()
+                Source.network_interface(interface.id, name=name, instance_type="m5.large")
+                for name, interface in interfaces.items()
             ],
             target=MirrorTarget.from_id("tmt-0123456789abcdef0"),
             filter=MirrorFilter.from_id("tmf-0123456789abcdef0"),

@@ -99,8 +99,6 @@ class CaptureLoadBalancer(Construct):
         if not deletion_protection:
             reasons["CKV_AWS_150"] = "A capture is torn down when its incident closes; protection is a setting."
         suppress_checkov(self.resource, reasons)
-        # checkov follows the attachment to a load balancer, so the group's own suppression is idle here.
-        suppress_checkov(self.security_group.resource, {})
         group = aws.LbTargetGroup(
             self,
             "TargetGroup",

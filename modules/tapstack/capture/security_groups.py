@@ -112,17 +112,17 @@ class CaptureSecurityGroup(Construct):
             allow(self, f"mirrored-{key}", self, "ingress", peer, "udp", limits.VXLAN_PORT, MIRRORED)
         for key, peer in keyed(without_duplicates([Peer.cidr(block) for block in remote_access_cidrs])):
             allow(self, f"portal-{key}", self, "ingress", peer, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
-        if network_interface_id is None:
-            reason = "Handed to another resource, or attached by the caller, outside of this construct."
-        else:
-            reason = "Attached with aws_network_interface_sg_attachment, which checkov does not follow."
+        if network_interface_id is not None:
             aws.NetworkInterfaceSgAttachment(
                 self,
                 "Attachment",
                 security_group_id=self.resource.id,
                 network_interface_id=network_interface_id,
             )
-        suppress_checkov(self.resource, {"CKV2_AWS_5": reason})
+            suppress_checkov(
+                self.resource,
+                {"CKV2_AWS_5": "Attached with aws_network_interface_sg_attachment, which checkov does not follow."},
+            )
 
     @property
     def security_group_id(self) -> str:

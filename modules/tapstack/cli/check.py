@@ -1,0 +1,65 @@
+"""`tapstack check`: is the file right, what does it deploy, and can this machine deploy it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TextIO
+
+from tapstack.domain.sources import KnownSource
+from tapstack.settings.load import deployment_path, load_deployment
+from tapstack.settings.model import Deployment, Site
+from tapstack.settings.problems import DeploymentError
+from tapstack.workspace import machine as machine_checks
+from tapstack.workspace import state
+from tapstack.workspace.provider_mirror import UnusableMirrorError
+
+
+def check(file: Path | None, *, machine: bool, out: TextIO, err: TextIO) -> int:
+    """Print the verdict and return 0, or 2 when there is something to mend."""
+    here = Path.cwd()
+    outdir = Path(os.environ.get("CDKTF_OUTDIR") or here / "cdktf.out")
+    try:
+        path = file or deployment_path(here)
+        deployment = load_deployment(path)
+        state.refuse_lost_state(deployment, str(path), path.parent, outdir)
+        print(_summary(path, deployment), file=out)
+        for warning in state.state_warnings(deployment, path.parent, outdir):
+            print(f"warning: {warning}", file=err)
+        if machine:
+            print(machine_checks.describe(deployment.provider, path.parent), file=out)
+    except (DeploymentError, UnusableMirrorError, machine_checks.MachineError) as error:
+        print(error, file=err)
+        return 2
+    return 0
+
+
+def _summary(path: Path, deployment: Deployment) -> str:
+    backend = deployment.backend
+    where = f"s3://{backend.s3.bucket}" if backend.s3 else f"the local directory {backend.local.directory}"  # type: ignore[union-attr]
+    lines = [f"{path}: right. {_count(len(deployment.sites), 'site')}, state in {where}"]
+    for name, site in deployment.sites.items():
+        accounts = ", ".join(site.allowed_account_ids) or "any account"
+        lines.append(f"  {name}: {site.region}, {accounts}, {site.vpc_id}: {'; '.join(_parts(site))}")
+    return "\n".join(lines)
+
+
+def _parts(site: Site) -> list[str]:
+    parts = ["a Packet Basics appliance"] if site.packet_basics else []
+    for what, found in (("target", site.targets), ("filter", site.filters)):
+        if found:
+            parts.append(f"{_count(len(found), what)} ({', '.join(found)})")
+    for name, sessions in site.sessions.items():
+        sources = [settings.to_domain() for settings in sessions.sources]
+        known = sum(isinstance(source, KnownSource) for source in sources)
+        counts = [
+            _count(number, what) for number, what in ((known, "interface"), (len(sources) - known, "lookup")) if number
+        ]
+        parts.append(f"sessions {name}: {' and '.join(counts)} to {sessions.target} through {sessions.filter}")
+    if site.quarantine_security_group:
+        parts.append("a quarantine group")
+    return parts
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
