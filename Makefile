@@ -125,7 +125,7 @@ bench: setup ## Time synthesis
 	@$(PY) benchmarks/synth.py $(ARGS)
 
 generate: setup ## Write the generated files again
-	@$(PY) scripts/generate.py $(ARGS)
+	@$(PY) -m scripts.generate $(ARGS)
 
 .PHONY: wheel
 wheel: setup ## Build the tapstack wheel into dist

@@ -48,14 +48,14 @@ def production() -> Template:
 def test_when_the_example_is_built_then_it_has_what_a_capture_needs(production: Template) -> None:
     found = {kind: sorted(bodies) for kind, bodies in production.resources.items()}
     rules = found.pop("aws_ec2_traffic_mirror_filter_rule")
-    assert len(rules) == 4 + 8 + 5
+    assert len(rules) == 8 + 5
     assert len(found.pop("aws_vpc_security_group_ingress_rule")) == 2
     assert len(found.pop("aws_network_interface_sg_attachment")) == 1
     assert_equal(
         found,
         {
             "aws_cloudformation_stack": ["packet-basics"],
-            "aws_ec2_traffic_mirror_filter": ["all", "outbound", "web"],
+            "aws_ec2_traffic_mirror_filter": ["outbound", "web"],
             "aws_ec2_traffic_mirror_session": ["checkout", "web-servers"],
             "aws_security_group": ["capture", "quarantine"],
         },
@@ -77,7 +77,7 @@ def test_when_the_example_is_built_then_it_says_what_a_person_needs_next(product
         },
     )
     assert production.outputs["portal_password"]["sensitive"] is True
-    assert set(production.outputs["mirror_filter_ids"]["value"]) == {"all", "outbound", "web"}
+    assert set(production.outputs["mirror_filter_ids"]["value"]) == {"outbound", "web"}
     assert set(production.outputs["mirror_session_ids"]["value"]) == {"checkout", "web-servers"}
 
 

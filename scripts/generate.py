@@ -1,0 +1,71 @@
+"""Write the generated files of the repository again; with --check, only name those that are stale."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from scripts.picture import draw
+from tapstack.settings.schema import render_schema
+
+ROOT = Path(__file__).resolve().parent.parent
+_PICTURE = re.compile(r"(<!-- picture: begin[^\n]*-->\n).*?(<!-- picture: end -->)", re.DOTALL)
+
+
+@functools.cache
+def render_readme() -> str:
+    """Return the README with the picture of what the example deploys."""
+    with tempfile.TemporaryDirectory() as outdir:
+        # In a process of its own: this one may have a kernel that writes HCL, or other settings.
+        environment = {n: v for n, v in os.environ.items() if not n.startswith(("TAPSTACK_", "CDKTF_", "SYNTH_"))}
+        subprocess.run(
+            [sys.executable, str(ROOT / "main.py")], env={**environment, "CDKTF_OUTDIR": outdir}, check=True
+        )
+        stacks = sorted(Path(outdir).glob("stacks/*/cdk.tf.json"))
+        picture = draw({file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in stacks})
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    # A function, because a picture may hold what a replacement text would interpret.
+    return _PICTURE.sub(lambda match: f"{match[1]}```mermaid\n{picture}```\n{match[2]}", text)
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "deployment.schema.json": render_schema,
+    "README.md": render_readme,
+}
+
+
+def stale_files(root: Path) -> dict[str, str]:
+    """Return the right content of every file that has another one, or is missing."""
+    stale = {}
+    for name, render in FILES.items():
+        file, content = root / name, render()
+        if not file.is_file() or file.read_text(encoding="utf-8") != content:
+            stale[name] = content
+    return stale
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Return 1 when --check finds stale files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 when a file is stale")
+    check = parser.parse_args(arguments).check
+    stale = stale_files(root)
+    for name, content in stale.items():
+        if check:
+            print(f"{name} is stale: run make generate", file=sys.stderr)
+        else:
+            (root / name).write_text(content, encoding="utf-8")
+            print(name)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+import pytest
+
+from tapstack.domain import cidrs
+from tests.unit.refusals import refusal
+
+TOKEN = "${TfToken[TOKEN.0]}"
+
+
+@pytest.mark.parametrize("value", ["10.0.0.0/16", "10.1.2.3/32", "0.0.0.0/0", "2001:db8::/32", "::/0", TOKEN])
+def test_when_a_cidr_block_is_one_then_it_comes_back(value: str) -> None:
+    assert cidrs.check_cidr(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("10.0.0.1/16", "; did you mean 10.0.0.0/16?"),
+        ("2001:db8::1/32", "; did you mean 2001:db8::/32?"),
+        ("10.0.0.1", "; did you mean 10.0.0.1/32?"),
+        ("10.0.0.0/255.255.0.0", "; did you mean 10.0.0.0/16?"),
+        ("10.0.0.0/33", ""),
+        ("10.0.0/16", ""),
+        ("10.0.0.0/", ""),
+        ("167772160", ""),
+        ("anywhere", ""),
+        ("", ""),
+    ],
+)
+def test_fails_when_a_value_is_no_cidr_block(value: str, hint: str) -> None:
+    assert refusal(lambda: cidrs.check_cidr(value)) == (
+        f"{value!r} is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32{hint}"
+    )
+
+
+@pytest.mark.parametrize(("value", "family"), [("10.0.0.0/8", 4), ("2001:db8::/32", 6), (TOKEN, None)])
+def test_when_a_block_has_a_family_then_it_is_told(value: str, family: int | None) -> None:
+    assert cidrs.family(value) == family
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [("10.0.0.0/8", "0.0.0.0/0"), ("2001:db8::/32", "::/0"), (TOKEN, "::/0"), ("10.0.0.0/8", TOKEN), (TOKEN, TOKEN)],
+)
+def test_when_families_may_be_the_same_then_they_pass(source: str, destination: str) -> None:
+    cidrs.check_same_family(source, destination)
+
+
+@pytest.mark.parametrize(("source", "destination"), [("10.0.0.0/8", "::/0"), ("::/0", "10.0.0.0/8")])
+def test_fails_when_families_differ(source: str, destination: str) -> None:
+    assert refusal(lambda: cidrs.check_same_family(source, destination)) == (
+        f"source and destination of a rule must be of one IP family, got source {source} and destination {destination}"
+    )
+
+
+@pytest.mark.parametrize("value", ["0.0.0.0/0", "::/0"])
+def test_fails_when_remote_access_is_open_and_not_accepted(value: str) -> None:
+    assert refusal(lambda: cidrs.check_remote_access(value, accept_open=False)) == (
+        f"remote access from {value} opens the appliance to the whole internet: give the range that responders "
+        "come from, or accept it with accept_open_remote_access"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [("0.0.0.0/0", True), ("::/0", True), ("0.0.0.0/1", False), ("::/1", False), ("10.0.0.0/8", False), (TOKEN, False)],
+)
+def test_when_remote_access_is_narrow_or_accepted_then_it_passes(value: str, accepted: bool) -> None:
+    cidrs.check_remote_access(value, accept_open=accepted)
+
+
+def test_fails_when_open_access_is_accepted_but_no_cidr_block_given() -> None:
+    assert "'0.0.0.0' is not a CIDR block" in refusal(lambda: cidrs.check_remote_access("0.0.0.0", accept_open=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "broad"),
+    [
+        ("52.0.0.0/15", True),
+        ("52.0.0.0/16", False),
+        ("10.0.0.0/8", False),
+        ("0.0.0.0/0", True),
+        ("2600::/31", True),
+        ("2600::/32", False),
+        ("fd00::/8", False),
+        (TOKEN, False),
+    ],
+)
+def test_when_a_public_block_is_larger_than_an_organization_then_it_is_broad(value: str, broad: bool) -> None:
+    assert cidrs.is_broad(value) is broad

@@ -1,0 +1,76 @@
+from typing import Any
+
+import pytest
+
+from tapstack.domain.load_balancers import check_load_balancer
+from tests.unit.refusals import refusal
+
+SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+INSTANCE = "i-0123456789abcdef0"
+TOKEN = "${TfToken[TOKEN.0]}"
+
+
+def check(**changes: Any) -> None:
+    check_load_balancer(
+        **{"subnet_ids": SUBNETS, "instance_ids": [INSTANCE], "ip_addresses": [], "health_check_port": 443, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"instance_ids": [], "ip_addresses": ["10.0.1.20", TOKEN]},
+        {"health_check_port": 1},
+        {"health_check_port": 65535},
+        {"health_check_port": -1.8881545897087626e289},
+        {"subnet_ids": ["#{TfToken[TOKEN.1]}"]},
+        {"subnet_ids": [TOKEN, TOKEN]},
+    ],
+)
+def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -> None:
+    check(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"subnet_ids": SUBNETS[:1]},
+            "a load balancer for mirrored traffic needs subnets in two Availability Zones or more, got 1",
+        ),
+        (
+            {"subnet_ids": []},
+            "a load balancer for mirrored traffic needs subnets in two Availability Zones or more, got 0",
+        ),
+        ({"subnet_ids": SUBNETS[:1] * 2}, f"each subnet once, got {SUBNETS[0]}, {SUBNETS[0]}"),
+        (
+            {"subnet_ids": [SUBNETS[0], "vpc-0123abcd"]},
+            "'vpc-0123abcd' is not the id of a subnet: expected the form subnet-0123456789abcdef0",
+        ),
+        (
+            {"instance_ids": []},
+            "give the appliances either as instance_ids or as ip_addresses, at least one",
+        ),
+        (
+            {"ip_addresses": ["10.0.1.20"]},
+            "give the appliances either as instance_ids or as ip_addresses, at least one",
+        ),
+        (
+            {"instance_ids": ["i-1"]},
+            "'i-1' is not the id of an instance: expected the form i-0123456789abcdef0",
+        ),
+        (
+            {"instance_ids": [], "ip_addresses": ["10.0.1.256"]},
+            "'10.0.1.256' is not an IPv4 address: expected the form 10.0.1.20",
+        ),
+        (
+            {"instance_ids": [], "ip_addresses": ["2001:db8::1"]},
+            "'2001:db8::1' is not an IPv4 address: expected the form 10.0.1.20",
+        ),
+        ({"health_check_port": 0}, "health check port must be from 1 to 65535, got 0"),
+        ({"health_check_port": 65536}, "health check port must be from 1 to 65535, got 65536"),
+    ],
+)
+def test_fails_when_a_load_balancer_cannot_work(changes: dict[str, Any], message: str) -> None:
+    assert refusal(lambda: check(**changes)) == message

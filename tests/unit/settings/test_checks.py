@@ -1,0 +1,323 @@
+import pytest
+
+from tapstack.settings.load import parse_deployment
+from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
+
+ENI = "eni-0a000000000000001"
+SENSOR = "    targets: {sensor: {network_interface_id: eni-0b000000000000001}}\n"
+NLB = """\
+    targets:
+      sensors:
+        load_balancer: {subnet_ids: [subnet-0123abc1, subnet-0123abc2], instance_ids: [i-0123abcd]}
+"""
+EXISTING = "target: tmt-0123abcd, filter: tmf-0123abcd"
+SECOND_SITE = "  second:\n    region: eu-central-1\n    vpc_id: vpc-0123abcd\n"
+
+
+def interfaces(count: int) -> str:
+    return ", ".join(f"eni-{n:017x}" for n in range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "message"),
+    [
+        pytest.param(
+            f"    filters: {{web: {{preset: web}}}}\n    sessions: {{web: {{sources: [{ENI}], filter: wep}}}}\n",
+            "10: sites.production.sessions.web.filter",
+            "no filter of this name: expected web, packet_basics, or the id of a filter that exists (tmf-...), "
+            "got 'wep'",
+            id="unknown filter",
+        ),
+        pytest.param(
+            SENSOR + f"    sessions: {{web: {{sources: [{ENI}], target: sensors}}}}\n",
+            "10: sites.production.sessions.web.target",
+            "no target of this name: expected sensor, packet_basics, or the id of a target that exists (tmt-...), "
+            "got 'sensors'",
+            id="unknown target",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{ENI}], target: tmt-1}}}}\n",
+            "9: sites.production.sessions.web.target",
+            "'tmt-1' is not the id of a traffic mirror target: expected the form tmt-0123456789abcdef0",
+            id="wrong target id",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{ENI}], filter: tmf-1}}}}\n",
+            "9: sites.production.sessions.web.filter",
+            "'tmf-1' is not the id of a traffic mirror filter: expected the form tmf-0123456789abcdef0",
+            id="wrong filter id",
+        ),
+        pytest.param(
+            f"    sessions:\n      web: {{sources: [{ENI}], session_number: 7}}\n"
+            f"      dns:\n        sources:\n          - {{network_interface_id: {ENI}, session_number: 7}}\n",
+            "13: sites.production.sessions.dns.sources[0]",
+            f"session number 7 on network interface {ENI} is taken by sessions web: give one of the two another number",
+            id="number taken",
+        ),
+        pytest.param(
+            f"      mirror_source: {ENI}\n      mirror_session_number: 7\n"
+            f"    sessions: {{web: {{sources: [{ENI}], session_number: 7}}}}\n",
+            "11: sites.production.sessions.web.sources[0]",
+            f"session number 7 on network interface {ENI} is taken by packet_basics: give one of the two another "
+            "number",
+            id="number taken by the appliance's own stack",
+        ),
+        pytest.param(
+            "    sessions:\n" + "".join(f"      {name}: {{sources: [{ENI}]}}\n" for name in "abcd"),
+            "13: sites.production.sessions.d.sources[0]",
+            f"network interface {ENI} would be in more than 3 sessions: it is in sessions a, sessions b, "
+            "sessions c already",
+            id="fourth session",
+        ),
+        pytest.param(
+            f"    targets: {{sensor: {{network_interface_id: {ENI}}}}}\n"
+            f"    sessions: {{web: {{sources: [{ENI}], target: sensor}}}}\n",
+            "10: sites.production.sessions.web.sources[0]",
+            f"network interface {ENI} cannot be a source: it receives mirrored traffic as target sensor, and an "
+            "interface is either source or target",
+            id="source is target",
+        ),
+        pytest.param(
+            f"      network_interface_id: {ENI}\n    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n",
+            "10: sites.production.sessions.web.sources[0]",
+            f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and an "
+            "interface is either source or target",
+            id="source is the appliance",
+        ),
+        pytest.param(
+            f"      network_interface_id: {ENI}\n      mirror_source: {ENI}\n",
+            "10: sites.production.packet_basics.mirror_source",
+            f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and an "
+            "interface is either source or target",
+            id="the appliance mirrors itself",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{interfaces(11)}]}}}}\n",
+            "9: sites.production.sessions.web.sources",
+            "target packet_basics takes at most 10 distinct sources, got 11: use a Network Load Balancer, which has "
+            "no such limit, or an appliance of the largest size of its family, which takes 100",
+            id="eleven sources",
+        ),
+        pytest.param(
+            "    targets: {sensor: {network_interface_id: eni-0123abcd, instance_type: m5.24xlarge}}\n"
+            f"    sessions: {{web: {{target: sensor, sources: [{interfaces(105)}]}}}}\n",
+            "10: sites.production.sessions.web.sources",
+            "target sensor takes at most 100 distinct sources, got 101: use a Network Load Balancer, which has "
+            "no such limit, or an appliance of the largest size of its family, which takes 100",
+            id="a hundred and five sources, said once",
+        ),
+        pytest.param(
+            NLB + f"    sessions: {{web: {{sources: [{ENI}], target: sensors, packet_length: 8501}}}}\n",
+            "12: sites.production.sessions.web.packet_length",
+            "packet length must be a whole number from 35 to 8500 bytes for a Network Load Balancer target, got 8501",
+            id="packet length behind a load balancer",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{ENI}, eni-0123abcd, {ENI}]}}}}\n",
+            "9: sites.production.sessions.web.sources[2]",
+            f"given twice, first as sources[0]: keep one, got '{ENI}'",
+            id="source given twice",
+        ),
+        pytest.param(
+            "      mirror_session_number: 5\n",
+            "9: sites.production.packet_basics.mirror_session_number",
+            "goes with mirror_source: without it the stack has no session, got 5",
+            id="session number without source",
+        ),
+        pytest.param(
+            "      public_ip: true\n",
+            "9: sites.production.packet_basics.public_ip",
+            "an Elastic IP puts the appliance's portal on the internet: leave public_ip off and reach it over VPN or "
+            "Session Manager, or accept it with accept_public_ip, got True",
+            id="public ip",
+        ),
+        pytest.param(
+            "      parameters: {VPCID: vpc-0123abcd, Other: x}\n",
+            "9: sites.production.packet_basics.parameters",
+            "VPCID cannot be given as extra parameters: they have settings of their own",
+            id="parameter with a setting of its own",
+        ),
+        pytest.param(
+            "    capture_security_group: {mirrored_from: [10.0.0.0/8, '::/0']}\n",
+            "9: sites.production.capture_security_group.mirrored_from",
+            "mirrored traffic from ::/0 lets the whole internet feed the appliance: give the sources' security groups "
+            "or CIDR blocks, or accept it with accept_open_mirrored_from",
+            id="everybody may send",
+        ),
+        pytest.param(
+            NLB.replace("}\n", ", mirrored_from: [0.0.0.0/0]}\n"),
+            "11: sites.production.targets.sensors.load_balancer.mirrored_from",
+            "mirrored traffic from 0.0.0.0/0 lets the whole internet feed the appliance: give the sources' security "
+            "groups or CIDR blocks, or accept it with accept_open_mirrored_from",
+            id="everybody may send to the load balancer",
+        ),
+        pytest.param(
+            "    filters: {tmf-mine: {preset: web}}\n",
+            "9: sites.production.filters.tmf-mine",
+            "a name must not look like an id, got 'tmf-mine'",
+            id="filter named like an id",
+        ),
+        pytest.param(
+            "    targets: {tmt-mine: {network_interface_id: eni-0123abcd}}\n",
+            "9: sites.production.targets.tmt-mine",
+            "a name must not look like an id, got 'tmt-mine'",
+            id="target named like an id",
+        ),
+        pytest.param(
+            "    filters:\n      f:\n        rules:\n          - {direction: egress, number: 5}\n"
+            "          - {direction: egress, action: reject, number: 5}\n",
+            "10: sites.production.filters.f",
+            "rule number 5 is used twice in direction egress",
+            id="rule number used twice",
+        ),
+        pytest.param(
+            "    filters:\n      f:\n        rules:\n"
+            + "".join(f"          - {{direction: egress, protocol: tcp, destination_ports: {n}}}\n" for n in range(11)),
+            "10: sites.production.filters.f",
+            "a traffic mirror filter holds at most 10 rules, both directions together, got 11",
+            id="eleven rules",
+        ),
+        pytest.param(
+            "    targets: {t: {network_interface_id: eni-0123abcd, instance_type: large}}\n",
+            "9: sites.production.targets.t.instance_type",
+            "'large' is not an instance type: expected the form m5.xlarge",
+            id="wrong instance type",
+        ),
+        pytest.param(
+            "    targets: {t: {network_interface_id: eni-0123abcd, allow_external_principals: true}}\n",
+            "9: sites.production.targets.t.allow_external_principals",
+            "goes with share_with: nobody is shared with, got True",
+            id="external principals without a share",
+        ),
+        pytest.param(
+            NLB.replace("subnet-0123abc2", "subnet-0123abc1"),
+            "11: sites.production.targets.sensors.load_balancer",
+            "each subnet once, got subnet-0123abc1, subnet-0123abc1",
+            id="load balancer with one subnet twice",
+        ),
+        pytest.param(
+            NLB.replace("}\n", ", ip_addresses: [10.0.0.5]}\n"),
+            "11: sites.production.targets.sensors.load_balancer",
+            "give the appliances either as instance_ids or as ip_addresses, at least one",
+            id="load balancer with instances and addresses",
+        ),
+    ],
+)
+def test_fails_when_parts_of_a_site_do_not_fit_together(written: str, field: str, message: str) -> None:
+    assert report(USABLE + written) == [f"deployment.yaml:{field}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "message"),
+    [
+        pytest.param(
+            "",
+            "2: sites.production",
+            "the site captures nothing: expected packet_basics, targets or sessions",
+            id="nothing captured",
+        ),
+        pytest.param(
+            SENSOR + f"    sessions: {{web: {{sources: [{ENI}], target: sensor}}}}\n",
+            "6: sites.production.sessions.web.filter",
+            "the site has no packet_basics, whose filter this would be: expected the id of a filter that exists "
+            "(tmf-...), got 'packet_basics'",
+            id="filter of an appliance that is not there",
+        ),
+        pytest.param(
+            SENSOR + f"    sessions: {{web: {{sources: [{ENI}], filter: tmf-0123abcd}}}}\n",
+            "6: sites.production.sessions.web.target",
+            "the site has no packet_basics, whose target this would be: expected sensor, or the id of a target that "
+            "exists (tmt-...), got 'packet_basics'",
+            id="target of an appliance that is not there",
+        ),
+        pytest.param(
+            NLB.replace(", instance_ids: [i-0123abcd]", ""),
+            "7: sites.production.targets.sensors.load_balancer",
+            "expected instance_ids, ip_addresses, or packet_basics in the site: no appliance is behind it",
+            id="load balancer in front of nothing",
+        ),
+    ],
+)
+def test_fails_when_a_site_without_an_appliance_lacks_something(written: str, field: str, message: str) -> None:
+    assert report(SITE + written) == [f"deployment.yaml:{field}: {message}"]
+
+
+@pytest.mark.parametrize("block", ["0.0.0.0/0", "::/0"])
+def test_fails_when_remote_access_is_open(block: str) -> None:
+    text = USABLE.replace("10.20.0.0/16", f"'{block}'")
+    assert report(text) == [
+        f"deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from {block} "
+        "opens the appliance to the whole internet: give the range that responders come from, or accept it with "
+        "accept_open_remote_access"
+    ]
+
+
+def test_fails_when_several_sites_mirror_one_interface() -> None:
+    sessions = f"    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n"
+    assert report(SITE + sessions + SECOND_SITE + sessions) == [
+        f"deployment.yaml:9: sites.second.sessions.web.sources[0]: {ENI} is a source of site production as well: keep "
+        "the sessions of one network interface in one site, so that their numbers differ"
+    ]
+
+
+NAMED = APPLIANCE + "      stack_name: capture\n"
+ACCOUNT = "    allowed_account_ids: ['111122223333']\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("", ""), (ACCOUNT, ""), (ACCOUNT, ACCOUNT)],
+)
+def test_fails_when_two_sites_name_their_stacks_alike(one: str, other: str) -> None:
+    [problem] = report(SITE + NAMED + one + SECOND_SITE + NAMED + other)
+    assert problem.endswith(
+        ": sites.second.packet_basics.stack_name: site production has a CloudFormation stack of this name in the same "
+        "Region, got 'capture'"
+    )
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        SECOND_SITE.replace("eu-central-1", "us-east-1") + NAMED,
+        SECOND_SITE + NAMED + ACCOUNT.replace("1111", "4444"),
+        SECOND_SITE + NAMED.replace("stack_name: capture", "stack_name: other"),
+    ],
+)
+def test_when_stacks_of_one_name_cannot_meet_then_they_pass(second: str) -> None:
+    parse_deployment(SITE + NAMED + ACCOUNT + second)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        USABLE.replace("10.20.0.0/16", "0.0.0.0/0") + "      accept_open_remote_access: true\n",
+        USABLE + "      public_ip: true\n      accept_public_ip: true\n",
+        USABLE + "    capture_security_group: {mirrored_from: [0.0.0.0/0], accept_open_mirrored_from: true}\n",
+        USABLE + f"      mirror_source: {ENI}\n      mirror_session_number: 5\n",
+        USABLE + f"    sessions: {{web: {{sources: [{interfaces(10)}]}}}}\n",
+        USABLE + f"    sessions: {{web: {{sources: [{interfaces(50)}], {EXISTING}}}}}\n",
+        USABLE + "    sessions:\n" + "".join(f"      {name}: {{sources: [{ENI}]}}\n" for name in "abc"),
+        USABLE + f"    sessions: {{web: {{sources: [{ENI}, {{vpc_id: vpc-0123abcd}}], packet_length: 8501}}}}\n",
+        USABLE
+        + "    targets: {sensor: {network_interface_id: eni-0123abcd, instance_type: m5.24xlarge}}\n"
+        + f"    sessions: {{web: {{target: sensor, sources: [{interfaces(100)}]}}}}\n",
+        SITE + NLB + f"    sessions: {{w: {{target: sensors, filter: tmf-0123abcd, sources: [{interfaces(101)}]}}}}\n",
+        SITE
+        + NLB
+        + f"    sessions: {{w: {{target: sensors, filter: tmf-0123abcd, packet_length: 8500, sources: [{ENI}]}}}}\n",
+        USABLE + NLB.replace(", instance_ids: [i-0123abcd]", ""),
+        SITE + "    targets: {t: {gateway_load_balancer_endpoint_id: vpce-0123abcd, share_with: ['111122223333']}}\n",
+        SITE
+        + "    targets: {t: {network_load_balancer_arn: "
+        + "'arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/a/0123456789abcdef'}}\n",
+    ],
+)
+def test_when_everything_fits_together_or_was_accepted_then_it_passes(text: str) -> None:
+    assert parse_deployment(text).sites
+
+
+def test_fails_when_several_sites_are_wrong_and_names_all_by_line() -> None:
+    text = USABLE + "      public_ip: true\n" + SECOND_SITE + f"    sessions: {{a: {{sources: [{ENI}]}}}}\n"
+    lines = [problem.partition(": ")[0] for problem in report(text)]
+    assert lines == ["deployment.yaml:9", "deployment.yaml:13", "deployment.yaml:13"]

@@ -1,0 +1,237 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tapstack.domain import filter_presets
+from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
+from tapstack.domain.sources import KnownSource, SourceLookup
+from tapstack.settings.load import parse_deployment
+from tapstack.settings.model import Filter, Rule, SourceSettings
+from tests.unit.settings.reading import USABLE, report
+
+
+def test_when_only_what_is_needed_is_said_then_the_rest_has_safe_defaults() -> None:
+    deployment = parse_deployment(USABLE)
+    site = deployment.sites["production"]
+    basics = site.packet_basics
+    assert deployment.project == "tapstack"
+    assert deployment.backend.local is not None
+    assert deployment.backend.local.directory == "state"
+    assert deployment.provider.version == ">= 5.100.0, < 7.0.0"
+    assert site.quarantine_security_group
+    assert site.capture_security_group.enabled
+    assert site.allowed_account_ids == []
+    assert basics is not None
+    assert not basics.public_ip
+    assert basics.capabilities == ["CAPABILITY_IAM"]
+    assert (basics.on_failure, basics.timeout_minutes) == ("ROLLBACK", 30)
+
+
+def test_when_a_source_is_an_id_only_then_it_stands_for_the_mapping() -> None:
+    short = parse_deployment(USABLE + "    sessions: {web: {sources: [eni-0123abcd]}}\n")
+    long = parse_deployment(USABLE + "    sessions: {web: {sources: [{network_interface_id: eni-0123abcd}]}}\n")
+    assert short == long
+    assert short.sites["production"].sessions["web"].target == "packet_basics"
+    assert short.sites["production"].sessions["web"].filter == "packet_basics"
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"direction": "ingress"}, MirrorRule("ingress")),
+        (
+            {"direction": "egress", "protocol": "tcp", "destination_ports": "80-90", "source_ports": 1024},
+            MirrorRule("egress", traffic=Traffic(6, PortRange(1024, 1024), PortRange(80, 90))),
+        ),
+        ({"direction": "egress", "protocol": "udp"}, MirrorRule("egress", traffic=Traffic.udp())),
+        ({"direction": "egress", "protocol": "icmp"}, MirrorRule("egress", traffic=Traffic.icmp())),
+        ({"direction": "egress", "protocol": "icmpv6"}, MirrorRule("egress", traffic=Traffic.icmpv6())),
+        ({"direction": "egress", "protocol": 0}, MirrorRule("egress", traffic=Traffic.of_protocol(0))),
+        ({"direction": "egress", "protocol": 50}, MirrorRule("egress", traffic=Traffic.of_protocol(50))),
+        (
+            {
+                "direction": "ingress",
+                "action": "reject",
+                "source": "10.0.0.0/8",
+                "destination": "10.1.0.0/16",
+                "number": 7,
+                "description": "inside",
+            },
+            MirrorRule("ingress", "reject", Traffic(), "10.0.0.0/8", "10.1.0.0/16", 7, "inside"),
+        ),
+    ],
+)
+def test_when_a_rule_is_written_then_the_domain_gets_it(settings: dict[str, Any], rule: MirrorRule) -> None:
+    assert Rule.model_validate(settings).to_domain() == rule
+
+
+@pytest.mark.parametrize(
+    ("settings", "preset"),
+    [
+        ({"preset": "everything"}, filter_presets.everything()),
+        ({"preset": "web"}, filter_presets.web()),
+        ({"preset": "dns"}, filter_presets.dns()),
+        (
+            {"preset": "everything_but_intra_vpc", "vpc_cidrs": ["10.0.0.0/16"]},
+            filter_presets.everything_but_intra_vpc(["10.0.0.0/16"]),
+        ),
+        ({"preset": "web", "amazon_dns": True}, filter_presets.FilterPreset(filter_presets.web().rules, True)),
+        ({"amazon_dns": True}, filter_presets.FilterPreset((), True)),
+        (
+            {"rules": [{"direction": "egress"}, {"direction": "ingress"}]},
+            filter_presets.FilterPreset((MirrorRule("egress"), MirrorRule("ingress")), False),
+        ),
+    ],
+)
+def test_when_a_filter_is_written_then_the_domain_gets_it(
+    settings: dict[str, Any], preset: filter_presets.FilterPreset
+) -> None:
+    assert Filter.model_validate(settings).to_domain() == preset
+
+
+@pytest.mark.parametrize(
+    ("settings", "source"),
+    [
+        (
+            {"network_interface_id": "eni-0123abcd", "session_number": 5, "instance_type": "m5.large"},
+            KnownSource("eni-0123abcd", "eni-0123abcd", 5),
+        ),
+        (
+            {"network_interface_id": "eni-0123abcd", "instance_type": "t2.large", "accept_instance_type": True},
+            KnownSource("eni-0123abcd", "eni-0123abcd"),
+        ),
+        (
+            {"tags": {"a": "b"}, "vpc_id": "vpc-0123abcd", "include_requester_managed": True},
+            SourceLookup({"a": "b"}, vpc_id="vpc-0123abcd", include_requester_managed=True),
+        ),
+        (
+            {"subnet_id": "subnet-0123abcd", "instance_id": "i-0123abcd"},
+            SourceLookup(instance_id="i-0123abcd", subnet_id="subnet-0123abcd"),
+        ),
+    ],
+)
+def test_when_a_source_is_written_then_the_domain_gets_it(
+    settings: dict[str, Any], source: KnownSource | SourceLookup
+) -> None:
+    assert SourceSettings.model_validate(settings).to_domain() == source
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "message"),
+    [
+        (
+            "filters: {f: {}}",
+            "filters.f",
+            "expected preset, rules or amazon_dns: a filter without a rule mirrors nothing",
+        ),
+        (
+            "filters: {f: {preset: web, rules: [{direction: egress}]}}",
+            "filters.f",
+            "expected either preset or rules, not both",
+        ),
+        (
+            "filters: {f: {preset: web, vpc_cidrs: [10.0.0.0/16]}}",
+            "filters.f",
+            "vpc_cidrs goes with preset everything_but_intra_vpc, which needs it",
+        ),
+        (
+            "filters: {f: {preset: everything_but_intra_vpc}}",
+            "filters.f",
+            "vpc_cidrs goes with preset everything_but_intra_vpc, which needs it",
+        ),
+        (
+            "filters: {f: {rules: [{direction: egress, source_ports: 80}]}}",
+            "filters.f.rules[0]",
+            "ports go with TCP (6) and UDP (17) only, got ports with every protocol",
+        ),
+        (
+            "filters: {f: {rules: [{direction: egress, protocol: tcp, source_ports: 70000}]}}",
+            "filters.f.rules[0].source_ports",
+            "a port must be a whole number from 0 to 65535, got 70000",
+        ),
+        (
+            "filters: {f: {rules: [{direction: egress, number: 32767}]}}",
+            "filters.f.rules[0].number",
+            "rule number must be a whole number from 1 to 32766, got 32767",
+        ),
+        (
+            "filters: {f: {rules: [{direction: egress, source: 10.0.0.1/8}]}}",
+            "filters.f.rules[0].source",
+            "'10.0.0.1/8' is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32; "
+            "did you mean 10.0.0.0/8?",
+        ),
+        (
+            "targets: {t: {}}",
+            "targets.t",
+            "expected exactly one of network_interface_id, network_load_balancer_arn, "
+            "gateway_load_balancer_endpoint_id, load_balancer; found none",
+        ),
+        (
+            "targets: {t: {network_interface_id: eni-0123abcd, gateway_load_balancer_endpoint_id: vpce-0123abcd}}",
+            "targets.t",
+            "expected exactly one of network_interface_id, network_load_balancer_arn, "
+            "gateway_load_balancer_endpoint_id, load_balancer; found network_interface_id, "
+            "gateway_load_balancer_endpoint_id",
+        ),
+        (
+            "targets: {t: {gateway_load_balancer_endpoint_id: vpce-0123abcd, instance_type: m5.large}}",
+            "targets.t",
+            "instance_type goes with network_interface_id",
+        ),
+        ("sessions: {s: {sources: []}}", "sessions.s.sources", "expected at least 1"),
+        (
+            "sessions: {s: {sources: [{}]}}",
+            "sessions.s.sources[0]",
+            "a lookup of sources needs tags, an instance, a subnet or a VPC",
+        ),
+        (
+            "sessions: {s: {sources: [{network_interface_id: eni-0123abcd, vpc_id: vpc-0123abcd, tags: {a: b}}]}}",
+            "sessions.s.sources[0]",
+            "network_interface_id does not go with tags, vpc_id",
+        ),
+        (
+            "sessions: {s: {sources: [{vpc_id: vpc-0123abcd, session_number: 1}]}}",
+            "sessions.s.sources[0]",
+            "session_number goes with network_interface_id only",
+        ),
+        (
+            "sessions: {s: {sources: [{network_interface_id: eni-0123abcd, instance_type: t2.micro}]}}",
+            "sessions.s.sources[0]",
+            "instance type t2.micro cannot be a mirror source: it is not on AWS's allow-list as of 2025-08-28; "
+            "accept it with accept_instance_type if the list has changed",
+        ),
+        (
+            "sessions: {s: {sources: [eni-0123abcd], packet_length: 34}}",
+            "sessions.s.packet_length",
+            "packet length must be a whole number from 35 to 65535 bytes, got 34",
+        ),
+        (
+            "sessions: {s: {sources: [eni-0123abcd], virtual_network_id: 16777216}}",
+            "sessions.s.virtual_network_id",
+            "virtual network id must be a whole number from 1 to 16777215, got 16777216",
+        ),
+        (
+            "sessions: {s: {sources: [eni-0123abcd], session_number: 0}}",
+            "sessions.s.session_number",
+            "session number must be a whole number from 1 to 32766, got 0",
+        ),
+        (
+            "capture_security_group: {mirrored_from: [web]}",
+            "capture_security_group.mirrored_from[0]",
+            "'web' is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32",
+        ),
+    ],
+)
+def test_fails_when_fields_of_one_part_do_not_fit_together(written: str, field: str, message: str) -> None:
+    assert report(f"{USABLE}    {written}\n") == [f"deployment.yaml:9: sites.production.{field}: {message}"]
+
+
+@pytest.mark.parametrize("backend", ["{}", "{local: {}, s3: {bucket: state, region: eu-central-1}}"])
+def test_fails_when_there_is_not_exactly_one_backend(backend: str) -> None:
+    assert report(f"backend: {backend}\n{USABLE}") == ["deployment.yaml:1: backend: expected exactly one of local, s3"]
+
+
+def test_fails_when_a_setting_is_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        parse_deployment(USABLE).project = "other"

@@ -1,0 +1,187 @@
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tapstack.settings import yaml_source
+from tapstack.settings.problems import DeploymentError
+from tapstack.settings.yaml_source import YamlSource
+from tests.unit.settings.reading import USABLE, report
+
+
+def data(text: str) -> object:
+    return YamlSource(text, "deployment.yaml").data
+
+
+def refused(text: str) -> list[str]:
+    with pytest.raises(DeploymentError) as caught:
+        data(text)
+    return str(caught.value).splitlines()
+
+
+class TestValues:
+    def test_when_values_are_plain_then_they_are_read_as_yaml_reads_them(self) -> None:
+        text = "{text: a, number: 5, float: 1.5, no: no, nothing: ~, quoted: '5', list: [1, {a: b}], hex: 0x10}"
+        assert data(text) == {
+            "text": "a",
+            "number": 5,
+            "float": 1.5,
+            "no": False,
+            "nothing": None,
+            "quoted": "5",
+            "list": [1, {"a": "b"}],
+            "hex": 16,
+        }
+
+    def test_when_a_value_looks_like_a_date_then_it_stays_text(self) -> None:
+        assert data("{until: 2026-01-31, at: 2026-01-31T10:00:00Z}") == {
+            "until": "2026-01-31",
+            "at": "2026-01-31T10:00:00Z",
+        }
+
+    def test_when_a_key_is_a_number_then_it_is_text(self) -> None:
+        assert data("{4711: a, true: b}") == {"4711": "a", "true": "b"}
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ("!!int ''", "cannot be read as tag:yaml.org,2002:int, got ''"),
+            ("!!int x", "cannot be read as tag:yaml.org,2002:int, got 'x'"),
+            ("!!bool x", "cannot be read as tag:yaml.org,2002:bool, got 'x'"),
+            ("!!float ''", "cannot be read as tag:yaml.org,2002:float, got ''"),
+            ("!!python/name:os.system x", "cannot be read as tag:yaml.org,2002:python/name:os.system, got 'x'"),
+            ("!Ref x", "cannot be read as !Ref, got 'x'"),
+            ("9" * 5000, f"cannot be read as tag:yaml.org,2002:int, got '{'9' * 99}..."),
+            ("0x" + "f" * 5000, f"cannot be read as tag:yaml.org,2002:int, got '0x{'f' * 97}..."),
+        ],
+    )
+    def test_fails_when_a_value_cannot_be_read(self, value: str, message: str) -> None:
+        assert refused(f"a: 1\nb: {value}\n") == [f"deployment.yaml:2: b: {message}"]
+
+
+class TestKeys:
+    def test_fails_when_a_key_is_given_twice(self) -> None:
+        assert refused("a: 1\nb: {c: 1,\n  d: 2,\n  c: 3}\na: 2\n") == [
+            "deployment.yaml:4: b.c: given twice, first in line 2: keep one",
+            "deployment.yaml:5: a: given twice, first in line 1: keep one",
+        ]
+
+    def test_fails_when_a_key_is_no_text(self) -> None:
+        assert refused("a:\n  ? [b]\n  : c\n  ? {d: e}\n  : f\n") == [
+            "deployment.yaml:2: a: a key must be plain text",
+            "deployment.yaml:4: a: a key must be plain text",
+        ]
+
+
+class TestAnchorsAndMergeKeys:
+    def test_when_a_mapping_is_merged_then_its_own_keys_win(self) -> None:
+        text = "a: &a {x: 1, y: 1}\nb: {y: 2, <<: *a, z: 2}\n"
+        assert data(text) == {"a": {"x": 1, "y": 1}, "b": {"x": 1, "y": 2, "z": 2}}
+        assert YamlSource(text, "f").line(("b", "y")) == 2
+
+    def test_when_several_are_merged_then_the_first_wins(self) -> None:
+        text = "a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b]}\n"
+        assert YamlSource(text, "f").data["c"] == {"x": 1, "y": 2}
+        assert YamlSource(text, "f").line(("c", "x")) == 1
+
+    def test_when_an_anchor_is_used_twice_then_both_hold_its_value(self) -> None:
+        assert data("a: &a [1]\nb: *a\nc: *a\n") == {"a": [1], "b": [1], "c": [1]}
+
+    def test_fails_when_a_merged_value_is_wrong_and_names_the_line_where_it_stands(self) -> None:
+        text = "tags: &tags\n  owner: 5\n" + USABLE + "    tags:\n      <<: *tags\n"
+        assert report(text) == [
+            "deployment.yaml:2: sites.production.tags.owner: expected text (put numbers in quotes), got 5",
+            "deployment.yaml:2: tags.owner: expected text (put numbers in quotes), got 5",
+        ]
+
+    @pytest.mark.parametrize("merged", ["x", "[x]", "[[]]"])
+    def test_fails_when_something_else_is_merged(self, merged: str) -> None:
+        assert refused(f"a:\n  <<: {merged}\n") == ["deployment.yaml:2: a: `<<` merges mappings only"]
+
+    def test_fails_when_an_alias_leads_nowhere(self) -> None:
+        assert refused("a: *b\n") == ["deployment.yaml:1: this is not YAML (column 4): found undefined alias"]
+
+    @pytest.mark.parametrize("joint", ["[{}]", "{{<<: [{}]}}"])
+    def test_fails_when_aliases_multiply_without_end(self, joint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(yaml_source, "_MOST_NODES", 1000)
+        lines = ["a0: &a0 {}"]
+        lines += [f"a{n}: &a{n} {joint.format(', '.join([f'*a{n - 1}'] * 10))}" for n in range(1, 20)]
+        [problem] = refused("\n".join(lines))
+        assert problem.startswith("deployment.yaml:")
+        assert problem.endswith(": the file stands for more than 1,000 values")
+
+    @pytest.mark.parametrize(
+        "text", ["a: &a [*a]", "a: &a {<<: *a}", "a: &a {b: {c: *a}}", "a: " + "[" * 101 + "]" * 101]
+    )
+    def test_fails_when_a_value_contains_itself_or_is_nested_too_deep(self, text: str) -> None:
+        assert refused("x: 1\n" + text) == [
+            "deployment.yaml:2: a: is nested more than 100 levels deep, or contains itself"
+        ]
+
+    def test_when_a_file_is_deep_but_finite_then_it_is_read(self) -> None:
+        assert data("a: " + "[" * 99 + "]" * 99)
+
+
+class TestTerraformExpressions:
+    @pytest.mark.parametrize("text", ["${var.region}", "a-${b}", "%{ if true }x%{ endif }", "${", "$${x}"])
+    def test_fails_when_a_value_is_one(self, text: str) -> None:
+        assert refused(f"a:\n  - b\n  - '{text}'\n") == [
+            f"deployment.yaml:3: a[1]: Terraform expressions have no place in the deployment file, got {text!r}"
+        ]
+
+    def test_fails_when_a_key_is_one(self) -> None:
+        assert refused("tags:\n  '${a}': b\n") == [
+            "deployment.yaml:2: tags: Terraform expressions have no place in the deployment file, got '${a}'"
+        ]
+
+    def test_when_a_dollar_or_percent_sign_stands_alone_then_it_is_text(self) -> None:
+        assert data("{a: $5, b: 100%, c: '{x}'}") == {"a": "$5", "b": "100%", "c": "{x}"}
+
+
+class TestSyntax:
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            (
+                "sites:\n\tproduction: {}\n",
+                "2: this is not YAML (column 1): found character that cannot start any token",
+            ),
+            ("a: [1\nb: 2\n", "2: this is not YAML (column 2): did not find expected ',' or ']'"),
+            ("a: 1\n b: 2\n", "2: this is not YAML (column 3): mapping values are not allowed in this context"),
+            ("a: 'x\n", "2: this is not YAML (column 1): found unexpected end of stream"),
+            ("a: 1\n---\nb: 2\n", "2: this is not YAML (column 1): but found another document"),
+            ("a: 1\nb: \x07\n", r"2: this is not YAML: the character '\x07' is not allowed"),
+            ("- a\n- ${b}\n", "1: expected a mapping with `sites` at the top, got ['a', '${b}']"),
+            ("---\n", "1: expected a mapping with `sites` at the top, got None"),
+            ("sites\n", "1: expected a mapping with `sites` at the top, got 'sites'"),
+            ("5", "1: expected a mapping with `sites` at the top, got 5"),
+        ],
+    )
+    def test_fails_when_the_file_is_no_mapping_in_yaml(self, text: str, problem: str) -> None:
+        assert refused(text) == [f"deployment.yaml:{problem}"]
+
+
+class TestLines:
+    def test_when_a_place_is_asked_for_then_its_line_or_that_of_the_nearest_above_is_told(self) -> None:
+        source = YamlSource("\na:\n  b:\n    - 1\n    - c: 2\n", "f")
+        assert source.line(("a",)) == 2
+        assert source.line(("a", "b")) == 3
+        assert source.line(("a", "b", 1)) == 5
+        assert source.line(("a", "b", 1, "c")) == 5
+        assert source.line(("a", "b", 7, "x")) == 3
+        assert source.line(("x",)) == 1
+        assert source.line(()) == 1
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), plain, min_size=1, max_size=4))
+def test_when_plain_data_is_written_and_read_then_it_is_the_same(written: dict[str, object]) -> None:
+    text = yaml.safe_dump(written)
+    assume("${" not in text and "%{" not in text)
+    assert data(text) == written

@@ -1,0 +1,199 @@
+"""Who may import whom, and what the repository must not hold."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tapstack
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "modules" / "tapstack"
+
+# The ground floor first. What a part may import of tapstack besides itself, and of other people's packages.
+FLOORS: dict[str, tuple[set[str], set[str]]] = {
+    "tapstack.domain": (set(), set()),
+    "tapstack.settings": ({"tapstack.domain"}, {"pydantic", "pydantic_core", "yaml"}),
+    "tapstack.responder": ({"tapstack.domain"}, {"boto3", "botocore", "aws_lambda_powertools"}),
+    "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, set()),
+    "tapstack.bindings": (set(), {"cdktf", "cdktn", "constructs"}),
+    "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
+    "tapstack.cli": ({"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace"}, set()),
+    "tapstack": ({"tapstack.domain", "tapstack.capture"}, set()),
+    "stacks": (
+        {"tapstack", "tapstack.capture", "tapstack.bindings", "tapstack.settings", "tapstack.workspace"},
+        set(),
+    ),
+    "main": ({"tapstack.domain", "tapstack.settings", "tapstack.workspace", "stacks"}, set()),
+}
+SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "stacks").rglob("*.py"), ROOT / "main.py"])
+
+
+def module_name(file: Path) -> str:
+    relative = file.relative_to(ROOT / "modules" if file.is_relative_to(ROOT / "modules") else ROOT)
+    return ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
+
+
+def floor_of(module: str) -> str | None:
+    """The part of the house that a module belongs to; None for other people's."""
+    parts = module.split(".")
+    if parts[0] == "tapstack":
+        return ".".join(parts[:2])
+    return parts[0] if parts[0] in ("stacks", "main") else None
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Every module that a file names in an import, wherever it stands: in a function, for type checking, by name."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if is_module(inner) else str(node.module)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant))
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath("modules" if name.startswith("tapstack") else "", *name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def test_when_a_part_is_added_then_the_floors_say_what_it_may_import() -> None:
+    assert {floor_of(module_name(file)) for file in SOURCES} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_when_a_module_imports_then_only_what_its_floor_may(file: Path) -> None:
+    floor = floor_of(module_name(file))
+    assert floor is not None
+    house, others = FLOORS[floor]
+    for name in imports_of(file):
+        target = floor_of(name)
+        if target is not None:
+            assert target == floor or target in house, f"{floor} must not import {name}"
+        elif (package := name.partition(".")[0]) not in sys.stdlib_module_names:
+            assert package in others, f"{floor} must not import {name}"
+
+
+def test_when_imports_are_read_then_hidden_ones_are_found_too(tmp_path: Path) -> None:
+    file = tmp_path / "hidden.py"
+    file.write_text(
+        "import os.path\n"
+        "from tapstack import domain, PacketBasics\n"
+        "from tapstack.settings import model\n"
+        "if TYPE_CHECKING:\n    import cdktf as cdk\n"
+        "def late():\n    from constructs import Construct\n"
+        "jsii = importlib.import_module('jsii')\n"
+    )
+    assert set(imports_of(file)) == {
+        "os.path",
+        "tapstack",
+        "tapstack.domain",
+        "tapstack.settings.model",
+        "cdktf",
+        "constructs",
+        "jsii",
+    }
+
+
+def test_when_tapstack_is_imported_then_nothing_heavy_is() -> None:
+    program = "import sys, tapstack; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = done.stdout.split()
+    assert [name for name in imported if name.startswith("tapstack")] == ["tapstack"]
+    assert not {name.partition(".")[0] for name in imported} & {"cdktf", "cdktn", "jsii", "boto3", "pydantic", "yaml"}
+
+
+def test_when_a_name_is_public_then_its_home_is_known_and_shown() -> None:
+    assert len(set(tapstack.__all__)) == len(tapstack.__all__)
+    assert set(tapstack.__all__) == {*tapstack._HOMES, "presets"}
+    assert set(tapstack.__all__) <= set(dir(tapstack))
+
+
+@pytest.mark.parametrize(("name", "home"), tapstack._HOMES.items())
+def test_when_a_name_has_a_home_then_it_is_defined_there(name: str, home: str) -> None:
+    tree = ast.parse((ROOT / "modules" / Path(*home.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
+    defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    imported = {a.asname or a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    assigned = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    assert name in defined | assigned | imported
+
+
+@pytest.mark.parametrize("name", ["presets", "Source", "MirrorRule", "RuleViolation"])
+def test_when_a_name_of_the_domain_is_used_then_it_resolves(name: str) -> None:
+    found = getattr(tapstack, name)
+    assert found.__name__.rpartition(".")[2] == {"presets": "filter_presets"}.get(name, name)
+
+
+def test_fails_when_a_name_is_unknown() -> None:
+    with pytest.raises(AttributeError, match="^module 'tapstack' has no attribute 'Nothing'$"):
+        _ = tapstack.Nothing
+
+
+def undocumented(node: ast.Module | ast.ClassDef, name: str) -> Iterator[str]:
+    if not ast.get_docstring(node):
+        yield name
+    for inner in node.body:
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef) and not inner.name.startswith("_"):
+            if isinstance(inner, ast.ClassDef):
+                yield from undocumented(inner, f"{name}.{inner.name}")
+            elif not ast.get_docstring(inner):
+                yield f"{name}.{inner.name}"
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_when_something_is_public_then_it_has_a_docstring(file: Path) -> None:
+    assert list(undocumented(ast.parse(file.read_text(encoding="utf-8")), module_name(file))) == []
+
+
+def repository_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_when_the_repository_is_copied_then_no_file_names_a_place_of_this_machine() -> None:
+    places = [str(ROOT), str(Path.home()), "/usr/local/lib/python", ".venv/lib/python"]
+    machine = re.compile("|".join(re.escape(place) + r"\b" for place in places if place not in ("/", "/root")))
+    # This file names them itself.
+    files = [file for file in repository_files() if file != Path(__file__)]
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in files
+        for match in machine.finditer(file.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_when_packages_are_locked_then_no_index_is() -> None:
+    lock = json.loads((ROOT / "Pipfile.lock").read_text(encoding="utf-8"))
+    assert lock["_meta"]["sources"] == []
+    packages = {name: entry for section in ("default", "develop") for name, entry in lock[section].items()}
+    assert packages
+    assert [name for name, entry in packages.items() if {"index", "file", "path"} & set(entry)] == []
+    assert "://" not in json.dumps(packages)
+    assert "source" not in tomllib.loads((ROOT / "Pipfile").read_text(encoding="utf-8"))
+
+
+def test_when_node_packages_are_locked_then_no_registry_is() -> None:
+    text = (ROOT / "package-lock.json").read_text(encoding="utf-8")
+    assert '"integrity": "sha512-' in text
+    assert '"resolved"' not in text
