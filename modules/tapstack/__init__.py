@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tapstack.capture.appliance import IPacketBasics
     from tapstack.capture.capture_load_balancer import CaptureLoadBalancer
     from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
     from tapstack.capture.mirror_sessions import MirrorSessions
@@ -33,6 +34,7 @@ _HOMES = {
     "FilterPreset": "tapstack.domain.filter_presets",
     "IMirrorFilter": "tapstack.capture.mirror_filter",
     "IMirrorTarget": "tapstack.capture.mirror_target",
+    "IPacketBasics": "tapstack.capture.appliance",
     "ISecurityGroup": "tapstack.capture.security_groups",
     "KnownSource": "tapstack.domain.sources",
     "MirrorFilter": "tapstack.capture.mirror_filter",
@@ -59,6 +61,7 @@ __all__ = [
     "FilterPreset",
     "IMirrorFilter",
     "IMirrorTarget",
+    "IPacketBasics",
     "ISecurityGroup",
     "KnownSource",
     "MirrorFilter",

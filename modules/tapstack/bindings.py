@@ -146,6 +146,7 @@ _AWS = {
     "AwsProviderDefaultTags": "provider",
     "CloudformationStack": "cloudformation_stack",
     "CloudformationStackTimeouts": "cloudformation_stack",
+    "DataAwsCloudformationStack": "data_aws_cloudformation_stack",
     "DataAwsInstance": "data_aws_instance",
     "DataAwsInstanceFilter": "data_aws_instance",
     "DataAwsInstances": "data_aws_instances",

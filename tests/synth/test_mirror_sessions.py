@@ -216,6 +216,13 @@ class TestLookups:
         lookup = SourceLookup(vpc_id=VPC, include_requester_managed=True)
         template = synthesize(lambda stack: add(stack, "all", lookup))
         assert "requester-managed" not in self.filters(template, 0)
+        expected = "of the interfaces that AWS services manage, AWS mirrors those of RDS and ElastiCache only"
+        assert template.warnings == [expected]
+
+    def test_when_packets_are_cut_shorter_than_ipv6_allows_then_a_warning_says_so(self) -> None:
+        template = synthesize(lambda stack: add(stack, "s", *interfaces(1), packet_length=54))
+        assert template.warnings == ["packet length 54 is too short for IPv6: AWS keeps 55 bytes or more of it"]
+        assert synthesize(lambda stack: add(stack, "s", *interfaces(1), packet_length=55)).warnings == []
 
     def test_fails_when_a_lookup_has_no_condition(self) -> None:
         with pytest.raises(RuleViolation, match="needs tags, an instance, a subnet or a VPC"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tapstack import MirrorFilter, MirrorSessions, MirrorTarget, PacketBasics, RuleViolation, Source
+from tapstack import IPacketBasics, MirrorFilter, MirrorSessions, MirrorTarget, PacketBasics, RuleViolation, Source
 from tapstack.bindings import Construct, cdk
 from tests.synth.ids import FILTER, GROUP, INSTANCES, SUBNET, TARGET, TEMPLATE_URL, TOKEN, VPC, eni
 from tests.synth.template import Template, assert_equal, new_stack, synthesize
@@ -255,6 +255,33 @@ def test_when_nested_then_the_default_stack_name_tells_where() -> None:
         make(Construct(stack, "incident"))
 
     assert synthesize(build).resource("aws_cloudformation_stack")["name"] == "site-incident-epb"
+
+
+def test_when_an_appliance_stands_already_then_everything_is_looked_up_by_its_stacks_name() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        appliance: IPacketBasics = PacketBasics.from_stack_name(stack, "standing", "epb-prod")
+        cdk.TerraformOutput(stack, "portal", value=appliance.user_access_url)
+        cdk.TerraformOutput(stack, "interface", value=appliance.network_interface_id)
+        MirrorSessions(stack, "s", sources=[Source.subnet(SUBNET)], target=appliance.target, filter=appliance.filter)
+
+    template = synthesize(build)
+    (stack,) = template.data["aws_cloudformation_stack"]
+    assert template.datum("aws_cloudformation_stack") == {"name": "epb-prod"}
+    address = f"data.aws_cloudformation_stack.{stack}"
+    assert template.outputs["portal"]["value"] == f'${{{address}.outputs["PacketBasicsUserAccess"]}}'
+    assert template.datum("aws_instance")["filter"][0]["values"] == [f"${{{address}.id}}"]
+    names = [data["tag_filter"][0] for data in template.data["aws_resourcegroupstaggingapi_resources"].values()]
+    assert_equal(
+        sorted(name["values"][0] for name in names),
+        [f'${{element(split("/", {address}.id), 1)}}.{what}' for what in ("filter", "target")],
+    )
+    assert template.datum("aws_instances")["filter"][0]["values"] == ["epb-prod"]
+    assert set(template.resources) == {"aws_ec2_traffic_mirror_session"}
+
+
+def test_fails_when_the_standing_stacks_name_is_none() -> None:
+    with pytest.raises(RuleViolation, match="^site/x: '-' is not a CloudFormation stack name"):
+        PacketBasics.from_stack_name(new_stack(), "x", "-")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Terraform:
         done = subprocess.run(
             [self.binary, *arguments, "-no-color"],
             cwd=directory,
-            env={**_clean_environment(), **self.environment},
+            env={**clean_environment(), **self.environment},
             capture_output=True,
             text=True,
             timeout=300,
@@ -54,8 +54,13 @@ class Terraform:
         return verdict
 
 
-def _clean_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+def clean_environment() -> dict[str, str]:
+    """Return this environment without settings of Tapstack, cdktf, AWS or Terraform that the shell may hold."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "TF_", "TAPSTACK_", "CDKTF_", "SYNTH_"))
+    }
     return {**kept, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
+from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget
-from tapstack.capture.packet_basics import STACK_NAME_TAG
 from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag, warn
 from tapstack.domain import limits
 from tapstack.domain.errors import RuleViolation
@@ -78,6 +78,8 @@ class MirrorSessions(Construct):
                 scope, id_, known, lookups, target, session_number, first_session_number
             )
         super().__init__(scope, id_)
+        if packet_length is not None and not is_token(packet_length):
+            warnings += limits.packet_length_warnings(packet_length)
         for message in warnings:
             warn(self, message)
         self.resource: Any = aws.Ec2TrafficMirrorSession(
@@ -215,4 +217,6 @@ def _take_numbers(
             numbers[name] = book.add_known(group, interface, wanted, start=first)
         book.add_source(key, f"{id_}/{name}" if is_token(interface) else interface, capacity, target_name=id_)
     lookup_number = book.add_unknown(group, session_number, start=first) if lookups else 0
+    if any(lookup.include_requester_managed for lookup in lookups):
+        warnings.append("of the interfaces that AWS services manage, AWS mirrors those of RDS and ElastiCache only")
     return numbers, lookup_number, warnings + book.warnings[seen:]

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from tapstack.bindings import Construct, add_condition, address, aws, cdk
-from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
-from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget
+from tapstack.bindings import Construct, aws
+from tapstack.capture.appliance import Appliance
 from tapstack.capture.scaffold import book_of, located, name_main_child, suppress_checkov, warn
 from tapstack.domain import cidrs
 from tapstack.domain import packet_basics as template
-from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability, OnFailure
 from tapstack.domain.tokens import is_token
 
-STACK_NAME_TAG: Final = "aws:cloudformation:stack-name"
-STACK_ID_TAG: Final = "aws:cloudformation:stack-id"
-"""CloudFormation puts these tags on what its stacks make."""
 
-
-class PacketBasics(Construct):
+class PacketBasics(Appliance):
     """An ExtraHop Packet Basics appliance: stores mirrored packets and finds them again.
 
     The Marketplace delivers it as a CloudFormation template; a person must accept its terms
@@ -120,13 +113,6 @@ class PacketBasics(Construct):
                 self,
                 f"remote access from {remote_access_cidr} reaches far: give the range responders come from",
             )
-        self._stack_name = name
-        self._ids = {
-            "target": target_id,
-            "filter": filter_id,
-            "interface": network_interface_id,
-            "instance": instance_id,
-        }
         own = {
             template.VPC_ID: vpc_id,
             template.SUBNET_ID: subnet_id,
@@ -155,95 +141,38 @@ class PacketBasics(Construct):
             tags=dict(tags) if tags else None,
         )
         name_main_child(self, self.resource)
+        self._stack_is(
+            self.resource,
+            name,
+            target_id=target_id,
+            filter_id=filter_id,
+            network_interface_id=network_interface_id,
+            instance_id=instance_id,
+        )
         if not notification_arns:
             suppress_checkov(
                 self.resource,
                 {"CKV_AWS_124": "Terraform waits for the stack and reports its events; topics are a setting."},
             )
 
-    @property
-    def stack_name(self) -> str:
-        """The name of the CloudFormation stack."""
-        return self._stack_name
+    @staticmethod
+    def from_stack_name(scope: Construct, id_: str, stack_name: str) -> Appliance:
+        """Use an appliance whose CloudFormation stack exists already, by the stack's name.
 
-    @property
-    def user_access_url(self) -> str:
-        """The address of the appliance's portal, as a token."""
-        return self._output(template.USER_ACCESS_OUTPUT)
+        Its target, filter, instance and outputs are looked up when Terraform plans.
 
-    @property
-    def credentials(self) -> str:
-        """The first password of the user `setup`, as a token: mark every output of it sensitive.
-
-        It is derived from the instance id, so whoever may describe instances knows it:
-        change it after the first sign-in.
+        Raises:
+            RuleViolation: not a stack name.
         """
-        return self._output(template.CREDENTIALS_OUTPUT)
+        with located(scope, id_):
+            check_cloudformation_stack_name(stack_name)
+        return _ExistingPacketBasics(scope, id_, stack_name)
 
-    @cached_property
-    def instance_id(self) -> str:
-        """The appliance's instance: the one given, or the one CloudFormation tagged."""
-        return self._ids["instance"] or str(self._instance.id)
 
-    @cached_property
-    def network_interface_id(self) -> str:
-        """The appliance's interface: the one given, or the primary one of its instance."""
-        return self._ids["interface"] or str(self._instance.network_interface_id)
-
-    @cached_property
-    def target(self) -> IMirrorTarget:
-        """The mirror target of the stack: the one given, or the one named `<stack>.target`."""
-        found = self._ids["target"] or self._by_name_tag("target", "ec2:traffic-mirror-target")
-        interface = self._ids["interface"]
-        destination = (
-            # Asking for the interface here would look the instance up for nothing.
-            Destination.network_interface(interface) if interface else Destination.some_network_interface()
-        )
-        return ImportedTarget(found, destination, self._stack_name)
-
-    @cached_property
-    def filter(self) -> IMirrorFilter:
-        """The mirror filter of the stack: the one given, or the one named `<stack>.filter`."""
-        return MirrorFilter.from_id(self._ids["filter"] or self._by_name_tag("filter", "ec2:traffic-mirror-filter"))
-
-    @cached_property
-    def _instance(self) -> Any:
-        return aws.DataAwsInstance(
-            self,
-            "Instance",
-            filter=[
-                # The id is known once the stack stands, and not before: that is when this is read.
-                aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[self.resource.id]),
-                aws.DataAwsInstanceFilter(
-                    name="instance-state-name", values=["pending", "running", "stopping", "stopped"]
-                ),
-            ],
-        )
-
-    def _output(self, name: str) -> str:
-        return cdk.Token.as_string(f'${{{address(self.resource)}.outputs["{name}"]}}')
-
-    def _by_name_tag(self, what: str, resource_type: str) -> str:
-        """Find what the stack made by its Name tag, through the Resource Groups Tagging API."""
-        name = f"{self._stack_name}.{what}"
-        # Taken out of the stack's id, so that Terraform looks once the stack stands, and not before.
-        awaited = f'${{element(split("/", {address(self.resource)}.id), 1)}}.{what}'
-        found = aws.DataAwsResourcegroupstaggingapiResources(
-            self,
-            what.capitalize(),
-            resource_type_filters=[resource_type],
-            tag_filter=[aws.DataAwsResourcegroupstaggingapiResourcesTagFilter(key="Name", values=[awaited])],
-        )
-        add_condition(
-            found,
-            "postcondition",
-            "${length(self.resource_tag_mapping_list) == 1}",
-            f"Found no single traffic mirror {what} with the tag Name = {name}. The tagging API lags behind "
-            "the creation by minutes: run the same command again. If the template names it otherwise, "
-            f"give its id as {what}_id.",
-        )
-        mapping = f"{address(found)}.resource_tag_mapping_list[0].resource_arn"
-        return cdk.Token.as_string(f'${{element(split("/", {mapping}), 1)}}')
+class _ExistingPacketBasics(Appliance):
+    def __init__(self, scope: Construct, id_: str, stack_name: str) -> None:
+        super().__init__(scope, id_)
+        self._stack_is(aws.DataAwsCloudformationStack(self, "Stack", name=stack_name), stack_name)
 
 
 def _reserve(scope: Construct, group: str, interface: str, number: int | None) -> int:

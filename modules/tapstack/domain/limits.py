@@ -66,6 +66,15 @@ def check_packet_length(value: float, *, load_balancer: bool = False) -> None:
         _check_range("packet length", value, PACKET_LENGTH, " bytes")
 
 
+def packet_length_warnings(value: int) -> list[str]:
+    """Say what is lost at this packet length, if anything."""
+    if value < PACKET_LENGTH_IPV6_FLOOR:
+        return [
+            f"packet length {value} is too short for IPv6: AWS keeps {PACKET_LENGTH_IPV6_FLOOR} bytes or more of it"
+        ]
+    return []
+
+
 def check_rule_count(count: int) -> None:
     """Refuse more than 10 rules in one filter, both directions counted together."""
     if count > RULES_PER_FILTER:

@@ -1,0 +1,152 @@
+"""What an appliance's CloudFormation stack brings: target, filter, interface, portal."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+from tapstack.bindings import Construct, add_condition, address, aws, cdk
+from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
+from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget
+from tapstack.domain import packet_basics as template
+from tapstack.domain.destinations import Destination
+
+STACK_NAME_TAG: Final = "aws:cloudformation:stack-name"
+STACK_ID_TAG: Final = "aws:cloudformation:stack-id"
+"""CloudFormation puts these tags on what its stacks make."""
+
+
+class IPacketBasics(Protocol):
+    """An ExtraHop Packet Basics appliance, ours or one that stands already."""
+
+    @property
+    def stack_name(self) -> str:
+        """The name of its CloudFormation stack."""
+
+    @property
+    def user_access_url(self) -> str:
+        """The address of its portal."""
+
+    @property
+    def target(self) -> IMirrorTarget:
+        """The mirror target of its stack."""
+
+    @property
+    def filter(self) -> IMirrorFilter:
+        """The mirror filter of its stack."""
+
+    @property
+    def network_interface_id(self) -> str:
+        """Its interface, which receives the mirrored packets."""
+
+    @property
+    def instance_id(self) -> str:
+        """Its instance."""
+
+
+class Appliance(Construct):
+    """Looks up what a stack made. Each lookup is added when it is first asked for."""
+
+    def _stack_is(
+        self,
+        stack: Any,
+        stack_name: str,
+        *,
+        target_id: str | None = None,
+        filter_id: str | None = None,
+        network_interface_id: str | None = None,
+        instance_id: str | None = None,
+    ) -> None:
+        """Say which stack it is, and what needs no lookup."""
+        self._stack = stack
+        self._stack_name = stack_name
+        self._ids = {
+            "target": target_id,
+            "filter": filter_id,
+            "interface": network_interface_id,
+            "instance": instance_id,
+        }
+
+    @property
+    def stack_name(self) -> str:
+        """The name of the CloudFormation stack."""
+        return self._stack_name
+
+    @property
+    def user_access_url(self) -> str:
+        """The address of the appliance's portal, as a token."""
+        return self._output(template.USER_ACCESS_OUTPUT)
+
+    @property
+    def credentials(self) -> str:
+        """The first password of the user `setup`, as a token: mark every output of it sensitive.
+
+        It is derived from the instance id, so whoever may describe instances knows it:
+        change it after the first sign-in.
+        """
+        return self._output(template.CREDENTIALS_OUTPUT)
+
+    @cached_property
+    def instance_id(self) -> str:
+        """The appliance's instance: the one given, or the one CloudFormation tagged."""
+        return self._ids["instance"] or str(self._instance.id)
+
+    @cached_property
+    def network_interface_id(self) -> str:
+        """The appliance's interface: the one given, or the primary one of its instance."""
+        return self._ids["interface"] or str(self._instance.network_interface_id)
+
+    @cached_property
+    def target(self) -> IMirrorTarget:
+        """The mirror target of the stack: the one given, or the one named `<stack>.target`."""
+        found = self._ids["target"] or self._by_name_tag("target", "ec2:traffic-mirror-target")
+        interface = self._ids["interface"]
+        destination = (
+            # Asking for the interface here would look the instance up for nothing.
+            Destination.network_interface(interface) if interface else Destination.some_network_interface()
+        )
+        return ImportedTarget(found, destination, self._stack_name)
+
+    @cached_property
+    def filter(self) -> IMirrorFilter:
+        """The mirror filter of the stack: the one given, or the one named `<stack>.filter`."""
+        return MirrorFilter.from_id(self._ids["filter"] or self._by_name_tag("filter", "ec2:traffic-mirror-filter"))
+
+    @cached_property
+    def _instance(self) -> Any:
+        return aws.DataAwsInstance(
+            self,
+            "Instance",
+            filter=[
+                # The id is known once the stack stands, and not before: that is when this is read.
+                aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[self._stack.id]),
+                aws.DataAwsInstanceFilter(
+                    name="instance-state-name", values=["pending", "running", "stopping", "stopped"]
+                ),
+            ],
+        )
+
+    def _output(self, name: str) -> str:
+        return cdk.Token.as_string(f'${{{address(self._stack)}.outputs["{name}"]}}')
+
+    def _by_name_tag(self, what: str, resource_type: str) -> str:
+        """Find what the stack made by its Name tag, through the Resource Groups Tagging API."""
+        name = f"{self._stack_name}.{what}"
+        # Taken out of the stack's id, so that Terraform looks once the stack stands, and not before.
+        awaited = f'${{element(split("/", {address(self._stack)}.id), 1)}}.{what}'
+        found = aws.DataAwsResourcegroupstaggingapiResources(
+            self,
+            what.capitalize(),
+            resource_type_filters=[resource_type],
+            tag_filter=[aws.DataAwsResourcegroupstaggingapiResourcesTagFilter(key="Name", values=[awaited])],
+        )
+        add_condition(
+            found,
+            "postcondition",
+            "${length(self.resource_tag_mapping_list) == 1}",
+            f"Found no single traffic mirror {what} with the tag Name = {name}. The tagging API lags behind "
+            "the creation by minutes: run the same command again. If the template names it otherwise, "
+            f"give its id as {what}_id.",
+        )
+        mapping = f"{address(found)}.resource_tag_mapping_list[0].resource_arn"
+        return cdk.Token.as_string(f'${{element(split("/", {mapping}), 1)}}')

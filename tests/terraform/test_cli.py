@@ -1,0 +1,74 @@
+"""The cdktf CLI that package.json pins, on the example and against stock moto."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.conftest import Terraform, clean_environment
+
+ROOT = Path(__file__).parents[2]
+CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
+
+
+def cdktf(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the CLI as a user would with the environment active."""
+    if not CDKTF.exists():
+        pytest.skip("the cdktf CLI is not installed: run make setup")
+    # The environment's Node first: others may be too new for the CLI.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return subprocess.run(
+        [str(CDKTF), *arguments],
+        cwd=ROOT,
+        env={**clean_environment(), "PATH": path, "CI": "true", "DISABLE_VERSION_CHECK": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("arguments", "file"), [((), "cdk.tf.json"), (("--hcl",), "cdk.tf")])
+def test_when_the_cli_synthesizes_then_every_site_is_written(
+    tmp_path: Path, arguments: tuple[str, ...], file: str
+) -> None:
+    done = cdktf("synth", "--output", str(tmp_path / "out"), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.parent.name for path in tmp_path.glob(f"out/stacks/*/{file}")) == [
+        "production",
+        "shared-services",
+    ]
+
+
+def test_fails_when_the_file_is_wrong_and_says_where(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("sites:\n  a: {region: eu-central-1, vpc_id: vpc-1}\n")
+    done = cdktf("synth", "--output", str(tmp_path / "out"), TAPSTACK_DEPLOYMENT=str(wrong))
+    assert done.returncode != 0
+    assert f"{wrong}:2: sites.a.vpc_id: 'vpc-1' is not the id of a vpc" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_when_the_cli_plans_then_it_finds_the_provider_off_the_network_too(
+    terraform: Terraform, account: str, tmp_path: Path
+) -> None:
+    assert terraform
+    deployment = tmp_path / "deployment.yaml"
+    deployment.write_text(
+        """
+provider: {max_retries: 1}
+sites:
+  ward:
+    region: eu-central-1
+    vpc_id: vpc-0a1b2c3d4e5f60718
+    targets: {sensor: {network_interface_id: eni-0a000000000000001}}
+"""
+    )
+    keys = {"AWS_ENDPOINT_URL": account, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    done = cdktf("diff", "ward", "--output", str(tmp_path / "out"), TAPSTACK_DEPLOYMENT=str(deployment), **keys)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 to add, 0 to change, 0 to destroy" in done.stdout
