@@ -9,6 +9,15 @@ from pathlib import Path
 
 def main() -> int:
     """Return 0 when the Terraform is written, 2 when the user has something to mend."""
+    try:
+        import tapstack.settings.load  # noqa: F401
+    except ModuleNotFoundError as error:
+        print(
+            f"{sys.executable} has no {error.name}: run `make setup`, then use .venv/bin/python "
+            "(or activate the environment: . .venv/bin/activate)",
+            file=sys.stderr,
+        )
+        return 2
     from tapstack.domain.errors import RuleViolation
     from tapstack.settings.load import deployment_path, load_deployment
     from tapstack.settings.problems import DeploymentError
@@ -25,7 +34,8 @@ def main() -> int:
         from stacks.synthesis import synthesize
 
         warnings += synthesize(deployment, path.parent, outdir)
-    except (DeploymentError, RuleViolation, provider_mirror.UnusableMirrorError) as error:
+    # ImportError: the core that $TAPSTACK_CDK names is not there, for example.
+    except (DeploymentError, RuleViolation, provider_mirror.UnusableMirrorError, ImportError) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:

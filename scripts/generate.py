@@ -26,9 +26,7 @@ def render_readme() -> str:
     with tempfile.TemporaryDirectory() as outdir:
         # In a process of its own: this one may have a kernel that writes HCL, or other settings.
         environment = {n: v for n, v in os.environ.items() if not n.startswith(("TAPSTACK_", "CDKTF_", "SYNTH_"))}
-        subprocess.run(
-            [sys.executable, str(ROOT / "main.py")], env={**environment, "CDKTF_OUTDIR": outdir}, check=True
-        )
+        subprocess.run([sys.executable, str(ROOT / "main.py")], env={**environment, "CDKTF_OUTDIR": outdir}, check=True)
         stacks = sorted(Path(outdir).glob("stacks/*/cdk.tf.json"))
         picture = draw({file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in stacks})
     text = (ROOT / "README.md").read_text(encoding="utf-8")

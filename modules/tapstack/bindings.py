@@ -54,10 +54,8 @@ def _choose_core() -> str:
     for core in [wanted] if wanted else list(_CORES):
         if importlib.util.find_spec(core) and importlib.util.find_spec(_CORES[core]):
             return core
-    raise MissingBindingsError(
-        f"no CDK for Terraform found: install {wanted or 'cdktf'} and "
-        f"{_CORES[wanted or 'cdktf'].replace('_', '-')} (pip install tapstack does)"
-    )
+    missing = wanted or "cdktf"
+    raise MissingBindingsError(f"no CDK for Terraform found: install {missing} and {_CORES[missing].replace('_', '-')}")
 
 
 def _looks_as_expected(spec: ModuleSpec | None) -> bool:

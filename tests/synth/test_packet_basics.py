@@ -304,6 +304,7 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"filter_id": TARGET}, f"'{TARGET}' is not the id of a traffic mirror filter"),
         ({"network_interface_id": VPC}, "is not the id of a network interface"),
         ({"instance_id": VPC}, "is not the id of an instance"),
+        ({"notification_arns": [TOPIC] * 6}, "a stack notifies at most 5 SNS topics, got 6"),
         ({"notification_arns": ["topic"]}, "'topic' is not the id of an sns topic"),
     ],
 )

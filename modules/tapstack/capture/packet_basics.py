@@ -90,12 +90,12 @@ class PacketBasics(Appliance):
             cidrs.check_remote_access(remote_access_cidr, accept_open=accept_open_remote_access)
             template.check_public_ip(public_ip, accept=accept_public_ip)
             template.check_parameters(dict(parameters or {}))
+            template.check_notification_arns(notification_arns)
             for kind, given in (
                 ("traffic mirror target", target_id),
                 ("traffic mirror filter", filter_id),
                 ("network interface", network_interface_id),
                 ("instance", instance_id),
-                *(("sns topic", arn) for arn in notification_arns),
             ):
                 if given is not None:
                     check_identifier(kind, given)

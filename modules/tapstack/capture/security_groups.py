@@ -40,12 +40,23 @@ class _ImportedGroup:
     security_group_id: str
 
 
-def security_group_from_id(security_group_id: str) -> ISecurityGroup:
-    """Use a security group that exists already, by its id (sg-...) or a token."""
-    return _ImportedGroup(check_identifier("security group", security_group_id))
+class _OwnedGroup(Construct):
+    """What the groups that we make have in common."""
+
+    resource: Any
+
+    @property
+    def security_group_id(self) -> str:
+        """Its id, as a token."""
+        return str(self.resource.id)
+
+    @staticmethod
+    def from_id(security_group_id: str) -> ISecurityGroup:
+        """Use a security group that exists already, by its id (sg-...) or a token."""
+        return _ImportedGroup(check_identifier("security group", security_group_id))
 
 
-class CaptureSecurityGroup(Construct):
+class CaptureSecurityGroup(_OwnedGroup):
     """Lets mirrored packets reach an appliance, and responders its portal.
 
     Mirrored packets arrive as VXLAN, UDP port 4789, from the primary private address of
@@ -124,16 +135,6 @@ class CaptureSecurityGroup(Construct):
                 {"CKV2_AWS_5": "Attached with aws_network_interface_sg_attachment, which checkov does not follow."},
             )
 
-    @property
-    def security_group_id(self) -> str:
-        """Its id, as a token."""
-        return str(self.resource.id)
-
-    @staticmethod
-    def from_id(security_group_id: str) -> ISecurityGroup:
-        """Use a security group that exists already, by its id (sg-...) or a token."""
-        return security_group_from_id(security_group_id)
-
 
 def allow(
     scope: Construct,
@@ -166,7 +167,7 @@ def allow(
     make(scope, id_, **{argument: peer.value}, **common)
 
 
-class QuarantineSecurityGroup(Construct):
+class QuarantineSecurityGroup(_OwnedGroup):
     """Cuts an instance off: a security group without any rule, in or out.
 
     One a VPC. Terraform removes the egress rule that AWS gives every new group, and any
@@ -220,16 +221,6 @@ class QuarantineSecurityGroup(Construct):
             self.resource,
             {"CKV2_AWS_5": "Attached to an instance at the moment it is quarantined, and to none before."},
         )
-
-    @property
-    def security_group_id(self) -> str:
-        """Its id, as a token."""
-        return str(self.resource.id)
-
-    @staticmethod
-    def from_id(security_group_id: str) -> ISecurityGroup:
-        """Use a security group that exists already, by its id (sg-...) or a token."""
-        return security_group_from_id(security_group_id)
 
 
 _GROUP_NAME = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)

@@ -6,10 +6,12 @@ Reference (CreateStack).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
 
 Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -25,6 +27,7 @@ OWN_PARAMETERS: Final = frozenset({VPC_ID, SUBNET_ID, REMOTE_ACCESS_CIDR, PUBLIC
 USER_ACCESS_OUTPUT: Final = "PacketBasicsUserAccess"
 CREDENTIALS_OUTPUT: Final = "PacketBasicsCredentials"
 
+NOTIFICATION_ARNS: Final = 5
 TEMPLATE_URL_LENGTH: Final = 5120
 TEMPLATE_URL_EXAMPLE: Final = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/<uuid>.<uuid>.template"
 
@@ -69,3 +72,11 @@ def check_parameters(parameters: dict[str, str]) -> None:
     """Refuse extra template parameters that have a setting of their own."""
     if clash := sorted(OWN_PARAMETERS & set(parameters)):
         raise RuleViolation(f"{', '.join(clash)} cannot be given as extra parameters: they have settings of their own")
+
+
+def check_notification_arns(arns: Sequence[str]) -> None:
+    """Refuse more than the 5 SNS topics that CloudFormation notifies of a stack's events."""
+    if len(arns) > NOTIFICATION_ARNS:
+        raise RuleViolation(f"a stack notifies at most {NOTIFICATION_ARNS} SNS topics, got {len(arns)}")
+    for arn in arns:
+        check_identifier("sns topic", arn)

@@ -29,13 +29,15 @@ def deployment_path(directory: Path, environment: Mapping[str, str] = os.environ
 
     `$TAPSTACK_DEPLOYMENT` wins; then the cdktf context value `deployment`, which the CLI
     passes on in `$CDKTF_CONTEXT_JSON` and which otherwise stands in cdktf.json; then
-    `deployment.yaml`. Relative paths start at `directory`.
+    `deployment.yaml`. A relative path in the variable starts where the user stands, the
+    others at `directory`.
 
     Raises:
         DeploymentError: the context value is not a path.
     """
-    chosen = environment.get(FILE_VARIABLE) or _context_value(directory, environment) or DEFAULT_FILE
-    return directory / chosen
+    if named := environment.get(FILE_VARIABLE):
+        return Path.cwd() / named
+    return directory / (_context_value(directory, environment) or DEFAULT_FILE)
 
 
 def _context_value(directory: Path, environment: Mapping[str, str]) -> str | None:

@@ -230,7 +230,7 @@ class TestDeploymentPath:
         passed = {"CDKTF_CONTEXT_JSON": '{"deployment": "from-context.yaml"}'}
         assert deployment_path(tmp_path, {}) == tmp_path / "from-file.yaml"
         assert deployment_path(tmp_path, passed) == tmp_path / "from-context.yaml"
-        assert deployment_path(tmp_path, {**passed, "TAPSTACK_DEPLOYMENT": "mine.yaml"}) == tmp_path / "mine.yaml"
+        assert deployment_path(tmp_path, {**passed, "TAPSTACK_DEPLOYMENT": "mine.yaml"}) == Path.cwd() / "mine.yaml"
 
     def test_when_the_path_is_absolute_then_it_stays(self, tmp_path: Path) -> None:
         assert deployment_path(tmp_path, {"TAPSTACK_DEPLOYMENT": "/etc/tap.yaml"}) == Path("/etc/tap.yaml")
