@@ -86,8 +86,9 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
         for state in sorted(directory.glob("*.tfstate")):
             count = count_resources(state)
             if count and state.stem not in deployment.sites:
+                what = "resource" if count == 1 else "resources"
                 warnings.append(
-                    f"{state} holds {count} resources of site {state.stem}, which the deployment file no longer has: "
+                    f"{state} holds {count} {what} of site {state.stem}, which the deployment file no longer has: "
                     "put the site back and destroy it, or give the site its old name"
                 )
     return warnings

@@ -1,0 +1,149 @@
+"""`tapstack check`, run as a user runs it, but in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tapstack.cli import main
+from tapstack.workspace import machine
+
+EXAMPLE = Path(__file__).parents[3] / "deployment.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("TAPSTACK_DEPLOYMENT", "CDKTF_CONTEXT_JSON", "CDKTF_OUTDIR", "TAPSTACK_PROVIDER_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_when_the_file_is_right_then_it_says_what_is_deployed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(EXAMPLE)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines() == [
+        f"{EXAMPLE}: right. 2 sites, state in the local directory state",
+        "  production: eu-central-1, 111122223333, vpc-0a1b2c3d4e5f60718: a Packet Basics appliance; "
+        "2 filters (web, outbound); sessions web-servers: 3 interfaces to packet_basics through web; "
+        "sessions checkout: 1 lookup to packet_basics through outbound; a quarantine group",
+        "  shared-services: us-east-1, 444455556666, vpc-0b1b2c3d4e5f60718: 1 target (sensors); 1 filter (dns); "
+        "sessions resolvers: 1 lookup to sensors through dns; a quarantine group",
+    ]
+
+
+def test_when_no_file_is_named_then_the_usual_one_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deployment.yaml").write_text(
+        "backend: {s3: {bucket: company-state, region: eu-west-1}}\n"
+        "sites: {a: {region: eu-west-1, vpc_id: vpc-00000001, targets: {t: {network_interface_id: eni-00000001}}}}\n"
+    )
+    assert main(["check"]) == 0
+    assert "1 site, state in s3://company-state\n  a: eu-west-1, any account" in capsys.readouterr().out
+
+
+def test_fails_when_the_file_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deployment.yaml").write_text("sites: {}\n")
+    assert main(["check"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("deployment.yaml:1: sites: expected at least 1")
+
+
+def test_when_state_of_a_lost_site_is_left_then_it_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deployment.yaml").write_text(EXAMPLE.read_text())
+    state = tmp_path / "state" / "tapstack" / "renamed.tfstate"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"resources": [{"mode": "managed"}, {"mode": "data"}]}))
+    assert main(["check"]) == 0
+    assert "warning: " in (err := capsys.readouterr().err)
+    assert "renamed.tfstate holds 1 resource of site renamed" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["chekc"], ["check", "a", "b"]])
+def test_fails_when_the_command_line_is_wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: tapstack" in capsys.readouterr().err
+
+
+class TestMachine:
+    @pytest.fixture
+    def terraform(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A stand-in for the binary on an otherwise empty PATH, and a home without mirrors."""
+        binaries = tmp_path / "bin"
+        binaries.mkdir()
+        binary = binaries / "terraform"
+        binary.write_text('#!/bin/sh\necho \'{"terraform_version": "1.11.4"}\'\n')
+        binary.chmod(0o755)
+        monkeypatch.setenv("PATH", str(binaries))
+        return binary
+
+    def test_when_terraform_and_a_mirror_are_there_then_it_says_which(
+        self, terraform: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from tapstack.workspace.provider_mirror import PROVIDER, _target
+
+        provider = tmp_path / "mirror" / PROVIDER
+        provider.mkdir(parents=True)
+        (provider / f"terraform-provider-aws_6.1.0_{_target()}.zip").touch()
+        monkeypatch.setenv("TAPSTACK_PROVIDER_MIRROR", str(tmp_path / "mirror"))
+        assert main(["check", "--machine", str(EXAMPLE)]) == 0
+        expected = f"Terraform 1.11.4; AWS provider 6.1.0 from the mirror {tmp_path / 'mirror'} (named)"
+        assert capsys.readouterr().out.splitlines()[-1] == expected
+
+    def test_when_the_registry_answers_then_no_mirror_is_needed(
+        self, terraform: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("TAPSTACK_PROVIDER_MIRROR", "none")
+        monkeypatch.setattr(machine, "registry_answers", lambda: True)
+        assert main(["check", "--machine", str(EXAMPLE)]) == 0
+        assert "AWS provider >= 5.100.0, < 7.0.0 from the Terraform registry" in capsys.readouterr().out
+
+    def test_fails_when_no_provider_can_be_had_and_says_how_to_get_one(
+        self, terraform: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("TAPSTACK_PROVIDER_MIRROR", "none")
+        monkeypatch.setattr(machine, "registry_answers", lambda: False)
+        assert main(["check", "--machine", str(EXAMPLE)]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("no AWS provider >= 5.100.0, < 7.0.0: the Terraform registry")
+        assert "terraform providers mirror DIRECTORY" in err
+
+    def test_fails_when_terraform_is_missing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert main(["check", "--machine", str(EXAMPLE)]) == 2
+        assert capsys.readouterr().err.startswith("terraform is not on the PATH: install Terraform 1.10 or newer")
+
+    @pytest.mark.parametrize(
+        ("script", "message"),
+        [
+            ('echo \'{"terraform_version": "1.9.8"}\'', "is Terraform 1.9.8: install Terraform 1.10 or newer"),
+            ("echo Terraform v0.11", "does not tell its version"),
+            ("exit 1", "does not tell its version"),
+        ],
+    )
+    def test_fails_when_terraform_is_too_old_or_broken(
+        self, terraform: Path, script: str, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        terraform.write_text(f"#!/bin/sh\n{script}\n")
+        assert main(["check", "--machine", str(EXAMPLE)]) == 2
+        assert message in capsys.readouterr().err
+
+    def test_fails_when_the_named_mirror_does_not_fit(
+        self, terraform: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("TAPSTACK_PROVIDER_MIRROR", str(tmp_path))
+        assert main(["check", "--machine", str(EXAMPLE)]) == 2
+        assert "has no AWS provider >= 5.100.0, < 7.0.0" in capsys.readouterr().err
+
+
+def test_when_nothing_listens_then_the_registry_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "REGISTRY", "http://127.0.0.1:9/")
+    assert not machine.registry_answers()
