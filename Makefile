@@ -104,8 +104,9 @@ destroy: setup ## Destroy (ARGS="stack --auto-approve")
 check: setup ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
+# Two processes: the tests that wait for Terraform, and the others, which share one jsii kernel.
 test: setup ## Run the tests that need only this setup
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-isolated: setup ## Run the tests that install checkov and cdktn into environments of their own
 	@$(PY) -m pytest -m "checkov or cdktn" $(ARGS)

@@ -17,13 +17,6 @@ from tapstack.domain.provider_versions import PROVIDER_VERSION
 from tapstack.workspace.provider_mirror import ProviderMirror, find_mirror, link_mirror
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.terraform)
-
-
 @dataclass(frozen=True)
 class Terraform:
     """Runs Terraform in the directory of a synthesized stack."""
