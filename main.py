@@ -19,7 +19,7 @@ def main() -> int:
         )
         return 2
     from tapstack.domain.errors import RuleViolation
-    from tapstack.settings.load import deployment_path, load_deployment
+    from tapstack.settings.load import deployment_path, load_deployment, shown
     from tapstack.settings.problems import DeploymentError
     from tapstack.workspace import provider_mirror, state
 
@@ -28,7 +28,7 @@ def main() -> int:
     try:
         path = deployment_path(project)
         deployment = load_deployment(path)
-        state.refuse_lost_state(deployment, str(path), path.parent, outdir)
+        state.refuse_lost_state(deployment, shown(path), path.parent, outdir)
         warnings = state.state_warnings(deployment, path.parent, outdir)
         # Imported last, because this imports cdktf: a wrong file is refused before that.
         from stacks.synthesis import synthesize

@@ -35,6 +35,7 @@ class CaptureStack(cdk.TerraformStack):
         self._site = site
         self._name = name
         self._project = deployment.project
+        self._stack_name = deployment.stack_name(name)
         accept_provider_range(self, deployment.provider.version)
         _add_backend(self, deployment, name, base, outdir)
         _add_provider(
@@ -66,7 +67,7 @@ class CaptureStack(cdk.TerraformStack):
             "packet-basics",
             vpc_id=self._site.vpc_id,
             **settings.model_dump(exclude={"stack_name"}),
-            stack_name=settings.stack_name or f"{self._project}-{self._name}-packet-basics",
+            stack_name=self._stack_name,
         )
         group = self._site.capture_security_group
         if group.enabled:

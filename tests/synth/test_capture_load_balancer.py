@@ -128,6 +128,20 @@ def test_when_ids_are_tokens_then_they_are_passed_on() -> None:
     assert template.resource("aws_lb_target_group")["vpc_id"] == TOKEN
 
 
+def test_when_addresses_and_port_are_tokens_then_they_are_passed_on() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        port = cdk.TerraformVariable(stack, "port", type="number")
+        balancer(stack, ip_addresses=[TOKEN], health_check_port=port.number_value)
+
+    template = synthesize(build)
+    assert template.resource("aws_lb_target_group")["health_check"][0]["port"] == "${var.port}"
+    out = template.resources["aws_vpc_security_group_egress_rule"].values()
+    assert {(rule["from_port"], rule["cidr_ipv4"]) for rule in out} == {
+        (4789, f"{TOKEN}/32"),
+        ("${var.port}", f"{TOKEN}/32"),
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

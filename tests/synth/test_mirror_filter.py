@@ -198,3 +198,10 @@ def test_fails_when_a_number_is_used_twice_in_a_direction() -> None:
 def test_fails_when_an_imported_id_is_not_that_of_a_filter() -> None:
     with pytest.raises(RuleViolation, match="'tmt-1' is not the id of a traffic mirror filter: expected the form tmf-"):
         MirrorFilter.from_id("tmt-1")
+
+
+def test_fails_when_a_rule_number_is_a_token() -> None:
+    with pytest.raises(
+        RuleViolation, match="rule number must be a literal: it is part of the rule's Terraform address"
+    ):
+        MirrorRule("ingress", number=int(cdk.Token.as_number("${var.number}")))

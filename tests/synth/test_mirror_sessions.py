@@ -277,6 +277,7 @@ class TestTargets:
             ({"virtual_network_id": 0}, "virtual network id must be a whole number from 1 to 16777215, got 0"),
             ({"virtual_network_id": 16777216}, "from 1 to 16777215, got 16777216"),
             ({"first_session_number": 0}, "session number must be a whole number from 1 to 32766, got 0"),
+            ({"first_session_number": -1.9e289}, "first_session_number must be a literal"),
             ({"exclude": ["i-1"]}, "'i-1' is not the id of a network interface"),
         ],
     )

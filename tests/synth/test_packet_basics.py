@@ -196,6 +196,26 @@ def test_when_every_id_is_a_token_then_all_are_passed_on() -> None:
     )
 
 
+def test_when_ids_that_need_no_lookup_are_tokens_then_they_are_passed_on() -> None:
+    tokens = dict.fromkeys(("target_id", "filter_id", "network_interface_id", "instance_id"), TOKEN)
+
+    def build(stack: cdk.TerraformStack) -> None:
+        appliance = make(stack, **tokens)
+        found = [appliance.target.mirror_target_id, appliance.filter.mirror_filter_id]
+        assert [*found, appliance.network_interface_id, appliance.instance_id] == [TOKEN] * 4
+
+    assert synthesize(build).data == {}
+
+
+def test_when_the_session_number_is_a_token_then_the_parameter_refers_to_it() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        number = cdk.TerraformVariable(stack, "number", type="number")
+        make(stack, mirror_source=eni(1), mirror_session_number=number.number_value)
+
+    parameters = synthesize(build).resource("aws_cloudformation_stack")["parameters"]
+    assert parameters["ENITrafficMirrorSessionNumber"] == "${var.number}"
+
+
 def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left_out() -> None:
     def build(stack: cdk.TerraformStack) -> None:
         MirrorSessions(
@@ -304,6 +324,7 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"filter_id": TARGET}, f"'{TARGET}' is not the id of a traffic mirror filter"),
         ({"network_interface_id": VPC}, "is not the id of a network interface"),
         ({"instance_id": VPC}, "is not the id of an instance"),
+        ({"timeout_minutes": 0}, "timeout must be a whole number of minutes, 1 or more, got 0"),
         ({"notification_arns": [TOPIC] * 6}, "a stack notifies at most 5 SNS topics, got 6"),
         ({"notification_arns": ["topic"]}, "'topic' is not the id of an sns topic"),
     ],
@@ -334,5 +355,18 @@ def test_fails_when_the_appliance_gets_more_than_ten_sources() -> None:
             "s",
             sources=[Source.network_interface(eni(n)) for n in range(1, 12)],
             target=make(stack).target,
+            filter=MirrorFilter.from_id(FILTER),
+        )
+
+
+def test_fails_when_the_appliance_gets_more_than_ten_sources_with_the_one_of_its_stack() -> None:
+    stack = new_stack()
+    appliance = make(stack, mirror_source=eni(99))
+    with pytest.raises(RuleViolation, match="takes at most 10 distinct sources, got 11"):
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.network_interface(eni(n)) for n in range(1, 11)],
+            target=appliance.target,
             filter=MirrorFilter.from_id(FILTER),
         )

@@ -68,5 +68,5 @@ def test_fails_when_a_state_would_be_lost(tmp_path: Path) -> None:
     (tmp_path / "tap.yaml").write_text("backend: {s3: {bucket: states, region: eu-central-1}}\n" + USABLE)
     done = run(tmp_path, TAPSTACK_DEPLOYMENT=str(tmp_path / "tap.yaml"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"{tmp_path}/tap.yaml: backend.s3: {full} still holds resources")
+    assert done.stderr.startswith(f"tap.yaml: backend.s3: {full} still holds resources")
     assert not (tmp_path / "cdktf.out").exists()

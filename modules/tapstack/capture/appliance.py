@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol
 
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
 from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
-from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget
+from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget, target_key
+from tapstack.capture.scaffold import book_of
 from tapstack.domain import packet_basics as template
 from tapstack.domain.destinations import Destination
 
@@ -56,8 +57,10 @@ class Appliance(Construct):
         filter_id: str | None = None,
         network_interface_id: str | None = None,
         instance_id: str | None = None,
+        mirror_source: str | None = None,
     ) -> None:
-        """Say which stack it is, and what needs no lookup."""
+        """Say which stack it is, what needs no lookup, and what it mirrors itself."""
+        self._mirror_source = mirror_source
         self._stack = stack
         self._stack_name = stack_name
         self._ids = {
@@ -105,7 +108,10 @@ class Appliance(Construct):
             # Asking for the interface here would look the instance up for nothing.
             Destination.network_interface(interface) if interface else Destination.some_network_interface()
         )
-        return ImportedTarget(found, destination, self._stack_name)
+        target = ImportedTarget(found, destination, self._stack_name)
+        if self._mirror_source is not None:
+            book_of(self).add_source(target_key(target), self._mirror_source, destination.max_sources)
+        return target
 
     @cached_property
     def filter(self) -> IMirrorFilter:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import Construct, aws
-from tapstack.capture.scaffold import located, name_main_child, name_tag, suppress_checkov
+from tapstack.capture.scaffold import as_text, located, name_main_child, name_tag, suppress_checkov
 from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
@@ -107,7 +107,7 @@ class CaptureLoadBalancer(Construct):
             port=limits.VXLAN_PORT,
             target_type="instance" if instance_ids else "ip",
             # UDP itself cannot be checked; the appliance's portal stands for it.
-            health_check=aws.LbTargetGroupHealthCheck(enabled=True, protocol="TCP", port=str(health_check_port)),
+            health_check=aws.LbTargetGroupHealthCheck(enabled=True, protocol="TCP", port=as_text(health_check_port)),
             tags=name_tag(id_, tags),
         )
         aws.LbListener(

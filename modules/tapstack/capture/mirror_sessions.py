@@ -8,7 +8,7 @@ from typing import Any
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
 from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
-from tapstack.capture.mirror_target import IMirrorTarget
+from tapstack.capture.mirror_target import IMirrorTarget, target_key
 from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag, warn
 from tapstack.domain import limits
 from tapstack.domain.errors import RuleViolation
@@ -176,6 +176,8 @@ def _check_session(
     virtual_network_id: int | None,
     target: IMirrorTarget,
 ) -> None:
+    if is_token(first_session_number):
+        raise RuleViolation("first_session_number must be a literal: numbers are counted from it")
     limits.check_session_number(first_session_number)
     if session_number is not None:
         limits.check_session_number(session_number)
@@ -203,8 +205,7 @@ def _take_numbers(
     warnings = [source.warning for source in known.values() if source.warning]
     destination = target.destination
     capacity = destination.max_sources if destination else None
-    literal_id = target.mirror_target_id
-    key = id(target) if is_token(literal_id) else literal_id
+    key = target_key(target)
     numbers: dict[str, int] = {}
     for name, source in known.items():
         interface = source.network_interface_id

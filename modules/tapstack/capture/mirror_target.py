@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,11 @@ class IMirrorTarget(Protocol):
     @property
     def appliance_stack_name(self) -> str | None:
         """The CloudFormation stack of the appliance behind it, whose interfaces are no sources."""
+
+
+def target_key(target: IMirrorTarget) -> Hashable:
+    """Return what tells a target from others when its sources are counted."""
+    return id(target) if is_token(target.mirror_target_id) else target.mirror_target_id
 
 
 @dataclass(frozen=True)

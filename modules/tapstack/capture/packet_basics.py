@@ -7,7 +7,7 @@ from typing import Any
 
 from tapstack.bindings import Construct, aws
 from tapstack.capture.appliance import Appliance
-from tapstack.capture.scaffold import book_of, located, name_main_child, suppress_checkov, warn
+from tapstack.capture.scaffold import as_text, book_of, located, name_main_child, suppress_checkov, warn
 from tapstack.domain import cidrs
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
@@ -38,7 +38,7 @@ class PacketBasics(Appliance):
         parameters: further parameters of the template.
         capabilities: IAM capabilities the template needs.
         on_failure: what CloudFormation does when the creation fails.
-        timeout_minutes: how long CloudFormation, and Terraform with it, waits for the stack.
+        timeout_minutes: how long CloudFormation, and Terraform with it, waits for the stack; 1 or more.
         notification_arns: SNS topics that get the stack's events, up to 5.
         accept_open_remote_access: accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`.
         accept_public_ip: accept `public_ip`.
@@ -91,6 +91,7 @@ class PacketBasics(Appliance):
             template.check_public_ip(public_ip, accept=accept_public_ip)
             template.check_parameters(dict(parameters or {}))
             template.check_notification_arns(notification_arns)
+            template.check_timeout(timeout_minutes)
             for kind, given in (
                 ("traffic mirror target", target_id),
                 ("traffic mirror filter", filter_id),
@@ -101,7 +102,7 @@ class PacketBasics(Appliance):
                     check_identifier(kind, given)
             if mirror_source is None and mirror_session_number is not None:
                 raise RuleViolation("mirror_session_number needs mirror_source: without it the stack has no session")
-            number = None
+            number = 0
             if mirror_source is not None:
                 check_identifier("network interface", mirror_source)
                 number = _reserve(scope, id_, mirror_source, mirror_session_number)
@@ -121,7 +122,7 @@ class PacketBasics(Appliance):
         }
         if mirror_source is not None:
             own[template.MIRROR_SOURCE] = mirror_source
-            own[template.SESSION_NUMBER] = str(number)
+            own[template.SESSION_NUMBER] = as_text(number)
         self.resource: Any = aws.CloudformationStack(
             self,
             "Resource",
@@ -148,6 +149,7 @@ class PacketBasics(Appliance):
             filter_id=filter_id,
             network_interface_id=network_interface_id,
             instance_id=instance_id,
+            mirror_source=mirror_source,
         )
         if not notification_arns:
             suppress_checkov(

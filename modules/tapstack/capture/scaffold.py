@@ -9,6 +9,7 @@ from typing import Any
 from tapstack.bindings import Construct, cdk
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
+from tapstack.domain.tokens import is_token
 
 # By jsii reference, which names an object for as long as its kernel lives: the Python object
 # that stands for it is not always the same one.
@@ -64,6 +65,11 @@ def name_main_child(construct: Construct, resource: Any, logical_id: str | None 
 def name_tag(name: str, tags: Mapping[str, str] | None) -> dict[str, str]:
     """Return `tags` with a Name tag, unless they bring their own."""
     return {"Name": name, **(tags or {})}
+
+
+def as_text(number: float) -> str:
+    """Return a number as text where AWS wants text; a token stays a token."""
+    return str(cdk.Token.as_string(number)) if is_token(number) else str(number)
 
 
 def suppress_checkov(resource: Any, reasons: Mapping[str, str]) -> None:

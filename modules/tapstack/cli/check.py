@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tapstack.domain.sources import KnownSource
-from tapstack.settings.load import deployment_path, load_deployment
+from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 from tapstack.workspace import machine as machine_checks
@@ -22,8 +22,8 @@ def check(file: Path | None, *, machine: bool, out: TextIO, err: TextIO) -> int:
     try:
         path = file or deployment_path(here)
         deployment = load_deployment(path)
-        state.refuse_lost_state(deployment, str(path), path.parent, outdir)
-        print(_summary(path, deployment), file=out)
+        state.refuse_lost_state(deployment, shown(path), path.parent, outdir)
+        print(_summary(shown(path), deployment), file=out)
         for warning in state.state_warnings(deployment, path.parent, outdir):
             print(f"warning: {warning}", file=err)
         if machine:
@@ -34,7 +34,7 @@ def check(file: Path | None, *, machine: bool, out: TextIO, err: TextIO) -> int:
     return 0
 
 
-def _summary(path: Path, deployment: Deployment) -> str:
+def _summary(path: str, deployment: Deployment) -> str:
     backend = deployment.backend
     where = f"s3://{backend.s3.bucket}" if backend.s3 else f"the local directory {backend.local.directory}"  # type: ignore[union-attr]
     lines = [f"{path}: right. {_count(len(deployment.sites), 'site')}, state in {where}"]

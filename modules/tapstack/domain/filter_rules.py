@@ -23,8 +23,24 @@ TCP: Final = 6
 UDP: Final = 17
 ICMP: Final = 1
 ICMPV6: Final = 58
+PROTOCOLS: Final = {"all": None, "tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6}
 NUMBERING_STEP: Final = 100
 _PORTS: Final = re.compile(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?")
+
+
+def parse_protocol(value: int | str) -> int | None:
+    """Return the IANA number of a protocol given by name or number; None for all of them.
+
+    Raises:
+        RuleViolation: another name, or a number outside 0 to 255.
+    """
+    if isinstance(value, str) and value in PROTOCOLS:
+        return PROTOCOLS[value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+        return value
+    raise RuleViolation(
+        f"expected {', '.join(PROTOCOLS)} or an IANA protocol number from 0 to 255 as protocol, got {value!r}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,8 @@ class MirrorRule:
         object.__setattr__(self, "destination", self.destination or anywhere)
         cidrs.check_same_family(self.source_cidr, self.destination_cidr)
         if self.number is not None:
+            if is_token(self.number):
+                raise RuleViolation("rule number must be a literal: it is part of the rule's Terraform address")
             limits.check_rule_number(self.number)
         if len(self.description) > 255:
             raise RuleViolation(f"a rule's description holds at most 255 characters, got {len(self.description)}")
@@ -193,7 +211,7 @@ def number_rules(rules: Sequence[MirrorRule]) -> tuple[MirrorRule, ...]:
         literal = not is_token([rule.source, rule.destination])
         if literal and rule in kept:
             continue
-        if rule.number is not None and not is_token(rule.number):
+        if rule.number is not None:
             if rule.number in taken[rule.direction]:
                 raise RuleViolation(f"rule number {rule.number} is used twice in direction {rule.direction}")
             taken[rule.direction].add(rule.number)
@@ -214,8 +232,7 @@ def number_rules(rules: Sequence[MirrorRule]) -> tuple[MirrorRule, ...]:
                 )
             taken[rule.direction].add(number)
             rule = replace(rule, number=number)
-        if not is_token(rule.number):
-            last[rule.direction] = max(last[rule.direction], rule.number or 0)
+        last[rule.direction] = max(last[rule.direction], rule.number or 0)
         numbered.append(rule)
     return tuple(numbered)
 
@@ -228,7 +245,7 @@ def likely_mistakes(rules: Sequence[MirrorRule], *, amazon_dns: bool) -> tuple[s
         for direction in get_args(Direction):
             if direction not in accepting:
                 found.append(f"no {direction} rule accepts anything, so no {direction} packet is mirrored")
-    ordered = sorted((r for r in rules if not is_token(r.number)), key=lambda r: (r.direction, r.number or 0))
+    ordered = sorted(rules, key=lambda r: (r.direction, r.number or 0))
     for position, rule in enumerate(ordered):
         for earlier in ordered[:position]:
             if _covers(earlier, rule):

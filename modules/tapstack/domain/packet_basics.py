@@ -80,3 +80,9 @@ def check_notification_arns(arns: Sequence[str]) -> None:
         raise RuleViolation(f"a stack notifies at most {NOTIFICATION_ARNS} SNS topics, got {len(arns)}")
     for arn in arns:
         check_identifier("sns topic", arn)
+
+
+def check_timeout(minutes: float) -> None:
+    """Refuse a timeout that is no literal whole number of minutes, 1 or more: it is calculated with."""
+    if not isinstance(minutes, int) or minutes < 1:
+        raise RuleViolation(f"timeout must be a whole number of minutes, 1 or more, got {minutes!r}")

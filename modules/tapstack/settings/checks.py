@@ -66,8 +66,8 @@ def check_deployment(deployment: Deployment) -> list[Problem]:
                     f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
                     "network interface in one site, so that their numbers differ",
                 )
-        if site.packet_basics is not None and site.packet_basics.stack_name is not None:
-            stack = (site.region, site.packet_basics.stack_name)
+        if site.packet_basics is not None:
+            stack = (site.region, deployment.stack_name(name))
             first = stacks.setdefault(stack, name)
             if first != name and not _accounts_differ(deployment.sites[first], site):
                 checker.say(
@@ -129,6 +129,7 @@ def _appliance(checker: _Checker, path: Path, basics: PacketBasics, book: Sessio
             (*here, "mirror_source"),
             lambda: book.add_known(PACKET_BASICS, source, basics.mirror_session_number),
         )
+        book.add_source(PACKET_BASICS, source, None)
     if interface is not None:
         return Destination.network_interface(interface)
     return Destination.some_network_interface()

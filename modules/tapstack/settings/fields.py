@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 
 from tapstack.domain import cidrs, limits
 from tapstack.domain import packet_basics as template
-from tapstack.domain.filter_rules import PortRange
+from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
 from tapstack.domain.identifiers import (
     NAME_PATTERN,
     check_cloudformation_stack_name,
@@ -89,6 +89,11 @@ VirtualNetworkId = _number(limits.check_virtual_network_id, limits.VIRTUAL_NETWO
 PacketLength = _number(limits.check_packet_length, limits.PACKET_LENGTH)
 RuleNumber = _number(limits.check_rule_number, limits.FILTER_RULE_NUMBER)
 
+Protocol = Annotated[
+    int | None,
+    BeforeValidator(parse_protocol),
+    WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "integer", "minimum": 0, "maximum": 255}]}),
+]
 Ports = Annotated[
     PortRange,
     BeforeValidator(_ports),

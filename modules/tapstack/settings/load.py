@@ -64,7 +64,7 @@ def load_deployment(path: Path) -> Deployment:
     Raises:
         DeploymentError: it cannot be read or used; the report names every problem.
     """
-    file = _shown(path)
+    file = shown(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
     return deployment
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """The path as people would write it: relative where it lies below the working directory."""
     try:
         return str(path.resolve().relative_to(Path.cwd().resolve()))

@@ -142,8 +142,8 @@ class Rule(Settings):
     """`ingress` for packets that reach the source, `egress` for those that leave it."""
     action: Literal["accept", "reject"] = "accept"
     """`accept` mirrors, `reject` does not."""
-    protocol: Literal["all", "tcp", "udp", "icmp", "icmpv6"] | Annotated[int, Field(ge=0, le=255)] = "all"
-    """A name, or an IANA protocol number."""
+    protocol: fields.Protocol = Field(default="all", validate_default=True)
+    """A name, or an IANA protocol number; all of them by default."""
     source: fields.Cidr | None = None
     """Where the packet comes from; anywhere by default."""
     destination: fields.Cidr | None = None
@@ -164,12 +164,10 @@ class Rule(Settings):
 
     def to_domain(self) -> MirrorRule:
         """Return the rule that the constructs take."""
-        named = {"all": None, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
-        protocol = named[self.protocol] if isinstance(self.protocol, str) else self.protocol
         return MirrorRule(
             self.direction,
             self.action,
-            Traffic(protocol, self.source_ports, self.destination_ports),
+            Traffic(self.protocol, self.source_ports, self.destination_ports),
             self.source,
             self.destination,
             self.number,
@@ -409,3 +407,8 @@ class Deployment(Settings):
     """The Terraform AWS provider."""
     sites: Annotated[dict[fields.Name, Site], Field(min_length=1)]
     """Sites by name; each becomes a stack."""
+
+    def stack_name(self, site: str) -> str:
+        """Return the name of the CloudFormation stack of a site's appliance."""
+        basics = self.sites[site].packet_basics
+        return (basics.stack_name if basics else None) or f"{self.project}-{site}-packet-basics"

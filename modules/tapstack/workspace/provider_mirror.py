@@ -64,7 +64,7 @@ def find_mirror(
     if named == NO_MIRROR:
         return None
     if named:
-        directory = base / Path(named).expanduser()
+        directory = base / os.path.expanduser(named)
         origin = "provider.mirror" if setting else f"${MIRROR_VARIABLE}"
         if directory.resolve() in _plugin_caches(environment):
             raise UnusableMirrorError(

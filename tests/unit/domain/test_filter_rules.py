@@ -133,8 +133,13 @@ class TestMirrorRule:
         assert refusal(lambda: MirrorRule(**{"direction": "ingress", **wrong})) == message
 
     def test_when_fields_are_at_their_edges_then_they_pass(self) -> None:
-        for number in (1, 32766, NUMBER_TOKEN):
+        for number in (1, 32766):
             assert MirrorRule("egress", "reject", number=number, description="d" * 255).number == number
+
+    def test_fails_when_the_number_is_a_token(self) -> None:
+        assert refusal(lambda: MirrorRule("egress", number=NUMBER_TOKEN)) == (
+            "rule number must be a literal: it is part of the rule's Terraform address"
+        )
 
     def test_fails_when_a_rule_is_changed(self) -> None:
         with pytest.raises(FrozenInstanceError):
@@ -191,10 +196,6 @@ class TestNumbering:
 
     def test_when_rules_hold_tokens_then_they_are_no_duplicates(self) -> None:
         assert numbers_of([MirrorRule("ingress", source=TOKEN)] * 2) == [100, 200]
-
-    def test_when_a_number_is_a_token_then_it_stays_and_counts_for_nothing(self) -> None:
-        rules = [MirrorRule("ingress", number=NUMBER_TOKEN), *ports(80)]
-        assert numbers_of(rules) == [NUMBER_TOKEN, 100]
 
     def test_when_there_are_ten_rules_and_duplicates_then_they_pass(self) -> None:
         assert numbers_of([*ports(*range(10)), *ports(0, 1)]) == [100 * n for n in range(1, 11)]

@@ -119,6 +119,14 @@ def interfaces(count: int) -> str:
             id="source given twice",
         ),
         pytest.param(
+            "    sessions:\n"
+            "      a: {sources: [{vpc_id: vpc-0123abcd}], first_session_number: 32766}\n"
+            "      b: {sources: [{vpc_id: vpc-0123abcd}], first_session_number: 32766}\n",
+            "11: sites.production.sessions.b.sources",
+            "session number must be a whole number from 1 to 32766, got 32767",
+            id="no number left for a lookup",
+        ),
+        pytest.param(
             "      mirror_session_number: 5\n",
             "9: sites.production.packet_basics.mirror_session_number",
             "goes with mirror_source: without it the stack has no session, got 5",
