@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tapstack import IPacketBasics, MirrorFilter, MirrorSessions, MirrorTarget, PacketBasics, RuleViolation, Source
+from tapstack import (
+    Destination,
+    IPacketBasics,
+    MirrorFilter,
+    MirrorSessions,
+    MirrorTarget,
+    PacketBasics,
+    RuleViolation,
+    Source,
+)
 from tapstack.bindings import Construct, cdk
 from tests.synth.ids import FILTER, GROUP, INSTANCES, SUBNET, TARGET, TEMPLATE_URL, TOKEN, VPC, eni
 from tests.synth.template import Template, assert_equal, new_stack, synthesize
@@ -248,6 +257,24 @@ def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left
     (local,) = template.locals.values()
     assert "setsubtract(setunion(data.aws_network_interfaces.s_Lookup0_" in local
     assert f"concat(data.aws_network_interfaces.{interfaces}.ids)" in local
+
+
+def test_when_a_lookup_mirrors_elsewhere_then_targets_and_appliances_are_left_out_too() -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        make(stack)
+        PacketBasics.from_stack_name(stack, "standing", "epb-prod")
+        MirrorTarget(stack, "other", destination=Destination.network_interface(eni(9)))
+        MirrorSessions(
+            stack,
+            "s",
+            sources=[Source.vpc(VPC)],
+            target=MirrorTarget.from_id(TARGET),
+            filter=MirrorFilter.from_id(FILTER),
+        )
+
+    template = synthesize(build)
+    assert template.datum("aws_instances")["filter"][0]["values"] == ["site-epb", "epb-prod"]
+    assert [eni(9)] in template.locals.values()
 
 
 def test_when_the_stack_mirrors_a_source_itself_then_its_number_is_taken() -> None:

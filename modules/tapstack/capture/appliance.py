@@ -62,6 +62,7 @@ class Appliance(Construct):
         """Say which stack it is, what needs no lookup, and what it mirrors itself."""
         self._mirror_source = mirror_source
         self._stack = stack
+        book_of(self).appliances.append(stack_name)
         self._stack_name = stack_name
         self._ids = {
             "target": target_id,
@@ -108,7 +109,7 @@ class Appliance(Construct):
             # Asking for the interface here would look the instance up for nothing.
             Destination.network_interface(interface) if interface else Destination.some_network_interface()
         )
-        target = ImportedTarget(found, destination, self._stack_name)
+        target = ImportedTarget(found, destination)
         if self._mirror_source is not None:
             book_of(self).add_source(target_key(target), self._mirror_source, destination.max_sources)
         return target

@@ -11,7 +11,7 @@ from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, all
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.load_balancers import check_load_balancer
+from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.peers import Peer, without_duplicates
 from tapstack.domain.tokens import is_token
 
@@ -66,12 +66,8 @@ class CaptureLoadBalancer(Construct):
         """Create the load balancer, its security group, listener and target group."""
         with located(scope, id_):
             check_identifier("vpc", vpc_id)
-            check_load_balancer(
-                subnet_ids=subnet_ids,
-                instance_ids=instance_ids,
-                ip_addresses=ip_addresses,
-                health_check_port=health_check_port,
-            )
+            check_load_balancer(subnet_ids=subnet_ids, health_check_port=health_check_port)
+            check_appliances(instance_ids=instance_ids, ip_addresses=ip_addresses)
         super().__init__(scope, id_)
         self.security_group = CaptureSecurityGroup(
             self,

@@ -36,8 +36,8 @@ class MirrorSessions(Construct):
         first_session_number: where that search begins; leaves room for sessions of others.
         packet_length: bytes kept of each packet, after the VXLAN header; whole packets by default.
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
-        exclude: network interface ids that lookups must leave out. The appliance's own
-            interfaces are left out always.
+        exclude: network interface ids that lookups must leave out. Interfaces of targets and
+            appliances that the stack has so far are left out always.
         description: what it is for; names the construct by default.
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
@@ -128,13 +128,15 @@ class MirrorSessions(Construct):
         """Return the expression of all interface ids that the lookups find, without the excluded ones."""
         ids = [f"{self._lookup(f'Lookup{i}', lookup.filters())}.ids" for i, lookup in enumerate(lookups)]
         found = f"setunion({', '.join(ids)})"
-        left_out = list(exclude)
+        book = book_of(self)
+        left_out = [*exclude, *book.target_interfaces]
         if target.destination and target.destination.kind == "network interface" and target.destination.value:
             left_out.append(target.destination.value)
         # A local, because a token inside an expression would bring its own ${}.
-        subtract = [address(cdk.TerraformLocal(self, "Excluded", left_out))] if left_out else []
-        if target.appliance_stack_name is not None:
-            subtract.append(self._interfaces_of_appliance(target.appliance_stack_name))
+        unique = list(dict.fromkeys(left_out))
+        subtract = [address(cdk.TerraformLocal(self, "Excluded", unique))] if unique else []
+        if book.appliances:
+            subtract.append(self._interfaces_of_appliances(book.appliances))
         if subtract:
             found = f"setsubtract({found}, concat({', '.join(subtract)}))"
         return found
@@ -147,16 +149,16 @@ class MirrorSessions(Construct):
         )
         return address(data)
 
-    def _interfaces_of_appliance(self, stack_name: str) -> str:
-        """Return the expression of the interface ids of an appliance that its stack may not have made yet.
+    def _interfaces_of_appliances(self, stack_names: Sequence[str]) -> str:
+        """Return the expression of the interface ids of appliances that their stacks may not have made yet.
 
         Both lookups depend on nothing, so that Terraform reads them when it plans: for_each keys
         must be known then. Before the first apply they find nothing, and nothing is right.
         """
         instances = aws.DataAwsInstances(
             self,
-            "Appliance",
-            filter=[aws.DataAwsInstancesFilter(name=f"tag:{STACK_NAME_TAG}", values=[stack_name])],
+            "Appliances",
+            filter=[aws.DataAwsInstancesFilter(name=f"tag:{STACK_NAME_TAG}", values=list(stack_names))],
             instance_state_names=["pending", "running", "stopping", "stopped"],
         )
         # An empty list of values would be refused; "none" is the id of no instance.

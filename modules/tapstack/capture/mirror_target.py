@@ -25,10 +25,6 @@ class IMirrorTarget(Protocol):
     def destination(self) -> Destination | None:
         """What receives the packets, where that is known; its limits can then be checked."""
 
-    @property
-    def appliance_stack_name(self) -> str | None:
-        """The CloudFormation stack of the appliance behind it, whose interfaces are no sources."""
-
 
 def target_key(target: IMirrorTarget) -> Hashable:
     """Return what tells a target from others when its sources are counted."""
@@ -41,7 +37,6 @@ class ImportedTarget:
 
     mirror_target_id: str
     destination: Destination | None = None
-    appliance_stack_name: str | None = None
 
 
 class MirrorTarget(Construct):
@@ -115,11 +110,6 @@ class MirrorTarget(Construct):
     def destination(self) -> Destination | None:
         """What receives the packets."""
         return self._destination
-
-    @property
-    def appliance_stack_name(self) -> str | None:
-        """None: its appliance is not of a stack that this construct knows."""
-        return None
 
     @staticmethod
     def from_id(mirror_target_id: str, *, destination: Destination | None = None) -> IMirrorTarget:

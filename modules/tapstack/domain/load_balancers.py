@@ -14,19 +14,11 @@ from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
 
 
-def check_load_balancer(
-    *,
-    subnet_ids: Sequence[str],
-    instance_ids: Sequence[str],
-    ip_addresses: Sequence[str],
-    health_check_port: int,
-) -> None:
+def check_load_balancer(*, subnet_ids: Sequence[str], health_check_port: int) -> None:
     """Refuse what would make the load balancer fail, or lose packets silently.
 
     Args:
         subnet_ids: two or more, each in an Availability Zone of its own.
-        instance_ids: the appliances behind it, or
-        ip_addresses: their private addresses; exactly one of the two.
         health_check_port: 1 to 65535.
     """
     for subnet in subnet_ids:
@@ -39,6 +31,12 @@ def check_load_balancer(
         )
     if len(set(literal)) != len(literal):
         raise RuleViolation(f"each subnet once, got {', '.join(subnet_ids)}")
+    if not is_token(health_check_port) and not 1 <= health_check_port <= 65535:
+        raise RuleViolation(f"health check port must be from 1 to 65535, got {health_check_port}")
+
+
+def check_appliances(*, instance_ids: Sequence[str], ip_addresses: Sequence[str]) -> None:
+    """Refuse a load balancer with nothing behind it, with both kinds of appliance, or with wrong ones."""
     if bool(instance_ids) == bool(ip_addresses):
         raise RuleViolation("give the appliances either as instance_ids or as ip_addresses, at least one")
     for instance in instance_ids:
@@ -48,5 +46,3 @@ def check_load_balancer(
             is_token(address) or ipaddress.IPv4Address(address)
         except ValueError:
             raise RuleViolation(f"{address!r} is not an IPv4 address: expected the form 10.0.1.20") from None
-    if not is_token(health_check_port) and not 1 <= health_check_port <= 65535:
-        raise RuleViolation(f"health check port must be from 1 to 65535, got {health_check_port}")

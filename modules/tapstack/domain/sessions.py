@@ -24,6 +24,8 @@ class SessionBook:
     """
 
     warnings: list[str] = field(default_factory=list)
+    appliances: list[str] = field(default_factory=list)
+    """CloudFormation stacks of appliances; their interfaces are targets, and so no sources."""
     _numbers: dict[str, dict[int, str]] = field(default_factory=dict)
     _groups_of_number: dict[int, set[str]] = field(default_factory=dict)
     _unknown: dict[int, set[str]] = field(default_factory=dict)
@@ -39,6 +41,11 @@ class SessionBook:
         if interface in self._numbers:
             raise RuleViolation(_source_is_target(interface, target))
         self._target_interfaces[interface] = target
+
+    @property
+    def target_interfaces(self) -> tuple[str, ...]:
+        """The network interfaces that are known to receive mirrored traffic."""
+        return tuple(self._target_interfaces)
 
     def add_known(self, group: str, interface: str, number: int | None = None, *, start: int = 1) -> int:
         """Add a session of `group` on a known interface and return its number.

@@ -17,7 +17,7 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import number_rules
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.load_balancers import check_load_balancer
+from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.peers import Peer, check_not_everybody
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import KnownSource
@@ -185,22 +185,22 @@ def _check_target(checker: _Checker, path: Path, target: Target, site: Site, boo
 
 
 def _check_load_balancer(checker: _Checker, path: Path, balancer: LoadBalancer, site: Site) -> None:
-    given = balancer.instance_ids or balancer.ip_addresses
-    if not given and site.packet_basics is None:
+    checker.ask(
+        path,
+        partial(
+            check_load_balancer,
+            subnet_ids=balancer.subnet_ids,
+            health_check_port=balancer.health_check_port,
+        ),
+    )
+    instances, addresses = balancer.instance_ids, balancer.ip_addresses
+    if instances or addresses:
+        checker.ask(path, partial(check_appliances, instance_ids=instances, ip_addresses=addresses))
+    elif site.packet_basics is None:
         checker.say(
             path,
             "expected instance_ids, ip_addresses, or packet_basics in the site: no appliance is behind it",
         )
-        return
-    checker.ask(
-        path,
-        lambda: check_load_balancer(
-            subnet_ids=balancer.subnet_ids,
-            instance_ids=balancer.instance_ids if given else ["i-00000000000000000"],
-            ip_addresses=balancer.ip_addresses,
-            health_check_port=balancer.health_check_port,
-        ),
-    )
     peers = [Peer.parse(text) for text in balancer.mirrored_from]
     checker.ask(
         (*path, "mirrored_from"),

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.domain.load_balancers import check_load_balancer
+from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tests.unit.refusals import refusal
 
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
@@ -11,9 +11,9 @@ TOKEN = "${TfToken[TOKEN.0]}"
 
 
 def check(**changes: Any) -> None:
-    check_load_balancer(
-        **{"subnet_ids": SUBNETS, "instance_ids": [INSTANCE], "ip_addresses": [], "health_check_port": 443, **changes}
-    )
+    given = {"subnet_ids": SUBNETS, "instance_ids": [INSTANCE], "ip_addresses": [], "health_check_port": 443, **changes}
+    check_load_balancer(**{name: given[name] for name in ("subnet_ids", "health_check_port")})
+    check_appliances(**{name: given[name] for name in ("instance_ids", "ip_addresses")})
 
 
 @pytest.mark.parametrize(
