@@ -24,7 +24,14 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, set()),
     "tapstack.bindings": (set(), {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
-    "tapstack.cli": ({"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace"}, set()),
+    "tapstack.rehearsal": (
+        {"tapstack.domain", "tapstack.responder", "tapstack.settings"},
+        {"moto", "boto3", "botocore", "werkzeug", "pytest"},
+    ),
+    "tapstack.cli": (
+        {"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},
+        set(),
+    ),
     "tapstack": ({"tapstack.domain", "tapstack.capture"}, set()),
     "stacks": (
         {"tapstack", "tapstack.capture", "tapstack.bindings", "tapstack.settings", "tapstack.workspace"},

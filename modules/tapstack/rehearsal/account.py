@@ -1,0 +1,151 @@
+"""An AWS account on this machine: moto's server, extended where AWS is stricter."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import warnings
+from types import TracebackType
+from typing import Any, Final
+
+import boto3
+import moto
+from botocore.config import Config
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from tapstack.rehearsal.faults import Faults
+from tapstack.rehearsal.front import Front
+from tapstack.rehearsal.recorder import Recorder
+
+TESTED_MOTO: Final = "5.2.5"
+REGION: Final = "eu-central-1"
+KEY: Final = "testing"
+# Each makes moto behave like AWS in one respect, when the account starts.
+EXTENSIONS: Final[tuple[str, ...]] = ()
+
+
+class UntestedMotoWarning(UserWarning):
+    """The installed moto is not the one that this account was tested with."""
+
+
+class Account:
+    """An AWS account that lives in this process, and is reached over HTTP.
+
+    Use it as a context manager. State belongs to the process, as moto's does: a new account,
+    and `reset()`, begin with nothing, and one account runs at a time.
+
+    Args:
+        port: loopback port; a free one by default.
+        region: the default Region of clients and of the environment.
+
+    Attributes:
+        recorder: every call that was made.
+        faults: failures to play.
+    """
+
+    _running = threading.Lock()
+
+    def __init__(self, *, port: int = 0, region: str = REGION) -> None:
+        """Prepare the account; nothing listens yet."""
+        self.recorder = Recorder()
+        self.faults = Faults()
+        self._port = port
+        self._region = region
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Account:
+        """Start listening."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start listening on 127.0.0.1.
+
+        Raises:
+            RuntimeError: another account runs in this process.
+            OSError: the port is taken.
+        """
+        if moto.__version__ != TESTED_MOTO:
+            message = f"the rehearsal account was tested with moto {TESTED_MOTO}, and this is {moto.__version__}"
+            warnings.warn(message, UntestedMotoWarning, stacklevel=2)
+        if not self._running.acquire(blocking=False):
+            raise RuntimeError("another rehearsal account runs in this process: stop it first")
+        try:
+            for extension in EXTENSIONS:
+                importlib.import_module(f"tapstack.rehearsal.{extension}").install()
+            front = Front(DomainDispatcherApplication(create_backend_app), self.recorder, self.faults)
+            self._server = make_server(
+                "127.0.0.1", self._port, front, threaded=True, request_handler=MotoRequestHandler
+            )
+        except BaseException:
+            self._running.release()
+            raise
+        self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
+        self._thread.start()
+        self.reset()
+
+    def stop(self) -> None:
+        """Stop listening; what the account held is gone."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._server = self._thread = None
+        moto_api_backend.reset()
+        self._running.release()
+
+    def reset(self) -> None:
+        """Forget all resources, calls and faults."""
+        moto_api_backend.reset()
+        self.recorder.clear()
+        self.faults.clear()
+
+    @property
+    def endpoint(self) -> str:
+        """Where the account listens, for example http://127.0.0.1:43121.
+
+        Raises:
+            RuntimeError: it does not listen.
+        """
+        if self._server is None:
+            raise RuntimeError("the rehearsal account is not running: use it in a with statement")
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make boto3, the AWS CLI and Terraform's AWS provider use this account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_DEFAULT_REGION": self._region,
+            "AWS_REGION": self._region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str, *, region: str | None = None, retries: int = 0) -> Any:
+        """Return a boto3 client of this account.
+
+        Args:
+            service: boto3's name of it.
+            region: the account's default Region by default.
+            retries: how often a failed call is tried again; never by default, so that tests see faults.
+        """
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=region or self._region,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+            config=Config(retries={"total_max_attempts": retries + 1}),
+        )

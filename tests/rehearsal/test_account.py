@@ -1,0 +1,203 @@
+"""The account itself: start, stop, isolation, recorder, faults."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from tapstack.rehearsal import account as account_module
+from tapstack.rehearsal.account import Account, UntestedMotoWarning
+from tapstack.rehearsal.faults import Fault
+
+
+def own_api(account: Account, method: str, path: str, body: object = None) -> tuple[int, object]:
+    request = urllib.request.Request(
+        f"{account.endpoint}/tapstack-rehearsal{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_when_a_test_left_something_then_the_next_one_does_not_see_it(rehearsal_account: Account) -> None:
+    ec2 = rehearsal_account.client("ec2")
+    ec2.create_vpc(CidrBlock="10.99.0.0/16")
+    rehearsal_account.faults.add(Fault("*", "throttled", call=0))
+    rehearsal_account.reset()
+    assert [vpc["CidrBlock"] for vpc in ec2.describe_vpcs()["Vpcs"]] == ["172.31.0.0/16"]
+    assert rehearsal_account.recorder.actions() == ["ec2:DescribeVpcs"]
+
+
+def test_when_the_environment_is_set_then_boto3_needs_nothing_else(
+    rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in rehearsal_account.environment.items():
+        monkeypatch.setenv(name, value)
+    assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+def test_fails_when_a_second_account_is_started(rehearsal_account: Account) -> None:
+    with pytest.raises(RuntimeError, match="another rehearsal account runs in this process"):
+        Account().start()
+
+
+def test_fails_when_an_account_is_asked_before_it_runs() -> None:
+    with pytest.raises(RuntimeError, match="not running: use it in a with statement"):
+        _ = Account().endpoint
+
+
+def test_when_moto_is_another_one_then_a_warning_says_so(
+    rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_module, "TESTED_MOTO", "0.0.1")
+    with (
+        pytest.warns(UntestedMotoWarning, match="was tested with moto 0.0.1, and this is"),
+        pytest.raises(RuntimeError),
+    ):
+        Account().start()
+
+
+class TestRecorder:
+    def test_when_calls_are_made_then_service_action_and_parameters_are_kept(self, rehearsal_account: Account) -> None:
+        rehearsal_account.client("ec2", region="us-east-1").describe_instances(MaxResults=5)
+        rehearsal_account.client("dynamodb").list_tables(Limit=3)
+        rehearsal_account.client("elbv2").describe_load_balancers()
+        rehearsal_account.client("s3").create_bucket(
+            Bucket="one", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        rehearsal_account.client("s3").get_bucket_location(Bucket="one")
+        rehearsal_account.client("s3").put_object(Bucket="one", Key="a/b.txt", Body=b"x")
+        rehearsal_account.client("s3").copy_object(Bucket="one", Key="c", CopySource="one/a/b.txt")
+        rehearsal_account.client("lambda").list_functions()
+        assert rehearsal_account.recorder.actions() == [
+            "ec2:DescribeInstances",
+            "dynamodb:ListTables",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "s3:CreateBucket",
+            "s3:GetBucketLocation",
+            "s3:PutObject",
+            "s3:CopyObject",
+            "lambda:ListFunctions",
+        ]
+        first, second, *_ = rehearsal_account.recorder.records()
+        assert (first.call.region, first.call.parameters, first.status) == ("us-east-1", {"MaxResults": "5"}, 200)
+        assert (second.call.parameters, second.call.access_key) == ({"Limit": 3}, "testing")
+
+    def test_when_a_call_is_refused_then_that_is_kept_too(self, rehearsal_account: Account) -> None:
+        with pytest.raises(ClientError):
+            rehearsal_account.client("ec2").describe_subnets(SubnetIds=["subnet-00000001"])
+        (record,) = rehearsal_account.recorder.records(action="DescribeSubnets")
+        assert record.status == 400
+
+    def test_when_another_process_asks_then_it_gets_the_calls(self, rehearsal_account: Account) -> None:
+        rehearsal_account.client("sts").get_caller_identity()
+        status, calls = own_api(rehearsal_account, "GET", "/calls")
+        assert status == 200
+        assert isinstance(calls, list)
+        assert [(call["service"], call["action"], call["status"]) for call in calls] == [
+            ("sts", "GetCallerIdentity", 200)
+        ]
+        assert own_api(rehearsal_account, "DELETE", "/calls") == (200, {})
+        assert rehearsal_account.recorder.records() == []
+
+    def test_when_many_threads_call_then_no_call_is_lost(self, rehearsal_account: Account) -> None:
+        def ask() -> None:
+            ec2 = rehearsal_account.client("ec2")
+            for _ in range(5):
+                ec2.describe_vpcs()
+
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(rehearsal_account.recorder.records(service="ec2")) == 30
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("service", "operation", "action", "code"),
+        [
+            ("ec2", "describe_vpcs", "DescribeVpcs", "RequestLimitExceeded"),
+            ("cloudformation", "list_stacks", "ListStacks", "Throttling"),
+            ("dynamodb", "list_tables", "ListTables", "Throttling"),
+            ("lambda", "list_functions", "ListFunctions", "Throttling"),
+            ("s3", "list_buckets", "ListBuckets", "SlowDown"),
+        ],
+    )
+    def test_when_throttled_then_the_error_is_the_services_own_and_only_that_call_fails(
+        self, rehearsal_account: Account, service: str, operation: str, action: str, code: str
+    ) -> None:
+        client = rehearsal_account.client(service)
+        rehearsal_account.faults.add(Fault(action, "throttled", call=2))
+        getattr(client, operation)()
+        with pytest.raises(ClientError) as refused:
+            getattr(client, operation)()
+        assert refused.value.response["Error"]["Code"] == code
+        getattr(client, operation)()
+        faults = [record.fault for record in rehearsal_account.recorder.records(action=action)]
+        assert faults == ["", "throttled", ""]
+
+    def test_when_the_server_fails_then_nothing_happened(self, rehearsal_account: Account) -> None:
+        ec2 = rehearsal_account.client("ec2")
+        rehearsal_account.faults.add(Fault("CreateVpc", "server error", service="ec2"))
+        with pytest.raises(ClientError, match="InternalError"):
+            ec2.create_vpc(CidrBlock="10.99.0.0/16")
+        assert len(ec2.describe_vpcs()["Vpcs"]) == 1
+
+    @pytest.mark.parametrize(("kind", "vpcs"), [("lost before", 1), ("lost after", 2)])
+    def test_when_the_connection_is_cut_then_the_effect_is_there_only_after_it(
+        self, rehearsal_account: Account, kind: str, vpcs: int
+    ) -> None:
+        ec2 = rehearsal_account.client("ec2")
+        assert own_api(rehearsal_account, "POST", "/faults", {"action": "CreateVpc", "kind": kind}) == (200, {})
+        with pytest.raises(ConnectionClosedError):
+            ec2.create_vpc(CidrBlock="10.99.0.0/16")
+        assert len(ec2.describe_vpcs()["Vpcs"]) == vpcs
+
+    def test_when_boto3_may_try_again_then_it_does(self, rehearsal_account: Account) -> None:
+        rehearsal_account.faults.add(Fault("DescribeVpcs", "throttled"))
+        assert rehearsal_account.client("ec2", retries=1).describe_vpcs()["Vpcs"]
+
+    def test_when_a_fault_is_set_for_every_call_then_all_fail_until_it_is_taken_back(
+        self, rehearsal_account: Account
+    ) -> None:
+        ec2 = rehearsal_account.client("ec2")
+        rehearsal_account.faults.add(Fault("*", "throttled", call=0))
+        for _ in range(3):
+            with pytest.raises(ClientError, match="RequestLimitExceeded"):
+                ec2.describe_vpcs()
+        assert own_api(rehearsal_account, "DELETE", "/faults") == (200, {})
+        assert ec2.describe_vpcs()["Vpcs"]
+
+    @pytest.mark.parametrize(
+        ("fault", "message"),
+        [
+            ({"action": "X", "kind": "slow"}, "kind must be one of throttled, server error, lost before, lost after"),
+            ({"action": "X", "kind": "throttled", "call": -1}, "call must be 0 (every one) or more, got -1"),
+            ({"kind": "throttled"}, "missing 1 required positional argument: 'action'"),
+        ],
+    )
+    def test_fails_when_the_fault_makes_no_sense(
+        self, rehearsal_account: Account, fault: dict[str, object], message: str
+    ) -> None:
+        status, answer = own_api(rehearsal_account, "POST", "/faults", fault)
+        assert status == 400
+        assert message in str(answer)
+
+    def test_fails_when_the_path_is_none_of_ours(self, rehearsal_account: Account) -> None:
+        assert own_api(rehearsal_account, "GET", "/fault") == (
+            404,
+            {"message": "no GET /fault: expected calls or faults"},
+        )
