@@ -1,4 +1,4 @@
-"""The command line: `tapstack check`."""
+"""The command line: `tapstack check`, `tapstack rehearse account`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tapstack import __version__
 from tapstack.cli.check import check
+from tapstack.cli.rehearse import rehearse_account
 from tapstack.settings.load import FILE_VARIABLE
 
 
@@ -33,5 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="also say whether this machine can deploy it: Terraform, and the AWS provider",
     )
+    rehearser = commands.add_parser("rehearse", help="run an AWS account on this machine")
+    rehearsals = rehearser.add_subparsers(dest="rehearsal", required=True, metavar="REHEARSAL")
+    account = rehearsals.add_parser(
+        "account",
+        help="run the account until Ctrl-C",
+        description="Run an AWS account on this machine until Ctrl-C. Nothing leaves the machine.",
+    )
+    account.add_argument("--port", type=_port, default=0, help="loopback port; a free one by default")
+    account.add_argument("--empty", action="store_true", help="leave out the company that is there to rehearse with")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "rehearse":
+        return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)
     return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)
+
+
+def _port(text: str) -> int:
+    if text.isdigit() and 0 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 import threading
 import warnings
 from types import TracebackType
@@ -28,6 +29,13 @@ EXTENSIONS: Final[tuple[str, ...]] = ()
 
 class UntestedMotoWarning(UserWarning):
     """The installed moto is not the one that this account was tested with."""
+
+
+class _QuietHandler(MotoRequestHandler):
+    """The recorder keeps the calls; a line each on the terminal would bury what matters."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
 
 
 class Account:
@@ -83,9 +91,16 @@ class Account:
             for extension in EXTENSIONS:
                 importlib.import_module(f"tapstack.rehearsal.{extension}").install()
             front = Front(DomainDispatcherApplication(create_backend_app), self.recorder, self.faults)
-            self._server = make_server(
-                "127.0.0.1", self._port, front, threaded=True, request_handler=MotoRequestHandler
-            )
+            # Bound here, because werkzeug ends the process where a port is taken.
+            with socket.create_server(("127.0.0.1", self._port)) as listening:
+                self._server = make_server(
+                    "127.0.0.1",
+                    self._port,
+                    front,
+                    threaded=True,
+                    request_handler=_QuietHandler,
+                    fd=listening.fileno(),
+                )
         except BaseException:
             self._running.release()
             raise
@@ -119,7 +134,7 @@ class Account:
         """
         if self._server is None:
             raise RuntimeError("the rehearsal account is not running: use it in a with statement")
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""`tapstack rehearse account` in a process of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+
+TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())", "rehearse", "account"]
+
+
+def start(*arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
+    """Start the command and return it with what it prints before it waits."""
+    process = subprocess.Popen([*TAPSTACK, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = []
+    last = "AWS_EC2_METADATA_DISABLED" if "--empty" in arguments else "  web-2"
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if lines[-1].removeprefix("export ").startswith(last):
+            break
+    return process, lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
+    process, lines = start("--empty")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert out == "\nThe rehearsal account is gone.\n"
+    assert "Traceback" not in err
+    assert lines[0].startswith("An AWS account for rehearsals listens on http://127.0.0.1:")
+
+
+def test_when_it_runs_then_the_printed_variables_reach_the_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    process, lines = start()
+    try:
+        for line in lines:
+            if match := re.fullmatch(r"export (\w+)=(.*)", line):
+                monkeypatch.setenv(*match.groups())
+        vpcs = {vpc["VpcId"]: vpc["CidrBlock"] for vpc in boto3.client("ec2").describe_vpcs()["Vpcs"]}
+        (shop,) = (line.split() for line in lines if line.startswith("  shop "))
+        assert vpcs[shop[1]] == "10.0.0.0/16"
+        (database,) = (line for line in lines if line.startswith("  database "))
+        assert len(re.findall(r"eni-\w+", database)) == 2
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def test_fails_when_the_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*TAPSTACK, "--port", port], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert f"port {port}: Address already in use: choose another one with --port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_fails_when_the_port_is_none(port: str) -> None:
+    done = subprocess.run([*TAPSTACK, f"--port={port}"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert f"expected a port from 0 to 65535, got '{port}'" in done.stderr
+
+
+def test_fails_when_moto_is_missing(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['moto'] = None\nfrom tapstack.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "rehearse", "account"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "no moto: the rehearsal account needs it; pip install 'tapstack[rehearsal]'\n"
