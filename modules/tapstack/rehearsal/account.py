@@ -24,7 +24,7 @@ TESTED_MOTO: Final = "5.2.5"
 REGION: Final = "eu-central-1"
 KEY: Final = "testing"
 # Each makes moto behave like AWS in one respect, when the account starts.
-EXTENSIONS: Final[tuple[str, ...]] = ()
+EXTENSIONS: Final[tuple[str, ...]] = ("resource_sharing",)
 
 
 class UntestedMotoWarning(UserWarning):

@@ -1,0 +1,115 @@
+"""AWS RAM as far as sharing a mirror target needs it, and Terraform asks for it.
+
+moto shares no traffic mirror target, associates nothing with a share that stands, and
+forgets a share's tags.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.ram import urls
+from moto.ram.exceptions import UnknownResourceException
+from moto.ram.models import ResourceAccessManagerBackend, ResourceShare
+from moto.ram.responses import ResourceAccessManagerResponse
+
+_NEW_PATHS = (
+    "associateresourceshare",
+    "disassociateresourceshare",
+    "listresourcesharepermissions",
+    "tagresource",
+    "untagresource",
+)
+_installed = False
+
+
+def install() -> None:
+    """Extend moto's RAM, once a process."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    ResourceShare.SHAREABLE_RESOURCES.append("traffic-mirror-target")
+    _keep_tags()
+    for path in _NEW_PATHS:
+        urls.url_paths[f"{{0}}/{path}$"] = ResourceAccessManagerResponse.dispatch
+    response: Any = ResourceAccessManagerResponse
+    response.associate_resource_share = _associate
+    response.disassociate_resource_share = _disassociate
+    response.list_resource_share_permissions = lambda self: json.dumps({"permissions": []})
+    response.tag_resource = _tag
+    response.untag_resource = _untag
+
+
+def _keep_tags() -> None:
+    share: Any = ResourceShare
+    initialize, describe = share.__init__, share.describe
+
+    def with_tags(self: Any, *arguments: Any, **options: Any) -> None:
+        initialize(self, *arguments, **options)
+        self.tags = {tag["key"]: tag["value"] for tag in options.get("tags") or ()}
+
+    def described(self: Any) -> dict[str, Any]:
+        tags = [{"key": key, "value": value} for key, value in self.tags.items()]
+        return {**describe(self), "tags": tags}
+
+    share.__init__, share.describe = with_tags, described
+
+
+def _share(backend: ResourceAccessManagerBackend, arn: str) -> Any:
+    for share in backend.resource_shares:
+        if share.arn == arn and share.status == "ACTIVE":
+            return share
+    raise UnknownResourceException(f"ResourceShare {arn} could not be found.")
+
+
+def _associations(share: Any, parameters: dict[str, Any], status: str) -> str:
+    given = [(arn, "RESOURCE") for arn in parameters.get("resourceArns", ())]
+    given += [(principal, "PRINCIPAL") for principal in parameters.get("principals", ())]
+    return json.dumps(
+        {
+            "resourceShareAssociations": [
+                {
+                    "resourceShareArn": share.arn,
+                    "resourceShareName": share.name,
+                    "associatedEntity": entity,
+                    "associationType": kind,
+                    "status": status,
+                    "external": False,
+                }
+                for entity, kind in given
+            ]
+        }
+    )
+
+
+def _associate(self: Any) -> str:
+    parameters = self.request_params
+    share = _share(self.ram_backend, parameters["resourceShareArn"])
+    # What is there already stays there once, as AWS has it.
+    share.add_resources([arn for arn in parameters.get("resourceArns", ()) if arn not in share.resource_arns])
+    share.add_principals([one for one in parameters.get("principals", ()) if one not in share.principals])
+    return _associations(share, parameters, "ASSOCIATED")
+
+
+def _disassociate(self: Any) -> str:
+    parameters = self.request_params
+    share = _share(self.ram_backend, parameters["resourceShareArn"])
+    share.resource_arns = [arn for arn in share.resource_arns if arn not in parameters.get("resourceArns", ())]
+    share.principals = [one for one in share.principals if one not in parameters.get("principals", ())]
+    return _associations(share, parameters, "DISASSOCIATED")
+
+
+def _tag(self: Any) -> str:
+    parameters = self.request_params
+    share = _share(self.ram_backend, parameters["resourceShareArn"])
+    share.tags |= {tag["key"]: tag["value"] for tag in parameters["tags"]}
+    return json.dumps({})
+
+
+def _untag(self: Any) -> str:
+    parameters = self.request_params
+    share = _share(self.ram_backend, parameters["resourceShareArn"])
+    share.tags = {key: value for key, value in share.tags.items() if key not in parameters["tagKeys"]}
+    return json.dumps({})
