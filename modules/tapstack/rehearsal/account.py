@@ -12,6 +12,7 @@ from typing import Any, Final
 import boto3
 import moto
 from botocore.config import Config
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -22,6 +23,8 @@ from tapstack.rehearsal.recorder import Recorder
 
 TESTED_MOTO: Final = "5.2.5"
 REGION: Final = "eu-central-1"
+ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
+"""The account of whoever assumes no role."""
 KEY: Final = "testing"
 # Each makes moto behave like AWS in one respect, when the account starts.
 EXTENSIONS: Final[tuple[str, ...]] = ("resource_sharing",)
@@ -148,19 +151,28 @@ class Account:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def client(self, service: str, *, region: str | None = None, retries: int = 0) -> Any:
+    def client(self, service: str, *, region: str | None = None, role_arn: str | None = None, retries: int = 0) -> Any:
         """Return a boto3 client of this account.
 
         Args:
             service: boto3's name of it.
             region: the account's default Region by default.
+            role_arn: role to assume, which may be one of another account.
             retries: how often a failed call is tried again; never by default, so that tests see faults.
         """
+        keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}
+        if role_arn is not None:
+            sts = self.client("sts", region=region)
+            session = sts.assume_role(RoleArn=role_arn, RoleSessionName="rehearsal")["Credentials"]
+            keys = {
+                "aws_access_key_id": session["AccessKeyId"],
+                "aws_secret_access_key": session["SecretAccessKey"],
+                "aws_session_token": session["SessionToken"],
+            }
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=region or self._region,
-            aws_access_key_id=KEY,
-            aws_secret_access_key=KEY,
             config=Config(retries={"total_max_attempts": retries + 1}),
+            **keys,
         )

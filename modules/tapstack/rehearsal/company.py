@@ -47,16 +47,22 @@ class Company:
     security_groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def found_company(account: Account, *, region: str | None = None) -> Company:
-    """Make the company in an account and return what it consists of."""
-    return _Founder(account, region).found()
+def found_company(account: Account, *, region: str | None = None, role_arn: str | None = None) -> Company:
+    """Make the company and return what it consists of.
+
+    Args:
+        account: where it is made.
+        region: the account's default Region by default.
+        role_arn: role to assume; its account gets the company. The caller's by default.
+    """
+    return _Founder(account, region, role_arn).found()
 
 
 class _Founder:
-    def __init__(self, account: Account, region: str | None) -> None:
-        self._ec2 = account.client("ec2", region=region)
-        self._balancing = account.client("elbv2", region=region)
-        self._scaling = account.client("autoscaling", region=region)
+    def __init__(self, account: Account, region: str | None, role_arn: str | None) -> None:
+        self._ec2, self._balancing, self._scaling = (
+            account.client(service, region=region, role_arn=role_arn) for service in ("ec2", "elbv2", "autoscaling")
+        )
         self._zones = [zone["ZoneName"] for zone in self._ec2.describe_availability_zones()["AvailabilityZones"][:2]]
 
     def found(self) -> Company:

@@ -1,0 +1,91 @@
+"""Make a deployment file fit the account: its ids become those of the company.
+
+A deployment file names resources of its owner's accounts. In the rehearsal each site gets a
+company in its account and Region, and every id of the file one of that company's resources of
+the same kind, the same id always the same resource. Everything else stays as written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tapstack.rehearsal.account import ACCOUNT_ID, Account
+from tapstack.rehearsal.company import Company, found_company
+from tapstack.settings.load import parse_deployment
+from tapstack.settings.model import Site
+
+
+def fit(text: str, account: Account, *, file: str = "deployment.yaml", template_url: str | None = None) -> str:
+    """Return a deployment file for the account, and found a company for every site of it.
+
+    Args:
+        text: of a deployment file that is right.
+        account: where the companies are founded.
+        file: what messages call the file.
+        template_url: of the appliance's template in this account; the file's own by default.
+
+    Raises:
+        DeploymentError: the file is not right.
+    """
+    deployment = parse_deployment(text, file)
+    names: dict[str, str] = {}
+    for site in deployment.sites.values():
+        names |= _names_of(site, account)
+    if template_url is not None:
+        names |= {s.packet_basics.template_url: template_url for s in deployment.sites.values() if s.packet_basics}
+    pattern = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)")
+    return pattern.sub(lambda match: names[match.group()], text)
+
+
+def _names_of(site: Site, account: Account) -> dict[str, str]:
+    """Return the account's name for every id of a site."""
+    names: dict[str, str] = {}
+    role = site.assume_role.role_arn if site.assume_role else None
+    if role is None:
+        # Without a role the caller's own account is deployed to.
+        names |= dict.fromkeys(site.allowed_account_ids, ACCOUNT_ID)
+    company = found_company(account, region=site.region, role_arn=role)
+    ec2 = account.client("ec2", region=site.region, role_arn=role)
+    names[site.vpc_id] = company.shop.id
+    names |= _matched(_ids(site, "subnet-"), company.shop.private + company.shop.public, None)
+    servers = ("web-1", "web-2", "database")
+    names |= _matched(_ids(site, "i-"), tuple(company.instances[name] for name in servers), None)
+    interfaces = tuple(interface for name in servers for interface in company.interfaces[name])
+    names |= _matched(_ids(site, "eni-"), interfaces, lambda: _another_interface(ec2, company))
+    names |= _matched(_ids(site, "sg-"), tuple(company.security_groups.values()), None)
+    return names
+
+
+def _matched(wanted: list[str], there: tuple[str, ...], more: Callable[[], str] | None) -> dict[str, str]:
+    """Give every id one that is there, in order; further ones are made, or shared where they cannot be."""
+    matched = {}
+    for position, name in enumerate(wanted):
+        if position < len(there):
+            matched[name] = there[position]
+        else:
+            matched[name] = more() if more else there[position % len(there)]
+    return matched
+
+
+def _another_interface(ec2: Any, company: Company) -> str:
+    made = ec2.create_network_interface(SubnetId=company.shop.private[0], Groups=[company.security_groups["web"]])
+    return str(made["NetworkInterface"]["NetworkInterfaceId"])
+
+
+def _ids(site: Site, prefix: str) -> list[str]:
+    """Return the ids of one kind in a site, each once, in the order of the file."""
+    pattern = re.compile(rf"{re.escape(prefix)}[0-9a-f]+")
+    return list(dict.fromkeys(text for text in _texts(site.model_dump(mode="python")) if pattern.fullmatch(text)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
