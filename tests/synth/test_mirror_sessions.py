@@ -260,6 +260,10 @@ class TestTargets:
     def test_when_the_target_is_a_load_balancer_then_any_number_is_mirrored(self) -> None:
         assert len(keys(synthesize(self.count(150, BALANCED)), "s")) == 150
 
+    def test_when_the_target_is_a_load_balancer_then_packets_are_cut_where_aws_cuts_them(self) -> None:
+        sessions = synthesize(self.count(1, BALANCED)).resource("aws_ec2_traffic_mirror_session")
+        assert sessions["packet_length"] == 8500
+
     def test_fails_when_a_source_is_the_target(self) -> None:
         stack = new_stack()
         target = MirrorTarget(stack, "t", destination=Destination.network_interface(eni(1)))

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,15 +73,3 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
         except (AssertionError, subprocess.TimeoutExpired):
             pytest.skip(f"no AWS provider {PROVIDER_VERSION}: no mirror was found, and the registry is out of reach")
     return found
-
-
-@pytest.fixture(scope="session")
-def account() -> Iterator[str]:
-    """An account of stock moto over HTTP; the value is its endpoint."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()

@@ -1,4 +1,4 @@
-"""The cdktf CLI that package.json pins, on the example and against stock moto."""
+"""The cdktf CLI that package.json pins, on the example and against the rehearsal account."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.company import found_company
 from tests.terraform.conftest import Terraform, clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -54,21 +56,27 @@ def test_fails_when_the_file_is_wrong_and_says_where(tmp_path: Path) -> None:
 
 
 def test_when_the_cli_plans_then_it_finds_the_provider_off_the_network_too(
-    terraform: Terraform, account: str, tmp_path: Path
+    terraform: Terraform, rehearsal_account: Account, tmp_path: Path
 ) -> None:
     assert terraform
     deployment = tmp_path / "deployment.yaml"
+    interface = found_company(rehearsal_account).interfaces["web-1"][0]
     deployment.write_text(
-        """
-provider: {max_retries: 1}
+        f"""
 sites:
   ward:
     region: eu-central-1
     vpc_id: vpc-0a1b2c3d4e5f60718
-    targets: {sensor: {network_interface_id: eni-0a000000000000001}}
+    targets: {{sensor: {{network_interface_id: {interface}}}}}
 """
     )
-    keys = {"AWS_ENDPOINT_URL": account, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    done = cdktf("diff", "ward", "--output", str(tmp_path / "out"), TAPSTACK_DEPLOYMENT=str(deployment), **keys)
+    done = cdktf(
+        "diff",
+        "ward",
+        "--output",
+        str(tmp_path / "out"),
+        TAPSTACK_DEPLOYMENT=str(deployment),
+        **rehearsal_account.environment,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 to add, 0 to change, 0 to destroy" in done.stdout

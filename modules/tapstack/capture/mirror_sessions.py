@@ -34,7 +34,8 @@ class MirrorSessions(Construct):
         session_number: of every session here, 1 to 32766, 1 evaluated first. By default each
             source gets the first number that no other session of this stack uses on it.
         first_session_number: where that search begins; leaves room for sessions of others.
-        packet_length: bytes kept of each packet, after the VXLAN header; whole packets by default.
+        packet_length: bytes kept of each packet, after the VXLAN header. Whole packets by default;
+            8500 where the target is a Network Load Balancer, which is AWS's default and most.
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
         exclude: network interface ids that lookups must leave out. Interfaces of targets and
             appliances that the stack has so far are left out always.
@@ -78,6 +79,9 @@ class MirrorSessions(Construct):
                 scope, id_, known, lookups, target, session_number, first_session_number
             )
         super().__init__(scope, id_)
+        if packet_length is None and _is_load_balancer(target):
+            # What AWS sets when it is omitted. Terraform would see its own omission as a change at every plan.
+            packet_length = limits.PACKET_LENGTH_LOAD_BALANCER[1]
         if packet_length is not None and not is_token(packet_length):
             warnings += limits.packet_length_warnings(packet_length)
         for message in warnings:
@@ -184,11 +188,13 @@ def _check_session(
     if session_number is not None:
         limits.check_session_number(session_number)
     if packet_length is not None:
-        destination = target.destination
-        behind_load_balancer = destination is not None and destination.kind == "network load balancer"
-        limits.check_packet_length(packet_length, load_balancer=behind_load_balancer)
+        limits.check_packet_length(packet_length, load_balancer=_is_load_balancer(target))
     if virtual_network_id is not None:
         limits.check_virtual_network_id(virtual_network_id)
+
+
+def _is_load_balancer(target: IMirrorTarget) -> bool:
+    return target.destination is not None and target.destination.kind == "network load balancer"
 
 
 def _take_numbers(

@@ -1,4 +1,4 @@
-"""The command line: `tapstack check`, `tapstack rehearse account`."""
+"""The command line: `tapstack check` and `tapstack rehearse`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tapstack import __version__
 from tapstack.cli.check import check
-from tapstack.cli.rehearse import rehearse_account
+from tapstack.cli.rehearse_account import rehearse_account
+from tapstack.cli.rehearse_deploy import rehearse_deploy
 from tapstack.settings.load import FILE_VARIABLE
 
 
@@ -43,7 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     account.add_argument("--port", type=_port, default=0, help="loopback port; a free one by default")
     account.add_argument("--empty", action="store_true", help="leave out the company that is there to rehearse with")
+    deployer = rehearsals.add_parser(
+        "deploy",
+        help="deploy a file into the account with Terraform, and take it down again",
+        description="Deploy a deployment file into an AWS account on this machine with real Terraform, plan again, "
+        "destroy, and compare the account with what it was. Nothing leaves the machine.",
+    )
+    deployer.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "rehearse" and chosen.rehearsal == "deploy":
+        return rehearse_deploy(chosen.file, out=sys.stdout, err=sys.stderr)
     if chosen.command == "rehearse":
         return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)
     return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import boto3
 import moto
 from botocore.config import Config
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -27,7 +27,7 @@ ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 """The account of whoever assumes no role."""
 KEY: Final = "testing"
 # Each makes moto behave like AWS in one respect, when the account starts.
-EXTENSIONS: Final[tuple[str, ...]] = ("resource_sharing",)
+EXTENSIONS: Final[tuple[str, ...]] = ("mirroring", "network_interfaces", "cloudformation", "resource_sharing")
 
 
 class UntestedMotoWarning(UserWarning):

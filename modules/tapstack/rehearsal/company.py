@@ -84,6 +84,9 @@ class _Founder:
             "desktop": self._instance("desktop", "m5.large", office.private[0], [groups["office"]]),
         }
         interfaces = {name: self._interfaces(instance) for name, instance in instances.items()}
+        # The database is what the checkout runs on; lookups go by the tags of interfaces.
+        checkout = [{"Key": "application", "Value": "checkout"}]
+        self._ec2.create_tags(Resources=list(interfaces["database"]), Tags=checkout)
         return Company(shop, office, "web", balancer, instances, interfaces, groups)
 
     def _vpc(self, name: str, cidr: str) -> Vpc:

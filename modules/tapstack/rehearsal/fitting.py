@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from tapstack.rehearsal.account import ACCOUNT_ID, Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.settings.load import parse_deployment
@@ -49,7 +51,9 @@ def _names_of(site: Site, account: Account) -> dict[str, str]:
     company = found_company(account, region=site.region, role_arn=role)
     ec2 = account.client("ec2", region=site.region, role_arn=role)
     names[site.vpc_id] = company.shop.id
-    names |= _matched(_ids(site, "subnet-"), company.shop.private + company.shop.public, None)
+    # Lookups first: instances stand in the private subnets, and a lookup shall find some.
+    subnets = list(dict.fromkeys(_ids(site.sessions, "subnet-") + _ids(site, "subnet-")))
+    names |= _matched(subnets, company.shop.private + company.shop.public, None)
     servers = ("web-1", "web-2", "database")
     names |= _matched(_ids(site, "i-"), tuple(company.instances[name] for name in servers), None)
     interfaces = tuple(interface for name in servers for interface in company.interfaces[name])
@@ -74,15 +78,17 @@ def _another_interface(ec2: Any, company: Company) -> str:
     return str(made["NetworkInterface"]["NetworkInterfaceId"])
 
 
-def _ids(site: Site, prefix: str) -> list[str]:
-    """Return the ids of one kind in a site, each once, in the order of the file."""
+def _ids(part: Any, prefix: str) -> list[str]:
+    """Return the ids of one kind in a part of the file, each once, in its order."""
     pattern = re.compile(rf"{re.escape(prefix)}[0-9a-f]+")
-    return list(dict.fromkeys(text for text in _texts(site.model_dump(mode="python")) if pattern.fullmatch(text)))
+    return list(dict.fromkeys(text for text in _texts(part) if pattern.fullmatch(text)))
 
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+    elif isinstance(value, BaseModel):
+        yield from _texts(value.model_dump())
     elif isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)

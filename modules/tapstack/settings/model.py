@@ -352,7 +352,8 @@ class Sessions(Settings):
     first_session_number: fields.SessionNumber = 1
     """Where that search begins; leaves room for sessions of others."""
     packet_length: fields.PacketLength | None = None
-    """Bytes kept of each packet, after the VXLAN header; whole packets by default."""
+    """Bytes kept of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
+    Load Balancer."""
     virtual_network_id: fields.VirtualNetworkId | None = None
     """VXLAN network identifier; random and unique by default."""
     exclude: list[fields.NetworkInterfaceId] = Field(default_factory=list)

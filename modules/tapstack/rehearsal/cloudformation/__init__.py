@@ -1,0 +1,32 @@
+"""CloudFormation as AWS runs it: stacks that fail and roll back, parameters that count, mirror types that exist.
+
+One file a concern: what a template says (templates), what its parameters may be (parameters), the life of a stack
+(stacks) and of its resources (resources), the API's own rules (responses), what EventBridge hears of it (events),
+and the types (mirroring_types, instances, addresses, security_groups).
+"""
+
+from __future__ import annotations
+
+_installed = False
+
+
+def install() -> None:
+    """Make the CloudFormation of this process's moto behave so. A second call changes nothing."""
+    # Late: moto's CloudFormation imports every service that has a type.
+    from tapstack.rehearsal.cloudformation import (
+        addresses,
+        events,
+        instances,
+        mirroring_types,
+        resources,
+        responses,
+        security_groups,
+        stacks,
+    )
+
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    for part in (addresses, instances, mirroring_types, security_groups, resources, stacks, responses, events):
+        part.install()

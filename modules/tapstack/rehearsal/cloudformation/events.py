@@ -1,0 +1,53 @@
+"""What EventBridge hears of stacks and of their resources.
+
+Source: CloudFormation User Guide, "Managing events with CloudFormation and Amazon EventBridge".
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+from moto.cloudformation import models
+from moto.events.models import events_backends
+
+# moto has types, but none for what is replaced at run time.
+Stack: Any = models.Stack
+
+
+def install() -> None:
+    """Tell EventBridge of every event that moto adds to a stack."""
+    add = Stack._add_stack_event
+
+    @functools.wraps(add)
+    def add_stack_event(self: Any, *args: Any, **kwargs: Any) -> None:
+        add(self, *args, **kwargs)
+        publish(self, self.events[-1])
+
+    Stack._add_stack_event = add_stack_event
+
+
+def publish(stack: Any, event: Any) -> None:
+    """Put one event of a stack on the default bus of its account and Region."""
+    detail: dict[str, Any] = {
+        "stack-id": stack.stack_id,
+        "status-details": {"status": event.resource_status, "status-reason": event.resource_status_reason or ""},
+        "client-request-token": event.client_request_token or "",
+    }
+    kind = "Stack"
+    if event.physical_resource_id != stack.stack_id:
+        kind = "Resource"
+        detail["logical-resource-id"] = event.logical_resource_id
+        detail["physical-resource-id"] = event.physical_resource_id
+        detail["resource-type"] = event.resource_type
+    events_backends[stack.account_id][stack.region_name].put_events(
+        [
+            {
+                "Source": "aws.cloudformation",
+                "DetailType": f"CloudFormation {kind} Status Change",
+                "Detail": json.dumps(detail),
+                "Resources": [stack.stack_id],
+            }
+        ]
+    )

@@ -1,0 +1,290 @@
+"""The resources of one stack: made in the order of their references, with an event each, and unmade backwards.
+
+moto makes resources as it stumbles on them, replaces what only changed its tags, and looks at the text of the
+template for what to update, so that a replaced resource leaves those that refer to it behind.
+"""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from typing import Any
+
+from moto.cloudformation import parsing
+from moto.cloudformation.models import Event
+from moto.core.exceptions import ServiceException
+from moto.ec2.models.core import TaggedEC2Resource
+
+from tapstack.rehearsal.cloudformation.events import publish
+from tapstack.rehearsal.cloudformation.templates import creation_order
+
+# moto has types, but none for what is replaced at run time.
+ResourceMap: Any = parsing.ResourceMap
+moto_parsing: Any = parsing
+
+
+class ResourceFailedError(Exception):
+    """A resource that could not be made, changed or unmade.
+
+    Attributes:
+        logical_id: its name in the template.
+    """
+
+    def __init__(self, logical_id: str, reason: str) -> None:
+        """Keep the resource and the reason, as its event tells it."""
+        super().__init__(reason)
+        self.logical_id = logical_id
+
+
+class Ledger:
+    """What a resource map has to remember for its stack.
+
+    Attributes:
+        stack: where events go.
+        properties: those that each resource has now, references resolved.
+        statuses: the last status of each resource.
+        sealed: True when nothing may be made any more: moto makes what it is asked about.
+    """
+
+    def __init__(self, stack: Any) -> None:
+        """Begin with nothing made."""
+        self.stack = stack
+        self.properties: dict[str, Any] = {}
+        self.statuses: dict[str, str] = {}
+        self.sealed = False
+
+    def tell(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str | None = None) -> None:
+        """Add a resource's event to the stack's."""
+        self.statuses[logical_id] = status
+        stack = self.stack
+        event = Event(stack.stack_id, stack.name, logical_id, physical_id, kind, status, reason, None)
+        event.sendToSns(stack.account_id, stack.region_name, stack.notification_arns)
+        stack.events.append(event)
+        publish(stack, event)
+
+
+def reason_of(error: Exception) -> str:
+    """A failure as AWS words it in the events of a stack."""
+    request = uuid.uuid4()
+    if isinstance(error, ServiceException):
+        handler = "NotFound" if "NotFound" in str(error.code) else "GeneralServiceException"
+        said = f"{error.message} (Service: Ec2, Status Code: 400, Request ID: {uuid.uuid4()})"
+    else:
+        # Not AWS's words: this account met something it does not know, and should say what.
+        handler, said = "InternalFailure", f"rehearsal account: {type(error).__name__}: {error}"
+    return f'Resource handler returned message: "{said}" (RequestToken: {request}, HandlerErrorCode: {handler})'
+
+
+def physical_id(resource: Any) -> str:
+    """What Ref says of a resource."""
+    return str(getattr(resource, "physical_resource_id", "") or "")
+
+
+def install() -> None:
+    """Replace how moto's resource map makes, changes and unmakes resources."""
+    _make_with_events()
+    ResourceMap.__getitem__ = _get_unless_sealed(ResourceMap.__getitem__)
+    ResourceMap.create = _create
+    ResourceMap.update = _update
+    ResourceMap.delete = _delete
+
+
+def _make_with_events() -> None:
+    make: Any = moto_parsing.parse_and_create_resource
+
+    @functools.wraps(make)
+    def parse_and_create_resource(
+        logical_id: str, resource_json: dict[str, Any], resources_map: Any, account_id: str, region_name: str
+    ) -> Any:
+        ledger: Ledger | None = getattr(resources_map, "ledger", None)
+        condition = resource_json.get("Condition")
+        unwanted = condition and not resources_map.lazy_condition_map[condition]
+        if ledger is None or unwanted:
+            return make(logical_id, resource_json, resources_map, account_id, region_name)
+        kind = resource_json["Type"]
+        ledger.tell(logical_id, kind, "", "CREATE_IN_PROGRESS")
+        try:
+            made = make(logical_id, resource_json, resources_map, account_id, region_name)
+            properties = resolved(resources_map, resource_json)
+        except ResourceFailedError as failed:
+            ledger.tell(logical_id, kind, "", "CREATE_FAILED", "Resource creation cancelled")
+            raise failed
+        except Exception as error:
+            reason = reason_of(error)
+            ledger.tell(logical_id, kind, "", "CREATE_FAILED", reason)
+            raise ResourceFailedError(logical_id, reason) from error
+        ledger.properties[logical_id] = properties
+        _tag(resources_map, logical_id, made)
+        ledger.tell(logical_id, kind, physical_id(made), "CREATE_COMPLETE")
+        return made
+
+    moto_parsing.parse_and_create_resource = parse_and_create_resource
+
+
+def resolved(resources_map: Any, resource_json: dict[str, Any]) -> Any:
+    """A resource's properties with every reference replaced by what it stands for now."""
+    return parsing.clean_json(resource_json.get("Properties") or {}, resources_map)
+
+
+def _tag(resources_map: Any, logical_id: str, resource: Any) -> None:
+    """Give a resource the tags that say which stack it belongs to, and the stack's own."""
+    if not isinstance(resource, TaggedEC2Resource):
+        return
+    tags = {
+        **resources_map.ledger.stack.tags,
+        # The resource's own win.
+        **{tag["key"]: tag["value"] for tag in resource.get_tags()},
+        "aws:cloudformation:stack-name": resources_map["AWS::StackName"],
+        "aws:cloudformation:stack-id": resources_map["AWS::StackId"],
+        "aws:cloudformation:logical-id": logical_id,
+    }
+    # By its own id: Ref of an Elastic IP is the address.
+    resource.ec2_backend.create_tags([resource.id], tags)  # type: ignore[attr-defined]
+
+
+def _get_unless_sealed(get: Any) -> Any:
+    @functools.wraps(get)
+    def getitem(self: Any, key: str) -> Any:
+        ledger: Ledger | None = getattr(self, "ledger", None)
+        if ledger is not None and ledger.sealed and key not in self._parsed_resources:
+            if key in self._resource_json_map:
+                return None
+            raise KeyError(key)
+        return get(self, key)
+
+    return getitem
+
+
+def _create(self: Any, template: dict[str, Any]) -> bool:
+    """Make every resource; True when all are ready, which custom resources are only later."""
+    self._template = template
+    self._resource_json_map = template["Resources"]
+    for name in creation_order(self._resource_json_map):
+        _ = self[name]
+    return all(resource.is_created() for resource in map(self._parsed_resources.get, self) if resource is not None)
+
+
+def _update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> None:
+    """Make what is new, change what differs in what it says now, then unmake what is left over."""
+    before = self._resource_json_map
+    ledger: Ledger = self.ledger
+    sealed, ledger.sealed = ledger.sealed, False
+    left: list[tuple[str, Any, dict[str, Any]]] = []
+    replaced: list[tuple[str, Any, Any]] = []
+    self._template = template
+    if parameters:
+        self.input_parameters = parameters
+    self.load_mapping()
+    self.load_parameters()
+    self.load_conditions()
+    self._resource_json_map = after = template["Resources"]
+    try:
+        for name in creation_order(after):
+            existing = self._parsed_resources.get(name)
+            condition = after[name].get("Condition")
+            gone = condition and not self.lazy_condition_map[condition]
+            if existing is not None and (gone or after[name]["Type"] != before[name]["Type"]):
+                left.append((name, self._parsed_resources.pop(name), before[name]))
+                existing = None
+            if existing is None:
+                _ = self[name]
+                continue
+            properties = ledger.properties.get(name)
+            _changed, leaves = _change(self, name, after[name])
+            if leaves:
+                replaced.append((name, existing, properties))
+                left.append((name, existing, before[name]))
+    except ResourceFailedError:
+        for name, old, properties in reversed(replaced):
+            new = self._parsed_resources[name]
+            self._parsed_resources[name], ledger.properties[name] = old, properties
+            _remove(self, name, new, after[name])
+        for name, old, _json in left:
+            self._parsed_resources.setdefault(name, old)
+        raise
+    finally:
+        ledger.sealed = sealed
+    left += [(name, self._parsed_resources.pop(name, None), before[name]) for name in before if name not in after]
+    order = creation_order(before) if before else []
+    for name, old, json in sorted(left, key=lambda entry: order.index(entry[0]), reverse=True):
+        if old is not None and json.get("DeletionPolicy") != "Retain":
+            _remove(self, name, old, json)
+
+
+def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
+    """Bring one resource to its new properties: it, or what takes its place; and whether the old one is left."""
+    existing, ledger = self._parsed_resources[name], self.ledger
+    old, new = ledger.properties.get(name), resolved(self, json)
+    if old == new:
+        return existing, False
+    old = old or {}
+    kind = json["Type"]
+    ledger.tell(name, kind, physical_id(existing), "UPDATE_IN_PROGRESS")
+    try:
+        keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+        leaves = False
+        if keys == {"Tags"} and isinstance(existing, TaggedEC2Resource):
+            changed = _retag(existing, old, new)
+        elif hasattr(parsing.resource_class_from_type(kind).update_from_cloudformation_json, "__isabstractmethod__"):
+            # moto cannot change this type at all, and would forget the resource.
+            leaves = True
+            del self._parsed_resources[name]
+            try:
+                changed = self[name]
+            except BaseException:
+                self._parsed_resources[name] = existing
+                raise
+        else:
+            changed = parsing.parse_and_update_resource(name, json, self, self._account_id, self._region_name)
+            self._parsed_resources[name] = changed
+            _tag(self, name, changed)
+            # Others of moto's have deleted the old one themselves.
+            leaves = changed is not existing and getattr(changed, "leaves_the_old", False)
+    except Exception as error:
+        reason = str(error) if isinstance(error, ResourceFailedError) else reason_of(error)
+        ledger.tell(name, kind, physical_id(existing), "UPDATE_FAILED", reason)
+        raise ResourceFailedError(name, reason) from error
+    ledger.properties[name] = new
+    ledger.tell(name, kind, physical_id(changed), "UPDATE_COMPLETE")
+    return changed, leaves
+
+
+def _retag(resource: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:
+    wanted = {tag["Key"]: str(tag["Value"]) for tag in new.get("Tags", [])}
+    dropped = [tag["Key"] for tag in old.get("Tags", []) if tag["Key"] not in wanted]
+    resource.ec2_backend.delete_tag_keys([resource.id], dropped)
+    resource.ec2_backend.create_tags([resource.id], wanted)
+    return resource
+
+
+def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
+    """Unmake one resource, with its events."""
+    ledger, kind = self.ledger, json["Type"]
+    ledger.tell(name, kind, physical_id(resource), "DELETE_IN_PROGRESS")
+    try:
+        self._delete_resource(resource, json)
+    except Exception as error:
+        reason = reason_of(error)
+        ledger.tell(name, kind, physical_id(resource), "DELETE_FAILED", reason)
+        raise ResourceFailedError(name, reason) from error
+    ledger.properties.pop(name, None)
+    ledger.tell(name, kind, physical_id(resource), "DELETE_COMPLETE")
+
+
+def _delete(self: Any) -> None:
+    """Unmake everything, those that refer before what they refer to; what fails does not keep the rest."""
+    self.ledger.sealed = True
+    failures: list[ResourceFailedError] = []
+    for name in reversed(creation_order(self._resource_json_map)):
+        resource, json = self._parsed_resources.get(name), self._resource_json_map[name]
+        if resource is None or json.get("DeletionPolicy") == "Retain":
+            continue
+        try:
+            _remove(self, name, resource, json)
+        except ResourceFailedError as failed:
+            failures.append(failed)
+        else:
+            del self._parsed_resources[name]
+    if failures:
+        names = ", ".join(failed.logical_id for failed in failures)
+        raise ResourceFailedError(names, f"The following resource(s) failed to delete: [{names}]. ")

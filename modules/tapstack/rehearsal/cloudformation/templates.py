@@ -1,0 +1,158 @@
+"""What CloudFormation reads from a template before it makes anything.
+
+Sources: CloudFormation User Guide, "Template anatomy"; API Reference, GetTemplateSummary and ValidateTemplate.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import Stack
+
+_IAM: Final = "AWS::IAM::"
+# A resource with a name of one's own needs the stronger capability.
+_IAM_NAMES: Final = frozenset({"RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName"})
+_NAMED_TYPES: Final = frozenset(
+    {f"{_IAM}{kind}" for kind in ("Role", "User", "Group", "ManagedPolicy", "InstanceProfile")}
+)
+_SUBSTITUTED: Final = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+def parse(body: str) -> dict[str, Any]:
+    """The template as moto reads it.
+
+    Raises:
+        ValidationError: not YAML or JSON, without resources, or with references that lead nowhere or in circles.
+    """
+    try:
+        template = Stack.parse_template(body)
+    except Exception as problem:
+        # Whatever the two parsers say that moto tries one after the other.
+        raise ValidationError(message=f"Template format error: YAML not well-formed. {problem}") from problem
+    if not isinstance(template, dict):
+        raise ValidationError(message="Template format error: unsupported structure.")
+    resources = template.get("Resources")
+    if not resources:
+        raise ValidationError(message="Template format error: At least one Resources member must be defined.")
+    for name, resource in resources.items():
+        if not isinstance(resource, dict) or "Type" not in resource:
+            raise ValidationError(
+                message=f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
+            )
+    # A macro may add what is missing.
+    if "Transform" not in template:
+        known = {*resources, *(template.get("Parameters") or {})}
+        for block in ("Resources", "Outputs"):
+            unknown = sorted({name for name in references(template.get(block) or {}) if name not in known})
+            if unknown := [name for name in unknown if not name.startswith("AWS::")]:
+                raise ValidationError(
+                    message=f"Template format error: Unresolved resource dependencies [{', '.join(unknown)}] "
+                    f"in the {block} block of the template"
+                )
+    creation_order(resources)
+    return template
+
+
+def references(part: Any) -> Iterator[str]:
+    """The logical names that a part of a template refers to, with Ref, GetAtt, Sub or DependsOn."""
+    if isinstance(part, list):
+        for item in part:
+            yield from references(item)
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key == "Ref" and isinstance(value, str):
+            yield value
+        elif key == "Fn::GetAtt":
+            yield value.partition(".")[0] if isinstance(value, str) else value[0]
+        elif key == "Fn::Sub":
+            text, given = (value, {}) if isinstance(value, str) else value
+            yield from references(given)
+            names = (name.strip().partition(".")[0] for name in _SUBSTITUTED.findall(text))
+            yield from (name for name in names if name not in given)
+        elif key == "DependsOn":
+            yield from [value] if isinstance(value, str) else value
+        else:
+            yield from references(value)
+
+
+def creation_order(resources: dict[str, Any]) -> list[str]:
+    """The logical names of the resources, each after those that it needs; deletion goes the other way."""
+    needs = {name: [other for other in references(json) if other in resources] for name, json in resources.items()}
+    try:
+        return list(graphlib.TopologicalSorter(needs).static_order())
+    except graphlib.CycleError as problem:
+        circle = ", ".join(sorted(set(problem.args[1])))
+        raise ValidationError(message=f"Circular dependency between resources: [{circle}]") from problem
+
+
+def capabilities(template: dict[str, Any]) -> tuple[list[str], str | None]:
+    """The capability that a stack of the template needs, and why; an empty list where it needs none."""
+    if template.get("Transform"):
+        return ["CAPABILITY_AUTO_EXPAND"], None
+    resources = [json for json in template["Resources"].values() if json["Type"].startswith(_IAM)]
+    if not resources:
+        return [], None
+    types = ", ".join(sorted({json["Type"] for json in resources}))
+    named = any(json["Type"] in _NAMED_TYPES and _IAM_NAMES & set(json.get("Properties") or {}) for json in resources)
+    needed = "CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"
+    return [needed], f"The following resource(s) require capabilities: [{types}]"
+
+
+def text(value: Any) -> str:
+    """A scalar of a template as CloudFormation compares and shows it: YAML's true is the text "true"."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def summary(template: dict[str, Any]) -> dict[str, Any]:
+    """The answer of GetTemplateSummary."""
+    parameters = []
+    for name, declared in (template.get("Parameters") or {}).items():
+        allowed = declared.get("AllowedValues")
+        parameters.append(
+            {
+                **_declaration(name, declared),
+                "ParameterType": declared.get("Type", "String"),
+                "ParameterConstraints": {"AllowedValues": [text(value) for value in allowed]} if allowed else {},
+            }
+        )
+    answer = {
+        **_common(template),
+        "Parameters": parameters,
+        "ResourceTypes": sorted({json["Type"] for json in template["Resources"].values()}),
+    }
+    if "AWSTemplateFormatVersion" in template:
+        answer["Version"] = str(template["AWSTemplateFormatVersion"])
+    return answer
+
+
+def validation(template: dict[str, Any]) -> dict[str, Any]:
+    """The answer of ValidateTemplate."""
+    declared = (template.get("Parameters") or {}).items()
+    return {**_common(template), "Parameters": [_declaration(name, parameter) for name, parameter in declared]}
+
+
+def _common(template: dict[str, Any]) -> dict[str, Any]:
+    needed, reason = capabilities(template)
+    transform = template.get("Transform") or []
+    answer: dict[str, Any] = {"DeclaredTransforms": [transform] if isinstance(transform, str) else transform}
+    if "Description" in template:
+        answer["Description"] = template["Description"]
+    if needed:
+        answer["Capabilities"] = needed
+    if reason:
+        answer["CapabilitiesReason"] = reason
+    return answer
+
+
+def _declaration(name: str, declared: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"ParameterKey": name, "NoEcho": text(declared.get("NoEcho", False)) == "true"}
+    if "Default" in declared:
+        answer["DefaultValue"] = text(declared["Default"])
+    if "Description" in declared:
+        answer["Description"] = declared["Description"]
+    return answer

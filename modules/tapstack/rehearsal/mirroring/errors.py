@@ -1,0 +1,50 @@
+"""The errors that AWS answers with, by the codes of the Amazon EC2 API.
+
+Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API". Where that page
+has no code for a refusal, InvalidParameterValue or UnsupportedOperation stand in;
+docs/rehearsal-conformance.md marks those as inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from moto.ec2.exceptions import DryRunClientError, EC2ClientError
+
+from tapstack.domain.errors import RuleViolation
+
+
+def refuse(code: str, message: str) -> Any:
+    """Return the exception that moto serializes as AWS's error `code`."""
+    return EC2ClientError(code, message)
+
+
+def invalid(message: str) -> Any:
+    """Return InvalidParameterValue."""
+    return refuse("InvalidParameterValue", message)
+
+
+def unsupported(message: str) -> Any:
+    """Return UnsupportedOperation: the parameters are well formed, but name what AWS does not mirror."""
+    return refuse("UnsupportedOperation", message)
+
+
+def missing(parameter: str) -> Any:
+    """Return MissingParameter."""
+    return refuse("MissingParameter", f"The request must contain the parameter {parameter}")
+
+
+def dry_run() -> Any:
+    """Return DryRunOperation, which is how a permitted dry run ends."""
+    return DryRunClientError()
+
+
+@contextmanager
+def rules_as_refusals() -> Iterator[None]:
+    """Turn a rule of the domain that is broken inside into InvalidParameterValue."""
+    try:
+        yield
+    except RuleViolation as violation:
+        raise invalid(str(violation)) from violation

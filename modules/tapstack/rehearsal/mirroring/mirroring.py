@@ -1,0 +1,34 @@
+"""All of Traffic Mirroring of one account and Region, in one object."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tapstack.rehearsal.mirroring.filters import FilterActions
+from tapstack.rehearsal.mirroring.rules import FilterRuleActions
+from tapstack.rehearsal.mirroring.sessions import SessionActions
+
+_ATTRIBUTE: Final = "_tapstack_mirroring"
+
+
+class Mirroring(FilterActions, FilterRuleActions, SessionActions):
+    """The Traffic Mirroring actions of the EC2 API, as methods.
+
+    Each takes the parameters of its action as keyword arguments in AWS's spelling, such as
+    `create_traffic_mirror_target(NetworkInterfaceId=..., TagSpecifications=[...])`, returns the
+    structure of botocore's model without what has no value, and raises moto's EC2ClientError
+    with AWS's error code.
+    """
+
+
+def of(ec2_backend: Any) -> Mirroring:
+    """Return the Traffic Mirroring of a moto EC2Backend; made when first asked for.
+
+    It is an attribute of the backend, because a reset of moto clears those.
+    """
+    attributes = vars(ec2_backend)
+    if (found := attributes.get(_ATTRIBUTE)) is None:
+        # setdefault, so that of two threads that get here both leave with the same object.
+        found = attributes.setdefault(_ATTRIBUTE, Mirroring(ec2_backend))
+    assert isinstance(found, Mirroring)
+    return found

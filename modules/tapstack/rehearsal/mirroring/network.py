@@ -1,0 +1,71 @@
+"""What moto knows of the network: interfaces, their instances, load balancers and endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.ec2.exceptions import InvalidNetworkInterfaceIdError
+from moto.elbv2.models import elbv2_backends
+
+from tapstack.domain import instance_types
+from tapstack.domain.errors import RuleViolation
+from tapstack.rehearsal.mirroring import errors
+
+
+def network_interface(backend: Any, interface_id: str) -> Any:
+    """Return moto's network interface.
+
+    Raises:
+        EC2ClientError: InvalidNetworkInterfaceID.NotFound.
+    """
+    # moto's own lookup compares all interfaces one by one.
+    if (interface := backend.enis.get(interface_id)) is None:
+        raise InvalidNetworkInterfaceIdError(interface_id)
+    return interface
+
+
+def instance_type_of(backend: Any, interface_id: str) -> str | None:
+    """Return the type of the instance an interface is attached to; None without one."""
+    interface = backend.enis.get(interface_id)
+    return interface.instance.instance_type if interface is not None and interface.instance else None
+
+
+def check_source(backend: Any, interface_id: str) -> None:
+    """Refuse an interface that AWS does not mirror.
+
+    Raises:
+        EC2ClientError: it does not exist, is of another type than `interface`, lies in an
+            IPv6-only subnet, or its instance's type is not on the allow-list.
+    """
+    interface = network_interface(backend, interface_id)
+    if interface.interface_type != "interface":
+        raise errors.unsupported(
+            f"Network interface {interface_id} is of type {interface.interface_type}: "
+            "only interfaces of type interface can be mirrored"
+        )
+    if interface.subnet.ipv6_native:
+        raise errors.unsupported(f"Network interface {interface_id} is in an IPv6-only subnet")
+    instance_type = instance_type_of(backend, interface_id)
+    if instance_type is not None:
+        try:
+            instance_types.check_source_type(instance_type)
+        except RuleViolation as violation:
+            raise errors.unsupported(f"Network interface {interface_id}: {violation}") from violation
+
+
+def check_network_load_balancer(backend: Any, arn: str) -> None:
+    """Refuse an ARN that is no Network Load Balancer of this account and Region."""
+    balancer = elbv2_backends[backend.account_id][backend.region_name].load_balancers.get(arn)
+    if balancer is None:
+        raise errors.invalid(f"The Network Load Balancer '{arn}' does not exist")
+    if balancer.type != "network":
+        raise errors.invalid(f"The load balancer '{arn}' is not a Network Load Balancer")
+
+
+def check_gateway_load_balancer_endpoint(backend: Any, endpoint_id: str) -> None:
+    """Refuse an id that is no Gateway Load Balancer endpoint."""
+    endpoint = backend.vpc_end_points.get(endpoint_id)
+    if endpoint is None or endpoint.state == "deleted":
+        raise errors.refuse("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
+    if endpoint.vpc_endpoint_type != "GatewayLoadBalancer":
+        raise errors.invalid(f"The VPC endpoint '{endpoint_id}' is not a Gateway Load Balancer endpoint")

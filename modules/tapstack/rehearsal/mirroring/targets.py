@@ -1,0 +1,109 @@
+"""Traffic mirror targets: where mirrored packets go, and how many sources may send them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from moto.ec2.utils import random_id
+
+from tapstack.domain import instance_types
+from tapstack.rehearsal.mirroring import errors, network, tags
+from tapstack.rehearsal.mirroring.describing import describe
+from tapstack.rehearsal.mirroring.operations import Answer, Core, Parameters, operation, without_none
+from tapstack.rehearsal.mirroring.state import Target
+
+_DESTINATIONS: Final = ("NetworkInterfaceId", "NetworkLoadBalancerArn", "GatewayLoadBalancerEndpointId")
+_FILTERS: Final = {
+    "description": "Description",
+    "network-interface-id": "NetworkInterfaceId",
+    "network-load-balancer-arn": "NetworkLoadBalancerArn",
+    "owner-id": "OwnerId",
+    "traffic-mirror-target-id": "TrafficMirrorTargetId",
+}
+
+
+class TargetActions(Core):
+    """Create, describe and delete targets; AWS has no action that modifies one."""
+
+    @operation
+    def create_traffic_mirror_target(self, parameters: Parameters) -> Answer:
+        """Create a target of exactly one network interface, Network Load Balancer or endpoint."""
+        given = [name for name in _DESTINATIONS if name in parameters]
+        if len(given) != 1:
+            raise errors.refuse(
+                "InvalidParameterCombination" if given else "MissingParameter",
+                f"Exactly one of {', '.join(_DESTINATIONS)} is required, got {' and '.join(given) or 'none'}",
+            )
+        given_tags = tags.read_specifications(parameters, Target)
+        self.state.check_quota(Target)
+        created = Target(
+            id=random_id(Target.prefix),
+            description=parameters.get("Description"),
+            network_interface_id=parameters.get("NetworkInterfaceId"),
+            network_load_balancer_arn=parameters.get("NetworkLoadBalancerArn"),
+            gateway_load_balancer_endpoint_id=parameters.get("GatewayLoadBalancerEndpointId"),
+        )
+        self._check_destination(created)
+        tags.attach(self, created.id, given_tags)
+        self.state.add(created)
+        return {"TrafficMirrorTarget": self._show_target(created)}
+
+    @operation
+    def describe_traffic_mirror_targets(self, parameters: Parameters) -> Answer:
+        """Describe targets."""
+        return describe(self, Target, parameters, view=self._show_target, filters=_FILTERS)
+
+    @operation
+    def delete_traffic_mirror_target(self, parameters: Parameters) -> Answer:
+        """Delete a target that no session uses."""
+        found: Target = self.find(Target, parameters["TrafficMirrorTargetId"])
+        if users := self.state.sessions_to(found.id):
+            raise errors.refuse("TrafficMirrorTargetInUseException", f"{found.id} is in use by session {users[0].id}")
+        self.state.remove(found)
+        tags.forget(self, found.id)
+        return {"TrafficMirrorTargetId": found.id}
+
+    def _check_destination(self, target: Target) -> None:
+        if target.network_interface_id:
+            interface = network.network_interface(self.backend, target.network_interface_id)
+            if interface.interface_type != "interface":
+                raise errors.unsupported(f"{interface.id} is of type {interface.interface_type} and cannot be a target")
+            if sessions := self.state.sessions_from(interface.id):
+                raise errors.invalid(f"{interface.id} is in use by session {sessions[0].id} as its source")
+        elif target.network_load_balancer_arn:
+            network.check_network_load_balancer(self.backend, target.network_load_balancer_arn)
+        else:
+            network.check_gateway_load_balancer_endpoint(self.backend, str(target.gateway_load_balancer_endpoint_id))
+
+    def _check_has_room(self, target: Target, source: str) -> None:
+        """Refuse a source beyond the 10 or 100 distinct ones that an interface takes as a target.
+
+        AWS limits the interface, so the sources of all targets that are this interface count.
+        """
+        interface = target.network_interface_id
+        if interface is None:
+            return
+        sources = {
+            session.network_interface_id
+            for sibling in self.state.targets_on(interface)
+            for session in self.state.sessions_to(sibling.id)
+        } | {source}
+        capacity = instance_types.sources_per_target(network.instance_type_of(self.backend, interface))
+        if len(sources) > capacity:
+            raise errors.refuse(
+                "TrafficMirrorSourcesPerTargetLimitExceeded", f"Sources per interface-target limit reached ({capacity})"
+            )
+
+    def _show_target(self, shown: Target) -> Answer:
+        return without_none(
+            {
+                "TrafficMirrorTargetId": shown.id,
+                "NetworkInterfaceId": shown.network_interface_id,
+                "NetworkLoadBalancerArn": shown.network_load_balancer_arn,
+                "GatewayLoadBalancerEndpointId": shown.gateway_load_balancer_endpoint_id,
+                "Type": shown.type,
+                "Description": shown.description,
+                "OwnerId": self.backend.account_id,
+                "Tags": tags.of_resource(self, shown.id),
+            }
+        )

@@ -1,0 +1,39 @@
+"""Tapstack's own stand-in for the template that AWS Marketplace delivers Packet Basics with.
+
+It has the parameters, outputs and names of the real one, as far as they are public, and none of its content: what
+it starts is an empty instance.
+"""
+
+from __future__ import annotations
+
+import uuid
+from importlib import resources
+from typing import Any, Final
+
+MARKETPLACE_BUCKET: Final = "awsmp-fulfillment-cf-templates-prod"
+"""Where AWS Marketplace keeps the templates of its products."""
+
+
+def template_body() -> str:
+    """The template, as text."""
+    return resources.files(__package__).joinpath("packet_basics_template.yaml").read_text(encoding="utf-8")
+
+
+def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
+    """Put the template into the account's own S3, and return the https URL to give to CloudFormation.
+
+    The URL has Marketplace's form. Only the rehearsal account resolves it to what was put there: never
+    call this with a client of a real AWS account.
+
+    Args:
+        s3_client: a boto3 client of the rehearsal account.
+        bucket: made when it is not there yet.
+    """
+    if bucket not in [found["Name"] for found in s3_client.list_buckets()["Buckets"]]:
+        region = s3_client.meta.region_name
+        # S3 refuses its own default Region as a constraint.
+        home = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3_client.create_bucket(Bucket=bucket, **home)
+    key = f"{uuid.uuid4()}/{uuid.uuid4().hex}.template"
+    s3_client.put_object(Bucket=bucket, Key=key, Body=template_body().encode(), ContentType="application/x-yaml")
+    return f"https://s3.amazonaws.com/{bucket}/{key}"

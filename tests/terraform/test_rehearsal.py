@@ -1,0 +1,174 @@
+"""The example's production site, with real Terraform, in the rehearsal account, from nothing to nothing."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.synthesis import synthesize
+from tapstack.cli.rehearse_deploy import rehearse_deploy
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.deployment import SiteDeployment
+from tapstack.rehearsal.fitting import fit
+from tapstack.rehearsal.packet_basics import publish_template
+from tapstack.rehearsal.snapshot import differences, take_snapshot
+from tapstack.settings.load import parse_deployment
+from tests.terraform.conftest import Terraform
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-central-1"
+
+
+class Rehearsal:
+    """The production site of the example, fitted into the account."""
+
+    def __init__(self, account: Account, directory: Path) -> None:
+        production, _, _ = (ROOT / "deployment.yaml").read_text().partition("  # A Network Load Balancer")
+        self.account = account
+        self.ec2: Any = account.client("ec2")
+        self.text = fit(production, account, template_url=publish_template(account.client("s3")))
+        self._directory = directory
+        self.site = SiteDeployment(directory / "out" / "stacks" / "production", account, lambda _: None)
+
+    def write(self, text: str) -> None:
+        """Synthesize the site anew."""
+        assert synthesize(parse_deployment(text), self._directory, self._directory / "out") == []
+
+    def sessions(self) -> dict[str, dict[str, Any]]:
+        """The sessions in the account by source and number."""
+        found = self.ec2.describe_traffic_mirror_sessions()["TrafficMirrorSessions"]
+        return {f"{s['NetworkInterfaceId']} {s['SessionNumber']}": s for s in found}
+
+
+@pytest.fixture
+def rehearsal(terraform: Terraform, rehearsal_account: Account, tmp_path: Path) -> Rehearsal:
+    assert terraform
+    return Rehearsal(rehearsal_account, tmp_path)
+
+
+def test_when_the_example_is_deployed_then_it_stands_stays_changes_and_goes(
+    rehearsal: Rehearsal, tmp_path: Path
+) -> None:
+    before = take_snapshot(rehearsal.account, region=REGION)
+    rehearsal.write(rehearsal.text)
+
+    # It stands.
+    outputs = rehearsal.site.apply()
+    assert outputs["portal_url"].startswith("https://10.0.")
+    assert outputs["portal_password"] is None, "sensitive"
+    web = parse_deployment(rehearsal.text).sites["production"].sessions["web-servers"].sources
+    sources = [str(source.network_interface_id) for source in web]
+    assert sorted(outputs["mirror_session_ids"]["web-servers"]) == sorted(sources)
+    checkout = outputs["mirror_session_ids"]["checkout"]
+    assert len(checkout) == 2, "both interfaces of the database carry the tag that is looked for"
+    # Target and filter of the appliance are those that its stack made, found by their Name tags.
+    (target,) = rehearsal.ec2.describe_traffic_mirror_targets()["TrafficMirrorTargets"]
+    assert outputs["mirror_target_ids"] == {"packet_basics": target["TrafficMirrorTargetId"]}
+    sessions = rehearsal.sessions()
+    assert {session["TrafficMirrorTargetId"] for session in sessions.values()} == {target["TrafficMirrorTargetId"]}
+    assert f"{sources[2]} 10" in sessions
+    assert {f"{source} 2" for source in checkout} <= set(sessions)
+    filters = rehearsal.ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"]
+    rules = {
+        next(tag["Value"] for tag in found["Tags"] if tag["Key"] == "Name"): len(found["IngressFilterRules"])
+        + len(found["EgressFilterRules"])
+        for found in filters
+    }
+    assert (rules["web"], rules["outbound"]) == (8, 5)
+    groups = rehearsal.ec2.describe_security_groups()["SecurityGroups"]
+    quarantine = next(group for group in groups if group["GroupName"] == "tapstack-quarantine")
+    assert (quarantine["IpPermissions"], quarantine["IpPermissionsEgress"]) == ([], [])
+    capture = next(group for group in groups if group["GroupName"].startswith("tapstack-capture-"))
+    assert {(rule["IpProtocol"], rule["FromPort"]) for rule in capture["IpPermissions"]} == {
+        ("udp", 4789),
+        ("tcp", 443),
+    }
+    interface = rehearsal.ec2.describe_network_interfaces(NetworkInterfaceIds=[target["NetworkInterfaceId"]])
+    attached = {group["GroupId"] for group in interface["NetworkInterfaces"][0]["Groups"]}
+    assert capture["GroupId"] in attached
+    assert len(attached) == 2, "the template's own group stays"
+
+    # It stays: a second plan is empty, and the state lies where the file says.
+    assert rehearsal.site.changes() == {}
+    assert (tmp_path / "state" / "tapstack" / "production.tfstate").is_file()
+
+    # Only what is changed changes: a source, a rule, the target.
+    web_sessions, first = "aws_ec2_traffic_mirror_session.web-servers", f"- {sources[0]}"
+    spare = rehearsal.ec2.create_network_interface(SubnetId=_subnet(rehearsal, sources[0]))["NetworkInterface"]
+    spare_id = spare["NetworkInterfaceId"]
+    rehearsal.write(rehearsal.text.replace(first, f"- {spare_id}\n          {first}"))
+    assert rehearsal.site.changes() == {f'{web_sessions}["{spare_id}"]': ["create"]}
+
+    rehearsal.write(rehearsal.text.replace("destination_ports: 873", "destination_ports: 874"))
+    (changed,) = rehearsal.site.changes().items()
+    assert changed[0].startswith("aws_ec2_traffic_mirror_filter_rule.filter-outbound_egress-200_")
+    assert changed[1] == ["update"]
+
+    other = rehearsal.ec2.create_traffic_mirror_target(NetworkInterfaceId=spare_id)["TrafficMirrorTarget"]
+    other_id = other["TrafficMirrorTargetId"]
+    rehearsal.write(rehearsal.text.replace("filter: web", f"filter: web\n        target: {other_id}"))
+    expected = {f'{web_sessions}["{source}"]': ["update"] for source in sources}
+    assert rehearsal.site.changes() == expected
+
+    # It goes, and nothing of ours is left.
+    rehearsal.ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=other_id)
+    rehearsal.ec2.delete_network_interface(NetworkInterfaceId=spare_id)
+    rehearsal.site.destroy()
+    assert differences(before, take_snapshot(rehearsal.account, region=REGION)) == []
+
+
+def _subnet(rehearsal: Rehearsal, interface: str) -> str:
+    found = rehearsal.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])
+    return str(found["NetworkInterfaces"][0]["SubnetId"])
+
+
+def test_when_a_user_rehearses_a_file_then_the_command_shows_it_and_ends_well(
+    terraform: Terraform,
+    rehearsal_account_server: Account,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert terraform
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        """
+sites:
+  ward:
+    region: eu-central-1
+    vpc_id: vpc-00000001
+    targets: {sensor: {network_interface_id: eni-00000001}}
+    filters: {dns: {preset: dns}}
+    sessions: {suspects: {target: sensor, filter: dns, sources: [eni-00000002, eni-00000003]}}
+"""
+    )
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("SYNTH_HCL_OUTPUT", raising=False)
+    out, err = io.StringIO(), io.StringIO()
+
+    # One account a process: the shared one makes room, and comes back.
+    rehearsal_account_server.stop()
+    try:
+        code = rehearse_deploy(file, out=out, err=err)
+    finally:
+        rehearsal_account_server.start()
+
+    assert (code, err.getvalue()) == (0, "")
+    printed = out.getvalue()
+    assert re.search(r"ward: deploying\n(  .*\n)+ward: the second plan is empty\nward: destroying\n", printed)
+    assert len(re.findall(r"aws_ec2_traffic_mirror_session\.suspects\[.*Creation complete", printed)) == 2
+    assert printed.endswith("ward: the account is as it was\n")
+
+
+def test_fails_when_the_file_is_wrong_or_the_place_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.chdir(tmp_path)
+    assert rehearse_deploy(None, out=out, err=err) == 2
+    assert f"{tmp_path} has no main.py: run this in the directory of the Tapstack project" in err.getvalue()
+    monkeypatch.chdir(ROOT)
+    assert rehearse_deploy(tmp_path / "none.yaml", out=out, err=err) == 2
+    assert "none.yaml: no such file" in err.getvalue()
+    assert out.getvalue() == ""
