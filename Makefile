@@ -100,7 +100,7 @@ destroy: setup ## Destroy (ARGS="stack --auto-approve")
 	@.venv/bin/tapstack check --machine
 	@$(CDKTF) destroy $(ARGS)
 
-.PHONY: check test test-isolated test-all lint format bench generate
+.PHONY: check test test-isolated test-all lint format bench bench-rehearsal generate
 check: setup ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -124,6 +124,9 @@ format: setup ## Apply the formatting and the safe fixes
 
 bench: setup ## Time synthesis
 	@$(PY) benchmarks/synth.py $(ARGS)
+
+bench-rehearsal: setup ## Measure the rehearsal account beside stock moto
+	@$(PY) benchmarks/rehearsal.py $(ARGS)
 
 generate: setup ## Write the generated files again
 	@$(PY) -m scripts.generate $(ARGS)

@@ -8,43 +8,25 @@ from typing import Any
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends, elastic_ip_addresses
 
+from tapstack.rehearsal.cloudformation.own_types import OwnType
 from tapstack.rehearsal.cloudformation.patching import as_classmethod
 
 # moto has types, but none for what is replaced at run time.
 ElasticAddress: Any = elastic_ip_addresses.ElasticAddress
 
 
-class ElasticAddressAssociation(CloudFormationModel):
+class ElasticAddressAssociation(OwnType, CloudFormationModel):
     """An address on an interface or an instance; Ref is the association's id."""
 
     def __init__(self, backend: Any, association_id: Any) -> None:
         """Keep what it takes to undo it."""
         self.ec2_backend = backend
-        self.association_id: str = association_id
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        """It has no name of its own."""
-        return ""
+        self.id: str = association_id
 
     @staticmethod
     def cloudformation_type() -> str:
         """Its type in templates."""
         return "AWS::EC2::EIPAssociation"
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        """Whether GetAtt knows an attribute."""
-        return attr == "Id"
-
-    def get_cfn_attribute(self, attribute_name: str) -> str:
-        """The answer of GetAtt."""
-        return self.physical_resource_id
-
-    @property
-    def physical_resource_id(self) -> str:
-        """What Ref says."""
-        return self.association_id
 
     @classmethod
     def create_from_cloudformation_json(
@@ -64,8 +46,8 @@ class ElasticAddressAssociation(CloudFormationModel):
 
     def delete(self, account_id: str, region_name: str) -> None:
         """Take the address off again, where nobody did so before."""
-        if any(address.association_id == self.association_id for address in self.ec2_backend.addresses):
-            self.ec2_backend.disassociate_address(association_id=self.association_id)
+        if any(address.association_id == self.id for address in self.ec2_backend.addresses):
+            self.ec2_backend.disassociate_address(association_id=self.id)
 
 
 def install() -> None:

@@ -14,13 +14,14 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
+from tapstack.rehearsal.cloudformation.own_types import OwnType
 from tapstack.rehearsal.mirroring import of
 
 _NUMBERS = frozenset({"SessionNumber", "PacketLength", "VirtualNetworkId", "RuleNumber", "Protocol"})
 _RANGES = frozenset({"SourcePortRange", "DestinationPortRange"})
 
 
-class MirrorResource(TaggedEC2Resource):
+class MirrorResource(OwnType, TaggedEC2Resource):
     """What the four types have in common.
 
     Attributes:
@@ -42,25 +43,6 @@ class MirrorResource(TaggedEC2Resource):
         self.ec2_backend = backend
         self.id = resource_id
         self.properties = properties
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        """It has no name of its own."""
-        return ""
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        """Whether GetAtt knows an attribute."""
-        return attr == "Id"
-
-    def get_cfn_attribute(self, attribute_name: str) -> str:
-        """The answer of GetAtt."""
-        return self.id
-
-    @property
-    def physical_resource_id(self) -> str:
-        """What Ref says."""
-        return self.id
 
     @classmethod
     def api_name(cls) -> str:

@@ -1,0 +1,137 @@
+"""Measures the rehearsal account beside stock moto: start, memory, calls a second; writes docs/benchmarks-rehearsal.md.
+
+Each round starts a new process for either, in turn, which makes an account, answers calls
+over HTTP and reports. `make bench-rehearsal` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import moto
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "benchmarks-rehearsal.md"
+SLOWER_AT_MOST = 1.1
+"""What the account may cost: a tenth more than stock moto."""
+CALLS = 400
+
+# Runs in a process of its own. Stock moto has no mirroring to compare, so the calls are EC2's plainest.
+PROGRAM = """
+import json, resource, sys, threading, time
+begin = time.perf_counter()
+if sys.argv[1] == "account":
+    from tapstack.rehearsal.account import Account
+    server = Account()
+    server.start()
+    endpoint = server.endpoint
+else:
+    from moto.server import ThreadedMotoServer
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+import logging
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+import boto3
+def client():
+    keys = dict(aws_access_key_id="testing", aws_secret_access_key="testing")
+    return boto3.client("ec2", region_name="eu-central-1", endpoint_url=endpoint, **keys)
+first = client()
+first.describe_vpcs()
+started = time.perf_counter() - begin
+calls, threads = int(sys.argv[2]), 4
+def work(ec2):
+    for _ in range(calls // threads):
+        ec2.describe_vpcs()
+clients = [client() for _ in range(threads)]
+begin = time.perf_counter()
+workers = [threading.Thread(target=work, args=(ec2,)) for ec2 in clients]
+for worker in workers: worker.start()
+for worker in workers: worker.join()
+rate = calls / (time.perf_counter() - begin)
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+server.stop()
+print(json.dumps({"start": started, "rate": rate, "memory": memory}))
+"""
+SUBJECTS = {"stock moto": "moto", "rehearsal account": "account"}
+FIGURES = {
+    "start": "from the process to the first answer, s",
+    "rate": "DescribeVpcs over HTTP, 4 threads, a second",
+    "memory": "peak memory, MB",
+}
+
+
+def measure(subject: str) -> dict[str, float]:
+    """Return the figures of one round of one subject."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, subject, str(CALLS)], capture_output=True, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def table(rounds: dict[str, list[dict[str, float]]]) -> str:
+    """Return medians and the account's ratio to stock moto as Markdown."""
+    lines = ["|  | stock moto | rehearsal account | ratio |", "| --- | ---: | ---: | ---: |"]
+    for figure, label in FIGURES.items():
+        stock, ours = (statistics.median(one[figure] for one in rounds[subject]) for subject in SUBJECTS)
+        lines.append(f"| {label} | {stock:,.2f} | {ours:,.2f} | {ours / stock:.2f} |")
+    return "\n".join(lines)
+
+
+def is_too_slow(rounds: dict[str, list[dict[str, float]]]) -> bool:
+    """Tell whether the account starts, or answers, more than a tenth slower than stock moto."""
+    stock, ours = (
+        {figure: statistics.median(one[figure] for one in rounds[subject]) for figure in FIGURES}
+        for subject in SUBJECTS
+    )
+    return ours["start"] > stock["start"] * SLOWER_AT_MOST or stock["rate"] > ours["rate"] * SLOWER_AT_MOST
+
+
+def document(rounds: dict[str, list[dict[str, float]]], count: int) -> str:
+    """Return the page."""
+    return f"""<!-- Written by `make bench-rehearsal`; changes belong into benchmarks/rehearsal.py. -->
+# Benchmarks of the rehearsal account
+
+What the account costs beside stock moto, whose server it extends: a record of every call, faults, and the rules of AWS.
+Measured on {datetime.date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python
+{platform.python_version()}, moto {moto.__version__}. Both ran in turn, each round in new processes; the first round
+does not count. Medians of {count} rounds.
+
+{table(rounds)}
+
+The aim: starting and answering take at most a tenth longer. Start includes Python's imports, which are most of it.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 1 where the account is more than a tenth slower."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (7)")
+    count = parser.parse_args(arguments).rounds
+    if count < 1:
+        parser.error(f"--rounds must be 1 or more, got {count}")
+    rounds: dict[str, list[dict[str, float]]] = {subject: [] for subject in SUBJECTS}
+    for number in range(count + 1):
+        print(f"round {number} of {count}" if number else "first round, not counted", file=sys.stderr, flush=True)
+        for subject, program in SUBJECTS.items():
+            figures = measure(program)
+            if number:
+                rounds[subject].append(figures)
+    print(table(rounds))
+    DOCUMENT.write_text(document(rounds, count), encoding="utf-8")
+    return 1 if is_too_slow(rounds) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
