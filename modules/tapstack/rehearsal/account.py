@@ -6,6 +6,7 @@ import importlib
 import socket
 import threading
 import warnings
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -26,12 +27,33 @@ REGION: Final = "eu-central-1"
 ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 """The account of whoever assumes no role."""
 KEY: Final = "testing"
-# Each makes moto behave like AWS in one respect, when the account starts.
-EXTENSIONS: Final[tuple[str, ...]] = ("mirroring", "network_interfaces", "cloudformation", "resource_sharing")
+# What makes moto behave like AWS, by the service whose first call needs it: CloudFormation alone
+# takes half a second to import.
+_OF_EC2: Final = ("network_interfaces", "mirroring")
+EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ec2": _OF_EC2,
+    "tagging": _OF_EC2,
+    "cloudformation": (*_OF_EC2, "cloudformation"),
+    "ram": ("resource_sharing",),
+}
 
 
 class UntestedMotoWarning(UserWarning):
     """The installed moto is not the one that this account was tested with."""
+
+
+_extending = threading.Lock()
+_extended: set[str] = set()
+
+
+def _extend(service: str) -> None:
+    """Install what a service needs, before its first call is answered."""
+    if service in _extended or service not in EXTENSIONS:
+        return
+    with _extending:
+        for extension in EXTENSIONS[service]:
+            importlib.import_module(f"tapstack.rehearsal.{extension}").install()
+        _extended.add(service)
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -91,9 +113,7 @@ class Account:
         if not self._running.acquire(blocking=False):
             raise RuntimeError("another rehearsal account runs in this process: stop it first")
         try:
-            for extension in EXTENSIONS:
-                importlib.import_module(f"tapstack.rehearsal.{extension}").install()
-            front = Front(DomainDispatcherApplication(create_backend_app), self.recorder, self.faults)
+            front = Front(DomainDispatcherApplication(create_backend_app), self.recorder, self.faults, _extend)
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
                 self._server = make_server(

@@ -24,8 +24,9 @@ class Front:
     `DELETE` forgets them; `POST /tapstack-rehearsal/faults` sets a fault, `DELETE` takes all back.
     """
 
-    def __init__(self, moto: Application, recorder: Recorder, faults: Faults) -> None:
-        """Stand before `moto`."""
+    def __init__(self, moto: Application, recorder: Recorder, faults: Faults, prepare: Callable[[str], None]) -> None:
+        """Stand before `moto`; `prepare` is told of a service before moto gets a call of it."""
+        self._prepare = prepare
         self._moto = moto
         self._recorder = recorder
         self._faults = faults
@@ -44,6 +45,7 @@ class Front:
         call = read_call(environ["REQUEST_METHOD"], path, str(environ.get("QUERY_STRING", "")), headers, body)
         if call is None:
             return self._moto(environ, start_response)
+        self._prepare(call.service)
         fault = self._faults.strike(call)
         return (
             self._answer(call, environ, start_response)
