@@ -47,7 +47,7 @@ endef
 .PHONY: help
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name text; do printf '%-12s%s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
 
 .PHONY: setup
 setup: $(PYTHON_STAMP) $(PACKAGE_STAMP) $(NODE_STAMP) ## Install everything, as locked, into .pipenv, .venv and node_modules

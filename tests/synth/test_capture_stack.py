@@ -22,7 +22,11 @@ def stack(text: str, site: str = "a") -> Template:
     deployment = parse_deployment(text)
     with rendering_hcl():
         made = CaptureStack(
-            cdk.Testing.app(), site, deployment=deployment, base=Path("/work"), outdir=Path("/work/cdktf.out")
+            cdk.Testing.app(),
+            site,
+            deployment=deployment,
+            base=Path("/srv/project"),
+            outdir=Path("/srv/project/cdktf.out"),
         )
     return Template(made)
 

@@ -11,7 +11,7 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.workspace import machine
-from tapstack.workspace.provider_mirror import UnusableMirrorError
+from tapstack.workspace.provider_mirror import NO_MIRROR, UnusableMirrorError
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
@@ -42,14 +42,19 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
         path = file or deployment_path(project)
         deployment = load_deployment(path)
         print(machine.describe(deployment.provider, path.parent), file=out)
-        with Account() as account, tempfile.TemporaryDirectory() as workplace:
-            return _rehearse(account, path, deployment, project, Path(workplace), out)
+        mirror = deployment.provider.mirror
+        if mirror not in (None, NO_MIRROR) and not Path(str(mirror)).expanduser().is_absolute():
+            # The copy that is deployed lies elsewhere.
+            print(f"{shown(path)}: provider.mirror: a rehearsal needs an absolute path, got {mirror!r}", file=err)
+            return 2
+        with Account() as account, tempfile.TemporaryDirectory() as scratch:
+            return _rehearse(account, path, deployment, project, Path(scratch), out)
     except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError) as error:
         print(error, file=err)
         return 2
 
 
-def _rehearse(account: Account, path: Path, deployment: Deployment, project: Path, workplace: Path, out: TextIO) -> int:
+def _rehearse(account: Account, path: Path, deployment: Deployment, project: Path, scratch: Path, out: TextIO) -> int:
     from tapstack.rehearsal.deployment import SiteDeployment, synthesize
     from tapstack.rehearsal.fitting import fit
     from tapstack.rehearsal.packet_basics import publish_template
@@ -60,11 +65,11 @@ def _rehearse(account: Account, path: Path, deployment: Deployment, project: Pat
 
     print(f"An AWS account on {account.endpoint}, with a company for every site of {shown(path)}.", file=out)
     template_url = publish_template(account.client("s3"))
-    fitted = workplace / "deployment.yaml"
+    fitted = scratch / "deployment.yaml"
     fitted.write_text(fit(path.read_text(encoding="utf-8"), account, file=shown(path), template_url=template_url))
     roles = {name: site.assume_role.role_arn if site.assume_role else None for name, site in deployment.sites.items()}
     failures = 0
-    for name, directory in synthesize(project, fitted, workplace / "out", list(deployment.sites)).items():
+    for name, directory in synthesize(project, fitted, scratch / "out", list(deployment.sites)).items():
         place = {"region": deployment.sites[name].region, "role_arn": roles[name]}
         before = take_snapshot(account, **place)
         site = SiteDeployment(directory, account, say)
