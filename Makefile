@@ -100,18 +100,21 @@ destroy: setup ## Destroy (ARGS="stack --auto-approve")
 	@.venv/bin/tapstack check --machine
 	@$(CDKTF) destroy $(ARGS)
 
-.PHONY: check test test-isolated test-all lint format bench bench-rehearsal generate
+.PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal generate
 check: setup ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
-# Two processes: the tests that wait for Terraform, and the others, which share one jsii kernel.
+# Two processes: the tests that run Terraform, or share an account, and the others, which share one jsii kernel.
 test: setup ## Run the tests that need only this setup
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-rehearsal: setup ## Run the tests of the AWS account on this machine, and deploy into it
+	@$(PY) -m pytest -m rehearsal -n 2 --dist loadgroup $(ARGS)
 
 test-isolated: setup ## Run the tests that install checkov and cdktn into environments of their own
 	@$(PY) -m pytest -m "checkov or cdktn" $(ARGS)
 
-test-all: test test-isolated ## Run every test
+test-all: test test-rehearsal test-isolated ## Run every test
 
 lint: setup ## Check style, formatting and types
 	@.venv/bin/ruff check

@@ -1,4 +1,4 @@
-"""Groups of tests for two processes: what waits for Terraform, what shares one account, and all others.
+"""Groups of tests for parallel processes: those that wait for Terraform, those that share one account, all others.
 
 The others stay together because they share one jsii kernel.
 """
@@ -23,6 +23,11 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         part = item.path.relative_to(HERE).parts[0]
+        deploys = item.path.stem == "test_rehearsal"
         if part == "terraform":
             item.add_marker(pytest.mark.terraform)
-        item.add_marker(pytest.mark.xdist_group(part if part in ("terraform", "rehearsal") else "kernel"))
+        if part == "rehearsal" or deploys:
+            item.add_marker(pytest.mark.rehearsal)
+        # Deploying waits for the account most of the time, so it goes beside the rest of Terraform.
+        group = "deploy" if deploys else part
+        item.add_marker(pytest.mark.xdist_group(group if group in ("terraform", "deploy", "rehearsal") else "kernel"))
