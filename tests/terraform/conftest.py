@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,13 @@ class Terraform:
 
     binary: str
     mirror: ProviderMirror | None
-    environment: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, directory: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
         """Run one command and return what it prints; fail with all of that when it fails."""
         done = subprocess.run(
             [self.binary, *arguments, "-no-color"],
             cwd=directory,
-            env={**clean_environment(), **self.environment},
+            env=clean_environment(),
             capture_output=True,
             text=True,
             timeout=300,

@@ -52,11 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     deployer.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
     chosen = parser.parse_args(arguments)
-    if chosen.command == "rehearse" and chosen.rehearsal == "deploy":
-        return rehearse_deploy(chosen.file, out=sys.stdout, err=sys.stderr)
-    if chosen.command == "rehearse":
+    if chosen.command == "check":
+        return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)
+    try:
+        if chosen.rehearsal == "deploy":
+            return rehearse_deploy(chosen.file, out=sys.stdout, err=sys.stderr)
         return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)
-    return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"no {error.name}: the rehearsal account needs it; pip install 'tapstack[rehearsal]'", file=sys.stderr)
+        return 2
 
 
 def _port(text: str) -> int:

@@ -22,12 +22,9 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
         out: gets the endpoint and how to use it.
         err: gets what is wrong.
     """
-    try:
-        from tapstack.rehearsal.account import Account
-        from tapstack.rehearsal.company import found_company
-    except ModuleNotFoundError as error:
-        print(f"no {error.name}: the rehearsal account needs it; pip install 'tapstack[rehearsal]'", file=err)
-        return 2
+    from tapstack.rehearsal.account import Account
+    from tapstack.rehearsal.company import found_company
+
     stopped = threading.Event()
     account = Account(port=port)
     try:

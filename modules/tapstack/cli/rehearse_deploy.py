@@ -28,12 +28,9 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
     Returns:
         0 when the second plan is empty and nothing is left; 1 when not; 2 when something is missing or wrong.
     """
-    try:
-        from tapstack.rehearsal.account import Account
-        from tapstack.rehearsal.deployment import DeploymentFailedError
-    except ModuleNotFoundError as error:
-        print(f"no {error.name}: the rehearsal account needs it; pip install 'tapstack[rehearsal]'", file=err)
-        return 2
+    from tapstack.rehearsal.account import Account
+    from tapstack.rehearsal.deployment import DeploymentFailedError
+
     project = Path.cwd()
     if not (project / "main.py").is_file():
         print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)

@@ -39,15 +39,11 @@ TIMEOUTS: Final = {
 _ATTRIBUTES: Final = ("Groups", "SourceDestCheck", "Description", "Attachment", "ConnectionTrackingSpecification")
 
 _TERMINATED: Final = 48
-_installed = False
 
 
+@functools.cache
 def install() -> None:
     """Make the moto of this process keep network interfaces as AWS does. A second call changes nothing."""
-    global _installed
-    if _installed:
-        return
-    _installed = True
     _show_own_groups()
     _modify_interfaces()
     _create_interfaces()

@@ -6,6 +6,7 @@ forgets a share's tags.
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -21,15 +22,11 @@ _NEW_PATHS = (
     "tagresource",
     "untagresource",
 )
-_installed = False
 
 
+@functools.cache
 def install() -> None:
     """Extend moto's RAM, once a process."""
-    global _installed
-    if _installed:
-        return
-    _installed = True
     ResourceShare.SHAREABLE_RESOURCES.append("traffic-mirror-target")
     _keep_tags()
     for path in _NEW_PATHS:

@@ -226,9 +226,9 @@ def _check_sessions(
     group = f"sessions {name}"
     capacity = destination.max_sources if destination else None
     given: dict[str, int] = {}
-    for position, settings in enumerate(sessions.sources):
+    sources = [settings.to_domain() for settings in sessions.sources]
+    for position, source in enumerate(sources):
         here = (*path, "sources", position)
-        source = settings.to_domain()
         if not isinstance(source, KnownSource):
             continue
         interface = source.network_interface_id
@@ -244,7 +244,7 @@ def _check_sessions(
         checker.ask((*path, "sources"), add_source)
         if len(checker.problems) > before:
             capacity = None  # say it once, not for every further source
-    if any(not isinstance(settings.to_domain(), KnownSource) for settings in sessions.sources):
+    if not all(isinstance(source, KnownSource) for source in sources):
         checker.ask(
             (*path, "sources"),
             lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),

@@ -7,9 +7,10 @@ and the types (mirroring_types, instances, addresses, security_groups).
 
 from __future__ import annotations
 
-_installed = False
+import functools
 
 
+@functools.cache
 def install() -> None:
     """Make the CloudFormation of this process's moto behave so. A second call changes nothing."""
     # Late: moto's CloudFormation imports every service that has a type.
@@ -24,9 +25,5 @@ def install() -> None:
         stacks,
     )
 
-    global _installed
-    if _installed:
-        return
-    _installed = True
     for part in (addresses, instances, mirroring_types, security_groups, resources, stacks, responses, events):
         part.install()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from moto.ec2 import utils
 from moto.ec2.models import EC2Backend
@@ -15,18 +15,14 @@ from tapstack.rehearsal.mirroring.mirroring import of
 from tapstack.rehearsal.mirroring.responses import ACTIONS, respond_to
 from tapstack.rehearsal.mirroring.state import KINDS
 
-_INSTALLED: Final = "_has_tapstack_mirroring"
 
-
+@functools.cache
 def install() -> None:
     """Teach moto's EC2 the Traffic Mirroring of AWS, for all accounts and Regions.
 
     Calling it again changes nothing. Mirror resources that stock moto made before are no
     longer seen.
     """
-    if hasattr(EC2Backend, _INSTALLED):
-        return
-    setattr(EC2Backend, _INSTALLED, True)
     for action in ACTIONS:
         setattr(TrafficMirrors, action, respond_to(action))
     _set_prefixes()
