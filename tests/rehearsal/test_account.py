@@ -199,5 +199,5 @@ class TestFaults:
     def test_fails_when_the_path_is_none_of_ours(self, rehearsal_account: Account) -> None:
         assert own_api(rehearsal_account, "GET", "/fault") == (
             404,
-            {"message": "no GET /fault: expected calls or faults"},
+            {"message": "no GET /fault: expected calls, faults or waits"},
         )

@@ -21,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from tapstack.rehearsal.faults import Faults
 from tapstack.rehearsal.front import Front
 from tapstack.rehearsal.recorder import Recorder
+from tapstack.rehearsal.running import Running, Waits, begin, end
 
 TESTED_MOTO: Final = "5.2.5"
 REGION: Final = "eu-central-1"
@@ -76,6 +77,7 @@ class Account:
     Attributes:
         recorder: every call that was made.
         faults: failures to play.
+        waits: how long wait states, retries, task tokens and schedules last.
     """
 
     _running = threading.Lock()
@@ -84,6 +86,8 @@ class Account:
         """Prepare the account; nothing listens yet."""
         self.recorder = Recorder()
         self.faults = Faults()
+        self.waits = Waits()
+        self._running_services: Running | None = None
         self._port = port
         self._region = region
         self._server: BaseWSGIServer | None = None
@@ -113,7 +117,8 @@ class Account:
         if not self._running.acquire(blocking=False):
             raise RuntimeError("another rehearsal account runs in this process: stop it first")
         try:
-            front = Front(DomainDispatcherApplication(create_backend_app), self.recorder, self.faults, _extend)
+            moto_server = DomainDispatcherApplication(create_backend_app)
+            front = Front(moto_server, self.recorder, self.faults, self.waits, _extend)
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
                 self._server = make_server(
@@ -129,21 +134,28 @@ class Account:
             raise
         self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
         self._thread.start()
+        self._running_services = Running(self.endpoint, self.waits)
+        begin(self._running_services)
         self.reset()
 
     def stop(self) -> None:
         """Stop listening; what the account held is gone."""
-        if self._server is None or self._thread is None:
+        if self._server is None or self._thread is None or self._running_services is None:
             return
+        self._running_services.end_all()
+        end()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        self._server = self._thread = None
+        self._server = self._thread = self._running_services = None
         moto_api_backend.reset()
         self._running.release()
 
     def reset(self) -> None:
-        """Forget all resources, calls and faults."""
+        """Forget all resources, calls and faults; what functions and workflows do, ends."""
+        if self._running_services is not None:
+            self._running_services.end_all()
+        self.waits.scale = 1.0
         moto_api_backend.reset()
         self.recorder.clear()
         self.faults.clear()

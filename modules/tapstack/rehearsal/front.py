@@ -11,6 +11,7 @@ from typing import Any, Final
 from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.recorder import Record, Recorder
+from tapstack.rehearsal.running import Waits
 
 OWN_PATH: Final = "/tapstack-rehearsal"
 StartResponse = Callable[..., Any]
@@ -21,11 +22,20 @@ class Front:
     """A WSGI application around moto's.
 
     Its own API, for other processes: `GET /tapstack-rehearsal/calls` returns the recorded calls,
-    `DELETE` forgets them; `POST /tapstack-rehearsal/faults` sets a fault, `DELETE` takes all back.
+    `DELETE` forgets them; `POST /tapstack-rehearsal/faults` sets a fault, `DELETE` takes all back;
+    `POST /tapstack-rehearsal/waits` with a scale shortens waits.
     """
 
-    def __init__(self, moto: Application, recorder: Recorder, faults: Faults, prepare: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        moto: Application,
+        recorder: Recorder,
+        faults: Faults,
+        waits: Waits,
+        prepare: Callable[[str], None],
+    ) -> None:
         """Stand before `moto`; `prepare` is told of a service before moto gets a call of it."""
+        self._waits = waits
         self._prepare = prepare
         self._moto = moto
         self._recorder = recorder
@@ -96,10 +106,16 @@ class Front:
                 except (TypeError, ValueError) as error:
                     return "400 Bad Request", {"message": str(error)}
                 return "200 OK", {}
+            case "POST", "/waits":
+                try:
+                    self._waits.scale = json.loads(body)["scale"]
+                except (KeyError, TypeError, ValueError) as error:
+                    return "400 Bad Request", {"message": str(error)}
+                return "200 OK", {}
             case "DELETE", "/faults":
                 self._faults.clear()
                 return "200 OK", {}
-        return "404 Not Found", {"message": f"no {method} {path}: expected calls or faults"}
+        return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults or waits"}
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:
