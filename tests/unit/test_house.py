@@ -26,7 +26,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
     "tapstack.rehearsal": (
         {"tapstack.domain", "tapstack.responder", "tapstack.settings"},
-        {"moto", "boto3", "botocore", "werkzeug", "pydantic", "pytest"},
+        {"moto", "boto3", "botocore", "jinja2", "werkzeug", "pydantic", "pytest"},
     ),
     "tapstack.cli": (
         {"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},

@@ -1,0 +1,266 @@
+"""The report's page: what it says, and that it stands alone in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.company import found_company
+from tapstack.rehearsal.report.drawing import draw
+from tapstack.rehearsal.report.page import Phase, Report, Step, duration, render, short_principal
+from tapstack.rehearsal.report.topology import Instance, Interface, MirrorSession, Subnet, Topology, take_topology
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SESSION = MirrorSession("tms-01", 2, 4711, ours=True)
+SUSPECT = Instance(
+    "i-01", "database", "r5.large", "subnet-01", (Interface("eni-01", "10.0.0.4", "subnet-01", (SESSION,)),), True
+)
+BYSTANDER = Instance(
+    "i-02",
+    "web",
+    "m5.large",
+    "subnet-01",
+    (Interface("eni-02", "10.0.0.5", "subnet-01", (replace(SESSION, id="tms-09", ours=False),)),),
+    False,
+)
+APPLIANCE = Instance(
+    "i-03", "epb", "m5.xlarge", "subnet-01", (Interface("eni-03", "10.0.0.6", "subnet-01", ()),), False
+)
+TOPOLOGY = Topology(
+    "vpc-01",
+    "shop",
+    "10.0.0.0/16",
+    (Subnet("subnet-01", "private-1", "10.0.0.0/24", "eu-central-1a", (SUSPECT, BYSTANDER)),),
+    APPLIANCE,
+)
+ROLE = "arn:aws:iam::123456789012:role/tapstack-capture"
+
+
+def call(action: str, status: int = 200) -> dict[str, Any]:
+    return {"service": "ec2", "action": action, "principal": ROLE, "resources": ["eni-01"], "status": status}
+
+
+def report(**changes: Any) -> Report:
+    whole = Report(
+        title="Rehearsal of an incident",
+        started=datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC),
+        finished=datetime(2026, 11, 21, 12, 2, 5, tzinfo=UTC),
+        steps=[Step("Post the alert", 0.25), Step("Destroy", 61.0, note="14 resources")],
+        incident={
+            "id": "inc-20261121T120000-abcdefgh",
+            "state": "closed",
+            "reason": "Beaconing <script>alert(1)</script>",
+            "severity": "high",
+            "technique": "T1071.001",
+            "instance_id": "i-01",
+            "opened_by": ROLE,
+            "appliance": {"portal_url": "https://10.0.0.6"},
+            "timeline": [{"at": "2026-11-21T12:00:00Z", "what": "opened", "detail": "by a tool"}],
+        },
+        topology=TOPOLOGY,
+        phases=[Phase("Incident", [call("CreateTrafficMirrorSession"), call("DescribeInstances", 503)])],
+        differences=[],
+        first_session=4.2,
+    )
+    return replace(whole, **changes)
+
+
+def text_of(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<main>")[2]).split())
+
+
+def test_when_nothing_is_left_then_the_page_says_so() -> None:
+    text = text_of(render(report()))
+    assert "The account is back to where it was." in text
+    assert "4.2 s from the alert to the first session" in text
+    assert "1 interface mirrored" in text
+    assert "2 AWS API calls" in text
+    assert "2 min 5 s in all" in text
+
+
+def test_when_something_is_left_then_the_page_names_it() -> None:
+    page = report(differences=["left over: ec2 TrafficMirrorSessions tms-01"])
+    assert not page.good
+    text = text_of(render(page))
+    assert "The account is not as it was. left over: ec2 TrafficMirrorSessions tms-01" in text
+    assert "back to where it was" not in text
+
+
+def test_when_a_step_went_wrong_then_the_verdict_is_bad() -> None:
+    page = report(steps=[Step("Close", 1.0, good=False)])
+    assert not page.good
+    assert "Not every step went right." in text_of(render(page))
+
+
+def test_when_the_alert_holds_markup_then_it_is_shown_and_not_run() -> None:
+    page = render(report())
+    assert "<script" not in page
+    assert "Beaconing &lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_when_only_a_session_of_others_mirrors_an_interface_then_no_curve_is_drawn_for_it() -> None:
+    (box,) = draw(TOPOLOGY).boxes
+    suspect, bystander = box.cards
+    assert [line.label for line in suspect.lines] == ["session 2"]
+    assert suspect.lines[0].curve
+    assert [(line.label, line.curve) for line in bystander.lines] == [("", "")]
+
+
+def test_when_the_drawing_is_made_then_nothing_lies_outside_of_it() -> None:
+    drawing = draw(TOPOLOGY)
+    for box in drawing.boxes:
+        assert box.y + box.height < drawing.height
+        for card in box.cards:
+            assert box.y < card.y
+            assert card.y + card.height <= box.y + box.height
+    assert 0 < drawing.appliance_y < drawing.height - 104
+
+
+def test_when_no_instance_stands_in_the_vpc_then_the_page_is_made_all_the_same() -> None:
+    empty = replace(TOPOLOGY, subnets=(), appliance=None)
+    assert "No interface is mirrored." in text_of(render(report(topology=empty)))
+
+
+def test_when_calls_are_listed_then_each_principal_has_its_own_count() -> None:
+    (phase,) = report().phases
+    assert phase.by_principal() == [
+        ("tapstack-capture", [("ec2:CreateTrafficMirrorSession", 1, 0), ("ec2:DescribeInstances", 1, 1)])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        (ROLE, "tapstack-capture"),
+        ("arn:aws:iam::123456789012:root", "account root"),
+        ("arn:aws:iam::123456789012:role/service/deploy", "service/deploy"),
+        ("", "unknown"),
+    ],
+)
+def test_when_a_principal_is_shown_then_it_is_short(arn: str, name: str) -> None:
+    assert short_principal(arn) == name
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (125, "2 min 5 s")])
+def test_when_a_time_is_shown_then_people_can_read_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_when_the_account_is_looked_at_then_sessions_of_ours_and_the_appliance_are_found(
+    rehearsal_account: Account,
+) -> None:
+    company = found_company(rehearsal_account)
+    ec2 = rehearsal_account.client("ec2")
+    receiver = company.interfaces["web-1"][0]
+    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=receiver)["TrafficMirrorTarget"]
+    chosen = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
+    for number, (interface, tags) in enumerate(
+        zip(company.interfaces["database"], ([{"Key": "tapstack:incident", "Value": "inc-1"}], []), strict=True), 1
+    ):
+        tagged = [{"ResourceType": "traffic-mirror-session", "Tags": tags}] if tags else []
+        ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=interface,
+            TrafficMirrorTargetId=target["TrafficMirrorTargetId"],
+            TrafficMirrorFilterId=chosen,
+            SessionNumber=number,
+            **({"TagSpecifications": tagged} if tagged else {}),
+        )
+    topology = take_topology(
+        rehearsal_account, company.shop.id, region="eu-central-1", suspects=[company.instances["database"]]
+    )
+    assert topology.appliance is not None
+    assert topology.appliance.id == company.instances["web-1"]
+    ((instance, mirrored, session),) = topology.mirrored()
+    assert (instance.name, instance.suspect, session.number) == ("database", True, 1)
+    assert mirrored.id == company.interfaces["database"][0]
+    names = {found.name for subnet in topology.subnets for found in subnet.instances}
+    assert {"database", "legacy"} <= names
+    assert "desktop" not in names  # of the other VPC
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH (chromium, chromium-browser or google-chrome)")
+class TestInABrowser:
+    def open(self, page: Path, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        assert BROWSER is not None
+        return subprocess.run(
+            [
+                BROWSER,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--enable-logging=stderr",
+                f"--user-data-dir={tmp_path / 'profile'}",
+                *options,
+                page.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+
+    @pytest.fixture
+    def page(self, tmp_path: Path) -> Path:
+        file = tmp_path / "report.html"
+        file.write_text(render(report()), encoding="utf-8")
+        return file
+
+    def watched(self, page: Path, tmp_path: Path) -> tuple[str, list[str], list[str]]:
+        """Return the page as it stands, what the console says, and what the page asked of the network."""
+        log = tmp_path / "net.json"
+        opened = self.open(page, tmp_path, "--dump-dom", f"--log-net-log={log}")
+        console = [line for line in opened.stderr.splitlines() if "CONSOLE" in line]
+        asked = [
+            event["params"]["url"]
+            for event in json.loads(log.read_text(encoding="utf-8"))["events"]
+            # The browser asks for things of its own; what a page asks for has an origin.
+            if event.get("params", {}).get("initiator", "not an origin") != "not an origin"
+        ]
+        return opened.stdout, console, [url for url in asked if not url.startswith(("file:", "data:"))]
+
+    def test_when_it_is_opened_then_the_console_is_silent_and_nothing_is_asked_of_the_network(
+        self, page: Path, tmp_path: Path
+    ) -> None:
+        shown, console, asked = self.watched(page, tmp_path)
+        assert "The account is back to where it was." in shown
+        assert console == []
+        assert asked == []
+
+    def test_when_another_page_logs_and_loads_then_that_is_seen(self, tmp_path: Path) -> None:
+        page = tmp_path / "other.html"
+        page.write_text('<script>console.error("no")</script><img src="https://example.invalid/x.png">')
+        _, console, asked = self.watched(page, tmp_path)
+        assert len(console) == 1
+        assert asked == ["https://example.invalid/x.png"]
+
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_when_the_screen_is_narrow_then_the_page_is_no_wider(self, page: Path, tmp_path: Path, dark: bool) -> None:
+        probe = page.with_name("probe.html")
+        # The page's own policy allows no script, so the probe frames it and measures from outside.
+        frame = '<iframe id="f" style="width:360px;height:800px" srcdoc="{}"></iframe>'
+        source = page.read_text(encoding="utf-8").replace("&", "&amp;").replace('"', "&quot;")
+        measure = (
+            "<script>onload=()=>{const d=document.getElementById('f').contentDocument;"
+            "const b=d.defaultView.getComputedStyle(d.body).backgroundColor;"
+            "document.title=d.documentElement.scrollWidth+'|'+b}</script>"
+        )
+        probe.write_text(frame.format(source) + measure, encoding="utf-8")
+        opened = self.open(probe, tmp_path, "--dump-dom", *(["--force-dark-mode"] if dark else []))
+        found = re.search(r"<title>(\d+)\|([^<]*)</title>", opened.stdout)
+        assert found is not None, opened.stderr
+        assert int(found[1]) <= 360
+        brightness = sum(int(part) for part in re.findall(r"\d+", found[2])[:3])
+        assert (brightness < 200) is dark
