@@ -1,0 +1,141 @@
+"""The evaluation of IAM policies, as the IAM User Guide describes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack.rehearsal.iam_policies import Request, Resource, judge, read_policy
+
+SESSION = "arn:aws:ec2:eu-central-1:123456789012:traffic-mirror-session/tms-01"
+INTERFACE = "arn:aws:ec2:eu-central-1:123456789012:network-interface/eni-01"
+
+
+def policy(**statement: Any) -> Any:
+    return read_policy({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **statement}]})
+
+
+def allowed(statements: Any, action: str, *resources: Resource, **context: tuple[str, ...]) -> bool:
+    return judge(statements, Request(action, resources or (Resource("*"),), context)).allowed
+
+
+def test_fails_when_no_statement_covers_the_action() -> None:
+    assert not allowed(policy(Action="ec2:DescribeVpcs"), "ec2:DescribeSubnets")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["ec2:DescribeVpcs", "ec2:describevpcs", "ec2:Describe*", "*", ["s3:*", "ec2:?escribeVpcs"]]
+)
+def test_when_a_pattern_covers_the_action_then_it_is_allowed(pattern: Any) -> None:
+    assert allowed(policy(Action=pattern), "ec2:DescribeVpcs")
+
+
+def test_when_an_action_is_excepted_then_all_others_are_allowed() -> None:
+    statements = policy(NotAction="iam:*")
+    assert allowed(statements, "ec2:DescribeVpcs")
+    assert not allowed(statements, "iam:CreateUser")
+
+
+def test_fails_when_one_of_the_resources_is_not_allowed() -> None:
+    statements = policy(Action="ec2:CreateTrafficMirrorSession", Resource=SESSION)
+    verdict = judge(statements, Request("ec2:CreateTrafficMirrorSession", (Resource(SESSION), Resource(INTERFACE))))
+    assert not verdict.allowed
+    assert verdict.refused == (INTERFACE,)
+
+
+def test_when_each_resource_is_allowed_by_another_statement_then_all_are_named() -> None:
+    statements = read_policy(
+        {
+            "Statement": [
+                {"Sid": "New", "Effect": "Allow", "Action": "ec2:CreateTrafficMirrorSession", "Resource": SESSION},
+                {"Sid": "Of", "Effect": "Allow", "Action": "ec2:*", "Resource": "*:network-interface/*"},
+            ]
+        },
+        "capture",
+    )
+    verdict = judge(statements, Request("ec2:CreateTrafficMirrorSession", (Resource(SESSION), Resource(INTERFACE))))
+    assert verdict.allowed
+    assert [statement.name for statement in verdict.by] == ["capture/New", "capture/Of"]
+
+
+def test_fails_when_another_statement_denies() -> None:
+    statements = read_policy(
+        {
+            "Statement": [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Deny", "Action": "ec2:Delete*", "NotResource": SESSION},
+            ]
+        }
+    )
+    assert allowed(statements, "ec2:DeleteTrafficMirrorSession", Resource(SESSION))
+    assert not allowed(statements, "ec2:DeleteTrafficMirrorSession", Resource(INTERFACE))
+
+
+class TestConditions:
+    def holds(self, operator: str, expected: Any, **context: tuple[str, ...]) -> bool:
+        return allowed(policy(Action="a:B", Condition={operator: {"key": expected}}), "a:B", **context)
+
+    @pytest.mark.parametrize(
+        ("operator", "expected", "actual", "result"),
+        [
+            ("StringEquals", "x", "x", True),
+            ("StringEquals", ["w", "x"], "x", True),
+            ("StringEquals", "x", "X", False),
+            ("StringEquals", "x*", "xy", False),
+            ("StringNotEquals", ["w", "x"], "x", False),
+            ("StringNotEquals", ["w", "x"], "y", True),
+            ("StringEqualsIgnoreCase", "x", "X", True),
+            ("StringLike", "x*", "xy", True),
+            ("StringNotLike", "x*", "xy", False),
+            ("ArnLike", "arn:aws:s3:::*", "arn:aws:s3:::one", True),
+            ("Bool", True, "true", True),
+            ("Bool", "false", "true", False),
+            ("NumericLessThanEquals", "5", "4", True),
+            ("IpAddress", "10.0.0.0/8", "10.1.2.3", True),
+            ("NotIpAddress", "10.0.0.0/8", "10.1.2.3", False),
+        ],
+    )
+    def test_when_a_value_is_compared_then_the_operator_decides(
+        self, operator: str, expected: Any, actual: str, result: bool
+    ) -> None:
+        assert self.holds(operator, expected, key=(actual,)) is result
+
+    def test_when_the_key_is_spelled_otherwise_then_it_is_the_same_key(self) -> None:
+        assert self.holds("StringEquals", "x", KEY=("x",))
+
+    @pytest.mark.parametrize(
+        ("operator", "result"),
+        [
+            ("StringEquals", False),
+            ("StringLike", False),
+            ("StringNotEquals", True),
+            ("StringEqualsIfExists", True),
+            ("ForAllValues:StringEquals", True),
+            ("ForAnyValue:StringEquals", False),
+        ],
+    )
+    def test_when_the_key_is_absent_then_the_operator_decides(self, operator: str, result: bool) -> None:
+        assert self.holds(operator, "x") is result
+
+    def test_when_the_key_must_be_there_then_null_says_so(self) -> None:
+        assert self.holds("Null", "false", key=("x",))
+        assert not self.holds("Null", "false")
+        assert self.holds("Null", "true")
+
+    def test_when_a_key_has_several_values_then_the_quantifier_decides(self) -> None:
+        assert not self.holds("ForAllValues:StringEquals", ["a", "b"], key=("a", "c"))
+        assert self.holds("ForAllValues:StringEquals", ["a", "b"], key=("a", "b"))
+        assert self.holds("ForAnyValue:StringEquals", ["a", "b"], key=("a", "c"))
+
+    def test_when_only_one_resource_has_the_tag_then_only_that_is_allowed(self) -> None:
+        statements = policy(
+            Action="ec2:Delete*", Condition={"StringEquals": {"aws:ResourceTag/tapstack:deployment": "shop"}}
+        )
+        tagged = Resource(SESSION, {"aws:ResourceTag/tapstack:deployment": ("shop",)})
+        assert allowed(statements, "ec2:DeleteTrafficMirrorSession", tagged)
+        assert not allowed(statements, "ec2:DeleteTrafficMirrorSession", Resource(SESSION))
+
+    def test_fails_when_the_operator_is_not_known(self) -> None:
+        with pytest.raises(ValueError, match="condition operator 'DateLessThan' is not known"):
+            policy(Action="*", Condition={"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}})
