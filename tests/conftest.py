@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         part = item.path.relative_to(HERE).parts[0]
-        deploys = item.path.stem == "test_rehearsal"
+        deploys = item.path.stem.startswith("test_rehearsal")
         if part == "terraform":
             item.add_marker(pytest.mark.terraform)
         if part == "rehearsal" or deploys:

@@ -68,6 +68,24 @@ def test_when_moto_is_another_one_then_a_warning_says_so(
         Account().start()
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("cloudformation", "continue_update_rollback", {"StackName": "s"}),
+        ("ec2", "reset_network_interface_attribute", {"NetworkInterfaceId": "eni-1"}),
+        ("ssm", "list_nodes", {}),
+    ],
+)
+def test_fails_when_an_action_is_not_there_and_is_not_tried_again(
+    rehearsal_account: Account, service: str, operation: str, arguments: dict[str, str]
+) -> None:
+    client = rehearsal_account.client(service, retries=3)
+    with pytest.raises(ClientError, match=r"\(InvalidAction\).*the rehearsal account has no"):
+        getattr(client, operation)(**arguments)
+    (record,) = rehearsal_account.recorder.records()
+    assert (record.status, record.error) == (400, "InvalidAction")
+
+
 class TestRecorder:
     def test_when_calls_are_made_then_service_action_and_parameters_are_kept(self, rehearsal_account: Account) -> None:
         rehearsal_account.client("ec2", region="us-east-1").describe_instances(MaxResults=5)
@@ -131,8 +149,8 @@ class TestFaults:
         [
             ("ec2", "describe_vpcs", "DescribeVpcs", "RequestLimitExceeded"),
             ("cloudformation", "list_stacks", "ListStacks", "Throttling"),
-            ("dynamodb", "list_tables", "ListTables", "Throttling"),
-            ("lambda", "list_functions", "ListFunctions", "Throttling"),
+            ("dynamodb", "list_tables", "ListTables", "ThrottlingException"),
+            ("lambda", "list_functions", "ListFunctions", "TooManyRequestsException"),
             ("s3", "list_buckets", "ListBuckets", "SlowDown"),
         ],
     )
@@ -184,7 +202,17 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("fault", "message"),
         [
-            ({"action": "X", "kind": "slow"}, "kind must be one of throttled, server error, lost before, lost after"),
+            (
+                {"action": "X", "kind": "gone"},
+                "kind must be one of throttled, server error, lost before, lost after, slow, late, got 'gone'",
+            ),
+            ({"action": "X", "kind": "slow"}, "seconds must be above 0 and at most 900 for slow, got 0"),
+            ({"action": "X", "kind": "throttled", "seconds": 2}, "seconds is for slow, got 2 for throttled"),
+            (
+                {"action": "CreateVpc", "kind": "late"},
+                "action must be one that reads, such as DescribeStacks, for late, got 'CreateVpc'",
+            ),
+            ({"action": "X", "kind": "throttled", "after": "CreateVpc"}, "after is for late, got 'CreateVpc'"),
             ({"action": "X", "kind": "throttled", "call": -1}, "call must be 0 (every one) or more, got -1"),
             ({"kind": "throttled"}, "missing 1 required positional argument: 'action'"),
         ],

@@ -137,5 +137,9 @@ class TestConditions:
         assert not allowed(statements, "ec2:DeleteTrafficMirrorSession", Resource(SESSION))
 
     def test_fails_when_the_operator_is_not_known(self) -> None:
-        with pytest.raises(ValueError, match="condition operator 'DateLessThan' is not known"):
-            policy(Action="*", Condition={"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}})
+        assert not self.holds("DateLessThan", "2026-01-01T00:00:00Z", key=("2025-01-01T00:00:00Z",))
+
+    def test_when_an_arn_is_compared_then_each_part_by_itself(self) -> None:
+        rule = "arn:aws:events:eu-central-1:123456789012:rule/findings"
+        assert self.holds("ArnLike", "arn:aws:events:*:123456789012:rule/*", key=(rule,))
+        assert not self.holds("ArnLike", "arn:aws:*:rule/findings", key=(rule,))

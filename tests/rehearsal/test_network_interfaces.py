@@ -294,3 +294,33 @@ def test_fails_when_a_group_in_use_is_deleted(network: Network) -> None:
         network.ec2.delete_security_group(GroupId=network.groups[0])
     network.ec2.delete_network_interface(NetworkInterfaceId=interface)
     network.ec2.delete_security_group(GroupId=network.groups[0])
+
+
+def test_when_an_interface_is_detached_then_its_attachment_is_found_as_detached(network: Network) -> None:
+    interface, instance = network.interface(), network.instance()["InstanceId"]
+    attachment = network.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)[
+        "AttachmentId"
+    ]
+    network.ec2.detach_network_interface(AttachmentId=attachment, Force=True)
+    asked = [{"Name": "attachment.attachment-id", "Values": [attachment]}]
+    # What Terraform waits for.
+    [seen] = network.ec2.describe_network_interfaces(Filters=asked)["NetworkInterfaces"]
+    assert (seen["Attachment"]["Status"], seen["Attachment"]["InstanceId"]) == ("detached", instance)
+    described = network.described(interface)
+    assert described["Status"] == "available"
+    assert "Attachment" not in described
+    network.ec2.delete_network_interface(NetworkInterfaceId=interface)
+    assert network.ec2.describe_network_interfaces(Filters=asked)["NetworkInterfaces"] == []
+
+
+def test_when_time_has_passed_then_an_attachment_that_ended_is_gone(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_interfaces, "DETACHED_IS_SHOWN", 0.0)
+    interface, instance = network.interface(), network.instance()["InstanceId"]
+    attachment = network.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)[
+        "AttachmentId"
+    ]
+    network.ec2.detach_network_interface(AttachmentId=attachment)
+    asked = [{"Name": "attachment.attachment-id", "Values": [attachment]}]
+    assert network.ec2.describe_network_interfaces(Filters=asked)["NetworkInterfaces"] == []

@@ -20,19 +20,20 @@ PACKAGE = ROOT / "modules" / "tapstack"
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.domain": (set(), set()),
     "tapstack.settings": ({"tapstack.domain"}, {"pydantic", "pydantic_core", "yaml"}),
-    "tapstack.responder": ({"tapstack.domain"}, {"boto3", "botocore", "aws_lambda_powertools"}),
+    "tapstack.responder": ({"tapstack.domain"}, {"boto3", "botocore", "aws_lambda_powertools", "fastjsonschema"}),
     "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, set()),
     "tapstack.bindings": (set(), {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
+    "tapstack.response": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture"}, set()),
     "tapstack.rehearsal": (
         {"tapstack.domain", "tapstack.responder", "tapstack.settings"},
-        {"moto", "boto3", "botocore", "jinja2", "werkzeug", "pydantic", "pytest"},
+        {"moto", "boto3", "botocore", "jinja2", "joserfc", "werkzeug", "pydantic", "pytest"},
     ),
     "tapstack.cli": (
         {"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},
-        set(),
+        {"botocore"},
     ),
-    "tapstack": ({"tapstack.domain", "tapstack.capture"}, set()),
+    "tapstack": ({"tapstack.domain", "tapstack.capture", "tapstack.response"}, set()),
     "stacks": (
         {"tapstack", "tapstack.capture", "tapstack.bindings", "tapstack.settings", "tapstack.workspace"},
         set(),

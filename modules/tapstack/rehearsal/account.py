@@ -34,8 +34,16 @@ _OF_EC2: Final = ("network_interfaces", "mirroring")
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
-    "cloudformation": (*_OF_EC2, "cloudformation"),
+    "cloudformation": (*_OF_EC2, "cloudformation", "functions"),
+    "lambda": ("functions",),
+    "apigateway": ("http_api",),
+    "elasticloadbalancing": ("load_balancers",),
+    "dynamodb": ("tables",),
     "ram": ("resource_sharing",),
+    "sqs": ("queues",),
+    "events": ("events",),
+    "scheduler": ("events",),
+    "states": ("workflows",),
 }
 
 

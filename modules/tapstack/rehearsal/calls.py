@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
-import botocore.loaders
-import botocore.model
+import botocore.exceptions
+from moto.core.utils import get_service_model
+
+from tapstack.rehearsal.rest_parameters import read_parameters
 
 # The name a request is signed for, where botocore calls the service otherwise.
 _BOTOCORE_NAMES: Final = {
@@ -22,6 +24,8 @@ _BOTOCORE_NAMES: Final = {
     "email": "ses",
 }
 _CREDENTIAL: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_RPC: Final = re.compile(r"/service/\w+/operation/(\w+)")
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,10 @@ class Call:
         action: the API's name for it, for example CreateTrafficMirrorSession.
         region: the Region it is signed for.
         access_key: whose credentials it is signed with; empty when it is not signed.
-        parameters: as sent: a flat mapping for query APIs, the body for JSON APIs.
+        parameters: as sent: a flat mapping for query APIs, the body for JSON APIs; for REST APIs by
+            the names of the API, wherever in the request they stood.
+        protocol: botocore's name of the protocol that the client chose, such as ec2 or rest-json.
+        model: botocore's name of the service.
     """
 
     service: str
@@ -41,6 +48,8 @@ class Call:
     region: str = ""
     access_key: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    protocol: str = ""
+    model: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -61,60 +70,89 @@ def read_call(method: str, path: str, query: str, headers: dict[str, str], body:
     if signature is None:
         return None
     access_key, region, service = signature.groups()
+    model = _BOTOCORE_NAMES.get(service, service)
     target = headers.get("x-amz-target", "")
     if target:
-        return Call(service, target.rpartition(".")[2], region, access_key, _json(body))
-    form = {name: values[0] for name, values in parse_qs(_text(body) or query, keep_blank_values=True).items()}
+        model = "dynamodbstreams" if target.startswith("DynamoDBStreams") else model
+        return Call(service, target.rpartition(".")[2], region, access_key, _json(body), "json", model)
+    if rpc := _RPC.fullmatch(path):
+        return Call(service, rpc[1], region, access_key, {}, "smithy-rpc-v2-cbor", model)
+    form = {name: values[0] for name, values in parse_qs(_form(headers, body) or query, keep_blank_values=True).items()}
     if "Action" in form:
         action = form.pop("Action")
         form.pop("Version", None)
-        return Call(service, action, region, access_key, form)
-    action = rest_action(service, method, path, query, headers)
-    return Call(service, action, region, access_key, _json(body))
+        return Call(service, action, region, access_key, form, "ec2" if service == "ec2" else "query", model)
+    if service == "apigateway" and path.startswith("/v2/"):
+        model = "apigatewayv2"
+    action, given = _rest_action(model, method, path, query, headers)
+    operation = _operation(model, action)
+    parameters = read_parameters(operation, method, given, query, headers, body) if operation else _json(body)
+    protocol = str(operation.service_model.metadata["protocol"]) if operation else "rest-xml"
+    return Call(service, action, region, access_key, parameters, protocol, model)
 
 
-def protocol_of(service: str) -> str:
-    """Return how the service writes its errors: ec2, query, json, rest-json or rest-xml."""
-    model = _service_model(service)
-    return str(model.metadata["protocol"]) if model else "rest-xml"
+def operation_of(call: Call) -> Any:
+    """Return botocore's model of the operation that was called; None where it has none."""
+    return _operation(call.model, call.action)
 
 
-def rest_action(service: str, method: str, path: str, query: str, headers: Collection[str] = ()) -> str:
+def rest_action(model: str, method: str, path: str, query: str, headers: Mapping[str, str]) -> str:
     """Return the action that a request to a REST API stands for, by botocore's model."""
+    return _rest_action(model, method, path, query, headers)[0]
+
+
+def _rest_action(
+    model: str, method: str, path: str, query: str, headers: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Return the action, and what stands in the path by the names of the model."""
     sent = set(parse_qs(query, keep_blank_values=True)) | set(headers)
-    best = ("", -1)
-    for name, verb, pattern, needed in _routes(service):
+    best: tuple[str, int, dict[str, str]] = ("", -1, {})
+    for name, verb, pattern, needed in _routes(model):
         # The route that needs most of what was sent is meant: GET ?policy is no GET of the bucket,
         # PUT with x-amz-copy-source is no PUT of an object.
-        if verb == method and pattern.fullmatch(path) and needed <= sent and len(needed) > best[1]:
-            best = (name, len(needed))
-    return best[0] or f"{method} {path}"
+        if verb == method and needed <= sent and len(needed) > best[1] and (match := pattern.fullmatch(path)):
+            best = (name, len(needed), {key: unquote(value) for key, value in match.groupdict().items()})
+    return best[0] or f"{method} {path}", best[2]
+
+
+def _operation(model: str, action: str) -> Any:
+    service = _service_model(model)
+    return service.operation_model(action) if service and action in service.operation_names else None
 
 
 @functools.cache
-def _service_model(service: str) -> botocore.model.ServiceModel | None:
-    name = _BOTOCORE_NAMES.get(service, service)
-    loader = botocore.loaders.Loader()
+def _service_model(model: str) -> Any:
     try:
-        return botocore.model.ServiceModel(loader.load_service_model(name, "service-2"), name)
+        return get_service_model(model)
     except botocore.exceptions.UnknownServiceError:
         return None
 
 
 @functools.cache
-def _routes(service: str) -> list[tuple[str, str, re.Pattern[str], frozenset[str]]]:
-    model = _service_model(service)
+def _routes(model: str) -> list[tuple[str, str, re.Pattern[str], frozenset[str]]]:
+    service = _service_model(model)
     routes = []
-    for name in model.operation_names if model else ():
-        operation = model.operation_model(name)  # type: ignore[union-attr]
+    for name in service.operation_names if service else ():
+        operation = service.operation_model(name)
         uri, _, query = str(operation.http.get("requestUri", "/")).partition("?")
-        pattern = re.sub(r"\\\{(\w+)\\\}", "[^/]+", re.sub(r"\\\{(\w+)\\\+\\\}", ".+", re.escape(uri)))
         needed = {part.partition("=")[0] for part in query.split("&") if part} | _needed(operation)
-        routes.append((name, str(operation.http.get("method", "POST")), re.compile(pattern + "/?"), frozenset(needed)))
+        routes.append((name, str(operation.http.get("method", "POST")), _pattern(uri), frozenset(needed)))
     return routes
 
 
-def _needed(operation: botocore.model.OperationModel) -> set[str]:
+def _pattern(uri: str) -> re.Pattern[str]:
+    """Return what matches the paths of a requestUri such as /{Bucket}/{Key+}, by the names in it."""
+    parts = re.split(r"\{([\w-]+\+?)\}", uri)
+    for position in range(1, len(parts), 2):
+        name = parts[position]
+        # A name of a group holds no hyphen; such parts are of APIs that nobody asks about here.
+        group = f"P<{name.rstrip('+')}>" if "-" not in name else ":"
+        parts[position] = f"(?{group}{'.+' if name.endswith('+') else '[^/]+'})"
+    parts[::2] = [re.escape(part) for part in parts[::2]]
+    return re.compile("".join(parts) + "/?")
+
+
+def _needed(operation: Any) -> set[str]:
     """Return the query arguments and headers without which it is another operation."""
     shape = operation.input_shape
     if shape is None:
@@ -127,16 +165,19 @@ def _needed(operation: botocore.model.OperationModel) -> set[str]:
     }
 
 
+def _form(headers: Mapping[str, str], body: bytes) -> str:
+    """Return the body where it is a form: what is put into S3 may look like one."""
+    if not headers.get("content-type", _FORM).startswith(_FORM):
+        return ""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
 def _json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return ""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tapstack.rehearsal.account import Account
 
+_PLAN: Final = "rehearsal.plan"
 _PROGRESS: Final = re.compile(r": (Creation|Modifications|Destruction) complete|^(Apply|Destroy) complete!|^No changes")
 
 
@@ -45,10 +46,18 @@ class SiteDeployment:
 
     def changes(self) -> dict[str, list[str]]:
         """Return the actions that a plan would take, by address."""
-        self._run("plan", "-input=false", "-out=rehearsal.plan")
-        plan = json.loads(self._run("show", "-json", "rehearsal.plan"))
+        self._run("plan", "-input=false", f"-out={_PLAN}")
+        plan = json.loads(self._run("show", "-json", _PLAN))
         actions = {change["address"]: change["change"]["actions"] for change in plan.get("resource_changes", ())}
         return {address: taken for address, taken in actions.items() if taken not in (["no-op"], ["read"])}
+
+    def apply_planned(self) -> None:
+        """Carry out what `changes` returned last."""
+        self._run("apply", "-input=false", _PLAN)
+
+    def addresses(self) -> list[str]:
+        """Return the addresses of all that stands, data sources included."""
+        return self._run("state", "list").splitlines()
 
     def destroy(self) -> None:
         """Take everything down."""

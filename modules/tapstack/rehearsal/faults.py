@@ -1,24 +1,41 @@
-"""Faults on demand: a chosen call of a chosen action fails in a chosen way."""
+"""Faults on demand: a chosen call of a chosen action fails, lags or drags in a chosen way."""
 
 from __future__ import annotations
 
-import json
+import re
 import threading
-import uuid
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
-from xml.sax.saxutils import escape
 
-from tapstack.rehearsal.calls import Call, protocol_of
+from tapstack.rehearsal.answers import is_read
+from tapstack.rehearsal.calls import Call
+from tapstack.rehearsal.lateness import shows
+from tapstack.rehearsal.refusals import refusal
 
-Kind = Literal["throttled", "server error", "lost before", "lost after"]
-"""`lost before` and `lost after` cut the connection before or after the effect: the caller cannot
-tell them apart, and AWS's clients try again."""
+Kind = Literal["throttled", "server error", "lost before", "lost after", "slow", "late"]
+"""What happens:
 
+- `throttled`, `server error`: the service refuses, with its own error; nothing is done.
+- `lost before`, `lost after`: the connection is cut before or after the effect. The caller cannot
+  tell them apart, and AWS's clients try again. A client that gives up waiting is in the same place.
+- `slow`: done at once, answered after `seconds`.
+- `late`: a read that does not see the last creation yet, as AWS's reads may for a while.
+"""
+SLOWEST: Final = 900.0
+
+_ITEM_ACTIONS: Final = re.compile(r"(Batch|Transact)?(Get|Put|Update|Delete|Write)Items?|Query|Scan")
+# How services say that they are asked too often, where it is not their protocol's usual way.
 _THROTTLED: Final = {
+    "apigateway": (429, "TooManyRequestsException"),
     "ec2": (503, "RequestLimitExceeded"),
+    "lambda": (429, "TooManyRequestsException"),
+    "ram": (429, "ThrottlingException"),
     "s3": (503, "SlowDown"),
-    "states": (400, "ThrottlingException"),
+    "scheduler": (429, "ThrottlingException"),
+    "sns": (429, "Throttled"),
+    "sqs": (403, "RequestThrottled"),
+    "tagging": (400, "ThrottledException"),
+    "xray": (429, "ThrottledException"),
 }
 
 
@@ -29,17 +46,24 @@ class Fault:
     Args:
         action: the API action, for example CreateTrafficMirrorSession; `*` for any.
         kind: what happens.
-        call: which call of that action since the fault was set fails: 1 is the next; 0 is every one.
+        call: which call of that action since the fault was set meets it: 1 is the next; 0 is every
+            one. For `late`: since something was created that the call would show.
         service: the name the call is signed for; any service by default.
+        seconds: how long a `slow` answer takes; above 0 and at most 900.
+        after: for `late`: the action whose effect is not seen yet. By default the creation of what
+            the call shows: CreateTrafficMirrorSession for DescribeTrafficMirrorSessions, RunInstances
+            for DescribeInstances, CreateStack besides for what stacks hold.
 
     Raises:
-        ValueError: a kind that there is not, or a negative call.
+        ValueError: a kind that there is not, a negative call, or what the kind cannot have.
     """
 
     action: str
     kind: Kind
     call: int = 1
     service: str = "*"
+    seconds: float = 0.0
+    after: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what could never be played."""
@@ -47,6 +71,52 @@ class Fault:
             raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
         if self.call < 0:
             raise ValueError(f"call must be 0 (every one) or more, got {self.call}")
+        if self.kind == "slow" and not 0 < self.seconds <= SLOWEST:
+            raise ValueError(f"seconds must be above 0 and at most {SLOWEST:.0f} for slow, got {self.seconds}")
+        if self.kind != "slow" and self.seconds:
+            raise ValueError(f"seconds is for slow, got {self.seconds} for {self.kind}")
+        if self.kind == "late" and not is_read(self.action):
+            raise ValueError(f"action must be one that reads, such as DescribeStacks, for late, got {self.action!r}")
+        if self.kind != "late" and self.after:
+            raise ValueError(f"after is for late, got {self.after!r} for {self.kind}")
+
+
+class _Waiting:
+    """A fault, how many of its calls came, and since when a late one counts them."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.seen = 0
+        self.before: Any = None
+
+    def meets(self, call: Call) -> bool:
+        fault = self.fault
+        if fault.action not in ("*", call.action) or fault.service not in ("*", call.service):
+            return False
+        if fault.kind != "late":
+            return True
+        # DynamoDB's reads are up to date where that is asked for.
+        return self.before is not None and not call.parameters.get("ConsistentRead")
+
+    def awaits(self, call: Call) -> bool:
+        """Tell whether it is a late fault that a call will make something for."""
+        fault = self.fault
+        if fault.kind != "late":
+            return False
+        return call.action == fault.after if fault.after else shows(fault.action, call)
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that a call meets.
+
+    Attributes:
+        fault: what is played.
+        before: for a late one: the account as it was before the creation.
+    """
+
+    fault: Fault
+    before: Any = None
 
 
 class Faults:
@@ -54,58 +124,54 @@ class Faults:
 
     def __init__(self) -> None:
         """Begin without a fault."""
-        self._faults: list[Fault] = []
-        self._seen: list[int] = []
+        self._waiting: list[_Waiting] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
         """Set a fault; calls are counted from now on."""
         with self._lock:
-            self._faults.append(fault)
-            self._seen.append(0)
+            self._waiting.append(_Waiting(fault))
 
     def clear(self) -> None:
         """Take all faults back."""
         with self._lock:
-            self._faults.clear()
-            self._seen.clear()
+            self._waiting.clear()
 
-    def strike(self, call: Call) -> Fault | None:
+    def strike(self, call: Call) -> Strike | None:
         """Count a call and return the fault it meets, if any."""
         with self._lock:
             struck = None
-            for position, fault in enumerate(self._faults):
-                if fault.action in ("*", call.action) and fault.service in ("*", call.service):
-                    self._seen[position] += 1
-                    if struck is None and fault.call in (0, self._seen[position]):
-                        struck = fault
+            for waiting in self._waiting:
+                if waiting.meets(call):
+                    waiting.seen += 1
+                    if struck is None and waiting.fault.call in (0, waiting.seen):
+                        struck = Strike(waiting.fault, waiting.before)
             return struck
 
+    def creation_of(self, call: Call) -> list[_Waiting]:
+        """Return the late faults that wait for what a call makes."""
+        with self._lock:
+            return [waiting for waiting in self._waiting if waiting.awaits(call)]
 
-def error_response(call: Call, kind: Kind) -> tuple[int, str, bytes]:
-    """Return status, content type and body of the error that AWS gives for `throttled` or `server error`."""
+    def created(self, waiting: list[_Waiting], before: Any) -> None:
+        """Tell late faults that what they wait for was made, and how the account was before."""
+        with self._lock:
+            for one in waiting:
+                one.before = before
+
+
+def error_response(call: Call, kind: Kind) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of the error that AWS gives for `throttled` or `server error`."""
     if kind == "throttled":
-        status, code = _THROTTLED.get(call.service, (400, "Throttling"))
-        message = "Rate exceeded"
-    else:
-        status, code, message = (
-            500,
-            "InternalError" if call.service in ("ec2", "s3") else "InternalFailure",
-            "An internal error has occurred",
-        )
-    return (status, *_rendered(protocol_of(call.service), code, message))
+        status, code = _throttled(call)
+        return status, *refusal(call.protocol, code, "Rate exceeded")
+    code = "InternalError" if call.service in ("ec2", "s3") else "InternalFailure"
+    return 500, *refusal(call.protocol, code, "An internal error has occurred")
 
 
-def _rendered(protocol: str, code: str, message: str) -> tuple[str, bytes]:
-    request = str(uuid.uuid4())
-    if protocol in ("json", "rest-json"):
-        body: dict[str, Any] = {"__type": code, "message": message}
-        return "application/x-amz-json-1.1", json.dumps(body).encode()
-    error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    if protocol == "ec2":
-        text = f"<Response><Errors>{error}</Errors><RequestID>{request}</RequestID></Response>"
-    elif protocol == "query":
-        text = f"<ErrorResponse>{error}<RequestId>{request}</RequestId></ErrorResponse>"
-    else:
-        text = error
-    return "text/xml", text.encode()
+def _throttled(call: Call) -> tuple[int, str]:
+    if call.service == "dynamodb":
+        item = _ITEM_ACTIONS.fullmatch(call.action)
+        return 400, "ProvisionedThroughputExceededException" if item else "ThrottlingException"
+    usual = "ThrottlingException" if "json" in call.protocol else "Throttling"
+    return _THROTTLED.get(call.service, (400, usual))

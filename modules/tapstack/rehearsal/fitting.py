@@ -16,10 +16,17 @@ from pydantic import BaseModel
 from tapstack.rehearsal.account import ACCOUNT_ID, Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.settings.load import parse_deployment
-from tapstack.settings.model import Site
+from tapstack.settings.model import Deployment, Site
 
 
-def fit(text: str, account: Account, *, file: str = "deployment.yaml", template_url: str | None = None) -> str:
+def fit(
+    text: str,
+    account: Account,
+    *,
+    file: str = "deployment.yaml",
+    template_url: str | None = None,
+    deployment: Deployment | None = None,
+) -> str:
     """Return a deployment file for the account, and found a company for every site of it.
 
     Args:
@@ -27,18 +34,26 @@ def fit(text: str, account: Account, *, file: str = "deployment.yaml", template_
         account: where the companies are founded.
         file: what messages call the file.
         template_url: of the appliance's template in this account; the file's own by default.
+        deployment: what the text says, where it was read before.
 
     Raises:
         DeploymentError: the file is not right.
     """
-    deployment = parse_deployment(text, file)
+    deployment = deployment or parse_deployment(text, file)
     names: dict[str, str] = {}
     for site in deployment.sites.values():
         names |= _names_of(site, account)
     if template_url is not None:
-        names |= {s.packet_basics.template_url: template_url for s in deployment.sites.values() if s.packet_basics}
+        names |= {url: template_url for site in deployment.sites.values() for url in _template_urls(site)}
     pattern = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)")
     return pattern.sub(lambda match: names[match.group()], text)
+
+
+def _template_urls(site: Site) -> Iterator[str]:
+    if site.packet_basics is not None:
+        yield site.packet_basics.template_url
+    if site.response is not None and site.response.appliance.launch is not None:
+        yield site.response.appliance.launch.template_url
 
 
 def _names_of(site: Site, account: Account) -> dict[str, str]:

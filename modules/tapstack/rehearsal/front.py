@@ -5,17 +5,50 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tapstack.rehearsal import http_api
 from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.faults import Fault, Faults, error_response
-from tapstack.rehearsal.recorder import Record, Recorder
+from tapstack.rehearsal.lateness import answering_from, photograph
+from tapstack.rehearsal.recorder import Recorder
+from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits
 
 OWN_PATH: Final = "/tapstack-rehearsal"
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A call that is being answered, and where the answer goes."""
+
+    call: Call
+    principal: str
+    environ: dict[str, Any]
+    start_response: StartResponse
+    began: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def account(self) -> str:
+        """The account that the call is made in."""
+        return self.principal.split(":")[4]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def code(self) -> int:
+        return int(self.status.split(" ", 1)[0])
 
 
 class Front:
@@ -47,45 +80,81 @@ class Front:
         body = _take_body(environ)
         if path.startswith(OWN_PATH):
             return self._own(environ["REQUEST_METHOD"], path.removeprefix(OWN_PATH), body, start_response)
-        headers = {
-            name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
-        }
-        call = read_call(environ["REQUEST_METHOD"], path, str(environ.get("QUERY_STRING", "")), headers, body)
+        if http_api.is_request(path, str(environ.get("HTTP_HOST", ""))):
+            self._prepare("apigateway")
+            return http_api.answer(environ, body, start_response)
+        call = read_call(environ["REQUEST_METHOD"], path, str(environ.get("QUERY_STRING", "")), _headers(environ), body)
         if call is None:
             return self._moto(environ, start_response)
         self._prepare(call.service)
-        fault = self._faults.strike(call)
-        return (
-            self._answer(call, environ, start_response)
-            if fault is None
-            else self._play(fault, call, environ, start_response)
+        return self._serve(_Request(call, self._recorder.principal_of(call), environ, start_response))
+
+    def _serve(self, request: _Request) -> Iterable[bytes]:
+        strike = self._faults.strike(request.call)
+        if strike is None:
+            return self._answer(request)
+        fault = strike.fault
+        match fault.kind:
+            case "throttled" | "server error":
+                status, headers, body = error_response(request.call, fault.kind)
+                return self._send(request, _Answer(f"{status} Fault", list(headers.items()), body), fault.kind)
+            case "late":
+                with answering_from(strike.before):
+                    return self._answer(request, fault.kind)
+            case "slow":
+                answered = self._answer(request, fault.kind)
+                # Recorded before: whoever has stopped waiting can see that it was done.
+                time.sleep(fault.seconds)
+                return answered
+            case "lost after":
+                self._ask(request)
+        self._record(request, 0, fault.kind)
+        raise _cut(request.environ)
+
+    def _answer(self, request: _Request, fault: str = "") -> Iterable[bytes]:
+        return self._send(request, self._ask(request), fault)
+
+    def _ask(self, request: _Request) -> _Answer:
+        """Let moto answer; keep how the account was before, where a late fault waits for this call."""
+        waiting = self._faults.creation_of(request.call)
+        before = photograph(request.call, request.account) if waiting else None
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def noting(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+            started.append((status, headers))
+
+        try:
+            body = b"".join(self._moto(request.environ, noting))
+        except NotImplementedError as missing:
+            # moto's own answer, a page in HTML, would be tried again for minutes.
+            call = request.call
+            message = f"the rehearsal account has no {call.service}:{call.action} ({missing})"
+            headers, body = refusal(call.protocol, "InvalidAction", message)
+            return _Answer("400 Bad Request", list(headers.items()), body)
+        except Exception:
+            self._record(request, 500, "")
+            raise
+        answer = _Answer(*started[-1], body)
+        if before is not None and answer.code < 400:
+            self._faults.created(waiting, before)
+        return answer
+
+    def _send(self, request: _Request, answer: _Answer, fault: str) -> Iterable[bytes]:
+        self._record(request, answer.code, fault, answer)
+        request.start_response(answer.status, answer.headers)
+        return [answer.body]
+
+    def _record(self, request: _Request, code: int, fault: str, answer: _Answer | None = None) -> None:
+        self._recorder.record(
+            request.call,
+            code,
+            began=request.began,
+            seconds=time.perf_counter() - request.clock,
+            principal=request.principal,
+            fault=fault,
+            headers=dict(answer.headers) if answer else None,
+            body=answer.body if answer else b"",
         )
-
-    def _answer(self, call: Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        statuses: list[int] = []
-
-        def noting(status: str, *arguments: Any) -> Any:
-            statuses.append(int(status.split(" ", 1)[0]))
-            return start_response(status, *arguments)
-
-        answer = b"".join(self._moto(environ, noting))
-        self._recorder.add(Record(call, statuses[-1]))
-        return [answer]
-
-    def _play(
-        self, fault: Fault, call: Call, environ: dict[str, Any], start_response: StartResponse
-    ) -> Iterable[bytes]:
-        if fault.kind in ("throttled", "server error"):
-            status, content_type, body = error_response(call, fault.kind)
-            self._recorder.add(Record(call, status, fault.kind))
-            start_response(f"{status} Fault", [("Content-Type", content_type), ("Content-Length", str(len(body)))])
-            return [body]
-        if fault.kind == "lost after":
-            b"".join(self._moto(environ, lambda *_: None))
-        self._recorder.add(Record(call, 0, fault.kind))
-        raise _cut(environ)
 
     def _own(self, method: str, path: str, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
         status, answer = self._route(method, path, body)
@@ -116,6 +185,18 @@ class Front:
                 self._faults.clear()
                 return "200 OK", {}
         return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults or waits"}
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    """Return the headers of a request, with lower-case names."""
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    if kind := environ.get("CONTENT_TYPE"):
+        headers["content-type"] = str(kind)
+    return headers
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:

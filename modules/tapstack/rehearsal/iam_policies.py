@@ -1,17 +1,17 @@
-"""What IAM identity policies allow: the evaluation of a request against policy documents.
+"""What IAM policies allow: the evaluation of a request against statements.
 
-Only what identity policies of roles need: no permission boundaries, no organization's policies, no session policies.
+No permission boundaries, no organization's policies, no session policies: nothing here uses them.
 Source: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition operators".
 """
 
 from __future__ import annotations
 
-import functools
 import ipaddress
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from tapstack.domain.globs import matches
 
 Context = Mapping[str, tuple[str, ...]]
 """Values of condition keys. A key that is absent is not part of the request."""
@@ -62,7 +62,7 @@ class Statement:
 
     def covers(self, request: Request, resource: Resource) -> bool:
         """Say whether the statement is about this action on this resource, in this context."""
-        about_action = any(matches(pattern, request.action, ignore_case=True) for pattern in self.actions)
+        about_action = any(matches(pattern.lower(), request.action.lower()) for pattern in self.actions)
         about_resource = any(matches(pattern, resource.arn) for pattern in self.resources)
         context = {**_lower(request.context), **_lower(resource.context)}
         return (
@@ -78,28 +78,23 @@ def read_policy(document: Mapping[str, Any], name: str = "") -> list[Statement]:
     Args:
         document: the policy, parsed.
         name: put in front of the statements' names.
-
-    Raises:
-        ValueError: a condition operator that is not known here.
     """
-    statements = document["Statement"]
+    statements = document.get("Statement", [])
     found = []
-    for position, item in enumerate(statements if isinstance(statements, list) else [statements], 1):
+    for position, item in enumerate(as_list(statements), 1):
         conditions = tuple(
             (operator, key, _texts(values))
             for operator, keys in item.get("Condition", {}).items()
             for key, values in keys.items()
         )
-        for operator, _, _ in conditions:
-            if _plain(operator) not in _OPERATORS and _plain(operator) != "Null":
-                raise ValueError(f"condition operator {operator!r} is not known: expected one of {sorted(_OPERATORS)}")
         found.append(
             Statement(
                 name=f"{name}/{item.get('Sid', position)}".lstrip("/"),
                 allows=item["Effect"] == "Allow",
                 actions=_texts(item.get("Action", item.get("NotAction", ()))),
                 but_actions="NotAction" in item,
-                resources=_texts(item.get("Resource", item.get("NotResource", ()))),
+                # The policies of some resources leave out what goes without saying.
+                resources=_texts(item.get("Resource", item.get("NotResource", "*"))),
                 but_resources="NotResource" in item,
                 conditions=conditions,
             )
@@ -135,25 +130,18 @@ def judge(statements: Iterable[Statement], request: Request) -> Verdict:
     return Verdict(not refused, tuple(by), tuple(refused))
 
 
-@functools.cache
-def _pattern(text: str, ignore_case: bool) -> re.Pattern[str]:
-    escaped = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(escaped, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
-def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """Say whether a text matches a pattern with `*` and `?`."""
-    return _pattern(pattern, ignore_case).fullmatch(text) is not None
-
-
 def _lower(context: Context) -> dict[str, tuple[str, ...]]:
     """Condition keys are not case-sensitive."""
     return {key.lower(): values for key, values in context.items()}
 
 
+def as_list(value: Any) -> list[Any]:
+    """Return a list of what may stand alone in a policy."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def _texts(value: Any) -> tuple[str, ...]:
-    values = value if isinstance(value, list | tuple) else (value,)
-    return tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in values)
+    return tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in as_list(value))
 
 
 def _plain(operator: str) -> str:
@@ -168,9 +156,17 @@ def _holds(operator: str, actual: tuple[str, ...] | None, expected: tuple[str, .
     if actual is None or not actual:
         # A negated comparison with what is not there holds, and so does ForAllValues of nothing.
         return operator.endswith("IfExists") or quantifier == "ForAllValues" or "Not" in plain
+    if plain not in _OPERATORS:
+        return False
     test, negated = _OPERATORS[plain]
     results = [any(test(value, pattern) for pattern in expected) is not negated for value in actual]
     return any(results) if quantifier == "ForAnyValue" else all(results)
+
+
+def _arn_matches(value: str, expected: str) -> bool:
+    # Each of the six parts is matched by itself; the last one holds whatever colons are left.
+    values, patterns = value.split(":", 5), expected.split(":", 5)
+    return len(values) == len(patterns) and all(map(matches, patterns, values))
 
 
 def _number(test: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
@@ -187,9 +183,9 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
     "StringEqualsIgnoreCase": (lambda value, expected: value.lower() == expected.lower(), False),
     "StringLike": (lambda value, expected: matches(expected, value), False),
     "StringNotLike": (lambda value, expected: matches(expected, value), True),
-    "ArnEquals": (lambda value, expected: matches(expected, value), False),
-    "ArnLike": (lambda value, expected: matches(expected, value), False),
-    "ArnNotLike": (lambda value, expected: matches(expected, value), True),
+    "ArnEquals": (_arn_matches, False),
+    "ArnLike": (_arn_matches, False),
+    "ArnNotLike": (_arn_matches, True),
     "Bool": (lambda value, expected: value.lower() == expected.lower(), False),
     "NumericEquals": (_number(lambda value, expected: value == expected), False),
     "NumericLessThanEquals": (_number(lambda value, expected: value <= expected), False),
@@ -197,4 +193,5 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
     "IpAddress": (_in_range, False),
     "NotIpAddress": (_in_range, True),
 }
-"""Each operator's comparison with one expected value, and whether it holds when no value compares."""
+"""Each operator's comparison with one expected value, and whether it holds when no value compares. A condition
+with any other operator never holds."""

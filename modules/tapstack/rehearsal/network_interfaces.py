@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ TIMEOUTS: Final = {
 }
 """The seconds that a ConnectionTrackingSpecification may hold: from and to, both allowed."""
 
+DETACHED_IS_SHOWN: Final = 10.0
+"""For how many seconds an attachment that ended is found by its id. AWS gives no number."""
+
 _ATTRIBUTES: Final = ("Groups", "SourceDestCheck", "Description", "Attachment", "ConnectionTrackingSpecification")
 
 _TERMINATED: Final = 48
@@ -51,6 +55,7 @@ def install() -> None:
     _launch_with_interfaces()
     _end_interfaces_with_instances()
     _refuse_deletion_of_groups_in_use()
+    _show_detached_attachments()
 
 
 def _show_own_groups() -> None:
@@ -237,6 +242,46 @@ def _refuse_deletion_of_groups_in_use() -> None:
         delete(self, vpc_id, group_id)
 
     EC2Backend._delete_security_group = backend
+
+
+def _show_detached_attachments() -> None:
+    """An attachment that ended is still found by its id for a while, as detached.
+
+    Whoever waits for that state, as Terraform does, would otherwise wait for minutes.
+    """
+    detach = EC2Backend.detach_network_interface
+    find = EC2Backend.get_all_network_interfaces
+    attachment = NetworkInterface.attachment.fget
+
+    @functools.wraps(detach)
+    def detach_network_interface(self: Any, attachment_id: str) -> None:
+        interface = next((one for one in self.enis.values() if one.attachment_id == attachment_id), None)
+        ended = copy.copy(interface.attachment) if interface else None
+        detach(self, attachment_id)
+        if interface is not None and ended is not None:
+            ended.status = "detached"
+            interface.last_attachment = (time.monotonic(), ended)
+
+    @functools.wraps(find)
+    def get_all_network_interfaces(self: Any, eni_ids: Any = None, filters: Any = None) -> list[Any]:
+        found: list[Any] = find(self, eni_ids, filters)
+        wanted = set((filters or {}).get("attachment.attachment-id", ()))
+        if found or not wanted:
+            return found
+        for interface in self.enis.values():
+            ended_at, ended = getattr(interface, "last_attachment", (0.0, None))
+            if ended and ended.attachment_id in wanted and time.monotonic() - ended_at < DETACHED_IS_SHOWN:
+                seen = copy.copy(interface)
+                seen.shown_attachment = ended
+                found.append(seen)
+        return found
+
+    def shown(interface: Any) -> Any:
+        return getattr(interface, "shown_attachment", None) or attachment(interface)
+
+    EC2Backend.detach_network_interface = detach_network_interface
+    EC2Backend.get_all_network_interfaces = get_all_network_interfaces
+    NetworkInterface.attachment = property(shown)
 
 
 def check_groups(backend: Any, vpc_id: str, group_ids: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.faults import Faults
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,10 @@ def rehearsal_account(rehearsal_account_server: Account) -> Account:
     """An empty account: no resource, no recorded call, no fault."""
     rehearsal_account_server.reset()
     return rehearsal_account_server
+
+
+@pytest.fixture
+def rehearsal_faults(rehearsal_account: Account) -> Iterator[Faults]:
+    """The faults of that account, none at first: `rehearsal_faults.add(Fault("CreateStack", "throttled", call=2))`."""
+    yield rehearsal_account.faults
+    rehearsal_account.faults.clear()

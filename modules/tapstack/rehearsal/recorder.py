@@ -2,30 +2,96 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from tapstack.rehearsal.answers import created_by, is_worth_keeping, parse_answer
+from tapstack.rehearsal.authorizations import Authorization, authorizations_of, tags_of
 from tapstack.rehearsal.calls import Call
+from tapstack.rehearsal.principals import principal_of
+from tapstack.rehearsal.redaction import redact
+from tapstack.rehearsal.requests import requested_by
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """A call and what the account answered.
 
+    What can be told from the rest is worked out when it is first asked for, so that recording
+    costs next to nothing.
+
     Attributes:
-        call: what was asked.
+        call: what was asked, without the secrets it handed over.
         status: of HTTP; 0 where the connection was cut by a fault.
         fault: the fault that was played, if any.
+        principal: ARN of the role, user or root user that called.
+        began: when the call arrived, in seconds since 1970, UTC.
+        seconds: how long it took.
+        headers: of the answer, with lower-case names.
+        body: of the answer, where it is a refusal or tells what was created, and no secret.
     """
 
     call: Call
     status: int
     fault: str = ""
+    principal: str = ""
+    began: float = 0.0
+    seconds: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @functools.cached_property
+    def requested(self) -> dict[str, Any]:
+        """The parameters by the names and in the structure of the API, as boto3 takes them."""
+        return requested_by(self.call)
+
+    @functools.cached_property
+    def error(self) -> str:
+        """The code of the refusal, such as DependencyViolation; empty where the call was not refused."""
+        return str(self._answer.get("Error", {}).get("Code", "")) if self.status >= 400 else ""
+
+    @functools.cached_property
+    def created(self) -> tuple[str, ...]:
+        """The ids, ARNs and URLs of what the call created, as its answer names them."""
+        return created_by(self.call, self.requested, self._answer) if 200 <= self.status < 300 else ()
+
+    @functools.cached_property
+    def authorizations(self) -> tuple[Authorization, ...]:
+        """What IAM has to allow for this call: its own action first, then those it implies."""
+        return authorizations_of(self.call, self.requested, self.principal)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What the call itself names or creates, as IAM policies write it in `Resource`."""
+        return self.authorizations[0].resources if self.authorizations else ()
+
+    @property
+    def request_tags(self) -> dict[str, str]:
+        """The tags that the call gives, which policies know as aws:RequestTag."""
+        return tags_of(self.requested)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        return {**self.call.as_dict(), "status": self.status, "fault": self.fault}
+        return {
+            **self.call.as_dict(),
+            "status": self.status,
+            "error": self.error,
+            "fault": self.fault,
+            "principal": self.principal,
+            "began": self.began,
+            "seconds": self.seconds,
+            "created": list(self.created),
+            "resources": list(self.resources),
+            "request_tags": self.request_tags,
+            "authorizations": [authorization.as_dict() for authorization in self.authorizations],
+        }
+
+    @functools.cached_property
+    def _answer(self) -> dict[str, Any]:
+        return parse_answer(self.call, self.status, self.headers, self.body)
 
 
 class Recorder:
@@ -34,25 +100,66 @@ class Recorder:
     def __init__(self) -> None:
         """Begin with no call."""
         self._records: list[Record] = []
+        self._principals: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
+
+    def record(
+        self,
+        call: Call,
+        status: int,
+        *,
+        began: float,
+        seconds: float,
+        principal: str,
+        fault: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Record:
+        """Keep what a record needs of a call and its answer; the arguments are as Record has them."""
+        kept = is_worth_keeping(call, status)
+        record = Record(
+            redact(call),
+            status,
+            fault,
+            principal,
+            began,
+            seconds,
+            {name.lower(): value for name, value in headers.items()} if kept and headers else {},
+            body if kept else b"",
+        )
+        self.add(record)
+        return record
 
     def add(self, record: Record) -> None:
         """Keep a record."""
         with self._lock:
             self._records.append(record)
 
+    def principal_of(self, call: Call) -> str:
+        """Return the ARN of who calls. A key belongs to one principal for good: each is looked up once."""
+        key = (call.access_key, call.region)
+        found = self._principals.get(key)
+        if found is None:
+            found = self._principals[key] = principal_of(*key)
+        return found
+
     def clear(self) -> None:
         """Forget all calls."""
         with self._lock:
             self._records.clear()
+            self._principals.clear()
 
-    def records(self, *, service: str | None = None, action: str | None = None) -> list[Record]:
-        """Return what was recorded, all of it or that of one service or action."""
+    def records(
+        self, *, service: str | None = None, action: str | None = None, principal: str | None = None
+    ) -> list[Record]:
+        """Return what was recorded, all of it or that of one service, action or principal's ARN."""
         with self._lock:
             return [
                 record
                 for record in self._records
-                if service in (None, record.call.service) and action in (None, record.call.action)
+                if service in (None, record.call.service)
+                and action in (None, record.call.action)
+                and principal in (None, record.principal)
             ]
 
     def actions(self) -> list[str]:

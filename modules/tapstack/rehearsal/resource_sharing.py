@@ -1,7 +1,7 @@
 """AWS RAM as far as sharing a mirror target needs it, and Terraform asks for it.
 
-moto shares no traffic mirror target, associates nothing with a share that stands, and
-forgets a share's tags.
+moto shares no traffic mirror target, associates nothing with a share that stands, invites
+nobody, and forgets a share's tags.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from moto.ram import urls
 from moto.ram.exceptions import UnknownResourceException
 from moto.ram.models import ResourceAccessManagerBackend, ResourceShare
 from moto.ram.responses import ResourceAccessManagerResponse
+
+from tapstack.rehearsal import resource_share_invitations
+from tapstack.rehearsal.resource_share_access import invite, uninvite
 
 _NEW_PATHS = (
     "associateresourceshare",
@@ -37,6 +40,8 @@ def install() -> None:
     response.list_resource_share_permissions = lambda self: json.dumps({"permissions": []})
     response.tag_resource = _tag
     response.untag_resource = _untag
+    _invite_at_creation()
+    resource_share_invitations.install()
 
 
 def _keep_tags() -> None:
@@ -52,6 +57,17 @@ def _keep_tags() -> None:
         return {**describe(self), "tags": tags}
 
     share.__init__, share.describe = with_tags, described
+
+
+def _invite_at_creation() -> None:
+    share: Any = ResourceShare
+    add = share.add_principals
+
+    def add_principals(self: Any, principals: list[str]) -> None:
+        invite(self, principals)
+        add(self, principals)
+
+    share.add_principals = add_principals
 
 
 def _share(backend: ResourceAccessManagerBackend, arn: str) -> Any:
@@ -95,6 +111,7 @@ def _disassociate(self: Any) -> str:
     share = _share(self.ram_backend, parameters["resourceShareArn"])
     share.resource_arns = [arn for arn in share.resource_arns if arn not in parameters.get("resourceArns", ())]
     share.principals = [one for one in share.principals if one not in parameters.get("principals", ())]
+    uninvite(share, parameters.get("principals", []))
     return _associations(share, parameters, "DISASSOCIATED")
 
 

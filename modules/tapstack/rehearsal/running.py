@@ -30,6 +30,7 @@ class Waits:
 
     @scale.setter
     def scale(self, scale: float) -> None:
+        """Set it."""
         if not 0 < scale <= 1:
             raise ValueError(f"scale must be above 0 and at most 1, got {scale}")
         self._scale = scale

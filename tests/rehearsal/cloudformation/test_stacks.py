@@ -306,12 +306,17 @@ def test_fails_when_a_change_set_cannot_be_applied(account: Account) -> None:
 
 def test_when_a_stack_and_its_resources_change_then_eventbridge_hears_of_it(account: Account) -> None:
     queues, rules = account.client("sqs"), account.client("events")
-    queue = queues.create_queue(QueueName="heard")["QueueUrl"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": "*"}]})
+    queue = queues.create_queue(QueueName="heard", Attributes={"Policy": policy})["QueueUrl"]
     arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     rules.put_rule(Name="stacks", EventPattern=json.dumps({"source": ["aws.cloudformation"]}))
     rules.put_targets(Rule="stacks", Targets=[{"Id": "queue", "Arn": arn}])
     stack_id = create(account, {"Resources": {"Good": GOOD}})
-    messages = queues.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    messages: list[Any] = []
+    while len(messages) < 4:
+        # EventBridge delivers later than the stack is made.
+        messages += queues.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
     heard = [json.loads(message["Body"]) for message in messages]
     assert [(event["detail-type"], event["detail"]["status-details"]["status"]) for event in heard] == [
         ("CloudFormation Stack Status Change", "CREATE_IN_PROGRESS"),

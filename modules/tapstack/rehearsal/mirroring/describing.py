@@ -25,6 +25,7 @@ def describe(
     view: Callable[[Any], Answer],
     filters: Mapping[str, str],
     candidates: Iterable[Resource] | None = None,
+    table: Mapping[str, Resource] | None = None,
 ) -> Answer:
     """Answer a Describe action.
 
@@ -35,22 +36,27 @@ def describe(
         view: makes the answer's structure of a resource.
         filters: the filters the action has, and the member of the view each compares;
             filters on tags go with every kind.
-        candidates: what to look through, oldest first; every resource of the kind by default.
+        candidates: what to look through, oldest first; every resource of the table by default.
+        table: the resources that can be seen, by id; all of the kind in this account by default.
 
     Raises:
         EC2ClientError: an unknown id, filter or token, or a page size out of range.
     """
-    table = core.state.table(kind)
+    if table is None:
+        table = core.state.table(kind)
     ids = parameters.get(f"{kind.id_name()}s")
     for resource_id in ids or []:
-        core.find(kind, resource_id)
+        if resource_id not in table:
+            raise kind.not_found(resource_id)
     after = _read_token(parameters.get("NextToken"))
     size = _page_size(parameters.get("MaxResults"))
     conditions = [_condition(given, filters) for given in parameters.get("Filters", [])]
 
     page: list[Answer] = []
     last = 0
-    for resource in table.values() if candidates is None else candidates:
+    # By age, whoever owns them: a page ends at a serial.
+    seen = sorted(table.values(), key=lambda resource: resource.serial) if candidates is None else candidates
+    for resource in seen:
         if resource.serial <= after or (ids is not None and resource.id not in ids):
             continue
         shown = view(resource)

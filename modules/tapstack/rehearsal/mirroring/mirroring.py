@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
+from tapstack.rehearsal.mirroring.accounts import ATTRIBUTE
 from tapstack.rehearsal.mirroring.filters import FilterActions
 from tapstack.rehearsal.mirroring.rules import FilterRuleActions
 from tapstack.rehearsal.mirroring.sessions import SessionActions
-
-_ATTRIBUTE: Final = "_tapstack_mirroring"
 
 
 class Mirroring(FilterActions, FilterRuleActions, SessionActions):
@@ -27,8 +26,8 @@ def of(ec2_backend: Any) -> Mirroring:
     It is an attribute of the backend, because a reset of moto clears those.
     """
     attributes = vars(ec2_backend)
-    if (found := attributes.get(_ATTRIBUTE)) is None:
+    if (found := attributes.get(ATTRIBUTE)) is None:
         # setdefault, so that of two threads that get here both leave with the same object.
-        found = attributes.setdefault(_ATTRIBUTE, Mirroring(ec2_backend))
+        found = attributes.setdefault(ATTRIBUTE, Mirroring(ec2_backend))
     assert isinstance(found, Mirroring)
     return found

@@ -36,6 +36,15 @@ class Core:
         self._lock = threading.RLock()
         self._tokens: dict[tuple[str, str], tuple[Parameters, Answer]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the lock, which no copy can have: late reads are answered from copies."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin as a copy, with a lock of its own."""
+        vars(self).update(state)
+        self._lock = threading.RLock()
+
     def find(self, kind: type[Resource], resource_id: str) -> Any:
         """Return the resource of that id.
 

@@ -9,10 +9,11 @@ from moto.ec2.utils import random_id
 from moto.moto_api._internal import mock_random
 
 from tapstack.domain import limits
-from tapstack.rehearsal.mirroring import errors, network, tags
+from tapstack.rehearsal.mirroring import accounts, errors, network, tags
 from tapstack.rehearsal.mirroring.describing import describe
 from tapstack.rehearsal.mirroring.operations import (
     Answer,
+    Core,
     Parameters,
     check_remove_fields,
     operation,
@@ -72,8 +73,17 @@ class SessionActions(TargetActions):
 
     @operation
     def describe_traffic_mirror_sessions(self, parameters: Parameters) -> Answer:
-        """Describe sessions."""
-        return describe(self, Session, parameters, view=self._show_session, filters=_FILTERS)
+        """Describe sessions: one's own, and those of others to one's targets."""
+        foreign = accounts.sessions_of_others_to(self, list(self.state.targets))
+        owners = {session.id: owner for owner, session in foreign}
+        return describe(
+            self,
+            Session,
+            parameters,
+            view=lambda session: self._show_session(session, owners.get(session.id)),
+            filters=_FILTERS,
+            table={**self.state.sessions, **{session.id: session for _, session in foreign}},
+        )
 
     @operation
     def modify_traffic_mirror_session(self, parameters: Parameters) -> Answer:
@@ -120,7 +130,7 @@ class SessionActions(TargetActions):
     def _check_session(self, session: Session) -> None:
         """Check what creation and modification have in common."""
         self.find(Filter, session.filter_id)
-        target: Target = self.find(Target, session.target_id)
+        owner, target = self._target_of(session)
         limits.check_session_number(session.number)
         for other in self.state.sessions_from(session.network_interface_id):
             if other.id != session.id and other.number == session.number:
@@ -130,7 +140,16 @@ class SessionActions(TargetActions):
         if session.packet_length is not None:
             limits.check_packet_length(session.packet_length, load_balancer=_is_load_balancer(target))
         if session.target_id not in {s.target_id for s in self.state.sessions_from(session.network_interface_id)}:
-            self._check_has_room(target, session.network_interface_id)
+            self._check_has_room(owner, target, session.network_interface_id)
+
+    def _target_of(self, session: Session) -> tuple[Core, Target]:
+        """Return the target and its owner. A session keeps a target that is no longer shared."""
+        before = self.state.sessions.get(session.id)
+        if before is not None and before.target_id == session.target_id and session.target_id not in self.state.targets:
+            for owner in accounts.others(self):
+                if session.target_id in owner.state.targets:
+                    return owner, owner.state.targets[session.target_id]
+        return accounts.target_for(self, session.target_id)
 
     def _check_is_no_target(self, interface_id: str) -> None:
         if targets := self.state.targets_on(interface_id):
@@ -146,9 +165,9 @@ class SessionActions(TargetActions):
         limits.check_virtual_network_id(asked)
         return asked
 
-    def _show_session(self, shown: Session) -> Answer:
+    def _show_session(self, shown: Session, owner: Core | None = None) -> Answer:
         packet_length = shown.packet_length
-        target = self.state.targets.get(shown.target_id)
+        target = accounts.any_target(self, shown.target_id)
         if packet_length is None and target is not None and _is_load_balancer(target):
             packet_length = limits.PACKET_LENGTH_LOAD_BALANCER[1]
         return without_none(
@@ -157,7 +176,7 @@ class SessionActions(TargetActions):
                 "TrafficMirrorTargetId": shown.target_id,
                 "TrafficMirrorFilterId": shown.filter_id,
                 "NetworkInterfaceId": shown.network_interface_id,
-                "OwnerId": self.backend.account_id,
+                "OwnerId": (owner or self).backend.account_id,
                 "PacketLength": packet_length,
                 "SessionNumber": shown.number,
                 "VirtualNetworkId": shown.virtual_network_id,

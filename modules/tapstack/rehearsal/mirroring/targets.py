@@ -7,7 +7,7 @@ from typing import Final
 from moto.ec2.utils import random_id
 
 from tapstack.domain import instance_types
-from tapstack.rehearsal.mirroring import errors, network, tags
+from tapstack.rehearsal.mirroring import accounts, errors, network, tags
 from tapstack.rehearsal.mirroring.describing import describe
 from tapstack.rehearsal.mirroring.operations import Answer, Core, Parameters, operation, without_none
 from tapstack.rehearsal.mirroring.state import Target
@@ -46,16 +46,26 @@ class TargetActions(Core):
         self._check_destination(created)
         tags.attach(self, created.id, given_tags)
         self.state.add(created)
-        return {"TrafficMirrorTarget": self._show_target(created)}
+        return {"TrafficMirrorTarget": show_target(self, created, viewer=self)}
 
     @operation
     def describe_traffic_mirror_targets(self, parameters: Parameters) -> Answer:
-        """Describe targets."""
-        return describe(self, Target, parameters, view=self._show_target, filters=_FILTERS)
+        """Describe targets: one's own, and those that others share."""
+        shared = accounts.shared_targets(self)
+        targets = {**self.state.targets, **{target_id: target for target_id, (_, target) in shared.items()}}
+        owners = {target_id: owner for target_id, (owner, _) in shared.items()}
+        return describe(
+            self,
+            Target,
+            parameters,
+            view=lambda target: show_target(owners.get(target.id, self), target, viewer=self),
+            filters=_FILTERS,
+            table=targets,
+        )
 
     @operation
     def delete_traffic_mirror_target(self, parameters: Parameters) -> Answer:
-        """Delete a target that no session uses."""
+        """Delete a target that no session of this account uses; those of others stay, and mirror nothing more."""
         found: Target = self.find(Target, parameters["TrafficMirrorTargetId"])
         if users := self.state.sessions_to(found.id):
             raise errors.refuse("TrafficMirrorTargetInUseException", f"{found.id} is in use by session {users[0].id}")
@@ -75,35 +85,37 @@ class TargetActions(Core):
         else:
             network.check_gateway_load_balancer_endpoint(self.backend, str(target.gateway_load_balancer_endpoint_id))
 
-    def _check_has_room(self, target: Target, source: str) -> None:
+    def _check_has_room(self, owner: Core, target: Target, source: str) -> None:
         """Refuse a source beyond the 10 or 100 distinct ones that an interface takes as a target.
 
-        AWS limits the interface, so the sources of all targets that are this interface count.
+        AWS limits the interface, so the sources of all targets that are this interface count,
+        whichever account they belong to.
         """
         interface = target.network_interface_id
         if interface is None:
             return
-        sources = {
-            session.network_interface_id
-            for sibling in self.state.targets_on(interface)
-            for session in self.state.sessions_to(sibling.id)
-        } | {source}
-        capacity = instance_types.sources_per_target(network.instance_type_of(self.backend, interface))
+        targets = [sibling.id for sibling in owner.state.targets_on(interface)]
+        own = [session for target_id in targets for session in owner.state.sessions_to(target_id)]
+        foreign = [session for _, session in accounts.sessions_of_others_to(owner, targets)]
+        sources = {session.network_interface_id for session in (*own, *foreign)} | {source}
+        capacity = instance_types.sources_per_target(network.instance_type_of(owner.backend, interface))
         if len(sources) > capacity:
             raise errors.refuse(
                 "TrafficMirrorSourcesPerTargetLimitExceeded", f"Sources per interface-target limit reached ({capacity})"
             )
 
-    def _show_target(self, shown: Target) -> Answer:
-        return without_none(
-            {
-                "TrafficMirrorTargetId": shown.id,
-                "NetworkInterfaceId": shown.network_interface_id,
-                "NetworkLoadBalancerArn": shown.network_load_balancer_arn,
-                "GatewayLoadBalancerEndpointId": shown.gateway_load_balancer_endpoint_id,
-                "Type": shown.type,
-                "Description": shown.description,
-                "OwnerId": self.backend.account_id,
-                "Tags": tags.of_resource(self, shown.id),
-            }
-        )
+
+def show_target(owner: Core, shown: Target, *, viewer: Core) -> Answer:
+    """Return a target as answers have it; its tags are its owner's, others see none."""
+    return without_none(
+        {
+            "TrafficMirrorTargetId": shown.id,
+            "NetworkInterfaceId": shown.network_interface_id,
+            "NetworkLoadBalancerArn": shown.network_load_balancer_arn,
+            "GatewayLoadBalancerEndpointId": shown.gateway_load_balancer_endpoint_id,
+            "Type": shown.type,
+            "Description": shown.description,
+            "OwnerId": owner.backend.account_id,
+            "Tags": tags.of_resource(viewer, shown.id),
+        }
+    )

@@ -1,0 +1,138 @@
+"""From a call to what IAM has to allow: the call's own action, and those that it implies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tapstack.rehearsal.authorizations import ec2, named
+from tapstack.rehearsal.authorizations.actions import NEEDS_NOTHING, iam_action, service_prefix
+from tapstack.rehearsal.authorizations.authorization import Authorization
+from tapstack.rehearsal.authorizations.place import Place
+from tapstack.rehearsal.authorizations.tags import tags_of
+from tapstack.rehearsal.calls import Call, operation_of
+
+_ROLE: Final = re.compile(r"arn:[^:]+:iam::\d{12}:role/.+")
+_ROLE_PARAMETERS: Final = frozenset({"Role", "RoleArn", "RoleARN", "roleArn", "ServiceRoleArn"})
+# Naming a role is not passing it to the service.
+_PASS_NOTHING: Final = frozenset({"iam", "sts"})
+# Creating something with tags needs this besides.
+_TAGGING: Final = {
+    **dict.fromkeys(
+        ("dynamodb", "events", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sns", "states"), "TagResource"
+    ),
+    "elasticloadbalancing": "AddTags",
+    "iam": "Tag{}",
+    "ram": "TagResource",
+    "sqs": "TagQueue",
+}
+_TRANSACTED: Final = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+
+
+def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) -> tuple[Authorization, ...]:
+    """Return what IAM has to allow for a call, its own action first; empty where everybody may make it.
+
+    Args:
+        call: what was asked.
+        requested: its parameters in the structure of the API.
+        principal: ARN of who called.
+    """
+    if (call.service, call.action) in NEEDS_NOTHING:
+        return ()
+    place = Place(call.region, principal.split(":")[4] if principal.count(":") >= 5 else "*")
+    if call.action in ("TransactWriteItems", "TransactGetItems"):
+        return tuple(_transacted(requested, place))
+    own = Authorization(
+        iam_action(call, dict(requested)), _resources(call, requested, place), _context(call, requested)
+    )
+    return own, *_copies(call, requested, place), *_tagging(call, own, requested, place), *_passing(call, requested)
+
+
+def _resources(call: Call, requested: Mapping[str, Any], place: Place) -> tuple[str, ...]:
+    if call.service == "ec2":
+        return ec2.resources_of(call.action, requested, place)
+    if call.service == "apigateway" and (operation := operation_of(call)) is not None:
+        path = str(operation.http["requestUri"]).partition("?")[0]
+        named_path = re.sub(r"\{(\w+)\+?\}", lambda match: str(requested.get(_member(operation, match[1]), "*")), path)
+        return (place.arn("apigateway", named_path, account=False),)
+    return named.resources_of(call.service, call.action, requested, place)
+
+
+def _member(operation: Any, name: str) -> str:
+    """Return the member that stands in the path under a name."""
+    for member, shape in operation.input_shape.members.items():
+        if shape.serialization.get("location") == "uri" and shape.serialization.get("name", member) == name:
+            return str(member)
+    return name
+
+
+def _context(call: Call, requested: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    tags = tags_of(requested)
+    context: dict[str, str | tuple[str, ...]] = {"aws:RequestedRegion": call.region}
+    context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    if tags:
+        context["aws:TagKeys"] = tuple(sorted(tags))
+    if call.service == "ec2":
+        context["ec2:Region"] = call.region
+    if call.service == "cloudformation":
+        for parameter, key in (("TemplateURL", "TemplateUrl"), ("RoleARN", "RoleArn")):
+            if given := requested.get(parameter):
+                context[f"cloudformation:{key}"] = str(given)
+        if kinds := requested.get("ResourceTypes"):
+            context["cloudformation:ResourceTypes"] = tuple(kinds)
+    return context
+
+
+def _transacted(requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """IAM knows no transactions, only what is in them."""
+    for item in requested.get("TransactItems") or ():
+        for kind, part in item.items():
+            resources = named.resources_of("dynamodb", _TRANSACTED[kind], part, place)
+            yield Authorization(f"dynamodb:{_TRANSACTED[kind]}", resources, {"aws:RequestedRegion": place.region})
+
+
+def _copies(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Copying an object reads another one."""
+    source = requested.get("CopySource")
+    if call.service == "s3" and source:
+        name = str(source).partition("?")[0].lstrip("/")
+        yield Authorization("s3:GetObject", (place.arn("s3", name, region=False, account=False),))
+
+
+def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Tagging at creation is an action of its own."""
+    if not tags_of(requested) or "Tag" in call.action:
+        return
+    if call.service == "ec2":
+        kinds = [specification.get("ResourceType") for specification in requested.get("TagSpecifications") or ()]
+        made = tuple(arn for arn in own.resources if arn.endswith("/*") and arn.split(":")[5][:-2] in kinds)
+        yield Authorization("ec2:CreateTags", made or ("*",), {**own.context, "ec2:CreateAction": call.action})
+    elif (name := _TAGGING.get(call.service)) and call.action.startswith(("Create", "Put")):
+        action = name.format(call.action.removeprefix("Create"))
+        yield Authorization(f"{service_prefix(call)}:{action}", own.resources, own.context)
+
+
+def _passing(call: Call, requested: Mapping[str, Any]) -> Iterator[Authorization]:
+    """Giving a role to a service needs iam:PassRole on the role."""
+    if call.service in _PASS_NOTHING:
+        return
+    for role in dict.fromkeys(_roles(requested)):
+        yield Authorization("iam:PassRole", (role,), {"iam:PassedToService": f"{call.service}.amazonaws.com"})
+
+
+def _roles(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _roles(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _roles(item, name)
+    elif name in _ROLE_PARAMETERS and isinstance(value, str) and _ROLE.fullmatch(value):
+        yield value

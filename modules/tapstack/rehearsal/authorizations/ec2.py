@@ -1,0 +1,102 @@
+"""The resources of EC2's actions: those that the call names, and those that it is about to make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.rehearsal.authorizations.place import Place
+from tapstack.rehearsal.texts import texts_in
+
+_KINDS: Final = {
+    "ami": "image",
+    "eipalloc": "elastic-ip",
+    "eni": "network-interface",
+    "fl": "vpc-flow-log",
+    "i": "instance",
+    "igw": "internet-gateway",
+    "lt": "launch-template",
+    "nat": "natgateway",
+    "pl": "prefix-list",
+    "rtb": "route-table",
+    "sg": "security-group",
+    "sgr": "security-group-rule",
+    "snap": "snapshot",
+    "subnet": "subnet",
+    "tmf": "traffic-mirror-filter",
+    "tmfr": "traffic-mirror-filter-rule",
+    "tms": "traffic-mirror-session",
+    "tmt": "traffic-mirror-target",
+    "vol": "volume",
+    "vpc": "vpc",
+    "vpce": "vpc-endpoint",
+}
+_PUBLIC: Final = frozenset({"image", "snapshot"})
+"""Kinds whose ARNs name no account."""
+_ID: Final = re.compile(r"([a-z]+)-[0-9a-f]{8,17}")
+
+# What a call makes, where its name does not tell.
+_MADE: Final = {
+    "AllocateAddress": ("elastic-ip",),
+    "CopyImage": ("image",),
+    "CopySnapshot": ("snapshot",),
+    "CreateFlowLogs": ("vpc-flow-log",),
+    "CreateNatGateway": ("natgateway",),
+    "CreateSnapshots": ("snapshot",),
+    "CreateTags": (),
+    "ImportKeyPair": ("key-pair",),
+    "RunInstances": ("instance", "network-interface", "volume"),
+}
+# What IAM asks about, although the request does not name it.
+_UNNAMED: Final = {
+    "CreateSnapshots": ("volume",),
+    "DeleteTrafficMirrorFilterRule": ("traffic-mirror-filter",),
+    "DetachNetworkInterface": ("instance", "network-interface"),
+    "DisassociateIamInstanceProfile": ("instance",),
+    "ModifyTrafficMirrorFilterRule": ("traffic-mirror-filter",),
+}
+# Members that name what the action does not ask IAM about.
+_NOT_ASKED: Final = {
+    "AuthorizeSecurityGroupEgress": ("IpPermissions", "UserIdGroupPairs", "PrefixListIds"),
+    "AuthorizeSecurityGroupIngress": ("IpPermissions", "UserIdGroupPairs", "PrefixListIds"),
+    "RevokeSecurityGroupEgress": ("IpPermissions", "SecurityGroupRuleIds"),
+    "RevokeSecurityGroupIngress": ("IpPermissions", "SecurityGroupRuleIds"),
+}
+_WITHOUT_RESOURCES: Final = re.compile(r"Describe(?!\w*Attribute$)\w*")
+
+
+def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tuple[str, ...]:
+    """Return the ARNs that IAM is asked about for an action of EC2.
+
+    The account in them is the caller's: of what another account shares, as a mirror target through
+    AWS RAM, the owner is not known from a call.
+    """
+    if _WITHOUT_RESOURCES.fullmatch(action):
+        return ("*",)
+    skipped = _NOT_ASKED.get(action, ())
+    named = [
+        _arn(place, kind, text)
+        for text in texts_in({name: value for name, value in requested.items() if name not in skipped})
+        if (match := _ID.fullmatch(text)) and (kind := _KINDS.get(match[1]))
+    ]
+    if key := requested.get("KeyName"):
+        named.append(_arn(place, "key-pair", key))
+    for kind in (*made_by(action), *_UNNAMED.get(action, ())):
+        # An interface that is given to an instance is not made.
+        if not (action == "RunInstances" and any(f":{kind}/" in arn for arn in named)):
+            named.append(_arn(place, kind, "*"))
+    return tuple(dict.fromkeys(named)) or ("*",)
+
+
+def made_by(action: str) -> tuple[str, ...]:
+    """Return the kinds of resources that an action of EC2 makes, as ARNs name them."""
+    if action in _MADE:
+        return _MADE[action]
+    if not action.startswith("Create"):
+        return ()
+    return (re.sub(r"(?<!^)(?=[A-Z])", "-", action.removeprefix("Create")).lower(),)
+
+
+def _arn(place: Place, kind: str, name: str) -> str:
+    return place.arn("ec2", f"{kind}/{name}", account=kind not in _PUBLIC)

@@ -1,0 +1,29 @@
+"""The tags that a call gives, in the many ways in which APIs take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_NAMES: Final = ("Tags", "tags", "TagList")
+
+
+def tags_of(requested: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that a call gives to what it creates or tags."""
+    found: dict[str, str] = {}
+    for specification in requested.get("TagSpecifications") or ():
+        found |= _read(specification.get("Tags"))
+    for name in _NAMES:
+        found |= _read(requested.get(name))
+    return found
+
+
+def _read(tags: Any) -> dict[str, str]:
+    if isinstance(tags, Mapping):
+        return {str(key): str(value) for key, value in tags.items()}
+    found = {}
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, Mapping):
+            key, value = (tag.get(name, tag.get(name.lower(), "")) for name in ("Key", "Value"))
+            found[str(key)] = str(value)
+    return found

@@ -1,0 +1,102 @@
+"""What moto forgets of a function's configuration, so that Terraform would see drift or code would run unchanged.
+
+Source: Lambda API Reference, CreateFunction, UpdateFunctionConfiguration, PutFunctionEventInvokeConfig.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+from moto.awslambda import models
+from moto.core.utils import iso_8601_datetime_with_nanoseconds
+
+from tapstack.rehearsal.functions import service
+
+LambdaFunction: Any = models.LambdaFunction
+LambdaBackend: Any = models.LambdaBackend
+
+_KEPT: Final = {"DeadLetterConfig": "dead_letter_config", "LoggingConfig": "logging_config"}
+_UPDATED: Final = {"TracingConfig": "tracing_config", "KMSKeyArn": "kms_key_arn"}
+
+
+def install() -> None:
+    """Extend moto's functions and their event invoke configs."""
+    _keep_configuration()
+    _end_processes_with_functions()
+    LambdaBackend.put_function_event_invoke_config = _put_event_invoke_config
+    LambdaBackend.update_function_event_invoke_config = _update_event_invoke_config
+
+
+def _keep_configuration() -> None:
+    initialize, show, update = (
+        LambdaFunction.__init__,
+        LambdaFunction.get_configuration,
+        LambdaFunction.update_configuration,
+    )
+
+    @functools.wraps(initialize)
+    def init(self: Any, account_id: str, spec: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        self.dead_letter_config, self.logging_config = None, {}
+        _keep(self, spec)
+        initialize(self, account_id, spec, *args, **kwargs)
+
+    @functools.wraps(show)
+    def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
+        shown: dict[str, Any] = show(self, on_create)
+        shown["LoggingConfig"] = {"LogFormat": "Text", "LogGroup": self.logs_group_name, **self.logging_config}
+        if self.dead_letter_config:
+            shown["DeadLetterConfig"] = self.dead_letter_config
+        return shown
+
+    @functools.wraps(update)
+    def update_configuration(self: Any, config_updates: dict[str, Any]) -> dict[str, Any]:
+        _keep(self, config_updates)
+        for key, attribute in _UPDATED.items():
+            if key in config_updates:
+                setattr(self, attribute, config_updates[key])
+        if "EphemeralStorage" in config_updates:
+            self.ephemeral_storage = config_updates["EphemeralStorage"]["Size"]
+        self.last_modified = iso_8601_datetime_with_nanoseconds()
+        updated: dict[str, Any] = update(self, config_updates)
+        return updated
+
+    LambdaFunction.__init__ = init
+    LambdaFunction.get_configuration = get_configuration
+    LambdaFunction.update_configuration = update_configuration
+
+
+def _keep(function: Any, spec: dict[str, Any]) -> None:
+    for key, attribute in _KEPT.items():
+        if key in spec:
+            given = spec[key] or {}
+            # An empty target takes the dead-letter queue away.
+            empty = key == "DeadLetterConfig" and not given.get("TargetArn")
+            setattr(function, attribute, None if empty else dict(given))
+
+
+def _end_processes_with_functions() -> None:
+    delete = LambdaBackend.delete_function
+
+    @functools.wraps(delete)
+    def delete_function(self: Any, function_name: str, qualifier: str | None = None) -> None:
+        name = self.get_function(function_name, qualifier).function_name
+        delete(self, function_name, qualifier)
+        service.discard(self.account_id, self.region_name, name)
+
+    LambdaBackend.delete_function = delete_function
+
+
+def _put_event_invoke_config(self: Any, function_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Replace the configuration; moto keeps all of them, and shows the first one."""
+    function = self.get_function(function_name)
+    kept = models.EventInvokeConfig(function.function_arn, iso_8601_datetime_with_nanoseconds(), config)
+    function.event_invoke_config = [kept]
+    return kept.response()
+
+
+def _update_event_invoke_config(self: Any, function_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Change what is given, and keep the rest."""
+    function = self.get_function(function_name)
+    before = function.event_invoke_config[0].config if function.event_invoke_config else {}
+    return _put_event_invoke_config(self, function_name, {**before, **config})

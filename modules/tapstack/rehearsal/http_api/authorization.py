@@ -1,0 +1,50 @@
+"""Who may call a route: nobody in particular, a principal of IAM, or the bearer of a token.
+
+Source: API Gateway Developer Guide, "Control and manage access to HTTP APIs in API Gateway".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapstack.rehearsal.functions import policies
+from tapstack.rehearsal.http_api import jwt
+from tapstack.rehearsal.http_api.exchange import Denied, Request
+from tapstack.rehearsal.http_api.routing import Match, Place
+from tapstack.rehearsal.http_api.signatures import Unsigned, verify
+
+
+def authorize(request: Request, place: Place, match: Match) -> dict[str, Any] | None:
+    """Return what the function is told of the caller; None for a route that is open to all.
+
+    Raises:
+        Denied: the caller may not.
+    """
+    kind = match.route.authorization_type or "NONE"
+    if kind == "NONE":
+        return None
+    if kind == "AWS_IAM":
+        return {"iam": _by_iam(request, place)}
+    if kind == "JWT":
+        authorizer = place.api.authorizers.get(match.route.authorizer_id)
+        return {"jwt": jwt.authorize(request, authorizer, match.route.authorization_scopes or [])}
+    raise Denied(500, "Internal Server Error", f"the rehearsal account has no authorization of type {kind}")
+
+
+def _by_iam(request: Request, place: Place) -> dict[str, Any]:
+    try:
+        caller = verify(request, place.region)
+    except Unsigned as error:
+        raise Denied(403, "Forbidden", str(error)) from error
+    resource = place.arn(request.method, place.path)
+    if not policies.allowed(caller.principal_arn, "execute-api:Invoke", resource, {"aws:sourceip": request.source_ip}):
+        raise Denied(403, "Forbidden", f"{caller.principal_arn} may not execute-api:Invoke on {resource}")
+    return {
+        "accessKey": caller.access_key,
+        "accountId": caller.account_id,
+        "callerId": caller.user_id,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": caller.user_arn,
+        "userId": caller.user_id,
+    }

@@ -1,0 +1,45 @@
+"""The way of a request: stage, route, limits, caller, function, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tapstack.rehearsal.http_api import access_logs, cors, integrations, throttling
+from tapstack.rehearsal.http_api.authorization import authorize
+from tapstack.rehearsal.http_api.exchange import Answer, Denied, Request
+from tapstack.rehearsal.http_api.payloads import Passage
+from tapstack.rehearsal.http_api.routing import find_place, find_route
+
+PAYLOAD_LIMIT: Final = 10 * 1024 * 1024
+"""Bytes of a request."""
+
+
+def handle(request: Request) -> Answer:
+    """Answer a request to an HTTP API."""
+    try:
+        place = find_place(request)
+    except Denied as denied:
+        return denied.answer
+    configuration: dict[str, Any] | None = place.api.cors_configuration
+    if answered := cors.preflight(request, configuration):
+        return answered
+    try:
+        match = find_route(place, request.method)
+    except Denied as denied:
+        return denied.answer
+    passage = Passage(request, place, match, None)
+    try:
+        if len(request.body) > PAYLOAD_LIMIT:
+            raise Denied(413, "Request Entity Too Large")
+        throttling.take(place, match.route.route_key)
+        authorizer = authorize(request, place, match)
+        passage = Passage(request, place, match, authorizer, passage.request_id, passage.begun)
+        answer = integrations.call(passage)
+    except Denied as denied:
+        answer = denied.answer
+    headers = [*answer.headers, ("Apigw-Requestid", passage.request_id)]
+    if configuration:
+        headers = [*cors.without_cors(headers), *cors.allow(request, configuration)]
+    answer = Answer(answer.status, answer.body, headers, answer.note)
+    access_logs.write(passage, answer)
+    return answer

@@ -1,0 +1,188 @@
+"""The proof of least privilege, both ways: every call was allowed, and everything that is allowed was needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.authorizations import Authorization
+from tapstack.rehearsal.iam_policies import Context, Request, Resource, Statement, judge, read_policy
+from tapstack.rehearsal.recorder import Record
+
+Tags = Mapping[str, Mapping[str, str]]
+"""Tags of resources by the last part of their ARN, for example an id of EC2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that the role's policies do not allow: `action` on the resources that nothing covers."""
+
+    role: str
+    call: str
+    action: str
+    resources: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.role} may not {self.action} on {', '.join(self.resources)} (called {self.call})"
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """An action that a statement allows and no call needed."""
+
+    role: str
+    statement: str
+    action: str
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.role} never needed {self.action}, which {self.statement} allows"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found; both are empty where the privileges are the least."""
+
+    refusals: tuple[Refusal, ...]
+    surplus: tuple[Surplus, ...]
+    judged: int
+
+
+def prove(records: Iterable[Record], roles: Mapping[str, list[Statement]], tags: Tags) -> Proof:
+    """Hold recorded calls against the policies of the roles that made them.
+
+    Args:
+        records: in their order; calls of other principals tell the tags of what they made.
+        roles: the statements of each role, by its ARN.
+        tags: of what was there before the first call, or was made by a service, as stacks do.
+    """
+    known = {name: dict(found) for name, found in tags.items()}
+    needed: set[tuple[str, str, str]] = set()
+    refusals: list[Refusal] = []
+    judged = 0
+    for record in records:
+        if record.principal in roles:
+            for authorization in record.authorizations:
+                judged += 1
+                verdict = judge(roles[record.principal], _request(record, authorization, known))
+                needed |= {(record.principal, statement.name, authorization.action.lower()) for statement in verdict.by}
+                if not verdict.allowed:
+                    call = f"{record.call.service}:{record.call.action}"
+                    refusals.append(Refusal(record.principal, call, authorization.action, verdict.refused))
+        _remember(record, known)
+    surplus = [
+        Surplus(role, statement.name, action)
+        for role, statements in roles.items()
+        for statement in statements
+        if statement.allows
+        for action in statement.actions
+        if (role, statement.name, action.lower()) not in needed
+    ]
+    return Proof(tuple(dict.fromkeys(refusals)), tuple(surplus), judged)
+
+
+def policies_of(account: Account, role_arns: Iterable[str]) -> dict[str, list[Statement]]:
+    """Return the statements of roles, inline and attached, as they stand in the account."""
+    iam = account.client("iam")
+    return {arn: list(_statements(iam, arn.rpartition("/")[2])) for arn in role_arns}
+
+
+def tags_now(account: Account, *, region: str, role_arn: str | None = None) -> dict[str, dict[str, str]]:
+    """Return the tags of everything of EC2 that stands now."""
+    ec2 = account.client("ec2", region=region, role_arn=role_arn)
+    found: dict[str, dict[str, str]] = {}
+    for page in ec2.get_paginator("describe_tags").paginate():
+        for tag in page["Tags"]:
+            found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+    return found
+
+
+def _statements(iam: Any, role: str) -> Iterator[Statement]:
+    for page in iam.get_paginator("list_role_policies").paginate(RoleName=role):
+        for name in page["PolicyNames"]:
+            yield from read_policy(
+                _document(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]), name
+            )
+    for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
+        for policy in page["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)["PolicyVersion"]
+            yield from read_policy(_document(found["Document"]), policy["PolicyName"])
+
+
+def _document(document: Any) -> Mapping[str, Any]:
+    return json.loads(unquote(document)) if isinstance(document, str) else document  # type: ignore[no-any-return]
+
+
+def _request(record: Record, authorization: Authorization, tags: Tags) -> Request:
+    context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
+    given = {key: value for key, value in context.items() if key.startswith(("aws:RequestTag/", "aws:TagKeys"))}
+    shared = {key: value for key, value in context.items() if key not in given} | _of_service(record)
+    return Request(
+        authorization.action,
+        tuple(Resource(arn, _of_resource(arn, given, authorization, tags)) for arn in authorization.resources),
+        shared,
+    )
+
+
+def _of_resource(arn: str, given: Context, authorization: Authorization, tags: Tags) -> Context:
+    """What is made has the request's tags, what is there already has its own."""
+    tagging = authorization.action.partition(":")[2].startswith(("CreateTags", "DeleteTags", "Tag"))
+    own = {f"aws:ResourceTag/{key}": (value,) for key, value in tags.get(_last(arn), {}).items()}
+    return {**own, **given} if arn.endswith("/*") or tagging or not arn.startswith("arn:aws:ec2") else own
+
+
+def _of_service(record: Record) -> dict[str, tuple[str, ...]]:
+    """Condition keys that only one service has."""
+    requested = record.requested
+    if record.call.service == "dynamodb":
+        keys = tuple(dict.fromkeys(_leading_keys(requested)))
+        return {"dynamodb:LeadingKeys": keys} if keys else {}
+    if record.call.service == "events" and record.call.action == "PutEvents":
+        return {"events:source": tuple(entry["Source"] for entry in requested.get("Entries", ()))}
+    return {}
+
+
+def _leading_keys(requested: Any) -> Iterator[str]:
+    """The partition keys that a request names; of a query, the value its condition compares first."""
+    if isinstance(requested, list):
+        for item in requested:
+            yield from _leading_keys(item)
+        return
+    if not isinstance(requested, Mapping):
+        return
+    for member in ("Key", "Item"):
+        if isinstance(found := requested.get(member), Mapping) and "pk" in found:
+            yield str(found["pk"]["S"])
+    if condition := requested.get("KeyConditionExpression"):
+        first = str(condition).split("=")[1].split()[0].strip("() ")
+        yield str(requested["ExpressionAttributeValues"][first]["S"])
+    for value in requested.values():
+        if isinstance(value, Mapping | list):
+            yield from _leading_keys(value)
+
+
+def _remember(record: Record, known: dict[str, dict[str, str]]) -> None:
+    """Note the tags that a call gave or took."""
+    if record.status >= 400 or record.call.service != "ec2":
+        return
+    requested = record.requested
+    if record.call.action == "CreateTags":
+        for name in requested.get("Resources", ()):
+            known.setdefault(name, {}).update(record.request_tags)
+    elif record.call.action == "DeleteTags":
+        for name in requested.get("Resources", ()):
+            for tag in requested.get("Tags", ()):
+                known.get(name, {}).pop(tag["Key"], None)
+    elif record.request_tags:
+        for name in record.created:
+            known.setdefault(name, {}).update(record.request_tags)
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition("/")[2]

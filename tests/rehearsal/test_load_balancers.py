@@ -1,0 +1,43 @@
+"""ARNs of load balancers, as AWS writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack.rehearsal.account import Account
+
+
+def create(account: Account, kind: str) -> Any:
+    subnets = [subnet["SubnetId"] for subnet in account.client("ec2").describe_subnets()["Subnets"][:2]]
+    made = account.client("elbv2").create_load_balancer(Name="sensors", Type=kind, Subnets=subnets)
+    return made["LoadBalancers"][0]["LoadBalancerArn"]
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("network", "net"), ("gateway", "gwy"), ("application", "app")])
+def test_when_a_load_balancer_is_made_then_its_arn_names_its_type(
+    rehearsal_account: Account, kind: str, prefix: str
+) -> None:
+    arn = create(rehearsal_account, kind)
+    assert arn.startswith(f"arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/{prefix}/sensors/")
+    found = rehearsal_account.client("elbv2").describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+    assert [balancer["Type"] for balancer in found] == [kind]
+
+
+def test_when_a_network_load_balancer_listens_then_its_listener_and_a_target_use_its_arn(
+    rehearsal_account: Account,
+) -> None:
+    elbv2, ec2 = rehearsal_account.client("elbv2"), rehearsal_account.client("ec2")
+    arn = create(rehearsal_account, "network")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    group = elbv2.create_target_group(Name="sensors", Protocol="UDP", Port=4789, VpcId=vpc)["TargetGroups"][0]
+    listener = elbv2.create_listener(
+        LoadBalancerArn=arn,
+        Protocol="UDP",
+        Port=4789,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group["TargetGroupArn"]}],
+    )["Listeners"][0]
+    assert listener["ListenerArn"].startswith(arn.replace(":loadbalancer/", ":listener/"))
+    target = ec2.create_traffic_mirror_target(NetworkLoadBalancerArn=arn)["TrafficMirrorTarget"]
+    assert target["NetworkLoadBalancerArn"] == arn
