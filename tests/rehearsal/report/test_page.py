@@ -69,7 +69,7 @@ def report(**changes: Any) -> Report:
         topology=TOPOLOGY,
         phases=[Phase("Incident", [call("CreateTrafficMirrorSession"), call("DescribeInstances", 503)])],
         differences=[],
-        first_session=4.2,
+        seconds_to_capture=4.2,
     )
     return replace(whole, **changes)
 
@@ -81,7 +81,7 @@ def text_of(page: str) -> str:
 def test_when_nothing_is_left_then_the_page_says_so() -> None:
     text = text_of(render(report()))
     assert "The account is back to where it was." in text
-    assert "4.2 s from the alert to the first session" in text
+    assert "4.2 s from the alert to mirroring" in text
     assert "1 interface mirrored" in text
     assert "2 AWS API calls" in text
     assert "2 min 5 s in all" in text

@@ -14,6 +14,8 @@ _LEFT: Final = 400
 _APPLIANCE: Final = 220
 _LINE: Final = 24
 """Height of an interface's line."""
+_SHORT_NAME: Final = 16
+_LONGEST_NAME: Final = 34
 _TOP: Final = 46
 """Where the first subnet begins, below the title."""
 
@@ -30,12 +32,24 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An instance with its interfaces."""
+    """An instance with its interfaces; `name` and `note` stand side by side."""
 
     instance: Instance
     y: int
     height: int
     lines: tuple[Line, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name, shortened to what fits."""
+        name = self.instance.name
+        return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+    @property
+    def note(self) -> str:
+        """Its type and, beside a short name, its id."""
+        kind = self.instance.type
+        return kind if len(self.name) > _SHORT_NAME else f"{kind} · {self.instance.id}"
 
 
 @dataclass(frozen=True, slots=True)

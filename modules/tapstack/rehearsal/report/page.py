@@ -57,7 +57,7 @@ class Report:
         topology: the VPC while packets were mirrored.
         phases: every call, by part of the rehearsal.
         differences: what is not as it was before; empty where all is.
-        first_session: seconds from the alert to the first mirror session; None where there was none.
+        seconds_to_capture: from the alert to mirroring on every interface; None where it never came to that.
     """
 
     title: str
@@ -68,7 +68,7 @@ class Report:
     topology: Topology
     phases: Sequence[Phase]
     differences: Sequence[str]
-    first_session: float | None = None
+    seconds_to_capture: float | None = None
 
     @property
     def good(self) -> bool:
