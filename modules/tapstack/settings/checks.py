@@ -6,21 +6,22 @@ questions are asked again by the constructs, which others use without a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-from tapstack.domain import cidrs, limits
-from tapstack.domain import packet_basics as template
+from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
-from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import number_rules
-from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.peers import Peer, check_not_everybody
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import KnownSource
+from tapstack.settings.checking import (
+    Checker,
+    check_filter_reference,
+    check_target_reference,
+    check_template,
+)
 from tapstack.settings.model import (
     PACKET_BASICS,
     CaptureSecurityGroup,
@@ -31,28 +32,13 @@ from tapstack.settings.model import (
     Site,
     Target,
 )
-from tapstack.settings.problems import ABSENT, Path, Problem
-
-
-@dataclass(slots=True)
-class _Checker:
-    problems: list[Problem] = field(default_factory=list)
-
-    def ask(self, path: Path, question: Callable[[], Any], value: Any = ABSENT) -> Any:
-        """Return the answer, or record why there is none."""
-        try:
-            return question()
-        except RuleViolation as violation:
-            self.say(path, str(violation), value)
-            return None
-
-    def say(self, path: Path, message: str, value: Any = ABSENT) -> None:
-        self.problems.append(Problem(path, message, value))
+from tapstack.settings.problems import Path, Problem
+from tapstack.settings.response_checks import check_response
 
 
 def check_deployment(deployment: Deployment) -> list[Problem]:
     """Return all that does not fit together, without lines."""
-    checker = _Checker()
+    checker = Checker()
     homes: dict[str, str] = {}
     stacks: dict[tuple[str, str], str] = {}
     for name, site in deployment.sites.items():
@@ -66,16 +52,30 @@ def check_deployment(deployment: Deployment) -> list[Problem]:
                     f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
                     "network interface in one site, so that their numbers differ",
                 )
-        if site.packet_basics is not None:
-            stack = (site.region, deployment.stack_name(name))
-            first = stacks.setdefault(stack, name)
-            if first != name and not _accounts_differ(deployment.sites[first], site):
+        for stack_path, stack_name in _cloudformation_stacks(path, deployment, name):
+            stack = (site.region, stack_name)
+            first = stacks.get(stack)
+            if first is None:
+                stacks[stack] = name
+            elif first == name or not _accounts_differ(deployment.sites[first], site):
                 checker.say(
-                    (*path, PACKET_BASICS, "stack_name"),
+                    stack_path,
                     f"site {first} has a CloudFormation stack of this name in the same Region",
-                    stack[1],
+                    stack_name,
                 )
+        if site.response is not None and deployment.response_stack_name(name) in deployment.sites:
+            stack_name = deployment.response_stack_name(name)
+            checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
     return checker.problems
+
+
+def _cloudformation_stacks(path: Path, deployment: Deployment, name: str) -> Iterator[tuple[Path, str]]:
+    """Yield the names of the site's CloudFormation stacks, with the places they come from."""
+    site = deployment.sites[name]
+    if site.packet_basics is not None:
+        yield (*path, PACKET_BASICS, "stack_name"), deployment.stack_name(name)
+    if site.response is not None and site.response.appliance.launch is not None:
+        yield (*path, "response", "appliance", "launch"), deployment.launched_stack_name(name)
 
 
 def _accounts_differ(one: Site, other: Site) -> bool:
@@ -91,9 +91,9 @@ def _known_sources(path: Path, site: Site) -> Iterator[tuple[Path, KnownSource]]
                 yield (*path, "sessions", name, "sources", position), source
 
 
-def _check_site(checker: _Checker, path: Path, site: Site) -> None:
-    if site.packet_basics is None and not site.sessions and not site.targets:
-        checker.say(path, "the site captures nothing: expected packet_basics, targets or sessions")
+def _check_site(checker: Checker, path: Path, site: Site) -> None:
+    if site.packet_basics is None and site.response is None and not site.sessions and not site.targets:
+        checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions or response")
     if site.packet_basics is not None:
         _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics)
         _check_group(checker, (*path, "capture_security_group"), site.capture_security_group)
@@ -110,14 +110,15 @@ def _check_site(checker: _Checker, path: Path, site: Site) -> None:
         destinations[PACKET_BASICS] = _appliance(checker, path, basics, book)
     for name, sessions in site.sessions.items():
         _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
+    check_response(checker, (*path, "response"), site, destinations)
 
 
-def _refuse_reserved(checker: _Checker, path: Path, name: str) -> None:
+def _refuse_reserved(checker: Checker, path: Path, name: str) -> None:
     if name.startswith(("tmt-", "tmf-")):
         checker.say(path, "a name must not look like an id", name)
 
 
-def _appliance(checker: _Checker, path: Path, basics: PacketBasics, book: SessionBook) -> Destination:
+def _appliance(checker: Checker, path: Path, basics: PacketBasics, book: SessionBook) -> Destination:
     """Write what the appliance's own stack takes into the book; return where it receives packets."""
     interface = basics.network_interface_id
     here = (*path, PACKET_BASICS)
@@ -135,17 +136,8 @@ def _appliance(checker: _Checker, path: Path, basics: PacketBasics, book: Sessio
     return Destination.some_network_interface()
 
 
-def _check_packet_basics(checker: _Checker, path: Path, basics: PacketBasics) -> None:
-    checker.ask(
-        (*path, "remote_access_cidr"),
-        lambda: cidrs.check_remote_access(basics.remote_access_cidr, accept_open=basics.accept_open_remote_access),
-    )
-    checker.ask(
-        (*path, "public_ip"),
-        lambda: template.check_public_ip(basics.public_ip, accept=basics.accept_public_ip),
-        basics.public_ip,
-    )
-    checker.ask((*path, "parameters"), lambda: template.check_parameters(basics.parameters))
+def _check_packet_basics(checker: Checker, path: Path, basics: PacketBasics) -> None:
+    check_template(checker, path, basics)
     if basics.mirror_source is None and basics.mirror_session_number is not None:
         checker.say(
             (*path, "mirror_session_number"),
@@ -154,7 +146,7 @@ def _check_packet_basics(checker: _Checker, path: Path, basics: PacketBasics) ->
         )
 
 
-def _check_group(checker: _Checker, path: Path, group: CaptureSecurityGroup) -> None:
+def _check_group(checker: Checker, path: Path, group: CaptureSecurityGroup) -> None:
     peers = [Peer.parse(text) for text in group.mirrored_from or ()]
     checker.ask(
         (*path, "mirrored_from"),
@@ -162,7 +154,7 @@ def _check_group(checker: _Checker, path: Path, group: CaptureSecurityGroup) -> 
     )
 
 
-def _check_target(checker: _Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:
+def _check_target(checker: Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:
     if target.allow_external_principals and not target.share_with:
         checker.say((*path, "allow_external_principals"), "goes with share_with: nobody is shared with", True)
     if target.network_interface_id is not None:
@@ -184,7 +176,7 @@ def _check_target(checker: _Checker, path: Path, target: Target, site: Site, boo
     return Destination.gateway_load_balancer_endpoint(str(target.gateway_load_balancer_endpoint_id))
 
 
-def _check_load_balancer(checker: _Checker, path: Path, balancer: LoadBalancer, site: Site) -> None:
+def _check_load_balancer(checker: Checker, path: Path, balancer: LoadBalancer, site: Site) -> None:
     checker.ask(
         path,
         partial(
@@ -209,7 +201,7 @@ def _check_load_balancer(checker: _Checker, path: Path, balancer: LoadBalancer, 
 
 
 def _check_sessions(
-    checker: _Checker,
+    checker: Checker,
     path: Path,
     name: str,
     sessions: Sessions,
@@ -217,8 +209,8 @@ def _check_sessions(
     destinations: dict[str, Destination | None],
     book: SessionBook,
 ) -> None:
-    _check_reference(checker, (*path, "filter"), sessions.filter, "tmf-", "filter", list(site.filters), site)
-    known = _check_reference(checker, (*path, "target"), sessions.target, "tmt-", "target", list(site.targets), site)
+    check_filter_reference(checker, (*path, "filter"), sessions.filter, site)
+    known = check_target_reference(checker, (*path, "target"), sessions.target, site)
     destination = destinations.get(sessions.target) if known else None
     if sessions.packet_length is not None and destination is not None:
         length, behind = sessions.packet_length, destination.kind == "network load balancer"
@@ -249,35 +241,3 @@ def _check_sessions(
             (*path, "sources"),
             lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),
         )
-
-
-def _check_reference(
-    checker: _Checker, path: Path, value: str, prefix: str, what: str, names: list[str], site: Site
-) -> bool:
-    """Tell whether `value` names a target or filter of the site, or the id of one that exists."""
-    if value.startswith(prefix):
-        checker.ask(path, lambda: check_identifier(f"traffic mirror {what}", value))
-        return False
-    if value == PACKET_BASICS:
-        if site.packet_basics is None:
-            checker.say(
-                path,
-                f"the site has no packet_basics, whose {what} this would be: expected "
-                f"{_alternatives(names, prefix, what)}",
-                value,
-            )
-            return False
-        return True
-    if value not in names:
-        checker.say(
-            path,
-            f"no {what} of this name: expected {_alternatives([*names, PACKET_BASICS], prefix, what)}",
-            value,
-        )
-        return False
-    return True
-
-
-def _alternatives(names: list[str], prefix: str, what: str) -> str:
-    existing = f"the id of a {what} that exists ({prefix}...)"
-    return ", ".join([*names, f"or {existing}"]) if names else existing

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from tapstack.domain import cidrs, limits
+from tapstack.domain import cidrs, contacts, incidents, limits, policy_rules
 from tapstack.domain import packet_basics as template
 from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
 from tapstack.domain.identifiers import (
@@ -22,6 +22,7 @@ from tapstack.domain.identifiers import (
 from tapstack.domain.peers import Peer
 from tapstack.domain.provider_versions import check_version_constraint
 from tapstack.domain.tags import check_tag_key, check_tag_value
+from tapstack.domain.threats import TACTICS
 
 
 class Settings(BaseModel):
@@ -47,13 +48,18 @@ def _text(check: Callable[[str], Any], **schema: Any) -> Any:
     return Annotated[str, AfterValidator(validate), WithJsonSchema({"type": "string", **schema})]
 
 
-def _number(check: Callable[[float], None], allowed: tuple[int, int]) -> Any:
+def _number(check: Callable[[int], object], allowed: tuple[int, int]) -> Any:
     def validate(value: int) -> int:
         check(value)
         return value
 
     schema = {"type": "integer", "minimum": allowed[0], "maximum": allowed[1]}
     return Annotated[int, AfterValidator(validate), WithJsonSchema(schema)]
+
+
+def _severity(value: float) -> float:
+    policy_rules.check_severity(value)
+    return value
 
 
 def _ports(value: Any) -> PortRange:
@@ -84,10 +90,24 @@ TemplateUrl = _text(
 )
 VersionConstraint = _text(check_version_constraint, examples=[">= 5.100.0, < 7.0.0"])
 
+CaptureMinutes = _number(incidents.check_minutes, incidents.MINUTES)
 SessionNumber = _number(limits.check_session_number, limits.SESSION_NUMBER)
 VirtualNetworkId = _number(limits.check_virtual_network_id, limits.VIRTUAL_NETWORK_ID)
 PacketLength = _number(limits.check_packet_length, limits.PACKET_LENGTH)
 RuleNumber = _number(limits.check_rule_number, limits.FILTER_RULE_NUMBER)
+
+Email = _text(contacts.check_email, pattern=contacts.EMAIL_PATTERN, examples=["responders@example.com"])
+Issuer = _text(contacts.check_issuer, pattern="^https://", format="uri", examples=["https://login.example.com/tenant"])
+ShortText = Annotated[str, Field(min_length=1, max_length=256)]
+FindingTypePattern = _text(
+    policy_rules.check_type_pattern, minLength=1, maxLength=256, examples=["UnauthorizedAccess:EC2/*"]
+)
+Tactic = _text(lambda value: policy_rules.check_one_of("tactic", value, tuple(TACTICS)), enum=list(TACTICS))
+FindingSeverity = Annotated[
+    float,
+    AfterValidator(_severity),
+    WithJsonSchema({"type": "number", "minimum": policy_rules.SEVERITY[0], "maximum": policy_rules.SEVERITY[1]}),
+]
 
 Protocol = Annotated[
     int | None,

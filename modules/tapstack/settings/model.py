@@ -15,22 +15,18 @@ from tapstack.domain.filter_presets import (
     web,
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
-from tapstack.domain.packet_basics import Capability, OnFailure
+from tapstack.domain.packet_basics import OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION
 from tapstack.domain.sources import AnySource, Source, SourceLookup
 from tapstack.settings import fields
+from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
-
-PACKET_BASICS = "packet_basics"
-"""How sessions name the target and the filter that the site's appliance brings."""
+from tapstack.settings.response import PACKET_BASICS as PACKET_BASICS
+from tapstack.settings.response import Response
 
 
 def _mapping_of(model: type[Settings], what: str) -> Any:
     return Annotated[dict[fields.Name, model], Field(default_factory=dict, description=what)]  # type: ignore[valid-type]
-
-
-def _default_capabilities() -> list[Capability]:
-    return ["CAPABILITY_IAM"]
 
 
 class LocalBackend(Settings):
@@ -94,35 +90,17 @@ class AssumeRole(Settings):
     """Shows up in CloudTrail."""
 
 
-class PacketBasics(Settings):
+class PacketBasics(ApplianceTemplate):
     """The ExtraHop Packet Basics appliance of a site."""
 
-    template_url: fields.TemplateUrl
-    """https URL of the CloudFormation template, copied from the Marketplace subscription."""
-    subnet_id: fields.SubnetId
-    """Subnet of its one interface, which is management interface and mirror target."""
-    remote_access_cidr: fields.Cidr
-    """Who may reach its portal."""
-    accept_open_remote_access: bool = False
-    """Accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`."""
-    public_ip: bool = False
-    """Give it an Elastic IP."""
-    accept_public_ip: bool = False
-    """Accept `public_ip`."""
     stack_name: fields.StackName | None = None
     """Name of the CloudFormation stack; `<project>-<site>-packet-basics` by default."""
     mirror_source: fields.NetworkInterfaceId | None = None
     """Network interface that the stack itself mirrors from the start."""
     mirror_session_number: fields.SessionNumber | None = None
     """Number of that session."""
-    parameters: dict[str, str] = Field(default_factory=dict)
-    """Further parameters of the template."""
-    capabilities: list[Capability] = Field(default_factory=_default_capabilities)
-    """IAM capabilities that the template needs."""
     on_failure: OnFailure = "ROLLBACK"
     """What CloudFormation does when the creation fails."""
-    timeout_minutes: Annotated[int, Field(ge=5, le=240)] = 30
-    """How long to wait for the stack."""
     notification_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=5)] = Field(default_factory=list)
     """SNS topics that get the stack's events."""
     target_id: fields.TargetId | None = None
@@ -393,6 +371,8 @@ class Site(Settings):
     filters: _mapping_of(Filter, "Mirror filters by name.")  # type: ignore[valid-type]
     targets: _mapping_of(Target, "Further mirror targets by name.")  # type: ignore[valid-type]
     sessions: _mapping_of(Sessions, "Groups of sessions by name.")  # type: ignore[valid-type]
+    response: Response | None = None
+    """What happens when something is found on an instance; nothing by default."""
 
 
 class Deployment(Settings):
@@ -413,3 +393,12 @@ class Deployment(Settings):
         """Return the name of the CloudFormation stack of a site's appliance."""
         basics = self.sites[site].packet_basics
         return (basics.stack_name if basics else None) or f"{self.project}-{site}-packet-basics"
+
+    @staticmethod
+    def response_stack_name(site: str) -> str:
+        """Return the name of the Terraform stack of a site's response."""
+        return f"{site}-response"
+
+    def launched_stack_name(self, site: str) -> str:
+        """Return the name of the CloudFormation stack that incidents of a site launch."""
+        return f"{self.project}-{site}-epb"

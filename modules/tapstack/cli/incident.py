@@ -1,0 +1,258 @@
+"""`tapstack incident`: open, list, show, extend and close incidents over the API, and explain the policy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from tapstack.cli import incident_view as view
+from tapstack.cli.incident_api import (
+    IncidentApi,
+    ServiceError,
+    UserError,
+    check_url,
+    region_of,
+    sign_with_credentials,
+    sign_with_token,
+)
+from tapstack.cli.incident_explain import explain
+from tapstack.cli.terminal import plain
+from tapstack.domain import incidents
+from tapstack.domain.errors import RuleViolation
+
+URL_VARIABLE: Final = "TAPSTACK_URL"
+TOKEN_VARIABLE: Final = "TAPSTACK_TOKEN"
+POLL_SECONDS: Final = 3.0
+WAIT_MINUTES: Final = 45
+"""An appliance's first start takes ten minutes; its stack may take 30 until it is given up."""
+_PAGE: Final = (1, 100)
+_INTERRUPTED: Final = 130
+
+
+def add_incident_parser(commands: Any) -> None:
+    """Add `incident` and its commands to those of the command line."""
+    parser = commands.add_parser(
+        "incident", help="open, follow and close incidents", description="Open, follow and close incidents."
+    )
+    actions = parser.add_subparsers(dest="incident", required=True, metavar="ACTION")
+    opener = _api_parser(actions, "open", "capture the packets of an instance, or of network interfaces")
+    what = opener.add_mutually_exclusive_group(required=True)
+    what.add_argument("--instance", metavar="ID", help="all network interfaces of this instance (i-...)")
+    what.add_argument("--interface", metavar="ID", nargs="+", action="extend", help="network interfaces (eni-...)")
+    opener.add_argument("--reason", required=True, help="why, in words; 1 to 1000 characters")
+    opener.add_argument("--severity", choices=incidents.SEVERITIES, help=f"{incidents.DEFAULT_SEVERITY} by default")
+    opener.add_argument("--technique", metavar="ID", help="of MITRE ATT&CK, such as T1071 or T1071.004")
+    opener.add_argument("--alert-id", metavar="ID", help="of the tool that raised the alert: once more is the same")
+    opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
+    opener.add_argument("--idempotency-key", metavar="KEY", help="once more is the same; a random one by default")
+    opener.add_argument(
+        "--wait",
+        nargs="?",
+        type=int,
+        const=WAIT_MINUTES,
+        metavar="MINUTES",
+        help=f"follow it until it captures or fails, {WAIT_MINUTES} minutes at most by default",
+    )
+    lister = _api_parser(actions, "list", "list incidents, the newest first")
+    lister.add_argument("--state", choices=incidents.LISTINGS, help="open by default")
+    lister.add_argument("--limit", type=int, default=20, help="1 to 100; 20 by default")
+    lister.add_argument("--next", metavar="TOKEN", help="go on where a list ended")
+    _api_parser(actions, "show", "show an incident with its timeline").add_argument("id", metavar="ID")
+    extender = _api_parser(actions, "extend", "capture for longer")
+    extender.add_argument("id", metavar="ID")
+    extender.add_argument("--minutes", type=int, required=True, help="from now on")
+    closer = _api_parser(actions, "close", "stop capturing and put everything back")
+    closer.add_argument("id", metavar="ID")
+    closer.add_argument("--reason", help="why, in words")
+    explainer = actions.add_parser(
+        "explain",
+        help="say what the policy does about a GuardDuty finding, and why",
+        description="Say what the policy of a deployment file does about a GuardDuty finding, and why. Calls nobody.",
+    )
+    explainer.add_argument("finding", metavar="FINDING.json", help="an event, a finding or an answer; - for input")
+    explainer.add_argument("--deployment", type=Path, metavar="FILE", help="the usual deployment file by default")
+    explainer.add_argument("--site", help="the one that would receive the finding by default")
+    explainer.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err: TextIO) -> int:
+    """Run one of the commands.
+
+    Args:
+        chosen: what the user gave.
+        source: read where the user gives `-` for a file.
+        out: gets what was asked for.
+        err: gets progress, and what is wrong.
+
+    Returns:
+        0; 2 when the user has something to mend; 1 when the service failed, or the incident did.
+    """
+    try:
+        if chosen.incident == "explain":
+            return explain(
+                chosen.finding, chosen.deployment, chosen.site, as_json=chosen.json, source=source, out=out, err=err
+            )
+        return _ACTIONS[chosen.incident](_Call(chosen, out, err))
+    except (UserError, RuleViolation) as error:
+        print(error, file=err)
+        return 2
+    except ServiceError as error:
+        print(error, file=err)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what the service has begun goes on", file=err)
+        return _INTERRUPTED
+
+
+def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
+    )
+    parser.add_argument("--url", help=f"of the API, the deployment's output api_endpoint; ${URL_VARIABLE} by default")
+    parser.add_argument("--region", help="of the API, where its address does not name it; $AWS_REGION by default")
+    parser.add_argument("--token", help=f"a JSON Web Token in place of AWS credentials; ${TOKEN_VARIABLE} by default")
+    parser.add_argument("--json", action="store_true", help="print what the API answers")
+    return parser
+
+
+class _Call:
+    """What the user gave, and the API it is for."""
+
+    def __init__(self, chosen: argparse.Namespace, out: TextIO, err: TextIO) -> None:
+        self.chosen = chosen
+        self.out = out
+        self.err = err
+        given = chosen.url or os.environ.get(URL_VARIABLE)
+        if not given:
+            raise UserError(f"no address of an API: give --url, or set ${URL_VARIABLE}; it is the output api_endpoint")
+        self.url = check_url(given)
+        # Commands that are proposed work where they are pasted.
+        given_options = (("--url", chosen.url), ("--region", chosen.region))
+        self.options = "".join(f" {name} {shlex.quote(value)}" for name, value in given_options if value)
+
+    def api(self) -> IncidentApi:
+        token = self.chosen.token or os.environ.get(TOKEN_VARIABLE)
+        sign = sign_with_token(token) if token else sign_with_credentials(self.chosen.region or region_of(self.url))
+        return IncidentApi(self.url, sign)
+
+    def show(self, answer: Any, text: Callable[[], str]) -> None:
+        print(json.dumps(answer, indent=2) if self.chosen.json else text(), file=self.out, flush=True)
+
+    def card(self, found: Mapping[str, Any]) -> str:
+        return view.card(found, now=incidents.utc_now(), options=self.options)
+
+
+def _open(call: _Call) -> int:
+    chosen = call.chosen
+    body: dict[str, Any] = {
+        "instance_id": chosen.instance,
+        "network_interface_ids": chosen.interface,
+        "reason": chosen.reason,
+        "severity": chosen.severity,
+        "technique": chosen.technique,
+        "alert_id": chosen.alert_id,
+        "minutes": chosen.minutes,
+    }
+    body = {key: value for key, value in body.items() if value is not None}
+    # Refused here in words; how many minutes a deployment allows, only the API knows.
+    incidents.read_request(body, minutes=incidents.MINUTES[0], max_minutes=incidents.MINUTES[1])
+    key = chosen.idempotency_key or str(uuid.uuid4())
+    low, high = incidents.IDEMPOTENCY_KEY_LENGTH
+    if not (low <= len(key) <= high and key.isascii() and key.isprintable()):
+        raise UserError(f"the idempotency key must have {low} to {high} printable ASCII characters")
+    api = call.api()
+    # The key makes it safe to ask again when an answer got lost.
+    answer = api.post("/incidents", body, headers={"Idempotency-Key": key}, repeatable=True)
+    found = _incident(answer.get("incident") if isinstance(answer, dict) else None)
+    name = incidents.check_incident_id(plain(found.get("id")))
+    if chosen.wait is None:
+        call.show(answer, lambda: _opened(found, call.options))
+        return 0
+    print(f"{name}  {plain(found.get('state'))}", file=call.err, flush=True)
+    found = _follow(api, name, call.err, chosen.wait)
+    call.show(found, lambda: call.card(found))
+    return 1 if found.get("state") == "failed" else 0
+
+
+def _opened(found: Mapping[str, Any], options: str) -> str:
+    name, state = plain(found.get("id")), plain(found.get("state"))
+    return "\n".join([f"{name}  {state}", "", "next", *(f"  {line}" for line in view.next_commands(found, options))])
+
+
+def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[str, Any]:
+    """Print what happens until packets flow, or never will; return the incident as it is then."""
+    until = time.monotonic() + 60 * minutes
+    seen = 0
+    while True:
+        found = _incident(api.get(f"/incidents/{name}"))
+        lines = view.timeline(found, seen)
+        seen += len(lines)
+        for line in lines:
+            print(f"  {line}", file=err, flush=True)
+        if found.get("state") not in ("opening", "launching"):
+            return found
+        if time.monotonic() >= until:
+            raise ServiceError(
+                f"{name} is still {plain(found.get('state'))} after {minutes} minutes; it goes on: "
+                f"tapstack incident show {name}"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _list(call: _Call) -> int:
+    chosen = call.chosen
+    if not _PAGE[0] <= chosen.limit <= _PAGE[1]:
+        raise UserError(f"--limit must be a whole number from {_PAGE[0]} to {_PAGE[1]}, got {chosen.limit}")
+    query = {"state": chosen.state or "open", "limit": str(chosen.limit)}
+    if chosen.next:
+        query["next"] = chosen.next
+    answer = call.api().get("/incidents", query)
+    options = f" --state {query['state']} --limit {chosen.limit}{call.options}"
+    call.show(answer, lambda: view.listing(_incident(answer), options=options))
+    return 0
+
+
+def _show(call: _Call) -> int:
+    name = incidents.check_incident_id(call.chosen.id)
+    answer = call.api().get(f"/incidents/{name}")
+    call.show(answer, lambda: call.card(_incident(answer)))
+    return 0
+
+
+def _extend(call: _Call) -> int:
+    name = incidents.check_incident_id(call.chosen.id)
+    minutes = incidents.check_minutes(call.chosen.minutes)
+    # The minutes count from now on: asked twice, it lasts as long.
+    answer = call.api().post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True)
+    call.show(answer, lambda: call.card(_incident(answer)))
+    return 0
+
+
+def _close(call: _Call) -> int:
+    name = incidents.check_incident_id(call.chosen.id)
+    body = {} if call.chosen.reason is None else {"reason": call.chosen.reason}
+    answer = call.api().post(f"/incidents/{name}/close", body, repeatable=True)
+    call.show(answer, lambda: call.card(_incident(answer)))
+    return 0
+
+
+_ACTIONS: Final[Mapping[str, Callable[[_Call], int]]] = {
+    "open": _open,
+    "list": _list,
+    "show": _show,
+    "extend": _extend,
+    "close": _close,
+}
+
+
+def _incident(answer: Any) -> Mapping[str, Any]:
+    if isinstance(answer, dict):
+        return answer
+    raise ServiceError("the answer is no JSON object: is this the address of an incident API?")

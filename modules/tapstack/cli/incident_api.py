@@ -1,0 +1,290 @@
+"""Calls to the incident API: signed or with a token, retried where that is safe, and errors in words."""
+
+from __future__ import annotations
+
+import email.message
+import json
+import os
+import random
+import re
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from ipaddress import ip_address
+from typing import Any, Final
+
+from tapstack import __version__
+from tapstack.cli.terminal import plain
+
+Headers = dict[str, str]
+Sign = Callable[[str, str, bytes | None, Headers], Headers]
+"""Takes method, URL, body and headers; returns the headers with what authorizes the call."""
+
+ATTEMPTS: Final = 5
+TIMEOUT: Final = 35.0
+"""Seconds for one attempt; API Gateway gives up after 30."""
+_LONGEST_PAUSE: Final = 20.0
+_LARGEST_ANSWER: Final = 10_000_000
+_PROCESSED_BY_NOBODY: Final = frozenset({429})
+_PASSING: Final = frozenset({429, 500, 502, 503, 504})
+_EXECUTE_API: Final = re.compile(r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+
+
+class UserError(Exception):
+    """Something that whoever gave the command can mend."""
+
+
+class ServiceError(Exception):
+    """Something that went wrong elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API said."""
+
+    status: int
+    body: Any
+
+
+def check_url(url: str) -> str:
+    """Return the API's address without a slash at the end.
+
+    Raises:
+        UserError: it is no https address; http is good enough on this machine only.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urllib.parse.urlsplit(""), ""
+    expected = (
+        "expected https://<id>.execute-api.<region>.amazonaws.com, as the output api_endpoint of the deployment has it"
+    )
+    if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment or parts.username:
+        raise UserError(f"{plain(url)!r} is no address of an incident API: {expected}")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise UserError(f"{plain(url)!r} is not encrypted, and not on this machine: {expected}")
+    return url.rstrip("/")
+
+
+def region_of(url: str) -> str | None:
+    """Return the Region that an execute-api address names; none for other addresses."""
+    found = _EXECUTE_API.fullmatch(urllib.parse.urlsplit(url).hostname or "")
+    return found[1] if found else None
+
+
+def sign_with_credentials(region: str | None) -> Sign:
+    """Return what signs calls with the caller's AWS credentials (SigV4, service `execute-api`).
+
+    Args:
+        region: of the API; the caller's configured one where it is not given.
+
+    Raises:
+        UserError: botocore is missing, or there are no credentials, or no Region.
+    """
+    try:
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
+    except ModuleNotFoundError:
+        raise UserError("signing calls needs botocore: pip install 'tapstack[response]', or give --token") from None
+    try:
+        session = Session()
+        found = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        credentials = session.get_credentials()
+    except BotoCoreError as error:
+        raise UserError(f"AWS credentials cannot be read: {error}") from None
+    if credentials is None:
+        raise UserError("no AWS credentials: sign in (aws sso login), set AWS_PROFILE, or give --token")
+    if not found:
+        raise UserError("no Region: the address does not name it; give --region, or set AWS_REGION")
+
+    return sign_with(credentials, found)
+
+
+def sign_with(credentials: Any, region: str) -> Sign:
+    """Return what signs calls with botocore's `credentials` (SigV4, service `execute-api`)."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.exceptions import BotoCoreError
+
+    def sign(method: str, url: str, body: bytes | None, headers: Headers) -> Headers:
+        request = AWSRequest(method=method, url=url, data=body, headers=headers)
+        try:
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        except BotoCoreError as error:
+            raise UserError(f"AWS credentials cannot be used: {error}") from None
+        return dict(request.headers.items())
+
+    return sign
+
+
+def sign_with_token(token: str) -> Sign:
+    """Return what shows a JSON Web Token.
+
+    Raises:
+        UserError: the token could not stand in a header; it is not shown.
+    """
+    if not re.fullmatch(r"[!-~]+", token):
+        raise UserError("the token is empty, or holds characters that no token has")
+
+    def sign(_method: str, _url: str, _body: bytes | None, headers: Headers) -> Headers:
+        return {**headers, "Authorization": f"Bearer {token}"}
+
+    return sign
+
+
+class IncidentApi:
+    """The incident API of one deployment."""
+
+    def __init__(self, url: str, sign: Sign, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Remember where it is.
+
+        Args:
+            url: as `check_url` returns it.
+            sign: authorizes a call.
+            pause: waits for seconds.
+        """
+        self._url = url
+        self._sign = sign
+        self._pause = pause
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
+        if _is_loopback(urllib.parse.urlsplit(url).hostname or ""):
+            handlers.append(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return what stands at `path`."""
+        return self._call("GET", path, query=query, repeatable=True).body
+
+    def post(self, path: str, body: Mapping[str, Any], *, headers: Headers | None = None, repeatable: bool) -> Any:
+        """Send `body` to `path` and return the answer.
+
+        Args:
+            path: below the API's address.
+            body: sent as JSON.
+            headers: besides the usual ones.
+            repeatable: whether the call may be made again when nobody knows what became of it.
+        """
+        return self._call("POST", path, body=body, headers=headers, repeatable=repeatable).body
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        repeatable: bool,
+    ) -> Answer:
+        url = self._url + path
+        if query:
+            url += "?" + urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
+        data = None if body is None else json.dumps(body).encode()
+        sent = {"Accept": "application/json, application/problem+json", "User-Agent": f"tapstack/{__version__}"}
+        sent |= {"Content-Type": "application/json"} if data is not None else {}
+        sent |= headers or {}
+        passing = _PASSING if repeatable else _PROCESSED_BY_NOBODY
+        for attempt in range(1, ATTEMPTS + 1):
+            after: str | None = None
+            try:
+                # Signed anew each time: a signature is good for five minutes.
+                answer, after = self._once(method, url, data, self._sign(method, url, data, dict(sent)))
+            except _NotReachedError as error:
+                if attempt == ATTEMPTS or not (repeatable or error.nothing_sent):
+                    raise ServiceError(f"{self._url} cannot be reached: {error}") from None
+            else:
+                if answer.status < 300:
+                    return answer
+                if attempt == ATTEMPTS or answer.status not in passing:
+                    raise _as_error(answer)
+            self._pause(_pause_before(attempt, after))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, method: str, url: str, data: bytes | None, headers: Headers) -> tuple[Answer, str | None]:
+        request = urllib.request.Request(url, data=data, headers=headers, method=method)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT) as response:
+                return Answer(response.status, _read(response)), None
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, _read(error)), error.headers.get("Retry-After")
+        except urllib.error.URLError as error:
+            reason = error.reason
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise UserError(
+                    f"{self._url} shows a certificate that is not trusted: {reason.verify_message}"
+                ) from None
+            raise _NotReachedError(plain(reason), isinstance(reason, ConnectionRefusedError)) from None
+        except (OSError, HTTPException) as error:
+            raise _NotReachedError(plain(error) or type(error).__name__) from None
+
+
+class _NotReachedError(Exception):
+    def __init__(self, message: str, nothing_sent: bool = False) -> None:
+        super().__init__(message)
+        self.nothing_sent = nothing_sent
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Credentials are for the address that was given, and for no other."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _read(response: Any) -> Any:
+    content: bytes = response.read(_LARGEST_ANSWER + 1)
+    if len(content) > _LARGEST_ANSWER:
+        raise ServiceError(f"the answer is larger than {_LARGEST_ANSWER:,} bytes")
+    headers: email.message.Message = response.headers
+    try:
+        return json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        if response.status < 300:
+            raise ServiceError(f"the answer is no JSON but {plain(headers.get('Content-Type'))}") from None
+        return None  # an error of something in between; its status says enough
+
+
+def _pause_before(attempt: int, after: str | None) -> float:
+    if after is not None and after.isdigit():
+        return min(float(after), _LONGEST_PAUSE)
+    longest = min(_LONGEST_PAUSE, 0.5 * 2**attempt)
+    return random.uniform(longest / 2, longest)
+
+
+_HINTS: Final = {
+    401: "the token is missing, expired or not for this API",
+    403: "the credentials may not call this API (execute-api:Invoke), or are for another account or Region",
+}
+
+
+def _as_error(answer: Answer) -> UserError | ServiceError:
+    body = answer.body if isinstance(answer.body, dict) else {}
+    detail = plain(body.get("detail") or body.get("message") or body.get("Message"))
+    title = plain(body.get("title"))
+    said = ": ".join(dict.fromkeys(part for part in (title, detail) if part)) or "no reason was given"
+    lines = [f"{said} (HTTP {answer.status})"]
+    errors = body.get("errors")
+    for entry in errors if isinstance(errors, list) else []:
+        if isinstance(entry, dict):
+            lines.append(f"  {plain(entry.get('where'))}: {plain(entry.get('problem'))}")
+    if hint := _HINTS.get(answer.status):
+        lines.append(hint)
+    message = "\n".join(lines)
+    mendable = 400 <= answer.status < 500 and answer.status not in _PASSING
+    return UserError(message) if mendable else ServiceError(message)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,167 @@
+"""`tapstack incident explain`: what the policy does about a finding, and why not something else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from tapstack.cli.terminal import plain
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import Finding, parse_finding
+from tapstack.domain.policy import Decision, decide, needs_tags
+from tapstack.domain.policy_rules import Rule
+from tapstack.domain.threats import tactics_of
+from tapstack.settings.load import deployment_path, load_deployment, shown
+from tapstack.settings.model import Deployment, Site
+from tapstack.settings.problems import DeploymentError
+
+
+class _WrongInputError(Exception):
+    """The message says which file, where, and what."""
+
+
+def explain(
+    file: str,
+    deployment_file: Path | None,
+    site_name: str | None,
+    *,
+    as_json: bool,
+    source: TextIO,
+    out: TextIO,
+    err: TextIO,
+) -> int:
+    """Print the decision about a finding with its reasons; return 0, or 2 when a file is wrong.
+
+    Args:
+        file: JSON with the finding; `-` for `source`.
+        deployment_file: that holds the policy; the usual one by default.
+        site_name: whose policy it is; the one site that would receive the finding by default.
+        as_json: print JSON.
+        source: read for `-`.
+        out: gets the explanation.
+        err: gets what is wrong.
+    """
+    try:
+        finding = _read(file, source)
+        path = deployment_file or deployment_path(Path.cwd())
+        deployment = load_deployment(path)
+        name = site_name or _receiving_site(deployment, finding, shown(path))
+        rules = _rules(deployment, name, shown(path))
+    except (_WrongInputError, DeploymentError) as error:
+        print(error, file=err)
+        return 2
+    decision = decide(rules, finding)
+    notes = list(_notes(deployment.sites[name], name, rules, finding))
+    if as_json:
+        print(json.dumps(_as_json(finding, name, rules, decision, notes), indent=2), file=out)
+    else:
+        print(_as_text(finding, name, rules, decision, notes), file=out)
+    return 0
+
+
+def _read(file: str, source: TextIO) -> Finding:
+    name = "standard input" if file == "-" else shown(Path(file))
+    try:
+        text = source.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        return parse_finding(json.loads(text))
+    except UnicodeDecodeError as error:
+        raise _WrongInputError(f"{name}: is not UTF-8 text (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        raise _WrongInputError(f"{name}:{error.lineno}: this is not JSON (column {error.colno}): {error.msg}") from None
+    except RecursionError:
+        raise _WrongInputError(f"{name}: is nested too deep") from None
+    except RuleViolation as violation:
+        raise _WrongInputError(f"{name}: {plain(violation)}") from None
+    except OSError as error:
+        raise _WrongInputError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
+
+
+def _receives(site: Site, finding: Finding) -> bool:
+    return site.region == finding.region and finding.account_id in (site.allowed_account_ids or [finding.account_id])
+
+
+def _receiving_site(deployment: Deployment, finding: Finding, file: str) -> str:
+    """Return the one site whose response GuardDuty's event reaches, by account and Region."""
+    responding = [name for name, site in deployment.sites.items() if site.response is not None]
+    if not responding:
+        raise _WrongInputError(f"{file}: no site has a response, so nothing is done about findings")
+    found = [name for name in responding if _receives(deployment.sites[name], finding)]
+    if len(found) == 1:
+        return str(found[0])
+    fitting = f"sites {', '.join(found)} receive" if found else "no site with a response receives"
+    raise _WrongInputError(
+        f"{file}: {fitting} findings of account {finding.account_id} in {finding.region}: "
+        f"give --site {' or '.join(found or responding)}"
+    )
+
+
+def _rules(deployment: Deployment, name: str, file: str) -> tuple[Rule, ...]:
+    if name not in deployment.sites:
+        raise _WrongInputError(f"{file}: no site of this name: expected {', '.join(deployment.sites)}, got {name!r}")
+    response = deployment.sites[name].response
+    if response is None:
+        raise _WrongInputError(f"{file}: site {name} has no response, so nothing is done about findings")
+    return response.rules()
+
+
+def _notes(site: Site, name: str, rules: tuple[Rule, ...], finding: Finding) -> Iterator[str]:
+    if not _receives(site, finding):
+        yield (
+            f"the finding is of account {finding.account_id} in {finding.region}: site {name} would not receive it "
+            f"({', '.join(site.allowed_account_ids) or 'any account'} in {site.region})"
+        )
+    if needs_tags(rules) and finding.instance_id is not None:
+        yield "tags are those in the finding; when one arrives, the instance's tags of that moment count"
+
+
+def _verdict(decision: Decision) -> str:
+    minutes = f" for {decision.minutes} minutes" if decision.minutes else ""
+    return f"{decision.action}{minutes}"
+
+
+def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decision: Decision, notes: list[str]) -> str:
+    about = finding.instance_id or "no instance"
+    role = f", as {plain(finding.resource_role)}" if finding.resource_role else ""
+    tactics = " and ".join(tactics_of(finding.type)) or "no ATT&CK tactic"
+    lines = [
+        f"finding   {plain(finding.type)}, severity {finding.severity:g} ({finding.level})",
+        f"          {about}{role}; {tactics}",
+        f"site      {site}, {len(rules)} {'rule' if len(rules) == 1 else 'rules'}",
+        "",
+    ]
+    width = max((len(rule.name) for rule in rules), default=0)
+    for number, passed in enumerate(decision.passed_over, 1):
+        first, *others = passed.reasons
+        lines.append(f"{number:>3} {passed.rule.name:<{width}}  no: {plain(first)}")
+        lines += [f"    {'':<{width}}      {plain(reason)}" for reason in others]
+    if decision.rule is not None:
+        lines.append(f"{len(decision.passed_over) + 1:>3} {decision.rule.name:<{width}}  matches: {decision.asked}")
+    asked = len(decision.passed_over) + (decision.rule is not None)
+    lines += [f"{number:>3} {rule.name:<{width}}  not asked" for number, rule in enumerate(rules[asked:], asked + 1)]
+    because = f"rule {decision.rule.name}" if decision.rule else "no rule matches, and then people are notified"
+    lines += ["", f"decision  {_verdict(decision)}: {because}"]
+    if decision.limited_because:
+        lines.append(f"          not {decision.asked}: {decision.limited_because}")
+    lines += [f"note      {plain(note)}" for note in notes]
+    return "\n".join(lines)
+
+
+def _as_json(
+    finding: Finding, site: str, rules: tuple[Rule, ...], decision: Decision, notes: list[str]
+) -> Mapping[str, Any]:
+    return {
+        "finding": {"id": finding.id, "type": finding.type, "severity": finding.severity, "level": finding.level}
+        | {"instance_id": finding.instance_id, "tactics": tactics_of(finding.type), "sample": finding.sample},
+        "site": site,
+        "action": decision.action,
+        "rule": decision.rule.name if decision.rule else None,
+        "minutes": decision.minutes,
+        "asked": decision.asked,
+        "limited_because": decision.limited_because,
+        "passed_over": [{"rule": entry.rule.name, "reasons": list(entry.reasons)} for entry in decision.passed_over],
+        "not_asked": [rule.name for rule in rules[len(decision.passed_over) + (decision.rule is not None) :]],
+        "notes": notes,
+    }

@@ -1,0 +1,160 @@
+"""Incidents for people: a card for one, a table for many."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from tapstack.cli.terminal import plain, shortened, table
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import as_time, can_be_extended
+
+Incident = Mapping[str, Any]
+_REASON_WIDTH: Final = 50
+_NOTE_WIDTH: Final = 80
+_LABEL: Final = 10
+
+
+def card(incident: Incident, *, now: datetime, options: str = "") -> str:
+    """Return all about an incident, and what to run next.
+
+    Args:
+        incident: as the API has it; what is missing is left out.
+        now: tells how long is left.
+        options: that the next commands need, such as ` --url https://...`.
+    """
+    name = plain(incident.get("id"))
+    severity = plain(incident.get("severity"))
+    lines = [f"{name}  {plain(incident.get('state'))}{f', severity {severity}' if severity else ''}"]
+    lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now) if text]
+    lines += _block(_interfaces(incident))
+    lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
+    lines += _block([f"  {plain(entry)}" for entry in _list(incident, "in_place")], "  still in place")
+    lines += _block([f"  {line}" for line in next_commands(incident, options)], "  next")
+    return "\n".join(lines)
+
+
+def timeline(incident: Incident, start: int = 0) -> list[str]:
+    """Return a line for each entry of the timeline from number `start`, 0 the first."""
+    return [_timeline_line(entry) for entry in _entries(incident, "timeline")[start:]]
+
+
+def next_commands(incident: Incident, options: str = "") -> list[str]:
+    """Return what can be done with an incident now, ready to be run."""
+    name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
+    if state == "closed":
+        return []
+    if state == "failed":
+        return [f"tapstack incident close {name}{options}  # takes back what is still in place"]
+    verbs = ["show {}", "extend {} --minutes 60", "close {}"] if can_be_extended(str(state)) else ["show {}"]
+    return [f"tapstack incident {verb.format(name)}{options}" for verb in verbs]
+
+
+def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
+    """Return a table of incidents, and how to see more."""
+    rows = [
+        [
+            plain(incident.get("id")),
+            plain(incident.get("state")),
+            plain(incident.get("severity")),
+            plain(incident.get("expires_at")),
+            shortened(_subject(incident), 30),
+            shortened(plain(incident.get("reason")), _REASON_WIDTH),
+        ]
+        for incident in _entries(answer, "incidents")
+    ]
+    if not rows:
+        return "no incidents"
+    lines = table(["INCIDENT", "STATE", "SEVERITY", "UNTIL", "OF", "REASON"], rows)
+    if following := plain(answer.get("next")):
+        lines += ["", f"there are more: tapstack incident list{options} --next {shlex.quote(following)}"]
+    return "\n".join(lines)
+
+
+def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
+    appliance = _mapping(incident, "appliance")
+    state = plain(appliance.get("state"))
+    stack = plain(appliance.get("stack_name"))
+    opened = _joined(" by ", plain(incident.get("opened_at")), plain(incident.get("opened_by")))
+    alert = plain(incident.get("alert_id"))
+    source = _joined(", ", plain(incident.get("source")), alert and f"alert {alert}")
+    return [
+        ("reason", plain(incident.get("reason"))),
+        ("of", _subject(incident)),
+        ("technique", plain(incident.get("technique"))),
+        ("opened", f"{opened} ({source})" if opened and source else opened),
+        _end(incident, now),
+        ("portal", plain(appliance.get("portal_url"))),
+        ("appliance", f"{state} ({stack})" if state and stack else state),
+    ]
+
+
+def _end(incident: Incident, now: datetime) -> tuple[str, str]:
+    if closed := plain(incident.get("closed_at")):
+        because = plain(incident.get("closed_because"))
+        return "closed", f"{closed}{f', because it was {because}' if because in ('closed', 'expired') else ''}"
+    until = plain(incident.get("expires_at"))
+    try:
+        left = int((as_time(until) - now).total_seconds()) // 60
+    except RuleViolation:
+        return "until", until
+    return "until", f"{until} ({_in(left)})"
+
+
+def _in(minutes: int) -> str:
+    if minutes < 0:
+        return "over"
+    hours, rest = divmod(minutes, 60)
+    return f"in {hours} h {rest} min" if hours else f"in {rest} min"
+
+
+def _subject(incident: Incident) -> str:
+    if instance := plain(incident.get("instance_id")):
+        return instance
+    interfaces = [plain(interface) for interface in _list(incident, "network_interface_ids")]
+    return interfaces[0] if len(interfaces) == 1 else f"{len(interfaces)} interfaces" if interfaces else ""
+
+
+def _interfaces(incident: Incident) -> list[str]:
+    rows = [
+        [
+            plain(interface.get("network_interface_id")),
+            plain(interface.get("state")),
+            plain(interface.get("session_id")) or "-",
+            plain(interface.get("session_number")) or "-",
+            shortened(plain(interface.get("note")), _NOTE_WIDTH),
+        ]
+        for interface in _entries(incident, "interfaces")
+    ]
+    return table(["INTERFACE", "STATE", "SESSION", "NUMBER", "NOTE"], rows, "  ") if rows else []
+
+
+def _block(lines: Sequence[str], title: str | None = None) -> list[str]:
+    if not lines:
+        return []
+    return ["", *([title] if title else []), *(f"  {line}" if title else line for line in lines)]
+
+
+def _timeline_line(entry: Mapping[str, Any]) -> str:
+    by = plain(entry.get("by"))
+    return _joined("  ", *(plain(entry.get(key)) for key in ("at", "what", "detail")), by and f"({by})")
+
+
+def _joined(separator: str, *parts: str) -> str:
+    return separator.join(part for part in parts if part)
+
+
+def _list(holder: Mapping[str, Any], key: str) -> list[Any]:
+    value = holder.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _entries(holder: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [entry for entry in _list(holder, key) if isinstance(entry, dict)]
+
+
+def _mapping(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}

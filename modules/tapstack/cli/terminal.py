@@ -1,0 +1,39 @@
+"""Text for terminals: what comes from elsewhere is shown, and never obeyed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, Final
+
+# Whole escape sequences first, so that their parameters do not stay behind: CSI, OSC and the like, two-byte ones.
+_SEQUENCES: Final = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|\x9c|$)|\x1b[ -/]*[0-~]", re.DOTALL
+)
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def plain(value: Any) -> str:
+    """Return a value as one line of text without control characters, escape sequences and marks of direction."""
+    text = _SEQUENCES.sub("", "" if value is None else str(value))
+    text = "".join(
+        " " if character in "\t\n\r\x0b\x0c\x85\u2028\u2029" else character
+        for character in text
+        if unicodedata.category(character) not in _UNSEEN or character in "\t\n\r\x0b\x0c\x85\u2028\u2029"
+    )
+    return " ".join(text.split())
+
+
+def shortened(text: str, width: int) -> str:
+    """Return `text`, cut to `width` characters with three dots where it is longer."""
+    return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
+    """Return the lines of a table whose columns are as wide as they need to be."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in [header, *rows]
+    ]

@@ -1,0 +1,182 @@
+"""What to do about each network interface of an incident: mirror it, use what mirrors it already, or refuse it.
+
+Sources: VPC Traffic Mirroring guide, "Traffic mirror sources", "Traffic mirror targets"
+and "Traffic Mirroring quotas".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tapstack.domain import instance_types, limits
+from tapstack.domain.errors import RuleViolation
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What is known of a network interface.
+
+    Attributes:
+        id: its id.
+        type: AWS's word; only `interface` is mirrored.
+        vpc_id: where it lies.
+        instance_id: what it is attached to; none where nothing, or something of AWS's own.
+        instance_type: of that instance.
+        requester_managed: an AWS service made it.
+        appliance: it belongs to the appliance that receives the packets.
+    """
+
+    id: str
+    type: str = "interface"
+    vpc_id: str | None = None
+    instance_id: str | None = None
+    instance_type: str | None = None
+    requester_managed: bool = False
+    appliance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A traffic mirror session that exists.
+
+    Attributes:
+        id: its id.
+        network_interface_id: its source.
+        number: 1 to 32766.
+        ours: made by an incident of this deployment and site.
+    """
+
+    id: str
+    network_interface_id: str
+    number: int
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do about one interface.
+
+    Attributes:
+        network_interface_id: the interface.
+        do: `create` a session, `keep` the one of ours that is there, or `refuse`.
+        session_number: of the session to create, or to keep.
+        session_id: of the session to keep.
+        note: why it is refused, or what is odd about it; empty otherwise.
+    """
+
+    network_interface_id: str
+    do: Literal["create", "keep", "refuse"]
+    session_number: int | None = None
+    session_id: str | None = None
+    note: str = ""
+
+
+def refusal(interface: Interface, *, accept_unsupported_instance_types: bool = False) -> str | None:
+    """Say why AWS, or common sense, would not mirror an interface; None when nothing is known against it.
+
+    Args:
+        interface: the source.
+        accept_unsupported_instance_types: the list of instance types of this version does not count.
+    """
+    if interface.appliance:
+        return "it belongs to the appliance that receives the packets, and an interface is either source or target"
+    if interface.type != "interface":
+        return f"it is of type {interface.type}: only interfaces of type interface can be mirrored"
+    if interface.instance_type is not None:
+        try:
+            instance_types.check_source_type(interface.instance_type, accept=accept_unsupported_instance_types)
+        except RuleViolation as violation:
+            return str(violation)
+    return None
+
+
+def warnings(interface: Interface, *, vpc_id: str) -> tuple[str, ...]:
+    """Say what is likely, not certainly, wrong with a source.
+
+    Args:
+        interface: the source.
+        vpc_id: of the site, where the appliance stands.
+    """
+    said = []
+    if interface.vpc_id not in (None, vpc_id):
+        said.append(
+            f"{interface.id} lies in {interface.vpc_id}: its packets arrive only where peering, a transit gateway "
+            f"or an endpoint leads to the appliance in {vpc_id}"
+        )
+    if interface.requester_managed:
+        said.append(f"{interface.id} is managed by an AWS service: AWS mirrors few of those (RDS, ElastiCache)")
+    if interface.instance_type is not None and instance_types.can_be_mirrored(interface.instance_type) is None:
+        said.append(
+            f"instance type {interface.instance_type} of {interface.id} is not on the allow-list of mirror sources "
+            f"known here (as of {instance_types.AS_OF})"
+        )
+    return tuple(said)
+
+
+def first_free_number(taken: Iterable[int]) -> int:
+    """Return the lowest session number that no session of the interface has."""
+    used = set(taken)
+    return next(
+        number for number in range(limits.SESSION_NUMBER[0], limits.SESSION_NUMBER[1] + 1) if number not in used
+    )
+
+
+def number_for(interface_id: str, sessions: Iterable[Session]) -> int | None:
+    """Return the first free session number of an interface; None when it is in 3 sessions already."""
+    taken = [session.number for session in sessions if session.network_interface_id == interface_id]
+    return None if len(taken) >= limits.SESSIONS_PER_INTERFACE else first_free_number(taken)
+
+
+def plan(
+    interface_ids: Sequence[str],
+    sessions: Sequence[Session],
+    *,
+    known: Mapping[str, str] | None = None,
+    sources_of_target: Iterable[str] = (),
+    max_sources: int | None = None,
+) -> tuple[Step, ...]:
+    """Say what to do about each interface, in the order given.
+
+    Args:
+        interface_ids: the sources; what can be no source is left out already.
+        sessions: those that exist on them, ours and others'.
+        known: session ids of ours by interface, from the table; they count although a late
+            answer of AWS may not show them yet.
+        sources_of_target: the interfaces that are mirrored to our target now.
+        max_sources: how many distinct sources the target takes; no limit when None.
+    """
+    known = known or {}
+    on_target = set(sources_of_target)
+    steps = []
+    for interface_id in interface_ids:
+        there = [session for session in sessions if session.network_interface_id == interface_id]
+        step = _step(interface_id, there, known.get(interface_id))
+        if step.do == "create":
+            if max_sources is not None and interface_id not in on_target and len(on_target) >= max_sources:
+                step = Step(
+                    interface_id,
+                    "refuse",
+                    note=f"the target takes at most {max_sources} distinct sources, and has them",
+                )
+            else:
+                on_target.add(interface_id)
+        steps.append(step)
+    return tuple(steps)
+
+
+def _step(interface_id: str, there: Sequence[Session], known: str | None) -> Step:
+    ours = sorted((s for s in there if s.ours), key=lambda s: (s.id != known, s.number))
+    if ours:
+        return Step(interface_id, "keep", ours[0].number, ours[0].id)
+    if known is not None:
+        return Step(interface_id, "keep", None, known)
+    number = number_for(interface_id, there)
+    if number is None:
+        return Step(
+            interface_id,
+            "refuse",
+            note=f"it is in {limits.SESSIONS_PER_INTERFACE} sessions of others already, which is the most AWS allows",
+        )
+    return Step(interface_id, "create", number)

@@ -1,0 +1,42 @@
+"""Addresses of people and of identity providers, checked for typing errors only."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from tapstack.domain.errors import RuleViolation
+
+EMAIL_PATTERN: Final = (
+    r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
+)
+_EMAIL: Final = re.compile(EMAIL_PATTERN)
+_EMAIL_LENGTH: Final = 254
+
+
+def check_email(value: str) -> str:
+    """Return `value` when it looks like an email address; whether it exists, only a mail can tell."""
+    if _EMAIL.fullmatch(value) and len(value) <= _EMAIL_LENGTH and ".." not in value:
+        return value
+    raise RuleViolation(f"{value!r} is no email address: expected the form responders@example.com")
+
+
+def check_issuer(value: str) -> str:
+    """Return `value` when it can be the issuer of JSON Web Tokens: an https URL without query or fragment.
+
+    Source: OpenID Connect Core 1.0, section 2, `iss`; Amazon API Gateway Developer Guide,
+    "Control access to HTTP APIs with JWT authorizers".
+    """
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if usable and not (
+        parts.query or parts.fragment or parts.username or parts.password or {" ", "?", "#"} & set(value)
+    ):
+        return value
+    raise RuleViolation(
+        f"{value!r} is no issuer of tokens: expected an https URL without query, such as https://login.example.com/tenant"
+    )

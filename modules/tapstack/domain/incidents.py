@@ -1,0 +1,214 @@
+"""What an incident is: its life, its limits, and what a request to open one must say.
+
+One place for the API, the functions and the command line. Times are UTC, to the second.
+
+Sources: AWS Step Functions Developer Guide, "Quotas" (an execution's name: 1 to 80
+characters); MITRE ATT&CK, "Techniques" (the form of their ids).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, get_args
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tokens import is_token
+
+State = Literal["opening", "launching", "capturing", "closing", "closed", "failed"]
+Severity = Literal["low", "medium", "high", "critical"]
+Source = Literal["api", "guardduty"]
+Because = Literal["closed", "expired", "failed"]
+InterfaceState = Literal["eligible", "mirrored", "refused", "ended"]
+"""`eligible` until it is mirrored or refused; `ended` once nothing of the incident mirrors it any more."""
+Listing = Literal["open", "closed"]
+
+STATES: Final[tuple[State, ...]] = get_args(State)
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+LISTINGS: Final[tuple[Listing, ...]] = get_args(Listing)
+DEFAULT_SEVERITY: Final[Severity] = "medium"
+
+ID_PATTERN: Final = r"^inc-[0-9]{8}T[0-9]{6}-[0-9a-z]{8}$"
+ID_EXAMPLE: Final = "inc-20260102T030405-k3v9x0ab"
+TECHNIQUE_PATTERN: Final = r"^T[0-9]{4}(\.[0-9]{3})?$"
+# Text goes into messages, tags and terminals: no control characters, line breaks and tabs excepted.
+TEXT_PATTERN: Final = (
+    r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*$"
+)
+ALERT_ID_PATTERN: Final = r"^[!-~]([ -~]*[!-~])?$"
+REASON_LENGTH: Final = (1, 1000)
+ALERT_ID_LENGTH: Final = (1, 256)
+IDEMPOTENCY_KEY_LENGTH: Final = (1, 128)
+MINUTES: Final = (1, 10080)
+"""A minute to a week; a deployment may allow less."""
+INTERFACES: Final = (1, 100)
+"""Network interfaces in one request."""
+
+TAG_INCIDENT: Final = "tapstack:incident"
+TAG_EXPIRES: Final = "tapstack:expires"
+TAG_DEPLOYMENT: Final = "tapstack:deployment"
+TAG_SITE: Final = "tapstack:site"
+
+_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+_ENDED: Final = frozenset({"closing", "closed", "failed"})
+
+_BEFORE: Final[Mapping[State, tuple[State, ...]]] = {
+    "opening": (),
+    "launching": ("opening", "launching"),
+    "capturing": ("opening", "launching", "capturing"),
+    "closing": ("opening", "launching", "capturing", "closing", "failed"),
+    "closed": ("opening", "launching", "capturing", "closing", "failed"),
+    "failed": ("opening", "launching", "capturing", "closing", "failed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """What somebody asks for: packets of an instance, or of network interfaces, for a while.
+
+    Attributes:
+        reason: why, in words; 1 to 1000 characters.
+        minutes: how long to capture, 1 to 10080 and at most what the deployment allows.
+        instance_id: whose interfaces are all captured; none where interfaces are named.
+        network_interface_ids: 1 to 100, each once; empty where an instance is named.
+        severity: how bad it is.
+        technique: of MITRE ATT&CK, such as T1071 or T1071.004.
+        alert_id: of the tool that raised the alert; the same alert is the same incident.
+    """
+
+    reason: str
+    minutes: int
+    instance_id: str | None = None
+    network_interface_ids: tuple[str, ...] = ()
+    severity: Severity = DEFAULT_SEVERITY
+    technique: str | None = None
+    alert_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            RuleViolation: the first that is wrong.
+        """
+        _check_text("reason", self.reason, REASON_LENGTH, TEXT_PATTERN)
+        check_minutes(self.minutes)
+        if (self.instance_id is None) == (not self.network_interface_ids):
+            raise RuleViolation("exactly one of instance_id and network_interface_ids must be given")
+        if self.instance_id is not None:
+            _check_literal_id("instance", self.instance_id)
+        elif len(set(self.network_interface_ids)) != len(self.network_interface_ids):
+            raise RuleViolation("network_interface_ids must name each interface once")
+        elif len(self.network_interface_ids) > INTERFACES[1]:
+            raise RuleViolation(
+                f"network_interface_ids must name {INTERFACES[0]} to {INTERFACES[1]} interfaces, "
+                f"got {len(self.network_interface_ids)}"
+            )
+        for interface in self.network_interface_ids:
+            _check_literal_id("network interface", interface)
+        if self.severity not in SEVERITIES:
+            raise RuleViolation(f"severity must be one of {', '.join(SEVERITIES)}, got {self.severity!r}")
+        if self.technique is not None and not re.fullmatch(TECHNIQUE_PATTERN, self.technique):
+            raise RuleViolation(f"technique must have the form T1071 or T1071.004, got {self.technique!r}")
+        if self.alert_id is not None:
+            _check_text("alert_id", self.alert_id, ALERT_ID_LENGTH, ALERT_ID_PATTERN)
+
+
+def read_request(body: Mapping[str, Any], *, minutes: int, max_minutes: int) -> OpenRequest:
+    """Read the body of a request to open an incident, whose shape has been checked.
+
+    Args:
+        body: as JSON has it.
+        minutes: of capture, where the body names none.
+        max_minutes: that this deployment allows.
+
+    Raises:
+        RuleViolation: a value that is wrong by itself or beside another.
+    """
+    asked = dict(body)
+    if "network_interface_ids" in asked:
+        asked["network_interface_ids"] = tuple(asked["network_interface_ids"])
+    request = OpenRequest(**{"minutes": minutes, **asked})
+    check_minutes(request.minutes, most=max_minutes)
+    return request
+
+
+def check_minutes(value: int, *, most: int = MINUTES[1]) -> int:
+    """Return `value` when it is a whole number of minutes from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not MINUTES[0] <= value <= most:
+        raise RuleViolation(f"minutes must be a whole number from {MINUTES[0]} to {most}, got {value!r}")
+    return value
+
+
+def check_incident_id(value: str) -> str:
+    """Return `value` when it has the form of an incident's id."""
+    if not re.fullmatch(ID_PATTERN, value, re.ASCII):
+        raise RuleViolation(f"{value!r} is not the id of an incident: expected the form {ID_EXAMPLE}")
+    return value
+
+
+def new_id(now: datetime) -> str:
+    """Return a new incident id: it sorts by time, and names the execution and the tags."""
+    return f"inc-{now:%Y%m%dT%H%M%S}-" + "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def may_become(state: State) -> tuple[State, ...]:
+    """Return the states from which an incident may come into `state`, itself included: steps are repeated."""
+    return _BEFORE[state]
+
+
+def can_be_extended(state: str) -> bool:
+    """Tell whether the capture can still be made longer."""
+    return state not in _ENDED
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC and to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def as_text(moment: datetime) -> str:
+    """Return a time as ISO 8601 in UTC, such as 2026-01-02T03:04:05Z."""
+    return moment.astimezone(UTC).strftime(_TIME)
+
+
+def as_time(text: str) -> datetime:
+    """Read what `as_text` wrote.
+
+    Raises:
+        RuleViolation: it has another form.
+    """
+    try:
+        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise RuleViolation(f"{text!r} is no time: expected the form 2026-01-02T03:04:05Z") from None
+
+
+def expiry(now: datetime, minutes: int) -> datetime:
+    """Return when a capture of that many minutes ends."""
+    return now + timedelta(minutes=minutes)
+
+
+def undo_command(incident_id: str) -> str:
+    """Return the command that takes back what a failed incident left in place."""
+    return f"tapstack incident close {incident_id}"
+
+
+def _check_text(what: str, value: str, length: tuple[int, int], pattern: str) -> None:
+    low, high = length
+    if not isinstance(value, str) or not low <= len(value) <= high:
+        raise RuleViolation(f"{what} must have {low} to {high} characters")
+    if not re.fullmatch(pattern, value) or not value.strip():
+        raise RuleViolation(f"{what} must be readable text, without control characters")
+
+
+def _check_literal_id(kind: str, value: str) -> None:
+    # A token passes for any id where Terraform will fill it in; nobody fills it in here.
+    if is_token(value):
+        article = "an" if kind == "instance" else "a"
+        raise RuleViolation(f"{value!r} is not the id of {article} {kind}")
+    check_identifier(kind, value)

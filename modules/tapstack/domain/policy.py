@@ -1,0 +1,184 @@
+"""The policy: what is done about a GuardDuty finding. Ordered rules, the first that matches decides.
+
+A policy is written in the deployment file, checked there, and handed to the function that
+receives findings as compact JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import Finding
+from tapstack.domain.policy_rules import Action
+from tapstack.domain.policy_rules import Rule as Rule
+
+DUMP_BYTES: Final = 2500
+"""Of a policy as JSON. All environment variables of a Lambda function together hold 4 KB
+(AWS Lambda Developer Guide, "Lambda quotas"); the others need their room."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A rule that was asked and did not match, with all its reasons."""
+
+    rule: Rule
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done about a finding, and why.
+
+    Attributes:
+        action: what to do.
+        rule: the rule that matched; none when none did, which means `notify`.
+        minutes: how long to capture, where the rule says so.
+        passed_over: the rules before it, in order, each with the reasons why it did not match.
+        limited_because: why `action` is less than the rule asks for; none where it is not.
+    """
+
+    action: Action
+    rule: Rule | None
+    minutes: int | None
+    passed_over: tuple[PassedOver, ...]
+    limited_because: str | None = None
+
+    @property
+    def asked(self) -> Action:
+        """What the rule asks for; `notify` without one."""
+        return self.rule.action if self.rule else "notify"
+
+
+def decide(rules: Sequence[Rule], finding: Finding, *, tags: Mapping[str, str] | None = None) -> Decision:
+    """Decide about a finding: the first rule that matches; `notify` when none does.
+
+    A finding that names no instance, a sample, and an archived one are notified at most:
+    the first has nothing to capture, the instance of the second does not exist, and of the
+    third somebody has said that it does not count.
+
+    Args:
+        rules: in the order of the policy.
+        finding: what GuardDuty found.
+        tags: the instance's tags as they are now; those in the finding by default.
+    """
+    known = finding.tags if tags is None else tags
+    passed_over = []
+    for rule in rules:
+        if reasons := rule.objections(finding, known):
+            passed_over.append(PassedOver(rule, reasons))
+            continue
+        because = None if rule.action == "notify" else _limit(finding)
+        if because is not None:
+            return Decision("notify", rule, None, tuple(passed_over), because)
+        return Decision(rule.action, rule, rule.minutes, tuple(passed_over))
+    return Decision("notify", None, None, tuple(passed_over))
+
+
+def _limit(finding: Finding) -> str | None:
+    if finding.sample:
+        return "the finding is a sample: what it names does not exist"
+    if finding.archived:
+        return "the finding is archived: somebody, or a suppression rule, put it away"
+    if finding.instance_id is None:
+        return "the finding names no EC2 instance, so there is nothing to capture"
+    return None
+
+
+def needs_tags(rules: Sequence[Rule]) -> bool:
+    """Tell whether any rule asks for tags of the instance."""
+    return any(rule.tags for rule in rules)
+
+
+def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int | None, str]]:
+    """Yield what is wrong with rules that are right one by one, each with the rule's position, 0 the first.
+
+    Two rules of one name, a rule that is never asked, and (without a position) a policy
+    larger than `DUMP_BYTES`.
+    """
+    names: dict[str, int] = {}
+    everything: Rule | None = None
+    for position, rule in enumerate(rules):
+        if (first := names.setdefault(rule.name, position)) != position:
+            yield position, f"{rule.name} is what rule {first + 1} is called: give one of them another name"
+        if everything is not None:
+            yield position, f"rule {rule.name} is never asked: {everything.name} before it matches every finding"
+        elif rule.unconditional:
+            everything = rule
+    if (size := len(dump(rules).encode())) > DUMP_BYTES:
+        yield (
+            None,
+            f"the policy takes {size:,} bytes as JSON, more than the {DUMP_BYTES:,} that fit into a Lambda function's "
+            "environment: use patterns in place of lists, or fewer rules",
+        )
+
+
+def dump(rules: Sequence[Rule]) -> str:
+    """Return the rules as compact JSON, which `load` reads again."""
+    return json.dumps([_plain(rule) for rule in rules], separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(rule: Rule) -> dict[str, Any]:
+    written = {
+        "name": rule.name,
+        "action": rule.action,
+        "at_least": rule.at_least,
+        "types": list(rule.types),
+        "tactics": list(rule.tactics),
+        "tags": dict(rule.tags),
+        "resource_role": rule.resource_role,
+        "minutes": rule.minutes,
+    }
+    return {key: value for key, value in written.items() if value not in (None, [], {})}
+
+
+def load(text: str) -> tuple[Rule, ...]:
+    """Read the rules that `dump` wrote.
+
+    Raises:
+        RuleViolation: this is no such JSON; the message names the rule by its position.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RuleViolation(f"the policy is no JSON: {error}") from None
+    if not isinstance(document, list):
+        raise RuleViolation(f"the policy must be a list of rules, got {type(document).__name__}")
+    return tuple(_rule(position, entry) for position, entry in enumerate(document))
+
+
+_FORMS: Final[Mapping[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "action": (str,),
+    "at_least": (int, float),
+    "types": (list,),
+    "tactics": (list,),
+    "tags": (dict,),
+    "resource_role": (str,),
+    "minutes": (int,),
+}
+
+
+def _rule(position: int, entry: object) -> Rule:
+    where = f"rule {position + 1} of the policy"
+    if not isinstance(entry, dict):
+        raise RuleViolation(f"{where} must be an object, got {type(entry).__name__}")
+    if missing := {"name", "action"} - set(entry):
+        raise RuleViolation(f"{where} lacks {', '.join(sorted(missing))}")
+    values: dict[str, Any] = {}
+    for key, value in entry.items():
+        if not isinstance(value, _FORMS.get(key, ())) or not _holds_text_only(value):
+            raise RuleViolation(f"{where} has {key}={value!r}, which no rule has")
+        values[key] = tuple(value) if isinstance(value, list) else value
+    try:
+        return Rule(**values)
+    except RuleViolation as violation:
+        raise RuleViolation(f"{where}: {violation}") from None
+
+
+def _holds_text_only(value: object) -> bool:
+    inner = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else ()
+    return all(isinstance(item, str) for item in inner)

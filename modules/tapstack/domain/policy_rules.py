@@ -1,0 +1,151 @@
+"""A rule of the policy: what it asks of a GuardDuty finding, and what it wants done."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import HIGHEST_SEVERITY, Finding
+from tapstack.domain.globs import is_literal, matches
+from tapstack.domain.identifiers import check_name
+from tapstack.domain.incidents import check_minutes
+from tapstack.domain.tags import check_tag_key, check_tag_value
+from tapstack.domain.threats import TACTICS, THREAT_PURPOSES, tactics_of
+
+Action = Literal["notify", "capture", "contain_on_approval", "contain_now"]
+ResourceRole = Literal["TARGET", "ACTOR"]
+
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+RESERVED_ACTIONS: Final[frozenset[Action]] = frozenset({"contain_on_approval", "contain_now"})
+"""Understood, but not to be deployed until containment exists."""
+RESOURCE_ROLES: Final[tuple[ResourceRole, ...]] = get_args(ResourceRole)
+SEVERITY: Final = (0.0, HIGHEST_SEVERITY)
+_TYPE_LENGTH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a policy. Its conditions all have to hold; without any it matches every finding.
+
+    Attributes:
+        name: what messages call it; 1 to 40 lower-case letters, digits or hyphens.
+        action: what is done about a finding that matches.
+        at_least: the lowest severity that matches, 0.0 to 10.0.
+        types: patterns of finding types (`*`, `?`), one of which must fit; case does not count.
+        tactics: ATT&CK tactics, one of which the type must stand for.
+        tags: tags that the instance must all have; values may be patterns.
+        resource_role: the part that the instance must have played.
+        minutes: how long to capture, 1 to 10080; the deployment's own default otherwise.
+    """
+
+    name: str
+    action: Action
+    at_least: float | None = None
+    types: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    resource_role: ResourceRole | None = None
+    minutes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            RuleViolation: a value that no finding could ever match, or that is out of range.
+        """
+        check_name(self.name)
+        check_one_of("action", self.action, ACTIONS)
+        if self.at_least is not None:
+            check_severity(self.at_least)
+        for pattern in self.types:
+            check_type_pattern(pattern)
+        for tactic in self.tactics:
+            check_one_of("tactic", tactic, tuple(TACTICS))
+        for key, value in self.tags.items():
+            check_tag_key(key)
+            check_tag_value(value)
+        if self.resource_role is not None:
+            check_one_of("resource role", self.resource_role, RESOURCE_ROLES)
+        if self.minutes is not None:
+            check_minutes(self.minutes)
+            if self.action == "notify":
+                raise RuleViolation(f"minutes goes with an action that captures, got {self.minutes} with notify")
+
+    @property
+    def unconditional(self) -> bool:
+        """Whether it matches every finding, so that no rule behind it is ever asked."""
+        return self.at_least in (None, 0.0) and not (self.types or self.tactics or self.tags or self.resource_role)
+
+    def objections(self, finding: Finding, tags: Mapping[str, str]) -> tuple[str, ...]:
+        """Say why the rule does not match; nothing when it does.
+
+        Args:
+            finding: what GuardDuty found.
+            tags: of the instance.
+        """
+        said = []
+        if self.at_least is not None and finding.severity < self.at_least:
+            said.append(f"severity {finding.severity:g} is below {self.at_least:g}")
+        if self.types and not any(matches(p.lower(), finding.type.lower()) for p in self.types):
+            said.append(f"type {finding.type} does not fit {_alternatives(self.types)}")
+        if self.tactics and not set(self.tactics) & set(found := tactics_of(finding.type)):
+            stands_for = f"stands for {' and '.join(found)}" if found else "stands for no ATT&CK tactic"
+            said.append(f"type {finding.type} {stands_for}, not for {_alternatives(self.tactics)}")
+        said += self._objections_to_tags(finding, tags)
+        if self.resource_role is not None and finding.resource_role != self.resource_role:
+            said.append(f"the resource's role is {finding.resource_role or 'not given'}, not {self.resource_role}")
+        return tuple(said)
+
+    def _objections_to_tags(self, finding: Finding, tags: Mapping[str, str]) -> list[str]:
+        if self.tags and finding.instance_id is None:
+            return ["the finding names no instance, so there are no tags"]
+        said = []
+        for key, pattern in self.tags.items():
+            if key not in tags:
+                said.append(f"the instance has no tag {key}")
+            elif not matches(pattern, tags[key]):
+                said.append(f"tag {key} is {tags[key]!r}, which does not fit {pattern!r}")
+        return said
+
+
+def check_one_of(what: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a word that is none of those allowed."""
+    if value not in allowed:
+        near = difflib.get_close_matches(str(value), allowed, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise RuleViolation(f"{value!r} is no {what}: expected {', '.join(allowed)}{hint}")
+
+
+def check_severity(value: float) -> None:
+    """Refuse a severity outside 0.0 to 10.0."""
+    low, high = SEVERITY
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise RuleViolation(f"severity must be a number from {low:g} to {high:g}, got {value!r}")
+
+
+def check_type_pattern(pattern: str) -> None:
+    """Refuse a pattern of finding types that cannot fit any.
+
+    The part before the colon must be a threat purpose that GuardDuty has, or hold a
+    wildcard: that lets a policy name a purpose newer than this list.
+    """
+    purpose, colon, _ = pattern.partition(":")
+    if not pattern or len(pattern) > _TYPE_LENGTH or (not colon and is_literal(pattern)):
+        raise RuleViolation(
+            f"{pattern!r} is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text, "
+            "such as UnauthorizedAccess:EC2/*"
+        )
+    if is_literal(purpose) and purpose.lower() not in {known.lower() for known in THREAT_PURPOSES}:
+        near = difflib.get_close_matches(purpose, THREAT_PURPOSES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise RuleViolation(
+            f"{purpose!r} is no threat purpose of GuardDuty: {hint}known here: {', '.join(THREAT_PURPOSES)}; "
+            "for a newer one, write a wildcard into it"
+        )
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return " or ".join(words)

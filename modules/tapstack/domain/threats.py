@@ -1,0 +1,85 @@
+"""What GuardDuty's finding types mean in the words of MITRE ATT&CK.
+
+Sources: Amazon GuardDuty User Guide, "GuardDuty finding format" (the threat purposes; it
+says which of them are ATT&CK tactics) and the pages of the finding types (what each of the
+types named below reports); MITRE ATT&CK for Enterprise (the tactics).
+As of 2026-11-21, from stored excerpts of these pages.
+Where GuardDuty does not name a tactic, the reading is ours; a purpose that says nothing
+about a tactic has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tapstack.domain.globs import matches
+
+TACTICS: Final[Mapping[str, str]] = {
+    "Reconnaissance": "TA0043",
+    "ResourceDevelopment": "TA0042",
+    "InitialAccess": "TA0001",
+    "Execution": "TA0002",
+    "Persistence": "TA0003",
+    "PrivilegeEscalation": "TA0004",
+    "DefenseEvasion": "TA0005",
+    "CredentialAccess": "TA0006",
+    "Discovery": "TA0007",
+    "LateralMovement": "TA0008",
+    "Collection": "TA0009",
+    "CommandAndControl": "TA0011",
+    "Exfiltration": "TA0010",
+    "Impact": "TA0040",
+}
+"""ATT&CK's tactics, written as one word, with their ids."""
+
+THREAT_PURPOSES: Final[Mapping[str, tuple[str, ...]]] = {
+    # GuardDuty says that these are ATT&CK tactics.
+    **{name: (name,) for name in TACTICS if name not in ("Reconnaissance", "ResourceDevelopment")},
+    "DefenseImpairment": ("DefenseEvasion",),
+    # Ours, after GuardDuty's description of the purpose.
+    "Backdoor": ("CommandAndControl",),
+    "CryptoCurrency": ("Impact",),
+    "Recon": ("Reconnaissance", "Discovery"),
+    "Stealth": ("DefenseEvasion",),
+    "Trojan": ("CommandAndControl",),
+    "UnauthorizedAccess": ("InitialAccess",),
+    # These tell what is unusual or against a policy, not what somebody is after.
+    "AttackSequence": (),
+    "Behavior": (),
+    "Object": (),
+    "PenTest": (),
+    "Policy": (),
+}
+"""The part of a finding type before the colon, and the tactics it stands for."""
+
+_FURTHER: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("Backdoor:*/DenialOfService*", ("Impact",)),
+    ("Backdoor:*/Spambot*", ("Impact",)),
+    ("Behavior:*/TrafficVolumeUnusual*", ("Exfiltration",)),
+    ("Impact:*/PortSweep*", ("Discovery",)),
+    ("Trojan:*/DNSDataExfiltration*", ("Exfiltration",)),
+    ("Trojan:*/DropPoint*", ("Exfiltration",)),
+    ("Trojan:*/DriveBySourceTraffic*", ("InitialAccess",)),
+    ("Trojan:*/PhishingDomainRequest*", ("InitialAccess",)),
+    ("UnauthorizedAccess:*/MaliciousIPCaller*", ("CommandAndControl",)),
+    ("UnauthorizedAccess:*/MetadataDNSRebind*", ("CredentialAccess",)),
+    ("UnauthorizedAccess:*/RDPBruteForce*", ("CredentialAccess",)),
+    ("UnauthorizedAccess:*/SSHBruteForce*", ("CredentialAccess",)),
+    ("UnauthorizedAccess:*/TorClient*", ("CommandAndControl",)),
+    ("UnauthorizedAccess:*/TorRelay*", ("CommandAndControl",)),
+)
+"""Types that stand for more than their purpose does."""
+
+
+def tactics_of(finding_type: str) -> tuple[str, ...]:
+    """Return the ATT&CK tactics that a finding type stands for; none where it says nothing of one.
+
+    >>> tactics_of("UnauthorizedAccess:EC2/SSHBruteForce")
+    ('InitialAccess', 'CredentialAccess')
+    """
+    found = list(THREAT_PURPOSES.get(finding_type.partition(":")[0], ()))
+    for pattern, tactics in _FURTHER:
+        if matches(pattern, finding_type):
+            found += tactics
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,38 @@
+"""What every ExtraHop Packet Basics appliance is told, whoever creates its CloudFormation stack."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tapstack.domain.packet_basics import Capability
+from tapstack.settings import fields
+from tapstack.settings.fields import Settings
+
+
+def _default_capabilities() -> list[Capability]:
+    return ["CAPABILITY_IAM"]
+
+
+class ApplianceTemplate(Settings):
+    """The appliance's CloudFormation template, and what it is given."""
+
+    template_url: fields.TemplateUrl
+    """https URL of the CloudFormation template, copied from the Marketplace subscription."""
+    subnet_id: fields.SubnetId
+    """Subnet of its one interface, which is management interface and mirror target."""
+    remote_access_cidr: fields.Cidr
+    """Who may reach its portal."""
+    accept_open_remote_access: bool = False
+    """Accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`."""
+    public_ip: bool = False
+    """Give it an Elastic IP."""
+    accept_public_ip: bool = False
+    """Accept `public_ip`."""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """Further parameters of the template."""
+    capabilities: list[Capability] = Field(default_factory=_default_capabilities)
+    """IAM capabilities that the template needs."""
+    timeout_minutes: Annotated[int, Field(ge=5, le=240)] = 30
+    """How long to wait for the stack."""

@@ -1,0 +1,90 @@
+"""How checks ask the domain, and the questions that several parts of the file share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapstack.domain import cidrs
+from tapstack.domain import packet_basics as template
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.settings.appliance import ApplianceTemplate
+from tapstack.settings.model import PACKET_BASICS, Site
+from tapstack.settings.problems import ABSENT, Path, Problem
+
+
+@dataclass(slots=True)
+class Checker:
+    """Gathers what is wrong."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def ask(self, path: Path, question: Callable[[], Any], value: Any = ABSENT) -> Any:
+        """Return the answer, or record why there is none."""
+        try:
+            return question()
+        except RuleViolation as violation:
+            self.say(path, str(violation), value)
+            return None
+
+    def say(self, path: Path, message: str, value: Any = ABSENT) -> None:
+        """Record what is wrong."""
+        self.problems.append(Problem(path, message, value))
+
+
+def check_template(checker: Checker, path: Path, settings: ApplianceTemplate) -> None:
+    """Check what an appliance's stack is given."""
+    checker.ask(
+        (*path, "remote_access_cidr"),
+        lambda: cidrs.check_remote_access(settings.remote_access_cidr, accept_open=settings.accept_open_remote_access),
+    )
+    checker.ask(
+        (*path, "public_ip"),
+        lambda: template.check_public_ip(settings.public_ip, accept=settings.accept_public_ip),
+        settings.public_ip,
+    )
+    checker.ask((*path, "parameters"), lambda: template.check_parameters(settings.parameters))
+
+
+def check_target_reference(checker: Checker, path: Path, value: str, site: Site) -> bool:
+    """Tell whether `value` names a target of the site; record what is wrong with a wrong one."""
+    return _check_reference(checker, path, value, "tmt-", "target", list(site.targets), site)
+
+
+def check_filter_reference(checker: Checker, path: Path, value: str, site: Site) -> bool:
+    """Tell whether `value` names a filter of the site; record what is wrong with a wrong one."""
+    return _check_reference(checker, path, value, "tmf-", "filter", list(site.filters), site)
+
+
+def _check_reference(
+    checker: Checker, path: Path, value: str, prefix: str, what: str, names: list[str], site: Site
+) -> bool:
+    """Tell whether `value` names a target or filter of the site, or the id of one that exists."""
+    if value.startswith(prefix):
+        checker.ask(path, lambda: check_identifier(f"traffic mirror {what}", value))
+        return False
+    if value == PACKET_BASICS:
+        if site.packet_basics is None:
+            checker.say(
+                path,
+                f"the site has no packet_basics, whose {what} this would be: expected "
+                f"{_alternatives(names, prefix, what)}",
+                value,
+            )
+            return False
+        return True
+    if value not in names:
+        checker.say(
+            path,
+            f"no {what} of this name: expected {_alternatives([*names, PACKET_BASICS], prefix, what)}",
+            value,
+        )
+        return False
+    return True
+
+
+def _alternatives(names: list[str], prefix: str, what: str) -> str:
+    existing = f"the id of a {what} that exists ({prefix}...)"
+    return ", ".join([*names, f"or {existing}"]) if names else existing

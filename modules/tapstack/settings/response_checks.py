@@ -1,0 +1,91 @@
+"""Rules of a site's response that look at more than one field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tapstack.domain import limits
+from tapstack.domain.destinations import Destination
+from tapstack.domain.policy import policy_problems
+from tapstack.domain.policy_rules import RESERVED_ACTIONS
+from tapstack.settings.checking import Checker, check_filter_reference, check_target_reference, check_template
+from tapstack.settings.model import Site
+from tapstack.settings.problems import Path
+from tapstack.settings.response import Notify, Response, ResponseAppliance, ResponseCapture
+
+Destinations = Mapping[str, Destination | None]
+
+
+def check_response(checker: Checker, path: Path, site: Site, destinations: Destinations) -> None:
+    """Check a site's response, where it has one.
+
+    Args:
+        checker: gathers what is wrong.
+        path: where the response stands in the file.
+        site: that has the response.
+        destinations: what the site's targets lead to, by name.
+    """
+    response = site.response
+    if response is None:
+        return
+    destination = _check_appliance(checker, (*path, "appliance"), response.appliance, site, destinations)
+    _check_capture(checker, (*path, "capture"), response.capture, destination)
+    _check_policy(checker, (*path, "policy"), response)
+    _check_notify(checker, (*path, "notify"), response.notify, site.region)
+
+
+def _check_appliance(
+    checker: Checker, path: Path, appliance: ResponseAppliance, site: Site, destinations: Destinations
+) -> Destination | None:
+    if appliance.launch is not None:
+        check_template(checker, (*path, "launch"), appliance.launch)
+        return None
+    if site.packet_basics is None and not appliance.model_fields_set:
+        checker.say(path, "the site has no packet_basics to mirror to: expected launch, or target and filter")
+        return None
+    check_filter_reference(checker, (*path, "filter"), appliance.filter, site)
+    known = check_target_reference(checker, (*path, "target"), appliance.target, site)
+    return destinations.get(appliance.target) if known else None
+
+
+def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, destination: Destination | None) -> None:
+    if capture.minutes > capture.max_minutes:
+        checker.say((*path, "minutes"), f"expected at most max_minutes, {capture.max_minutes}", capture.minutes)
+    length = capture.packet_length
+    if length is not None and destination is not None:
+        behind = destination.kind == "network load balancer"
+        checker.ask((*path, "packet_length"), lambda: limits.check_packet_length(length, load_balancer=behind))
+
+
+def _check_policy(checker: Checker, path: Path, response: Response) -> None:
+    for position, rule in enumerate(response.policy):
+        if rule.action in RESERVED_ACTIONS:
+            checker.say(
+                (*path, position, "action"),
+                "is reserved for containment, which is not available yet: expected notify or capture",
+                rule.action,
+            )
+        if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
+            checker.say(
+                (*path, position, "minutes"),
+                f"expected at most capture.max_minutes, {response.capture.max_minutes}",
+                rule.minutes,
+            )
+    for at, message in policy_problems(response.rules()):
+        checker.say(path if at is None else (*path, at), message)
+
+
+def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:
+    _refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
+    _refuse_twice(checker, (*path, "topic_arns"), notify.topic_arns)
+    for position, arn in enumerate(notify.topic_arns):
+        if (there := arn.split(":")[3]) != region:
+            checker.say(
+                (*path, "topic_arns", position), f"is in Region {there}: expected a topic of the site's, {region}", arn
+            )
+
+
+def _refuse_twice(checker: Checker, path: Path, values: Sequence[str]) -> None:
+    for position, value in enumerate(values):
+        if (first := values.index(value)) != position:
+            checker.say((*path, position), f"given twice, first as {path[-1]}[{first}]: keep one", value)

@@ -1,0 +1,80 @@
+"""An HTTP server on this machine that answers as it is told, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Asked:
+    """One request."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class ApiServer:
+    """What to answer, one after another (the last one for ever), and what was asked."""
+
+    url: str = ""
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+
+    def answer(self, *answers: tuple[int, Any]) -> None:
+        """Answer so from now on; a status of 0 hangs up."""
+        self.answers = list(answers)
+
+
+@contextmanager
+def serving() -> Iterator[ApiServer]:
+    """Run the server on a free loopback port."""
+    told = ApiServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.reply()
+
+        def do_POST(self) -> None:
+            self.reply()
+
+        def reply(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            content = self.rfile.read(length)
+            told.asked.append(
+                Asked(self.command, self.path, dict(self.headers), json.loads(content) if content else None)
+            )
+            status, body = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+            if status == 0:
+                self.close_connection = True
+                return
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

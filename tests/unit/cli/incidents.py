@@ -1,0 +1,53 @@
+"""An incident as the API has it."""
+
+from typing import Any
+
+ID = "inc-20260102T030405-k3v9x0ab"
+
+
+def incident(**changes: Any) -> dict[str, Any]:
+    """An incident that captures, with what is given in place."""
+    return {
+        "id": ID,
+        "state": "capturing",
+        "reason": "beacons every minute",
+        "severity": "high",
+        "technique": "T1071.004",
+        "alert_id": "xdr-4711",
+        "source": "api",
+        "opened_at": "2026-01-02T03:04:05Z",
+        "opened_by": "arn:aws:sts::111122223333:assumed-role/responders/ana",
+        "expires_at": "2026-01-02T05:04:05Z",
+        "minutes": 120,
+        "instance_id": "i-0a000000000000001",
+        "network_interface_ids": ["eni-0a000000000000001", "eni-0a000000000000002"],
+        "interfaces": [
+            {
+                "network_interface_id": "eni-0a000000000000001",
+                "state": "mirrored",
+                "session_id": "tms-0a000000000000001",
+                "session_number": 1,
+                "owned": True,
+                "note": "",
+            },
+            {
+                "network_interface_id": "eni-0a000000000000002",
+                "state": "refused",
+                "session_id": None,
+                "session_number": None,
+                "owned": False,
+                "note": "three sessions already",
+            },
+        ],
+        "appliance": {
+            "stack_name": "tapstack-production-epb",
+            "state": "ready",
+            "portal_url": "https://10.0.0.10",
+        },
+        "in_place": [],
+        "timeline": [
+            {"at": "2026-01-02T03:04:05Z", "by": "api", "what": "opened", "detail": "by a SOAR"},
+            {"at": "2026-01-02T03:05:00Z", "by": "capture", "what": "mirrored", "detail": "1 interface"},
+        ],
+        **changes,
+    }

@@ -1,0 +1,365 @@
+"""`tapstack incident`, run as a user runs it, against a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapstack.cli import incident_api, main
+from tests.unit.cli.api_server import ApiServer, serving
+from tests.unit.cli.incidents import ID, incident
+
+OPEN = ["incident", "open", "--instance", "i-0a000000000000001", "--reason", "beacons"]
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: ApiServer) -> list[float]:
+    """Credentials and nothing else around; pauses are not waited for but remembered."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "TAPSTACK_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("TAPSTACK_URL", api.url)
+    paused: list[float] = []
+    monkeypatch.setattr(incident_api.IncidentApi.__init__, "__kwdefaults__", {"pause": paused.append})
+    monkeypatch.setattr("tapstack.cli.incident.POLL_SECONDS", 0)
+    return paused
+
+
+def opened(**changes: Any) -> dict[str, Any]:
+    return {"incident": incident(state="opening", **changes), "links": {"self": f"/incidents/{ID}"}}
+
+
+class TestOpen:
+    def test_when_an_incident_is_opened_then_the_call_is_signed_and_its_id_is_told(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        api.answer((202, opened()))
+        more = ["--severity", "high", "--technique", "T1071.004", "--alert-id", "xdr-1", "--minutes", "90"]
+        assert main([*OPEN, *more]) == 0
+        [asked] = api.asked
+        assert (asked.method, asked.path) == ("POST", "/incidents")
+        assert asked.body == {
+            "instance_id": "i-0a000000000000001",
+            "reason": "beacons",
+            "severity": "high",
+            "technique": "T1071.004",
+            "alert_id": "xdr-1",
+            "minutes": 90,
+        }
+        signature = asked.headers["Authorization"]
+        assert signature.startswith("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/")
+        assert "/eu-central-1/execute-api/aws4_request" in signature
+        assert "idempotency-key" in signature
+        printed = capsys.readouterr()
+        assert printed.out.splitlines()[0] == f"{ID}  opening"
+        assert f"  tapstack incident close {ID}" in printed.out.splitlines()
+        assert printed.err == ""
+
+    def test_when_interfaces_are_named_then_those_are_asked_for(self, api: ApiServer) -> None:
+        api.answer((202, opened()))
+        interfaces = ["--interface", "eni-0a000000000000001", "eni-0a000000000000002", "--interface", "eni-0123abcd"]
+        assert main(["incident", "open", *interfaces, "--reason", "x"]) == 0
+        assert api.asked[0].body == {
+            "network_interface_ids": ["eni-0a000000000000001", "eni-0a000000000000002", "eni-0123abcd"],
+            "reason": "x",
+        }
+
+    def test_when_json_is_wanted_then_the_answer_is_printed_as_it_is(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((202, opened(reason="\x1b[2J")))
+        assert main([*OPEN, "--json"]) == 0
+        text = capsys.readouterr().out
+        assert json.loads(text) == opened(reason="\x1b[2J")
+        assert "\x1b" not in text
+
+    def test_when_the_service_is_busy_or_hangs_up_then_the_same_call_is_made_again(
+        self, api: ApiServer, pauses: list[float], capsys: Printed
+    ) -> None:
+        api.headers["Retry-After"] = "7"
+        api.answer((429, {"message": "Too Many Requests"}), (503, b""), (0, None), (202, opened()))
+        assert main(OPEN) == 0
+        assert len({asked.headers["Idempotency-Key"] for asked in api.asked}) == 1
+        assert len(api.asked) == 4
+        assert pauses[:2] == [7.0, 7.0]
+        assert 0 < pauses[2] <= 20
+
+    def test_fails_when_the_service_keeps_failing(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((500, {"title": "internal error", "detail": "try again later"}))
+        assert main(OPEN) == 1
+        assert len(api.asked) == incident_api.ATTEMPTS
+        assert capsys.readouterr().err == "internal error: try again later (HTTP 500)\n"
+
+    def test_fails_when_nobody_listens(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.setenv("TAPSTACK_URL", "http://127.0.0.1:9")
+        assert main(OPEN) == 1
+        assert capsys.readouterr().err.startswith("http://127.0.0.1:9 cannot be reached: ")
+
+    def test_when_a_key_is_given_then_it_is_sent(self, api: ApiServer) -> None:
+        api.answer((202, opened()))
+        assert main([*OPEN, "--idempotency-key", "ticket 7"]) == 0
+        assert api.asked[0].headers["Idempotency-Key"] == "ticket 7"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--reason", ""], "reason must have 1 to 1000 characters"),
+            (["--technique", "C2"], "technique must have the form T1071 or T1071.004, got 'C2'"),
+            (["--minutes", "0"], "minutes must be a whole number from 1 to 10080, got 0"),
+            (["--instance", "web"], "'web' is not the id of an instance: expected the form i-0123456789abcdef0"),
+            (["--idempotency-key", "a\nb"], "the idempotency key must have 1 to 128 printable ASCII characters"),
+        ],
+    )
+    def test_fails_when_the_request_is_wrong_and_asks_nobody(
+        self, api: ApiServer, arguments: list[str], message: str, capsys: Printed
+    ) -> None:
+        assert main([*OPEN, *arguments]) == 2
+        assert capsys.readouterr().err == f"{message}\n"
+        assert api.asked == []
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["--interface", "eni-0123abcd"], ["--severity", "terrible"], ["--minutes", "many"]],
+    )
+    def test_fails_when_the_command_line_is_wrong(self, arguments: list[str]) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main([*OPEN, *arguments])
+        assert stopped.value.code == 2
+
+    def test_fails_when_the_service_refuses_and_says_why(self, api: ApiServer, capsys: Printed) -> None:
+        api.headers["Content-Type"] = "application/problem+json"
+        problem = {
+            "title": "the request is not valid",
+            "detail": "minutes is too large",
+            "errors": [{"where": "minutes", "problem": "at most 1440\x1b[31m"}, 5],
+        }
+        api.answer((400, problem))
+        assert main(OPEN) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            "the request is not valid: minutes is too large (HTTP 400)",
+            "  minutes: at most 1440",
+        ]
+        assert len(api.asked) == 1
+
+    def test_fails_when_the_caller_may_not(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((403, {"message": "Forbidden"}))
+        assert main(OPEN) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            "Forbidden (HTTP 403)",
+            "the credentials may not call this API (execute-api:Invoke), or are for another account or Region",
+        ]
+
+
+class TestWait:
+    def test_when_it_is_followed_then_what_happens_is_told_until_packets_flow(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        events = incident()["timeline"]
+        api.answer(
+            (202, opened()),
+            (200, incident(state="opening", timeline=events[:1])),
+            (200, incident(state="launching", timeline=events[:1])),
+            (200, incident()),
+        )
+        assert main([*OPEN, "--wait"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err.splitlines() == [
+            f"{ID}  opening",
+            "  2026-01-02T03:04:05Z  opened  by a SOAR  (api)",
+            "  2026-01-02T03:05:00Z  mirrored  1 interface  (capture)",
+        ]
+        assert printed.out.splitlines()[0] == f"{ID}  capturing, severity high"
+        assert [asked.path for asked in api.asked[1:]] == [f"/incidents/{ID}"] * 3
+
+    def test_fails_when_the_incident_does(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((202, opened()), (200, incident(state="failed")))
+        assert main([*OPEN, "--wait", "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["state"] == "failed"
+
+    def test_fails_when_it_takes_too_long(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((202, opened()), (200, incident(state="launching")))
+        assert main([*OPEN, "--wait", "0"]) == 1
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            f"{ID} is still launching after 0 minutes; it goes on: tapstack incident show {ID}"
+        )
+
+    def test_when_it_is_interrupted_then_the_incident_goes_on(
+        self, api: ApiServer, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(_: float) -> None:
+            raise KeyboardInterrupt
+
+        api.answer((202, opened()), (200, incident(state="launching")))
+        monkeypatch.setattr("tapstack.cli.incident.time.sleep", interrupt)
+        assert main([*OPEN, "--wait"]) == 130
+        assert capsys.readouterr().err.endswith("interrupted; what the service has begun goes on\n")
+
+
+class TestOthers:
+    def test_when_incidents_are_listed_then_state_and_limit_are_asked_for(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        api.answer((200, {"incidents": [incident()], "next": "a/b="}))
+        assert main(["incident", "list", "--state", "closed", "--limit", "5", "--next", "x+y/z="]) == 0
+        assert api.asked[0].path == "/incidents?state=closed&limit=5&next=x%2By%2Fz%3D"
+        out = capsys.readouterr().out
+        assert ID in out
+        assert out.endswith("there are more: tapstack incident list --state closed --limit 5 --next a/b=\n")
+
+    @pytest.mark.parametrize("limit", ["0", "101"])
+    def test_fails_when_the_limit_is_out_of_range(self, limit: str, capsys: Printed) -> None:
+        assert main(["incident", "list", "--limit", limit]) == 2
+        assert capsys.readouterr().err == f"--limit must be a whole number from 1 to 100, got {limit}\n"
+
+    def test_when_an_incident_is_shown_then_its_card_is_printed(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((200, incident()))
+        assert main(["incident", "show", ID, "--url", f"{api.url}/", "--region", "eu-west-1"]) == 0
+        assert (api.asked[0].method, api.asked[0].path) == ("GET", f"/incidents/{ID}")
+        assert "/eu-west-1/execute-api/" in api.asked[0].headers["Authorization"]
+        assert f"close {ID} --url {api.url}/ --region eu-west-1" in capsys.readouterr().out
+
+    def test_when_an_incident_is_extended_then_the_minutes_are_sent(self, api: ApiServer) -> None:
+        api.answer((202, incident()))
+        assert main(["incident", "extend", ID, "--minutes", "30"]) == 0
+        assert (api.asked[0].path, api.asked[0].body) == (f"/incidents/{ID}/extend", {"minutes": 30})
+
+    @pytest.mark.parametrize(("more", "body"), [([], {}), (["--reason", "done"], {"reason": "done"})])
+    def test_when_an_incident_is_closed_then_the_reason_is_sent(
+        self, api: ApiServer, more: list[str], body: dict[str, str]
+    ) -> None:
+        api.answer((202, incident(state="closing")))
+        assert main(["incident", "close", ID, *more]) == 0
+        assert (api.asked[0].path, api.asked[0].body) == (f"/incidents/{ID}/close", body)
+
+    @pytest.mark.parametrize("action", [["show"], ["close"], ["extend", "--minutes", "5"]])
+    @pytest.mark.parametrize("name", ["inc-1", "../incidents", ID + "/close"])
+    def test_fails_when_the_id_is_none_and_asks_nobody(
+        self, api: ApiServer, action: list[str], name: str, capsys: Printed
+    ) -> None:
+        assert main(["incident", *action, name]) == 2
+        assert "is not the id of an incident: expected the form inc-" in capsys.readouterr().err
+        assert api.asked == []
+
+    def test_fails_when_there_is_no_such_incident(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((404, {"title": "no such incident", "detail": "no such incident"}))
+        assert main(["incident", "show", ID]) == 2
+        assert capsys.readouterr().err == "no such incident (HTTP 404)\n"
+
+    @pytest.mark.parametrize("answer", [b"<html>", b"[" * 100_000])
+    def test_fails_when_the_answer_is_no_json(self, api: ApiServer, answer: bytes, capsys: Printed) -> None:
+        api.headers["Content-Type"] = "text/html"
+        api.answer((200, answer))
+        assert main(["incident", "show", ID]) == 1
+        assert capsys.readouterr().err == "the answer is no JSON but text/html\n"
+
+    def test_fails_when_the_answer_is_something_else(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((200, []))
+        assert main(["incident", "show", ID]) == 1
+        assert "is this the address of an incident API?" in capsys.readouterr().err
+
+    def test_fails_when_the_api_sends_elsewhere_and_shows_the_credentials_to_nobody(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        api.headers["Location"] = f"{api.url}/elsewhere"
+        api.answer((302, None))
+        assert main(["incident", "show", ID]) == 1
+        assert len(api.asked) == 1
+        assert capsys.readouterr().err == "no reason was given (HTTP 302)\n"
+
+
+class TestCredentials:
+    @pytest.mark.parametrize("how", ["option", "variable"])
+    def test_when_a_token_is_given_then_it_is_shown_to_the_api_and_to_nobody_else(
+        self, api: ApiServer, how: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+    ) -> None:
+        more = ["--token", "e.y.J"] if how == "option" else []
+        monkeypatch.setenv("TAPSTACK_TOKEN", "" if more else "e.y.J")
+        api.answer((200, incident()))
+        assert main(["incident", "show", ID, *more]) == 0
+        assert api.asked[0].headers["Authorization"] == "Bearer e.y.J"
+        printed = capsys.readouterr()
+        assert "e.y.J" not in printed.out + printed.err
+
+    def test_fails_when_the_token_cannot_be_one(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.setenv("TAPSTACK_TOKEN", "secret\nX-Other: 1")
+        assert main(["incident", "show", ID]) == 2
+        err = capsys.readouterr().err
+        assert err == "the token is empty, or holds characters that no token has\n"
+
+    def test_fails_when_there_are_no_credentials(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        assert main(["incident", "show", ID]) == 2
+        assert capsys.readouterr().err.startswith("no AWS credentials: sign in")
+
+    def test_fails_when_the_profile_is_unknown(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+        assert main(["incident", "show", ID]) == 2
+        assert "nobody" in capsys.readouterr().err
+
+    def test_fails_when_no_region_is_known(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.delenv("AWS_REGION")
+        assert main(["incident", "show", ID]) == 2
+        assert capsys.readouterr().err.startswith("no Region: the address does not name it; give --region")
+
+    def test_fails_when_botocore_is_missing(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.setitem(sys.modules, "botocore.session", None)
+        assert main(["incident", "show", ID]) == 2
+        assert "pip install 'tapstack[response]'" in capsys.readouterr().err
+
+
+class TestAddresses:
+    def test_fails_when_there_is_none(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.delenv("TAPSTACK_URL")
+        assert main(["incident", "list"]) == 2
+        assert capsys.readouterr().err.startswith("no address of an API: give --url, or set $TAPSTACK_URL")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "incidents",
+            "ftp://a",
+            "https://",
+            "https://u:p@a",
+            "https://a/?b",
+            "https://a:b",
+            "https://[",
+            "http://a.example",
+        ],
+    )
+    def test_fails_when_it_is_none(self, url: str, capsys: Printed) -> None:
+        assert main(["incident", "list", "--url", url]) == 2
+        err = capsys.readouterr().err
+        assert "is no address of an incident API" in err or "is not encrypted, and not on this machine" in err
+
+    @pytest.mark.parametrize(
+        "url", ["https://a.example/stage/", "http://localhost:1", "http://[::1]:1", "http://127.0.0.9"]
+    )
+    def test_when_it_is_one_then_it_passes(self, url: str) -> None:
+        assert incident_api.check_url(url) == url.rstrip("/")
+
+    @pytest.mark.parametrize(
+        ("url", "region"),
+        [
+            ("https://a1b2c3.execute-api.eu-central-1.amazonaws.com", "eu-central-1"),
+            ("https://a1b2c3.execute-api.cn-north-1.amazonaws.com.cn/x", "cn-north-1"),
+            ("https://api.example.com", None),
+            ("https://a.execute-api.eu-central-1.amazonaws.com.example.com", None),
+        ],
+    )
+    def test_when_it_names_a_region_then_that_is_used(self, url: str, region: str | None) -> None:
+        assert incident_api.region_of(url) == region

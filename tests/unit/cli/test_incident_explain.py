@@ -1,0 +1,163 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapstack.cli import main
+from tests.unit.domain.findings import event
+
+DEPLOYMENT = Path(__file__).parents[1] / "settings" / "response.yaml"
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("TAPSTACK_DEPLOYMENT", "CDKTF_CONTEXT_JSON"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def explain(document: Any, *more: str, deployment: Path = DEPLOYMENT) -> int:
+    Path("finding.json").write_text(document if isinstance(document, str) else json.dumps(document))
+    return main(["incident", "explain", "finding.json", "--deployment", str(deployment), *more])
+
+
+def test_when_a_rule_matches_then_it_is_named_with_the_reasons_of_those_before(capsys: Printed) -> None:
+    assert explain(event(), "--site", "production") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "finding   UnauthorizedAccess:EC2/TorClient, severity 8 (high)",
+        "          i-0a000000000000001, as ACTOR; InitialAccess and CommandAndControl",
+        "site      production, 3 rules",
+        "",
+        "  1 test-systems         no: the instance has no tag environment",
+        "  2 command-and-control  matches: capture",
+        "  3 brute-force          not asked",
+        "",
+        "decision  capture for 120 minutes: rule command-and-control",
+        "note      tags are those in the finding; when one arrives, the instance's tags of that moment count",
+    ]
+
+
+def test_when_no_rule_matches_then_every_reason_is_told(capsys: Printed) -> None:
+    finding = event(severity=2, type="Recon:EC2/PortProbeUnprotectedPort", service__resourceRole="TARGET")
+    assert explain(finding, "--site", "production") == 0
+    assert capsys.readouterr().out.splitlines()[4:11] == [
+        "  1 test-systems         no: the instance has no tag environment",
+        "  2 command-and-control  no: severity 2 is below 7",
+        "                             type Recon:EC2/PortProbeUnprotectedPort stands for Reconnaissance and Discovery, "
+        "not for CommandAndControl or Exfiltration",
+        "                             the resource's role is TARGET, not ACTOR",
+        "  3 brute-force          no: type Recon:EC2/PortProbeUnprotectedPort does not fit "
+        "UnauthorizedAccess:EC2/*BruteForce",
+        "",
+        "decision  notify: no rule matches, and then people are notified",
+    ]
+
+
+def test_when_a_sample_would_be_captured_then_it_says_why_it_is_not(capsys: Printed) -> None:
+    assert explain(event(title="[SAMPLE] x"), "--site", "production") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "decision  notify: rule command-and-control" in lines
+    assert "          not capture: the finding is a sample: what it names does not exist" in lines
+
+
+def test_when_json_is_wanted_then_it_holds_the_same(capsys: Printed) -> None:
+    assert explain(event(), "--site", "production", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["action"], said["rule"], said["minutes"]) == ("capture", "command-and-control", 120)
+    assert said["passed_over"] == [{"rule": "test-systems", "reasons": ["the instance has no tag environment"]}]
+    assert said["not_asked"] == ["brute-force"]
+    assert said["finding"]["tactics"] == ["InitialAccess", "CommandAndControl"]
+
+
+def test_when_the_finding_comes_from_standard_input_then_it_is_read_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(event())))
+    assert main(["incident", "explain", "-", "--deployment", str(DEPLOYMENT), "--site", "standing"]) == 0
+    assert "site      standing, 0 rules" in capsys.readouterr().out
+
+
+def test_when_one_site_only_receives_the_finding_then_it_need_not_be_named(capsys: Printed) -> None:
+    text = DEPLOYMENT.read_text().replace("standing:\n    region: eu-central-1", "standing:\n    region: eu-west-1")
+    Path("deployment.yaml").write_text(text)
+    Path("finding.json").write_text(json.dumps(event()))
+    assert main(["incident", "explain", "finding.json"]) == 0
+    assert "site      production, 3 rules" in capsys.readouterr().out
+
+
+def test_when_the_site_would_not_receive_the_finding_then_a_note_says_so(capsys: Printed) -> None:
+    assert explain(event(region="us-east-1"), "--site", "standing") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "note      the finding is of account 111122223333 in us-east-1: site standing would not receive it "
+        "(111122223333 in eu-central-1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "finding", "message"),
+    [
+        (
+            [],
+            event(),
+            "sites production, standing receive findings of account 111122223333 in eu-central-1: "
+            "give --site production or standing",
+        ),
+        (
+            [],
+            event(accountId="444455556666"),
+            "no site with a response receives findings of account 444455556666 in eu-central-1: "
+            "give --site production or standing",
+        ),
+        (["--site", "prod"], event(), "no site of this name: expected production, standing, got 'prod'"),
+    ],
+)
+def test_fails_when_the_site_is_not_clear(more: list[str], finding: Any, message: str, capsys: Printed) -> None:
+    assert explain(finding, *more) == 2
+    assert capsys.readouterr().err == f"{DEPLOYMENT}: {message}\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--site", "production"]])
+def test_fails_when_no_site_has_a_response(more: list[str], capsys: Printed) -> None:
+    example = Path("deployment.yaml")
+    example.write_text(
+        "sites: {production: {region: eu-central-1, vpc_id: vpc-00000001, "
+        "targets: {t: {network_interface_id: eni-00000001}}}}\n"
+    )
+    assert explain(event(), *more, deployment=example) == 2
+    assert capsys.readouterr().err.endswith("so nothing is done about findings\n")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{\n  'a': 1}", "finding.json:2: this is not JSON (column 3): Expecting property name enclosed in"),
+        ("", "finding.json:1: this is not JSON (column 1): Expecting value"),
+        ("[" * 100_000, "finding.json: is nested too deep"),
+        (event(severity="high"), "finding.json: detail.severity: expected a number from 0 to 10, got 'high'"),
+        ({"detail-type": "Other"}, "finding.json: detail-type: expected 'GuardDuty Finding', got 'Other'"),
+    ],
+)
+def test_fails_when_the_file_is_no_finding_and_names_the_place(document: Any, message: str, capsys: Printed) -> None:
+    assert explain(document) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(message)
+
+
+def test_fails_when_the_file_cannot_be_read(capsys: Printed) -> None:
+    assert main(["incident", "explain", "nothing.json"]) == 2
+    Path("latin.json").write_bytes(b'{"a": "\xfc"}')
+    assert main(["incident", "explain", "latin.json"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "nothing.json: cannot be read: No such file or directory",
+        "latin.json: is not UTF-8 text (byte 7)",
+    ]
+
+
+def test_fails_when_the_deployment_file_is_wrong(capsys: Printed) -> None:
+    Path("deployment.yaml").write_text("sites: {}\n")
+    assert explain(event(), deployment=Path("deployment.yaml")) == 2
+    assert capsys.readouterr().err.startswith("deployment.yaml:1: sites: expected at least 1")

@@ -1,0 +1,48 @@
+"""docs/incidents.md shows what the program says."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tapstack.cli import main
+from tapstack.cli.incident_view import card
+from tapstack.settings.load import parse_deployment
+from tests.unit.cli.incidents import incident
+from tests.unit.domain.findings import event
+
+PAGE = (Path(__file__).parents[3] / "docs" / "incidents.md").read_text(encoding="utf-8")
+FIXTURE = Path(__file__).parents[1] / "settings" / "response.yaml"
+
+
+def console(command: str) -> str:
+    """What the page shows below a command."""
+    found = re.search(rf"```console\n\$ {re.escape(command)}[^\n]*\n(.*?)\n```", PAGE, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_when_the_page_shows_an_incident_then_the_card_is_the_program_s() -> None:
+    assert console("tapstack incident show") == card(incident(), now=datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC))
+
+
+def test_when_the_page_explains_a_finding_then_the_explanation_is_the_program_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "finding.json"
+    file.write_text(json.dumps(event()))
+    assert main(["incident", "explain", str(file), "--deployment", str(FIXTURE), "--site", "production"]) == 0
+    assert console("tapstack incident explain") == capsys.readouterr().out.rstrip("\n")
+
+
+def test_when_the_page_shows_the_section_then_the_file_is_right() -> None:
+    [section] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    site = "  production:\n    region: eu-central-1\n    vpc_id: vpc-0a1b2c3d4e5f60718\n"
+    deployment = parse_deployment(section.replace("  production:\n", site))
+    documented = parse_deployment(FIXTURE.read_text(encoding="utf-8")).sites["production"].response
+    response = deployment.sites["production"].response
+    assert response is not None
+    assert documented is not None
+    assert response.rules() == documented.rules()

@@ -1,0 +1,119 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tapstack.cli.incident_view import card, listing, next_commands, timeline
+from tests.unit.cli.incidents import ID, incident
+
+NOW = datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC)
+
+
+def test_when_an_incident_captures_then_its_card_says_where_to_look_and_what_to_run() -> None:
+    assert card(incident(), now=NOW, options=" --url https://a").splitlines() == [
+        f"{ID}  capturing, severity high",
+        "  reason     beacons every minute",
+        "  of         i-0a000000000000001",
+        "  technique  T1071.004",
+        "  opened     2026-01-02T03:04:05Z by arn:aws:sts::111122223333:assumed-role/responders/ana "
+        "(api, alert xdr-4711)",
+        "  until      2026-01-02T05:04:05Z (in 1 h 30 min)",
+        "  portal     https://10.0.0.10",
+        "  appliance  ready (tapstack-production-epb)",
+        "",
+        "  INTERFACE              STATE     SESSION                NUMBER  NOTE",
+        "  eni-0a000000000000001  mirrored  tms-0a000000000000001  1",
+        "  eni-0a000000000000002  refused   -                      -       three sessions already",
+        "",
+        "  timeline",
+        "    2026-01-02T03:04:05Z  opened  by a SOAR  (api)",
+        "    2026-01-02T03:05:00Z  mirrored  1 interface  (capture)",
+        "",
+        "  next",
+        f"    tapstack incident show {ID} --url https://a",
+        f"    tapstack incident extend {ID} --minutes 60 --url https://a",
+        f"    tapstack incident close {ID} --url https://a",
+    ]
+
+
+def test_when_an_incident_failed_then_its_card_says_what_is_left_and_how_to_undo_it() -> None:
+    failed = incident(state="failed", in_place=["session tms-0a000000000000001"], interfaces=[], timeline=[])
+    assert card(failed, now=NOW).splitlines()[-5:] == [
+        "  still in place",
+        "    session tms-0a000000000000001",
+        "",
+        "  next",
+        f"    tapstack incident close {ID}  # takes back what is still in place",
+    ]
+
+
+def test_when_an_incident_is_closed_then_its_card_says_since_when_and_why() -> None:
+    closed = incident(state="closed", closed_at="2026-01-02T04:00:00Z", closed_because="expired")
+    lines = card(closed, now=NOW).splitlines()
+    assert "  closed     2026-01-02T04:00:00Z, because it was expired" in lines
+    assert "  next" not in lines
+
+
+@pytest.mark.parametrize(
+    ("until", "shown"),
+    [
+        ("2026-01-02T04:16:05Z", "2026-01-02T04:16:05Z (in 42 min)"),
+        ("2026-01-02T03:34:04Z", "2026-01-02T03:34:04Z (over)"),
+        ("soon", "soon"),
+    ],
+)
+def test_when_an_incident_ends_then_the_time_left_is_told(until: str, shown: str) -> None:
+    assert f"  until      {shown}" in card(incident(expires_at=until), now=NOW).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("state", "verbs"),
+    [
+        ("opening", ["show", "extend", "close"]),
+        ("launching", ["show", "extend", "close"]),
+        ("closing", ["show"]),
+        ("closed", []),
+        ("failed", ["close"]),
+    ],
+)
+def test_when_an_incident_is_in_a_state_then_only_what_can_be_done_is_proposed(state: str, verbs: list[str]) -> None:
+    assert [command.split()[2] for command in next_commands(incident(state=state))] == verbs
+
+
+def test_when_incidents_are_listed_then_each_has_a_line() -> None:
+    many = incident(instance_id=None, reason="x" * 60, state="opening")
+    answer = {"incidents": [incident(), many], "next": "abc="}
+    assert listing(answer, options=" --state open").splitlines() == [
+        "INCIDENT                      STATE      SEVERITY  UNTIL                 OF                   REASON",
+        f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  beacons every minute",
+        f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         {'x' * 47}...",
+        "",
+        "there are more: tapstack incident list --state open --next abc=",
+    ]
+
+
+def test_when_there_are_none_then_the_list_says_so() -> None:
+    assert listing({"incidents": []}) == "no incidents"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"id": None, "interfaces": {}, "appliance": [], "timeline": ["x"], "in_place": 5, "network_interface_ids": "x"},
+        {"id": ID, "state": ["?"], "interfaces": [None, {}], "expires_at": 5, "timeline": [{}]},
+    ],
+)
+def test_when_the_api_answers_something_odd_then_it_is_shown_as_well_as_can_be(odd: dict[str, Any]) -> None:
+    assert isinstance(card(odd, now=NOW), str)
+    assert isinstance(listing({"incidents": [odd]}), str)
+
+
+def test_when_the_service_sends_control_characters_then_none_reach_the_terminal() -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J\u202ex\n$(reboot)"
+    odd = incident(id=hostile, reason=hostile, state=hostile, timeline=[{"at": hostile, "what": hostile}])
+    text = card(odd, now=NOW)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "'x $(reboot)'" in next_commands(odd)[0]
+    assert timeline(odd) == ["x $(reboot)  x $(reboot)"]

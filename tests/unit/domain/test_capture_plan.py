@@ -1,0 +1,101 @@
+"""What is done about each interface of an incident."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapstack.domain import limits
+from tapstack.domain.capture_plan import Interface, Session, Step, number_for, plan, refusal, warnings
+
+ONE, TWO = "eni-00000000000000001", "eni-00000000000000002"
+
+
+def session(number: int, *, ours: bool = False, on: str = ONE) -> Session:
+    return Session(f"tms-{number:017x}", on, number, ours)
+
+
+def test_when_nothing_is_there_then_number_one_is_made() -> None:
+    assert plan([ONE], []) == (Step(ONE, "create", 1),)
+
+
+def test_when_others_have_numbers_then_the_first_free_one_is_taken() -> None:
+    assert plan([ONE], [session(1), session(3), session(2, on=TWO)]) == (Step(ONE, "create", 2),)
+
+
+def test_when_ours_is_there_then_it_is_kept_even_beside_two_others() -> None:
+    there = [session(1), session(2), session(3, ours=True)]
+    assert plan([ONE], there) == (Step(ONE, "keep", 3, session(3).id),)
+
+
+def test_when_two_are_ours_then_the_one_that_is_known_is_kept() -> None:
+    there = [session(1, ours=True), session(2, ours=True)]
+    assert plan([ONE], there, known={ONE: session(2).id})[0].session_id == session(2).id
+
+
+def test_when_ours_is_known_but_not_shown_yet_then_it_is_kept() -> None:
+    assert plan([ONE], [], known={ONE: "tms-1"}) == (Step(ONE, "keep", None, "tms-1"),)
+
+
+def test_when_three_others_are_there_then_it_is_refused() -> None:
+    [step] = plan([ONE], [session(n) for n in (1, 2, 3)])
+    assert (step.do, step.note) == (
+        "refuse",
+        "it is in 3 sessions of others already, which is the most AWS allows",
+    )
+
+
+def test_when_the_target_is_full_then_new_sources_are_refused_and_old_ones_are_not() -> None:
+    made = plan([ONE, TWO], [], sources_of_target=[TWO, "eni-3"], max_sources=2)
+    assert [step.do for step in made] == ["refuse", "create"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=3, unique_by=lambda pair: pair[0]),
+    st.lists(st.sampled_from([ONE, TWO]), unique=True),
+)
+def test_when_it_is_planned_then_no_number_is_used_twice_and_none_has_four(
+    there: list[tuple[int, bool]], wanted: list[str]
+) -> None:
+    existing = [session(number, ours=ours) for number, ours in there]
+    steps = plan(wanted, existing)
+    assert [step.network_interface_id for step in steps] == wanted
+    for step in steps:
+        on = [s for s in existing if s.network_interface_id == step.network_interface_id]
+        if step.do == "create":
+            assert step.session_number not in {s.number for s in on}
+            assert len(on) < limits.SESSIONS_PER_INTERFACE
+            assert not any(s.ours for s in on)
+        if step.do == "keep":
+            assert step.session_id in {s.id for s in on if s.ours}
+
+
+def test_when_an_interface_is_full_then_there_is_no_number() -> None:
+    assert number_for(ONE, [session(n) for n in (1, 2, 3)]) is None
+    assert number_for(ONE, [session(1)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("interface", "said"),
+    [
+        (Interface(ONE, appliance=True), "it belongs to the appliance"),
+        (Interface(ONE, type="nat_gateway"), "it is of type nat_gateway"),
+        (Interface(ONE, instance_type="t2.micro"), "instance type t2.micro cannot be a mirror source"),
+    ],
+)
+def test_when_an_interface_cannot_be_mirrored_then_the_reason_is_said(interface: Interface, said: str) -> None:
+    assert said in (refusal(interface) or "")
+
+
+def test_when_the_list_of_types_does_not_count_then_any_type_is_taken() -> None:
+    assert refusal(Interface(ONE, instance_type="t2.micro"), accept_unsupported_instance_types=True) is None
+    assert refusal(Interface(ONE, instance_type="m5.large")) is None
+
+
+def test_when_something_is_odd_then_it_is_a_warning() -> None:
+    odd = Interface(ONE, vpc_id="vpc-2", requester_managed=True, instance_type="z9.large")
+    assert refusal(odd) is None
+    said = warnings(odd, vpc_id="vpc-1")
+    assert [words in warning for words, warning in zip(("lies in vpc-2", "managed by", "z9.large"), said, strict=True)]
+    assert warnings(Interface(ONE, vpc_id="vpc-1", instance_type="m5.large"), vpc_id="vpc-1") == ()

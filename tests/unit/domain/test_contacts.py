@@ -1,0 +1,57 @@
+import pytest
+
+from tapstack.domain.contacts import check_email, check_issuer
+from tests.unit.refusals import refusal
+
+
+@pytest.mark.parametrize("value", ["a@b.co", "soc+alerts@security.example.com", "o'neil@xn--bcher-kva.example"])
+def test_when_an_address_is_plausible_then_it_passes(value: str) -> None:
+    assert check_email(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a",
+        "a@b",
+        "@b.co",
+        "a@b.co ",
+        "a b@c.de",
+        "a@b..co",
+        "a@-b.co",
+        "a@b.c",
+        "a..b@c.de",
+        "a@b.co\n",
+        "x" * 250 + "@b.co",
+    ],
+)
+def test_fails_when_an_address_is_none(value: str) -> None:
+    assert refusal(lambda: check_email(value)) == (
+        f"{value!r} is no email address: expected the form responders@example.com"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["https://login.example.com", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a/"]
+)
+def test_when_an_issuer_is_an_https_url_then_it_passes(value: str) -> None:
+    assert check_issuer(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "login.example.com",
+        "http://login.example.com",
+        "https://",
+        "https://a?b",
+        "https://a/#",
+        "https://u:p@a",
+        "https://[",
+        "https://a b",
+    ],
+)
+def test_fails_when_an_issuer_is_something_else(value: str) -> None:
+    assert refusal(lambda: check_issuer(value)).startswith(f"{value!r} is no issuer of tokens: expected an https URL")

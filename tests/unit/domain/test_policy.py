@@ -1,0 +1,329 @@
+import contextlib
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import Finding, parse_finding
+from tapstack.domain.policy import DUMP_BYTES, decide, dump, load, needs_tags, policy_problems
+from tapstack.domain.policy_rules import ACTIONS, RESOURCE_ROLES, Rule
+from tapstack.domain.threats import TACTICS, THREAT_PURPOSES
+from tests.unit.domain.findings import event
+from tests.unit.refusals import refusal
+
+TOR = parse_finding(event())
+CAPTURE = Rule("everything", "capture")
+
+
+class TestConditions:
+    @pytest.mark.parametrize(
+        "conditions",
+        [
+            {},
+            {"at_least": 8},
+            {"at_least": 8.0},
+            {"types": ("UnauthorizedAccess:EC2/*",)},
+            {"types": ("unauthorizedaccess:ec2/torclient",)},
+            {"types": ("Recon:*", "*TorClient")},
+            {"tactics": ("Impact", "CommandAndControl")},
+            {"tags": {"tier": "web"}},
+            {"tags": {"tier": "w*", "empty": ""}},
+            {"resource_role": "ACTOR"},
+            {"at_least": 7, "types": ("*Tor*",), "tactics": ("InitialAccess",), "tags": {"tier": "?eb"}},
+        ],
+    )
+    def test_when_all_conditions_hold_then_the_rule_matches(self, conditions: dict[str, Any]) -> None:
+        assert Rule("r", "capture", **conditions).objections(TOR, TOR.tags) == ()
+
+    @pytest.mark.parametrize(
+        ("conditions", "reasons"),
+        [
+            ({"at_least": 8.5}, ["severity 8 is below 8.5"]),
+            (
+                {"types": ("Recon:*", "Trojan:EC2/*")},
+                ["type UnauthorizedAccess:EC2/TorClient does not fit Recon:* or Trojan:EC2/*"],
+            ),
+            (
+                {"tactics": ("Impact",)},
+                [
+                    "type UnauthorizedAccess:EC2/TorClient stands for InitialAccess and CommandAndControl, "
+                    "not for Impact"
+                ],
+            ),
+            ({"tags": {"Tier": "web"}}, ["the instance has no tag Tier"]),
+            ({"tags": {"tier": "Web"}}, ["tag tier is 'web', which does not fit 'Web'"]),
+            ({"resource_role": "TARGET"}, ["the resource's role is ACTOR, not TARGET"]),
+            (
+                {"at_least": 9, "tags": {"tier": "db*", "owner": "*"}},
+                [
+                    "severity 8 is below 9",
+                    "tag tier is 'web', which does not fit 'db*'",
+                    "the instance has no tag owner",
+                ],
+            ),
+        ],
+    )
+    def test_when_conditions_do_not_hold_then_each_is_given_as_a_reason(
+        self, conditions: dict[str, Any], reasons: list[str]
+    ) -> None:
+        assert list(Rule("r", "capture", **conditions).objections(TOR, TOR.tags)) == reasons
+
+    def test_when_a_type_stands_for_no_tactic_then_the_reason_says_so(self) -> None:
+        finding = parse_finding(event(type="Policy:EC2/Thing"))
+        [reason] = Rule("r", "capture", tactics=("Impact", "Discovery")).objections(finding, {})
+        assert reason == "type Policy:EC2/Thing stands for no ATT&CK tactic, not for Impact or Discovery"
+
+    def test_when_there_is_no_instance_then_tags_and_role_do_not_hold(self) -> None:
+        finding = parse_finding(event(resource={"resourceType": "AccessKey"}, service={}))
+        rule = Rule("r", "capture", tags={"a": "*", "b": "*"}, resource_role="ACTOR")
+        assert rule.objections(finding, {}) == (
+            "the finding names no instance, so there are no tags",
+            "the resource's role is not given, not ACTOR",
+        )
+
+
+class TestDecisions:
+    def test_when_there_is_no_rule_then_people_are_notified(self) -> None:
+        decision = decide((), TOR)
+        assert (decision.action, decision.rule, decision.minutes) == ("notify", None, None)
+        assert decision.asked == "notify"
+
+    def test_when_no_rule_matches_then_people_are_notified_and_every_reason_is_told(self) -> None:
+        rules = (Rule("a", "capture", at_least=9), Rule("b", "capture", resource_role="TARGET"))
+        decision = decide(rules, TOR)
+        assert (decision.action, decision.rule) == ("notify", None)
+        assert [(passed.rule.name, passed.reasons) for passed in decision.passed_over] == [
+            ("a", ("severity 8 is below 9",)),
+            ("b", ("the resource's role is ACTOR, not TARGET",)),
+        ]
+
+    def test_when_several_rules_match_then_the_first_decides(self) -> None:
+        rules = (Rule("a", "capture", at_least=9), Rule("b", "capture", minutes=30), Rule("c", "notify"))
+        decision = decide(rules, TOR)
+        assert decision.rule == rules[1]
+        assert (decision.action, decision.minutes, decision.limited_because) == ("capture", 30, None)
+        assert len(decision.passed_over) == 1
+
+    def test_when_the_instance_s_tags_are_known_then_those_in_the_finding_do_not_count(self) -> None:
+        rule = Rule("r", "capture", tags={"tier": "db"})
+        assert decide([rule], TOR, tags={"tier": "db"}).action == "capture"
+        assert decide([rule], TOR, tags={}).action == "notify"
+
+    @pytest.mark.parametrize(
+        ("changes", "because"),
+        [
+            ({"resource": {}}, "the finding names no EC2 instance, so there is nothing to capture"),
+            ({"title": "[SAMPLE] x"}, "the finding is a sample: what it names does not exist"),
+            (
+                {"resource__instanceDetails__instanceId": "i-99999999"},
+                "the finding is a sample: what it names does not exist",
+            ),
+            (
+                {"service__archived": True},
+                "the finding is archived: somebody, or a suppression rule, put it away",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("action", ["capture", "contain_on_approval", "contain_now"])
+    def test_when_there_is_nothing_to_capture_then_people_are_notified_and_told_why(
+        self, changes: dict[str, Any], because: str, action: Any
+    ) -> None:
+        rule = Rule("r", action, minutes=5)
+        decision = decide([rule], parse_finding(event(**changes)))
+        assert (decision.action, decision.minutes, decision.limited_because) == ("notify", None, because)
+        assert decision.rule == rule
+        assert decision.asked == action
+
+    def test_when_only_a_notice_is_asked_for_then_nothing_limits_it(self) -> None:
+        decision = decide([Rule("r", "notify")], parse_finding(event(title="[SAMPLE] x")))
+        assert decision.limited_because is None
+
+
+class TestRules:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"name": "C2"}, "'C2' is not a usable name: expected 1 to 40 lower-case letters, digits or hyphens"),
+            (
+                {"action": "captrue"},
+                "'captrue' is no action: expected notify, capture, contain_on_approval, contain_now; did you mean "
+                "capture?",
+            ),
+            ({"at_least": 11}, "severity must be a number from 0 to 10, got 11"),
+            ({"at_least": True}, "severity must be a number from 0 to 10, got True"),
+            ({"at_least": float("nan")}, "severity must be a number from 0 to 10, got nan"),
+            ({"types": ("TorClient",)}, "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/"),
+            ({"types": ("",)}, "'' is no finding type"),
+            ({"types": ("Recon:" + "x" * 251,)}, "'Recon:xxx"),
+            (
+                {"types": ("UnauthorisedAccess:EC2/*",)},
+                "'UnauthorisedAccess' is no threat purpose of GuardDuty: did you mean UnauthorizedAccess? known here:",
+            ),
+            ({"tactics": ("Command and Control",)}, "'Command and Control' is no tactic: expected Reconnaissance, "),
+            ({"tags": {"": "x"}}, "'' is not a tag key"),
+            ({"tags": {"a": "x" * 257}}, "a tag value holds at most 256 characters, got 257"),
+            ({"resource_role": "actor"}, "'actor' is no resource role: expected TARGET, ACTOR"),
+            ({"minutes": 0}, "minutes must be a whole number from 1 to 10080, got 0"),
+            ({"action": "notify", "minutes": 5}, "minutes goes with an action that captures, got 5 with notify"),
+        ],
+    )
+    def test_fails_when_a_rule_could_never_work(self, settings: dict[str, Any], message: str) -> None:
+        assert refusal(lambda: Rule(**{"name": "r", "action": "capture", **settings})).startswith(message)
+
+    @pytest.mark.parametrize("pattern", ["*", "*TorClient", "NewPurpos?:EC2/*", "Recon:*", "recon:ec2/portscan"])
+    def test_when_a_pattern_could_fit_a_type_then_it_passes(self, pattern: str) -> None:
+        assert Rule("r", "notify", types=(pattern,)).types == (pattern,)
+
+
+class TestProblems:
+    def test_when_a_policy_is_right_then_there_are_none(self) -> None:
+        assert list(policy_problems((Rule("a", "capture", at_least=7), CAPTURE))) == []
+
+    def test_fails_when_a_rule_is_never_asked_or_called_as_another(self) -> None:
+        rules = (CAPTURE, Rule("everything", "notify", at_least=7), Rule("b", "notify"))
+        assert list(policy_problems(rules)) == [
+            (1, "everything is what rule 1 is called: give one of them another name"),
+            (1, "rule everything is never asked: everything before it matches every finding"),
+            (2, "rule b is never asked: everything before it matches every finding"),
+        ]
+
+    def test_when_zero_is_the_lowest_severity_then_the_rule_matches_everything(self) -> None:
+        assert Rule("r", "notify", at_least=0).unconditional
+        assert not Rule("r", "notify", at_least=1).unconditional
+
+    def test_fails_when_a_policy_is_too_large_for_a_function_s_environment(self) -> None:
+        rules = [Rule(f"rule-{n}", "capture", tags={"key": "ü" * 100}) for n in range(20)]
+        [(position, message)] = policy_problems(rules)
+        assert position is None
+        assert message.startswith(f"the policy takes {len(dump(rules).encode()):,} bytes as JSON, more than the ")
+        assert len(dump(rules)) < len(dump(rules).encode())
+        assert DUMP_BYTES == 2500
+
+
+def test_when_any_rule_has_tags_then_tags_are_needed() -> None:
+    assert not needs_tags((CAPTURE,))
+    assert needs_tags((CAPTURE, Rule("t", "notify", tags={"a": "b"})))
+
+
+class TestJson:
+    def test_when_a_policy_is_dumped_then_defaults_are_left_out(self) -> None:
+        rules = (Rule("a", "capture", 7.0, ("Recon:*",), ("Impact",), {"k": "v"}, "ACTOR", 5), Rule("b", "notify"))
+        assert dump(rules) == (
+            '[{"name":"a","action":"capture","at_least":7.0,"types":["Recon:*"],"tactics":["Impact"],'
+            '"tags":{"k":"v"},"resource_role":"ACTOR","minutes":5},{"name":"b","action":"notify"}]'
+        )
+        assert load(dump(rules)) == rules
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "the policy is no JSON: Expecting value: line 1 column 1 (char 0)"),
+            ("{}", "the policy must be a list of rules, got dict"),
+            ("[5]", "rule 1 of the policy must be an object, got int"),
+            ("[{}]", "rule 1 of the policy lacks action, name"),
+            ('[{"name":"a","action":"notify"},{"name":"b"}]', "rule 2 of the policy lacks action"),
+            ('[{"name":"a","action":"notify","when":1}]', "rule 1 of the policy has when=1, which no rule has"),
+            ('[{"name":"a","action":"notify","types":[1]}]', "rule 1 of the policy has types=[1], which no rule has"),
+            (
+                '[{"name":"a","action":"notify","tags":{"a":1}}]',
+                "rule 1 of the policy has tags={'a': 1}, which no rule has",
+            ),
+            (
+                '[{"name":"a","action":"notify","at_least":NaN}]',
+                "rule 1 of the policy: severity must be a number from 0 to 10, got nan",
+            ),
+        ],
+    )
+    def test_fails_when_the_json_is_no_policy(self, text: str, message: str) -> None:
+        assert refusal(lambda: load(text)) == message
+
+
+types = st.builds("{}:{}/{}".format, st.sampled_from([*THREAT_PURPOSES]), st.sampled_from(["EC2", "S3"]), st.just("X"))
+patterns = types | st.builds("{}:*".format, st.sampled_from([*THREAT_PURPOSES])) | st.sampled_from(["*", "*:EC2/*"])
+tag_values = st.sampled_from(["", "web", "w*", "*", "ü"])
+tags = st.dictionaries(st.sampled_from(["tier", "owner"]), tag_values, max_size=2)
+rules = st.builds(
+    lambda minutes, **settings: Rule(**settings, minutes=None if settings["action"] == "notify" else minutes),
+    name=st.sampled_from(["a", "b", "c-1"]),
+    action=st.sampled_from(ACTIONS),
+    at_least=st.none() | st.floats(0, 10),
+    types=st.lists(patterns, max_size=3).map(tuple),
+    tactics=st.lists(st.sampled_from([*TACTICS]), max_size=4).map(tuple),
+    tags=tags,
+    resource_role=st.none() | st.sampled_from(RESOURCE_ROLES),
+    minutes=st.none() | st.integers(1, 10080),
+)
+policies = st.lists(rules, max_size=6).map(tuple)
+findings = st.builds(
+    Finding,
+    id=st.just("f"),
+    type=types,
+    severity=st.floats(0, 10),
+    account_id=st.just("111122223333"),
+    region=st.just("eu-central-1"),
+    instance_id=st.sampled_from([None, "i-0123abcd"]),
+    tags=tags,
+    archived=st.booleans(),
+    sample=st.booleans(),
+    resource_role=st.none() | st.sampled_from(RESOURCE_ROLES),
+)
+
+
+@given(policies, findings)
+def test_when_any_policy_decides_then_the_first_match_does_and_all_before_it_say_why_not(
+    policy: tuple[Rule, ...], finding: Finding
+) -> None:
+    decision = decide(policy, finding)
+    matching = [rule for rule in policy if not rule.objections(finding, finding.tags)]
+    assert decision.rule == (matching[0] if matching else None)
+    passed = [entry.rule for entry in decision.passed_over]
+    assert [*passed, *([decision.rule] if decision.rule else [])] == list(policy[: len(passed) + bool(decision.rule)])
+    assert all(entry.reasons for entry in decision.passed_over)
+
+
+@given(policies, policies, findings)
+def test_when_rules_follow_the_one_that_matches_then_they_change_nothing(
+    policy: tuple[Rule, ...], more: tuple[Rule, ...], finding: Finding
+) -> None:
+    decision = decide(policy, finding)
+    if decision.rule is not None:
+        assert decide(policy + more, finding) == decision
+
+
+@given(policies, findings)
+def test_when_anything_but_a_notice_is_decided_then_there_is_a_real_instance_and_a_rule_that_asks_for_it(
+    policy: tuple[Rule, ...], finding: Finding
+) -> None:
+    decision = decide(policy, finding)
+    if decision.action != "notify":
+        assert decision.rule is not None
+        assert decision.action == decision.asked
+        assert decision.minutes == decision.rule.minutes
+        assert finding.instance_id
+        assert not finding.sample
+        assert not finding.archived
+    assert bool(decision.limited_because) == (decision.action != decision.asked)
+
+
+@given(policies, findings, st.floats(0, 10))
+def test_when_a_finding_is_more_severe_then_no_severity_is_a_reason_that_was_none_before(
+    policy: tuple[Rule, ...], finding: Finding, severity: float
+) -> None:
+    worse = dataclasses.replace(finding, severity=max(severity, finding.severity))
+    for rule in policy:
+        assert len(rule.objections(worse, worse.tags)) <= len(rule.objections(finding, finding.tags))
+
+
+@given(policies)
+def test_when_any_policy_is_dumped_and_loaded_then_it_is_the_same(policy: tuple[Rule, ...]) -> None:
+    assert load(dump(policy)) == policy
+
+
+@given(st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps))
+def test_when_any_text_is_loaded_then_it_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(RuleViolation):
+        assert isinstance(load(text), tuple)

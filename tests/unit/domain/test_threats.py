@@ -1,0 +1,28 @@
+import pytest
+
+from tapstack.domain.threats import TACTICS, THREAT_PURPOSES, tactics_of
+
+
+@pytest.mark.parametrize(
+    ("finding_type", "tactics"),
+    [
+        ("Backdoor:EC2/C&CActivity.B!DNS", ("CommandAndControl",)),
+        ("Backdoor:EC2/DenialOfService.Tcp", ("CommandAndControl", "Impact")),
+        ("UnauthorizedAccess:EC2/SSHBruteForce", ("InitialAccess", "CredentialAccess")),
+        ("UnauthorizedAccess:Runtime/TorClient", ("InitialAccess", "CommandAndControl")),
+        ("Trojan:EC2/DNSDataExfiltration", ("CommandAndControl", "Exfiltration")),
+        ("Recon:EC2/Portscan", ("Reconnaissance", "Discovery")),
+        ("Impact:EC2/MaliciousDomainRequest.Reputation", ("Impact",)),
+        ("Exfiltration:S3/AnomalousBehavior", ("Exfiltration",)),
+        ("Policy:IAMUser/RootCredentialUsage", ()),
+        ("Behavior:EC2/NetworkPortUnusual", ()),
+        ("SomethingNew:EC2/Thing", ()),
+    ],
+)
+def test_when_a_type_is_told_then_it_stands_for_tactics(finding_type: str, tactics: tuple[str, ...]) -> None:
+    assert tactics_of(finding_type) == tactics
+
+
+def test_when_a_purpose_is_in_the_table_then_attack_knows_its_tactics() -> None:
+    assert {tactic for tactics in THREAT_PURPOSES.values() for tactic in tactics} <= set(TACTICS)
+    assert len(set(TACTICS.values())) == len(TACTICS)

@@ -1,0 +1,346 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tapstack.domain.policy_rules import Rule
+from tapstack.settings.load import load_deployment, parse_deployment
+from tapstack.settings.schema import json_schema
+from tests.unit.settings.reading import SITE, USABLE, report
+
+FIXTURE = Path(__file__).parent / "response.yaml"
+LAUNCH = """\
+    response:
+      appliance:
+        launch:
+          template_url: https://s3.amazonaws.com/bucket/epb.template
+          subnet_id: subnet-0123456789abcdef0
+          remote_access_cidr: 10.20.0.0/16
+"""
+TARGETS = """\
+    targets:
+      sensor: {network_interface_id: eni-0123abcd}
+      sensors: {load_balancer: {subnet_ids: [subnet-0123abc1, subnet-0123abc2], instance_ids: [i-0123abcd]}}
+    filters: {web: {preset: web}}
+"""
+
+
+def test_when_a_response_says_everything_then_it_is_read() -> None:
+    response = load_deployment(FIXTURE).sites["production"].response
+    assert response is not None
+    assert response.authorization.jwt is not None
+    assert response.authorization.jwt.scopes == ["incidents"]
+    launch = response.appliance.launch
+    assert launch is not None
+    assert (launch.retire_after_minutes, launch.max_hours, launch.timeout_minutes) == (15, 12, 40)
+    assert (response.capture.minutes, response.capture.max_minutes) == (30, 240)
+    assert response.rules() == (
+        Rule("test-systems", "notify", tags={"environment": "test*"}),
+        Rule(
+            "command-and-control",
+            "capture",
+            at_least=7.0,
+            tactics=("CommandAndControl", "Exfiltration"),
+            resource_role="ACTOR",
+            minutes=120,
+        ),
+        Rule("brute-force", "capture", types=("UnauthorizedAccess:EC2/*BruteForce",)),
+    )
+
+
+def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
+    deployment = load_deployment(FIXTURE)
+    response = deployment.sites["standing"].response
+    assert response is not None
+    assert response.authorization.iam is not None
+    assert response.authorization.jwt is None
+    assert (response.appliance.target, response.appliance.filter) == ("packet_basics", "packet_basics")
+    assert response.appliance.launch is None
+    assert (response.capture.minutes, response.capture.max_minutes) == (60, 1440)
+    assert response.rules() == ()
+    assert (response.notify.emails, response.notify.topic_arns) == ([], [])
+    assert (response.retention_days, response.log_retention_days) == (365, 90)
+    assert response.deletion_protection
+    assert deployment.response_stack_name("standing") == "standing-response"
+    assert deployment.launched_stack_name("production") == "tapstack-production-epb"
+
+
+def test_when_editors_read_the_fixture_then_the_schema_accepts_it() -> None:
+    Draft202012Validator(json_schema()).validate(yaml.safe_load(FIXTURE.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "{authorization: {oauth: {}}}",
+        "{authorization: {jwt: {issuer: 'http://a.example', audience: [a]}}}",
+        "{authorization: {jwt: {issuer: 'https://a.example', audience: []}}}",
+        "{capture: {minutes: 0}}",
+        "{capture: {max_minutes: 10081}}",
+        "{policy: [{name: a}]}",
+        "{policy: [{name: a, action: capture, tactics: [Command and Control]}]}",
+        "{policy: [{name: a, action: capture, severity: {at_least: 10.1}}]}",
+        "{policy: [{name: a, action: capture, resource_role: actor}]}",
+        "{notify: {emails: [responders]}}",
+        "{notify: {topic_arns: [topic]}}",
+        "{log_retention_days: 91}",
+        "{appliance: {launch: {}}}",
+    ],
+)
+def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str) -> None:
+    text = f"{USABLE}    response: {mistake}\n"
+    assert report(text)
+    assert not Draft202012Validator(json_schema()).is_valid(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "message"),
+    [
+        ("{authorization: {}}", "authorization", "expected exactly one of iam, jwt"),
+        (
+            "{authorization: {iam: {}, jwt: {issuer: 'https://a.example', audience: [a]}}}",
+            "authorization",
+            "expected exactly one of iam, jwt",
+        ),
+        (
+            "{authorization: {jwt: {issuer: 'https://a.example?x=y', audience: [a]}}}",
+            "authorization.jwt.issuer",
+            "'https://a.example?x=y' is no issuer of tokens: expected an https URL without query, such as "
+            "https://login.example.com/tenant",
+        ),
+        (
+            "{appliance: {target: sensors}}",
+            "appliance.target",
+            "no target of this name: expected packet_basics, or the id of a target that exists (tmt-...), "
+            "got 'sensors'",
+        ),
+        (
+            "{appliance: {filter: tmf-1}}",
+            "appliance.filter",
+            "'tmf-1' is not the id of a traffic mirror filter: expected the form tmf-0123456789abcdef0",
+        ),
+        (
+            "{capture: {minutes: 0}}",
+            "capture.minutes",
+            "minutes must be a whole number from 1 to 10080, got 0",
+        ),
+        (
+            "{capture: {minutes: 90, max_minutes: 60}}",
+            "capture.minutes",
+            "expected at most max_minutes, 60, got 90",
+        ),
+        (
+            "{capture: {packet_length: 34}}",
+            "capture.packet_length",
+            "packet length must be a whole number from 35 to 65535 bytes, got 34",
+        ),
+        (
+            "{policy: [{name: a, action: contain_now}]}",
+            "policy[0].action",
+            "is reserved for containment, which is not available yet: expected notify or capture, got 'contain_now'",
+        ),
+        (
+            "{policy: [{name: a, action: contain_on_approval}]}",
+            "policy[0].action",
+            "is reserved for containment, which is not available yet: expected notify or capture, "
+            "got 'contain_on_approval'",
+        ),
+        (
+            "{policy: [{name: a, action: quarantine}]}",
+            "policy[0].action",
+            "expected 'notify', 'capture', 'contain_on_approval' or 'contain_now', got 'quarantine'",
+        ),
+        (
+            "{policy: [{name: a, action: capture, minutes: 1441}]}",
+            "policy[0].minutes",
+            "expected at most capture.max_minutes, 1440, got 1441",
+        ),
+        (
+            "{policy: [{name: a, action: notify, minutes: 5}]}",
+            "policy[0]",
+            "minutes goes with an action that captures, got 5 with notify",
+        ),
+        (
+            "{policy: [{name: a, action: capture, types: ['Recon:*']}, {name: a, action: capture}]}",
+            "policy[1]",
+            "a is what rule 1 is called: give one of them another name",
+        ),
+        (
+            "{policy: [{name: a, action: capture}, {name: b, action: notify}]}",
+            "policy[1]",
+            "rule b is never asked: a before it matches every finding",
+        ),
+        (
+            "{policy: [{name: a, action: capture, types: [TorClient]}]}",
+            "policy[0].types[0]",
+            "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text, such "
+            "as UnauthorizedAccess:EC2/*",
+        ),
+        (
+            "{policy: [{name: a, action: capture, severity: {at_least: .nan}}]}",
+            "policy[0].severity.at_least",
+            "severity must be a number from 0 to 10, got nan",
+        ),
+        (
+            "{policy: [{name: a, action: capture, severity: 7}]}",
+            "policy[0].severity",
+            "expected a mapping, got 7",
+        ),
+        (
+            "{notify: {emails: [responders]}}",
+            "notify.emails[0]",
+            "'responders' is no email address: expected the form responders@example.com",
+        ),
+        (
+            "{notify: {emails: [a@example.com, A@example.com]}}",
+            "notify.emails[1]",
+            "given twice, first as emails[0]: keep one, got 'a@example.com'",
+        ),
+        (
+            "{notify: {topic_arns: ['arn:aws:sns:us-east-1:111122223333:security']}}",
+            "notify.topic_arns[0]",
+            "is in Region us-east-1: expected a topic of the site's, eu-central-1, "
+            "got 'arn:aws:sns:us-east-1:111122223333:security'",
+        ),
+        ("{retention_days: 0}", "retention_days", "expected at least 1, got 0"),
+        (
+            "{polcy: []}",
+            "polcy",
+            "unknown key; did you mean policy? known here: appliance, authorization, capture, deletion_protection, "
+            "log_retention_days, notify, policy, retention_days",
+        ),
+    ],
+)
+def test_fails_when_a_response_is_wrong_and_names_the_place(written: str, field: str, message: str) -> None:
+    assert report(f"{USABLE}    response: {written}\n") == [
+        f"deployment.yaml:9: sites.production.response.{field}: {message}"
+    ]
+
+
+def test_fails_when_logs_are_kept_for_a_time_that_aws_does_not_know() -> None:
+    [problem] = report(USABLE + "    response: {log_retention_days: 91}\n")
+    assert problem.startswith("deployment.yaml:9: sites.production.response.log_retention_days: expected 1, 3, 5, 7, ")
+    assert problem.endswith(" or 3653, got 91")
+
+
+def test_fails_when_a_policy_does_not_fit_into_a_function_s_environment() -> None:
+    rules = "".join(f"        - {{name: r{n}, action: capture, tags: {{k: {'v' * 200}}}}}\n" for n in range(12))
+    [problem] = report(USABLE + "    response:\n      policy:\n" + rules)
+    assert problem.startswith("deployment.yaml:10: sites.production.response.policy: the policy takes 2,")
+    assert "more than the 2,500 that fit into a Lambda function's environment" in problem
+
+
+def test_fails_when_there_is_nothing_to_mirror_to() -> None:
+    assert report(SITE + TARGETS + "    response: {}\n") == [
+        "deployment.yaml:9: sites.production.response.appliance: the site has no packet_basics to mirror to: expected "
+        "launch, or target and filter"
+    ]
+
+
+def test_fails_when_the_packets_are_longer_than_a_load_balancer_forwards() -> None:
+    chosen = "    response: {appliance: {target: sensors, filter: web}, capture: {packet_length: 8501}}\n"
+    assert report(SITE + TARGETS + chosen) == [
+        "deployment.yaml:9: sites.production.response.capture.packet_length: packet length must be a whole number from "
+        "35 to 8500 bytes for a Network Load Balancer target, got 8501"
+    ]
+
+
+class TestLaunch:
+    def test_when_only_an_appliance_to_launch_is_named_then_the_site_is_right(self) -> None:
+        launch = parse_deployment(SITE + LAUNCH).sites["production"].response.appliance.launch  # type: ignore[union-attr]
+        assert launch is not None
+        assert (launch.retire_after_minutes, launch.max_hours, launch.timeout_minutes) == (30, 24, 30)
+        assert launch.capabilities == ["CAPABILITY_IAM"]
+
+    def test_when_it_is_to_stay_then_that_can_be_said(self) -> None:
+        text = SITE + LAUNCH + "          retire_after_minutes: null\n"
+        launch = parse_deployment(text).sites["production"].response.appliance.launch  # type: ignore[union-attr]
+        assert launch is not None
+        assert launch.retire_after_minutes is None
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("target: sensor", "launch does not go with target: a launched appliance brings its own"),
+            (
+                "target: tmt-0123abcd\n        filter: tmf-0123abcd",
+                "launch does not go with filter and target: a launched appliance brings its own",
+            ),
+        ],
+    )
+    def test_fails_when_a_standing_target_is_named_too(self, setting: str, message: str) -> None:
+        assert report(SITE + LAUNCH + f"        {setting}\n") == [
+            f"deployment.yaml:6: sites.production.response.appliance: {message}"
+        ]
+
+    @pytest.mark.parametrize(
+        ("setting", "problem"),
+        [
+            (
+                "public_ip: true",
+                "11: sites.production.response.appliance.launch.public_ip: an Elastic IP puts the appliance's portal",
+            ),
+            (
+                "parameters: {VPCID: vpc-0123abcd}",
+                "11: sites.production.response.appliance.launch.parameters: VPCID cannot be given as extra parameters",
+            ),
+            (
+                "retire_after_minutes: 1441",
+                "11: sites.production.response.appliance.launch.retire_after_minutes: expected at most 1440, got 1441",
+            ),
+            ("max_hours: 0", "11: sites.production.response.appliance.launch.max_hours: expected at least 1, got 0"),
+            (
+                "stack_name: mine",
+                "11: sites.production.response.appliance.launch.stack_name: unknown key; known here: "
+                "accept_open_remote_access, ",
+            ),
+        ],
+    )
+    def test_fails_when_the_appliance_would_be_refused(self, setting: str, problem: str) -> None:
+        [found] = report(SITE + LAUNCH + f"          {setting}\n")
+        assert found.startswith(f"deployment.yaml:{problem}")
+
+    def test_fails_when_remote_access_is_open(self) -> None:
+        [found] = report(SITE + LAUNCH.replace("10.20.0.0/16", "0.0.0.0/0"))
+        assert found.startswith(
+            "deployment.yaml:10: sites.production.response.appliance.launch.remote_access_cidr: remote access from "
+            "0.0.0.0/0 opens the appliance to the whole internet"
+        )
+
+    def test_fails_when_the_site_s_own_stack_has_the_same_name(self) -> None:
+        second = "  second:\n    region: eu-central-1\n    vpc_id: vpc-0123abcd\n" + USABLE.removeprefix(SITE)
+        text = SITE + LAUNCH + second + "      stack_name: tapstack-production-epb\n"
+        [found] = report(text)
+        assert found.endswith(
+            "sites.second.packet_basics.stack_name: site production has a CloudFormation stack of this name in the "
+            "same Region, got 'tapstack-production-epb'"
+        )
+
+    def test_fails_when_the_standing_appliance_of_the_site_has_the_same_name(self) -> None:
+        [found] = report(USABLE + "      stack_name: tapstack-production-epb\n" + LAUNCH)
+        assert found.startswith(
+            "deployment.yaml:12: sites.production.response.appliance.launch: site production has a CloudFormation "
+            "stack of this name in the same Region"
+        )
+
+
+def test_fails_when_another_site_is_called_like_the_response_s_stack() -> None:
+    other = "  production-response:\n    region: us-east-1\n    vpc_id: vpc-0123abcd\n" + USABLE.removeprefix(SITE)
+    assert report(USABLE + "    response: {}\n" + other) == [
+        "deployment.yaml:9: sites.production.response: site production-response has a stack of this name: rename that "
+        "site"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SITE + TARGETS + "    response: {appliance: {target: sensor, filter: web}}\n",
+        SITE + "    response: {appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}}\n",
+        USABLE + "    response: {appliance: {filter: tmf-0123abcd}, authorization: {iam: {}}}\n",
+        USABLE + "    response: {policy: [{name: a, action: capture, types: ['*'], severity: {at_least: 7}}]}\n",
+    ],
+)
+def test_when_everything_fits_together_then_it_passes(text: str) -> None:
+    assert parse_deployment(text).sites["production"].response is not None
