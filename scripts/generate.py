@@ -12,8 +12,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scripts.picture import draw
+from scripts.workflow_picture import definition_in, draw_workflow
+from tapstack import __version__
+from tapstack.responder.api import openapi
 from tapstack.settings.schema import render_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,20 +27,38 @@ _PICTURE = re.compile(r"(<!-- picture: begin[^\n]*-->\n).*?(<!-- picture: end --
 @functools.cache
 def render_readme() -> str:
     """Return the README with the picture of what the example deploys."""
+    return _with_picture("README.md", draw(_synthesized(str(ROOT / "main.py"))))
+
+
+@functools.cache
+def render_response() -> str:
+    """Return the page about the response with the picture of the workflow that the example deploys."""
+    (stack,) = _synthesized("-m", "examples.incident_response").values()
+    return _with_picture("docs/response.md", draw_workflow(definition_in(stack)))
+
+
+def _synthesized(*program: str) -> dict[str, Any]:
+    """Return the Terraform that a program synthesizes, by stack."""
     with tempfile.TemporaryDirectory() as outdir:
         # In a process of its own: this one may have a kernel that writes HCL, or other settings.
         environment = {n: v for n, v in os.environ.items() if not n.startswith(("TAPSTACK_", "CDKTF_", "SYNTH_"))}
-        subprocess.run([sys.executable, str(ROOT / "main.py")], env={**environment, "CDKTF_OUTDIR": outdir}, check=True)
+        subprocess.run([sys.executable, *program], cwd=ROOT, env={**environment, "CDKTF_OUTDIR": outdir}, check=True)
         stacks = sorted(Path(outdir).glob("stacks/*/cdk.tf.json"))
-        picture = draw({file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in stacks})
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+        return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in stacks}
+
+
+def _with_picture(name: str, picture: str) -> str:
+    """Return a page with a picture between its marks."""
+    text = (ROOT / name).read_text(encoding="utf-8")
     # A function, because a picture may hold what a replacement text would interpret.
     return _PICTURE.sub(lambda match: f"{match[1]}```mermaid\n{picture}```\n{match[2]}", text)
 
 
 FILES: Mapping[str, Callable[[], str]] = {
     "deployment.schema.json": render_schema,
+    "docs/openapi.json": lambda: openapi.render(__version__),
     "README.md": render_readme,
+    "docs/response.md": render_response,
 }
 
 
@@ -60,6 +82,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         if check:
             print(f"{name} is stale: run make generate", file=sys.stderr)
         else:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(content, encoding="utf-8")
             print(name)
     return 1 if check and stale else 0

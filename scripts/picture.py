@@ -10,6 +10,7 @@ from typing import Any
 
 # What a construct is called by the resources in it, most telling first.
 _KINDS = {
+    "aws_sfn_state_machine": "incident response: API, workflow, functions, table",
     "aws_cloudformation_stack": "ExtraHop Packet Basics, a CloudFormation stack",
     "aws_lb": "Network Load Balancer, UDP 4789",
     "aws_ec2_traffic_mirror_session": "mirror sessions",
@@ -31,11 +32,16 @@ def draw(stacks: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the Mermaid text of stacks, given their Terraform JSON by name."""
     lines = ["flowchart LR"]
     for name, terraform in stacks.items():
-        lines.append(f'  subgraph {_id(name)}["site {name}: {_region(terraform)}"]')
+        lines.append(f'  subgraph {_id(name)}["{_title(name, terraform)}: {_region(terraform)}"]')
         lines.append("    direction LR")
         lines.extend(f"    {line}" for line in _stack(name, terraform))
         lines.append("  end")
     return "\n".join(lines) + "\n"
+
+
+def _title(name: str, terraform: Mapping[str, Any]) -> str:
+    response = "aws_sfn_state_machine" in terraform.get("resource", {})
+    return f"response of site {name.removesuffix('-response')}" if response else f"site {name}"
 
 
 def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from stacks.site import SiteStack, add_output
 from tapstack import (
     CaptureLoadBalancer,
     CaptureSecurityGroup,
@@ -17,42 +17,27 @@ from tapstack import (
     PacketBasics,
     Peer,
     QuarantineSecurityGroup,
-    accept_provider_range,
 )
-from tapstack.bindings import Construct, aws, cdk
-from tapstack.settings.model import PACKET_BASICS, Deployment, Provider, Site
+from tapstack.bindings import Construct
+from tapstack.settings.model import PACKET_BASICS, Deployment
 from tapstack.settings.model import LoadBalancer as LoadBalancerSettings
-from tapstack.workspace import state
 
 
-class CaptureStack(cdk.TerraformStack):
+class CaptureStack(SiteStack):
     """One site of a deployment file, with a state of its own."""
 
     def __init__(self, scope: Construct, name: str, *, deployment: Deployment, base: Path, outdir: Path) -> None:
         """Build the stack; `base` is the deployment file's directory, `outdir` that of the synthesis."""
-        super().__init__(scope, name)
+        super().__init__(scope, name, site=name, deployment=deployment, base=base, outdir=outdir)
         site = deployment.sites[name]
         self._site = site
         self._name = name
         self._project = deployment.project
         self._stack_name = deployment.stack_name(name)
-        accept_provider_range(self, deployment.provider.version)
-        _add_backend(self, deployment, name, base, outdir)
-        _add_provider(
-            self,
-            deployment.provider,
-            site,
-            {
-                "tapstack:deployment": deployment.project,
-                "tapstack:site": name,
-                **deployment.tags,
-                **site.tags,
-            },
-        )
         self.packet_basics = self._add_packet_basics()
         if site.quarantine_security_group:
             quarantine = QuarantineSecurityGroup(self, "quarantine", vpc_id=site.vpc_id)
-            _output(self, "quarantine_security_group_id", quarantine.security_group_id, "Cuts an instance off.")
+            add_output(self, "quarantine_security_group_id", quarantine.security_group_id, "Cuts an instance off.")
         self.targets = {key: self._add_target(key) for key in site.targets}
         self.filters = {key: self._add_filter(key) for key in site.filters}
         self.sessions = {key: self._add_sessions(key) for key in site.sessions}
@@ -176,8 +161,8 @@ class CaptureStack(cdk.TerraformStack):
         filters = {key: found.mirror_filter_id for key, found in self.filters.items()}
         appliance = self.packet_basics
         if appliance is not None:
-            _output(self, "portal_url", appliance.user_access_url, "The appliance's portal; user: setup.")
-            _output(
+            add_output(self, "portal_url", appliance.user_access_url, "The appliance's portal; user: setup.")
+            add_output(
                 self,
                 "portal_password",
                 appliance.credentials,
@@ -189,53 +174,9 @@ class CaptureStack(cdk.TerraformStack):
             if any(s.filter == PACKET_BASICS for s in self._site.sessions.values()):
                 filters[PACKET_BASICS] = appliance.filter.mirror_filter_id
         if targets:
-            _output(self, "mirror_target_ids", targets, "Mirror targets by name.")
+            add_output(self, "mirror_target_ids", targets, "Mirror targets by name.")
         if filters:
-            _output(self, "mirror_filter_ids", filters, "Mirror filters by name.")
+            add_output(self, "mirror_filter_ids", filters, "Mirror filters by name.")
         if self.sessions:
             ids = {key: sessions.session_ids for key, sessions in self.sessions.items()}
-            _output(self, "mirror_session_ids", ids, "Mirror sessions by group and source.")
-
-
-def _output(stack: cdk.TerraformStack, name: str, value: Any, description: str, *, sensitive: bool = False) -> None:
-    cdk.TerraformOutput(stack, name, value=value, description=description, sensitive=sensitive or None)
-
-
-def _add_backend(stack: cdk.TerraformStack, deployment: Deployment, site: str, base: Path, outdir: Path) -> None:
-    local, s3 = deployment.backend.local, deployment.backend.s3
-    if local is not None:
-        path = state.local_backend_path(local, deployment.project, site, base, outdir)
-        cdk.LocalBackend(stack, path=path)
-        return
-    assert s3 is not None
-    cdk.S3Backend(
-        stack,
-        bucket=s3.bucket,
-        key=state.s3_state_key(s3, deployment.project, site),
-        region=s3.region,
-        encrypt=True,
-        kms_key_id=s3.kms_key_id,
-    )
-    # Newer than cdktf: S3's own lock file in place of a DynamoDB table (Terraform 1.10).
-    stack.add_override("terraform.backend.s3.use_lockfile", True)
-    if s3.role_arn is not None:
-        stack.add_override("terraform.backend.s3.assume_role", {"role_arn": s3.role_arn})
-
-
-def _add_provider(stack: cdk.TerraformStack, provider: Provider, site: Site, tags: dict[str, str]) -> None:
-    assume = site.assume_role
-    aws.AwsProvider(
-        stack,
-        "aws",
-        region=site.region,
-        allowed_account_ids=site.allowed_account_ids or None,
-        assume_role=None
-        if assume is None
-        else [
-            aws.AwsProviderAssumeRole(
-                role_arn=assume.role_arn, external_id=assume.external_id, session_name=assume.session_name
-            )
-        ],
-        default_tags=[aws.AwsProviderDefaultTags(tags=tags)],
-        max_retries=provider.max_retries,
-    )
+            add_output(self, "mirror_session_ids", ids, "Mirror sessions by group and source.")

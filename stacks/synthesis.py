@@ -9,26 +9,34 @@ from pathlib import Path
 from stacks.capture import CaptureStack
 from tapstack.bindings import cdk, renders_hcl
 from tapstack.settings.model import Deployment
-from tapstack.workspace import provider_mirror
+from tapstack.workspace import provider_mirror, state
 
 
 def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     """Write the Terraform of every site below `outdir` and return what a person should know.
 
+    A site is a stack of its name, and where it has a response one more, `<site>-response`.
+
     Args:
         deployment: what to build.
         base: directory of the deployment file.
-        outdir: where cdktf writes; `stacks/<site>` in it is where Terraform runs.
+        outdir: where cdktf writes; `stacks/<stack>` in it is where Terraform runs.
     """
     mirror = provider_mirror.find_mirror(deployment.provider.mirror, deployment.provider.version, base)
     outdir.mkdir(parents=True, exist_ok=True)
     # hcl_output only names the files; cdktf takes the language from the environment.
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
-    for name in deployment.sites:
-        CaptureStack(app, name, deployment=deployment, base=base, outdir=outdir)
+    for name, site in deployment.sites.items():
+        capture = CaptureStack(app, name, deployment=deployment, base=base, outdir=outdir)
+        if site.response is not None:
+            # Imported late: a deployment without a response need not wait for it.
+            from stacks.response import ResponseStack
+
+            response = ResponseStack(app, name, deployment=deployment, base=base, outdir=outdir)
+            response.add_dependency(capture)
     app.synth()
     stale = "cdk.tf.json" if renders_hcl() else "cdk.tf"
-    for name in deployment.sites:
+    for name in state.stack_names(deployment):
         directory = outdir / "stacks" / name
         # Both languages side by side would be one configuration with everything twice.
         (directory / stale).unlink(missing_ok=True)

@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
     from tapstack.domain.peers import Peer
     from tapstack.domain.sources import KnownSource, Source, SourceLookup
+    from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
+    from tapstack.response.authorization import Authorization
+    from tapstack.response.capture_defaults import CaptureDefaults
+    from tapstack.response.incident_response import IncidentResponse, PolicyRule
 
 _HOMES = {
+    "Authorization": "tapstack.response.authorization",
+    "CaptureDefaults": "tapstack.response.capture_defaults",
     "CaptureLoadBalancer": "tapstack.capture.capture_load_balancer",
     "CaptureSecurityGroup": "tapstack.capture.security_groups",
     "Destination": "tapstack.domain.destinations",
@@ -36,7 +42,9 @@ _HOMES = {
     "IMirrorTarget": "tapstack.capture.mirror_target",
     "IPacketBasics": "tapstack.capture.appliance",
     "ISecurityGroup": "tapstack.capture.security_groups",
+    "IncidentResponse": "tapstack.response.incident_response",
     "KnownSource": "tapstack.domain.sources",
+    "LaunchedAppliance": "tapstack.response.appliances",
     "MirrorFilter": "tapstack.capture.mirror_filter",
     "MirrorRule": "tapstack.domain.filter_rules",
     "MirrorSessions": "tapstack.capture.mirror_sessions",
@@ -44,17 +52,21 @@ _HOMES = {
     "PROVIDER_VERSION": "tapstack.capture.provider",
     "PacketBasics": "tapstack.capture.packet_basics",
     "Peer": "tapstack.domain.peers",
+    "PolicyRule": "tapstack.response.incident_response",
     "PortRange": "tapstack.domain.filter_rules",
     "QuarantineSecurityGroup": "tapstack.capture.security_groups",
     "RuleViolation": "tapstack.domain.errors",
     "Source": "tapstack.domain.sources",
     "SourceLookup": "tapstack.domain.sources",
+    "StandingAppliance": "tapstack.response.appliances",
     "Traffic": "tapstack.domain.filter_rules",
     "accept_provider_range": "tapstack.capture.provider",
 }
 
 __all__ = [
     "PROVIDER_VERSION",
+    "Authorization",
+    "CaptureDefaults",
     "CaptureLoadBalancer",
     "CaptureSecurityGroup",
     "Destination",
@@ -63,18 +75,22 @@ __all__ = [
     "IMirrorTarget",
     "IPacketBasics",
     "ISecurityGroup",
+    "IncidentResponse",
     "KnownSource",
+    "LaunchedAppliance",
     "MirrorFilter",
     "MirrorRule",
     "MirrorSessions",
     "MirrorTarget",
     "PacketBasics",
     "Peer",
+    "PolicyRule",
     "PortRange",
     "QuarantineSecurityGroup",
     "RuleViolation",
     "Source",
     "SourceLookup",
+    "StandingAppliance",
     "Traffic",
     "accept_provider_range",
     "presets",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ __all__ = [
     "aws",
     "cdk",
     "core",
+    "json_text",
     "node_binary",
     "renders_hcl",
 ]
@@ -139,11 +141,29 @@ with _kernel_environment(lazy=_lazy):
         Construct = importlib.import_module("constructs").Construct
 
 _AWS = {
+    "Apigatewayv2Api": "apigatewayv2_api",
+    "Apigatewayv2Authorizer": "apigatewayv2_authorizer",
+    "Apigatewayv2AuthorizerJwtConfiguration": "apigatewayv2_authorizer",
+    "Apigatewayv2Integration": "apigatewayv2_integration",
+    "Apigatewayv2Route": "apigatewayv2_route",
+    "Apigatewayv2Stage": "apigatewayv2_stage",
+    "Apigatewayv2StageAccessLogSettings": "apigatewayv2_stage",
+    "Apigatewayv2StageDefaultRouteSettings": "apigatewayv2_stage",
     "AwsProvider": "provider",
     "AwsProviderAssumeRole": "provider",
     "AwsProviderDefaultTags": "provider",
     "CloudformationStack": "cloudformation_stack",
     "CloudformationStackTimeouts": "cloudformation_stack",
+    "CloudwatchDashboard": "cloudwatch_dashboard",
+    "CloudwatchEventRule": "cloudwatch_event_rule",
+    "CloudwatchEventTarget": "cloudwatch_event_target",
+    "CloudwatchEventTargetDeadLetterConfig": "cloudwatch_event_target",
+    "CloudwatchEventTargetRetryPolicy": "cloudwatch_event_target",
+    "CloudwatchLogGroup": "cloudwatch_log_group",
+    "CloudwatchMetricAlarm": "cloudwatch_metric_alarm",
+    "CloudwatchMetricAlarmMetricQuery": "cloudwatch_metric_alarm",
+    "CloudwatchMetricAlarmMetricQueryMetric": "cloudwatch_metric_alarm",
+    "DataAwsCallerIdentity": "data_aws_caller_identity",
     "DataAwsCloudformationStack": "data_aws_cloudformation_stack",
     "DataAwsInstance": "data_aws_instance",
     "DataAwsInstanceFilter": "data_aws_instance",
@@ -151,15 +171,33 @@ _AWS = {
     "DataAwsInstancesFilter": "data_aws_instances",
     "DataAwsNetworkInterfaces": "data_aws_network_interfaces",
     "DataAwsNetworkInterfacesFilter": "data_aws_network_interfaces",
+    "DataAwsPartition": "data_aws_partition",
+    "DataAwsRegion": "data_aws_region",
     "DataAwsResourcegroupstaggingapiResources": "data_aws_resourcegroupstaggingapi_resources",
     "DataAwsResourcegroupstaggingapiResourcesTagFilter": "data_aws_resourcegroupstaggingapi_resources",
     "DataAwsVpc": "data_aws_vpc",
+    "DynamodbTable": "dynamodb_table",
+    "DynamodbTableAttribute": "dynamodb_table",
+    "DynamodbTableGlobalSecondaryIndex": "dynamodb_table",
+    "DynamodbTablePointInTimeRecovery": "dynamodb_table",
+    "DynamodbTableServerSideEncryption": "dynamodb_table",
+    "DynamodbTableTtl": "dynamodb_table",
     "Ec2TrafficMirrorFilter": "ec2_traffic_mirror_filter",
     "Ec2TrafficMirrorFilterRule": "ec2_traffic_mirror_filter_rule",
     "Ec2TrafficMirrorFilterRuleDestinationPortRange": "ec2_traffic_mirror_filter_rule",
     "Ec2TrafficMirrorFilterRuleSourcePortRange": "ec2_traffic_mirror_filter_rule",
     "Ec2TrafficMirrorSession": "ec2_traffic_mirror_session",
     "Ec2TrafficMirrorTarget": "ec2_traffic_mirror_target",
+    "IamRole": "iam_role",
+    "IamRolePolicy": "iam_role_policy",
+    "KmsAlias": "kms_alias",
+    "KmsKey": "kms_key",
+    "LambdaFunction": "lambda_function",
+    "LambdaFunctionDeadLetterConfig": "lambda_function",
+    "LambdaFunctionEnvironment": "lambda_function",
+    "LambdaFunctionLoggingConfig": "lambda_function",
+    "LambdaFunctionTracingConfig": "lambda_function",
+    "LambdaPermission": "lambda_permission",
     "Lb": "lb",
     "LbListener": "lb_listener",
     "LbListenerDefaultAction": "lb_listener",
@@ -170,7 +208,20 @@ _AWS = {
     "RamPrincipalAssociation": "ram_principal_association",
     "RamResourceAssociation": "ram_resource_association",
     "RamResourceShare": "ram_resource_share",
+    "SchedulerSchedule": "scheduler_schedule",
+    "SchedulerScheduleFlexibleTimeWindow": "scheduler_schedule",
+    "SchedulerScheduleTarget": "scheduler_schedule",
+    "SchedulerScheduleTargetDeadLetterConfig": "scheduler_schedule",
+    "SchedulerScheduleTargetRetryPolicy": "scheduler_schedule",
     "SecurityGroup": "security_group",
+    "SfnStateMachine": "sfn_state_machine",
+    "SfnStateMachineLoggingConfiguration": "sfn_state_machine",
+    "SfnStateMachineTracingConfiguration": "sfn_state_machine",
+    "SnsTopic": "sns_topic",
+    "SnsTopicPolicy": "sns_topic_policy",
+    "SnsTopicSubscription": "sns_topic_subscription",
+    "SqsQueue": "sqs_queue",
+    "SqsQueuePolicy": "sqs_queue_policy",
     "VpcSecurityGroupEgressRule": "vpc_security_group_egress_rule",
     "VpcSecurityGroupIngressRule": "vpc_security_group_ingress_rule",
 }
@@ -210,6 +261,16 @@ def address(element: Any) -> str:
 def renders_hcl() -> bool:
     """Tell whether stacks are synthesized as HCL; the very question cdktf asks."""
     return os.environ.get("SYNTH_HCL_OUTPUT") in ("true", "1")
+
+
+def json_text(value: Any) -> str:
+    """Return JSON for an argument that takes it as text: a policy, a pattern, a definition.
+
+    cdktf escapes no quotes in HCL where a text holds `${}`, and Terraform refuses what comes of
+    it; so they are escaped here. An expression inside must hold none itself.
+    """
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("\\", "\\\\").replace('"', '\\"') if renders_hcl() else text
 
 
 def add_condition(element: Any, kind: str, condition: str, error_message: str) -> None:

@@ -42,6 +42,7 @@ def test_when_the_cli_synthesizes_then_every_site_is_written(
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path.parent.name for path in tmp_path.glob(f"out/stacks/*/{file}")) == [
         "production",
+        "production-response",
         "shared-services",
     ]
 

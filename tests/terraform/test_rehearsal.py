@@ -12,11 +12,13 @@ import pytest
 from stacks.synthesis import synthesize
 from tapstack.cli.rehearse_deploy import rehearse_deploy
 from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.changes import Spares, rehearse_changes
 from tapstack.rehearsal.deployment import SiteDeployment
 from tapstack.rehearsal.fitting import fit
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.rehearsal.snapshot import differences, take_snapshot
 from tapstack.settings.load import parse_deployment
+from tapstack.settings.yaml_source import YamlSource
 from tests.terraform.conftest import Terraform
 
 ROOT = Path(__file__).parents[2]
@@ -97,33 +99,21 @@ def test_when_the_example_is_deployed_then_it_stands_stays_changes_and_goes(
     assert (tmp_path / "state" / "tapstack" / "production.tfstate").is_file()
 
     # Only what is changed changes: a source, a rule, the target.
-    web_sessions, first = "aws_ec2_traffic_mirror_session.web-servers", f"- {sources[0]}"
-    spare = rehearsal.ec2.create_network_interface(SubnetId=_subnet(rehearsal, sources[0]))["NetworkInterface"]
-    spare_id = spare["NetworkInterfaceId"]
-    rehearsal.write(rehearsal.text.replace(first, f"- {spare_id}\n          {first}"))
-    assert rehearsal.site.changes() == {f'{web_sessions}["{spare_id}"]': ["create"]}
-
-    rehearsal.write(rehearsal.text.replace("destination_ports: 873", "destination_ports: 874"))
-    (changed,) = rehearsal.site.changes().items()
-    assert changed[0].startswith("aws_ec2_traffic_mirror_filter_rule.filter-outbound_egress-200_")
-    assert changed[1] == ["update"]
-
-    other = rehearsal.ec2.create_traffic_mirror_target(NetworkInterfaceId=spare_id)["TrafficMirrorTarget"]
-    other_id = other["TrafficMirrorTargetId"]
-    rehearsal.write(rehearsal.text.replace("filter: web", f"filter: web\n        target: {other_id}"))
-    expected = {f'{web_sessions}["{source}"]': ["update"] for source in sources}
-    assert rehearsal.site.changes() == expected
+    spares = Spares(rehearsal.ec2)
+    document = YamlSource(rehearsal.text, "deployment.yaml").data
+    outcomes = list(rehearse_changes(rehearsal.site, "production", document, spares, rehearsal.write))
+    assert [(outcome.title, len(outcome.touched)) for outcome in outcomes] == [
+        ("a source added to web-servers", 1),
+        ("a rule of the filter outbound changed", 1),
+        ("the target of web-servers replaced", 4),
+    ]
+    assert [outcome for outcome in outcomes if not outcome.right] == []
+    assert rehearsal.site.changes() == {}
 
     # It goes, and nothing of ours is left.
-    rehearsal.ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=other_id)
-    rehearsal.ec2.delete_network_interface(NetworkInterfaceId=spare_id)
     rehearsal.site.destroy()
+    spares.remove()
     assert differences(before, take_snapshot(rehearsal.account, region=REGION)) == []
-
-
-def _subnet(rehearsal: Rehearsal, interface: str) -> str:
-    found = rehearsal.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])
-    return str(found["NetworkInterfaces"][0]["SubnetId"])
 
 
 def test_when_a_user_rehearses_a_file_then_the_command_shows_it_and_ends_well(
@@ -158,8 +148,10 @@ sites:
 
     assert (code, err.getvalue()) == (0, "")
     printed = out.getvalue()
-    assert re.search(r"ward: deploying\n(  .*\n)+ward: the second plan is empty\nward: destroying\n", printed)
-    assert len(re.findall(r"aws_ec2_traffic_mirror_session\.suspects\[.*Creation complete", printed)) == 2
+    assert re.search(r"ward: deploying\n(  .*\n)+ward: the second plan is empty\nward: changing\n", printed)
+    assert len(re.findall(r"aws_ec2_traffic_mirror_session\.suspects\[.*Creation complete", printed)) == 3
+    assert "ward: a source added to suspects: 1 touched, as it should\n" in printed
+    assert "ward: the target of suspects replaced: 3 touched, as it should\nward: destroying\n" in printed
     assert printed.endswith("ward: the account is as it was\n")
 
 

@@ -1,4 +1,4 @@
-"""The command line: `tapstack check` and `tapstack rehearse`."""
+"""The command line: `tapstack check`, `tapstack incident` and `tapstack rehearse`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 
 from tapstack import __version__
 from tapstack.cli.check import check
+from tapstack.cli.incident import add_incident_parser, run_incident
 from tapstack.cli.rehearse_account import rehearse_account
 from tapstack.cli.rehearse_deploy import rehearse_deploy
+from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
 from tapstack.settings.load import FILE_VARIABLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 2 when the user has something to mend."""
+    """Run the command line and return its exit code.
+
+    0; 2 when the user has something to mend; 1 when something else went wrong.
+    """
     parser = argparse.ArgumentParser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
     parser.add_argument("--version", action="version", version=f"tapstack {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -35,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="also say whether this machine can deploy it: Terraform, and the AWS provider",
     )
+    add_incident_parser(commands)
     rehearser = commands.add_parser("rehearse", help="run an AWS account on this machine")
     rehearsals = rehearser.add_subparsers(dest="rehearsal", required=True, metavar="REHEARSAL")
     account = rehearsals.add_parser(
@@ -48,13 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "deploy",
         help="deploy a file into the account with Terraform, and take it down again",
         description="Deploy a deployment file into an AWS account on this machine with real Terraform, plan again, "
-        "destroy, and compare the account with what it was. Nothing leaves the machine.",
+        "change a source, a rule and a target, destroy, and compare the account with what it was. "
+        "Nothing leaves the machine.",
     )
     deployer.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
+    add_rehearse_incident_parser(rehearsals)
     chosen = parser.parse_args(arguments)
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)
+    if chosen.command == "incident":
+        return run_incident(chosen, source=sys.stdin, out=sys.stdout, err=sys.stderr)
     try:
+        if chosen.rehearsal == "incident":
+            return run_rehearse_incident(chosen, out=sys.stdout, err=sys.stderr)
         if chosen.rehearsal == "deploy":
             return rehearse_deploy(chosen.file, out=sys.stdout, err=sys.stderr)
         return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)

@@ -10,6 +10,7 @@ from tapstack.domain.sources import KnownSource
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
+from tapstack.settings.response import Response
 from tapstack.workspace import machine as machine_checks
 from tapstack.workspace import state
 from tapstack.workspace.provider_mirror import UnusableMirrorError
@@ -58,7 +59,18 @@ def _parts(site: Site) -> list[str]:
         parts.append(f"sessions {name}: {' and '.join(counts)} to {sessions.target} through {sessions.filter}")
     if site.quarantine_security_group:
         parts.append("a quarantine group")
+    if site.response is not None:
+        parts.append(_response(site.response))
     return parts
+
+
+def _response(response: Response) -> str:
+    calls = "AWS credentials" if response.authorization.iam is not None else "tokens"
+    appliance = response.appliance
+    what = "launches an appliance" if appliance.launch else f"to {appliance.target} through {appliance.filter}"
+    rules = _count(len(response.policy), "policy rule") if response.policy else "no policy, so findings only notify"
+    heard = _count(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
+    return f"a response ({what}; called with {calls}; {rules}; {heard})"
 
 
 def _count(number: int, what: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
+from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace import machine
 from tapstack.workspace.provider_mirror import NO_MIRROR, UnusableMirrorError
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
-    """Deploy, plan again, destroy, and compare the account with what it was.
+    """Deploy, plan again, change, destroy, and compare the account with what it was.
 
     Args:
         file: the deployment file; the usual one by default.
@@ -26,7 +30,8 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
         err: gets what is wrong.
 
     Returns:
-        0 when the second plan is empty and nothing is left; 1 when not; 2 when something is missing or wrong.
+        0 when the second plan is empty, each change touches only what it should, and nothing is left;
+        1 when not; 2 when something is missing or wrong.
     """
     from tapstack.rehearsal.account import Account
     from tapstack.rehearsal.deployment import DeploymentFailedError
@@ -39,11 +44,6 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
         path = file or deployment_path(project)
         deployment = load_deployment(path)
         print(machine.describe(deployment.provider, path.parent), file=out)
-        mirror = deployment.provider.mirror
-        if mirror not in (None, NO_MIRROR) and not Path(str(mirror)).expanduser().is_absolute():
-            # The copy that is deployed lies elsewhere.
-            print(f"{shown(path)}: provider.mirror: a rehearsal needs an absolute path, got {mirror!r}", file=err)
-            return 2
         with Account() as account, tempfile.TemporaryDirectory() as scratch:
             return _rehearse(account, path, deployment, project, Path(scratch), out)
     except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError) as error:
@@ -52,35 +52,95 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
 
 
 def _rehearse(account: Account, path: Path, deployment: Deployment, project: Path, scratch: Path, out: TextIO) -> int:
-    from tapstack.rehearsal.deployment import SiteDeployment, synthesize
+    from tapstack.rehearsal.deployment import synthesize
     from tapstack.rehearsal.fitting import fit
     from tapstack.rehearsal.packet_basics import publish_template
+
+    print(f"An AWS account on {account.endpoint}, with a company for every site of {shown(path)}.", file=out)
+    template_url = publish_template(account.client("s3"))
+    document = without_surroundings(YamlSource(path.read_text(encoding="utf-8-sig"), shown(path)).data, path.parent)
+    text = fit(json.dumps(document), account, template_url=template_url, deployment=deployment)
+    fitted = scratch / "deployment.yaml"
+
+    def write(text: str) -> dict[str, Path]:
+        fitted.write_text(text, encoding="utf-8")
+        return synthesize(project, fitted, scratch / "out", list(deployment.sites))
+
+    failures = 0
+    for name, directory in write(text).items():
+        role = deployment.sites[name].assume_role
+        place = _Place(account, deployment.sites[name].region, role.role_arn if role else None)
+        failures += _rehearse_site(name, directory, place, json.loads(text), write, out)
+    return 1 if failures else 0
+
+
+def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Return a deployment file that can be deployed from elsewhere, and keeps its state beside itself.
+
+    Args:
+        document: a deployment file as plain data.
+        base: the directory that it lies in, where its relative paths begin.
+    """
+    provider = dict(document.get("provider") or {})
+    if provider.get("mirror") not in (None, NO_MIRROR):
+        provider["mirror"] = str((base / os.path.expanduser(provider["mirror"])).resolve())
+    # The account holds no bucket for state, and the state of a rehearsal is nobody's concern.
+    return {**document, **({"provider": provider} if provider else {}), "backend": {"local": {}}}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The account and Region of a site."""
+
+    account: Account
+    region: str
+    role_arn: str | None
+
+
+def _rehearse_site(
+    name: str,
+    directory: Path,
+    place: _Place,
+    document: dict[str, Any],
+    write: Callable[[str], Any],
+    out: TextIO,
+) -> int:
+    """Deploy a site, change it, take it down; return how many of these did more or less than they should."""
+    from tapstack.rehearsal.changes import Spares, rehearse_changes
+    from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.snapshot import differences, take_snapshot
 
     def say(line: str) -> None:
         print(f"  {line}", file=out, flush=True)
 
-    print(f"An AWS account on {account.endpoint}, with a company for every site of {shown(path)}.", file=out)
-    template_url = publish_template(account.client("s3"))
-    fitted = scratch / "deployment.yaml"
-    fitted.write_text(fit(path.read_text(encoding="utf-8"), account, file=shown(path), template_url=template_url))
-    roles = {name: site.assume_role.role_arn if site.assume_role else None for name, site in deployment.sites.items()}
-    failures = 0
-    for name, directory in synthesize(project, fitted, scratch / "out", list(deployment.sites)).items():
-        place = {"region": deployment.sites[name].region, "role_arn": roles[name]}
-        before = take_snapshot(account, **place)
-        site = SiteDeployment(directory, account, say)
-        print(f"\n{name}: deploying", file=out, flush=True)
-        outputs = site.apply()
-        for output, value in outputs.items():
-            say(f"{output} = {'(sensitive)' if value is None else json.dumps(value)}")
-        changes = site.changes()
-        print(f"{name}: the second plan {'is empty' if not changes else f'changes {changes}'}", file=out, flush=True)
-        print(f"{name}: destroying", file=out, flush=True)
-        site.destroy()
-        left = differences(before, take_snapshot(account, **place))
-        print(f"{name}: {'the account is as it was' if not left else 'the account is not as it was'}", file=out)
-        for line in left:
-            say(line)
-        failures += bool(changes) + bool(left)
-    return 1 if failures else 0
+    def tell(line: str) -> None:
+        print(f"{name}: {line}", file=out, flush=True)
+
+    def look() -> dict[str, str]:
+        return take_snapshot(place.account, region=place.region, role_arn=place.role_arn)
+
+    before = look()
+    site = SiteDeployment(directory, place.account, say)
+    print(file=out)
+    tell("deploying")
+    for output, value in site.apply().items():
+        say(f"{output} = {'(sensitive)' if value is None else json.dumps(value)}")
+    changes = site.changes()
+    tell(f"the second plan {'is empty' if not changes else f'changes {changes}'}")
+    failures = int(bool(changes))
+    spares = Spares(place.account.client("ec2", region=place.region, role_arn=place.role_arn))
+    tell("changing")
+    for outcome in rehearse_changes(site, name, document, spares, write):
+        for address, actions in outcome.touched.items():
+            say(f"{' and '.join(actions)} {address}")
+        verdict = "as it should" if outcome.right else f"and should be {outcome.expected}"
+        tell(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
+        failures += not outcome.right
+    tell("destroying")
+    site.destroy()
+    spares.remove()
+    left = differences(before, look())
+    tell("the account is as it was" if not left else "the account is not as it was")
+    for line in left:
+        say(line)
+    return failures + bool(left)

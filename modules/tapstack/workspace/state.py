@@ -16,6 +16,20 @@ from tapstack.settings.model import Deployment, LocalBackend, S3Backend
 from tapstack.settings.problems import DeploymentError, Problem
 
 
+def response_stack_name(site: str) -> str:
+    """Return the name of the stack of a site's response, of its state and of its directory."""
+    return f"{site}-response"
+
+
+def stack_names(deployment: Deployment) -> list[str]:
+    """Return the names of all stacks, in the order in which they can be deployed."""
+    return [
+        name
+        for site, settings in deployment.sites.items()
+        for name in (site, *([response_stack_name(site)] if settings.response else []))
+    ]
+
+
 def local_state_file(backend: LocalBackend, project: str, site: str, base: Path) -> Path:
     """Return the state file of a site; `base` is the deployment file's directory."""
     return base / backend.directory / project / f"{site}.tfstate"
@@ -48,18 +62,19 @@ def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Pat
     if deployment.backend.s3 is None:
         return
     full = []
-    for site in deployment.sites:
-        state = local_state_file(LocalBackend(), deployment.project, site, base)
-        if count_resources(state) and recorded_backend(outdir, site) is None:
-            full.append(state)
+    for site in stack_names(deployment):
+        if recorded_backend(outdir, site) is None:
+            full += [state for state in _local_states(deployment.project, site, base) if count_resources(state)]
     if full:
+        directory = full[0].parents[1].name
+        local = "{local: {}}" if directory == LocalBackend().directory else f"{{local: {{directory: {directory}}}}}"
         raise DeploymentError(
             file,
             [
                 Problem(
                     ("backend", "s3"),
                     f"{', '.join(map(str, full))} still holds resources, and a new state in S3 would know nothing "
-                    "of them. Move it: put `backend: {local: {}}` back, run `cdktf diff` once, change to s3 again "
+                    f"of them. Move it: put `backend: {local}` back, run `cdktf diff` once, change to s3 again "
                     "and run `cdktf deploy --migrate-state`. If it was moved before, or those resources are gone, "
                     "delete the file: Terraform leaves it behind",
                 )
@@ -67,10 +82,21 @@ def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Pat
         )
 
 
+def _local_states(project: str, site: str, base: Path) -> list[Path]:
+    """Return where a local state of a site may lie: the file no longer names its directory.
+
+    Looked at are the default one and every directory beside the deployment file; one that lay
+    elsewhere is known to Terraform's own record alone.
+    """
+    default = local_state_file(LocalBackend(), project, site, base)
+    return [default, *(found for found in sorted(base.glob(f"*/{project}/{site}.tfstate")) if found != default)]
+
+
 def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     """Return what a person should know about state before deploying: moves, and orphans."""
     warnings = []
-    for site in deployment.sites:
+    stacks = stack_names(deployment)
+    for site in stacks:
         before, now = recorded_backend(outdir, site), _planned_backend(deployment, site, base, outdir)
         if before is not None and before != now:
             warnings.append(
@@ -85,7 +111,7 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
         directory = base / deployment.backend.local.directory / deployment.project
         for state in sorted(directory.glob("*.tfstate")):
             count = count_resources(state)
-            if count and state.stem not in deployment.sites:
+            if count and state.stem not in stacks:
                 what = "resource" if count == 1 else "resources"
                 warnings.append(
                     f"{state} holds {count} {what} of site {state.stem}, which the deployment file no longer has: "

@@ -113,6 +113,13 @@ class TestLostState:
             "Terraform leaves it behind"
         )
 
+    def test_fails_when_the_full_local_state_lay_in_another_directory(self, tmp_path: Path) -> None:
+        full = write(tmp_path / "states" / "tapstack" / "production.tfstate", FULL)
+        with pytest.raises(DeploymentError) as caught:
+            state.refuse_lost_state(deployment(S3), "tap.yaml", tmp_path, tmp_path / "cdktf.out")
+        assert f"{full} still holds resources" in str(caught.value)
+        assert "put `backend: {local: {directory: states}}` back" in str(caught.value)
+
     def test_when_terraform_has_its_own_record_then_it_asks_itself(self, tmp_path: Path) -> None:
         write(tmp_path / "state" / "tapstack" / "production.tfstate", FULL)
         record(tmp_path / "cdktf.out", "local", path="../../../state/tapstack/production.tfstate")

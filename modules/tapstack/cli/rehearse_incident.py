@@ -1,0 +1,286 @@
+"""`tapstack rehearse incident`: an alert, packets, the end of it, and a report, in the rehearsal account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from tapstack.cli.incident_api import IncidentApi, ServiceError, UserError, sign_with
+from tapstack.cli.incident_view import timeline
+from tapstack.cli.rehearse_deploy import without_surroundings
+from tapstack.settings.load import deployment_path, load_deployment, shown
+from tapstack.settings.model import Deployment
+from tapstack.settings.problems import DeploymentError
+from tapstack.settings.yaml_source import YamlSource
+from tapstack.workspace import machine
+from tapstack.workspace.provider_mirror import UnusableMirrorError
+from tapstack.workspace.state import response_stack_name
+
+if TYPE_CHECKING:
+    from tapstack.rehearsal.account import Account
+    from tapstack.rehearsal.report.page import Step
+
+REPORT: Final = Path("rehearsal.html")
+WAITS: Final = 0.005
+"""An hour of waiting takes 18 seconds."""
+_SUSPECT: Final = "database"
+"""The company's instance with two interfaces."""
+_PATIENCE: Final = 300.0
+_LOOK_EVERY: Final = 0.4
+
+
+class RehearsalFailedError(Exception):
+    """The incident took another course than it should; the message says which."""
+
+
+def rehearse_incident(
+    file: Path | None, *, site: str | None, report: Path, open_report: bool, out: TextIO, err: TextIO
+) -> int:
+    """Deploy, post an alert, watch, close, destroy, compare the account with what it was, and write a report.
+
+    Args:
+        file: the deployment file; the usual one by default.
+        site: the site whose response is rehearsed; the first that has one by default.
+        report: where the report is written.
+        open_report: show it in a browser.
+        out: gets the progress.
+        err: gets what is wrong.
+
+    Returns:
+        0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 when
+        something is missing or wrong.
+    """
+    from tapstack.rehearsal.account import Account
+    from tapstack.rehearsal.deployment import DeploymentFailedError
+
+    project = Path.cwd()
+    if not (project / "main.py").is_file():
+        print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)
+        return 2
+    try:
+        path = file or deployment_path(project)
+        deployment = load_deployment(path)
+        name = _site_of(deployment, site, path)
+        print(machine.describe(deployment.provider, path.parent), file=out)
+        report.touch()  # What cannot be written shall be known before, not after minutes.
+        with Account() as account, tempfile.TemporaryDirectory() as scratch:
+            good = _Rehearsal(account, deployment, name, path, project, Path(scratch), out).run(report)
+    except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError, UserError) as error:
+        print(error, file=err)
+        return 2
+    except (RehearsalFailedError, ServiceError) as error:
+        print(error, file=err)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or report}: {error.strerror}", file=err)
+        return 2
+    print(f"\nThe report: {report.resolve()}", file=out)
+    if open_report:
+        webbrowser.open(report.resolve().as_uri())
+    return 0 if good else 1
+
+
+def add_rehearse_incident_parser(rehearsals: Any) -> None:
+    """Add the command to those of `tapstack rehearse`."""
+    parser = rehearsals.add_parser(
+        "incident",
+        help="deploy the response into the account, and take an incident through it",
+        description="Deploy a site's capture and response into an AWS account on this machine with real Terraform, "
+        "post an alert, show the incident live, close it, destroy everything, compare the account with what it "
+        "was, and write a report. Nothing leaves the machine.",
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
+    parser.add_argument("--site", help="whose response; the first site that has one by default")
+    parser.add_argument("--report", type=Path, default=REPORT, help=f"where to write it; {REPORT} by default")
+    parser.add_argument("--open", action="store_true", help="show the report in a browser")
+
+
+def run_rehearse_incident(chosen: argparse.Namespace, *, out: TextIO, err: TextIO) -> int:
+    """Run what was chosen on the command line and return the exit code."""
+    return rehearse_incident(
+        chosen.file, site=chosen.site, report=chosen.report, open_report=chosen.open, out=out, err=err
+    )
+
+
+def _site_of(deployment: Deployment, asked: str | None, path: Path) -> str:
+    having = [name for name, site in deployment.sites.items() if site.response is not None]
+    if asked is not None and asked not in having:
+        raise UserError(f"{shown(path)}: no site {asked!r} with a response: expected one of {', '.join(having) or '-'}")
+    if not having:
+        raise UserError(f"{shown(path)}: no site has a response: add one, or rehearse with tapstack rehearse deploy")
+    return asked or having[0]
+
+
+@dataclass
+class _Rehearsal:
+    account: Account
+    deployment: Deployment
+    site: str
+    path: Path
+    project: Path
+    scratch: Path
+    out: TextIO
+    steps: list[Step] = field(default_factory=list)
+    begin: float = field(default_factory=time.monotonic)
+
+    def run(self, report: Path) -> bool:
+        """Do all of it, and write the report; tell whether all went right."""
+        from tapstack.rehearsal.deployment import SiteDeployment
+        from tapstack.rehearsal.report.page import Phase, Report, render
+        from tapstack.rehearsal.report.topology import take_topology
+        from tapstack.rehearsal.snapshot import differences, take_snapshot
+
+        started = datetime.now(UTC)
+        settings = self.deployment.sites[self.site]
+        role = settings.assume_role.role_arn if settings.assume_role else None
+        where: dict[str, Any] = {"region": settings.region, "role_arn": role}
+        with self._step("An AWS account with a company, and the stacks as Terraform"):
+            directories = self._synthesize()
+        before = take_snapshot(self.account, **where)
+        stacks = {name: SiteDeployment(path, self.account, self._say) for name, path in directories.items()}
+        outputs: dict[str, Any] = {}
+        for name, stack in stacks.items():
+            with self._step(f"Deploy {name} with Terraform"):
+                outputs = stack.apply()
+        deployed = len(self.account.recorder.records())
+
+        self.account.waits.scale = WAITS
+        self._tell(f"Waits are shortened from here: an hour takes {3600 * WAITS:.0f} seconds.")
+        ec2 = self.account.client("ec2", **where)
+        suspect = _instance_named(ec2, _SUSPECT)
+        api = IncidentApi(outputs["api_endpoint"], sign_with(self._credentials(role), settings.region))
+        with self._step("Post the alert, as a SOAR tool would"):
+            posted = time.monotonic()
+            incident = self._post_alert(api, suspect)
+        with self._step("Capture: the appliance, and a session on every interface"):
+            incident = self._follow(api, incident["id"], "capturing")
+            captured = time.monotonic() - posted
+        vpc_id = ec2.describe_instances(InstanceIds=[suspect])["Reservations"][0]["Instances"][0]["VpcId"]
+        topology = take_topology(self.account, vpc_id, suspects=[suspect], **where)
+        with self._step("Close: every session of the incident ends, the appliance is retired"):
+            api.post(f"/incidents/{incident['id']}/close", {"reason": "seen enough"}, repeatable=True)
+            incident = self._follow(api, incident["id"], "closed", already=len(incident["timeline"]))
+            self._until_workflow_ends(outputs["state_machine_arn"], where)
+            incident = api.get(f"/incidents/{incident['id']}")
+        ended = len(self.account.recorder.records())
+        self.account.waits.scale = 1.0
+
+        for name, stack in reversed(stacks.items()):
+            with self._step(f"Destroy {name}"):
+                stack.destroy()
+        left = differences(before, take_snapshot(self.account, **where))
+        calls = [record.as_dict() for record in self.account.recorder.records()]
+        made = Report(
+            title="Rehearsal of an incident",
+            started=started,
+            finished=datetime.now(UTC),
+            steps=self.steps,
+            incident=incident,
+            topology=topology,
+            phases=[
+                Phase("The incident: API, functions, workflow", calls[deployed:ended]),
+                Phase("Deployment", calls[:deployed]),
+                Phase("Destruction", calls[ended:]),
+            ],
+            differences=left,
+            seconds_to_capture=captured,
+        )
+        report.write_text(render(made), encoding="utf-8")
+        self._tell("The account is back to where it was." if not left else "The account is not as it was:")
+        for line in left:
+            self._say(line)
+        return made.good
+
+    def _synthesize(self) -> dict[str, Path]:
+        from tapstack.rehearsal.deployment import synthesize
+        from tapstack.rehearsal.fitting import fit
+        from tapstack.rehearsal.packet_basics import publish_template
+
+        self._say(f"listening on {self.account.endpoint}")
+        template_url = publish_template(self.account.client("s3"))
+        source = YamlSource(self.path.read_text(encoding="utf-8-sig"), shown(self.path))
+        document = without_surroundings(source.data, self.path.parent)
+        # Only this site: the others would cost minutes, and nothing of them is looked at.
+        document["sites"] = {self.site: document["sites"][self.site]}
+        document["sites"][self.site]["response"]["deletion_protection"] = False
+        text = fit(json.dumps(document), self.account, template_url=template_url)
+        fitted = self.scratch / "deployment.yaml"
+        fitted.write_text(text, encoding="utf-8")
+        return synthesize(self.project, fitted, self.scratch / "out", [self.site, response_stack_name(self.site)])
+
+    def _credentials(self, role: str | None) -> Any:
+        from botocore.credentials import Credentials
+
+        if role is None:
+            keys = self.account.environment
+            return Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
+        found = self.account.client("sts").assume_role(RoleArn=role, RoleSessionName="soar")["Credentials"]
+        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+    def _post_alert(self, api: IncidentApi, suspect: str) -> Any:
+        alert = {
+            "instance_id": suspect,
+            "reason": "Beaconing: the same 96 bytes to 203.0.113.7:443 every 60 seconds",
+            "severity": "high",
+            "technique": "T1071.001",
+            "alert_id": "soar-4711",
+        }
+        self._say(f"POST /incidents {json.dumps(alert)}")
+        answer = api.post("/incidents", alert, headers={"Idempotency-Key": "soar-4711-1"}, repeatable=True)
+        self._say(f"202: {answer['incident']['id']}")
+        return answer["incident"]
+
+    def _follow(self, api: IncidentApi, incident_id: str, wanted: str, *, already: int = 0) -> Any:
+        """Show what the timeline tells until the incident is in the state `wanted`."""
+        told = already
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            incident = api.get(f"/incidents/{incident_id}")
+            for line in timeline(incident, told):
+                self._say(line)
+            told = len(incident["timeline"])
+            if incident["state"] == wanted:
+                return incident
+            if incident["state"] in ("failed", "closed"):
+                raise RehearsalFailedError(f"{incident_id} is {incident['state']}: expected {wanted}")
+            time.sleep(_LOOK_EVERY)
+        raise RehearsalFailedError(f"{incident_id} is not {wanted} after {_PATIENCE:.0f} seconds")
+
+    def _until_workflow_ends(self, state_machine: str, where: dict[str, Any]) -> None:
+        states = self.account.client("stepfunctions", **where)
+        deadline = time.monotonic() + _PATIENCE
+        while running := states.list_executions(stateMachineArn=state_machine, statusFilter="RUNNING")["executions"]:
+            if time.monotonic() > deadline:
+                raise RehearsalFailedError(f"{running[0]['name']} still runs after {_PATIENCE:.0f} seconds")
+            time.sleep(_LOOK_EVERY)
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        from tapstack.rehearsal.report.page import Step
+
+        self._tell(name)
+        begin = time.monotonic()
+        yield
+        self.steps.append(Step(name, time.monotonic() - begin))
+
+    def _tell(self, line: str) -> None:
+        elapsed = int(time.monotonic() - self.begin)
+        print(f"[{elapsed // 60}:{elapsed % 60:02}] {line}", file=self.out, flush=True)
+
+    def _say(self, line: str) -> None:
+        print(f"       {line}", file=self.out, flush=True)
+
+
+def _instance_named(ec2: Any, name: str) -> str:
+    filters = [{"Name": "tag:Name", "Values": [name]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    found: Callable[..., Any] = ec2.describe_instances
+    return str(found(Filters=filters)["Reservations"][0]["Instances"][0]["InstanceId"])

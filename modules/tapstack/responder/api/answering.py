@@ -1,0 +1,93 @@
+"""From a request to its answer: routes, refusals, headers.
+
+Five routes need no framework: Powertools' resolver doubles the time that importing takes, and
+knows neither 405 nor what this API refuses in a body.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import ID_PATTERN
+from tapstack.responder.api import routes
+from tapstack.responder.api.problems import MEDIA_TYPE, Problem
+from tapstack.responder.api.requests import path_of, read
+from tapstack.responder.aws_errors import passing_as_try_again
+from tapstack.responder.errors import Conflict, TryAgain, UnknownIncident
+from tapstack.responder.observing import logger, observed
+
+Answer = tuple[int, dict[str, Any], dict[str, str]]
+_ID: Final = f"(?P<incident_id>{ID_PATTERN.strip('^$')})"
+ROUTES: Final[dict[str, dict[str, Callable[..., Answer]]]] = {
+    "/incidents": {"GET": routes.list_incidents, "POST": routes.open_incident},
+    f"/incidents/{_ID}": {"GET": routes.show_incident},
+    f"/incidents/{_ID}/extend": {"POST": routes.extend_incident},
+    f"/incidents/{_ID}/close": {"POST": routes.close_incident},
+}
+
+
+def answer(event: dict[str, Any]) -> dict[str, Any]:
+    """Answer an event of payload format 2.0; whatever happens, it is an answer."""
+    path = path_of(event)
+    try:
+        status, body, headers = _routed(event, path)
+        media_type = "application/json"
+    except Problem as problem:
+        status, body, headers = problem.status, problem.as_dict(path), problem.headers
+        media_type = MEDIA_TYPE
+    return {
+        "statusCode": status,
+        "headers": {
+            "content-type": media_type,
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+            **headers,
+        },
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def _routed(event: dict[str, Any], path: str) -> Answer:
+    method = str(event.get("requestContext", {}).get("http", {}).get("method", "")).upper()
+    for pattern, methods in ROUTES.items():
+        match = re.fullmatch(pattern, path, re.ASCII)
+        if match is None:
+            continue
+        if method not in methods:
+            allowed = ", ".join(methods)
+            raise Problem("method-not-allowed", f"expected {allowed}", headers={"allow": allowed})
+        with observed(f"api.{methods[method].__name__}", match.groupdict().get("incident_id")):
+            answer_or_refusal = _attempt(methods[method], event, match.groupdict())
+        if isinstance(answer_or_refusal, Problem):
+            raise answer_or_refusal
+        return answer_or_refusal
+    raise Problem("no-such-resource", "expected /incidents, /incidents/{id}, or extend or close below it")
+
+
+def _attempt(route: Callable[..., Answer], event: dict[str, Any], ids: dict[str, str]) -> Answer | Problem:
+    """Return the answer, or the refusal of a wrong request; what goes wrong here is raised, so that it is counted."""
+    try:
+        with passing_as_try_again():
+            return route(read(event), **ids)
+    except Problem as problem:
+        return problem
+    except RuleViolation as violation:
+        return Problem("invalid-request", str(violation), [{"where": "body", "problem": str(violation)}])
+    except UnknownIncident as unknown:
+        return Problem("no-such-incident", str(unknown))
+    except Conflict as conflict:
+        return Problem("wrong-state", str(conflict))
+    except TryAgain as again:
+        logger.warning("aws does not answer well", reason=str(again))
+        raise Problem(
+            "try-again", "nothing is lost: send the same request again", headers={"retry-after": "5"}
+        ) from again
+    except Exception as error:
+        # The log has what went wrong; the caller gets no internals.
+        logger.exception("unexpected")
+        raise Problem("internal-error", "the log of the function says more") from error

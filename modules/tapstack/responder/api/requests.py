@@ -1,0 +1,181 @@
+"""Reading a request: what an HTTP API hands over, taken apart with suspicion.
+
+Source: Amazon API Gateway Developer Guide, "Working with AWS Lambda proxy integrations for
+HTTP APIs" (payload format 2.0).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapstack.responder.api.problems import Problem
+
+LARGEST_BODY: Final = 65_536
+"""Bytes; a hundred interfaces and a long reason take a tenth of it."""
+_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: of HTTP, in upper case.
+        path: without the stage.
+        headers: with names in lower case.
+        query: of the address.
+        body: bytes, empty when there are none.
+        who: ARN or subject of the caller.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    query: dict[str, str]
+    body: bytes
+    who: str
+
+
+def read(event: dict[str, Any]) -> Request:
+    """Read an event of payload format 2.0.
+
+    Raises:
+        Problem: too large, wrongly encoded, or from nobody.
+    """
+    context = event.get("requestContext", {})
+    http = context.get("http", {})
+    return Request(
+        method=str(http.get("method", "")).upper(),
+        path=path_of(event),
+        headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
+        query={str(name): str(value) for name, value in (event.get("queryStringParameters") or {}).items()},
+        body=_body(event),
+        who=_who(context.get("authorizer") or {}),
+    )
+
+
+def path_of(event: dict[str, Any]) -> str:
+    """Return the path without the stage, which is part of it unless it is the default one."""
+    path = str(event.get("rawPath") or "/")
+    stage = str(event.get("requestContext", {}).get("stage", "$default"))
+    if stage != "$default" and (path == f"/{stage}" or path.startswith(f"/{stage}/")):
+        path = path[len(stage) + 1 :] or "/"
+    return path
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    # Base64 makes four characters of three bytes: what is much too large is never decoded.
+    if len(text) > 2 * LARGEST_BODY:
+        raise _too_large()
+    try:
+        body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except (binascii.Error, ValueError) as error:
+        raise Problem("malformed-request", "the body is wrongly encoded") from error
+    if len(body) > LARGEST_BODY:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> Problem:
+    return Problem("too-large", f"the body must have at most {LARGEST_BODY} bytes")
+
+
+def _who(authorizer: dict[str, Any]) -> str:
+    found = (authorizer.get("iam") or {}).get("userArn") or ((authorizer.get("jwt") or {}).get("claims") or {}).get(
+        "sub"
+    )
+    if not isinstance(found, str) or not found:
+        # The gateway lets nobody through without; whoever wires it differently finds out here.
+        raise Problem("not-authenticated", "the gateway did not say who asks")
+    return found[:512]
+
+
+def read_json(request: Request, schema_name: str) -> dict[str, Any]:
+    """Return the body of a request, checked against a schema of the API.
+
+    Raises:
+        Problem: not JSON, not of the media type, or not what the schema says.
+    """
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if request.body and media_type != "application/json":
+        raise Problem("unsupported-media-type", "the body must be application/json")
+    document = _parsed(request.body or b"{}")
+    checked: dict[str, Any] = check(schema_name, document)
+    return checked
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_number,
+        )
+    except RecursionError as error:
+        raise Problem("malformed-request", "the body is nested too deeply") from error
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
+        raise Problem("malformed-request", f"the body is no JSON: {str(error)[:_SHOWN]}") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a property is given twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _number(text: str) -> int | float:
+    """Read 60.0 as 60: to JSON Schema both are the same integer."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def check(schema_name: str, value: Any) -> Any:
+    """Return a value that a schema of the API accepts.
+
+    Raises:
+        Problem: it does not; says where and what.
+    """
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        _validator(schema_name)(value)
+    except JsonSchemaValueException as error:
+        where = ".".join(str(part) for part in error.path[1:]) or "body"
+        said = re.sub(r"^data\S*\s+", "", str(error.message))
+        if error.rule == "pattern":
+            # The pattern itself says little to people.
+            said = "must be of the documented form"
+        if error.rule == "additionalProperties":
+            said = "must have no other properties than the documented ones"
+        if error.rule == "oneOf":
+            said = "must name exactly one of instance_id and network_interface_ids"
+        said = said[:_SHOWN]
+        raise Problem("invalid-request", f"{where} {said}", [{"where": where, "problem": said}]) from error
+    except RecursionError as error:
+        raise Problem("malformed-request", "the body is nested too deeply") from error
+    return value
+
+
+@functools.cache
+def _validator(schema_name: str) -> Callable[[Any], Any]:
+    """Compile a validator when it is first needed: it takes some milliseconds."""
+    import fastjsonschema
+
+    from tapstack.responder.api import schemas
+
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(getattr(schemas, schema_name), use_default=False)
+    return compiled

@@ -1,0 +1,77 @@
+"""What each route does."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tapstack.domain.incidents import check_minutes, read_request
+from tapstack.responder import opening, people
+from tapstack.responder.api import pages
+from tapstack.responder.api.problems import Problem
+from tapstack.responder.api.requests import Request, check, read_json
+from tapstack.responder.environment import environment
+from tapstack.responder.store import incidents
+
+Answer = tuple[int, dict[str, Any], dict[str, str]]
+
+
+def open_incident(request: Request) -> Answer:
+    """POST /incidents: open an incident, or find the one that the same request opened."""
+    key = request.headers.get("idempotency-key")
+    if key is not None:
+        _check_parameter("IDEMPOTENCY_KEY", "Idempotency-Key", key)
+    body = read_json(request, "OPEN")
+    limits = environment().capture
+    asked = read_request(body, minutes=limits.minutes, max_minutes=limits.max_minutes)
+    try:
+        incident = opening.open_incident(asked, source="api", opened_by=request.who, idempotency_key=key)
+    except opening.KeyReused as reused:
+        raise Problem("idempotency-key-reused", str(reused)) from reused
+    path = f"/incidents/{incident['id']}"
+    links = {"self": path, "close": f"{path}/close", "extend": f"{path}/extend"}
+    return 202, {"incident": incidents.shown(incident), "links": links}, {"location": path}
+
+
+def list_incidents(request: Request) -> Answer:
+    """GET /incidents: a page of those that are open, or closed, newest first."""
+    state = _check_parameter("STATE", "state", request.query.get("state", "open"))
+    given = request.query.get("limit", "25")
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", given, re.ASCII):
+        raise _wrong_parameter("limit", "must be a whole number from 1 to 100")
+    limit = _check_parameter("LIMIT", "limit", int(given))
+    token = request.query.get("next")
+    after = pages.read(_check_parameter("NEXT", "next", token)) if token is not None else None
+    found, more = incidents.page(state, limit, after)
+    body: dict[str, Any] = {"incidents": [incidents.shown(incident) for incident in found]}
+    return 200, body | ({"next": pages.write(more)} if more else {}), {}
+
+
+def show_incident(request: Request, incident_id: str) -> Answer:
+    """GET /incidents/{id}: an incident with its timeline."""
+    incident = incidents.get(incident_id)
+    return 200, {**incidents.shown(incident), "timeline": incidents.timeline(incident_id)}, {}
+
+
+def extend_incident(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/extend: capture for longer."""
+    body = read_json(request, "EXTEND")
+    minutes = check_minutes(body["minutes"], most=environment().capture.max_minutes)
+    return 202, incidents.shown(people.extend(incident_id, minutes, by=request.who)), {}
+
+
+def close_incident(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/close: end it; saying so twice is fine."""
+    body = read_json(request, "CLOSE")
+    return 202, incidents.shown(people.close(incident_id, by=request.who, reason=body.get("reason", ""))), {}
+
+
+def _check_parameter(schema_name: str, name: str, value: Any) -> Any:
+    try:
+        return check(schema_name, value)
+    except Problem as problem:
+        raise _wrong_parameter(name, problem.errors[0]["problem"]) from problem
+
+
+def _wrong_parameter(name: str, said: str) -> Problem:
+    return Problem("invalid-request", f"{name} {said}", [{"where": name, "problem": said}])

@@ -1,0 +1,248 @@
+"""JSON Schemas of what the API takes and answers: validation and the OpenAPI document are made from them.
+
+JSON Schema draft 7 is what the validator knows; only words that draft 2020-12, which OpenAPI 3.1
+uses, has with the same meaning are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tapstack.domain import incidents
+from tapstack.domain.identifiers import pattern_of
+from tapstack.responder.api.problems import TITLES
+
+Schema = dict[str, Any]
+
+
+def _text(length: tuple[int, int], pattern: str, description: str) -> Schema:
+    return {
+        "type": "string",
+        "minLength": length[0],
+        "maxLength": length[1],
+        "pattern": pattern,
+        "description": description,
+    }
+
+
+def _time(description: str) -> Schema:
+    return {"type": "string", "format": "date-time", "description": description}
+
+
+def _or_null(schema: Schema) -> Schema:
+    kinds = {"type": [schema["type"], "null"]}
+    return {**schema, **kinds, **({"enum": [*schema["enum"], None]} if "enum" in schema else {})}
+
+
+# Without a mark of its own, a blank reason would pass the pattern and be refused all the same.
+_READABLE: Final = rf"^(?=[\s\S]*\S){incidents.TEXT_PATTERN.removeprefix('^')}"
+REASON: Final = _text(incidents.REASON_LENGTH, _READABLE, "Why, in words.")
+MINUTES: Final[Schema] = {
+    "type": "integer",
+    "minimum": incidents.MINUTES[0],
+    "maximum": incidents.MINUTES[1],
+    "description": "How long, in minutes; a deployment may allow less.",
+}
+_INSTANCE: Final[Schema] = {
+    "type": "string",
+    "pattern": pattern_of("instance"),
+    "description": "The EC2 instance, whose network interfaces are all captured.",
+    "examples": ["i-0123456789abcdef0"],
+}
+_INTERFACES: Final[Schema] = {
+    "type": "array",
+    "items": {"type": "string", "pattern": pattern_of("network interface"), "examples": ["eni-0123456789abcdef0"]},
+    "minItems": incidents.INTERFACES[0],
+    "maxItems": incidents.INTERFACES[1],
+    "uniqueItems": True,
+    "description": "The network interfaces to capture.",
+}
+_TECHNIQUE: Final[Schema] = {
+    "type": "string",
+    "pattern": incidents.TECHNIQUE_PATTERN,
+    "description": "Technique of MITRE ATT&CK.",
+    "examples": ["T1071.004"],
+}
+_ALERT: Final = _text(
+    incidents.ALERT_ID_LENGTH,
+    incidents.ALERT_ID_PATTERN,
+    "What the tool that raised the alert calls it. The same alert is the same incident.",
+)
+
+OPEN: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["reason"],
+    "oneOf": [{"required": ["instance_id"]}, {"required": ["network_interface_ids"]}],
+    "properties": {
+        "instance_id": _INSTANCE,
+        "network_interface_ids": _INTERFACES,
+        "reason": REASON,
+        "severity": {
+            "type": "string",
+            "enum": list(incidents.SEVERITIES),
+            "default": incidents.DEFAULT_SEVERITY,
+            "description": "How bad it is.",
+        },
+        "technique": _TECHNIQUE,
+        "alert_id": _ALERT,
+        "minutes": {**MINUTES, "description": "How long to capture; the deployment's own time when omitted."},
+    },
+}
+EXTEND: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["minutes"],
+    "properties": {
+        "minutes": {**MINUTES, "description": "How long to go on from now, at least. Never makes a capture shorter."}
+    },
+}
+CLOSE: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"reason": REASON},
+}
+_ID: Final[Schema] = {"type": "string", "pattern": incidents.ID_PATTERN, "examples": [incidents.ID_EXAMPLE]}
+INCIDENT_ID: Final = _ID
+IDEMPOTENCY_KEY: Final[Schema] = {
+    "type": "string",
+    "minLength": incidents.IDEMPOTENCY_KEY_LENGTH[0],
+    "maxLength": incidents.IDEMPOTENCY_KEY_LENGTH[1],
+    "pattern": "^[!-~]+$",
+    "description": "Makes repeating safe: the same key with the same body is the same incident, for 24 hours.",
+}
+STATE: Final[Schema] = {"type": "string", "enum": list(incidents.LISTINGS), "default": "open"}
+LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}
+NEXT: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9_-]{1,128}$",
+    "description": "`next` of the page before; opaque.",
+}
+
+INTERFACE: Final[Schema] = {
+    "type": "object",
+    "required": ["network_interface_id", "state", "session_id", "session_number", "owned", "note"],
+    "properties": {
+        "network_interface_id": {"type": "string"},
+        "state": {"type": "string", "enum": ["eligible", "mirrored", "refused", "ended"]},
+        "session_id": {"type": ["string", "null"], "description": "The traffic mirror session."},
+        "session_number": {"type": ["integer", "null"]},
+        "owned": {"type": "boolean", "description": "Whether an incident of this deployment made the session."},
+        "note": {"type": "string", "description": "Why it is refused, or what is odd about it."},
+    },
+}
+APPLIANCE: Final[Schema] = {
+    "type": ["object", "null"],
+    "required": ["stack_name", "state", "portal_url", "target_id", "filter_id", "launched_by_us"],
+    "properties": {
+        "stack_name": {"type": ["string", "null"]},
+        "state": {"type": "string", "enum": ["standing", "launching", "ready", "retiring", "gone", "failed"]},
+        "portal_url": {"type": ["string", "null"], "description": "Where packets are looked at."},
+        "target_id": {"type": ["string", "null"]},
+        "filter_id": {"type": ["string", "null"]},
+        "launched_by_us": {"type": "boolean"},
+    },
+}
+_INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
+    "id": _ID,
+    "state": {"type": "string", "enum": list(incidents.STATES)},
+    "reason": REASON,
+    "severity": {"type": "string", "enum": list(incidents.SEVERITIES)},
+    "technique": _or_null(_TECHNIQUE),
+    "alert_id": _or_null(_ALERT),
+    "source": {"type": "string", "enum": ["api", "guardduty"]},
+    "opened_at": _time("When it was opened."),
+    "expires_at": _time("When the capture ends by itself."),
+    "closed_at": _or_null(_time("When it was closed.")),
+    "opened_by": {"type": "string", "description": "ARN, or subject of the token, of whoever opened it."},
+    "minutes": {"type": "integer", "description": "As asked for when it was opened."},
+    "instance_id": _or_null(_INSTANCE),
+    "network_interface_ids": {"type": "array", "items": {"type": "string"}, "description": "As asked for."},
+    "interfaces": {"type": "array", "items": {"$ref": "#/components/schemas/Interface"}},
+    "appliance": {"$ref": "#/components/schemas/Appliance"},
+    "in_place": {"type": "array", "items": {"type": "string"}, "description": "What a failed incident left behind."},
+    "undo": {"type": ["string", "null"], "description": "The command that takes it back."},
+    "close_requested": {"type": "boolean"},
+    "closed_because": {"type": ["string", "null"], "enum": ["closed", "expired", "failed", None]},
+}
+INCIDENT: Final[Schema] = {
+    "type": "object",
+    "required": list(_INCIDENT_PROPERTIES),
+    "properties": _INCIDENT_PROPERTIES,
+}
+EVENT: Final[Schema] = {
+    "type": "object",
+    "required": ["at", "by", "what", "detail"],
+    "properties": {
+        "at": _time("When."),
+        "by": {"type": "string", "description": "Who, or which step."},
+        "what": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+INCIDENT_WITH_TIMELINE: Final[Schema] = {
+    "type": "object",
+    "required": [*_INCIDENT_PROPERTIES, "timeline"],
+    "properties": {
+        **_INCIDENT_PROPERTIES,
+        "timeline": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+    },
+}
+OPENED: Final[Schema] = {
+    "type": "object",
+    "required": ["incident", "links"],
+    "properties": {
+        "incident": {"$ref": "#/components/schemas/Incident"},
+        "links": {
+            "type": "object",
+            "required": ["self", "close", "extend"],
+            "properties": {name: {"type": "string"} for name in ("self", "close", "extend")},
+        },
+    },
+}
+LISTED: Final[Schema] = {
+    "type": "object",
+    "required": ["incidents"],
+    "properties": {
+        "incidents": {"type": "array", "items": {"$ref": "#/components/schemas/Incident"}},
+        "next": {"type": "string", "description": "Where the next page begins; absent on the last."},
+    },
+}
+PROBLEM: Final[Schema] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "enum": [f"urn:tapstack:problem:{kind}" for kind in TITLES]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["where", "problem"],
+                "properties": {"where": {"type": "string"}, "problem": {"type": "string"}},
+            },
+        },
+    },
+}
+GATEWAY_PROBLEM: Final[Schema] = {
+    "type": "object",
+    "description": "What the gateway itself answers, before a function runs.",
+    "properties": {"message": {"type": ["string", "null"]}},
+}
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Open": OPEN,
+    "Extend": EXTEND,
+    "Close": CLOSE,
+    "Incident": INCIDENT,
+    "IncidentWithTimeline": INCIDENT_WITH_TIMELINE,
+    "Interface": INTERFACE,
+    "Appliance": APPLIANCE,
+    "Event": EVENT,
+    "Opened": OPENED,
+    "Listed": LISTED,
+    "Problem": PROBLEM,
+    "GatewayProblem": GATEWAY_PROBLEM,
+}

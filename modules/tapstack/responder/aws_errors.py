@@ -1,0 +1,71 @@
+"""Which errors of AWS pass by themselves, and which are answers.
+
+Sources: Amazon EC2 API Reference, "Error codes"; AWS SDKs and Tools Reference Guide,
+"Retry behavior".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from tapstack.responder.errors import TryAgain
+
+_PASSING: Final = frozenset(
+    {
+        "EC2ThrottledException",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "Unavailable",
+    }
+)
+
+
+def code_of(error: ClientError) -> str:
+    """Return the error code that AWS gave."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    """Return AWS's code and message in one line."""
+    return f"{code_of(error)}: {error.response.get('Error', {}).get('Message', '')}".strip(": ")
+
+
+def passes(error: BaseException) -> bool:
+    """Tell whether trying again later may help: throttling, an inner failure, a lost connection."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code_of(error) in _PASSING or status >= 500
+    return isinstance(error, ConnectionError | HTTPClientError)
+
+
+@contextmanager
+def passing_as_try_again() -> Iterator[None]:
+    """Turn what passes into TryAgain, once botocore's own tries are used up."""
+    try:
+        yield
+    except (ClientError, ConnectionError, HTTPClientError) as error:
+        if passes(error):
+            said = message_of(error) if isinstance(error, ClientError) else str(error)
+            raise TryAgain(said) from error
+        raise

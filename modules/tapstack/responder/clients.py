@@ -1,0 +1,49 @@
+"""Clients of AWS's services: made when first used, shared by threads, patient but not for long.
+
+botocore alone is used, because importing boto3 takes half as long again and adds nothing
+that is needed here. Sources: botocore's Config reference; AWS SDKs and Tools Reference
+Guide, "Retry behavior".
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+import botocore.session
+from botocore.config import Config
+
+PARALLEL: Final = 8
+"""Threads that call EC2 and the table at once."""
+# At worst 4 attempts of 8 seconds and 7 seconds between them: well below the functions' timeout of
+# two minutes. The API has its own, below the gateway's half minute.
+_STEPS: Final = {"read_timeout": 8, "retries": {"mode": "standard", "total_max_attempts": 4}}
+_QUICK: Final = {"read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 3}}
+
+_lock = threading.Lock()
+_clients: dict[str, Any] = {}
+_options: dict[str, Any] = dict(_STEPS)
+
+
+def client(service: str) -> Any:
+    """Return the client of a service, such as `ec2`."""
+    # Creating clients is not safe in threads, using them is.
+    with _lock:
+        if service not in _clients:
+            config = Config(connect_timeout=3, max_pool_connections=2 * PARALLEL, **_options)
+            _clients[service] = botocore.session.get_session().create_client(service, config=config)
+        return _clients[service]
+
+
+def be_quick() -> None:
+    """Give up sooner, for a function whose caller waits."""
+    with _lock:
+        _options.update(_QUICK)
+        _clients.clear()
+
+
+def forget() -> None:
+    """Make clients anew when they are next used, for another environment."""
+    with _lock:
+        _options.update(_STEPS)
+        _clients.clear()

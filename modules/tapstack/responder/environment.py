@@ -1,0 +1,145 @@
+"""What a function is told by its environment, read once a cold start."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """How packets are captured.
+
+    Attributes:
+        minutes: when a request names no time.
+        max_minutes: that a request may name.
+        packet_length: bytes kept of each packet after the VXLAN header; whole packets when None.
+        virtual_network_id: VXLAN network identifier; chosen by AWS when None.
+        accept_unsupported_instance_types: sources are not checked against AWS's list.
+    """
+
+    minutes: int
+    max_minutes: int
+    packet_length: int | None = None
+    virtual_network_id: int | None = None
+    accept_unsupported_instance_types: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An appliance that is always there.
+
+    Attributes:
+        target_id: traffic mirror target.
+        filter_id: traffic mirror filter.
+        portal_url: where packets are looked at; none where nobody said.
+        target_interface_id: the interface behind the target; none for load balancers, or where unknown.
+        max_sources: distinct sources the target takes; no limit when None.
+    """
+
+    target_id: str
+    filter_id: str
+    portal_url: str | None = None
+    target_interface_id: str | None = None
+    max_sources: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An appliance that is made when the first incident needs it.
+
+    Attributes:
+        stack_name: of the CloudFormation stack.
+        template_url: of the product's template.
+        role_arn: the service role that CloudFormation makes it with; the caller's own rights when None.
+        parameters: of the template, apart from the source and its session number.
+        capabilities: that CloudFormation is told to accept.
+        timeout_minutes: after which CloudFormation gives up.
+        retire_after_minutes: without an incident; kept for ever when None.
+    """
+
+    stack_name: str
+    template_url: str
+    role_arn: str | None
+    parameters: Mapping[str, str]
+    capabilities: tuple[str, ...]
+    timeout_minutes: int
+    retire_after_minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """All that a function is told.
+
+    Attributes:
+        deployment: name of the deployment, a tag of whatever is made.
+        site: name of the site, the other tag.
+        table: DynamoDB table.
+        state_machine_arn: of the workflow.
+        topic_arns: SNS topics that people listen to.
+        event_bus: EventBridge bus that programs listen to.
+        vpc_id: of the site.
+        capture: how packets are captured.
+        appliance: what receives them.
+        retention_days: how long a closed incident is kept.
+    """
+
+    deployment: str
+    site: str
+    table: str
+    state_machine_arn: str
+    topic_arns: tuple[str, ...]
+    event_bus: str
+    vpc_id: str
+    capture: Capture
+    appliance: Standing | Launch
+    retention_days: int
+    policy: str = field(default="[]", repr=False)
+
+
+def read_environment(variables: Mapping[str, str]) -> Environment:
+    """Read the variables that the stack sets.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: TAPSTACK_SETTINGS is no JSON.
+        TypeError: a setting is missing, or not known here.
+    """
+    settings = json.loads(variables["TAPSTACK_SETTINGS"])
+    return Environment(
+        deployment=variables["TAPSTACK_DEPLOYMENT"],
+        site=variables["TAPSTACK_SITE"],
+        table=variables["TAPSTACK_TABLE"],
+        # A state machine names its functions, so those cannot all name it.
+        state_machine_arn=variables.get("TAPSTACK_STATE_MACHINE_ARN", ""),
+        topic_arns=tuple(filter(None, variables.get("TAPSTACK_TOPIC_ARN", "").split(","))),
+        event_bus=variables.get("TAPSTACK_EVENT_BUS", "default"),
+        vpc_id=settings["vpc_id"],
+        capture=Capture(**settings["capture"]),
+        appliance=_appliance(settings["appliance"]),
+        retention_days=int(settings["retention_days"]),
+        policy=variables.get("TAPSTACK_POLICY", "[]"),
+    )
+
+
+def _appliance(settings: Mapping[str, Any]) -> Standing | Launch:
+    if "standing" in settings:
+        return Standing(**settings["standing"])
+    launch = settings["launch"]
+    # CloudFormation takes texts; JSON may have numbers and truth values.
+    parameters = {key: _text(value) for key, value in launch["parameters"].items()}
+    return Launch(**{**launch, "parameters": parameters, "capabilities": tuple(launch["capabilities"])})
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@functools.cache
+def environment() -> Environment:
+    """Return what this function was told."""
+    return read_environment(os.environ)

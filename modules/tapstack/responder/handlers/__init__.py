@@ -1,0 +1,1 @@
+"""The functions themselves: each reads the event, and calls what does the work."""

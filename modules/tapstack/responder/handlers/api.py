@@ -1,0 +1,16 @@
+"""Answers the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapstack.responder import clients
+from tapstack.responder.api.answering import answer
+
+# A caller waits, and the gateway does not wait for longer than half a minute.
+clients.be_quick()
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer one request of the HTTP API, payload format 2.0."""
+    return answer(event)

@@ -1,0 +1,16 @@
+"""Decides about a GuardDuty finding, by the deployment's policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapstack.responder.finding_steps import receive
+from tapstack.responder.observing import logger, observed
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Receive a finding from EventBridge; return what was done about it."""
+    with observed("findings.receive"):
+        result = receive(event)
+        logger.info({"message": "finding received", **result})
+    return result

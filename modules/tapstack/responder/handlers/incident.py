@@ -1,0 +1,19 @@
+"""Keeps the time of an incident, and records its end."""
+
+from __future__ import annotations
+
+from tapstack.responder import incident_steps
+from tapstack.responder.observing import serve
+
+handler = serve(
+    "incident",
+    {
+        "remaining": lambda event: incident_steps.remaining(event["incident_id"], event.get("waited_until")),
+        "wait": lambda event: incident_steps.wait(event["incident_id"], event["token"]),
+        "notify": lambda event: incident_steps.notify(event["incident_id"]),
+        "close": lambda event: incident_steps.close(event["incident_id"], event.get("because")),
+        "fail": lambda event: incident_steps.fail(
+            event["incident_id"], event.get("error", "failed"), event.get("cause", "")
+        ),
+    },
+)

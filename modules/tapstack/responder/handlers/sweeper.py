@@ -1,0 +1,32 @@
+"""Puts right what all others missed, on a schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from tapstack.responder.appliances import running_hours
+from tapstack.responder.environment import environment
+from tapstack.responder.observing import logger, observed
+from tapstack.responder.sweeping import sweep
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+    """Sweep; return how much of each kind was done."""
+    with observed("sweeper.sweep") as metrics:
+        report = sweep()
+        for name, count in report.counts().items():
+            metrics.add_metric(name.title(), MetricUnit.Count, count)
+        logger.info({"message": "swept", **report.as_dict()})
+        _measure_appliance()
+    return report.counts()
+
+
+def _measure_appliance() -> None:
+    """Say how long the launched appliance has been running; there is an alarm on it."""
+    named = environment()
+    dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
+    with single_metric("ApplianceHours", MetricUnit.NoUnit, running_hours(), namespace="Tapstack") as metric:
+        for name, value in dimensions.items():
+            metric.add_dimension(name, value)

@@ -1,0 +1,58 @@
+"""Opening an incident: once for each request and each alert, with an execution that really runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Final
+
+from tapstack.domain.incidents import OpenRequest, Source
+from tapstack.responder import waking
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
+
+_TRIES: Final = 3
+
+
+class KeyReused(Exception):  # noqa: N818
+    """The Idempotency-Key was sent before, with another request."""
+
+
+def open_incident(
+    request: OpenRequest, *, source: Source, opened_by: str, idempotency_key: str | None = None
+) -> Incident:
+    """Open an incident, or return the one that the same key or the same alert opened; its workflow runs.
+
+    Args:
+        request: what is asked for.
+        source: how it came in.
+        opened_by: who asks.
+        idempotency_key: of the request; the caller repeats it when he sends the request again.
+
+    Raises:
+        KeyReused: the key came with another request before.
+        TryAgain: the workflow could not be started. The incident is there; the same request starts it.
+    """
+    fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
+    keys = {"idempotency-key": idempotency_key, "alert": request.alert_id}
+    given = {kind: (value, fingerprint) for kind, value in keys.items() if value is not None}
+    for _ in range(_TRIES):
+        incident = incidents.new(request, source=source, opened_by=opened_by)
+        if incidents.put(incident, given):
+            return _running(incident)
+        for kind, (value, _) in given.items():
+            if (found := incidents.find(kind, value)) is None:
+                continue
+            before, its_fingerprint = found
+            if kind == "idempotency-key" and its_fingerprint != fingerprint:
+                raise KeyReused(f"this Idempotency-Key opened {before['id']} with another request")
+            return _running(before)
+    raise TryAgain("others open the same incident")
+
+
+def _running(incident: Incident) -> Incident:
+    if not incident.get("execution_arns") and incident["state"] == "opening":
+        waking.start(incident["id"])
+    return incident

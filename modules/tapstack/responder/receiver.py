@@ -1,0 +1,80 @@
+"""Where packets go now: the standing appliance, or the one that was launched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tapstack.responder.environment import Standing, environment
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store import appliance as stored
+from tapstack.responder.store.appliance import Appliance
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What sessions need to know of the appliance.
+
+    Attributes:
+        target_id: traffic mirror target.
+        filter_id: traffic mirror filter.
+        max_sources: distinct sources the target takes; None where there is no limit, or AWS is left to say so.
+    """
+
+    target_id: str
+    filter_id: str
+    max_sources: int | None = None
+
+
+def receiver() -> Receiver:
+    """Return where packets go.
+
+    Raises:
+        TryAgain: the launched appliance is not ready, or not any more.
+    """
+    found = current_receiver()
+    if found is None:
+        raise TryAgain("the appliance is not ready")
+    return found
+
+
+def current_receiver() -> Receiver | None:
+    """Return where packets go; None while nothing receives any."""
+    appliance = environment().appliance
+    if isinstance(appliance, Standing):
+        return Receiver(appliance.target_id, appliance.filter_id, appliance.max_sources)
+    launched = stored.get()
+    if launched.state != "ready" or launched.target_id is None or launched.filter_id is None:
+        return None
+    return Receiver(launched.target_id, launched.filter_id)
+
+
+def standing(appliance: Standing) -> dict[str, Any]:
+    """Return a standing appliance as incidents show it."""
+    return {
+        "stack_name": None,
+        "state": "standing",
+        "portal_url": appliance.portal_url,
+        "target_id": appliance.target_id,
+        "filter_id": appliance.filter_id,
+        "launched_by_us": False,
+    }
+
+
+def launched(stack_name: str, appliance: Appliance, state: str) -> dict[str, Any]:
+    """Return a launched appliance as incidents show it.
+
+    Args:
+        stack_name: of its stack.
+        appliance: what the table knows.
+        state: launching, ready, retiring, gone or failed.
+    """
+    return {
+        "stack_name": stack_name,
+        "state": state,
+        "portal_url": appliance.portal_url,
+        "target_id": appliance.target_id,
+        "filter_id": appliance.filter_id,
+        "launched_by_us": True,
+        "generation": appliance.generation,
+    }

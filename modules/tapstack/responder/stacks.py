@@ -1,0 +1,152 @@
+"""The stack of the launched appliance, as CloudFormation has it.
+
+Source: AWS CloudFormation API Reference, CreateStack, DescribeStacks, DescribeStackEvents,
+DescribeStackResources and DeleteStack.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.packet_basics import MIRROR_SOURCE, SESSION_NUMBER, USER_ACCESS_OUTPUT
+from tapstack.responder.aws_errors import code_of, message_of
+from tapstack.responder.clients import client
+from tapstack.responder.environment import Launch, environment
+from tapstack.responder.errors import ApplianceFailed
+
+Stack = dict[str, Any]
+"""A stack as CloudFormation describes it."""
+
+TARGET: Final = "AWS::EC2::TrafficMirrorTarget"
+FILTER: Final = "AWS::EC2::TrafficMirrorFilter"
+SESSION: Final = "AWS::EC2::TrafficMirrorSession"
+GONE: Final = "DELETE_COMPLETE"
+STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+IN_PROGRESS: Final = "_IN_PROGRESS"
+
+
+def describe(name_or_id: str) -> Stack | None:
+    """Return a stack; None when there is none. A deleted one is shown for 90 days, by its id only."""
+    try:
+        found = client("cloudformation").describe_stacks(StackName=name_or_id)["Stacks"]
+    except ClientError as error:
+        if code_of(error) == "ValidationError" and "does not exist" in message_of(error):
+            return None
+        raise
+    return dict(found[0]) if found else None
+
+
+def is_ours(stack: Stack) -> bool:
+    """Tell whether an incident of this deployment and site launched it."""
+    tags = tags_of(stack)
+    named = environment()
+    return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
+
+
+def tags_of(stack: Stack) -> dict[str, str]:
+    """Return the tags of a stack."""
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+
+
+def create(launch: Launch, incident_id: str, generation: int, source: tuple[str, int] | None) -> str | None:
+    """Create the stack and return its id; None when one of that name exists.
+
+    Args:
+        launch: what is created.
+        incident_id: for which incident.
+        generation: of the launch, which makes a second try the same request.
+        source: the interface that the stack mirrors itself, and its session number.
+
+    Raises:
+        ApplianceFailed: CloudFormation refuses the request; trying again changes nothing.
+    """
+    named = environment()
+    parameters = dict(launch.parameters)
+    if source is not None:
+        parameters |= {MIRROR_SOURCE: source[0], SESSION_NUMBER: str(source[1])}
+    tags = {TAG_INCIDENT: incident_id, TAG_DEPLOYMENT: named.deployment, TAG_SITE: named.site}
+    try:
+        answer = client("cloudformation").create_stack(
+            StackName=launch.stack_name,
+            TemplateURL=launch.template_url,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=list(launch.capabilities),
+            TimeoutInMinutes=launch.timeout_minutes,
+            # A creation that fails leaves nothing.
+            OnFailure="DELETE",
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            ClientRequestToken=f"{launch.stack_name}-{generation}"[-128:].lstrip("-"),
+            **({"RoleARN": launch.role_arn} if launch.role_arn else {}),
+        )
+    except ClientError as error:
+        code = code_of(error)
+        if code == "AlreadyExistsException":
+            return None
+        if code in ("ValidationError", "InsufficientCapabilitiesException", "AccessDenied", "AccessDeniedException"):
+            raise ApplianceFailed(
+                f"CloudFormation refuses the stack {launch.stack_name}: {message_of(error)}"
+            ) from error
+        raise
+    return str(answer["StackId"])
+
+
+def reason_of_failure(stack: Stack) -> str:
+    """Return why a creation failed: the first resource that did, in CloudFormation's words."""
+    pages = client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack["StackId"])
+    # Newest first, so the last one is the first that failed.
+    failed = [e for page in pages for e in page["StackEvents"] if e.get("ResourceStatus") == "CREATE_FAILED"]
+    if not failed:
+        return str(stack.get("StackStatusReason") or stack["StackStatus"])
+    first = failed[-1]
+    return f"{first['LogicalResourceId']} ({first.get('ResourceType')}): {first.get('ResourceStatusReason', 'failed')}"
+
+
+def resources(stack: Stack) -> dict[str, str]:
+    """Return ids of the stack's resources by type; the first of each type."""
+    answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
+    found: dict[str, str] = {}
+    for resource in answer["StackResources"]:
+        if resource.get("PhysicalResourceId"):
+            found.setdefault(resource["ResourceType"], resource["PhysicalResourceId"])
+    return found
+
+
+def portal_url(stack: Stack) -> str | None:
+    """Return where packets are looked at. The credentials among the outputs are never read."""
+    for output in stack.get("Outputs", []):
+        if output["OutputKey"] == USER_ACCESS_OUTPUT:
+            return str(output["OutputValue"])
+    return None
+
+
+def parameter(stack: Stack, name: str) -> str | None:
+    """Return a parameter that a stack was made with."""
+    values = {item["ParameterKey"]: item.get("ParameterValue") for item in stack.get("Parameters", [])}
+    return values.get(name) or None
+
+
+def delete(stack: Stack, generation: int) -> None:
+    """Begin to delete a stack, with the role that it was made with.
+
+    One whose deletion failed because its session is gone already is deleted without it.
+    """
+    retain = sessions_that_stay(stack) if stack["StackStatus"] == "DELETE_FAILED" else []
+    suffix = "retaining" if retain else "delete"
+    client("cloudformation").delete_stack(
+        StackName=stack["StackId"],
+        ClientRequestToken=f"{stack['StackName']}-{generation}-{suffix}"[-128:].lstrip("-"),
+        **({"RetainResources": retain} if retain else {}),
+    )
+
+
+def sessions_that_stay(stack: Stack) -> list[str]:
+    """Return the logical ids of sessions that a deletion failed on."""
+    answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
+    return [
+        resource["LogicalResourceId"]
+        for resource in answer["StackResources"]
+        if resource["ResourceType"] == SESSION and resource["ResourceStatus"] == "DELETE_FAILED"
+    ]

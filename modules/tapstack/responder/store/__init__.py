@@ -1,0 +1,5 @@
+"""The table: incidents, captures of interfaces, the launched appliance. It is the truth.
+
+Every write has a condition, so that no update of another function is lost, and every
+write may be made twice.
+"""

@@ -1,0 +1,193 @@
+"""The launched appliance: who needs it, and how far its stack is. There is one at most.
+
+States: absent, launching, ready, retiring. Every launch has a generation of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tapstack.responder.store import table
+from tapstack.responder.store.keys import appliance_key
+
+
+@dataclass(frozen=True, slots=True)
+class Appliance:
+    """The appliance as the table has it.
+
+    Attributes:
+        state: absent, launching, ready or retiring.
+        generation: which of the launches there ever were; begins with the time.
+        holders: the incidents that need it.
+        launched_by: the incident it was launched for.
+        stack_id: CloudFormation's id of its stack; none before it is known.
+        target_id: traffic mirror target, once ready.
+        filter_id: traffic mirror filter, once ready.
+        portal_url: where packets are looked at, once ready.
+        source_interface: what its stack mirrors itself, if anything.
+        launched_at: when the launch began, in seconds of the epoch.
+        released_at: when the last holder let go, in seconds of the epoch; 0 while it is held.
+        released_by: the last holder.
+        failed_generation: the last launch that failed; 0 when none did.
+        failure: why.
+    """
+
+    state: str = "absent"
+    generation: int = 0
+    holders: frozenset[str] = frozenset()
+    launched_by: str | None = None
+    stack_id: str | None = None
+    target_id: str | None = None
+    filter_id: str | None = None
+    portal_url: str | None = None
+    source_interface: str | None = None
+    launched_at: int = 0
+    released_at: int = 0
+    released_by: str | None = None
+    failed_generation: int = 0
+    failure: str = ""
+
+
+def hold(incident_id: str) -> Appliance | None:
+    """Need the appliance for an incident; None while it is being retired."""
+    return _change(
+        "ADD holders :incident SET generation = if_not_exists(generation, :now), "
+        "#state = if_not_exists(#state, :absent) REMOVE released_at, released_by",
+        "attribute_not_exists(#state) OR #state <> :retiring",
+        incident={incident_id},
+        now=int(time.time()),
+        absent="absent",
+        retiring="retiring",
+    )
+
+
+def get() -> Appliance:
+    """Return the appliance as it is now."""
+    item = table.read(appliance_key())
+    return Appliance() if item is None else _appliance(item)
+
+
+def begin_launch(appliance: Appliance, incident_id: str, source_interface: str | None) -> Appliance | None:
+    """Note that an incident launches it; None when another does already."""
+    return _change(
+        "SET #state = :launching, launched_by = :incident, launched_at = :now, source_interface = :source "
+        "REMOVE stack_id, target_id, filter_id, portal_url",
+        "generation = :generation AND #state = :absent",
+        generation=appliance.generation,
+        launching="launching",
+        absent="absent",
+        now=int(time.time()),
+        incident=incident_id,
+        source=source_interface,
+    )
+
+
+def record_stack(appliance: Appliance, stack_id: str) -> Appliance | None:
+    """Note which stack is being made."""
+    return _change(
+        "SET stack_id = :stack",
+        "generation = :generation AND #state = :launching",
+        generation=appliance.generation,
+        launching="launching",
+        stack=stack_id,
+    )
+
+
+def record_ready(appliance: Appliance, *, target_id: str, filter_id: str, portal_url: str | None) -> Appliance | None:
+    """Note that the stack stands, and what it consists of."""
+    return _change(
+        "SET #state = :ready, target_id = :target, filter_id = :filter, portal_url = :portal",
+        "generation = :generation AND #state IN (:launching, :ready)",
+        generation=appliance.generation,
+        launching="launching",
+        ready="ready",
+        target=target_id,
+        filter=filter_id,
+        portal=portal_url,
+    )
+
+
+def record_failure(appliance: Appliance, reason: str) -> None:
+    """Note that the launch failed, for all who wait for it; the next one who needs it launches anew."""
+    _change(
+        "SET #state = :absent, failed_generation = :generation, failure = :reason, generation = generation + :one "
+        "REMOVE holders, stack_id",
+        "generation = :generation AND #state IN (:launching, :ready)",
+        generation=appliance.generation,
+        launching="launching",
+        ready="ready",
+        absent="absent",
+        reason=reason,
+        one=1,
+    )
+
+
+def record_lost(appliance: Appliance) -> None:
+    """Note that the stack is gone, although incidents need it: the next one launches it anew."""
+    _change(
+        "SET #state = :absent, generation = generation + :one REMOVE stack_id, target_id, filter_id, portal_url",
+        "generation = :generation AND #state = :ready",
+        generation=appliance.generation,
+        ready="ready",
+        absent="absent",
+        one=1,
+    )
+
+
+def release(incident_ids: Iterable[str]) -> Appliance:
+    """Need it no longer for these incidents; return what it is then."""
+    let_go = sorted(set(incident_ids))
+    left = _change("DELETE holders :incidents", "attribute_exists(#state)", incidents=set(let_go))
+    if left is None:
+        return Appliance()
+    if left.holders or left.released_at:
+        return left
+    return (
+        _change(
+            "SET released_at = :now, released_by = :incident",
+            "attribute_not_exists(holders) AND attribute_not_exists(released_at)",
+            now=int(time.time()),
+            incident=let_go[-1],
+        )
+        or get()
+    )
+
+
+def begin_retirement(appliance: Appliance) -> Appliance | None:
+    """Take it out of use; None when somebody needs it again."""
+    return _change(
+        "SET #state = :retiring",
+        "generation = :generation AND #state IN (:launching, :ready, :retiring) AND attribute_not_exists(holders)",
+        generation=appliance.generation,
+        launching="launching",
+        ready="ready",
+        retiring="retiring",
+    )
+
+
+def record_gone(appliance: Appliance) -> None:
+    """Note that its stack is deleted."""
+    _change(
+        "SET #state = :absent, generation = generation + :one "
+        "REMOVE stack_id, target_id, filter_id, portal_url, source_interface, launched_by, "
+        "released_at, released_by",
+        "generation = :generation AND #state = :retiring",
+        generation=appliance.generation,
+        retiring="retiring",
+        absent="absent",
+        one=1,
+    )
+
+
+def _change(update: str, condition: str, **values: Any) -> Appliance | None:
+    names = {"state": "state"} if "#state" in update + condition else {}
+    item = table.change(appliance_key(), update, condition=condition, values=values, names=names)
+    return None if item is None else _appliance(item)
+
+
+def _appliance(item: dict[str, Any]) -> Appliance:
+    known = {name: item[name] for name in Appliance.__slots__ if name in item and name != "holders"}
+    return Appliance(**known, holders=frozenset(item.get("holders", ())))

@@ -1,0 +1,172 @@
+"""Who needs the capture of an interface: many incidents share one session, the last one ends it.
+
+A capture has a generation, which every session that is made for it carries in its client
+token. Once its last holder lets go it is `ending`, and nobody can hold it before the
+session is deleted and the generation counted on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.responder.store import table
+from tapstack.responder.store.keys import BY_STATE, CAPTURES_LISTING, capture_key, pack
+
+_KEPT_SECONDS: Final = 30 * 24 * 3600
+"""How long a capture that nobody holds is remembered. Generations begin with the time, so that none returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The capture of an interface.
+
+    Attributes:
+        network_interface_id: whose packets.
+        generation: which of the captures there ever were.
+        holders: the incidents that need it.
+        session_id: of the session that mirrors; none while it is not known.
+        session_since: when the session was recorded, in seconds of the epoch.
+        ending: the session is being deleted.
+        ended_sessions: those that were deleted last, which EC2 may still show for a while.
+    """
+
+    network_interface_id: str
+    generation: int
+    holders: frozenset[str] = frozenset()
+    session_id: str | None = None
+    session_since: int = 0
+    ending: bool = False
+    ended_sessions: frozenset[str] = frozenset()
+
+
+def acquire(network_interface_id: str, incident_id: str) -> Capture | None:
+    """Hold the capture of an interface; None while it is ending, which the caller then finishes."""
+    now = int(time.time())
+    item = table.change(
+        capture_key(network_interface_id),
+        "ADD holders :incident SET generation = if_not_exists(generation, :now), network_interface_id = :eni, "
+        "listing = :listing, opened_at = if_not_exists(opened_at, :opened) REMOVE #ttl",
+        condition="attribute_not_exists(ending)",
+        values={
+            "incident": {incident_id},
+            "now": now,
+            "eni": network_interface_id,
+            "listing": CAPTURES_LISTING,
+            "opened": as_text(utc_now()),
+        },
+        names={"ttl": "ttl"},
+    )
+    return None if item is None else _capture(item)
+
+
+def record(capture: Capture, session_id: str) -> bool:
+    """Note which session mirrors; False when the capture has ended meanwhile, or has another session."""
+    return (
+        table.change(
+            capture_key(capture.network_interface_id),
+            "SET session_id = :session, session_since = :now",
+            condition="generation = :generation AND attribute_not_exists(ending) AND attribute_exists(holders) "
+            "AND (attribute_not_exists(session_id) OR session_id = :session)",
+            values={"session": session_id, "now": int(time.time()), "generation": capture.generation},
+        )
+        is not None
+    )
+
+
+def forget_session(capture: Capture) -> None:
+    """Note that the session is gone, although it is needed: the next one gets a new generation."""
+    table.change(
+        capture_key(capture.network_interface_id),
+        "SET generation = generation + :one REMOVE session_id, session_since",
+        condition="generation = :generation AND session_id = :session AND attribute_not_exists(ending)",
+        values={"one": 1, "generation": capture.generation, "session": capture.session_id},
+    )
+
+
+def release(network_interface_id: str, incident_ids: Iterable[str]) -> Capture | None:
+    """Hold it no longer for these incidents; return what it is then, None when nobody ever held it.
+
+    When nobody is left, it is `ending` in what is returned, and the caller deletes the
+    session and finishes.
+    """
+    item = table.change(
+        capture_key(network_interface_id),
+        "DELETE holders :incidents",
+        condition="attribute_exists(generation)",
+        values={"incidents": set(incident_ids)},
+    )
+    if item is None:
+        return None
+    capture = _capture(item)
+    return capture if capture.holders or capture.ending else end(capture)
+
+
+def end(capture: Capture) -> Capture:
+    """Mark a capture that nobody holds as ending; return what it is then, unchanged when somebody holds it again."""
+    item = table.change(
+        capture_key(capture.network_interface_id),
+        "SET ending = :yes, listing = :listing",
+        condition="attribute_exists(generation) AND attribute_not_exists(holders)",
+        values={"yes": True, "listing": CAPTURES_LISTING},
+    )
+    # Where somebody holds it again, it is left to him.
+    return capture if item is None else _capture(item)
+
+
+def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
+    """Note that an ending capture has ended, and which sessions were deleted."""
+    ended = set(ended_sessions)
+    table.change(
+        capture_key(capture.network_interface_id),
+        "SET generation = generation + :one, #ttl = :ttl"
+        + (", ended_sessions = :ended" if ended else "")
+        + " REMOVE ending, session_id, session_since, listing, opened_at",
+        condition="generation = :generation AND ending = :yes",
+        values={
+            "one": 1,
+            "generation": capture.generation,
+            "yes": True,
+            "ttl": int(time.time()) + _KEPT_SECONDS,
+            **({"ended": ended} if ended else {}),
+        },
+        names={"ttl": "ttl"},
+    )
+
+
+def get(network_interface_id: str) -> Capture | None:
+    """Return the capture of an interface as it is now."""
+    item = table.read(capture_key(network_interface_id))
+    return None if item is None else _capture(item)
+
+
+def get_all(network_interface_ids: Iterable[str]) -> dict[str, Capture]:
+    """Return those of many captures that there are, by interface."""
+    keys = [capture_key(interface) for interface in sorted(set(network_interface_ids))]
+    return {item["network_interface_id"]: _capture(item) for item in table.read_all(keys)}
+
+
+def listed() -> Iterator[str]:
+    """Yield the interfaces whose capture somebody holds, or ends; what changed just now may be missing."""
+    items = table.query(
+        IndexName=BY_STATE,
+        KeyConditionExpression="listing = :listing",
+        ExpressionAttributeValues={":listing": pack(CAPTURES_LISTING)},
+    )
+    for item in items:
+        yield item["network_interface_id"]
+
+
+def _capture(item: dict[str, Any]) -> Capture:
+    return Capture(
+        network_interface_id=item["network_interface_id"],
+        generation=item["generation"],
+        holders=frozenset(item.get("holders", ())),
+        session_id=item.get("session_id"),
+        session_since=item.get("session_since", 0),
+        ending=item.get("ending", False),
+        ended_sessions=frozenset(item.get("ended_sessions", ())),
+    )

@@ -1,0 +1,284 @@
+"""Incidents in the table: opened once, changed by conditions, with a timeline of their own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tapstack.domain.incidents import (
+    OpenRequest,
+    Source,
+    State,
+    as_text,
+    as_time,
+    expiry,
+    may_become,
+    new_id,
+    utc_now,
+)
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import UnknownIncident
+from tapstack.responder.store import table
+from tapstack.responder.store.keys import (
+    BY_STATE,
+    EVENT,
+    event_key,
+    idempotency_key,
+    incident_key,
+    pack,
+    pack_item,
+)
+
+Incident = dict[str, Any]
+"""An incident's item, as Python has it."""
+
+PUBLIC: Final = (
+    "id",
+    "state",
+    "reason",
+    "severity",
+    "technique",
+    "alert_id",
+    "source",
+    "opened_at",
+    "expires_at",
+    "closed_at",
+    "opened_by",
+    "minutes",
+    "instance_id",
+    "network_interface_ids",
+    "interfaces",
+    "appliance",
+    "in_place",
+    "undo",
+    "close_requested",
+    "closed_because",
+)
+"""What people and programs see of an incident, in this order, besides its timeline."""
+REPEATS_KEPT: Final = timedelta(hours=24)
+"""How long an Idempotency-Key is remembered."""
+
+
+def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
+    """Return a new incident, which is in no table yet."""
+    now = utc_now()
+    return {
+        **asdict(request),
+        "network_interface_ids": list(request.network_interface_ids),
+        "id": new_id(now),
+        "state": "opening",
+        "listing": "open",
+        "source": source,
+        "opened_by": opened_by,
+        "opened_at": as_text(now),
+        "expires_at": as_text(expiry(now, request.minutes)),
+        "closed_at": None,
+        "closed_because": None,
+        "close_requested": False,
+        "interfaces": [],
+        "appliance": None,
+        "in_place": [],
+        "undo": None,
+    }
+
+
+def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
+    """Write a new incident with the keys that stand for it; tell whether it was written.
+
+    It is not when one of the keys stands for an incident already; `find` tells which.
+
+    Args:
+        incident: what `new` returned.
+        keys: value and fingerprint by kind, `idempotency-key` or `alert`.
+    """
+    opened = as_time(incident["opened_at"])
+    # An alert is the same alert for as long as its incident is remembered.
+    kept = {
+        "idempotency-key": REPEATS_KEPT,
+        "alert": timedelta(minutes=incident["minutes"], days=environment().retention_days),
+    }
+    writes = [
+        _put({**incident_key(incident["id"]), **pack_item(incident)}, "attribute_not_exists(pk)"),
+        _put(_event(incident["id"], incident["opened_by"], "opened", incident["reason"])),
+    ]
+    for kind, (value, fingerprint) in keys.items():
+        item = {"incident_id": incident["id"], "fingerprint": fingerprint, "ttl": _epoch(opened + kept[kind])}
+        # DynamoDB deletes what has expired within days, not at once.
+        writes.append(
+            _put(
+                {**idempotency_key(kind, value), **pack_item(item)},
+                "attribute_not_exists(pk) OR #ttl < :now",
+                {"now": _epoch(opened)},
+                {"ttl": "ttl"},
+            )
+        )
+    # A second try after a lost answer finds what the first one wrote.
+    return table.write_together(writes) or table.read(incident_key(incident["id"])) is not None
+
+
+def find(kind: str, value: str) -> tuple[Incident, str] | None:
+    """Return the incident that a key stands for, and the fingerprint of the request it came with."""
+    key = table.read(idempotency_key(kind, value))
+    if key is None or key["ttl"] < _epoch(utc_now()):
+        return None
+    found = table.read(incident_key(key["incident_id"]))
+    return None if found is None else (found, key["fingerprint"])
+
+
+def get(incident_id: str) -> Incident:
+    """Return an incident as it is now.
+
+    Raises:
+        UnknownIncident: there is none of that id.
+    """
+    found = table.read(incident_key(incident_id))
+    if found is None:
+        raise UnknownIncident(f"there is no incident {incident_id}")
+    return found
+
+
+def get_all(incident_ids: Iterable[str]) -> dict[str, Incident]:
+    """Return those of many incidents that exist, by id."""
+    found = table.read_all([incident_key(incident_id) for incident_id in sorted(set(incident_ids))])
+    return {incident["id"]: incident for incident in found}
+
+
+def change(incident_id: str, update: str, *, condition: str | None = None, **values: Any) -> Incident | None:
+    """Change an incident and return it; None when the condition does not hold.
+
+    Args:
+        incident_id: which; it must exist.
+        update: DynamoDB's update expression; `#state` and `#token` stand for those attributes.
+        condition: DynamoDB's condition expression.
+        **values: of both.
+    """
+    both = "attribute_exists(pk)" + (f" AND ({condition})" if condition else "")
+    return table.change(
+        incident_key(incident_id), update, condition=both, values=values, names=_names(f"{update} {both}")
+    )
+
+
+def transition(
+    incident_id: str,
+    state: State,
+    *,
+    by: str,
+    detail: str = "",
+    sets: Mapping[str, Any] | None = None,
+    remove: Sequence[str] = (),
+) -> bool:
+    """Bring an incident into a state, with an entry in its timeline; tell whether this call did it.
+
+    Args:
+        incident_id: which.
+        state: the new one.
+        by: who or what does it.
+        detail: for the timeline.
+        sets: attributes to set besides.
+        remove: attributes to remove.
+    """
+    given = {"state": state, **(sets or {})}
+    before = [name for name in may_become(state) if name != state]
+    values = {f"v{n}": value for n, value in enumerate(given.values())}
+    update = "SET " + ", ".join(f"#n{n} = :v{n}" for n in range(len(given)))
+    if remove:
+        update += " REMOVE " + ", ".join(f"#r{n}" for n in range(len(remove)))
+    names = {f"n{n}": name for n, name in enumerate(given)} | {f"r{n}": name for n, name in enumerate(remove)}
+    condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
+    values |= {f"s{n}": name for n, name in enumerate(before)}
+    write = {
+        "TableName": environment().table,
+        "Key": incident_key(incident_id),
+        **table.expressions(update, condition, values, names),
+    }
+    return table.write_together([{"Update": write}, _put(_event(incident_id, by, state, detail))])
+
+
+def say(incident_id: str, by: str, what: str, detail: str = "") -> None:
+    """Add an entry to an incident's timeline."""
+    table.write_together([_put(_event(incident_id, by, what, detail))])
+
+
+def timeline(incident_id: str) -> list[dict[str, str]]:
+    """Return an incident's timeline, oldest entry first."""
+    items = table.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
+        ExpressionAttributeValues={":pk": incident_key(incident_id)["pk"], ":event": pack(EVENT)},
+        ConsistentRead=True,
+    )
+    return [{name: item[name] for name in ("at", "by", "what", "detail")} for item in items]
+
+
+def listed(listing: str) -> Iterator[Incident]:
+    """Yield the incidents of a listing, newest first; what changed just now may be missing."""
+    return table.query(**_listing(listing), ScanIndexForward=False)
+
+
+def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[Incident], tuple[str, str] | None]:
+    """Return some incidents of a listing, newest first, and where the next page begins.
+
+    Args:
+        listing: `open` or `closed`.
+        limit: how many at most.
+        after: opening time and id of the last incident of the page before.
+    """
+    start: dict[str, Any] = {}
+    if after is not None:
+        opened_at, incident_id = after
+        key = {**incident_key(incident_id), "listing": pack(listing), "opened_at": pack(opened_at)}
+        start = {"ExclusiveStartKey": key}
+    incidents: list[Incident] = []
+    for incident in table.query(**_listing(listing), ScanIndexForward=False, **start):
+        if len(incidents) == limit:
+            last = incidents[-1]
+            return incidents, (last["opened_at"], last["id"])
+        incidents.append(incident)
+    return incidents, None
+
+
+def shown(incident: Incident) -> dict[str, Any]:
+    """Return what people and programs see of an incident."""
+    return {name: incident.get(name) for name in PUBLIC}
+
+
+def add_execution(incident_id: str, execution_arn: str) -> None:
+    """Note that an execution of the workflow was started for an incident; the newest one counts."""
+    change(incident_id, "SET execution_arn = :arn ADD execution_arns :arns", arn=execution_arn, arns={execution_arn})
+
+
+def _listing(listing: str) -> dict[str, Any]:
+    return {
+        "IndexName": BY_STATE,
+        "KeyConditionExpression": "listing = :listing",
+        "ExpressionAttributeValues": {":listing": pack(listing)},
+    }
+
+
+def _names(text: str) -> dict[str, str]:
+    return {name: name for name in ("state", "token", "ttl") if f"#{name}" in text}
+
+
+def _event(incident_id: str, by: str, what: str, detail: str) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    # Two entries of one millisecond must not be one.
+    sort = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z#{secrets.token_hex(3)}"
+    entry = {"at": as_text(now), "by": by, "what": what, "detail": detail}
+    return {**event_key(incident_id, sort), **pack_item(entry)}
+
+
+def _put(
+    item: dict[str, Any],
+    condition: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    return {
+        "Put": {"TableName": environment().table, "Item": item, **table.expressions(None, condition, values, names)}
+    }
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,100 @@
+"""Keys and attributes of the table's items, and DynamoDB's way of writing values.
+
+Source: Amazon DynamoDB Developer Guide, "DynamoDB low-level API" (data type descriptors).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+INCIDENT: Final = "INCIDENT"
+CAPTURE: Final = "CAPTURE"
+APPLIANCE: Final = "APPLIANCE"
+KEY: Final = "KEY"
+EVENT: Final = "EVENT#"
+BY_STATE: Final = "by-state"
+"""The index: hash key `listing`, range key `opened_at`."""
+CAPTURES_LISTING: Final = "capture"
+"""What captures that somebody holds, or that end, have as `listing`: the sweeper finds them by it."""
+
+
+def incident_key(incident_id: str) -> dict[str, Any]:
+    """Return the key of an incident."""
+    return _key(f"INCIDENT#{incident_id}", INCIDENT)
+
+
+def event_key(incident_id: str, event: str) -> dict[str, Any]:
+    """Return the key of an entry of an incident's timeline."""
+    return _key(f"INCIDENT#{incident_id}", f"{EVENT}{event}")
+
+
+def capture_key(network_interface_id: str) -> dict[str, Any]:
+    """Return the key of the capture of an interface."""
+    return _key(f"CAPTURE#{network_interface_id}", CAPTURE)
+
+
+def appliance_key() -> dict[str, Any]:
+    """Return the key of the launched appliance."""
+    return _key(APPLIANCE, APPLIANCE)
+
+
+def idempotency_key(kind: str, value: str) -> dict[str, Any]:
+    """Return the key that remembers which incident an Idempotency-Key or an alert stands for.
+
+    Args:
+        kind: `idempotency-key` or `alert`.
+        value: what the caller sent; only its hash is kept.
+    """
+    return _key(f"KEY#{hashlib.sha256(f'{kind}:{value}'.encode()).hexdigest()}", KEY)
+
+
+def _key(partition: str, sort: str) -> dict[str, Any]:
+    return {"pk": {"S": partition}, "sk": {"S": sort}}
+
+
+def pack(value: Any) -> dict[str, Any]:
+    """Return a JSON value, or a set of texts, as DynamoDB writes it."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case set() | frozenset():
+            return {"SS": sorted(value)}
+        case list() | tuple():
+            return {"L": [pack(item) for item in value]}
+        case dict():
+            return {"M": pack_item(value)}
+    raise TypeError(f"no attribute of a table can be {type(value).__name__}")
+
+
+def pack_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return all values of a dict as DynamoDB writes them."""
+    return {name: pack(value) for name, value in item.items()}
+
+
+def unpack(value: dict[str, Any]) -> Any:
+    """Return a value that DynamoDB wrote; a set of texts comes as a sorted list, a number as an int."""
+    [(kind, inner)] = value.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return int(inner)
+        case "SS":
+            return sorted(inner)
+        case "L":
+            return [unpack(item) for item in inner]
+        case "M":
+            return unpack_item(inner)
+    return inner
+
+
+def unpack_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return all values of an item that DynamoDB wrote."""
+    return {name: unpack(value) for name, value in item.items()}

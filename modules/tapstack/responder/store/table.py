@@ -1,0 +1,122 @@
+"""The few calls of DynamoDB that everything is made of.
+
+Source: Amazon DynamoDB API Reference, UpdateItem, TransactWriteItems, BatchGetItem, Query.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.responder.aws_errors import code_of
+from tapstack.responder.clients import client
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store.keys import pack, unpack_item
+
+_BATCH: Final = 100
+_TRIES: Final = 5
+
+
+def read(key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an item as it is now; None when there is none."""
+    answer = client("dynamodb").get_item(TableName=environment().table, Key=key, ConsistentRead=True)
+    return unpack_item(answer["Item"]) if "Item" in answer else None
+
+
+def read_all(keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of many items that exist, in no order."""
+    found: list[dict[str, Any]] = []
+    table = environment().table
+    for start in range(0, len(keys), _BATCH):
+        asked: dict[str, Any] = {table: {"Keys": list(keys[start : start + _BATCH]), "ConsistentRead": True}}
+        for _ in range(_TRIES):
+            answer = client("dynamodb").batch_get_item(RequestItems=asked)
+            found += [unpack_item(item) for item in answer["Responses"].get(table, [])]
+            if not (asked := answer.get("UnprocessedKeys", {})):
+                break
+        else:
+            raise TryAgain("the table did not answer for all keys")
+    return found
+
+
+def change(
+    key: dict[str, Any],
+    update: str,
+    *,
+    condition: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any] | None:
+    """Change an item and return all of it afterwards; None when the condition does not hold.
+
+    Args:
+        key: of the item.
+        update: DynamoDB's update expression.
+        condition: DynamoDB's condition expression.
+        values: of both, by name without colon.
+        names: of both, by name without number sign.
+    """
+    try:
+        answer = client("dynamodb").update_item(
+            TableName=environment().table,
+            Key=key,
+            ReturnValues="ALL_NEW",
+            **expressions(update, condition, values, names),
+        )
+    except ClientError as error:
+        if code_of(error) == "ConditionalCheckFailedException":
+            return None
+        raise
+    return unpack_item(answer.get("Attributes", {}))
+
+
+def write_together(items: Sequence[dict[str, Any]]) -> bool:
+    """Write all items or none; tell whether all conditions held.
+
+    botocore sends a ClientRequestToken, so that a second try after a lost answer succeeds too.
+
+    Raises:
+        TryAgain: others write the same items again and again.
+    """
+    for turn in range(_TRIES):
+        time.sleep(turn * random.uniform(0.05, 0.2))
+        try:
+            client("dynamodb").transact_write_items(TransactItems=list(items))
+            return True
+        except ClientError as error:
+            if code_of(error) != "TransactionCanceledException":
+                raise
+            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+            if "ConditionalCheckFailed" in reasons:
+                return False
+            if "ValidationError" in reasons:
+                raise
+    raise TryAgain("others write the same items")
+
+
+def query(**conditions: Any) -> Iterator[dict[str, Any]]:
+    """Yield the items of a query, all pages of it."""
+    pages = client("dynamodb").get_paginator("query").paginate(TableName=environment().table, **conditions)
+    for page in pages:
+        yield from (unpack_item(item) for item in page["Items"])
+
+
+def expressions(
+    update: str | None,
+    condition: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the parameters that update and condition become; what is not used is left out."""
+    given = {
+        "UpdateExpression": update,
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": {f":{name}": pack(value) for name, value in (values or {}).items()},
+        "ExpressionAttributeNames": {f"#{name}": attribute for name, attribute in (names or {}).items()},
+    }
+    return {name: value for name, value in given.items() if value}

@@ -1,0 +1,184 @@
+"""What people are woken for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapstack.bindings import Construct, aws
+
+METRICS_NAMESPACE: Final = "Tapstack"
+METRICS_SERVICE: Final = "tapstack"
+APPLIANCE_HOURS: Final = "ApplianceHours"
+"""How long the launched appliance has been running; the sweeper says so every 15 minutes."""
+
+_SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
+_MINUTE: Final = 60
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the alarms of a response watch.
+
+    Attributes:
+        state_machine_arn: the workflow.
+        dead_letters: name of the queue.
+        functions: their names.
+        api_id: the API.
+        appliance_hours: how long a launched appliance may run; not watched when None.
+        dimensions: of the functions' own metrics.
+    """
+
+    state_machine_arn: str
+    dead_letters: str
+    functions: Sequence[str]
+    api_id: str
+    appliance_hours: int | None
+    dimensions: Mapping[str, str]
+
+
+class ResponseAlarms(Construct):
+    """CloudWatch alarms that tell people by SNS, when they begin and when they are over.
+
+    Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers
+    of the API that say "our fault"; an appliance that runs longer than allowed; and packets that were
+    not mirrored because production traffic went first. CloudWatch has that last number for each
+    source instance, and sources change with every incident: the alarm queries the instances of the
+    whole account and Region, those that others mirror included.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: begins the alarms' names.
+        watched: what is watched.
+        topic_arns: who hears of it.
+        tags: on the alarms.
+
+    See "Monitoring Step Functions metrics", "Monitor mirrored traffic using Amazon CloudWatch" (VPC
+    Traffic Mirroring guide) and "Create a CloudWatch alarm based on a Metrics Insights query".
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        watched: Watched,
+        topic_arns: Sequence[str],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the alarms."""
+        super().__init__(scope, id_)
+        self._name = name
+        self._topics = list(topic_arns)
+        self._tags = dict(tags) if tags else None
+        self.names: list[str] = []
+        self._executions(watched.state_machine_arn)
+        self._alarm(
+            "dead-letters",
+            "A finding or a sweep was given up: look into the queue.",
+            namespace="AWS/SQS",
+            metric_name="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": watched.dead_letters},
+            statistic="Maximum",
+            period=_MINUTE,
+        )
+        for metric, words in (("Errors", "fails"), ("Throttles", "is throttled")):
+            self._sum_of_functions(metric, f"A function of the responder {words}: look into its log.", watched)
+        self._alarm(
+            "api-faults",
+            "The API answered 5xx: look into its access log and the function's.",
+            namespace="AWS/ApiGateway",
+            metric_name="5xx",
+            dimensions={"ApiId": watched.api_id},
+            statistic="Sum",
+            period=_MINUTE,
+        )
+        for metric in _SKIPPED:
+            self._skipped(metric)
+        if watched.appliance_hours is not None:
+            self._alarm(
+                "appliance-hours",
+                f"The launched appliance has been running for more than {watched.appliance_hours} hours: "
+                "close the incidents that hold it, or allow more.",
+                namespace=METRICS_NAMESPACE,
+                metric_name=APPLIANCE_HOURS,
+                dimensions=dict(watched.dimensions),
+                statistic="Maximum",
+                period=15 * _MINUTE,
+                threshold=watched.appliance_hours,
+            )
+
+    def _executions(self, state_machine_arn: str) -> None:
+        for metric, words in (
+            ("ExecutionsFailed", "failed"),
+            ("ExecutionsTimedOut", "ran out of time"),
+            ("ExecutionsAborted", "was aborted"),
+        ):
+            self._alarm(
+                metric.removeprefix("Executions").lower() + "-executions",
+                f"The workflow of an incident {words}: `tapstack incident list` says which.",
+                namespace="AWS/States",
+                metric_name=metric,
+                dimensions={"StateMachineArn": state_machine_arn},
+                statistic="Sum",
+                period=_MINUTE,
+            )
+
+    def _sum_of_functions(self, metric: str, description: str, watched: Watched) -> None:
+        queries = [
+            aws.CloudwatchMetricAlarmMetricQuery(
+                id=f"m{position}",
+                metric=aws.CloudwatchMetricAlarmMetricQueryMetric(
+                    namespace="AWS/Lambda",
+                    metric_name=metric,
+                    dimensions={"FunctionName": function},
+                    stat="Sum",
+                    period=_MINUTE,
+                ),
+            )
+            for position, function in enumerate(watched.functions, 1)
+        ]
+        total = aws.CloudwatchMetricAlarmMetricQuery(
+            id="total", expression="SUM(METRICS())", label=metric, return_data=True
+        )
+        self._alarm(f"function-{metric.lower()}", description, metric_query=[*queries, total])
+
+    def _skipped(self, metric: str) -> None:
+        direction = metric.removeprefix("NetworkSkipMirror").lower()
+        self._alarm(
+            f"skipped-{direction}",
+            f"Packets going {direction} were not mirrored, because production traffic goes first: a capture has gaps.",
+            metric_query=[
+                aws.CloudwatchMetricAlarmMetricQuery(
+                    id="skipped",
+                    # Grouping by source would need a query that no alarm may have.
+                    expression=f'SELECT MAX({metric}) FROM SCHEMA("AWS/EC2", InstanceId)',
+                    label=metric,
+                    # Mirroring metrics come every 5 minutes, whatever the monitoring.
+                    period=5 * _MINUTE,
+                    return_data=True,
+                )
+            ],
+        )
+
+    def _alarm(self, what: str, description: str, *, threshold: float = 0, **metric: Any) -> None:
+        name = f"{self._name}-{what}"
+        alarm: Any = aws.CloudwatchMetricAlarm(
+            self,
+            what,
+            alarm_name=name,
+            alarm_description=description,
+            comparison_operator="GreaterThanThreshold",
+            threshold=threshold,
+            evaluation_periods=1,
+            # No data means that nothing happened.
+            treat_missing_data="notBreaching",
+            alarm_actions=self._topics,
+            ok_actions=self._topics,
+            tags=self._tags,
+            **metric,
+        )
+        self.names.append(str(alarm.alarm_name))

@@ -1,0 +1,165 @@
+"""The HTTP API of incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.bindings import Construct, aws, json_text
+from tapstack.capture.scaffold import name_main_child
+from tapstack.response.authorization import Authorization
+from tapstack.response.functions import ResponderFunction
+from tapstack.response.key import ResponseKey
+from tapstack.response.logs import log_group
+
+ROUTES: Final = (
+    "POST /incidents",
+    "GET /incidents",
+    "GET /incidents/{id}",
+    "POST /incidents/{id}/extend",
+    "POST /incidents/{id}/close",
+)
+"""What the API answers; anything else is 404 before a function runs."""
+
+RATE_LIMIT: Final = 20
+"""Requests a second, all callers together."""
+BURST_LIMIT: Final = 100
+INTEGRATION_MILLISECONDS: Final = 29_000
+"""How long the gateway waits; the function gives up before."""
+
+# What the gateway knows of a request; never its body or its headers.
+_LOGGED: Final = {
+    "time": "$context.requestTime",
+    "requestId": "$context.requestId",
+    "sourceIp": "$context.identity.sourceIp",
+    "caller": "$context.identity.userArn",
+    "subject": "$context.authorizer.claims.sub",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "latency": "$context.responseLatency",
+    "error": "$context.error.message",
+    "integrationError": "$context.integrationErrorMessage",
+}
+
+
+class IncidentApi(Construct):
+    """An HTTP API in front of the function that answers it.
+
+    No route is open: callers sign with AWS credentials, or show a token. Browsers of other sites
+    are not answered (no CORS). Requests beyond 20 a second, or 100 at once, get 429.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the API.
+        function: what answers.
+        authorization: who may call.
+        key: encrypts the access log.
+        log_retention_days: how long the access log is kept.
+        tags: on the API, its stage and its log.
+
+    See "Work with HTTP APIs" in the Amazon API Gateway Developer Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        function: ResponderFunction,
+        authorization: Authorization,
+        key: ResponseKey,
+        log_retention_days: int,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the API, its routes and its one stage."""
+        super().__init__(scope, id_)
+        tagged = dict(tags) if tags else None
+        self.resource: Any = aws.Apigatewayv2Api(
+            self,
+            "Resource",
+            name=name,
+            protocol_type="HTTP",
+            description="Tapstack: open, look at, extend and close incidents",
+            tags=tagged,
+        )
+        name_main_child(self, self.resource)
+        integration: Any = aws.Apigatewayv2Integration(
+            self,
+            "Integration",
+            api_id=self.resource.id,
+            integration_type="AWS_PROXY",
+            integration_method="POST",
+            integration_uri=function.resource.invoke_arn,
+            payload_format_version="2.0",
+            timeout_milliseconds=INTEGRATION_MILLISECONDS,
+        )
+        authorizer = self._authorizer(name, authorization)
+        for route in ROUTES:
+            aws.Apigatewayv2Route(
+                self,
+                _route_id(route),
+                api_id=self.resource.id,
+                route_key=route,
+                target=f"integrations/{integration.id}",
+                authorization_type="JWT" if authorizer else "AWS_IAM",
+                authorizer_id=authorizer.id if authorizer else None,
+                authorization_scopes=list(authorization.scopes) or None,
+            )
+        logs = log_group(
+            self,
+            "Logs",
+            name=f"/aws/vendedlogs/apigateway/{name}",
+            key=key,
+            retention_days=log_retention_days,
+            tags=tags,
+        )
+        aws.Apigatewayv2Stage(
+            self,
+            "Stage",
+            api_id=self.resource.id,
+            name="$default",
+            auto_deploy=True,
+            access_log_settings=aws.Apigatewayv2StageAccessLogSettings(
+                destination_arn=logs.arn, format=json_text(_LOGGED)
+            ),
+            default_route_settings=aws.Apigatewayv2StageDefaultRouteSettings(
+                throttling_rate_limit=RATE_LIMIT,
+                throttling_burst_limit=BURST_LIMIT,
+                detailed_metrics_enabled=True,
+            ),
+            tags=tagged,
+        )
+        function.allow("Api", principal="apigateway.amazonaws.com", source_arn=f"{self.resource.execution_arn}/*/*")
+
+    @property
+    def id(self) -> str:
+        """Its id, as a token."""
+        return str(self.resource.id)
+
+    @property
+    def endpoint(self) -> str:
+        """Its address, https and without a path, as a token."""
+        return str(self.resource.api_endpoint)
+
+    def _authorizer(self, name: str, authorization: Authorization) -> Any:
+        if authorization.issuer is None:
+            return None
+        return aws.Apigatewayv2Authorizer(
+            self,
+            "Authorizer",
+            api_id=self.resource.id,
+            name=name,
+            authorizer_type="JWT",
+            identity_sources=["$request.header.Authorization"],
+            jwt_configuration=aws.Apigatewayv2AuthorizerJwtConfiguration(
+                issuer=authorization.issuer, audience=list(authorization.audience)
+            ),
+        )
+
+
+def _route_id(route: str) -> str:
+    """Return a construct id for a route: slashes would separate paths, braces confuse Terraform."""
+    method, _, path = route.partition(" ")
+    return "-".join([method.lower(), *(part.strip("{}") for part in path.split("/") if part)])

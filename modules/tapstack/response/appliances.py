@@ -1,0 +1,138 @@
+"""Where incidents mirror to: a target that stands, or an appliance that is launched for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tapstack.domain import cidrs
+from tapstack.domain import packet_basics as template
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
+from tapstack.domain.packet_basics import Capability
+
+RETIRE_AFTER_MINUTES: Final = (0, 1440)
+MAX_HOURS: Final = (1, 720)
+
+
+@dataclass(frozen=True)
+class StandingAppliance:
+    """A target and a filter that are there before any incident.
+
+    Attributes:
+        target_id: the traffic mirror target (tmt-...), or a token.
+        filter_id: the traffic mirror filter (tmf-...), or a token.
+        portal_url: where packets are looked at, told to responders; nothing by default.
+        target_interface_id: the network interface behind the target, which is never mirrored itself;
+            not checked by default.
+        max_sources: how many distinct sources the target takes: 10 or 100 for an interface. Not
+            limited by default.
+
+    Raises:
+        RuleViolation: an id of the wrong form.
+    """
+
+    target_id: str
+    filter_id: str
+    portal_url: str | None = None
+    target_interface_id: str | None = None
+    max_sources: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ids."""
+        check_identifier("traffic mirror target", self.target_id)
+        check_identifier("traffic mirror filter", self.filter_id)
+        if self.target_interface_id is not None:
+            check_identifier("network interface", self.target_interface_id)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the functions are told of it."""
+        return {
+            "standing": {
+                "target_id": self.target_id,
+                "filter_id": self.filter_id,
+                "portal_url": self.portal_url,
+                "target_interface_id": self.target_interface_id,
+                "max_sources": self.max_sources,
+            }
+        }
+
+
+@dataclass(frozen=True)
+class LaunchedAppliance:
+    """An ExtraHop Packet Basics appliance that the first incident launches, and that goes when none needs it.
+
+    Attributes:
+        template_url: https URL of the template, copied from the Marketplace subscription.
+        subnet_id: of its one interface, which is both management interface and mirror target.
+        remote_access_cidr: who may reach its portal.
+        stack_name: of the CloudFormation stack; `<deployment>-<site>-epb` by default.
+        public_ip: give it an Elastic IP. Off by default.
+        parameters: further parameters of the template.
+        capabilities: IAM capabilities the template needs.
+        timeout_minutes: how long CloudFormation waits for the stack; 1 or more.
+        retire_after_minutes: how long it stays after the last incident, 0 to 1440; None keeps it.
+        max_hours: an alarm tells when it has been running for longer, 1 to 720.
+        accept_open_remote_access: accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`.
+        accept_public_ip: accept `public_ip`.
+        extra_statements: IAM statements for the role that CloudFormation makes the stack with, for
+            templates that need more than `ApplianceRole` grants.
+
+    Raises:
+        RuleViolation: any of these is of the wrong form, or opens a door that was not accepted.
+    """
+
+    template_url: str
+    subnet_id: str
+    remote_access_cidr: str
+    stack_name: str | None = None
+    public_ip: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    capabilities: Sequence[Capability] = ("CAPABILITY_IAM",)
+    timeout_minutes: int = 30
+    retire_after_minutes: int | None = 30
+    max_hours: int = 24
+    accept_open_remote_access: bool = False
+    accept_public_ip: bool = False
+    extra_statements: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        template.check_template_url(self.template_url)
+        check_identifier("subnet", self.subnet_id)
+        cidrs.check_remote_access(self.remote_access_cidr, accept_open=self.accept_open_remote_access)
+        if self.stack_name is not None:
+            check_cloudformation_stack_name(self.stack_name)
+        template.check_public_ip(self.public_ip, accept=self.accept_public_ip)
+        template.check_parameters(dict(self.parameters))
+        template.check_timeout(self.timeout_minutes)
+        if self.retire_after_minutes is not None:
+            _check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)
+        _check_range("max_hours", self.max_hours, MAX_HOURS)
+
+    def settings(self, *, stack_name: str, role_arn: str, vpc_id: str) -> dict[str, Any]:
+        """Return what the functions are told of it."""
+        return {
+            "launch": {
+                "stack_name": stack_name,
+                "template_url": self.template_url,
+                "role_arn": role_arn,
+                "parameters": {
+                    **self.parameters,
+                    template.VPC_ID: vpc_id,
+                    template.SUBNET_ID: self.subnet_id,
+                    template.REMOTE_ACCESS_CIDR: self.remote_access_cidr,
+                    template.PUBLIC_EIP: "true" if self.public_ip else "false",
+                },
+                "capabilities": list(self.capabilities),
+                "timeout_minutes": self.timeout_minutes,
+                "retire_after_minutes": self.retire_after_minutes,
+            }
+        }
+
+
+def _check_range(what: str, value: int, allowed: tuple[int, int]) -> None:
+    low, high = allowed
+    if not isinstance(value, int) or not low <= value <= high:
+        raise RuleViolation(f"{what} must be a whole number from {low} to {high}, got {value!r}")

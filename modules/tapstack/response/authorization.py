@@ -1,0 +1,48 @@
+"""Who may call the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tapstack.domain.contacts import check_issuer
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """How callers of the API say who they are: `Authorization.iam()` or `Authorization.jwt(...)`.
+
+    Attributes:
+        issuer: of the tokens; none where callers sign with AWS credentials.
+        audience: one of which a token must be meant for.
+        scopes: one of which a token must have; any token will do where there are none.
+    """
+
+    issuer: str | None = None
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+    @staticmethod
+    def iam() -> Authorization:
+        """Callers sign their requests with AWS credentials (SigV4); IAM policies say who may."""
+        return Authorization()
+
+    @staticmethod
+    def jwt(issuer: str, *, audience: Sequence[str], scopes: Sequence[str] = ()) -> Authorization:
+        """Callers show a token of an OpenID Connect provider.
+
+        Args:
+            issuer: https URL of the provider, as in the token's `iss`.
+            audience: one of them has to be the token's `aud` or `client_id`.
+            scopes: one of them has to be in the token's `scope`; none needed by default.
+
+        Raises:
+            RuleViolation: not an issuer, or no audience.
+        """
+        if not is_token(issuer):
+            check_issuer(issuer)
+        if not audience:
+            raise RuleViolation("audience is empty: tokens that the provider gave to anybody else would be accepted")
+        return Authorization(issuer, tuple(audience), tuple(scopes))

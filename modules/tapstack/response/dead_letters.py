@@ -1,0 +1,72 @@
+"""Where events end that no function took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.bindings import Construct, aws, json_text
+from tapstack.response.key import ResponseKey
+
+RETENTION_SECONDS: Final = 14 * 24 * 3600
+"""The longest that SQS keeps a message."""
+
+
+class DeadLetters(Construct):
+    """A queue for findings and schedules that could not be delivered, or failed every time.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the queue.
+        key: encrypts it.
+        rule_arn: the EventBridge rule that may put events into it; roles do so by policies of their own.
+        tags: on the queue.
+
+    See "Using dead-letter queues to process undelivered events" in the Amazon EventBridge User Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        key: ResponseKey,
+        rule_arn: str,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the queue and its policy."""
+        super().__init__(scope, id_)
+        self.resource: Any = aws.SqsQueue(
+            self,
+            "Resource",
+            name=name,
+            kms_master_key_id=key.arn,
+            message_retention_seconds=RETENTION_SECONDS,
+            tags=dict(tags) if tags else None,
+        )
+        statement = {
+            "Sid": "FindingsThatCouldNotBeDelivered",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": self.resource.arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        }
+        aws.SqsQueuePolicy(
+            self,
+            "Policy",
+            queue_url=self.resource.url,
+            policy=json_text({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, as a token."""
+        return str(self.resource.arn)
+
+    @property
+    def name(self) -> str:
+        """Its name, as a token."""
+        return str(self.resource.name)

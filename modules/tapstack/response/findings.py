@@ -1,0 +1,147 @@
+"""What comes in without anybody calling: GuardDuty's findings, and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.bindings import Construct, aws, json_text
+from tapstack.response import policies
+from tapstack.response.dead_letters import DeadLetters
+from tapstack.response.functions import ResponderFunction
+from tapstack.response.key import ResponseKey
+from tapstack.response.names import Place, name_within
+
+SWEEP_MINUTES: Final = 15
+"""How often the sweeper looks."""
+
+# A finding is worth a day of trying; a sweep is not, because the next one comes.
+FINDING_AGE_SECONDS: Final = 24 * 3600
+SWEEP_AGE_SECONDS: Final = 600
+
+
+class GuardDutyFindings(Construct):
+    """Hands every GuardDuty finding of the account and Region to a function, which asks the policy.
+
+    All findings, whatever their severity: what is done about one is the policy's matter, in one
+    place. Where GuardDuty is off, none come.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the rule, up to 64 characters.
+        function: what receives them.
+        dead_letters: where those end that could not be delivered for a day.
+        tags: on the rule.
+
+    See "Processing GuardDuty findings with Amazon EventBridge" in the Amazon GuardDuty User Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        function: ResponderFunction,
+        dead_letters: DeadLetters,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the rule and its target."""
+        super().__init__(scope, id_)
+        self.resource: Any = aws.CloudwatchEventRule(
+            self,
+            "Resource",
+            name=name,
+            description="Tapstack: GuardDuty findings, for the policy to decide about",
+            event_pattern=json_text({"source": ["aws.guardduty"], "detail-type": ["GuardDuty Finding"]}),
+            tags=dict(tags) if tags else None,
+        )
+        aws.CloudwatchEventTarget(
+            self,
+            "Target",
+            rule=self.resource.name,
+            target_id="responder",
+            arn=function.arn,
+            dead_letter_config=aws.CloudwatchEventTargetDeadLetterConfig(arn=dead_letters.arn),
+            retry_policy=aws.CloudwatchEventTargetRetryPolicy(
+                maximum_event_age_in_seconds=FINDING_AGE_SECONDS, maximum_retry_attempts=185
+            ),
+        )
+        function.allow("GuardDuty", principal="events.amazonaws.com", source_arn=self.resource.arn)
+
+
+class SweeperSchedule(Construct):
+    """Starts the sweeper every 15 minutes.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the schedule, up to 64 characters.
+        place: where it is deployed to.
+        function: what sweeps.
+        dead_letters: where an invocation ends that failed for 10 minutes.
+        key: encrypts the schedule.
+        tags: on its role; a schedule takes none.
+
+    See "Setting up Amazon EventBridge Scheduler" in the EventBridge Scheduler User Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        place: Place,
+        function: ResponderFunction,
+        dead_letters: DeadLetters,
+        key: ResponseKey,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the schedule and its role."""
+        super().__init__(scope, id_)
+        role: Any = aws.IamRole(
+            self,
+            "Role",
+            name=name_within(name, "schedule"),
+            description="Tapstack: starts the sweeper",
+            assume_role_policy=json_text(policies.trusting("scheduler.amazonaws.com", place)),
+            tags=dict(tags) if tags else None,
+        )
+        statements: list[policies.Statement] = [
+            {
+                "Sid": "StartTheSweeper",
+                "Effect": "Allow",
+                "Action": "lambda:InvokeFunction",
+                "Resource": function.arn,
+            },
+            policies.send_to(dead_letters.arn),
+            {
+                "Sid": "UseTheKey",
+                "Effect": "Allow",
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": key.arn,
+            },
+        ]
+        policy: Any = aws.IamRolePolicy(
+            self, "Policy", name="schedule", role=role.name, policy=json_text(policies.document(statements))
+        )
+        aws.SchedulerSchedule(
+            self,
+            "Resource",
+            name=name,
+            description="Tapstack: end what expired, mend what lost its target",
+            schedule_expression=f"rate({SWEEP_MINUTES} minutes)",
+            flexible_time_window=aws.SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
+            kms_key_arn=key.arn,
+            target=aws.SchedulerScheduleTarget(
+                arn=function.arn,
+                role_arn=place.role_arn(policy.role),
+                input=json_text({"action": "sweep"}),
+                dead_letter_config=aws.SchedulerScheduleTargetDeadLetterConfig(arn=dead_letters.arn),
+                retry_policy=aws.SchedulerScheduleTargetRetryPolicy(
+                    maximum_event_age_in_seconds=SWEEP_AGE_SECONDS, maximum_retry_attempts=5
+                ),
+            ),
+        )

@@ -1,0 +1,370 @@
+"""The whole response of a site: from an alert to packets, and back to nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from tapstack.bindings import Construct, json_text
+from tapstack.capture.scaffold import located, warn
+from tapstack.domain import cidrs
+from tapstack.domain import policy as policy_rules
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier, check_name
+from tapstack.domain.policy_rules import RESERVED_ACTIONS, Rule
+from tapstack.response import policies
+from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
+from tapstack.response.api import IncidentApi
+from tapstack.response.appliance_role import ApplianceRole
+from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
+from tapstack.response.authorization import Authorization
+from tapstack.response.capture_defaults import CaptureDefaults
+from tapstack.response.dashboard import ResponseDashboard
+from tapstack.response.dead_letters import DeadLetters
+from tapstack.response.expressions import Expressions
+from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
+from tapstack.response.functions import ResponderFunction, Workshop
+from tapstack.response.key import ResponseKey
+from tapstack.response.names import Place, name_within
+from tapstack.response.notices import Notices
+from tapstack.response.package import build_package
+from tapstack.response.state_machine import IncidentWorkflow
+from tapstack.response.table import IncidentTable
+
+PolicyRule: TypeAlias = Rule
+"""A rule of the policy: what it asks of a finding, and what it wants done."""
+
+EVENT_BUS: Final = "default"
+API_SECONDS: Final = 25
+"""Below what the gateway waits."""
+STEP_SECONDS: Final = 120
+SWEEP_SECONDS: Final = 300
+_DAYS: Final = (1, 3653)
+
+
+class IncidentResponse(Construct):
+    """Captures the packets of an EC2 instance when something is found on it, and ends what it began.
+
+    An HTTP API and GuardDuty's findings open incidents. A Step Functions workflow finds the
+    interfaces of the instance, launches an appliance where none stands, mirrors every interface,
+    tells people where to look, waits until the incident is closed or its time is up, and takes
+    everything back. A DynamoDB table holds the incidents; a sweeper ends what got lost. Alarms and a
+    dashboard show how it is doing.
+
+    One a site: a second one of the same deployment and site would take the first one's names.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        deployment: name of the deployment; with `site` it tags whatever is made at run time, and
+            begins the names of everything. 1 to 40 lower-case letters, digits or hyphens.
+        site: name of the site, likewise.
+        vpc_id: the VPC of the site; sources elsewhere are captured with a warning.
+        appliance: where incidents mirror to: a `StandingAppliance` or a `LaunchedAppliance`.
+        authorization: who may call the API; AWS credentials by default.
+        capture: how incidents capture; 60 minutes, at most a day, whole packets by default.
+        policy: what is done about GuardDuty's findings: the first rule that matches decides. By default
+            people are told, and nothing else.
+        emails: who is told; each address is asked by AWS to confirm.
+        topic_arns: SNS topics that exist and are told as well.
+        retention_days: how long closed incidents are kept, 1 to 3653.
+        log_retention_days: how long logs are kept, of the days that CloudWatch Logs knows.
+        deletion_protection: refuse to delete the table. On by default.
+        tags: on everything it makes.
+
+    Raises:
+        RuleViolation: any of these is of the wrong form.
+        MissingPackageError: what goes into the functions' package is not installed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: str,
+        site: str,
+        vpc_id: str,
+        appliance: StandingAppliance | LaunchedAppliance,
+        authorization: Authorization | None = None,
+        capture: CaptureDefaults | None = None,
+        policy: Sequence[PolicyRule] = (),
+        emails: Sequence[str] = (),
+        topic_arns: Sequence[str] = (),
+        retention_days: int = 365,
+        log_retention_days: int = 90,
+        deletion_protection: bool = True,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create all of it."""
+        with located(scope, id_):
+            check_name(deployment)
+            check_name(site)
+            check_identifier("vpc", vpc_id)
+            _check_policy(policy)
+            for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
+                _check_days(what, days)
+        super().__init__(scope, id_)
+        self._deployment, self._site, self._tags = deployment, site, tags
+        self._name = f"{deployment}-{site}-response"
+        self._log_retention_days = log_retention_days
+        self._place = Place.of(self)
+        self._expressions = Expressions(self)
+        self.key = ResponseKey(self, "Key", name=self._named("key", 250), place=self._place, tags=tags)
+        self.table = IncidentTable(
+            self,
+            "Table",
+            name=self._named("incidents", 255),
+            key=self.key,
+            deletion_protection=deletion_protection,
+            tags=tags,
+        )
+        self.notices = Notices(
+            self,
+            "Notices",
+            name=self._named("notices", 256),
+            place=self._place,
+            key=self.key,
+            emails=emails,
+            topic_arns=topic_arns,
+            tags=tags,
+        )
+        rule_name = self._named("findings")
+        self.dead_letters = DeadLetters(
+            self,
+            "DeadLetters",
+            name=self._named("dead-letters", 80),
+            key=self.key,
+            rule_arn=self._place.arn("events", f"rule/{rule_name}"),
+            tags=tags,
+        )
+        settings, self._reach = self._appliance(appliance, vpc_id)
+        self._workshop = self._open_workshop(
+            {
+                "vpc_id": self._expressions.safe(vpc_id, "vpc_id"),
+                "capture": (capture or CaptureDefaults()).settings(),
+                "appliance": settings,
+                "retention_days": retention_days,
+            }
+        )
+        self.functions = self._add_functions(policy)
+        self.workflow = IncidentWorkflow(
+            self,
+            "Workflow",
+            name=self._reach.state_machine,
+            place=self._place,
+            key=self.key,
+            functions={name: function.arn for name, function in self.functions.items()},
+            log_retention_days=log_retention_days,
+            tags=tags,
+        )
+        self.api = IncidentApi(
+            self,
+            "Api",
+            name=self._named("api", 128),
+            function=self.functions["api"],
+            authorization=authorization or Authorization.iam(),
+            key=self.key,
+            log_retention_days=log_retention_days,
+            tags=tags,
+        )
+        GuardDutyFindings(
+            self,
+            "Findings",
+            name=rule_name,
+            function=self.functions["findings"],
+            dead_letters=self.dead_letters,
+            tags=tags,
+        )
+        SweeperSchedule(
+            self,
+            "Sweeper",
+            name=self._named("sweeper"),
+            place=self._place,
+            function=self.functions["sweeper"],
+            dead_letters=self.dead_letters,
+            key=self.key,
+            tags=tags,
+        )
+        self._watch(appliance.max_hours if isinstance(appliance, LaunchedAppliance) else None)
+
+    @property
+    def api_endpoint(self) -> str:
+        """The address of the API, as a token."""
+        return self.api.endpoint
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The ARN of the workflow, as a token."""
+        return self.workflow.arn
+
+    @property
+    def table_name(self) -> str:
+        """The name of the table, as a token."""
+        return self.table.name
+
+    @property
+    def topic_arn(self) -> str:
+        """The ARN of the topic that people are told by, as a token."""
+        return self.notices.topic_arn
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where the dashboard is looked at, as a token."""
+        return self.dashboard.url
+
+    @property
+    def launched_stack_name(self) -> str | None:
+        """The name of the CloudFormation stack that incidents launch; None where an appliance stands."""
+        return self._reach.stack.name if self._reach.stack else None
+
+    def _named(self, what: str, limit: int = 64) -> str:
+        return name_within(self._name, what, limit)
+
+    def _appliance(
+        self, appliance: StandingAppliance | LaunchedAppliance, vpc_id: str
+    ) -> tuple[dict[str, Any], policies.Reach]:
+        """Return what the functions are told of the appliance, and what they may reach."""
+        common: dict[str, Any] = {
+            "place": self._place,
+            "deployment": self._deployment,
+            "site": self._site,
+            "table_arn": self.table.arn,
+            "index_arn": self.table.index_arn,
+            "topic_arns": self.notices.topic_arns,
+            "event_bus": EVENT_BUS,
+            "state_machine": self._named("incidents", 80),
+        }
+        if isinstance(appliance, StandingAppliance):
+            told = self._expressions.safe(appliance.settings())
+            standing = told["standing"]
+            return told, policies.Reach(target_id=standing["target_id"], filter_id=standing["filter_id"], **common)
+        if cidrs.is_broad(appliance.remote_access_cidr):
+            warn(
+                self,
+                f"remote access from {appliance.remote_access_cidr} reaches far: "
+                "give the range that responders come from",
+            )
+        stack_name = appliance.stack_name or f"{self._deployment}-{self._site}-epb"
+        role = ApplianceRole(
+            self,
+            "ApplianceRole",
+            name=self._named("epb"),
+            place=self._place,
+            stack_name=stack_name,
+            deployment=self._deployment,
+            site=self._site,
+            capabilities=appliance.capabilities,
+            extra_statements=appliance.extra_statements,
+            tags=self._tags,
+        )
+        stack = policies.LaunchedStack(stack_name, appliance.template_url, role.arn)
+        told = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
+        return self._expressions.safe(told), policies.Reach(stack=stack, **common)
+
+    def _open_workshop(self, settings: Mapping[str, Any]) -> Workshop:
+        package = build_package()
+        return Workshop(
+            name=self._name,
+            place=self._place,
+            key=self.key,
+            package=package,
+            file=package.place(self, "Package"),
+            environment={
+                "TAPSTACK_DEPLOYMENT": self._deployment,
+                "TAPSTACK_SITE": self._site,
+                "TAPSTACK_TABLE": self.table.name,
+                "TAPSTACK_STATE_MACHINE_ARN": self._reach.state_machine_arn,
+                # Several are separated by commas.
+                "TAPSTACK_TOPIC_ARN": ",".join(self.notices.topic_arns),
+                "TAPSTACK_EVENT_BUS": EVENT_BUS,
+                "TAPSTACK_SETTINGS": json_text(settings),
+                "POWERTOOLS_SERVICE_NAME": METRICS_SERVICE,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+            },
+            log_retention_days=self._log_retention_days,
+            tags=self._tags,
+        )
+
+    def _add_functions(self, rules: Sequence[PolicyRule]) -> dict[str, ResponderFunction]:
+        def add(name: str, description: str, timeout_seconds: int = STEP_SECONDS, **more: Any) -> ResponderFunction:
+            return ResponderFunction(
+                self,
+                f"{name.capitalize()}Function",
+                name=name,
+                workshop=self._workshop,
+                statements=getattr(policies, name)(self._reach),
+                description=description,
+                timeout_seconds=timeout_seconds,
+                **more,
+            )
+
+        made = [
+            ("api", add("api", "opens, shows, extends and closes incidents", API_SECONDS)),
+            (
+                "findings",
+                add(
+                    "findings",
+                    "asks the policy about GuardDuty findings",
+                    environment={"TAPSTACK_POLICY": json_text(json.loads(policy_rules.dump(rules)))},
+                    dead_letters=self.dead_letters,
+                ),
+            ),
+            ("prepare", add("prepare", "finds the interfaces of an incident")),
+            ("appliance", add("appliance", "launches the appliance, and takes it away")),
+            ("capture", add("capture", "starts and ends mirroring")),
+            ("incident", add("incident", "keeps the clock of an incident, tells people, closes it")),
+            (
+                "sweeper",
+                add(
+                    "sweeper",
+                    "ends what expired, mends what lost its target",
+                    SWEEP_SECONDS,
+                    dead_letters=self.dead_letters,
+                ),
+            ),
+        ]
+        return dict(made)
+
+    def _watch(self, appliance_hours: int | None) -> None:
+        watched = Watched(
+            state_machine_arn=self.workflow.arn,
+            dead_letters=self.dead_letters.name,
+            functions=[function.name for function in self.functions.values()],
+            api_id=self.api.id,
+            appliance_hours=appliance_hours,
+            dimensions={
+                "service": METRICS_SERVICE,
+                "deployment": self._deployment,
+                "site": self._site,
+            },
+        )
+        ResponseAlarms(
+            self,
+            "Alarms",
+            name=self._name,
+            watched=watched,
+            topic_arns=self.notices.topic_arns,
+            tags=self._tags,
+        )
+        self.dashboard = ResponseDashboard(
+            self, "Dashboard", name=self._named("dashboard", 255), place=self._place, watched=watched
+        )
+
+
+def _check_policy(rules: Sequence[PolicyRule]) -> None:
+    for _, problem in policy_rules.policy_problems(rules):
+        raise RuleViolation(problem)
+    for rule in rules:
+        if rule.action in RESERVED_ACTIONS:
+            raise RuleViolation(
+                f"policy rule {rule.name}: {rule.action} is reserved for containment, which is not available yet"
+            )
+
+
+def _check_days(what: str, days: int) -> None:
+    low, high = _DAYS
+    if not isinstance(days, int) or not low <= days <= high:
+        raise RuleViolation(f"{what} are kept for a whole number of days from {low} to {high}, got {days!r}")

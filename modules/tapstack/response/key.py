@@ -1,0 +1,83 @@
+"""The key that encrypts what a response stores and sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapstack.bindings import Construct, aws, json_text
+from tapstack.response.names import Place
+
+
+class ResponseKey(Construct):
+    """A KMS key of the deployment's own, rotated every year.
+
+    It encrypts the table, the topic, the queue of dead letters, the logs and the functions'
+    environment. Whom IAM policies of the account allow may use it; besides, only the services
+    that deliver encrypted things: CloudWatch Logs for the account's log groups, CloudWatch alarms
+    to the topic, EventBridge to the queue.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of its alias, without `alias/`.
+        place: where it is deployed to.
+        tags: on the key.
+
+    See "Key policies" in the AWS KMS Developer Guide and, for the services, "Encrypt log data" in
+    the CloudWatch Logs, "Key management" in the SNS and in the SQS User Guide.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, name: str, place: Place, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Create the key and its alias."""
+        super().__init__(scope, id_)
+        self.resource: Any = aws.KmsKey(
+            self,
+            "Resource",
+            description=f"Tapstack response {name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=30,
+            policy=json_text(_policy(place)),
+            tags=dict(tags) if tags else None,
+        )
+        aws.KmsAlias(self, "Alias", name=f"alias/{name}", target_key_id=self.resource.key_id)
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, as a token."""
+        return str(self.resource.arn)
+
+
+def _policy(place: Place) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "IamPoliciesOfTheAccount",
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:{place.partition}:iam::{place.account}:root"},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "LogGroupsOfTheAccount",
+                "Effect": "Allow",
+                "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
+                "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                "Resource": "*",
+                "Condition": {
+                    "ArnLike": {"kms:EncryptionContext:aws:logs:arn": place.arn("logs", "log-group:*")},
+                },
+            },
+            {
+                "Sid": "AlarmsAndEventsOfTheAccount",
+                "Effect": "Allow",
+                "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
+            },
+        ],
+    }

@@ -1,0 +1,93 @@
+"""Who hears of incidents and alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tapstack.bindings import Construct, aws, json_text
+from tapstack.capture.scaffold import located
+from tapstack.domain.contacts import check_email
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tokens import is_token
+from tapstack.response.key import ResponseKey
+from tapstack.response.names import Place
+
+
+class Notices(Construct):
+    """An encrypted SNS topic of the response's own, its subscribers, and topics that exist already.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the topic.
+        place: where it is deployed to.
+        key: encrypts it.
+        emails: each is asked by AWS to confirm, once.
+        topic_arns: topics that exist and hear the same; alarms reach an encrypted one only where its
+            key lets CloudWatch use it.
+        tags: on the topic.
+
+    Raises:
+        RuleViolation: no email address, or not the ARN of a topic.
+
+    See "Configure Amazon SNS topics with server-side encryption" in the Amazon SNS Developer Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        place: Place,
+        key: ResponseKey,
+        emails: Sequence[str] = (),
+        topic_arns: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the topic and its subscriptions."""
+        with located(scope, id_):
+            for email in emails:
+                if is_token(email):
+                    raise RuleViolation(f"an email address must be known at synthesis, got the token {email!r}")
+                check_email(email)
+            for arn in topic_arns:
+                check_identifier("sns topic", arn)
+        super().__init__(scope, id_)
+        self.resource: Any = aws.SnsTopic(
+            self, "Resource", name=name, kms_master_key_id=key.arn, tags=dict(tags) if tags else None
+        )
+        statement = {
+            "Sid": "AlarmsOfTheAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": self.resource.arn,
+            "Condition": {
+                "ArnLike": {"aws:SourceArn": place.arn("cloudwatch", "alarm:*")},
+                "StringEquals": {"aws:SourceAccount": place.account},
+            },
+        }
+        aws.SnsTopicPolicy(
+            self,
+            "Policy",
+            arn=self.resource.arn,
+            policy=json_text({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+        for email in dict.fromkeys(emails):
+            aws.SnsTopicSubscription(
+                self, f"Email-{email}", topic_arn=self.resource.arn, protocol="email", endpoint=email
+            )
+        self._existing = tuple(dict.fromkeys(topic_arns))
+
+    @property
+    def topic_arn(self) -> str:
+        """The ARN of the topic of our own, as a token."""
+        return str(self.resource.arn)
+
+    @property
+    def topic_arns(self) -> tuple[str, ...]:
+        """The ARNs of every topic, our own first."""
+        return (self.topic_arn, *self._existing)

@@ -1,0 +1,460 @@
+"""What each function may do: IAM statements, as narrow as AWS lets them be.
+
+Sources: the Service Authorization Reference pages of the services named ("Actions, resources, and
+condition keys for ..."). Describe calls of EC2 know no resource, so the Region limits them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.response.names import Place
+
+Statement = dict[str, Any]
+
+EVENT_SOURCE = "tapstack"
+_CHANGE = ("GetItem", "PutItem", "UpdateItem")
+"""A transaction needs the rights of what it does, and none of its own."""
+
+
+@dataclass(frozen=True)
+class LaunchedStack:
+    """The CloudFormation stack that may be launched.
+
+    Attributes:
+        name: of the stack.
+        template_url: the only template it may be made from.
+        role_arn: the only role CloudFormation may make it with.
+    """
+
+    name: str
+    template_url: str
+    role_arn: str
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the functions of a response may reach.
+
+    Attributes:
+        place: account and Region.
+        deployment: name of the deployment, a tag of everything that is made.
+        site: name of the site, likewise.
+        table_arn: the table.
+        index_arn: its index.
+        topic_arns: the topics that hear of incidents.
+        event_bus: the name of the bus that hears of them.
+        state_machine: name of the workflow.
+        target_id: the mirror target; none where the appliance is launched, which brings one.
+        filter_id: the mirror filter, likewise.
+        stack: the appliance that may be launched; none where one stands.
+    """
+
+    place: Place
+    deployment: str
+    site: str
+    table_arn: str
+    index_arn: str
+    topic_arns: Sequence[str]
+    event_bus: str
+    state_machine: str
+    target_id: str | None = None
+    filter_id: str | None = None
+    stack: LaunchedStack | None = None
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The ARN that the workflow will have: it names its functions, so they cannot refer to it."""
+        return self.place.arn("states", f"stateMachine:{self.state_machine}")
+
+
+def api(reach: Reach) -> list[Statement]:
+    """The API: opens, lists, extends and closes incidents."""
+    return [
+        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
+        _listed(reach, "open", "closed"),
+        _start_execution(reach),
+        _task_success(reach),
+    ]
+
+
+def findings(reach: Reach) -> list[Statement]:
+    """What receives GuardDuty's findings: opens incidents, or only tells people."""
+    return [
+        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
+        _start_execution(reach),
+        _describe(reach, "DescribeInstances"),
+        *_tell(reach),
+    ]
+
+
+def prepare(reach: Reach) -> list[Statement]:
+    """Finds the interfaces of an incident, and what AWS would refuse."""
+    return [
+        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", "DescribeTrafficMirrorSessions"),
+    ]
+
+
+def appliance(reach: Reach) -> list[Statement]:
+    """Launches the appliance, and takes it away."""
+    statements = [
+        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _items(reach, "HoldTheAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
+    ]
+    if reach.stack is None:
+        return statements
+    return [
+        *statements,
+        # The stack's own session is a capture like every other one.
+        _items(reach, "AdoptItsSession", "CAPTURE#*", actions=("GetItem", "UpdateItem")),
+        _describe(reach, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
+        *_launch(reach, reach.stack),
+        *_retire(reach, reach.stack),
+        {
+            "Sid": "ReadWhyItFailed",
+            "Effect": "Allow",
+            "Action": "cloudformation:DescribeStackEvents",
+            "Resource": _stack_arn(reach, reach.stack),
+        },
+    ]
+
+
+def capture(reach: Reach) -> list[Statement]:
+    """Starts, prolongs and ends mirroring."""
+    return [
+        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _items(reach, "HoldCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
+        *_look_at_appliance(reach),
+        _describe(reach, "DescribeTrafficMirrorSessions"),
+        *_create_sessions(reach),
+        _delete_sessions(reach),
+        *_tag_sessions(reach),
+    ]
+
+
+def incident(reach: Reach) -> list[Statement]:
+    """Keeps an incident's clock, closes it, and tells people."""
+    return [
+        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _items(reach, "LookAtCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
+        _items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",)),
+        _task_success(reach),
+        *_tell(reach),
+    ]
+
+
+def sweeper(reach: Reach) -> list[Statement]:
+    """Ends what nobody needs any more, and mends what lost its target."""
+    return [
+        _items(reach, "GoOnWithIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
+        _items(reach, "LetCapturesGo", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
+        _items(reach, "LetTheApplianceGo", "APPLIANCE", actions=("GetItem", "UpdateItem")),
+        _listed(reach, "open", "capture"),
+        _describe(reach, "DescribeTrafficMirrorSessions"),
+        _delete_sessions(reach),
+        *_modify_sessions(reach),
+        _start_execution(reach),
+        {
+            "Sid": "LookAtExecutions",
+            "Effect": "Allow",
+            "Action": "states:DescribeExecution",
+            "Resource": reach.place.arn("states", f"execution:{reach.state_machine}:*"),
+        },
+        _tell_programs(reach),
+        *(_retire(reach, reach.stack) if reach.stack else ()),
+    ]
+
+
+def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]:
+    """Return what every function needs: its log, its traces, and the key of what it reads and writes."""
+    return [
+        {
+            "Sid": "WriteItsOwnLog",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{log_group_arn}:*",
+        },
+        {
+            # X-Ray knows no resources for these.
+            "Sid": "WriteTraces",
+            "Effect": "Allow",
+            "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": place.region}},
+        },
+        {
+            "Sid": "UseTheKey",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": key_arn,
+        },
+    ]
+
+
+def send_to(queue_arn: str) -> Statement:
+    """Return what lets Lambda, or the Scheduler, put away what failed."""
+    return {"Sid": "PutAwayWhatFailed", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
+
+
+def _items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
+    """Items by the beginning of their partition key."""
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": [f"dynamodb:{action}" for action in actions],
+        "Resource": reach.table_arn,
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(partitions)}},
+    }
+
+
+def _look_at_appliance(reach: Reach) -> list[Statement]:
+    """Where packets go: of an appliance that stands, the environment says so."""
+    return [] if reach.stack is None else [_items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",))]
+
+
+def _stack_arn(reach: Reach, stack: LaunchedStack) -> str:
+    return reach.place.arn("cloudformation", f"stack/{stack.name}/*")
+
+
+def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
+    return [
+        {
+            "Sid": "LaunchThisStackOnly",
+            "Effect": "Allow",
+            "Action": "cloudformation:CreateStack",
+            "Resource": _stack_arn(reach, stack),
+            "Condition": {
+                "StringEquals": {
+                    "cloudformation:TemplateUrl": stack.template_url,
+                    "cloudformation:RoleArn": stack.role_arn,
+                    f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
+                    f"aws:RequestTag/{TAG_SITE}": reach.site,
+                }
+            },
+        },
+        {
+            "Sid": "CloudFormationMakesItWithThisRole",
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": stack.role_arn,
+            "Condition": {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}},
+        },
+    ]
+
+
+def _retire(reach: Reach, stack: LaunchedStack) -> list[Statement]:
+    return [
+        {
+            # CloudFormation deletes it with the role that it was made with, which nobody passes again.
+            "Sid": "DeleteThisStackOnly",
+            "Effect": "Allow",
+            "Action": "cloudformation:DeleteStack",
+            "Resource": _stack_arn(reach, stack),
+            "Condition": _our_tags(reach),
+        },
+        {
+            "Sid": "LookAtThisStackOnly",
+            "Effect": "Allow",
+            "Action": ["cloudformation:DescribeStackResources", "cloudformation:DescribeStacks"],
+            "Resource": _stack_arn(reach, stack),
+        },
+    ]
+
+
+def _our_tags(reach: Reach) -> Statement:
+    return {
+        "StringEquals": {
+            f"aws:ResourceTag/{TAG_DEPLOYMENT}": reach.deployment,
+            f"aws:ResourceTag/{TAG_SITE}": reach.site,
+        }
+    }
+
+
+def _listed(reach: Reach, *listings: str) -> Statement:
+    return {
+        "Sid": "ListItems",
+        "Effect": "Allow",
+        "Action": "dynamodb:Query",
+        "Resource": reach.index_arn,
+        "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(listings)}},
+    }
+
+
+def _start_execution(reach: Reach) -> Statement:
+    return {
+        "Sid": "StartTheWorkflow",
+        "Effect": "Allow",
+        "Action": "states:StartExecution",
+        "Resource": reach.state_machine_arn,
+    }
+
+
+def _task_success(reach: Reach) -> Statement:
+    return {
+        "Sid": "WakeTheWorkflow",
+        "Effect": "Allow",
+        "Action": "states:SendTaskSuccess",
+        "Resource": reach.state_machine_arn,
+    }
+
+
+def _tell(reach: Reach) -> list[Statement]:
+    return [
+        {"Sid": "TellPeople", "Effect": "Allow", "Action": "sns:Publish", "Resource": list(reach.topic_arns)},
+        _tell_programs(reach),
+    ]
+
+
+def _tell_programs(reach: Reach) -> Statement:
+    return {
+        "Sid": "TellPrograms",
+        "Effect": "Allow",
+        "Action": "events:PutEvents",
+        "Resource": reach.place.arn("events", f"event-bus/{reach.event_bus}"),
+        "Condition": {"StringEquals": {"events:source": EVENT_SOURCE}},
+    }
+
+
+def _describe(reach: Reach, *actions: str) -> Statement:
+    return {
+        "Sid": "LookAround",
+        "Effect": "Allow",
+        "Action": [f"ec2:{action}" for action in actions],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"ec2:Region": reach.place.region}},
+    }
+
+
+def _create_sessions(reach: Reach) -> list[Statement]:
+    """A session of four resources: each is named, or tied to our tags."""
+    return [
+        {
+            "Sid": "MirrorAnyInterface",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTrafficMirrorSession",
+            "Resource": reach.place.arn("ec2", "network-interface/*"),
+        },
+        {
+            "Sid": "MirrorToTheAppliance",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTrafficMirrorSession",
+            **_destinations(reach),
+        },
+        {
+            "Sid": "MirrorUnderOurTags",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTrafficMirrorSession",
+            "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
+            "Condition": _our_request(reach),
+        },
+    ]
+
+
+def _destinations(reach: Reach) -> Statement:
+    """The target and the filter that sessions may have: those named, or those of the launched stack."""
+    if reach.target_id is not None and reach.filter_id is not None:
+        return {
+            # A target may belong to another account, which shares it.
+            "Resource": [
+                f"arn:{reach.place.partition}:ec2:{reach.place.region}:*:traffic-mirror-target/{reach.target_id}",
+                reach.place.arn("ec2", f"traffic-mirror-filter/{reach.filter_id}"),
+            ],
+        }
+    return {
+        # CloudFormation hands the tags of the stack on to what it makes.
+        "Resource": [
+            reach.place.arn("ec2", "traffic-mirror-target/*"),
+            reach.place.arn("ec2", "traffic-mirror-filter/*"),
+        ],
+        "Condition": _our_tags(reach),
+    }
+
+
+def _our_sessions(reach: Reach) -> Statement:
+    """Sessions that an incident of this deployment and site made; those of others lack a tag."""
+    return {**_our_tags(reach), "Null": {f"aws:ResourceTag/{TAG_INCIDENT}": "false"}}
+
+
+def _our_request(reach: Reach) -> Statement:
+    """Requests that tag what they make as ours, and with nothing else."""
+    return {
+        "StringEquals": {
+            f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
+            f"aws:RequestTag/{TAG_SITE}": reach.site,
+        },
+        "Null": {f"aws:RequestTag/{TAG_INCIDENT}": "false", f"aws:RequestTag/{TAG_EXPIRES}": "false"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", TAG_INCIDENT, TAG_EXPIRES, TAG_DEPLOYMENT, TAG_SITE]},
+    }
+
+
+def _delete_sessions(reach: Reach) -> Statement:
+    return {
+        "Sid": "EndOurSessionsOnly",
+        "Effect": "Allow",
+        "Action": "ec2:DeleteTrafficMirrorSession",
+        "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
+        "Condition": _our_sessions(reach),
+    }
+
+
+def _modify_sessions(reach: Reach) -> list[Statement]:
+    return [
+        {
+            "Sid": "MendOurSessionsOnly",
+            "Effect": "Allow",
+            "Action": "ec2:ModifyTrafficMirrorSession",
+            "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
+            "Condition": _our_sessions(reach),
+        },
+        {
+            "Sid": "SendThemToTheAppliance",
+            "Effect": "Allow",
+            "Action": "ec2:ModifyTrafficMirrorSession",
+            **_destinations(reach),
+        },
+    ]
+
+
+def _tag_sessions(reach: Reach) -> list[Statement]:
+    sessions = reach.place.arn("ec2", "traffic-mirror-session/*")
+    return [
+        {
+            "Sid": "TagWhatIsMade",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": sessions,
+            "Condition": {"StringEquals": {"ec2:CreateAction": "CreateTrafficMirrorSession"}},
+        },
+        {
+            # Never the deployment and the site: with those anything could be made ours.
+            "Sid": "MoveOurSessionsOn",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": sessions,
+            "Condition": {
+                **_our_sessions(reach),
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", TAG_INCIDENT, TAG_EXPIRES]},
+            },
+        },
+    ]
+
+
+def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
+
+
+def trusting(service: str, place: Place | None = None) -> dict[str, Any]:
+    """Return the trust policy of a role that a service assumes, on behalf of the account where given."""
+    statement: Statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    if place is not None:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": place.account}}
+    return document([statement])

@@ -1,0 +1,135 @@
+"""The state machine that moves an incident on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapstack.bindings import Construct, aws, json_text
+from tapstack.capture.scaffold import suppress_checkov
+from tapstack.response import policies, workflow
+from tapstack.response.key import ResponseKey
+from tapstack.response.logs import log_group
+from tapstack.response.names import Place, name_within
+
+
+class IncidentWorkflow(Construct):
+    """A Step Functions Standard state machine; an incident is an execution of the same name.
+
+    Its history is kept by Step Functions for 90 days and can be looked at step by step. The log has
+    every event of it without its data: what alerts say stays in the table.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the state machine, up to 80 characters.
+        place: where it is deployed to.
+        key: encrypts its log.
+        functions: ARN of each of `workflow.FUNCTIONS` by name.
+        log_retention_days: how long the log is kept.
+        tags: on the state machine, its role and its log.
+
+    See "Logging using CloudWatch Logs" and "Creating an IAM role for your state machine" in the AWS Step
+    Functions Developer Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        place: Place,
+        key: ResponseKey,
+        functions: Mapping[str, str],
+        log_retention_days: int,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the state machine, its role and its log group."""
+        super().__init__(scope, id_)
+        # The prefix keeps the account's one resource policy of delivered logs short.
+        logs = log_group(
+            self,
+            "Logs",
+            name=f"/aws/vendedlogs/states/{name}",
+            key=key,
+            retention_days=log_retention_days,
+            tags=tags,
+        )
+        role: Any = aws.IamRole(
+            self,
+            "Role",
+            name=name_within(name, "workflow"),
+            description="Tapstack: the workflow of incidents",
+            assume_role_policy=json_text(policies.trusting("states.amazonaws.com", place)),
+            tags=dict(tags) if tags else None,
+        )
+        policy: Any = aws.IamRolePolicy(
+            self,
+            "Policy",
+            name="workflow",
+            role=role.name,
+            policy=json_text(policies.document(_statements(place, functions))),
+        )
+        self.resource: Any = aws.SfnStateMachine(
+            self,
+            "Resource",
+            name=name,
+            type="STANDARD",
+            # By way of the policy: Step Functions checks at creation that it may deliver logs.
+            role_arn=place.role_arn(policy.role),
+            definition=json_text(workflow.definition(functions, partition=place.partition)),
+            logging_configuration=aws.SfnStateMachineLoggingConfiguration(
+                level="ALL", include_execution_data=False, log_destination=f"{logs.arn}:*"
+            ),
+            tracing_configuration=aws.SfnStateMachineTracingConfiguration(enabled=True),
+            tags=dict(tags) if tags else None,
+        )
+        suppress_checkov(
+            self.resource,
+            {"CKV_AWS_285": "All events are logged; their data is left out, because it may repeat what alerts say."},
+        )
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, as a token."""
+        return str(self.resource.arn)
+
+
+def _statements(place: Place, functions: Mapping[str, str]) -> list[policies.Statement]:
+    return [
+        {
+            "Sid": "InvokeTheSteps",
+            "Effect": "Allow",
+            "Action": "lambda:InvokeFunction",
+            "Resource": [functions[name] for name in workflow.FUNCTIONS],
+        },
+        {
+            "Sid": "DeliverItsLog",
+            "Effect": "Allow",
+            "Action": [
+                "logs:CreateLogDelivery",
+                "logs:GetLogDelivery",
+                "logs:UpdateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:DescribeResourcePolicies",
+                "logs:DescribeLogGroups",
+            ],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": place.region}},
+        },
+        {
+            "Sid": "WriteTraces",
+            "Effect": "Allow",
+            "Action": [
+                "xray:PutTraceSegments",
+                "xray:PutTelemetryRecords",
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+            ],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": place.region}},
+        },
+    ]

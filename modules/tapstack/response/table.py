@@ -1,0 +1,81 @@
+"""The table of incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.bindings import Construct, aws
+from tapstack.response.key import ResponseKey
+
+BY_STATE: Final = "by-state"
+"""Index of the incidents themselves, without their timelines: open or closed, newest first."""
+
+
+class IncidentTable(Construct):
+    """Incidents, their timelines, and who holds which capture and appliance: one DynamoDB table.
+
+    Paid by request, encrypted with the deployment's key, restorable to any second of the last 35 days.
+    What has outlived its use goes by its `ttl`.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: of the table.
+        key: encrypts it.
+        deletion_protection: refuse to be deleted, by anybody and by Terraform.
+        tags: on the table.
+
+    See "Point-in-time backups", "Using time to live" and "Using deletion protection" in the Amazon
+    DynamoDB Developer Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        key: ResponseKey,
+        deletion_protection: bool = True,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the table."""
+        super().__init__(scope, id_)
+        self.resource: Any = aws.DynamodbTable(
+            self,
+            "Resource",
+            name=name,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="pk",
+            range_key="sk",
+            attribute=[
+                aws.DynamodbTableAttribute(name=attribute, type="S")
+                for attribute in ("pk", "sk", "listing", "opened_at")
+            ],
+            global_secondary_index=[
+                aws.DynamodbTableGlobalSecondaryIndex(
+                    name=BY_STATE, hash_key="listing", range_key="opened_at", projection_type="ALL"
+                )
+            ],
+            ttl=aws.DynamodbTableTtl(attribute_name="ttl", enabled=True),
+            point_in_time_recovery=aws.DynamodbTablePointInTimeRecovery(enabled=True),
+            server_side_encryption=aws.DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn),
+            deletion_protection_enabled=deletion_protection,
+            tags=dict(tags) if tags else None,
+        )
+
+    @property
+    def name(self) -> str:
+        """Its name, as a token."""
+        return str(self.resource.name)
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, as a token."""
+        return str(self.resource.arn)
+
+    @property
+    def index_arn(self) -> str:
+        """The ARN of its index, as a token."""
+        return f"{self.arn}/index/{BY_STATE}"

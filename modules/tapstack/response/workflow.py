@@ -1,0 +1,208 @@
+"""The workflow of an incident, as a Step Functions definition.
+
+The table is the truth and the workflow the motor: it passes on the incident's id, and what a
+step answered where the next one needs it. Steps are idempotent, so each is retried where
+Lambda itself failed, or where the step asks for it (`TryAgain`). Whatever is not retried,
+or fails too often, leads to `RecordFailure`, which writes down what is still in place and how to
+undo it.
+
+Written in JSONPath; see the Amazon States Language specification and "Wait for a callback with
+the task token" in the AWS Step Functions Developer Guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+State = dict[str, Any]
+
+FUNCTIONS: Final = ("prepare", "appliance", "capture", "incident")
+"""The functions that the workflow invokes."""
+
+POLL_SECONDS: Final = 15
+"""How long it waits before it looks at an appliance again."""
+
+STEP_SECONDS: Final = 150
+"""How long a step may take; its function times out before."""
+
+FAILED: Final = (
+    "The incident's record says what is still in place and how to undo it: tapstack incident show, with the name of "
+    "this execution."
+)
+
+TRY_AGAIN: Final = "TryAgain"
+
+_LAMBDA_FAULTS: Final = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+]
+_THROTTLED: Final = ["Lambda.TooManyRequestsException", TRY_AGAIN]
+
+
+def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[str, Any]:
+    """Return the definition in the Amazon States Language.
+
+    Args:
+        functions: ARN of each of `FUNCTIONS` by name, or a token.
+        partition: of the account, or a token.
+    """
+    invoke = f"arn:{partition}:states:::lambda:invoke"
+
+    def step(
+        function: str, action: str, result: str, then: str, failing: str = "DescribeFailure", **more: str
+    ) -> State:
+        return {
+            "Type": "Task",
+            "Resource": invoke,
+            "Parameters": _payload(functions[function], action, more),
+            "ResultSelector": {"result.$": "$.Payload"},
+            "ResultPath": f"$.{result}",
+            "TimeoutSeconds": STEP_SECONDS,
+            "Retry": _retries("States.Timeout"),
+            "Catch": _caught(failing),
+            "Next": then,
+        }
+
+    return {
+        "Comment": "Tapstack: one incident, from the alert to nothing of ours left.",
+        "StartAt": "Begin",
+        "States": {
+            "Begin": {
+                "Type": "Pass",
+                # What later steps read must be there from the start: JSONPath has no defaults.
+                "Parameters": {
+                    "incident_id.$": "$.incident_id",
+                    "task.$": "$.task",
+                    "waited_until": None,
+                    "no_failure": {"Error": "States.TaskFailed", "Cause": ""},
+                },
+                "Next": "CaptureOrClose",
+            },
+            "CaptureOrClose": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.task", "StringEquals": "close", "Next": "StopCapture"}],
+                "Default": "Prepare",
+            },
+            "Prepare": step("prepare", "prepare", "prepare", "EnsureAppliance"),
+            "EnsureAppliance": step("appliance", "ensure", "appliance", "ApplianceReady"),
+            "ApplianceReady": _answered("$.appliance.result.status", {"ready": "StartCapture"}, "WaitForAppliance"),
+            "WaitForAppliance": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": "EnsureAppliance"},
+            # Containment goes between these two: the packets flow already when the host is cut off.
+            "StartCapture": step("capture", "start", "capture", "Notify"),
+            "Notify": step("incident", "notify", "notified", "TimeLeft"),
+            "TimeLeft": step(
+                "incident", "remaining", "remaining", "WaitOrClose", **{"waited_until.$": "$.waited_until"}
+            ),
+            "WaitOrClose": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Variable": "$.remaining.result.status", "StringEquals": "close", "Next": "StopCapture"},
+                    {"Variable": "$.woken", "IsPresent": True, "Next": "MoveExpiry"},
+                ],
+                "Default": "WaitForPeople",
+            },
+            "MoveExpiry": step("capture", "extend", "extended", "WaitForPeople"),
+            "WaitForPeople": {
+                "Type": "Task",
+                "Resource": f"{invoke}.waitForTaskToken",
+                "Parameters": _payload(functions["incident"], "wait", {"token.$": "$$.Task.Token"}),
+                "TimeoutSecondsPath": "$.remaining.result.seconds",
+                "ResultPath": "$.woken",
+                "Retry": _retries(),
+                # Running out of time is the ordinary end of a capture, not a failure.
+                "Catch": [
+                    {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": "TimeIsUp"},
+                    *_caught(),
+                ],
+                "Next": "TimeLeft",
+            },
+            "TimeIsUp": {
+                "Type": "Pass",
+                "InputPath": "$.remaining.result.until",
+                "ResultPath": "$.waited_until",
+                "Next": "TimeLeft",
+            },
+            "StopCapture": step("capture", "stop", "stopped", "CloseIncident"),
+            "CloseIncident": step("incident", "close", "closed", "ReleaseAppliance"),
+            "ReleaseAppliance": step("appliance", "release", "released", "RetireAppliance"),
+            "RetireAppliance": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Variable": "$.released.result.retire", "BooleanEquals": True, "Next": "KeepApplianceForAWhile"}
+                ],
+                "Default": "Closed",
+            },
+            "KeepApplianceForAWhile": {
+                "Type": "Wait",
+                "SecondsPath": "$.released.result.after_seconds",
+                "Next": "DeleteAppliance",
+            },
+            "DeleteAppliance": step("appliance", "retire", "retired", "ApplianceGone"),
+            "ApplianceGone": _answered(
+                "$.retired.result.status", {"gone": "Closed", "kept": "Closed"}, "WaitUntilGone"
+            ),
+            "WaitUntilGone": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": "DeleteAppliance"},
+            "Closed": {"Type": "Succeed"},
+            "DescribeFailure": {
+                "Type": "Pass",
+                # Not every error has a cause: a state that ran out of time, for one.
+                "Parameters": {"as_caught.$": "States.JsonMerge($.no_failure, $.error, false)"},
+                "ResultPath": "$.failure",
+                "Next": "RecordFailure",
+            },
+            "RecordFailure": step(
+                "incident",
+                "fail",
+                "recorded",
+                "Failed",
+                "Failed",
+                **{"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
+            ),
+            "Failed": {"Type": "Fail", "Error": "IncidentFailed", "Cause": FAILED},
+        },
+    }
+
+
+def _payload(function: str, action: str, more: Mapping[str, str]) -> State:
+    return {
+        "FunctionName": function,
+        "Payload": {"action": action, "incident_id.$": "$.incident_id", **more},
+    }
+
+
+def _retries(*more: str) -> list[State]:
+    """Retry what Lambda did not manage, and what a step asks to be asked again."""
+    return [
+        _retry([*_LAMBDA_FAULTS, *more], attempts=4, most=30),
+        # A throttled account needs patience; jitter keeps fifty incidents from asking together.
+        _retry(_THROTTLED, attempts=10, most=60),
+    ]
+
+
+def _retry(errors: list[str], *, attempts: int, most: int) -> State:
+    return {
+        "ErrorEquals": errors,
+        "IntervalSeconds": 1,
+        "MaxAttempts": attempts,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": most,
+        "JitterStrategy": "FULL",
+    }
+
+
+def _caught(then: str = "DescribeFailure") -> list[State]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": then}]
+
+
+def _answered(variable: str, answers: Mapping[str, str], otherwise: str) -> State:
+    return {
+        "Type": "Choice",
+        "Choices": [{"Variable": variable, "StringEquals": answer, "Next": then} for answer, then in answers.items()],
+        "Default": otherwise,
+    }

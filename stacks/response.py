@@ -1,0 +1,146 @@
+"""The incident response of one site: API, functions, workflow, table, alarms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stacks.site import SiteStack, add_output
+from tapstack import (
+    Authorization,
+    CaptureDefaults,
+    Destination,
+    IncidentResponse,
+    LaunchedAppliance,
+    PacketBasics,
+    StandingAppliance,
+)
+from tapstack.bindings import Construct, add_condition, address, aws, cdk
+from tapstack.settings.model import PACKET_BASICS, Deployment, Site
+from tapstack.settings.response import Launch, Response
+from tapstack.workspace.state import response_stack_name
+
+_NAMED = {"target": "ec2:traffic-mirror-target", "filter": "ec2:traffic-mirror-filter"}
+
+
+class ResponseStack(SiteStack):
+    """The response of a site, with a state of its own.
+
+    What the site's capture stack made is looked up, by names and tags, when Terraform plans: see
+    docs/decisions/0012.
+    """
+
+    def __init__(self, scope: Construct, site: str, *, deployment: Deployment, base: Path, outdir: Path) -> None:
+        """Build the stack; `base` is the deployment file's directory, `outdir` that of the synthesis."""
+        super().__init__(scope, response_stack_name(site), site=site, deployment=deployment, base=base, outdir=outdir)
+        settings = deployment.sites[site].response
+        if settings is None:
+            raise ValueError(f"site {site} has no response")
+        self._deployment, self._name, self._site = deployment, site, deployment.sites[site]
+        self.response = IncidentResponse(
+            self,
+            "response",
+            deployment=deployment.project,
+            site=site,
+            vpc_id=self._site.vpc_id,
+            appliance=self._appliance(settings),
+            authorization=_authorization(settings),
+            capture=CaptureDefaults(**settings.capture.model_dump()),
+            policy=settings.rules(),
+            emails=settings.notify.emails,
+            topic_arns=settings.notify.topic_arns,
+            retention_days=settings.retention_days,
+            log_retention_days=settings.log_retention_days,
+            deletion_protection=settings.deletion_protection,
+        )
+        self._add_outputs()
+
+    def _appliance(self, settings: Response) -> StandingAppliance | LaunchedAppliance:
+        if settings.appliance.launch is not None:
+            return _launched(settings.appliance.launch, self._deployment.launched_stack_name(self._name))
+        asked = settings.appliance
+        appliance = None
+        if PACKET_BASICS in (asked.target, asked.filter):
+            name = self._deployment.stack_name(self._name)
+            appliance = PacketBasics.from_stack_name(self, "packet-basics", name)
+        given = self._site.packet_basics
+        if asked.filter == PACKET_BASICS and appliance is not None:
+            filter_id = (given.filter_id if given else None) or appliance.filter.mirror_filter_id
+        else:
+            filter_id = self._id_of("filter", asked.filter)
+        if asked.target == PACKET_BASICS and appliance is not None:
+            return StandingAppliance(
+                (given.target_id if given else None) or appliance.target.mirror_target_id,
+                filter_id,
+                portal_url=appliance.user_access_url,
+                target_interface_id=(given.network_interface_id if given else None) or appliance.network_interface_id,
+                max_sources=Destination.some_network_interface().max_sources,
+            )
+        interface, most = _behind(self._site, asked.target)
+        return StandingAppliance(
+            self._id_of("target", asked.target), filter_id, target_interface_id=interface, max_sources=most
+        )
+
+    def _id_of(self, what: str, name: str) -> str:
+        """Return the id of a target or a filter: the one written, or that of the site's own of this name."""
+        known = self._site.targets if what == "target" else self._site.filters
+        if name not in known:
+            return name
+        tags = {"Name": name, "tapstack:deployment": self._deployment.project, "tapstack:site": self._name}
+        found: Any = aws.DataAwsResourcegroupstaggingapiResources(
+            self,
+            f"{what}-{name}",
+            resource_type_filters=[_NAMED[what]],
+            tag_filter=[
+                aws.DataAwsResourcegroupstaggingapiResourcesTagFilter(key=key, values=[value])
+                for key, value in tags.items()
+            ],
+        )
+        add_condition(
+            found,
+            "postcondition",
+            "${length(self.resource_tag_mapping_list) == 1}",
+            f"Found no single traffic mirror {what} {name} of site {self._name}. Deploy the stack {self._name} "
+            "first. The tagging API lags behind the creation by minutes: run the same command again then.",
+        )
+        return str(
+            cdk.Token.as_string(
+                f'${{element(split("/", {address(found)}.resource_tag_mapping_list[0].resource_arn), 1)}}'
+            )
+        )
+
+    def _add_outputs(self) -> None:
+        """Say what a person needs next."""
+        made = self.response
+        add_output(self, "api_endpoint", made.api_endpoint, "Address of the API, TAPSTACK_URL of `tapstack incident`.")
+        add_output(self, "state_machine_arn", made.state_machine_arn, "The workflow; an incident is an execution.")
+        add_output(self, "table_name", made.table_name, "The table of incidents.")
+        add_output(self, "topic_arn", made.topic_arn, "Subscribe to it to hear of incidents and alarms.")
+        add_output(self, "dashboard_url", made.dashboard_url, "How the response is doing.")
+        if made.launched_stack_name is not None:
+            add_output(
+                self,
+                "appliance_stack_name",
+                made.launched_stack_name,
+                "The CloudFormation stack that incidents launch: its events say why a launch failed.",
+            )
+
+
+def _launched(settings: Launch, stack_name: str) -> LaunchedAppliance:
+    return LaunchedAppliance(**settings.model_dump(), stack_name=stack_name)
+
+
+def _authorization(settings: Response) -> Authorization:
+    jwt = settings.authorization.jwt
+    if jwt is None:
+        return Authorization.iam()
+    return Authorization.jwt(jwt.issuer, audience=jwt.audience, scopes=jwt.scopes)
+
+
+def _behind(site: Site, name: str) -> tuple[str | None, int | None]:
+    """Return the interface behind a target of the site, and how many sources it takes, where known."""
+    target = site.targets.get(name)
+    if target is None or target.network_interface_id is None:
+        return None, None
+    destination = Destination.network_interface(target.network_interface_id, instance_type=target.instance_type)
+    return target.network_interface_id, destination.max_sources

@@ -1,0 +1,201 @@
+"""The appliance is launched once, shared, and retired when nobody needs it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.rehearsal.faults import Fault
+from tapstack.responder import appliances, capturing, stacks
+from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.store import appliance as stored
+from tapstack.responder.store import captures, incidents
+from tests.rehearsal.responder.conftest import Site, prepared, tags, tell
+from tests.rehearsal.responder.test_capturing import KINDS
+
+NAME = "tap-frankfurt-epb"
+
+
+def ready(incident: str) -> None:
+    """Call `ensure` as the workflow does."""
+    for _ in range(5):
+        if appliances.ensure(incident)["status"] == "ready":
+            return
+    raise AssertionError("it does not become ready")
+
+
+def test_when_one_stands_then_it_is_ready_without_a_call(site: Site) -> None:
+    incident = prepared(site.instance()[0])
+    site.account.recorder.clear()
+    assert appliances.ensure(incident) == {"status": "ready"}
+    assert incidents.get(incident)["appliance"]["portal_url"] == "https://10.0.0.9"
+    assert appliances.release(incident) == {"retire": False, "after_seconds": 0}
+    assert appliances.retire(incident) == {"status": "kept"}
+    assert site.calls("cloudformation") == []
+
+
+def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_its_capture(launching: Site) -> None:
+    instance, interface = launching.instance()
+    incident = prepared(instance)
+    assert appliances.ensure(incident) == {"status": "wait"}
+    assert incidents.get(incident)["state"] == "launching"
+    ready(incident)
+    [create] = launching.account.recorder.records(action="CreateStack")
+    assert create.call.parameters["OnFailure"] == "DELETE"
+    [session] = launching.ours(interface)
+    assert tags(session)[TAG_INCIDENT] == incident
+    held = captures.get(interface)
+    assert held is not None
+    assert (held.session_id, held.holders) == (session["TrafficMirrorSessionId"], frozenset({incident}))
+    shown = incidents.get(incident)["appliance"]
+    assert shown["state"] == "ready"
+    assert shown["portal_url"].startswith("https://10.0.")
+    assert "Credentials" not in str(incidents.get(incident))
+    # The session of the stack is the incident's.
+    assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+    assert len(launching.ours()) == 1
+    capturing.stop(incident)
+    assert launching.ours() == []
+    assert appliances.release(incident) == {"retire": True, "after_seconds": 1800}
+    assert appliances.retire(incident) == {"status": "gone"}
+    assert appliances.retire(incident) == {"status": "gone"}
+    assert stacks.describe(NAME) is None
+    assert incidents.get(incident)["appliance"]["state"] == "gone"
+
+
+def test_when_many_incidents_come_at_once_then_there_is_one_stack(launching: Site) -> None:
+    instance, _ = launching.instance()
+    with ThreadPoolExecutor(10) as pool:
+        storm = list(pool.map(lambda _: prepared(instance), range(10)))
+        list(pool.map(ready, storm))
+    assert len(launching.account.recorder.records(action="CreateStack")) == 1
+    assert stored.get().holders == frozenset(storm)
+    # It goes with the last one only.
+    releases = [appliances.release(incident)["retire"] for incident in storm]
+    assert releases == [False] * 9 + [True]
+    assert appliances.retire(storm[0]) == {"status": "kept"}
+    assert appliances.retire(storm[-1]) == {"status": "gone"}
+
+
+def test_when_an_incident_comes_before_it_is_retired_then_it_stays(launching: Site) -> None:
+    first, second = (prepared(launching.instance()[0]) for _ in range(2))
+    ready(first)
+    appliances.release(first)
+    ready(second)
+    assert appliances.retire(first) == {"status": "kept"}
+    assert stacks.describe(NAME) is not None
+
+
+def test_when_an_incident_comes_while_it_is_retired_then_another_is_launched(launching: Site) -> None:
+    first, second = (prepared(launching.instance()[0]) for _ in range(2))
+    ready(first)
+    capturing.start(first)
+    capturing.stop(first)
+    appliances.release(first)
+    before = stored.get()
+    assert stored.begin_retirement(before) is not None
+    # The function that retires was killed here.
+    assert appliances.ensure(second) == {"status": "wait"}
+    ready(second)
+    assert stored.get().stack_id != before.stack_id
+    assert len(launching.account.recorder.records(action="CreateStack")) == 2
+
+
+def test_fails_when_the_creation_fails_and_nothing_is_left(launching: Site) -> None:
+    instance, interface = launching.instance()
+    incident = prepared(instance)
+    # Somebody else takes the number before the stack does.
+    launching.session_of_others(interface, 1)
+    appliances.ensure(incident)
+    with pytest.raises(ApplianceFailed, match=r"stack tap-frankfurt-epb failed: Session \(AWS::EC2::TrafficMirrorSe"):
+        ready(incident)
+    assert stacks.describe(NAME) is None
+    assert incidents.get(incident)["appliance"]["state"] == "failed"
+
+
+def test_fails_when_another_saw_the_launch_fail(launching: Site) -> None:
+    instance, interface = launching.instance()
+    first, second = prepared(instance), prepared(instance)
+    launching.session_of_others(interface, 1)
+    appliances.ensure(first)
+    held = stored.hold(second)
+    assert held is not None
+    incidents.change(second, "SET waits_for_launch = :generation", generation=held.generation)
+    with pytest.raises(ApplianceFailed):
+        ready(first)
+    with pytest.raises(ApplianceFailed, match="stack tap-frankfurt-epb failed"):
+        appliances.ensure(second)
+    # The next one tries anew.
+    third = prepared(instance)
+    ready(third)
+
+
+def test_fails_when_cloudformation_refuses_the_request(launching: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(launching.settings["appliance"]["launch"]["parameters"], "Surprise", "x")
+    tell(monkeypatch, launching, launching.settings["appliance"])
+    with pytest.raises(ApplianceFailed, match="CloudFormation refuses the stack tap-frankfurt-epb: ValidationError"):
+        appliances.ensure(prepared(launching.instance()[0]))
+
+
+def test_fails_when_a_stack_of_others_has_the_name(launching: Site) -> None:
+    launch = launching.settings["appliance"]["launch"]
+    parameters = {
+        key: str(value).lower() if key == "PublicEIP" else value for key, value in launch["parameters"].items()
+    }
+    launching.client("cloudformation").create_stack(
+        StackName=NAME,
+        TemplateURL=launch["template_url"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+    with pytest.raises(ApplianceFailed, match="that no incident of this deployment launched"):
+        appliances.ensure(prepared(launching.instance()[0]))
+    assert stacks.describe(NAME) is not None
+
+
+def test_when_somebody_deleted_the_stack_then_it_is_launched_again(launching: Site) -> None:
+    first, second = (prepared(launching.instance()[0]) for _ in range(2))
+    ready(first)
+    launching.client("cloudformation").delete_stack(StackName=NAME)
+    ready(second)
+    assert len(launching.account.recorder.records(action="CreateStack")) == 2
+    assert stacks.describe(NAME) is not None
+
+
+def test_when_the_function_was_killed_before_it_asked_for_the_stack_then_the_next_call_asks(launching: Site) -> None:
+    incident = prepared(launching.instance()[0])
+    held = stored.hold(incident)
+    assert held is not None
+    assert stored.begin_launch(held, incident, None) is not None
+    ready(incident)
+    assert len(launching.account.recorder.records(action="CreateStack")) == 1
+
+
+@pytest.mark.parametrize("action", ["CreateStack", "DescribeStacks", "DescribeStackResources", "UpdateItem"])
+def test_when_a_call_of_ensure_fails_once_then_it_becomes_ready(launching: Site, action: str) -> None:
+    instance, _ = launching.instance()
+    for kind in KINDS:
+        incident = prepared(instance)
+        launching.account.faults.add(Fault(action, kind))
+        ready(incident)
+        launching.account.faults.clear()
+        capturing.stop(incident)
+        appliances.release(incident)
+        assert appliances.retire(incident) == {"status": "gone"}
+        assert launching.ours() == []
+
+
+@pytest.mark.parametrize("action", ["DeleteStack", "DescribeStacks", "UpdateItem"])
+def test_when_a_call_of_retire_fails_once_then_it_goes(launching: Site, action: str) -> None:
+    instance, _ = launching.instance()
+    for kind in KINDS:
+        incident = prepared(instance)
+        ready(incident)
+        capturing.start(incident)
+        capturing.stop(incident)
+        appliances.release(incident)
+        launching.account.faults.add(Fault(action, kind))
+        assert appliances.retire(incident) == {"status": "gone"}
+        launching.account.faults.clear()
+        assert stacks.describe(NAME) is None

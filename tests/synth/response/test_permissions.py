@@ -1,0 +1,201 @@
+"""What each role may do: nothing by itself that could touch what is not ours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.synth.ids import FILTER, TARGET, TEMPLATE_URL
+from tests.synth.response.building import NAMES, Response, launched
+from tests.synth.template import assert_equal
+
+REGION, ACCOUNT = "<region.id>", "<caller_identity.account_id>"
+OURS = {"aws:ResourceTag/tapstack:deployment": "ir", "aws:ResourceTag/tapstack:site": "a"}
+SESSIONS = f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:traffic-mirror-session/*"
+
+
+def construct(name: str) -> str:
+    return f"{name.capitalize()}Function"
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    found = statement["Action"]
+    return [found] if isinstance(found, str) else list(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_when_a_function_may_do_something_then_it_is_named_and_limited(launching: Response, name: str) -> None:
+    for sid, statement in launching.statements(construct(name)).items():
+        assert all("*" not in action for action in actions(statement)), sid
+        # Only what knows no resources has none, and then the Region limits it.
+        if statement["Resource"] == "*":
+            condition = statement["Condition"]["StringEquals"]
+            assert condition in ({"ec2:Region": REGION}, {"aws:RequestedRegion": REGION}), sid
+
+
+def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Response) -> None:
+    changing = {
+        name: sorted(
+            {
+                action
+                for statement in launching.statements(construct(name)).values()
+                for action in actions(statement)
+                if action.startswith("ec2:") and not action.startswith("ec2:Describe")
+            }
+        )
+        for name in NAMES
+    }
+    assert_equal(
+        {name: found for name, found in changing.items() if found},
+        {
+            "capture": ["ec2:CreateTags", "ec2:CreateTrafficMirrorSession", "ec2:DeleteTrafficMirrorSession"],
+            "sweeper": ["ec2:DeleteTrafficMirrorSession", "ec2:ModifyTrafficMirrorSession"],
+        },
+    )
+
+
+def test_when_sessions_are_ended_or_mended_then_only_those_that_an_incident_of_ours_made(launching: Response) -> None:
+    expected = {"StringEquals": OURS, "Null": {"aws:ResourceTag/tapstack:incident": "false"}}
+    for name, sid in (
+        ("capture", "EndOurSessionsOnly"),
+        ("sweeper", "EndOurSessionsOnly"),
+        ("sweeper", "MendOurSessionsOnly"),
+    ):
+        statement = launching.statements(construct(name))[sid]
+        assert statement["Resource"] == SESSIONS
+        assert_equal(statement["Condition"], expected)
+
+
+def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launching: Response) -> None:
+    condition = launching.statements("CaptureFunction")["MirrorUnderOurTags"]["Condition"]
+    assert_equal(
+        condition,
+        {
+            "StringEquals": {"aws:RequestTag/tapstack:deployment": "ir", "aws:RequestTag/tapstack:site": "a"},
+            "Null": {"aws:RequestTag/tapstack:incident": "false", "aws:RequestTag/tapstack:expires": "false"},
+            "ForAllValues:StringEquals": {
+                "aws:TagKeys": [
+                    "Name",
+                    "tapstack:incident",
+                    "tapstack:expires",
+                    "tapstack:deployment",
+                    "tapstack:site",
+                ]
+            },
+        },
+    )
+
+
+def test_when_tags_are_changed_then_nothing_can_be_made_ours(launching: Response) -> None:
+    statements = launching.statements("CaptureFunction")
+    assert statements["TagWhatIsMade"]["Condition"] == {
+        "StringEquals": {"ec2:CreateAction": "CreateTrafficMirrorSession"}
+    }
+    moved = statements["MoveOurSessionsOn"]["Condition"]
+    assert moved["StringEquals"] == OURS
+    assert moved["ForAllValues:StringEquals"]["aws:TagKeys"] == ["Name", "tapstack:incident", "tapstack:expires"]
+
+
+def test_when_an_appliance_stands_then_sessions_go_to_it_and_nowhere_else(with_standing: Response) -> None:
+    expected = [
+        f"arn:<partition.partition>:ec2:{REGION}:*:traffic-mirror-target/{TARGET}",
+        f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:traffic-mirror-filter/{FILTER}",
+    ]
+    assert with_standing.statements("CaptureFunction")["MirrorToTheAppliance"]["Resource"] == expected
+    assert with_standing.statements("SweeperFunction")["SendThemToTheAppliance"]["Resource"] == expected
+
+
+def test_when_an_appliance_stands_then_nobody_may_touch_cloudformation(with_standing: Response) -> None:
+    policies = [body["policy"] for body in with_standing.all("aws_iam_role_policy")]
+    assert not any("cloudformation:" in policy or "PassRole" in policy for policy in policies)
+
+
+def test_when_an_appliance_is_launched_then_it_is_this_stack_from_this_template_with_this_role(
+    launching: Response,
+) -> None:
+    statements = launching.statements("ApplianceFunction")
+    stack = f"arn:<partition.partition>:cloudformation:{REGION}:{ACCOUNT}:stack/ir-a-epb/*"
+    role = f"arn:<partition.partition>:iam::{ACCOUNT}:role/<iam_role_policy.role>"
+    assert statements["LaunchThisStackOnly"]["Resource"] == stack
+    assert_equal(
+        statements["LaunchThisStackOnly"]["Condition"],
+        {
+            "StringEquals": {
+                "cloudformation:TemplateUrl": TEMPLATE_URL,
+                "cloudformation:RoleArn": role,
+                "aws:RequestTag/tapstack:deployment": "ir",
+                "aws:RequestTag/tapstack:site": "a",
+            }
+        },
+    )
+    assert statements["DeleteThisStackOnly"]["Resource"] == stack
+    assert statements["DeleteThisStackOnly"]["Condition"] == {"StringEquals": OURS}
+    assert statements["CloudFormationMakesItWithThisRole"]["Resource"] == role
+    assert statements["CloudFormationMakesItWithThisRole"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}
+    }
+
+
+def test_when_cloudformation_launches_it_then_it_changes_only_what_carries_our_tags(launching: Response) -> None:
+    statements = launching.statements("ApplianceRole")
+    assert statements["ChangeAndDeleteOurs"]["Condition"] == {"StringEquals": OURS}
+    assert all(action.startswith("ec2:") for action in actions(statements["ChangeAndDeleteOurs"]))
+    assert statements["MakeItsRoleAndProfile"]["Resource"] == [
+        f"arn:<partition.partition>:iam::{ACCOUNT}:role/ir-a-epb-*",
+        f"arn:<partition.partition>:iam::{ACCOUNT}:instance-profile/ir-a-epb-*",
+    ]
+
+
+def test_when_the_template_makes_no_iam_resources_then_the_role_may_not_either() -> None:
+    extra = {"Sid": "Extra", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:aws:kms:::key/k"}
+    made = Response(appliance=launched(capabilities=(), extra_statements=[extra]))
+    statements = made.statements("ApplianceRole")
+    assert not any("iam:" in action for statement in statements.values() for action in actions(statement))
+    assert statements["Extra"] == extra
+
+
+def test_when_items_are_read_or_written_then_only_those_of_the_function(launching: Response) -> None:
+    reached = {
+        name: sorted(
+            {
+                key
+                for statement in launching.statements(construct(name)).values()
+                if statement["Resource"] == "<dynamodb_table.arn>"
+                for key in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            }
+        )
+        for name in NAMES
+    }
+    assert_equal(
+        reached,
+        {
+            "api": ["INCIDENT#*", "KEY#*"],
+            "findings": ["INCIDENT#*", "KEY#*"],
+            "prepare": ["INCIDENT#*"],
+            "appliance": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+            "capture": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+            "incident": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+            "sweeper": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+        },
+    )
+
+
+def test_when_programs_are_told_then_as_tapstack_on_the_one_bus(launching: Response) -> None:
+    for name in ("findings", "incident", "sweeper"):
+        statement = launching.statements(construct(name))["TellPrograms"]
+        assert statement["Resource"] == f"arn:<partition.partition>:events:{REGION}:{ACCOUNT}:event-bus/default"
+        assert statement["Condition"] == {"StringEquals": {"events:source": "tapstack"}}
+
+
+def test_when_a_service_assumes_a_role_then_for_this_account_only(launching: Response) -> None:
+    trusted = [json.loads(role["assume_role_policy"])["Statement"][0] for role in launching.all("aws_iam_role")]
+    by_service = {statement["Principal"]["Service"]: statement.get("Condition") for statement in trusted}
+    this_account = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    assert by_service == {
+        "lambda.amazonaws.com": None,  # Lambda names no account when it assumes a role
+        "states.amazonaws.com": this_account,
+        "scheduler.amazonaws.com": this_account,
+        "cloudformation.amazonaws.com": this_account,
+    }

@@ -1,0 +1,177 @@
+"""stacks/response.py: what a site's response in the deployment file becomes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.synthesis import synthesize
+from tapstack.settings.load import parse_deployment
+from tapstack.workspace import state
+from tests.synth.ids import FILTER, NLB, SUBNET, TARGET, TEMPLATE_URL, VPC, eni
+from tests.synth.template import assert_equal
+
+LAUNCH = f'{{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8, max_hours: 8}}'
+
+
+def deployment(response: str, more: str = "") -> str:
+    return f"""
+project: ir
+tags: {{owner: soc}}
+sites:
+  a:
+    region: eu-central-1
+    vpc_id: {VPC}
+    {more}
+    response: {response}
+"""
+
+
+def written(tmp_path: Path, text: str) -> dict[str, Any]:
+    """The Terraform of every stack of a deployment file."""
+    assert synthesize(parse_deployment(text), tmp_path, tmp_path / "out") == []
+    return {
+        file.parent.name: json.loads(file.read_text()) for file in sorted(tmp_path.glob("out/stacks/*/cdk.tf.json"))
+    }
+
+
+def told(stack: dict[str, Any]) -> dict[str, Any]:
+    function = next(iter(stack["resource"]["aws_lambda_function"].values()))
+    found: dict[str, Any] = json.loads(function["environment"]["variables"]["TAPSTACK_SETTINGS"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def launching(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    directory = tmp_path_factory.mktemp("launching")
+    response = f"""
+      appliance: {{launch: {LAUNCH}}}
+      authorization: {{jwt: {{issuer: "https://login.example.com/t", audience: [tapstack]}}}}
+      capture: {{minutes: 30, max_minutes: 120}}
+      policy: [{{name: c2, severity: {{at_least: 7.0}}, action: capture}}]
+      notify: {{emails: [soc@example.com], topic_arns: ["arn:aws:sns:eu-central-1:111122223333:soc"]}}
+      retention_days: 30
+      log_retention_days: 30
+      deletion_protection: false
+"""
+    return directory, written(directory, deployment(response))
+
+
+def test_when_a_site_has_a_response_then_it_is_a_stack_with_a_state_of_its_own(
+    launching: tuple[Path, dict[str, Any]],
+) -> None:
+    _, stacks = launching
+    assert set(stacks) == {"a", "a-response"}
+    assert stacks["a-response"]["terraform"]["backend"] == {"local": {"path": "../../../state/ir/a-response.tfstate"}}
+    (provider,) = stacks["a-response"]["provider"]["aws"]
+    assert provider["default_tags"] == [{"tags": {"tapstack:deployment": "ir", "tapstack:site": "a", "owner": "soc"}}]
+
+
+def test_when_a_response_is_written_then_every_setting_arrives(launching: tuple[Path, dict[str, Any]]) -> None:
+    stack = launching[1]["a-response"]
+    resources = stack["resource"]
+    assert told(stack)["capture"]["minutes"] == 30
+    assert told(stack)["capture"]["max_minutes"] == 120
+    assert told(stack)["retention_days"] == 30
+    assert told(stack)["appliance"]["launch"]["stack_name"] == "ir-a-epb"
+    (table,) = resources["aws_dynamodb_table"].values()
+    assert table["deletion_protection_enabled"] is False
+    assert {group["retention_in_days"] for group in resources["aws_cloudwatch_log_group"].values()} == {30}
+    assert {route["authorization_type"] for route in resources["aws_apigatewayv2_route"].values()} == {"JWT"}
+    assert len(resources["aws_sns_topic_subscription"]) == 1
+    thresholds = {alarm["threshold"] for alarm in resources["aws_cloudwatch_metric_alarm"].values()}
+    assert thresholds == {0, 8}
+
+
+def test_when_a_response_is_deployed_then_it_says_what_a_person_needs_next(
+    launching: tuple[Path, dict[str, Any]],
+) -> None:
+    outputs = launching[1]["a-response"]["output"]
+    assert set(outputs) == {
+        "api_endpoint",
+        "state_machine_arn",
+        "table_name",
+        "topic_arn",
+        "dashboard_url",
+        "appliance_stack_name",
+    }
+
+
+def test_when_a_response_is_synthesized_then_its_package_lies_beside_it(
+    launching: tuple[Path, dict[str, Any]],
+) -> None:
+    directory, stacks = launching
+    files = {f["filename"] for f in stacks["a-response"]["resource"]["aws_lambda_function"].values()}
+    (file,) = files
+    assert (directory / "out" / "stacks" / "a-response" / file).is_file()
+    assert not (directory / "out" / "stacks" / "a" / "assets").exists()
+
+
+def test_when_both_are_deployed_then_the_capture_comes_first(launching: tuple[Path, dict[str, Any]]) -> None:
+    directory, _ = launching
+    manifest = json.loads((directory / "out" / "manifest.json").read_text())
+    assert manifest["stacks"]["a-response"]["dependencies"] == ["a"]
+    assert manifest["stacks"]["a"]["dependencies"] == []
+
+
+def test_when_target_and_filter_are_the_sites_own_then_they_are_looked_up_by_name_and_tags(tmp_path: Path) -> None:
+    more = f"targets: {{sensor: {{network_interface_id: {eni(1)}}}}}\n    filters: {{all: {{preset: everything}}}}"
+    stack = written(tmp_path, deployment("{appliance: {target: sensor, filter: all}}", more))["a-response"]
+    lookups = stack["data"]["aws_resourcegroupstaggingapi_resources"]
+    assert_equal(
+        lookups["target-sensor"]["tag_filter"],
+        [
+            {"key": "Name", "values": ["sensor"]},
+            {"key": "tapstack:deployment", "values": ["ir"]},
+            {"key": "tapstack:site", "values": ["a"]},
+        ],
+    )
+    assert lookups["target-sensor"]["resource_type_filters"] == ["ec2:traffic-mirror-target"]
+    assert lookups["filter-all"]["resource_type_filters"] == ["ec2:traffic-mirror-filter"]
+    assert "Deploy the stack a first." in lookups["target-sensor"]["lifecycle"]["postcondition"][0]["error_message"]
+    standing = told(stack)["appliance"]["standing"]
+    assert standing["target_id"].startswith("${local.")
+    assert (standing["target_interface_id"], standing["max_sources"]) == (eni(1), 10)
+    assert "aws_cloudformation_stack" not in stack["data"]
+    assert "appliance_stack_name" not in stack["output"]
+
+
+def test_when_ids_are_written_then_nothing_is_looked_up(tmp_path: Path) -> None:
+    stack = written(tmp_path, deployment(f"{{appliance: {{target: {TARGET}, filter: {FILTER}}}}}"))["a-response"]
+    assert set(stack["data"]) == {"aws_caller_identity", "aws_partition", "aws_region"}
+    standing = told(stack)["appliance"]["standing"]
+    assert (standing["target_id"], standing["filter_id"], standing["max_sources"]) == (TARGET, FILTER, None)
+
+
+def test_when_a_load_balancer_receives_then_sources_are_not_limited(tmp_path: Path) -> None:
+    more = f'targets: {{many: {{network_load_balancer_arn: "{NLB}"}}}}'
+    stack = written(tmp_path, deployment(f"{{appliance: {{target: many, filter: {FILTER}}}}}", more))["a-response"]
+    assert told(stack)["appliance"]["standing"]["max_sources"] is None
+
+
+def test_when_packet_basics_stands_then_it_is_found_by_the_name_of_its_stack(tmp_path: Path) -> None:
+    more = f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8}}'
+    stack = written(tmp_path, deployment("{}", more))["a-response"]
+    (found,) = stack["data"]["aws_cloudformation_stack"].values()
+    assert found["name"] == "ir-a-packet-basics"
+    standing = told(stack)["appliance"]["standing"]
+    assert standing["max_sources"] == 10
+    assert standing["portal_url"].startswith("${local.")
+    assert standing["target_interface_id"].startswith("${data.aws_instance.")
+
+
+def test_when_packet_basics_ids_are_written_then_they_serve(tmp_path: Path) -> None:
+    more = (
+        f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8, '
+        f"target_id: {TARGET}, filter_id: {FILTER}, network_interface_id: {eni(7)}}}"
+    )
+    standing = told(written(tmp_path, deployment("{}", more))["a-response"])["appliance"]["standing"]
+    assert (standing["target_id"], standing["filter_id"], standing["target_interface_id"]) == (TARGET, FILTER, eni(7))
+
+
+def test_when_a_site_has_a_response_then_its_state_belongs_to_a_stack() -> None:
+    parsed = parse_deployment(deployment(f"{{appliance: {{launch: {LAUNCH}}}}}"))
+    assert state.stack_names(parsed) == ["a", "a-response"]

@@ -1,0 +1,53 @@
+"""A response, deployed with real Terraform into the rehearsal account, from nothing to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stacks.synthesis import synthesize
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.company import found_company
+from tapstack.rehearsal.deployment import SiteDeployment
+from tapstack.rehearsal.snapshot import differences, take_snapshot
+from tapstack.settings.load import parse_deployment
+from tapstack.workspace import state
+from tests.terraform.conftest import Terraform
+
+REGION = "eu-central-1"
+
+
+def test_when_a_response_is_deployed_then_it_stands_stays_and_goes(
+    terraform: Terraform, rehearsal_account: Account, tmp_path: Path
+) -> None:
+    assert terraform
+    company = found_company(rehearsal_account)
+    text = f"""
+sites:
+  ward:
+    region: {REGION}
+    vpc_id: {company.shop.id}
+    quarantine_security_group: false
+    targets: {{sensor: {{network_interface_id: {company.interfaces["web-1"][0]}}}}}
+    filters: {{all: {{preset: everything}}}}
+    response: {{appliance: {{target: sensor, filter: all}}, deletion_protection: false}}
+"""
+    before = take_snapshot(rehearsal_account, region=REGION)
+    deployment = parse_deployment(text)
+    assert synthesize(deployment, tmp_path, tmp_path / "out") == []
+    names = state.stack_names(deployment)
+    capture, response = (
+        SiteDeployment(tmp_path / "out" / "stacks" / name, rehearsal_account, lambda _: None) for name in names
+    )
+
+    # It stands: the response finds what the capture made.
+    made = capture.apply()
+    outputs = response.apply()
+    assert set(outputs) == {"api_endpoint", "state_machine_arn", "table_name", "topic_arn", "dashboard_url"}
+    function = rehearsal_account.client("lambda").get_function_configuration(FunctionName="tapstack-ward-response-api")
+    assert made["mirror_target_ids"]["sensor"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
+
+    # It stays, and it goes.
+    assert response.changes() == {}
+    response.destroy()
+    capture.destroy()
+    assert differences(before, take_snapshot(rehearsal_account, region=REGION)) == []

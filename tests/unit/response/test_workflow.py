@@ -1,0 +1,144 @@
+"""The workflow as data: every way through it leads to an end, and every failure to the end that says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tapstack.response import workflow
+
+ARNS = {name: f"arn:aws:lambda:eu-central-1:111122223333:function:{name}" for name in workflow.FUNCTIONS}
+DEFINITION = workflow.definition(ARNS)
+STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+ENDS = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
+
+
+def followers(state: dict[str, Any]) -> Iterator[str]:
+    yield from (state[key] for key in ("Next", "Default") if key in state)
+    yield from (part["Next"] for key in ("Choices", "Catch") for part in state.get(key, ()))
+
+
+def reached_from(start: str) -> set[str]:
+    seen: set[str] = set()
+    todo = [start]
+    while todo:
+        if (name := todo.pop()) not in seen:
+            seen.add(name)
+            todo += followers(STATES[name])
+    return seen
+
+
+def test_when_the_workflow_starts_then_every_state_can_be_reached_and_no_other_is_named() -> None:
+    assert reached_from(DEFINITION["StartAt"]) == set(STATES)
+
+
+@pytest.mark.parametrize("name", sorted(STATES))
+def test_when_in_a_state_then_an_end_can_be_reached(name: str) -> None:
+    assert reached_from(name) & ENDS
+
+
+def test_when_a_state_has_no_follower_then_it_is_an_end() -> None:
+    assert {name for name, state in STATES.items() if not list(followers(state))} == ENDS == {"Closed", "Failed"}
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_when_a_task_fails_then_it_is_retried_and_then_caught(name: str) -> None:
+    task = TASKS[name]
+    retried = [error for retry in task["Retry"] for error in retry["ErrorEquals"]]
+    assert {"TryAgain", "Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= set(retried)
+    assert len(retried) == len(set(retried)), "the first retrier that matches is the one that counts"
+    for retry in task["Retry"]:
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["MaxAttempts"] > 0
+    assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    assert task["Catch"][-1]["Next"] == ("Failed" if name == "RecordFailure" else "DescribeFailure")
+
+
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"WaitForPeople"}))
+def test_when_a_step_hangs_then_it_ends_after_its_function_does(name: str) -> None:
+    from tapstack.response.incident_response import STEP_SECONDS
+
+    assert TASKS[name]["TimeoutSeconds"] == workflow.STEP_SECONDS > STEP_SECONDS
+
+
+def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an_alert_said() -> None:
+    asked = {name: dict(task["Parameters"]["Payload"]) for name, task in TASKS.items()}
+    assert {payload.pop("incident_id.$") for payload in asked.values()} == {"$.incident_id"}
+    assert {name: payload.pop("action") for name, payload in asked.items()} == {
+        "Prepare": "prepare",
+        "EnsureAppliance": "ensure",
+        "StartCapture": "start",
+        "Notify": "notify",
+        "TimeLeft": "remaining",
+        "MoveExpiry": "extend",
+        "WaitForPeople": "wait",
+        "StopCapture": "stop",
+        "CloseIncident": "close",
+        "ReleaseAppliance": "release",
+        "DeleteAppliance": "retire",
+        "RecordFailure": "fail",
+    }
+    assert {name: payload for name, payload in asked.items() if payload} == {
+        "TimeLeft": {"waited_until.$": "$.waited_until"},
+        "WaitForPeople": {"token.$": "$$.Task.Token"},
+        "RecordFailure": {"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
+    }
+
+
+def test_when_steps_are_named_then_the_functions_know_them() -> None:
+    from tapstack.responder.handlers import appliance, capture, incident, prepare
+
+    handlers = {"appliance": appliance, "capture": capture, "incident": incident, "prepare": prepare}
+    for task in TASKS.values():
+        function = task["Parameters"]["FunctionName"].rpartition(":")[2]
+        steps = handlers[function].handler.__closure__
+        assert steps is not None
+        known = next(cell.cell_contents for cell in steps if isinstance(cell.cell_contents, dict))
+        assert task["Parameters"]["Payload"]["action"] in known
+
+
+def test_when_waiting_for_people_then_time_running_out_is_no_failure() -> None:
+    wait = STATES["WaitForPeople"]
+    assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
+    assert wait["TimeoutSecondsPath"] == "$.remaining.result.seconds"
+    assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": "TimeIsUp"}
+    assert not any("States.Timeout" in retry["ErrorEquals"] for retry in wait["Retry"])
+    # What the step said to wait for is what it is told to have waited for.
+    assert (STATES["TimeIsUp"]["InputPath"], STATES["TimeIsUp"]["ResultPath"]) == (
+        "$.remaining.result.until",
+        "$.waited_until",
+    )
+
+
+def test_when_an_error_has_no_cause_then_it_is_recorded_all_the_same() -> None:
+    defaults = STATES["Begin"]["Parameters"]["no_failure"]
+    assert set(defaults) == {"Error", "Cause"}
+    assert STATES["DescribeFailure"]["Parameters"] == {"as_caught.$": "States.JsonMerge($.no_failure, $.error, false)"}
+    assert STATES["DescribeFailure"]["Next"] == "RecordFailure"
+
+
+def test_when_only_closing_is_asked_for_then_nothing_is_captured() -> None:
+    (choice,) = STATES["CaptureOrClose"]["Choices"]
+    assert choice == {"Variable": "$.task", "StringEquals": "close", "Next": "StopCapture"}
+    assert not reached_from("StopCapture") & {"Prepare", "EnsureAppliance", "StartCapture", "WaitForPeople"}
+
+
+def test_when_the_appliance_is_awaited_then_no_function_waits() -> None:
+    for waiting, look in (("WaitForAppliance", "EnsureAppliance"), ("WaitUntilGone", "DeleteAppliance")):
+        assert STATES[waiting] == {"Type": "Wait", "Seconds": workflow.POLL_SECONDS, "Next": look}
+
+
+def test_when_capture_has_started_then_people_are_told_before_anybody_waits() -> None:
+    assert STATES["StartCapture"]["Next"] == "Notify"
+    assert STATES["Notify"]["Next"] == "TimeLeft"
+
+
+def test_when_it_is_written_down_then_it_fits_and_belongs_to_its_partition() -> None:
+    text = json.dumps(workflow.definition(ARNS, partition="aws-us-gov"))
+    assert "arn:aws-us-gov:states:::lambda:invoke" in text
+    assert '"arn:aws:states' not in text
+    assert len(text) < 1024 * 1024, "AWS Step Functions Developer Guide, quotas"
