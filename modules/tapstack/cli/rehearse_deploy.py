@@ -14,7 +14,7 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.settings.yaml_source import YamlSource
-from tapstack.workspace import machine
+from tapstack.workspace import machine, state
 from tapstack.workspace.provider_mirror import NO_MIRROR, UnusableMirrorError
 
 if TYPE_CHECKING:
@@ -64,18 +64,20 @@ def _rehearse(account: Account, path: Path, deployment: Deployment, project: Pat
 
     def write(text: str) -> dict[str, Path]:
         fitted.write_text(text, encoding="utf-8")
-        return synthesize(project, fitted, scratch / "out", list(deployment.sites))
+        return synthesize(project, fitted, scratch / "out", state.stack_names(deployment))
 
     failures = 0
-    for name, directory in write(text).items():
-        role = deployment.sites[name].assume_role
-        place = _Place(account, deployment.sites[name].region, role.role_arn if role else None)
-        failures += _rehearse_site(name, directory, place, json.loads(text), write, out)
+    directories = write(text)
+    for name, settings in deployment.sites.items():
+        role = settings.assume_role
+        place = _Place(account, settings.region, role.role_arn if role else None)
+        response = directories.get(state.response_stack_name(name)) if settings.response else None
+        failures += _rehearse_site(name, directories[name], response, place, json.loads(text), write, out)
     return 1 if failures else 0
 
 
 def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Return a deployment file that can be deployed from elsewhere, and keeps its state beside itself.
+    """Return a deployment file that can be deployed from elsewhere, taken down, and keeps its state beside itself.
 
     Args:
         document: a deployment file as plain data.
@@ -84,8 +86,16 @@ def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]
     provider = dict(document.get("provider") or {})
     if provider.get("mirror") not in (None, NO_MIRROR):
         provider["mirror"] = str((base / os.path.expanduser(provider["mirror"])).resolve())
+    sites = {name: _unprotected(site) for name, site in document["sites"].items()}
     # The account holds no bucket for state, and the state of a rehearsal is nobody's concern.
-    return {**document, **({"provider": provider} if provider else {}), "backend": {"local": {}}}
+    return {**document, **({"provider": provider} if provider else {}), "backend": {"local": {}}, "sites": sites}
+
+
+def _unprotected(site: dict[str, Any]) -> dict[str, Any]:
+    """Return a site whose table of incidents can be destroyed."""
+    if "response" not in site:
+        return site
+    return {**site, "response": {**(site["response"] or {}), "deletion_protection": False}}
 
 
 @dataclass(frozen=True)
@@ -100,12 +110,23 @@ class _Place:
 def _rehearse_site(
     name: str,
     directory: Path,
+    response: Path | None,
     place: _Place,
     document: dict[str, Any],
     write: Callable[[str], Any],
     out: TextIO,
 ) -> int:
-    """Deploy a site, change it, take it down; return how many of these did more or less than they should."""
+    """Deploy a site, change it, take it down; return how many of these did more or less than they should.
+
+    Args:
+        name: of the site.
+        directory: of its capture's Terraform.
+        response: of its response's; none where it has none.
+        place: where it is deployed.
+        document: what is deployed.
+        write: synthesizes the text of a deployment file.
+        out: gets the progress.
+    """
     from tapstack.rehearsal.changes import Spares, rehearse_changes
     from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.snapshot import differences, take_snapshot
@@ -121,13 +142,18 @@ def _rehearse_site(
 
     before = look()
     site = SiteDeployment(directory, place.account, say)
+
+    def deploy(stack: SiteDeployment, what: str) -> bool:
+        """Deploy a stack, and tell whether a second plan would change anything."""
+        tell(f"deploying the {what}")
+        for output, value in stack.apply().items():
+            say(f"{output} = {'(sensitive)' if value is None else json.dumps(value)}")
+        changes = stack.changes()
+        tell(f"the second plan {'is empty' if not changes else f'changes {changes}'}")
+        return bool(changes)
+
     print(file=out)
-    tell("deploying")
-    for output, value in site.apply().items():
-        say(f"{output} = {'(sensitive)' if value is None else json.dumps(value)}")
-    changes = site.changes()
-    tell(f"the second plan {'is empty' if not changes else f'changes {changes}'}")
-    failures = int(bool(changes))
+    failures = int(deploy(site, "capture"))
     spares = Spares(place.account.client("ec2", region=place.region, role_arn=place.role_arn))
     tell("changing")
     for outcome in rehearse_changes(site, name, document, spares, write):
@@ -136,7 +162,12 @@ def _rehearse_site(
         verdict = "as it should" if outcome.right else f"and should be {outcome.expected}"
         tell(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
         failures += not outcome.right
-    tell("destroying")
+    if response is not None:
+        stack = SiteDeployment(response, place.account, say)
+        failures += deploy(stack, "response")
+        tell("destroying the response")
+        stack.destroy()
+    tell("destroying the capture")
     site.destroy()
     spares.remove()
     left = differences(before, look())

@@ -211,7 +211,6 @@ class _Rehearsal:
         document = without_surroundings(source.data, self.path.parent)
         # Only this site: the others would cost minutes, and nothing of them is looked at.
         document["sites"] = {self.site: document["sites"][self.site]}
-        document["sites"][self.site]["response"]["deletion_protection"] = False
         text = fit(json.dumps(document), self.account, template_url=template_url)
         fitted = self.scratch / "deployment.yaml"
         fitted.write_text(text, encoding="utf-8")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tapstack.rehearsal.account import Account
@@ -15,11 +15,23 @@ Snapshot = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
+    """Something that an account holds.
+
+    Attributes:
+        service: boto3's name of it.
+        operation: that lists them.
+        path: where the answer has them.
+        key: what names one; empty where the answer has only names.
+        options: of the operation.
+        keep: tells those that count.
+    """
+
     service: str
     operation: str
     path: str
-    key: str
-    keep: Callable[[dict[str, Any]], bool] = lambda _: True
+    key: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    keep: Callable[[Any], bool] = lambda _: True
 
 
 def _not_terminated(instance: dict[str, Any]) -> bool:
@@ -27,29 +39,54 @@ def _not_terminated(instance: dict[str, Any]) -> bool:
     return bool(instance["State"]["Name"] != "terminated")
 
 
-def _not_deleted(share: dict[str, Any]) -> bool:
-    return bool(share["status"] != "DELETED")
+def _not_deleted(item: dict[str, Any]) -> bool:
+    return str(item.get("status", item.get("State"))).lower() != "deleted"
 
 
 _KINDS: Final = (
     _Kind("ec2", "describe_vpcs", "Vpcs", "VpcId"),
     _Kind("ec2", "describe_subnets", "Subnets", "SubnetId"),
-    _Kind("ec2", "describe_instances", "Reservations.Instances", "InstanceId", _not_terminated),
+    _Kind("ec2", "describe_route_tables", "RouteTables", "RouteTableId"),
+    _Kind("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    _Kind("ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId", keep=_not_deleted),
+    _Kind("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", keep=_not_deleted),
+    _Kind("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
+    _Kind("ec2", "describe_instances", "Reservations.Instances", "InstanceId", keep=_not_terminated),
     _Kind("ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
     _Kind("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
     _Kind("ec2", "describe_addresses", "Addresses", "AllocationId"),
     _Kind("ec2", "describe_volumes", "Volumes", "VolumeId"),
+    _Kind("ec2", "describe_snapshots", "Snapshots", "SnapshotId", {"OwnerIds": ["self"]}),
+    _Kind("ec2", "describe_iam_instance_profile_associations", "IamInstanceProfileAssociations", "AssociationId"),
     _Kind("ec2", "describe_traffic_mirror_filters", "TrafficMirrorFilters", "TrafficMirrorFilterId"),
     _Kind("ec2", "describe_traffic_mirror_targets", "TrafficMirrorTargets", "TrafficMirrorTargetId"),
     _Kind("ec2", "describe_traffic_mirror_sessions", "TrafficMirrorSessions", "TrafficMirrorSessionId"),
     _Kind("cloudformation", "describe_stacks", "Stacks", "StackId"),
     _Kind("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
     _Kind("elbv2", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
+    _Kind("elb", "describe_load_balancers", "LoadBalancerDescriptions", "LoadBalancerName"),
     _Kind("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupARN"),
-    _Kind("ram", "get_resource_shares", "resourceShares", "resourceShareArn", _not_deleted),
+    _Kind("ram", "get_resource_shares", "resourceShares", "resourceShareArn", {"resourceOwner": "SELF"}, _not_deleted),
+    _Kind("lambda", "list_functions", "Functions", "FunctionArn"),
+    _Kind("stepfunctions", "list_state_machines", "stateMachines", "stateMachineArn"),
+    _Kind("apigatewayv2", "get_apis", "Items", "ApiId"),
+    _Kind("dynamodb", "list_tables", "TableNames"),
+    _Kind("events", "list_event_buses", "EventBuses", "Arn"),
+    _Kind("events", "list_rules", "Rules", "Arn"),
+    _Kind("scheduler", "list_schedules", "Schedules", "Arn"),
+    _Kind("sns", "list_topics", "Topics", "TopicArn"),
+    _Kind("sqs", "list_queues", "QueueUrls"),
+    _Kind("s3", "list_buckets", "Buckets", "Name"),
+    _Kind("logs", "describe_log_groups", "logGroups", "arn"),
+    _Kind("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmArn"),
+    _Kind("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    _Kind("iam", "list_roles", "Roles", "Arn"),
+    _Kind("iam", "list_policies", "Policies", "Arn", {"Scope": "Local"}),
+    _Kind("iam", "list_users", "Users", "Arn"),
+    _Kind("iam", "list_instance_profiles", "InstanceProfiles", "Arn"),
 )
 # What changes by itself, or by looking.
-_RESTLESS: Final = frozenset({"LastUpdatedTime", "lastUpdatedTime"})
+_RESTLESS: Final = frozenset({"LastUpdatedTime", "lastUpdatedTime", "RoleLastUsed", "storedBytes"})
 
 
 def take_snapshot(account: Account, *, region: str, role_arn: str | None = None) -> Snapshot:
@@ -63,10 +100,17 @@ def take_snapshot(account: Account, *, region: str, role_arn: str | None = None)
     found: Snapshot = {}
     for kind in _KINDS:
         client = account.client(kind.service, region=region, role_arn=role_arn)
-        options = {"resourceOwner": "SELF"} if kind.service == "ram" else {}
-        for item in _items(getattr(client, kind.operation)(**options), kind.path.split(".")):
-            if kind.keep(item):
-                found[f"{kind.service} {kind.path.rpartition('.')[2]} {item[kind.key]}"] = _canonical(item)
+        for page in _pages(client, kind):
+            for item in _items(page, kind.path.split(".")):
+                if kind.keep(item):
+                    name = item[kind.key] if kind.key else item
+                    found[f"{kind.service} {kind.path.rpartition('.')[2]} {name}"] = _canonical(item)
+    keys = account.client("kms", region=region, role_arn=role_arn)
+    for key in keys.list_keys()["Keys"]:
+        item = keys.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        # KMS deletes no key at once: after a week at the earliest. AWS makes keys of its own when they are first used.
+        if item["KeyState"] != "PendingDeletion" and item["KeyManager"] == "CUSTOMER":
+            found[f"kms Keys {item['Arn']}"] = _canonical(item)
     return found
 
 
@@ -78,7 +122,13 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     return lines
 
 
-def _items(value: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+def _pages(client: Any, kind: _Kind) -> Iterable[Any]:
+    if client.can_paginate(kind.operation):
+        return client.get_paginator(kind.operation).paginate(**kind.options)  # type: ignore[no-any-return]
+    return [getattr(client, kind.operation)(**kind.options)]
+
+
+def _items(value: Any, path: list[str]) -> Iterator[Any]:
     if not path:
         yield value
         return
@@ -86,6 +136,6 @@ def _items(value: Any, path: list[str]) -> Iterator[dict[str, Any]]:
         yield from _items(item, path[1:])
 
 
-def _canonical(item: dict[str, Any]) -> str:
-    kept = {name: value for name, value in item.items() if name not in _RESTLESS}
+def _canonical(item: Any) -> str:
+    kept = {k: v for k, v in item.items() if k not in _RESTLESS} if isinstance(item, dict) else item
     return json.dumps(kept, sort_keys=True, default=str)

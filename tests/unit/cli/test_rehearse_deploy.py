@@ -27,7 +27,7 @@ def test_when_a_file_is_deployed_from_elsewhere_then_its_mirror_is_still_found(
 
 def test_when_a_mirror_lies_in_the_home_directory_then_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    moved = without_surroundings({"provider": {"mirror": "~/mirror"}}, Path("/srv"))
+    moved = without_surroundings({"provider": {"mirror": "~/mirror"}, "sites": {}}, Path("/srv"))
     assert moved["provider"] == {"mirror": "/home/ann/mirror"}
 
 
@@ -35,3 +35,13 @@ def test_when_state_is_in_s3_then_a_rehearsal_keeps_it_beside_the_copy() -> None
     document = {"backend": {"s3": {"bucket": "states", "region": "eu-central-1"}}, "sites": {}}
     assert without_surroundings(document, Path("/srv")) == {"backend": {"local": {}}, "sites": {}}
     assert "s3" in document["backend"]
+
+
+def test_when_a_site_has_a_response_then_its_table_can_be_destroyed() -> None:
+    sites = {"one": {"response": {"retention_days": 30}}, "two": {"response": None}, "three": {}}
+    assert without_surroundings({"sites": sites}, Path("/srv"))["sites"] == {
+        "one": {"response": {"retention_days": 30, "deletion_protection": False}},
+        "two": {"response": {"deletion_protection": False}},
+        "three": {},
+    }
+    assert sites["one"] == {"response": {"retention_days": 30}}
