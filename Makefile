@@ -100,6 +100,10 @@ destroy: setup ## Destroy (ARGS="stack --auto-approve")
 	@.venv/bin/tapstack check --machine
 	@$(CDKTF) destroy $(ARGS)
 
+.PHONY: rehearse
+rehearse: setup ## Take an incident through an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
+	@.venv/bin/tapstack rehearse incident $(ARGS)
+
 .PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal generate
 check: setup ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
@@ -111,8 +115,8 @@ test: setup ## Run the tests that need only this setup
 test-rehearsal: setup ## Run the tests of the AWS account on this machine, and deploy into it
 	@$(PY) -m pytest -m rehearsal -n 2 --dist loadgroup $(ARGS)
 
-test-isolated: setup ## Run the tests that install checkov and cdktn into environments of their own
-	@$(PY) -m pytest -m "checkov or cdktn" $(ARGS)
+test-isolated: setup ## Run the tests that install checkov, cdktn and schemathesis into environments of their own
+	@$(PY) -m pytest -m "checkov or cdktn or schemathesis" $(ARGS)
 
 test-all: test test-rehearsal test-isolated ## Run every test
 

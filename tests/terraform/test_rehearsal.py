@@ -148,10 +148,10 @@ sites:
 
     assert (code, err.getvalue()) == (0, "")
     printed = out.getvalue()
-    assert re.search(r"ward: deploying\n(  .*\n)+ward: the second plan is empty\nward: changing\n", printed)
+    assert re.search(r"ward: deploying the capture\n(  .*\n)+ward: the second plan is empty\nward: changing\n", printed)
     assert len(re.findall(r"aws_ec2_traffic_mirror_session\.suspects\[.*Creation complete", printed)) == 3
     assert "ward: a source added to suspects: 1 touched, as it should\n" in printed
-    assert "ward: the target of suspects replaced: 3 touched, as it should\nward: destroying\n" in printed
+    assert "ward: the target of suspects replaced: 3 touched, as it should\nward: destroying the capture\n" in printed
     assert printed.endswith("ward: the account is as it was\n")
 
 

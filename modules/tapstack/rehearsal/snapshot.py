@@ -105,13 +105,21 @@ def take_snapshot(account: Account, *, region: str, role_arn: str | None = None)
                 if kind.keep(item):
                     name = item[kind.key] if kind.key else item
                     found[f"{kind.service} {kind.path.rpartition('.')[2]} {name}"] = _canonical(item)
-    keys = account.client("kms", region=region, role_arn=role_arn)
-    for key in keys.list_keys()["Keys"]:
-        item = keys.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-        # KMS deletes no key at once: after a week at the earliest. AWS makes keys of its own when they are first used.
-        if item["KeyState"] != "PendingDeletion" and item["KeyManager"] == "CUSTOMER":
-            found[f"kms Keys {item['Arn']}"] = _canonical(item)
+    for key in _customer_keys(account.client("kms", region=region, role_arn=role_arn)):
+        found[f"kms Keys {key['Arn']}"] = _canonical(key)
     return found
+
+
+def _customer_keys(kms: Any) -> Iterator[dict[str, Any]]:
+    """Keys that somebody made: AWS makes some of its own when they are first used, and moto calls them a customer's."""
+    aliases = [alias for page in kms.get_paginator("list_aliases").paginate() for alias in page["Aliases"]]
+    of_aws = {alias.get("TargetKeyId") for alias in aliases if alias["AliasName"].startswith("alias/aws/")}
+    for page in kms.get_paginator("list_keys").paginate():
+        for listed in page["Keys"]:
+            key = kms.describe_key(KeyId=listed["KeyId"])["KeyMetadata"]
+            # KMS deletes no key at once: after a week at the earliest.
+            if key["KeyState"] != "PendingDeletion" and key["KeyId"] not in of_aws:
+                yield key
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[str]:

@@ -1,0 +1,105 @@
+"""The main job, as `make rehearse` does it: deploy, alert, packets, close, destroy, nothing left, a report."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from tapstack.cli.rehearse_incident import rehearse_incident
+from tapstack.rehearsal.account import Account
+from tests.terraform.conftest import Terraform
+
+ROOT = Path(__file__).parents[2]
+
+
+class Run:
+    """A run of the command: what it printed, what it returned, what it wrote."""
+
+    def __init__(self, file: Path | None, report: Path, site: str | None = None) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        self.code = rehearse_incident(file, site=site, report=report, open_report=False, out=out, err=err)
+        self.out, self.err, self.report = out.getvalue(), err.getvalue(), report
+
+    def page(self) -> str:
+        """The report's text without its markup."""
+        return " ".join(re.sub(r"<[^>]+>", " ", self.report.read_text(encoding="utf-8").partition("<main>")[2]).split())
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for name in ("SYNTH_HCL_OUTPUT", "TAPSTACK_DEPLOYMENT", "CDKTF_OUTDIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_account_is_as_it_was(
+    terraform: Terraform, rehearsal_account_server: Account, tmp_path: Path
+) -> None:
+    assert terraform
+    # One account a process: the shared one makes room, and comes back.
+    rehearsal_account_server.stop()
+    try:
+        run = Run(None, tmp_path / "report.html")
+    finally:
+        rehearsal_account_server.start()
+    assert (run.code, run.err) == (0, ""), run.out
+
+    # Live in the terminal: every part of the incident, in its order.
+    told = [
+        r"Deploy production with Terraform",
+        r"Deploy production-response with Terraform",
+        r"POST /incidents \{",
+        r"202: inc-",
+        r"opened  Beaconing",
+        r"launching  stack tapstack-production-epb",
+        r"capturing  2 network interfaces mirrored",
+        r"close requested  seen enough",
+        r"closed",
+        r"Destroy production-response",
+        r"The account is back to where it was\.",
+    ]
+    assert re.search(".*".join(told), run.out, re.DOTALL), run.out
+
+    # In the report: the same, with the drawing and the calls of every function's role.
+    page = run.page()
+    assert "The account is back to where it was." in page
+    assert "2 interfaces mirrored" in page
+    assert len(re.findall(r"\bsession 1\b", page)) == 2
+    for role in ("api", "prepare", "appliance", "capture", "incident"):
+        assert re.search(rf"tapstack-production-response-{role}\b", page), role
+    assert "ec2:CreateTrafficMirrorSession" in page
+
+
+def test_fails_when_no_site_has_a_response(tmp_path: Path) -> None:
+    file = tmp_path / "plain.yaml"
+    file.write_text(
+        """
+sites:
+  ward:
+    region: eu-central-1
+    vpc_id: vpc-00000001
+    targets: {sensor: {network_interface_id: eni-00000001}}
+    filters: {dns: {preset: dns}}
+    sessions: {suspects: {target: sensor, filter: dns, sources: [eni-00000002]}}
+"""
+    )
+    run = Run(file, tmp_path / "report.html")
+    assert run.code == 2
+    assert "no site has a response: add one, or rehearse with tapstack rehearse deploy" in run.err
+    assert not run.report.exists()
+
+
+def test_fails_when_the_site_is_another(tmp_path: Path) -> None:
+    run = Run(None, tmp_path / "report.html", site="shared-services")
+    assert run.code == 2
+    assert "no site 'shared-services' with a response: expected one of production" in run.err
+
+
+def test_fails_when_the_report_cannot_be_written(terraform: Terraform, tmp_path: Path) -> None:
+    assert terraform
+    run = Run(None, tmp_path / "nowhere" / "report.html")
+    assert run.code == 2
+    assert run.err == f"{tmp_path}/nowhere/report.html: No such file or directory\n"
