@@ -1,7 +1,4 @@
-"""Groups of tests for parallel processes: those that wait for Terraform, those that share one account, all others.
-
-The others stay together because they share one jsii kernel.
-"""
+"""Markers by directory, and what parallel processes need to know: who begins, and who stays together."""
 
 from __future__ import annotations
 
@@ -20,14 +17,18 @@ hypothesis.settings.load_profile("tapstack")
 HERE = Path(__file__).parent
 
 
+# Before xdist's own hook, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        part = item.path.relative_to(HERE).parts[0]
-        deploys = item.path.stem.startswith("test_rehearsal")
-        if part == "terraform":
+        directories = item.path.relative_to(HERE).parts
+        deploys = item.path.stem.startswith("test_rehearsal") or "end_to_end" in directories
+        if directories[0] == "terraform" or "end_to_end" in directories:
             item.add_marker(pytest.mark.terraform)
-        if part == "rehearsal" or deploys:
+        if directories[0] == "rehearsal" or deploys:
             item.add_marker(pytest.mark.rehearsal)
-        # Deploying waits for the account most of the time, so it goes beside the rest of Terraform.
-        group = "deploy" if deploys else part
-        item.add_marker(pytest.mark.xdist_group(group if group in ("terraform", "deploy", "rehearsal") else "kernel"))
+        if "end_to_end" in directories:
+            # They share one deployment, which takes a minute to make.
+            item.add_marker(pytest.mark.xdist_group("end_to_end"))
+    # What takes minutes begins first, so that no process waits for it in the end.
+    items.sort(key=lambda item: not item.path.stem.startswith("test_rehearsal"))
