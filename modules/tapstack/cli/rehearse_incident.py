@@ -193,6 +193,7 @@ class _Rehearsal:
             ],
             differences=left,
             seconds_to_capture=captured,
+            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds, and the appliance is a stand-in.",
         )
         report.write_text(render(made), encoding="utf-8")
         self._tell("The account is back to where it was." if not left else "The account is not as it was:")

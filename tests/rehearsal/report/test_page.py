@@ -70,6 +70,7 @@ def report(**changes: Any) -> Report:
         phases=[Phase("Incident", [call("CreateTrafficMirrorSession"), call("DescribeInstances", 503)])],
         differences=[],
         seconds_to_capture=4.2,
+        note="Waits were shortened.",
     )
     return replace(whole, **changes)
 
@@ -83,6 +84,7 @@ def test_when_nothing_is_left_then_the_page_says_so() -> None:
     assert "The account is back to where it was." in text
     assert "4.2 s from the alert to mirroring" in text
     assert "1 interface mirrored" in text
+    assert "in an AWS account on this machine. Waits were shortened." in text
     assert "2 AWS API calls" in text
     assert "2 min 5 s in all" in text
 

@@ -58,6 +58,7 @@ class Report:
         phases: every call, by part of the rehearsal.
         differences: what is not as it was before; empty where all is.
         seconds_to_capture: from the alert to mirroring on every interface; None where it never came to that.
+        note: what a reader must know to read the times right.
     """
 
     title: str
@@ -69,6 +70,7 @@ class Report:
     phases: Sequence[Phase]
     differences: Sequence[str]
     seconds_to_capture: float | None = None
+    note: str = ""
 
     @property
     def good(self) -> bool:
