@@ -42,6 +42,12 @@ def checkov_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def schemathesis_python() -> Path:
+    """The Python of an environment with schemathesis."""
+    return _environment("schemathesis")
+
+
+@pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
     """Run main.py, or another program, and return the directory that it wrote."""
 

@@ -33,3 +33,7 @@ def test_when_checked_files_are_current_then_nothing_is_said(
     capsys.readouterr()
     assert generate.main(["--check"], tmp_path) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_when_the_repository_is_checked_then_its_generated_files_are_current() -> None:
+    assert list(generate.stale_files(generate.ROOT)) == []

@@ -96,7 +96,8 @@ def read_request(environ: dict[str, Any], body: bytes) -> Request:
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
         for name, value in environ.items()
-        if (name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")) and value != ""
+        # WSGI servers have these two empty where the request has none; any other was sent empty.
+        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value != "")
     }
     target, _, query = str(environ["REQUEST_URI"]).partition("?")
     by_path = _PREFIX.match(target)

@@ -1,4 +1,7 @@
-"""The way of a request: stage, route, limits, caller, function, and back."""
+"""The way of a request: stage, route, limits, caller, function, and back.
+
+Source: API Gateway Developer Guide, "Quotas for configuring and running an HTTP API in API Gateway".
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from tapstack.rehearsal.http_api.routing import find_place, find_route
 
 PAYLOAD_LIMIT: Final = 10 * 1024 * 1024
 """Bytes of a request."""
+HEADERS_LIMIT: Final = 10_240
+"""Bytes of its first line and the values of its headers."""
 
 
 def handle(request: Request) -> Answer:
@@ -29,8 +34,7 @@ def handle(request: Request) -> Answer:
         return denied.answer
     passage = Passage(request, place, match, None)
     try:
-        if len(request.body) > PAYLOAD_LIMIT:
-            raise Denied(413, "Request Entity Too Large")
+        _check_size(request)
         throttling.take(place, match.route.route_key)
         authorizer = authorize(request, place, match)
         passage = Passage(request, place, match, authorizer, passage.request_id, passage.begun)
@@ -43,3 +47,13 @@ def handle(request: Request) -> Answer:
     answer = Answer(answer.status, answer.body, headers, answer.note)
     access_logs.write(passage, answer)
     return answer
+
+
+def _check_size(request: Request) -> None:
+    """Refuse what is larger than the quotas for HTTP APIs, whose text AWS does not document."""
+    target = f"{request.signed_path}?{request.query}" if request.query else request.signed_path
+    first_line = f"{request.method} {target} {request.protocol}"
+    if len(first_line) + sum(map(len, request.headers.values())) > HEADERS_LIMIT:
+        raise Denied(431, "Request Header Fields Too Large")
+    if len(request.body) > PAYLOAD_LIMIT:
+        raise Denied(413, "Request Entity Too Large")
