@@ -8,6 +8,7 @@ Run it with `python -m examples.incident_response`; docs/incidents.md says how t
 from tapstack import (
     Authorization,
     CaptureDefaults,
+    Containment,
     IncidentResponse,
     LaunchedAppliance,
     PolicyRule,
@@ -47,8 +48,12 @@ def build(app: App) -> TerraformStack:
         policy=[
             # What talks to its master, on anything but a honeypot.
             PolicyRule(name="honeypots", action="notify", tags={"role": "honeypot"}),
-            PolicyRule(name="command-and-control", action="capture", at_least=7.0, tactics=("CommandAndControl",)),
+            PolicyRule(
+                name="command-and-control", action="contain_on_approval", at_least=7.0, tactics=("CommandAndControl",)
+            ),
         ],
+        # Somebody has to agree within a quarter of an hour; the domain controllers are never cut off.
+        containment=Containment(modes=("approval",), protected_tags={"tapstack-protected": "*", "role": "domain-*"}),
         emails=["soc@example.com"],
         tags={"owner": "security-operations"},
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
     from tapstack.response.authorization import Authorization
     from tapstack.response.capture_defaults import CaptureDefaults
+    from tapstack.response.containment import Containment
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "CaptureDefaults": "tapstack.response.capture_defaults",
     "CaptureLoadBalancer": "tapstack.capture.capture_load_balancer",
     "CaptureSecurityGroup": "tapstack.capture.security_groups",
+    "Containment": "tapstack.response.containment",
     "Destination": "tapstack.domain.destinations",
     "FilterPreset": "tapstack.domain.filter_presets",
     "IMirrorFilter": "tapstack.capture.mirror_filter",
@@ -69,6 +71,7 @@ __all__ = [
     "CaptureDefaults",
     "CaptureLoadBalancer",
     "CaptureSecurityGroup",
+    "Containment",
     "Destination",
     "FilterPreset",
     "IMirrorFilter",

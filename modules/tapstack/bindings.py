@@ -214,6 +214,8 @@ _AWS = {
     "SchedulerScheduleTargetDeadLetterConfig": "scheduler_schedule",
     "SchedulerScheduleTargetRetryPolicy": "scheduler_schedule",
     "SecurityGroup": "security_group",
+    "SecurityGroupEgress": "security_group",
+    "SecurityGroupIngress": "security_group",
     "SfnStateMachine": "sfn_state_machine",
     "SfnStateMachineLoggingConfiguration": "sfn_state_machine",
     "SfnStateMachineTracingConfiguration": "sfn_state_machine",

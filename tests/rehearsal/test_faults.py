@@ -263,3 +263,31 @@ class TestLate:
         with pytest.raises(ClientError, match="Session number 1 is in use"):
             mirror.session(1)
         assert mirror.sessions() == [session]
+
+
+class TestWhoseAndHowOften:
+    def test_when_a_fault_lasts_for_some_calls_then_the_others_are_answered(
+        self, rehearsal_account: Account, rehearsal_faults: Faults
+    ) -> None:
+        ec2 = rehearsal_account.client("ec2")
+        rehearsal_faults.add(Fault("DescribeVpcs", "throttled", call=2, times=2))
+        for _ in range(4):
+            with contextlib.suppress(ClientError):
+                ec2.describe_vpcs()
+        assert [record.fault for record in rehearsal_account.recorder.records()] == ["", "throttled", "throttled", ""]
+
+    def test_when_a_fault_is_for_a_role_then_nobody_else_meets_it_and_only_its_calls_count(
+        self, rehearsal_account: Account, rehearsal_faults: Faults
+    ) -> None:
+        role = "arn:aws:iam::123456789012:role/worker"
+        rehearsal_faults.add(Fault("DescribeVpcs", "throttled", call=2, principal="*:role/work*"))
+        for client in (*[rehearsal_account.client("ec2")] * 3, *[rehearsal_account.client("ec2", role_arn=role)] * 2):
+            with contextlib.suppress(ClientError):
+                client.describe_vpcs()
+        records = rehearsal_account.recorder.records(action="DescribeVpcs")
+        assert [record.fault for record in records] == ["", "", "", "", "throttled"]
+        assert records[-1].principal == role
+
+    def test_fails_when_a_fault_is_played_no_times(self) -> None:
+        with pytest.raises(ValueError, match="times must be 1 or more, got 0"):
+            Fault("DescribeVpcs", "throttled", times=0)

@@ -1,6 +1,7 @@
 """Ids that look like AWS's, for tests."""
 
 VPC = "vpc-0a1b2c3d4e5f60718"
+OTHER_VPC = "vpc-0b1b2c3d4e5f60718"
 SUBNET = "subnet-0123456789abcdef0"
 SUBNETS = ["subnet-0a000000000000001", "subnet-0a000000000000002"]
 GROUP = "sg-0123456789abcdef0"

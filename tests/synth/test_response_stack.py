@@ -139,6 +139,49 @@ def test_when_target_and_filter_are_the_sites_own_then_they_are_looked_up_by_nam
     assert "appliance_stack_name" not in stack["output"]
 
 
+def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) -> None:
+    containment = """
+      modes: [approval, now]
+      approval: {minutes: 5, default: contain}
+      protect: {tags: {role: "domain-*"}, instance_ids: [i-0123456789abcdef0]}
+      vpc_ids: [vpc-0b1b2c3d4e5f60718]
+      per_hour: 3
+      two_step: {enabled: true, seconds: 30}
+      tcp_established_seconds: 60
+      auto_scaling: {decrement_desired_capacity: true}
+      load_balancers: {deregister: false}
+      termination_protection: false
+      shutdown_behavior: false
+      keep_volumes: false
+      snapshots: true
+      instance_profile: restrict"""
+    inner = containment.replace("\n      ", "\n        ")
+    response = f"\n      appliance: {{target: {TARGET}, filter: {FILTER}}}\n      containment:{inner}\n"
+    stack = written(tmp_path, deployment(response))["a-response"]
+    said = told(stack)["containment"]
+    groups = said.pop("groups")
+    assert set(groups) == {VPC, "vpc-0b1b2c3d4e5f60718"}
+    assert all(set(pair) == {"quarantine", "untrack"} for pair in groups.values())
+    assert_equal(
+        said,
+        {
+            "modes": ["approval", "now"],
+            "approval": {"minutes": 5, "default": "contain"},
+            "protect": {"tags": {"role": "domain-*"}, "instance_ids": ["i-0123456789abcdef0"]},
+            "per_hour": 3,
+            "two_step": {"enabled": True, "seconds": 30},
+            "tcp_established_seconds": 60,
+            "auto_scaling": {"standby": True, "decrement_desired_capacity": True},
+            "load_balancers": {"deregister": False},
+            "termination_protection": False,
+            "shutdown_behavior": False,
+            "keep_volumes": False,
+            "snapshots": True,
+            "instance_profile": "restrict",
+        },
+    )
+
+
 def test_when_ids_are_written_then_nothing_is_looked_up(tmp_path: Path) -> None:
     stack = written(tmp_path, deployment(f"{{appliance: {{target: {TARGET}, filter: {FILTER}}}}}"))["a-response"]
     assert set(stack["data"]) == {"aws_caller_identity", "aws_partition", "aws_region"}

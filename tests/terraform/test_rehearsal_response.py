@@ -29,7 +29,10 @@ sites:
     quarantine_security_group: false
     targets: {{sensor: {{network_interface_id: {company.interfaces["web-1"][0]}}}}}
     filters: {{all: {{preset: everything}}}}
-    response: {{appliance: {{target: sensor, filter: all}}, deletion_protection: false}}
+    response:
+      appliance: {{target: sensor, filter: all}}
+      containment: {{modes: [approval, now], two_step: {{enabled: true}}}}
+      deletion_protection: false
 """
     before = take_snapshot(rehearsal_account, region=REGION)
     deployment = parse_deployment(text)
@@ -45,6 +48,16 @@ sites:
     assert set(outputs) == {"api_endpoint", "state_machine_arn", "table_name", "topic_arn", "dashboard_url"}
     function = rehearsal_account.client("lambda").get_function_configuration(FunctionName="tapstack-ward-response-api")
     assert made["mirror_target_ids"]["sensor"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
+
+    # The groups that contain are what they are called.
+    ec2 = rehearsal_account.client("ec2", region=REGION)
+    wanted = [{"Name": "tag:tapstack:purpose", "Values": ["quarantine", "untrack"]}]
+    groups = {group["GroupName"]: group for group in ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]}
+    assert set(groups) == {"tapstack-ward-response-quarantine", "tapstack-ward-response-untrack"}
+    quarantine, untrack = groups["tapstack-ward-response-quarantine"], groups["tapstack-ward-response-untrack"]
+    assert (quarantine["IpPermissions"], quarantine["IpPermissionsEgress"]) == ([], [])
+    assert [len(untrack[name]) for name in ("IpPermissions", "IpPermissionsEgress")] == [1, 1]
+    assert quarantine["GroupId"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
 
     # It stays, and it goes.
     assert response.changes() == {}

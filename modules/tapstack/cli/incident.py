@@ -1,4 +1,4 @@
-"""`tapstack incident`: open, list, show, extend and close incidents over the API, and explain the policy."""
+"""`tapstack incident`: open, list, show, extend, contain and close incidents over the API, and explain the policy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from tapstack.cli import incident_containment
 from tapstack.cli import incident_view as view
 from tapstack.cli.incident_api import (
     IncidentApi,
@@ -25,6 +26,7 @@ from tapstack.cli.incident_api import (
 from tapstack.cli.incident_explain import explain
 from tapstack.cli.terminal import plain
 from tapstack.domain import incidents
+from tapstack.domain.containment_settings import ASKED
 from tapstack.domain.errors import RuleViolation
 
 URL_VARIABLE: Final = "TAPSTACK_URL"
@@ -51,6 +53,9 @@ def add_incident_parser(commands: Any) -> None:
     opener.add_argument("--technique", metavar="ID", help="of MITRE ATT&CK, such as T1071 or T1071.004")
     opener.add_argument("--alert-id", metavar="ID", help="of the tool that raised the alert: once more is the same")
     opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
+    opener.add_argument(
+        "--containment", choices=ASKED, help="cut the instance off as well: now, or once somebody approves"
+    )
     opener.add_argument("--idempotency-key", metavar="KEY", help="once more is the same; a random one by default")
     opener.add_argument(
         "--wait",
@@ -68,6 +73,7 @@ def add_incident_parser(commands: Any) -> None:
     extender = _api_parser(actions, "extend", "capture for longer")
     extender.add_argument("id", metavar="ID")
     extender.add_argument("--minutes", type=int, required=True, help="from now on")
+    incident_containment.add_parsers(actions, _api_parser)
     closer = _api_parser(actions, "close", "stop capturing and put everything back")
     closer.add_argument("id", metavar="ID")
     closer.add_argument("--reason", help="why, in words")
@@ -159,6 +165,7 @@ def _open(call: _Call) -> int:
         "technique": chosen.technique,
         "alert_id": chosen.alert_id,
         "minutes": chosen.minutes,
+        "containment": chosen.containment,
     }
     body = {key: value for key, value in body.items() if value is not None}
     # Refused here in words; how many minutes a deployment allows, only the API knows.
@@ -249,6 +256,10 @@ _ACTIONS: Final[Mapping[str, Callable[[_Call], int]]] = {
     "show": _show,
     "extend": _extend,
     "close": _close,
+    "contain": incident_containment.contain,
+    "approve": incident_containment.approve,
+    "reject": incident_containment.reject,
+    "release": incident_containment.release,
 }
 
 

@@ -15,6 +15,18 @@ Incident = Mapping[str, Any]
 _REASON_WIDTH: Final = 50
 _NOTE_WIDTH: Final = 80
 _LABEL: Final = 10
+_WORDS: Final = {
+    "pending": "waits for somebody's yes",
+    "contained": "CONTAINED: the instance is cut off until somebody releases it",
+    "blocked": "release BLOCKED: others changed something meanwhile",
+}
+_VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
+    "pending": ("approve", "reject"),
+    "contained": ("release --dry-run", "release"),
+    "blocked": ("release --dry-run", "release --overwrite", "release --keep"),
+    "failed": ("release",),
+}
+"""What can be done with a containment in each state; in the others it is on its way, or over."""
 
 
 def card(incident: Incident, *, now: datetime, options: str = "") -> str:
@@ -30,6 +42,7 @@ def card(incident: Incident, *, now: datetime, options: str = "") -> str:
     lines = [f"{name}  {plain(incident.get('state'))}{f', severity {severity}' if severity else ''}"]
     lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now) if text]
     lines += _block(_interfaces(incident))
+    lines += _block(_containment(incident), "  containment")
     lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
     lines += _block([f"  {plain(entry)}" for entry in _list(incident, "in_place")], "  still in place")
     lines += _block([f"  {line}" for line in next_commands(incident, options)], "  next")
@@ -44,12 +57,16 @@ def timeline(incident: Incident, start: int = 0) -> list[str]:
 def next_commands(incident: Incident, options: str = "") -> list[str]:
     """Return what can be done with an incident now, ready to be run."""
     name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
+    of_containment = [
+        f"tapstack incident {verb} {name}{options}"
+        for verb in _VERBS_OF_CONTAINMENT.get(_mapping(incident, "containment").get("state"), ())
+    ]
     if state == "closed":
-        return []
+        return of_containment
     if state == "failed":
-        return [f"tapstack incident close {name}{options}  # takes back what is still in place"]
+        return [f"tapstack incident close {name}{options}  # takes back what is still in place", *of_containment]
     verbs = ["show {}", "extend {} --minutes 60", "close {}"] if can_be_extended(str(state)) else ["show {}"]
-    return [f"tapstack incident {verb.format(name)}{options}" for verb in verbs]
+    return [*(f"tapstack incident {verb.format(name)}{options}" for verb in verbs), *of_containment]
 
 
 def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
@@ -71,6 +88,39 @@ def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
     if following := plain(answer.get("next")):
         lines += ["", f"there are more: tapstack incident list{options} --next {shlex.quote(following)}"]
     return "\n".join(lines)
+
+
+def _containment(incident: Incident) -> list[str]:
+    found = _mapping(incident, "containment")
+    if not found:
+        return []
+    by, at = plain(found.get("decided_by")), plain(found.get("decided_at"))
+    decided = _joined(" by ", plain(found.get("decision")), by)
+    facts = [
+        ("state", _WORDS.get(str(found.get("state")), plain(found.get("state")))),
+        ("asked", _joined(" by ", plain(found.get("asked_at")), plain(found.get("asked_by")))),
+        ("until", _deadline(found)),
+        ("decided", _joined(" ", at, decided)),
+        ("released", _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by")))),
+        ("failed", plain(found.get("failure"))),
+        *(("changed", plain(line)) for line in _list(found, "changed")),
+        *(("not back", plain(line)) for line in _list(found, "not_restored")),
+        *(("others", _other(entry)) for entry in _entries(found, "differences")),
+    ]
+    return [f"  {label:<{_LABEL}} {text}" for label, text in facts if text]
+
+
+def _deadline(found: Mapping[str, Any]) -> str:
+    if found.get("state") != "pending":
+        return ""
+    default = {"contain": "contained", "leave": "left alone"}.get(str(found.get("default")), "")
+    return _joined(", then it is ", plain(found.get("deadline")), default)
+
+
+def _other(difference: Mapping[str, Any]) -> str:
+    return _joined(
+        ": ", _joined(" of ", *(plain(difference.get(key)) for key in ("what", "key"))), plain(difference.get("why"))
+    )
 
 
 def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:

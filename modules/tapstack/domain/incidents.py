@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
+from tapstack.domain.containment_settings import ASKED, Asked
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
@@ -35,10 +36,13 @@ DEFAULT_SEVERITY: Final[Severity] = "medium"
 ID_PATTERN: Final = r"^inc-[0-9]{8}T[0-9]{6}-[0-9a-z]{8}$"
 ID_EXAMPLE: Final = "inc-20260102T030405-k3v9x0ab"
 TECHNIQUE_PATTERN: Final = r"^T[0-9]{4}(\.[0-9]{3})?$"
-# Text goes into messages, tags and terminals: no control characters, line breaks and tabs excepted.
-TEXT_PATTERN: Final = (
-    r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*$"
-)
+# Text goes into messages, tags and terminals: no control characters, line breaks and tabs excepted, and not blank.
+# Written so that every dialect of regular expressions takes it, and none goes back: blanks, a mark, anything.
+_UNREADABLE: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+_BLANK: Final = r"\t\n\r \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+TEXT_PATTERN: Final = f"^[{_BLANK}]*[^{_UNREADABLE}{_BLANK}][^{_UNREADABLE}]*$"
+# Half of a pair is no character; JSON can write it all the same.
+_HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 ALERT_ID_PATTERN: Final = r"^[!-~]([ -~]*[!-~])?$"
 REASON_LENGTH: Final = (1, 1000)
 ALERT_ID_LENGTH: Final = (1, 256)
@@ -79,6 +83,7 @@ class OpenRequest:
         severity: how bad it is.
         technique: of MITRE ATT&CK, such as T1071 or T1071.004.
         alert_id: of the tool that raised the alert; the same alert is the same incident.
+        containment: whether the instance is cut off as well: `none`, `approval` or `now`.
     """
 
     reason: str
@@ -88,6 +93,7 @@ class OpenRequest:
     severity: Severity = DEFAULT_SEVERITY
     technique: str | None = None
     alert_id: str | None = None
+    containment: Asked = "none"
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -116,6 +122,10 @@ class OpenRequest:
             raise RuleViolation(f"technique must have the form T1071 or T1071.004, got {self.technique!r}")
         if self.alert_id is not None:
             _check_text("alert_id", self.alert_id, ALERT_ID_LENGTH, ALERT_ID_PATTERN)
+        if self.containment not in ASKED:
+            raise RuleViolation(f"containment must be one of {', '.join(ASKED)}, got {self.containment!r}")
+        if self.containment != "none" and self.instance_id is None:
+            raise RuleViolation("containment needs instance_id: an instance is cut off, not an interface")
 
 
 def read_request(body: Mapping[str, Any], *, minutes: int, max_minutes: int) -> OpenRequest:
@@ -202,7 +212,7 @@ def _check_text(what: str, value: str, length: tuple[int, int], pattern: str) ->
     low, high = length
     if not isinstance(value, str) or not low <= len(value) <= high:
         raise RuleViolation(f"{what} must have {low} to {high} characters")
-    if not re.fullmatch(pattern, value) or not value.strip():
+    if not re.fullmatch(pattern, value) or _HALF_A_CHARACTER.search(value):
         raise RuleViolation(f"{what} must be readable text, without control characters")
 
 

@@ -19,8 +19,6 @@ Action = Literal["notify", "capture", "contain_on_approval", "contain_now"]
 ResourceRole = Literal["TARGET", "ACTOR"]
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
-RESERVED_ACTIONS: Final[frozenset[Action]] = frozenset({"contain_on_approval", "contain_now"})
-"""Understood, but not to be deployed until containment exists."""
 RESOURCE_ROLES: Final[tuple[ResourceRole, ...]] = get_args(ResourceRole)
 SEVERITY: Final = (0.0, HIGHEST_SEVERITY)
 _TYPE_LENGTH: Final = 256

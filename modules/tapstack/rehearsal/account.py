@@ -30,14 +30,15 @@ ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 KEY: Final = "testing"
 # What makes moto behave like AWS, by the service whose first call needs it: CloudFormation alone
 # takes half a second to import.
-_OF_EC2: Final = ("network_interfaces", "mirroring")
+_OF_EC2: Final = ("network_interfaces", "instance_attributes", "mirroring")
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
     "cloudformation": (*_OF_EC2, "cloudformation", "functions"),
     "lambda": ("functions",),
     "apigateway": ("http_api",),
-    "elasticloadbalancing": ("load_balancers",),
+    "elasticloadbalancing": ("load_balancers", "registrations"),
+    "autoscaling": ("standby", "registrations"),
     "dynamodb": ("tables",),
     "ram": ("resource_sharing",),
     "sqs": ("queues",),
@@ -96,6 +97,7 @@ class Account:
         self.faults = Faults()
         self.waits = Waits()
         self._running_services: Running | None = None
+        self._clients: dict[tuple[str, str, int], Any] = {}
         self._port = port
         self._region = region
         self._server: BaseWSGIServer | None = None
@@ -156,6 +158,7 @@ class Account:
         self._server.server_close()
         self._thread.join()
         self._server = self._thread = self._running_services = None
+        self._clients.clear()
         moto_api_backend.reset()
         self._running.release()
 
@@ -192,7 +195,7 @@ class Account:
         }
 
     def client(self, service: str, *, region: str | None = None, role_arn: str | None = None, retries: int = 0) -> Any:
-        """Return a boto3 client of this account.
+        """Return a boto3 client of this account; the same one each time, where no role is assumed.
 
         Args:
             service: boto3's name of it.
@@ -200,19 +203,27 @@ class Account:
             role_arn: role to assume, which may be one of another account.
             retries: how often a failed call is tried again; never by default, so that tests see faults.
         """
-        keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}
-        if role_arn is not None:
-            sts = self.client("sts", region=region)
-            session = sts.assume_role(RoleArn=role_arn, RoleSessionName="rehearsal")["Credentials"]
-            keys = {
-                "aws_access_key_id": session["AccessKeyId"],
-                "aws_secret_access_key": session["SecretAccessKey"],
-                "aws_session_token": session["SessionToken"],
-            }
+        where = region or self._region
+        if role_arn is None:
+            # Making one takes longer than most calls do.
+            key = (service, where, retries)
+            if key not in self._clients:
+                self._clients[key] = self._make_client(service, where, retries, KEY, KEY)
+            return self._clients[key]
+        assumed = self.client("sts", region=region).assume_role(RoleArn=role_arn, RoleSessionName="rehearsal")
+        found = assumed["Credentials"]
+        keys = (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        return self._make_client(service, where, retries, *keys)
+
+    def _make_client(
+        self, service: str, region: str, retries: int, key: str, secret: str, token: str | None = None
+    ) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
-            region_name=region or self._region,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
             config=Config(retries={"total_max_attempts": retries + 1}),
-            **keys,
         )

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from tapstack.domain.globs import matches
 from tapstack.rehearsal.answers import is_read
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.lateness import shows
@@ -50,12 +51,15 @@ class Fault:
             one. For `late`: since something was created that the call would show.
         service: the name the call is signed for; any service by default.
         seconds: how long a `slow` answer takes; above 0 and at most 900.
+        principal: ARN of the role or user whose calls are meant, with `*` for any text; anybody's by default.
+        times: how many calls in a row meet it, from `call` on: more than AWS's clients try is what
+            their caller sees.
         after: for `late`: the action whose effect is not seen yet. By default the creation of what
             the call shows: CreateTrafficMirrorSession for DescribeTrafficMirrorSessions, RunInstances
             for DescribeInstances, CreateStack besides for what stacks hold.
 
     Raises:
-        ValueError: a kind that there is not, a negative call, or what the kind cannot have.
+        ValueError: a kind that there is not, a negative call, no times, or what the kind cannot have.
     """
 
     action: str
@@ -64,6 +68,8 @@ class Fault:
     service: str = "*"
     seconds: float = 0.0
     after: str = ""
+    principal: str = "*"
+    times: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what could never be played."""
@@ -71,6 +77,8 @@ class Fault:
             raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
         if self.call < 0:
             raise ValueError(f"call must be 0 (every one) or more, got {self.call}")
+        if self.times < 1:
+            raise ValueError(f"times must be 1 or more, got {self.times}")
         if self.kind == "slow" and not 0 < self.seconds <= SLOWEST:
             raise ValueError(f"seconds must be above 0 and at most {SLOWEST:.0f} for slow, got {self.seconds}")
         if self.kind != "slow" and self.seconds:
@@ -89,14 +97,21 @@ class _Waiting:
         self.seen = 0
         self.before: Any = None
 
-    def meets(self, call: Call) -> bool:
+    def meets(self, call: Call, principal: str) -> bool:
         fault = self.fault
         if fault.action not in ("*", call.action) or fault.service not in ("*", call.service):
+            return False
+        if not matches(fault.principal, principal):
             return False
         if fault.kind != "late":
             return True
         # DynamoDB's reads are up to date where that is asked for.
         return self.before is not None and not call.parameters.get("ConsistentRead")
+
+    def strikes(self) -> bool:
+        """Tell whether the call that was counted last is one that it is played for."""
+        fault = self.fault
+        return fault.call == 0 or fault.call <= self.seen < fault.call + fault.times
 
     def awaits(self, call: Call) -> bool:
         """Tell whether it is a late fault that a call will make something for."""
@@ -137,14 +152,14 @@ class Faults:
         with self._lock:
             self._waiting.clear()
 
-    def strike(self, call: Call) -> Strike | None:
+    def strike(self, call: Call, principal: str = "") -> Strike | None:
         """Count a call and return the fault it meets, if any."""
         with self._lock:
             struck = None
             for waiting in self._waiting:
-                if waiting.meets(call):
+                if waiting.meets(call, principal):
                     waiting.seen += 1
-                    if struck is None and waiting.fault.call in (0, waiting.seen):
+                    if struck is None and waiting.strikes():
                         struck = Strike(waiting.fault, waiting.before)
             return struck
 

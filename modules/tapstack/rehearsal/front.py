@@ -90,7 +90,7 @@ class Front:
         return self._serve(_Request(call, self._recorder.principal_of(call), environ, start_response))
 
     def _serve(self, request: _Request) -> Iterable[bytes]:
-        strike = self._faults.strike(request.call)
+        strike = self._faults.strike(request.call, request.principal)
         if strike is None:
             return self._answer(request)
         fault = strike.fault

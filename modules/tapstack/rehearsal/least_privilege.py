@@ -53,13 +53,17 @@ class Proof:
     judged: int
 
 
-def prove(records: Iterable[Record], roles: Mapping[str, list[Statement]], tags: Tags) -> Proof:
+def prove(
+    records: Iterable[Record], roles: Mapping[str, list[Statement]], tags: Tags, *, state_machine: str = "*"
+) -> Proof:
     """Hold recorded calls against the policies of the roles that made them.
 
     Args:
         records: in their order; calls of other principals tell the tags of what they made.
         roles: the statements of each role, by its ARN.
         tags: of what was there before the first call, or was made by a service, as stacks do.
+        state_machine: ARN of the state machine whose task tokens were used: IAM asks about it, and only
+            Step Functions knows from a token which it is.
     """
     known = {name: dict(found) for name, found in tags.items()}
     needed: set[tuple[str, str, str]] = set()
@@ -69,7 +73,7 @@ def prove(records: Iterable[Record], roles: Mapping[str, list[Statement]], tags:
         if record.principal in roles:
             for authorization in record.authorizations:
                 judged += 1
-                verdict = judge(roles[record.principal], _request(record, authorization, known))
+                verdict = judge(roles[record.principal], _request(record, authorization, known, state_machine))
                 needed |= {(record.principal, statement.name, authorization.action.lower()) for statement in verdict.by}
                 if not verdict.allowed:
                     call = f"{record.call.service}:{record.call.action}"
@@ -93,12 +97,16 @@ def policies_of(account: Account, role_arns: Iterable[str]) -> dict[str, list[St
 
 
 def tags_now(account: Account, *, region: str, role_arn: str | None = None) -> dict[str, dict[str, str]]:
-    """Return the tags of everything of EC2 that stands now."""
+    """Return the tags of everything of EC2, and of every stack, that stands now."""
     ec2 = account.client("ec2", region=region, role_arn=role_arn)
     found: dict[str, dict[str, str]] = {}
     for page in ec2.get_paginator("describe_tags").paginate():
         for tag in page["Tags"]:
             found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+    stacks = account.client("cloudformation", region=region, role_arn=role_arn)
+    for page in stacks.get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            found[_last(stack["StackId"])] = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())}
     return found
 
 
@@ -119,13 +127,14 @@ def _document(document: Any) -> Mapping[str, Any]:
     return json.loads(unquote(document)) if isinstance(document, str) else document  # type: ignore[no-any-return]
 
 
-def _request(record: Record, authorization: Authorization, tags: Tags) -> Request:
+def _request(record: Record, authorization: Authorization, tags: Tags, state_machine: str) -> Request:
     context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
     given = {key: value for key, value in context.items() if key.startswith(("aws:RequestTag/", "aws:TagKeys"))}
     shared = {key: value for key, value in context.items() if key not in given} | _of_service(record)
+    resources = (state_machine,) if authorization.action.startswith("states:SendTask") else authorization.resources
     return Request(
         authorization.action,
-        tuple(Resource(arn, _of_resource(arn, given, authorization, tags)) for arn in authorization.resources),
+        tuple(Resource(arn, _of_resource(arn, given, authorization, tags)) for arn in resources),
         shared,
     )
 
@@ -169,7 +178,7 @@ def _leading_keys(requested: Any) -> Iterator[str]:
 
 def _remember(record: Record, known: dict[str, dict[str, str]]) -> None:
     """Note the tags that a call gave or took."""
-    if record.status >= 400 or record.call.service != "ec2":
+    if record.status >= 400 or record.call.service not in ("ec2", "cloudformation"):
         return
     requested = record.requested
     if record.call.action == "CreateTags":
@@ -181,7 +190,7 @@ def _remember(record: Record, known: dict[str, dict[str, str]]) -> None:
                 known.get(name, {}).pop(tag["Key"], None)
     elif record.request_tags:
         for name in record.created:
-            known.setdefault(name, {}).update(record.request_tags)
+            known.setdefault(_last(name), {}).update(record.request_tags)
 
 
 def _last(arn: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,10 +95,15 @@ class Record:
 
 
 class Recorder:
-    """Keeps the calls of an account in the order of their answers; safe to use from many threads."""
+    """Keeps the calls of an account in the order of their answers; safe to use from many threads.
+
+    Attributes:
+        listeners: told of every call once it is recorded, before it is answered, in its own thread.
+    """
 
     def __init__(self) -> None:
         """Begin with no call."""
+        self.listeners: list[Callable[[Record], object]] = []
         self._records: list[Record] = []
         self._principals: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
@@ -134,6 +139,8 @@ class Recorder:
         """Keep a record."""
         with self._lock:
             self._records.append(record)
+        for listener in list(self.listeners):
+            listener(record)
 
     def principal_of(self, call: Call) -> str:
         """Return the ARN of who calls. A key belongs to one principal for good: each is looked up once."""

@@ -17,7 +17,7 @@ from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.responder import receiver, stacks
 from tapstack.responder.clients import client
 from tapstack.responder.environment import Launch, Standing, environment
-from tapstack.responder.errors import ApplianceFailed, TryAgain
+from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.appliance import Appliance
@@ -139,9 +139,9 @@ def _adopt_session(stack: stacks.Stack, session_id: str | None) -> None:
     if session_id is None or source is None or launched_by is None:
         return
     capture = captures.acquire(source, launched_by)
-    if capture is None:
-        raise TryAgain(f"the capture of {source} is ending")
-    captures.record(capture, session_id)
+    # Where an earlier capture is still ending, starting this one ends it, with this session, and makes another.
+    if capture is not None:
+        captures.record(capture, session_id)
 
 
 def _by_name(what: str, stack_name: str) -> str | None:
@@ -206,8 +206,15 @@ def retire(incident_id: str) -> dict[str, str]:
     return {"status": status}
 
 
-def retire_unneeded() -> str:
-    """Delete the appliance if nobody needs it; return `gone`, `kept`, or `wait` to be called again."""
+def retire_unneeded(*, again: bool = False) -> str:
+    """Delete the appliance if nobody needs it; return `gone`, `kept`, or `wait` to be called again.
+
+    Args:
+        again: try once more what CloudFormation could not delete before: the reason may be gone.
+
+    Raises:
+        ApplianceFailed: CloudFormation cannot delete it.
+    """
     settings = environment().appliance
     if isinstance(settings, Standing):
         return "kept"
@@ -216,7 +223,7 @@ def retire_unneeded() -> str:
         return "gone"
     if now.state != "retiring" and (now.holders or stored.begin_retirement(now) is None):
         return "kept"
-    return _go_on_retiring(settings)
+    return _go_on_retiring(settings, again=again)
 
 
 def running_hours() -> float:
@@ -235,7 +242,7 @@ def overdue(appliance: Appliance) -> bool:
     return time.time() - appliance.released_at >= settings.retire_after_minutes * 60
 
 
-def _go_on_retiring(settings: Launch) -> str:
+def _go_on_retiring(settings: Launch, *, again: bool = False) -> str:
     now = stored.get()
     if now.state != "retiring":
         return "wait"
@@ -248,6 +255,8 @@ def _go_on_retiring(settings: Launch) -> str:
         return "wait"
     if stack["StackStatus"] == "DELETE_FAILED" and not stacks.sessions_that_stay(stack):
         why = stack.get("StackStatusReason") or "CloudFormation does not say why"
+        if again:
+            stacks.delete(stack, now.generation, again=True)
         raise ApplianceFailed(f"stack {settings.stack_name} cannot be deleted: {why}")
     stacks.delete(stack, now.generation)
     after = stacks.describe(stack["StackId"])

@@ -28,3 +28,11 @@ class UnknownIncident(Exception):  # noqa: N818
 
 class Conflict(Exception):  # noqa: N818
     """What is asked for does not go with the state that the incident is in."""
+
+
+class ContainmentRefused(Exception):  # noqa: N818
+    """The instance must not, or cannot, be cut off; nothing was changed."""
+
+
+class ContainmentFailed(Exception):  # noqa: N818
+    """The instance could not be cut off; what was changed is written down."""

@@ -1,4 +1,4 @@
-"""A GuardDuty finding comes in: the policy decides whether people are told, or packets captured."""
+"""A GuardDuty finding comes in: the policy decides whether people are told, packets captured, the instance cut off."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tapstack.domain import policy
+from tapstack.domain.containment_settings import MODE_OF_ACTION
 from tapstack.domain.findings import Finding, parse_finding
 from tapstack.domain.incidents import OpenRequest, undo_command
 from tapstack.domain.policy import Decision
@@ -31,7 +32,7 @@ def receive(event: dict[str, Any]) -> dict[str, Any]:
     rules = policy.load(environment().policy)
     tags = _tags(finding) if policy.needs_tags(rules) and finding.instance_id else None
     decision = policy.decide(rules, finding, tags=tags)
-    incident = _capture(finding, decision) if decision.action == "capture" else None
+    incident = None if decision.action == "notify" else _open(finding, decision)
     if incident is None or incident["state"] in ("closed", "failed"):
         _tell(finding, decision, incident)
     result = {
@@ -45,14 +46,17 @@ def receive(event: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _capture(finding: Finding, decision: Decision) -> Incident | None:
-    limits = environment().capture
+def _open(finding: Finding, decision: Decision) -> Incident:
+    limits, containment = environment().capture, environment().containment
+    mode = MODE_OF_ACTION.get(decision.action)
     request = OpenRequest(
         reason=f"GuardDuty: {finding.title or finding.type}"[:1000],
         minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
         instance_id=finding.instance_id,
         severity=finding.level,
         alert_id=finding.id,
+        # A rule that asks for more than the deployment allows captures all the same.
+        containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
     return opening.open_incident(request, source="guardduty", opened_by=OPENED_BY)
 

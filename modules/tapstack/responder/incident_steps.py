@@ -8,6 +8,7 @@ from typing import Any
 
 from tapstack.domain.incidents import as_time, undo_command, utc_now
 from tapstack.responder import notices
+from tapstack.responder.containment_notices import still_contained
 from tapstack.responder.environment import environment
 from tapstack.responder.interfaces import ids_of
 from tapstack.responder.store import appliance, captures, incidents
@@ -79,6 +80,8 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
     if because is None:
         because = "closed" if incident["close_requested"] else "expired"
     now = utc_now()
+    # While its instance is cut off, what is needed to release it must not be forgotten.
+    kept = {"ttl": int((now + timedelta(days=environment().retention_days)).timestamp())}
     incidents.transition(
         incident_id,
         "closed",
@@ -88,14 +91,17 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
             "closed_because": because,
             "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "listing": "closed",
-            "ttl": int((now + timedelta(days=environment().retention_days)).timestamp()),
+            **({} if still_contained(incident) else kept),
             "in_place": [],
             "undo": None,
         },
         remove=("token", "waited_until"),
     )
     incident = incidents.get(incident_id)
-    notices.tell_once(incident, "closed", *notices.closed(incident))
+    if "ttl" in incident and still_contained(incident):
+        # Somebody agreed to contain it at the same moment.
+        incidents.change(incident_id, "REMOVE #ttl")
+    notices.tell_once(incident, "closed", *notices.closed(incident, still_contained(incident)))
     return {}
 
 
@@ -110,7 +116,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         cause: the error's message, as Step Functions passes it.
     """
     incident = incidents.get(incident_id)
-    cause = _readable(cause)
+    cause = readable(cause)
     if incident["state"] == "closed":
         incidents.say(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
         notices.tell_once(incident, f"cleanup failed {error}", *notices.cleanup_failed(incident, error, cause))
@@ -132,7 +138,9 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     )
     incident = incidents.get(incident_id)
     # Every execution that fails is told of, once.
-    notices.tell_once(incident, f"failed {executions}", *notices.failed(incident, error, cause))
+    notices.tell_once(
+        incident, f"failed {executions}", *notices.failed(incident, error, cause, still_contained(incident))
+    )
     return {}
 
 
@@ -153,7 +161,7 @@ def what_is_in_place(incident: Incident) -> list[str]:
     return said
 
 
-def _readable(cause: str) -> str:
+def readable(cause: str) -> str:
     """Return the message of an error that Lambda wrote as JSON; any other text as it is."""
     try:
         return str(json.loads(cause)["errorMessage"])

@@ -67,7 +67,7 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
 def capturing(incident: Incident) -> tuple[str, str]:
     """Return subject and text: packets flow."""
     mirrored = [item for item in incident["interfaces"] if item["state"] == "mirrored"]
-    return _subject(incident, "packets flow"), _text(
+    return subject(incident, "packets flow"), text(
         incident,
         f"Packets of {_suspect(incident)} are captured until {incident['expires_at']}.",
         ["Mirrored:", *(f"  {item['network_interface_id']} by {item['session_id']}" for item in mirrored)],
@@ -82,32 +82,46 @@ def capturing(incident: Incident) -> tuple[str, str]:
     )
 
 
-def closed(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: the incident is closed."""
+def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
+    """Return subject and text: the incident is closed.
+
+    Args:
+        incident: that is closed.
+        still_contained: what there is to say about an instance that stays cut off.
+    """
     why = {"expired": "its time was up", "closed": "somebody closed it"}.get(incident["closed_because"] or "", "")
-    return _subject(incident, "closed"), _text(
+    return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
         incident,
         f"The incident is closed: {why}. Nothing that it made mirrors packets any more.",
+        still_contained,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident['id']}"],
     )
 
 
-def failed(incident: Incident, error: str, cause: str) -> tuple[str, str]:
-    """Return subject and text: the incident failed, and what is still in place."""
+def failed(incident: Incident, error: str, cause: str, still_contained: list[str]) -> tuple[str, str]:
+    """Return subject and text: the incident failed, and what is still in place.
+
+    Args:
+        incident: that failed.
+        error: the error's name.
+        cause: the error's message.
+        still_contained: what there is to say about an instance that is cut off.
+    """
     in_place = incident["in_place"]
-    return _subject(incident, "FAILED"), _text(
+    return subject(incident, "FAILED"), text(
         incident,
         f"The response failed: {error}: {cause}",
         ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
         _where(incident),
         ["What to run next, which takes back all of it:", f"  {undo_command(incident['id'])}"],
+        still_contained,
     )
 
 
 def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str]:
     """Return subject and text: the incident is closed, but the appliance could not be retired."""
-    return _subject(incident, "closed, appliance left"), _text(
+    return subject(incident, "closed, appliance left"), text(
         incident,
         f"The incident is closed and mirrors nothing, but what came after failed: {error}: {cause}",
         ["The appliance may still be there, and cost money. The sweeper tries again every 15 minutes."],
@@ -115,7 +129,8 @@ def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str
     )
 
 
-def _subject(incident: Incident, what: str) -> str:
+def subject(incident: Incident, what: str) -> str:
+    """Return the subject of a message about an incident."""
     return f"[tapstack {environment().site}] {incident['severity']} {incident['id']}: {what}"
 
 
@@ -123,7 +138,14 @@ def _suspect(incident: Incident) -> str:
     return str(incident["instance_id"] or ", ".join(incident["network_interface_ids"]))
 
 
-def _text(incident: Incident, first: str, *parts: list[str]) -> str:
+def text(incident: Incident, first: str, *parts: list[str]) -> str:
+    """Return a message about an incident.
+
+    Args:
+        incident: what it is about.
+        first: its first line.
+        *parts: lines that belong together; empty ones are left out.
+    """
     about = [
         first,
         "",

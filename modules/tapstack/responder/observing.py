@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.metrics import Metrics, MetricUnit
+from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from tapstack.responder.aws_errors import passing_as_try_again
+from tapstack.responder.environment import environment
 
 _COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
 """What steps answer that is a number of interfaces."""
@@ -47,6 +48,15 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
         metrics.add_metric(outcome, MetricUnit.Count, 1)
         metrics.flush_metrics()
         logger.remove_keys(["step", "incident_id"])
+
+
+def count(name: str) -> None:
+    """Count something of the deployment and site that there is an alarm on."""
+    named = environment()
+    dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
+    with single_metric(name, MetricUnit.Count, 1, namespace="Tapstack") as metric:
+        for dimension, value in dimensions.items():
+            metric.add_dimension(dimension, value)
 
 
 def serve(function: str, steps: Mapping[str, Step]) -> Callable[[Event, object], dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Final
 
 from tapstack.domain.incidents import OpenRequest, Source
-from tapstack.responder import waking
+from tapstack.responder import deciding, waking
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -33,13 +33,16 @@ def open_incident(
 
     Raises:
         KeyReused: the key came with another request before.
+        Conflict: containment is asked for, and not configured, or not in this mode.
         TryAgain: the workflow could not be started. The incident is there; the same request starts it.
     """
+    if request.containment != "none":
+        deciding.allowed(request.containment)
     fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
     keys = {"idempotency-key": idempotency_key, "alert": request.alert_id}
     given = {kind: (value, fingerprint) for kind, value in keys.items() if value is not None}
     for _ in range(_TRIES):
-        incident = incidents.new(request, source=source, opened_by=opened_by)
+        incident = _new(request, source, opened_by)
         if incidents.put(incident, given):
             return _running(incident)
         for kind, (value, _) in given.items():
@@ -52,7 +55,15 @@ def open_incident(
     raise TryAgain("others open the same incident")
 
 
+def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:
+    incident = incidents.new(request, source=source, opened_by=opened_by)
+    if request.containment == "none":
+        return incident
+    return {**incident, "containment": deciding.record(request.containment, opened_by), "contain_runs": 1}
+
+
 def _running(incident: Incident) -> Incident:
     if not incident.get("execution_arns") and incident["state"] == "opening":
+        deciding.ensure_begun(incident)
         waking.start(incident["id"])
     return incident

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tapstack.domain.incidents import as_text, can_be_extended, expiry, utc_now
-from tapstack.responder import waking
+from tapstack.responder import deciding, waking
 from tapstack.responder.errors import Conflict, TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -57,6 +57,7 @@ def close(incident_id: str, *, by: str, reason: str = "") -> Incident:
     incident = incidents.change(incident_id, "SET close_requested = :yes", yes=True) or before
     if not before["close_requested"]:
         incidents.say(incident_id, by, "close requested", reason)
+    deciding.drop(incident, by=by)
     if incident["state"] == "failed":
         waking.start_closing(incident)
     elif not incident.get("execution_arns"):

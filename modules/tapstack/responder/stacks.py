@@ -6,6 +6,7 @@ DescribeStackResources and DeleteStack.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -128,13 +129,18 @@ def parameter(stack: Stack, name: str) -> str | None:
     return values.get(name) or None
 
 
-def delete(stack: Stack, generation: int) -> None:
+def delete(stack: Stack, generation: int, *, again: bool = False) -> None:
     """Begin to delete a stack, with the role that it was made with.
 
     One whose deletion failed because its session is gone already is deleted without it.
+
+    Args:
+        stack: which.
+        generation: of the launch, which makes a second try the same request.
+        again: it failed before, for another reason: this is a request of its own.
     """
     retain = sessions_that_stay(stack) if stack["StackStatus"] == "DELETE_FAILED" else []
-    suffix = "retaining" if retain else "delete"
+    suffix = f"again-{int(time.time())}" if again else "retaining" if retain else "delete"
     client("cloudformation").delete_stack(
         StackName=stack["StackId"],
         ClientRequestToken=f"{stack['StackName']}-{generation}-{suffix}"[-128:].lstrip("-"),

@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
-from tapstack.responder import appliances, ending, notices, sessions, waking
+from tapstack.responder import appliances, deciding, ending, notices, overlooking, sessions, waking
 from tapstack.responder.aws_errors import code_of, message_of
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.parallel import each
 from tapstack.responder.receiver import current_receiver
@@ -42,6 +43,8 @@ class Report:
     appliance: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Sessions of ours whose incident is unknown and whose time is not up."""
+    contained: list[str] = field(default_factory=list)
+    """Containments that people should look at: nothing is done about them."""
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -59,7 +62,7 @@ def sweep() -> Report:
     One part that fails keeps none of the others from being done; it is among the `problems`.
     """
     report = Report()
-    parts: tuple[Callable[[Report], None], ...] = (_executions, _sessions, _captures, _appliance)
+    parts: tuple[Callable[[Report], None], ...] = (_executions, _sessions, _captures, _appliance, _containments)
     for part in parts:
         try:
             part(report)
@@ -78,6 +81,7 @@ def _executions(report: Report) -> None:
         expired = as_time(incident["expires_at"]) <= utc_now()
         if arn is None:
             if utc_now() - as_time(incident["opened_at"]) >= START_WITHIN:
+                deciding.ensure_begun(incident)
                 waking.start(incident["id"], "close" if expired else "capture")
                 report.started.append(f"{incident['id']}: it had no execution")
             continue
@@ -187,7 +191,14 @@ def _appliance(report: Report) -> None:
         now = stored.release(dead)
         report.appliance.append(f"released for {', '.join(sorted(dead))}")
     if now.state == "retiring" or (now.state in ("ready", "launching") and appliances.overdue(now)):
-        report.appliance.append(f"retired: {appliances.retire_unneeded()}")
+        report.appliance.append(f"retired: {appliances.retire_unneeded(again=True)}")
+
+
+def _containments(report: Report) -> None:
+    """Say which containments nobody may remember; only people release."""
+    # Where nothing can be contained, the function may not even ask.
+    if environment().containment is not None:
+        report.contained += overlooking.overlooked()
 
 
 def _incidents_of(held: Iterable[Capture], found: Iterable[Described]) -> dict[str, Incident]:

@@ -12,6 +12,9 @@ METRICS_NAMESPACE: Final = "Tapstack"
 METRICS_SERVICE: Final = "tapstack"
 APPLIANCE_HOURS: Final = "ApplianceHours"
 """How long the launched appliance has been running; the sweeper says so every 15 minutes."""
+CONTAINMENTS_FAILED: Final = "ContainmentsFailed"
+RELEASES_BLOCKED: Final = "ReleasesBlocked"
+"""What the workflow's steps count where instances may be contained."""
 
 _SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MINUTE: Final = 60
@@ -28,6 +31,7 @@ class Watched:
         api_id: the API.
         appliance_hours: how long a launched appliance may run; not watched when None.
         dimensions: of the functions' own metrics.
+        contains: whether instances may be contained.
     """
 
     state_machine_arn: str
@@ -36,16 +40,17 @@ class Watched:
     api_id: str
     appliance_hours: int | None
     dimensions: Mapping[str, str]
+    contains: bool = False
 
 
 class ResponseAlarms(Construct):
     """CloudWatch alarms that tell people by SNS, when they begin and when they are over.
 
     Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers
-    of the API that say "our fault"; an appliance that runs longer than allowed; and packets that were
-    not mirrored because production traffic went first. CloudWatch has that last number for each
-    source instance, and sources change with every incident: the alarm queries the instances of the
-    whole account and Region, those that others mirror included.
+    of the API that say "our fault"; containments that fail and releases that wait; an appliance that
+    runs longer than allowed; and packets that were not mirrored because production traffic went first.
+    CloudWatch has that last number for each source instance, and sources change with every incident:
+    the alarm queries the instances of the whole account and Region, those that others mirror included.
 
     Args:
         scope: the construct it belongs to.
@@ -98,6 +103,8 @@ class ResponseAlarms(Construct):
         )
         for metric in _SKIPPED:
             self._skipped(metric)
+        if watched.contains:
+            self._containment(watched)
         if watched.appliance_hours is not None:
             self._alarm(
                 "appliance-hours",
@@ -109,6 +116,21 @@ class ResponseAlarms(Construct):
                 statistic="Maximum",
                 period=15 * _MINUTE,
                 threshold=watched.appliance_hours,
+            )
+
+    def _containment(self, watched: Watched) -> None:
+        for what, metric, words in (
+            ("containment-failed", CONTAINMENTS_FAILED, "An instance is not contained, or not released, as asked"),
+            ("release-blocked", RELEASES_BLOCKED, "A release waits: others changed something meanwhile"),
+        ):
+            self._alarm(
+                what,
+                f"{words}. `tapstack incident show` says what to do.",
+                namespace=METRICS_NAMESPACE,
+                metric_name=metric,
+                dimensions=dict(watched.dimensions),
+                statistic="Sum",
+                period=_MINUTE,
             )
 
     def _executions(self, state_machine_arn: str) -> None:

@@ -18,8 +18,15 @@ ROUTES: Final = (
     "GET /incidents/{id}",
     "POST /incidents/{id}/extend",
     "POST /incidents/{id}/close",
+    "$default",
 )
-"""What the API answers; anything else is 404 before a function runs."""
+"""What the API answers. Whatever is no resource comes by `$default`: it is refused by the function, in the
+API's own form, and only to those who may call."""
+
+CONTAINMENT_ROUTES: Final = tuple(
+    f"POST /incidents/{{id}}/{what}" for what in ("contain", "approve", "reject", "release")
+)
+"""What it answers besides, where instances may be contained."""
 
 RATE_LIMIT: Final = 20
 """Requests a second, all callers together."""
@@ -56,6 +63,7 @@ class IncidentApi(Construct):
         authorization: who may call.
         key: encrypts the access log.
         log_retention_days: how long the access log is kept.
+        contains: instances may be contained.
         tags: on the API, its stage and its log.
 
     See "Work with HTTP APIs" in the Amazon API Gateway Developer Guide.
@@ -71,6 +79,7 @@ class IncidentApi(Construct):
         authorization: Authorization,
         key: ResponseKey,
         log_retention_days: int,
+        contains: bool = False,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the API, its routes and its one stage."""
@@ -96,7 +105,7 @@ class IncidentApi(Construct):
             timeout_milliseconds=INTEGRATION_MILLISECONDS,
         )
         authorizer = self._authorizer(name, authorization)
-        for route in ROUTES:
+        for route in (*ROUTES, *(CONTAINMENT_ROUTES if contains else ())):
             aws.Apigatewayv2Route(
                 self,
                 _route_id(route),
@@ -160,6 +169,6 @@ class IncidentApi(Construct):
 
 
 def _route_id(route: str) -> str:
-    """Return a construct id for a route: slashes would separate paths, braces confuse Terraform."""
+    """Return a construct id for a route: slashes would separate paths, braces and dollars confuse Terraform."""
     method, _, path = route.partition(" ")
-    return "-".join([method.lower(), *(part.strip("{}") for part in path.split("/") if part)])
+    return "-".join([method.strip("$").lower(), *(part.strip("{}") for part in path.split("/") if part)])

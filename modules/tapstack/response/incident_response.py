@@ -10,16 +10,20 @@ from tapstack.bindings import Construct, json_text
 from tapstack.capture.scaffold import located, warn
 from tapstack.domain import cidrs
 from tapstack.domain import policy as policy_rules
+from tapstack.domain.containment_settings import check_action
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
-from tapstack.domain.policy_rules import RESERVED_ACTIONS, Rule
-from tapstack.response import policies
+from tapstack.domain.policy_rules import Rule
+from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
 from tapstack.response.appliance_role import ApplianceRole
 from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
 from tapstack.response.authorization import Authorization
 from tapstack.response.capture_defaults import CaptureDefaults
+from tapstack.response.containment import Containment
+from tapstack.response.containment_groups import ContainmentGroups
+from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.expressions import Expressions
@@ -68,6 +72,7 @@ class IncidentResponse(Construct):
             people are told, and nothing else.
         emails: who is told; each address is asked by AWS to confirm.
         topic_arns: SNS topics that exist and are told as well.
+        containment: how instances are cut off. They cannot be, by default, and nothing of it is deployed.
         retention_days: how long closed incidents are kept, 1 to 3653.
         log_retention_days: how long logs are kept, of the days that CloudWatch Logs knows.
         deletion_protection: refuse to delete the table. On by default.
@@ -92,6 +97,7 @@ class IncidentResponse(Construct):
         policy: Sequence[PolicyRule] = (),
         emails: Sequence[str] = (),
         topic_arns: Sequence[str] = (),
+        containment: Containment | None = None,
         retention_days: int = 365,
         log_retention_days: int = 90,
         deletion_protection: bool = True,
@@ -102,7 +108,7 @@ class IncidentResponse(Construct):
             check_name(deployment)
             check_name(site)
             check_identifier("vpc", vpc_id)
-            _check_policy(policy)
+            _check_policy(policy, containment)
             for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
                 _check_days(what, days)
         super().__init__(scope, id_)
@@ -140,12 +146,15 @@ class IncidentResponse(Construct):
             tags=tags,
         )
         settings, self._reach = self._appliance(appliance, vpc_id)
+        self.containment_groups = self._containment_groups(containment, vpc_id)
+        self._containable = self._reach_of_containment(containment)
         self._workshop = self._open_workshop(
             {
                 "vpc_id": self._expressions.safe(vpc_id, "vpc_id"),
                 "capture": (capture or CaptureDefaults()).settings(),
                 "appliance": settings,
                 "retention_days": retention_days,
+                **self._told_of_containment(containment),
             }
         )
         self.functions = self._add_functions(policy)
@@ -167,6 +176,7 @@ class IncidentResponse(Construct):
             authorization=authorization or Authorization.iam(),
             key=self.key,
             log_retention_days=log_retention_days,
+            contains=containment is not None,
             tags=tags,
         )
         GuardDutyFindings(
@@ -263,6 +273,49 @@ class IncidentResponse(Construct):
         told = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
         return self._expressions.safe(told), policies.Reach(stack=stack, **common)
 
+    def _containment_groups(self, containment: Containment | None, vpc_id: str) -> ContainmentGroups | None:
+        if containment is None:
+            return None
+        return ContainmentGroups(
+            self,
+            "ContainmentGroups",
+            name=self._name,
+            vpc_ids=[vpc_id, *containment.vpc_ids],
+            two_step=containment.two_step_seconds is not None,
+            tags=self._tags,
+        )
+
+    def _told_of_containment(self, containment: Containment | None) -> dict[str, Any]:
+        if containment is None or self.containment_groups is None:
+            return {}
+        groups = self.containment_groups.by_vpc.items()
+        told = {self._expressions.safe(vpc_id, "vpc_id"): pair for vpc_id, pair in groups}
+        return {"containment": containment.settings(told)}
+
+    def _reach_of_containment(self, containment: Containment | None) -> Containable | None:
+        if containment is None or self.containment_groups is None:
+            return None
+        return Containable(
+            vpc_ids=tuple(self.containment_groups.by_vpc),
+            group_ids=tuple(self.containment_groups.ids),
+            snapshots=containment.snapshots,
+            standby=containment.standby,
+            deregister=containment.deregister,
+            restrict=containment.restrict_instance_profile,
+            termination_protection=containment.termination_protection,
+            shutdown_behavior=containment.shutdown_behavior,
+            keep_volumes=containment.keep_volumes,
+        )
+
+    def _statements(self, name: str) -> list[policies.Statement]:
+        """Return what a function may do; a few may do more where instances may be contained."""
+        of_containment: Any = getattr(containment_policies, name, None)
+        usual: Any = getattr(policies, name, None)
+        statements: list[policies.Statement] = usual(self._reach) if usual else []
+        if self._containable is not None and of_containment is not None:
+            statements = [*statements, *of_containment(self._reach, self._containable)]
+        return statements
+
     def _open_workshop(self, settings: Mapping[str, Any]) -> Workshop:
         package = build_package()
         return Workshop(
@@ -295,7 +348,7 @@ class IncidentResponse(Construct):
                 f"{name.capitalize()}Function",
                 name=name,
                 workshop=self._workshop,
-                statements=getattr(policies, name)(self._reach),
+                statements=self._statements(name),
                 description=description,
                 timeout_seconds=timeout_seconds,
                 **more,
@@ -326,6 +379,11 @@ class IncidentResponse(Construct):
                 ),
             ),
         ]
+        if self._containable is not None:
+            made += [
+                ("containment", add("containment", "cuts an instance off")),
+                ("release", add("release", "puts everything back")),
+            ]
         return dict(made)
 
     def _watch(self, appliance_hours: int | None) -> None:
@@ -334,6 +392,7 @@ class IncidentResponse(Construct):
             dead_letters=self.dead_letters.name,
             functions=[function.name for function in self.functions.values()],
             api_id=self.api.id,
+            contains=self._containable is not None,
             appliance_hours=appliance_hours,
             dimensions={
                 "service": METRICS_SERVICE,
@@ -354,14 +413,14 @@ class IncidentResponse(Construct):
         )
 
 
-def _check_policy(rules: Sequence[PolicyRule]) -> None:
+def _check_policy(rules: Sequence[PolicyRule], containment: Containment | None) -> None:
     for _, problem in policy_rules.policy_problems(rules):
         raise RuleViolation(problem)
     for rule in rules:
-        if rule.action in RESERVED_ACTIONS:
-            raise RuleViolation(
-                f"policy rule {rule.name}: {rule.action} is reserved for containment, which is not available yet"
-            )
+        try:
+            check_action(rule.action, tuple(containment.modes) if containment else None)
+        except RuleViolation as violation:
+            raise RuleViolation(f"policy rule {rule.name}: {violation}") from None
 
 
 def _check_days(what: str, days: int) -> None:

@@ -74,8 +74,8 @@ class Reach:
 def api(reach: Reach) -> list[Statement]:
     """The API: opens, lists, extends and closes incidents."""
     return [
-        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
-        _listed(reach, "open", "closed"),
+        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
+        listed(reach, "open", "closed"),
         _start_execution(reach),
         _task_success(reach),
     ]
@@ -84,34 +84,37 @@ def api(reach: Reach) -> list[Statement]:
 def findings(reach: Reach) -> list[Statement]:
     """What receives GuardDuty's findings: opens incidents, or only tells people."""
     return [
-        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
+        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
         _start_execution(reach),
-        _describe(reach, "DescribeInstances"),
+        describe(reach, "DescribeInstances"),
         *_tell(reach),
     ]
 
 
 def prepare(reach: Reach) -> list[Statement]:
     """Finds the interfaces of an incident, and what AWS would refuse."""
+    # The stack of an appliance mirrors the suspect itself, so it is told a session number that is free.
+    numbers = ("DescribeTrafficMirrorSessions",) if reach.stack else ()
     return [
-        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        _describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", "DescribeTrafficMirrorSessions"),
+        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", *numbers),
     ]
 
 
 def appliance(reach: Reach) -> list[Statement]:
     """Launches the appliance, and takes it away."""
-    statements = [
-        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        _items(reach, "HoldTheAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
-    ]
     if reach.stack is None:
-        return statements
+        # It shows what stands to the incident, and lets go of what was never held.
+        return [
+            items(reach, "ShowItToIncidents", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
+            items(reach, "LetTheApplianceGo", "APPLIANCE", actions=("UpdateItem",)),
+        ]
     return [
-        *statements,
+        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(reach, "HoldTheAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
         # The stack's own session is a capture like every other one.
-        _items(reach, "AdoptItsSession", "CAPTURE#*", actions=("GetItem", "UpdateItem")),
-        _describe(reach, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
+        items(reach, "AdoptItsSession", "CAPTURE#*", actions=("UpdateItem",)),
+        describe(reach, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
         *_launch(reach, reach.stack),
         *_retire(reach, reach.stack),
         {
@@ -126,10 +129,10 @@ def appliance(reach: Reach) -> list[Statement]:
 def capture(reach: Reach) -> list[Statement]:
     """Starts, prolongs and ends mirroring."""
     return [
-        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        _items(reach, "HoldCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
+        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(reach, "HoldCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
         *_look_at_appliance(reach),
-        _describe(reach, "DescribeTrafficMirrorSessions"),
+        describe(reach, "DescribeTrafficMirrorSessions"),
         *_create_sessions(reach),
         _delete_sessions(reach),
         *_tag_sessions(reach),
@@ -139,9 +142,9 @@ def capture(reach: Reach) -> list[Statement]:
 def incident(reach: Reach) -> list[Statement]:
     """Keeps an incident's clock, closes it, and tells people."""
     return [
-        _items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        _items(reach, "LookAtCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
-        _items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",)),
+        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(reach, "LookAtCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
+        items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",)),
         _task_success(reach),
         *_tell(reach),
     ]
@@ -150,11 +153,13 @@ def incident(reach: Reach) -> list[Statement]:
 def sweeper(reach: Reach) -> list[Statement]:
     """Ends what nobody needs any more, and mends what lost its target."""
     return [
-        _items(reach, "GoOnWithIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
-        _items(reach, "LetCapturesGo", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
-        _items(reach, "LetTheApplianceGo", "APPLIANCE", actions=("GetItem", "UpdateItem")),
-        _listed(reach, "open", "capture"),
-        _describe(reach, "DescribeTrafficMirrorSessions"),
+        items(reach, "GoOnWithIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
+        items(reach, "LetCapturesGo", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
+        items(
+            reach, "LetTheApplianceGo", "APPLIANCE", actions=("GetItem", "UpdateItem") if reach.stack else ("GetItem",)
+        ),
+        listed(reach, "open", "capture"),
+        describe(reach, "DescribeTrafficMirrorSessions"),
         _delete_sessions(reach),
         *_modify_sessions(reach),
         _start_execution(reach),
@@ -200,7 +205,7 @@ def send_to(queue_arn: str) -> Statement:
     return {"Sid": "PutAwayWhatFailed", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
-def _items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
+def items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
     """Items by the beginning of their partition key."""
     return {
         "Sid": sid,
@@ -213,7 +218,7 @@ def _items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> 
 
 def _look_at_appliance(reach: Reach) -> list[Statement]:
     """Where packets go: of an appliance that stands, the environment says so."""
-    return [] if reach.stack is None else [_items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",))]
+    return [] if reach.stack is None else [items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",))]
 
 
 def _stack_arn(reach: Reach, stack: LaunchedStack) -> str:
@@ -274,9 +279,10 @@ def _our_tags(reach: Reach) -> Statement:
     }
 
 
-def _listed(reach: Reach, *listings: str) -> Statement:
+def listed(reach: Reach, *listings: str, sid: str = "ListItems") -> Statement:
+    """Items by the list that they are on."""
     return {
-        "Sid": "ListItems",
+        "Sid": sid,
         "Effect": "Allow",
         "Action": "dynamodb:Query",
         "Resource": reach.index_arn,
@@ -319,9 +325,10 @@ def _tell_programs(reach: Reach) -> Statement:
     }
 
 
-def _describe(reach: Reach, *actions: str) -> Statement:
+def describe(reach: Reach, *actions: str, sid: str = "LookAround") -> Statement:
+    """Describe calls of EC2, in the one Region."""
     return {
-        "Sid": "LookAround",
+        "Sid": sid,
         "Effect": "Allow",
         "Action": [f"ec2:{action}" for action in actions],
         "Resource": "*",

@@ -25,7 +25,7 @@ class IncidentWorkflow(Construct):
         name: of the state machine, up to 80 characters.
         place: where it is deployed to.
         key: encrypts its log.
-        functions: ARN of each of `workflow.FUNCTIONS` by name.
+        functions: ARN of each of `workflow.FUNCTIONS` by name, and of `workflow.CONTAINMENT_FUNCTIONS` where there are.
         log_retention_days: how long the log is kept.
         tags: on the state machine, its role and its log.
 
@@ -102,7 +102,9 @@ def _statements(place: Place, functions: Mapping[str, str]) -> list[policies.Sta
             "Sid": "InvokeTheSteps",
             "Effect": "Allow",
             "Action": "lambda:InvokeFunction",
-            "Resource": [functions[name] for name in workflow.FUNCTIONS],
+            "Resource": [
+                functions[name] for name in (*workflow.FUNCTIONS, *workflow.CONTAINMENT_FUNCTIONS) if name in functions
+            ],
         },
         {
             "Sid": "DeliverItsLog",

@@ -15,10 +15,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tapstack.response import containment_workflow
+
 State = dict[str, Any]
 
 FUNCTIONS: Final = ("prepare", "appliance", "capture", "incident")
 """The functions that the workflow invokes."""
+
+CONTAINMENT_FUNCTIONS: Final = ("containment", "release")
+"""Those that it invokes besides, where instances may be contained."""
 
 POLL_SECONDS: Final = 15
 """How long it waits before it looks at an appliance again."""
@@ -49,7 +54,8 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
     """Return the definition in the Amazon States Language.
 
     Args:
-        functions: ARN of each of `FUNCTIONS` by name, or a token.
+        functions: ARN of each of `FUNCTIONS` by name, or a token; with `CONTAINMENT_FUNCTIONS` among them
+            it contains and releases as well.
         partition: of the account, or a token.
     """
     invoke = f"arn:{partition}:states:::lambda:invoke"
@@ -69,6 +75,19 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
             "Next": then,
         }
 
+    def wait_for_token(action: str, seconds: str, late: str, then: str, failing: str = "DescribeFailure") -> State:
+        return {
+            "Type": "Task",
+            "Resource": f"{invoke}.waitForTaskToken",
+            "Parameters": _payload(functions["incident"], action, {"token.$": "$$.Task.Token"}),
+            "TimeoutSecondsPath": seconds,
+            "ResultPath": "$.woken",
+            "Retry": _retries(),
+            "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": late}, *_caught(failing)],
+            "Next": then,
+        }
+
+    contains = set(CONTAINMENT_FUNCTIONS) <= set(functions)
     return {
         "Comment": "Tapstack: one incident, from the alert to nothing of ours left.",
         "StartAt": "Begin",
@@ -86,14 +105,16 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
             },
             "CaptureOrClose": {
                 "Type": "Choice",
-                "Choices": [{"Variable": "$.task", "StringEquals": "close", "Next": "StopCapture"}],
+                "Choices": [
+                    {"Variable": "$.task", "StringEquals": "close", "Next": "StopCapture"},
+                    *(containment_workflow.TASKS if contains else ()),
+                ],
                 "Default": "Prepare",
             },
             "Prepare": step("prepare", "prepare", "prepare", "EnsureAppliance"),
             "EnsureAppliance": step("appliance", "ensure", "appliance", "ApplianceReady"),
             "ApplianceReady": _answered("$.appliance.result.status", {"ready": "StartCapture"}, "WaitForAppliance"),
             "WaitForAppliance": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": "EnsureAppliance"},
-            # Containment goes between these two: the packets flow already when the host is cut off.
             "StartCapture": step("capture", "start", "capture", "Notify"),
             "Notify": step("incident", "notify", "notified", "TimeLeft"),
             "TimeLeft": step(
@@ -108,20 +129,8 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                 "Default": "WaitForPeople",
             },
             "MoveExpiry": step("capture", "extend", "extended", "WaitForPeople"),
-            "WaitForPeople": {
-                "Type": "Task",
-                "Resource": f"{invoke}.waitForTaskToken",
-                "Parameters": _payload(functions["incident"], "wait", {"token.$": "$$.Task.Token"}),
-                "TimeoutSecondsPath": "$.remaining.result.seconds",
-                "ResultPath": "$.woken",
-                "Retry": _retries(),
-                # Running out of time is the ordinary end of a capture, not a failure.
-                "Catch": [
-                    {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": "TimeIsUp"},
-                    *_caught(),
-                ],
-                "Next": "TimeLeft",
-            },
+            # Running out of time is the ordinary end of a capture, not a failure.
+            "WaitForPeople": wait_for_token("wait", "$.remaining.result.seconds", "TimeIsUp", "TimeLeft"),
             "TimeIsUp": {
                 "Type": "Pass",
                 "InputPath": "$.remaining.result.until",
@@ -165,6 +174,7 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                 **{"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
             ),
             "Failed": {"Type": "Fail", "Error": "IncidentFailed", "Cause": FAILED},
+            **(containment_workflow.states(step, _answered, wait_for_token) if contains else {}),
         },
     }
 

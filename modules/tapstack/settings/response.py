@@ -7,6 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tapstack.domain import policy_rules
+from tapstack.domain.containment_settings import (
+    APPROVAL_MINUTES,
+    FURTHER_VPCS,
+    PER_HOUR,
+    TCP_ESTABLISHED_SECONDS,
+    TWO_STEP_SECONDS,
+    Mode,
+    WhenNobodyAnswers,
+)
 from tapstack.domain.errors import RuleViolation
 from tapstack.settings import fields
 from tapstack.settings.appliance import ApplianceTemplate
@@ -108,7 +117,7 @@ class PolicyRule(Settings):
     name: fields.Name
     """What notifications and `tapstack incident explain` call it."""
     action: policy_rules.Action
-    """`notify` or `capture`. The others are reserved for containment."""
+    """`notify`, `capture`, or one that contains as well; those need `containment` with their mode."""
     severity: Severity | None = None
     """How severe the finding is."""
     types: list[fields.FindingTypePattern] = Field(default_factory=list)
@@ -141,6 +150,88 @@ class PolicyRule(Settings):
         )
 
 
+class Approval(Settings):
+    """How long somebody may say yes or no, and what happens when nobody does."""
+
+    minutes: Annotated[int, Field(ge=APPROVAL_MINUTES[0], le=APPROVAL_MINUTES[1])] = 15
+    """How long."""
+    default: WhenNobodyAnswers = "leave"
+    """`leave` or `contain`."""
+
+
+class Protect(Settings):
+    """What is never contained; the appliance never is."""
+
+    tags: fields.Tags = Field(default_factory=lambda: {"tapstack-protected": "*"})
+    """An instance that has one of these is refused; `*` in a value stands for any text."""
+    instance_ids: list[fields.InstanceId] = Field(default_factory=list)
+    """Instances that are refused."""
+
+
+class TwoStep(Settings):
+    """Cut tracked connections too: first an all-open group, which untracks them, then the quarantine group."""
+
+    enabled: bool = False
+    """Off by default: the instance is open to everybody for a moment."""
+    seconds: Annotated[int, Field(ge=TWO_STEP_SECONDS[0], le=TWO_STEP_SECONDS[1])] = 60
+    """How long the all-open group stays."""
+
+
+class AutoScaling(Settings):
+    """Auto Scaling groups, which replace and terminate what looks unhealthy."""
+
+    standby: bool = True
+    """Put them into standby: a contained instance looks unhealthy, and would be replaced and terminated."""
+    decrement_desired_capacity: bool = False
+    """Launch none in their place."""
+
+
+class LoadBalancers(Settings):
+    """Load balancers, which send traffic to what is cut off."""
+
+    deregister: bool = True
+    """Take them out, and register them again at release."""
+
+
+def _approval_only() -> list[Mode]:
+    return ["approval"]
+
+
+class Containment(Settings):
+    """How an instance is cut off, and what is kept from undoing or spoiling it. All of it is put back at release."""
+
+    modes: Annotated[list[Mode], Field(min_length=1, max_length=2)] = Field(default_factory=_approval_only)
+    """`approval`: somebody has to agree; `now`: nobody has to."""
+    approval: Approval = Field(default_factory=Approval)
+    """How long people are waited for, and what happens then."""
+    protect: Protect = Field(default_factory=Protect)
+    """What is never contained."""
+    vpc_ids: Annotated[list[fields.VpcId], Field(max_length=FURTHER_VPCS)] = Field(default_factory=list)
+    """VPCs of the account and Region that are in scope besides the site's."""
+    per_hour: Annotated[int, Field(ge=PER_HOUR[0], le=PER_HOUR[1])] = 5
+    """At most so many instances are contained in an hour; people are told of what is refused."""
+    two_step: TwoStep = Field(default_factory=TwoStep)
+    """Cut tracked connections too."""
+    tcp_established_seconds: (
+        Annotated[int, Field(ge=TCP_ESTABLISHED_SECONDS[0], le=TCP_ESTABLISHED_SECONDS[1])] | None
+    ) = None
+    """How long an idle TCP connection stays tracked while contained; unchanged by default."""
+    auto_scaling: AutoScaling = Field(default_factory=AutoScaling)
+    """What becomes of instances of an Auto Scaling group."""
+    load_balancers: LoadBalancers = Field(default_factory=LoadBalancers)
+    """What becomes of targets of load balancers."""
+    termination_protection: bool = True
+    """Nobody terminates the instance by accident."""
+    shutdown_behavior: bool = True
+    """An instance that shuts itself down is stopped, not terminated."""
+    keep_volumes: bool = True
+    """Volumes outlive the instance."""
+    snapshots: bool = False
+    """Take snapshots of the volumes; they stay."""
+    instance_profile: Literal["restrict"] | None = None
+    """`restrict` denies the role of the instance what this one instance asks for; left alone by default."""
+
+
 class Notify(Settings):
     """Who hears of incidents."""
 
@@ -161,6 +252,8 @@ class Response(Settings):
     """For how long, and how much of each packet."""
     policy: Annotated[list[PolicyRule], Field(max_length=50)] = Field(default_factory=list)
     """What is done about GuardDuty's findings: the first rule that matches decides; `notify` when none does."""
+    containment: Containment | None = None
+    """How instances are cut off; they cannot be, by default."""
     notify: Notify = Field(default_factory=Notify)
     """Who hears of incidents; nobody by default."""
     retention_days: Annotated[int, Field(ge=1, le=3653)] = 365

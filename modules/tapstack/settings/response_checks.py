@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from tapstack.domain import limits
+from tapstack.domain.containment_settings import check_action
 from tapstack.domain.destinations import Destination
 from tapstack.domain.policy import policy_problems
-from tapstack.domain.policy_rules import RESERVED_ACTIONS
 from tapstack.settings.checking import Checker, check_filter_reference, check_target_reference, check_template
 from tapstack.settings.model import Site
 from tapstack.settings.problems import Path
-from tapstack.settings.response import Notify, Response, ResponseAppliance, ResponseCapture
+from tapstack.settings.response import Containment, Notify, Response, ResponseAppliance, ResponseCapture
 
 Destinations = Mapping[str, Destination | None]
 
@@ -31,6 +32,8 @@ def check_response(checker: Checker, path: Path, site: Site, destinations: Desti
     destination = _check_appliance(checker, (*path, "appliance"), response.appliance, site, destinations)
     _check_capture(checker, (*path, "capture"), response.capture, destination)
     _check_policy(checker, (*path, "policy"), response)
+    if response.containment is not None:
+        _check_containment(checker, (*path, "containment"), response.containment, site)
     _check_notify(checker, (*path, "notify"), response.notify, site.region)
 
 
@@ -58,13 +61,9 @@ def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, desti
 
 
 def _check_policy(checker: Checker, path: Path, response: Response) -> None:
+    modes = tuple(response.containment.modes) if response.containment else None
     for position, rule in enumerate(response.policy):
-        if rule.action in RESERVED_ACTIONS:
-            checker.say(
-                (*path, position, "action"),
-                "is reserved for containment, which is not available yet: expected notify or capture",
-                rule.action,
-            )
+        checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
         if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
             checker.say(
                 (*path, position, "minutes"),
@@ -73,6 +72,23 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
             )
     for at, message in policy_problems(response.rules()):
         checker.say(path if at is None else (*path, at), message)
+
+
+def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site) -> None:
+    _refuse_twice(checker, (*path, "modes"), containment.modes)
+    _refuse_twice(checker, (*path, "vpc_ids"), containment.vpc_ids)
+    _refuse_twice(checker, (*path, "protect", "instance_ids"), containment.protect.instance_ids)
+    for position, vpc_id in enumerate(containment.vpc_ids):
+        if vpc_id == site.vpc_id:
+            checker.say(
+                (*path, "vpc_ids", position), "is the site's own, which is in scope anyway: leave it out", vpc_id
+            )
+    given = containment.model_fields_set
+    if "approval" in given and "approval" not in containment.modes:
+        checker.say((*path, "approval"), "nobody is asked: modes has no approval")
+    scaling = containment.auto_scaling
+    if scaling.decrement_desired_capacity and not scaling.standby:
+        checker.say((*path, "auto_scaling", "decrement_desired_capacity"), "goes with standby: true", True)
 
 
 def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:

@@ -326,3 +326,14 @@ def test_when_a_stack_and_its_resources_change_then_eventbridge_hears_of_it(acco
     ]
     assert {event["detail"]["stack-id"] for event in heard} == {stack_id}
     assert heard[2]["detail"]["resource-type"] == "AWS::EC2::TrafficMirrorFilter"
+
+
+def test_when_a_stack_is_nested_then_what_it_makes_has_the_tags_of_the_outer_one(account: Account) -> None:
+    s3 = account.client("s3")
+    s3.create_bucket(Bucket="templates", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(Bucket="templates", Key="inner.json", Body=json.dumps({"Resources": {"Good": GOOD}}).encode())
+    url = "https://s3.amazonaws.com/templates/inner.json"
+    inner = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+    create(account, {"Resources": {"Inner": inner}}, Tags=[{"Key": "team", "Value": "blue"}])
+    [found] = account.ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"]
+    assert {"Key": "team", "Value": "blue"} in found["Tags"]

@@ -103,6 +103,26 @@ def test_when_an_incident_comes_while_it_is_retired_then_another_is_launched(lau
     assert len(launching.account.recorder.records(action="CreateStack")) == 2
 
 
+def test_when_an_earlier_capture_of_the_suspect_is_ending_then_it_is_ready_and_starting_ends_that(
+    launching: Site,
+) -> None:
+    instance, interface = launching.instance()
+    earlier, incident = prepared(instance), prepared(instance)
+    before = captures.acquire(interface, earlier)
+    # The function that stopped it was killed here.
+    released = captures.release(interface, [earlier])
+    assert before is not None
+    assert released is not None
+    assert released.ending
+    ready(incident)
+    assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+    [session] = launching.sessions()
+    now = captures.get(interface)
+    assert now is not None
+    assert now.session_id == session["TrafficMirrorSessionId"]
+    assert now.generation > before.generation
+
+
 def test_fails_when_the_creation_fails_and_nothing_is_left(launching: Site) -> None:
     instance, interface = launching.instance()
     incident = prepared(instance)

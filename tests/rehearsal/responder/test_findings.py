@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -64,6 +65,36 @@ def test_when_a_rule_captures_then_an_incident_is_open_and_the_same_finding_is_t
     again = findings.handler(finding(instance, count=7), None)
     assert again["incident_id"] == incident["id"]
     assert site.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("action", "mode", "state"), [("contain_now", "now", "containing"), ("contain_on_approval", "approval", "pending")]
+)
+def test_when_a_rule_contains_then_it_captures_and_contains_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, action: Any, mode: str, state: str
+) -> None:
+    groups = {site.vpc: {"quarantine": site.group}}
+    settings = {**site.settings, "containment": {"modes": ["approval", "now"], "groups": groups}}
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
+    decides(monkeypatch, Rule("c2", action, types=("Backdoor:EC2/*",)))
+    instance, _ = site.instance()
+    opened = findings.handler(finding(instance), None)["incident_id"]
+    containment = incidents.get(opened)["containment"]
+    assert (containment["mode"], containment["state"], containment["asked_by"]) == (mode, state, "guardduty")
+    findings.handler(finding(instance, count=2), None)
+    started = [
+        record.call.parameters["name"]
+        for record in site.account.recorder.records(service="states", action="StartExecution")
+    ]
+    assert started == [f"{opened}-contain-1", opened]
+
+
+def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, Rule("c2", "contain_now", types=("Backdoor:EC2/*",)))
+    incident = incidents.get(findings.handler(finding(site.instance()[0]), None)["incident_id"])
+    assert (incident["state"], incident["containment"]) == ("opening", None)
 
 
 def test_when_its_incident_is_closed_then_people_are_told_and_no_other_is_opened(

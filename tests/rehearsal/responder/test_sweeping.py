@@ -6,6 +6,7 @@ import pytest
 
 from tapstack.domain.incidents import TAG_EXPIRES
 from tapstack.responder import appliances, capturing, incident_steps, stacks, waking
+from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.handlers import sweeper
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
@@ -175,6 +176,33 @@ class TestAppliance:
         assert sweep().appliance == ["retired: gone"]
         assert stored.get().state == "absent"
         assert launching.sessions() == []
+
+    def test_when_its_stack_could_not_be_deleted_then_that_is_a_problem_and_is_tried_again(
+        self, launching: Site, running: set[bool]
+    ) -> None:
+        incident = prepared(launching.instance()[0])
+        appliances.ensure(incident)
+        appliances.ensure(incident)
+        appliances.release(incident)
+        incident_steps.close(incident, "closed")
+        now = stored.get()
+        assert now.target_id is not None
+        assert now.filter_id is not None
+        theirs = launching.client("ec2").create_traffic_mirror_session(
+            NetworkInterfaceId=launching.interface(),
+            TrafficMirrorTargetId=now.target_id,
+            TrafficMirrorFilterId=now.filter_id,
+            SessionNumber=1,
+        )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+        assert appliances.retire(incident) == {"status": "wait"}
+        with pytest.raises(ApplianceFailed, match="cannot be deleted"):
+            appliances.retire(incident)
+        assert "cannot be deleted" in sweep().problems[0]
+        launching.client("ec2").delete_traffic_mirror_session(TrafficMirrorSessionId=theirs)
+        # What it asks for now succeeds, and is seen by the next round.
+        assert "cannot be deleted" in sweep().problems[0]
+        assert sweep().appliance == ["retired: gone"]
+        assert stacks.describe("tap-frankfurt-epb") is None
 
     def test_when_its_target_was_replaced_by_a_new_launch_then_sessions_are_sent_there(
         self, launching: Site, running: set[bool]

@@ -17,8 +17,10 @@ from tapstack import (
 )
 from tapstack.bindings import cdk
 from tapstack.domain.errors import RuleViolation
+from tapstack.responder.api import openapi
+from tapstack.responder.api.answering import CATCH_ALL
 from tapstack.response import workflow
-from tapstack.response.api import ROUTES
+from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tapstack.response.expressions import Expressions
 from tapstack.response.names import name_within
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
@@ -37,7 +39,7 @@ def test_when_built_then_it_has_what_a_response_needs(launching: Response) -> No
         {
             "aws_apigatewayv2_api": 1,
             "aws_apigatewayv2_integration": 1,
-            "aws_apigatewayv2_route": 5,
+            "aws_apigatewayv2_route": 6,
             "aws_apigatewayv2_stage": 1,
             "aws_cloudwatch_dashboard": 1,
             "aws_cloudwatch_event_rule": 1,
@@ -173,6 +175,10 @@ def test_when_there_is_a_policy_then_only_the_function_that_asks_it_is_told() ->
 def test_when_there_is_an_api_then_every_route_asks_who_calls(launching: Response) -> None:
     routes = launching.all("aws_apigatewayv2_route")
     assert {route["route_key"] for route in routes} == set(ROUTES)
+    documented = {
+        f"{method.upper()} {path}" for path, methods in openapi.document("1.0")["paths"].items() for method in methods
+    }
+    assert {*ROUTES, *CONTAINMENT_ROUTES} == documented | {CATCH_ALL}
     assert {route["authorization_type"] for route in routes} == {"AWS_IAM"}
     assert "cors_configuration" not in launching.one("aws_apigatewayv2_api")
     integration = launching.one("aws_apigatewayv2_integration")
@@ -387,7 +393,7 @@ def test_when_responders_come_from_everywhere_then_a_warning_says_so() -> None:
         ({"topic_arns": ["arn:aws:sqs:x"]}, "response/Notices: 'arn:aws:sqs:x' is not the id of an sns topic"),
         (
             {"policy": [PolicyRule(name="c", action="contain_now")]},
-            "response: policy rule c: contain_now is reserved for containment, which is not available yet",
+            "response: policy rule c: contain_now needs containment, which is not configured here",
         ),
         (
             {"policy": [PolicyRule(name="a", action="notify"), PolicyRule(name="b", action="capture")]},

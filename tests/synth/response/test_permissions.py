@@ -199,3 +199,17 @@ def test_when_a_service_assumes_a_role_then_for_this_account_only(launching: Res
         "scheduler.amazonaws.com": this_account,
         "cloudformation.amazonaws.com": this_account,
     }
+
+
+def test_when_an_appliance_stands_then_nothing_is_granted_that_only_a_launch_needs(
+    launching: Response, with_standing: Response
+) -> None:
+    def granted(response: Response, name: str) -> set[str]:
+        statements = response.statements(construct(name))
+        return {f"{sid}/{action}" for sid, statement in statements.items() for action in actions(statement)}
+
+    assert granted(launching, "prepare") - granted(with_standing, "prepare") == {
+        "LookAround/ec2:DescribeTrafficMirrorSessions"
+    }
+    assert "LetTheApplianceGo/dynamodb:UpdateItem" not in granted(with_standing, "sweeper")
+    assert not any("PutItem" in action for action in granted(with_standing, "appliance"))

@@ -103,3 +103,21 @@ def test_when_text_is_taken_then_it_moves_no_cursor(text: str) -> None:
         assert "\x7f" not in text
         assert "\u202e" not in text
         text.encode()
+
+
+@given(
+    st.text(st.sampled_from("a \t\n\u00a0\u3000\u2003\x00\x1c\x85\u2028\u202e\ud83d\U0001f480"), min_size=1, max_size=6)
+)
+def test_when_text_is_readable_and_not_blank_then_it_is_taken(text: str) -> None:
+    unreadable = set(text) & set("\x00\x1c\x85\u2028\u202e\ud83d")
+    if unreadable or not text.strip():
+        with pytest.raises(RuleViolation, match="reason must be readable text"):
+            OpenRequest(text, 60, "i-0123456789abcdef0")
+    else:
+        assert OpenRequest(text, 60, "i-0123456789abcdef0").reason == text
+
+
+def test_when_text_is_long_and_wrong_at_its_end_then_that_is_found_at_once() -> None:
+    # In milliseconds: with a pattern that goes back, this test would take hours.
+    for text in (" " * 100_000 + "\0", "a" * 100_000 + "\0", "a " * 50_000 + "\0"):
+        assert re.fullmatch(incidents.TEXT_PATTERN, text) is None

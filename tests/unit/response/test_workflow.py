@@ -10,11 +10,17 @@ import pytest
 
 from tapstack.response import workflow
 
-ARNS = {name: f"arn:aws:lambda:eu-central-1:111122223333:function:{name}" for name in workflow.FUNCTIONS}
+ARNS = {
+    name: f"arn:aws:lambda:eu-central-1:111122223333:function:{name}"
+    for name in (*workflow.FUNCTIONS, *workflow.CONTAINMENT_FUNCTIONS)
+}
 DEFINITION = workflow.definition(ARNS)
+WITHOUT = workflow.definition({name: ARNS[name] for name in workflow.FUNCTIONS})
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 ENDS = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
+RECORDS = {"RecordFailure": "Failed", "RecordContainmentFailure": "ContainmentFailed"}
+WAITS = {"WaitForPeople", "WaitForApproval"}
 
 
 def followers(state: dict[str, Any]) -> Iterator[str]:
@@ -42,7 +48,8 @@ def test_when_in_a_state_then_an_end_can_be_reached(name: str) -> None:
 
 
 def test_when_a_state_has_no_follower_then_it_is_an_end() -> None:
-    assert {name for name, state in STATES.items() if not list(followers(state))} == ENDS == {"Closed", "Failed"}
+    assert {name for name, state in STATES.items() if not list(followers(state))} == ENDS
+    assert {"Closed", "Failed", "ContainmentDone", "ContainmentLeft", "ContainmentFailed"} == ENDS
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -55,10 +62,12 @@ def test_when_a_task_fails_then_it_is_retried_and_then_caught(name: str) -> None
         assert retry["JitterStrategy"] == "FULL"
         assert retry["MaxAttempts"] > 0
     assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
-    assert task["Catch"][-1]["Next"] == ("Failed" if name == "RecordFailure" else "DescribeFailure")
+    contains = name in reached_from("Decide") | reached_from("Release")
+    describes = "DescribeContainmentFailure" if contains else "DescribeFailure"
+    assert task["Catch"][-1]["Next"] == RECORDS.get(name, describes)
 
 
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"WaitForPeople"}))
+@pytest.mark.parametrize("name", sorted(set(TASKS) - WAITS))
 def test_when_a_step_hangs_then_it_ends_after_its_function_does(name: str) -> None:
     from tapstack.response.incident_response import STEP_SECONDS
 
@@ -81,18 +90,34 @@ def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an
         "ReleaseAppliance": "release",
         "DeleteAppliance": "retire",
         "RecordFailure": "fail",
+        "Decide": "decide",
+        "WaitForApproval": "approval",
+        "Contain": "contain",
+        "NotifyContainment": "notify_containment",
+        "Release": "release",
+        "NotifyRelease": "notify_containment",
+        "RecordContainmentFailure": "fail_containment",
     }
     assert {name: payload for name, payload in asked.items() if payload} == {
         "TimeLeft": {"waited_until.$": "$.waited_until"},
         "WaitForPeople": {"token.$": "$$.Task.Token"},
         "RecordFailure": {"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
+        "Decide": {"waited_until.$": "$.waited_until"},
+        "WaitForApproval": {"token.$": "$$.Task.Token"},
+        "Release": {f"{name}.$": f"$$.Execution.Input.{name}" for name in ("overwrite", "keep", "all")},
+        "NotifyRelease": {"outcome.$": "$.released.result.status"},
+        "RecordContainmentFailure": {
+            "error.$": "$.failure.as_caught.Error",
+            "cause.$": "$.failure.as_caught.Cause",
+        },
     }
 
 
 def test_when_steps_are_named_then_the_functions_know_them() -> None:
-    from tapstack.responder.handlers import appliance, capture, incident, prepare
+    from tapstack.responder.handlers import appliance, capture, containment, incident, prepare, release
 
     handlers = {"appliance": appliance, "capture": capture, "incident": incident, "prepare": prepare}
+    handlers |= {"containment": containment, "release": release}
     for task in TASKS.values():
         function = task["Parameters"]["FunctionName"].rpartition(":")[2]
         steps = handlers[function].handler.__closure__
@@ -122,7 +147,7 @@ def test_when_an_error_has_no_cause_then_it_is_recorded_all_the_same() -> None:
 
 
 def test_when_only_closing_is_asked_for_then_nothing_is_captured() -> None:
-    (choice,) = STATES["CaptureOrClose"]["Choices"]
+    choice = STATES["CaptureOrClose"]["Choices"][0]
     assert choice == {"Variable": "$.task", "StringEquals": "close", "Next": "StopCapture"}
     assert not reached_from("StopCapture") & {"Prepare", "EnsureAppliance", "StartCapture", "WaitForPeople"}
 
@@ -142,3 +167,48 @@ def test_when_it_is_written_down_then_it_fits_and_belongs_to_its_partition() -> 
     assert "arn:aws-us-gov:states:::lambda:invoke" in text
     assert '"arn:aws:states' not in text
     assert len(text) < 1024 * 1024, "AWS Step Functions Developer Guide, quotas"
+
+
+def test_when_instances_cannot_be_contained_then_the_workflow_has_nothing_of_it() -> None:
+    of_containment = (reached_from("Decide") | reached_from("Release")) - {"Begin"}
+    assert not of_containment & set(WITHOUT["States"])
+    assert {name: state for name, state in STATES.items() if name not in of_containment | {"CaptureOrClose"}} == {
+        name: state for name, state in WITHOUT["States"].items() if name != "CaptureOrClose"
+    }
+    assert [choice["StringEquals"] for choice in WITHOUT["States"]["CaptureOrClose"]["Choices"]] == ["close"]
+
+
+def test_when_contained_or_released_then_the_capture_is_not_touched() -> None:
+    ways = {choice["StringEquals"]: choice["Next"] for choice in STATES["CaptureOrClose"]["Choices"]}
+    assert ways == {"close": "StopCapture", "contain": "Decide", "release": "Release"}
+    of_containment = reached_from("Decide") | reached_from("Release")
+    functions = {
+        STATES[name]["Parameters"]["FunctionName"].rpartition(":")[2]
+        for name in of_containment
+        if STATES[name]["Type"] == "Task"
+    }
+    assert functions == {"incident", "containment", "release"}
+    assert not of_containment & (reached_from("Prepare") | reached_from("StopCapture"))
+
+
+def test_when_nobody_answers_then_the_deployment_s_default_decides() -> None:
+    wait = STATES["WaitForApproval"]
+    assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
+    assert wait["TimeoutSecondsPath"] == "$.decided.result.seconds"
+    assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": "ApprovalTimeIsUp"}
+    late = STATES["ApprovalTimeIsUp"]
+    assert (late["InputPath"], late["ResultPath"], late["Next"]) == (
+        "$.decided.result.until",
+        "$.waited_until",
+        "Decide",
+    )
+    assert STATES["Decided"]["Default"] == "WaitForApproval"
+
+
+def test_when_the_cut_has_two_steps_then_no_function_waits_between_them() -> None:
+    assert STATES["IsContained"]["Default"] == "WaitBetweenSteps"
+    assert STATES["WaitBetweenSteps"] == {
+        "Type": "Wait",
+        "SecondsPath": "$.contained.result.seconds",
+        "Next": "Contain",
+    }

@@ -49,6 +49,47 @@ def test_when_a_response_says_everything_then_it_is_read() -> None:
     )
 
 
+def test_when_containment_says_everything_then_it_is_read() -> None:
+    response = load_deployment(FIXTURE).sites["production"].response
+    assert response is not None
+    containment = response.containment
+    assert containment is not None
+    assert containment.modes == ["approval", "now"]
+    assert (containment.approval.minutes, containment.approval.default) == (10, "contain")
+    assert containment.protect.tags == {"environment": "domain-*"}
+    assert containment.protect.instance_ids == ["i-0123456789abcdef0"]
+    assert containment.vpc_ids == ["vpc-0c1b2c3d4e5f60718"]
+    assert (containment.two_step.enabled, containment.two_step.seconds) == (True, 30)
+    assert containment.auto_scaling.decrement_desired_capacity
+    assert not containment.load_balancers.deregister
+    assert (containment.snapshots, containment.instance_profile) == (True, "restrict")
+
+
+def test_when_containment_says_nothing_then_somebody_has_to_approve_and_all_is_kept() -> None:
+    text = f"{USABLE}    response: {{containment: {{}}}}\n"
+    response = parse_deployment(text).sites["production"].response
+    assert response is not None
+    containment = response.containment
+    assert containment is not None
+    assert containment.modes == ["approval"]
+    assert (containment.approval.minutes, containment.approval.default) == (15, "leave")
+    assert containment.protect.tags == {"tapstack-protected": "*"}
+    assert containment.auto_scaling.standby
+    assert not containment.two_step.enabled
+    assert containment.termination_protection
+    assert containment.keep_volumes
+    assert not containment.snapshots
+    assert containment.instance_profile is None
+
+
+def test_when_containment_is_configured_then_the_policy_may_ask_for_it() -> None:
+    rules = "[{name: a, types: ['Recon:*'], action: contain_on_approval}, {name: b, action: contain_now, minutes: 5}]"
+    text = f"{USABLE}    response: {{containment: {{modes: [approval, now]}}, policy: {rules}}}\n"
+    response = parse_deployment(text).sites["production"].response
+    assert response is not None
+    assert [rule.action for rule in response.rules()] == ["contain_on_approval", "contain_now"]
+
+
 def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
     deployment = load_deployment(FIXTURE)
     response = deployment.sites["standing"].response
@@ -62,6 +103,7 @@ def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
     assert (response.notify.emails, response.notify.topic_arns) == ([], [])
     assert (response.retention_days, response.log_retention_days) == (365, 90)
     assert response.deletion_protection
+    assert response.containment is None
     assert deployment.response_stack_name("standing") == "standing-response"
     assert deployment.launched_stack_name("production") == "tapstack-production-epb"
 
@@ -85,6 +127,9 @@ def test_when_editors_read_the_fixture_then_the_schema_accepts_it() -> None:
         "{notify: {emails: [responders]}}",
         "{notify: {topic_arns: [topic]}}",
         "{log_retention_days: 91}",
+        "{containment: {modes: [later]}}",
+        "{containment: {per_hour: 0}}",
+        "{containment: {instance_profile: deny}}",
         "{appliance: {launch: {}}}",
     ],
 )
@@ -138,13 +183,12 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{policy: [{name: a, action: contain_now}]}",
             "policy[0].action",
-            "is reserved for containment, which is not available yet: expected notify or capture, got 'contain_now'",
+            "contain_now needs containment, which is not configured here",
         ),
         (
             "{policy: [{name: a, action: contain_on_approval}]}",
             "policy[0].action",
-            "is reserved for containment, which is not available yet: expected notify or capture, "
-            "got 'contain_on_approval'",
+            "contain_on_approval needs containment, which is not configured here",
         ),
         (
             "{policy: [{name: a, action: quarantine}]}",
@@ -204,11 +248,51 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "got 'arn:aws:sns:us-east-1:111122223333:security'",
         ),
         ("{retention_days: 0}", "retention_days", "expected at least 1, got 0"),
+        ("{containment: {modes: []}}", "containment.modes", "expected at least 1"),
+        ("{containment: {modes: [later]}}", "containment.modes[0]", "expected 'approval' or 'now', got 'later'"),
+        (
+            "{containment: {modes: [now, now]}}",
+            "containment.modes[1]",
+            "given twice, first as modes[0]: keep one, got 'now'",
+        ),
+        ("{containment: {approval: {minutes: 0}}}", "containment.approval.minutes", "expected at least 1, got 0"),
+        (
+            "{containment: {approval: {default: ask}}}",
+            "containment.approval.default",
+            "expected 'leave' or 'contain', got 'ask'",
+        ),
+        (
+            "{containment: {modes: [now], approval: {minutes: 5}}}",
+            "containment.approval",
+            "nobody is asked: modes has no approval",
+        ),
+        (
+            "{containment: {vpc_ids: [vpc-0a1b2c3d4e5f60718]}}",
+            "containment.vpc_ids[0]",
+            "is the site's own, which is in scope anyway: leave it out, got 'vpc-0a1b2c3d4e5f60718'",
+        ),
+        (
+            "{containment: {tcp_established_seconds: 59}}",
+            "containment.tcp_established_seconds",
+            "expected at least 60, got 59",
+        ),
+        (
+            "{containment: {auto_scaling: {standby: false, decrement_desired_capacity: true}}}",
+            "containment.auto_scaling.decrement_desired_capacity",
+            "goes with standby: true, got True",
+        ),
+        ("{containment: {per_hour: 0}}", "containment.per_hour", "expected at least 1, got 0"),
+        ("{containment: {instance_profile: deny}}", "containment.instance_profile", "expected 'restrict', got 'deny'"),
+        (
+            "{containment: {}, policy: [{name: a, action: contain_now}]}",
+            "policy[0].action",
+            "contain_now needs the mode now: containment.modes has approval",
+        ),
         (
             "{polcy: []}",
             "polcy",
-            "unknown key; did you mean policy? known here: appliance, authorization, capture, deletion_protection, "
-            "log_retention_days, notify, policy, retention_days",
+            "unknown key; did you mean policy? known here: appliance, authorization, capture, containment, "
+            "deletion_protection, log_retention_days, notify, policy, retention_days",
         ),
     ],
 )

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Final
 
 from moto.cloudformation import models, parsing
@@ -31,6 +33,8 @@ ResourceMap: Any = parsing.ResourceMap
 
 ON_FAILURE: Final[ContextVar[str]] = ContextVar("ON_FAILURE", default="ROLLBACK")
 """What becomes of a stack that cannot be made, for the CreateStack that is being answered."""
+_PARENT_TAGS: Final[ContextVar[Mapping[str, str]]] = ContextVar("PARENT_TAGS", default=MappingProxyType({}))
+"""The tags of the stack that is being made, which those nested in it get, too."""
 
 _STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 
@@ -115,6 +119,7 @@ def _create() -> None:
         on_failure = ON_FAILURE.get()
         # A nested stack that fails is its parent's failure, and rolls back by itself.
         token = ON_FAILURE.set("ROLLBACK")
+        parent = _PARENT_TAGS.set(dict(self.tags))
         self.disable_rollback = on_failure == "DO_NOTHING"
         self.stack_status_reason = None
         try:
@@ -125,11 +130,14 @@ def _create() -> None:
         except ResourceFailedError as failed:
             _fail(self, on_failure, _creation_reason(failed))
         finally:
+            _PARENT_TAGS.reset(parent)
             ON_FAILURE.reset(token)
         self.resource_map.ledger.sealed = True
 
     @functools.wraps(create_stack)
     def backend(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if inherited := _PARENT_TAGS.get():
+            kwargs["tags"] = {**inherited, **(kwargs.get("tags") or {})}
         stack = create_stack(self, name, *args, **kwargs)
         if stack.status == "DELETE_COMPLETE":
             self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)

@@ -83,6 +83,13 @@ class Service:
                     environment.usable = False
         self._close(ended)
 
+    def kill(self, *function: str) -> None:
+        """Kill the processes of a function, given by account, Region and name, whatever they do: machines fail."""
+        with self._lock:
+            killed = [environment for environment in self._all if environment.version.function == function]
+        for environment in killed:
+            environment.kill()
+
     def begin(self, work: Callable[..., None], *arguments: Any) -> None:
         """Do something in a thread that ends with the service."""
         thread = threading.Thread(target=work, args=(self, *arguments), name=f"lambda-{work.__name__}", daemon=True)

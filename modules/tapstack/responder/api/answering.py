@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import ID_PATTERN
-from tapstack.responder.api import routes
+from tapstack.responder.api import containment_routes, routes
 from tapstack.responder.api.problems import MEDIA_TYPE, Problem
 from tapstack.responder.api.requests import path_of, read
 from tapstack.responder.aws_errors import passing_as_try_again
-from tapstack.responder.errors import Conflict, TryAgain, UnknownIncident
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain, UnknownIncident
 from tapstack.responder.observing import logger, observed
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
@@ -27,7 +28,23 @@ ROUTES: Final[dict[str, dict[str, Callable[..., Answer]]]] = {
     f"/incidents/{_ID}": {"GET": routes.show_incident},
     f"/incidents/{_ID}/extend": {"POST": routes.extend_incident},
     f"/incidents/{_ID}/close": {"POST": routes.close_incident},
+    f"/incidents/{_ID}/contain": {"POST": containment_routes.contain_incident},
+    f"/incidents/{_ID}/approve": {"POST": containment_routes.approve_containment},
+    f"/incidents/{_ID}/reject": {"POST": containment_routes.reject_containment},
+    f"/incidents/{_ID}/release": {"POST": containment_routes.release_incident},
 }
+CATCH_ALL: Final = "$default"
+"""The gateway's route of whatever is none of these: it is only refused."""
+
+_OF_CONTAINMENT: Final = frozenset(
+    {
+        containment_routes.contain_incident,
+        containment_routes.approve_containment,
+        containment_routes.reject_containment,
+        containment_routes.release_incident,
+    }
+)
+"""The gateway has no route to them where containment is not configured."""
 
 
 def answer(event: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +70,7 @@ def answer(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _routed(event: dict[str, Any], path: str) -> Answer:
-    method = str(event.get("requestContext", {}).get("http", {}).get("method", "")).upper()
+    method = str(event.get("requestContext", {}).get("http", {}).get("method", ""))
     for pattern, methods in ROUTES.items():
         match = re.fullmatch(pattern, path, re.ASCII)
         if match is None:
@@ -61,12 +78,20 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
         if method not in methods:
             allowed = ", ".join(methods)
             raise Problem("method-not-allowed", f"expected {allowed}", headers={"allow": allowed})
+        if event.get("routeKey") == CATCH_ALL:
+            if methods[method] in _OF_CONTAINMENT and environment().containment is None:
+                raise Problem("wrong-state", "containment is not configured for this site")
+            # The gateway read another address than this one: what it let pass was not this operation.
+            break
         with observed(f"api.{methods[method].__name__}", match.groupdict().get("incident_id")):
             answer_or_refusal = _attempt(methods[method], event, match.groupdict())
         if isinstance(answer_or_refusal, Problem):
             raise answer_or_refusal
         return answer_or_refusal
-    raise Problem("no-such-resource", "expected /incidents, /incidents/{id}, or extend or close below it")
+    raise Problem(
+        "no-such-resource",
+        "expected /incidents, /incidents/{id}, or extend, close, contain, approve, reject or release below it",
+    )
 
 
 def _attempt(route: Callable[..., Answer], event: dict[str, Any], ids: dict[str, str]) -> Answer | Problem:
@@ -82,6 +107,8 @@ def _attempt(route: Callable[..., Answer], event: dict[str, Any], ids: dict[str,
         return Problem("no-such-incident", str(unknown))
     except Conflict as conflict:
         return Problem("wrong-state", str(conflict))
+    except ContainmentRefused as refused:
+        return Problem("wrong-state", f"containment is refused: {refused}")
     except TryAgain as again:
         logger.warning("aws does not answer well", reason=str(again))
         raise Problem(

@@ -8,7 +8,30 @@ from typing import Any, Final
 from tapstack.responder.api import schemas
 from tapstack.responder.api.problems import MEDIA_TYPE, TITLES
 
-_GATEWAY: Final = {401: "No valid token", 403: "Not signed, or not allowed", 429: "Too many requests", 404: "", 503: ""}
+_GATEWAY: Final = {
+    401: "No valid token",
+    403: "Not signed, or not allowed",
+    413: "The request is too large for the gateway",
+    429: "Too many requests",
+    431: "The address and the headers are too large for the gateway",
+    500: "The function failed",
+    503: "The function took too long",
+}
+"""What the gateway answers by itself, whatever the operation."""
+_ANYWHERE: Final = frozenset({401, 413, 500, 503})
+"""What the function refuses whatever the operation."""
+_LINKS: Final = {
+    "showIncident": "Look at it.",
+    "extendIncident": "Capture for longer.",
+    "closeIncident": "End it.",
+}
+
+_CONTAINMENT: Final = {
+    "contain": ("containIncident", "Cut the instance off, now or on approval; 409 where a guard rail forbids it"),
+    "approve": ("approveContainment", "Agree to a containment that waits for it"),
+    "reject": ("rejectContainment", "Refuse a containment that waits for approval"),
+    "release": ("releaseIncident", "Put everything back, whether the incident is open or closed"),
+}
 
 
 def render(version: str) -> str:
@@ -28,7 +51,7 @@ def document(version: str) -> dict[str, Any]:
         "info": {
             "title": "Tapstack incidents",
             "version": version,
-            "summary": "Packet capture on demand: open an incident, look at it, extend it, close it.",
+            "summary": "Packet capture on demand: open an incident, look at it, extend it, contain it, close it.",
             "description": "Requests are signed with AWS Signature Version 4 for `execute-api`, or bear a token, "
             "as the deployment says. Work goes on after the answer: 202 means that it has begun.",
         },
@@ -40,16 +63,30 @@ def document(version: str) -> dict[str, Any]:
                     "openIncident",
                     "Open an incident",
                     {202: ("Opened, or the same as before", "Opened")},
-                    (400, 413, 415, 422, 500, 503),
+                    (400, 409, 415, 422),
                     [_parameter("header", "Idempotency-Key", schemas.IDEMPOTENCY_KEY)],
                     "Open",
-                    headers={"Location": {"schema": {"type": "string"}, "description": "The incident's path."}},
+                    headers={
+                        "Location": {
+                            "required": True,
+                            "schema": {"type": "string"},
+                            "description": "The incident's path.",
+                        }
+                    },
+                    links={
+                        name: {
+                            "operationId": name,
+                            "parameters": {"id": "$response.body#/incident/id"},
+                            "description": text,
+                        }
+                        for name, text in _LINKS.items()
+                    },
                 ),
                 "get": _operation(
                     "listIncidents",
                     "List incidents, newest first; a failed one is open until it is closed",
                     {200: ("A page of incidents", "Listed")},
-                    (400, 500, 503),
+                    (400,),
                     [
                         _parameter("query", "state", schemas.STATE),
                         _parameter("query", "limit", schemas.LIMIT),
@@ -62,7 +99,7 @@ def document(version: str) -> dict[str, Any]:
                     "showIncident",
                     "Show an incident with its timeline",
                     {200: ("The incident", "IncidentWithTimeline")},
-                    (404, 500, 503),
+                    (404,),
                     by_id,
                 )
             },
@@ -71,7 +108,7 @@ def document(version: str) -> dict[str, Any]:
                     "extendIncident",
                     "Capture for longer",
                     {202: ("The incident, with its new time of expiry", "Incident")},
-                    (400, 404, 409, 413, 415, 500, 503),
+                    (400, 404, 409, 415),
                     by_id,
                     "Extend",
                 )
@@ -81,11 +118,28 @@ def document(version: str) -> dict[str, Any]:
                     "closeIncident",
                     "Close an incident; a failed one is cleaned up. Saying so twice is fine",
                     {202: ("The incident, which closes", "Incident")},
-                    (400, 404, 413, 415, 500, 503),
+                    (400, 404, 415),
                     by_id,
                     "Close",
                     body_required=False,
                 )
+            },
+            **{
+                f"/incidents/{{id}}/{name}": {
+                    "post": _operation(
+                        operation_id,
+                        summary,
+                        {
+                            202: ("The incident; the work goes on", "Incident"),
+                            200: ("What would change, for a dry run", "Plan"),
+                        },
+                        (400, 404, 409, 415),
+                        by_id,
+                        name.capitalize(),
+                        body_required=False,
+                    )
+                }
+                for name, (operation_id, summary) in _CONTAINMENT.items()
             },
         },
         "components": {
@@ -114,6 +168,7 @@ def _operation(
     *,
     body_required: bool = True,
     headers: dict[str, Any] | None = None,
+    links: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, (description, schema) in answers.items():
@@ -121,16 +176,10 @@ def _operation(
             "description": description,
             **({"headers": headers} if headers else {}),
             "content": {"application/json": {"schema": _reference(schema)}},
+            **({"links": links} if links else {}),
         }
-    for status in sorted({*problems, *_GATEWAY}):
-        titles = [title for its, title in TITLES.values() if its == status and status in problems]
-        described = "; ".join(filter(None, [*titles, _GATEWAY.get(status, "")])) or "There is nothing here"
-        content: dict[str, Any] = {}
-        if status in problems or status == 401:
-            content[MEDIA_TYPE] = {"schema": _reference("Problem")}
-        if status in _GATEWAY or status == 500:
-            content["application/json"] = {"schema": _reference("GatewayProblem")}
-        responses[str(status)] = {"description": described, "content": content}
+    for status in sorted({*problems, *_ANYWHERE, *_GATEWAY}):
+        responses[str(status)] = _refusal(status, by_function=status in problems or status in _ANYWHERE)
     operation: dict[str, Any] = {
         "operationId": operation_id,
         "summary": summary,
@@ -143,6 +192,17 @@ def _operation(
             "content": {"application/json": {"schema": _reference(body)}},
         }
     return operation
+
+
+def _refusal(status: int, *, by_function: bool) -> dict[str, Any]:
+    """Describe a refusal of the function, of the gateway before it, or of either."""
+    titles = [title for its, title in TITLES.values() if its == status and by_function]
+    content: dict[str, Any] = {}
+    if by_function:
+        content[MEDIA_TYPE] = {"schema": _reference("Problem")}
+    if status in _GATEWAY:
+        content["application/json"] = {"schema": _reference("GatewayProblem")}
+    return {"description": "; ".join(filter(None, [*titles, _GATEWAY.get(status)])), "content": content}
 
 
 def _parameter(where: str, name: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Request:
     """One request.
 
     Attributes:
-        method: of HTTP, in upper case.
+        method: of HTTP, as sent: its case counts.
         path: without the stage.
         headers: with names in lower case.
         query: of the address.
@@ -52,7 +52,7 @@ def read(event: dict[str, Any]) -> Request:
     context = event.get("requestContext", {})
     http = context.get("http", {})
     return Request(
-        method=str(http.get("method", "")).upper(),
+        method=str(http.get("method", "")),
         path=path_of(event),
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         query={str(name): str(value) for name, value in (event.get("queryStringParameters") or {}).items()},

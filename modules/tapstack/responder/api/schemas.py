@@ -10,6 +10,17 @@ from typing import Any, Final
 
 from tapstack.domain import incidents
 from tapstack.domain.identifiers import pattern_of
+from tapstack.responder.api.containment_schemas import (
+    APPROVE,
+    ASKED,
+    CHANGE,
+    CONTAIN,
+    CONTAINMENT,
+    DIFFERENCE,
+    DRY_RUN,
+    PLAN,
+    RELEASE,
+)
 from tapstack.responder.api.problems import TITLES
 
 Schema = dict[str, Any]
@@ -34,9 +45,7 @@ def _or_null(schema: Schema) -> Schema:
     return {**schema, **kinds, **({"enum": [*schema["enum"], None]} if "enum" in schema else {})}
 
 
-# Without a mark of its own, a blank reason would pass the pattern and be refused all the same.
-_READABLE: Final = rf"^(?=[\s\S]*\S){incidents.TEXT_PATTERN.removeprefix('^')}"
-REASON: Final = _text(incidents.REASON_LENGTH, _READABLE, "Why, in words.")
+REASON: Final = _text(incidents.REASON_LENGTH, incidents.TEXT_PATTERN, "Why, in words.")
 MINUTES: Final[Schema] = {
     "type": "integer",
     "minimum": incidents.MINUTES[0],
@@ -87,7 +96,13 @@ OPEN: Final[Schema] = {
         "technique": _TECHNIQUE,
         "alert_id": _ALERT,
         "minutes": {**MINUTES, "description": "How long to capture; the deployment's own time when omitted."},
+        "containment": ASKED,
     },
+}
+# Documented here, checked by the domain, which says why.
+_ONLY_INSTANCES_ARE_CONTAINED: Final[Schema] = {
+    "if": {"required": ["containment"], "properties": {"containment": {"not": {"const": "none"}}}},
+    "then": {"required": ["instance_id"]},
 }
 EXTEND: Final[Schema] = {
     "type": "object",
@@ -101,6 +116,11 @@ CLOSE: Final[Schema] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {"reason": REASON},
+}
+REJECT: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"reason": REASON, "dry_run": DRY_RUN},
 }
 _ID: Final[Schema] = {"type": "string", "pattern": incidents.ID_PATTERN, "examples": [incidents.ID_EXAMPLE]}
 INCIDENT_ID: Final = _ID
@@ -164,6 +184,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "undo": {"type": ["string", "null"], "description": "The command that takes it back."},
     "close_requested": {"type": "boolean"},
     "closed_because": {"type": ["string", "null"], "enum": ["closed", "expired", "failed", None]},
+    "containment": {"$ref": "#/components/schemas/Containment"},
 }
 INCIDENT: Final[Schema] = {
     "type": "object",
@@ -233,13 +254,21 @@ GATEWAY_PROBLEM: Final[Schema] = {
     "properties": {"message": {"type": ["string", "null"]}},
 }
 COMPONENTS: Final[dict[str, Schema]] = {
-    "Open": OPEN,
+    "Open": {**OPEN, **_ONLY_INSTANCES_ARE_CONTAINED},
     "Extend": EXTEND,
     "Close": CLOSE,
+    "Contain": CONTAIN,
+    "Approve": APPROVE,
+    "Reject": REJECT,
+    "Release": RELEASE,
     "Incident": INCIDENT,
     "IncidentWithTimeline": INCIDENT_WITH_TIMELINE,
     "Interface": INTERFACE,
     "Appliance": APPLIANCE,
+    "Containment": CONTAINMENT,
+    "Plan": PLAN,
+    "Change": CHANGE,
+    "Difference": DIFFERENCE,
     "Event": EVENT,
     "Opened": OPENED,
     "Listed": LISTED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapstack.responder import incident_steps
+from tapstack.responder import containment_steps, incident_steps
 from tapstack.responder.observing import serve
 
 handler = serve(
@@ -11,6 +11,12 @@ handler = serve(
         "remaining": lambda event: incident_steps.remaining(event["incident_id"], event.get("waited_until")),
         "wait": lambda event: incident_steps.wait(event["incident_id"], event["token"]),
         "notify": lambda event: incident_steps.notify(event["incident_id"]),
+        "decide": lambda event: containment_steps.decide(event["incident_id"], event.get("waited_until")),
+        "approval": lambda event: containment_steps.approval(event["incident_id"], event["token"]),
+        "notify_containment": lambda event: containment_steps.notify(event["incident_id"], event.get("outcome")),
+        "fail_containment": lambda event: containment_steps.fail(
+            event["incident_id"], event.get("error", "failed"), event.get("cause", "")
+        ),
         "close": lambda event: incident_steps.close(event["incident_id"], event.get("because")),
         "fail": lambda event: incident_steps.fail(
             event["incident_id"], event.get("error", "failed"), event.get("cause", "")

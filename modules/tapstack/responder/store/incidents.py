@@ -56,6 +56,7 @@ PUBLIC: Final = (
     "undo",
     "close_requested",
     "closed_because",
+    "containment",
 )
 """What people and programs see of an incident, in this order, besides its timeline."""
 REPEATS_KEPT: Final = timedelta(hours=24)
@@ -82,6 +83,7 @@ def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
         "appliance": None,
         "in_place": [],
         "undo": None,
+        "containment": None,
     }
 
 

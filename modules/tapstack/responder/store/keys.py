@@ -13,10 +13,18 @@ CAPTURE: Final = "CAPTURE"
 APPLIANCE: Final = "APPLIANCE"
 KEY: Final = "KEY"
 EVENT: Final = "EVENT#"
+CONTAINMENT: Final = "CONTAINMENT"
+ORIGINAL: Final = "ORIGINAL#"
+CONTAINMENTS: Final = "CONTAINMENTS"
 BY_STATE: Final = "by-state"
 """The index: hash key `listing`, range key `opened_at`."""
 CAPTURES_LISTING: Final = "capture"
 """What captures that somebody holds, or that end, have as `listing`: the sweeper finds them by it."""
+
+CONTAINMENTS_LISTING: Final = "containment"
+"""What containments that are in place have as `listing`."""
+ORIGINALS_LISTING: Final = "original"
+"""What originals that are not back yet have as `listing`."""
 
 
 def incident_key(incident_id: str) -> dict[str, Any]:
@@ -37,6 +45,21 @@ def capture_key(network_interface_id: str) -> dict[str, Any]:
 def appliance_key() -> dict[str, Any]:
     """Return the key of the launched appliance."""
     return _key(APPLIANCE, APPLIANCE)
+
+
+def containment_key(instance_id: str) -> dict[str, Any]:
+    """Return the key of the containment of an instance."""
+    return _key(f"{CONTAINMENT}#{instance_id}", CONTAINMENT)
+
+
+def original_key(instance_id: str, kind: str, key: str) -> dict[str, Any]:
+    """Return the key of what was there before an instance's containment changed it."""
+    return _key(f"{CONTAINMENT}#{instance_id}", f"{ORIGINAL}{kind}#{key}")
+
+
+def containments_key(hour: str) -> dict[str, Any]:
+    """Return the key of the instances that were contained in an hour, such as 2026-01-02T03."""
+    return _key(f"{CONTAINMENTS}#{hour}", CONTAINMENTS)
 
 
 def idempotency_key(kind: str, value: str) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""`tapstack incident contain|approve|reject|release`: cut an instance off, decide about it, put everything back."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from tapstack.cli import incident_plan_view as view
+from tapstack.cli.incident_api import IncidentApi, ServiceError
+from tapstack.domain import containment_settings, incidents
+
+AddParser = Callable[[Any, str, str], argparse.ArgumentParser]
+_FLAGS: Final = ("overwrite", "keep", "all")
+
+
+class Call(Protocol):
+    """What the user gave, and the API it is for."""
+
+    chosen: argparse.Namespace
+    options: str
+
+    def api(self) -> IncidentApi:
+        """Return the API."""
+
+    def show(self, answer: Any, text: Callable[[], str]) -> None:
+        """Print the answer, or its text."""
+
+    def card(self, found: Mapping[str, Any]) -> str:
+        """Return all about an incident."""
+
+
+def add_parsers(actions: Any, add: AddParser) -> None:
+    """Add the commands.
+
+    Args:
+        actions: what they are added to.
+        add: makes the parser of a command that calls the API, from `actions`, name and description.
+    """
+    container = _parser(actions, add, "contain", "cut the instance off, now or once somebody approves")
+    container.add_argument(
+        "--mode", choices=containment_settings.MODES, help="the more careful one that is allowed by default"
+    )
+    _parser(actions, add, "approve", "agree to a containment that waits for it")
+    rejecter = _parser(actions, add, "reject", "refuse a containment that waits for approval")
+    rejecter.add_argument("--reason", help="why, in words")
+    releaser = _parser(actions, add, "release", "put back everything that containment changed")
+    either = releaser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--overwrite", action="store_true", help="put back what was, where others changed something meanwhile"
+    )
+    either.add_argument("--keep", action="store_true", help="leave what others changed meanwhile as it is")
+    releaser.add_argument(
+        "--all", action="store_true", help="even where other incidents want the instance contained too"
+    )
+
+
+def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.ArgumentParser:
+    parser = add(actions, name, what)
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--dry-run", action="store_true", help="change nothing; show exactly what would change")
+    return parser
+
+
+def contain(call: Call) -> int:
+    """Cut the instance off."""
+    return _post(call, "contain", {"mode": call.chosen.mode} if call.chosen.mode else {})
+
+
+def approve(call: Call) -> int:
+    """Agree."""
+    return _post(call, "approve", {})
+
+
+def reject(call: Call) -> int:
+    """Refuse."""
+    return _post(call, "reject", {} if call.chosen.reason is None else {"reason": call.chosen.reason})
+
+
+def release(call: Call) -> int:
+    """Put everything back."""
+    return _post(call, "release", {name: True for name in _FLAGS if getattr(call.chosen, name)})
+
+
+def _post(call: Call, what: str, body: dict[str, Any]) -> int:
+    name = incidents.check_incident_id(call.chosen.id)
+    dry_run = {"dry_run": True} if call.chosen.dry_run else {}
+    # The service knows each of these a second time, so that a lost answer does no harm.
+    answer = call.api().post(f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True)
+    if not isinstance(answer, dict):
+        raise ServiceError("the answer is no JSON object: is this the address of an incident API?")
+    call.show(answer, lambda: view.plan(answer, what=what) if dry_run else call.card(answer))
+    return 0

@@ -1,0 +1,79 @@
+"""Plans for people: what containing or releasing would change, and what others changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.cli.terminal import plain, shortened, table
+
+_VALUE_WIDTH: Final = 60
+_KEY_WIDTH: Final = 70
+_NOTHING: Final = {
+    "contain": "nothing would change",
+    "approve": "nothing would change",
+    "reject": "nothing would change: the instance is left as it is",
+    "release": "nothing would be put back",
+}
+
+
+def plan(answer: Mapping[str, Any], *, what: str) -> str:
+    """Return a dry run as text.
+
+    Args:
+        answer: as the API has it.
+        what: contain, approve, reject or release.
+    """
+    lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]
+    if refused := plain(answer.get("refused")):
+        return "\n".join([*lines, "", f"  refused: {refused}"])
+    rows = [
+        [plain(change.get("what")), shortened(plain(change.get("key")), _KEY_WIDTH), *_values(change, "from", "to")]
+        for change in _entries(answer, "changes")
+    ]
+    lines += ["", *(table(["WHAT", "OF", "NOW", "THEN"], rows, "  ") if rows else [f"  {_NOTHING[what]}"])]
+    differences = _entries(answer, "differences")
+    if differences:
+        lines += ["", "  changed by others meanwhile", *_three_ways(differences)]
+    if any(difference.get("blocks") for difference in differences):
+        lines += ["", "  the release would be blocked: --overwrite puts back what was, --keep leaves what is"]
+    lines += [line for warning in _list(answer, "warnings") for line in ("", f"  note: {plain(warning)}")]
+    return "\n".join(lines)
+
+
+def value(found: Any) -> str:
+    """Return a value for people."""
+    match found:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if found else "no"
+        case list():
+            return ", ".join(plain(item) for item in found) or "none"
+    return plain(found)
+
+
+def _three_ways(differences: list[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        [
+            plain(difference.get("what")),
+            shortened(plain(difference.get("key")), _KEY_WIDTH),
+            *_values(difference, "original", "ours", "now"),
+            shortened(plain(difference.get("why")), _VALUE_WIDTH),
+        ]
+        for difference in differences
+    ]
+    return table(["WHAT", "OF", "WAS", "CONTAINED", "NOW", "WHY"], rows, "  ")
+
+
+def _values(entry: Mapping[str, Any], *names: str) -> list[str]:
+    return [shortened(value(entry.get(name)), _VALUE_WIDTH) for name in names]
+
+
+def _list(holder: Mapping[str, Any], key: str) -> list[Any]:
+    found = holder.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _entries(holder: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [entry for entry in _list(holder, key) if isinstance(entry, dict)]

@@ -1,0 +1,523 @@
+"""What cutting an instance off would change, and when it is refused: from facts and settings to a plan.
+
+Nothing here calls AWS. A plan names every change with what is there now, because that is written down before
+anything is changed.
+
+Sources: Amazon EC2 User Guide, "Amazon EC2 security groups" (a group belongs to one VPC) and "Security group
+connection tracking"; Auto Scaling User Guide, "Temporarily remove instances"; AWS Systems Manager Automation
+runbook reference, AWSSupport-ContainEC2Instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Protocol, get_args
+
+from tapstack.domain.globs import matches
+
+Kind = Literal[
+    "shutdown",
+    "volume",
+    "termination",
+    "standby",
+    "groups",
+    "tracking",
+    "profile",
+    "target-group",
+    "classic-balancer",
+    "snapshots",
+]
+"""In the order in which an instance is cut off: what keeps the evidence, what keeps others from replacing the
+instance, the cut itself, and what is slower or only tidies up."""
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+GONE_STATES: Final = frozenset({"terminated", "shutting-down"})
+REGISTERED: Final = "registered"
+DEREGISTERED: Final = "deregistered"
+IN_SERVICE: Final = "InService"
+STANDBY: Final = "Standby"
+ENTERING_STANDBY: Final = "EnteringStandby"
+ALLOWED: Final = "allowed"
+DENIED: Final = "denied"
+
+Value = Any
+"""As JSON has it: a text, a number, a truth value, None, or a list of texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of the instance.
+
+    Attributes:
+        id: its id.
+        vpc_id: where it lies; an instance may have interfaces in several VPCs.
+        group_ids: its security groups, in AWS's order.
+        tcp_established_seconds: how long idle TCP connections stay tracked, where that was set.
+        requester_managed: an AWS service made it, and nobody else may change it.
+        addresses: its private addresses, IPv4 and IPv6.
+    """
+
+    id: str
+    vpc_id: str
+    group_ids: tuple[str, ...]
+    tcp_established_seconds: int | None = None
+    requester_managed: bool = False
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume of the instance.
+
+    Attributes:
+        device: such as /dev/xvda.
+        volume_id: which.
+        delete_on_termination: whether it ends with the instance.
+    """
+
+    device: str
+    volume_id: str
+    delete_on_termination: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The instance's place in an Auto Scaling group.
+
+    Attributes:
+        group: the group's name.
+        lifecycle_state: such as InService.
+        desired: capacity that the group has.
+        minimum: below which the group does not go.
+    """
+
+    group: str
+    lifecycle_state: str
+    desired: int
+    minimum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The instance, or an address of it, as a target.
+
+    Attributes:
+        target_group_arn: where.
+        target_id: instance id or address.
+        port: of the target.
+        zone: Availability Zone, where one was given.
+    """
+
+    target_group_arn: str
+    target_id: str
+    port: int
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an instance.
+
+    Attributes:
+        instance_id: which.
+        state: AWS's word, such as running.
+        vpc_id: where its primary interface lies.
+        interfaces: all of them, the primary one first.
+        arn: of the instance.
+        tags: of the instance.
+        volumes: EBS volumes.
+        termination_protection: whether it may not be terminated by the API.
+        shutdown_behavior: stop or terminate, when it shuts itself down.
+        membership: in an Auto Scaling group, if any.
+        registrations: as a target; empty where nobody has looked.
+        classic_balancers: names of those that it is registered with.
+        role: name of the role of its instance profile.
+        role_restricted: that role is denied what this instance asks for already.
+        receiver: it receives mirrored packets: the appliance.
+    """
+
+    instance_id: str
+    state: str
+    vpc_id: str
+    interfaces: tuple[Interface, ...]
+    arn: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+    termination_protection: bool = False
+    shutdown_behavior: str = "stop"
+    membership: Membership | None = None
+    registrations: tuple[Registration, ...] = ()
+    classic_balancers: tuple[str, ...] = ()
+    role: str | None = None
+    role_restricted: bool = False
+    receiver: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is changed.
+
+    Attributes:
+        what: the kind.
+        key: the thing: an interface, a device, a target.
+        before: what is there now, and comes back at release.
+        after: what containment puts there.
+        passing: what it puts there for a moment first; None where nothing.
+        detail: what else is needed to change it and to put it back.
+    """
+
+    what: Kind
+    key: str
+    before: Value
+    after: Value
+    passing: Value = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        return {"what": self.what, "key": self.key, "from": self.before, "to": self.after}
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f"{self.what} of {self.key}: {said(self.before)} -> {said(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What was there before containment changed it, as it is written down.
+
+    Attributes:
+        kind: what kind of thing.
+        key: the thing.
+        original: what was there.
+        ours: what containment put there.
+        passing: what it put there for a moment.
+        detail: what else is needed to put it back.
+        generation: of the containment it belongs to.
+        restored: it is back, or was given up.
+        lately: that was a moment ago, and AWS may still show what was there before.
+        note: what is to be said about that; empty where it is back exactly.
+    """
+
+    kind: Kind
+    key: str
+    original: Value
+    ours: Value
+    passing: Value = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    generation: int = 0
+    restored: bool = False
+    lately: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is neither as it was nor as containment left it, or that is not there any more.
+
+    Attributes:
+        what: the kind.
+        key: the thing.
+        original: what was there before; None where nothing was written down.
+        ours: what containment put there.
+        now: what is there now; None where it is gone.
+        why: in words.
+        blocks: somebody has to decide before it is released.
+    """
+
+    what: Kind
+    key: str
+    original: Value
+    ours: Value
+    now: Value
+    why: str
+    blocks: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        return {
+            "what": self.what,
+            "key": self.key,
+            "original": self.original,
+            "ours": self.ours,
+            "now": self.now,
+            "why": self.why,
+            "blocks": self.blocks,
+        }
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f"{self.what} of {self.key}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done about an instance.
+
+    Attributes:
+        instance_id: which.
+        changes: in the order in which they are made.
+        refused: why nothing is done; None when it is done.
+        differences: of a release: what stands against it, or is only said.
+        warnings: of a containment: what it does not reach.
+    """
+
+    instance_id: str
+    changes: tuple[Change, ...] = ()
+    refused: str | None = None
+    differences: tuple[Difference, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether somebody has to decide first."""
+        return any(difference.blocks for difference in self.differences)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        return {
+            "instance_id": self.instance_id,
+            "changes": [change.as_dict() for change in self.changes],
+            "refused": self.refused,
+            "differences": [difference.as_dict() for difference in self.differences],
+            "warnings": list(self.warnings),
+        }
+
+
+class _Groups(Protocol):
+    @property
+    def quarantine(self) -> str: ...
+    @property
+    def untrack(self) -> str | None: ...
+
+
+class _Protect(Protocol):
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+    @property
+    def instance_ids(self) -> tuple[str, ...]: ...
+
+
+class _TwoStep(Protocol):
+    @property
+    def enabled(self) -> bool: ...
+
+
+class _AutoScaling(Protocol):
+    @property
+    def standby(self) -> bool: ...
+    @property
+    def decrement_desired_capacity(self) -> bool: ...
+
+
+class _LoadBalancers(Protocol):
+    @property
+    def deregister(self) -> bool: ...
+
+
+class Settings(Protocol):
+    """What a plan needs to know of the deployment's settings."""
+
+    @property
+    def groups(self) -> Mapping[str, _Groups]:
+        """The groups of each VPC in scope."""
+
+    @property
+    def protect(self) -> _Protect:
+        """What is never contained."""
+
+    @property
+    def two_step(self) -> _TwoStep:
+        """Whether connections are untracked first."""
+
+    @property
+    def tcp_established_seconds(self) -> int | None:
+        """How long idle TCP connections stay tracked meanwhile."""
+
+    @property
+    def auto_scaling(self) -> _AutoScaling:
+        """What becomes of members of Auto Scaling groups."""
+
+    @property
+    def load_balancers(self) -> _LoadBalancers:
+        """What becomes of targets."""
+
+    @property
+    def termination_protection(self) -> bool:
+        """Whether it is switched on."""
+
+    @property
+    def shutdown_behavior(self) -> bool:
+        """Whether it becomes stop."""
+
+    @property
+    def keep_volumes(self) -> bool:
+        """Whether volumes outlive the instance."""
+
+    @property
+    def snapshots(self) -> bool:
+        """Whether some are taken."""
+
+    @property
+    def instance_profile(self) -> str | None:
+        """`restrict`, or nothing."""
+
+
+def plan_containment(facts: Facts, settings: Settings, recorded: Iterable[Original] = ()) -> Plan:
+    """Say what cutting an instance off would change.
+
+    What is changed already is no change any more: a plan made during containment names what came since.
+
+    Args:
+        facts: about the instance.
+        settings: of the deployment.
+        recorded: what the table remembers of this instance, from earlier containments too.
+    """
+    known = {(original.kind, original.key): original for original in recorded}
+    refused = refusal(facts, settings, known.values())
+    if refused is not None:
+        return Plan(facts.instance_id, refused=refused)
+    changes = [_with_original(change, known) for change in _wanted(facts, settings)]
+    ordered = sorted(
+        (change for change in changes if change is not None), key=lambda c: (KINDS.index(c.what), _position(c, facts))
+    )
+    return Plan(facts.instance_id, tuple(ordered), warnings=tuple(_warnings(facts, settings)))
+
+
+def refusal(facts: Facts, settings: Settings, recorded: Iterable[Original] = ()) -> str | None:
+    """Say why an instance must not, or cannot, be cut off; None when nothing stands against it."""
+    instance = facts.instance_id
+    if facts.state in GONE_STATES:
+        return f"instance {instance} is {facts.state}: there is nothing to cut off any more"
+    if facts.receiver:
+        return f"instance {instance} is the appliance that receives the packets"
+    if instance in settings.protect.instance_ids:
+        return f"instance {instance} is protected by the deployment's settings"
+    for key, pattern in sorted(settings.protect.tags.items()):
+        if key in facts.tags and matches(pattern, facts.tags[key]):
+            return f"instance {instance} is protected by its tag {key}={facts.tags[key]}"
+    for vpc_id in dict.fromkeys((facts.vpc_id, *(interface.vpc_id for interface in facts.interfaces))):
+        if vpc_id not in settings.groups:
+            return f"instance {instance} has an interface in {vpc_id}, which is not in the scope of this deployment"
+    changeable = [interface for interface in facts.interfaces if not interface.requester_managed]
+    if not changeable:
+        return f"instance {instance} has no network interface whose security groups could be changed"
+    mine = {
+        original.key
+        for original in recorded
+        if original.kind == "groups" and (not original.restored or original.lately)
+    }
+    if all(_is_cut(interface, settings) and interface.id not in mine for interface in changeable):
+        return (
+            f"all interfaces of instance {instance} are in the quarantine group already, and nothing says which "
+            "groups they had: somebody did it by hand"
+        )
+    return None
+
+
+def _is_cut(interface: Interface, settings: Settings) -> bool:
+    return interface.group_ids == (settings.groups[interface.vpc_id].quarantine,)
+
+
+def _wanted(facts: Facts, settings: Settings) -> Iterator[Change]:
+    """Yield what shall be there, whether it is there already or not."""
+    instance = facts.instance_id
+    if settings.shutdown_behavior:
+        yield Change("shutdown", instance, facts.shutdown_behavior, "stop")
+    if settings.keep_volumes:
+        for volume in facts.volumes:
+            detail = {"volume_id": volume.volume_id}
+            yield Change("volume", volume.device, volume.delete_on_termination, False, detail=detail)
+    if settings.termination_protection:
+        yield Change("termination", instance, facts.termination_protection, True)
+    if settings.auto_scaling.standby and (member := facts.membership) is not None:
+        yield from _standby(member, settings)
+    for interface in facts.interfaces:
+        if not interface.requester_managed:
+            yield from _cut(interface, settings)
+    if settings.instance_profile == "restrict" and facts.role is not None:
+        now = DENIED if facts.role_restricted else ALLOWED
+        yield Change("profile", facts.role, now, DENIED, detail={"instance_arn": facts.arn})
+    if settings.load_balancers.deregister:
+        for target in facts.registrations:
+            key = f"{target.target_group_arn} {target.target_id}:{target.port}"
+            yield Change("target-group", key, REGISTERED, DEREGISTERED, detail=_as_detail(target))
+        for name in facts.classic_balancers:
+            yield Change("classic-balancer", name, REGISTERED, DEREGISTERED)
+    if settings.snapshots:
+        yield Change("snapshots", instance, None, "taken", detail={"volumes": [v.volume_id for v in facts.volumes]})
+
+
+def _standby(member: Membership, settings: Settings) -> Iterator[Change]:
+    if member.lifecycle_state in (IN_SERVICE, STANDBY, ENTERING_STANDBY):
+        # AWS refuses to go below the minimum: then the group launches another instance.
+        decrement = settings.auto_scaling.decrement_desired_capacity and member.desired > member.minimum
+        now = IN_SERVICE if member.lifecycle_state == IN_SERVICE else STANDBY
+        detail = {"decrement": decrement, "desired": member.desired}
+        yield Change("standby", member.group, now, STANDBY, detail=detail)
+
+
+def _cut(interface: Interface, settings: Settings) -> Iterator[Change]:
+    groups = settings.groups[interface.vpc_id]
+    passing = [groups.untrack] if settings.two_step.enabled and groups.untrack else None
+    yield Change("groups", interface.id, list(interface.group_ids), [groups.quarantine], passing)
+    if (seconds := settings.tcp_established_seconds) is not None:
+        yield Change("tracking", interface.id, interface.tcp_established_seconds, seconds)
+
+
+def _as_detail(target: Registration) -> dict[str, Any]:
+    return {"arn": target.target_group_arn, "id": target.target_id, "port": target.port, "zone": target.zone}
+
+
+def _with_original(change: Change, known: Mapping[tuple[Kind, str], Original]) -> Change | None:
+    """Return the change with what was there before containment; None where nothing is left to change."""
+    remembered = known.get((change.what, change.key))
+    if not is_ours(change.before, change.after, change.passing):
+        return change
+    if remembered is None or (remembered.restored and not remembered.lately):
+        # It has always been so: nothing to change, and nothing to put back.
+        return None if change.before == change.after else change
+    if not remembered.restored and change.before == change.after:
+        return None
+    # EC2 may still show what was released just now. What the table remembers was there in truth.
+    return replace(change, before=remembered.original, detail=remembered.detail)
+
+
+def is_ours(now: Value, ours: Value, passing: Value) -> bool:
+    """Tell whether what is there is what containment puts there, in the end or for a moment."""
+    return bool(now == ours or (passing is not None and now == passing))
+
+
+def _position(change: Change, facts: Facts) -> tuple[int, str]:
+    order = [interface.id for interface in facts.interfaces]
+    return (order.index(change.key) if change.key in order else len(order), change.key)
+
+
+def _warnings(facts: Facts, settings: Settings) -> Iterator[str]:
+    for interface in facts.interfaces:
+        if interface.requester_managed:
+            yield f"{interface.id} is managed by an AWS service, and stays connected"
+    member = facts.membership
+    if member is None:
+        return
+    if not settings.auto_scaling.standby:
+        yield f"it stays in service in the Auto Scaling group {member.group}, which may replace and terminate it"
+    elif member.lifecycle_state not in (IN_SERVICE, STANDBY, ENTERING_STANDBY):
+        yield (
+            f"it is {member.lifecycle_state} in the Auto Scaling group {member.group}, and cannot go into standby: "
+            "the group may terminate it"
+        )
+    elif settings.auto_scaling.decrement_desired_capacity and member.desired <= member.minimum:
+        yield f"the Auto Scaling group {member.group} is at its minimum: it launches another instance in its place"
+
+
+def said(value: Value) -> str:
+    """Return a value for people."""
+    match value:
+        case None:
+            return "not set"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(str(item) for item in value) or "none"
+    return str(value)

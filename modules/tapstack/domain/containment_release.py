@@ -1,0 +1,135 @@
+"""What putting everything back would change: what was there, what containment put there, what is there now.
+
+Where the three agree with what containment did, the original comes back. Where others have changed it meanwhile,
+nothing is done before somebody decides: overwrite what they did, or keep it.
+
+Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute (an interface has at least one group, all exist).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tapstack.domain.containment import Change, Difference, Interface, Kind, Original, Plan, Value, is_ours
+
+RELEASE_ORDER: Final[tuple[Kind, ...]] = (
+    "profile",
+    "groups",
+    "tracking",
+    "target-group",
+    "classic-balancer",
+    "standby",
+    "volume",
+    "shutdown",
+    "termination",
+)
+"""Rights and network first: whoever checks the instance's health shall find it healthy. Then its load balancers, then
+Auto Scaling, which ends what it finds unhealthy. What protects the evidence comes last. Snapshots stay."""
+
+Now = Mapping[tuple[Kind, str], Value]
+"""What is there now; what is not in it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do about one thing.
+
+    Attributes:
+        original: as it is written down.
+        do: `restore`, `give up` (it is gone, or was decided so) or `block`.
+        to: what to put there.
+        difference: what stands against it, or is to be said.
+    """
+
+    original: Original
+    do: Literal["restore", "give up", "block"]
+    to: Value = None
+    difference: Difference | None = None
+
+
+def steps_of_release(
+    originals: Iterable[Original],
+    now: Now,
+    *,
+    missing_groups: Collection[str] = (),
+    overwrite: bool = False,
+    keep: bool = False,
+) -> tuple[Step, ...]:
+    """Say what to do about everything that is written down and not back yet, in the order of a release.
+
+    Args:
+        originals: of the containment.
+        now: what is there.
+        missing_groups: security groups of originals that do not exist any more.
+        overwrite: put back what was there, whatever others did meanwhile.
+        keep: leave what others did meanwhile.
+    """
+    waiting = [one for one in originals if not one.restored and one.kind in RELEASE_ORDER]
+    waiting.sort(key=lambda one: (RELEASE_ORDER.index(one.kind), one.key))
+    return tuple(_step(one, now, set(missing_groups), overwrite, keep) for one in waiting)
+
+
+def _step(original: Original, now: Now, missing: set[str], overwrite: bool, keep: bool) -> Step:
+    place = (original.kind, original.key)
+    if place not in now:
+        return Step(original, "give up", difference=_difference(original, None, "it is gone", blocks=False))
+    there = now[place]
+    to = original.original
+    if not _same(there, to) and not is_ours(there, original.ours, original.passing):
+        difference = _difference(original, there, "others changed it")
+        if keep:
+            return Step(original, "give up", difference=difference)
+        if not overwrite:
+            return Step(original, "block", difference=difference)
+    if original.kind == "groups" and (gone := [group for group in to if group in missing]):
+        left = [group for group in to if group not in missing]
+        words = "security group does" if len(gone) == 1 else "security groups do"
+        difference = _difference(original, there, f"{', '.join(gone)}: the {words} not exist any more")
+        if not left:
+            return Step(original, "give up" if keep else "block", difference=difference)
+        return Step(original, "restore" if overwrite or keep else "block", left, difference)
+    return Step(original, "restore", to)
+
+
+def _same(there: Value, original: Value) -> bool:
+    """Tell whether it is as it was; groups have an order that means nothing."""
+    if isinstance(there, list) and isinstance(original, list):
+        return sorted(there) == sorted(original)
+    return bool(there == original)
+
+
+def plan_release(
+    instance_id: str,
+    steps: Iterable[Step],
+    now: Now,
+    *,
+    attached: Iterable[Interface] = (),
+    known: Collection[str] = (),
+) -> Plan:
+    """Return the plan that steps come to.
+
+    Args:
+        instance_id: which.
+        steps: of the release.
+        now: what is there.
+        attached: interfaces that the instance has now.
+        known: interfaces whose groups are written down.
+    """
+    listed = tuple(steps)
+    changes = tuple(
+        Change(step.original.kind, step.original.key, now.get((step.original.kind, step.original.key)), step.to)
+        for step in listed
+        if step.do == "restore"
+    )
+    since = tuple(
+        Difference("groups", one.id, None, None, list(one.group_ids), "it was attached since: left as it is", False)
+        for one in attached
+        if one.id not in known
+    )
+    return Plan(instance_id, changes, differences=tuple(step.difference for step in listed if step.difference) + since)
+
+
+def _difference(original: Original, now: Value, why: str, *, blocks: bool = True) -> Difference:
+    return Difference(original.kind, original.key, original.original, original.ours, now, why, blocks)

@@ -1,0 +1,46 @@
+"""Attributes of instances that moto does not know how to change, and devices that an instance does not have.
+
+Sources: EC2 API Reference, ModifyInstanceAttribute and DescribeInstanceAttribute; EC2 User Guide, "Change the
+shutdown behavior".
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+from moto.core.responses import EmptyResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses import instances
+
+# moto has types, but none for what is replaced at run time.
+InstanceResponse: Any = instances.InstanceResponse
+
+_BEHAVIORS: Final = ("stop", "terminate")
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process change them. A second call changes nothing."""
+    modify = InstanceResponse.modify_instance_attribute
+
+    @functools.wraps(modify)
+    def modify_instance_attribute(self: Any) -> Any:
+        instance_id = self._get_param("InstanceId")
+        behavior = self._get_param("InstanceInitiatedShutdownBehavior.Value")
+        if behavior is not None:
+            if behavior not in _BEHAVIORS:
+                raise EC2ClientError(
+                    "InvalidParameterValue",
+                    f"Invalid value '{behavior}' for InstanceInitiatedShutdownBehavior.",
+                )
+            self.error_on_dryrun()
+            self.ec2_backend.modify_instance_attribute(instance_id, "instance_initiated_shutdown_behavior", behavior)
+            return EmptyResult()
+        for mapping in self._get_param("BlockDeviceMappings", []):
+            devices = self.ec2_backend.get_instance(instance_id).block_device_mapping
+            if (device := mapping.get("DeviceName")) not in devices:
+                raise EC2ClientError("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
+        return modify(self)
+
+    InstanceResponse.modify_instance_attribute = modify_instance_attribute

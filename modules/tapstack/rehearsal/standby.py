@@ -1,0 +1,78 @@
+"""Auto Scaling's standby as AWS has it: refused where it cannot be, and out of the load balancers meanwhile.
+
+moto moves any instance from any state, below the group's minimum and above its maximum, and leaves it registered. A
+containment that relied on that would look complete, and a release twice would raise the capacity twice.
+
+Sources: Auto Scaling API Reference, EnterStandby and ExitStandby; Auto Scaling User Guide, "Temporarily remove
+instances from your Auto Scaling group".
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from moto.autoscaling import models
+from moto.autoscaling.exceptions import ValidationError
+
+# moto has types, but none for what is replaced at run time.
+AutoScalingBackend: Any = models.AutoScalingBackend
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process do so. A second call changes nothing."""
+    enter, leave = AutoScalingBackend.enter_standby_instances, AutoScalingBackend.exit_standby_instances
+
+    @functools.wraps(enter)
+    def enter_standby_instances(self: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
+        group = _checked(self, group_name, instance_ids, "InService")
+        after = (group.desired_capacity or 0) - len(instance_ids)
+        if should_decrement and after < group.min_size:
+            raise ValidationError(f"{_sizes(group)} To place into standby {len(instance_ids)} instance, {_UPDATE}")
+        activities = enter(self, group_name, instance_ids, should_decrement)
+        for arn in group.target_group_arns:
+            if (balanced := self.elbv2_backend.target_groups.get(arn)) is not None:
+                balanced.deregister([{"Id": instance_id} for instance_id in instance_ids])
+        return activities
+
+    @functools.wraps(leave)
+    def exit_standby_instances(self: Any, group_name: str, instance_ids: list[str]) -> Any:
+        group = _checked(self, group_name, instance_ids, "Standby")
+        if (group.desired_capacity or 0) + len(instance_ids) > group.max_size:
+            raise ValidationError(f"{_sizes(group)} To remove from standby {len(instance_ids)} instance, {_UPDATE}")
+        return leave(self, group_name, instance_ids)
+
+    def update_attached_target_groups(self: Any, group_name: str) -> None:
+        group = self.autoscaling_groups[group_name]
+        for arn in group.target_group_arns:
+            if (balanced := self.elbv2_backend.target_groups.get(arn)) is not None:
+                active = [state.instance.id for state in group.active_instances()]
+                balanced.register([{"Id": instance_id, "Port": balanced.port} for instance_id in active])
+
+    AutoScalingBackend.enter_standby_instances = enter_standby_instances
+    AutoScalingBackend.exit_standby_instances = exit_standby_instances
+    AutoScalingBackend.update_attached_target_groups = update_attached_target_groups
+
+
+_UPDATE = "please update the AutoScalingGroup sizes appropriately."
+
+
+def _checked(backend: Any, group_name: str, instance_ids: list[str], expected: str) -> Any:
+    group = backend.autoscaling_groups.get(group_name)
+    if group is None:
+        raise ValidationError(f"AutoScalingGroup name not found - {group_name}")
+    states = {state.instance.id: state.lifecycle_state for state in group.instance_states}
+    for instance_id in instance_ids:
+        if instance_id not in states:
+            raise ValidationError(f"The instance {instance_id} is not part of Auto Scaling group {group_name}.")
+        if states[instance_id] != expected:
+            raise ValidationError(f"The instance {instance_id} is not in {expected}.")
+    return group
+
+
+def _sizes(group: Any) -> str:
+    return (
+        f"AutoScalingGroup {group.name} has min-size={group.min_size}, max-size={group.max_size}, "
+        f"and desired-size={group.desired_capacity}."
+    )

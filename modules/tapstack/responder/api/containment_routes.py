@@ -1,0 +1,60 @@
+"""What the routes of containment do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapstack.responder import containment_plans, deciding
+from tapstack.responder.api.requests import Request, read_json
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
+
+Answer = tuple[int, dict[str, Any], dict[str, str]]
+
+
+def contain_incident(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/contain: cut the instance off, now or on approval; or say what that would change."""
+    body = read_json(request, "CONTAIN")
+    mode = body.get("mode")
+    if body.get("dry_run"):
+        deciding.allowed(mode)
+        return 200, containment_plans.to_contain(incidents.get(incident_id)), {}
+    return _accepted(deciding.contain(incident_id, mode, by=request.who, refuse=containment_plans.refuse))
+
+
+def approve_containment(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/approve: agree to a containment that waits for it."""
+    if read_json(request, "APPROVE").get("dry_run"):
+        return 200, containment_plans.to_contain(_waiting(incident_id)), {}
+    return _accepted(deciding.decide(incident_id, "approved", by=request.who, refuse=containment_plans.refuse))
+
+
+def reject_containment(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/reject: refuse a containment that waits for approval."""
+    body = read_json(request, "REJECT")
+    if body.get("dry_run"):
+        return 200, containment_plans.nothing(_waiting(incident_id)), {}
+    return _accepted(deciding.decide(incident_id, "rejected", by=request.who, reason=body.get("reason", "")))
+
+
+def release_incident(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/release: put everything back; or say what that would change, and what others changed."""
+    body = read_json(request, "RELEASE")
+    given = {"overwrite": body.get("overwrite", False), "keep": body.get("keep", False)}
+    everybody = body.get("all", False)
+    if body.get("dry_run"):
+        incident = incidents.get(incident_id)
+        deciding.check_flags(**given)
+        deciding.check_can_be_released(incident)
+        return 200, containment_plans.to_release(incident, **given, everybody=everybody), {}
+    return _accepted(deciding.release(incident_id, by=request.who, **given, everybody=everybody))
+
+
+def _waiting(incident_id: str) -> Incident:
+    incident = incidents.get(incident_id)
+    deciding.check_waits(incident)
+    return incident
+
+
+def _accepted(incident: Incident) -> Answer:
+    return 202, incidents.shown(incident), {}

@@ -1,0 +1,61 @@
+"""The security groups of a network interface: the cut itself.
+
+Each interface is changed by itself, because ModifyInstanceAttribute refuses instances that have several. IPv6 needs
+nothing of its own: the quarantine group has no rules for it either.
+
+Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute and DescribeNetworkInterfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tapstack.domain.containment import Original, Value
+from tapstack.responder.changes.gone import gone_when
+from tapstack.responder.clients import client
+from tapstack.responder.sessions import FILTER_VALUES
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return the groups of each interface that exists, attached or not."""
+    return {
+        item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]]
+        for item in interfaces([one.key for one in originals])
+    }
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Give an interface exactly these groups."""
+    with gone_when("InvalidNetworkInterfaceID.NotFound"):
+        client("ec2").modify_network_interface_attribute(NetworkInterfaceId=original.key, Groups=list(to))
+
+
+restore = change
+
+
+def interfaces(ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return those of these interfaces that exist."""
+    pages = client("ec2").get_paginator("describe_network_interfaces")
+    # A filter, because an unknown id in NetworkInterfaceIds would fail the whole call.
+    return [
+        item
+        for start in range(0, len(ids), FILTER_VALUES)
+        for page in pages.paginate(
+            Filters=[{"Name": "network-interface-id", "Values": list(ids[start : start + FILTER_VALUES])}]
+        )
+        for item in page["NetworkInterfaces"]
+    ]
+
+
+def missing(group_ids: Iterable[str]) -> set[str]:
+    """Return those of these security groups that do not exist any more."""
+    asked = sorted(set(group_ids))
+    pages = client("ec2").get_paginator("describe_security_groups")
+    found = {
+        group["GroupId"]
+        for start in range(0, len(asked), FILTER_VALUES)
+        for page in pages.paginate(Filters=[{"Name": "group-id", "Values": asked[start : start + FILTER_VALUES]}])
+        for group in page["SecurityGroups"]
+    }
+    return set(asked) - found

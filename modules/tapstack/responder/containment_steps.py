@@ -1,0 +1,163 @@
+"""The workflow's steps around a containment: waiting for somebody's yes, telling people, writing down a failure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from tapstack.domain.containment import said as in_words
+from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder import containment_notices as said
+from tapstack.responder import deciding, notices
+from tapstack.responder.environment import environment
+from tapstack.responder.incident_steps import readable
+from tapstack.responder.observing import count
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.incidents import Incident
+from tapstack.responder.waking import wake
+
+_ONGOING: Final = frozenset({"pending", "containing", "releasing"})
+FAILED: Final = "ContainmentsFailed"
+BLOCKED: Final = "ReleasesBlocked"
+"""Metrics that there are alarms on."""
+BY_DEFAULT: Final = "the deployment's default"
+
+
+def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
+    """Say whether the instance is contained, left alone, or people are waited for.
+
+    Args:
+        incident_id: which.
+        waited_until: until when the workflow has waited. When that is still the deadline, it is over: the
+            clock is not asked again.
+
+    Returns:
+        `status` `contain` or `leave`; or `wait` with `seconds` (1 or more) and `until`.
+    """
+    incident = incidents.get(incident_id)
+    while deciding.state_of(incident) == "pending":
+        containment = incident["containment"]
+        deadline = containment["deadline"]
+        seconds = int((as_time(deadline) - utc_now()).total_seconds())
+        if waited_until == deadline or seconds <= 0:
+            contains = containment["default"] == "contain"
+            settled = deciding.settle(incident_id, "default", "containing" if contains else "rejected", by=BY_DEFAULT)
+            if settled is not None:
+                incidents.say(incident_id, "incident", "containment by default", f"{containment['default']}: no answer")
+            incident = settled or incidents.get(incident_id)
+            continue
+        # A token of an earlier wait wakes nobody any more.
+        noted = incidents.change(
+            incident_id,
+            "REMOVE approval_token",
+            condition="containment.#state = :pending AND containment.deadline = :deadline",
+            pending="pending",
+            deadline=deadline,
+        )
+        if noted is not None:
+            _tell(noted, "approval", said.approval)
+            return {"status": "wait", "seconds": seconds, "until": deadline}
+        incident = incidents.get(incident_id)
+    if deciding.state_of(incident) in ("containing", "contained"):
+        return {"status": "contain"}
+    if deciding.state_of(incident) == "rejected":
+        _tell(incident, "left", said.left)
+    return {"status": "leave"}
+
+
+def approval(incident_id: str, token: str) -> dict[str, Any]:
+    """Leave the task token where a yes or no finds it; use it at once if that was faster."""
+    stored = incidents.change(
+        incident_id,
+        "SET approval_token = :mine",
+        condition="containment.#state = :pending",
+        mine=token,
+        pending="pending",
+    )
+    if stored is None:
+        wake(token, "decided")
+    return {}
+
+
+def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
+    """Tell people how a containment, or a release, came out.
+
+    Args:
+        incident_id: which.
+        outcome: of a release: `released`, `blocked` or `held`.
+    """
+    incident = incidents.get(incident_id)
+    state = deciding.state_of(incident)
+    if state == "contained":
+        _tell(incident, "contained", said.contained)
+    elif state == "released":
+        _keep_as_long_as_others(incident)
+        _tell(
+            incident,
+            f"released {incident.get('release_runs', 0)}",
+            said.held if outcome == "held" else said.released,
+        )
+    elif state == "blocked":
+        count(BLOCKED)
+        _tell(incident, f"blocked {incident.get('release_runs', 0)}", said.blocked)
+    return {}
+
+
+def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
+    """Record that a containment, or a release, failed; say what is changed and how to undo it.
+
+    Args:
+        incident_id: which.
+        error: the error's name.
+        cause: the error's message, as Step Functions passes it.
+    """
+    count(FAILED)
+    failure = f"{error}: {readable(cause)}"
+    before = incidents.get(incident_id)
+    if deciding.state_of(before) in _ONGOING:
+        incidents.change(
+            incident_id,
+            "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
+            condition="containment.#state = :before",
+            failed="failed",
+            failure=failure,
+            changed=what_is_changed(before["instance_id"]),
+            before=deciding.state_of(before),
+        )
+        incidents.say(incident_id, "containment", "containment failed", failure)
+    else:
+        # Only what came after it, such as telling people, has failed.
+        incidents.say(incident_id, "containment", "after containment", failure)
+    incident = incidents.get(incident_id)
+    runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
+    notices.tell_once(incident, f"containment failed {runs}", *said.failed(incident, failure))
+    return {}
+
+
+def what_is_changed(instance_id: str) -> list[str]:
+    """Say what of an instance is not as it was, by the table: what is written down may have been changed."""
+    there = containments.get(instance_id)
+    if there is None or not there.in_place:
+        return []
+    return [
+        f"{one.kind} of {one.key}: {in_words(one.original)} -> {in_words(one.ours)}"
+        for one in containments.waiting(there, containments.originals(instance_id))
+    ]
+
+
+def _tell(incident: Incident, what: str, notice: Any) -> None:
+    """Tell people once for each time that containment was asked for."""
+    notices.tell_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))
+
+
+def _keep_as_long_as_others(incident: Incident) -> None:
+    """Let a closed incident go in its time: while its instance was contained it was kept."""
+    if incident["state"] == "closed" and "ttl" not in incident:
+        until = as_time(incident["closed_at"]) + timedelta(days=environment().retention_days)
+        incidents.change(
+            incident["id"],
+            "SET #ttl = :ttl",
+            condition="containment.#state = :released",
+            ttl=int(until.timestamp()),
+            released="released",
+        )

@@ -1,0 +1,77 @@
+"""Containments that people may have forgotten, or that are not whole: the sweeper says so, and changes nothing.
+
+Nobody is released, and nobody cut off, by a schedule: both are decisions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder.environment import environment
+from tapstack.responder.looking import as_interfaces, attached, described
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.containments import Containment
+from tapstack.responder.store.incidents import Incident
+
+UNDER_WAY: Final = timedelta(minutes=30)
+"""How long a containment, or a release, may take before it is said that it does not end."""
+
+
+def overlooked() -> list[str]:
+    """Return a line for each thing that somebody should look at."""
+    settings = environment().containment
+    found = {one.instance_id: one for one in containments.listed() if one.in_place}
+    known = incidents.get_all(incident for one in found.values() for incident in (*one.holders, *one.releasing_for))
+    lines: list[str] = []
+    for instance_id, one in sorted(found.items()):
+        lines += _about(one, known)
+        if one.state == "contained" and settings is not None:
+            quarantines = {groups.quarantine for groups in settings.groups.values()}
+            lines += _uncut(instance_id, quarantines)
+    return lines + list(_without_record(found))
+
+
+def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
+    instance = one.instance_id
+    wanted = sorted(one.holders | one.releasing_for)
+    live = [incident for incident in wanted if incident in known and known[incident]["state"] != "closed"]
+    if not live:
+        names = f": its incidents are over ({', '.join(wanted)})" if wanted else ", and no incident says why"
+        yield f"{instance} is {one.state} without an open incident{names}"
+    if one.state != "contained" and _since(one) >= UNDER_WAY:
+        yield f"{instance} is {one.state} since {one.since}: it does not come to its end"
+
+
+def _since(one: Containment) -> timedelta:
+    try:
+        return utc_now() - as_time(one.since)
+    except RuleViolation:
+        return UNDER_WAY
+
+
+def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
+    if described(instance_id) is None:
+        yield f"{instance_id} is contained, and is gone: a release puts back what is left of it"
+        return
+    for interface in as_interfaces(attached(instance_id)):
+        if not set(interface.group_ids) <= quarantines:
+            groups = ", ".join(interface.group_ids)
+            yield f"{instance_id} is contained, but its interface {interface.id} is NOT cut off: it has {groups}"
+
+
+def _without_record(found: Mapping[str, Containment]) -> Iterator[str]:
+    """Say which originals nothing would ever put back."""
+    lost: defaultdict[str, list[str]] = defaultdict(list)
+    for instance_id, original in containments.listed_originals():
+        if instance_id in found and found[instance_id].generation == original.generation:
+            continue
+        now = containments.get(instance_id)
+        if now is None or not now.in_place or now.generation != original.generation:
+            lost[instance_id].append(f"{original.kind} of {original.key}")
+    for instance_id, things in sorted(lost.items()):
+        yield f"{instance_id} is not contained, but originals of it are not back: {', '.join(sorted(things))}"

@@ -1,0 +1,377 @@
+"""Who wants an instance cut off, and what was there before: written down before anything is changed.
+
+A containment has a generation, and a turn that counts whenever it changes hands: a function that was overtaken, by a
+release or by a new containment, can write nothing any more. Originals are written once in a generation. They stay
+for a while after everything is back, for people to look at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapstack.domain.containment import Change, Original
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store import table
+from tapstack.responder.store.keys import (
+    BY_STATE,
+    CONTAINMENTS_LISTING,
+    ORIGINAL,
+    ORIGINALS_LISTING,
+    containment_key,
+    containments_key,
+    original_key,
+    pack,
+    pack_item,
+)
+
+_KEPT_SECONDS: Final = 30 * 24 * 3600
+_LATE_SECONDS: Final = 60
+"""How long EC2 may still show what was there before a change."""
+_TOGETHER: Final = 99
+"""Items that one transaction takes besides its check (Amazon DynamoDB API Reference, TransactWriteItems: 100)."""
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """The containment of an instance, as the table has it.
+
+    Attributes:
+        instance_id: which instance.
+        state: `containing`, `contained`, `releasing`, or `absent` once all is back.
+        generation: which of its containments there ever were.
+        turn: how often it changed hands.
+        holders: the incidents that want it cut off.
+        releasing_for: the incidents that wanted it when the release began.
+        since: when it began.
+        untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
+    """
+
+    instance_id: str
+    state: str
+    generation: int
+    turn: int
+    holders: frozenset[str] = frozenset()
+    releasing_for: frozenset[str] = frozenset()
+    since: str = ""
+    untracked_at: int = 0
+
+    @property
+    def in_place(self) -> bool:
+        """Whether something of it may still be changed."""
+        return self.state != "absent"
+
+
+def get(instance_id: str) -> Containment | None:
+    """Return the containment of an instance as it is now; None when there never was one."""
+    item = table.read(containment_key(instance_id))
+    return None if item is None else _containment(item)
+
+
+def count(instance_id: str, limit: int) -> bool:
+    """Count an instance that is going to be contained; False when so many were in this hour already."""
+    now = utc_now()
+    counted = table.change(
+        containments_key(f"{now:%Y-%m-%dT%H}"),
+        "ADD instances :instances SET #ttl = :ttl",
+        condition="attribute_not_exists(instances) OR size(instances) < :limit OR contains(instances, :instance)",
+        values={
+            "instances": {instance_id},
+            "instance": instance_id,
+            "limit": limit,
+            "ttl": int(now.timestamp()) + _KEPT_SECONDS,
+        },
+        names={"ttl": "ttl"},
+    )
+    return counted is not None
+
+
+def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id: str) -> Containment:
+    """Want an instance cut off, for an incident: join what is in place, or begin; a release that goes on is overtaken.
+
+    Raises:
+        TryAgain: others change it again and again.
+    """
+    key = containment_key(instance_id)
+    for _ in range(_TRIES):
+        joined = _change(
+            instance_id,
+            "ADD holders :incident",
+            "#state IN (:containing, :contained)",
+            incident={incident_id},
+            containing="containing",
+            contained="contained",
+        )
+        if joined is not None:
+            return joined
+        begun = table.change(
+            key,
+            "SET #state = :containing, instance_id = :instance, generation = if_not_exists(generation, :one), "
+            "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
+            "listing = :listing, opened_at = :now REMOVE untracked_at, releasing_for, #ttl ADD holders :incident",
+            condition="attribute_not_exists(#state) OR #state IN (:absent, :releasing)",
+            values={
+                "incident": {incident_id},
+                "containing": "containing",
+                "absent": "absent",
+                "releasing": "releasing",
+                "instance": instance_id,
+                "vpc": vpc_id,
+                "group": quarantine_group_id,
+                "now": as_text(utc_now()),
+                "listing": CONTAINMENTS_LISTING,
+                "one": 1,
+                "zero": 0,
+            },
+            names={"state": "state", "ttl": "ttl"},
+        )
+        if begun is not None:
+            return _containment(begun)
+    raise TryAgain(f"the containment of {instance_id} is changed by others")
+
+
+def originals(instance_id: str) -> list[Original]:
+    """Return all that is remembered of an instance, from its earlier containments too."""
+    items = table.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :original)",
+        ExpressionAttributeValues={":pk": containment_key(instance_id)["pk"], ":original": pack(ORIGINAL)},
+        ConsistentRead=True,
+    )
+    return [_original(item) for item in items]
+
+
+def waiting(containment: Containment, remembered: Iterable[Original]) -> list[Original]:
+    """Return those originals of a containment that are not back yet."""
+    return [one for one in remembered if one.generation == containment.generation and not one.restored]
+
+
+def record(containment: Containment, changes: Sequence[Change], remembered: Iterable[Original]) -> None:
+    """Write down what is there before it is changed; what is written down already stays as it is.
+
+    Args:
+        containment: that they belong to.
+        changes: what is going to be changed.
+        remembered: what is written down.
+
+    Raises:
+        TryAgain: the containment was overtaken.
+    """
+    known = {(one.kind, one.key) for one in waiting(containment, remembered)}
+    missing = [change for change in changes if (change.what, change.key) not in known]
+    for start in range(0, len(missing), _TOGETHER):
+        some = missing[start : start + _TOGETHER]
+        if not _write(containment, some):
+            # Another function was faster with one of them: its original is as good.
+            _write_each(containment, some)
+
+
+def _write(containment: Containment, changes: Sequence[Change]) -> bool:
+    check = _check(containment, "#state IN (:containing, :contained)", containing="containing", contained="contained")
+    return table.write_together([check, *(_put(containment, change) for change in changes)])
+
+
+def _write_each(containment: Containment, changes: Sequence[Change]) -> None:
+    for change in changes:
+        if _write(containment, [change]):
+            continue
+        written = table.read(original_key(containment.instance_id, change.what, change.key))
+        if written is None or written["generation"] != containment.generation or written["restored"]:
+            raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
+
+
+def mark_untracked(containment: Containment) -> Containment:
+    """Note that the first of two steps was made.
+
+    Raises:
+        TryAgain: the containment was overtaken.
+    """
+    return _own(
+        containment,
+        "SET untracked_at = if_not_exists(untracked_at, :now)",
+        "containing",
+        now=int(time.time()),
+    )
+
+
+def finish_containing(containment: Containment) -> Containment:
+    """Note that all is changed.
+
+    Raises:
+        TryAgain: the containment was overtaken.
+    """
+    return _own(containment, "SET #state = :to", "containing", "contained", to="contained")
+
+
+def let_go(instance_id: str, incident_id: str) -> Containment | None:
+    """Want it no longer for an incident, while others still do; None when nobody else does."""
+    return _change(
+        instance_id,
+        "DELETE holders :incident",
+        # A set of its own alone, or none at all, is the last holder's: it releases.
+        "attribute_exists(holders) AND holders <> :incident AND #state IN (:containing, :contained)",
+        incident={incident_id},
+        containing="containing",
+        contained="contained",
+    )
+
+
+def begin_release(containment: Containment) -> Containment:
+    """Take the containment in hand, to put everything back.
+
+    Args:
+        containment: as it was looked at; its holders are let go.
+
+    Raises:
+        TryAgain: somebody has wanted or released it since.
+    """
+    if containment.state == "releasing":
+        return _own(containment, "SET turn = turn + :one", "releasing", one=1)
+    holders = containment.holders
+    return _own(
+        containment,
+        "SET #state = :to, turn = turn + :one"
+        + (", releasing_for = :holders" if holders else "")
+        + " REMOVE holders, untracked_at",
+        "containing",
+        "contained",
+        and_also="holders = :holders" if holders else "attribute_not_exists(holders)",
+        to="releasing",
+        one=1,
+        **({"holders": holders} if holders else {}),
+    )
+
+
+def mark_restored(containment: Containment, original: Original, note: str = "") -> None:
+    """Note that something is back, or was given up.
+
+    Args:
+        containment: that it belongs to.
+        original: what.
+        note: what is to be said about it.
+
+    Raises:
+        TryAgain: the containment was overtaken.
+    """
+    now = int(time.time())
+    update = {
+        "TableName": environment().table,
+        "Key": original_key(containment.instance_id, original.kind, original.key),
+        **table.expressions(
+            "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
+            "generation = :generation",
+            {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
+            {"ttl": "ttl"},
+        ),
+    }
+    check = _check(containment, "#state = :releasing", releasing="releasing")
+    if not table.write_together([check, {"Update": update}]):
+        raise TryAgain(f"the release of {containment.instance_id} was overtaken")
+
+
+def finish_release(containment: Containment) -> None:
+    """Note that nothing is changed any more.
+
+    Raises:
+        TryAgain: the release was overtaken.
+    """
+    _own(
+        containment,
+        "SET #state = :to, generation = generation + :one, turn = turn + :one, #ttl = :ttl "
+        "REMOVE holders, releasing_for, untracked_at, listing, opened_at",
+        "releasing",
+        to="absent",
+        one=1,
+        ttl=int(time.time()) + _KEPT_SECONDS,
+    )
+
+
+def listed() -> Iterator[Containment]:
+    """Yield the containments that are in place; what changed just now may be missing."""
+    for item in _listed(CONTAINMENTS_LISTING):
+        yield _containment(item)
+
+
+def listed_originals() -> Iterator[tuple[str, Original]]:
+    """Yield the originals that are not back yet, with their instance; what changed just now may be missing."""
+    for item in _listed(ORIGINALS_LISTING):
+        yield item["instance_id"], _original(item)
+
+
+def _listed(listing: str) -> Iterator[dict[str, Any]]:
+    return table.query(
+        IndexName=BY_STATE,
+        KeyConditionExpression="listing = :listing",
+        ExpressionAttributeValues={":listing": pack(listing)},
+    )
+
+
+def _check(containment: Containment, condition: str, **values: Any) -> dict[str, Any]:
+    both = f"{condition} AND generation = :generation AND turn = :turn"
+    given = {**values, "generation": containment.generation, "turn": containment.turn}
+    return {
+        "ConditionCheck": {
+            "TableName": environment().table,
+            "Key": containment_key(containment.instance_id),
+            **table.expressions(None, both, given, {"state": "state"}),
+        }
+    }
+
+
+def _put(containment: Containment, change: Change) -> dict[str, Any]:
+    item = {
+        "instance_id": containment.instance_id,
+        "kind": change.what,
+        "key": change.key,
+        "original": change.before,
+        "ours": change.after,
+        "passing": change.passing,
+        "detail": dict(change.detail),
+        "generation": containment.generation,
+        "restored": False,
+        "listing": ORIGINALS_LISTING,
+        "opened_at": as_text(utc_now()),
+    }
+    condition = "attribute_not_exists(pk) OR generation < :generation OR restored = :yes"
+    values = {"generation": containment.generation, "yes": True}
+    return {
+        "Put": {
+            "TableName": environment().table,
+            "Item": {**original_key(containment.instance_id, change.what, change.key), **pack_item(item)},
+            **table.expressions(None, condition, values),
+        }
+    }
+
+
+def _own(containment: Containment, update: str, *states: str, and_also: str = "", **values: Any) -> Containment:
+    """Change it while it is in the same hands."""
+    named = {f"s{n}": state for n, state in enumerate(states)}
+    condition = f"generation = :g AND turn = :t AND #state IN ({', '.join(f':{name}' for name in named)})"
+    if and_also:
+        condition += f" AND {and_also}"
+    given = {**values, **named, "g": containment.generation, "t": containment.turn}
+    changed = _change(containment.instance_id, update, condition, **given)
+    if changed is None:
+        raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
+    return changed
+
+
+def _change(instance_id: str, update: str, condition: str, **values: Any) -> Containment | None:
+    names = {name: name for name in ("state", "ttl") if f"#{name}" in update + condition}
+    item = table.change(containment_key(instance_id), update, condition=condition, values=values, names=names)
+    return None if item is None else _containment(item)
+
+
+def _containment(item: dict[str, Any]) -> Containment:
+    sets = {name: frozenset(item.get(name, ())) for name in ("holders", "releasing_for")}
+    known = {name: item[name] for name in Containment.__slots__ if name in item}
+    return Containment(**{**known, **sets})
+
+
+def _original(item: dict[str, Any]) -> Original:
+    known = {name: item[name] for name in Original.__slots__ if name in item}
+    return Original(**known, lately=time.time() - item.get("restored_at", 0) < _LATE_SECONDS)

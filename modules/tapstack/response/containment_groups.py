@@ -1,0 +1,102 @@
+"""The security groups that contain: one pair a VPC, made before anything happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tapstack.bindings import Construct, aws
+from tapstack.capture.scaffold import suppress_checkov
+from tapstack.domain.tokens import is_token
+from tapstack.response.names import name_within
+
+TAG_PURPOSE = "tapstack:purpose"
+
+
+class ContainmentGroups(Construct):
+    """A quarantine group in each VPC, without any rule; for cuts in two steps an all-open one besides.
+
+    They are the response's own, apart from the quarantine group of a capture, so that a role can be limited to them.
+    Terraform removes the egress rule that AWS gives every new group, and any rule that somebody adds later. A group
+    that an instance has on cannot be deleted: release before the response is destroyed.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        name: begins the groups' names.
+        vpc_ids: the VPCs.
+        two_step: make the all-open ones.
+        tags: on the groups.
+
+    See "Security group connection tracking" in the Amazon EC2 User Guide.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        vpc_ids: Sequence[str],
+        two_step: bool,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the groups."""
+        super().__init__(scope, id_)
+        self._name, self._tags = name, tags
+        self.by_vpc: dict[str, dict[str, str]] = {}
+        """Ids of the groups, as tokens: `quarantine` and, for two steps, `untrack`, by VPC."""
+        for position, vpc_id in enumerate(dict.fromkeys(vpc_ids)):
+            # Ids must not change with the order; a token has no better one than its place.
+            key = f"token-{position}" if is_token(vpc_id) else vpc_id
+            pair = {"quarantine": self._quarantine(f"quarantine-{key}", vpc_id)}
+            if two_step:
+                pair["untrack"] = self._untrack(f"untrack-{key}", vpc_id)
+            self.by_vpc[vpc_id] = pair
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all groups, as tokens."""
+        return [group_id for pair in self.by_vpc.values() for group_id in pair.values()]
+
+    def _quarantine(self, id_: str, vpc_id: str) -> str:
+        group = self._group(id_, vpc_id, "quarantine", "no traffic in or out")
+        # Empty lists, not absent ones: Terraform then owns the rules. Overrides, because cdktf leaves empty blocks out.
+        group.add_override("ingress", [])
+        group.add_override("egress", [])
+        suppress_checkov(group, {"CKV2_AWS_5": "Attached to an instance while it is contained, and to none before."})
+        return str(group.id)
+
+    def _untrack(self, id_: str, vpc_id: str) -> str:
+        everything = {
+            "from_port": 0,
+            "to_port": 0,
+            "protocol": "-1",
+            "cidr_blocks": ["0.0.0.0/0"],
+            "ipv6_cidr_blocks": ["::/0"],
+            "description": "Everything, for seconds: what every rule allows is not tracked",
+        }
+        group = self._group(
+            id_,
+            vpc_id,
+            "untrack",
+            "all open, for the seconds before quarantine",
+            ingress=[aws.SecurityGroupIngress(**everything)],
+            egress=[aws.SecurityGroupEgress(**everything)],
+        )
+        why = "All open on purpose: only so are connections no longer tracked, and cut off by the quarantine group."
+        checks = ("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "CKV_AWS_277", "CKV_AWS_382")
+        suppress_checkov(group, {**dict.fromkeys(checks, why), "CKV2_AWS_5": "Attached for the seconds before a cut."})
+        return str(group.id)
+
+    def _group(self, id_: str, vpc_id: str, purpose: str, description: str, **rules: Any) -> Any:
+        name = name_within(self._name, purpose, 255)
+        return aws.SecurityGroup(
+            self,
+            id_,
+            vpc_id=vpc_id,
+            name=name,
+            description=f"Tapstack: {description}",
+            tags={"Name": name, **(self._tags or {}), TAG_PURPOSE: purpose},
+            **rules,
+        )

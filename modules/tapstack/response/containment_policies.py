@@ -1,0 +1,325 @@
+"""What each function may do besides where instances may be contained: IAM statements, as narrow as AWS lets them be.
+
+A function of the same name in `policies` says what it may do anyway. What conditions cannot say is in
+docs/decisions/0016. Sources: the Service Authorization Reference pages of the services named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.response import policies
+from tapstack.response.policies import Reach, Statement
+
+_CHANGE = ("GetItem", "PutItem", "UpdateItem")
+
+
+@dataclass(frozen=True)
+class Containable:
+    """What a containment may reach and do.
+
+    Attributes:
+        vpc_ids: the VPCs in scope.
+        group_ids: the groups that contain: those alone may be put on.
+        standby: members of Auto Scaling groups go into standby.
+        deregister: targets are taken out of load balancers.
+        termination_protection: it is switched on.
+        shutdown_behavior: it is set.
+        keep_volumes: volumes are kept.
+        snapshots: some are taken.
+        restrict: roles of instances are restricted.
+    """
+
+    vpc_ids: Sequence[str]
+    group_ids: Sequence[str]
+    standby: bool
+    deregister: bool
+    termination_protection: bool
+    shutdown_behavior: bool
+    keep_volumes: bool
+    snapshots: bool
+    restrict: bool
+
+    @property
+    def attributes(self) -> bool:
+        """Whether attributes of the instance are changed."""
+        return self.termination_protection or self.shutdown_behavior or self.keep_volumes
+
+
+def api(reach: Reach, containable: Containable) -> list[Statement]:
+    """The API asks for containment, decides and shows plans; it changes nothing itself."""
+    return [
+        policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
+        _look_at_executions(reach),
+        *_look(reach, containable),
+    ]
+
+
+def findings(reach: Reach, containable: Containable) -> list[Statement]:
+    """What receives findings opens incidents that contain."""
+    return [_look_at_executions(reach)]
+
+
+def incident(reach: Reach, containable: Containable) -> list[Statement]:
+    """What records a failure says what is changed already."""
+    return [policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
+
+
+def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
+    """The sweeper reports what is contained without an open incident."""
+    return [
+        policies.listed(reach, "containment", "original", sid="ListContainments"),
+        policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem",)),
+        policies.describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", sid="LookAtInstances"),
+    ]
+
+
+def containment(reach: Reach, containable: Containable) -> list[Statement]:
+    """Cuts an instance off: puts on the groups that contain and no others, and keeps what would undo it from it."""
+    statements = [
+        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        policies.items(
+            reach, "WriteDownWhatWasThere", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")
+        ),
+        policies.items(reach, "CountThem", "CONTAINMENTS#*", actions=("UpdateItem",)),
+        *_look(reach, containable, releasing=False),
+        _change_interfaces(reach, containable),
+        {
+            "Sid": "PutOnTheGroupsThatContainOnly",
+            "Effect": "Allow",
+            "Action": "ec2:ModifyNetworkInterfaceAttribute",
+            "Resource": [reach.place.arn("ec2", f"security-group/{group_id}") for group_id in containable.group_ids],
+        },
+        *_instance_attributes(reach, containable),
+    ]
+    if containable.standby:
+        statements.append(_auto_scaling(reach, "KeepItFromBeingReplaced", "EnterStandby"))
+    if containable.deregister:
+        statements += _balancers(reach, "TakeItOut", "DeregisterTargets", "DeregisterInstancesFromLoadBalancer")
+    if containable.snapshots:
+        statements += _snapshots(reach)
+    if containable.restrict:
+        statements.append(_roles(reach, "DenyWhatTheInstanceAsksFor", "PutRolePolicy"))
+    return statements
+
+
+def release(reach: Reach, containable: Containable) -> list[Statement]:
+    """Puts everything back: any group of the VPCs in scope, because any may have been there before."""
+    statements = [
+        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        policies.items(
+            reach,
+            "MarkWhatIsBack",
+            "CONTAINMENT#*",
+            actions=("ConditionCheckItem", "GetItem", "Query", "UpdateItem"),
+        ),
+        *_look(reach, containable, containing=False),
+        _change_interfaces(reach, containable),
+        {
+            "Sid": "PutOnGroupsOfTheVpcs",
+            "Effect": "Allow",
+            "Action": "ec2:ModifyNetworkInterfaceAttribute",
+            "Resource": reach.place.arn("ec2", "security-group/*"),
+            "Condition": _in_scope(reach, containable),
+        },
+        *_instance_attributes(reach, containable),
+    ]
+    if containable.standby:
+        statements.append(_auto_scaling(reach, "BringItBackIntoService", "ExitStandby"))
+    if containable.deregister:
+        statements += _balancers(reach, "PutItBack", "RegisterTargets", "RegisterInstancesWithLoadBalancer")
+    if containable.restrict:
+        statements.append(_roles(reach, "DenyItNoLonger", "DeleteRolePolicy"))
+    return statements
+
+
+def _look(
+    reach: Reach, containable: Containable, *, containing: bool = True, releasing: bool = True
+) -> list[Statement]:
+    """See what is there. Most of these calls know no resources, so the Region limits them.
+
+    Args:
+        reach: what the functions may reach.
+        containable: what a containment may do.
+        containing: before an instance is cut off.
+        releasing: before everything is put back.
+    """
+    elsewhere = _describing(reach, containable, containing=containing)
+    statements: list[Statement] = [
+        policies.describe(
+            reach,
+            "DescribeInstances",
+            "DescribeNetworkInterfaces",
+            *(["DescribeTrafficMirrorTargets"] if containing else []),
+            *(["DescribeSecurityGroups"] if releasing else []),
+            sid="LookAtInstances",
+        )
+    ]
+    if containing or containable.termination_protection or containable.shutdown_behavior:
+        statements.append(
+            {
+                "Sid": "LookAtAttributes",
+                "Effect": "Allow",
+                "Action": "ec2:DescribeInstanceAttribute",
+                "Resource": reach.place.arn("ec2", "instance/*"),
+            }
+        )
+    if elsewhere:
+        statements.append(
+            {
+                "Sid": "LookAtWhatDependsOnThem",
+                "Effect": "Allow",
+                "Action": elsewhere,
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:RequestedRegion": reach.place.region}},
+            }
+        )
+    if containable.restrict:
+        account = f"arn:{reach.place.partition}:iam::{reach.place.account}"
+        of_roles = ["iam:GetRolePolicy", *(["iam:GetRole"] if releasing else [])]
+        statements.append(
+            {"Sid": "LookAtRoles", "Effect": "Allow", "Action": of_roles, "Resource": f"{account}:role/*"}
+        )
+        if containing:
+            statements.append(
+                {
+                    "Sid": "LookAtInstanceProfiles",
+                    "Effect": "Allow",
+                    "Action": "iam:GetInstanceProfile",
+                    "Resource": f"{account}:instance-profile/*",
+                }
+            )
+    return statements
+
+
+def _describing(reach: Reach, containable: Containable, *, containing: bool) -> list[str]:
+    found = []
+    if containing:
+        found.append("autoscaling:DescribeAutoScalingGroups")
+    if containing or containable.standby:
+        found.append("autoscaling:DescribeAutoScalingInstances")
+    if containable.deregister:
+        found.append("elasticloadbalancing:DescribeLoadBalancers")
+    # What stands behind the load balancer of a standing appliance is the appliance.
+    behind = containing and reach.target_id is not None
+    if containing and (containable.deregister or behind):
+        found.append("elasticloadbalancing:DescribeTargetGroups")
+    if containable.deregister or behind:
+        found.append("elasticloadbalancing:DescribeTargetHealth")
+    return found
+
+
+def _look_at_executions(reach: Reach) -> Statement:
+    return {
+        "Sid": "LookAtExecutions",
+        "Effect": "Allow",
+        "Action": "states:DescribeExecution",
+        "Resource": reach.place.arn("states", f"execution:{reach.state_machine}:*"),
+    }
+
+
+def _in_scope(reach: Reach, containable: Containable) -> Statement:
+    place = reach.place
+    # A shared VPC belongs to another account.
+    return {
+        "ArnLike": {
+            "ec2:Vpc": [f"arn:{place.partition}:ec2:{place.region}:*:vpc/{vpc_id}" for vpc_id in containable.vpc_ids]
+        }
+    }
+
+
+def _change_interfaces(reach: Reach, containable: Containable) -> Statement:
+    return {
+        "Sid": "ChangeInterfacesOfTheVpcs",
+        "Effect": "Allow",
+        "Action": "ec2:ModifyNetworkInterfaceAttribute",
+        "Resource": reach.place.arn("ec2", "network-interface/*"),
+        "Condition": _in_scope(reach, containable),
+    }
+
+
+def _instance_attributes(reach: Reach, containable: Containable) -> list[Statement]:
+    if not containable.attributes:
+        return []
+    return [
+        {
+            # No security group is among the resources: groups cannot be changed this way.
+            "Sid": "ChangeAttributesOfInstances",
+            "Effect": "Allow",
+            "Action": "ec2:ModifyInstanceAttribute",
+            "Resource": [
+                reach.place.arn("ec2", "instance/*"),
+                *([reach.place.arn("ec2", "volume/*")] if containable.keep_volumes else []),
+            ],
+        }
+    ]
+
+
+def _auto_scaling(reach: Reach, sid: str, action: str) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": f"autoscaling:{action}",
+        "Resource": reach.place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
+    }
+
+
+def _balancers(reach: Reach, sid: str, of_target_groups: str, of_classic: str) -> list[Statement]:
+    return [
+        {
+            "Sid": f"{sid}OfTargetGroups",
+            "Effect": "Allow",
+            "Action": f"elasticloadbalancing:{of_target_groups}",
+            "Resource": reach.place.arn("elasticloadbalancing", "targetgroup/*"),
+        },
+        {
+            "Sid": f"{sid}OfClassicBalancers",
+            "Effect": "Allow",
+            "Action": f"elasticloadbalancing:{of_classic}",
+            "Resource": reach.place.arn("elasticloadbalancing", "loadbalancer/*"),
+        },
+    ]
+
+
+def _snapshots(reach: Reach) -> list[Statement]:
+    # Snapshots name no account.
+    snapshots = f"arn:{reach.place.partition}:ec2:{reach.place.region}::snapshot/*"
+    return [
+        policies.describe(reach, "DescribeSnapshots", sid="LookAtSnapshots"),
+        {
+            "Sid": "SnapshotAnyVolume",
+            "Effect": "Allow",
+            "Action": "ec2:CreateSnapshots",
+            "Resource": [reach.place.arn("ec2", "instance/*"), reach.place.arn("ec2", "volume/*")],
+        },
+        {
+            "Sid": "SnapshotUnderOurTags",
+            "Effect": "Allow",
+            "Action": "ec2:CreateSnapshots",
+            "Resource": snapshots,
+            "Condition": {
+                "StringEquals": {
+                    f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
+                    f"aws:RequestTag/{TAG_SITE}": reach.site,
+                }
+            },
+        },
+        {
+            "Sid": "TagWhatIsTaken",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": snapshots,
+            "Condition": {"StringEquals": {"ec2:CreateAction": "CreateSnapshots"}},
+        },
+    ]
+
+
+def _roles(reach: Reach, sid: str, action: str) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": f"iam:{action}",
+        "Resource": f"arn:{reach.place.partition}:iam::{reach.place.account}:role/*",
+    }

@@ -1,0 +1,80 @@
+"""The sweeper tells of containments that people should look at, and changes nothing about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack.responder import containing, waking
+from tapstack.responder.store import containments, incidents, table
+from tapstack.responder.store.keys import containment_key
+from tapstack.responder.sweeping import sweep
+from tests.rehearsal.responder.containment.conftest import Shop, asked, contained, release
+
+
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waking, "is_running", lambda _: True)
+
+
+def reported(shop: Shop) -> list[str]:
+    before = shop.all()
+    shop.site.account.recorder.clear()
+    report = sweep()
+    assert shop.changed_since(before) == []
+    assert report.problems == []
+    told: list[dict[str, Any]] = shop.site.events("Tapstack Sweep")
+    assert (told[-1]["contained"] if told else []) == report.contained
+    return report.contained
+
+
+def test_when_an_open_incident_wants_it_then_nothing_is_said(shop: Shop) -> None:
+    contained(shop.database)
+    assert reported(shop) == []
+
+
+def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(shop: Shop) -> None:
+    incident = contained(shop.database)
+    incidents.change(incident, "SET #state = :closed, listing = :closed", closed="closed")
+    assert reported(shop) == [
+        f"{shop.database} is contained without an open incident: its incidents are over ({incident})"
+    ]
+    assert shop.is_cut_off(shop.database)
+    assert release(incident) == "released"
+    assert reported(shop)[1:] == []
+
+
+def test_when_an_interface_is_not_cut_off_then_it_is_said_and_left_so(shop: Shop) -> None:
+    contained(shop.database)
+    first = shop.company.interfaces["database"][0]
+    web = shop.company.security_groups["web"]
+    shop.give(first, web)
+    assert reported(shop) == [f"{shop.database} is contained, but its interface {first} is NOT cut off: it has {web}"]
+    assert shop.groups_of(first) == [web]
+
+
+def test_when_the_instance_is_gone_then_it_is_said(shop: Shop) -> None:
+    contained(shop.database)
+    shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
+    shop.ec2.terminate_instances(InstanceIds=[shop.database])
+    assert reported(shop) == [f"{shop.database} is contained, and is gone: a release puts back what is left of it"]
+
+
+def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
+    incident = asked(shop.database)
+    shop.monkeypatch.setattr(containments, "finish_containing", lambda _: None)
+    containing.contain(incident)
+    assert reported(shop) == []
+    table.change(containment_key(shop.database), "SET since = :then", values={"then": "2026-01-01T00:00:00Z"})
+    assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it does not come to its end"]
+
+
+def test_when_the_record_is_gone_then_it_is_said_which_originals_are_not_back(shop: Shop) -> None:
+    contained(shop.company.instances["legacy"])
+    shop.client("dynamodb").delete_item(
+        TableName="tap-incidents", Key=containment_key(shop.company.instances["legacy"])
+    )
+    [line] = reported(shop)
+    assert line.startswith(f"{shop.company.instances['legacy']} is not contained, but originals of it are not back: ")
+    assert f"groups of {shop.company.interfaces['legacy'][0]}" in line

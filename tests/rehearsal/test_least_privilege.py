@@ -1,0 +1,131 @@
+"""The proof of least privilege: what it finds, and what it knows of resources that no call names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from tapstack.rehearsal.account import REGION, Account
+from tapstack.rehearsal.least_privilege import Proof, policies_of, prove, tags_now
+
+TRUST: Final = json.dumps({"Version": "2012-10-17", "Statement": []})
+ROLE: Final = "arn:aws:iam::123456789012:role/worker"
+MACHINE: Final = "arn:aws:states:eu-central-1:123456789012:stateMachine:incidents"
+OURS: Final = {"StringEquals": {"aws:ResourceTag/team": "blue"}}
+
+
+class Worker:
+    """A role, and what it does."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        account.client("iam").create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST)
+
+    def may(self, *actions: str, resource: str | list[str] = "*", **more: Any) -> None:
+        statement = {"Sid": "Work", "Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.account.client("iam").put_role_policy(RoleName="worker", PolicyName="work", PolicyDocument=policy)
+
+    def client(self, service: str) -> Any:
+        return self.account.client(service, role_arn=ROLE)
+
+    def proof(self, tags: dict[str, dict[str, str]] | None = None) -> Proof:
+        records = self.account.recorder.records()
+        return prove(records, policies_of(self.account, [ROLE]), tags or {}, state_machine=MACHINE)
+
+
+@pytest.fixture
+def worker(rehearsal_account: Account) -> Worker:
+    return Worker(rehearsal_account)
+
+
+def test_when_every_call_is_allowed_and_needed_then_nothing_is_found(worker: Worker) -> None:
+    worker.may("ec2:DescribeVpcs")
+    worker.client("ec2").describe_vpcs()
+    assert worker.proof() == Proof((), (), 1)
+
+
+def test_fails_when_a_call_is_not_allowed(worker: Worker) -> None:
+    worker.may("ec2:DescribeVpcs")
+    worker.client("ec2").describe_vpcs()
+    for _ in range(2):
+        worker.client("ec2").describe_subnets()
+    # The same refusal is told once.
+    [refusal] = worker.proof().refusals
+    assert str(refusal) == f"{ROLE} may not ec2:DescribeSubnets on * (called ec2:DescribeSubnets)"
+
+
+def test_fails_when_something_is_allowed_that_nothing_needed(worker: Worker) -> None:
+    worker.may("ec2:DescribeVpcs", "ec2:DescribeSubnets")
+    worker.client("ec2").describe_vpcs()
+    [surplus] = worker.proof().surplus
+    assert str(surplus) == f"{ROLE} never needed ec2:DescribeSubnets, which work/Work allows"
+
+
+def test_when_others_call_then_that_is_not_judged(worker: Worker) -> None:
+    worker.account.client("ec2").describe_vpcs()
+    assert worker.proof() == Proof((), (), 0)
+
+
+def test_when_it_tagged_what_it_made_then_it_may_delete_by_tag_what_only_the_request_tagged(worker: Worker) -> None:
+    worker.may("ec2:DeleteTrafficMirrorFilter", Condition=OURS)
+    tagged = [{"ResourceType": "traffic-mirror-filter", "Tags": [{"Key": "team", "Value": "blue"}]}]
+    ec2 = worker.account.client("ec2")
+    made = ec2.create_traffic_mirror_filter(TagSpecifications=tagged)["TrafficMirrorFilter"]
+    worker.client("ec2").delete_traffic_mirror_filter(TrafficMirrorFilterId=made["TrafficMirrorFilterId"])
+    assert worker.proof() == Proof((), (), 1)
+
+
+def test_fails_when_the_tag_was_taken_before(worker: Worker) -> None:
+    worker.may("ec2:DeleteTrafficMirrorFilter", Condition=OURS)
+    ec2 = worker.account.client("ec2")
+    filter_id = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
+    ec2.create_tags(Resources=[filter_id], Tags=[{"Key": "team", "Value": "blue"}])
+    ec2.delete_tags(Resources=[filter_id], Tags=[{"Key": "team"}])
+    worker.client("ec2").delete_traffic_mirror_filter(TrafficMirrorFilterId=filter_id)
+    assert len(worker.proof().refusals) == 1
+
+
+def test_when_a_stack_tagged_what_it_made_then_a_look_at_the_account_tells(worker: Worker) -> None:
+    worker.may("ec2:DeleteTrafficMirrorFilter", "cloudformation:DeleteStack", Condition=OURS)
+    template = {"Resources": {"Filter": {"Type": "AWS::EC2::TrafficMirrorFilter", "Properties": {}}}}
+    stacks = worker.account.client("cloudformation")
+    stacks.create_stack(StackName="s", TemplateBody=json.dumps(template), Tags=[{"Key": "team", "Value": "blue"}])
+    stack_id = stacks.describe_stacks()["Stacks"][0]["StackId"]
+    tags = tags_now(worker.account, region=REGION)
+    [made] = worker.account.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]
+    worker.client("ec2").delete_traffic_mirror_filter(TrafficMirrorFilterId=made["TrafficMirrorFilterId"])
+    worker.client("cloudformation").delete_stack(StackName=stack_id)
+    assert worker.proof(tags) == Proof((), (), 2)
+    # Without that look only the request for the stack is known.
+    [refusal] = worker.proof().refusals
+    assert refusal.action == "ec2:DeleteTrafficMirrorFilter"
+
+
+def test_when_a_task_token_is_used_then_its_state_machine_is_asked_about(worker: Worker) -> None:
+    worker.may("states:SendTaskSuccess", resource=MACHINE)
+    states = worker.client("stepfunctions")
+    with pytest.raises(states.exceptions.ClientError):
+        states.send_task_success(taskToken="AQ" + "a" * 160, output="{}")
+    assert worker.proof() == Proof((), (), 1)
+
+
+@pytest.mark.parametrize(("partition", "refused"), [("INCIDENT#1", 0), ("CAPTURE#1", 1)])
+def test_when_a_policy_names_partitions_of_a_table_then_the_keys_of_requests_count(
+    worker: Worker, partition: str, refused: int
+) -> None:
+    worker.account.client("dynamodb").create_table(
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    worker.may(
+        "dynamodb:GetItem",
+        resource="arn:aws:dynamodb:eu-central-1:123456789012:table/t",
+        Condition={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["INCIDENT#*"]}},
+    )
+    worker.client("dynamodb").get_item(TableName="t", Key={"pk": {"S": partition}})
+    assert len(worker.proof().refusals) == refused

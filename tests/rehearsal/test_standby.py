@@ -1,0 +1,110 @@
+"""Auto Scaling's standby, registrations and instance attributes behave as AWS's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.company import Company, found_company
+
+pytestmark = pytest.mark.rehearsal
+
+
+@pytest.fixture
+def company(rehearsal_account: Account) -> Company:
+    return found_company(rehearsal_account)
+
+
+def health(account: Account, **group: Any) -> list[tuple[str, int]]:
+    elbv2 = account.client("elbv2")
+    [found] = elbv2.describe_target_groups(**group)["TargetGroups"]
+    described = elbv2.describe_target_health(TargetGroupArn=found["TargetGroupArn"])["TargetHealthDescriptions"]
+    return sorted((item["Target"]["Id"], item["Target"]["Port"]) for item in described)
+
+
+def move(account: Account, way: str, instance: str, group: str = "web", **more: Any) -> None:
+    getattr(account.client("autoscaling"), way)(AutoScalingGroupName=group, InstanceIds=[instance], **more)
+
+
+def test_when_an_instance_is_in_standby_then_it_is_no_target_and_comes_back_as_one(
+    rehearsal_account: Account, company: Company
+) -> None:
+    web = company.instances["web-1"]
+    before = health(rehearsal_account)
+    move(rehearsal_account, "enter_standby", web, ShouldDecrementDesiredCapacity=False)
+    assert web not in [instance for instance, _ in health(rehearsal_account)]
+    move(rehearsal_account, "exit_standby", web)
+    # The one that was launched in its place stays.
+    assert set(before) < set(health(rehearsal_account))
+    [group] = rehearsal_account.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert group["DesiredCapacity"] == 3
+
+
+@pytest.mark.parametrize(
+    ("way", "instance", "group", "more", "match"),
+    [
+        ("exit_standby", "web-1", "web", {}, "is not in Standby"),
+        ("enter_standby", "web-1", "none", {"ShouldDecrementDesiredCapacity": False}, "name not found - none"),
+        ("enter_standby", "legacy", "web", {"ShouldDecrementDesiredCapacity": False}, "is not part of Auto Scaling"),
+        ("enter_standby", "web-1", "web", {"ShouldDecrementDesiredCapacity": True}, "has min-size=2"),
+    ],
+)
+def test_fails_when_an_instance_cannot_be_moved(
+    rehearsal_account: Account, company: Company, way: str, instance: str, group: str, more: Any, match: str
+) -> None:
+    with pytest.raises(ClientError, match=match):
+        move(rehearsal_account, way, company.instances[instance], group, **more)
+
+
+def test_fails_when_the_group_would_be_above_its_maximum(rehearsal_account: Account, company: Company) -> None:
+    web = company.instances["web-1"]
+    move(rehearsal_account, "enter_standby", web, ShouldDecrementDesiredCapacity=False)
+    with pytest.raises(ClientError, match="is not in InService"):
+        move(rehearsal_account, "enter_standby", web, ShouldDecrementDesiredCapacity=False)
+    rehearsal_account.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=2)
+    with pytest.raises(ClientError, match="To remove from standby"):
+        move(rehearsal_account, "exit_standby", web)
+
+
+def test_when_an_instance_has_two_ports_then_each_is_a_target(rehearsal_account: Account, company: Company) -> None:
+    elbv2, legacy = rehearsal_account.client("elbv2"), company.instances["legacy"]
+    made = elbv2.create_target_group(Name="ports", Protocol="TCP", Port=80, VpcId=company.shop.id)
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": legacy, "Port": 80}, {"Id": legacy, "Port": 81}])
+    for _ in range(2):
+        elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": legacy, "Port": 80}])
+        assert health(rehearsal_account, Names=["ports"]) == [(legacy, 81)]
+    elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": legacy}])
+    assert health(rehearsal_account, Names=["ports"]) == []
+
+
+def test_when_an_instance_is_registered_twice_then_a_classic_load_balancer_has_it_once(
+    rehearsal_account: Account, company: Company
+) -> None:
+    elb, legacy = rehearsal_account.client("elb"), company.instances["legacy"]
+    listener = {"Protocol": "tcp", "LoadBalancerPort": 80, "InstancePort": 80}
+    elb.create_load_balancer(LoadBalancerName="old", Listeners=[listener], Subnets=[company.shop.private[0]])
+    for _ in range(2):
+        elb.register_instances_with_load_balancer(LoadBalancerName="old", Instances=[{"InstanceId": legacy}])
+    [balancer] = elb.describe_load_balancers()["LoadBalancerDescriptions"]
+    assert balancer["Instances"] == [{"InstanceId": legacy}]
+
+
+def test_when_the_shutdown_behavior_is_changed_then_it_is_shown(rehearsal_account: Account, company: Company) -> None:
+    ec2, legacy = rehearsal_account.client("ec2"), company.instances["legacy"]
+    ec2.modify_instance_attribute(InstanceId=legacy, InstanceInitiatedShutdownBehavior={"Value": "terminate"})
+    found = ec2.describe_instance_attribute(InstanceId=legacy, Attribute="instanceInitiatedShutdownBehavior")
+    assert found["InstanceInitiatedShutdownBehavior"] == {"Value": "terminate"}
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.modify_instance_attribute(InstanceId=legacy, InstanceInitiatedShutdownBehavior={"Value": "hibernate"})
+
+
+def test_fails_when_a_device_is_not_there(rehearsal_account: Account, company: Company) -> None:
+    mapping = {"DeviceName": "/dev/none", "Ebs": {"DeleteOnTermination": True}}
+    with pytest.raises(ClientError, match="InvalidInstanceAttributeValue"):
+        rehearsal_account.client("ec2").modify_instance_attribute(
+            InstanceId=company.instances["legacy"], BlockDeviceMappings=[mapping]
+        )

@@ -1,0 +1,194 @@
+"""Containment as Terraform: its groups, its functions, what they are told and may do; and nothing of it by default."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tapstack import Containment, PolicyRule
+from tapstack.domain.errors import RuleViolation
+from tapstack.responder.environment import QuarantineGroups, read_environment
+from tapstack.response import workflow
+from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
+from tests.synth.ids import OTHER_VPC, VPC
+from tests.synth.response.building import Response
+from tests.synth.template import assert_equal
+
+PLACE = "<region.id>:<caller_identity.account_id>"
+IN_SCOPE = {
+    "ArnLike": {"ec2:Vpc": [f"arn:<partition.partition>:ec2:<region.id>:*:vpc/{vpc}" for vpc in (VPC, OTHER_VPC)]}
+}
+CHANGES = {
+    "containment": [
+        "autoscaling:EnterStandby",
+        "ec2:CreateSnapshots",
+        "ec2:CreateTags",
+        "ec2:ModifyInstanceAttribute",
+        "ec2:ModifyNetworkInterfaceAttribute",
+        "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
+        "elasticloadbalancing:DeregisterTargets",
+        "iam:PutRolePolicy",
+    ],
+    "release": [
+        "autoscaling:ExitStandby",
+        "ec2:ModifyInstanceAttribute",
+        "ec2:ModifyNetworkInterfaceAttribute",
+        "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
+        "elasticloadbalancing:RegisterTargets",
+        "iam:DeleteRolePolicy",
+    ],
+}
+CHANGING = ("Enter", "Exit", "Create", "Modify", "Deregister", "Register", "Put", "Delete")
+
+
+def changing(statements: dict[str, dict[str, Any]]) -> list[str]:
+    """The actions that change something of AWS besides the table, the logs and the traces."""
+    found = set()
+    for statement in statements.values():
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        services = ("ec2", "autoscaling", "elasticloadbalancing", "iam")
+        named = [action.partition(":") for action in actions]
+        found |= {"".join(parts) for parts in named if parts[0] in services and parts[2].startswith(CHANGING)}
+    return sorted(found)
+
+
+def test_when_it_is_not_asked_for_then_nothing_of_it_is_deployed(with_standing: Response) -> None:
+    assert "aws_security_group" not in with_standing.terraform["resource"]
+    assert len(with_standing.all("aws_lambda_function")) == 7
+    assert {route["route_key"] for route in with_standing.all("aws_apigatewayv2_route")} == set(ROUTES)
+    assert "containment" not in with_standing.settings()
+    assert not any("contain" in alarm["alarm_name"] for alarm in with_standing.all("aws_cloudwatch_metric_alarm"))
+    policies = [body["policy"] for body in with_standing.all("aws_iam_role_policy")]
+    assert not any("ModifyNetworkInterfaceAttribute" in policy or "CONTAINMENT" in policy for policy in policies)
+
+
+def test_when_contained_in_several_vpcs_then_each_has_its_groups(containing: Response) -> None:
+    groups = {
+        (group["vpc_id"], group["tags"]["tapstack:purpose"]): group for group in containing.all("aws_security_group")
+    }
+    assert set(groups) == {(vpc, purpose) for vpc in (VPC, OTHER_VPC) for purpose in ("quarantine", "untrack")}
+    for (_, purpose), group in groups.items():
+        assert group["name"] == f"ir-a-response-{purpose}"
+        if purpose == "quarantine":
+            assert (group["ingress"], group["egress"]) == ([], [])
+        else:
+            for direction in ("ingress", "egress"):
+                [rule] = group[direction]
+                assert (rule["protocol"], rule["cidr_blocks"], rule["ipv6_cidr_blocks"]) == (
+                    "-1",
+                    ["0.0.0.0/0"],
+                    ["::/0"],
+                )
+
+
+def test_when_the_cut_has_one_step_then_no_group_is_open() -> None:
+    made = Response(containment=Containment())
+    [group] = made.all("aws_security_group")
+    assert group["tags"]["tapstack:purpose"] == "quarantine"
+
+
+def test_when_functions_are_told_then_they_understand_it(containing: Response) -> None:
+    told = read_environment(containing.variables("containment")).containment
+    assert told is not None
+    assert told.modes == ("approval", "now")
+    pair = QuarantineGroups("<security_group.id>", "<security_group.id>")
+    assert dict(told.groups) == {VPC: pair, OTHER_VPC: pair}
+    assert (told.two_step.enabled, told.two_step.seconds) == (True, 30)
+    assert (told.snapshots, told.instance_profile) == (True, "restrict")
+    assert (told.protect.tags, told.approval.minutes, told.per_hour) == ({"tapstack-protected": "*"}, 15, 5)
+
+
+def test_when_everything_is_as_usual_then_little_is_said(containing: Response) -> None:
+    made = Response(containment=Containment())
+    assert set(made.settings()["containment"]) == {"modes", "groups"}
+    told = read_environment(made.variables("api")).containment
+    assert told is not None
+    assert (told.approval.default, told.auto_scaling.standby, told.load_balancers.deregister) == ("leave", True, True)
+    for name in ("api", "findings", "containment", "release"):
+        assert len(json.dumps(containing.variables(name))) < 4096, "AWS Lambda Developer Guide, quotas"
+
+
+def test_when_it_may_contain_then_the_workflow_and_the_api_know(containing: Response) -> None:
+    functions = dict.fromkeys((*workflow.FUNCTIONS, *workflow.CONTAINMENT_FUNCTIONS), "<lambda_function.arn>")
+    machine = json.loads(containing.one("aws_sfn_state_machine")["definition"])
+    assert_equal(machine, workflow.definition(functions, partition="<partition.partition>"))
+    routes = {route["route_key"] for route in containing.all("aws_apigatewayv2_route")}
+    assert routes == {*ROUTES, *CONTAINMENT_ROUTES}
+    alarms = {alarm["alarm_name"] for alarm in containing.all("aws_cloudwatch_metric_alarm")}
+    assert {"ir-a-response-containment-failed", "ir-a-response-release-blocked"} <= alarms
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_when_a_function_contains_or_releases_then_it_changes_this_and_no_more(containing: Response, name: str) -> None:
+    statements = containing.statements(f"{name.capitalize()}Function")
+    assert_equal(changing(statements), CHANGES[name])
+    for sid, statement in statements.items():
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert all("*" not in action for action in actions), sid
+        if statement["Resource"] == "*":
+            assert list(statement["Condition"]) == ["StringEquals"], sid
+            assert not changing({sid: statement}), sid
+
+
+def test_when_an_instance_is_cut_off_then_only_the_groups_that_contain_are_put_on(containing: Response) -> None:
+    statements = containing.statements("ContainmentFunction")
+    groups = statements["PutOnTheGroupsThatContainOnly"]
+    assert groups["Resource"] == [f"arn:<partition.partition>:ec2:{PLACE}:security-group/<security_group.id>"] * 4
+    interfaces = statements["ChangeInterfacesOfTheVpcs"]
+    assert interfaces["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:network-interface/*"
+    assert interfaces["Condition"] == IN_SCOPE
+
+
+def test_when_it_is_released_then_any_group_of_the_vpcs_may_come_back(containing: Response) -> None:
+    groups = containing.statements("ReleaseFunction")["PutOnGroupsOfTheVpcs"]
+    assert groups["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:security-group/*"
+    assert groups["Condition"] == IN_SCOPE
+
+
+@pytest.mark.parametrize("name", ["api", "findings", "incident", "sweeper", "prepare", "capture", "appliance"])
+def test_when_a_function_does_neither_then_it_changes_nothing_of_an_instance(containing: Response, name: str) -> None:
+    found = changing(containing.statements(f"{name.capitalize()}Function"))
+    assert not [action for action in found if "TrafficMirror" not in action and action != "ec2:CreateTags"]
+
+
+def test_when_something_is_switched_off_then_nobody_may_do_it() -> None:
+    containment = Containment(
+        standby=False, deregister=False, termination_protection=False, shutdown_behavior=False, keep_volumes=False
+    )
+    made = Response(containment=containment)
+    for name in ("containment", "release"):
+        assert changing(made.statements(f"{name.capitalize()}Function")) == ["ec2:ModifyNetworkInterfaceAttribute"]
+
+
+def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
+    rule = PolicyRule(name="c2", action="contain_now", at_least=8.0)
+    assert (
+        "contain_now"
+        in Response(containment=Containment(modes=("now",)), policy=[rule]).variables("findings")["TAPSTACK_POLICY"]
+    )
+    with pytest.raises(RuleViolation, match="contain_now needs the mode now: containment.modes has approval"):
+        Response(containment=Containment(), policy=[rule])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"modes": ()}, "modes is empty: expected one or both of approval, now"),
+        ({"modes": ("later",)}, "a mode of containment must be one of approval, now, got 'later'"),
+        ({"approval_minutes": 0}, "approval_minutes must be a whole number from 1 to 1440, got 0"),
+        ({"without_answer": "ask"}, "without_answer must be leave or contain, got 'ask'"),
+        ({"protected_instance_ids": ("web",)}, "'web' is not the id of an instance"),
+        ({"vpc_ids": ("vpc",)}, "'vpc' is not the id of a vpc"),
+        ({"vpc_ids": [VPC] * 10}, "at most 9 further VPCs can be in scope, got 10"),
+        ({"per_hour": True}, "per_hour must be a whole number from 1 to 1000, got True"),
+        ({"two_step_seconds": 0}, "two_step_seconds must be a whole number from 1 to 3600, got 0"),
+        ({"tcp_established_seconds": 59}, "tcp_established_seconds must be a whole number from 60 to 432000, got 59"),
+        ({"standby": False, "decrement_desired_capacity": True}, "decrement_desired_capacity goes with standby"),
+    ],
+)
+def test_fails_when_it_is_said_wrongly(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RuleViolation) as caught:
+        Containment(**arguments)
+    assert str(caught.value).startswith(message)

@@ -1,0 +1,189 @@
+"""`tapstack incident contain|approve|reject|release`: what is asked for, and how a plan and a containment read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tapstack.cli import main
+from tapstack.cli.incident_plan_view import plan
+from tapstack.cli.incident_view import card
+from tests.unit.cli.api_server import ApiServer
+from tests.unit.cli.incidents import ID, incident
+from tests.unit.cli.test_incident import Printed, api, opened, pauses
+
+__all__ = ["api", "pauses"]
+NOW = datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC)
+ANA = "arn:aws:sts::111122223333:assumed-role/responders/ana"
+PLAN: dict[str, Any] = {
+    "instance_id": "i-0a000000000000001",
+    "changes": [
+        {"what": "groups", "key": "eni-0a000000000000001", "from": ["sg-0a1", "sg-0a2"], "to": ["sg-0b1"]},
+        {"what": "termination", "key": "i-0a000000000000001", "from": False, "to": True},
+    ],
+    "refused": None,
+    "differences": [],
+    "warnings": ["it is at its minimum\x1b[31m"],
+}
+
+
+def containment(**changes: Any) -> dict[str, Any]:
+    return {
+        "mode": "approval",
+        "state": "contained",
+        "asked_by": "guardduty",
+        "asked_at": "2026-01-02T03:05:05Z",
+        "decided_by": ANA,
+        "decided_at": "2026-01-02T03:06:05Z",
+        "decision": "approved",
+        "deadline": "2026-01-02T03:20:05Z",
+        "default": "leave",
+        "changed": ["groups of eni-0a000000000000001: sg-0a1 -> sg-0b1"],
+        "not_restored": [],
+        "differences": [],
+        "failure": None,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "body"),
+    [
+        (["contain", ID], "contain", {}),
+        (["contain", ID, "--mode", "now"], "contain", {"mode": "now"}),
+        (["approve", ID], "approve", {}),
+        (["reject", ID, "--reason", "false alarm"], "reject", {"reason": "false alarm"}),
+        (["release", ID], "release", {}),
+        (["release", ID, "--overwrite", "--all"], "release", {"overwrite": True, "all": True}),
+        (["release", ID, "--keep"], "release", {"keep": True}),
+    ],
+)
+def test_when_something_is_asked_for_then_it_is_sent_and_the_card_is_shown(
+    api: ApiServer, arguments: list[str], path: str, body: dict[str, Any], capsys: Printed
+) -> None:
+    api.answer((202, incident(containment=containment())))
+    assert main(["incident", *arguments]) == 0
+    [asked] = api.asked
+    assert (asked.method, asked.path, asked.body) == ("POST", f"/incidents/{ID}/{path}", body)
+    assert "CONTAINED: the instance is cut off until somebody releases it" in capsys.readouterr().out
+
+
+def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) -> None:
+    api.answer((200, PLAN))
+    assert main(["incident", "contain", ID, "--mode", "now", "--dry-run"]) == 0
+    assert api.asked[0].body == {"mode": "now", "dry_run": True}
+    assert capsys.readouterr().out.splitlines() == [
+        "dry run of contain: i-0a000000000000001, nothing was changed",
+        "",
+        "  WHAT         OF                     NOW             THEN",
+        "  groups       eni-0a000000000000001  sg-0a1, sg-0a2  sg-0b1",
+        "  termination  i-0a000000000000001    no              yes",
+        "",
+        "  note: it is at its minimum",
+    ]
+
+
+def test_when_others_changed_something_then_all_three_are_shown() -> None:
+    difference = {
+        "what": "groups",
+        "key": "eni-0a000000000000001",
+        "original": ["sg-0a1"],
+        "ours": ["sg-0b1"],
+        "now": ["sg-0c1"],
+        "why": "others changed it",
+        "blocks": True,
+    }
+    found = plan({**PLAN, "changes": [], "differences": [difference], "warnings": []}, what="release")
+    assert found.splitlines()[2:] == [
+        "  nothing would be put back",
+        "",
+        "  changed by others meanwhile",
+        "  WHAT    OF                     WAS     CONTAINED  NOW     WHY",
+        "  groups  eni-0a000000000000001  sg-0a1  sg-0b1     sg-0c1  others changed it",
+        "",
+        "  the release would be blocked: --overwrite puts back what was, --keep leaves what is",
+    ]
+
+
+def test_when_it_would_be_refused_then_the_plan_says_why() -> None:
+    found = plan({**PLAN, "refused": "instance i-1 is protected"}, what="contain")
+    assert found.splitlines()[-1] == "  refused: instance i-1 is protected"
+
+
+def test_when_opened_with_containment_then_it_is_asked_for(api: ApiServer) -> None:
+    api.answer((202, opened()))
+    assert main(["incident", "open", "--instance", "i-0a000000000000001", "--reason", "x", "--containment", "now"]) == 0
+    assert api.asked[0].body["containment"] == "now"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["contain", "inc-1"], "is not the id of an incident"),
+        (
+            ["open", "--interface", "eni-0123abcd", "--reason", "x", "--containment", "now"],
+            "containment needs instance_id",
+        ),
+    ],
+)
+def test_fails_when_the_request_is_wrong_and_asks_nobody(
+    api: ApiServer, arguments: list[str], message: str, capsys: Printed
+) -> None:
+    assert main(["incident", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert api.asked == []
+
+
+def test_fails_when_overwrite_and_keep_are_both_given() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["incident", "release", ID, "--overwrite", "--keep"])
+    assert stopped.value.code == 2
+
+
+def test_fails_when_a_guard_rail_refuses_and_says_why(api: ApiServer, capsys: Printed) -> None:
+    api.answer((409, {"title": "The incident is in another state", "detail": "containment is refused: protected"}))
+    assert main(["incident", "contain", ID]) == 2
+    assert "containment is refused: protected (HTTP 409)" in capsys.readouterr().err
+
+
+def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> None:
+    lines = card(incident(containment=containment()), now=NOW).splitlines()
+    start = lines.index("  containment")
+    assert lines[start + 1 : start + 5] == [
+        "    state      CONTAINED: the instance is cut off until somebody releases it",
+        "    asked      2026-01-02T03:05:05Z by guardduty",
+        f"    decided    2026-01-02T03:06:05Z approved by {ANA}",
+        "    changed    groups of eni-0a000000000000001: sg-0a1 -> sg-0b1",
+    ]
+    assert lines[-2:] == [
+        f"    tapstack incident release --dry-run {ID}",
+        f"    tapstack incident release {ID}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "verbs"),
+    [
+        ("pending", ["approve", "reject"]),
+        ("containing", []),
+        ("contained", ["release", "release"]),
+        ("blocked", ["release", "release", "release"]),
+        ("failed", ["release"]),
+        ("released", []),
+    ],
+)
+def test_when_an_incident_is_closed_then_what_can_be_done_about_its_containment_is_proposed(
+    state: str, verbs: list[str]
+) -> None:
+    closed = incident(state="closed", timeline=[], containment=containment(state=state))
+    lines = card(closed, now=NOW).splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("    tapstack incident")] == verbs
+
+
+def test_when_it_waits_then_the_card_says_until_when_and_what_then() -> None:
+    waits = containment(state="pending", decided_by=None, decided_at=None, decision=None, changed=[])
+    lines = card(incident(containment=waits), now=NOW).splitlines()
+    assert "    state      waits for somebody's yes" in lines
+    assert "    until      2026-01-02T03:20:05Z, then it is left alone" in lines

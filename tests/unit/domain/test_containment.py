@@ -1,0 +1,178 @@
+"""What containment changes and what release puts back, without AWS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tapstack.domain.containment import Facts, Interface, Membership, Original, Registration, Volume, plan_containment
+from tapstack.domain.containment_release import RELEASE_ORDER, plan_release, steps_of_release
+from tapstack.responder.environment import AutoScaling, Containment, Protect, QuarantineGroups, TwoStep
+
+SETTINGS = Containment(modes=("now",), groups={"vpc-1": QuarantineGroups("sg-q", "sg-u")})
+FACTS = Facts(
+    instance_id="i-1",
+    state="running",
+    vpc_id="vpc-1",
+    interfaces=(Interface("eni-2", "vpc-1", ("sg-a", "sg-b")), Interface("eni-1", "vpc-1", ("sg-c",))),
+    volumes=(Volume("/dev/xvda", "vol-1", True), Volume("/dev/xvdb", "vol-2", False)),
+    shutdown_behavior="terminate",
+)
+
+
+def planned(facts: Facts = FACTS, recorded: tuple[Original, ...] = (), **settings: Any) -> list[tuple[Any, ...]]:
+    plan = plan_containment(facts, replace(SETTINGS, **settings), recorded)
+    assert plan.refused is None
+    return [(change.what, change.key, change.before, change.after) for change in plan.changes]
+
+
+def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() -> None:
+    facts = replace(
+        FACTS,
+        membership=Membership("web", "InService", 2, 1),
+        registrations=(Registration("arn", "i-1", 80),),
+        classic_balancers=("old",),
+    )
+    assert planned(facts, tcp_established_seconds=60) == [
+        ("shutdown", "i-1", "terminate", "stop"),
+        ("volume", "/dev/xvda", True, False),
+        ("termination", "i-1", False, True),
+        ("standby", "web", "InService", "Standby"),
+        ("groups", "eni-2", ["sg-a", "sg-b"], ["sg-q"]),
+        ("groups", "eni-1", ["sg-c"], ["sg-q"]),
+        ("tracking", "eni-2", None, 60),
+        ("tracking", "eni-1", None, 60),
+        ("target-group", "arn i-1:80", "registered", "deregistered"),
+        ("classic-balancer", "old", "registered", "deregistered"),
+    ]
+
+
+@pytest.mark.parametrize(("minimum", "decrement"), [(1, True), (2, False)])
+def test_when_the_group_is_at_its_minimum_then_it_is_not_made_smaller(minimum: int, decrement: bool) -> None:
+    facts = replace(FACTS, membership=Membership("web", "InService", 2, minimum))
+    settings = replace(SETTINGS, auto_scaling=AutoScaling(decrement_desired_capacity=True))
+    plan = plan_containment(facts, settings)
+    assert [change.detail["decrement"] for change in plan.changes if change.what == "standby"] == [decrement]
+    assert any("at its minimum" in warning for warning in plan.warnings) != decrement
+
+
+def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
+    facts = replace(FACTS, membership=Membership("web", "Terminating:Wait", 2, 1))
+    plan = plan_containment(facts, SETTINGS)
+    assert "standby" not in {change.what for change in plan.changes}
+    assert plan.warnings == (
+        "it is Terminating:Wait in the Auto Scaling group web, and cannot go into standby: the group may terminate it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "settings", "match"),
+    [
+        (replace(FACTS, state="shutting-down"), SETTINGS, "is shutting-down"),
+        (replace(FACTS, receiver=True), SETTINGS, "is the appliance"),
+        (FACTS, replace(SETTINGS, protect=Protect(instance_ids=("i-1",))), "by the deployment's settings"),
+        (
+            replace(FACTS, tags={"tier": "prod-1"}),
+            replace(SETTINGS, protect=Protect({"tier": "prod-*"})),
+            "tier=prod-1",
+        ),
+        (replace(FACTS, vpc_id="vpc-2"), SETTINGS, "vpc-2, which is not in the scope"),
+        (replace(FACTS, interfaces=(Interface("eni-1", "vpc-2", ()),)), SETTINGS, "vpc-2, which is not in the scope"),
+        (replace(FACTS, interfaces=(Interface("e", "vpc-1", (), None, True),)), SETTINGS, "no network interface whose"),
+        (replace(FACTS, interfaces=(Interface("e", "vpc-1", ("sg-q",)),)), SETTINGS, "somebody did it by hand"),
+    ],
+)
+def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: Containment, match: str) -> None:
+    plan = plan_containment(facts, settings)
+    assert plan.refused is not None
+    assert match in plan.refused
+    assert plan.changes == ()
+
+
+def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
+    facts = replace(FACTS, interfaces=(Interface("eni-1", "vpc-1", ("sg-q",)),), volumes=(), shutdown_behavior="stop")
+    recorded = (Original("groups", "eni-1", ["sg-c"], ["sg-q"]),)
+    assert planned(replace(facts, termination_protection=True), recorded) == []
+
+
+@pytest.mark.parametrize(("lately", "before"), [(True, ["sg-c"]), (False, None)])
+def test_when_it_was_released_a_moment_ago_then_what_aws_still_shows_is_not_believed(
+    lately: bool, before: list[str] | None
+) -> None:
+    facts = replace(FACTS, interfaces=(*FACTS.interfaces[:1], Interface("eni-1", "vpc-1", ("sg-q",))))
+    recorded = (Original("groups", "eni-1", ["sg-c"], ["sg-q"], restored=True, lately=lately),)
+    found = {key: value for what, key, value, _ in planned(facts, recorded) if what == "groups"}
+    assert found.get("eni-1") == before
+
+
+def test_when_there_are_two_steps_then_the_first_one_is_known() -> None:
+    plan = plan_containment(FACTS, replace(SETTINGS, two_step=TwoStep(enabled=True)))
+    assert {tuple(change.passing) for change in plan.changes if change.what == "groups"} == {("sg-u",)}
+
+
+GROUPS = Original("groups", "eni-1", ["sg-a", "sg-b"], ["sg-q"], ["sg-u"])
+PLACE = ("groups", "eni-1")
+
+
+@pytest.mark.parametrize(
+    ("now", "flags", "do", "to", "why"),
+    [
+        ({PLACE: ["sg-q"]}, {}, "restore", ["sg-a", "sg-b"], None),
+        ({PLACE: ["sg-u"]}, {}, "restore", ["sg-a", "sg-b"], None),
+        ({PLACE: ["sg-a", "sg-b"]}, {}, "restore", ["sg-a", "sg-b"], None),
+        ({PLACE: ["sg-b", "sg-a"]}, {}, "restore", ["sg-a", "sg-b"], None),
+        ({PLACE: ["sg-x"]}, {}, "block", None, "others changed it"),
+        ({PLACE: ["sg-x"]}, {"overwrite": True}, "restore", ["sg-a", "sg-b"], None),
+        ({PLACE: ["sg-x"]}, {"keep": True}, "give up", None, "others changed it"),
+        ({}, {}, "give up", None, "it is gone"),
+        ({PLACE: ["sg-q"]}, {"missing_groups": {"sg-b"}}, "block", ["sg-a"], "sg-b: the security group does not"),
+        (
+            {PLACE: ["sg-q"]},
+            {"missing_groups": {"sg-b"}, "keep": True},
+            "restore",
+            ["sg-a"],
+            "sg-b: the security group",
+        ),
+        ({PLACE: ["sg-q"]}, {"missing_groups": {"sg-a", "sg-b"}, "overwrite": True}, "block", None, "groups do not"),
+        ({PLACE: ["sg-q"]}, {"missing_groups": {"sg-a", "sg-b"}, "keep": True}, "give up", None, "groups do not"),
+    ],
+)
+def test_when_it_is_released_then_what_is_there_decides(
+    now: Any, flags: Any, do: str, to: list[str] | None, why: str | None
+) -> None:
+    [step] = steps_of_release([GROUPS], now, **flags)
+    assert (step.do, step.to) == (do, to)
+    assert (step.difference is None) == (why is None)
+    assert why is None or (step.difference is not None and why in step.difference.why)
+
+
+def test_when_nothing_was_set_before_then_nothing_being_set_by_others_is_no_difference_of_ours() -> None:
+    tracking = Original("tracking", "eni-1", 350, 60)
+    [step] = steps_of_release([tracking], {("tracking", "eni-1"): None})
+    assert step.do == "block"
+
+
+def test_when_all_is_released_then_the_network_comes_first_and_the_evidence_last() -> None:
+    originals = [Original(kind, "k", ["before"], ["ours"]) for kind in reversed(RELEASE_ORDER)]
+    now = {(one.kind, one.key): ["ours"] for one in originals}
+    steps = steps_of_release([*originals, Original("snapshots", "k", None, "taken")], now)
+    assert [step.original.kind for step in steps] == list(RELEASE_ORDER)
+    assert steps_of_release([replace(one, restored=True) for one in originals], now) == ()
+
+
+def test_when_an_interface_was_attached_since_then_the_plan_says_so_and_does_not_block() -> None:
+    plan = plan_release("i-1", (), {}, attached=[Interface("eni-9", "vpc-1", ("sg-a",))], known=["eni-1"])
+    assert [difference.as_dict() for difference in plan.differences] == [
+        {
+            "what": "groups",
+            "key": "eni-9",
+            "original": None,
+            "ours": None,
+            "now": ["sg-a"],
+            "why": "it was attached since: left as it is",
+            "blocks": False,
+        }
+    ]
+    assert not plan.blocked
