@@ -104,7 +104,7 @@ destroy: setup ## Destroy (ARGS="stack --auto-approve")
 rehearse: setup ## Take an incident through an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
-.PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal bench-response generate
+.PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal bench-response faults generate
 check: setup ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -137,6 +137,9 @@ bench-rehearsal: setup ## Measure the rehearsal account beside stock moto
 
 bench-response: setup ## Measure the response, from an alert to packets, beside what public samples do
 	@$(PY) benchmarks/response.py $(ARGS)
+
+faults: setup ## Let every AWS call of an incident fail, in every way (half an hour); writes docs/faults.md
+	@$(PY) -m tests.rehearsal.end_to_end.faults $(ARGS)
 
 generate: setup ## Write the generated files again
 	@$(PY) -m scripts.generate $(ARGS)

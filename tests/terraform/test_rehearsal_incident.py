@@ -56,6 +56,8 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         r"opened  Beaconing",
         r"launching  stack tapstack-production-epb",
         r"capturing  2 network interfaces mirrored",
+        r"Contain: somebody approves",
+        r"Release: everything is put back",
         r"close requested  seen enough",
         r"closed",
         r"Destroy production-response",
@@ -68,7 +70,8 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert "The account is back to where it was." in page
     assert "2 interfaces mirrored" in page
     assert len(re.findall(r"\bsession 1\b", page)) == 2
-    for role in ("api", "prepare", "appliance", "capture", "incident"):
+    assert re.search(r"eni-\w+ database, backup \S*quarantine\S* database, backup ✓", page), page
+    for role in ("api", "prepare", "appliance", "capture", "incident", "containment", "release"):
         assert re.search(rf"tapstack-production-response-{role}\b", page), role
     assert "ec2:CreateTrafficMirrorSession" in page
 

@@ -27,7 +27,7 @@ from tapstack.workspace.state import response_stack_name
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
-    from tapstack.rehearsal.report.page import Step
+    from tapstack.rehearsal.report.page import GroupsOf, Step
 
 REPORT: Final = Path("rehearsal.html")
 WAITS: Final = 0.005
@@ -131,6 +131,7 @@ class _Rehearsal:
     out: TextIO
     steps: list[Step] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
+    _told: int = 0
 
     def run(self, report: Path) -> bool:
         """Do all of it, and write the report; tell whether all went right."""
@@ -166,9 +167,10 @@ class _Rehearsal:
             captured = time.monotonic() - posted
         vpc_id = ec2.describe_instances(InstanceIds=[suspect])["Reservations"][0]["Instances"][0]["VpcId"]
         topology = take_topology(self.account, vpc_id, suspects=[suspect], **where)
+        groups = self._contain_and_release(api, incident, ec2) if self._contains() else []
         with self._step("Close: every session of the incident ends, the appliance is retired"):
             api.post(f"/incidents/{incident['id']}/close", {"reason": "seen enough"}, repeatable=True)
-            incident = self._follow(api, incident["id"], "closed", already=len(incident["timeline"]))
+            incident = self._follow(api, incident["id"], "closed")
             self._until_workflow_ends(outputs["state_machine_arn"], where)
             incident = api.get(f"/incidents/{incident['id']}")
         ended = len(self.account.recorder.records())
@@ -186,6 +188,7 @@ class _Rehearsal:
             steps=self.steps,
             incident=incident,
             topology=topology,
+            groups=groups,
             phases=[
                 Phase("The incident: API, functions, workflow", calls[deployed:ended]),
                 Phase("Deployment", calls[:deployed]),
@@ -239,21 +242,50 @@ class _Rehearsal:
         self._say(f"202: {answer['incident']['id']}")
         return answer["incident"]
 
-    def _follow(self, api: IncidentApi, incident_id: str, wanted: str, *, already: int = 0) -> Any:
-        """Show what the timeline tells until the incident is in the state `wanted`."""
-        told = already
+    def _contains(self) -> bool:
+        response = self.deployment.sites[self.site].response
+        return response is not None and response.containment is not None
+
+    def _contain_and_release(self, api: IncidentApi, incident: Any, ec2: Any) -> list[GroupsOf]:
+        """Cut the instance off, with somebody's approval where that can be asked for, and put everything back."""
+        from tapstack.rehearsal.report.page import GroupsOf
+
+        path, name = f"/incidents/{incident['id']}", incident["id"]
+        response = self.deployment.sites[self.site].response
+        assert response is not None
+        assert response.containment is not None
+        mode = "approval" if "approval" in response.containment.modes else "now"
+        before = _groups(ec2, incident["instance_id"])
+        with self._step("Contain: somebody approves, and every interface is cut off"):
+            api.post(f"{path}/contain", {"mode": mode}, repeatable=True)
+            if mode == "approval":
+                self._follow(api, name, "pending", part="containment")
+                api.post(f"{path}/approve", {}, repeatable=True)
+            self._follow(api, name, "contained", part="containment")
+            contained = _groups(ec2, incident["instance_id"])
+        with self._step("Release: everything is put back"):
+            api.post(f"{path}/release", {}, repeatable=True)
+            self._follow(api, name, "released", part="containment")
+            after = _groups(ec2, incident["instance_id"])
+            if after != before:
+                raise RehearsalFailedError(f"the security groups are {after}: expected {before}")
+        return [GroupsOf(eni, before[eni], contained[eni], after[eni]) for eni in before]
+
+    def _follow(self, api: IncidentApi, incident_id: str, wanted: str, *, part: str | None = None) -> Any:
+        """Show what the timeline tells until the incident, or a part of it, is in the state `wanted`."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             incident = api.get(f"/incidents/{incident_id}")
-            for line in timeline(incident, told):
+            for line in timeline(incident, self._told):
                 self._say(line)
-            told = len(incident["timeline"])
-            if incident["state"] == wanted:
+            self._told = len(incident["timeline"])
+            state = ((incident[part] or {}) if part else incident).get("state")
+            if state == wanted:
                 return incident
-            if incident["state"] in ("failed", "closed"):
-                raise RehearsalFailedError(f"{incident_id} is {incident['state']}: expected {wanted}")
+            if state in ("failed", "closed", "blocked"):
+                raise RehearsalFailedError(f"{part or 'incident'} {incident_id} is {state}: expected {wanted}")
             time.sleep(_LOOK_EVERY)
-        raise RehearsalFailedError(f"{incident_id} is not {wanted} after {_PATIENCE:.0f} seconds")
+        raise RehearsalFailedError(f"{part or 'incident'} {incident_id} is not {wanted} after {_PATIENCE:.0f} seconds")
 
     def _until_workflow_ends(self, state_machine: str, where: dict[str, Any]) -> None:
         states = self.account.client("stepfunctions", **where)
@@ -284,3 +316,13 @@ def _instance_named(ec2: Any, name: str) -> str:
     filters = [{"Name": "tag:Name", "Values": [name]}, {"Name": "instance-state-name", "Values": ["running"]}]
     found: Callable[..., Any] = ec2.describe_instances
     return str(found(Filters=filters)["Reservations"][0]["Instances"][0]["InstanceId"])
+
+
+def _groups(ec2: Any, instance_id: str) -> dict[str, tuple[str, ...]]:
+    """Return the names of the security groups of each interface of an instance."""
+    attached = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
+    found = ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
+    return {
+        interface["NetworkInterfaceId"]: tuple(group["GroupName"] for group in interface["Groups"])
+        for interface in sorted(found, key=lambda one: one["Attachment"]["DeviceIndex"])
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -89,23 +89,29 @@ _KINDS: Final = (
 _RESTLESS: Final = frozenset({"LastUpdatedTime", "lastUpdatedTime", "RoleLastUsed", "storedBytes"})
 
 
-def take_snapshot(account: Account, *, region: str, role_arn: str | None = None) -> Snapshot:
+def take_snapshot(
+    account: Account, *, region: str, role_arn: str | None = None, services: Collection[str] | None = None
+) -> Snapshot:
     """Return all that stands in a Region of an account.
 
     Args:
         account: the rehearsal account.
         region: the Region.
         role_arn: role to assume; its account is looked at. The caller's by default.
+        services: only what these have, by boto3's names; everything by default.
     """
     found: Snapshot = {}
     for kind in _KINDS:
+        if services is not None and kind.service not in services:
+            continue
         client = account.client(kind.service, region=region, role_arn=role_arn)
         for page in _pages(client, kind):
             for item in _items(page, kind.path.split(".")):
                 if kind.keep(item):
                     name = item[kind.key] if kind.key else item
                     found[f"{kind.service} {kind.path.rpartition('.')[2]} {name}"] = _canonical(item)
-    for key in _customer_keys(account.client("kms", region=region, role_arn=role_arn)):
+    keys = _customer_keys(account.client("kms", region=region, role_arn=role_arn))
+    for key in keys if services is None or "kms" in services else ():
         found[f"kms Keys {key['Arn']}"] = _canonical(key)
     return found
 

@@ -7,6 +7,8 @@ DescribeStackResources and DeleteStack.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -16,7 +18,7 @@ from tapstack.domain.packet_basics import MIRROR_SOURCE, SESSION_NUMBER, USER_AC
 from tapstack.responder.aws_errors import code_of, message_of
 from tapstack.responder.clients import client
 from tapstack.responder.environment import Launch, environment
-from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.errors import ApplianceFailed, TryAgain
 
 Stack = dict[str, Any]
 """A stack as CloudFormation describes it."""
@@ -34,10 +36,25 @@ def describe(name_or_id: str) -> Stack | None:
     try:
         found = client("cloudformation").describe_stacks(StackName=name_or_id)["Stacks"]
     except ClientError as error:
-        if code_of(error) == "ValidationError" and "does not exist" in message_of(error):
+        if _is_absence(error):
             return None
         raise
     return dict(found[0]) if found else None
+
+
+def _is_absence(error: ClientError) -> bool:
+    return code_of(error) == "ValidationError" and "does not exist" in message_of(error)
+
+
+@contextmanager
+def _shown_late() -> Iterator[None]:
+    """What CloudFormation shows in one place it may not show in another one yet."""
+    try:
+        yield
+    except ClientError as error:
+        if _is_absence(error):
+            raise TryAgain(message_of(error)) from error
+        raise
 
 
 def is_ours(stack: Stack) -> bool:
@@ -97,8 +114,9 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
 def reason_of_failure(stack: Stack) -> str:
     """Return why a creation failed: the first resource that did, in CloudFormation's words."""
     pages = client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack["StackId"])
-    # Newest first, so the last one is the first that failed.
-    failed = [e for page in pages for e in page["StackEvents"] if e.get("ResourceStatus") == "CREATE_FAILED"]
+    with _shown_late():
+        # Newest first, so the last one is the first that failed.
+        failed = [e for page in pages for e in page["StackEvents"] if e.get("ResourceStatus") == "CREATE_FAILED"]
     if not failed:
         return str(stack.get("StackStatusReason") or stack["StackStatus"])
     first = failed[-1]
@@ -107,7 +125,8 @@ def reason_of_failure(stack: Stack) -> str:
 
 def resources(stack: Stack) -> dict[str, str]:
     """Return ids of the stack's resources by type; the first of each type."""
-    answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
+    with _shown_late():
+        answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
     found: dict[str, str] = {}
     for resource in answer["StackResources"]:
         if resource.get("PhysicalResourceId"):
@@ -150,7 +169,8 @@ def delete(stack: Stack, generation: int, *, again: bool = False) -> None:
 
 def sessions_that_stay(stack: Stack) -> list[str]:
     """Return the logical ids of sessions that a deletion failed on."""
-    answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
+    with _shown_late():
+        answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
     return [
         resource["LogicalResourceId"]
         for resource in answer["StackResources"]

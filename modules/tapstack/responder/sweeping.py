@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
 from tapstack.responder import appliances, deciding, ending, notices, overlooking, sessions, waking
 from tapstack.responder.aws_errors import code_of, message_of
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.parallel import each
 from tapstack.responder.receiver import current_receiver
 from tapstack.responder.sessions import Described
@@ -66,7 +66,7 @@ def sweep() -> Report:
     for part in parts:
         try:
             part(report)
-        except (ClientError, ApplianceFailed) as error:
+        except (BotoCoreError, ClientError, ApplianceFailed, TryAgain) as error:
             said = message_of(error) if isinstance(error, ClientError) else str(error)
             report.problems.append(f"{part.__name__.strip('_')}: {said}")
     if any(report.as_dict().values()):

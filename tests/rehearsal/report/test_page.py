@@ -16,7 +16,7 @@ import pytest
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.company import found_company
 from tapstack.rehearsal.report.drawing import draw
-from tapstack.rehearsal.report.page import Phase, Report, Step, duration, render, short_principal
+from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal
 from tapstack.rehearsal.report.topology import Instance, Interface, MirrorSession, Subnet, Topology, take_topology
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -130,6 +130,13 @@ def test_when_the_drawing_is_made_then_nothing_lies_outside_of_it() -> None:
 def test_when_no_instance_stands_in_the_vpc_then_the_page_is_made_all_the_same() -> None:
     empty = replace(TOPOLOGY, subnets=(), appliance=None)
     assert "No interface is mirrored." in text_of(render(report(topology=empty)))
+
+
+def test_when_an_instance_was_contained_then_its_groups_are_shown_before_and_after() -> None:
+    assert "security groups" not in text_of(render(report()))
+    groups = [GroupsOf("eni-01", ("database", "backup"), ("quarantine",), ("database", "backup"))]
+    text = text_of(render(report(groups=groups)))
+    assert "eni-01 database, backup quarantine database, backup ✓" in text
 
 
 def test_when_calls_are_listed_then_each_principal_has_its_own_count() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tapstack.domain.incidents import TAG_INCIDENT
 from tapstack.rehearsal.faults import Fault
 from tapstack.responder import appliances, capturing, stacks
-from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tests.rehearsal.responder.conftest import Site, prepared, tags, tell
@@ -121,6 +121,15 @@ def test_when_an_earlier_capture_of_the_suspect_is_ending_then_it_is_ready_and_s
     assert now is not None
     assert now.session_id == session["TrafficMirrorSessionId"]
     assert now.generation > before.generation
+
+
+def test_when_cloudformation_does_not_show_the_resources_yet_then_the_step_is_tried_again(launching: Site) -> None:
+    incident = prepared(launching.instance()[0])
+    launching.account.faults.add(Fault("DescribeStackResources", "late"))
+    appliances.ensure(incident)
+    with pytest.raises(TryAgain, match="does not exist"):
+        appliances.ensure(incident)
+    ready(incident)
 
 
 def test_fails_when_the_creation_fails_and_nothing_is_left(launching: Site) -> None:

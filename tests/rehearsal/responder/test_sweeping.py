@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapstack.domain.incidents import TAG_EXPIRES
+from tapstack.rehearsal.faults import Fault
 from tapstack.responder import appliances, capturing, incident_steps, stacks, waking
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.handlers import sweeper
@@ -234,6 +235,16 @@ def test_when_one_part_fails_then_the_others_are_done(
     report = sweep()
     assert len(report.problems) == 1
     assert report.problems[0].startswith("executions: ")
+    assert site.ours() == []
+
+
+def test_when_aws_does_not_answer_for_one_part_then_the_others_are_done(site: Site, running: set[bool]) -> None:
+    incident, _ = capturing_incident(site)
+    incident_steps.close(incident, "closed")
+    # As often as a client tries; the sessions are looked for before the captures.
+    site.account.faults.add(Fault("DescribeTrafficMirrorSessions", "lost before", times=4))
+    report = sweep()
+    assert [problem.partition(":")[0] for problem in report.problems] == ["sessions"]
     assert site.ours() == []
 
 

@@ -22,6 +22,17 @@ class Step:
     seconds: float
     good: bool = True
     note: str = ""
+    groups: Sequence[GroupsOf] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsOf:
+    """The names of an interface's security groups before containment, during it and after release."""
+
+    network_interface_id: str
+    before: Sequence[str]
+    contained: Sequence[str]
+    released: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class Report:
         steps: what was done, in order.
         incident: as the API shows it at the end, with its timeline.
         topology: the VPC while packets were mirrored.
+        groups: of each interface that was contained; empty where none was.
         phases: every call, by part of the rehearsal.
         differences: what is not as it was before; empty where all is.
         seconds_to_capture: from the alert to mirroring on every interface; None where it never came to that.
@@ -71,6 +83,7 @@ class Report:
     differences: Sequence[str]
     seconds_to_capture: float | None = None
     note: str = ""
+    groups: Sequence[GroupsOf] = ()
 
     @property
     def good(self) -> bool:
