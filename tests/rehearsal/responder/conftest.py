@@ -17,6 +17,7 @@ from tapstack.responder import clients, opening
 from tapstack.responder.environment import environment
 from tapstack.responder.interfaces import prepare
 from tapstack.responder.store import incidents
+from tests.rehearsal.response_by_hand import create_table
 
 TABLE = "tap-incidents"
 IMAGE = "ami-12c6146b"
@@ -175,24 +176,7 @@ def bare(rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
-    client(account, "dynamodb").create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "listing", "opened_at")
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by-state",
-                "KeySchema": [
-                    {"AttributeName": "listing", "KeyType": "HASH"},
-                    {"AttributeName": "opened_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_table(client(account, "dynamodb"), TABLE)
     topic = client(account, "sns").create_topic(Name="tap-notices")["TopicArn"]
     role = "arn:aws:iam::123456789012:role/workflow"
     machine = client(account, "stepfunctions").create_state_machine(
