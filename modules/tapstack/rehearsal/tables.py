@@ -1,7 +1,8 @@
-"""DynamoDB, one write at a time: moto checks a condition and writes in two steps, and threads come between.
+"""DynamoDB, one call at a time: moto checks a condition and writes in two steps, and threads come between.
 
 A transaction that is cancelled even puts back a copy of the whole table, and with it all that
-others wrote meanwhile. On AWS a write is atomic, and so is a transaction.
+others wrote meanwhile; a query stumbles over an item that is being written. On AWS a write is
+atomic, and so is a transaction.
 
 Source: Amazon DynamoDB Developer Guide, "Condition expressions" and "Amazon DynamoDB Transactions".
 """
@@ -10,28 +11,23 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb import responses
 
-_WRITES: Final = ("put_item", "update_item", "delete_item", "transact_write_items")
-_lock = threading.RLock()
+# moto has types, but none for what is replaced at run time.
+DynamoHandler: Any = responses.DynamoHandler
 
 
+@functools.cache
 def install() -> None:
-    """Let each write of moto's tables finish before the next one begins."""
-    for name in _WRITES:
-        write = getattr(DynamoDBBackend, name)
-        if not hasattr(write, "one_at_a_time"):
-            setattr(DynamoDBBackend, name, _one_at_a_time(write))
+    """Let each call of moto's tables end, its answer written, before the next one begins."""
+    call = DynamoHandler.call_action
+    lock = threading.RLock()
 
+    @functools.wraps(call)
+    def call_action(self: Any) -> Any:
+        with lock:
+            return call(self)
 
-def _one_at_a_time(write: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(write)
-    def locked(*arguments: Any, **options: Any) -> Any:
-        with _lock:
-            return write(*arguments, **options)
-
-    locked.one_at_a_time = True  # type: ignore[attr-defined]
-    return locked
+    DynamoHandler.call_action = call_action

@@ -1,0 +1,53 @@
+"""DynamoDB with many callers at once: no write is lost, no read stumbles over one."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tapstack.rehearsal.account import Account
+from tests.rehearsal.response_by_hand import create_table
+
+KEY = {"pk": {"S": "INCIDENT#1"}, "sk": {"S": "INCIDENT"}}
+
+
+def test_when_many_write_and_query_an_item_then_nothing_is_lost_and_nothing_fails(
+    rehearsal_account: Account, request: pytest.FixtureRequest
+) -> None:
+    create_table(rehearsal_account.client("dynamodb"), "incidents")
+    # A long item, whose reading takes a while, and threads that give way all the time.
+    switching = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(switching))
+    sys.setswitchinterval(1e-6)
+    many = {f"filler-{number}": {"N": "1"} for number in range(400)}
+    rehearsal_account.client("dynamodb").put_item(TableName="incidents", Item={**KEY, **many})
+
+    def write(number: int) -> None:
+        client = rehearsal_account.client("dynamodb")
+        for turn in range(10):
+            client.update_item(
+                TableName="incidents",
+                Key=KEY,
+                UpdateExpression="ADD written :one SET #new = :one",
+                ExpressionAttributeNames={"#new": f"attribute-{number}-{turn}"},
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            )
+
+    def query(_: int) -> None:
+        client = rehearsal_account.client("dynamodb")
+        for _turn in range(15):
+            client.query(
+                TableName="incidents",
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": "INCIDENT#1"}},
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        both = [pool.submit(work, number) for number in range(6) for work in (write, query)]
+    for one in both:
+        one.result()  # raises what failed
+    item = rehearsal_account.client("dynamodb").get_item(TableName="incidents", Key=KEY)["Item"]
+    assert item["written"] == {"N": "60"}
+    assert len(item) == 463
