@@ -313,6 +313,8 @@ class TestWarmth:
                 functions.client.update_function_configuration(FunctionName="work", Environment=variables)
             case "failure":
                 os.kill(before, 9)
+                # Until it is dead it may still take the next invocation.
+                os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
         after = functions.invoke().payload
         assert after["served"] == 1
         assert after["process"] != before
