@@ -31,6 +31,7 @@ _PASSING: Final = frozenset(
         "ServiceUnavailable",
         "SlowDown",
         "Throttling",
+        "Throttled",
         "ThrottledException",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -55,7 +56,7 @@ def passes(error: BaseException) -> bool:
     """Tell whether trying again later may help: throttling, an inner failure, a lost connection."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code_of(error) in _PASSING or status >= 500
+        return code_of(error) in _PASSING or status == 429 or status >= 500
     return isinstance(error, ConnectionError | HTTPClientError)
 
 

@@ -1,0 +1,30 @@
+"""Responses that are deployed once, for all tests here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tapstack.rehearsal.account import Account
+from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse, deployed_responses
+from tests.terraform.conftest import Terraform
+from tests.terraform.conftest import terraform as terraform
+
+
+@pytest.fixture(scope="package")
+def deployed(
+    terraform: Terraform, rehearsal_account_server: Account, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, DeployedResponse]]:
+    """Both responses by their site; deploying takes more than a minute, so no test here resets the account."""
+    assert terraform
+    scratch = tmp_path_factory.mktemp("responses")
+    with deployed_responses(rehearsal_account_server, scratch, (SITE, STANDING_SITE)) as responses:
+        yield responses
+
+
+@pytest.fixture
+def deployed_response(deployed: dict[str, DeployedResponse]) -> Iterator[DeployedResponse]:
+    """The response whose appliance is launched; clean before and after."""
+    yield deployed[SITE]
+    deployed[SITE].clean()

@@ -1,0 +1,389 @@
+"""Responses that real Terraform deployed into a rehearsal account, for any number of incidents one after the other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.credentials import Credentials
+
+from tapstack.cli.incident_api import IncidentApi, sign_with
+from tapstack.rehearsal.account import KEY, REGION, Account
+from tapstack.rehearsal.company import Company, found_company
+from tapstack.rehearsal.deployment import SiteDeployment, synthesize
+from tapstack.rehearsal.packet_basics import publish_template
+from tapstack.rehearsal.recorder import Record
+from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
+
+PROJECT: Final = Path(__file__).parents[3]
+SITE: Final = "ward"
+"""Its appliance is launched for the first incident."""
+STANDING_SITE: Final = "annex"
+"""Its appliance stands."""
+SCALE: Final = 0.005
+"""An hour of waiting takes 18 seconds."""
+ENDED: Final = frozenset({"closed", "failed"})
+_PATIENCE: Final = 120.0
+_LOOK_EVERY: Final = 0.05
+_LONGEST_PAUSE: Final = 0.2
+
+Incident = dict[str, Any]
+
+
+class NotThereError(Exception):
+    """Something did not come about within two minutes; the message says what, and what there was instead."""
+
+
+@dataclass
+class DeployedResponse:
+    """A site's response, deployed and ready for incidents.
+
+    Attributes:
+        account: that it is deployed into, with short waits.
+        company: whose instances are captured.
+        site: its name in the deployment file.
+        api: calls its API, signed; tries again soon where that is safe.
+        state_machine_arn: of its workflow.
+        table: of its incidents.
+        topic_arn: that people listen to.
+        before: the account with the response and without an incident.
+    """
+
+    account: Account
+    company: Company
+    site: str
+    api: IncidentApi
+    state_machine_arn: str
+    table: str
+    topic_arn: str
+    before: Snapshot
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its resources begin with."""
+        return f"tapstack-{self.site}-response"
+
+    def role(self, name: str) -> str:
+        """Return the ARN of a role by the end of its name: a function's, `incidents-workflow`, `sweeper-schedule`."""
+        return f"arn:aws:iam::123456789012:role/{self.prefix}-{name}"
+
+    def function(self, name: str) -> str:
+        """Return the full name of a function."""
+        return f"{self.prefix}-{name}"
+
+    @property
+    def roles(self) -> list[str]:
+        """The ARNs of all roles that were deployed for it."""
+        iam = self.account.client("iam")
+        pages = iam.get_paginator("list_roles").paginate()
+        return [r["Arn"] for page in pages for r in page["Roles"] if r["RoleName"].startswith(f"{self.prefix}-")]
+
+    def records(self, *names: str) -> list[Record]:
+        """Return the recorded calls of its roles, or of some of them."""
+        wanted = [self.role(name) for name in names] or self.roles
+        return [record for record in self.account.recorder.records() if record.principal in wanted]
+
+    def open(self, *suspects: str, minutes: int = 60, headers: dict[str, str] | None = None, **more: Any) -> Incident:
+        """Open an incident about an instance of the company, by its name, or about network interfaces."""
+        named = self.company.instances.get(suspects[0])
+        about: dict[str, Any] = {"instance_id": named} if named else {"network_interface_ids": list(suspects)}
+        body = {**about, "reason": "beaconing", "minutes": minutes, **more}
+        answer: Incident = self.api.post("/incidents", body, headers=headers, repeatable=True)["incident"]
+        return answer
+
+    def show(self, incident: Incident) -> Incident:
+        """Return an incident as it is now."""
+        shown: Incident = self.api.get(f"/incidents/{incident['id']}")
+        return shown
+
+    def extend(self, incident: Incident, minutes: int) -> Incident:
+        """Capture for longer."""
+        done: Incident = self.api.post(f"/incidents/{incident['id']}/extend", {"minutes": minutes}, repeatable=True)
+        return done
+
+    def close(self, incident: Incident) -> Incident:
+        """Ask that an incident ends."""
+        done: Incident = self.api.post(f"/incidents/{incident['id']}/close", {"reason": "enough"}, repeatable=True)
+        return done
+
+    def until(self, incident: Incident, *states: str) -> Incident:
+        """Wait until an incident is in one of these states, and return it.
+
+        Raises:
+            NotThereError: it came to another end, or to none.
+        """
+        found: list[Incident] = []
+
+        def there() -> bool:
+            found[:] = [self.read(incident)]
+            return found[0]["state"] in (*states, *ENDED)
+
+        wait_for(there, lambda: f"{incident['id']} is {found[0]['state']}, not {' or '.join(states)}")
+        shown = self.show(incident)
+        if shown["state"] not in states:
+            raise NotThereError(f"{incident['id']} is {shown['state']}: {shown['timeline']}")
+        return shown
+
+    def until_waiting(self, incident: Incident) -> None:
+        """Wait until an incident's workflow waits for people."""
+        wait_for(
+            lambda: "token" in self.read(incident),
+            lambda: f"{incident['id']} does not wait for people: {self.read(incident)}",
+        )
+
+    def until_idle(self, incident: Incident | None = None) -> None:
+        """Wait until no execution of the workflow runs, or none of an incident."""
+        prefix = incident["id"] if incident else ""
+
+        def running() -> list[str]:
+            return [name for name in self.running() if name.startswith(prefix)]
+
+        wait_for(lambda: not running(), lambda: f"still running: {running()}")
+
+    def captured(self, *suspects: str, **more: Any) -> Incident:
+        """Open an incident and wait until its packets flow and its workflow waits for people."""
+        incident = self.open(*suspects, **more)
+        self.until(incident, "capturing")
+        self.until_waiting(incident)
+        return self.show(incident)
+
+    def end(self, incident: Incident) -> Incident:
+        """Close an incident, a failed one too, and wait until its workflow has ended."""
+        self.close(incident)
+        wait_for(
+            lambda: self.read(incident)["state"] == "closed",
+            lambda: f"{incident['id']} does not close: {self.show(incident)}",
+        )
+        self.until_idle(incident)
+        return self.show(incident)
+
+    def running(self) -> list[str]:
+        """Return the names of the executions that run."""
+        states = self.account.client("stepfunctions")
+        found = states.list_executions(stateMachineArn=self.state_machine_arn, statusFilter="RUNNING")["executions"]
+        return [execution["name"] for execution in found]
+
+    def sweep(self) -> dict[str, int]:
+        """Have the sweeper do its round now, and return what it answers."""
+        done = self.account.client("lambda").invoke(FunctionName=self.function("sweeper"), Payload=b"{}")
+        answer: dict[str, int] = json.loads(done["Payload"].read())
+        return answer
+
+    def set_sweeper(self, state: str) -> None:
+        """Let the schedule start the sweeper (`ENABLED`), every few seconds with short waits, or not (`DISABLED`)."""
+        scheduler = self.account.client("scheduler")
+        schedule = scheduler.get_schedule(Name=f"{self.prefix}-sweeper")
+        kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "KmsKeyArn", "Description")
+        scheduler.update_schedule(**{name: schedule[name] for name in kept if name in schedule}, State=state)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return all traffic mirror sessions of the account."""
+        found: list[dict[str, Any]] = self.account.client("ec2").describe_traffic_mirror_sessions()[
+            "TrafficMirrorSessions"
+        ]
+        return found
+
+    def items(self) -> list[dict[str, Any]]:
+        """Return all items of the table, as DynamoDB writes them."""
+        pages = self.account.client("dynamodb").get_paginator("scan").paginate(TableName=self.table)
+        return [item for page in pages for item in page["Items"]]
+
+    def held(self) -> list[str]:
+        """Return what the table says is still held, or on its way, by incidents that may be closed long since."""
+        return [
+            item["pk"]["S"]
+            for item in self.items()
+            if "holders" in item or "ending" in item or item.get("state", {}).get("S") in ("launching", "retiring")
+        ]
+
+    def held_by_others_than(self, incident_id: str) -> list[str]:
+        """Return what the table says is ending, on its way, or held by other incidents than this one."""
+        return [
+            item["pk"]["S"]
+            for item in self.items()
+            if ("holders" in item and item["holders"]["SS"] != [incident_id])
+            or "ending" in item
+            or item.get("state", {}).get("S") in ("launching", "retiring")
+        ]
+
+    def differences(self) -> list[str]:
+        """Return what is not as it was before the first incident."""
+        left = differences(self.before, take_snapshot(self.account, region=REGION))
+        # A schedule that was switched on or off is the tests' doing.
+        return [line for line in left if " scheduler " not in line] + [f"still held: {name}" for name in self.held()]
+
+    @property
+    def launches(self) -> bool:
+        """Whether its appliance is launched, and does not stand."""
+        return self.site == SITE
+
+    def put(self, item: dict[str, Any]) -> None:
+        """Write an item into the table, as a function would have that was killed then."""
+        self.account.client("dynamodb").put_item(TableName=self.table, Item=item)
+
+    def change(self, key: dict[str, Any], **values: dict[str, Any]) -> None:
+        """Set attributes of an item, given as DynamoDB writes them."""
+        self.account.client("dynamodb").update_item(
+            TableName=self.table,
+            Key=key,
+            AttributeUpdates={name: {"Value": value, "Action": "PUT"} for name, value in values.items()},
+        )
+
+    def stop_executions(self) -> None:
+        """Have all executions of the workflow die."""
+        states = self.account.client("stepfunctions")
+        machine = self.state_machine_arn.replace(":stateMachine:", ":execution:")
+        for name in self.running():
+            states.stop_execution(executionArn=f"{machine}:{name}")
+        self.until_idle()
+
+    def clean(self) -> None:
+        """Bring the account back to where it was, by the response itself.
+
+        Raises:
+            NotThereError: the response cannot do it. What is left is then taken away all the same.
+        """
+        self.account.faults.clear()
+        try:
+            self.bring_back()
+            left = self.differences()
+        except NotThereError as error:
+            left = [str(error)]
+        self._wipe()
+        if left:
+            raise NotThereError("; ".join(left))
+
+    def bring_back(self) -> None:
+        """Close what is open, and wait until all is done.
+
+        Raises:
+            NotThereError: it does not close.
+        """
+        for item in self.items():
+            if item["sk"]["S"] == "INCIDENT" and item["state"]["S"] != "closed":
+                self.close({"id": item["id"]["S"]})
+        wait_for(
+            lambda: all(i["state"]["S"] == "closed" for i in self.items() if i["sk"]["S"] == "INCIDENT"),
+            lambda: "not closed: " + ", ".join(i["id"]["S"] for i in self.items() if i["sk"]["S"] == "INCIDENT"),
+        )
+        self.until_idle()
+
+    def _wipe(self) -> None:
+        """Take away what is left, whatever it is."""
+        self.stop_executions()
+        ec2, cloudformation = self.account.client("ec2"), self.account.client("cloudformation")
+        for session in self.sessions():
+            ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session["TrafficMirrorSessionId"])
+        for stack in cloudformation.describe_stacks()["Stacks"]:
+            cloudformation.delete_stack(StackName=stack["StackId"])
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the table, and forget the calls."""
+        table = self.account.client("dynamodb")
+        for item in self.items():
+            table.delete_item(TableName=self.table, Key={"pk": item["pk"], "sk": item["sk"]})
+        self.account.recorder.clear()
+
+    def read(self, incident: Incident) -> Incident:
+        """Return an incident's item, flat: asking the API for it would be a call of the response."""
+        key = {"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}
+        item = self.account.client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)["Item"]
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+def wait_for(there: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+    """Wait until something holds.
+
+    Raises:
+        NotThereError: it does not; the message is `otherwise()`.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while not there():
+        if time.monotonic() > deadline:
+            raise NotThereError(otherwise())
+        time.sleep(_LOOK_EVERY)
+
+
+def _settings(company: Company, template_url: str, target: str, filter_: str, topic_arn: str) -> str:
+    policy = [
+        {"name": "tests", "tags": {"stage": "test"}, "action": "notify"},
+        {"name": "severe", "severity": {"at_least": 7.0}, "action": "capture", "minutes": 30},
+    ]
+    launch = {
+        "template_url": template_url,
+        "subnet_id": company.shop.private[0],
+        "remote_access_cidr": "10.64.0.0/16",
+        "public_ip": False,
+        "retire_after_minutes": 1,
+    }
+    common = {"deletion_protection": False, "policy": policy, "notify": {"topic_arns": [topic_arn]}}
+    place = {"region": REGION, "vpc_id": company.shop.id, "quarantine_security_group": False}
+    return json.dumps(
+        {
+            "sites": {
+                SITE: {**place, "response": {"appliance": {"launch": launch}, **common}},
+                STANDING_SITE: {**place, "response": {"appliance": {"target": target, "filter": filter_}, **common}},
+            }
+        }
+    )
+
+
+@contextmanager
+def deployed_responses(
+    account: Account, scratch: Path, sites: tuple[str, ...] = (SITE,)
+) -> Iterator[dict[str, DeployedResponse]]:
+    """Deploy responses into an account, and yield them by site; the account forgets them afterwards.
+
+    Args:
+        account: which runs, and loses whatever it holds.
+        scratch: an empty directory for Terraform.
+        sites: which of the two are deployed.
+    """
+    account.reset()
+    company = found_company(account)
+    ec2 = account.client("ec2")
+    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["legacy"][0])
+    target_id = target["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    filter_id = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
+    topic_arn = account.client("sns").create_topic(Name="security")["TopicArn"]
+    file = scratch / "deployment.yaml"
+    file.write_text(_settings(company, publish_template(account.client("s3")), target_id, filter_id, topic_arn))
+    stacks = {site: f"{site}-response" for site in sites}
+    directories = synthesize(PROJECT, file, scratch / "out", list(stacks.values()))
+
+    def apply(name: str) -> dict[str, Any]:
+        return SiteDeployment(directories[name], account, lambda _: None).apply()
+
+    with ThreadPoolExecutor() as pool:
+        outputs = dict(zip(sites, pool.map(apply, stacks.values()), strict=True))
+    account.waits.scale = SCALE
+    sign = sign_with(Credentials(KEY, KEY), REGION)
+    before = take_snapshot(account, region=REGION)
+    responses = {
+        site: DeployedResponse(
+            account=account,
+            company=company,
+            site=site,
+            api=IncidentApi(made["api_endpoint"], sign, pause=lambda s: time.sleep(min(s, _LONGEST_PAUSE))),
+            state_machine_arn=made["state_machine_arn"],
+            table=made["table_name"],
+            topic_arn=made["topic_arn"],
+            before=before,
+        )
+        for site, made in outputs.items()
+    }
+    for response in responses.values():
+        # Every 15 minutes is every few seconds here: what the sweeper does would be no one's wish.
+        response.set_sweeper("DISABLED")
+    account.recorder.clear()
+    try:
+        yield responses
+    finally:
+        account.reset()

@@ -1,0 +1,140 @@
+"""`make faults`: every AWS call of an incident fails once, in every way; docs/faults.md tells what became of them.
+
+Two processes share the points, each with an account and a deployment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tapstack.rehearsal.account import Account
+from tests.rehearsal.end_to_end.deployed import PROJECT, SITE, deployed_responses
+from tests.rehearsal.end_to_end.faulting import (
+    ENDS,
+    FAILED,
+    KINDS,
+    MISSED,
+    OTHERWISE,
+    PATHS,
+    Ending,
+    Runner,
+    meetings,
+)
+
+REPORT: Final = PROJECT / "docs" / "faults.md"
+ROLES: Final = {"incidents-workflow": "the workflow itself"}
+
+
+def main() -> int:
+    """Try all points, or a part of them; return 1 where an incident ended otherwise than it should."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", default="0/1", help="only every n-th point, from the m-th on: m/n")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", default="", help="only points and kinds that hold this text")
+    parser.add_argument("--report", type=Path, default=REPORT)
+    chosen = parser.parse_args()
+    first, _, step = chosen.part.partition("/")
+    parts = [
+        (int(first) + int(step) * number, int(step) * chosen.processes, chosen.only)
+        for number in range(chosen.processes)
+    ]
+    began = time.monotonic()
+    # Each with an interpreter of its own: an account belongs to its process.
+    with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
+        endings = [ending for found in pool.map(_try, parts, chunksize=1) for ending in found]
+    minutes = (time.monotonic() - began) / 60
+    chosen.report.write_text(render(endings), encoding="utf-8")
+    print(f"{len(endings)} faults in {minutes:.0f} minutes: {dict(Counter(ending.end for ending in endings))}")
+    return int(any(ending.end == OTHERWISE for ending in endings))
+
+
+def _try(part: tuple[int, int, str]) -> list[Ending]:
+    first, step, only = part
+    with (
+        Account() as account,
+        tempfile.TemporaryDirectory() as scratch,
+        deployed_responses(account, Path(scratch)) as responses,
+    ):
+        runner = Runner(responses[SITE], _say)
+        points = [point for path in PATHS.values() for point in runner.points(path)]
+        # By what they say: two processes may count a call more or less.
+        return [
+            runner.meet(point, kind)
+            for point, kind in meetings(points)
+            if only in (said := f"{point}, {kind.name}") and zlib.crc32(said.encode()) % step == first
+        ]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def render(endings: list[Ending]) -> str:
+    """Return the report in Markdown."""
+    points = {ending.point for ending in endings}
+    counts = Counter(ending.end for ending in endings)
+    lines = [
+        "# Systematic faults",
+        "",
+        "Written by `make faults`: every AWS call that the functions and the workflow make on the paths below fails",
+        "alone, in every way, in the rehearsal account, on a response that Terraform deployed. An incident must then",
+        "end as without the fault, or fail and say what is in place and how to undo it, and `tapstack incident close`",
+        "must bring the account back: compared are the resources, what the table holds, and the executions.",
+        "",
+        f"{len(points)} calls, {len(endings)} faults:",
+        "",
+        *(f"- {counts[end]} {end}" for end in ENDS if counts[end]),
+        "",
+        "`lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed after`",
+        "kills the function once every call of it has had its effect. `throttled` meets the first call of each action of",
+        "a function on each path; the others the first one anywhere: `for long` lasts for all four tries of AWS's client,",
+        "so that the function sees it, `timed out` answers after the client gave up, and `late` is a read that misses the",
+        "last creation. A fault is not met where its call is not made, or nothing was created before a late read.",
+        "",
+        "## By path",
+        "",
+        *_table("path", list(PATHS), endings, lambda ending: ending.point.path),
+        "## By kind",
+        "",
+        *_table("kind", [kind.name for kind in KINDS], endings, lambda ending: ending.kind.name),
+        "## By function",
+        "",
+        *_table("function", sorted({p.role for p in points}), endings, lambda ending: ending.point.role),
+    ]
+    for end in (FAILED, OTHERWISE, MISSED):
+        named = [ending for ending in endings if ending.end == end]
+        if named:
+            lines += [f"## {end[0].upper()}{end[1:]}", ""]
+            lines += [f"- {e.point}, {e.kind.name}{': ' if e.why else ''}{_short(e.why)}" for e in named]
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(what: str, names: Iterable[str], endings: list[Ending], of: object) -> list[str]:
+    assert callable(of)
+    ends = [end for end in ENDS if any(ending.end == end for ending in endings)]
+    lines = [f"| {what} | faults | {' | '.join(ends)} |", f"|---|{'---:|' * (len(ends) + 1)}"]
+    for name in names:
+        counts = Counter(ending.end for ending in endings if of(ending) == name)
+        if counts:
+            numbers = " | ".join(str(counts[end]) for end in ends)
+            lines.append(f"| {ROLES.get(name, name)} | {counts.total()} | {numbers} |")
+    return [*lines, ""]
+
+
+def _short(why: str) -> str:
+    return json.dumps(why)[1:-1][:160].replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

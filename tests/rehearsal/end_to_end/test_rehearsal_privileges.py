@@ -1,0 +1,46 @@
+"""Least privilege, both ways: every call that was made is allowed, and everything that is allowed was needed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tapstack.rehearsal.least_privilege import Proof, policies_of, prove
+from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse
+from tests.rehearsal.end_to_end.scenarios import EVERYWHERE, WHERE_ONE_IS_LAUNCHED, Scenarios
+
+# What AWS does in a role's name without a call that the account sees, by the beginning of the action.
+UNSEEN: Final = {
+    "logs:CreateLogStream": "Lambda writes a function's log",
+    "logs:PutLogEvents": "Lambda writes a function's log",
+    "logs:": "Step Functions sets up the delivery of its log when the state machine is made",
+    "xray:": "Lambda and Step Functions send traces",
+    "kms:": "Lambda, SQS and the Scheduler use the key for what they keep",
+    "sqs:SendMessage": "Lambda and the Scheduler put away what failed",
+}
+
+
+@pytest.fixture(scope="module", params=[SITE, STANDING_SITE])
+def proof(request: pytest.FixtureRequest, deployed: dict[str, DeployedResponse]) -> Proof:
+    """What comes of all scenarios together."""
+    response = deployed[request.param]
+    its = Scenarios(response)
+    its.play(*EVERYWHERE, *(WHERE_ONE_IS_LAUNCHED if response.launches else ()))
+    policies = policies_of(response.account, response.roles)
+    return prove(its.records, policies, its.tags, state_machine=response.state_machine_arn)
+
+
+def test_when_everything_has_happened_then_every_call_is_allowed(proof: Proof) -> None:
+    assert [str(refusal) for refusal in proof.refusals] == []
+    assert proof.judged > 500
+
+
+def test_when_everything_has_happened_then_whatever_is_allowed_was_needed(proof: Proof) -> None:
+    surplus = [
+        str(found)
+        for found in proof.surplus
+        # CloudFormation makes the appliance within itself: no call of its role is ever seen here.
+        if not found.role.endswith("-epb") and not found.action.startswith(tuple(UNSEEN))
+    ]
+    assert surplus == []
