@@ -98,7 +98,7 @@ def render(endings: list[Ending]) -> str:
         "`lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed",
         "after` kills the function once every call of it has had its effect. `throttled` meets the first call of each",
         "action of a function on each path; the others the first one anywhere: `for long` lasts for all four tries of",
-        "AWS's client, so that the function sees it, `timed out` answers after the client gave up, and `late` is a read",
+        "AWS's client, so that the function sees it, `timed out` answers after the client gave up, `late` is a read",
         "that misses the last creation. A fault is not met where its call is not made, or nothing was created before a",
         "late read.",
         "",
