@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 REPORT: Final = Path("rehearsal.html")
 WAITS: Final = 0.005
 """An hour of waiting takes 18 seconds."""
+WAITS_FOR_PEOPLE: Final = 0.1
+"""A quarter of an hour for an answer takes 90 seconds: a slow machine shall not be told that nobody answered."""
 _SUSPECT: Final = "database"
 """The company's instance with two interfaces."""
 _PATIENCE: Final = 300.0
@@ -256,6 +258,7 @@ class _Rehearsal:
         assert response.containment is not None
         mode = "approval" if "approval" in response.containment.modes else "now"
         before = _groups(ec2, incident["instance_id"])
+        self.account.waits.scale = WAITS_FOR_PEOPLE
         with self._step("Contain: somebody approves, and every interface is cut off"):
             api.post(f"{path}/contain", {"mode": mode}, repeatable=True)
             if mode == "approval":
@@ -263,6 +266,7 @@ class _Rehearsal:
                 api.post(f"{path}/approve", {}, repeatable=True)
             self._follow(api, name, "contained", part="containment")
             contained = _groups(ec2, incident["instance_id"])
+        self.account.waits.scale = WAITS
         with self._step("Release: everything is put back"):
             api.post(f"{path}/release", {}, repeatable=True)
             self._follow(api, name, "released", part="containment")

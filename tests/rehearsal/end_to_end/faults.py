@@ -32,6 +32,12 @@ from tests.rehearsal.end_to_end.faulting import (
 )
 
 REPORT: Final = PROJECT / "docs" / "faults.md"
+_HOW: Final = """\
+`lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed after` kills
+the function when a call has had its effect, each once. `throttled` meets the first call of each action of a function on
+each path; the others the first one anywhere: `for long` lasts for all four tries of AWS's client, so that the function
+sees it, `timed out` answers after the client gave up, and `late` is a read that misses the last creation. A fault is not
+met where its call is not made, or where nothing was created before a read that should be late."""
 ROLES: Final = {"incidents-workflow": "the workflow itself"}
 
 
@@ -95,12 +101,7 @@ def render(endings: list[Ending]) -> str:
         "",
         *(f"- {counts[end]} {end}" for end in ENDS if counts[end]),
         "",
-        "`lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed",
-        "after` kills the function once every call of it has had its effect. `throttled` meets the first call of each",
-        "action of a function on each path; the others the first one anywhere: `for long` lasts for all four tries of",
-        "AWS's client, so that the function sees it, `timed out` answers after the client gave up, `late` is a read",
-        "that misses the last creation. A fault is not met where its call is not made, or nothing was created before a",
-        "late read.",
+        *_HOW.splitlines(),
         "",
         "## By path",
         "",
