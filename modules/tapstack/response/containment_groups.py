@@ -64,7 +64,6 @@ class ContainmentGroups(Construct):
         # Empty lists, not absent ones: Terraform then owns the rules. Overrides, because cdktf leaves empty blocks out.
         group.add_override("ingress", [])
         group.add_override("egress", [])
-        suppress_checkov(group, {"CKV2_AWS_5": "Attached to an instance while it is contained, and to none before."})
         return str(group.id)
 
     def _untrack(self, id_: str, vpc_id: str) -> str:
