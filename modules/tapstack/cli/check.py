@@ -10,7 +10,7 @@ from tapstack.domain.sources import KnownSource
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
-from tapstack.settings.response import Response
+from tapstack.settings.response import Containment, Response
 from tapstack.workspace import machine as machine_checks
 from tapstack.workspace import state
 from tapstack.workspace.provider_mirror import UnusableMirrorError
@@ -70,7 +70,13 @@ def _response(response: Response) -> str:
     what = "launches an appliance" if appliance.launch else f"to {appliance.target} through {appliance.filter}"
     rules = _count(len(response.policy), "policy rule") if response.policy else "no policy, so findings only notify"
     heard = _count(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
-    return f"a response ({what}; called with {calls}; {rules}; {heard})"
+    contains = f"contains {_modes(response.containment)}" if response.containment else "never contains"
+    return f"a response ({what}; called with {calls}; {rules}; {contains}; {heard})"
+
+
+def _modes(containment: Containment) -> str:
+    words = {"approval": "on approval", "now": "at once"}
+    return " or ".join(words[mode] for mode in dict.fromkeys(containment.modes))
 
 
 def _count(number: int, what: str) -> str:

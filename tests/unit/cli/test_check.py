@@ -29,7 +29,8 @@ def test_when_the_file_is_right_then_it_says_what_is_deployed(capsys: pytest.Cap
         "  production: eu-central-1, 111122223333, vpc-0a1b2c3d4e5f60718: a Packet Basics appliance; "
         "2 filters (web, outbound); sessions web-servers: 3 interfaces to packet_basics through web; "
         "sessions checkout: 1 lookup to packet_basics through outbound; a quarantine group; "
-        "a response (launches an appliance; called with AWS credentials; 1 policy rule; 1 recipient)",
+        "a response (launches an appliance; called with AWS credentials; 1 policy rule; "
+        "contains on approval or at once; 1 recipient)",
         "  shared-services: us-east-1, 444455556666, vpc-0b1b2c3d4e5f60718: 1 target (sensors); 1 filter (dns); "
         "sessions resolvers: 1 lookup to sensors through dns; a quarantine group",
     ]
@@ -40,11 +41,12 @@ def test_when_sites_have_a_response_then_it_is_told_too(capsys: pytest.CaptureFi
     assert main(["check", str(fixture)]) == 0
     first, second = capsys.readouterr().out.splitlines()[1:]
     assert first.endswith(
-        "a quarantine group; a response (launches an appliance; called with tokens; 3 policy rules; 2 recipients)"
+        "a quarantine group; a response (launches an appliance; called with tokens; 3 policy rules; contains on approval or at once; "
+        "2 recipients)"
     )
     assert second.endswith(
         "a response (to packet_basics through packet_basics; called with AWS credentials; no policy, so findings only "
-        "notify; 0 recipients)"
+        "notify; never contains; 0 recipients)"
     )
 
 
