@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Final
 
 from tapstack.domain.containment import said as in_words
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder import containment_notices as said
-from tapstack.responder import deciding, notices
-from tapstack.responder.environment import environment
+from tapstack.responder import deciding, notices, retention
 from tapstack.responder.incident_steps import readable
 from tapstack.responder.observing import count
 from tapstack.responder.store import containments, incidents
@@ -91,7 +89,6 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
     if state == "contained":
         _tell(incident, "contained", said.contained)
     elif state == "released":
-        _keep_as_long_as_others(incident)
         _tell(
             incident,
             f"released {incident.get('release_runs', 0)}",
@@ -128,7 +125,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     else:
         # Only what came after it, such as telling people, has failed.
         incidents.say(incident_id, "containment", "after containment", failure)
-    incident = incidents.get(incident_id)
+    incident = retention.keep(incident_id)
     runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
     notices.tell_once(incident, f"containment failed {runs}", *said.failed(incident, failure))
     return {}
@@ -148,16 +145,3 @@ def what_is_changed(instance_id: str) -> list[str]:
 def _tell(incident: Incident, what: str, notice: Any) -> None:
     """Tell people once for each time that containment was asked for."""
     notices.tell_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))
-
-
-def _keep_as_long_as_others(incident: Incident) -> None:
-    """Let a closed incident go in its time: while its instance was contained it was kept."""
-    if incident["state"] == "closed" and "ttl" not in incident:
-        until = as_time(incident["closed_at"]) + timedelta(days=environment().retention_days)
-        incidents.change(
-            incident["id"],
-            "SET #ttl = :ttl",
-            condition="containment.#state = :released",
-            ttl=int(until.timestamp()),
-            released="released",
-        )

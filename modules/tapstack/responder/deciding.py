@@ -122,7 +122,9 @@ def contain(incident_id: str, mode: Mode | None, *, by: str, refuse: Callable[[I
         run = incident.get("contain_runs", 0)
         changed = incidents.change(
             incident_id,
-            "SET containment = :asked, contain_runs = :next REMOVE #ttl, approval_token",
+            # A closed incident whose instance is cut off is kept until it is released.
+            "SET containment = :asked, contain_runs = :next REMOVE approval_token"
+            + (", #ttl" if asked["state"] == "containing" else ""),
             condition=_same("contain_runs", run) + (" AND containment.#state = :state" if state else ""),
             asked=asked,
             next=run + 1,
@@ -207,7 +209,6 @@ def settle(incident_id: str, decision: Decision, state: str, *, by: str) -> Inci
     return incidents.change(
         incident_id,
         "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
-        # A closed incident whose instance is cut off is kept until it is released.
         "containment.decided_at = :at" + (" REMOVE #ttl" if state == "containing" else ""),
         condition="containment.#state = :pending",
         to=state,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 from tapstack.domain.incidents import as_time, undo_command, utc_now
-from tapstack.responder import notices
+from tapstack.responder import notices, retention
 from tapstack.responder.containment_notices import still_contained
-from tapstack.responder.environment import environment
 from tapstack.responder.interfaces import ids_of
 from tapstack.responder.store import appliance, captures, incidents
 from tapstack.responder.store.incidents import Incident
@@ -80,8 +78,6 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
     if because is None:
         because = "closed" if incident["close_requested"] else "expired"
     now = utc_now()
-    # While its instance is cut off, what is needed to release it must not be forgotten.
-    kept = {"ttl": int((now + timedelta(days=environment().retention_days)).timestamp())}
     incidents.transition(
         incident_id,
         "closed",
@@ -91,16 +87,14 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
             "closed_because": because,
             "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "listing": "closed",
-            **({} if still_contained(incident) else kept),
+            **({} if still_contained(incident) else {"ttl": retention.forgotten_at(now)}),
             "in_place": [],
             "undo": None,
         },
         remove=("token", "waited_until"),
     )
-    incident = incidents.get(incident_id)
-    if "ttl" in incident and still_contained(incident):
-        # Somebody agreed to contain it at the same moment.
-        incidents.change(incident_id, "REMOVE #ttl")
+    # Somebody may have agreed to contain it, or released it, at the same moment.
+    incident = retention.keep(incident_id)
     notices.tell_once(incident, "closed", *notices.closed(incident, still_contained(incident)))
     return {}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -20,10 +21,11 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain.containment import STANDBY, Difference, Interface, Kind, Original, Plan, Value, said
 from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, steps_of_release
+from tapstack.responder import retention
 from tapstack.responder.aws_errors import message_of, passes
 from tapstack.responder.changes import OF_KIND, groups, tracking
 from tapstack.responder.changes.gone import Gone
-from tapstack.responder.errors import TryAgain
+from tapstack.responder.errors import TryAgain, UnknownIncident
 from tapstack.responder.looking import as_interfaces, attached, described
 from tapstack.responder.parallel import each
 from tapstack.responder.store import containments, incidents
@@ -236,3 +238,7 @@ def _write(incident_id: str, state: str, detail: str, **values: Any) -> None:
     )
     if written is not None:
         incidents.say(incident_id, "containment", state, detail)
+    if state == "released":
+        # One that was deleted by hand is kept no longer anyway.
+        with suppress(UnknownIncident):
+            retention.keep(incident_id)
