@@ -314,6 +314,7 @@ def wait_for(there: Callable[[], bool], otherwise: Callable[[], str]) -> None:
 def _settings(company: Company, template_url: str, target: str, filter_: str, topic_arn: str) -> str:
     policy = [
         {"name": "tests", "tags": {"stage": "test"}, "action": "notify"},
+        {"name": "worst", "severity": {"at_least": 9.0}, "action": "contain_now"},
         {"name": "severe", "severity": {"at_least": 7.0}, "action": "capture", "minutes": 30},
     ]
     launch = {
@@ -323,13 +324,30 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
         "public_ip": False,
         "retire_after_minutes": 1,
     }
+    usual = {"modes": ["approval", "now"], "per_hour": 1000}
+    # All that is off by default: between them, both sites do everything that a containment can do.
+    thorough = {
+        **usual,
+        "approval": {"minutes": 60, "default": "contain"},
+        "two_step": {"enabled": True, "seconds": 60},
+        "tcp_established_seconds": 60,
+        "snapshots": True,
+        "instance_profile": "restrict",
+    }
     common = {"deletion_protection": False, "policy": policy, "notify": {"topic_arns": [topic_arn]}}
     place = {"region": REGION, "vpc_id": company.shop.id, "quarantine_security_group": False}
     return json.dumps(
         {
             "sites": {
-                SITE: {**place, "response": {"appliance": {"launch": launch}, **common}},
-                STANDING_SITE: {**place, "response": {"appliance": {"target": target, "filter": filter_}, **common}},
+                SITE: {**place, "response": {"appliance": {"launch": launch}, "containment": thorough, **common}},
+                STANDING_SITE: {
+                    **place,
+                    "response": {
+                        "appliance": {"target": target, "filter": filter_},
+                        "containment": usual,
+                        **common,
+                    },
+                },
             }
         }
     )

@@ -1,6 +1,7 @@
 """`make faults`: every AWS call of an incident fails once, in every way; docs/faults.md tells what became of them.
 
-Two processes share the points, each with an account and a deployment of its own.
+Two processes share the points, each with an account and a deployment of its own. Every ending is in a journal at once:
+a run that was cut off goes on with `--resume`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -27,11 +29,14 @@ from tests.rehearsal.end_to_end.faulting import (
     OTHERWISE,
     PATHS,
     Ending,
+    Point,
     Runner,
+    Way,
     meetings,
 )
 
 REPORT: Final = PROJECT / "docs" / "faults.md"
+JOURNAL: Final = PROJECT / "build" / "faults.jsonl"
 _HOW: Final = """\
 `lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed after` kills
 the function when a call has had its effect, each once. `throttled` meets the first call of each action of a function on
@@ -48,24 +53,31 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", default="", help="only points and kinds that hold this text")
     parser.add_argument("--report", type=Path, default=REPORT)
+    parser.add_argument("--journal", type=Path, default=JOURNAL)
+    parser.add_argument("--resume", action="store_true", help="keep what the journal has, and try only the rest")
     chosen = parser.parse_args()
+    chosen.journal.parent.mkdir(parents=True, exist_ok=True)
+    if not chosen.resume:
+        chosen.journal.unlink(missing_ok=True)
     first, _, step = chosen.part.partition("/")
     parts = [
-        (int(first) + int(step) * number, int(step) * chosen.processes, chosen.only)
+        (int(first) + int(step) * number, int(step) * chosen.processes, chosen.only, chosen.journal)
         for number in range(chosen.processes)
     ]
     began = time.monotonic()
     # Each with an interpreter of its own: an account belongs to its process.
     with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
-        endings = [ending for found in pool.map(_try, parts, chunksize=1) for ending in found]
+        pool.map(_try, parts, chunksize=1)
+    endings = list(_endings(chosen.journal))
     minutes = (time.monotonic() - began) / 60
     chosen.report.write_text(render(endings), encoding="utf-8")
     print(f"{len(endings)} faults in {minutes:.0f} minutes: {dict(Counter(ending.end for ending in endings))}")
     return int(any(ending.end == OTHERWISE for ending in endings))
 
 
-def _try(part: tuple[int, int, str]) -> list[Ending]:
-    first, step, only = part
+def _try(part: tuple[int, int, str, Path]) -> None:
+    first, step, only, journal = part
+    tried = {(ending.point, ending.kind) for ending in _endings(journal)}
     with (
         Account() as account,
         tempfile.TemporaryDirectory() as scratch,
@@ -73,12 +85,23 @@ def _try(part: tuple[int, int, str]) -> list[Ending]:
     ):
         runner = Runner(responses[SITE], _say)
         points = [point for path in PATHS.values() for point in runner.points(path)]
-        # By what they say: two processes may count a call more or less.
-        return [
-            runner.meet(point, kind)
-            for point, kind in meetings(points)
-            if only in (said := f"{point}, {kind.name}") and zlib.crc32(said.encode()) % step == first
-        ]
+        for point, kind in meetings(points):
+            said = f"{point}, {kind.name}"
+            # By what they say: two processes may count a call more or less.
+            if only not in said or zlib.crc32(said.encode()) % step != first or (point, kind) in tried:
+                continue
+            ending = runner.meet(point, kind)
+            with journal.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(asdict(ending)) + "\n")
+
+
+def _endings(journal: Path) -> Iterator[Ending]:
+    """Yield what became of each, in the order of the paths."""
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    found = [json.loads(line) for line in lines]
+    endings = [Ending(Point(**e["point"]), Way(**e["kind"]), e["end"], e["why"]) for e in found]
+    paths = list(PATHS)
+    yield from sorted(endings, key=lambda ending: paths.index(ending.point.path))
 
 
 def _say(line: str) -> None:
