@@ -75,11 +75,12 @@ def scan(checkov_python: Path) -> Scanner:
 
 @pytest.fixture(scope="module")
 def terraform(synthesize: Synthesize) -> Path:
-    """The example deployment and every example, synthesized below one directory."""
+    """The example deployment, one that says all a response can, and every example, synthesized below one directory."""
     directory = synthesize("checkov/deployment").parent
+    synthesize("checkov/response", TAPSTACK_DEPLOYMENT=str(ROOT / "tests" / "unit" / "settings" / "response.yaml"))
     for name in EXAMPLES:
         synthesize(f"checkov/{name}", "-m", f"examples.{name}")
-    assert {path.name for path in directory.iterdir()} == {"deployment", *EXAMPLES}
+    assert {path.name for path in directory.iterdir()} == {"deployment", "response", *EXAMPLES}
     return directory
 
 

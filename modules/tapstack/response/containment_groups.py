@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import Construct, aws
-from tapstack.capture.scaffold import suppress_checkov
 from tapstack.domain.tokens import is_token
 from tapstack.response.names import name_within
 
@@ -80,12 +79,10 @@ class ContainmentGroups(Construct):
             vpc_id,
             "untrack",
             "all open, for the seconds before quarantine",
+            # On purpose: only what every rule allows is no longer tracked, and cut off by the quarantine group.
             ingress=[aws.SecurityGroupIngress(**everything)],
             egress=[aws.SecurityGroupEgress(**everything)],
         )
-        why = "All open on purpose: only so are connections no longer tracked, and cut off by the quarantine group."
-        checks = ("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "CKV_AWS_277", "CKV_AWS_382")
-        suppress_checkov(group, {**dict.fromkeys(checks, why), "CKV2_AWS_5": "Attached for the seconds before a cut."})
         return str(group.id)
 
     def _group(self, id_: str, vpc_id: str, purpose: str, description: str, **rules: Any) -> Any:
