@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.least_privilege import Proof, policies_of, prove, tags_now
+from tapstack.rehearsal.least_privilege import Proof, policies_of, prove
+from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
 
 TRUST: Final = json.dumps({"Version": "2012-10-17", "Statement": []})
 ROLE: Final = "arn:aws:iam::123456789012:role/worker"
@@ -33,7 +36,9 @@ class Worker:
 
     def proof(self, tags: dict[str, dict[str, str]] | None = None) -> Proof:
         records = self.account.recorder.records()
-        return prove(records, policies_of(self.account, [ROLE]), tags or {}, state_machine=MACHINE)
+        attributes = attributes_now(self.account, region=REGION)
+        policies = policies_of(self.account, [ROLE])
+        return prove(records, policies, tags or {}, attributes=attributes, state_machine=MACHINE)
 
 
 @pytest.fixture
@@ -62,6 +67,15 @@ def test_fails_when_something_is_allowed_that_nothing_needed(worker: Worker) -> 
     worker.client("ec2").describe_vpcs()
     [surplus] = worker.proof().surplus
     assert str(surplus) == f"{ROLE} never needed ec2:DescribeSubnets, which work/Work allows"
+
+
+def test_fails_when_a_resource_is_named_that_nothing_needed(worker: Worker) -> None:
+    group = worker.account.client("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    named = [f"arn:aws:ec2:{REGION}:123456789012:security-group/{one}" for one in (group, "sg-0123456789abcdef0")]
+    worker.may("ec2:CreateTags", resource=named)
+    worker.client("ec2").create_tags(Resources=[group], Tags=[{"Key": "team", "Value": "blue"}])
+    [surplus] = worker.proof().surplus
+    assert str(surplus) == f"{ROLE} never needed ec2:CreateTags on {named[1]}, which work/Work allows"
 
 
 def test_when_others_call_then_that_is_not_judged(worker: Worker) -> None:
@@ -129,3 +143,48 @@ def test_when_a_policy_names_partitions_of_a_table_then_the_keys_of_requests_cou
     )
     worker.client("dynamodb").get_item(TableName="t", Key={"pk": {"S": partition}})
     assert len(worker.proof().refusals) == refused
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_when_a_policy_names_a_vpc_then_what_lies_in_it_is_allowed_and_nothing_else(worker: Worker, mine: bool) -> None:
+    ec2 = worker.account.client("ec2")
+    vpcs = [ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"] for number in (1, 2)]
+    subnet = ec2.create_subnet(VpcId=vpcs[0], CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpcs[0])["GroupId"]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    scope = f"arn:aws:ec2:{REGION}:*:vpc/{vpcs[0] if mine else vpcs[1]}"
+    worker.may("ec2:ModifyNetworkInterfaceAttribute", Condition={"ArnLikeIfExists": {"ec2:Vpc": scope}})
+    worker.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
+    refused = [resource for refusal in worker.proof().refusals for resource in refusal.resources]
+    assert [arn.rpartition("/")[2] for arn in refused] == ([] if mine else [interface, group])
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ({"DisableApiTermination": {"Value": True}}, True),
+        ({"DisableApiTermination": {"Value": False}}, False),
+        ({"InstanceInitiatedShutdownBehavior": {"Value": "stop"}}, False),
+        ({"Attribute": "userData", "Value": "IyEvYmluL3No"}, False),
+    ],
+    ids=["on", "off", "another", "by its name"],
+)
+def test_when_a_policy_names_an_attribute_then_what_the_request_sets_counts(
+    worker: Worker, given: dict[str, Any], allowed: bool
+) -> None:
+    condition = {"ec2:Attribute/DisableApiTermination": "true"}
+    worker.may("ec2:ModifyInstanceAttribute", Condition={"StringEquals": condition})
+    with contextlib.suppress(ClientError):
+        worker.client("ec2").modify_instance_attribute(InstanceId="i-0123456789abcdef0", **given)
+    assert (worker.proof().refusals == ()) is allowed
+
+
+def test_when_an_attribute_is_set_then_only_the_resource_that_has_it_is_asked_with_it(worker: Worker) -> None:
+    """Of a security group that is put on, IAM hears nothing about attributes."""
+    worker.may("ec2:ModifyNetworkInterfaceAttribute", Condition={"Null": {"ec2:Attribute/SourceDestCheck": "false"}})
+    with contextlib.suppress(ClientError):
+        worker.client("ec2").modify_network_interface_attribute(
+            NetworkInterfaceId="eni-0123456789abcdef0", SourceDestCheck={"Value": False}
+        )
+    [refusal] = worker.proof().refusals
+    assert refusal.resources == (f"arn:aws:ec2:{REGION}:123456789012:instance/*",)

@@ -168,6 +168,46 @@ class TestResources:
                     "ec2": [
                         f"arn:aws:ec2:{MINE}:network-interface/eni-0123456789abcdef0",
                         f"arn:aws:ec2:{MINE}:security-group/sg-0123456789abcdef0",
+                        f"arn:aws:ec2:{MINE}:instance/*",
+                    ]
+                },
+            ),
+            (
+                "ec2",
+                "modify_instance_attribute",
+                {"InstanceId": "i-0123456789abcdef0", "DisableApiTermination": {"Value": True}},
+                {"ec2": [f"arn:aws:ec2:{MINE}:instance/i-0123456789abcdef0"]},
+            ),
+            (
+                "ec2",
+                "modify_instance_attribute",
+                {
+                    "InstanceId": "i-0123456789abcdef0",
+                    "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": False}}],
+                },
+                {"ec2": [f"arn:aws:ec2:{MINE}:instance/i-0123456789abcdef0", f"arn:aws:ec2:{MINE}:volume/*"]},
+            ),
+            (
+                "autoscaling",
+                "enter_standby",
+                {
+                    "AutoScalingGroupName": "web",
+                    "InstanceIds": ["i-0123456789abcdef0"],
+                    "ShouldDecrementDesiredCapacity": True,
+                },
+                {
+                    "autoscaling:EnterStandby": [
+                        f"arn:aws:autoscaling:{MINE}:autoScalingGroup:*:autoScalingGroupName/web"
+                    ]
+                },
+            ),
+            (
+                "elb",
+                "deregister_instances_from_load_balancer",
+                {"LoadBalancerName": "old", "Instances": [{"InstanceId": "i-0123456789abcdef0"}]},
+                {
+                    "elasticloadbalancing:DeregisterInstancesFromLoadBalancer": [
+                        f"arn:aws:elasticloadbalancing:{MINE}:loadbalancer/old"
                     ]
                 },
             ),

@@ -66,3 +66,9 @@ def test_when_a_key_waits_for_its_deletion_then_it_is_gone(rehearsal_account: Ac
     key = keys.create_key()["KeyMetadata"]["KeyId"]
     keys.schedule_key_deletion(KeyId=key)
     assert differences(before, take_snapshot(rehearsal_account, region=REGION)) == []
+
+
+def test_when_a_kind_is_left_out_then_only_the_others_are_looked_at(rehearsal_account: Account) -> None:
+    kinds = {name.split(" ")[1] for name in take_snapshot(rehearsal_account, region=REGION, services=["ec2"])}
+    found = take_snapshot(rehearsal_account, region=REGION, services=["ec2"], without=["Snapshots"])
+    assert kinds - {name.split(" ")[1] for name in found} == {"Snapshots"}

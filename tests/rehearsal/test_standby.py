@@ -93,6 +93,15 @@ def test_when_an_instance_is_registered_twice_then_a_classic_load_balancer_has_i
     assert balancer["Instances"] == [{"InstanceId": legacy}]
 
 
+@pytest.mark.parametrize(
+    "operation", ["register_instances_with_load_balancer", "deregister_instances_from_load_balancer"]
+)
+def test_fails_when_a_classic_load_balancer_is_not_there(rehearsal_account: Account, operation: str) -> None:
+    elb = rehearsal_account.client("elb")
+    with pytest.raises(ClientError, match="LoadBalancerNotFound"):
+        getattr(elb, operation)(LoadBalancerName="old", Instances=[{"InstanceId": "i-0123456789abcdef0"}])
+
+
 def test_when_the_shutdown_behavior_is_changed_then_it_is_shown(rehearsal_account: Account, company: Company) -> None:
     ec2, legacy = rehearsal_account.client("ec2"), company.instances["legacy"]
     ec2.modify_instance_attribute(InstanceId=legacy, InstanceInitiatedShutdownBehavior={"Value": "terminate"})

@@ -472,6 +472,9 @@ def _as_detail(target: Registration) -> dict[str, Any]:
 def _with_original(change: Change, known: Mapping[tuple[Kind, str], Original]) -> Change | None:
     """Return the change with what was there before containment; None where nothing is left to change."""
     remembered = known.get((change.what, change.key))
+    if change.what == "snapshots" and remembered is not None and not remembered.restored:
+        # Nobody looks for them: what is written down is taken, or about to be.
+        return None
     if not is_ours(change.before, change.after, change.passing):
         return change
     if remembered is None or (remembered.restored and not remembered.lately):

@@ -60,16 +60,25 @@ class Statement:
     but_resources: bool
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...]
 
+    def names(self, action: str) -> bool:
+        """Say whether the statement is about this action, on whatever resource and in whatever context."""
+        named = any(matches(pattern.lower(), action.lower()) for pattern in self.actions)
+        return named is not self.but_actions
+
     def covers(self, request: Request, resource: Resource) -> bool:
         """Say whether the statement is about this action on this resource, in this context."""
-        about_action = any(matches(pattern.lower(), request.action.lower()) for pattern in self.actions)
         about_resource = any(matches(pattern, resource.arn) for pattern in self.resources)
         context = {**_lower(request.context), **_lower(resource.context)}
         return (
-            about_action is not self.but_actions
+            self.names(request.action)
             and about_resource is not self.but_resources
             and all(_holds(operator, context.get(key.lower()), values) for operator, key, values in self.conditions)
         )
+
+    def resources_of(self, request: Request) -> list[str]:
+        """Return the patterns that cover a resource of this request."""
+        covered = [resource.arn for resource in request.resources if self.covers(request, resource)]
+        return [pattern for pattern in self.resources if any(matches(pattern, arn) for arn in covered)]
 
 
 def read_policy(document: Mapping[str, Any], name: str = "") -> list[Statement]:
@@ -181,6 +190,7 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
     "StringEquals": (lambda value, expected: value == expected, False),
     "StringNotEquals": (lambda value, expected: value == expected, True),
     "StringEqualsIgnoreCase": (lambda value, expected: value.lower() == expected.lower(), False),
+    "StringNotEqualsIgnoreCase": (lambda value, expected: value.lower() == expected.lower(), True),
     "StringLike": (lambda value, expected: matches(expected, value), False),
     "StringNotLike": (lambda value, expected: matches(expected, value), True),
     "ArnEquals": (_arn_matches, False),

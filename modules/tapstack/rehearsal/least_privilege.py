@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.authorizations import Authorization
+from tapstack.rehearsal.authorizations.ec2 import modified_by
 from tapstack.rehearsal.iam_policies import Context, Request, Resource, Statement, judge, read_policy
 from tapstack.rehearsal.recorder import Record
+from tapstack.rehearsal.resource_conditions import Attributes, Tags, last_part
 
-Tags = Mapping[str, Mapping[str, str]]
-"""Tags of resources by the last part of their ARN, for example an id of EC2."""
+_ATTRIBUTE: Final = "ec2:Attribute"
+_OF_SOME_RESOURCES: Final = ("aws:RequestTag/", "aws:TagKeys", _ATTRIBUTE)
+"""Condition keys of a request that IAM compares for some of its resources only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """An action that a statement allows and no call needed."""
+    """An action that a statement allows and no call needed: at all, or on one of the resources that it names."""
 
     role: str
     statement: str
     action: str
+    resource: str = ""
 
     def __str__(self) -> str:
         """Say it in a line."""
-        return f"{self.role} never needed {self.action}, which {self.statement} allows"
+        where = f" on {self.resource}" if self.resource else ""
+        return f"{self.role} never needed {self.action}{where}, which {self.statement} allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,12 @@ class Proof:
 
 
 def prove(
-    records: Iterable[Record], roles: Mapping[str, list[Statement]], tags: Tags, *, state_machine: str = "*"
+    records: Iterable[Record],
+    roles: Mapping[str, list[Statement]],
+    tags: Tags,
+    *,
+    attributes: Attributes | None = None,
+    state_machine: str = "*",
 ) -> Proof:
     """Hold recorded calls against the policies of the roles that made them.
 
@@ -62,52 +73,50 @@ def prove(
         records: in their order; calls of other principals tell the tags of what they made.
         roles: the statements of each role, by its ARN.
         tags: of what was there before the first call, or was made by a service, as stacks do.
+        attributes: of what was there at some time, as conditions compare them.
         state_machine: ARN of the state machine whose task tokens were used: IAM asks about it, and only
             Step Functions knows from a token which it is.
     """
     known = {name: dict(found) for name, found in tags.items()}
-    needed: set[tuple[str, str, str]] = set()
+    fixed = attributes or {}
+    needed: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
     refusals: list[Refusal] = []
     judged = 0
     for record in records:
         if record.principal in roles:
             for authorization in record.authorizations:
                 judged += 1
-                verdict = judge(roles[record.principal], _request(record, authorization, known, state_machine))
-                needed |= {(record.principal, statement.name, authorization.action.lower()) for statement in verdict.by}
+                request = _request(record, authorization, known, fixed, state_machine)
+                verdict = judge(roles[record.principal], request)
+                for statement in verdict.by:
+                    of = (record.principal, statement.name, authorization.action.lower())
+                    needed[of] |= set(statement.resources_of(request))
                 if not verdict.allowed:
                     call = f"{record.call.service}:{record.call.action}"
                     refusals.append(Refusal(record.principal, call, authorization.action, verdict.refused))
         _remember(record, known)
     surplus = [
-        Surplus(role, statement.name, action)
+        Surplus(role, statement.name, action, resource)
         for role, statements in roles.items()
         for statement in statements
         if statement.allows
         for action in statement.actions
-        if (role, statement.name, action.lower()) not in needed
+        for resource in _not_needed(statement, needed.get((role, statement.name, action.lower())))
     ]
     return Proof(tuple(dict.fromkeys(refusals)), tuple(surplus), judged)
+
+
+def _not_needed(statement: Statement, needed: Collection[str] | None) -> list[str]:
+    """Return those resources of a statement that no call needed; an empty one where none needed the action at all."""
+    if needed is None:
+        return [""]
+    return [resource for resource in statement.resources if resource not in needed and not statement.but_resources]
 
 
 def policies_of(account: Account, role_arns: Iterable[str]) -> dict[str, list[Statement]]:
     """Return the statements of roles, inline and attached, as they stand in the account."""
     iam = account.client("iam")
     return {arn: list(_statements(iam, arn.rpartition("/")[2])) for arn in role_arns}
-
-
-def tags_now(account: Account, *, region: str, role_arn: str | None = None) -> dict[str, dict[str, str]]:
-    """Return the tags of everything of EC2, and of every stack, that stands now."""
-    ec2 = account.client("ec2", region=region, role_arn=role_arn)
-    found: dict[str, dict[str, str]] = {}
-    for page in ec2.get_paginator("describe_tags").paginate():
-        for tag in page["Tags"]:
-            found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
-    stacks = account.client("cloudformation", region=region, role_arn=role_arn)
-    for page in stacks.get_paginator("describe_stacks").paginate():
-        for stack in page["Stacks"]:
-            found[_last(stack["StackId"])] = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())}
-    return found
 
 
 def _statements(iam: Any, role: str) -> Iterator[Statement]:
@@ -127,23 +136,37 @@ def _document(document: Any) -> Mapping[str, Any]:
     return json.loads(unquote(document)) if isinstance(document, str) else document  # type: ignore[no-any-return]
 
 
-def _request(record: Record, authorization: Authorization, tags: Tags, state_machine: str) -> Request:
+def _request(
+    record: Record, authorization: Authorization, tags: Tags, attributes: Attributes, state_machine: str
+) -> Request:
     context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
-    given = {key: value for key, value in context.items() if key.startswith(("aws:RequestTag/", "aws:TagKeys"))}
-    shared = {key: value for key, value in context.items() if key not in given} | _of_service(record)
+    of_some = {key: value for key, value in context.items() if key.startswith(_OF_SOME_RESOURCES)}
+    shared = {key: value for key, value in context.items() if key not in of_some} | _of_service(record)
     resources = (state_machine,) if authorization.action.startswith("states:SendTask") else authorization.resources
     return Request(
         authorization.action,
-        tuple(Resource(arn, _of_resource(arn, given, authorization, tags)) for arn in resources),
+        tuple(
+            Resource(arn, _of_resource(arn, tags, attributes) | _given(arn, authorization, of_some))
+            for arn in resources
+        ),
         shared,
     )
 
 
-def _of_resource(arn: str, given: Context, authorization: Authorization, tags: Tags) -> Context:
-    """What is made has the request's tags, what is there already has its own."""
-    tagging = authorization.action.partition(":")[2].startswith(("CreateTags", "DeleteTags", "Tag"))
-    own = {f"aws:ResourceTag/{key}": (value,) for key, value in tags.get(_last(arn), {}).items()}
-    return {**own, **given} if arn.endswith("/*") or tagging or not arn.startswith("arn:aws:ec2") else own
+def _of_resource(arn: str, tags: Tags, attributes: Attributes) -> dict[str, tuple[str, ...]]:
+    """What is there already has its own tags and attributes."""
+    name = last_part(arn)
+    own = {f"aws:ResourceTag/{key}": value for key, value in tags.get(name, {}).items()}
+    return {key: (value,) for key, value in {**own, **attributes.get(name, {})}.items()}
+
+
+def _given(arn: str, authorization: Authorization, context: Context) -> dict[str, tuple[str, ...]]:
+    """What is made, or tagged, has the request's tags; what is modified has the attributes that the request sets."""
+    service, _, action = authorization.action.partition(":")
+    tagged = arn.endswith("/*") or action.startswith(("CreateTags", "DeleteTags", "Tag")) or service != "ec2"
+    kind = modified_by(action) if service == "ec2" else ""
+    modified = bool(kind) and arn.split(":")[5].partition("/")[0] == kind
+    return {key: value for key, value in context.items() if (modified if key.startswith(_ATTRIBUTE) else tagged)}
 
 
 def _of_service(record: Record) -> dict[str, tuple[str, ...]]:
@@ -190,8 +213,4 @@ def _remember(record: Record, known: dict[str, dict[str, str]]) -> None:
                 known.get(name, {}).pop(tag["Key"], None)
     elif record.request_tags:
         for name in record.created:
-            known.setdefault(_last(name), {}).update(record.request_tags)
-
-
-def _last(arn: str) -> str:
-    return arn.rpartition("/")[2]
+            known.setdefault(last_part(name), {}).update(record.request_tags)

@@ -2,6 +2,7 @@
 
 A target is an instance and a port: moto knows one port of each instance. To deregister what is not registered
 succeeds: moto refuses it. A classic load balancer has each instance once, whoever registered it: moto keeps two lists.
+One that is not there is not found: moto fails.
 
 Sources: Elastic Load Balancing API Reference, RegisterTargets, DeregisterTargets, RegisterInstancesWithLoadBalancer
 and DeregisterInstancesFromLoadBalancer.
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from moto.elb import models as elb_models
+from moto.elb.exceptions import LoadBalancerNotFoundError
 from moto.elbv2 import models as elbv2_models
 from moto.elbv2.exceptions import TargetNotRunning
 
@@ -80,16 +82,24 @@ def _keep_one_list() -> None:
 
     @functools.wraps(register)
     def register_instances(self: Any, name: str, instance_ids: Iterable[str], from_autoscaling: bool = False) -> Any:
-        balancer = self.get_load_balancer(name)
-        known = set(balancer.instance_ids) if balancer else set()
+        known = set(_balancer(self, name).instance_ids)
         return register(self, name, [one for one in instance_ids if one not in known], from_autoscaling)
 
     @functools.wraps(deregister)
     def deregister_instances(self: Any, name: str, instance_ids: Iterable[str], from_autoscaling: bool = False) -> Any:
         gone = list(instance_ids)
+        _balancer(self, name)
         if not from_autoscaling:
             deregister(self, name, gone, True)
         return deregister(self, name, gone, from_autoscaling)
 
     ElbBackend.register_instances = register_instances
     ElbBackend.deregister_instances = deregister_instances
+
+
+def _balancer(backend: Any, name: str) -> Any:
+    """Return a classic load balancer; moto fails where there is none."""
+    balancer = backend.get_load_balancer(name)
+    if balancer is None:
+        raise LoadBalancerNotFoundError(name)
+    return balancer

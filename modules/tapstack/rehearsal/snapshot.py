@@ -90,7 +90,12 @@ _RESTLESS: Final = frozenset({"LastUpdatedTime", "lastUpdatedTime", "RoleLastUse
 
 
 def take_snapshot(
-    account: Account, *, region: str, role_arn: str | None = None, services: Collection[str] | None = None
+    account: Account,
+    *,
+    region: str,
+    role_arn: str | None = None,
+    services: Collection[str] | None = None,
+    without: Collection[str] = (),
 ) -> Snapshot:
     """Return all that stands in a Region of an account.
 
@@ -99,10 +104,11 @@ def take_snapshot(
         region: the Region.
         role_arn: role to assume; its account is looked at. The caller's by default.
         services: only what these have, by boto3's names; everything by default.
+        without: kinds that are left out, such as `Snapshots`: the account has a thousand of those from the start.
     """
     found: Snapshot = {}
     for kind in _KINDS:
-        if services is not None and kind.service not in services:
+        if (services is not None and kind.service not in services) or kind.path in without:
             continue
         client = account.client(kind.service, region=region, role_arn=role_arn)
         for page in _pages(client, kind):

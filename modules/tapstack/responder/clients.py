@@ -27,12 +27,21 @@ _options: dict[str, Any] = dict(_STEPS)
 
 def client(service: str) -> Any:
     """Return the client of a service, such as `ec2`."""
+    return _made(service, service, _options)
+
+
+def impatient(service: str) -> Any:
+    """Return a client that makes each call once: for what must not be done twice, and has no token to prevent that."""
+    return _made(f"{service}, once", service, {**_options, "retries": {"total_max_attempts": 1}})
+
+
+def _made(name: str, service: str, options: dict[str, Any]) -> Any:
     # Creating clients is not safe in threads, using them is.
     with _lock:
-        if service not in _clients:
-            config = Config(connect_timeout=3, max_pool_connections=2 * PARALLEL, **_options)
-            _clients[service] = botocore.session.get_session().create_client(service, config=config)
-        return _clients[service]
+        if name not in _clients:
+            config = Config(connect_timeout=3, max_pool_connections=2 * PARALLEL, **options)
+            _clients[name] = botocore.session.get_session().create_client(service, config=config)
+        return _clients[name]
 
 
 def be_quick() -> None:

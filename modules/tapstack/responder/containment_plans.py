@@ -25,11 +25,17 @@ def to_contain(incident: Incident) -> dict[str, Any]:
         return Plan(incident["instance_id"], refused=str(refused)).as_dict()
 
 
-def refuse(incident: Incident) -> None:
-    """Raise ContainmentRefused where a guard rail forbids to cut the incident's instance off."""
-    refused = _planned(incident).refused
-    if refused is not None:
-        raise ContainmentRefused(refused)
+def check(incident: Incident) -> bool:
+    """Tell whether cutting the incident's instance off would change anything.
+
+    Raises:
+        Conflict: the incident names no instance.
+        ContainmentRefused: a guard rail forbids it.
+    """
+    plan = _planned(incident)
+    if plan.refused is not None:
+        raise ContainmentRefused(plan.refused)
+    return bool(plan.changes)
 
 
 def to_release(incident: Incident, *, overwrite: bool, keep: bool, everybody: bool) -> dict[str, Any]:

@@ -87,14 +87,16 @@ def state_of(incident: Incident) -> str | None:
     return str(containment["state"]) if containment else None
 
 
-def contain(incident_id: str, mode: Mode | None, *, by: str, refuse: Callable[[Incident], None]) -> Incident:
+def contain(incident_id: str, mode: Mode | None, *, by: str, check: Callable[[Incident], bool]) -> Incident:
     """Ask that an incident's instance is cut off. Saying so twice is fine; `now` agrees to what waits for approval.
+
+    Asked for again, what was attached since is cut off as well.
 
     Args:
         incident_id: which.
         mode: `approval` or `now`; the more careful one that is allowed by default.
         by: who asks.
-        refuse: raises ContainmentRefused where a guard rail forbids it.
+        check: tells whether anything would be changed; raises ContainmentRefused where a guard rail forbids it.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -106,15 +108,20 @@ def contain(incident_id: str, mode: Mode | None, *, by: str, refuse: Callable[[I
         incident = incidents.get(incident_id)
         state = state_of(incident)
         if state == "pending" and chosen == "now":
-            return decide(incident_id, "approved", by=by, refuse=refuse)
-        if state in ("pending", "containing", "contained"):
-            if state != "contained":
-                ensure_running(incident, "contain")
+            return decide(incident_id, "approved", by=by, refuse=check)
+        if state in ("pending", "containing"):
+            ensure_running(incident, "contain")
             return incident
+        if state == "contained":
+            if not check(incident):
+                return incident
+            if (again := _again(incident, by)) is not None:
+                return again
+            continue
         if state in ("releasing", "blocked"):
             raise Conflict(f"incident {incident_id} is being released: its containment is {state}")
         _check_can_be_contained(incident)
-        refuse(incident)
+        check(incident)
         asked = record(chosen, by)
         if state == "failed":
             # What was changed before it failed is changed still.
@@ -136,6 +143,23 @@ def contain(incident_id: str, mode: Mode | None, *, by: str, refuse: Callable[[I
             ensure_running(changed, "contain")
             return changed
     raise TryAgain("others change the incident at the same time")
+
+
+def _again(incident: Incident, by: str) -> Incident | None:
+    """Have what was attached since cut off as well; None where others change it at the same time."""
+    run = incident.get("contain_runs", 0)
+    changed = incidents.change(
+        incident["id"],
+        "SET contain_runs = :next",
+        condition=f"containment.#state = :contained AND {_same('contain_runs', run)}",
+        contained="contained",
+        next=run + 1,
+        **({"run": run} if run else {}),
+    )
+    if changed is not None:
+        incidents.say(incident["id"], by, "containment asked for", "again, for what was attached since")
+        ensure_running(changed, "contain")
+    return changed
 
 
 def _same(runs: str, run: int) -> str:
@@ -163,7 +187,7 @@ def decide(
     *,
     by: str,
     reason: str = "",
-    refuse: Callable[[Incident], None] | None = None,
+    refuse: Callable[[Incident], object] | None = None,
 ) -> Incident:
     """Say yes or no to a containment that waits for it. The same person may say the same twice.
 

@@ -6,14 +6,31 @@ docs/decisions/0016. Sources: the Service Authorization Reference pages of the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.response import policies
 from tapstack.response.policies import Reach, Statement
 
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
+_NOT_OF_INTERFACES: Final = ("AssociatePublicIpAddress", "Description", "EnablePrimaryIpv6", "SourceDestCheck")
+_NOT_OF_INSTANCES: Final = (
+    "DisableApiStop",
+    "EbsOptimized",
+    "EnaSupport",
+    "InstanceType",
+    "Kernel",
+    "Ramdisk",
+    "SourceDestCheck",
+    "SriovNetSupport",
+    "UserData",
+)
+"""Attributes that nobody here modifies, of those that conditions know: plain values, and objects with a Value alone.
+
+Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key".
+"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,8 @@ class Containable:
     Attributes:
         vpc_ids: the VPCs in scope.
         group_ids: the groups that contain: those alone may be put on.
+        protected_tags: an instance that has one of these is never contained; `*` in a value stands for any text.
+        protected_instance_ids: neither are these.
         standby: members of Auto Scaling groups go into standby.
         deregister: targets are taken out of load balancers.
         termination_protection: it is switched on.
@@ -30,10 +49,13 @@ class Containable:
         keep_volumes: volumes are kept.
         snapshots: some are taken.
         restrict: roles of instances are restricted.
+        own_roles: pattern of the names of the response's own roles, which are never restricted.
     """
 
     vpc_ids: Sequence[str]
     group_ids: Sequence[str]
+    protected_tags: Mapping[str, str]
+    protected_instance_ids: Sequence[str]
     standby: bool
     deregister: bool
     termination_protection: bool
@@ -41,6 +63,7 @@ class Containable:
     keep_volumes: bool
     snapshots: bool
     restrict: bool
+    own_roles: str
 
     @property
     def attributes(self) -> bool:
@@ -92,7 +115,7 @@ def containment(reach: Reach, containable: Containable) -> list[Statement]:
             "Action": "ec2:ModifyNetworkInterfaceAttribute",
             "Resource": [reach.place.arn("ec2", f"security-group/{group_id}") for group_id in containable.group_ids],
         },
-        *_instance_attributes(reach, containable),
+        *_change_instances(reach, containable, _not_protected(containable), _kept_from(containable)),
     ]
     if containable.standby:
         statements.append(_auto_scaling(reach, "KeepItFromBeingReplaced", "EnterStandby"))
@@ -101,7 +124,7 @@ def containment(reach: Reach, containable: Containable) -> list[Statement]:
     if containable.snapshots:
         statements += _snapshots(reach)
     if containable.restrict:
-        statements.append(_roles(reach, "DenyWhatTheInstanceAsksFor", "PutRolePolicy"))
+        statements += _roles(reach, containable, "DenyWhatTheInstanceAsksFor", "PutRolePolicy")
     return statements
 
 
@@ -124,14 +147,15 @@ def release(reach: Reach, containable: Containable) -> list[Statement]:
             "Resource": reach.place.arn("ec2", "security-group/*"),
             "Condition": _in_scope(reach, containable),
         },
-        *_instance_attributes(reach, containable),
+        # Protected since or not: what is contained can always be released.
+        *_change_instances(reach, containable),
     ]
     if containable.standby:
         statements.append(_auto_scaling(reach, "BringItBackIntoService", "ExitStandby"))
     if containable.deregister:
         statements += _balancers(reach, "PutItBack", "RegisterTargets", "RegisterInstancesWithLoadBalancer")
     if containable.restrict:
-        statements.append(_roles(reach, "DenyItNoLonger", "DeleteRolePolicy"))
+        statements += _roles(reach, containable, "DenyItNoLonger", "DeleteRolePolicy")
     return statements
 
 
@@ -236,25 +260,71 @@ def _change_interfaces(reach: Reach, containable: Containable) -> Statement:
         "Effect": "Allow",
         "Action": "ec2:ModifyNetworkInterfaceAttribute",
         "Resource": reach.place.arn("ec2", "network-interface/*"),
-        "Condition": _in_scope(reach, containable),
+        "Condition": {**_in_scope(reach, containable), **_none_of(_NOT_OF_INTERFACES)},
     }
 
 
-def _instance_attributes(reach: Reach, containable: Containable) -> list[Statement]:
-    if not containable.attributes:
-        return []
-    return [
+def _change_instances(reach: Reach, containable: Containable, *conditions: Statement) -> list[Statement]:
+    """Change attributes of instances, and interfaces that they have: EC2 asks about the instance as well.
+
+    No security group is among the resources of ModifyInstanceAttribute: groups cannot be changed that way.
+    """
+    action = "ec2:ModifyInstanceAttribute"
+    statements: list[Statement] = [
         {
-            # No security group is among the resources: groups cannot be changed this way.
-            "Sid": "ChangeAttributesOfInstances",
+            "Sid": "ChangeInstances",
             "Effect": "Allow",
-            "Action": "ec2:ModifyInstanceAttribute",
-            "Resource": [
-                reach.place.arn("ec2", "instance/*"),
-                *([reach.place.arn("ec2", "volume/*")] if containable.keep_volumes else []),
-            ],
+            "Action": ["ec2:ModifyNetworkInterfaceAttribute", *([action] if containable.attributes else [])],
+            "Resource": reach.place.arn("ec2", "instance/*"),
+            "Condition": _together(_none_of(_not_modified(containable)), *conditions),
         }
     ]
+    if containable.keep_volumes:
+        volumes = reach.place.arn("ec2", "volume/*")
+        statements.append({"Sid": "KeepTheirVolumes", "Effect": "Allow", "Action": action, "Resource": volumes})
+    return statements
+
+
+def _not_modified(containable: Containable) -> list[str]:
+    switched_off = {
+        "DisableApiTermination": not containable.termination_protection,
+        "InstanceInitiatedShutdownBehavior": not containable.shutdown_behavior,
+    }
+    return sorted([*_NOT_OF_INSTANCES, *(name for name, is_off in switched_off.items() if is_off)])
+
+
+def _none_of(attributes: Sequence[str]) -> Statement:
+    """A request that modifies none of these, whichever way it names them."""
+    return {
+        "Null": {f"ec2:Attribute/{name}": "true" for name in attributes},
+        # Holds as well where the request does not name an attribute this way.
+        "StringNotEqualsIgnoreCase": {"ec2:Attribute": list(attributes)},
+    }
+
+
+def _kept_from(containable: Containable) -> Statement:
+    """A request that keeps the evidence: the opposite is for whoever releases."""
+    values = {
+        "DisableApiTermination": "true" if containable.termination_protection else None,
+        "InstanceInitiatedShutdownBehavior": "stop" if containable.shutdown_behavior else None,
+    }
+    given = {f"ec2:Attribute/{name}": value for name, value in values.items() if value}
+    return {"StringEqualsIgnoreCaseIfExists": given} if given else {}
+
+
+def _not_protected(containable: Containable) -> Statement:
+    """An instance that is not protected, by tag or by id; one that has no such tag is not."""
+    tags = {f"aws:ResourceTag/{key}": pattern for key, pattern in containable.protected_tags.items()}
+    ids = list(containable.protected_instance_ids)
+    return {
+        **({"StringNotLike": tags} if tags else {}),
+        **({"StringNotEquals": {"ec2:InstanceID": ids}} if ids else {}),
+    }
+
+
+def _together(*conditions: Statement) -> Statement:
+    """Return all of these conditions in one; no two of them have an operator in common."""
+    return {operator: keys for condition in conditions for operator, keys in condition.items()}
 
 
 def _auto_scaling(reach: Reach, sid: str, action: str) -> Statement:
@@ -316,10 +386,19 @@ def _snapshots(reach: Reach) -> list[Statement]:
     ]
 
 
-def _roles(reach: Reach, sid: str, action: str) -> Statement:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": f"iam:{action}",
-        "Resource": f"arn:{reach.place.partition}:iam::{reach.place.account}:role/*",
-    }
+def _roles(reach: Reach, containable: Containable, sid: str, action: str) -> list[Statement]:
+    """No condition knows the document of a policy: a function that may write one must not write its own."""
+    return [
+        {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": f"iam:{action}",
+            "Resource": reach.place.role_arn("*"),
+        },
+        {
+            "Sid": "NeverOfItsOwnRoles",
+            "Effect": "Deny",
+            "Action": f"iam:{action}",
+            "Resource": reach.place.role_arn(containable.own_roles),
+        },
+    ]

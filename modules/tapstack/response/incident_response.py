@@ -30,7 +30,7 @@ from tapstack.response.expressions import Expressions
 from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
 from tapstack.response.functions import ResponderFunction, Workshop
 from tapstack.response.key import ResponseKey
-from tapstack.response.names import Place, name_within
+from tapstack.response.names import Place, name_within, pattern_within
 from tapstack.response.notices import Notices
 from tapstack.response.package import build_package
 from tapstack.response.state_machine import IncidentWorkflow
@@ -45,6 +45,8 @@ API_SECONDS: Final = 25
 STEP_SECONDS: Final = 120
 SWEEP_SECONDS: Final = 300
 _DAYS: Final = (1, 3653)
+_LONGEST_ROLE: Final = "incidents-workflow"
+"""What the longest name of a role ends with."""
 
 
 class IncidentResponse(Construct):
@@ -298,6 +300,8 @@ class IncidentResponse(Construct):
         return Containable(
             vpc_ids=tuple(self.containment_groups.by_vpc),
             group_ids=tuple(self.containment_groups.ids),
+            protected_tags=containment.protected_tags,
+            protected_instance_ids=tuple(containment.protected_instance_ids),
             snapshots=containment.snapshots,
             standby=containment.standby,
             deregister=containment.deregister,
@@ -305,6 +309,7 @@ class IncidentResponse(Construct):
             termination_protection=containment.termination_protection,
             shutdown_behavior=containment.shutdown_behavior,
             keep_volumes=containment.keep_volumes,
+            own_roles=pattern_within(self._name, _LONGEST_ROLE),
         )
 
     def _statements(self, name: str) -> list[policies.Statement]:

@@ -31,6 +31,12 @@ def name_within(prefix: str, what: str, limit: int = LIMIT) -> str:
     return f"{prefix[: limit - len(what) - _DIGEST - 2].rstrip('-')}-{digest}-{what}"
 
 
+def pattern_within(prefix: str, longest: str, limit: int = LIMIT) -> str:
+    """Return a pattern of all names that `name_within` makes of a prefix, where none ends longer than `longest`."""
+    kept = prefix[: limit - len(longest) - _DIGEST - 2].rstrip("-")
+    return f"{prefix}-*" if len(f"{prefix}-{longest}") <= limit else f"{kept}*"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a stack is deployed to: the parts that every ARN begins with, as tokens.

@@ -135,6 +135,29 @@ class TestNow:
         team.until_told(f"{incident}: released")
         assert team.do(incident, "release").status == 202
 
+    def test_when_something_is_attached_since_then_asking_again_cuts_it_off_too_and_else_does_nothing(
+        self, team: Responder
+    ) -> None:
+        instance, _ = team.instance()
+        incident = team.open(instance, containment="now")
+        team.until(incident, "contained")
+        for _ in range(2):
+            assert team.do(incident, "contain").json["containment"]["state"] == "contained"
+        assert team.said(incident).count("containment asked for") == 0, "it was asked for when it was opened"
+        added = team.ec2.create_network_interface(SubnetId=team.deployed.subnet)["NetworkInterface"]
+        interface = added["NetworkInterfaceId"]
+        before = team.groups(interface)
+        team.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)
+        assert team.do(incident, "contain").status == 202
+        deadline = time.monotonic() + SECONDS
+        while team.groups(interface) != [team.quarantine]:
+            assert time.monotonic() < deadline, team.show(incident)
+            time.sleep(0.1)
+        assert team.said(incident).count("containment asked for") == 1
+        team.do(incident, "release")
+        team.until(incident, "released")
+        assert team.groups(interface) == before
+
     def test_when_an_incident_is_opened_with_containment_then_it_is_cut_off(self, team: Responder) -> None:
         instance, interface = team.instance()
         incident = team.open(instance, containment="now")

@@ -20,6 +20,9 @@ from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
+from tapstack.responder.store.keys import unpack
+from tests.rehearsal.end_to_end.comparing import take_away_evidence
+from tests.rehearsal.end_to_end.payments import found_payments
 
 PROJECT: Final = Path(__file__).parents[3]
 SITE: Final = "ward"
@@ -29,6 +32,8 @@ STANDING_SITE: Final = "annex"
 SCALE: Final = 0.005
 """An hour of waiting takes 18 seconds."""
 ENDED: Final = frozenset({"closed", "failed"})
+LEFT_ALONE: Final = frozenset({None, "rejected", "released"})
+"""States of a containment in which nothing of the instance is changed."""
 _PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.05
 _LONGEST_PAUSE: Final = 0.2
@@ -111,6 +116,92 @@ class DeployedResponse:
         """Ask that an incident ends."""
         done: Incident = self.api.post(f"/incidents/{incident['id']}/close", {"reason": "enough"}, repeatable=True)
         return done
+
+    def contain(self, incident: Incident, mode: str = "now") -> Incident:
+        """Ask that an incident's instance is cut off."""
+        return self._ask(incident, "contain", {"mode": mode})
+
+    def approve(self, incident: Incident) -> Incident:
+        """Agree to a containment that waits for it."""
+        return self._ask(incident, "approve", {})
+
+    def reject(self, incident: Incident) -> Incident:
+        """Refuse a containment that waits for approval."""
+        return self._ask(incident, "reject", {"reason": "it is the backup"})
+
+    def release(self, incident: Incident, **flags: bool) -> Incident:
+        """Ask that everything is put back; `overwrite`, `keep` and `all` say how."""
+        return self._ask(incident, "release", flags)
+
+    def _ask(self, incident: Incident, what: str, body: dict[str, Any]) -> Incident:
+        done: Incident = self.api.post(f"/incidents/{incident['id']}/{what}", body, repeatable=True)
+        return done
+
+    def containment(self, incident: Incident) -> dict[str, Any]:
+        """Return what an incident's item says about its containment; nothing where nobody asked for any."""
+        found = self.read(incident).get("containment")
+        return unpack({"M": found}) if isinstance(found, dict) else {}
+
+    def until_asked(self, incident: Incident) -> None:
+        """Wait until an incident's containment waits for somebody's yes."""
+        wait_for(
+            lambda: "approval_token" in self.read(incident),
+            lambda: f"{incident['id']} asks nobody: {self.containment(incident)}",
+        )
+
+    def until_settled(self, incident: Incident, state: str) -> None:
+        """Wait until what was asked about an incident's containment is done, whatever came of it.
+
+        The time between the two steps of a containment is over at once: the function asks the clock, which no test
+        makes go faster.
+
+        Raises:
+            NotThereError: it does not come to its end, or to another state.
+        """
+
+        def settled() -> bool:
+            self._hurry(incident)
+            return not self.runs_of(incident)
+
+        wait_for(settled, lambda: f"still running: {self.runs_of(incident)}")
+        if (found := self.containment(incident)).get("state") != state:
+            raise NotThereError(f"the containment of {incident['id']} is not {state}: {found}")
+
+    def runs_of(self, incident: Incident) -> list[str]:
+        """Return the executions of an incident that run, besides that of its capture."""
+        return [name for name in self.running() if name.startswith(f"{incident['id']}-")]
+
+    def _hurry(self, incident: Incident) -> None:
+        """Let the first of two steps be long ago."""
+        for item in self.items_of(self.read(incident)["instance_id"]):
+            if item["sk"]["S"] == "CONTAINMENT" and int(item.get("untracked_at", {"N": "0"})["N"]) > 1:
+                self.change({name: item[name] for name in ("pk", "sk")}, untracked_at={"N": "1"})
+
+    def items_of(self, instance_id: str) -> list[dict[str, Any]]:
+        """Return what the table has of an instance's containments, as DynamoDB writes it."""
+        return self.account.client("dynamodb").query(  # type: ignore[no-any-return]
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"CONTAINMENT#{instance_id}"}},
+            ConsistentRead=True,
+        )["Items"]
+
+    def not_back(self) -> list[str]:
+        """Return what the table says of containments that are in place, and of originals that are not back."""
+        found = []
+        for item in self.items():
+            if item["sk"]["S"] == "CONTAINMENT" and item["state"]["S"] != "absent":
+                found.append(f"{item['pk']['S']} is {item['state']['S']}")
+            if item["sk"]["S"].startswith("ORIGINAL#") and not item["restored"]["BOOL"]:
+                found.append(f"{item['pk']['S']} {item['sk']['S']} is not back")
+        return found
+
+    def groups_of(self, name: str) -> dict[str, list[str]]:
+        """Return the security groups of each network interface of an instance of the company."""
+        found = self.account.client("ec2").describe_network_interfaces(
+            NetworkInterfaceIds=list(self.company.interfaces[name])
+        )["NetworkInterfaces"]
+        return {item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]] for item in found}
 
     def until(self, incident: Incident, *states: str) -> Incident:
         """Wait until an incident is in one of these states, and return it.
@@ -202,12 +293,12 @@ class DeployedResponse:
             if "holders" in item or "ending" in item or item.get("state", {}).get("S") in ("launching", "retiring")
         ]
 
-    def held_by_others_than(self, incident_id: str) -> list[str]:
-        """Return what the table says is ending, on its way, or held by other incidents than this one."""
+    def held_by_others_than(self, *incident_ids: str) -> list[str]:
+        """Return what the table says is ending, on its way, or held by other incidents than just these."""
         return [
             item["pk"]["S"]
             for item in self.items()
-            if ("holders" in item and item["holders"]["SS"] != [incident_id])
+            if ("holders" in item and sorted(item["holders"]["SS"]) != sorted(incident_ids))
             or "ending" in item
             or item.get("state", {}).get("S") in ("launching", "retiring")
         ]
@@ -252,7 +343,8 @@ class DeployedResponse:
         self.account.faults.clear()
         try:
             self.bring_back()
-            left = self.differences()
+            # Snapshots are evidence, and stay.
+            left = [*take_away_evidence(self.account), *self.differences(), *self.not_back()]
         except NotThereError as error:
             left = [str(error)]
         self._wipe()
@@ -260,11 +352,14 @@ class DeployedResponse:
             raise NotThereError("; ".join(left))
 
     def bring_back(self) -> None:
-        """Close what is open, and wait until all is done.
+        """Release what is contained, close what is open, and wait until all is done.
 
         Raises:
-            NotThereError: it does not close.
+            NotThereError: it is not released, or does not close.
         """
+        for item in self.items():
+            if item["sk"]["S"] == "INCIDENT":
+                self.release_fully({"id": item["id"]["S"]})
         for item in self.items():
             if item["sk"]["S"] == "INCIDENT" and item["state"]["S"] != "closed":
                 self.close({"id": item["id"]["S"]})
@@ -273,6 +368,24 @@ class DeployedResponse:
             lambda: "not closed: " + ", ".join(i["id"]["S"] for i in self.items() if i["sk"]["S"] == "INCIDENT"),
         )
         self.until_idle()
+
+    def release_fully(self, incident: Incident) -> None:
+        """Have nothing of an incident's instance contained any more, whatever there is, and whoever else wants it.
+
+        Raises:
+            NotThereError: it is not released.
+        """
+        wait_for(
+            lambda: not self.runs_of(incident) or "approval_token" in self.read(incident),
+            lambda: f"still running: {self.runs_of(incident)}",
+        )
+        state = self.containment(incident).get("state")
+        if state == "pending":
+            self.reject(incident)
+            self.until_settled(incident, "rejected")
+        elif state not in LEFT_ALONE:
+            self.release(incident, overwrite=True, all=True)
+            self.until_settled(incident, "released")
 
     def _wipe(self) -> None:
         """Take away what is left, whatever it is."""
@@ -331,6 +444,7 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
         "approval": {"minutes": 60, "default": "contain"},
         "two_step": {"enabled": True, "seconds": 60},
         "tcp_established_seconds": 60,
+        "auto_scaling": {"decrement_desired_capacity": True},
         "snapshots": True,
         "instance_profile": "restrict",
     }
@@ -365,7 +479,7 @@ def deployed_responses(
         sites: which of the two are deployed.
     """
     account.reset()
-    company = found_company(account)
+    company = found_payments(account, found_company(account))
     ec2 = account.client("ec2")
     target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["legacy"][0])
     target_id = target["TrafficMirrorTarget"]["TrafficMirrorTargetId"]

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.rehearsal.account import REGION
 from tapstack.rehearsal.faults import Fault
-from tapstack.rehearsal.least_privilege import tags_now
 from tapstack.rehearsal.recorder import Record
+from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
 
 _BROKEN: Final = """
@@ -48,22 +48,24 @@ class Scenarios:
     Attributes:
         response: the site's.
         records: all that was called, in order.
-        tags: of everything that stood at some time, by the last part of its ARN.
+        tags: of everything that stood at some time, as first seen, by the last part of its ARN.
+        attributes: what else conditions compare of it, likewise.
     """
 
     response: DeployedResponse
     records: list[Record] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def play(self, *scenarios: Callable[[Scenarios], None]) -> None:
         """Let each scenario begin with the account as it was deployed."""
         self.look()
         listeners = self.response.account.recorder.listeners
-        listeners.append(self._look_at_stacks)
+        listeners.append(self._look_at_what_is_made)
         try:
             self._play(scenarios)
         finally:
-            listeners.remove(self._look_at_stacks)
+            listeners.remove(self._look_at_what_is_made)
 
     def _play(self, scenarios: Iterable[Callable[[Scenarios], None]]) -> None:
         for scenario in scenarios:
@@ -73,15 +75,17 @@ class Scenarios:
             self.records += self.response.account.recorder.records()
             self.response.clean()
 
-    def _look_at_stacks(self, record: Record) -> None:
-        """Stacks tag what they make, and no call tells."""
-        if record.call.action == "CreateStack":
+    def _look_at_what_is_made(self, record: Record) -> None:
+        """Stacks tag what they make, and no call tells; nor does one tell where interfaces lie."""
+        if record.call.action in ("CreateStack", "CreateNetworkInterface"):
             self.look()
 
     def look(self) -> None:
-        """Note the tags of what stands now."""
+        """Note what conditions compare of what stands now."""
+        self.attributes |= attributes_now(self.response.account, region=REGION)
         for name, tags in tags_now(self.response.account, region=REGION).items():
-            self.tags.setdefault(name, {}).update(tags)
+            # As it was made; what is tagged later, or no longer, calls tell.
+            self.tags.setdefault(name, tags)
 
 
 def people_open_look_extend_and_close(its: Scenarios) -> None:
@@ -174,18 +178,18 @@ def guardduty_finds_something(its: Scenarios) -> None:
     ec2 = response.account.client("ec2")
     legacy = response.company.instances["legacy"]
     ec2.create_tags(Resources=[legacy], Tags=[{"Key": "stage", "Value": "test"}])
-    with _heard_by(response):
+    with heard_by(response):
         for _ in range(2):
-            _find(response, response.company.instances["web-1"], "severe")
-        wait_for(lambda: len(_opened(response)) == 1, lambda: f"opened: {_opened(response)}")
-        [incident] = _opened(response)
+            find(response, response.company.instances["web-1"], "severe")
+        wait_for(lambda: len(opened(response)) == 1, lambda: f"opened: {opened(response)}")
+        [incident] = opened(response)
         response.until(incident, "capturing")
-        _find(response, legacy, "of-a-test")
+        find(response, legacy, "of-a-test")
         wait_for(
             lambda: len([r for r in response.records("findings") if r.call.action == "PutEvents"]) == 3,
             lambda: f"findings: {response.records('findings')}",
         )
-    assert [i["id"] for i in _opened(response)] == [incident["id"]]
+    assert [i["id"] for i in opened(response)] == [incident["id"]]
     response.end(incident)
     ec2.delete_tags(Resources=[legacy], Tags=[{"Key": "stage"}])
 
@@ -310,8 +314,14 @@ def the_schedule_starts_the_sweeper(its: Scenarios) -> None:
 
 
 def _swept(response: DeployedResponse) -> bool:
-    # The last that it reads is the appliance, for a measure.
-    return [record.call.action for record in response.records("sweeper")][-1:] == ["GetItem"]
+    """Whether a round came to its end: originals are listed last, then a launched appliance is read for a measure."""
+    asked = [record.requested for record in response.records("sweeper")]
+    listed = [
+        position
+        for position, request in enumerate(asked)
+        if request.get("ExpressionAttributeValues", {}).get(":listing") == {"S": "original"}
+    ]
+    return bool(listed) and len(asked) > listed[-1] + (1 if response.launches else 0)
 
 
 EVERYWHERE: Final = (
@@ -353,13 +363,14 @@ def _capture(eni: str, **more: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _opened(response: DeployedResponse) -> list[Incident]:
+def opened(response: DeployedResponse) -> list[Incident]:
+    """Return the open incidents, as the API has them."""
     found: list[Incident] = response.api.get("/incidents", {"state": "open"})["incidents"]
     return found
 
 
 @contextmanager
-def _heard_by(response: DeployedResponse) -> Any:
+def heard_by(response: DeployedResponse) -> Any:
     """Let no other response hear of findings: both would capture the same interface."""
     events = response.account.client("events")
     others = [rule["Name"] for rule in events.list_rules()["Rules"] if not rule["Name"].startswith(response.prefix)]
@@ -372,7 +383,8 @@ def _heard_by(response: DeployedResponse) -> Any:
             events.enable_rule(Name=name)
 
 
-def _find(response: DeployedResponse, instance: str, finding_id: str) -> None:
+def find(response: DeployedResponse, instance: str, finding_id: str, *, severity: float = 8.0) -> None:
+    """Have GuardDuty find something on an instance."""
     detail = {
         "schemaVersion": "2.0",
         "accountId": "123456789012",
@@ -381,7 +393,7 @@ def _find(response: DeployedResponse, instance: str, finding_id: str) -> None:
         "type": "UnauthorizedAccess:EC2/TorClient",
         "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance, "tags": []}},
         "service": {"serviceName": "guardduty", "resourceRole": "ACTOR", "count": 1, "archived": False},
-        "severity": 8,
+        "severity": severity,
         "title": "Tor",
     }
     entry = {"Source": "aws.guardduty", "DetailType": "GuardDuty Finding", "Detail": json.dumps(detail)}

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from tapstack.rehearsal.least_privilege import Proof, policies_of, prove
+from tests.rehearsal.end_to_end.containment_scenarios import CONTAINING
 from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse
 from tests.rehearsal.end_to_end.scenarios import EVERYWHERE, WHERE_ONE_IS_LAUNCHED, Scenarios
 
@@ -26,14 +27,14 @@ def proof(request: pytest.FixtureRequest, deployed: dict[str, DeployedResponse])
     """What comes of all scenarios together."""
     response = deployed[request.param]
     its = Scenarios(response)
-    its.play(*EVERYWHERE, *(WHERE_ONE_IS_LAUNCHED if response.launches else ()))
+    its.play(*EVERYWHERE, *CONTAINING, *(WHERE_ONE_IS_LAUNCHED if response.launches else ()))
     policies = policies_of(response.account, response.roles)
-    return prove(its.records, policies, its.tags, state_machine=response.state_machine_arn)
+    return prove(its.records, policies, its.tags, attributes=its.attributes, state_machine=response.state_machine_arn)
 
 
 def test_when_everything_has_happened_then_every_call_is_allowed(proof: Proof) -> None:
     assert [str(refusal) for refusal in proof.refusals] == []
-    assert proof.judged > 500
+    assert proof.judged > 3000
 
 
 def test_when_everything_has_happened_then_whatever_is_allowed_was_needed(proof: Proof) -> None:

@@ -40,7 +40,27 @@ CHANGES = {
         "iam:DeleteRolePolicy",
     ],
 }
+NOT_OF_INTERFACES = ("AssociatePublicIpAddress", "Description", "EnablePrimaryIpv6", "SourceDestCheck")
+NOT_OF_INSTANCES = (
+    "DisableApiStop",
+    "EbsOptimized",
+    "EnaSupport",
+    "InstanceType",
+    "Kernel",
+    "Ramdisk",
+    "SourceDestCheck",
+    "SriovNetSupport",
+    "UserData",
+)
 CHANGING = ("Enter", "Exit", "Create", "Modify", "Deregister", "Register", "Put", "Delete")
+
+
+def none_of(*attributes: str) -> dict[str, Any]:
+    """The conditions of a request that modifies none of these attributes."""
+    return {
+        "Null": {f"ec2:Attribute/{name}": "true" for name in attributes},
+        "StringNotEqualsIgnoreCase": {"ec2:Attribute": sorted(attributes)},
+    }
 
 
 def changing(statements: dict[str, dict[str, Any]]) -> list[str]:
@@ -138,7 +158,45 @@ def test_when_an_instance_is_cut_off_then_only_the_groups_that_contain_are_put_o
     assert groups["Resource"] == [f"arn:<partition.partition>:ec2:{PLACE}:security-group/<security_group.id>"] * 4
     interfaces = statements["ChangeInterfacesOfTheVpcs"]
     assert interfaces["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:network-interface/*"
-    assert interfaces["Condition"] == IN_SCOPE
+    assert_equal(interfaces["Condition"], {**IN_SCOPE, **none_of(*NOT_OF_INTERFACES)})
+
+
+def test_when_an_instance_is_protected_then_containment_may_not_change_it_and_a_release_may() -> None:
+    protected = {"tier": "crown-*", "owner": "board"}
+    made = Response(
+        containment=Containment(
+            protected_tags=protected, protected_instance_ids=("i-0123456789abcdef0",), shutdown_behavior=False
+        )
+    )
+    unmodified = none_of(*NOT_OF_INSTANCES, "InstanceInitiatedShutdownBehavior")
+    contained, released = (made.statements(f"{name}Function")["ChangeInstances"] for name in ("Containment", "Release"))
+    for statement in (contained, released):
+        assert statement["Action"] == ["ec2:ModifyNetworkInterfaceAttribute", "ec2:ModifyInstanceAttribute"]
+        assert statement["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:instance/*"
+    assert_equal(
+        contained["Condition"],
+        {
+            **unmodified,
+            "StringNotLike": {f"aws:ResourceTag/{key}": value for key, value in protected.items()},
+            "StringNotEquals": {"ec2:InstanceID": ["i-0123456789abcdef0"]},
+            "StringEqualsIgnoreCaseIfExists": {"ec2:Attribute/DisableApiTermination": "true"},
+        },
+    )
+    assert_equal(released["Condition"], unmodified)
+
+
+def test_when_all_may_be_contained_then_their_evidence_is_kept_all_the_same() -> None:
+    made = Response(containment=Containment(protected_tags={}))
+    condition = made.statements("ContainmentFunction")["ChangeInstances"]["Condition"]
+    kept = {"ec2:Attribute/DisableApiTermination": "true", "ec2:Attribute/InstanceInitiatedShutdownBehavior": "stop"}
+    assert_equal(condition, {**none_of(*NOT_OF_INSTANCES), "StringEqualsIgnoreCaseIfExists": kept})
+
+
+@pytest.mark.parametrize("name", ["containment", "release"])
+def test_when_everything_may_be_done_then_the_policy_fits_into_a_role(containing: Response, name: str) -> None:
+    statements = containing.statements(f"{name.capitalize()}Function")
+    # IAM User Guide, "IAM and AWS STS quotas": 10,240 characters for all inline policies of a role, without whitespace.
+    assert len(json.dumps(list(statements.values()), separators=(",", ":"))) < 9_000
 
 
 def test_when_it_is_released_then_any_group_of_the_vpcs_may_come_back(containing: Response) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tapstack import (
     Authorization,
     CaptureDefaults,
+    Containment,
     IncidentResponse,
     LaunchedAppliance,
     PolicyRule,
@@ -17,12 +18,13 @@ from tapstack import (
 )
 from tapstack.bindings import cdk
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.globs import matches
 from tapstack.responder.api import openapi
 from tapstack.responder.api.answering import CATCH_ALL
 from tapstack.response import workflow
 from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tapstack.response.expressions import Expressions
-from tapstack.response.names import name_within
+from tapstack.response.names import name_within, pattern_within
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
 from tests.synth.response.building import NAMES, Response, launched, standing
 from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl, synthesize
@@ -364,6 +366,21 @@ def test_when_names_are_long_then_they_are_cut_and_stay_apart() -> None:
     assert len(names) == len(NAMES)
     assert {role["name"] for role in made.all("aws_iam_role")} >= names
     assert all(len(role["name"]) <= 64 for role in made.all("aws_iam_role"))
+
+
+@pytest.mark.parametrize("length", [5, 17, 18, 19, 30, 40])
+def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(length: int) -> None:
+    containment = Containment(modes=("now",), restrict_instance_profile=True)
+    made = Response(deployment="d" * length, site="s" * length, containment=containment)
+    prefix = f"{'d' * length}-{'s' * length}-response"
+    pattern = pattern_within(prefix, "incidents-workflow")
+    names = [role["name"] for role in made.all("aws_iam_role")]
+    assert len(names) == len(NAMES) + 5
+    assert [name for name in names if not matches(pattern, name)] == []
+    assert not matches(pattern, f"e{prefix}-api")
+    for function in ("Containment", "Release"):
+        denied = made.statements(f"{function}Function")["NeverOfItsOwnRoles"]
+        assert (denied["Effect"], denied["Resource"].rpartition("/")[2]) == ("Deny", pattern)
 
 
 def test_fails_when_a_name_is_a_token() -> None:

@@ -41,8 +41,8 @@ def test_when_sites_have_a_response_then_it_is_told_too(capsys: pytest.CaptureFi
     assert main(["check", str(fixture)]) == 0
     first, second = capsys.readouterr().out.splitlines()[1:]
     assert first.endswith(
-        "a quarantine group; a response (launches an appliance; called with tokens; 3 policy rules; contains on approval or at once; "
-        "2 recipients)"
+        "a quarantine group; a response (launches an appliance; called with tokens; 3 policy rules; "
+        "contains on approval or at once; 2 recipients)"
     )
     assert second.endswith(
         "a response (to packet_basics through packet_basics; called with AWS credentials; no policy, so findings only "

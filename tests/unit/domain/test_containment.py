@@ -97,6 +97,15 @@ def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
     assert planned(replace(facts, termination_protection=True), recorded) == []
 
 
+@pytest.mark.parametrize(("restored", "left"), [(False, []), (True, ["snapshots"])])
+def test_when_snapshots_are_written_down_then_they_are_not_taken_again_in_the_same_containment(
+    restored: bool, left: list[str]
+) -> None:
+    recorded = (Original("snapshots", "i-1", None, "taken", restored=restored),)
+    found = planned(FACTS, recorded, snapshots=True)
+    assert [what for what, *_ in found if what == "snapshots"] == left
+
+
 @pytest.mark.parametrize(("lately", "before"), [(True, ["sg-c"]), (False, None)])
 def test_when_it_was_released_a_moment_ago_then_what_aws_still_shows_is_not_believed(
     lately: bool, before: list[str] | None

@@ -81,6 +81,7 @@ def _context(call: Call, requested: Mapping[str, Any]) -> dict[str, str | tuple[
         context["aws:TagKeys"] = tuple(sorted(tags))
     if call.service == "ec2":
         context["ec2:Region"] = call.region
+        context |= ec2.attributes_of(call.action, requested)
     if call.service == "cloudformation":
         for parameter, key in (("TemplateURL", "TemplateUrl"), ("RoleARN", "RoleArn")):
             if given := requested.get(parameter):

@@ -54,8 +54,12 @@ _UNNAMED: Final = {
     "DeleteTrafficMirrorFilterRule": ("traffic-mirror-filter",),
     "DetachNetworkInterface": ("instance", "network-interface"),
     "DisassociateIamInstanceProfile": ("instance",),
+    # The one that the interface is attached to.
+    "ModifyNetworkInterfaceAttribute": ("instance",),
     "ModifyTrafficMirrorFilterRule": ("traffic-mirror-filter",),
 }
+# And what it asks about where a request has a member.
+_UNNAMED_OF: Final = {"ModifyInstanceAttribute": {"BlockDeviceMappings": "volume"}}
 # Members that name what the action does not ask IAM about.
 _NOT_ASKED: Final = {
     "AuthorizeSecurityGroupEgress": ("IpPermissions", "UserIdGroupPairs", "PrefixListIds"),
@@ -64,6 +68,8 @@ _NOT_ASKED: Final = {
     "RevokeSecurityGroupIngress": ("IpPermissions", "SecurityGroupRuleIds"),
 }
 _WITHOUT_RESOURCES: Final = re.compile(r"Describe(?!\w*Attribute$)\w*")
+_MODIFIES: Final = re.compile(r"Modify(\w+)Attribute")
+_NO_ATTRIBUTES: Final = frozenset({"Attribute", "DryRun", "Value"})
 
 
 def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tuple[str, ...]:
@@ -82,11 +88,36 @@ def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tup
     ]
     if key := requested.get("KeyName"):
         named.append(_arn(place, "key-pair", key))
-    for kind in (*made_by(action), *_UNNAMED.get(action, ())):
+    unnamed = [kind for member, kind in _UNNAMED_OF.get(action, {}).items() if member in requested]
+    for kind in (*made_by(action), *_UNNAMED.get(action, ()), *unnamed):
         # An interface that is given to an instance is not made.
         if not (action == "RunInstances" and any(f":{kind}/" in arn for arn in named)):
             named.append(_arn(place, kind, "*"))
     return tuple(dict.fromkeys(named)) or ("*",)
+
+
+def attributes_of(action: str, requested: Mapping[str, Any]) -> dict[str, str]:
+    """Return the condition keys `ec2:Attribute` and `ec2:Attribute/<name>` of a request that modifies attributes.
+
+    There is a key for what is a plain value, or an object with a `Value` alone; of lists, such as security groups, and
+    of other objects, such as block devices and connection tracking, IAM hears nothing.
+
+    Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key".
+    """
+    if not _MODIFIES.fullmatch(action):
+        return {}
+    found = {"ec2:Attribute": str(requested["Attribute"])} if "Attribute" in requested else {}
+    for name, given in requested.items():
+        value = given["Value"] if isinstance(given, Mapping) and set(given) == {"Value"} else given
+        if isinstance(value, str | int) and name not in _NO_ATTRIBUTES and not name.endswith("Id"):
+            found[f"ec2:Attribute/{name}"] = str(value).lower() if isinstance(value, bool) else str(value)
+    return found
+
+
+def modified_by(action: str) -> str:
+    """Return the kind of resource whose attributes an action of EC2 modifies; empty where it modifies none."""
+    found = _MODIFIES.fullmatch(action)
+    return _kebab(found[1]) if found else ""
 
 
 def made_by(action: str) -> tuple[str, ...]:
@@ -95,7 +126,11 @@ def made_by(action: str) -> tuple[str, ...]:
         return _MADE[action]
     if not action.startswith("Create"):
         return ()
-    return (re.sub(r"(?<!^)(?=[A-Z])", "-", action.removeprefix("Create")).lower(),)
+    return (_kebab(action.removeprefix("Create")),)
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def _arn(place: Place, kind: str, name: str) -> str:

@@ -188,6 +188,9 @@ def _elbv2(action: str, requested: Mapping[str, Any], place: Place) -> list[str]
     for name in ("RuleArn", "ListenerArn", "LoadBalancerArn", "TargetGroupArn"):
         if requested.get(name):
             return [str(requested[name])]
+    # A classic one, which has no ARN of its own.
+    if classic := requested.get("LoadBalancerName"):
+        return [place.arn("elasticloadbalancing", f"loadbalancer/{classic}")]
     return []
 
 

@@ -19,14 +19,14 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
     if body.get("dry_run"):
         deciding.allowed(mode)
         return 200, containment_plans.to_contain(incidents.get(incident_id)), {}
-    return _accepted(deciding.contain(incident_id, mode, by=request.who, refuse=containment_plans.refuse))
+    return _accepted(deciding.contain(incident_id, mode, by=request.who, check=containment_plans.check))
 
 
 def approve_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/approve: agree to a containment that waits for it."""
     if read_json(request, "APPROVE").get("dry_run"):
         return 200, containment_plans.to_contain(_waiting(incident_id)), {}
-    return _accepted(deciding.decide(incident_id, "approved", by=request.who, refuse=containment_plans.refuse))
+    return _accepted(deciding.decide(incident_id, "approved", by=request.who, refuse=containment_plans.check))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tapstack.domain.containment import Original, Value
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.responder.changes.gone import gone_when
-from tapstack.responder.clients import client
+from tapstack.responder.clients import client, impatient
 from tapstack.responder.environment import environment
 
 TAG_CONTAINMENT: Final = "tapstack:containment"
@@ -29,7 +29,7 @@ def change(instance_id: str, original: Original, to: Value) -> None:
         return
     named = environment()
     tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {original.generation}"}
-    # CreateSnapshots takes no client token.
+    # CreateSnapshots takes no client token: who tries again, whoever it is, asks first.
     taken = client("ec2").describe_snapshots(
         OwnerIds=["self"],
         Filters=[
@@ -46,7 +46,7 @@ def change(instance_id: str, original: Original, to: Value) -> None:
         {"Key": TAG_SITE, "Value": named.site},
     ]
     with gone_when("InvalidInstanceID.NotFound"):
-        client("ec2").create_snapshots(
+        impatient("ec2").create_snapshots(
             InstanceSpecification={"InstanceId": instance_id},
             Description=f"Tapstack: {instance_id} contained",
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],

@@ -130,6 +130,18 @@ def test_when_the_answer_to_a_change_is_lost_then_the_step_ends_right(shop: Shop
     assert shop.changed_since(everything) == []
 
 
+@pytest.mark.parametrize("kind", LOST)
+def test_when_the_answer_to_the_snapshots_is_lost_then_none_is_taken_twice(shop: Shop, kind: Kind) -> None:
+    shop.set(snapshots=True)
+    incident = asked(shop.database)
+    shop.site.account.faults.add(Fault("CreateSnapshots", kind))
+    assert again(containing.contain, incident) == {"status": "contained"}
+    [described] = shop.ec2.describe_instances(InstanceIds=[shop.database])["Reservations"][0]["Instances"]
+    volumes = [mapping["Ebs"]["VolumeId"] for mapping in described["BlockDeviceMappings"]]
+    taken = shop.ec2.describe_snapshots(Filters=[{"Name": "tag-key", "Values": ["tapstack:containment"]}])["Snapshots"]
+    assert [snapshot["VolumeId"] for snapshot in taken] == volumes
+
+
 def _with_everything(shop: Shop) -> str:
     """A member of an Auto Scaling group with two interfaces, behind every kind of load balancer."""
     shop.fit_group()
