@@ -6,7 +6,6 @@ Then it is walked again for each point and kind of fault, with that one fault.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +14,18 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tapstack.cli.incident_api import ServiceError
-from tapstack.domain.incidents import TAG_EXPIRES, undo_command
+from tapstack.domain.incidents import undo_command
 from tapstack.rehearsal.account import ACCOUNT_ID, REGION
 from tapstack.rehearsal.answers import is_read
 from tapstack.rehearsal.faults import Fault, Kind
 from tapstack.rehearsal.functions.service import service
 from tapstack.rehearsal.recorder import Record
-from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
-from tests.rehearsal.end_to_end.deployed import SCALE, DeployedResponse, Incident, NotThereError, wait_for
+from tapstack.rehearsal.snapshot import Snapshot, differences
+from tests.rehearsal.end_to_end.comparing import all_that_stands, take_away_evidence
+from tests.rehearsal.end_to_end.containment_paths import bring_back
+from tests.rehearsal.end_to_end.deployed import SCALE, DeployedResponse, Incident, NotThereError
+from tests.rehearsal.end_to_end.paths import PATHS, WORKFLOW, Path
+from tests.rehearsal.end_to_end.walking import Walk
 
 STUBBORN: Final = 4
 """AWS's clients in the functions try so often: a fault that lasts as long is what the function sees."""
@@ -34,17 +37,13 @@ _BESIDE_MINUTES: Final = 1440
 _BESIDE_SECONDS: Final = 0.5 * _BESIDE_MINUTES * 60 * SCALE
 """How long another incident is used: its own time must not run out."""
 
-_TOUCHED: Final = ("ec2", "cloudformation")
-"""Services whose resources incidents make."""
-
-WORKFLOW: Final = "incidents-workflow"
-
 RIGHT: Final = "as without a fault"
 FAILED: Final = "failed, and closing brought all back"
+UNDONE: Final = "containment failed, and a release brought all back"
 SWEPT: Final = "closed, and the sweeper brought the appliance back"
 MISSED: Final = "not met"
 OTHERWISE: Final = "otherwise"
-ENDS: Final = (RIGHT, FAILED, SWEPT, MISSED, OTHERWISE)
+ENDS: Final = (RIGHT, FAILED, UNDONE, SWEPT, MISSED, OTHERWISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,64 +119,6 @@ class Ending:
 
 
 @dataclass
-class Path:
-    """A course of incidents.
-
-    Attributes:
-        name: for people.
-        walk: takes an incident from its alert to where its workflow has ended, and returns it.
-        beside: whether another incident holds the appliance, and the database's interfaces, all the time.
-    """
-
-    name: str
-    walk: Callable[[DeployedResponse, str], Incident]
-    beside: bool = False
-
-
-def _launch(response: DeployedResponse, key: str) -> Incident:
-    incident = response.open("database", headers={"Idempotency-Key": key})
-    response.until(incident, "capturing")
-    response.until_waiting(incident)
-    assert _mirrored(response, incident) == 2
-    return response.end(incident)
-
-
-def _join(response: DeployedResponse, key: str) -> Incident:
-    incident = response.open("database", headers={"Idempotency-Key": key})
-    response.until(incident, "capturing")
-    response.until_waiting(incident)
-    before = response.read(incident)["token"]
-    response.extend(incident, 120)
-    wait_for(lambda: response.read(incident).get("token", before) != before, lambda: "it did not go on waiting")
-    assert _mirrored(response, incident) == 2
-    return response.end(incident)
-
-
-def _expire(response: DeployedResponse, key: str) -> Incident:
-    incident = response.open("web-1", headers={"Idempotency-Key": key}, minutes=1)
-    response.until(incident, "closed")
-    response.until_idle(incident)
-    return response.show(incident)
-
-
-def _nothing(response: DeployedResponse, key: str) -> Incident:
-    incident = response.open("legacy", headers={"Idempotency-Key": key})
-    response.until(incident, "failed")
-    return response.end(incident)
-
-
-PATHS: Final = {
-    path.name: path
-    for path in (
-        Path("launch, capture, close, retire", _launch),
-        Path("join another incident's capture, extend, close", _join, beside=True),
-        Path("capture until the time is up", _expire, beside=True),
-        Path("fail, and be closed", _nothing, beside=True),
-    )
-}
-
-
-@dataclass
 class Runner:
     """Walks paths on one deployed response, which nobody else uses meanwhile.
 
@@ -188,7 +129,8 @@ class Runner:
 
     response: DeployedResponse
     say: Callable[[str], object] = lambda _: None
-    _beside: Incident | None = None
+    _beside: tuple[Incident, ...] = ()
+    _beside_of: tuple[str, ...] = ()
     _beside_since: float = 0.0
     _before: Snapshot = field(default_factory=dict)
     _walks: int = 0
@@ -205,9 +147,15 @@ class Runner:
             (record.principal.removeprefix(self.response.role("")), record.call.service, record.call.action)
             for record in self.response.records()
         )
+        path.tidy(self.response)
         problem = self._problem()
-        assert not problem, f"without a fault: {problem}"
-        return [Point(path.name, *what, n) for what, count in calls.items() for n in range(1, count + 1)]
+        assert not problem, f"{path.name}, without a fault: {problem}"
+        return [
+            Point(path.name, *what, n)
+            for what, count in calls.items()
+            for n in range(1, count + 1)
+            if not path.roles or what[0] in path.roles
+        ]
 
     def meet(self, point: Point, kind: Way) -> Ending:
         """Walk a path with one fault, and bring the account back."""
@@ -215,7 +163,7 @@ class Runner:
         self._prepare(path)
         with self._struck(point, kind) as struck:
             try:
-                end, why = self._meet(path)
+                end, why = self._meet_containing(path) if path.contains else self._meet(path)
             except (NotThereError, ServiceError, AssertionError) as error:
                 end, why = OTHERWISE, str(error)
         if end != OTHERWISE and not struck():
@@ -279,14 +227,26 @@ class Runner:
             return OTHERWISE, problem
         return (FAILED, failed) if failed else (RIGHT, "")
 
+    def _meet_containing(self, path: Path) -> tuple[str, str]:
+        failed = ""
+        try:
+            self._walk(path)
+        except NotThereError as error:
+            # It may have failed, and say so.
+            failed = bring_back(self.response, self._beside, error)
+        path.tidy(self.response)
+        if problem := self._problem():
+            return OTHERWISE, problem
+        return (UNDONE, failed) if failed else (RIGHT, "")
+
     def _walk(self, path: Path) -> Incident:
         self._walks += 1
-        return path.walk(self.response, f"walk-{self._walks}-{time.time_ns()}")
+        return path.walk(Walk(self.response, f"walk-{self._walks}-{time.time_ns()}", self._beside))
 
     def _newest(self) -> Incident | None:
         """Return the incident that was opened last, if any was."""
         found = [item["id"]["S"] for item in self.response.items() if item["sk"]["S"] == "INCIDENT"]
-        others = [name for name in found if self._beside is None or name != self._beside["id"]]
+        others = [name for name in found if name not in self._ids_beside]
         return self.response.show({"id": max(others)}) if others else None
 
     def _sweep(self) -> None:
@@ -298,49 +258,49 @@ class Runner:
         self.response.sweep()
 
     def _prepare(self, path: Path) -> None:
-        """Have an incident beside, or none, and nothing else."""
+        """Have the incidents beside, or none, and nothing else."""
         response = self.response
         response.account.faults.clear()
         old = time.monotonic() - self._beside_since > _BESIDE_SECONDS
-        if self._beside is not None and (old or not path.beside):
+        if self._beside and (old or path.beside != self._beside_of):
             self._start_anew()
-        if path.beside and self._beside is None:
+        if path.beside and not self._beside:
             self._start_anew()
-            self._beside = response.captured("database", minutes=_BESIDE_MINUTES)
-            self._beside_since = time.monotonic()
+            self._beside = tuple(response.captured(name, minutes=_BESIDE_MINUTES) for name in path.beside)
+            self._beside_of, self._beside_since = path.beside, time.monotonic()
             self._before = {}
         if not path.beside:
             response.forget()
         # After a walk that left nothing, all is as it was before that.
-        self._before = self._before or self._snapshot()
+        self._before = self._before or all_that_stands(response.account)
         response.account.recorder.clear()
 
     def _start_anew(self) -> None:
-        self._beside = None
+        self._beside, self._beside_of = (), ()
         self._before = {}
         try:
             self.response.clean()
         except NotThereError as error:
             self.say(f"  left, and taken away: {error}")
 
-    def _snapshot(self) -> Snapshot:
-        taken = take_snapshot(self.response.account, region=REGION, services=_TOUCHED)
-        # An incident that shared a session may leave its own time on it, which nobody reads while it is held.
-        return {
-            name: _without_expiry(text) if "TrafficMirrorSessions" in name else text for name, text in taken.items()
-        }
+    @property
+    def _ids_beside(self) -> list[str]:
+        return [incident["id"] for incident in self._beside]
 
     def _problem(self) -> str:
         """Say what is not as it was before the walk; nothing where all is."""
-        left = differences(self._before, self._snapshot())
-        if self._beside is None:
+        # Snapshots are evidence, and stay; but each containment takes them once.
+        left = list(take_away_evidence(self.response.account))
+        left += differences(self._before, all_that_stands(self.response.account))
+        left += self.response.not_back()
+        if not self._beside:
             left += [f"still held: {name}" for name in self.response.held()]
         else:
-            ours = self._beside["id"]
-            left += [f"not its only holder: {name}" for name in self.response.held_by_others_than(ours)]
-            if (state := self.response.read(self._beside)["state"]) != "capturing":
+            left += [f"not its only holder: {name}" for name in self.response.held_by_others_than(*self._ids_beside)]
+        for incident in self._beside:
+            if (state := self.response.read(incident)["state"]) != "capturing":
                 left.append(f"the incident beside is {state}")
-        if running := [n for n in self.response.running() if self._beside is None or n != self._beside["id"]]:
+        if running := [name for name in self.response.running() if name not in self._ids_beside]:
             left.append(f"still running: {running}")
         return "; ".join(left)
 
@@ -383,10 +343,6 @@ def sample(points: Iterable[Point]) -> Iterator[tuple[Point, Way]]:
             yield point, THROTTLED if point.reads else LOST_AFTER
 
 
-def _mirrored(response: DeployedResponse, incident: Incident) -> int:
-    return sum(entry["state"] == "mirrored" for entry in response.show(incident)["interfaces"])
-
-
 def _fault(response: DeployedResponse, point: Point, kind: Way) -> Fault:
     slow = _SLOW_SECONDS_OF_API if point.role == "api" else _SLOW_SECONDS
     assert kind.kind != "killed"
@@ -400,9 +356,3 @@ def _fault(response: DeployedResponse, point: Point, kind: Way) -> Fault:
         principal=response.role(point.role),
         times=kind.times,
     )
-
-
-def _without_expiry(text: str) -> str:
-    session = json.loads(text)
-    session["Tags"] = [tag for tag in session.get("Tags", []) if tag["Key"] != TAG_EXPIRES]
-    return json.dumps(session, sort_keys=True)

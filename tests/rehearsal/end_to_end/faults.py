@@ -27,13 +27,14 @@ from tests.rehearsal.end_to_end.faulting import (
     KINDS,
     MISSED,
     OTHERWISE,
-    PATHS,
+    UNDONE,
     Ending,
     Point,
     Runner,
     Way,
     meetings,
 )
+from tests.rehearsal.end_to_end.paths import PATHS
 
 REPORT: Final = PROJECT / "docs" / "faults.md"
 JOURNAL: Final = PROJECT / "build" / "faults.jsonl"
@@ -42,7 +43,9 @@ _HOW: Final = """\
 the function when a call has had its effect, each once. `throttled` meets the first call of each action of a function on
 each path; the others the first one anywhere: `for long` lasts for all four tries of AWS's client, so that the function
 sees it, `timed out` answers after the client gave up, and `late` is a read that misses the last creation. A fault is
-not met where its call is not made, or where nothing was created before a read that should be late."""
+not met where its call is not made, or where nothing was created before a read that should be late.
+Paths that share calls with another one, because a function does the same on both, are tried with the calls of the other
+functions only."""
 ROLES: Final = {"incidents-workflow": "the workflow itself"}
 
 
@@ -51,7 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", default="0/1", help="only every n-th point, from the m-th on: m/n")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", default="", help="only points and kinds that hold this text")
+    parser.add_argument("--only", nargs="*", default=[], help="only points and kinds that hold all of these texts")
     parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("--journal", type=Path, default=JOURNAL)
     parser.add_argument("--resume", action="store_true", help="keep what the journal has, and try only the rest")
@@ -75,7 +78,7 @@ def main() -> int:
     return int(any(ending.end == OTHERWISE for ending in endings))
 
 
-def _try(part: tuple[int, int, str, Path]) -> None:
+def _try(part: tuple[int, int, list[str], Path]) -> None:
     first, step, only, journal = part
     tried = {(ending.point, ending.kind) for ending in _endings(journal)}
     with (
@@ -84,11 +87,12 @@ def _try(part: tuple[int, int, str, Path]) -> None:
         deployed_responses(account, Path(scratch)) as responses,
     ):
         runner = Runner(responses[SITE], _say)
-        points = [point for path in PATHS.values() for point in runner.points(path)]
+        points = (point for path in PATHS.values() for point in runner.points(path))
         for point, kind in meetings(points):
             said = f"{point}, {kind.name}"
             # By what they say: two processes may count a call more or less.
-            if only not in said or zlib.crc32(said.encode()) % step != first or (point, kind) in tried:
+            ours = zlib.crc32(said.encode()) % step == first and all(text in said for text in only)
+            if not ours or (point, kind) in tried:
                 continue
             ending = runner.meet(point, kind)
             with journal.open("a", encoding="utf-8") as lines:
@@ -118,7 +122,9 @@ def render(endings: list[Ending]) -> str:
         "Written by `make faults`: every AWS call that the functions and the workflow make on the paths below fails",
         "alone, in every way, in the rehearsal account, on a response that Terraform deployed. An incident must then",
         "end as without the fault, or fail and say what is in place and how to undo it, and `tapstack incident close`",
-        "must bring the account back: compared are the resources, what the table holds, and the executions.",
+        "must bring the account back; a containment, or its release, must end as without the fault, or fail and say",
+        "what is changed, and `tapstack incident release` must bring the account back. Compared are resources with",
+        "their attributes and targets, what the table holds, and the executions. Snapshots stay, one of each volume.",
         "",
         f"{len(points)} calls, {len(endings)} faults:",
         "",
@@ -136,7 +142,7 @@ def render(endings: list[Ending]) -> str:
         "",
         *_table("function", sorted({p.role for p in points}), endings, lambda ending: ending.point.role),
     ]
-    for end in (FAILED, OTHERWISE, MISSED):
+    for end in (FAILED, UNDONE, OTHERWISE, MISSED):
         named = [ending for ending in endings if ending.end == end]
         if named:
             lines += [f"## {end[0].upper()}{end[1:]}", ""]

@@ -10,20 +10,21 @@ from tests.rehearsal.end_to_end.deployed import SITE, DeployedResponse
 from tests.rehearsal.end_to_end.faulting import (
     FAILED,
     KILLED,
+    LOST_AFTER,
     LOST_FOR_LONG,
     MISSED,
-    PATHS,
     RIGHT,
     SERVER_ERROR,
     SWEPT,
-    WORKFLOW,
     Point,
     Runner,
     Way,
     sample,
 )
+from tests.rehearsal.end_to_end.paths import PATHS, WORKFLOW
 
-[LAUNCH, JOIN, EXPIRE, FAIL] = PATHS
+[LAUNCH, JOIN, EXPIRE, FAIL, CONTAIN, *_] = PATHS
+BY_DEFAULT = "contain when nobody answers, release"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,28 @@ def test_when_it_lasts_then_the_workflow_tries_again_or_the_incident_says_how_to
 ) -> None:
     ending = runner.meet(point, kind)
     assert ending.end in (RIGHT, FAILED, SWEPT), str(ending)
+
+
+@pytest.mark.parametrize(
+    ("point", "kind"),
+    [
+        # Half of the interfaces are cut off.
+        (Point(CONTAIN, "containment", "ec2", "ModifyNetworkInterfaceAttribute", 3), KILLED),
+        # The snapshots are taken, and nobody knows.
+        (Point(CONTAIN, "containment", "ec2", "CreateSnapshots", 1), LOST_AFTER),
+        # In service again, and not noted so.
+        (Point(CONTAIN, "release", "autoscaling", "ExitStandby", 1), KILLED),
+        (Point(CONTAIN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 1), LOST_FOR_LONG),
+        # Decided, and not told.
+        (Point(BY_DEFAULT, "incident", "dynamodb", "UpdateItem", 4), KILLED),
+    ],
+    ids=str,
+)
+def test_when_a_containment_or_its_release_is_struck_then_both_end_as_without_it(
+    runner: Runner, point: Point, kind: Way
+) -> None:
+    ending = runner.meet(point, kind)
+    assert ending.end == RIGHT, str(ending)
 
 
 def test_fails_when_a_call_is_named_that_nobody_makes(runner: Runner) -> None:

@@ -1,0 +1,67 @@
+"""What containments and captures may change of an account, for comparing before and after."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tapstack.domain.incidents import TAG_EXPIRES
+from tapstack.rehearsal.account import REGION, Account
+from tapstack.rehearsal.snapshot import Snapshot, take_snapshot
+from tapstack.responder.changes.snapshots import TAG_CONTAINMENT
+
+_TOUCHED: Final = ("ec2", "cloudformation", "autoscaling", "elb", "elbv2")
+_ATTRIBUTES: Final = {
+    "disableApiTermination": "DisableApiTermination",
+    "instanceInitiatedShutdownBehavior": "InstanceInitiatedShutdownBehavior",
+}
+
+
+def all_that_stands(account: Account) -> Snapshot:
+    """Return it: resources with what only calls of their own tell, which are attributes, targets and role policies."""
+    # Those of volumes are looked at apart.
+    taken = take_snapshot(account, region=REGION, services=_TOUCHED, without=["Snapshots"])
+    # An incident that shared a session may leave its own time on it, which nobody reads while it is held.
+    found = {name: _without_expiry(text) if "TrafficMirrorSessions" in name else text for name, text in taken.items()}
+    return {**found, **dict(_told_apart(account, taken))}
+
+
+def take_away_evidence(account: Account) -> Iterator[str]:
+    """Delete the snapshots that containments took, which a release leaves; yield which were taken more than once."""
+    ec2 = account.client("ec2")
+    taken = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": [TAG_CONTAINMENT]}])
+    counts: Counter[tuple[str, str]] = Counter()
+    for snapshot in taken["Snapshots"]:
+        tags = {tag["Key"]: tag["Value"] for tag in snapshot["Tags"]}
+        counts[(tags[TAG_CONTAINMENT], snapshot["VolumeId"])] += 1
+        ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+    yield from (f"{count} snapshots of {volume} for {of}" for (of, volume), count in counts.items() if count > 1)
+
+
+def _told_apart(account: Account, taken: Snapshot) -> Iterator[tuple[str, str]]:
+    ec2, elbv2, iam = (account.client(service) for service in ("ec2", "elbv2", "iam"))
+    for name in taken:
+        service, kind, of = name.split(" ", 2)
+        if (service, kind) == ("ec2", "Instances"):
+            for attribute, member in _ATTRIBUTES.items():
+                answer = ec2.describe_instance_attribute(InstanceId=of, Attribute=attribute)
+                yield f"{name} {attribute}", str(answer[member]["Value"])
+        elif (service, kind) == ("elbv2", "TargetGroups"):
+            health = elbv2.describe_target_health(TargetGroupArn=of)["TargetHealthDescriptions"]
+            yield f"{name} targets", str(sorted((item["Target"]["Id"], item["Target"]["Port"]) for item in health))
+    for role in _of_instances(iam):
+        policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        yield f"iam Roles {role} policies", str(sorted(policies))
+
+
+def _of_instances(iam: Any) -> set[str]:
+    profiles = iam.list_instance_profiles()["InstanceProfiles"]
+    return {role["RoleName"] for profile in profiles for role in profile["Roles"]}
+
+
+def _without_expiry(text: str) -> str:
+    session = json.loads(text)
+    session["Tags"] = [tag for tag in session.get("Tags", []) if tag["Key"] != TAG_EXPIRES]
+    return json.dumps(session, sort_keys=True)
