@@ -1,0 +1,34 @@
+"""Tags of EC2's resources, looked up by the resource's id.
+
+moto compares the id with every tag that was ever given in the account, those of deleted resources included: a long
+rehearsal becomes slower with each call.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from moto.ec2.models.core import TaggedEC2Resource
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
+
+# moto has types, but none for what is replaced at run time.
+Tagged: Any = TaggedEC2Resource
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process look them up. A second call changes nothing."""
+    Tagged.get_tags = _tags
+
+
+def _tags(self: Any) -> list[dict[str, str]]:
+    resource_id = self.id
+    # Another thread may be tagging it.
+    found = dict(self.ec2_backend.tags.get(resource_id, ()))
+    if not found:
+        return []
+    kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource_id), "")
+    return [
+        {"resource_id": resource_id, "key": key, "value": value, "resource_type": kind} for key, value in found.items()
+    ]
