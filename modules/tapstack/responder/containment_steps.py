@@ -109,8 +109,8 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         cause: the error's message, as Step Functions passes it.
     """
     count(FAILED)
-    failure = f"{error}: {readable(cause)}"
     before = incidents.get(incident_id)
+    failure = f"{error}: {readable(cause)}{_left_open(before['instance_id'])}"
     if deciding.state_of(before) in _ONGOING:
         incidents.change(
             incident_id,
@@ -129,6 +129,14 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
     notices.tell_once(incident, f"containment failed {runs}", *said.failed(incident, failure))
     return {}
+
+
+def _left_open(instance_id: str) -> str:
+    """Say it where only the first of two steps was made: the instance is worse off than before."""
+    there = containments.get(instance_id)
+    if there is None or there.state != "containing" or not there.untracked_at:
+        return ""
+    return f"; {instance_id} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
 
 
 def what_is_changed(instance_id: str) -> list[str]:

@@ -5,6 +5,7 @@ Nobody is released, and nobody cut off, by a schedule: both are decisions.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -20,6 +21,8 @@ from tapstack.responder.store.incidents import Incident
 
 UNDER_WAY: Final = timedelta(minutes=30)
 """How long a containment, or a release, may take before it is said that it does not end."""
+BETWEEN_STEPS: Final = timedelta(minutes=5)
+"""How much longer than set an instance may be in the all-open group of the first of two steps."""
 
 
 def overlooked() -> list[str]:
@@ -43,8 +46,15 @@ def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
     if not live:
         names = f": its incidents are over ({', '.join(wanted)})" if wanted else ", and no incident says why"
         yield f"{instance} is {one.state} without an open incident{names}"
+    if one.state == "containing" and 0 < one.untracked_at < time.time() - _two_steps() - BETWEEN_STEPS.total_seconds():
+        yield f"{instance} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
     if one.state != "contained" and _since(one) >= UNDER_WAY:
         yield f"{instance} is {one.state} since {one.since}: it does not come to its end"
+
+
+def _two_steps() -> int:
+    settings = environment().containment
+    return settings.two_step.seconds if settings is not None else 0
 
 
 def _since(one: Containment) -> timedelta:

@@ -10,7 +10,7 @@ import pytest
 
 from tapstack.domain.containment import Original
 from tapstack.rehearsal.faults import Fault
-from tapstack.responder import containing, looking
+from tapstack.responder import containing, containment_steps, looking
 from tapstack.responder.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
@@ -237,6 +237,16 @@ class TestOptions:
         assert shop.is_cut_off(shop.database)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
+
+    def test_when_it_fails_between_two_steps_then_people_read_that_it_is_left_open(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        incident = asked(shop.database)
+        containing.contain(incident)
+        containment_steps.fail(incident, "ContainmentRefused", "it is protected")
+        said = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+        assert incidents.get(incident)["containment"]["failure"] == f"ContainmentRefused: it is protected; {said}"
+        assert said in shop.site.messages()[-1]["Message"]
+        assert release(incident) == "released"
 
     def test_when_it_is_released_between_two_steps_then_all_is_as_it_was(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})

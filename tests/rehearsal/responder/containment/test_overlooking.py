@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ def test_when_an_open_incident_wants_it_then_nothing_is_said(shop: Shop) -> None
 
 def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(shop: Shop) -> None:
     incident = contained(shop.database)
-    incidents.change(incident, "SET #state = :closed, listing = :closed", closed="closed")
+    incidents.change(
+        incident, "SET #state = :closed, listing = :closed, closed_at = :at", closed="closed", at="2026-01-01T00:00:00Z"
+    )
     assert reported(shop) == [
         f"{shop.database} is contained without an open incident: its incidents are over ({incident})"
     ]
@@ -68,6 +71,19 @@ def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
     assert reported(shop) == []
     table.change(containment_key(shop.database), "SET since = :then", values={"then": "2026-01-01T00:00:00Z"})
     assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it does not come to its end"]
+
+
+def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_open(shop: Shop) -> None:
+    shop.set(two_step={"enabled": True, "seconds": 60})
+    incident = asked(shop.database)
+    containing.contain(incident)
+    assert reported(shop) == []
+    later = time.time() + 60 + 301
+    shop.monkeypatch.setattr("time.time", lambda: later)
+    open_ = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+    assert reported(shop) == [open_]
+    containing.contain(incident)
+    assert reported(shop) == []
 
 
 def test_when_the_record_is_gone_then_it_is_said_which_originals_are_not_back(shop: Shop) -> None:
