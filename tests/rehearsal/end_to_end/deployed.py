@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -397,11 +397,12 @@ class DeployedResponse:
             cloudformation.delete_stack(StackName=stack["StackId"])
         self.forget()
 
-    def forget(self) -> None:
-        """Empty the table, and forget the calls."""
+    def forget(self, but: Container[tuple[str, str]] = ()) -> None:
+        """Empty the table, but for some keys, and forget the calls."""
         table = self.account.client("dynamodb")
         for item in self.items():
-            table.delete_item(TableName=self.table, Key={"pk": item["pk"], "sk": item["sk"]})
+            if key_of(item) not in but:
+                table.delete_item(TableName=self.table, Key={"pk": item["pk"], "sk": item["sk"]})
         self.account.recorder.clear()
 
     def read(self, incident: Incident) -> Incident:
@@ -409,6 +410,11 @@ class DeployedResponse:
         key = {"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}
         item = self.account.client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)["Item"]
         return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+def key_of(item: dict[str, Any]) -> tuple[str, str]:
+    """Return the key of an item that is as DynamoDB writes it."""
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def wait_for(there: Callable[[], bool], otherwise: Callable[[], str]) -> None:

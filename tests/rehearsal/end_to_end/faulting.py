@@ -23,7 +23,7 @@ from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.snapshot import Snapshot, differences
 from tests.rehearsal.end_to_end.comparing import all_that_stands, take_away_evidence
 from tests.rehearsal.end_to_end.containment_paths import bring_back
-from tests.rehearsal.end_to_end.deployed import SCALE, DeployedResponse, Incident, NotThereError
+from tests.rehearsal.end_to_end.deployed import SCALE, DeployedResponse, Incident, NotThereError, key_of
 from tests.rehearsal.end_to_end.paths import PATHS, WORKFLOW, Path
 from tests.rehearsal.end_to_end.walking import Walk
 
@@ -132,6 +132,7 @@ class Runner:
     _beside: tuple[Incident, ...] = ()
     _beside_of: tuple[str, ...] = ()
     _beside_since: float = 0.0
+    _kept: frozenset[tuple[str, str]] = frozenset()
     _before: Snapshot = field(default_factory=dict)
     _walks: int = 0
 
@@ -269,14 +270,15 @@ class Runner:
             self._beside = tuple(response.captured(name, minutes=_BESIDE_MINUTES) for name in path.beside)
             self._beside_of, self._beside_since = path.beside, time.monotonic()
             self._before = {}
-        if not path.beside:
-            response.forget()
+            self._kept = frozenset(key_of(item) for item in response.items())
+        # A table that grows makes every walk slower than the one before.
+        response.forget(self._kept)
         # After a walk that left nothing, all is as it was before that.
         self._before = self._before or all_that_stands(response.account)
         response.account.recorder.clear()
 
     def _start_anew(self) -> None:
-        self._beside, self._beside_of = (), ()
+        self._beside, self._beside_of, self._kept = (), (), frozenset()
         self._before = {}
         try:
             self.response.clean()
