@@ -88,7 +88,8 @@ def _executions(report: Report) -> None:
         if incident["state"] == "failed" and not (expired or incident["close_requested"]):
             continue  # people decide; what is left in place ends at its time
         if len(incident["execution_arns"]) < CLOSING_TRIES and not waking.is_running(arn):
-            waking.start_closing(incident)
+            # By their number: one that was ended from outside has not noted that it failed.
+            waking.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
             report.started.append(f"{incident['id']}: its execution had ended")
 
 

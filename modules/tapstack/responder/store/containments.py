@@ -47,7 +47,7 @@ class Containment:
         generation: which of its containments there ever were.
         turn: how often it changed hands.
         holders: the incidents that want it cut off.
-        releasing_for: the incidents that wanted it when the release began.
+        releasing_for: the incidents that wanted it when a release began, and have not been told of its end.
         since: when it began.
         untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
     """
@@ -113,7 +113,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
             key,
             "SET #state = :containing, instance_id = :instance, generation = if_not_exists(generation, :one), "
             "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
-            "listing = :listing, opened_at = :now REMOVE untracked_at, releasing_for, #ttl ADD holders :incident",
+            "listing = :listing, opened_at = :now REMOVE untracked_at, #ttl ADD holders :incident",
             condition="attribute_not_exists(#state) OR #state IN (:absent, :releasing)",
             values={
                 "incident": {incident_id},
@@ -211,7 +211,7 @@ def let_go(instance_id: str, incident_id: str) -> Containment | None:
     """Want it no longer for an incident, while others still do; None when nobody else does."""
     return _change(
         instance_id,
-        "DELETE holders :incident",
+        "DELETE holders :incident, releasing_for :incident",
         # A set of its own alone, or none at all, is the last holder's: it releases.
         "attribute_exists(holders) AND holders <> :incident AND #state IN (:containing, :contained)",
         incident={incident_id},
@@ -234,9 +234,9 @@ def begin_release(containment: Containment) -> Containment:
     holders = containment.holders
     return _own(
         containment,
-        "SET #state = :to, turn = turn + :one"
-        + (", releasing_for = :holders" if holders else "")
-        + " REMOVE holders, untracked_at",
+        "SET #state = :to, turn = turn + :one REMOVE holders, untracked_at"
+        # Whom a release that was overtaken did not tell any more is told by this one.
+        + (" ADD releasing_for :holders" if holders else ""),
         "containing",
         "contained",
         and_also="holders = :holders" if holders else "attribute_not_exists(holders)",

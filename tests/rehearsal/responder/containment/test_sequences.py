@@ -1,0 +1,249 @@
+"""Whatever people, the workflow and others do, in whatever order: nothing is lost, and nothing of ours is left.
+
+A default run looks at the same sequences every time. TAPSTACK_SEQUENCES=1000 looks at that many new ones; with
+--hypothesis-seed they are looked at again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tapstack.rehearsal.account import Account
+from tapstack.responder import clients
+from tapstack.responder.observing import logger
+from tests.rehearsal.responder.containment.sequences import Calls, Inline, Interruption, Pick, World, answer_here, found
+
+EXAMPLES = 20
+STEPS = 40
+OTHERS = (
+    "change_groups",
+    "change_groups",
+    "delete_group",
+    "attach",
+    "detach",
+    "stop",
+    "terminate",
+    "protect",
+    "register",
+    "add_session",
+    "delete_session",
+    "replace_target",
+)
+OURS = ("open", "open_again", "extend", "close", "contain", "approve", "reject", "release", "sweep", "abort")
+NEEDED = {
+    "open",
+    "contain",
+    "approve",
+    "reject",
+    "release",
+    "close",
+    "sweep",
+    "pass_time",
+    "change_groups",
+    "terminate",
+}
+MEANWHILE = (*OTHERS, *OURS, "release", "contain", "advance", "advance", "advance")
+
+picks = st.integers(0, 10**9)
+# Most functions make a handful of calls, to contain takes fifty.
+at = st.one_of(st.integers(1, 8), st.integers(1, 50))
+kills = st.builds(Interruption, at, st.booleans(), st.just("killed"), st.just(0))
+meetings = st.builds(Interruption, at, st.booleans(), st.sampled_from(MEANWHILE), picks)
+interruptions = st.one_of(st.none(), kills, meetings)
+
+
+def something_is_open(machine: Sequences) -> bool:
+    return machine.world is not None and bool(machine.world.incidents)
+
+
+def something_goes_on(machine: Sequences) -> bool:
+    return machine.world is not None and any(one.ready for one in machine.world.executions.values())
+
+
+def something_waits(machine: Sequences) -> bool:
+    return machine.world is not None and any(one.running for one in machine.world.executions.values())
+
+
+class Sequences(RuleBasedStateMachine):
+    """Each rule is something that somebody does; functions may be interrupted."""
+
+    def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls, done: Counter[str]) -> None:
+        super().__init__()
+        self.account, self.monkeypatch, self.calls, self.totals = account, monkeypatch, calls, done
+        self.keep = False
+        self.world: World | None = None
+
+    @initialize(
+        seed=st.integers(0, 10**6),
+        two_step=st.booleans(),
+        default=st.sampled_from(["leave", "contain"]),
+        keep=st.booleans(),
+        first=picks,
+    )
+    def begin(self, seed: int, two_step: bool, default: str, keep: bool, first: int) -> None:
+        self.keep = keep
+        self.world = found(self.account, self.monkeypatch, self.calls, seed=seed, two_step=two_step, default=default)
+        self.world.open(Pick(first))
+
+    @rule(pick=picks, by=interruptions)
+    def open(self, pick: int, by: Interruption | None) -> None:
+        self._do("open", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def open_again(self, pick: int, by: Interruption | None) -> None:
+        self._do("open_again", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def extend(self, pick: int, by: Interruption | None) -> None:
+        self._do("extend", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def close(self, pick: int, by: Interruption | None) -> None:
+        self._do("close", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def contain(self, pick: int, by: Interruption | None) -> None:
+        self._do("contain", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def approve(self, pick: int, by: Interruption | None) -> None:
+        self._do("approve", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def reject(self, pick: int, by: Interruption | None) -> None:
+        self._do("reject", pick, by)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def release(self, pick: int, by: Interruption | None) -> None:
+        self._do("release", pick, by)
+
+    @precondition(something_goes_on)
+    @rule(pick=picks, by=interruptions)
+    def advance(self, pick: int, by: Interruption | None) -> None:
+        self._do("advance", pick, by)
+
+    @precondition(something_goes_on)
+    @rule(pick=picks, by=interruptions)
+    def advance_once_more(self, pick: int, by: Interruption | None) -> None:
+        self._do("advance", pick, by)
+
+    @precondition(something_goes_on)
+    @rule(pick=picks, by=interruptions)
+    def advance_again(self, pick: int, by: Interruption | None) -> None:
+        self._do("advance", pick, by)
+
+    @precondition(something_goes_on)
+    @rule(pick=picks, by=interruptions)
+    def advance_further(self, pick: int, by: Interruption | None) -> None:
+        self._do("advance", pick, by)
+
+    @precondition(something_goes_on)
+    @rule(pick=picks, by=interruptions)
+    def advance_still_further(self, pick: int, by: Interruption | None) -> None:
+        self._do("advance", pick, by)
+
+    @precondition(something_goes_on)
+    @rule(pick=picks)
+    def settle(self, pick: int) -> None:
+        self._do("settle", pick)
+
+    @precondition(something_waits)
+    @rule(pick=picks)
+    def abort(self, pick: int) -> None:
+        self._do("abort", pick)
+
+    @precondition(something_waits)
+    @rule(pick=picks)
+    def pass_time(self, pick: int) -> None:
+        self._do("pass_time", pick)
+
+    @precondition(something_is_open)
+    @rule(pick=picks, by=interruptions)
+    def sweep(self, pick: int, by: Interruption | None) -> None:
+        self._do("sweep", pick, by)
+
+    @rule(what=st.sampled_from(OTHERS), pick=picks)
+    def others(self, what: str, pick: int) -> None:
+        self._do(what, pick)
+
+    @rule(what=st.sampled_from(OTHERS), pick=picks)
+    def others_again(self, what: str, pick: int) -> None:
+        self._do(what, pick)
+
+    @rule(what=st.sampled_from(OTHERS), pick=picks)
+    def others_further(self, what: str, pick: int) -> None:
+        self._do(what, pick)
+
+    def _do(self, what: str, pick: int, by: Interruption | None = None) -> None:
+        assert self.world is not None
+        before = self.world.done.total()
+        getattr(self.world, what)(Pick(pick), by)
+        if self.world.done.total() > before:
+            event(what)
+
+    @invariant()
+    def holds(self) -> None:
+        if self.world is not None:
+            self.world.check()
+
+    def teardown(self) -> None:
+        if self.world is not None:
+            self.totals.update(self.world.done)
+            self.world.end(self.keep)
+
+
+# Functions that run in the middle of another share its metrics, which in Lambda none does.
+@pytest.mark.filterwarnings("ignore::aws_lambda_powertools.warnings.PowertoolsUserWarning")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
+def test_when_anything_happens_in_any_order_then_nothing_is_lost_and_nothing_of_ours_is_left(
+    rehearsal_account_server: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clients.forget()
+    for module in ("containing", "parallel"):
+        monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
+    calls, done = Calls(monkeypatch), Counter[str]()
+    answer_here(rehearsal_account_server, monkeypatch)
+    many = os.environ.get("TAPSTACK_SEQUENCES")
+    level = logger.log_level
+    logger.setLevel("CRITICAL")
+    try:
+        run_state_machine_as_test(
+            lambda: Sequences(rehearsal_account_server, monkeypatch, calls, done),  # type: ignore[arg-type]
+            settings=settings(
+                max_examples=int(many or EXAMPLES),
+                stateful_step_count=STEPS,
+                derandomize=many is None,
+                deadline=None,
+                database=None,
+                phases=(Phase.generate, Phase.shrink) if many is None else (Phase.generate,),
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        logger.setLevel(level)
+    if many is None:
+        # What all of this is about did happen.
+        assert set(done) >= NEEDED
+        assert calls.met["killed"]
+    with capsys.disabled():
+        print(f"\n{done.total()} steps: {dict(done.most_common())}\ninterrupted: {dict(calls.met.most_common())}")
