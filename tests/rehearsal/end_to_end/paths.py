@@ -120,13 +120,14 @@ PATHS: Final = {
             _CONTAINED,
             contains=True,
             tidy=containment.give_back,
-            roles=_RELEASING,
+            roles=frozenset({"release"}),
         ),
         Path(
             "contain twice, release for one, then for all",
             containment.shared,
             ("database", "database"),
             contains=True,
+            roles=frozenset({"containment", "incident", "release"}),
         ),
         Path(
             "contain, be refused between two steps, release",
