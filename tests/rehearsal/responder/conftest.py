@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.metrics import Metrics
 
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request
 from tapstack.rehearsal.account import Account
@@ -159,6 +160,12 @@ def interfaces_of(incident: str) -> dict[str, dict[str, Any]]:
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries wait for hundredths of seconds."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _measured_alone() -> None:
+    """Tests that let functions run into each other leave measures, which are kept by the process."""
+    Metrics(namespace="Tapstack", service="tapstack").clear_metrics()
 
 
 @pytest.fixture(scope="session", autouse=True)
