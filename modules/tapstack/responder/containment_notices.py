@@ -124,6 +124,11 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     )
 
 
+def left_open(instance_id: str) -> str:
+    """Say that only the first of two steps was made: the instance is worse off than before."""
+    return f"{instance_id} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+
+
 def still_contained(incident: Incident) -> list[str]:
     """Return what the end of an incident says about an instance that stays cut off; nothing where it does not."""
     containment = incident.get("containment")

@@ -132,11 +132,11 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
 
 
 def _left_open(instance_id: str) -> str:
-    """Say it where only the first of two steps was made: the instance is worse off than before."""
+    """Say it where only the first of two steps was made."""
     there = containments.get(instance_id)
     if there is None or there.state != "containing" or not there.untracked_at:
         return ""
-    return f"; {instance_id} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+    return f"; {said.left_open(instance_id)}"
 
 
 def what_is_changed(instance_id: str) -> list[str]:

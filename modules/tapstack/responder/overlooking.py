@@ -13,6 +13,7 @@ from typing import Final
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder.containment_notices import left_open
 from tapstack.responder.environment import environment
 from tapstack.responder.looking import as_interfaces, attached, described
 from tapstack.responder.store import containments, incidents
@@ -47,7 +48,7 @@ def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
         names = f": its incidents are over ({', '.join(wanted)})" if wanted else ", and no incident says why"
         yield f"{instance} is {one.state} without an open incident{names}"
     if one.state == "containing" and 0 < one.untracked_at < time.time() - _two_steps() - BETWEEN_STEPS.total_seconds():
-        yield f"{instance} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+        yield left_open(instance)
     if one.state != "contained" and _since(one) >= UNDER_WAY:
         yield f"{instance} is {one.state} since {one.since}: it does not come to its end"
 

@@ -21,10 +21,3 @@ def deployed(
     scratch = tmp_path_factory.mktemp("responses")
     with deployed_responses(rehearsal_account_server, scratch, (SITE, STANDING_SITE)) as responses:
         yield responses
-
-
-@pytest.fixture
-def deployed_response(deployed: dict[str, DeployedResponse]) -> Iterator[DeployedResponse]:
-    """The response whose appliance is launched; clean before and after."""
-    yield deployed[SITE]
-    deployed[SITE].clean()

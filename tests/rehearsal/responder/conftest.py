@@ -178,7 +178,11 @@ def _forget_clients() -> Iterator[None]:
 @pytest.fixture
 def bare(rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site without an appliance."""
-    account = rehearsal_account
+    return found_site(rehearsal_account, monkeypatch)
+
+
+def found_site(account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Make what a site consists of in an empty account, and tell the functions where it is."""
     ec2 = client(account, "ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]

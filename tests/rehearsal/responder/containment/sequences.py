@@ -36,11 +36,10 @@ from tapstack.responder.environment import environment
 from tapstack.responder.handlers import sweeper
 from tapstack.responder.overlooking import overlooked
 from tapstack.responder.store import captures, containments, incidents
-from tests.rehearsal.responder.conftest import TABLE, WAITS, Site, tags, tell
+from tests.rehearsal.responder.conftest import Site, found_site, tags, tell
 from tests.rehearsal.responder.containment.ledger import Ledger, Step, Thing
 from tests.rehearsal.responder.containment.stepping import Execution, Killed, handlers
 from tests.rehearsal.responder.test_api import event
-from tests.rehearsal.response_by_hand import create_table
 
 T = TypeVar("T")
 Groups = tuple[str, ...]
@@ -889,46 +888,27 @@ def found(
     clock = Clock()
     clock.install(monkeypatch)
     calls.told = lambda *_, **__: None
-    ec2 = account.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
+    for name, value in (("POWERTOOLS_METRICS_DISABLED", "true"), ("POWERTOOLS_LOG_LEVEL", "CRITICAL")):
+        monkeypatch.setenv(name, value)
+    site = found_site(account, monkeypatch)
 
     def group(name: str) -> str:
-        return str(ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
+        return str(site.ec2.create_security_group(GroupName=name, Description=name, VpcId=site.vpc)["GroupId"])
 
-    groups = [group(name) for name in ("web", "database", "backup", "administration")]
-    create_table(account.client("dynamodb"), TABLE)
-    topic = account.client("sns").create_topic(Name="tap-notices")["TopicArn"]
-    machine = account.client("stepfunctions").create_state_machine(
-        name="tap-incidents", definition=json.dumps(WAITS), roleArn="arn:aws:iam::123456789012:role/workflow"
-    )["stateMachineArn"]
-    variables = {
-        **account.environment,
-        "POWERTOOLS_METRICS_DISABLED": "true",
-        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-        "TAPSTACK_DEPLOYMENT": "tap",
-        "TAPSTACK_SITE": "frankfurt",
-        "TAPSTACK_TABLE": TABLE,
-        "TAPSTACK_STATE_MACHINE_ARN": machine,
-        "TAPSTACK_TOPIC_ARN": topic,
-        "TAPSTACK_EVENT_BUS": "default",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    site = Site(account, vpc, subnet, groups[0], machine)
+    groups = [site.group, *(group(name) for name in ("database", "backup", "administration"))]
     tell(monkeypatch, site, {"standing": {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}})
     world = World(site, monkeypatch, clock, calls, group("quarantine"), group("untrack"), default, groups=groups)
     site.settings["containment"] = {
         "modes": ["approval", "now"],
         "approval": {"minutes": 15, "default": default},
         "two_step": {"enabled": two_step, "seconds": 60},
-        "groups": {vpc: {"quarantine": world.quarantine, "untrack": world.untrack}},
+        "groups": {site.vpc: {"quarantine": world.quarantine, "untrack": world.untrack}},
     }
     world.tell()
     for name, own in (("one", groups[:1]), ("two", groups[1:3]), ("three", groups[2:4])):
         _launch(world, own, name)
     second = world.new_interface([groups[1], groups[3]])
-    ec2.attach_network_interface(NetworkInterfaceId=second, InstanceId=world.instances[0], DeviceIndex=1)
+    site.ec2.attach_network_interface(NetworkInterfaceId=second, InstanceId=world.instances[0], DeviceIndex=1)
     world.attached[second] = world.instances[0]
     _balance(world)
     assert site.others_target
