@@ -51,3 +51,37 @@ def test_when_many_write_and_query_an_item_then_nothing_is_lost_and_nothing_fail
     item = rehearsal_account.client("dynamodb").get_item(TableName="incidents", Key=KEY)["Item"]
     assert item["written"] == {"N": "60"}
     assert len(item) == 463
+
+
+def test_when_an_item_has_values_of_every_type_then_it_comes_back_as_it_was_written(rehearsal_account: Account) -> None:
+    client = rehearsal_account.client("dynamodb")
+    create_table(client, "incidents")
+    written = {
+        **KEY,
+        "text": {"S": ""},
+        "number": {"N": "-1.50"},
+        "binary": {"B": b"\x00\xff"},
+        "yes": {"BOOL": True},
+        "no": {"BOOL": False},
+        "nothing": {"NULL": True},
+        "texts": {"SS": ["a", "b"]},
+        "numbers": {"NS": ["1", "2"]},
+        "binaries": {"BS": [b"\x01", b"\x02"]},
+        "list": {"L": [{"S": "a"}, {"L": []}, {"M": {"deep": {"B": b"\x03"}}}]},
+        "map": {"M": {"S": {"S": "a name like a type"}, "empty": {"M": {}}}},
+    }
+    client.put_item(TableName="incidents", Item=written)
+    read = client.get_item(TableName="incidents", Key=KEY, ConsistentRead=True)["Item"]
+    queried = client.query(
+        TableName="incidents", KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": KEY["pk"]}
+    )["Items"]
+    changed = client.update_item(
+        TableName="incidents",
+        Key=KEY,
+        UpdateExpression="SET seen = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    for found in (read, *queried):
+        assert found == written
+    assert changed == {**written, "seen": {"BOOL": True}}
