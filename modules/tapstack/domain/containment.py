@@ -394,8 +394,10 @@ def refusal(facts: Facts, settings: Settings, recorded: Iterable[Original] = ())
     if instance in settings.protect.instance_ids:
         return f"instance {instance} is protected by the deployment's settings"
     for key, pattern in sorted(settings.protect.tags.items()):
-        if key in facts.tags and matches(pattern, facts.tags[key]):
-            return f"instance {instance} is protected by its tag {key}={facts.tags[key]}"
+        for tag, value in sorted(facts.tags.items()):
+            # In any case, as the conditions of IAM take a tag's key: it would refuse what is planned here.
+            if tag.casefold() == key.casefold() and matches(pattern, value):
+                return f"instance {instance} is protected by its tag {tag}={value}"
     for vpc_id in dict.fromkeys((facts.vpc_id, *(interface.vpc_id for interface in facts.interfaces))):
         if vpc_id not in settings.groups:
             return f"instance {instance} has an interface in {vpc_id}, which is not in the scope of this deployment"

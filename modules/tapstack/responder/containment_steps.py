@@ -14,11 +14,9 @@ from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.waking import wake
 
-_ONGOING: Final = frozenset({"pending", "containing", "releasing"})
 FAILED: Final = "ContainmentsFailed"
 BLOCKED: Final = "ReleasesBlocked"
 """Metrics that there are alarms on."""
-BY_DEFAULT: Final = "the deployment's default"
 
 
 def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
@@ -38,11 +36,7 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
         deadline = containment["deadline"]
         seconds = int((as_time(deadline) - utc_now()).total_seconds())
         if waited_until == deadline or seconds <= 0:
-            contains = containment["default"] == "contain"
-            settled = deciding.settle(incident_id, "default", "containing" if contains else "rejected", by=BY_DEFAULT)
-            if settled is not None:
-                incidents.say(incident_id, "incident", "containment by default", f"{containment['default']}: no answer")
-            incident = settled or incidents.get(incident_id)
+            incident = deciding.by_default(incident)
             continue
         # A token of an earlier wait wakes nobody any more.
         noted = incidents.change(
@@ -111,7 +105,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     count(FAILED)
     before = incidents.get(incident_id)
     failure = f"{error}: {readable(cause)}{_left_open(before['instance_id'])}"
-    if deciding.state_of(before) in _ONGOING:
+    if deciding.state_of(before) in incidents.ONGOING_CONTAINMENT:
         incidents.change(
             incident_id,
             "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",

@@ -1,9 +1,10 @@
-"""What people do about containment: ask for it, agree, refuse, and put everything back.
+"""What people do about containment: ask for it, agree, refuse.
 
 The incident's `containment` says what was asked for and decided; who holds an instance cut off,
 and what it was before, are items of their own. A state is changed on condition of the one before, so that
-of two who decide at once one does. Work is an execution of its own: a capture that takes its time, or fails,
-keeps nobody from cutting an instance off.
+of two who decide at once one does. Once the time to answer is over, nobody's answer counts but the deployment's
+default, whoever notices. Work is an execution of its own: a capture that takes its time, or fails, keeps nobody from
+cutting an instance off.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from tapstack.domain.containment_settings import Mode
-from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import as_text, can_be_extended, utc_now
-from tapstack.responder import waking
+from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
+from tapstack.responder import runs, waking
 from tapstack.responder.environment import Containment, environment
 from tapstack.responder.errors import Conflict, TryAgain
 from tapstack.responder.store import incidents
@@ -24,7 +24,9 @@ from tapstack.responder.store.incidents import Incident
 Record = dict[str, Any]
 Decision = Literal["approved", "rejected", "default"]
 _TRIES: Final = 5
-_STATE_OF: Final = {"approved": "containing", "rejected": "rejected"}
+_STATE_OF: Final = {"approved": "containing", "rejected": "rejected", "contain": "containing", "leave": "rejected"}
+BY_DEFAULT: Final = "the deployment's default"
+"""Who decided where nobody did."""
 
 
 def configured() -> Containment:
@@ -105,66 +107,49 @@ def contain(incident_id: str, mode: Mode | None, *, by: str, check: Callable[[In
     """
     chosen = allowed(mode)
     for _ in range(_TRIES):
-        incident = incidents.get(incident_id)
+        incident = in_time(incidents.get(incident_id))
         state = state_of(incident)
         if state == "pending" and chosen == "now":
             return decide(incident_id, "approved", by=by, refuse=check)
         if state in ("pending", "containing"):
-            ensure_running(incident, "contain")
+            runs.ensure(incident, "contain")
             return incident
+        if state in ("releasing", "blocked"):
+            raise Conflict(f"incident {incident_id} is being released: its containment is {state}")
         if state == "contained":
             if not check(incident):
                 return incident
-            if (again := _again(incident, by)) is not None:
-                return again
-            continue
-        if state in ("releasing", "blocked"):
-            raise Conflict(f"incident {incident_id} is being released: its containment is {state}")
-        _check_can_be_contained(incident)
-        check(incident)
-        asked = record(chosen, by)
-        if state == "failed":
-            # What was changed before it failed is changed still.
-            asked["changed"] = incident["containment"]["changed"]
-        run = incident.get("contain_runs", 0)
-        changed = incidents.change(
-            incident_id,
-            # A closed incident whose instance is cut off is kept until it is released.
-            "SET containment = :asked, contain_runs = :next REMOVE approval_token"
-            + (", #ttl" if asked["state"] == "containing" else ""),
-            condition=_same("contain_runs", run) + (" AND containment.#state = :state" if state else ""),
-            asked=asked,
-            next=run + 1,
-            **({"run": run} if run else {}),
-            **({"state": state} if state else {}),
-        )
+            asked, said = None, "again, for what was attached since"
+        else:
+            _check_can_be_contained(incident)
+            check(incident)
+            asked = record(chosen, by)
+            said = _asked_words(asked)
+        changed = _ask(incident, asked)
         if changed is not None:
-            incidents.say(incident_id, by, "containment asked for", _asked_words(asked))
-            ensure_running(changed, "contain")
+            incidents.say(incident_id, by, "containment asked for", said)
+            runs.ensure(changed, "contain")
             return changed
     raise TryAgain("others change the incident at the same time")
 
 
-def _again(incident: Incident, by: str) -> Incident | None:
-    """Have what was attached since cut off as well; None where others change it at the same time."""
-    run = incident.get("contain_runs", 0)
-    changed = incidents.change(
-        incident["id"],
-        "SET contain_runs = :next",
-        condition=f"containment.#state = :contained AND {_same('contain_runs', run)}",
-        contained="contained",
-        next=run + 1,
-        **({"run": run} if run else {}),
+def _ask(incident: Incident, asked: Record | None) -> Incident | None:
+    """Write down what is asked for; nothing new where the instance is contained, and is contained again."""
+    state = state_of(incident)
+    same = {"condition": "containment.#state = :state", "state": state} if state else {}
+    if asked is None:
+        return runs.ask(incident, "contain", **same)
+    if state == "failed":
+        # What was changed before it failed is changed still.
+        asked["changed"] = incident["containment"]["changed"]
+    return runs.ask(
+        incident,
+        "contain",
+        # A closed incident whose instance is cut off is kept until it is released.
+        "containment = :asked REMOVE approval_token" + (", #ttl" if asked["state"] == "containing" else ""),
+        asked=asked,
+        **same,
     )
-    if changed is not None:
-        incidents.say(incident["id"], by, "containment asked for", "again, for what was attached since")
-        ensure_running(changed, "contain")
-    return changed
-
-
-def _same(runs: str, run: int) -> str:
-    """Return the condition that nobody has asked for it since."""
-    return f"{runs} = :run" if run else f"attribute_not_exists({runs})"
 
 
 def _asked_words(asked: Record) -> str:
@@ -200,47 +185,87 @@ def decide(
 
     Raises:
         UnknownIncident: there is none of that id.
-        Conflict: nothing waits, or containment is not configured.
+        Conflict: nothing waits, the time to answer is over, or containment is not configured.
     """
     configured()
     incident = incidents.get(incident_id)
-    if refuse is not None and state_of(incident) == "pending":
+    if refuse is not None and _waits(incident):
         refuse(incident)
-    changed = settle(incident_id, decision, _STATE_OF[decision], by=by)
+    changed = _answer(incident_id, decision, by=by)
     if changed is None:
-        changed = incidents.get(incident_id)
+        changed = in_time(incidents.get(incident_id))
         containment = changed.get("containment") or {}
         if (containment.get("decision"), containment.get("decided_by")) != (decision, by):
-            raise Conflict(_nothing_waits(incident_id, containment))
+            raise Conflict(_nothing_waits(changed))
     else:
         incidents.say(incident_id, by, f"containment {decision}", reason)
     if changed.get("approval_token"):
         waking.wake(changed["approval_token"], decision)
     if decision == "approved" and state_of(changed) == "containing":
-        ensure_running(changed, "contain")
+        runs.ensure(changed, "contain")
     return changed
 
 
-def settle(incident_id: str, decision: Decision, state: str, *, by: str) -> Incident | None:
-    """Write down the decision about a containment that waits; None where it does not wait any more.
+def in_time(incident: Incident) -> Incident:
+    """Return an incident as it is: with the default decided where nobody has answered in time.
 
-    Args:
-        incident_id: which.
-        decision: how it was decided.
-        state: that the containment comes into.
-        by: who decided.
+    The workflow does so at the deadline; who comes later finds a question only where its execution was ended from
+    outside, and starts another.
     """
+    if state_of(incident) != "pending" or not _is_late(incident):
+        return incident
+    incident = by_default(incident)
+    runs.ensure(incident, "contain")
+    return incident
+
+
+def by_default(incident: Incident) -> Incident:
+    """Decide a containment that waits as the deployment does where nobody answers; return the incident as it is."""
+    default, deadline = incident["containment"]["default"], incident["containment"]["deadline"]
+    settled = _settle(
+        incident["id"],
+        "default",
+        _STATE_OF[default],
+        by=BY_DEFAULT,
+        # Not a question that was asked since.
+        condition="containment.deadline = :deadline",
+        deadline=deadline,
+    )
+    if settled is None:
+        return incidents.get(incident["id"])
+    incidents.say(incident["id"], "incident", "containment by default", f"{default}: no answer")
+    return settled
+
+
+def _answer(incident_id: str, decision: Literal["approved", "rejected"], *, by: str) -> Incident | None:
+    """Write down somebody's answer; None where nothing waits for it any more."""
+    return _settle(incident_id, decision, _STATE_OF[decision], by=by, condition="containment.deadline > :now")
+
+
+def _settle(
+    incident_id: str, decision: Decision, state: str, *, by: str, condition: str, **values: Any
+) -> Incident | None:
     return incidents.change(
         incident_id,
         "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
-        "containment.decided_at = :at" + (" REMOVE #ttl" if state == "containing" else ""),
-        condition="containment.#state = :pending",
+        "containment.decided_at = :now" + (" REMOVE #ttl" if state == "containing" else ""),
+        condition=f"containment.#state = :pending AND {condition}",
         to=state,
         decision=decision,
         by=by,
-        at=as_text(utc_now()),
+        now=as_text(utc_now()),
         pending="pending",
+        **values,
     )
+
+
+def _waits(incident: Incident) -> bool:
+    return state_of(incident) == "pending" and not _is_late(incident)
+
+
+def _is_late(incident: Incident) -> bool:
+    """Tell whether the time to answer is over."""
+    return as_time(incident["containment"]["deadline"]) <= utc_now()
 
 
 def check_waits(incident: Incident) -> None:
@@ -250,120 +275,28 @@ def check_waits(incident: Incident) -> None:
         Conflict: with the reason.
     """
     configured()
-    if state_of(incident) != "pending":
-        raise Conflict(_nothing_waits(incident["id"], incident.get("containment") or {}))
+    if not _waits(incident):
+        raise Conflict(_nothing_waits(incident))
 
 
-def _nothing_waits(incident_id: str, containment: Record) -> str:
+def _nothing_waits(incident: Incident) -> str:
+    incident_id, containment = incident["id"], incident.get("containment")
     if not containment:
         return f"nobody asked for containment of incident {incident_id}"
-    by = f", {containment['decision']} by {containment['decided_by']}" if containment.get("decision") else ""
-    return f"no containment of incident {incident_id} waits for approval: it is {containment['state']}{by}"
-
-
-def release(
-    incident_id: str, *, by: str, overwrite: bool = False, keep: bool = False, everybody: bool = False
-) -> Incident:
-    """Ask that everything is put back, whether the incident is open or closed. Saying so twice is fine.
-
-    Args:
-        incident_id: which.
-        by: who asks.
-        overwrite: put back the originals where others changed something meanwhile.
-        keep: leave what others changed as it is.
-        everybody: even where other incidents hold the instance too.
-
-    Raises:
-        UnknownIncident: there is none of that id.
-        Conflict: there is nothing to put back, or it is being contained right now.
-        RuleViolation: overwrite and keep together.
-    """
-    configured()
-    check_flags(overwrite=overwrite, keep=keep)
-    given = {"overwrite": overwrite, "keep": keep, "all": everybody}
-    for _ in range(_TRIES):
-        incident = incidents.get(incident_id)
-        state = state_of(incident)
-        if state == "released" and not everybody:
-            return incident
-        if state == "releasing":
-            ensure_running(incident, "release", **given)
-            return incident
-        check_can_be_released(incident)
-        run = incident.get("release_runs", 0)
-        changed = incidents.change(
-            incident_id,
-            "SET containment.#state = :to, containment.released_by = :by, containment.released_at = :at, "
-            "release_runs = :next",
-            condition=f"containment.#state = :state AND {_same('release_runs', run)}",
-            to="releasing",
-            by=by,
-            at=as_text(utc_now()),
-            state=state,
-            next=run + 1,
-            **({"run": run} if run else {}),
-        )
-        if changed is not None:
-            flags = ", ".join(name for name, chosen in given.items() if chosen)
-            incidents.say(incident_id, by, "release asked for", flags)
-            ensure_running(changed, "release", **given)
-            return changed
-    raise TryAgain("others change the incident at the same time")
-
-
-def check_flags(*, overwrite: bool, keep: bool) -> None:
-    """Refuse two answers to the question what becomes of what others changed."""
-    if overwrite and keep:
-        raise RuleViolation("overwrite and keep exclude each other")
-
-
-def check_can_be_released(incident: Incident) -> None:
-    """Refuse to release what is not contained, or is being contained.
-
-    Raises:
-        Conflict: with the reason.
-    """
-    configured()
-    state = state_of(incident)
-    if state in (None, "rejected"):
-        raise Conflict(f"nothing of incident {incident['id']} is contained")
-    if state == "pending":
-        raise Conflict(f"the containment of incident {incident['id']} waits for approval: reject it")
-    if state == "containing" and waking.is_running(
-        waking.run_arn(incident["id"], "contain", incident.get("contain_runs", 1))
-    ):
-        raise Conflict(f"incident {incident['id']} is being contained: release it in a moment")
-
-
-def ensure_running(incident: Incident, task: Literal["contain", "release"], **given: bool) -> None:
-    """Start the execution that does it, unless it runs; one that ended before it was done gets a successor."""
-    runs = f"{task}_runs"
-    for _ in range(_TRIES):
-        run = incident[runs]
-        if waking.start_run(incident["id"], task, run, **given):
-            return
-        changed = incidents.change(
-            incident["id"],
-            f"SET {runs} = :next",
-            condition=_same(runs, run),
-            next=run + 1,
-            **({"run": run} if run else {}),
-        )
-        incident = changed or incidents.get(incident["id"])
-    raise TryAgain("others start the same execution")
-
-
-def ensure_begun(incident: Incident) -> None:
-    """Start the execution of a containment that an incident was opened with, unless it was started."""
-    if state_of(incident) in ("pending", "containing"):
-        ensure_running(incident, "contain")
+    state, decision = containment["state"], containment["decision"]
+    if decision == "default" or state == "pending":
+        why = f"nobody answered by {containment['deadline']}, and the default is to {containment['default']} it"
+        why += "" if state == "pending" else f"; it is {state}"
+    else:
+        why = f"it is {state}" + (f", {decision} by {containment['decided_by']}" if decision else "")
+    return f"no containment of incident {incident_id} waits for approval: {why}"
 
 
 def drop(incident: Incident, *, by: str) -> None:
-    """Take back the question whether to contain: whoever closes the incident has answered it."""
+    """Take back the question whether to contain: whoever closes the incident in time has answered it."""
     if state_of(incident) != "pending":
         return
-    changed = settle(incident["id"], "rejected", "rejected", by=by)
+    changed = _answer(incident["id"], "rejected", by=by)
     if changed is not None:
         incidents.say(incident["id"], by, "containment rejected", "the incident is closed")
         if changed.get("approval_token"):

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Final
 
 from tapstack.domain.incidents import OpenRequest, Source
-from tapstack.responder import deciding, waking
+from tapstack.responder import deciding, runs, waking
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -64,6 +64,7 @@ def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:
 
 def _running(incident: Incident) -> Incident:
     if not incident.get("execution_arns") and incident["state"] == "opening":
-        deciding.ensure_begun(incident)
+        if deciding.state_of(incident) in ("pending", "containing"):
+            runs.ensure(incident, "contain")
         waking.start(incident["id"])
     return incident

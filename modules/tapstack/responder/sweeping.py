@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
-from tapstack.responder import appliances, deciding, ending, notices, overlooking, sessions, waking
+from tapstack.responder import appliances, deciding, ending, notices, overlooking, runs, sessions, waking
 from tapstack.responder.aws_errors import code_of, message_of
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
@@ -29,8 +29,8 @@ from tapstack.responder.store.incidents import Incident
 
 START_WITHIN: Final = timedelta(minutes=5)
 """How long an incident may be without an execution before it is given one."""
-CLOSING_TRIES: Final = 10
-"""How many executions an incident gets; then people have to look."""
+TRIES: Final = 10
+"""How many executions an incident gets, to close and to contain; then people have to look."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,14 @@ def sweep() -> Report:
     One part that fails keeps none of the others from being done; it is among the `problems`.
     """
     report = Report()
-    parts: tuple[Callable[[Report], None], ...] = (_executions, _sessions, _captures, _appliance, _containments)
+    parts: tuple[Callable[[Report], None], ...] = (
+        _executions,
+        _decisions,
+        _sessions,
+        _captures,
+        _appliance,
+        _containments,
+    )
     for part in parts:
         try:
             part(report)
@@ -81,16 +88,38 @@ def _executions(report: Report) -> None:
         expired = as_time(incident["expires_at"]) <= utc_now()
         if arn is None:
             if utc_now() - as_time(incident["opened_at"]) >= START_WITHIN:
-                deciding.ensure_begun(incident)
                 waking.start(incident["id"], "close" if expired else "capture")
                 report.started.append(f"{incident['id']}: it had no execution")
             continue
         if incident["state"] == "failed" and not (expired or incident["close_requested"]):
             continue  # people decide; what is left in place ends at its time
-        if len(incident["execution_arns"]) < CLOSING_TRIES and not waking.is_running(arn):
+        if len(incident["execution_arns"]) < TRIES and not waking.is_running(arn):
             # By their number: one that was ended from outside has not noted that it failed.
             waking.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
             report.started.append(f"{incident['id']}: its execution had ended")
+
+
+def _decisions(report: Report) -> None:
+    """Go on with containments that were asked for, where no execution does: what was promised at the deadline, too.
+
+    Not with a release: how to release is in the execution that has ended, and for people to say again.
+    """
+    # Where nothing can be contained, the function may not even ask.
+    if environment().containment is None:
+        return
+    # The listing lags: what is ongoing there may have come to its end.
+    found = incidents.get_all(incident["id"] for incident in incidents.with_ongoing_containment())
+    for incident in found.values():
+        state = deciding.state_of(incident)
+        task: runs.Task = "release" if state == "releasing" else "contain"
+        if state not in incidents.ONGOING_CONTAINMENT or runs.is_under_way(incident, task):
+            continue
+        if state == "releasing":
+            report.contained.append(f"{incident['id']} is releasing, and no execution does it: release it again")
+        elif runs.count(incident, task) >= TRIES:
+            report.contained.append(f"{incident['id']} is {state}, and its executions end without doing it")
+        elif runs.start_anew(incident, task):
+            report.started.append(f"{incident['id']}: its containment was {state}, and no execution did it")
 
 
 def _sessions(report: Report) -> None:
@@ -197,7 +226,6 @@ def _appliance(report: Report) -> None:
 
 def _containments(report: Report) -> None:
     """Say which containments nobody may remember; only people release."""
-    # Where nothing can be contained, the function may not even ask.
     if environment().containment is not None:
         report.contained += overlooking.overlooked()
 

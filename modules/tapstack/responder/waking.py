@@ -55,45 +55,13 @@ def start(incident_id: str, task: Literal["capture", "close"] = "capture", *, at
     except ClientError as error:
         if code_of(error) != "ExecutionAlreadyExists":
             raise
-        arn = _execution_arn(name)
+        arn = execution_arn(name)
     incidents.add_execution(incident_id, arn)
     return arn
 
 
-def start_run(incident_id: str, task: Literal["contain", "release"], run: int, **given: bool) -> bool:
-    """Start an execution that contains or releases; tell whether it runs now, which it does not when it has ended.
-
-    These are no executions of the capture, which goes on beside them: the incident does not list them.
-
-    Args:
-        incident_id: with `task` and `run` it names the execution, so that there is one.
-        task: what is done.
-        run: counts how often it was asked for.
-        **given: how it is to be released.
-    """
-    try:
-        client("stepfunctions").start_execution(
-            stateMachineArn=environment().state_machine_arn,
-            name=_run_name(incident_id, task, run),
-            input=json.dumps({"incident_id": incident_id, "task": task, **given}),
-        )
-    except ClientError as error:
-        if code_of(error) != "ExecutionAlreadyExists":
-            raise
-        return is_running(run_arn(incident_id, task, run))
-    return True
-
-
-def run_arn(incident_id: str, task: str, run: int) -> str:
-    """Return the ARN of an execution that contains or releases."""
-    return _execution_arn(_run_name(incident_id, task, run))
-
-
-def _run_name(incident_id: str, task: str, run: int) -> str:
-    return f"{incident_id}-{task}-{run}"
-
-
-def _execution_arn(name: str) -> str:
+def execution_arn(name: str) -> str:
+    """Return the ARN of an execution of the workflow by its name."""
     return f"{environment().state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 

@@ -91,9 +91,10 @@ def incident(reach: Reach, containable: Containable) -> list[Statement]:
 
 
 def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
-    """The sweeper reports what is contained without an open incident."""
+    """The sweeper goes on with what was asked for, and reports what is contained without an open incident."""
     return [
-        policies.listed(reach, "containment", "original", sid="ListContainments"),
+        # A closed incident may wait for an answer still.
+        policies.listed(reach, "containment", "original", "closed", sid="ListContainments"),
         policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem",)),
         policies.describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", sid="LookAtInstances"),
     ]
@@ -313,7 +314,10 @@ def _kept_from(containable: Containable) -> Statement:
 
 
 def _not_protected(containable: Containable) -> Statement:
-    """An instance that is not protected, by tag or by id; one that has no such tag is not."""
+    """An instance that is not protected, by tag or by id; one that has no such tag is not.
+
+    IAM takes the key of a tag in any case here, and so does `plan_containment`.
+    """
     tags = {f"aws:ResourceTag/{key}": pattern for key, pattern in containable.protected_tags.items()}
     ids = list(containable.protected_instance_ids)
     return {

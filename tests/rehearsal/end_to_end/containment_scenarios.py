@@ -11,6 +11,7 @@ import pytest
 
 from tapstack.cli.incident_api import UserError
 from tapstack.rehearsal.account import ACCOUNT_ID, REGION
+from tapstack.rehearsal.faults import Fault
 from tapstack.rehearsal.functions.service import service
 from tapstack.rehearsal.recorder import Record
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
@@ -90,6 +91,8 @@ def the_incident_is_closed_before_anybody_answers(its: Scenarios) -> None:
 def a_finding_contains(its: Scenarios) -> None:
     """What receives it dies with the execution that it has just started; Lambda invokes it again, and it goes on."""
     response = its.response
+    # What was started must not have come to its end before it is stopped, however busy this machine is.
+    response.account.faults.add(Fault("Invoke", "slow", seconds=5, principal=response.role("incidents-workflow")))
     dying = _killed_after(response, "findings", "StartExecution", times=1, besides=response.stop_executions)
     with heard_by(response), dying:
         find(response, response.company.instances["database"], "worst", severity=9.5)
@@ -208,6 +211,26 @@ def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
     assert response.sweep()["contained"] == 0
 
 
+def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios) -> None:
+    response = its.response
+    incident = response.open("database")
+    response.contain(incident, "approval")
+    response.until_asked(incident)
+    token = response.read(incident)["approval_token"]
+    states = response.account.client("stepfunctions")
+    [waiting] = [name for name in response.running() if "-contain-" in name]
+    machine = response.state_machine_arn.replace(":stateMachine:", ":execution:")
+    states.stop_execution(executionArn=f"{machine}:{waiting}")
+    assert response.sweep()["started"] == 1
+    wait_for(
+        lambda: response.read(incident).get("approval_token", token) != token,
+        lambda: f"nobody asks again: {response.containment(incident)}",
+    )
+    response.approve(incident)
+    response.until_settled(incident, "contained")
+    _release(response, incident)
+
+
 CONTAINING: Final = (
     everything_of_an_instance_is_changed_and_put_back,
     somebody_approves,
@@ -223,6 +246,7 @@ CONTAINING: Final = (
     every_try_to_contain_dies_and_people_ask_again,
     guard_rails_refuse,
     the_sweeper_says_what_people_forgot,
+    the_sweeper_goes_on_with_a_question_whose_execution_was_ended,
 )
 
 

@@ -78,6 +78,11 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
             replace(SETTINGS, protect=Protect({"tier": "prod-*"})),
             "tier=prod-1",
         ),
+        (
+            replace(FACTS, tags={"Tier": "other", "TIER": "prod-1"}),
+            replace(SETTINGS, protect=Protect({"tier": "prod-*"})),
+            "TIER=prod-1",
+        ),
         (replace(FACTS, vpc_id="vpc-2"), SETTINGS, "vpc-2, which is not in the scope"),
         (replace(FACTS, interfaces=(Interface("eni-1", "vpc-2", ()),)), SETTINGS, "vpc-2, which is not in the scope"),
         (replace(FACTS, interfaces=(Interface("e", "vpc-1", (), None, True),)), SETTINGS, "no network interface whose"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder import containment_plans, deciding
+from tapstack.responder import containment_plans, deciding, release_requests
 from tapstack.responder.api.requests import Request, read_json
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -44,10 +44,10 @@ def release_incident(request: Request, incident_id: str) -> Answer:
     everybody = body.get("all", False)
     if body.get("dry_run"):
         incident = incidents.get(incident_id)
-        deciding.check_flags(**given)
-        deciding.check_can_be_released(incident)
+        release_requests.check_flags(**given)
+        release_requests.check_can_be_released(incident)
         return 200, containment_plans.to_release(incident, **given, everybody=everybody), {}
-    return _accepted(deciding.release(incident_id, by=request.who, **given, everybody=everybody))
+    return _accepted(release_requests.release(incident_id, by=request.who, **given, everybody=everybody))
 
 
 def _waiting(incident_id: str) -> Incident:

@@ -59,6 +59,8 @@ PUBLIC: Final = (
     "containment",
 )
 """What people and programs see of an incident, in this order, besides its timeline."""
+ONGOING_CONTAINMENT: Final = ("pending", "containing", "releasing")
+"""States of a containment in which an execution waits, or works."""
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is remembered."""
 
@@ -217,6 +219,19 @@ def timeline(incident_id: str) -> list[dict[str, str]]:
 def listed(listing: str) -> Iterator[Incident]:
     """Yield the incidents of a listing, newest first; what changed just now may be missing."""
     return table.query(**_listing(listing), ScanIndexForward=False)
+
+
+def with_ongoing_containment() -> Iterator[Incident]:
+    """Yield the incidents, open or closed, whose containment is not where it is going; as late as `listed`."""
+    for listing in ("open", "closed"):
+        named = _listing(listing)
+        values = named.pop("ExpressionAttributeValues")
+        yield from table.query(
+            **named,
+            FilterExpression=f"containment.#state IN ({', '.join(f':{state}' for state in ONGOING_CONTAINMENT)})",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={**values, **{f":{state}": pack(state) for state in ONGOING_CONTAINMENT}},
+        )
 
 
 def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[Incident], tuple[str, str] | None]:
