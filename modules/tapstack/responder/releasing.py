@@ -151,6 +151,7 @@ class _Releasing:
         if blocking := [step.difference for step in steps if step.do == "block" and step.difference]:
             return self._blocked(blocking)
         self.held = containments.begin_release(self.held)
+        self._check_nothing_was_missed(view)
         for _, same_kind in groupby(steps, key=lambda step: step.original.kind):
             each(lambda step: self._take(step, view), list(same_kind))
             if self.refused:
@@ -161,6 +162,18 @@ class _Releasing:
         self._tell()
         containments.finish_release(self.held)
         return {"status": "released"}
+
+    def _check_nothing_was_missed(self, view: _View) -> None:
+        """Look again where more was cut off since we looked, for an incident that held the instance already.
+
+        From here on nothing can be written down: the containment is in our hands.
+
+        Raises:
+            TryAgain: there is more to put back.
+        """
+        waiting = containments.waiting(self.held, containments.originals(self.held.instance_id))
+        if {(one.kind, one.key) for one in waiting} != {(one.kind, one.key) for one in view.waiting}:
+            raise TryAgain(f"more of {self.held.instance_id} was cut off meanwhile")
 
     def _take(self, step: Step, view: _View) -> None:
         original = step.original

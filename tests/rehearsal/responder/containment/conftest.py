@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import REGION
+from tapstack.rehearsal.account import REGION, Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
-from tapstack.responder import containing, releasing
+from tapstack.responder import clients, containing, releasing
 from tapstack.responder.environment import environment
+from tapstack.responder.observing import logger
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.keys import pack
 from tests.rehearsal.responder.conftest import TABLE, Site, opened, tell
+from tests.rehearsal.responder.containment.sequences.interrupting import Calls
+from tests.rehearsal.responder.containment.sequences.one_thread import Inline, answer_here
 
 # What others did, and what only our own table and logs have.
 _NOT_COMPARED = ("dynamodb ", "stepfunctions ", "sns ", "logs ", "events ")
@@ -192,3 +196,16 @@ def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
     found.set()
     bare.account.recorder.clear()
     return found
+
+
+@pytest.fixture
+def one_thread(rehearsal_account_server: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """All calls of AWS, one after the other in one thread; the functions log nothing."""
+    clients.forget()
+    for module in ("containing", "parallel"):
+        monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
+    answer_here(rehearsal_account_server, monkeypatch)
+    level = logger.log_level
+    logger.setLevel("CRITICAL")
+    yield Calls(monkeypatch)
+    logger.setLevel(level)

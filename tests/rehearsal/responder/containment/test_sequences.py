@@ -22,9 +22,8 @@ from hypothesis.stateful import (
 )
 
 from tapstack.rehearsal.account import Account
-from tapstack.responder import clients
-from tapstack.responder.observing import logger
-from tests.rehearsal.responder.containment.sequences import Calls, Inline, Interruption, Pick, World, answer_here, found
+from tests.rehearsal.responder.containment.sequences.founding import Play, found
+from tests.rehearsal.responder.containment.sequences.interrupting import Calls, Interruption, Pick
 
 EXAMPLES = 20
 STEPS = 40
@@ -66,15 +65,15 @@ interruptions = st.one_of(st.none(), kills, meetings)
 
 
 def something_is_open(machine: Sequences) -> bool:
-    return machine.world is not None and bool(machine.world.incidents)
+    return machine.play is not None and bool(machine.play.world.incidents)
 
 
 def something_goes_on(machine: Sequences) -> bool:
-    return machine.world is not None and any(one.ready for one in machine.world.executions.values())
+    return machine.play is not None and any(one.ready for one in machine.play.world.executions.values())
 
 
 def something_waits(machine: Sequences) -> bool:
-    return machine.world is not None and any(one.running for one in machine.world.executions.values())
+    return machine.play is not None and any(one.running for one in machine.play.world.executions.values())
 
 
 class Sequences(RuleBasedStateMachine):
@@ -84,7 +83,7 @@ class Sequences(RuleBasedStateMachine):
         super().__init__()
         self.account, self.monkeypatch, self.calls, self.totals = account, monkeypatch, calls, done
         self.keep = False
-        self.world: World | None = None
+        self.play: Play | None = None
 
     @initialize(
         seed=st.integers(0, 10**6),
@@ -95,8 +94,8 @@ class Sequences(RuleBasedStateMachine):
     )
     def begin(self, seed: int, two_step: bool, default: str, keep: bool, first: int) -> None:
         self.keep = keep
-        self.world = found(self.account, self.monkeypatch, self.calls, seed=seed, two_step=two_step, default=default)
-        self.world.open(Pick(first))
+        self.play = found(self.account, self.monkeypatch, self.calls, seed=seed, two_step=two_step, default=default)
+        self.play.people.open(Pick(first))
 
     @rule(pick=picks, by=interruptions)
     def open(self, pick: int, by: Interruption | None) -> None:
@@ -165,7 +164,8 @@ class Sequences(RuleBasedStateMachine):
     @precondition(something_goes_on)
     @rule(pick=picks)
     def settle(self, pick: int) -> None:
-        self._do("settle", pick)
+        assert self.play is not None
+        self.play.judge.settle(Pick(pick))
 
     @precondition(something_waits)
     @rule(pick=picks)
@@ -195,52 +195,46 @@ class Sequences(RuleBasedStateMachine):
         self._do(what, pick)
 
     def _do(self, what: str, pick: int, by: Interruption | None = None) -> None:
-        assert self.world is not None
-        before = self.world.done.total()
-        getattr(self.world, what)(Pick(pick), by)
-        if self.world.done.total() > before:
+        assert self.play is not None
+        before = self.play.world.done.total()
+        self.play.do(what, Pick(pick), by)
+        if self.play.world.done.total() > before:
             event(what)
 
     @invariant()
     def holds(self) -> None:
-        if self.world is not None:
-            self.world.check()
+        if self.play is not None:
+            self.play.judge.check()
 
     def teardown(self) -> None:
-        if self.world is not None:
-            self.totals.update(self.world.done)
-            self.world.end(self.keep)
+        if self.play is not None:
+            self.totals.update(self.play.world.done)
+            self.play.judge.end(self.keep)
 
 
 # Functions that run in the middle of another share its metrics, which in Lambda none does.
 @pytest.mark.filterwarnings("ignore::aws_lambda_powertools.warnings.PowertoolsUserWarning")
 @pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
 def test_when_anything_happens_in_any_order_then_nothing_is_lost_and_nothing_of_ours_is_left(
-    rehearsal_account_server: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rehearsal_account_server: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    one_thread: Calls,
 ) -> None:
-    clients.forget()
-    for module in ("containing", "parallel"):
-        monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
-    calls, done = Calls(monkeypatch), Counter[str]()
-    answer_here(rehearsal_account_server, monkeypatch)
+    calls, done = one_thread, Counter[str]()
     many = os.environ.get("TAPSTACK_SEQUENCES")
-    level = logger.log_level
-    logger.setLevel("CRITICAL")
-    try:
-        run_state_machine_as_test(
-            lambda: Sequences(rehearsal_account_server, monkeypatch, calls, done),  # type: ignore[arg-type]
-            settings=settings(
-                max_examples=int(many or EXAMPLES),
-                stateful_step_count=STEPS,
-                derandomize=many is None,
-                deadline=None,
-                database=None,
-                phases=(Phase.generate, Phase.shrink) if many is None else (Phase.generate,),
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-    finally:
-        logger.setLevel(level)
+    run_state_machine_as_test(
+        lambda: Sequences(rehearsal_account_server, monkeypatch, calls, done),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=int(many or EXAMPLES),
+            stateful_step_count=STEPS,
+            derandomize=many is None,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink) if many is None else (Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
     if many is None:
         # What all of this is about did happen.
         assert set(done) >= NEEDED
