@@ -138,7 +138,7 @@ bench-rehearsal: setup ## Measure the rehearsal account beside stock moto
 bench-response: setup ## Measure the response, from an alert to packets, beside what public samples do
 	@$(PY) benchmarks/response.py $(ARGS)
 
-faults: setup ## Let every AWS call of an incident fail, in every way (about two hours); writes docs/faults.md
+faults: setup ## Let every AWS call of an incident fail, in every way (more than an hour); writes docs/faults.md
 	@$(PY) -m tests.rehearsal.end_to_end.faults $(ARGS)
 
 generate: setup ## Write the generated files again

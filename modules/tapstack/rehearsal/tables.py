@@ -28,7 +28,7 @@ DynamoHandler: Any = responses.DynamoHandler
 
 @functools.cache
 def install() -> None:
-    """Let each call of moto's tables end, its answer written, before the next one begins; and write it without search."""
+    """Let each call of moto's tables end, its answer written, before the next one begins."""
     call = DynamoHandler.call_action
     lock = threading.RLock()
 
