@@ -204,8 +204,9 @@ def one_thread(rehearsal_account_server: Account, monkeypatch: pytest.MonkeyPatc
     clients.forget()
     for module in ("containing", "parallel"):
         monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
-    answer_here(rehearsal_account_server, monkeypatch)
+    calls = Calls(monkeypatch)
+    answer_here(rehearsal_account_server, monkeypatch, calls)
     level = logger.log_level
     logger.setLevel("CRITICAL")
-    yield Calls(monkeypatch)
+    yield calls
     logger.setLevel(level)

@@ -126,6 +126,26 @@ def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(shop:
     assert "containment asked for: now" not in said(incident)
 
 
+def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    ask_again(incident, "failed")
+    check, asked_already = release_requests.check_can_be_released, list[str]()
+
+    def contain_meanwhile(found: Any) -> None:
+        check(found)
+        if not asked_already:
+            asked_already.append(incident)
+            deciding.contain(incident, "now", by="bob", check=wants)
+
+    monkeypatch.setattr(release_requests, "check_can_be_released", contain_meanwhile)
+    with pytest.raises(Conflict, match="is being contained"):
+        release_requests.release(incident, by="ann")
+    assert shop.state(incident) == "containing"
+    assert incidents.get(incident).get("release_runs", 0) == 0
+
+
 class TestSweep:
     @pytest.mark.parametrize("late", [True, False])
     @pytest.mark.parametrize("listing", ["open", "closed"])

@@ -1,7 +1,7 @@
 """Two that get in each other's way, at every point: one comes to its end between any two calls of the other.
 
-The random sequences meet a few of these points, these tests every third, or all of them: TAPSTACK_MEETINGS=1. What
-must hold is the same.
+The random sequences meet a few of these points, these tests all of them; of long ones every third, or all with
+TAPSTACK_MEETINGS=1. What must hold is the same.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Doing = Callable[[Interruption | None], object]
 Meeting = tuple[Doing, Doing]
 """What is interrupted, and what happens meanwhile."""
 _MOST_CALLS = 100
+_LONG = 20
 _EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "3"))
 
 
@@ -230,7 +231,8 @@ def test_when_two_meet_at_any_point_then_both_are_right(
     monkeypatch: pytest.MonkeyPatch,
     one_thread: Calls,
 ) -> None:
-    for at in range(1, _MOST_CALLS, _EVERY):
+    every = _EVERY if MEETINGS[meeting] > _LONG else 1
+    for at in range(1, _MOST_CALLS, every):
         calls = one_thread
         play = found(rehearsal_account_server, monkeypatch, calls, seed=at, two_step=False, default="leave")
         first, meanwhile = meeting(play)

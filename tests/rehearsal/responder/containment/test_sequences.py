@@ -60,8 +60,9 @@ picks = st.integers(0, 10**9)
 # Most functions make a handful of calls, to contain takes fifty.
 at = st.one_of(st.integers(1, 8), st.integers(1, 50))
 kills = st.builds(Interruption, at, st.booleans(), st.just("killed"), st.just(0))
+repeats = st.builds(Interruption, at, st.just(False), st.just("repeated"), st.just(0))
 meetings = st.builds(Interruption, at, st.booleans(), st.sampled_from(MEANWHILE), picks)
-interruptions = st.one_of(st.none(), kills, meetings)
+interruptions = st.one_of(st.none(), kills, repeats, meetings)
 
 
 def something_is_open(machine: Sequences) -> bool:

@@ -40,7 +40,8 @@ class Interruption:
     Attributes:
         at: its call, counted from 1; nothing happens where it makes fewer.
         answered: after the call has had its effect, or before it is made.
-        what: `killed`, or the name of something that is done meanwhile.
+        what: `killed`; `repeated` where its answer is lost, and the client sends it again; or the name of something
+            that is done meanwhile.
         pick: to whom, and how.
     """
 
@@ -57,6 +58,8 @@ class Calls:
         told: what is told of each, with what AWS refused.
         strike: what does something meanwhile.
         met: how many functions met what.
+        times: how often the account is sent a request.
+        statuses: what it answered each time.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +68,7 @@ class Calls:
         self._chosen: Interruption | None = None
         self._made, self._dead = 0, False
         self.met = Counter[str]()
+        self.times, self.statuses = 1, list[int]()
         real = BaseClient._make_api_call
 
         def call(client: Any, operation: str, parameters: Any) -> Any:
@@ -72,15 +76,21 @@ class Calls:
                 raise Killed
             self._made += 1
             chosen = self._chosen if self._chosen is not None and self._chosen.at == self._made else None
-            if chosen is not None and not chosen.answered:
+            if chosen is not None and chosen.what == "repeated":
+                self.met["repeated"] += 1
+                self.times = 2
+            elif chosen is not None and not chosen.answered:
                 self._meanwhile(chosen)
+            self.statuses.clear()
             try:
                 answered = real(client, operation, parameters)
             except ClientError:
-                self.told(operation, parameters, refused=True)
+                self.told(operation, parameters, refused=self.statuses[0] >= 400)
                 raise
+            finally:
+                self.times = 1
             self.told(operation, parameters)
-            if chosen is not None and chosen.answered:
+            if chosen is not None and chosen.answered and chosen.what != "repeated":
                 self._meanwhile(chosen)
             return answered
 

@@ -68,7 +68,7 @@ class Judge:
             for interface in interfaces:
                 if self.world.attached.get(interface) == instance:
                     cut = there[interface] == (self.world.quarantine,)
-                    cut = cut or ledger.connected_since(began, Thing("groups", interface))
+                    cut = cut or ledger.connected_since(began, instance, Thing("groups", interface))
                     assert cut, f"{instance} is contained, and {interface} has {there[interface]}"
 
     def _check_sessions(self) -> None:

@@ -64,6 +64,7 @@ class Ledger:
     _refused: set[tuple[int, Thing]] = field(default_factory=set)
     _returned: list[tuple[int, Thing]] = field(default_factory=list)
     _ours: dict[tuple[str, Thing], tuple[Value, ...]] = field(default_factory=dict)
+    _held_at: dict[str, int] = field(default_factory=dict)
     _owed_last: dict[tuple[str, Thing], Value] = field(default_factory=dict)
 
     def begin(self, thing: Thing, value: Value) -> None:
@@ -93,6 +94,8 @@ class Ledger:
                 self._given_back(thing, value, step)
             else:
                 self._blame(step, f"changes {thing}")
+        if operation == "UpdateItem" and "ADD holders" in parameters["UpdateExpression"]:
+            self._held_at[parameters["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")] = self.calls
         if operation == "TransactWriteItems":
             for action in parameters["TransactItems"]:
                 self._written(action, step)
@@ -168,10 +171,14 @@ class Ledger:
             *(before for at, one, before in self._changed_by_others if one == thing and at > began),
         ]
 
-    def connected_since(self, began: int, thing: Thing) -> bool:
-        """Tell whether others changed it since, or a release gave it back."""
-        changed = [(at, one) for at, one, _ in self._changed_by_others]
-        return any(one == thing and at > began for at, one in (*changed, *self._returned))
+    def connected_since(self, began: int, instance: str, thing: Thing) -> bool:
+        """Tell whether others changed it since, or a release that was overtaken gave it back."""
+        held = self._held_at.get(instance, 0)
+        return any(one == thing and at > began for at, one, _ in self._changed_by_others) or any(
+            # What came back before the instance was held is to be cut off again.
+            one == thing and at > held
+            for at, one in self._returned
+        )
 
     def _meanwhile(self, step: Step, thing: Thing) -> bool:
         return any(one == thing and at > step.began for at, one, _ in self._changed_by_others)

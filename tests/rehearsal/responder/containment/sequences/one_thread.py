@@ -15,6 +15,7 @@ from botocore.awsrequest import AWSResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from tapstack.rehearsal.account import Account
+from tests.rehearsal.responder.containment.sequences.interrupting import Calls
 
 BEGINNING: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 
@@ -48,7 +49,7 @@ class _Raw(BytesIO):
         yield self.read()
 
 
-def answer_here(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def answer_here(account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls) -> None:
     """Let the account answer in the thread that asks: the same requests without a connection, many times as fast."""
     server = account._server
     assert server is not None
@@ -59,16 +60,13 @@ def answer_here(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
             (name, value.decode() if isinstance(value, bytes) else value) for name, value in request.headers.items()
         ]
         body = request.body or b""
-        environ = EnvironBuilder(
-            method=request.method,
-            base_url=f"{address.scheme}://{address.netloc}",
-            path=address.path or "/",
-            query_string=address.query,
-            headers=headers,
-            data=body.encode() if isinstance(body, str) else bytes(body),
-        ).get_environ()
-        answered, status, sent = run_wsgi_app(server.app, environ, buffered=True)
-        return AWSResponse(request.url, int(status.split(" ", 1)[0]), dict(sent), _Raw(b"".join(answered)))
+        data = body.encode() if isinstance(body, str) else bytes(body)
+        base, path = f"{address.scheme}://{address.netloc}", address.path or "/"
+        for _ in range(calls.times):
+            built = EnvironBuilder(path, base, address.query, method=request.method, headers=headers, data=data)
+            answered, status, sent = run_wsgi_app(server.app, built.get_environ(), buffered=True)
+            calls.statuses.append(int(status.split(" ", 1)[0]))
+        return AWSResponse(request.url, calls.statuses[-1], dict(sent), _Raw(b"".join(answered)))
 
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
 
