@@ -16,7 +16,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -42,19 +41,11 @@ OTHERS = (
     "replace_target",
 )
 OURS = ("open", "open_again", "extend", "close", "contain", "approve", "reject", "release", "sweep", "abort")
-NEEDED = {
-    "open",
-    "contain",
-    "approve",
-    "reject",
-    "release",
-    "close",
-    "sweep",
-    "pass_time",
-    "change_groups",
-    "terminate",
-}
 MEANWHILE = (*OTHERS, *OURS, "release", "contain", "advance", "advance", "advance")
+# Executions have many steps: most of the time they go on.
+ANYTHING = (*("advance",) * 16, *OURS, *OTHERS, "open", "contain", "release", "pass_time", "settle")
+NEEDED = {*OTHERS, *OURS, "pass_time", "advance"} - {"delete_group", "detach", "delete_session"}
+"""What every run has; the rest needs something that is there only once in a while."""
 
 picks = st.integers(0, 10**9)
 # Most functions make a handful of calls, to contain takes fifty.
@@ -62,23 +53,11 @@ at = st.one_of(st.integers(1, 8), st.integers(1, 50))
 kills = st.builds(Interruption, at, st.booleans(), st.just("killed"), st.just(0))
 repeats = st.builds(Interruption, at, st.just(False), st.just("repeated"), st.just(0))
 meetings = st.builds(Interruption, at, st.booleans(), st.sampled_from(MEANWHILE), picks)
-interruptions = st.one_of(st.none(), kills, repeats, meetings)
-
-
-def something_is_open(machine: Sequences) -> bool:
-    return machine.play is not None and bool(machine.play.world.incidents)
-
-
-def something_goes_on(machine: Sequences) -> bool:
-    return machine.play is not None and any(one.ready for one in machine.play.world.executions.values())
-
-
-def something_waits(machine: Sequences) -> bool:
-    return machine.play is not None and any(one.running for one in machine.play.world.executions.values())
+interruptions = st.one_of(st.none(), kills, repeats, meetings, meetings)
 
 
 class Sequences(RuleBasedStateMachine):
-    """Each rule is something that somebody does; functions may be interrupted."""
+    """Each step is something that somebody does; functions may be interrupted."""
 
     def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls, done: Counter[str]) -> None:
         super().__init__()
@@ -98,107 +77,14 @@ class Sequences(RuleBasedStateMachine):
         self.play = found(self.account, self.monkeypatch, self.calls, seed=seed, two_step=two_step, default=default)
         self.play.people.open(Pick(first))
 
-    @rule(pick=picks, by=interruptions)
-    def open(self, pick: int, by: Interruption | None) -> None:
-        self._do("open", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def open_again(self, pick: int, by: Interruption | None) -> None:
-        self._do("open_again", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def extend(self, pick: int, by: Interruption | None) -> None:
-        self._do("extend", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def close(self, pick: int, by: Interruption | None) -> None:
-        self._do("close", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def contain(self, pick: int, by: Interruption | None) -> None:
-        self._do("contain", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def approve(self, pick: int, by: Interruption | None) -> None:
-        self._do("approve", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def reject(self, pick: int, by: Interruption | None) -> None:
-        self._do("reject", pick, by)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def release(self, pick: int, by: Interruption | None) -> None:
-        self._do("release", pick, by)
-
-    @precondition(something_goes_on)
-    @rule(pick=picks, by=interruptions)
-    def advance(self, pick: int, by: Interruption | None) -> None:
-        self._do("advance", pick, by)
-
-    @precondition(something_goes_on)
-    @rule(pick=picks, by=interruptions)
-    def advance_once_more(self, pick: int, by: Interruption | None) -> None:
-        self._do("advance", pick, by)
-
-    @precondition(something_goes_on)
-    @rule(pick=picks, by=interruptions)
-    def advance_again(self, pick: int, by: Interruption | None) -> None:
-        self._do("advance", pick, by)
-
-    @precondition(something_goes_on)
-    @rule(pick=picks, by=interruptions)
-    def advance_further(self, pick: int, by: Interruption | None) -> None:
-        self._do("advance", pick, by)
-
-    @precondition(something_goes_on)
-    @rule(pick=picks, by=interruptions)
-    def advance_still_further(self, pick: int, by: Interruption | None) -> None:
-        self._do("advance", pick, by)
-
-    @precondition(something_goes_on)
-    @rule(pick=picks)
-    def settle(self, pick: int) -> None:
-        assert self.play is not None
-        self.play.judge.settle(Pick(pick))
-
-    @precondition(something_waits)
-    @rule(pick=picks)
-    def abort(self, pick: int) -> None:
-        self._do("abort", pick)
-
-    @precondition(something_waits)
-    @rule(pick=picks)
-    def pass_time(self, pick: int) -> None:
-        self._do("pass_time", pick)
-
-    @precondition(something_is_open)
-    @rule(pick=picks, by=interruptions)
-    def sweep(self, pick: int, by: Interruption | None) -> None:
-        self._do("sweep", pick, by)
-
-    @rule(what=st.sampled_from(OTHERS), pick=picks)
-    def others(self, what: str, pick: int) -> None:
-        self._do(what, pick)
-
-    @rule(what=st.sampled_from(OTHERS), pick=picks)
-    def others_again(self, what: str, pick: int) -> None:
-        self._do(what, pick)
-
-    @rule(what=st.sampled_from(OTHERS), pick=picks)
-    def others_further(self, what: str, pick: int) -> None:
-        self._do(what, pick)
-
-    def _do(self, what: str, pick: int, by: Interruption | None = None) -> None:
+    @rule(what=st.sampled_from(ANYTHING), pick=picks, by=interruptions)
+    def step(self, what: str, pick: int, by: Interruption | None) -> None:
         assert self.play is not None
         before = self.play.world.done.total()
-        self.play.do(what, Pick(pick), by)
+        if what == "settle":
+            self.play.judge.settle(Pick(pick))
+        else:
+            self.play.do(what, Pick(pick), by)
         if self.play.world.done.total() > before:
             event(what)
 
