@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +17,14 @@ hypothesis.settings.register_profile("tapstack", deadline=None, max_examples=100
 hypothesis.settings.load_profile("tapstack")
 
 HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the thousands of directories that cdktf's test apps leave behind in one that goes with this process."""
+    tempfile.gettempdir()  # decided here: what pytest keeps for people to look at stays where it is
+    directory = tempfile.mkdtemp(prefix="tapstack-tests-")
+    os.environ["TMPDIR"] = directory
+    config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
 
 
 # Before xdist's own hook, which reads the groups.
