@@ -28,7 +28,7 @@ from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
 
 START_WITHIN: Final = timedelta(minutes=5)
-"""How long an incident may be without an execution before it is given one."""
+"""How long an incident, or its containment, may be without an execution before it is given one."""
 TRIES: Final = 10
 """How many executions an incident gets, to close and to contain; then people have to look."""
 
@@ -112,7 +112,9 @@ def _decisions(report: Report) -> None:
     for incident in found.values():
         state = deciding.state_of(incident)
         task: runs.Task = "release" if state == "releasing" else "contain"
-        if state not in incidents.ONGOING_CONTAINMENT or runs.is_under_way(incident, task):
+        if state not in incidents.ONGOING_CONTAINMENT or _asked_just_now(incident):
+            continue
+        if runs.is_under_way(incident, task):
             continue
         if state == "releasing":
             report.contained.append(f"{incident['id']} is releasing, and no execution does it: release it again")
@@ -120,6 +122,13 @@ def _decisions(report: Report) -> None:
             report.contained.append(f"{incident['id']} is {state}, and its executions end without doing it")
         elif runs.start_anew(incident, task):
             report.started.append(f"{incident['id']}: its containment was {state}, and no execution did it")
+
+
+def _asked_just_now(incident: Incident) -> bool:
+    """Tell whether who asked may be about to start the execution."""
+    containment = incident["containment"]
+    asked_at = containment["released_at"] if containment["state"] == "releasing" else containment["asked_at"]
+    return utc_now() - as_time(asked_at) < START_WITHIN
 
 
 def _sessions(report: Report) -> None:

@@ -221,6 +221,7 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
     [waiting] = [name for name in response.running() if "-contain-" in name]
     machine = response.state_machine_arn.replace(":stateMachine:", ":execution:")
     states.stop_execution(executionArn=f"{machine}:{waiting}")
+    response.asked_long_ago(incident)
     assert response.sweep()["started"] == 1
     wait_for(
         lambda: response.read(incident).get("approval_token", token) != token,

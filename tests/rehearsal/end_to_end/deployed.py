@@ -326,6 +326,15 @@ class DeployedResponse:
             AttributeUpdates={name: {"Value": value, "Action": "PUT"} for name, value in values.items()},
         )
 
+    def asked_long_ago(self, incident: Incident) -> None:
+        """Let its containment have been asked for so long ago that its execution must have been started."""
+        self.account.client("dynamodb").update_item(
+            TableName=self.table,
+            Key={"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}},
+            UpdateExpression="SET containment.asked_at = :then",
+            ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00Z"}},
+        )
+
     def stop_executions(self) -> None:
         """Have all executions of the workflow die."""
         states = self.account.client("stepfunctions")

@@ -20,6 +20,7 @@ def waiting(shop: Shop, default: str = "leave", *, late: bool = True) -> str:
     """Open an incident that waits for a yes, whose execution somebody has ended in the console."""
     shop.set(approval={"minutes": 15, "default": default})
     incident = opened(shop.database, containment="approval")
+    incidents.change(incident, "SET containment.asked_at = :past", past=PAST)
     if late:
         incidents.change(incident, "SET containment.deadline = :past", past=PAST)
     end(shop, incident, "contain")
@@ -162,6 +163,9 @@ class TestSweep:
     def test_when_what_contains_was_ended_then_another_is_started(self, shop: Shop) -> None:
         incident = asked(shop.database)
         end(shop, incident, "contain")
+        # Who asked may be about to start it.
+        assert sweep().started == []
+        incidents.change(incident, "SET containment.asked_at = :past", past=PAST)
         assert sweep().started == [f"{incident}: its containment was containing, and no execution did it"]
         assert runs_now(incident, "contain")
 
@@ -169,7 +173,7 @@ class TestSweep:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
         read = incidents.get(incident)
-        runs.ask(read, "contain", "containment = :asked", asked=deciding.record("now", "ann"))
+        runs.ask(read, "contain", "containment = :asked", asked={**deciding.record("now", "ann"), "asked_at": PAST})
         assert not runs_now(incident, "contain")
         sweep()
         assert runs_now(incident, "contain")
@@ -177,7 +181,7 @@ class TestSweep:
     def test_when_executions_end_again_and_again_then_people_have_to_look(self, shop: Shop) -> None:
         incident = asked(shop.database)
         end(shop, incident, "contain")
-        incidents.change(incident, "SET contain_runs = :many", many=TRIES)
+        incidents.change(incident, "SET contain_runs = :many, containment.asked_at = :past", many=TRIES, past=PAST)
         report = sweep()
         assert report.started == []
         assert report.contained == [f"{incident} is containing, and its executions end without doing it"]
@@ -188,6 +192,8 @@ class TestSweep:
         incidents.change(incident, "SET containment.#state = :contained", contained="contained")
         release_requests.release(incident, by="ann")
         end(shop, incident, "release")
+        assert sweep().contained == []
+        incidents.change(incident, "SET containment.released_at = :past", past=PAST)
         report = sweep()
         assert report.started == []
         assert report.contained == [f"{incident} is releasing, and no execution does it: release it again"]
