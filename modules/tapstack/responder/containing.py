@@ -57,7 +57,8 @@ def contain(incident_id: str) -> dict[str, Any]:
     """Cut the instance of an incident off, or what has been attached to it since.
 
     Returns:
-        `status` `contained`; or `wait` with `seconds` and `next`, between two steps.
+        `status` `contained`; `wait` with `seconds` and `next`, between two steps; or `overtaken` where the incident
+        wants it no longer: what was changed before that was noticed has to be put back.
 
     Raises:
         ContainmentRefused: a guard rail forbids it; nothing was changed.
@@ -67,7 +68,7 @@ def contain(incident_id: str) -> dict[str, Any]:
     incident = incidents.get(incident_id)
     if (incident.get("containment") or {}).get("state") not in _GOES_ON:
         # Released, or failed, since this was asked for: nothing is cut off behind people's back.
-        return {"status": "contained"}
+        return {"status": "overtaken"}
     return _Containing(incident, _settings()).run()
 
 
@@ -93,6 +94,8 @@ class _Containing:
         there = containments.get(self.instance_id)
         facts, plan, remembered = self._look()
         held = self._hold(there, facts)
+        if held is None:
+            return {"status": "overtaken"}
         if _moved(there, held):
             # Somebody released it while we looked: what we saw may be from before.
             facts, plan, remembered = self._look()
@@ -122,7 +125,7 @@ class _Containing:
             raise ContainmentRefused(plan.refused)
         return facts, plan, remembered
 
-    def _hold(self, there: Containment | None, facts: Facts) -> Containment:
+    def _hold(self, there: Containment | None, facts: Facts) -> Containment | None:
         counts = there is None or not there.in_place
         if counts and not containments.count(self.instance_id, self.settings.per_hour):
             raise ContainmentRefused(

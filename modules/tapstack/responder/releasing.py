@@ -117,8 +117,20 @@ def _look(held: Containment) -> _View:
     remembered = containments.originals(held.instance_id)
     waiting = containments.waiting(held, remembered)
     instance = described(held.instance_id)
+    now = _now(instance, waiting)
+    wanted = {group for one in waiting if one.kind == "groups" for group in one.original}
+    there = as_interfaces(attached(held.instance_id)) if instance else ()
+    return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
+
+
+def look_at(instance_id: str, originals: Iterable[Original]) -> dict[tuple[Kind, str], Value]:
+    """Return what is there now of what originals were written down of; without what is gone."""
+    return _now(described(instance_id), originals)
+
+
+def _now(instance: Any, originals: Iterable[Original]) -> dict[tuple[Kind, str], Value]:
     by_kind: defaultdict[Kind, list[Original]] = defaultdict(list)
-    for one in waiting:
+    for one in originals:
         by_kind[one.kind].append(one)
 
     def of_kind(kind: Kind) -> dict[tuple[Kind, str], Value]:
@@ -128,9 +140,7 @@ def _look(held: Containment) -> _View:
     now: dict[tuple[Kind, str], Value] = {}
     for found in each(of_kind, by_kind):
         now |= found
-    wanted = {group for one in by_kind["groups"] for group in one.original}
-    there = as_interfaces(attached(held.instance_id)) if instance else ()
-    return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
+    return now
 
 
 @dataclass(slots=True)
@@ -215,7 +225,9 @@ class _Releasing:
         ]
         for incident_id in sorted({self.incident["id"], *self.held.releasing_for}):
             detail = "; ".join(notes) or f"everything of {self.held.instance_id} is as it was"
-            _write(incident_id, "released", detail, not_restored=notes, differences=[], changed=[])
+            update, condition, given = _writing("released", not_restored=notes, differences=[], changed=[])
+            told = containments.tell_released(self.held, incident_id, update, condition, **given)
+            _after_writing(incident_id, "released", detail, told)
 
 
 def _note_of(step: Step) -> str:
@@ -242,14 +254,21 @@ def _inexact(original: Original, there: Value) -> str:
 
 def _write(incident_id: str, state: str, detail: str, **values: Any) -> None:
     """Write into an incident how its containment stands, and into its timeline when that is news."""
-    written = incidents.change(
-        incident_id,
+    update, condition, given = _writing(state, **values)
+    written = incidents.change(incident_id, update, condition=condition, **given)
+    _after_writing(incident_id, state, detail, written is not None)
+
+
+def _writing(state: str, **values: Any) -> tuple[str, str, dict[str, Any]]:
+    return (
         "SET containment.#state = :to" + "".join(f", containment.{name} = :{name}" for name in values),
-        condition="attribute_exists(containment.#state) AND containment.#state <> :to",
-        to=state,
-        **values,
+        "attribute_exists(containment.#state) AND containment.#state <> :to",
+        {"to": state, **values},
     )
-    if written is not None:
+
+
+def _after_writing(incident_id: str, state: str, detail: str, written: bool) -> None:
+    if written:
         incidents.say(incident_id, "containment", state, detail)
     if state == "released":
         # One that was deleted by hand is kept no longer anyway.

@@ -103,7 +103,7 @@ def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
 def containment(reach: Reach, containable: Containable) -> list[Statement]:
     """Cuts an instance off: puts on the groups that contain and no others, and keeps what would undo it from it."""
     statements = [
-        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=(*_CHANGE, "ConditionCheckItem")),
         policies.items(
             reach, "WriteDownWhatWasThere", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")
         ),

@@ -52,7 +52,13 @@ def states(
             "Next": "Decide",
         },
         "Contain": step("containment", "contain", "contained", "IsContained", _FAILING),
-        "IsContained": answered("$.contained.result.status", {"contained": "NotifyContainment"}, "WaitBetweenSteps"),
+        "IsContained": answered(
+            "$.contained.result.status",
+            {"contained": "NotifyContainment", "overtaken": "PutBack"},
+            "WaitBetweenSteps",
+        ),
+        # EC2 knows no condition: what was under way when somebody released the instance has landed after that.
+        "PutBack": step("release", "put_back", "put_back", "ContainmentDone", _FAILING),
         "WaitBetweenSteps": {"Type": "Wait", "SecondsPath": "$.contained.result.seconds", "Next": "Contain"},
         "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone", _FAILING),
         "Release": step(

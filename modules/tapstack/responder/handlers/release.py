@@ -1,8 +1,8 @@
-"""Puts back what a containment changed."""
+"""Puts back what a containment changed, and what one that was overtaken changed late."""
 
 from __future__ import annotations
 
-from tapstack.responder import releasing
+from tapstack.responder import putting_back, releasing
 from tapstack.responder.observing import serve
 
 handler = serve(
@@ -13,6 +13,7 @@ handler = serve(
             overwrite=bool(event.get("overwrite", False)),
             keep=bool(event.get("keep", False)),
             everybody=bool(event.get("all", False)),
-        )
+        ),
+        "put_back": lambda event: putting_back.put_back(event["incident_id"]),
     },
 )

@@ -16,7 +16,7 @@ from tapstack.domain.containment import Change, Original
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
-from tapstack.responder.store import table
+from tapstack.responder.store import incidents, table
 from tapstack.responder.store.keys import (
     BY_STATE,
     CONTAINMENTS_LISTING,
@@ -91,48 +91,79 @@ def count(instance_id: str, limit: int) -> bool:
     return counted is not None
 
 
-def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id: str) -> Containment:
+def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id: str) -> Containment | None:
     """Want an instance cut off, for an incident: join what is in place, or begin; a release that goes on is overtaken.
+
+    Returns:
+        The containment; None where the incident wants it no longer. Both are asked in one: a release for all that ends
+        at the same moment tells the incident so, or sees it hold the instance.
 
     Raises:
         TryAgain: others change it again and again.
+        UnknownIncident: there is none of that id.
     """
-    key = containment_key(instance_id)
+    wants = incidents.check(
+        incident_id,
+        "containment.#state IN (:containing, :contained)",
+        containing="containing",
+        contained="contained",
+    )
+    join = _update(
+        instance_id,
+        "ADD holders :incident",
+        "#state IN (:containing, :contained)",
+        incident={incident_id},
+        containing="containing",
+        contained="contained",
+    )
     for _ in range(_TRIES):
-        joined = _change(
+        begin = _update(
             instance_id,
-            "ADD holders :incident",
-            "#state IN (:containing, :contained)",
-            incident={incident_id},
-            containing="containing",
-            contained="contained",
-        )
-        if joined is not None:
-            return joined
-        begun = table.change(
-            key,
             "SET #state = :containing, instance_id = :instance, generation = if_not_exists(generation, :one), "
             "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
             "listing = :listing, opened_at = :now REMOVE untracked_at, #ttl ADD holders :incident",
-            condition="attribute_not_exists(#state) OR #state IN (:absent, :releasing)",
-            values={
-                "incident": {incident_id},
-                "containing": "containing",
-                "absent": "absent",
-                "releasing": "releasing",
-                "instance": instance_id,
-                "vpc": vpc_id,
-                "group": quarantine_group_id,
-                "now": as_text(utc_now()),
-                "listing": CONTAINMENTS_LISTING,
-                "one": 1,
-                "zero": 0,
-            },
-            names={"state": "state", "ttl": "ttl"},
+            "attribute_not_exists(#state) OR #state IN (:absent, :releasing)",
+            incident={incident_id},
+            containing="containing",
+            absent="absent",
+            releasing="releasing",
+            instance=instance_id,
+            vpc=vpc_id,
+            group=quarantine_group_id,
+            now=as_text(utc_now()),
+            listing=CONTAINMENTS_LISTING,
+            one=1,
+            zero=0,
         )
-        if begun is not None:
-            return _containment(begun)
+        if table.write_together([wants, join]) or table.write_together([wants, begin]):
+            found = get(instance_id)
+            if found is not None and incident_id in found.holders and found.state in ("containing", "contained"):
+                return found
+        elif incidents.get(incident_id)["containment"]["state"] not in ("containing", "contained"):
+            return None
     raise TryAgain(f"the containment of {instance_id} is changed by others")
+
+
+def tell_released(containment: Containment, incident_id: str, update: str, condition: str, **values: Any) -> bool:
+    """Change an incident while its instance is being released; False where its condition does not hold.
+
+    Args:
+        containment: that is released.
+        incident_id: which incident.
+        update: of it, as in `incidents.change`.
+        condition: likewise.
+        **values: of both.
+
+    Raises:
+        TryAgain: the release was overtaken: an incident may want the instance cut off again.
+    """
+    check = _check(containment, "#state = :releasing", releasing="releasing")
+    if table.write_together([check, incidents.update(incident_id, update, condition, **values)]):
+        return True
+    now = get(containment.instance_id)
+    if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
+        raise TryAgain(f"the release of {containment.instance_id} was overtaken")
+    return False
 
 
 def originals(instance_id: str) -> list[Original]:
@@ -343,6 +374,17 @@ def _put(containment: Containment, change: Change) -> dict[str, Any]:
             "TableName": environment().table,
             "Item": {**original_key(containment.instance_id, change.what, change.key), **pack_item(item)},
             **table.expressions(None, condition, values),
+        }
+    }
+
+
+def _update(instance_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
+    names = {name: name for name in ("state", "ttl") if f"#{name}" in update + condition}
+    return {
+        "Update": {
+            "TableName": environment().table,
+            "Key": containment_key(instance_id),
+            **table.expressions(update, condition, values, names),
         }
     }
 

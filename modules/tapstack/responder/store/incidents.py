@@ -165,6 +165,24 @@ def change(incident_id: str, update: str, *, condition: str | None = None, **val
     )
 
 
+def check(incident_id: str, condition: str, **values: Any) -> dict[str, Any]:
+    """Return the part of a transaction that holds an incident to a condition; named as in `change`."""
+    return {"ConditionCheck": _part(incident_id, None, condition, values)}
+
+
+def update(incident_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
+    """Return the part of a transaction that changes an incident; named as in `change`."""
+    return {"Update": _part(incident_id, update, condition, values)}
+
+
+def _part(incident_id: str, update: str | None, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "TableName": environment().table,
+        "Key": incident_key(incident_id),
+        **table.expressions(update, condition, values, _names(f"{update or ''} {condition}")),
+    }
+
+
 def transition(
     incident_id: str,
     state: State,

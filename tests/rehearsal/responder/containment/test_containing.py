@@ -139,7 +139,7 @@ def test_when_it_was_released_meanwhile_then_a_step_that_comes_late_changes_noth
     incident = contained(shop.database)
     before = shop.originals(shop.database)
     assert release(incident) == "released"
-    assert containing.contain(incident) == {"status": "contained"}
+    assert containing.contain(incident) == {"status": "overtaken"}
     assert {key: [*value] for key, value in shop.groups(shop.database).items()} == {
         key: value for (kind, key), value in before.items() if kind == "groups"
     }
@@ -255,7 +255,7 @@ class TestOptions:
         containing.contain(incident)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
-        assert containing.contain(incident) == {"status": "contained"}
+        assert containing.contain(incident) == {"status": "overtaken"}
         assert shop.changed_since(before) == []
 
     def test_when_the_tracking_timeout_is_shortened_then_what_was_set_comes_back(self, shop: Shop) -> None:

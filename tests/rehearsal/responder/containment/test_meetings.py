@@ -111,6 +111,11 @@ def a_release_for_all_and_a_containment_again(play: Play) -> Meeting:
     return releasing(play, first, all=True), lambda by: go_on(play, again, by)
 
 
+def a_containment_again_and_a_release_for_all(play: Play) -> Meeting:
+    releases, contains = a_release_for_all_and_a_containment_again(play)
+    return contains, releases
+
+
 def two_containments(play: Play) -> Meeting:
     return containing(play)[1], containing(play)[1]
 
@@ -205,6 +210,7 @@ MEETINGS: dict[Callable[[Play], Meeting], int] = {
     a_release_for_all_and_the_one_of_another: 30,
     a_release_and_the_one_of_another_for_all: 3,
     a_release_for_all_and_a_containment_again: 27,
+    a_containment_again_and_a_release_for_all: 15,
     two_containments: 30,
     a_release_and_a_sweep: 27,
     a_sweep_and_a_release: 8,

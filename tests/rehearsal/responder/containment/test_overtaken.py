@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tapstack.domain.containment import Change
-from tapstack.responder import containing, incident_steps, people, releasing, waking
+from tapstack.responder import containing, incident_steps, people, putting_back, releasing, waking
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.sweeping import sweep
 from tests.rehearsal.responder.conftest import opened
-from tests.rehearsal.responder.containment.conftest import Shop, ask_again, asked, contained
+from tests.rehearsal.responder.containment.conftest import Shop, ask_again, asked, contained, release
 
 
 def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did_not(
@@ -64,6 +64,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
     first = there(shop)
     containments.begin_release(first)
     second = containments.hold(shop.database, incident, vpc_id="vpc-1", quarantine_group_id=shop.quarantine)
+    assert second is not None
     assert (second.generation, second.holders) == (first.generation, first.holders)
     remembered = containments.originals(shop.database)
     for write in (
@@ -76,6 +77,51 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
             write()
     assert there(shop) == second
     assert containments.originals(shop.database) == remembered
+
+
+class TestPutBack:
+    def test_when_calls_land_after_a_release_then_what_they_changed_is_put_back(self, shop: Shop) -> None:
+        before = shop.all()
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        [first, *_] = shop.company.interfaces["database"]
+        shop.give(first, shop.quarantine)
+        shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": True})
+        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert shop.changed_since(before) == []
+        said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "put back once more"]
+        assert len(said) == 2
+        # Done again, it finds nothing.
+        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert shop.changed_since(before) == []
+
+    def test_when_a_call_of_the_first_of_two_steps_lands_late_then_it_is_put_back(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        before = shop.all()
+        incident = asked(shop.database)
+        assert containing.contain(incident)["status"] == "wait"
+        assert release(incident) == "released"
+        shop.give(shop.company.interfaces["database"][0], shop.untrack)
+        putting_back.put_back(incident)
+        assert shop.changed_since(before) == []
+
+    def test_when_others_changed_it_since_then_that_stays(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        [first, *_] = shop.company.interfaces["database"]
+        shop.give(first, shop.company.security_groups["web"])
+        putting_back.put_back(incident)
+        assert shop.groups_of(first) == [shop.company.security_groups["web"]]
+
+    def test_when_somebody_wants_it_cut_off_again_then_it_stays_so(self, shop: Shop) -> None:
+        first = contained(shop.database)
+        assert release(first) == "released"
+        contained(shop.database)
+        assert putting_back.put_back(first) == {"status": "wanted"}
+        assert shop.is_cut_off(shop.database)
+
+    def test_when_it_was_never_contained_then_nothing_is_done(self, shop: Shop) -> None:
+        assert putting_back.put_back(opened(shop.database)) == {"status": "wanted"}
 
 
 def there(shop: Shop) -> containments.Containment:

@@ -84,6 +84,8 @@ class Judge:
 
     def check_at_rest(self) -> None:
         """Hold what incidents say against what holds their instance; nothing is under way."""
+        late = [thing for thing in self.world.ledger.late if self.world.ledger.by.get(thing) == "ours"]
+        assert not late, f"changed after a release, and not put back: {late}"
         held = {one.instance_id: one for one in containments.listed() if one.in_place}
         for incident in self._all_incidents():
             state = (incident["containment"] or {}).get("state")

@@ -52,6 +52,7 @@ class Ledger:
         owed: what is written down for an instance, and not back yet.
         wrong: rules that were broken, a line each.
         calls: how many calls there were.
+        late: what was changed although a release had put it back; to be put back once more.
     """
 
     now: dict[Thing, Value] = field(default_factory=dict)
@@ -60,9 +61,11 @@ class Ledger:
     gone_groups: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     calls: int = 0
+    late: set[Thing] = field(default_factory=set)
     _changed_by_others: list[tuple[int, Thing, Value]] = field(default_factory=list)
     _refused: set[tuple[int, Thing]] = field(default_factory=set)
     _returned: list[tuple[int, Thing]] = field(default_factory=list)
+    _settled_at: list[tuple[int, Thing]] = field(default_factory=list)
     _ours: dict[tuple[str, Thing], tuple[Value, ...]] = field(default_factory=dict)
     _held_at: dict[str, int] = field(default_factory=dict)
     _owed_last: dict[tuple[str, Thing], Value] = field(default_factory=dict)
@@ -90,14 +93,14 @@ class Ledger:
                 self.now[thing], self.by[thing] = value, "others"
             elif step.action == "contain":
                 self._cut(thing, value, step)
-            elif step.action == "release":
+            elif step.action in ("release", "put_back"):
                 self._given_back(thing, value, step)
             else:
                 self._blame(step, f"changes {thing}")
-        if operation == "UpdateItem" and "ADD holders" in parameters["UpdateExpression"]:
-            self._held_at[parameters["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")] = self.calls
         if operation == "TransactWriteItems":
             for action in parameters["TransactItems"]:
+                if "ADD holders" in action.get("Update", {}).get("UpdateExpression", ""):
+                    self._held_at[action["Update"]["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")] = self.calls
                 self._written(action, step)
 
     def _written(self, action: Mapping[str, Any], step: Step | None) -> None:
@@ -131,7 +134,11 @@ class Ledger:
 
     def _cut(self, thing: Thing, value: Value, step: Step) -> None:
         if (step.instance, thing) not in self.owed:
-            self._blame(step, f"changes {thing} from {self.now[thing]} to {value} without writing it down")
+            if any(one == thing and at > step.began for at, one in self._settled_at):
+                # A release came in between: no call can know.
+                self.late.add(thing)
+            else:
+                self._blame(step, f"changes {thing} from {self.now[thing]} to {value} without writing it down")
         self.now[thing], self.by[thing] = value, "ours"
 
     def _given_back(self, thing: Thing, value: Value, step: Step) -> None:
@@ -146,10 +153,12 @@ class Ledger:
             self._blame(step, f"puts {value} over {there} of {thing}, which others put there")
         self.now[thing], self.by[thing] = value, "others"
         self._returned.append((self.calls, thing))
+        self.late.discard(thing)
 
     def _settled(self, instance: str, thing: Thing, step: Step) -> None:
         place = (instance, thing)
         owed = self.owed.pop(place, None)
+        self._settled_at.append((self.calls, thing))
         self._owed_last[place] = owed
         if owed is None:
             self._blame(step, f"notes that {thing} is back, and nothing was owed to it")
@@ -192,7 +201,7 @@ class Ledger:
     def unrecorded(self) -> list[Thing]:
         """Return what is as containments left it, and nothing says how it was."""
         known = {thing for _, thing in self.owed}
-        return [thing for thing in self.now if self.by[thing] == "ours" and thing not in known]
+        return [thing for thing in self.now if self.by[thing] == "ours" and thing not in known | self.late]
 
 
 def _plain(value: Value) -> Value:

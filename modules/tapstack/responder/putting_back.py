@@ -1,0 +1,60 @@
+"""What a containment changed after it was overtaken: EC2 knows no condition, so its calls may land after a release.
+
+Somebody releases an instance for all while another incident contains it once more: what that one has in hand it still
+changes, and what it changes was noted as back. It can write nothing down any more, so it ends as `overtaken`, and this
+comes next, in the same execution: the originals are still there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tapstack.domain.containment import Original, is_ours, said
+from tapstack.domain.containment_release import steps_of_release
+from tapstack.responder.changes import OF_KIND
+from tapstack.responder.releasing import look_at
+from tapstack.responder.store import containments, incidents
+
+
+def put_back(incident_id: str) -> dict[str, Any]:
+    """Put back what is as containment left it although a release has put it back.
+
+    Nothing is done where somebody wants the instance cut off again, and nothing about what others changed since.
+
+    Returns:
+        `status`: `wanted`, or `put back`.
+    """
+    instance_id = incidents.get(incident_id)["instance_id"]
+    held = containments.get(instance_id)
+    if held is None or held.state in ("containing", "contained"):
+        return {"status": "wanted"}
+    returned = [
+        replace(one, restored=False)
+        for one in containments.originals(instance_id)
+        if one.restored and not one.note and one.generation == _last_generation(held)
+    ]
+    now = look_at(instance_id, returned)
+    late = [one for one in returned if _is_as_we_left_it(one, now)]
+    for step in steps_of_release(late, now):
+        one = step.original
+        if step.do == "restore":
+            OF_KIND[one.kind].restore(instance_id, one, step.to)
+            _say(incident_id, f"{one.kind} of {one.key}: {said(step.to)}")
+        elif step.difference is not None:
+            _say(incident_id, f"NOT {one.kind} of {one.key}: {step.difference.why}")
+    return {"status": "put back"}
+
+
+def _last_generation(held: containments.Containment) -> int:
+    """The generation that was released last: the next one is counted when a release ends."""
+    return held.generation if held.in_place else held.generation - 1
+
+
+def _is_as_we_left_it(one: Original, now: dict[Any, Any]) -> bool:
+    there = now.get((one.kind, one.key))
+    return there is not None and there != one.original and is_ours(there, one.ours, one.passing)
+
+
+def _say(incident_id: str, detail: str) -> None:
+    incidents.say(incident_id, "containment", "put back once more", detail)
