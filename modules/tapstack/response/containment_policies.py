@@ -103,7 +103,8 @@ def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
 def containment(reach: Reach, containable: Containable) -> list[Statement]:
     """Cuts an instance off: puts on the groups that contain and no others, and keeps what would undo it from it."""
     statements = [
-        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=(*_CHANGE, "ConditionCheckItem")),
+        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _in_one_transaction(reach),
         policies.items(
             reach, "WriteDownWhatWasThere", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")
         ),
@@ -133,6 +134,7 @@ def release(reach: Reach, containable: Containable) -> list[Statement]:
     """Puts everything back: any group of the VPCs in scope, because any may have been there before."""
     statements = [
         policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _in_one_transaction(reach),
         policies.items(
             reach,
             "MarkWhatIsBack",
@@ -311,6 +313,12 @@ def _kept_from(containable: Containable) -> Statement:
     }
     given = {f"ec2:Attribute/{name}": value for name, value in values.items() if value}
     return {"StringEqualsIgnoreCaseIfExists": given} if given else {}
+
+
+def _in_one_transaction(reach: Reach) -> Statement:
+    """Who holds the instance, and what its incident says about it; keys of both are in the request."""
+    actions = ("ConditionCheckItem", "UpdateItem")
+    return policies.items(reach, "HoldAndTellTogether", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
 
 
 def _not_protected(containable: Containable) -> Statement:
