@@ -179,6 +179,7 @@ class _Start:
     def _create(self, capture: Capture, number: int) -> dict[str, Any]:
         eni = capture.network_interface_id
         taken: set[int] = set()
+        refused = ""
         for turn in range(_TRIES):
             try:
                 session_id = sessions.create(
@@ -192,6 +193,7 @@ class _Start:
             except ClientError as error:
                 if passes(error) or code_of(error) in _NOT_THERE_YET:
                     raise
+                refused = message_of(error)
                 # Somebody was faster: one of ours, or another with the same number. The table knows first.
                 if code_of(error) == "IdempotentParameterMismatch":
                     time.sleep(turn * 0.2)
@@ -210,7 +212,7 @@ class _Start:
                 number = capture_plan.first_free_number(taken | {number})
             else:
                 return self._mirrored(capture, session_id, number)
-        raise TryAgain(f"{eni}: others made sessions on it at the same time, {_TRIES} times")
+        raise TryAgain(f"{eni}: others made sessions on it at the same time, {_TRIES} times; at last: {refused}")
 
     def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> dict[str, Any]:
         eni = capture.network_interface_id
