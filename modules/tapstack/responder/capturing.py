@@ -28,6 +28,8 @@ from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
 
 _TRIES: Final = 5
+_PATIENT_TURNS: Final = 2
+"""So often whoever was faster is given time to note its session."""
 _LATE_SECONDS: Final = 60
 """How long EC2 may not yet show what was made; what it does not show then is gone."""
 _NOT_THERE_YET: Final = ("InvalidTrafficMirrorTargetId.NotFound", "InvalidTrafficMirrorFilterId.NotFound")
@@ -205,6 +207,9 @@ class _Start:
                 if ours:
                     return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
                 if code_of(error) == "IdempotentParameterMismatch":
+                    if turn >= _PATIENT_TURNS:
+                        # Whoever used the token has no session to show for it: nobody could use it again.
+                        capture = captures.count_on(capture) or captures.get(eni) or capture
                     continue
                 taken |= {session["SessionNumber"] for session in there}
                 if number not in taken and "session number" not in message_of(error).lower():

@@ -39,6 +39,25 @@ class TestStart:
             "note": "",
         }
 
+    def test_when_a_client_token_is_used_up_and_its_session_gone_then_the_next_one_is_taken(self, site: Site) -> None:
+        instance, interface = site.instance()
+        incident = prepared(instance)
+        capture = captures.acquire(interface, incident)
+        assert capture is not None
+        assert site.others_target
+        gone = sessions.create(
+            capture,
+            incident_id="inc-20260101t000000-00000001",
+            expires_at="2026-01-01T00:00:00Z",
+            target_id=site.settings["appliance"]["standing"]["target_id"],
+            filter_id=site.settings["appliance"]["standing"]["filter_id"],
+            number=1,
+        )
+        site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=gone)
+        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+        [session] = site.sessions(interface)
+        assert interfaces_of(incident)[interface]["session_id"] == session["TrafficMirrorSessionId"]
+
     def test_when_others_have_sessions_then_the_first_free_number_is_taken(self, site: Site) -> None:
         instance, interface = site.instance()
         theirs = [site.session_of_others(interface, number) for number in (1, 3)]

@@ -87,6 +87,17 @@ def forget_session(capture: Capture) -> None:
     )
 
 
+def count_on(capture: Capture) -> Capture | None:
+    """Give up the client token of a capture that has no session; None where it has one, or is another already."""
+    item = table.change(
+        capture_key(capture.network_interface_id),
+        "SET generation = generation + :one",
+        condition="generation = :generation AND attribute_not_exists(session_id) AND attribute_not_exists(ending)",
+        values={"one": 1, "generation": capture.generation},
+    )
+    return None if item is None else _capture(item)
+
+
 def release(network_interface_id: str, incident_ids: Iterable[str]) -> Capture | None:
     """Hold it no longer for these incidents; return what it is then, None when nobody ever held it.
 
