@@ -27,7 +27,7 @@ def put_back(incident_id: str) -> dict[str, Any]:
     """
     instance_id = incidents.get(incident_id)["instance_id"]
     held = containments.get(instance_id)
-    if held is None or held.state in ("containing", "contained"):
+    if held is None or held.wanted:
         return {"status": "wanted"}
     returned = [
         replace(one, restored=False)

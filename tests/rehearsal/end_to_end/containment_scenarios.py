@@ -217,10 +217,8 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
     response.contain(incident, "approval")
     response.until_asked(incident)
     token = response.read(incident)["approval_token"]
-    states = response.account.client("stepfunctions")
     [waiting] = [name for name in response.running() if "-contain-" in name]
-    machine = response.state_machine_arn.replace(":stateMachine:", ":execution:")
-    states.stop_execution(executionArn=f"{machine}:{waiting}")
+    response.stop_execution(waiting)
     response.asked_long_ago(incident)
     assert response.sweep()["started"] == 1
     wait_for(

@@ -337,11 +337,14 @@ class DeployedResponse:
 
     def stop_executions(self) -> None:
         """Have all executions of the workflow die."""
-        states = self.account.client("stepfunctions")
-        machine = self.state_machine_arn.replace(":stateMachine:", ":execution:")
         for name in self.running():
-            states.stop_execution(executionArn=f"{machine}:{name}")
+            self.stop_execution(name)
         self.until_idle()
+
+    def stop_execution(self, name: str) -> None:
+        """Have an execution of the workflow die."""
+        machine = self.state_machine_arn.replace(":stateMachine:", ":execution:")
+        self.account.client("stepfunctions").stop_execution(executionArn=f"{machine}:{name}")
 
     def clean(self) -> None:
         """Bring the account back to where it was, by the response itself.

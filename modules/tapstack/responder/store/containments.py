@@ -62,6 +62,11 @@ class Containment:
     untracked_at: int = 0
 
     @property
+    def wanted(self) -> bool:
+        """Whether somebody wants the instance cut off, and it is not being released."""
+        return self.state in ("containing", "contained")
+
+    @property
     def in_place(self) -> bool:
         """Whether something of it may still be changed."""
         return self.state != "absent"
@@ -137,7 +142,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
         )
         if table.write_together([wants, join]) or table.write_together([wants, begin]):
             found = get(instance_id)
-            if found is not None and incident_id in found.holders and found.state in ("containing", "contained"):
+            if found is not None and incident_id in found.holders and found.wanted:
                 return found
         elif incidents.get(incident_id)["containment"]["state"] not in ("containing", "contained"):
             return None
@@ -289,18 +294,15 @@ def mark_restored(containment: Containment, original: Original, note: str = "") 
         TryAgain: the containment was overtaken.
     """
     now = int(time.time())
-    update = {
-        "TableName": environment().table,
-        "Key": original_key(containment.instance_id, original.kind, original.key),
-        **table.expressions(
-            "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
-            "generation = :generation",
-            {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
-            {"ttl": "ttl"},
-        ),
-    }
+    update = table.part(
+        original_key(containment.instance_id, original.kind, original.key),
+        "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
+        "generation = :generation",
+        {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
+        {"ttl": "ttl"},
+    )
     check = _check(containment, "#state = :releasing", releasing="releasing")
-    if not table.write_together([check, {"Update": update}]):
+    if not table.write_together([check, update]):
         raise TryAgain(f"the release of {containment.instance_id} was overtaken")
 
 
@@ -344,13 +346,7 @@ def _listed(listing: str) -> Iterator[dict[str, Any]]:
 def _check(containment: Containment, condition: str, **values: Any) -> dict[str, Any]:
     both = f"{condition} AND generation = :generation AND turn = :turn"
     given = {**values, "generation": containment.generation, "turn": containment.turn}
-    return {
-        "ConditionCheck": {
-            "TableName": environment().table,
-            "Key": containment_key(containment.instance_id),
-            **table.expressions(None, both, given, {"state": "state"}),
-        }
-    }
+    return table.part(containment_key(containment.instance_id), None, both, given, {"state": "state"})
 
 
 def _put(containment: Containment, change: Change) -> dict[str, Any]:
@@ -379,14 +375,7 @@ def _put(containment: Containment, change: Change) -> dict[str, Any]:
 
 
 def _update(instance_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
-    names = {name: name for name in ("state", "ttl") if f"#{name}" in update + condition}
-    return {
-        "Update": {
-            "TableName": environment().table,
-            "Key": containment_key(instance_id),
-            **table.expressions(update, condition, values, names),
-        }
-    }
+    return table.part(containment_key(instance_id), update, condition, values, _names(update + condition))
 
 
 def _own(containment: Containment, update: str, *states: str, and_also: str = "", **values: Any) -> Containment:
@@ -403,9 +392,13 @@ def _own(containment: Containment, update: str, *states: str, and_also: str = ""
 
 
 def _change(instance_id: str, update: str, condition: str, **values: Any) -> Containment | None:
-    names = {name: name for name in ("state", "ttl") if f"#{name}" in update + condition}
+    names = _names(update + condition)
     item = table.change(containment_key(instance_id), update, condition=condition, values=values, names=names)
     return None if item is None else _containment(item)
+
+
+def _names(text: str) -> dict[str, str]:
+    return {name: name for name in ("state", "ttl") if f"#{name}" in text}
 
 
 def _containment(item: dict[str, Any]) -> Containment:

@@ -167,20 +167,12 @@ def change(incident_id: str, update: str, *, condition: str | None = None, **val
 
 def check(incident_id: str, condition: str, **values: Any) -> dict[str, Any]:
     """Return the part of a transaction that holds an incident to a condition; named as in `change`."""
-    return {"ConditionCheck": _part(incident_id, None, condition, values)}
+    return table.part(incident_key(incident_id), None, condition, values, _names(condition))
 
 
 def update(incident_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
     """Return the part of a transaction that changes an incident; named as in `change`."""
-    return {"Update": _part(incident_id, update, condition, values)}
-
-
-def _part(incident_id: str, update: str | None, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "TableName": environment().table,
-        "Key": incident_key(incident_id),
-        **table.expressions(update, condition, values, _names(f"{update or ''} {condition}")),
-    }
+    return table.part(incident_key(incident_id), update, condition, values, _names(f"{update} {condition}"))
 
 
 def transition(
@@ -211,12 +203,8 @@ def transition(
     names = {f"n{n}": name for n, name in enumerate(given)} | {f"r{n}": name for n, name in enumerate(remove)}
     condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
     values |= {f"s{n}": name for n, name in enumerate(before)}
-    write = {
-        "TableName": environment().table,
-        "Key": incident_key(incident_id),
-        **table.expressions(update, condition, values, names),
-    }
-    return table.write_together([{"Update": write}, _put(_event(incident_id, by, state, detail))])
+    write = table.part(incident_key(incident_id), update, condition, values, names)
+    return table.write_together([write, _put(_event(incident_id, by, state, detail))])
 
 
 def say(incident_id: str, by: str, what: str, detail: str = "") -> None:

@@ -99,6 +99,19 @@ def write_together(items: Sequence[dict[str, Any]]) -> bool:
     raise TryAgain("others write the same items")
 
 
+def part(
+    key: dict[str, Any],
+    update: str | None,
+    condition: str,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return a check (where there is no update) or an update as a part of a transaction; given as for `change`."""
+    what = "ConditionCheck" if update is None else "Update"
+    expressed = expressions(update, condition, values, names)
+    return {what: {"TableName": environment().table, "Key": key, **expressed}}
+
+
 def query(**conditions: Any) -> Iterator[dict[str, Any]]:
     """Yield the items of a query, all pages of it."""
     pages = client("dynamodb").get_paginator("query").paginate(TableName=environment().table, **conditions)

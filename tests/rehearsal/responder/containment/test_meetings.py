@@ -40,12 +40,10 @@ def execution(play: Play, incident: str, task: str) -> Execution:
     return found[-1]
 
 
-def come_to(play: Play, incident: str, action: str) -> Execution:
-    """Let what contains go on until its next task is this one."""
+def come_to_the_cut(play: Play, incident: str) -> Execution:
+    """Let what contains go on until its next task is the cut."""
     one = execution(play, incident, "contain")
-    while one.ready and one.next_task != action:
-        if one.state == "Decided" and action == "contain":
-            break
+    while one.ready and one.state != "Decided":
         play.workflow.go_on(one)
     return one
 
@@ -59,7 +57,7 @@ def contained(play: Play, containment: str = "now") -> str:
 def containing(play: Play) -> tuple[str, Doing]:
     """An incident whose instance is going to be cut off with the next step."""
     incident = opened(play)
-    one = come_to(play, incident, "contain")
+    one = come_to_the_cut(play, incident)
     return incident, lambda by: go_on(play, one, by)
 
 
@@ -107,7 +105,7 @@ def a_release_for_all_and_a_containment_again(play: Play) -> Meeting:
     first, second = contained(play), contained(play)
     play.others.attach(Pick(0))
     assert play.people.about(second, "contain", mode="now") == 202
-    again = come_to(play, second, "contain")
+    again = come_to_the_cut(play, second)
     return releasing(play, first, all=True), lambda by: go_on(play, again, by)
 
 
@@ -138,24 +136,26 @@ def asked_to(play: Play, incident: str, what: str, **body: str) -> Doing:
     return lambda by: play.people.about(incident, what, by, **body)
 
 
-def a_yes_and_a_no(play: Play) -> Meeting:
+def two_answers(play: Play, first: str, second: str) -> Meeting:
+    """To one question that waits."""
     incident = contained(play, "approval")
-    return asked_to(play, incident, "approve"), asked_to(play, incident, "reject")
+    return asked_to(play, incident, first), asked_to(play, incident, second)
+
+
+def a_yes_and_a_no(play: Play) -> Meeting:
+    return two_answers(play, "approve", "reject")
 
 
 def a_no_and_a_yes(play: Play) -> Meeting:
-    incident = contained(play, "approval")
-    return asked_to(play, incident, "reject"), asked_to(play, incident, "approve")
+    return two_answers(play, "reject", "approve")
 
 
 def a_close_and_a_yes(play: Play) -> Meeting:
-    incident = contained(play, "approval")
-    return asked_to(play, incident, "close"), asked_to(play, incident, "approve")
+    return two_answers(play, "close", "approve")
 
 
 def a_yes_and_a_close(play: Play) -> Meeting:
-    incident = contained(play, "approval")
-    return asked_to(play, incident, "approve"), asked_to(play, incident, "close")
+    return two_answers(play, "approve", "close")
 
 
 def a_yes_and_the_deadline(play: Play) -> Meeting:
@@ -163,9 +163,7 @@ def a_yes_and_the_deadline(play: Play) -> Meeting:
 
     def deadline(_: Interruption | None) -> None:
         play.workflow.wait(16 * 60)
-        one = execution(play, incident, "contain")
-        while one.ready:
-            play.workflow.go_on(one)
+        go_on(play, execution(play, incident, "contain"), None)
 
     return asked_to(play, incident, "approve"), deadline
 
@@ -238,8 +236,8 @@ def test_when_two_meet_at_any_point_then_both_are_right(
     one_thread: Calls,
 ) -> None:
     every = _EVERY if MEETINGS[meeting] > _LONG else 1
+    calls = one_thread
     for at in range(1, _MOST_CALLS, every):
-        calls = one_thread
         play = found(rehearsal_account_server, monkeypatch, calls, seed=at, two_step=False, default="leave")
         first, meanwhile = meeting(play)
         calls.strike = functools.partial(_without_more, meanwhile)

@@ -162,19 +162,14 @@ class Judge:
 
     def _end_incident(self, incident: dict[str, Any], flags: tuple[str, ...]) -> None:
         if incident["state"] != "closed":
-            told = self.people.ask(f"/incidents/{incident['id']}/close", {})
-            assert told is not None
-            assert told[0] == 202, told
+            assert self.people.about(incident["id"], "close") == 202
         self._release(incident, flags)
 
     def _release(self, incident: dict[str, Any], flags: tuple[str, ...]) -> None:
         state = (incident["containment"] or {}).get("state")
         # What waits for an answer has its deadline.
         if state not in (None, "pending", *_NOT_OF_OTHERS):
-            self.people.release_asked(incident["id"], everybody=False)
-            told = self.people.ask(f"/incidents/{incident['id']}/release", dict.fromkeys(flags, True))
-            assert told is not None
-            assert told[0] in (202, 409), told
+            assert self.people.about(incident["id"], "release", None, **dict.fromkeys(flags, True)) in (202, 409)
 
     def _nothing_is_contained(self) -> None:
         assert [one for one in containments.listed() if one.in_place] == []
