@@ -5,11 +5,14 @@ The incidents beside are those whose instances are cut off: what else belongs to
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from tapstack.rehearsal.recorder import Record
 from tapstack.responder.changes.snapshots import TAG_CONTAINMENT
 from tests.rehearsal.end_to_end.deployed import LEFT_ALONE, DeployedResponse, Incident, NotThereError, wait_for
 from tests.rehearsal.end_to_end.payments import PAYMENTS
@@ -17,6 +20,8 @@ from tests.rehearsal.end_to_end.walking import Walk
 
 _SHORTER: Final = 0.05
 """An hour in which nobody answers takes a second, where an hour of waiting takes 18."""
+_HELD_SECONDS: Final = 7.0
+"""A function's client asks again after 8 seconds, and is told what is so then."""
 _PROTECTS: Final = {"Key": "tapstack-protected", "Value": "yes"}
 
 
@@ -107,6 +112,22 @@ def shared(walk: Walk) -> Incident:
     _released(response, first, all=True)
     response.until_settled(second, "released")
     return first
+
+
+def overtaken(walk: Walk) -> Incident:
+    """While one incident is about to cut the instance off, another one does, and releases for both.
+
+    What the first one has in hand it changes after that, and puts back.
+    """
+    response, [first, second] = walk.response, walk.beside
+    with _about_to_change(response) as reached:
+        response.contain(first)
+        wait_for(reached, lambda: f"it is not about to change anything: {response.containment(first)}")
+        response.contain(second)
+        response.until_settled(second, "contained")
+        _released(response, second, all=True)
+    response.until_settled(first, "released")
+    return second
 
 
 def refused(walk: Walk) -> Incident:
@@ -256,6 +277,30 @@ def _balanced(response: DeployedResponse, names: set[str]) -> list[str]:
         for balancer in balancers
         if names & {item["InstanceId"] for item in balancer["Instances"]}
     ]
+
+
+@contextmanager
+def _about_to_change(response: DeployedResponse) -> Iterator[Callable[[], bool]]:
+    """Keep the next containment from what it has written down and will change, until the end or for some seconds.
+
+    What is yielded tells whether it has come so far.
+    """
+    role, read = response.role("containment"), itertools.count(1)
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hold(record: Record) -> None:
+        # It reads what is remembered when it looks, and once more when it has written down what it changes.
+        if (record.principal, record.call.action) == (role, "Query") and next(read) == 2:
+            reached.set()
+            go_on.wait(_HELD_SECONDS)
+
+    listeners = response.account.recorder.listeners
+    listeners.append(hold)
+    try:
+        yield reached.is_set
+    finally:
+        go_on.set()
+        listeners.remove(hold)
 
 
 @contextmanager

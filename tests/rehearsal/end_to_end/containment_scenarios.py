@@ -14,9 +14,11 @@ from tapstack.rehearsal.account import ACCOUNT_ID, REGION
 from tapstack.rehearsal.faults import Fault
 from tapstack.rehearsal.functions.service import service
 from tapstack.rehearsal.recorder import Record
+from tests.rehearsal.end_to_end.containment_paths import overtaken
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
 from tests.rehearsal.end_to_end.payments import PAYMENTS
 from tests.rehearsal.end_to_end.scenarios import Scenarios, find, heard_by, opened
+from tests.rehearsal.end_to_end.walking import Walk
 
 _USUAL: Final = frozenset(
     {"shutdown", "volume", "termination", "standby", "groups", "target-group", "classic-balancer"}
@@ -230,6 +232,15 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
     _release(response, incident)
 
 
+def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
+    response = its.response
+    both = (response.open("database"), response.open("database"))
+    first, _ = both
+    overtaken(Walk(response, "overtaken", both))
+    assert not _is_cut_off(response, "database")
+    assert "put back once more" in [entry["what"] for entry in response.show(first)["timeline"]]
+
+
 CONTAINING: Final = (
     everything_of_an_instance_is_changed_and_put_back,
     somebody_approves,
@@ -239,6 +250,7 @@ CONTAINING: Final = (
     a_finding_contains,
     two_incidents_want_it_and_each_lets_go,
     two_incidents_want_it_and_one_lets_go_for_both,
+    a_release_for_all_overtakes_a_containment,
     others_changed_something_and_it_is_overwritten,
     others_changed_something_and_it_is_kept,
     an_interface_is_attached_after_the_cut,

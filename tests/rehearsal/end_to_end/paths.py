@@ -130,6 +130,13 @@ PATHS: Final = {
             roles=frozenset({"containment", "incident", "release"}),
         ),
         Path(
+            "contain, be overtaken by a release for all, put back",
+            containment.overtaken,
+            ("database", "database"),
+            contains=True,
+            roles=frozenset({"release"}),
+        ),
+        Path(
             "contain, be refused between two steps, release",
             containment.refused,
             _CONTAINED,

@@ -25,6 +25,7 @@ from tests.rehearsal.end_to_end.paths import PATHS, WORKFLOW
 
 [LAUNCH, JOIN, EXPIRE, FAIL, CONTAIN, *_] = PATHS
 BY_DEFAULT = "contain when nobody answers, release"
+OVERTAKEN = "contain, be overtaken by a release for all, put back"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,8 @@ def test_when_it_lasts_then_the_workflow_tries_again_or_the_incident_says_how_to
         # In service again, and not noted so.
         (Point(CONTAIN, "release", "autoscaling", "ExitStandby", 1), KILLED),
         (Point(CONTAIN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 1), LOST_FOR_LONG),
+        # Put back after a release, in part.
+        (Point(OVERTAKEN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 5), KILLED),
         # Decided, and not told.
         (Point(BY_DEFAULT, "incident", "dynamodb", "UpdateItem", 4), KILLED),
     ],
