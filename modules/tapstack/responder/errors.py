@@ -35,4 +35,4 @@ class ContainmentRefused(Exception):  # noqa: N818
 
 
 class ContainmentFailed(Exception):  # noqa: N818
-    """The instance could not be cut off; what was changed is written down."""
+    """The instance could not be cut off, or not be put back after that; what was changed is written down."""

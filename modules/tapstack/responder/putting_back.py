@@ -10,9 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tapstack.domain.containment import Original, is_ours, said
-from tapstack.domain.containment_release import steps_of_release
+from tapstack.domain.containment_release import Step, steps_of_release
+from tapstack.responder.aws_errors import message_of, passes
 from tapstack.responder.changes import OF_KIND
+from tapstack.responder.changes.gone import Gone
+from tapstack.responder.errors import ContainmentFailed
 from tapstack.responder.releasing import look_at
 from tapstack.responder.store import containments, incidents
 
@@ -24,6 +29,9 @@ def put_back(incident_id: str) -> dict[str, Any]:
 
     Returns:
         `status`: `wanted`, or `put back`.
+
+    Raises:
+        ContainmentFailed: AWS refuses to put something back; everything else is.
     """
     instance_id = incidents.get(incident_id)["instance_id"]
     held = containments.get(instance_id)
@@ -36,14 +44,29 @@ def put_back(incident_id: str) -> dict[str, Any]:
     ]
     now = look_at(instance_id, returned)
     late = [one for one in returned if _is_as_we_left_it(one, now)]
-    for step in steps_of_release(late, now):
-        one = step.original
-        if step.do == "restore":
-            OF_KIND[one.kind].restore(instance_id, one, step.to)
-            _say(incident_id, f"{one.kind} of {one.key}: {said(step.to)}")
-        elif step.difference is not None:
-            _say(incident_id, f"NOT {one.kind} of {one.key}: {step.difference.why}")
+    refused = [left for step in steps_of_release(late, now) if (left := _restore(incident_id, instance_id, step))]
+    if refused:
+        raise ContainmentFailed(
+            f"{instance_id} was changed once more after its release, by what was under way, and NOT put back: "
+            + "; ".join(refused)
+        )
     return {"status": "put back"}
+
+
+def _restore(incident_id: str, instance_id: str, step: Step) -> str:
+    """Put one thing back; return why it is not, empty where it is."""
+    one = step.original
+    what = f"{one.kind} of {one.key}: {said(step.to)}"
+    try:
+        OF_KIND[one.kind].restore(instance_id, one, step.to)
+    except Gone:
+        return ""
+    except ClientError as error:
+        if passes(error):
+            raise
+        return f"{what}: AWS refuses: {message_of(error)}"
+    incidents.say(incident_id, "containment", "put back once more", what)
+    return ""
 
 
 def _last_generation(held: containments.Containment) -> int:
@@ -54,7 +77,3 @@ def _last_generation(held: containments.Containment) -> int:
 def _is_as_we_left_it(one: Original, now: dict[Any, Any]) -> bool:
     there = now.get((one.kind, one.key))
     return there is not None and there != one.original and is_ours(there, one.ours, one.passing)
-
-
-def _say(incident_id: str, detail: str) -> None:
-    incidents.say(incident_id, "containment", "put back once more", detail)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tapstack.domain.containment import Change
+from tapstack.domain.containment import Change, Original, Value
 from tapstack.responder import containing, incident_steps, people, putting_back, releasing, waking
-from tapstack.responder.errors import TryAgain
+from tapstack.responder.changes import groups
+from tapstack.responder.changes.gone import Gone
+from tapstack.responder.errors import ContainmentFailed, TryAgain
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.sweeping import sweep
 from tests.rehearsal.responder.conftest import opened
@@ -112,6 +114,42 @@ class TestPutBack:
         shop.give(first, shop.company.security_groups["web"])
         putting_back.put_back(incident)
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
+
+    def test_when_aws_refuses_one_thing_then_the_others_are_put_back_and_people_are_told(self, shop: Shop) -> None:
+        first, second = shop.company.interfaces["database"]
+        gone = shop.ec2.create_security_group(GroupName="gone", Description="x", VpcId=shop.site.vpc)["GroupId"]
+        shop.give(first, gone)
+        before = shop.groups_of(second)
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        for interface in (first, second):
+            shop.give(interface, shop.quarantine)
+        shop.ec2.delete_security_group(GroupId=gone)
+        with pytest.raises(
+            ContainmentFailed, match=f"NOT put back: groups of {first}: {gone}: .*InvalidGroup.NotFound"
+        ):
+            putting_back.put_back(incident)
+        assert shop.groups_of(second) == before
+
+    def test_when_one_thing_is_gone_then_the_others_are_put_back(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = shop.company.interfaces["database"]
+        before = shop.groups_of(second)
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        for interface in (first, second):
+            shop.give(interface, shop.quarantine)
+        restored = groups.restore
+
+        def deleted_meanwhile(instance: str, one: Original, to: Value) -> None:
+            if one.key == first:
+                raise Gone(first)
+            restored(instance, one, to)
+
+        monkeypatch.setattr(groups, "restore", deleted_meanwhile)
+        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert shop.groups_of(second) == before
 
     def test_when_somebody_wants_it_cut_off_again_then_it_stays_so(self, shop: Shop) -> None:
         first = contained(shop.database)
