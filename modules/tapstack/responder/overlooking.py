@@ -9,11 +9,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+from tapstack.domain.containment import Original, said
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder.changes import groups
 from tapstack.responder.containment_notices import left_open
+from tapstack.responder.environment import Containment as Settings
 from tapstack.responder.environment import environment
 from tapstack.responder.looking import as_interfaces, attached, described
 from tapstack.responder.store import containments, incidents
@@ -37,7 +40,8 @@ def overlooked() -> list[str]:
         if one.state == "contained" and settings is not None:
             quarantines = {groups.quarantine for groups in settings.groups.values()}
             lines += _uncut(instance_id, quarantines)
-    return lines + list(_without_record(found))
+    lines += _without_record(found)
+    return lines if settings is None else lines + sorted(_without_reason(found, settings))
 
 
 def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
@@ -86,3 +90,34 @@ def _without_record(found: Mapping[str, Containment]) -> Iterator[str]:
             lost[instance_id].append(f"{original.kind} of {original.key}")
     for instance_id, things in sorted(lost.items()):
         yield f"{instance_id} is not contained, but originals of it are not back: {', '.join(sorted(things))}"
+
+
+def _without_reason(found: Mapping[str, Containment], settings: Settings) -> Iterator[str]:
+    """Say which interfaces are cut off, or open between two steps, although nothing in the table says why."""
+    ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
+    waiting: set[str] | None = None
+    for item in groups.members(ours):
+        instance_id = item.get("Attachment", {}).get("InstanceId", "")
+        # The listing lags.
+        if instance_id and (instance_id in found or _is_in_place(instance_id)):
+            continue
+        known = containments.original(instance_id, "groups", item["NetworkInterfaceId"])
+        if known is not None and known.lately:
+            continue
+        if waiting is None:
+            waiting = {original.key for _, original in containments.listed_originals()}
+        if item["NetworkInterfaceId"] in waiting:
+            continue  # detached since it was cut off
+        yield _unexplained(item, instance_id, known)
+
+
+def _is_in_place(instance_id: str) -> bool:
+    there = containments.get(instance_id)
+    return there is not None and there.in_place
+
+
+def _unexplained(item: dict[str, Any], instance_id: str, known: Original | None) -> str:
+    has = ", ".join(group["GroupId"] for group in item["Groups"])
+    had = f"; before its last containment it had {said(known.original)}" if known is not None else ""
+    whose = f"{item['NetworkInterfaceId']} of {instance_id}" if instance_id else item["NetworkInterfaceId"]
+    return f"{whose} has the group {has}, and no containment says why: give it its own groups back{had}"

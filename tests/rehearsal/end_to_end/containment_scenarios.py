@@ -196,8 +196,10 @@ def guard_rails_refuse(its: Scenarios) -> None:
 
 
 def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
-    """An instance that stays cut off when its incident is closed, and an original that no containment has."""
+    """An instance that stays cut off when its incident is closed, an original without a containment, a cut by hand."""
     response = its.response
+    [by_hand] = response.company.interfaces["web-1"]
+    [had] = response.groups_of("web-1").values()
     incident = response.open("database")
     _contain(response, incident)
     response.end(incident)
@@ -209,8 +211,13 @@ def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
     key = {name: lost[name] for name in ("pk", "sk")}
     response.account.client("dynamodb").delete_item(TableName=response.table, Key=key)
     # Closed or not, it can be released.
+    quarantine = response.groups_of("database")[response.company.interfaces["database"][0]]
     _release(response, incident)
     assert response.sweep()["contained"] == 0
+    give = response.account.client("ec2").modify_network_interface_attribute
+    give(NetworkInterfaceId=by_hand, Groups=quarantine)
+    assert response.sweep()["contained"] == 1
+    give(NetworkInterfaceId=by_hand, Groups=had)
 
 
 def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios) -> None:

@@ -8,7 +8,7 @@ Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute and DescribeNe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tapstack.domain.containment import Original, Value
@@ -36,16 +36,24 @@ restore = change
 
 def interfaces(ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return those of these interfaces that exist."""
-    pages = client("ec2").get_paginator("describe_network_interfaces")
     # A filter, because an unknown id in NetworkInterfaceIds would fail the whole call.
-    return [
-        item
-        for start in range(0, len(ids), FILTER_VALUES)
-        for page in pages.paginate(
-            Filters=[{"Name": "network-interface-id", "Values": list(ids[start : start + FILTER_VALUES])}]
-        )
-        for item in page["NetworkInterfaces"]
-    ]
+    return list(_filtered("network-interface-id", ids))
+
+
+def members(group_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the interfaces that have one of these security groups, and no other ones."""
+    asked = sorted(set(group_ids))
+    for item in _filtered("group-id", asked):
+        if {group["GroupId"] for group in item["Groups"]} <= set(asked):
+            yield item
+
+
+def _filtered(name: str, values: Sequence[str]) -> Iterator[dict[str, Any]]:
+    pages = client("ec2").get_paginator("describe_network_interfaces")
+    for start in range(0, len(values), FILTER_VALUES):
+        some = list(values[start : start + FILTER_VALUES])
+        for page in pages.paginate(Filters=[{"Name": name, "Values": some}]):
+            yield from page["NetworkInterfaces"]
 
 
 def missing(group_ids: Iterable[str]) -> set[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.domain.containment import Change, Original
+from tapstack.domain.containment import Change, Kind, Original
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -179,6 +179,12 @@ def originals(instance_id: str) -> list[Original]:
         ConsistentRead=True,
     )
     return [_original(item) for item in items]
+
+
+def original(instance_id: str, kind: Kind, key: str) -> Original | None:
+    """Return what was there before the last containment that changed it; None where nothing is remembered."""
+    item = table.read(original_key(instance_id, kind, key))
+    return None if item is None else _original(item)
 
 
 def waiting(containment: Containment, remembered: Iterable[Original]) -> list[Original]:

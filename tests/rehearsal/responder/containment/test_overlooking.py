@@ -9,7 +9,7 @@ import pytest
 
 from tapstack.responder import containing, waking
 from tapstack.responder.store import containments, incidents, table
-from tapstack.responder.store.keys import containment_key
+from tapstack.responder.store.keys import containment_key, original_key
 from tapstack.responder.sweeping import sweep
 from tests.rehearsal.responder.containment.conftest import Shop, asked, contained, release
 
@@ -55,6 +55,43 @@ def test_when_an_interface_is_not_cut_off_then_it_is_said_and_left_so(shop: Shop
     shop.give(first, web)
     assert reported(shop) == [f"{shop.database} is contained, but its interface {first} is NOT cut off: it has {web}"]
     assert shop.groups_of(first) == [web]
+
+
+def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_said(shop: Shop) -> None:
+    first, second = shop.company.interfaces["database"]
+    had = ", ".join(shop.groups_of(first))
+    assert release(contained(shop.database)) == "released"
+    for interface in (first, second):
+        shop.give(interface, shop.quarantine)
+    # Released this very moment: EC2 may show what was there before.
+    assert reported(shop) == []
+    table.change(
+        original_key(shop.database, "groups", first), "SET restored_at = :then", values={"then": int(time.time()) - 120}
+    )
+    says = f"{{}} of {{}} has the group {shop.quarantine}, and no containment says why: give it its own groups back"
+    last = f"; before its last containment it had {had}"
+    assert reported(shop) == [says.format(first, shop.database) + last]
+    # Somebody else's, beside a group of its own: it is not cut off.
+    [web] = shop.company.interfaces["web-1"]
+    shop.give(web, shop.quarantine, shop.company.security_groups["web"])
+    [by_hand] = shop.company.interfaces["web-2"]
+    shop.give(by_hand, shop.quarantine)
+    assert reported(shop) == sorted(
+        [says.format(first, shop.database) + last, says.format(by_hand, shop.company.instances["web-2"])]
+    )
+
+
+def test_when_an_interface_was_detached_since_it_was_cut_off_then_nothing_is_said(shop: Shop) -> None:
+    incident = contained(shop.database)
+    second = shop.company.interfaces["database"][1]
+    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"]
+    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+    assert reported(shop) == []
+    assert release(incident) == "released"
+    shop.give(second, shop.quarantine)
+    assert reported(shop) == [
+        f"{second} has the group {shop.quarantine}, and no containment says why: give it its own groups back"
+    ]
 
 
 def test_when_the_instance_is_gone_then_it_is_said(shop: Shop) -> None:
