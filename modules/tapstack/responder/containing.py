@@ -41,7 +41,6 @@ HEAD_START_SECONDS: Final = 5.0
 """How long the cut waits for what should come before it."""
 _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standby")
 _AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "classic-balancer", "snapshots")
-_GOES_ON: Final = frozenset({"containing", "contained"})
 
 
 def plan(instance_id: str) -> Plan:
@@ -66,7 +65,7 @@ def contain(incident_id: str) -> dict[str, Any]:
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
-    if (incident.get("containment") or {}).get("state") not in _GOES_ON:
+    if (incident.get("containment") or {}).get("state") not in incidents.WANTED_CONTAINMENT:
         # Released, or failed, since this was asked for: nothing is cut off behind people's back.
         return {"status": "overtaken"}
     return _Containing(incident, _settings()).run()

@@ -50,7 +50,7 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
             _tell(noted, "approval", said.approval)
             return {"status": "wait", "seconds": seconds, "until": deadline}
         incident = incidents.get(incident_id)
-    if deciding.state_of(incident) in ("containing", "contained"):
+    if deciding.state_of(incident) in incidents.WANTED_CONTAINMENT:
         return {"status": "contain"}
     if deciding.state_of(incident) == "rejected":
         _tell(incident, "left", said.left)

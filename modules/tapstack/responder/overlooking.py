@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -34,14 +34,15 @@ def overlooked() -> list[str]:
     settings = environment().containment
     found = {one.instance_id: one for one in containments.listed() if one.in_place}
     known = incidents.get_all(incident for one in found.values() for incident in (*one.holders, *one.releasing_for))
+    originals = list(containments.listed_originals())
+    quarantines = {one.quarantine for one in settings.groups.values()} if settings is not None else set()
     lines: list[str] = []
     for instance_id, one in sorted(found.items()):
         lines += _about(one, known)
         if one.state == "contained" and settings is not None:
-            quarantines = {groups.quarantine for groups in settings.groups.values()}
             lines += _uncut(instance_id, quarantines)
-    lines += _without_record(found)
-    return lines if settings is None else lines + sorted(_without_reason(found, settings))
+    lines += _without_record(found, originals)
+    return lines if settings is None else lines + sorted(_without_reason(found, originals, settings))
 
 
 def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
@@ -79,10 +80,10 @@ def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
             yield f"{instance_id} is contained, but its interface {interface.id} is NOT cut off: it has {groups}"
 
 
-def _without_record(found: Mapping[str, Containment]) -> Iterator[str]:
+def _without_record(found: Mapping[str, Containment], originals: Iterable[tuple[str, Original]]) -> Iterator[str]:
     """Say which originals nothing would ever put back."""
     lost: defaultdict[str, list[str]] = defaultdict(list)
-    for instance_id, original in containments.listed_originals():
+    for instance_id, original in originals:
         if instance_id in found and found[instance_id].generation == original.generation:
             continue
         now = containments.get(instance_id)
@@ -92,10 +93,12 @@ def _without_record(found: Mapping[str, Containment]) -> Iterator[str]:
         yield f"{instance_id} is not contained, but originals of it are not back: {', '.join(sorted(things))}"
 
 
-def _without_reason(found: Mapping[str, Containment], settings: Settings) -> Iterator[str]:
+def _without_reason(
+    found: Mapping[str, Containment], originals: Iterable[tuple[str, Original]], settings: Settings
+) -> Iterator[str]:
     """Say which interfaces are cut off, or open between two steps, although nothing in the table says why."""
     ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
-    waiting: set[str] | None = None
+    waiting = {original.key for _, original in originals}
     for item in groups.members(ours):
         instance_id = item.get("Attachment", {}).get("InstanceId", "")
         # The listing lags.
@@ -104,8 +107,6 @@ def _without_reason(found: Mapping[str, Containment], settings: Settings) -> Ite
         known = containments.original(instance_id, "groups", item["NetworkInterfaceId"])
         if known is not None and known.lately:
             continue
-        if waiting is None:
-            waiting = {original.key for _, original in containments.listed_originals()}
         if item["NetworkInterfaceId"] in waiting:
             continue  # detached since it was cut off
         yield _unexplained(item, instance_id, known)

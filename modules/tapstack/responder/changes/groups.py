@@ -37,33 +37,27 @@ restore = change
 def interfaces(ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return those of these interfaces that exist."""
     # A filter, because an unknown id in NetworkInterfaceIds would fail the whole call.
-    return list(_filtered("network-interface-id", ids))
+    return list(_filtered("describe_network_interfaces", "NetworkInterfaces", "network-interface-id", ids))
 
 
 def members(group_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the interfaces that have one of these security groups, and no other ones."""
     asked = sorted(set(group_ids))
-    for item in _filtered("group-id", asked):
+    for item in _filtered("describe_network_interfaces", "NetworkInterfaces", "group-id", asked):
         if {group["GroupId"] for group in item["Groups"]} <= set(asked):
             yield item
-
-
-def _filtered(name: str, values: Sequence[str]) -> Iterator[dict[str, Any]]:
-    pages = client("ec2").get_paginator("describe_network_interfaces")
-    for start in range(0, len(values), FILTER_VALUES):
-        some = list(values[start : start + FILTER_VALUES])
-        for page in pages.paginate(Filters=[{"Name": name, "Values": some}]):
-            yield from page["NetworkInterfaces"]
 
 
 def missing(group_ids: Iterable[str]) -> set[str]:
     """Return those of these security groups that do not exist any more."""
     asked = sorted(set(group_ids))
-    pages = client("ec2").get_paginator("describe_security_groups")
-    found = {
-        group["GroupId"]
-        for start in range(0, len(asked), FILTER_VALUES)
-        for page in pages.paginate(Filters=[{"Name": "group-id", "Values": asked[start : start + FILTER_VALUES]}])
-        for group in page["SecurityGroups"]
-    }
-    return set(asked) - found
+    found = _filtered("describe_security_groups", "SecurityGroups", "group-id", asked)
+    return set(asked) - {group["GroupId"] for group in found}
+
+
+def _filtered(operation: str, result: str, name: str, values: Sequence[str]) -> Iterator[dict[str, Any]]:
+    pages = client("ec2").get_paginator(operation)
+    for start in range(0, len(values), FILTER_VALUES):
+        some = list(values[start : start + FILTER_VALUES])
+        for page in pages.paginate(Filters=[{"Name": name, "Values": some}]):
+            yield from page[result]

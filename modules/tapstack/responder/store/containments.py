@@ -64,7 +64,7 @@ class Containment:
     @property
     def wanted(self) -> bool:
         """Whether somebody wants the instance cut off, and it is not being released."""
-        return self.state in ("containing", "contained")
+        return self.state in incidents.WANTED_CONTAINMENT
 
     @property
     def in_place(self) -> bool:
@@ -144,7 +144,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
             found = get(instance_id)
             if found is not None and incident_id in found.holders and found.wanted:
                 return found
-        elif incidents.get(incident_id)["containment"]["state"] not in ("containing", "contained"):
+        elif incidents.get(incident_id)["containment"]["state"] not in incidents.WANTED_CONTAINMENT:
             return None
     raise TryAgain(f"the containment of {instance_id} is changed by others")
 

@@ -61,6 +61,8 @@ PUBLIC: Final = (
 """What people and programs see of an incident, in this order, besides its timeline."""
 ONGOING_CONTAINMENT: Final = ("pending", "containing", "releasing")
 """States of a containment in which an execution waits, or works."""
+WANTED_CONTAINMENT: Final = ("containing", "contained")
+"""States of a containment in which an incident wants its instance cut off."""
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is remembered."""
 
