@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,6 +142,15 @@ class Recorder:
             self._records.append(record)
         for listener in list(self.listeners):
             listener(record)
+
+    @contextmanager
+    def heard_by(self, listener: Callable[[Record], object]) -> Iterator[None]:
+        """Tell a listener of every call inside."""
+        self.listeners.append(listener)
+        try:
+            yield
+        finally:
+            self.listeners.remove(listener)
 
     def principal_of(self, call: Call) -> str:
         """Return the ARN of who calls. A key belongs to one principal for good: each is looked up once."""

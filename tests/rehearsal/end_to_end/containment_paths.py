@@ -153,7 +153,7 @@ def give_back(response: DeployedResponse) -> None:
     first = response.company.interfaces["database"][0]
     if response.groups_of("database")[first] == _groups_of_others(response):
         groups = response.company.security_groups
-        _give(response, first, groups["database"], groups["backup"])
+        response.give(first, groups["database"], groups["backup"])
 
 
 def unprotect(response: DeployedResponse) -> None:
@@ -214,7 +214,7 @@ def _changed_by_others(response: DeployedResponse, incident: Incident) -> None:
     response.contain(incident)
     response.until_settled(incident, "contained")
     first, second = response.company.interfaces["database"]
-    _give(response, first, *_groups_of_others(response))
+    response.give(first, *_groups_of_others(response))
     before = response.groups_of("database")
     response.release(incident)
     response.until_settled(incident, "blocked")
@@ -226,10 +226,6 @@ def _changed_by_others(response: DeployedResponse, incident: Incident) -> None:
 
 def _groups_of_others(response: DeployedResponse) -> list[str]:
     return [response.company.security_groups["web"]]
-
-
-def _give(response: DeployedResponse, interface: str, *groups: str) -> None:
-    response.account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=list(groups))
 
 
 def _containment_item(response: DeployedResponse, name: str) -> dict[str, Any]:
@@ -294,13 +290,11 @@ def _about_to_change(response: DeployedResponse) -> Iterator[Callable[[], bool]]
             reached.set()
             go_on.wait(_HELD_SECONDS)
 
-    listeners = response.account.recorder.listeners
-    listeners.append(hold)
-    try:
-        yield reached.is_set
-    finally:
-        go_on.set()
-        listeners.remove(hold)
+    with response.account.recorder.heard_by(hold):
+        try:
+            yield reached.is_set
+        finally:
+            go_on.set()
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def others_changed_something_and_it_is_kept(its: Scenarios) -> None:
         theirs: [response.company.security_groups["web"]],
         other: before[other],
     }
-    _give(response, theirs, *before[theirs])
+    response.give(theirs, *before[theirs])
 
 
 def an_interface_is_attached_after_the_cut(its: Scenarios) -> None:
@@ -211,13 +211,11 @@ def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
     key = {name: lost[name] for name in ("pk", "sk")}
     response.account.client("dynamodb").delete_item(TableName=response.table, Key=key)
     # Closed or not, it can be released.
-    quarantine = response.groups_of("database")[response.company.interfaces["database"][0]]
     _release(response, incident)
     assert response.sweep()["contained"] == 0
-    give = response.account.client("ec2").modify_network_interface_attribute
-    give(NetworkInterfaceId=by_hand, Groups=quarantine)
+    response.give(by_hand, _quarantine(response))
     assert response.sweep()["contained"] == 1
-    give(NetworkInterfaceId=by_hand, Groups=had)
+    response.give(by_hand, *had)
 
 
 def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios) -> None:
@@ -302,7 +300,7 @@ def _blocked(response: DeployedResponse) -> Incident:
     """Contain the database, have others change the groups of its first interface, and try to release it."""
     incident = response.open("database")
     _contain(response, incident)
-    _give(response, response.company.interfaces["database"][0], response.company.security_groups["web"])
+    response.give(response.company.interfaces["database"][0], response.company.security_groups["web"])
     [difference] = _dry_run(response, incident, "release")["differences"]
     assert difference["blocks"]
     response.release(incident)
@@ -324,11 +322,6 @@ def _is_cut_off(response: DeployedResponse, name: str) -> bool:
 def _groups(response: DeployedResponse, interface: str) -> list[str]:
     found = response.account.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])
     return [group["GroupId"] for group in found["NetworkInterfaces"][0]["Groups"]]
-
-
-def _give(response: DeployedResponse, interface: str, *groups: str) -> None:
-    ec2 = response.account.client("ec2")
-    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=list(groups))
 
 
 def _executions(response: DeployedResponse, task: str) -> list[str]:
@@ -387,9 +380,5 @@ def _killed_after(
             service().kill(ACCOUNT_ID, REGION, response.function(function))
             besides()
 
-    listeners = response.account.recorder.listeners
-    listeners.append(kill)
-    try:
+    with response.account.recorder.heard_by(kill):
         yield
-    finally:
-        listeners.remove(kill)

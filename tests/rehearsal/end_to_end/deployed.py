@@ -203,6 +203,10 @@ class DeployedResponse:
         )["NetworkInterfaces"]
         return {item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]] for item in found}
 
+    def give(self, interface: str, *groups: str) -> None:
+        """Others give a network interface these security groups."""
+        self.account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=list(groups))
+
     def until(self, incident: Incident, *states: str) -> Incident:
         """Wait until an incident is in one of these states, and return it.
 

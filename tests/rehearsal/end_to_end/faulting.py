@@ -191,11 +191,8 @@ class Runner:
                 if len(seen) == point.call:
                     service().kill(ACCOUNT_ID, REGION, self.response.function(point.role))
 
-        account.recorder.listeners.append(kill)
-        try:
+        with account.recorder.heard_by(kill):
             yield lambda: len(seen) >= point.call
-        finally:
-            account.recorder.listeners.remove(kill)
 
     def close(self) -> None:
         """Bring the account back to where it was before the first walk."""

@@ -60,12 +60,8 @@ class Scenarios:
     def play(self, *scenarios: Callable[[Scenarios], None]) -> None:
         """Let each scenario begin with the account as it was deployed."""
         self.look()
-        listeners = self.response.account.recorder.listeners
-        listeners.append(self._look_at_what_is_made)
-        try:
+        with self.response.account.recorder.heard_by(self._look_at_what_is_made):
             self._play(scenarios)
-        finally:
-            listeners.remove(self._look_at_what_is_made)
 
     def _play(self, scenarios: Iterable[Callable[[Scenarios], None]]) -> None:
         for scenario in scenarios:
