@@ -25,9 +25,9 @@ _PICTURE = re.compile(r"(<!-- picture: begin[^\n]*-->\n).*?(<!-- picture: end --
 
 
 @functools.cache
-def render_readme() -> str:
-    """Return the README with the picture of what the example deploys."""
-    return _with_picture("README.md", draw(_synthesized(str(ROOT / "main.py"))))
+def render_deployment_page() -> str:
+    """Return the page about the deployment file with the picture of what the example deploys."""
+    return _with_picture("docs/deployment-file.md", draw(_synthesized(str(ROOT / "main.py"))))
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def _with_picture(name: str, picture: str) -> str:
 FILES: Mapping[str, Callable[[], str]] = {
     "deployment.schema.json": render_schema,
     "docs/openapi.json": lambda: openapi.render(__version__),
-    "README.md": render_readme,
+    "docs/deployment-file.md": render_deployment_page,
     "docs/response.md": render_response,
 }
 
