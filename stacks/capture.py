@@ -75,7 +75,9 @@ class CaptureStack(SiteStack):
             destination = self._add_load_balancer(key, settings.load_balancer).destination
         elif settings.network_interface_id is not None:
             destination = Destination.network_interface(
-                settings.network_interface_id, instance_type=settings.instance_type
+                settings.network_interface_id,
+                instance_type=settings.instance_type,
+                accept_instance_type=settings.accept_instance_type,
             )
         elif settings.network_load_balancer_arn is not None:
             destination = Destination.network_load_balancer(settings.network_load_balancer_arn)

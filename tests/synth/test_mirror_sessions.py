@@ -291,10 +291,6 @@ class TestTargets:
 
 
 class TestSources:
-    def test_when_the_instance_type_is_unknown_then_a_warning_says_so(self) -> None:
-        template = synthesize(lambda stack: add(stack, "s", *interfaces(1, instance_type="x99.large")))
-        assert "x99.large is not on the allow-list of mirror sources known here" in template.warnings[0]
-
     def test_fails_when_the_instance_type_cannot_be_mirrored(self) -> None:
         with pytest.raises(RuleViolation, match="instance type t2.micro cannot be a mirror source"):
             interfaces(1, instance_type="t2.micro")

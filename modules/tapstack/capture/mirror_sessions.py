@@ -210,9 +210,11 @@ def _take_numbers(
     book = book_of(scope)
     seen = len(book.warnings)
     group = f"sessions {id_}"
-    warnings = [source.warning for source in known.values() if source.warning]
+    warnings: list[str] = []
     destination = target.destination
     capacity = destination.max_sources if destination else None
+    # The interface of a stack's own target is not given, and so is no instance type.
+    typed = destination is not None and destination.value is not None
     key = target_key(target)
     numbers: dict[str, int] = {}
     for name, source in known.items():
@@ -224,7 +226,8 @@ def _take_numbers(
             if destination and destination.value == interface:
                 raise RuleViolation(f"network interface {interface} cannot be mirrored to itself")
             numbers[name] = book.add_known(group, interface, wanted, start=first)
-        book.add_source(key, f"{id_}/{name}" if is_token(interface) else interface, capacity, target_name=id_)
+        counted = f"{id_}/{name}" if is_token(interface) else interface
+        book.add_source(key, counted, capacity, target_name=id_, typed=typed)
     lookup_number = book.add_unknown(group, session_number, start=first) if lookups else 0
     if any(lookup.include_requester_managed for lookup in lookups):
         warnings.append("of the interfaces that AWS services manage, AWS mirrors those of RDS and ElastiCache only")

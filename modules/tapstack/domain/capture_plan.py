@@ -86,7 +86,11 @@ def refusal(interface: Interface, *, accept_unsupported_instance_types: bool = F
         return f"it is of type {interface.type}: only interfaces of type interface can be mirrored"
     if interface.instance_type is not None:
         try:
-            instance_types.check_source_type(interface.instance_type, accept=accept_unsupported_instance_types)
+            instance_types.check_source_type(
+                interface.instance_type,
+                accept=accept_unsupported_instance_types,
+                override="accept_unsupported_instance_types in the response's capture",
+            )
         except RuleViolation as violation:
             return str(violation)
     return None
@@ -107,10 +111,10 @@ def warnings(interface: Interface, *, vpc_id: str) -> tuple[str, ...]:
         )
     if interface.requester_managed:
         said.append(f"{interface.id} is managed by an AWS service: AWS mirrors few of those (RDS, ElastiCache)")
-    if interface.instance_type is not None and instance_types.can_be_mirrored(interface.instance_type) is None:
+    if interface.instance_type is not None and not instance_types.can_be_mirrored(interface.instance_type):
         said.append(
-            f"instance type {interface.instance_type} of {interface.id} is not on the allow-list of mirror sources "
-            f"known here (as of {instance_types.AS_OF})"
+            f"instance type {interface.instance_type} of {interface.id} is not on AWS's allow-list of mirror sources "
+            f"as of {instance_types.AS_OF}"
         )
     return tuple(said)
 

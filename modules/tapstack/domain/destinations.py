@@ -30,18 +30,21 @@ class Destination:
     max_sources: int | None
 
     @classmethod
-    def network_interface(cls, network_interface_id: str, *, instance_type: str | None = None) -> Destination:
+    def network_interface(
+        cls, network_interface_id: str, *, instance_type: str | None = None, accept_instance_type: bool = False
+    ) -> Destination:
         """Send to an appliance's network interface.
 
         Args:
             network_interface_id: of an interface that is itself no mirror source.
             instance_type: of the appliance. It decides how many distinct sources the
                 interface takes: 100 for the largest size of some families, 10 otherwise.
+            accept_instance_type: the instance type takes 100, whatever the list says.
         """
         return cls(
             "network interface",
             check_identifier("network interface", network_interface_id),
-            instance_types.sources_per_target(instance_type),
+            instance_types.sources_per_target(instance_type, accept=accept_instance_type),
         )
 
     @classmethod

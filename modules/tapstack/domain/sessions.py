@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from tapstack.domain import limits
+from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
 
 
@@ -111,7 +111,9 @@ class SessionBook:
         self._groups_of_number.setdefault(number, set()).add(group)
         return number
 
-    def add_source(self, target: Hashable, source: str, capacity: int | None, *, target_name: str = "") -> None:
+    def add_source(
+        self, target: Hashable, source: str, capacity: int | None, *, target_name: str = "", typed: bool = True
+    ) -> None:
         """Count `source` as one of the distinct sources of `target`.
 
         Args:
@@ -119,6 +121,7 @@ class SessionBook:
             source: network interface id, or a name that stands for one.
             capacity: how many distinct sources the target takes; no limit when None.
             target_name: what messages call the target.
+            typed: the target's instance type can be named, and decides about its capacity.
 
         Raises:
             RuleViolation: it is one source too many.
@@ -126,10 +129,16 @@ class SessionBook:
         sources = self._sources.setdefault(target, set())
         sources.add(source)
         if capacity is not None and len(sources) > capacity:
+            remedy = "use a Network Load Balancer, which has no such limit"
+            if typed and capacity < limits.SOURCES_PER_LARGEST_INTERFACE_TARGET:
+                remedy += (
+                    f", or name the appliance's instance_type where it takes "
+                    f"{limits.SOURCES_PER_LARGEST_INTERFACE_TARGET}, with accept_instance_type where the list of "
+                    f"{instance_types.AS_OF} lacks it"
+                )
             raise RuleViolation(
-                f"target {target_name or target} takes at most {capacity} distinct sources, got {len(sources)}: "
-                f"use a Network Load Balancer, which has no such limit, or an appliance of the largest size "
-                f"of its family, which takes {limits.SOURCES_PER_LARGEST_INTERFACE_TARGET}"
+                f"target {target_name or target} takes at most {capacity} distinct sources, "
+                f"got {len(sources)}: {remedy}"
             )
 
 

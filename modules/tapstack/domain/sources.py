@@ -22,13 +22,11 @@ class KnownSource:
         network_interface_id: may be a token.
         name: what the session is called in addresses; the interface id where that is literal.
         session_number: 1 to 32766; allocated when None.
-        warning: what is likely, not certainly, wrong with it.
     """
 
     network_interface_id: str
     name: str
     session_number: int | None = None
-    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +118,9 @@ class Source:
             )
         if session_number is not None:
             limits.check_session_number(session_number)
-        warning = None
         if instance_type is not None:
-            warning = instance_types.check_source_type(instance_type, accept=accept_instance_type)
-        return KnownSource(network_interface_id, name or network_interface_id, session_number, warning)
+            instance_types.check_source_type(instance_type, accept=accept_instance_type)
+        return KnownSource(network_interface_id, name or network_interface_id, session_number)
 
     @staticmethod
     def instance(instance_id: str) -> SourceLookup:

@@ -165,7 +165,9 @@ def _check_target(checker: Checker, path: Path, target: Target, site: Site, book
         )
         destination: Destination | None = checker.ask(
             (*path, "instance_type"),
-            lambda: Destination.network_interface(interface, instance_type=target.instance_type),
+            lambda: Destination.network_interface(
+                interface, instance_type=target.instance_type, accept_instance_type=target.accept_instance_type
+            ),
         )
         return destination
     if target.load_balancer is not None:
@@ -232,7 +234,14 @@ def _check_sessions(
 
         checker.ask(here, partial(book.add_known, group, interface, wanted, start=sessions.first_session_number))
         before = len(checker.problems)
-        add_source = partial(book.add_source, sessions.target, interface, capacity, target_name=sessions.target)
+        add_source = partial(
+            book.add_source,
+            sessions.target,
+            interface,
+            capacity,
+            target_name=sessions.target,
+            typed=sessions.target != PACKET_BASICS,
+        )
         checker.ask((*path, "sources"), add_source)
         if len(checker.problems) > before:
             capacity = None  # say it once, not for every further source

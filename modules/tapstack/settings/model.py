@@ -213,6 +213,8 @@ class Target(Settings):
     """An appliance's interface."""
     instance_type: str | None = None
     """Instance type of that appliance: the largest sizes take 100 sources, others 10."""
+    accept_instance_type: bool = False
+    """Count 100 sources for `instance_type`, whatever the list says."""
     network_load_balancer_arn: fields.LoadBalancerArn | None = None
     """A Network Load Balancer that exists already."""
     gateway_load_balancer_endpoint_id: fields.EndpointId | None = None
@@ -245,6 +247,8 @@ class Target(Settings):
             )
         if self.instance_type is not None and self.network_interface_id is None:
             raise RuleViolation("instance_type goes with network_interface_id")
+        if self.accept_instance_type and self.instance_type is None:
+            raise RuleViolation("accept_instance_type goes with instance_type")
         return self
 
 

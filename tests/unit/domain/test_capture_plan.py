@@ -95,7 +95,8 @@ def test_when_the_list_of_types_does_not_count_then_any_type_is_taken() -> None:
 
 def test_when_something_is_odd_then_it_is_a_warning() -> None:
     odd = Interface(ONE, vpc_id="vpc-2", requester_managed=True, instance_type="z9.large")
-    assert refusal(odd) is None
+    assert refusal(odd, accept_unsupported_instance_types=True) is None
+    assert "accept it with accept_unsupported_instance_types in the response's capture if" in (refusal(odd) or "")
     said = warnings(odd, vpc_id="vpc-1")
     assert [words in warning for words, warning in zip(("lies in vpc-2", "managed by", "z9.large"), said, strict=True)]
     assert warnings(Interface(ONE, vpc_id="vpc-1", instance_type="m5.large"), vpc_id="vpc-1") == ()

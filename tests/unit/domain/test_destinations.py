@@ -17,6 +17,10 @@ TOKEN = "${TfToken[TOKEN.0]}"
             Destination.network_interface(ENI, instance_type="m5.24xlarge"),
             Destination("network interface", ENI, 100),
         ),
+        (
+            Destination.network_interface(ENI, instance_type="m9.24xlarge", accept_instance_type=True),
+            Destination("network interface", ENI, 100),
+        ),
         (Destination.network_interface(TOKEN, instance_type=TOKEN), Destination("network interface", TOKEN, 10)),
         (Destination.some_network_interface(), Destination("network interface", None, 10)),
         (

@@ -142,10 +142,19 @@ class TestTargets:
     ) -> None:
         for n in range(capacity):
             book.add_source("tmt-1", f"eni-{n}", capacity)
-        assert refusal(lambda: book.add_source("tmt-1", "eni-more", capacity, target_name=name)) == (
+        said = refusal(lambda: book.add_source("tmt-1", "eni-more", capacity, target_name=name))
+        assert said.startswith(
             f"target {shown} takes at most {capacity} distinct sources, got {capacity + 1}: use a Network Load "
-            "Balancer, which has no such limit, or an appliance of the largest size of its family, which takes 100"
+            "Balancer, which has no such limit"
         )
+        assert ("name the appliance's instance_type where it takes 100" in said) is (capacity == 10)
+
+    def test_fails_when_it_is_one_too_many_of_a_target_without_a_type_and_names_no_field_that_is_not_there(
+        self, book: SessionBook
+    ) -> None:
+        book.add_source("tmt-1", "eni-0", 1, typed=False)
+        said = refusal(lambda: book.add_source("tmt-1", "eni-1", 1, typed=False))
+        assert said.endswith("got 2: use a Network Load Balancer, which has no such limit")
 
     def test_when_a_target_has_no_limit_then_any_number_of_sources_passes(self, book: SessionBook) -> None:
         for n in range(1000):

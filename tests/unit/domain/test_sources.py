@@ -45,7 +45,7 @@ def test_when_an_interface_is_a_token_then_it_is_named_by_its_user() -> None:
         ({"session_number": 32767}, "session number must be a whole number from 1 to 32766, got 32767"),
         (
             {"instance_type": "t2.micro"},
-            "instance type t2.micro cannot be a mirror source: it is not on AWS's allow-list as of 2025-08-28; "
+            "instance type t2.micro cannot be a mirror source: it is not on AWS's allow-list as of 2026-11-26; "
             "accept it with accept_instance_type if the list has changed",
         ),
     ],
@@ -54,12 +54,10 @@ def test_fails_when_an_interface_cannot_be_a_source(given: dict[str, Any], messa
     assert refusal(lambda: Source.network_interface(**{"network_interface_id": ENI, **given})) == message
 
 
-def test_when_the_instance_type_is_on_no_list_then_the_source_carries_a_warning() -> None:
-    assert Source.network_interface(ENI, instance_type="m5.large").warning is None
-    assert Source.network_interface(ENI, instance_type="t2.micro", accept_instance_type=True).warning is None
-    assert Source.network_interface(ENI, instance_type="p5.48xlarge").warning == (
-        "instance type p5.48xlarge is not on the allow-list of mirror sources known here (as of 2025-08-28)"
-    )
+def test_when_the_instance_type_is_listed_or_accepted_then_it_is_a_source() -> None:
+    plain = Source.network_interface(ENI)
+    assert Source.network_interface(ENI, instance_type="m5.large") == plain
+    assert Source.network_interface(ENI, instance_type="t2.micro", accept_instance_type=True) == plain
 
 
 @pytest.mark.parametrize(

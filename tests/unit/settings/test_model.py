@@ -179,6 +179,11 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
             "targets.t",
             "instance_type goes with network_interface_id",
         ),
+        (
+            "targets: {t: {network_interface_id: eni-0123abcd, accept_instance_type: true}}",
+            "targets.t",
+            "accept_instance_type goes with instance_type",
+        ),
         ("sessions: {s: {sources: []}}", "sessions.s.sources", "expected at least 1"),
         (
             "sessions: {s: {sources: [{}]}}",
@@ -198,7 +203,7 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
         (
             "sessions: {s: {sources: [{network_interface_id: eni-0123abcd, instance_type: t2.micro}]}}",
             "sessions.s.sources[0]",
-            "instance type t2.micro cannot be a mirror source: it is not on AWS's allow-list as of 2025-08-28; "
+            "instance type t2.micro cannot be a mirror source: it is not on AWS's allow-list as of 2026-11-26; "
             "accept it with accept_instance_type if the list has changed",
         ),
         (
