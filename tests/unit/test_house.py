@@ -124,7 +124,7 @@ def test_when_tapstack_is_imported_then_nothing_heavy_is() -> None:
 def test_when_a_name_is_public_then_its_home_is_known_and_shown() -> None:
     assert len(set(tapstack.__all__)) == len(tapstack.__all__)
     assert set(tapstack.__all__) == {*tapstack._HOMES, "presets"}
-    assert set(tapstack.__all__) <= set(dir(tapstack))
+    assert set(dir(tapstack)) == set(tapstack.__all__)
 
 
 @pytest.mark.parametrize(("name", "home"), tapstack._HOMES.items())

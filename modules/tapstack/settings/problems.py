@@ -39,7 +39,12 @@ class Problem:
         """The path in the notation of the messages: `sites.production.sessions[0]`."""
         text = ""
         for part in self.path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+            if isinstance(part, int):
+                text += f"[{part}]"
+            else:
+                # A key that is refused for its characters must not reach a terminal as they are.
+                name = part if part.isprintable() else ascii(part)[1:-1]
+                text += f".{name}" if text else name
         return text
 
     def render(self, file: str) -> str:

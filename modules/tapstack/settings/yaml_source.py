@@ -8,6 +8,9 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.reader import Reader
 
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.text import check_literal
+from tapstack.domain.tokens import is_token
 from tapstack.settings.problems import DeploymentError, Path, Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads ten times faster
@@ -29,7 +32,7 @@ class YamlSource:
         """Parse `text`.
 
         Raises:
-            DeploymentError: not YAML, not one mapping, a duplicate key, or a Terraform expression.
+            DeploymentError: not YAML, not one mapping, a duplicate key, or text that is none (see `check_literal`).
         """
         self._file = file
         self._lines: dict[Path, int] = {}
@@ -106,7 +109,7 @@ class YamlSource:
                 continue
             name = str(key_node.value)
             here = (*path, name)
-            self._refuse_expression(name, path, line)
+            self._check_text(name, path, line)
             if name in mapping:
                 self._problems.append(
                     Problem(here, f"given twice, first in line {self._lines[here]}: keep one", line=line)
@@ -120,21 +123,25 @@ class YamlSource:
         line = node.start_mark.line + 1
         if node.tag in _TEXT_TAGS:
             text = str(node.value)
-            self._refuse_expression(text, path, line)
+            self._check_text(text, path, line)
             return text
         try:
             if len(node.value) > _LONGEST_NUMBER:
                 raise ValueError
-            return self._constructor.construct_object(node)
+            value = self._constructor.construct_object(node)
+            # cdktf encodes its numbers to come as huge negative ones.
+            if is_token(value):
+                raise ValueError
+            return value
         except (yaml.YAMLError, ValueError, LookupError):
             self._problems.append(Problem(path, f"cannot be read as {node.tag}", str(node.value), line))
             return None
 
-    def _refuse_expression(self, text: str, path: Path, line: int) -> None:
-        if "${" in text or "%{" in text:
-            self._problems.append(
-                Problem(path, "Terraform expressions have no place in the deployment file", text, line)
-            )
+    def _check_text(self, text: str, path: Path, line: int) -> None:
+        try:
+            check_literal(text)
+        except RuleViolation as violation:
+            self._problems.append(Problem(path, str(violation), text, line))
 
 
 def _syntax_problem(error: Exception, text: str) -> Problem:
