@@ -179,6 +179,17 @@ def test_when_a_policy_names_an_attribute_then_what_the_request_sets_counts(
     assert (worker.proof().refusals == ()) is allowed
 
 
+@pytest.mark.parametrize(("attribute", "allowed"), [("disableApiTermination", True), ("userData", False)])
+def test_when_a_policy_names_an_attribute_then_what_is_described_counts(
+    worker: Worker, attribute: str, allowed: bool
+) -> None:
+    condition = {"ec2:Attribute": "disableApiTermination"}
+    worker.may("ec2:DescribeInstanceAttribute", Condition={"StringEqualsIgnoreCaseIfExists": condition})
+    with contextlib.suppress(ClientError):
+        worker.client("ec2").describe_instance_attribute(InstanceId="i-0123456789abcdef0", Attribute=attribute)
+    assert (worker.proof().refusals == ()) is allowed
+
+
 def test_when_an_attribute_is_set_then_only_the_resource_that_has_it_is_asked_with_it(worker: Worker) -> None:
     """Of a security group that is put on, IAM hears nothing about attributes."""
     worker.may("ec2:ModifyNetworkInterfaceAttribute", Condition={"Null": {"ec2:Attribute/SourceDestCheck": "false"}})

@@ -39,6 +39,7 @@ STANDBY: Final = "Standby"
 ENTERING_STANDBY: Final = "EnteringStandby"
 ALLOWED: Final = "allowed"
 DENIED: Final = "denied"
+NOT_OURS: Final = "another policy of that name"
 
 Value = Any
 """As JSON has it: a text, a number, a truth value, None, or a list of texts."""
@@ -132,7 +133,7 @@ class Facts:
         registrations: as a target; empty where nobody has looked.
         classic_balancers: names of those that it is registered with.
         role: name of the role of its instance profile.
-        role_restricted: that role is denied what this instance asks for already.
+        role_access: what that role has for this instance: ALLOWED, DENIED by containment, or NOT_OURS.
         receiver: it receives mirrored packets: the appliance.
     """
 
@@ -149,7 +150,7 @@ class Facts:
     registrations: tuple[Registration, ...] = ()
     classic_balancers: tuple[str, ...] = ()
     role: str | None = None
-    role_restricted: bool = False
+    role_access: str = ALLOWED
     receiver: bool = False
 
 
@@ -437,9 +438,8 @@ def _wanted(facts: Facts, settings: Settings) -> Iterator[Change]:
     for interface in facts.interfaces:
         if not interface.requester_managed:
             yield from _cut(interface, settings)
-    if settings.instance_profile == "restrict" and facts.role is not None:
-        now = DENIED if facts.role_restricted else ALLOWED
-        yield Change("profile", facts.role, now, DENIED, detail={"instance_arn": facts.arn})
+    if settings.instance_profile == "restrict" and facts.role is not None and facts.role_access != NOT_OURS:
+        yield Change("profile", facts.role, facts.role_access, DENIED, detail={"instance_arn": facts.arn})
     if settings.load_balancers.deregister:
         for target in facts.registrations:
             key = f"{target.target_group_arn} {target.target_id}:{target.port}"
@@ -502,6 +502,11 @@ def _warnings(facts: Facts, settings: Settings) -> Iterator[str]:
     for interface in facts.interfaces:
         if interface.requester_managed:
             yield f"{interface.id} is managed by an AWS service, and stays connected"
+    if settings.instance_profile == "restrict" and facts.role_access == NOT_OURS:
+        yield (
+            f"the role {facts.role} is not restricted: it has {NOT_OURS} as the restriction of "
+            f"{facts.instance_id} would have"
+        )
     member = facts.membership
     if member is None:
         return

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.authorizations import Authorization
-from tapstack.rehearsal.authorizations.ec2 import modified_by
+from tapstack.rehearsal.authorizations.ec2 import has_attributes
 from tapstack.rehearsal.iam_policies import Context, Request, Resource, Statement, judge, read_policy
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.resource_conditions import Attributes, Tags, last_part
@@ -161,12 +161,12 @@ def _of_resource(arn: str, tags: Tags, attributes: Attributes) -> dict[str, tupl
 
 
 def _given(arn: str, authorization: Authorization, context: Context) -> dict[str, tuple[str, ...]]:
-    """What is made, or tagged, has the request's tags; what is modified has the attributes that the request sets."""
+    """What is made, or tagged, has the request's tags; what it describes or modifies has the attributes it names."""
     service, _, action = authorization.action.partition(":")
     tagged = arn.endswith("/*") or action.startswith(("CreateTags", "DeleteTags", "Tag")) or service != "ec2"
-    kind = modified_by(action) if service == "ec2" else ""
-    modified = bool(kind) and arn.split(":")[5].partition("/")[0] == kind
-    return {key: value for key, value in context.items() if (modified if key.startswith(_ATTRIBUTE) else tagged)}
+    kind = has_attributes(action) if service == "ec2" else ""
+    of_attributes = bool(kind) and arn.split(":")[5].partition("/")[0] == kind
+    return {key: value for key, value in context.items() if (of_attributes if key.startswith(_ATTRIBUTE) else tagged)}
 
 
 def _of_service(record: Record) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.responder import receiver, stacks
 from tapstack.responder.clients import client
@@ -145,14 +145,25 @@ def _adopt_session(stack: stacks.Stack, session_id: str | None) -> None:
 
 
 def _by_name(what: str, stack_name: str) -> str | None:
-    """Find the stack's target or filter by its Name tag, should the template nest them."""
+    """Find the stack's target or filter by its Name tag, should the template nest them.
+
+    Anybody may give something a name. Only CloudFormation gives the tag of its stack's name, which a nested stack's
+    begins with, and what a stack of ours makes has our tags.
+    """
+    named = environment()
+    wanted = {
+        "tag:Name": [f"{stack_name}.{what}"],
+        "tag:aws:cloudformation:stack-name": [stack_name, f"{stack_name}-*"],
+        f"tag:{TAG_DEPLOYMENT}": [named.deployment],
+        f"tag:{TAG_SITE}": [named.site],
+    }
     name = f"traffic-mirror-{what}"
     pages = client("ec2").get_paginator(f"describe_traffic_mirror_{what}s")
-    key = f"TrafficMirror{what.capitalize()}"
+    kind = f"TrafficMirror{what.capitalize()}"
     found = [
-        item[f"{key}Id"]
-        for page in pages.paginate(Filters=[{"Name": "tag:Name", "Values": [f"{stack_name}.{what}"]}])
-        for item in page[f"{key}s"]
+        item[f"{kind}Id"]
+        for page in pages.paginate(Filters=[{"Name": key, "Values": values} for key, values in wanted.items()])
+        for item in page[f"{kind}s"]
     ]
     if len(found) > 1:
         raise ApplianceFailed(f"several {name}s are called {stack_name}.{what}")

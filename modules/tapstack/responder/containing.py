@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain.containment import KINDS, Change, Facts, Kind, Original, Plan, plan_containment, said
 from tapstack.responder.aws_errors import message_of, passes
 from tapstack.responder.changes import OF_KIND
-from tapstack.responder.changes.gone import Gone
+from tapstack.responder.changes.gone import Gone, NotOurs
 from tapstack.responder.clients import PARALLEL
 from tapstack.responder.environment import Containment as Settings
 from tapstack.responder.environment import environment
@@ -182,7 +182,7 @@ class _Containing:
             OF_KIND[original.kind].change(self.instance_id, original, to)
         except Gone:
             return
-        except (ClientError, TryAgain) as error:
+        except (ClientError, NotOurs, TryAgain) as error:
             self.failures.append((original, error))
         except Exception as error:
             if not passes(error):

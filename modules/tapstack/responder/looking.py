@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import GONE_STATES, Facts, Interface
+from tapstack.domain.containment import ALLOWED, GONE_STATES, Facts, Interface
 from tapstack.responder.aws_errors import code_of
 from tapstack.responder.changes import (
     classic_balancers,
@@ -63,19 +63,20 @@ def look(instance_id: str, *, balancers: bool = True) -> Facts:
     answers = dict(each(lambda ask: (ask[0], ask[1](instance)), _questions()))
     interfaces: list[Described] = sorted(answers["interfaces"], key=lambda item: item["Attachment"]["DeviceIndex"])
     role: str | None = answers["role"]
+    arn = _arn(instance_id, interfaces)
     facts = Facts(
         instance_id=instance_id,
         state=instance["State"]["Name"],
         vpc_id=instance.get("VpcId", ""),
         interfaces=tuple(_interface(item) for item in interfaces),
-        arn=_arn(instance_id, interfaces),
+        arn=arn,
         tags={tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])},
         volumes=volumes.volumes_of(instance),
         termination_protection=answers["termination"],
         shutdown_behavior=answers["shutdown"],
         membership=answers["membership"],
         role=role,
-        role_restricted=role is not None and profile.is_restricted(role, instance_id),
+        role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
         receiver=answers["receiver"],
     )
     return with_balancers(facts) if balancers else facts

@@ -16,7 +16,7 @@ from tapstack.domain.containment import Original, is_ours, said
 from tapstack.domain.containment_release import Step, steps_of_release
 from tapstack.responder.aws_errors import message_of, passes
 from tapstack.responder.changes import OF_KIND
-from tapstack.responder.changes.gone import Gone
+from tapstack.responder.changes.gone import Gone, NotOurs
 from tapstack.responder.errors import ContainmentFailed
 from tapstack.responder.releasing import look_at
 from tapstack.responder.store import containments, incidents
@@ -59,7 +59,7 @@ def _restore(incident_id: str, instance_id: str, step: Step) -> str:
     what = f"{one.kind} of {one.key}: {said(step.to)}"
     try:
         OF_KIND[one.kind].restore(instance_id, one, step.to)
-    except Gone:
+    except (Gone, NotOurs):
         return ""
     except ClientError as error:
         if passes(error):

@@ -24,7 +24,7 @@ from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_releas
 from tapstack.responder import retention
 from tapstack.responder.aws_errors import message_of, passes
 from tapstack.responder.changes import OF_KIND, groups, tracking
-from tapstack.responder.changes.gone import Gone
+from tapstack.responder.changes.gone import Gone, NotOurs
 from tapstack.responder.errors import TryAgain, UnknownIncident
 from tapstack.responder.looking import as_interfaces, attached, described
 from tapstack.responder.parallel import each
@@ -195,6 +195,8 @@ class _Releasing:
                 note = note or _inexact(original, there)
             except Gone as gone:
                 note = f"it is gone: {gone}"
+            except NotOurs as found:
+                note = str(found)
             except ClientError as error:
                 if passes(error):
                     raise

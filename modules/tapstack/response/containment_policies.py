@@ -184,13 +184,15 @@ def _look(
             sid="LookAtInstances",
         )
     ]
-    if containing or containable.termination_protection or containable.shutdown_behavior:
+    if read := _read(containable, containing=containing):
         statements.append(
             {
                 "Sid": "LookAtAttributes",
                 "Effect": "Allow",
                 "Action": "ec2:DescribeInstanceAttribute",
                 "Resource": reach.place.arn("ec2", "instance/*"),
+                # IfExists, because no page of AWS says whether EC2 names the attribute of a Describe call to IAM.
+                "Condition": {"StringEqualsIgnoreCaseIfExists": {"ec2:Attribute": read}},
             }
         )
     if elsewhere:
@@ -219,6 +221,15 @@ def _look(
                 }
             )
     return statements
+
+
+def _read(containable: Containable, *, containing: bool) -> list[str]:
+    """Return the attributes that are read one by one; the others, such as user data, never are."""
+    read = {
+        "disableApiTermination": containing or containable.termination_protection,
+        "instanceInitiatedShutdownBehavior": containing or containable.shutdown_behavior,
+    }
+    return [name for name, is_read in read.items() if is_read]
 
 
 def _describing(reach: Reach, containable: Containable, *, containing: bool) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.bindings import Construct, aws, json_text
+from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
@@ -14,6 +15,8 @@ RETENTION_SECONDS: Final = 14 * 24 * 3600
 
 class DeadLetters(Construct):
     """A queue for findings and schedules that could not be delivered, or failed every time.
+
+    It refuses plain HTTP.
 
     Args:
         scope: the construct it belongs to.
@@ -58,7 +61,7 @@ class DeadLetters(Construct):
             self,
             "Policy",
             queue_url=self.resource.url,
-            policy=json_text({"Version": "2012-10-17", "Statement": [statement]}),
+            policy=json_text(policies.document([statement, policies.secure_transport(self.resource.arn, "sqs:*")])),
         )
 
     @property

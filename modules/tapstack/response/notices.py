@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tapstack.bindings import Construct, aws, json_text
 from tapstack.capture.scaffold import located
@@ -11,12 +11,30 @@ from tapstack.domain.contacts import check_email
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
+from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 from tapstack.response.names import Place
+
+_ACTIONS_OF_TOPICS: Final = tuple(
+    f"sns:{action}"
+    for action in (
+        "AddPermission",
+        "DeleteTopic",
+        "GetTopicAttributes",
+        "ListSubscriptionsByTopic",
+        "Publish",
+        "RemovePermission",
+        "SetTopicAttributes",
+        "Subscribe",
+    )
+)
+"""All that the policy of a topic may name: SNS refuses `sns:*` there."""
 
 
 class Notices(Construct):
     """An encrypted SNS topic of the response's own, its subscribers, and topics that exist already.
+
+    The topic refuses plain HTTP.
 
     Args:
         scope: the construct it belongs to.
@@ -74,7 +92,9 @@ class Notices(Construct):
             self,
             "Policy",
             arn=self.resource.arn,
-            policy=json_text({"Version": "2012-10-17", "Statement": [statement]}),
+            policy=json_text(
+                policies.document([statement, policies.secure_transport(self.resource.arn, *_ACTIONS_OF_TOPICS)])
+            ),
         )
         for email in dict.fromkeys(emails):
             aws.SnsTopicSubscription(

@@ -455,6 +455,18 @@ def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
 
 
+def secure_transport(resource_arn: str, *actions: str) -> Statement:
+    """Refuse whatever reaches a topic or a queue by plain HTTP, whoever asks."""
+    return {
+        "Sid": "RefusePlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": list(actions),
+        "Resource": resource_arn,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def trusting(service: str, place: Place | None = None) -> dict[str, Any]:
     """Return the trust policy of a role that a service assumes, on behalf of the account where given."""
     statement: Statement = {

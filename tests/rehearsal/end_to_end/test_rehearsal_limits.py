@@ -257,6 +257,15 @@ class TestBoth:
     def test_fails_when_it_does_anything_else(self, limits: Limits, function: str, action: str) -> None:
         assert not _allows(limits, function, action)
 
+    def test_fails_when_it_reads_any_other_attribute(self, limits: Limits, function: str) -> None:
+        def may(attribute: str) -> bool:
+            asked = limits.instance("database", Attribute=attribute)
+            return limits.ask(function, "ec2:DescribeInstanceAttribute", asked).allowed
+
+        assert may("disableApiTermination")
+        assert may("instanceInitiatedShutdownBehavior")
+        assert not may("userData")
+
     def test_fails_when_it_restricts_or_frees_a_role_of_the_response(self, limits: Limits, function: str) -> None:
         action = {"containment": "iam:PutRolePolicy", "release": "iam:DeleteRolePolicy"}[function]
         of_the_instance = Resource(f"arn:aws:iam::{ACCOUNT_ID}:role/payments")

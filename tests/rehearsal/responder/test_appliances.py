@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.rehearsal.faults import Fault
 from tapstack.responder import appliances, capturing, stacks
 from tapstack.responder.errors import ApplianceFailed, TryAgain
@@ -181,6 +181,25 @@ def test_fails_when_a_stack_of_others_has_the_name(launching: Site) -> None:
     with pytest.raises(ApplianceFailed, match="that no incident of this deployment launched"):
         appliances.ensure(prepared(launching.instance()[0]))
     assert stacks.describe(NAME) is not None
+
+
+@pytest.mark.parametrize("forged", [{}, {TAG_DEPLOYMENT: "tap", TAG_SITE: "frankfurt"}], ids=["name", "our tags too"])
+def test_when_others_name_a_target_and_a_filter_as_the_stack_would_then_they_are_not_taken_for_its_own(
+    launching: Site, monkeypatch: pytest.MonkeyPatch, forged: dict[str, str]
+) -> None:
+    """Where the template nests them: packets must not go wherever somebody gives a target that name."""
+    monkeypatch.setattr(stacks, "resources", lambda stack: {})
+    for kind in ("target", "filter"):
+        of = {"NetworkInterfaceId": launching.instance()[1]} if kind == "target" else {}
+        named = {"Name": f"{NAME}.{kind}", **forged}
+        tagged = [{"Key": key, "Value": value} for key, value in named.items()]
+        getattr(launching.client("ec2"), f"create_traffic_mirror_{kind}")(
+            **of, TagSpecifications=[{"ResourceType": f"traffic-mirror-{kind}", "Tags": tagged}]
+        )
+    ready(prepared(launching.instance()[0]))
+    found = launching.client("ec2").describe_traffic_mirror_targets(TrafficMirrorTargetIds=[stored.get().target_id])
+    made = {tag["Key"]: tag["Value"] for tag in found["TrafficMirrorTargets"][0]["Tags"]}
+    assert made["aws:cloudformation:stack-name"] == NAME
 
 
 def test_when_somebody_deleted_the_stack_then_it_is_launched_again(launching: Site) -> None:

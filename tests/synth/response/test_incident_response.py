@@ -245,7 +245,7 @@ def test_when_guardduty_finds_something_then_the_policy_is_asked_whatever_it_is(
     target = launching.one("aws_cloudwatch_event_target")
     assert target["dead_letter_config"] == {"arn": "<sqs_queue.arn>"}
     assert target["retry_policy"]["maximum_event_age_in_seconds"] == 86400
-    (statement,) = json.loads(launching.one("aws_sqs_queue_policy")["policy"])["Statement"]
+    statement, _ = json.loads(launching.one("aws_sqs_queue_policy")["policy"])["Statement"]
     assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{rule['name']}")
 
 
@@ -288,7 +288,7 @@ def test_when_an_appliance_stands_then_nobody_counts_its_hours(with_standing: Re
 
 
 def test_when_alarms_tell_people_then_topic_and_key_let_them(launching: Response) -> None:
-    (statement,) = json.loads(launching.one("aws_sns_topic_policy")["policy"])["Statement"]
+    statement, _ = json.loads(launching.one("aws_sns_topic_policy")["policy"])["Statement"]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     key = {s["Sid"]: s for s in json.loads(launching.one("aws_kms_key")["policy"])["Statement"]}
     assert "cloudwatch.amazonaws.com" in key["AlarmsAndEventsOfTheAccount"]["Principal"]["Service"]

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from tapstack.rehearsal.iam_policies import Request, Resource, judge, read_policy
 from tests.synth.ids import FILTER, TARGET, TEMPLATE_URL
 from tests.synth.response.building import NAMES, Response, launched
 from tests.synth.template import assert_equal
 
 REGION, ACCOUNT = "<region.id>", "<caller_identity.account_id>"
 OURS = {"aws:ResourceTag/tapstack:deployment": "ir", "aws:ResourceTag/tapstack:site": "a"}
+ALARM = f"arn:<partition.partition>:cloudwatch:{REGION}:{ACCOUNT}:alarm:ir-a-response-dead-letters"
+RULE = f"arn:<partition.partition>:events:{REGION}:{ACCOUNT}:rule/ir-a-response-findings"
 SESSIONS = f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:traffic-mirror-session/*"
 
 
@@ -199,6 +202,38 @@ def test_when_a_service_assumes_a_role_then_for_this_account_only(launching: Res
         "scheduler.amazonaws.com": this_account,
         "cloudformation.amazonaws.com": this_account,
     }
+
+
+@pytest.mark.parametrize(
+    ("policy", "resource", "context", "action"),
+    [
+        (
+            "aws_sns_topic_policy",
+            "<sns_topic.arn>",
+            {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": ALARM},
+            "sns:Publish",
+        ),
+        ("aws_sqs_queue_policy", "<sqs_queue.arn>", {"aws:SourceArn": RULE}, "sqs:SendMessage"),
+    ],
+)
+def test_when_a_topic_or_a_queue_is_used_then_by_tls_only(
+    launching: Response, policy: str, resource: str, context: dict[str, str], action: str
+) -> None:
+    statements = read_policy(json.loads(launching.one(policy)["policy"]))
+
+    def allowed(secure: str) -> bool:
+        given = {key: (value,) for key, value in {**context, "aws:SecureTransport": secure}.items()}
+        return judge(statements, Request(action, (Resource(resource),), given)).allowed
+
+    assert (allowed("true"), allowed("false")) == (True, False)
+    # Whoever asks, and whatever for: IAM policies of the account allow the rest.
+    denying = json.loads(launching.one(policy)["policy"])["Statement"][1]
+    assert (denying["Effect"], denying["Principal"]) == ("Deny", "*")
+
+
+def test_when_the_policy_of_a_topic_is_written_then_it_names_what_sns_takes_there(launching: Response) -> None:
+    denied = json.loads(launching.one("aws_sns_topic_policy")["policy"])["Statement"][1]["Action"]
+    assert all(action.startswith("sns:") and "*" not in action for action in denied)
 
 
 def test_when_an_appliance_stands_then_nothing_is_granted_that_only_a_launch_needs(

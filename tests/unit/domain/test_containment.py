@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from tapstack.domain.containment import Facts, Interface, Membership, Original, Registration, Volume, plan_containment
+from tapstack.domain.containment import (
+    ALLOWED,
+    DENIED,
+    NOT_OURS,
+    Facts,
+    Interface,
+    Membership,
+    Original,
+    Registration,
+    Volume,
+    plan_containment,
+)
 from tapstack.domain.containment_release import RELEASE_ORDER, plan_release, steps_of_release
 from tapstack.responder.environment import AutoScaling, Containment, Protect, QuarantineGroups, TwoStep
 
@@ -47,6 +58,22 @@ def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() 
         ("target-group", "arn i-1:80", "registered", "deregistered"),
         ("classic-balancer", "old", "registered", "deregistered"),
     ]
+
+
+def test_when_the_role_has_another_policy_of_that_name_then_it_is_left_alone_and_said() -> None:
+    facts = replace(FACTS, role="app", role_access=NOT_OURS)
+    plan = plan_containment(facts, replace(SETTINGS, instance_profile="restrict"))
+    assert not any(change.what == "profile" for change in plan.changes)
+    [warning] = plan.warnings
+    assert warning.startswith("the role app is not restricted")
+    [restricted] = [
+        change
+        for change in plan_containment(
+            replace(facts, role_access=ALLOWED), replace(SETTINGS, instance_profile="restrict")
+        ).changes
+        if change.what == "profile"
+    ]
+    assert (restricted.before, restricted.after) == (ALLOWED, DENIED)
 
 
 @pytest.mark.parametrize(("minimum", "decrement"), [(1, True), (2, False)])

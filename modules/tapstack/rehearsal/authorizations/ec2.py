@@ -69,6 +69,7 @@ _NOT_ASKED: Final = {
 }
 _WITHOUT_RESOURCES: Final = re.compile(r"Describe(?!\w*Attribute$)\w*")
 _MODIFIES: Final = re.compile(r"Modify(\w+)Attribute")
+_OF_ATTRIBUTES: Final = re.compile(r"(?:Describe|Modify)(\w+)Attribute")
 _NO_ATTRIBUTES: Final = frozenset({"Attribute", "DryRun", "Value"})
 
 
@@ -97,16 +98,19 @@ def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tup
 
 
 def attributes_of(action: str, requested: Mapping[str, Any]) -> dict[str, str]:
-    """Return the condition keys `ec2:Attribute` and `ec2:Attribute/<name>` of a request that modifies attributes.
+    """Return the condition keys `ec2:Attribute` and `ec2:Attribute/<name>` of a request about attributes.
 
+    One that describes an attribute names it. One that modifies some may name one, or set several.
     There is a key for what is a plain value, or an object with a `Value` alone; of lists, such as security groups, and
     of other objects, such as block devices and connection tracking, IAM hears nothing.
 
     Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key".
     """
-    if not _MODIFIES.fullmatch(action):
+    if not _OF_ATTRIBUTES.fullmatch(action):
         return {}
     found = {"ec2:Attribute": str(requested["Attribute"])} if "Attribute" in requested else {}
+    if not _MODIFIES.fullmatch(action):
+        return found
     for name, given in requested.items():
         value = given["Value"] if isinstance(given, Mapping) and set(given) == {"Value"} else given
         if isinstance(value, str | int) and name not in _NO_ATTRIBUTES and not name.endswith("Id"):
@@ -114,9 +118,9 @@ def attributes_of(action: str, requested: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def modified_by(action: str) -> str:
-    """Return the kind of resource whose attributes an action of EC2 modifies; empty where it modifies none."""
-    found = _MODIFIES.fullmatch(action)
+def has_attributes(action: str) -> str:
+    """Return the kind of resource whose attributes an action of EC2 describes or modifies; empty where none."""
+    found = _OF_ATTRIBUTES.fullmatch(action)
     return _kebab(found[1]) if found else ""
 
 

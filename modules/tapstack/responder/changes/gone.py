@@ -1,4 +1,4 @@
-"""What AWS says of things that are not there any more."""
+"""Things that are not there any more, and things of others that stand in their place."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from tapstack.responder.aws_errors import code_of, message_of
 
 class Gone(Exception):  # noqa: N818 - it is no error: nothing is left to change
     """The thing is not there any more."""
+
+
+class NotOurs(Exception):  # noqa: N818 - it is no error: it is not for us to change
+    """Something of others has the name that ours would have."""
 
 
 @contextmanager

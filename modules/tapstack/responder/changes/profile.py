@@ -3,6 +3,9 @@
 Revoking sessions would not help: the instance metadata service hands out new credentials. Credentials that were
 carried away are denied as well, because they say which instance they were made for.
 
+The restriction is known by its content. A policy of the same name that says anything else is not ours: it is neither
+overwritten nor deleted.
+
 Source: IAM User Guide, "AWS global condition context keys" (ec2:SourceInstanceARN); IAM API Reference, PutRolePolicy.
 """
 
@@ -14,9 +17,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import ALLOWED, DENIED, Original, Value
+from tapstack.domain.containment import ALLOWED, DENIED, NOT_OURS, Original, Value
 from tapstack.responder.aws_errors import code_of
-from tapstack.responder.changes.gone import gone_when
+from tapstack.responder.changes.gone import NotOurs, gone_when
 from tapstack.responder.clients import client
 
 _NO_SUCH: Final = "NoSuchEntity"
@@ -32,31 +35,32 @@ def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict
             if code_of(error) != _NO_SUCH:
                 raise
             continue
-        states[one.key] = DENIED if is_restricted(one.key, _instance_of(one)) else ALLOWED
+        states[one.key] = restriction_of(one.key, one.detail["instance_arn"])
     return states
 
 
 def change(instance_id: str, original: Original, to: Value) -> None:
-    """Deny it."""
+    """Deny it.
+
+    Raises:
+        NotOurs: the role has another policy of that name.
+    """
     arn = original.detail["instance_arn"]
-    statement = {
-        "Sid": "TapstackContainment",
-        "Effect": "Deny",
-        "Action": "*",
-        "Resource": "*",
-        "Condition": {"ArnEquals": {"ec2:SourceInstanceARN": arn}},
-    }
     with gone_when(_NO_SUCH):
+        _check_free(original.key, arn)
         client("iam").put_role_policy(
-            RoleName=original.key,
-            PolicyName=policy_name(instance_id),
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+            RoleName=original.key, PolicyName=policy_name(instance_id), PolicyDocument=json.dumps(_document(arn))
         )
 
 
 def restore(instance_id: str, original: Original, to: Value) -> None:
-    """Deny it no longer."""
+    """Deny it no longer.
+
+    Raises:
+        NotOurs: the role has another policy of that name, which stays, whatever was decided about it.
+    """
     with gone_when(_NO_SUCH):
+        _check_free(original.key, original.detail["instance_arn"])
         client("iam").delete_role_policy(RoleName=original.key, PolicyName=policy_name(instance_id))
 
 
@@ -65,15 +69,36 @@ def policy_name(instance_id: str) -> str:
     return f"tapstack-containment-{instance_id}"
 
 
-def is_restricted(role: str, instance_id: str) -> bool:
-    """Tell whether a role is denied what an instance asks for."""
+def restriction_of(role: str, instance_arn: str) -> Value:
+    """Return whether a role is denied what an instance asks for, or has another policy of that name."""
     try:
-        client("iam").get_role_policy(RoleName=role, PolicyName=policy_name(instance_id))
+        answer = client("iam").get_role_policy(RoleName=role, PolicyName=policy_name(_id_in(instance_arn)))
     except ClientError as error:
         if code_of(error) == _NO_SUCH:
-            return False
+            return ALLOWED
         raise
-    return True
+    found = answer["PolicyDocument"]
+    written = json.loads(found) if isinstance(found, str) else found
+    return DENIED if written == _document(instance_arn) else NOT_OURS
+
+
+def _document(instance_arn: str) -> dict[str, Any]:
+    statement = {
+        "Sid": "TapstackContainment",
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"ec2:SourceInstanceARN": instance_arn}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def _check_free(role: str, instance_arn: str) -> None:
+    if restriction_of(role, instance_arn) == NOT_OURS:
+        raise NotOurs(
+            f"the role {role} has a policy {policy_name(_id_in(instance_arn))} that containment did not write: "
+            "it is left as it is"
+        )
 
 
 def role_of(instance: dict[str, Any]) -> str | None:
@@ -91,5 +116,5 @@ def role_of(instance: dict[str, Any]) -> str | None:
     return str(roles[0]["RoleName"]) if roles else None
 
 
-def _instance_of(original: Original) -> str:
-    return str(original.detail["instance_arn"]).rpartition("/")[2]
+def _id_in(instance_arn: str) -> str:
+    return instance_arn.rpartition("/")[2]

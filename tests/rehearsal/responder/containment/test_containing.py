@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from typing import Any, Final
 
 import pytest
 
@@ -287,21 +288,59 @@ class TestOptions:
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
 
     def test_when_the_role_is_restricted_then_only_this_instance_is_denied_and_released(self, shop: Shop) -> None:
-        shop.set(instance_profile="restrict")
-        iam = shop.client("iam")
-        iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
-        iam.create_instance_profile(InstanceProfileName="app")
-        iam.add_role_to_instance_profile(InstanceProfileName="app", RoleName="app")
-        shop.ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "app"}, InstanceId=shop.database)
+        iam = _with_role(shop)
         incident = contained(shop.database)
-        name = f"tapstack-containment-{shop.database}"
-        document = iam.get_role_policy(RoleName="app", PolicyName=name)["PolicyDocument"]
-        document = json.loads(document) if isinstance(document, str) else document
-        assert document["Statement"][0]["Condition"] == {
+        assert _policy(shop)["Statement"][0]["Condition"] == {
             "ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:eu-central-1:123456789012:instance/{shop.database}"}
         }
         assert release(incident) == "released"
         assert iam.list_role_policies(RoleName="app")["PolicyNames"] == []
+
+    def test_when_others_have_a_policy_of_that_name_then_it_is_not_taken_for_ours(self, shop: Shop) -> None:
+        _with_role(shop)
+        _write_policy(shop, OF_OTHERS)
+        incident = contained(shop.database)
+        assert _policy(shop) == OF_OTHERS
+        warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+        assert warnings == [
+            "the role app is not restricted: it has another policy of that name as the restriction of "
+            f"{shop.database} would have"
+        ]
+        assert release(incident) == "released"
+        assert _policy(shop) == OF_OTHERS
+
+    def test_when_others_write_a_policy_of_that_name_just_before_then_it_stays(self, shop: Shop) -> None:
+        _with_role(shop)
+        incident = asked(shop.database)
+        real = OF_KIND["profile"].change
+
+        def late(*arguments: Any) -> None:
+            _write_policy(shop, OF_OTHERS)
+            real(*arguments)
+
+        shop.monkeypatch.setattr(OF_KIND["profile"], "change", late)
+        containing.contain(incident)
+        assert _policy(shop) == OF_OTHERS
+        [warning] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+        assert warning == (
+            f"not done: profile of app: the role app has a policy tapstack-containment-{shop.database} that "
+            "containment did not write: it is left as it is"
+        )
+
+    @pytest.mark.parametrize("decision", [{"overwrite": True}, {"keep": True}], ids=["overwrite", "keep"])
+    def test_when_others_changed_the_policy_then_somebody_decides_and_it_stays(
+        self, shop: Shop, decision: dict[str, bool]
+    ) -> None:
+        _with_role(shop)
+        incident = contained(shop.database)
+        ours = _policy(shop)
+        theirs = {**ours, "Statement": [*ours["Statement"], *OF_OTHERS["Statement"]]}
+        _write_policy(shop, theirs)
+        assert release(incident) == "blocked"
+        assert release(incident, **decision) == "released"
+        assert _policy(shop) == theirs
+        [note] = incidents.get(incident)["containment"]["not_restored"]
+        assert note.startswith("profile of app: ")
 
     def test_when_nothing_but_the_cut_is_wanted_then_nothing_else_is_changed(self, shop: Shop) -> None:
         shop.set(
@@ -316,6 +355,38 @@ class TestOptions:
         assert {kind for kind, _ in shop.originals(web)} == {"groups"}
         warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
         assert warnings == ["it stays in service in the Auto Scaling group web, which may replace and terminate it"]
+
+
+OF_OTHERS: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+}
+"""What others may have written under the name of a restriction."""
+
+
+def _with_role(shop: Shop) -> Any:
+    """Give the database an instance profile with a role, restrict it at containment, and return the client of IAM."""
+    shop.set(instance_profile="restrict")
+    iam = shop.client("iam")
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName="app")
+    iam.add_role_to_instance_profile(InstanceProfileName="app", RoleName="app")
+    shop.ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "app"}, InstanceId=shop.database)
+    return iam
+
+
+def _policy_name(shop: Shop) -> dict[str, str]:
+    return {"RoleName": "app", "PolicyName": f"tapstack-containment-{shop.database}"}
+
+
+def _policy(shop: Shop) -> dict[str, Any]:
+    document = shop.client("iam").get_role_policy(**_policy_name(shop))["PolicyDocument"]
+    found: dict[str, Any] = json.loads(document) if isinstance(document, str) else document
+    return found
+
+
+def _write_policy(shop: Shop, document: dict[str, Any]) -> None:
+    shop.client("iam").put_role_policy(**_policy_name(shop), PolicyDocument=json.dumps(document))
 
 
 class TestFailures:
