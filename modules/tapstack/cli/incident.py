@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 from tapstack.cli import incident_containment
 from tapstack.cli import incident_view as view
@@ -19,6 +19,7 @@ from tapstack.cli.incident_api import (
     ServiceError,
     UserError,
     check_url,
+    read_token,
     region_of,
     sign_with_credentials,
     sign_with_token,
@@ -43,6 +44,7 @@ def add_incident_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "incident", help="open, follow and close incidents", description="Open, follow and close incidents."
     )
+    _refuse_token(parser)
     actions = parser.add_subparsers(dest="incident", required=True, metavar="ACTION")
     opener = _api_parser(actions, "open", "capture the packets of an instance, or of network interfaces")
     what = opener.add_mutually_exclusive_group(required=True)
@@ -105,7 +107,7 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
             return explain(
                 chosen.finding, chosen.deployment, chosen.site, as_json=chosen.json, source=source, out=out, err=err
             )
-        return _ACTIONS[chosen.incident](_Call(chosen, out, err))
+        return _ACTIONS[chosen.incident](_Call(chosen, source, out, err))
     except (UserError, RuleViolation) as error:
         print(error, file=err)
         return 2
@@ -123,16 +125,36 @@ def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--url", help=f"of the API, the deployment's output api_endpoint; ${URL_VARIABLE} by default")
     parser.add_argument("--region", help="of the API, where its address does not name it; $AWS_REGION by default")
-    parser.add_argument("--token", help=f"a JSON Web Token in place of AWS credentials; ${TOKEN_VARIABLE} by default")
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help=f"holds a JSON Web Token to use in place of AWS credentials; - for input; ${TOKEN_VARIABLE} by default",
+    )
+    _refuse_token(parser)
     parser.add_argument("--json", action="store_true", help="print what the API answers")
     return parser
+
+
+def _refuse_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token", nargs="?", action=_RefuseToken, help=argparse.SUPPRESS)
+
+
+class _RefuseToken(argparse.Action):
+    """Refuse a token on the command line, without showing it once more."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        parser.error(
+            "--token is not taken: a command line shows in the list of processes and in the shell's history. "
+            f"Give --token-file FILE (- for input), or set ${TOKEN_VARIABLE}"
+        )
 
 
 class _Call:
     """What the user gave, and the API it is for."""
 
-    def __init__(self, chosen: argparse.Namespace, out: TextIO, err: TextIO) -> None:
+    def __init__(self, chosen: argparse.Namespace, source: TextIO, out: TextIO, err: TextIO) -> None:
         self.chosen = chosen
+        self.source = source
         self.out = out
         self.err = err
         given = chosen.url or os.environ.get(URL_VARIABLE)
@@ -140,12 +162,17 @@ class _Call:
             raise UserError(f"no address of an API: give --url, or set ${URL_VARIABLE}; it is the output api_endpoint")
         self.url = check_url(given)
         # Commands that are proposed work where they are pasted.
-        given_options = (("--url", chosen.url), ("--region", chosen.region))
+        file = None if chosen.token_file == "-" else chosen.token_file
+        given_options = (("--url", chosen.url), ("--region", chosen.region), ("--token-file", file))
         self.options = "".join(f" {name} {shlex.quote(value)}" for name, value in given_options if value)
 
     def api(self) -> IncidentApi:
-        token = self.chosen.token or os.environ.get(TOKEN_VARIABLE)
-        sign = sign_with_token(token) if token else sign_with_credentials(self.chosen.region or region_of(self.url))
+        if self.chosen.token_file is not None:
+            sign = sign_with_token(read_token(self.chosen.token_file, self.source))
+        elif token := os.environ.get(TOKEN_VARIABLE):
+            sign = sign_with_token(token)
+        else:
+            sign = sign_with_credentials(self.chosen.region or region_of(self.url))
         return IncidentApi(self.url, sign)
 
     def show(self, answer: Any, text: Callable[[], str]) -> None:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from ipaddress import ip_address
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TextIO
 
 from tapstack import __version__
 from tapstack.cli.terminal import plain
@@ -30,6 +31,7 @@ TIMEOUT: Final = 35.0
 """Seconds for one attempt; API Gateway gives up after 30."""
 _LONGEST_PAUSE: Final = 20.0
 _LARGEST_ANSWER: Final = 10_000_000
+_LONGEST_TOKEN: Final = 100_000
 _PROCESSED_BY_NOBODY: Final = frozenset({429})
 _PASSING: Final = frozenset({429, 500, 502, 503, 504})
 _EXECUTE_API: Final = re.compile(r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
@@ -65,7 +67,10 @@ def check_url(url: str) -> str:
     expected = (
         "expected https://<id>.execute-api.<region>.amazonaws.com, as the output api_endpoint of the deployment has it"
     )
-    if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment or parts.username:
+    if parts.username is not None or parts.password is not None:
+        # Not shown: a password is a secret wherever it was typed.
+        raise UserError(f"the address of the API holds a user or a password: {expected}")
+    if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment:
         raise UserError(f"{plain(url)!r} is no address of an incident API: {expected}")
     if parts.scheme == "http" and not _is_loopback(host):
         raise UserError(f"{plain(url)!r} is not encrypted, and not on this machine: {expected}")
@@ -91,7 +96,7 @@ def sign_with_credentials(region: str | None) -> Sign:
         from botocore.exceptions import BotoCoreError
         from botocore.session import Session
     except ModuleNotFoundError:
-        raise UserError("signing calls needs botocore: pip install 'tapstack[response]', or give --token") from None
+        raise UserError("signing calls needs botocore: install tapstack[response], or give --token-file") from None
     try:
         session = Session()
         found = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
@@ -99,7 +104,7 @@ def sign_with_credentials(region: str | None) -> Sign:
     except BotoCoreError as error:
         raise UserError(f"AWS credentials cannot be read: {error}") from None
     if credentials is None:
-        raise UserError("no AWS credentials: sign in (aws sso login), set AWS_PROFILE, or give --token")
+        raise UserError("no AWS credentials: sign in (aws sso login), set AWS_PROFILE, or give --token-file")
     if not found:
         raise UserError("no Region: the address does not name it; give --region, or set AWS_REGION")
 
@@ -121,6 +126,31 @@ def sign_with(credentials: Any, region: str) -> Sign:
         return dict(request.headers.items())
 
     return sign
+
+
+def read_token(file: str, source: TextIO) -> str:
+    """Return the JSON Web Token that a file holds, without blanks around it.
+
+    Args:
+        file: its path; `-` for `source`.
+        source: input of the process.
+
+    Raises:
+        UserError: it cannot be read, or holds too much for a token; what it holds is not shown.
+    """
+    try:
+        if file == "-":
+            token = source.read(_LONGEST_TOKEN + 1)
+        else:
+            with Path(file).open(encoding="utf-8") as opened:
+                token = opened.read(_LONGEST_TOKEN + 1)
+    except OSError as error:
+        raise UserError(f"--token-file {plain(file)}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"--token-file {plain(file)}: is not UTF-8 text, and so no token") from None
+    if len(token) > _LONGEST_TOKEN:
+        raise UserError(f"--token-file {plain(file)}: is longer than {_LONGEST_TOKEN:,} characters, and so no token")
+    return token.strip()
 
 
 def sign_with_token(token: str) -> Sign:

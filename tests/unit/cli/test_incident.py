@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -283,23 +284,62 @@ class TestOthers:
 
 
 class TestCredentials:
-    @pytest.mark.parametrize("how", ["option", "variable"])
-    def test_when_a_token_is_given_then_it_is_shown_to_the_api_and_to_nobody_else(
-        self, api: ApiServer, how: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+    @pytest.mark.parametrize("how", ["file", "input", "variable"])
+    def test_when_a_token_is_given_then_the_api_gets_it_and_nothing_prints_it(
+        self, api: ApiServer, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
     ) -> None:
-        more = ["--token", "e.y.J"] if how == "option" else []
-        monkeypatch.setenv("TAPSTACK_TOKEN", "" if more else "e.y.J")
+        file = tmp_path / "token"
+        file.write_text("e.y.J\n")
+        monkeypatch.setattr("sys.stdin", io.StringIO(" e.y.J\r\n"))
+        monkeypatch.setenv("TAPSTACK_TOKEN", "e.y.J" if how == "variable" else "another")
+        more = {"file": ["--token-file", str(file)], "input": ["--token-file", "-"], "variable": []}[how]
         api.answer((200, incident()))
         assert main(["incident", "show", ID, *more]) == 0
         assert api.asked[0].headers["Authorization"] == "Bearer e.y.J"
         printed = capsys.readouterr()
         assert "e.y.J" not in printed.out + printed.err
+        # The next command finds the file again; input is used up.
+        assert (f"close {ID} --token-file {file}" in printed.out) == (how == "file")
+
+    @pytest.mark.parametrize("arguments", [["--token", "e.y.J"], ["--token=e.y.J"], ["--token"]])
+    @pytest.mark.parametrize("where", ["before", "behind"])
+    def test_fails_when_a_token_stands_on_the_command_line_and_does_not_repeat_it(
+        self, api: ApiServer, arguments: list[str], where: str, capsys: Printed
+    ) -> None:
+        command = [*arguments, "show", ID] if where == "before" else ["show", ID, *arguments]
+        with pytest.raises(SystemExit) as stopped:
+            main(["incident", *command])
+        assert stopped.value.code == 2
+        err = capsys.readouterr().err
+        assert "--token-file FILE (- for input), or set $TAPSTACK_TOKEN" in err
+        assert "e.y.J" not in err
+        assert api.asked == []
 
     def test_fails_when_the_token_cannot_be_one(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setenv("TAPSTACK_TOKEN", "secret\nX-Other: 1")
         assert main(["incident", "show", ID]) == 2
         err = capsys.readouterr().err
         assert err == "the token is empty, or holds characters that no token has\n"
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "the token is empty, or holds characters that no token has"),
+            (b"secret secret", "the token is empty, or holds characters that no token has"),
+            (b"secret\xff", "--token-file {file}: is not UTF-8 text, and so no token"),
+            (b"s" * 100_001, "--token-file {file}: is longer than 100,000 characters, and so no token"),
+            (None, "--token-file {file}: No such file or directory"),
+        ],
+    )
+    def test_fails_when_the_file_holds_no_token_and_does_not_show_what_it_holds(
+        self, api: ApiServer, content: bytes | None, message: str, tmp_path: Path, capsys: Printed
+    ) -> None:
+        file = tmp_path / "token"
+        if content is not None:
+            file.write_bytes(content)
+        assert main(["incident", "show", ID, "--token-file", str(file)]) == 2
+        assert capsys.readouterr().err == message.format(file=file) + "\n"
+        assert api.asked == []
 
     def test_fails_when_there_are_no_credentials(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -319,7 +359,7 @@ class TestCredentials:
     def test_fails_when_botocore_is_missing(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setitem(sys.modules, "botocore.session", None)
         assert main(["incident", "show", ID]) == 2
-        assert "pip install 'tapstack[response]'" in capsys.readouterr().err
+        assert "install tapstack[response], or give --token-file" in capsys.readouterr().err
 
 
 class TestAddresses:
@@ -334,7 +374,6 @@ class TestAddresses:
             "incidents",
             "ftp://a",
             "https://",
-            "https://u:p@a",
             "https://a/?b",
             "https://a:b",
             "https://[",
@@ -345,6 +384,12 @@ class TestAddresses:
         assert main(["incident", "list", "--url", url]) == 2
         err = capsys.readouterr().err
         assert "is no address of an incident API" in err or "is not encrypted, and not on this machine" in err
+
+    def test_fails_when_it_holds_a_password_and_does_not_show_it(self, capsys: Printed) -> None:
+        assert main(["incident", "list", "--url", "https://user:secret@a.example"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("the address of the API holds a user or a password: expected https://<id>.execute-api")
+        assert "secret" not in err
 
     @pytest.mark.parametrize(
         "url", ["https://a.example/stage/", "http://localhost:1", "http://[::1]:1", "http://127.0.0.9"]
