@@ -10,6 +10,8 @@ from stacks.capture import CaptureStack
 from tapstack.bindings import cdk, renders_hcl
 from tapstack.settings.model import Deployment
 from tapstack.workspace import provider_mirror, state
+from tapstack.workspace.privacy import keep_private
+from tapstack.workspace.stacks import used_of_capture
 
 
 def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
@@ -23,7 +25,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         outdir: where cdktf writes; `stacks/<stack>` in it is where Terraform runs.
     """
     mirror = provider_mirror.find_mirror(deployment.provider.mirror, deployment.provider.version, base)
-    outdir.mkdir(parents=True, exist_ok=True)
+    warnings = keep_private(deployment, base, outdir)
     # hcl_output only names the files; cdktf takes the language from the environment.
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
     for name, site in deployment.sites.items():
@@ -33,7 +35,9 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
             from stacks.response import ResponseStack
 
             response = ResponseStack(app, name, deployment=deployment, base=base, outdir=outdir)
-            response.add_dependency(capture)
+            # The cdktf CLI refuses a stack whose dependency is not named with it: only where there is a reason.
+            if used_of_capture(site):
+                response.add_dependency(capture)
     app.synth()
     stale = "cdk.tf.json" if renders_hcl() else "cdk.tf"
     for name in state.stack_names(deployment):
@@ -42,7 +46,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         (directory / stale).unlink(missing_ok=True)
         provider_mirror.link_mirror(mirror, directory, deployment.provider.version)
     # The cdktf CLI prints warnings itself, and says that it runs by this variable.
-    return [] if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" in os.environ else _annotations(outdir)
+    return warnings if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" in os.environ else warnings + _annotations(outdir)
 
 
 def _annotations(outdir: Path) -> list[str]:

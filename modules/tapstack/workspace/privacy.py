@@ -1,0 +1,62 @@
+"""Keep what holds secrets from other users of the machine.
+
+State holds every output and attribute, the appliance's first password among them; so do plan files and the copies
+that Terraform makes. All of it lies in two places: the directory of the local state, and `stacks` of the synthesis.
+A closed directory protects what Terraform writes into it later, whatever its umask.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from tapstack.settings.model import Deployment, LocalBackend
+
+PRIVATE_UMASK: Final = 0o077
+"""For processes that write state: their files are their user's own."""
+_OTHERS: Final = 0o077
+
+
+def keep_private(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
+    """Make the places of state and plans, and take from others what they may do with those that are there.
+
+    Args:
+        deployment: what is deployed.
+        base: the deployment file's directory.
+        outdir: that of the synthesis.
+
+    Returns:
+        Warnings: what others can read and this user may not change.
+    """
+    stacks = outdir / "stacks"
+    _make(stacks)
+    # The default one, too: a state that moved to S3 leaves its copy there.
+    states = {base / LocalBackend().directory / deployment.project}
+    if deployment.backend.local is not None:
+        states.add(base / deployment.backend.local.directory / deployment.project)
+        _make(base / deployment.backend.local.directory / deployment.project)
+    warnings = []
+    for directory in (stacks, *sorted(states)):
+        if directory.is_dir():
+            files = [file for file in sorted(directory.iterdir()) if file.is_file()]
+            warnings += [problem for place in (directory, *files) if (problem := _close(place)) is not None]
+    return warnings
+
+
+def _make(directory: Path) -> None:
+    missing = [place for place in (directory, *directory.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+
+
+def _close(place: Path) -> str | None:
+    try:
+        mode = stat.S_IMODE(place.stat().st_mode)
+        if mode & _OTHERS:
+            place.chmod(mode & ~_OTHERS)
+    except FileNotFoundError:
+        return None  # a lock file, for example, gone meanwhile
+    except OSError as error:
+        return f"{place} is open to other users of this machine, and cannot be closed: {error.strerror}"
+    return None
