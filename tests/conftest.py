@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.proxy import RecordingProxy
 
 pytest_plugins = ["tapstack.rehearsal.pytest_plugin"]
 
@@ -17,6 +21,19 @@ hypothesis.settings.register_profile("tapstack", deadline=None, max_examples=100
 hypothesis.settings.load_profile("tapstack")
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProxy]:
+    """A proxy that this process is configured for; it sees what should not leave this machine."""
+    with RecordingProxy() as listening:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in listening.environment.items():
+            monkeypatch.setenv(name, value)
+        # It reads the proxies once in the life of a process.
+        monkeypatch.setattr(urllib.request, "_opener", None)
+        yield listening
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -12,15 +14,23 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.proxy import RecordingProxy
+
 TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())", "rehearse", "account"]
 
 
-def start(*arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
+def start(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], list[str]]:
     """Start the command and return it with what it prints before it waits."""
-    process = subprocess.Popen([*TAPSTACK, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*TAPSTACK, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     lines = []
-    last = "AWS_EC2_METADATA_DISABLED" if "--empty" in arguments else "  web-2"
+    last = "no_proxy" if "--empty" in arguments else "  web-2"
     for line in process.stdout:
         lines.append(line.rstrip("\n"))
         if lines[-1].removeprefix("export ").startswith(last):
@@ -28,7 +38,7 @@ def start(*arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
     return process, lines
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     process, lines = start("--empty")
     process.send_signal(number)
@@ -39,17 +49,22 @@ def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     assert lines[0].startswith("An AWS account for rehearsals listens on http://127.0.0.1:")
 
 
-def test_when_it_runs_then_the_printed_variables_reach_the_company(monkeypatch: pytest.MonkeyPatch) -> None:
-    process, lines = start()
+def test_when_it_runs_then_the_printed_variables_reach_the_company_and_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, proxy: RecordingProxy
+) -> None:
+    process, lines = start(NO_PROXY="intranet.example.com, .example.net")
     try:
         for line in lines:
-            if match := re.fullmatch(r"export (\w+)=(.*)", line):
-                monkeypatch.setenv(*match.groups())
+            if line.startswith("export "):
+                name, _, value = shlex.split(line)[1].partition("=")
+                monkeypatch.setenv(name, value)
+        assert os.environ["NO_PROXY"] == "intranet.example.com,.example.net,127.0.0.1,localhost"
         vpcs = {vpc["VpcId"]: vpc["CidrBlock"] for vpc in boto3.client("ec2").describe_vpcs()["Vpcs"]}
         (shop,) = (line.split() for line in lines if line.startswith("  shop "))
         assert vpcs[shop[1]] == "10.0.0.0/16"
         (database,) = (line for line in lines if line.startswith("  database "))
         assert len(re.findall(r"eni-\w+", database)) == 2
+        assert proxy.received == []
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 from types import FrameType
@@ -38,7 +39,7 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopped.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         company = None if empty else found_company(account)
         print(_introduction(account, company), file=out, flush=True)
@@ -54,7 +55,7 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
 def _introduction(account: Account, company: Company | None) -> str:
     lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it.", ""]
     lines += ["For boto3, the AWS CLI and Terraform:", ""]
-    lines += [f"export {name}={value}" for name, value in account.environment.items()]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in account.environment.items()]
     if company is not None:
         lines += ["", "It holds a small company:", ""]
         for name, vpc in (("shop", company.shop), ("office", company.office)):

@@ -7,6 +7,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from tapstack.rehearsal.faults import Faults
 from tapstack.rehearsal.front import Front
+from tapstack.rehearsal.proxies import reached_without_proxy, without_proxy
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.running import Running, Waits, begin, end
 
@@ -77,7 +79,8 @@ class Account:
     """An AWS account that lives in this process, and is reached over HTTP.
 
     Use it as a context manager. State belongs to the process, as moto's does: a new account,
-    and `reset()`, begin with nothing, and one account runs at a time.
+    and `reset()`, begin with nothing, and one account runs at a time. As long as it listens,
+    NO_PROXY of this process names this machine besides what it named before.
 
     Args:
         port: loopback port; a free one by default.
@@ -102,6 +105,7 @@ class Account:
         self._region = region
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
+        self._surroundings = ExitStack()
 
     def __enter__(self) -> Account:
         """Start listening."""
@@ -146,6 +150,7 @@ class Account:
         self._thread.start()
         self._running_services = Running(self.endpoint, self.waits)
         begin(self._running_services)
+        self._surroundings.enter_context(reached_without_proxy())
         self.reset()
 
     def stop(self) -> None:
@@ -160,6 +165,7 @@ class Account:
         self._server = self._thread = self._running_services = None
         self._clients.clear()
         moto_api_backend.reset()
+        self._surroundings.close()
         self._running.release()
 
     def reset(self) -> None:
@@ -192,6 +198,7 @@ class Account:
             "AWS_DEFAULT_REGION": self._region,
             "AWS_REGION": self._region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **without_proxy(),
         }
 
     def client(self, service: str, *, region: str | None = None, role_arn: str | None = None, retries: int = 0) -> Any:

@@ -227,6 +227,8 @@ class TestEnvironment:
             "AWS_LAMBDA_LOG_FORMAT": "Text",
             "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/work",
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
         }
 
     def test_when_a_function_calls_aws_then_it_does_so_as_its_role(self, functions: Lambda) -> None:

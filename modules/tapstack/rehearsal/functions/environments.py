@@ -26,6 +26,7 @@ from tapstack.rehearsal.functions import bootstrap
 from tapstack.rehearsal.functions.logs import Log, Measured
 from tapstack.rehearsal.functions.packages import homes_of_the_runtime, layer_paths
 from tapstack.rehearsal.functions.versions import Version
+from tapstack.rehearsal.proxies import without_proxy
 from tapstack.rehearsal.running import running
 
 INIT_LIMIT: Final = 10.0
@@ -183,6 +184,7 @@ class Environment:
         """
         version = self.version
         credentials = principals.assume(version.role, version.name, version.region)
+        given = dict(version.variables)
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
             "LANG": "en_US.UTF-8",
@@ -196,7 +198,7 @@ class Environment:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_FORMAT": version.log_format,
             **({"AWS_LAMBDA_LOG_LEVEL": version.log_level} if version.log_level else {}),
-            **dict(version.variables),
+            **given,
             "_HANDLER": version.handler,
             "AWS_REGION": version.region,
             "AWS_DEFAULT_REGION": version.region,
@@ -206,7 +208,9 @@ class Environment:
             "AWS_LAMBDA_LOG_GROUP_NAME": self._log.group,
             "AWS_LAMBDA_LOG_STREAM_NAME": self._log.stream,
             **credentials.as_environment(),
+            # Not on AWS either: there, the endpoints are not on this machine.
             "AWS_ENDPOINT_URL": running().endpoint,
+            **without_proxy(given),
         }
 
     def _send(self, about: dict[str, Any], payload: bytes) -> None:
