@@ -54,6 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.terraform)
         if directories[0] == "rehearsal" or deploys:
             item.add_marker(pytest.mark.rehearsal)
+        if directories[0] == "isolated":
+            item.add_marker(pytest.mark.isolated)
+            # One process makes an environment and uses it; another would only wait for it.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if "end_to_end" in directories:
             # They share one deployment, which takes a minute to make.
             item.add_marker(pytest.mark.xdist_group("end_to_end"))

@@ -48,6 +48,7 @@ def test_when_imported_then_only_what_is_used_is_loaded() -> None:
     assert run(BUILD)["loaded"] == 6  # provider, filter, _jsii and what they hold
 
 
+@pytest.mark.thorough
 def test_when_the_ordinary_import_is_forced_then_the_terraform_is_the_same() -> None:
     ours, stock = run(BUILD), run(BUILD, TAPSTACK_STOCK_IMPORT="1")
     assert ours["resource"] == stock["resource"]
@@ -70,6 +71,7 @@ def test_when_the_package_looks_different_then_it_is_left_alone(
     assert strange_provider.executed
 
 
+@pytest.mark.thorough
 def test_when_the_package_was_imported_before_then_it_stays_what_it_is() -> None:
     program = """
 import json, sys, types

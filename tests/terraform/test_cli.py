@@ -13,6 +13,8 @@ from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.company import found_company
 from tests.terraform.conftest import Terraform, clean_environment
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
 

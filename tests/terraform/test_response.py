@@ -12,6 +12,8 @@ from tapstack.settings.load import parse_deployment
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL
 from tests.terraform.conftest import Terraform
 
+pytestmark = pytest.mark.thorough
+
 REGION = "eu-central-1"
 SITE = f"region: {REGION}\n    vpc_id: vpc-"
 EPB = f'{{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8}}'

@@ -29,6 +29,7 @@ def _verdicts(terraform: Terraform, directories: list[Path]) -> dict[str, list[s
     }
 
 
+@pytest.mark.thorough
 def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     terraform: Terraform, tmp_path: Path
 ) -> None:
@@ -50,7 +51,8 @@ def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     assert verdicts == {name: [] for name in names}
 
 
-@pytest.mark.parametrize("hcl", [False, True])
+# The one test that runs Terraform in `make test`: enough to see that it does, and takes what is made.
+@pytest.mark.parametrize("hcl", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_when_the_deployment_is_synthesized_then_terraform_finds_it_valid(
     terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hcl: bool
 ) -> None:
