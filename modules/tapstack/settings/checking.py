@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,25 +14,44 @@ from tapstack.domain.identifiers import check_identifier
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.model import PACKET_BASICS, Site
 from tapstack.settings.problems import ABSENT, Path, Problem
+from tapstack.settings.unknown import UNKNOWN, UnknownValueError
 
 
 @dataclass(slots=True)
 class Checker:
-    """Gathers what is wrong."""
+    """Gathers what is wrong.
+
+    Attributes:
+        problems: what was found.
+        partial: parts of the file are wrong already, and `UNKNOWN` stands in their place.
+    """
 
     problems: list[Problem] = field(default_factory=list)
+    partial: bool = False
 
     def ask(self, path: Path, question: Callable[[], Any], value: Any = ABSENT) -> Any:
-        """Return the answer, or record why there is none."""
-        try:
-            return question()
-        except RuleViolation as violation:
-            self.say(path, str(violation), value)
-            return None
+        """Return the answer, or record why there is none; `UNKNOWN` where that cannot be known."""
+        with self.part():
+            try:
+                return question()
+            except RuleViolation as violation:
+                self.say(path, str(violation), value)
+                return None
+        return UNKNOWN
 
     def say(self, path: Path, message: str, value: Any = ABSENT) -> None:
         """Record what is wrong."""
         self.problems.append(Problem(path, message, value))
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Leave out the rest of a part of the checks where it depends on what is wrong already."""
+        try:
+            yield
+        except (UnknownValueError, TypeError):
+            # TypeError: the standard library was given what is unknown, and wants text.
+            if not self.partial:
+                raise
 
 
 def check_template(checker: Checker, path: Path, settings: ApplianceTemplate) -> None:
@@ -43,7 +63,7 @@ def check_template(checker: Checker, path: Path, settings: ApplianceTemplate) ->
     checker.ask(
         (*path, "public_ip"),
         lambda: template.check_public_ip(settings.public_ip, accept=settings.accept_public_ip),
-        settings.public_ip,
+        True,
     )
     checker.ask((*path, "parameters"), lambda: template.check_parameters(settings.parameters))
 

@@ -15,7 +15,7 @@ from tapstack.domain.filter_rules import number_rules
 from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.peers import Peer, check_not_everybody
 from tapstack.domain.sessions import SessionBook
-from tapstack.domain.sources import KnownSource
+from tapstack.domain.sources import AnySource, KnownSource
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -26,47 +26,63 @@ from tapstack.settings.model import (
     PACKET_BASICS,
     CaptureSecurityGroup,
     Deployment,
+    Filter,
     LoadBalancer,
     PacketBasics,
     Sessions,
     Site,
+    SourceSettings,
     Target,
 )
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
 
 
-def check_deployment(deployment: Deployment) -> list[Problem]:
+def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
-    checker = Checker()
     homes: dict[str, str] = {}
     stacks: dict[tuple[str, str], str] = {}
     for name, site in deployment.sites.items():
         path: Path = ("sites", name)
-        _check_site(checker, path, site)
-        for source_path, source in _known_sources(path, site):
-            home = homes.setdefault(source.network_interface_id, name)
-            if home != name:
-                checker.say(
-                    source_path,
-                    f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
-                    "network interface in one site, so that their numbers differ",
-                )
-        for stack_path, stack_name in _cloudformation_stacks(path, deployment, name):
-            stack = (site.region, stack_name)
-            first = stacks.get(stack)
-            if first is None:
-                stacks[stack] = name
-            elif first == name or not _accounts_differ(deployment.sites[first], site):
-                checker.say(
-                    stack_path,
-                    f"site {first} has a CloudFormation stack of this name in the same Region",
-                    stack_name,
-                )
-        if site.response is not None and deployment.response_stack_name(name) in deployment.sites:
-            stack_name = deployment.response_stack_name(name)
-            checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
+        with checker.part():
+            _check_site(checker, path, site)
+        with checker.part():
+            _check_homes(checker, path, site, homes)
+        with checker.part():
+            _check_stacks(checker, path, deployment, stacks)
+        with checker.part():
+            if site.response is not None and deployment.response_stack_name(name) in deployment.sites:
+                stack_name = deployment.response_stack_name(name)
+                checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
     return checker.problems
+
+
+def _check_homes(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
+    """Refuse a source that another site has as well; `homes` names the site of each source so far."""
+    name = str(path[-1])
+    for source_path, source in _known_sources(checker, path, site):
+        home = homes.setdefault(source.network_interface_id, name)
+        if home != name:
+            checker.say(
+                source_path,
+                f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
+                "network interface in one site, so that their numbers differ",
+            )
+
+
+def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: dict[tuple[str, str], str]) -> None:
+    """Refuse a CloudFormation stack of a name that another one of the Region has; `stacks` names their sites so far."""
+    name = str(path[-1])
+    site = deployment.sites[name]
+    for stack_path, stack_name in _cloudformation_stacks(path, deployment, name):
+        stack = (site.region, stack_name)
+        first = stacks.get(stack)
+        if first is None:
+            stacks[stack] = name
+        elif first == name or not _accounts_differ(deployment.sites[first], site):
+            checker.say(
+                stack_path, f"site {first} has a CloudFormation stack of this name in the same Region", stack_name
+            )
 
 
 def _cloudformation_stacks(path: Path, deployment: Deployment, name: str) -> Iterator[tuple[Path, str]]:
@@ -83,34 +99,61 @@ def _accounts_differ(one: Site, other: Site) -> bool:
     return bool(mine and theirs) and not mine & theirs
 
 
-def _known_sources(path: Path, site: Site) -> Iterator[tuple[Path, KnownSource]]:
+def _known_sources(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, KnownSource]]:
     for name, sessions in site.sessions.items():
-        for position, settings in enumerate(sessions.sources):
-            source = settings.to_domain()
+        for here, source in _sources(checker, (*path, "sessions", name), sessions):
             if isinstance(source, KnownSource):
-                yield (*path, "sessions", name, "sources", position), source
+                yield here, source
+
+
+def _sources(checker: Checker, path: Path, sessions: Sessions) -> Iterator[tuple[Path, AnySource]]:
+    """Yield the sources of a group, except those that are wrong."""
+    with checker.part():
+        for position, settings in enumerate(sessions.sources):
+            here = (*path, "sources", position)
+            source = checker.ask(here, partial(_to_domain, settings))
+            if isinstance(source, AnySource):
+                yield here, source
+
+
+def _to_domain(settings: SourceSettings) -> AnySource:
+    return settings.to_domain()
 
 
 def _check_site(checker: Checker, path: Path, site: Site) -> None:
-    if site.packet_basics is None and site.response is None and not site.sessions and not site.targets:
-        checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions or response")
+    with checker.part():
+        if site.packet_basics is None and site.response is None and not site.sessions and not site.targets:
+            checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions or response")
     if site.packet_basics is not None:
-        _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics)
-        _check_group(checker, (*path, "capture_security_group"), site.capture_security_group)
-    for name, settings in site.filters.items():
-        _refuse_reserved(checker, (*path, "filters", name), name)
-        checker.ask((*path, "filters", name), partial(number_rules, settings.to_domain().rules))
+        with checker.part():
+            _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics)
+        with checker.part():
+            _check_group(checker, (*path, "capture_security_group"), site.capture_security_group)
+    with checker.part():
+        for name, settings in site.filters.items():
+            _refuse_reserved(checker, (*path, "filters", name), name)
+            checker.ask((*path, "filters", name), partial(_check_filter, settings))
     book = SessionBook()
     destinations: dict[str, Destination | None] = {PACKET_BASICS: None}
-    for name, target in site.targets.items():
-        _refuse_reserved(checker, (*path, "targets", name), name)
-        destinations[name] = _check_target(checker, (*path, "targets", name), target, site, book)
+    with checker.part():
+        for name, target in site.targets.items():
+            _refuse_reserved(checker, (*path, "targets", name), name)
+            destinations[name] = None
+            with checker.part():
+                destinations[name] = _check_target(checker, (*path, "targets", name), target, site, book)
     basics = site.packet_basics
     if basics is not None:
-        destinations[PACKET_BASICS] = _appliance(checker, path, basics, book)
-    for name, sessions in site.sessions.items():
-        _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
+        with checker.part():
+            destinations[PACKET_BASICS] = _appliance(checker, path, basics, book)
+    with checker.part():
+        for name, sessions in site.sessions.items():
+            with checker.part():
+                _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
     check_response(checker, (*path, "response"), site, destinations)
+
+
+def _check_filter(settings: Filter) -> None:
+    number_rules(settings.to_domain().rules)
 
 
 def _refuse_reserved(checker: Checker, path: Path, name: str) -> None:
@@ -147,16 +190,23 @@ def _check_packet_basics(checker: Checker, path: Path, basics: PacketBasics) -> 
 
 
 def _check_group(checker: Checker, path: Path, group: CaptureSecurityGroup) -> None:
-    peers = [Peer.parse(text) for text in group.mirrored_from or ()]
-    checker.ask(
-        (*path, "mirrored_from"),
-        lambda: check_not_everybody(peers, accept_open=group.accept_open_mirrored_from),
-    )
+    _check_senders(checker, path, group.mirrored_from or [], accept_open=group.accept_open_mirrored_from)
+
+
+def _check_senders(checker: Checker, path: Path, texts: list[str], *, accept_open: bool) -> None:
+    for position, text in enumerate(texts):
+        here = (*path, "mirrored_from", position)
+        checker.ask(here, partial(_check_sender, text, accept_open=accept_open))
+
+
+def _check_sender(text: str, *, accept_open: bool) -> None:
+    check_not_everybody([Peer.parse(text)], accept_open=accept_open)
 
 
 def _check_target(checker: Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:
-    if target.allow_external_principals and not target.share_with:
-        checker.say((*path, "allow_external_principals"), "goes with share_with: nobody is shared with", True)
+    with checker.part():
+        if target.allow_external_principals and not target.share_with:
+            checker.say((*path, "allow_external_principals"), "goes with share_with: nobody is shared with", True)
     if target.network_interface_id is not None:
         interface = target.network_interface_id
         checker.ask(
@@ -187,19 +237,17 @@ def _check_load_balancer(checker: Checker, path: Path, balancer: LoadBalancer, s
             health_check_port=balancer.health_check_port,
         ),
     )
-    instances, addresses = balancer.instance_ids, balancer.ip_addresses
-    if instances or addresses:
-        checker.ask(path, partial(check_appliances, instance_ids=instances, ip_addresses=addresses))
-    elif site.packet_basics is None:
-        checker.say(
-            path,
-            "expected instance_ids, ip_addresses, or packet_basics in the site: no appliance is behind it",
-        )
-    peers = [Peer.parse(text) for text in balancer.mirrored_from]
-    checker.ask(
-        (*path, "mirrored_from"),
-        lambda: check_not_everybody(peers, accept_open=balancer.accept_open_mirrored_from),
-    )
+    with checker.part():
+        instances, addresses = balancer.instance_ids, balancer.ip_addresses
+        if instances or addresses:
+            checker.ask(path, partial(check_appliances, instance_ids=instances, ip_addresses=addresses))
+        elif site.packet_basics is None:
+            checker.say(
+                path,
+                "expected instance_ids, ip_addresses, or packet_basics in the site: no appliance is behind it",
+            )
+    with checker.part():
+        _check_senders(checker, path, balancer.mirrored_from, accept_open=balancer.accept_open_mirrored_from)
 
 
 def _check_sessions(
@@ -211,25 +259,29 @@ def _check_sessions(
     destinations: dict[str, Destination | None],
     book: SessionBook,
 ) -> None:
-    check_filter_reference(checker, (*path, "filter"), sessions.filter, site)
-    known = check_target_reference(checker, (*path, "target"), sessions.target, site)
-    destination = destinations.get(sessions.target) if known else None
-    if sessions.packet_length is not None and destination is not None:
-        length, behind = sessions.packet_length, destination.kind == "network load balancer"
-        checker.ask((*path, "packet_length"), lambda: limits.check_packet_length(length, load_balancer=behind))
+    with checker.part():
+        check_filter_reference(checker, (*path, "filter"), sessions.filter, site)
+    destination = None
+    with checker.part():
+        known = check_target_reference(checker, (*path, "target"), sessions.target, site)
+        destination = destinations.get(sessions.target) if known else None
+    with checker.part():
+        if sessions.packet_length is not None and destination is not None:
+            length, behind = sessions.packet_length, destination.kind == "network load balancer"
+            checker.ask((*path, "packet_length"), lambda: limits.check_packet_length(length, load_balancer=behind))
     group = f"sessions {name}"
     capacity = destination.max_sources if destination else None
-    given: dict[str, int] = {}
-    sources = [settings.to_domain() for settings in sessions.sources]
-    for position, source in enumerate(sources):
-        here = (*path, "sources", position)
+    given: dict[str, Path] = {}
+    lookups = False
+    for here, source in _sources(checker, path, sessions):
         if not isinstance(source, KnownSource):
+            lookups = True
             continue
         interface = source.network_interface_id
         if interface in given:
-            checker.say(here, f"given twice, first as sources[{given[interface]}]: keep one", interface)
+            checker.say(here, f"given twice, first as sources[{given[interface][-1]}]: keep one", interface)
             continue
-        given[interface] = position
+        given[interface] = here
         wanted = source.session_number if source.session_number is not None else sessions.session_number
 
         checker.ask(here, partial(book.add_known, group, interface, wanted, start=sessions.first_session_number))
@@ -245,7 +297,7 @@ def _check_sessions(
         checker.ask((*path, "sources"), add_source)
         if len(checker.problems) > before:
             capacity = None  # say it once, not for every further source
-    if not all(isinstance(source, KnownSource) for source in sources):
+    if lookups:
         checker.ask(
             (*path, "sources"),
             lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from tapstack.domain import cidrs, contacts, incidents, limits, policy_rules
 from tapstack.domain import packet_basics as template
+from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
 from tapstack.domain.identifiers import (
     NAME_PATTERN,
@@ -25,12 +26,31 @@ from tapstack.domain.tags import check_tag_key, check_tag_value
 from tapstack.domain.threats import TACTICS
 
 
+class MisfitError(RuleViolation):
+    """Fields of one part of the file do not fit together, although each is right."""
+
+
 class Settings(BaseModel):
     """A part of the deployment file: unknown keys refused, no value converted, frozen."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
     )
+
+    def check(self) -> None:
+        """Refuse fields that do not fit together.
+
+        Raises:
+            RuleViolation: they do not.
+        """
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            self.check()
+        except RuleViolation as violation:
+            raise MisfitError(str(violation)) from None
+        return self
 
 
 def _identifier(kind: str) -> Any:

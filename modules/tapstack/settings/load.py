@@ -13,7 +13,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from tapstack.settings import partial
+from tapstack.settings.checking import Checker
 from tapstack.settings.checks import check_deployment
+from tapstack.settings.fields import MisfitError
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import ABSENT, DeploymentError, Problem
 from tapstack.settings.problems import Path as FieldPath
@@ -94,16 +97,50 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
         DeploymentError: the report names every problem with its line.
     """
     source = YamlSource(text, file)
+    if not source.problems:
+        try:
+            deployment = Deployment.model_validate(source.data)
+        except ValidationError as error:
+            raise DeploymentError(file, _all_problems(source, error)) from None
+        if found := check_deployment(deployment, Checker()):
+            raise DeploymentError(file, [_placed(problem, source) for problem in found])
+        return deployment
     try:
-        deployment = Deployment.model_validate(source.data)
+        Deployment.model_validate(partial.without_unknown(source.data))
     except ValidationError as error:
-        problems = [_problem(details, source) for details in error.errors(include_url=False)]
-        # Members of a union complain one by one of the same thing.
-        once = {(problem.path, problem.message): problem for problem in problems}
-        raise DeploymentError(file, list(once.values())) from None
-    if found := check_deployment(deployment):
-        raise DeploymentError(file, [Problem(p.path, p.message, p.value, source.line(p.path)) for p in found])
-    return deployment
+        raise DeploymentError(file, _all_problems(source, error)) from None
+    raise DeploymentError(file, _all_problems(source, None))
+
+
+def _all_problems(source: YamlSource, error: ValidationError | None) -> list[Problem]:
+    """Return what is wrong with single values, and what the others are known to be wrong with together."""
+    found = list(source.problems)
+    errors = error.errors(include_url=False) if error else []
+    mistyped = {
+        (*details["loc"][:-1], near)
+        for details in errors
+        if details["type"] == "extra_forbidden"
+        for near in _near_fields(details["loc"])
+    }
+    for details in errors:
+        # What does not fit together is found again below, where it is known to be so.
+        misfit = isinstance(details.get("ctx", {}).get("error"), MisfitError)
+        if misfit or (details["type"] == "missing" and details["loc"] in mistyped):
+            continue
+        problem = _problem(details, source)
+        if problem.path not in source.unusable:
+            found.append(problem)
+    checker = Checker(partial=True)
+    deployment = partial.build_part(Deployment, source.data, (), checker)
+    with checker.part():
+        check_deployment(deployment, checker)
+    found += [_placed(problem, source) for problem in checker.problems]
+    # Members of a union complain one by one of the same thing.
+    return list({(problem.path, problem.message): problem for problem in found}.values())
+
+
+def _placed(problem: Problem, source: YamlSource) -> Problem:
+    return Problem(problem.path, problem.message, problem.value, source.line(problem.path))
 
 
 def shown(path: Path) -> str:
@@ -125,10 +162,9 @@ def _problem(details: Any, source: YamlSource) -> Problem:
         if description := _description(location):
             message += f": {description[0].lower()}{description[1:].rstrip('.')}"
     elif kind == "extra_forbidden":
-        known = sorted(_fields_at(location[:-1]))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        near = _near_fields(location)
         hint = f"did you mean {near[0]}? " if near else ""
-        message, value = f"unknown key; {hint}known here: {', '.join(known)}", ABSENT
+        message, value = f"unknown key; {hint}known here: {', '.join(sorted(_fields_at(location[:-1])))}", ABSENT
     elif kind == "value_error":
         # Our own messages name the value themselves.
         message, value = str(context["error"]), ABSENT
@@ -136,6 +172,8 @@ def _problem(details: Any, source: YamlSource) -> Problem:
         message = _in_our_words(kind, details["msg"], context)
         if isinstance(value, Mapping | list) and not kind.endswith("_type"):
             value = ABSENT
+    if isinstance(value, bool | int | float):
+        value = source.written(path) or value
     return Problem(path, message, value if _plain(value) else ABSENT, source.line(path))
 
 
@@ -214,6 +252,11 @@ def _models_at(location: FieldPath) -> list[type[BaseModel]]:
 
 def _fields_at(location: FieldPath) -> set[str]:
     return {name for model in _models_at(location) for name in model.model_fields}
+
+
+def _near_fields(location: FieldPath) -> list[str]:
+    """Return the field that a key of the wrong name was probably meant to be, if any."""
+    return difflib.get_close_matches(str(location[-1]), sorted(_fields_at(location[:-1])), n=1)
 
 
 def _description(location: FieldPath) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_presets import (
@@ -59,11 +59,10 @@ class Backend(Settings):
     s3: S3Backend | None = None
     """State in an S3 bucket."""
 
-    @model_validator(mode="after")
-    def _one(self) -> Backend:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         if (self.local is None) == (self.s3 is None):
             raise RuleViolation("expected exactly one of local, s3")
-        return self
 
 
 class Provider(Settings):
@@ -135,10 +134,9 @@ class Rule(Settings):
     description: Annotated[str, Field(max_length=255)] = ""
     """What it is for."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Rule:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         self.to_domain()
-        return self
 
     def to_domain(self) -> MirrorRule:
         """Return the rule that the constructs take."""
@@ -165,8 +163,8 @@ class Filter(Settings):
     amazon_dns: bool = False
     """Also mirror DNS to the Route 53 Resolver, which rules never match."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Filter:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         if self.preset and self.rules:
             raise RuleViolation("expected either preset or rules, not both")
         if bool(self.vpc_cidrs) != (self.preset == "everything_but_intra_vpc"):
@@ -174,7 +172,6 @@ class Filter(Settings):
         if not (self.preset or self.rules or self.amazon_dns):
             raise RuleViolation("expected preset, rules or amazon_dns: a filter without a rule mirrors nothing")
         self.to_domain()
-        return self
 
     def to_domain(self) -> FilterPreset:
         """Return the rules that the constructs take."""
@@ -228,8 +225,8 @@ class Target(Settings):
     description: Annotated[str, Field(max_length=255)] | None = None
     """What it is for."""
 
-    @model_validator(mode="after")
-    def _one(self) -> Target:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         given = [
             name
             for name in (
@@ -249,7 +246,6 @@ class Target(Settings):
             raise RuleViolation("instance_type goes with network_interface_id")
         if self.accept_instance_type and self.instance_type is None:
             raise RuleViolation("accept_instance_type goes with instance_type")
-        return self
 
 
 class SourceSettings(Settings):
@@ -276,8 +272,8 @@ class SourceSettings(Settings):
     include_requester_managed: bool = False
     """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache."""
 
-    @model_validator(mode="after")
-    def _check(self) -> SourceSettings:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         lookup = {
             "instance_id",
             "subnet_id",
@@ -291,7 +287,6 @@ class SourceSettings(Settings):
         if self.network_interface_id is None and single:
             raise RuleViolation(f"{', '.join(sorted(single))} goes with network_interface_id only")
         self.to_domain()
-        return self
 
     def to_domain(self) -> AnySource:
         """Return the source that the constructs take."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tapstack.domain import policy_rules
 from tapstack.domain.containment_settings import (
@@ -53,11 +53,10 @@ class Authorization(Settings):
     jwt: Jwt | None = None
     """Tokens."""
 
-    @model_validator(mode="after")
-    def _one(self) -> Authorization:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         if (self.iam is None) == (self.jwt is None):
             raise RuleViolation("expected exactly one of iam, jwt")
-        return self
 
 
 class Launch(ApplianceTemplate):
@@ -79,13 +78,12 @@ class ResponseAppliance(Settings):
     launch: Launch | None = None
     """Launch an appliance for the first incident, in place of `target` and `filter`."""
 
-    @model_validator(mode="after")
-    def _one(self) -> ResponseAppliance:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         if self.launch is not None and (clash := {"target", "filter"} & self.model_fields_set):
             raise RuleViolation(
                 f"launch does not go with {' and '.join(sorted(clash))}: a launched appliance brings its own"
             )
-        return self
 
 
 class ResponseCapture(Settings):
@@ -131,10 +129,9 @@ class PolicyRule(Settings):
     minutes: fields.CaptureMinutes | None = None
     """How long to capture; `capture.minutes` by default."""
 
-    @model_validator(mode="after")
-    def _check(self) -> PolicyRule:
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
         self.to_domain()
-        return self
 
     def to_domain(self) -> policy_rules.Rule:
         """Return the rule that decides."""

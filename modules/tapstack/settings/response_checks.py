@@ -29,12 +29,18 @@ def check_response(checker: Checker, path: Path, site: Site, destinations: Desti
     response = site.response
     if response is None:
         return
-    destination = _check_appliance(checker, (*path, "appliance"), response.appliance, site, destinations)
-    _check_capture(checker, (*path, "capture"), response.capture, destination)
-    _check_policy(checker, (*path, "policy"), response)
-    if response.containment is not None:
-        _check_containment(checker, (*path, "containment"), response.containment, site)
-    _check_notify(checker, (*path, "notify"), response.notify, site.region)
+    destination = None
+    with checker.part():
+        destination = _check_appliance(checker, (*path, "appliance"), response.appliance, site, destinations)
+    with checker.part():
+        _check_capture(checker, (*path, "capture"), response.capture, destination)
+    with checker.part():
+        _check_policy(checker, (*path, "policy"), response)
+    with checker.part():
+        if response.containment is not None:
+            _check_containment(checker, (*path, "containment"), response.containment, site)
+    with checker.part():
+        _check_notify(checker, (*path, "notify"), response.notify, site.region)
 
 
 def _check_appliance(
@@ -46,14 +52,16 @@ def _check_appliance(
     if site.packet_basics is None and not appliance.model_fields_set:
         checker.say(path, "the site has no packet_basics to mirror to: expected launch, or target and filter")
         return None
-    check_filter_reference(checker, (*path, "filter"), appliance.filter, site)
+    with checker.part():
+        check_filter_reference(checker, (*path, "filter"), appliance.filter, site)
     known = check_target_reference(checker, (*path, "target"), appliance.target, site)
     return destinations.get(appliance.target) if known else None
 
 
 def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, destination: Destination | None) -> None:
-    if capture.minutes > capture.max_minutes:
-        checker.say((*path, "minutes"), f"expected at most max_minutes, {capture.max_minutes}", capture.minutes)
+    with checker.part():
+        if capture.minutes > capture.max_minutes:
+            checker.say((*path, "minutes"), f"expected at most max_minutes, {capture.max_minutes}", capture.minutes)
     length = capture.packet_length
     if length is not None and destination is not None:
         behind = destination.kind == "network load balancer"
@@ -61,39 +69,47 @@ def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, desti
 
 
 def _check_policy(checker: Checker, path: Path, response: Response) -> None:
-    modes = tuple(response.containment.modes) if response.containment else None
     for position, rule in enumerate(response.policy):
-        checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
-        if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
-            checker.say(
-                (*path, position, "minutes"),
-                f"expected at most capture.max_minutes, {response.capture.max_minutes}",
-                rule.minutes,
-            )
+        with checker.part():
+            modes = tuple(response.containment.modes) if response.containment is not None else None
+            checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
+        with checker.part():
+            if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
+                checker.say(
+                    (*path, position, "minutes"),
+                    f"expected at most capture.max_minutes, {response.capture.max_minutes}",
+                    rule.minutes,
+                )
     for at, message in policy_problems(response.rules()):
         checker.say(path if at is None else (*path, at), message)
 
 
 def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site) -> None:
-    _refuse_twice(checker, (*path, "modes"), containment.modes)
-    _refuse_twice(checker, (*path, "vpc_ids"), containment.vpc_ids)
-    _refuse_twice(checker, (*path, "protect", "instance_ids"), containment.protect.instance_ids)
-    for position, vpc_id in enumerate(containment.vpc_ids):
-        if vpc_id == site.vpc_id:
-            checker.say(
-                (*path, "vpc_ids", position), "is the site's own, which is in scope anyway: leave it out", vpc_id
-            )
-    given = containment.model_fields_set
-    if "approval" in given and "approval" not in containment.modes:
-        checker.say((*path, "approval"), "nobody is asked: modes has no approval")
+    with checker.part():
+        _refuse_twice(checker, (*path, "modes"), containment.modes)
+    with checker.part():
+        _refuse_twice(checker, (*path, "vpc_ids"), containment.vpc_ids)
+    with checker.part():
+        _refuse_twice(checker, (*path, "protect", "instance_ids"), containment.protect.instance_ids)
+    with checker.part():
+        for position, vpc_id in enumerate(containment.vpc_ids):
+            if vpc_id == site.vpc_id:
+                checker.say(
+                    (*path, "vpc_ids", position), "is the site's own, which is in scope anyway: leave it out", vpc_id
+                )
+    with checker.part():
+        if "approval" in containment.model_fields_set and "approval" not in containment.modes:
+            checker.say((*path, "approval"), "nobody is asked: modes has no approval")
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:
         checker.say((*path, "auto_scaling", "decrement_desired_capacity"), "goes with standby: true", True)
 
 
 def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:
-    _refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
-    _refuse_twice(checker, (*path, "topic_arns"), notify.topic_arns)
+    with checker.part():
+        _refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
+    with checker.part():
+        _refuse_twice(checker, (*path, "topic_arns"), notify.topic_arns)
     for position, arn in enumerate(notify.topic_arns):
         if (there := arn.split(":")[3]) != region:
             checker.say(

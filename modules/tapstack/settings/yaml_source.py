@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -12,6 +13,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.text import check_literal
 from tapstack.domain.tokens import is_token
 from tapstack.settings.problems import DeploymentError, Path, Problem
+from tapstack.settings.unknown import UNKNOWN
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads ten times faster
 _STRING: Final = "tag:yaml.org,2002:str"
@@ -20,39 +22,55 @@ _TEXT_TAGS: Final = frozenset({_STRING, "tag:yaml.org,2002:timestamp", "tag:yaml
 _MOST_NODES: Final = 1_000_000
 """Aliases let a small file stand for an endless one ("billion laughs")."""
 _DEEPEST: Final = 100
-"""And one that contains itself. The deployment file is about ten levels deep."""
+"""And one that contains itself. The deployment file is about ten levels deep; a parser that recurses
+has an end somewhere beyond, and it is a crash."""
 _LONGEST_NUMBER: Final = 100
 """Characters. Python refuses to print whole numbers of more than a few thousand digits."""
 
 
+class Written(str):
+    """A value as the file has it, which messages show without quotes: `012`, not 10."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the text itself."""
+        return str(self)
+
+
 class YamlSource:
-    """A parsed YAML document: `data`, and `line(path)` for messages."""
+    """A parsed YAML document.
+
+    Attributes:
+        data: what it says; `UNKNOWN` where a value cannot be used.
+        problems: a duplicate key, text that is none (see `check_literal`), and the like.
+        unusable: the places of those values.
+    """
 
     def __init__(self, text: str, file: str) -> None:
         """Parse `text`.
 
         Raises:
-            DeploymentError: not YAML, not one mapping, a duplicate key, or text that is none (see `check_literal`).
+            DeploymentError: not YAML, not one mapping, or larger than anything that is meant.
         """
-        self._file = file
         self._lines: dict[Path, int] = {}
-        self._problems: list[Problem] = []
+        self._written: dict[Path, str] = {}
+        self.problems: list[Problem] = []
+        self.unusable: set[Path] = set()
         self._constructor = SafeConstructor()
-        self._nodes = 0
-        self._depth = 0
         try:
+            if problem := _too_large(text):
+                raise DeploymentError(file, [problem])
             root = yaml.compose(text, Loader=_Loader)
         except (yaml.YAMLError, UnicodeError) as error:
             raise DeploymentError(file, [_syntax_problem(error, text)]) from None
         if root is None:
             raise DeploymentError(file, [Problem((), "the file is empty: expected a mapping with `sites`")])
         if not isinstance(root, yaml.MappingNode):
-            raise DeploymentError(
-                file, [Problem((), "expected a mapping with `sites` at the top", self._build(root, ()), 1)]
-            )
+            found = self._build(root, ()) if isinstance(root, yaml.ScalarNode) else Written("a list")
+            message = "expected a mapping with `sites` at the top"
+            raise DeploymentError(file, self.problems or [Problem((), message, found, 1)])
         self.data: dict[str, Any] = self._build(root, ())
-        if self._problems:
-            raise DeploymentError(file, self._problems)
 
     def line(self, path: Path) -> int | None:
         """Return the line of `path`, or of the nearest thing above it that the file has."""
@@ -62,22 +80,11 @@ class YamlSource:
             path = path[:-1]
         return 1
 
-    def _build(self, node: yaml.Node, path: Path) -> Any:
-        self._nodes += 1
-        line = node.start_mark.line + 1
-        if self._nodes > _MOST_NODES:
-            message = f"the file stands for more than {_MOST_NODES:,} values"
-            raise DeploymentError(self._file, [Problem(path, message, line=line)])
-        if self._depth >= _DEEPEST:
-            message = f"is nested more than {_DEEPEST} levels deep, or contains itself"
-            raise DeploymentError(self._file, [Problem(path[:1], message, line=line)])
-        self._depth += 1
-        try:
-            return self._content(node, path)
-        finally:
-            self._depth -= 1
+    def written(self, path: Path) -> Written | None:
+        """Return a number, truth value or the like as the file has it; None for anything else."""
+        return Written(self._written[path]) if path in self._written else None
 
-    def _content(self, node: yaml.Node, path: Path) -> Any:
+    def _build(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -100,18 +107,19 @@ class YamlSource:
                 sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
                 for source in reversed(sources):
                     if not isinstance(source, yaml.MappingNode):
-                        self._problems.append(Problem(path, "`<<` merges mappings only", line=line))
+                        self.problems.append(Problem(path, "`<<` merges mappings only", line=line))
                         continue
                     merged.update(self._build(source, path))
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self._problems.append(Problem(path, "a key must be plain text", line=line))
+                self.problems.append(Problem(path, "a key must be plain text", line=line))
                 continue
             name = str(key_node.value)
             here = (*path, name)
-            self._check_text(name, path, line)
+            if not self._is_literal(name, path, line):
+                continue
             if name in mapping:
-                self._problems.append(
+                self.problems.append(
                     Problem(here, f"given twice, first in line {self._lines[here]}: keep one", line=line)
                 )
                 continue
@@ -123,8 +131,11 @@ class YamlSource:
         line = node.start_mark.line + 1
         if node.tag in _TEXT_TAGS:
             text = str(node.value)
-            self._check_text(text, path, line)
-            return text
+            if self._is_literal(text, path, line):
+                return text
+            self.unusable.add(path)
+            return UNKNOWN
+        self._written[path] = str(node.value)
         try:
             if len(node.value) > _LONGEST_NUMBER:
                 raise ValueError
@@ -134,14 +145,68 @@ class YamlSource:
                 raise ValueError
             return value
         except (yaml.YAMLError, ValueError, LookupError):
-            self._problems.append(Problem(path, f"cannot be read as {node.tag}", str(node.value), line))
-            return None
+            self.problems.append(Problem(path, f"cannot be read as {node.tag}", str(node.value), line))
+            self.unusable.add(path)
+            return UNKNOWN
 
-    def _check_text(self, text: str, path: Path, line: int) -> None:
+    def _is_literal(self, text: str, path: Path, line: int) -> bool:
         try:
             check_literal(text)
         except RuleViolation as violation:
-            self._problems.append(Problem(path, str(violation), text, line))
+            self.problems.append(Problem(path, str(violation), text, line))
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class _Extent:
+    """How much a part of the file stands for: values, and levels below it."""
+
+    anchor: str | None
+    values: int = 1
+    levels: int = 0
+
+    def hold(self, values: int, levels: int) -> None:
+        """Count a value that it holds."""
+        self.values += values
+        self.levels = max(self.levels, levels + 1)
+
+
+def _too_large(text: str) -> Problem | None:
+    """Say what would take too long or too deep a recursion to build; it is counted, not built.
+
+    The parser's events come one by one, so nothing behind the place of the problem is read.
+    """
+    open_: list[_Extent] = [_Extent(None)]
+    anchored: dict[str, _Extent] = {}
+    values = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1  # type: ignore[union-attr]
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append(_Extent(event.anchor))
+            values += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            done = open_.pop()
+            if done.anchor is not None:
+                anchored[done.anchor] = done
+            open_[-1].hold(done.values, done.levels)
+        elif isinstance(event, yaml.ScalarEvent):
+            if event.anchor is not None:
+                anchored[event.anchor] = _Extent(event.anchor)
+            open_[-1].hold(1, 0)
+            values += 1
+        elif isinstance(event, yaml.AliasEvent):
+            if any(event.anchor == extent.anchor for extent in open_):
+                return Problem((), f"the alias *{event.anchor} stands inside of what it stands for", line=line)
+            # An alias that leads nowhere is the parser's to refuse.
+            found = anchored.get(str(event.anchor), _Extent(None))
+            open_[-1].hold(found.values, found.levels)
+            values += found.values
+        if len(open_) - 1 + open_[-1].levels > _DEEPEST:
+            return Problem((), f"is nested more than {_DEEPEST} levels deep", line=line)
+        if values > _MOST_NODES:
+            return Problem((), f"the file stands for more than {_MOST_NODES:,} values", line=line)
+    return None
 
 
 def _syntax_problem(error: Exception, text: str) -> Problem:

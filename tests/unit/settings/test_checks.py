@@ -156,14 +156,14 @@ def interfaces(count: int) -> str:
         ),
         pytest.param(
             "    capture_security_group: {mirrored_from: [10.0.0.0/8, '::/0']}\n",
-            "9: sites.production.capture_security_group.mirrored_from",
+            "9: sites.production.capture_security_group.mirrored_from[1]",
             "mirrored traffic from ::/0 lets the whole internet feed the appliance: give the sources' security groups "
             "or CIDR blocks, or accept it with accept_open_mirrored_from",
             id="everybody may send",
         ),
         pytest.param(
             NLB.replace("}\n", ", mirrored_from: [0.0.0.0/0]}\n"),
-            "11: sites.production.targets.sensors.load_balancer.mirrored_from",
+            "11: sites.production.targets.sensors.load_balancer.mirrored_from[0]",
             "mirrored traffic from 0.0.0.0/0 lets the whole internet feed the appliance: give the sources' security "
             "groups or CIDR blocks, or accept it with accept_open_mirrored_from",
             id="everybody may send to the load balancer",

@@ -1,0 +1,134 @@
+"""One report names every problem of a file, and nothing that only follows from another one."""
+
+import pytest
+
+from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
+
+TWO_TARGETS = "    targets: {a: {network_interface_id: eni-0123abcd}, b: {network_interface_id: eni-0123abce}}\n"
+
+
+def fields(text: str) -> list[str]:
+    """The places that the report names."""
+    return [line.split(": ")[1] for line in report(text)]
+
+
+def test_fails_when_a_preset_is_wrong_and_names_what_is_wrong_behind_it_too() -> None:
+    text = (
+        SITE
+        + APPLIANCE.replace("10.20.0.0/16", "0.0.0.0/0")
+        + """\
+    filters:
+      web: {preset: wbe}
+      own: {rules: [{direction: egress, source_ports: 80}], vpc_cidrs: [10.0.0.1/8]}
+    targets:
+      tmt-a: {network_interface_id: eni-0123abcd}
+      both: {network_interface_id: eni-0123abce, gateway_load_balancer_endpoint_id: vpce-0123abcd}
+    sessions:
+      one: {target: both, filter: web, sources: [eni-0123abcd, eni-1, eni-0123abcf, eni-0123abcf]}
+      two: {target: nowhere, filter: own, packet_length: 34, sources: [{subnet_id: subnet-0123abcd, session_number: 4}]}
+    response:
+      capture: {minutes: 90, max_minutes: 60}
+      policy: [{name: p, action: contain_now}, {name: p, action: dance}]
+      notify: {topic_arns: ["arn:aws:sns:eu-west-1:111122223333:a"]}
+  second:
+    region: eu-central-1
+    vpc_id: nothing
+    targets: {t: {network_interface_id: eni-0123aaaa}}
+    sessions: {s: {target: t, filter: tmf-0123abcd, sources: [eni-0123abcf]}}
+"""
+    )
+    assert fields(text) == [
+        "sites.production.packet_basics.remote_access_cidr",
+        "sites.production.filters.web.preset",
+        "sites.production.filters.own",
+        "sites.production.filters.own.rules[0]",
+        "sites.production.filters.own.vpc_cidrs[0]",
+        "sites.production.targets.tmt-a",
+        "sites.production.targets.both",
+        "sites.production.sessions.one.sources[0]",
+        "sites.production.sessions.one.sources[1]",
+        "sites.production.sessions.one.sources[3]",
+        "sites.production.sessions.two.packet_length",
+        "sites.production.sessions.two.sources[0]",
+        "sites.production.sessions.two.target",
+        "sites.production.response.capture.minutes",
+        "sites.production.response.policy[0].action",
+        "sites.production.response.policy[1].action",
+        "sites.production.response.notify.topic_arns[0]",
+        "sites.second.vpc_id",
+        "sites.second.sessions.s.sources[0]",
+    ]
+
+
+def test_fails_when_the_yaml_is_wrong_in_places_and_names_what_is_wrong_elsewhere_too() -> None:
+    text = "project: ${a}\nproject: b\ntags: {x: !!int y}\n" + USABLE + "    regoin: a\n    filters: {f: {preset: x}}\n"
+    assert fields(text) == [
+        "project",
+        "project",
+        "tags.x",
+        "sites.production.regoin",
+        "sites.production.filters.f.preset",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(USABLE.replace("region: eu-central-1", "regoin: eu-central-1"), id="a key of the wrong name"),
+        pytest.param(SITE + APPLIANCE.replace("packet_basics", "packetbasics"), id="the appliance's key is wrong"),
+        pytest.param(SITE + APPLIANCE.replace("packet_basics", "sensor"), id="a key that is near none"),
+        pytest.param(SITE + APPLIANCE.replace("10.20.0.0/16", "anywhere"), id="a range is wrong"),
+        pytest.param(USABLE + "    sessions: {s: {sources: [eni-1]}}\n", id="the only source is wrong"),
+        pytest.param(USABLE + "    sessions: {s: {sources: [5]}}\n", id="a source is a number"),
+        pytest.param(
+            USABLE + "    targets: {t: {network_interface_id: eni-1}}\n"
+            "    sessions: {s: {target: t, sources: [eni-0123abcd]}}\n",
+            id="a target is wrong",
+        ),
+        pytest.param(
+            USABLE + "    targets: {t: 5}\n    sessions: {s: {target: t, sources: [eni-0123abcd]}}\n",
+            id="a target is a number",
+        ),
+        pytest.param(
+            USABLE + "    targets: {T: {network_interface_id: eni-0123abcd}}\n"
+            "    sessions: {s: {target: T, sources: [eni-0123abce]}}\n",
+            id="the name of a target is wrong",
+        ),
+        pytest.param(
+            USABLE + "    filters: [a]\n    sessions: {s: {filter: a, sources: [eni-0123abcd]}}\n",
+            id="the filters are a list",
+        ),
+        pytest.param(USABLE + "    filters: {f: {presett: web}}\n", id="the preset's key is wrong"),
+        pytest.param(USABLE + "    filters: {f: {preset: 5}}\n", id="the preset is a number"),
+        pytest.param(USABLE + "    filters: {f: {preset: '${x}'}}\n", id="the preset is an expression"),
+        pytest.param(USABLE + "    response: {capture: {minutes: 90, max_minutes: x}}\n", id="a number is text"),
+        pytest.param(USABLE + "    response: {containment: {modes: [later], approval: {}}}\n", id="a mode is wrong"),
+        pytest.param("backend: {s3: 5}\n" + USABLE, id="the backend is a number"),
+        pytest.param("sites: {a: 5}\n", id="a site is a number"),
+        pytest.param("sites: 5\n", id="the sites are a number"),
+        pytest.param(
+            SITE.replace("eu-central-1", "'${x}'")
+            + APPLIANCE
+            + SITE.partition("\n")[2].replace("production", "b")
+            + APPLIANCE,
+            id="the Region of one of two sites is an expression",
+        ),
+    ],
+)
+def test_fails_when_one_thing_is_wrong_and_does_not_name_what_follows_from_it(text: str) -> None:
+    assert len(report(text)) == 1
+
+
+def test_fails_when_an_account_id_is_read_as_a_number_and_shows_it_as_it_was_written() -> None:
+    assert report(USABLE + "    allowed_account_ids: [111122223333, 012345670123]\n") == [
+        f"deployment.yaml:9: sites.production.allowed_account_ids[{n}]: "
+        f"expected text (put numbers in quotes), got {text}"
+        for n, text in enumerate(["111122223333", "012345670123"])
+    ]
+
+
+def test_fails_when_a_tag_is_read_as_a_truth_value_and_shows_it_as_it_was_written() -> None:
+    assert report("tags: {a: no, b: 12:30, c: 1_0}\n" + USABLE) == [
+        f"deployment.yaml:1: tags.{key}: expected text (put numbers in quotes), got {text}"
+        for key, text in (("a", "no"), ("b", "12:30"), ("c", "1_0"))
+    ]
