@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.costs import read_prices, render_costs
 from scripts.picture import draw
 from scripts.workflow_picture import definition_in, draw_workflow
 from tapstack import __version__
@@ -21,7 +22,6 @@ from tapstack.responder.api import openapi
 from tapstack.settings.schema import render_schema
 
 ROOT = Path(__file__).resolve().parent.parent
-_PICTURE = re.compile(r"(<!-- picture: begin[^\n]*-->\n).*?(<!-- picture: end -->)", re.DOTALL)
 
 
 @functools.cache
@@ -31,12 +31,20 @@ def render_deployment_page() -> str:
 
 
 @functools.cache
+def render_costs_page() -> str:
+    """Return the page about costs with the bills of the example."""
+    stacks = _synthesized(str(ROOT / "main.py"))
+    return _with_part("docs/costs.md", "bills", render_costs(stacks["production-response"], read_prices()))
+
+
+@functools.cache
 def render_response() -> str:
     """Return the page about the response with the picture of the workflow that the example deploys."""
     (stack,) = _synthesized("-m", "examples.incident_response").values()
     return _with_picture("docs/response.md", draw_workflow(definition_in(stack)))
 
 
+@functools.cache
 def _synthesized(*program: str) -> dict[str, Any]:
     """Return the Terraform that a program synthesizes, by stack."""
     with tempfile.TemporaryDirectory() as outdir:
@@ -49,15 +57,22 @@ def _synthesized(*program: str) -> dict[str, Any]:
 
 def _with_picture(name: str, picture: str) -> str:
     """Return a page with a picture between its marks."""
+    return _with_part(name, "picture", f"```mermaid\n{picture}```\n")
+
+
+def _with_part(name: str, part: str, content: str) -> str:
+    """Return a page with a part between its marks."""
+    marks = re.compile(rf"(<!-- {part}: begin[^\n]*-->\n).*?(<!-- {part}: end -->)", re.DOTALL)
     text = (ROOT / name).read_text(encoding="utf-8")
-    # A function, because a picture may hold what a replacement text would interpret.
-    return _PICTURE.sub(lambda match: f"{match[1]}```mermaid\n{picture}```\n{match[2]}", text)
+    # A function, because the content may hold what a replacement text would interpret.
+    return marks.sub(lambda match: f"{match[1]}{content}{match[2]}", text)
 
 
 FILES: Mapping[str, Callable[[], str]] = {
     "deployment.schema.json": render_schema,
     "docs/openapi.json": lambda: openapi.render(__version__),
     "docs/deployment-file.md": render_deployment_page,
+    "docs/costs.md": render_costs_page,
     "docs/response.md": render_response,
 }
 

@@ -1,0 +1,64 @@
+"""What things cost: the bills add up, and what has no source is unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.costs import PRICES, Prices, read_prices, render_costs
+
+RESPONSE: dict[str, Any] = {
+    "resource": {
+        "aws_kms_key": {"key": {}, "other": {}},
+        "aws_cloudwatch_dashboard": {"board": {}},
+        "aws_cloudwatch_metric_alarm": {
+            "plain": {"metric_name": "Errors"},
+            "sum": {"metric_query": [{"id": "all", "expression": "a+b"}, {"metric": {}}, {"metric": {}}]},
+            "search": {"metric_query": [{"id": "all", "expression": "SEARCH(...)"}]},
+        },
+    }
+}
+
+
+def prices(**changed: float | None) -> Prices:
+    """The prices of the repository, some of them changed."""
+    document = yaml.safe_load(PRICES.read_text(encoding="utf-8"))
+    for name, value in changed.items():
+        document["prices"][name]["value"] = value
+    return Prices(document)
+
+
+def test_when_a_capture_stands_then_its_bill_adds_up() -> None:
+    page = render_costs(
+        RESPONSE, prices(m5_xlarge_hour=1.0, gp3_gb_month=1.0, mirror_session_hour=1.0, cross_zone_gb=1.0)
+    )
+
+    assert "| the appliance, an m5.xlarge | 730.00 |" in page
+    assert "| 10 mirror sessions | 7,300.00 |" in page
+    assert f"| **together** | **{730 + 100 + 7300 + 200:,.2f}** |" in page
+
+
+def test_when_a_response_is_idle_then_its_keys_and_the_metrics_of_its_alarms_are_counted() -> None:
+    page = render_costs(RESPONSE, prices(kms_key_month=1.0, alarm_metric_month=1.0))
+
+    assert "| its key | 2.00 |" in page
+    assert "| its alarms, 4 metrics | 4.00 |" in page
+
+
+def test_when_a_price_has_no_source_then_it_is_unknown_and_said_so_in_the_sum() -> None:
+    page = render_costs(RESPONSE, prices(kms_key_month=None, lambda_million_requests=None))
+
+    assert "| its key | unknown |" in page
+    assert "| customer managed key and month | unknown | none found |" in page
+    assert "| **together**, and 3 of unknown price |" in page
+
+
+@pytest.mark.parametrize("name", yaml.safe_load(PRICES.read_text(encoding="utf-8"))["prices"])
+def test_every_price_has_a_source_and_its_date_or_no_value(name: str) -> None:
+    price = yaml.safe_load(PRICES.read_text(encoding="utf-8"))["prices"][name]
+
+    assert set(price) == (
+        {"value", "unit", "source", "date"} if read_prices().value(name) is not None else {"value", "unit"}
+    )
