@@ -142,7 +142,7 @@ sites:
     # One account a process: the shared one makes room, and comes back.
     rehearsal_account_server.stop()
     try:
-        code = rehearse_deploy(file, out=out, err=err)
+        code = rehearse_deploy(file, scratch=tmp_path, out=out, err=err)
     finally:
         rehearsal_account_server.start()
 
@@ -158,9 +158,9 @@ sites:
 def test_fails_when_the_file_is_wrong_or_the_place_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = io.StringIO(), io.StringIO()
     monkeypatch.chdir(tmp_path)
-    assert rehearse_deploy(None, out=out, err=err) == 2
+    assert rehearse_deploy(None, scratch=tmp_path, out=out, err=err) == 2
     assert f"{tmp_path} has no main.py: run this in the directory of the Tapstack project" in err.getvalue()
     monkeypatch.chdir(ROOT)
-    assert rehearse_deploy(tmp_path / "none.yaml", out=out, err=err) == 2
+    assert rehearse_deploy(tmp_path / "none.yaml", scratch=tmp_path, out=out, err=err) == 2
     assert "none.yaml: no such file" in err.getvalue()
     assert out.getvalue() == ""

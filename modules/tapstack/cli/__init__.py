@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tapstack import __version__
-from tapstack.cli.check import check
-from tapstack.cli.incident import add_incident_parser, run_incident
-from tapstack.cli.rehearse_account import rehearse_account
-from tapstack.cli.rehearse_deploy import rehearse_deploy
-from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
-from tapstack.settings.load import FILE_VARIABLE
+from tapstack.cli.supervision import Interrupted, interruptible, supervised
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0; 2 when the user has something to mend; 1 when something else went wrong.
+    0; 2 when the user has something to mend; 1 when something else went wrong; 128 and the number of the signal that
+    ended it.
     """
+    try:
+        with interruptible():
+            return _main(arguments)
+    except Interrupted as interrupted:
+        # Not on the line that has the terminal's ^C; and a terminal may be gone.
+        with contextlib.suppress(OSError):
+            line_break = "\n" if sys.stderr.isatty() else ""
+            print(f"{line_break}{interrupted}", file=sys.stderr, flush=True)
+        return interrupted.code
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    # Imported late: a signal may come at any moment, and these take a while.
+    from tapstack import __version__
+    from tapstack.cli.check import check
+    from tapstack.cli.incident import add_incident_parser, run_incident
+    from tapstack.cli.rehearse_account import rehearse_account
+    from tapstack.cli.rehearse_deploy import rehearse_deploy
+    from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
+    from tapstack.settings.load import FILE_VARIABLE
+
     parser = argparse.ArgumentParser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
     parser.add_argument("--version", action="version", version=f"tapstack {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -64,15 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)
     if chosen.command == "incident":
         return run_incident(chosen, source=sys.stdin, out=sys.stdout, err=sys.stderr)
-    try:
-        if chosen.rehearsal == "incident":
-            return run_rehearse_incident(chosen, out=sys.stdout, err=sys.stderr)
-        if chosen.rehearsal == "deploy":
-            return rehearse_deploy(chosen.file, out=sys.stdout, err=sys.stderr)
-        return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)
-    except ModuleNotFoundError as error:
-        print(f"no {error.name}: the rehearsal account needs it; pip install 'tapstack[rehearsal]'", file=sys.stderr)
-        return 2
+    if chosen.rehearsal == "incident":
+        return run_rehearse_incident(chosen, out=sys.stdout, err=sys.stderr)
+    if chosen.rehearsal == "deploy":
+        return supervised(lambda scratch: rehearse_deploy(chosen.file, scratch=scratch, out=sys.stdout, err=sys.stderr))
+    return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)
 
 
 def _port(text: str) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
-import signal
 import threading
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
+
+from tapstack.cli.supervision import handled_by
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
@@ -23,32 +25,40 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
         out: gets the endpoint and how to use it.
         err: gets what is wrong.
     """
-    from tapstack.rehearsal.account import Account
-    from tapstack.rehearsal.company import found_company
-
     stopped = threading.Event()
-    account = Account(port=port)
-    try:
-        account.start()
-    except OSError as error:
-        print(
-            f"port {port}: {os.strerror(error.errno or 0)}: choose another one with --port, or leave it out", file=err
-        )
-        return 2
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopped.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
+    # Before everything that takes a while.
+    with handled_by(stop):
+        try:
+            return _run(port, empty, stopped, out)
+        except ModuleNotFoundError as error:
+            print(missing(error), file=err)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            print(f"port {port}: {reason}: choose another one with --port, or leave it out", file=err)
+    return 2
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """Say what the rehearsal account needs and is not installed."""
+    return f"no {error.name}: the rehearsal account needs it; pip install 'tapstack[rehearsal]'"
+
+
+def _run(port: int, empty: bool, stopped: threading.Event, out: TextIO) -> int:
+    from tapstack.rehearsal.account import Account
+    from tapstack.rehearsal.company import found_company
+
+    with Account(port=port) as account:
         company = None if empty else found_company(account)
-        print(_introduction(account, company), file=out, flush=True)
+        # A terminal may have closed.
+        with contextlib.suppress(OSError):
+            print(_introduction(account, company), file=out, flush=True)
         stopped.wait()
-    finally:
-        account.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    print("\nThe rehearsal account is gone.", file=out)
+    with contextlib.suppress(OSError):
+        print("\nThe rehearsal account is gone.", file=out, flush=True)
     return 0
 
 

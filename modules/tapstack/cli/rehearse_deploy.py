@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tapstack.cli.rehearse_account import missing
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
 
 
-def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
+def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextIO) -> int:
     """Deploy, plan again, change, destroy, and compare the account with what it was.
 
     Args:
         file: the deployment file; the usual one by default.
+        scratch: a directory for what is temporary.
         out: gets the progress.
         err: gets what is wrong.
 
@@ -33,9 +34,12 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
         0 when the second plan is empty, each change touches only what it should, and nothing is left;
         1 when not; 2 when something is missing or wrong.
     """
-    from tapstack.rehearsal.account import Account
-    from tapstack.rehearsal.deployment import DeploymentFailedError
-
+    try:
+        from tapstack.rehearsal.account import Account
+        from tapstack.rehearsal.deployment import DeploymentFailedError
+    except ModuleNotFoundError as error:
+        print(missing(error), file=err)
+        return 2
     project = Path.cwd()
     if not (project / "main.py").is_file():
         print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)
@@ -44,8 +48,8 @@ def rehearse_deploy(file: Path | None, *, out: TextIO, err: TextIO) -> int:
         path = file or deployment_path(project)
         deployment = load_deployment(path)
         print(machine.describe(deployment.provider, path.parent), file=out)
-        with Account() as account, tempfile.TemporaryDirectory() as scratch:
-            return _rehearse(account, path, deployment, project, Path(scratch), out)
+        with Account() as account:
+            return _rehearse(account, path, deployment, project, scratch, out)
     except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError) as error:
         print(error, file=err)
         return 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -16,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tapstack.cli.incident_api import IncidentApi, ServiceError, UserError, sign_with
 from tapstack.cli.incident_view import timeline
+from tapstack.cli.rehearse_account import missing
 from tapstack.cli.rehearse_deploy import without_surroundings
+from tapstack.cli.report_file import TITLE, ReportFile
+from tapstack.cli.supervision import supervised
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
@@ -45,15 +47,15 @@ class RehearsalFailedError(Exception):
 
 
 def rehearse_incident(
-    file: Path | None, *, site: str | None, report: Path, open_report: bool, out: TextIO, err: TextIO
+    file: Path | None, *, site: str | None, report: ReportFile, scratch: Path, out: TextIO, err: TextIO
 ) -> int:
     """Deploy, post an alert, watch, close, destroy, compare the account with what it was, and write a report.
 
     Args:
         file: the deployment file; the usual one by default.
         site: the site whose response is rehearsed; the first that has one by default.
-        report: where the report is written.
-        open_report: show it in a browser.
+        report: takes the report.
+        scratch: a directory for what is temporary.
         out: gets the progress.
         err: gets what is wrong.
 
@@ -61,9 +63,12 @@ def rehearse_incident(
         0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 when
         something is missing or wrong.
     """
-    from tapstack.rehearsal.account import Account
-    from tapstack.rehearsal.deployment import DeploymentFailedError
-
+    try:
+        from tapstack.rehearsal.account import Account
+        from tapstack.rehearsal.deployment import DeploymentFailedError
+    except ModuleNotFoundError as error:
+        print(missing(error), file=err)
+        return 2
     project = Path.cwd()
     if not (project / "main.py").is_file():
         print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)
@@ -73,21 +78,16 @@ def rehearse_incident(
         deployment = load_deployment(path)
         name = _site_of(deployment, site, path)
         print(machine.describe(deployment.provider, path.parent), file=out)
-        report.touch()  # What cannot be written shall be known before, not after minutes.
-        with Account() as account, tempfile.TemporaryDirectory() as scratch:
-            good = _Rehearsal(account, deployment, name, path, project, Path(scratch), out).run(report)
+        report.begin()
+        with Account() as account:
+            good = _Rehearsal(account, deployment, name, path, project, scratch, out).run(report)
     except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError, UserError) as error:
         print(error, file=err)
         return 2
     except (RehearsalFailedError, ServiceError) as error:
         print(error, file=err)
         return 1
-    except OSError as error:
-        print(f"{error.filename or report}: {error.strerror}", file=err)
-        return 2
-    print(f"\nThe report: {report.resolve()}", file=out)
-    if open_report:
-        webbrowser.open(report.resolve().as_uri())
+    print(f"\nThe report: {report.path}", file=out)
     return 0 if good else 1
 
 
@@ -108,9 +108,21 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
 
 def run_rehearse_incident(chosen: argparse.Namespace, *, out: TextIO, err: TextIO) -> int:
     """Run what was chosen on the command line and return the exit code."""
-    return rehearse_incident(
-        chosen.file, site=chosen.site, report=chosen.report, open_report=chosen.open, out=out, err=err
-    )
+    try:
+        with ReportFile(chosen.report) as report:
+
+            def work(scratch: Path) -> int:
+                return rehearse_incident(
+                    chosen.file, site=chosen.site, report=report, scratch=scratch, out=out, err=err
+                )
+
+            code = supervised(work)
+            if chosen.open and report.written:
+                webbrowser.open(report.path.as_uri())
+            return code
+    except UserError as error:
+        print(error, file=err)
+        return 2
 
 
 def _site_of(deployment: Deployment, asked: str | None, path: Path) -> str:
@@ -135,7 +147,7 @@ class _Rehearsal:
     begin: float = field(default_factory=time.monotonic)
     _told: int = 0
 
-    def run(self, report: Path) -> bool:
+    def run(self, report: ReportFile) -> bool:
         """Do all of it, and write the report; tell whether all went right."""
         from tapstack.rehearsal.deployment import SiteDeployment
         from tapstack.rehearsal.report.page import Phase, Report, render
@@ -184,7 +196,7 @@ class _Rehearsal:
         left = differences(before, take_snapshot(self.account, **where))
         calls = [record.as_dict() for record in self.account.recorder.records()]
         made = Report(
-            title="Rehearsal of an incident",
+            title=TITLE,
             started=started,
             finished=datetime.now(UTC),
             steps=self.steps,
@@ -200,7 +212,7 @@ class _Rehearsal:
             seconds_to_capture=captured,
             note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds, and the appliance is a stand-in.",
         )
-        report.write_text(render(made), encoding="utf-8")
+        report.write(render(made))
         self._tell("The account is back to where it was." if not left else "The account is not as it was:")
         for line in left:
             self._say(line)

@@ -1,0 +1,45 @@
+"""A rehearsal that is interrupted, at several moments, in a terminal and without one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.conftest import Terraform
+from tests.unit.cli.terminal import Command, none_left, processes_of
+
+ROOT = Path(__file__).parents[2]
+TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "how", "terminal", "code"),
+    [
+        ("An AWS account with a company", "Ctrl-C", True, 128 + signal.SIGINT),
+        ("listening on", "SIGTERM", False, 128 + signal.SIGTERM),
+        ("Creation complete", "Ctrl-C", False, 128 + signal.SIGINT),
+        ("  launching  stack", "close", True, 128 + signal.SIGHUP),
+    ],
+)
+def test_when_a_rehearsal_is_interrupted_then_all_has_ended_and_no_report_is_left(
+    terraform: Terraform, tmp_path: Path, moment: str, how: str, terminal: bool, code: int
+) -> None:
+    assert terraform
+    temporary, reports = tmp_path / "tmp", tmp_path / "reports"
+    temporary.mkdir()
+    reports.mkdir()
+    arguments = [*TAPSTACK, "rehearse", "incident", "--report", str(reports / "report.html")]
+    with Command(arguments, terminal=terminal, cwd=ROOT, TMPDIR=str(temporary)) as rehearsal:
+        rehearsal.until(moment)
+        assert processes_of(temporary)
+        rehearsal.interrupt(how)
+        ended, error = rehearsal.end()
+    assert ended == code
+    assert "Traceback" not in rehearsal.shown
+    if not terminal:
+        assert error == "interrupted: everything that was started has ended\n"
+    assert none_left(temporary)
+    assert list(temporary.iterdir()) == list(reports.iterdir()) == []
