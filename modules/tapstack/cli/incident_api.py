@@ -21,6 +21,7 @@ from typing import Any, Final, TextIO
 
 from tapstack import __version__
 from tapstack.cli.terminal import plain
+from tapstack.domain.regions import DNS_SUFFIXES
 
 Headers = dict[str, str]
 Sign = Callable[[str, str, bytes | None, Headers], Headers]
@@ -34,7 +35,9 @@ _LARGEST_ANSWER: Final = 10_000_000
 _LONGEST_TOKEN: Final = 100_000
 _PROCESSED_BY_NOBODY: Final = frozenset({429})
 _PASSING: Final = frozenset({429, 500, 502, 503, 504})
-_EXECUTE_API: Final = re.compile(r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+_EXECUTE_API: Final = re.compile(
+    r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.(?:" + "|".join(map(re.escape, DNS_SUFFIXES)) + ")"
+)
 
 
 class UserError(Exception):

@@ -49,7 +49,7 @@ _FORMATS: Final[dict[str, tuple[str, str]]] = {
         rf"{_ARN}:kms:[a-z0-9-]+:\d{{12}}:(?:key|alias)/[\w/-]{{1,256}}",
         "arn:aws:kms:eu-central-1:111122223333:key/12345678-1234-1234-1234-123456789012",
     ),
-    "region": (r"[a-z]{2}(?:-[a-z]+)+-\d", "eu-central-1"),
+    "region": (r"[a-z]{2,8}(?:-[a-z]+)+-\d{1,2}", "eu-central-1"),
 }
 _COMPILED: Final = {kind: re.compile(pattern, re.ASCII) for kind, (pattern, _) in _FORMATS.items()}
 

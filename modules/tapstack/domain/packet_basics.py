@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.regions import DNS_SUFFIXES
 from tapstack.domain.tokens import is_token
 
 Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -48,7 +49,9 @@ def check_template_url(value: str) -> str:
     problem = ""
     if parts.scheme != "https":
         problem = "CloudFormation takes https only"
-    elif not (host.endswith((".amazonaws.com", ".amazonaws.com.cn")) and "s3" in host) or not parts.path.strip("/"):
+    elif not (host.endswith(tuple(f".{suffix}" for suffix in DNS_SUFFIXES)) and "s3" in host) or not parts.path.strip(
+        "/"
+    ):
         problem = "CloudFormation takes templates from Amazon S3 only"
     elif len(value) > TEMPLATE_URL_LENGTH:
         problem = f"it is longer than {TEMPLATE_URL_LENGTH} characters"

@@ -34,10 +34,10 @@ class ResponseDashboard(Construct):
 
     @property
     def url(self) -> str:
-        """Where it is looked at, in the commercial Regions' console, as a token."""
+        """Where it is looked at, in the console of the partition, as a token."""
         region = self._place.region
         return (
-            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+            f"https://{region}.{self._place.console}/cloudwatch/home?region={region}"
             f"#dashboards/dashboard/{self.resource.dashboard_name}"
         )
 

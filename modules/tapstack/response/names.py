@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import Construct, aws, cdk
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.regions import PARTITIONS
 from tapstack.domain.tokens import is_token
 
 LIMIT: Final = 64
@@ -59,6 +60,12 @@ class Place:
         identity: Any = aws.DataAwsCallerIdentity(scope, "Account")
         # `name` is deprecated in newer providers and `region` unknown to older ones; both know `id`.
         return Place(str(partition.partition), str(region.id), str(identity.account_id))
+
+    @property
+    def console(self) -> str:
+        """The host of the partition's console, which the Region's name comes before, as a token."""
+        hosts = {found.name: found.console for found in PARTITIONS if found.console is not None}
+        return str(cdk.Token.as_string(cdk.Fn.lookup(hosts, self.partition, hosts["aws"])))
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this account and Region."""

@@ -34,6 +34,7 @@ from tapstack.settings.model import (
     SourceSettings,
     Target,
 )
+from tapstack.settings.place_checks import check_backend, check_places
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
 
@@ -42,8 +43,12 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
     homes: dict[str, str] = {}
     stacks: dict[tuple[str, str], str] = {}
+    with checker.part():
+        check_backend(checker, ("backend",), deployment.backend)
     for name, site in deployment.sites.items():
         path: Path = ("sites", name)
+        with checker.part():
+            check_places(checker, path, site)
         with checker.part():
             _check_site(checker, path, site)
         with checker.part():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from tapstack.domain import cidrs, contacts, incidents, limits, policy_rules
+from tapstack.domain import cidrs, contacts, incidents, limits, policy_rules, regions
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
@@ -95,7 +96,11 @@ KmsKeyArn = _identifier("kms key")
 LoadBalancerArn = _identifier("network load balancer")
 NetworkInterfaceId = _identifier("network interface")
 RamPrincipal = _identifier("ram principal")
-Region = _identifier("region")
+Region = Annotated[
+    str,
+    AfterValidator(partial(check_identifier, "region")),
+    WithJsonSchema({"anyOf": [{"enum": list(regions.KNOWN)}, {"type": "string", "pattern": pattern_of("region")}]}),
+]
 SnsTopicArn = _identifier("sns topic")
 SubnetId = _identifier("subnet")
 TargetId = _identifier("traffic mirror target")

@@ -43,6 +43,8 @@ class S3Backend(Settings):
     """The bucket; it exists already and should be versioned."""
     region: fields.Region
     """The bucket's Region."""
+    accept_unknown_region: bool = False
+    """Accept a `region` that is newer than the list of this version."""
     key_prefix: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^/].*[^/]$|^[^/]$")] = "tapstack"
     """State keys are `<key_prefix>/<project>/<site>.tfstate`."""
     kms_key_id: fields.KmsKeyArn | None = None
@@ -353,6 +355,8 @@ class Site(Settings):
 
     region: fields.Region
     """The Region."""
+    accept_unknown_region: bool = False
+    """Accept a `region` that is newer than the list of this version."""
     vpc_id: fields.VpcId
     """The VPC."""
     allowed_account_ids: list[fields.AccountId] = Field(default_factory=list)

@@ -9,6 +9,7 @@ from tapstack.domain import limits
 from tapstack.domain.containment_settings import check_action
 from tapstack.domain.destinations import Destination
 from tapstack.domain.policy import policy_problems
+from tapstack.domain.regions import check_arn
 from tapstack.settings.checking import Checker, check_filter_reference, check_target_reference, check_template
 from tapstack.settings.model import Site
 from tapstack.settings.problems import Path
@@ -111,10 +112,7 @@ def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> 
     with checker.part():
         _refuse_twice(checker, (*path, "topic_arns"), notify.topic_arns)
     for position, arn in enumerate(notify.topic_arns):
-        if (there := arn.split(":")[3]) != region:
-            checker.say(
-                (*path, "topic_arns", position), f"is in Region {there}: expected a topic of the site's, {region}", arn
-            )
+        checker.ask((*path, "topic_arns", position), partial(check_arn, arn, region, same_region=True), arn)
 
 
 def _refuse_twice(checker: Checker, path: Path, values: Sequence[str]) -> None:

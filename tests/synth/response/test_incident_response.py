@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -307,6 +308,24 @@ def test_when_there_is_a_dashboard_then_it_shows_what_is_watched(launching: Resp
     body = json.loads(launching.one("aws_cloudwatch_dashboard")["dashboard_body"])
     assert len(body["widgets"]) == 9
     assert {widget["properties"]["region"] for widget in body["widgets"]} == {"<region.id>"}
+
+
+def test_when_the_dashboard_is_linked_then_the_link_follows_the_partition() -> None:
+    stack = new_stack()
+    made = IncidentResponse(stack, "response", deployment="ir", site="a", vpc_id=VPC, appliance=launched())
+    cdk.TerraformOutput(stack, "url", value=made.dashboard_url)
+    url = json.loads(str(cdk.Testing.synth(stack)))["output"]["url"]["value"]
+    assert re.fullmatch(
+        r"https://\$\{data\.aws_region\.\w+\.id\}\.\$\{lookup\(\{.*\}, data\.aws_partition\.\w+\.partition, "
+        r'"console\.aws\.amazon\.com"\)\}/cloudwatch/home\?region=.*',
+        url,
+    )
+    for partition, host in (
+        ("aws-cn", "console.amazonaws.cn"),
+        ("aws-eusc", "console.amazonaws-eusc.eu"),
+        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+    ):
+        assert f'"{partition}" = "{host}"' in url
 
 
 def test_when_tags_are_given_then_everything_that_can_has_them() -> None:

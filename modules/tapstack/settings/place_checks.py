@@ -1,0 +1,79 @@
+"""Rules of where things are: the Region and account of a site, and what its ARNs and addresses name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from tapstack.domain.regions import check_address, check_arn, check_region
+from tapstack.settings.checking import Checker
+from tapstack.settings.model import PACKET_BASICS, Backend, Site
+from tapstack.settings.problems import Path
+
+
+def check_backend(checker: Checker, path: Path, backend: Backend) -> None:
+    """Check the place of the state."""
+    s3 = backend.s3
+    if s3 is None:
+        return
+    path = (*path, "s3")
+    with checker.part():
+        checker.ask((*path, "region"), partial(check_region, s3.region, accept_unknown=s3.accept_unknown_region))
+    with checker.part():
+        if s3.kms_key_id is not None:
+            key = s3.kms_key_id
+            checker.ask((*path, "kms_key_id"), partial(check_arn, key, s3.region, same_region=True), key)
+    with checker.part():
+        if s3.role_arn is not None:
+            checker.ask((*path, "role_arn"), partial(check_arn, s3.role_arn, s3.region), s3.role_arn)
+
+
+def check_places(checker: Checker, path: Path, site: Site) -> None:
+    """Check the place of a site, and that what it names can be used from there."""
+    region = site.region
+    checker.ask((*path, "region"), partial(check_region, region, accept_unknown=site.accept_unknown_region))
+    with checker.part():
+        if site.assume_role is not None:
+            arn = site.assume_role.role_arn
+            asked = partial(check_arn, arn, region, accounts=site.allowed_account_ids)
+            checker.ask((*path, "assume_role", "role_arn"), asked, arn)
+    with checker.part():
+        _check_targets(checker, path, site)
+    with checker.part():
+        if site.packet_basics is not None:
+            here = (*path, PACKET_BASICS)
+            with checker.part():
+                url = site.packet_basics.template_url
+                checker.ask((*here, "template_url"), partial(check_address, url, region))
+            _check_arns(checker, (*here, "notification_arns"), site.packet_basics.notification_arns, region)
+    with checker.part():
+        if site.response is not None and site.response.appliance.launch is not None:
+            url = site.response.appliance.launch.template_url
+            checker.ask((*path, "response", "appliance", "launch", "template_url"), partial(check_address, url, region))
+
+
+def accounts_of(site: Site) -> list[str]:
+    """Return the accounts that the site can be in, where the file says so: those allowed, or that of the role."""
+    if site.allowed_account_ids:
+        return site.allowed_account_ids
+    return [site.assume_role.role_arn.split(":")[4]] if site.assume_role is not None else []
+
+
+def _check_targets(checker: Checker, path: Path, site: Site) -> None:
+    for name, target in site.targets.items():
+        here = (*path, "targets", name)
+        with checker.part():
+            if target.network_load_balancer_arn is not None:
+                arn = target.network_load_balancer_arn
+                asked = partial(check_arn, arn, site.region, same_region=True, accounts=accounts_of(site))
+                checker.ask((*here, "network_load_balancer_arn"), asked, arn)
+        with checker.part():
+            for position, principal in enumerate(target.share_with):
+                asked = partial(check_arn, principal, site.region)
+                checker.ask((*here, "share_with", position), asked, principal)
+
+
+def _check_arns(checker: Checker, path: Path, arns: Iterable[str], region: str) -> None:
+    """Check topics, which CloudFormation reaches in its own Region only."""
+    for position, arn in enumerate(arns):
+        checker.ask((*path, position), partial(check_arn, arn, region, same_region=True), arn)
