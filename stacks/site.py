@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tapstack import accept_provider_range
-from tapstack.bindings import Construct, aws, cdk
+from tapstack.bindings import Construct, aws, cdk, rendered
 from tapstack.settings.model import Deployment, Provider, Site
 from tapstack.workspace import state
 
@@ -53,13 +53,13 @@ def _add_backend(stack: cdk.TerraformStack, deployment: Deployment, name: str, b
     local, s3 = deployment.backend.local, deployment.backend.s3
     if local is not None:
         path = state.local_backend_path(local, deployment.project, name, base, outdir)
-        cdk.LocalBackend(stack, path=path)
+        cdk.LocalBackend(stack, path=rendered(path, typed=False))
         return
     assert s3 is not None
     cdk.S3Backend(
         stack,
         bucket=s3.bucket,
-        key=state.s3_state_key(s3, deployment.project, name),
+        key=rendered(state.s3_state_key(s3, deployment.project, name), typed=False),
         region=s3.region,
         encrypt=True,
         kms_key_id=s3.kms_key_id,

@@ -13,17 +13,22 @@ set to 1 asks for the ordinary import.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.text import check_key, check_template
+from tapstack.domain.tokens import is_token
 
 _CORES = {"cdktf": "cdktf_cdktf_provider_aws", "cdktn": "cdktn_provider_aws"}
 
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 __all__ = [
+    "AwsConstruct",
     "Construct",
     "MissingBindingsError",
     "add_condition",
@@ -41,6 +47,8 @@ __all__ = [
     "core",
     "json_text",
     "node_binary",
+    "provider_of",
+    "rendered",
     "renders_hcl",
 ]
 
@@ -230,20 +238,93 @@ _AWS = {
 
 
 class _Aws:
-    """The AWS bindings that tapstack uses, each imported on first use."""
+    """The AWS bindings that tapstack uses, each imported on first use.
+
+    What they are given is rendered (see `rendered`), and resources and data sources belong to the
+    provider of their scope, where that has one (`AwsConstruct`).
+    """
 
     def __getattr__(self, name: str) -> Any:
         try:
             module = importlib.import_module(f"{_CORES[core]}.{_AWS[name]}")
         except KeyError:
             raise AttributeError(name) from None
-        found = getattr(module, name)
+        found = _rendering(getattr(module, name))
         setattr(self, name, found)
         return found
 
 
 aws = _Aws()
 """The classes of the AWS bindings: `aws.Ec2TrafficMirrorSession(...)`."""
+
+
+class AwsConstruct(Construct):
+    """A construct whose resources and data sources belong to one AWS provider.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        provider: an `AwsProvider` of the stack; that of `scope` by default, and in the end the stack's
+            one provider without an alias.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, provider: cdk.TerraformProvider | None = None) -> None:
+        """Create the construct; children created in it belong to the same provider."""
+        super().__init__(scope, id_)
+        self.provider = provider_of(scope) if provider is None else provider
+
+
+def provider_of(scope: Construct) -> cdk.TerraformProvider | None:
+    """Return the provider that what is created in `scope` belongs to, where it is not the stack's usual one."""
+    return scope.provider if isinstance(scope, AwsConstruct) else None
+
+
+def _rendering(binding: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a binding that renders what it is given."""
+
+    @functools.wraps(binding, updated=())
+    def make(*args: Any, **arguments: Any) -> Any:
+        given = {}
+        for name, value in arguments.items():
+            try:
+                given[name] = rendered(value)
+            except RuleViolation as violation:
+                where = "/".join(part for part in (args[0].node.path, args[1]) if part) + ": " if args else ""
+                raise RuleViolation(f"{where}{name}: {violation}") from None
+        if args and "provider" not in given and (provider := provider_of(args[0])) is not None:
+            given["provider"] = provider
+        return binding(*args, **given)
+
+    return make
+
+
+def rendered(value: Any, *, typed: bool = True) -> Any:
+    """Return a value as cdktf has to be given it, so that Terraform reads what it is.
+
+    cdktf escapes in HCL neither backslashes nor quotes beside expressions and in keys, and ends a text
+    of several lines in a heredoc, from which the text can break out. Everything that is not text, and
+    structs, which are rendered when they are made, stay as they are.
+
+    Args:
+        value: texts, lists and maps of them.
+        typed: whether cdktf knows the type of the argument. Otherwise (locals, overrides, backends) it
+            takes a text that begins with a bracket for an expression in HCL.
+
+    Raises:
+        RuleViolation: a text or a key that cannot stand in Terraform.
+    """
+    if isinstance(value, str):
+        text = check_template(value, hcl=renders_hcl())
+        if typed or "${" in value or value[:1] not in ("[", "{") or not renders_hcl():
+            return text
+        return f"\\u{ord(value[0]):04x}{text[1:]}"
+    if isinstance(value, Mapping):
+        if is_token(list(value)):  # a map token, which cdktf encodes in a key
+            return value
+        return {check_key(key, hcl=renders_hcl()): rendered(inner, typed=typed) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [rendered(inner, typed=typed) for inner in value]
+    return value
 
 
 def address(element: Any) -> str:
@@ -268,11 +349,9 @@ def renders_hcl() -> bool:
 def json_text(value: Any) -> str:
     """Return JSON for an argument that takes it as text: a policy, a pattern, a definition.
 
-    cdktf escapes no quotes in HCL where a text holds `${}`, and Terraform refuses what comes of
-    it; so they are escaped here. An expression inside must hold none itself.
+    An expression inside must hold no quotes: JSON escapes them.
     """
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("\\", "\\\\").replace('"', '\\"') if renders_hcl() else text
+    return json.dumps(value, separators=(",", ":"))
 
 
 def add_condition(element: Any, kind: str, condition: str, error_message: str) -> None:
@@ -288,7 +367,7 @@ def add_condition(element: Any, kind: str, condition: str, error_message: str) -
         condition: a Terraform expression in `${}`.
         error_message: what Terraform prints; whole sentences, as Terraform demands.
     """
-    block = {"condition": condition, "error_message": error_message}
+    block = {"condition": condition, "error_message": rendered(error_message)}
     if renders_hcl():
         typed = {"value": [block], "isBlock": True, "type": "list", "storageClassType": "objectList"}
         element.add_override("lifecycle", {"value": {kind: typed}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from tapstack.bindings import Construct, add_condition, address, aws, cdk
+from tapstack.bindings import AwsConstruct, add_condition, address, aws, cdk
 from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget, target_key
 from tapstack.capture.scaffold import book_of
@@ -45,7 +45,7 @@ class IPacketBasics(Protocol):
         """Its instance."""
 
 
-class Appliance(Construct):
+class Appliance(AwsConstruct):
     """Looks up what a stack made. Each lookup is added when it is first asked for."""
 
     def _stack_is(

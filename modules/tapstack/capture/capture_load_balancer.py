@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.capture.scaffold import as_text, located, name_main_child, name_tag, suppress_checkov
 from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed
 from tapstack.domain import limits
@@ -16,7 +16,7 @@ from tapstack.domain.peers import Peer, without_duplicates
 from tapstack.domain.tokens import is_token
 
 
-class CaptureLoadBalancer(Construct):
+class CaptureLoadBalancer(AwsConstruct):
     """Spreads mirrored packets over appliances: an internal Network Load Balancer, UDP 4789.
 
     It takes any number of sources, where one network interface takes 10 or 100. Packets of

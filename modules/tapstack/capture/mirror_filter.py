@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.capture.scaffold import located, name_main_child, name_tag, warn
 from tapstack.domain import filter_presets
 from tapstack.domain.errors import RuleViolation
@@ -28,7 +28,7 @@ class _ImportedFilter:
     mirror_filter_id: str
 
 
-class MirrorFilter(Construct):
+class MirrorFilter(AwsConstruct):
     """Decides which packets a session mirrors.
 
     Rules become resources of their own, addressed by direction and number, so that a rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, add_condition, address, aws, cdk
+from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, rendered
 from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, target_key
@@ -17,7 +17,7 @@ from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_
 from tapstack.domain.tokens import is_token
 
 
-class MirrorSessions(Construct):
+class MirrorSessions(AwsConstruct):
     """Mirrors any number of sources to one target through one filter.
 
     All sessions are instances of one resource, keyed by the source's name, which is its
@@ -99,10 +99,12 @@ class MirrorSessions(Construct):
             tags=name_tag(f"{id_} ${{each.key}}", tags),
         )
         name_main_child(self, self.resource, logical_id)
-        written = {
-            name: {"network_interface_id": source.network_interface_id, "session_number": numbers[name]}
-            for name, source in known.items()
-        }
+        written = rendered(
+            {
+                name: {"network_interface_id": source.network_interface_id, "session_number": numbers[name]}
+                for name, source in known.items()
+            }
+        )
         if not lookups:
             self.resource.add_override("for_each", written)
             return
@@ -137,7 +139,7 @@ class MirrorSessions(Construct):
         if target.destination and target.destination.kind == "network interface" and target.destination.value:
             left_out.append(target.destination.value)
         # A local, because a token inside an expression would bring its own ${}.
-        unique = list(dict.fromkeys(left_out))
+        unique = rendered(list(dict.fromkeys(left_out)), typed=False)
         subtract = [address(cdk.TerraformLocal(self, "Excluded", unique))] if unique else []
         if book.appliances:
             subtract.append(self._interfaces_of_appliances(book.appliances))

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
@@ -39,7 +39,7 @@ class ImportedTarget:
     destination: Destination | None = None
 
 
-class MirrorTarget(Construct):
+class MirrorTarget(AwsConstruct):
     """Receives mirrored packets.
 
     Args:

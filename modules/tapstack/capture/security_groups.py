@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from tapstack.bindings import Construct, address, aws, cdk
+from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk
 from tapstack.capture.scaffold import (
     located,
     name_main_child,
@@ -40,7 +40,7 @@ class _ImportedGroup:
     security_group_id: str
 
 
-class _OwnedGroup(Construct):
+class _OwnedGroup(AwsConstruct):
     """What the groups that we make have in common."""
 
     resource: Any

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import AwsConstruct, Construct, aws
 
 METRICS_NAMESPACE: Final = "Tapstack"
 METRICS_SERVICE: Final = "tapstack"
@@ -43,7 +43,7 @@ class Watched:
     contains: bool = False
 
 
-class ResponseAlarms(Construct):
+class ResponseAlarms(AwsConstruct):
     """CloudWatch alarms that tell people by SNS, when they begin and when they are over.
 
     Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import name_main_child
 from tapstack.response.authorization import Authorization
 from tapstack.response.functions import ResponderFunction
@@ -49,7 +49,7 @@ _LOGGED: Final = {
 }
 
 
-class IncidentApi(Construct):
+class IncidentApi(AwsConstruct):
     """An HTTP API in front of the function that answers it.
 
     No route is open: callers sign with AWS credentials, or show a token. Browsers of other sites

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.packet_basics import Capability
 from tapstack.response import policies
@@ -65,7 +65,7 @@ _DESCRIBED = (
 )
 
 
-class ApplianceRole(Construct):
+class ApplianceRole(AwsConstruct):
     """What CloudFormation may do to make the appliance's stack, and to take it away.
 
     The product's template is not public. This grants what its documentation says it makes: an

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.domain.tokens import is_token
 from tapstack.response.names import name_within
 
 TAG_PURPOSE = "tapstack:purpose"
 
 
-class ContainmentGroups(Construct):
+class ContainmentGroups(AwsConstruct):
     """A quarantine group in each VPC, without any rule; for cuts in two steps an all-open one besides.
 
     They are the response's own, apart from the quarantine group of a capture, so that a role can be limited to them.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.response.alarms import APPLIANCE_HOURS, METRICS_NAMESPACE, Watched
 from tapstack.response.names import Place
 
 _WIDTH, _HEIGHT = 12, 6
 
 
-class ResponseDashboard(Construct):
+class ResponseDashboard(AwsConstruct):
     """Executions, functions, the API, dead letters, and what was mirrored or skipped.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
@@ -13,7 +13,7 @@ RETENTION_SECONDS: Final = 14 * 24 * 3600
 """The longest that SQS keeps a message."""
 
 
-class DeadLetters(Construct):
+class DeadLetters(AwsConstruct):
     """A queue for findings and schedules that could not be delivered, or failed every time.
 
     It refuses plain HTTP.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.bindings import Construct, cdk
+from tapstack.bindings import Construct, cdk, rendered
 
 
 class Expressions:
@@ -35,6 +35,6 @@ class Expressions:
             return [self.safe(inner, f"{name}_{position}") for position, inner in enumerate(value)]
         if isinstance(value, str) and "${" in value and '"' in value:
             if value not in self._named:
-                self._named[value] = str(cdk.TerraformLocal(self._scope, name, value).as_string)
+                self._named[value] = str(cdk.TerraformLocal(self._scope, name, rendered(value, typed=False)).as_string)
             return self._named[value]
         return value

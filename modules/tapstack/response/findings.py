@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.functions import ResponderFunction
@@ -20,7 +20,7 @@ FINDING_AGE_SECONDS: Final = 24 * 3600
 SWEEP_AGE_SECONDS: Final = 600
 
 
-class GuardDutyFindings(Construct):
+class GuardDutyFindings(AwsConstruct):
     """Hands every GuardDuty finding of the account and Region to a function, which asks the policy.
 
     All findings, whatever their severity: what is done about one is the policy's matter, in one
@@ -71,7 +71,7 @@ class GuardDutyFindings(Construct):
         function.allow("GuardDuty", principal="events.amazonaws.com", source_arn=self.resource.arn)
 
 
-class SweeperSchedule(Construct):
+class SweeperSchedule(AwsConstruct):
     """Starts the sweeper every 15 minutes.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
@@ -47,7 +47,7 @@ class Workshop:
     tags: Mapping[str, str] | None
 
 
-class ResponderFunction(Construct):
+class ResponderFunction(AwsConstruct):
     """A Lambda function with a role of its own.
 
     Args:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from tapstack.bindings import Construct, json_text
+from tapstack.bindings import AwsConstruct, Construct, json_text
 from tapstack.capture.scaffold import located, warn
 from tapstack.domain import cidrs
 from tapstack.domain import policy as policy_rules
@@ -49,7 +49,7 @@ _LONGEST_ROLE: Final = "incidents-workflow"
 """What the longest name of a role ends with."""
 
 
-class IncidentResponse(Construct):
+class IncidentResponse(AwsConstruct):
     """Captures the packets of an EC2 instance when something is found on it, and ends what it began.
 
     An HTTP API and GuardDuty's findings open incidents. A Step Functions workflow finds the

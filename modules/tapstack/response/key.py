@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.response.names import Place
 
 
-class ResponseKey(Construct):
+class ResponseKey(AwsConstruct):
     """A KMS key of the deployment's own, rotated every year.
 
     It encrypts the table, the topic, the queue of dead letters, the logs and the functions'

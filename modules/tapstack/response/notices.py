@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import located
 from tapstack.domain.contacts import check_email
 from tapstack.domain.errors import RuleViolation
@@ -31,7 +31,7 @@ _ACTIONS_OF_TOPICS: Final = tuple(
 """All that the policy of a topic may name: SNS refuses `sns:*` there."""
 
 
-class Notices(Construct):
+class Notices(AwsConstruct):
     """An encrypted SNS topic of the response's own, its subscribers, and topics that exist already.
 
     The topic refuses plain HTTP.

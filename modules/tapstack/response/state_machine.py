@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tapstack.bindings import Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.response import policies, workflow
 from tapstack.response.key import ResponseKey
@@ -13,7 +13,7 @@ from tapstack.response.logs import log_group
 from tapstack.response.names import Place, name_within
 
 
-class IncidentWorkflow(Construct):
+class IncidentWorkflow(AwsConstruct):
     """A Step Functions Standard state machine; an incident is an execution of the same name.
 
     Its history is kept by Step Functions for 90 days and can be looked at step by step. The log has

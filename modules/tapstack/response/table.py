@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.response.key import ResponseKey
 
 BY_STATE: Final = "by-state"
 """Index of the incidents themselves, without their timelines: open or closed, newest first."""
 
 
-class IncidentTable(Construct):
+class IncidentTable(AwsConstruct):
     """Incidents, their timelines, and who holds which capture and appliance: one DynamoDB table.
 
     Paid by request, encrypted with the deployment's key, restorable to any second of the last 35 days.
