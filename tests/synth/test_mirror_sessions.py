@@ -156,7 +156,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("number", [0, 32767, -1, 1.5])
     def test_fails_when_a_number_is_out_of_range(self, number: int) -> None:
-        with pytest.raises(RuleViolation, match=f"a whole number from 1 to 32766, got {number}"):
+        with pytest.raises(RuleViolation, match=f"a whole number.*, got {number}"):
             add(new_stack(), "a", *interfaces(1), session_number=number)
 
 

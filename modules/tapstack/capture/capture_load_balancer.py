@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, aws
-from tapstack.capture.scaffold import as_text, located, name_main_child, name_tag, suppress_checkov
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk
+from tapstack.capture.scaffold import as_text, checks_arguments, located, name_main_child, name_tag, suppress_checkov
 from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
@@ -38,6 +38,8 @@ class CaptureLoadBalancer(AwsConstruct):
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
         tags: added to the Name tag.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: fewer than two subnets, no appliance, both kinds of appliance, a wrong
@@ -47,6 +49,7 @@ class CaptureLoadBalancer(AwsConstruct):
     Balancers" in the Elastic Load Balancing guide.
     """
 
+    @checks_arguments(whole=("subnet_ids",))
     def __init__(
         self,
         scope: Construct,
@@ -62,13 +65,14 @@ class CaptureLoadBalancer(AwsConstruct):
         accept_open_mirrored_from: bool = False,
         logical_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the load balancer, its security group, listener and target group."""
         with located(scope, id_):
             check_identifier("vpc", vpc_id)
             check_load_balancer(subnet_ids=subnet_ids, health_check_port=health_check_port)
             check_appliances(instance_ids=instance_ids, ip_addresses=ip_addresses)
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, provider=provider)
         self.security_group = CaptureSecurityGroup(
             self,
             "SecurityGroup",

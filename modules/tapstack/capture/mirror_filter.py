@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tapstack.bindings import AwsConstruct, Construct, aws
-from tapstack.capture.scaffold import located, name_main_child, name_tag, warn
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk
+from tapstack.capture.scaffold import checks_arguments, located, name_main_child, name_tag, warn
 from tapstack.domain import filter_presets
+from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_presets import FilterPreset
 from tapstack.domain.filter_rules import MirrorRule, PortRange, likely_mistakes, number_rules
@@ -45,6 +46,8 @@ class MirrorFilter(AwsConstruct):
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
         tags: added to the Name tag.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: no rule and no `amazon_dns`, more than 10 rules, or a number used twice.
@@ -52,6 +55,7 @@ class MirrorFilter(AwsConstruct):
     See "Traffic mirror filters" in the VPC Traffic Mirroring guide.
     """
 
+    @checks_arguments()
     def __init__(
         self,
         scope: Construct,
@@ -62,13 +66,14 @@ class MirrorFilter(AwsConstruct):
         description: str | None = None,
         logical_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the filter and its rules."""
         with located(scope, id_):
             numbered = number_rules(rules)
             if not numbered and not amazon_dns:
                 raise RuleViolation("a filter without a rule mirrors nothing: add a rule or amazon_dns")
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, provider=provider)
         for mistake in likely_mistakes(numbered, amazon_dns=amazon_dns):
             warn(self, mistake)
         self.resource: Any = aws.Ec2TrafficMirrorFilter(
@@ -102,8 +107,11 @@ class MirrorFilter(AwsConstruct):
         description: str | None = None,
         logical_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> MirrorFilter:
         """Create a filter from a preset of `tapstack.presets`."""
+        with located(scope, id_):
+            check_arguments(MirrorFilter.from_preset, {"preset": preset})
         return cls(
             scope,
             id_,
@@ -112,31 +120,60 @@ class MirrorFilter(AwsConstruct):
             description=description,
             logical_id=logical_id,
             tags=tags,
+            provider=provider,
         )
 
     @classmethod
-    def everything(cls, scope: Construct, id_: str, *, tags: Mapping[str, str] | None = None) -> MirrorFilter:
+    def everything(
+        cls,
+        scope: Construct,
+        id_: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
+    ) -> MirrorFilter:
         """Create a filter that mirrors every packet, both directions, both IP families, DNS included."""
-        return cls.from_preset(scope, id_, filter_presets.everything(), tags=tags)
+        return cls.from_preset(scope, id_, filter_presets.everything(), tags=tags, provider=provider)
 
     @classmethod
     def everything_but_intra_vpc(
-        cls, scope: Construct, id_: str, *, vpc_cidrs: Sequence[str], tags: Mapping[str, str] | None = None
+        cls,
+        scope: Construct,
+        id_: str,
+        *,
+        vpc_cidrs: Sequence[str],
+        tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> MirrorFilter:
         """Create a filter that mirrors what enters or leaves the VPC, given its 1 to 3 CIDR blocks."""
         with located(scope, id_):
+            check_arguments(MirrorFilter.everything_but_intra_vpc, {"vpc_cidrs": vpc_cidrs})
             preset = filter_presets.everything_but_intra_vpc(vpc_cidrs)
-        return cls.from_preset(scope, id_, preset, tags=tags)
+        return cls.from_preset(scope, id_, preset, tags=tags, provider=provider)
 
     @classmethod
-    def web(cls, scope: Construct, id_: str, *, tags: Mapping[str, str] | None = None) -> MirrorFilter:
+    def web(
+        cls,
+        scope: Construct,
+        id_: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
+    ) -> MirrorFilter:
         """Create a filter for HTTP and HTTPS over TCP and IPv4, as server and as client."""
-        return cls.from_preset(scope, id_, filter_presets.web(), tags=tags)
+        return cls.from_preset(scope, id_, filter_presets.web(), tags=tags, provider=provider)
 
     @classmethod
-    def dns(cls, scope: Construct, id_: str, *, tags: Mapping[str, str] | None = None) -> MirrorFilter:
+    def dns(
+        cls,
+        scope: Construct,
+        id_: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
+    ) -> MirrorFilter:
         """Create a filter for DNS: the Route 53 Resolver, and port 53 over UDP and TCP and IPv4."""
-        return cls.from_preset(scope, id_, filter_presets.dns(), tags=tags)
+        return cls.from_preset(scope, id_, filter_presets.dns(), tags=tags, provider=provider)
 
     def _add_rule(self, rule: MirrorRule) -> None:
         aws.Ec2TrafficMirrorFilterRule(

@@ -9,10 +9,11 @@ from tapstack.bindings import AwsConstruct, Construct, add_condition, address, a
 from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, target_key
-from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag, warn
+from tapstack.capture.scaffold import book_of, checks_arguments, located, name_main_child, name_tag, warn
 from tapstack.domain import limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_sources
 from tapstack.domain.tokens import is_token
 
@@ -43,6 +44,8 @@ class MirrorSessions(AwsConstruct):
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
         tags: added to the Name tag.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: a number out of range or taken, a fourth session on an interface, a
@@ -52,6 +55,7 @@ class MirrorSessions(AwsConstruct):
     Mirroring guide.
     """
 
+    @checks_arguments()
     def __init__(
         self,
         scope: Construct,
@@ -68,6 +72,7 @@ class MirrorSessions(AwsConstruct):
         description: str | None = None,
         logical_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the sessions, and the lookups of their sources."""
         with located(scope, id_):
@@ -76,9 +81,9 @@ class MirrorSessions(AwsConstruct):
             for interface in exclude:
                 check_identifier("network interface", interface)
             numbers, lookup_number, warnings = _take_numbers(
-                scope, id_, known, lookups, target, session_number, first_session_number
+                book_of(scope, provider), id_, known, lookups, target, session_number, first_session_number
             )
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, provider=provider)
         if packet_length is None and _is_load_balancer(target):
             # What AWS sets when it is omitted. Terraform would see its own omission as a change at every plan.
             packet_length = limits.PACKET_LENGTH_LOAD_BALANCER[1]
@@ -200,7 +205,7 @@ def _is_load_balancer(target: IMirrorTarget) -> bool:
 
 
 def _take_numbers(
-    scope: Construct,
+    book: SessionBook,
     id_: str,
     known: Mapping[str, KnownSource],
     lookups: Sequence[SourceLookup],
@@ -208,8 +213,7 @@ def _take_numbers(
     session_number: int | None,
     first: int,
 ) -> tuple[dict[str, int], int, list[str]]:
-    """Write the sessions into the stack's book; return numbers by source, that of lookups, and warnings."""
-    book = book_of(scope)
+    """Write the sessions into the book; return numbers by source, that of lookups, and warnings."""
     seen = len(book.warnings)
     group = f"sessions {id_}"
     warnings: list[str] = []

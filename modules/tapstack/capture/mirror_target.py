@@ -6,8 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tapstack.bindings import AwsConstruct, Construct, aws
-from tapstack.capture.scaffold import book_of, located, name_main_child, name_tag
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk
+from tapstack.capture.scaffold import book_of, checks_arguments, located, name_main_child, name_tag
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
@@ -55,6 +55,8 @@ class MirrorTarget(AwsConstruct):
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
         tags: added to the Name tag.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: a principal of the wrong form, or an interface that is a source already.
@@ -63,6 +65,7 @@ class MirrorTarget(AwsConstruct):
     Traffic Mirroring guide.
     """
 
+    @checks_arguments()
     def __init__(
         self,
         scope: Construct,
@@ -74,6 +77,7 @@ class MirrorTarget(AwsConstruct):
         description: str | None = None,
         logical_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the target and, where asked, its resource share."""
         with located(scope, id_):
@@ -84,8 +88,8 @@ class MirrorTarget(AwsConstruct):
             if destination.value is None:
                 raise RuleViolation("a target needs the id of the interface that receives the packets")
             if destination.kind == "network interface" and not is_token(destination.value):
-                book_of(scope).add_target_interface(destination.value, id_)
-        super().__init__(scope, id_)
+                book_of(scope, provider).add_target_interface(destination.value, id_)
+        super().__init__(scope, id_, provider=provider)
         self._destination = destination
         value = destination.value
         self.resource: Any = aws.Ec2TrafficMirrorTarget(

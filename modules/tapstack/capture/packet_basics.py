@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, aws
+from tapstack.bindings import Construct, aws, cdk
 from tapstack.capture.appliance import Appliance
-from tapstack.capture.scaffold import as_text, book_of, located, name_main_child, suppress_checkov, warn
+from tapstack.capture.scaffold import (
+    as_text,
+    book_of,
+    checks_arguments,
+    located,
+    name_main_child,
+    suppress_checkov,
+    warn,
+)
 from tapstack.domain import cidrs
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability, OnFailure
+from tapstack.domain.sessions import SessionBook
 from tapstack.domain.tokens import is_token
 
 
@@ -47,6 +56,8 @@ class PacketBasics(Appliance):
         network_interface_id: the appliance's interface, likewise.
         instance_id: the appliance's instance, likewise.
         tags: on the stack; CloudFormation passes them on to what it makes.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: any of these is of the wrong form, or opens a door that was not accepted.
@@ -54,6 +65,7 @@ class PacketBasics(Appliance):
     See the deployment guide of ExtraHop Packet Basics on AWS.
     """
 
+    @checks_arguments(whole=("notification_arns", "tags"))
     def __init__(
         self,
         scope: Construct,
@@ -79,6 +91,7 @@ class PacketBasics(Appliance):
         network_interface_id: str | None = None,
         instance_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the CloudFormation stack."""
         name = stack_name or "-".join(part for part in (scope.node.path.replace("/", "-"), id_) if part)
@@ -105,10 +118,10 @@ class PacketBasics(Appliance):
             number = 0
             if mirror_source is not None:
                 check_identifier("network interface", mirror_source)
-                number = _reserve(scope, id_, mirror_source, mirror_session_number)
+                number = _reserve(book_of(scope, provider), id_, mirror_source, mirror_session_number)
             if network_interface_id is not None and not is_token(network_interface_id):
-                book_of(scope).add_target_interface(network_interface_id, id_)
-        super().__init__(scope, id_)
+                book_of(scope, provider).add_target_interface(network_interface_id, id_)
+        super().__init__(scope, id_, provider=provider)
         if cidrs.is_broad(remote_access_cidr):
             warn(
                 self,
@@ -158,7 +171,9 @@ class PacketBasics(Appliance):
             )
 
     @staticmethod
-    def from_stack_name(scope: Construct, id_: str, stack_name: str) -> Appliance:
+    def from_stack_name(
+        scope: Construct, id_: str, stack_name: str, *, provider: cdk.TerraformProvider | None = None
+    ) -> Appliance:
         """Use an appliance whose CloudFormation stack exists already, by the stack's name.
 
         Its target, filter, instance and outputs are looked up when Terraform plans.
@@ -166,20 +181,22 @@ class PacketBasics(Appliance):
         Raises:
             RuleViolation: not a stack name.
         """
-        with located(scope, id_):
-            check_cloudformation_stack_name(stack_name)
-        return _ExistingPacketBasics(scope, id_, stack_name)
+        return _ExistingPacketBasics(scope, id_, stack_name=stack_name, provider=provider)
 
 
 class _ExistingPacketBasics(Appliance):
-    def __init__(self, scope: Construct, id_: str, stack_name: str) -> None:
-        super().__init__(scope, id_)
+    @checks_arguments()
+    def __init__(
+        self, scope: Construct, id_: str, *, stack_name: str, provider: cdk.TerraformProvider | None = None
+    ) -> None:
+        with located(scope, id_):
+            check_cloudformation_stack_name(stack_name)
+        super().__init__(scope, id_, provider=provider)
         self._stack_is(aws.DataAwsCloudformationStack(self, "Stack", name=stack_name), stack_name)
 
 
-def _reserve(scope: Construct, group: str, interface: str, number: int | None) -> int:
+def _reserve(book: SessionBook, group: str, interface: str, number: int | None) -> int:
     """Write the session that the stack makes itself into the book."""
-    book = book_of(scope)
     if is_token(interface):
         return book.add_unknown(group, number)
     return book.add_known(group, interface, number)

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from tapstack.bindings import Construct, cdk
+from tapstack.bindings import Construct, cdk, provider_of
+from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.tokens import is_token
 
 # By jsii reference, which names an object for as long as its kernel lives: the Python object
 # that stands for it is not always the same one.
-_books: dict[str, SessionBook] = {}
+_books: dict[tuple[str, str | None], SessionBook] = {}
 _quarantined_vpcs: dict[str, set[str]] = {}
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def checks_arguments(*, whole: Collection[str] = ()) -> Callable[[Init], Init]:
+    """Have a construct refuse arguments that do not fit its signature, with its path in the message.
+
+    Args:
+        whole: names of lists and maps that may be one token, which are handed on as they are.
+    """
+
+    def decorate(init: Init) -> Init:
+        @functools.wraps(init)
+        def checking(self: Construct, scope: Construct, id_: str, *args: Any, **keywords: Any) -> None:
+            if not isinstance(scope, Construct):
+                raise RuleViolation(f"{type(self).__name__}: scope must be a construct, got {scope!r}")
+            with located(scope, str(id_)):
+                check_arguments(init, {"id_": id_, **keywords}, whole)
+            init(self, scope, id_, *args, **keywords)
+
+        return cast(Init, checking)
+
+    return decorate
 
 
 @contextmanager
@@ -32,9 +58,16 @@ def warn(construct: Construct, message: str) -> None:
     cdk.Annotations.of(construct).add_warning(message)
 
 
-def book_of(scope: Construct) -> SessionBook:
-    """Return the session book of the stack that `scope` belongs to."""
-    return _books.setdefault(_reference(cdk.TerraformStack.of(scope)), SessionBook())
+def book_of(scope: Construct, provider: cdk.TerraformProvider | None = None) -> SessionBook:
+    """Return the session book of the stack and the provider, and so the account and Region, of what is created.
+
+    Args:
+        scope: what it is created in.
+        provider: the one that was given for it.
+    """
+    chosen = provider_of(scope) if provider is None else provider
+    alias = None if chosen is None else chosen.alias
+    return _books.setdefault((_reference(cdk.TerraformStack.of(scope)), alias), SessionBook())
 
 
 def quarantined_vpcs_of(scope: Construct) -> set[str]:
@@ -55,10 +88,18 @@ def name_main_child(construct: Construct, resource: Any, logical_id: str | None 
     can meet; deeper constructs keep cdktf's ids, which end in a hash for that reason.
 
     To be called at once: cdktf fixes the name when the first attribute is read.
+
+    Raises:
+        RuleViolation: Terraform takes no such name.
     """
     if logical_id is None and isinstance(construct.node.scope, cdk.TerraformStack):
         logical_id = construct.node.id
     if logical_id is not None:
+        if logical_id.startswith("-") or not logical_id.replace("-", "_").isidentifier():
+            raise RuleViolation(
+                f"{construct.node.path}: {logical_id!r} cannot be a name in a Terraform address: expected letters, "
+                "digits, underscores or hyphens, beginning with a letter or an underscore"
+            )
         resource.override_logical_id(logical_id)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk
 from tapstack.capture.scaffold import (
+    checks_arguments,
     located,
     name_main_child,
     name_tag,
@@ -75,11 +76,14 @@ class CaptureSecurityGroup(_OwnedGroup):
         accept_open_mirrored_from: accept 0.0.0.0/0 and ::/0 in `mirrored_from`.
         description: of the group; it cannot be changed later without replacing the group.
         tags: added to the Name tag.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: no sender, an open CIDR block that was not accepted, or a wrong id.
     """
 
+    @checks_arguments()
     def __init__(
         self,
         scope: Construct,
@@ -93,6 +97,7 @@ class CaptureSecurityGroup(_OwnedGroup):
         accept_open_mirrored_from: bool = False,
         description: str = "Tapstack: mirrored packets and the appliance portal",
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the group, its rules and, where asked, its attachment."""
         with located(scope, id_):
@@ -104,7 +109,7 @@ class CaptureSecurityGroup(_OwnedGroup):
                 cidrs.check_remote_access(block, accept_open=accept_open_remote_access)
             if network_interface_id is not None:
                 check_identifier("network interface", network_interface_id)
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, provider=provider)
         for block in remote_access_cidrs:
             if cidrs.is_broad(block):
                 warn(self, f"remote access from {block} reaches far: give the range that responders come from")
@@ -180,11 +185,14 @@ class QuarantineSecurityGroup(_OwnedGroup):
         vpc_id: the VPC whose instances it can isolate, or a token.
         name: the group's name, unique in the VPC, up to 255 characters.
         tags: added to the Name tag.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: a wrong id or name, or a second quarantine group of one VPC.
     """
 
+    @checks_arguments()
     def __init__(
         self,
         scope: Construct,
@@ -193,6 +201,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
         vpc_id: str,
         name: str = "tapstack-quarantine",
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the group."""
         with located(scope, id_):
@@ -203,7 +212,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
                 raise RuleViolation(f"{vpc_id} has a quarantine group already: one a VPC")
             if not is_token(vpc_id):
                 quarantined.add(vpc_id)
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, provider=provider)
         self.resource: Any = aws.SecurityGroup(
             self,
             "Resource",

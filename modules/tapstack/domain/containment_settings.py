@@ -42,12 +42,6 @@ MODE_OF_ACTION: Final[dict[str, Mode]] = {"contain_on_approval": "approval", "co
 """The mode that an action of the policy contains in; both capture as well."""
 
 
-def check_mode(value: str) -> None:
-    """Refuse what is no mode of containment."""
-    if value not in MODES:
-        raise RuleViolation(f"a mode of containment must be one of {', '.join(MODES)}, got {value!r}")
-
-
 def check_action(action: str, modes: tuple[str, ...] | None) -> None:
     """Refuse an action of the policy that the deployment's containment does not allow.
 

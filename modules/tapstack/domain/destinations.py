@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tapstack.domain import instance_types
+from tapstack.domain.arguments import checked
 from tapstack.domain.identifiers import check_identifier
 
 Kind = Literal["network interface", "network load balancer", "gateway load balancer endpoint"]
@@ -30,6 +31,7 @@ class Destination:
     max_sources: int | None
 
     @classmethod
+    @checked
     def network_interface(
         cls, network_interface_id: str, *, instance_type: str | None = None, accept_instance_type: bool = False
     ) -> Destination:
@@ -48,16 +50,19 @@ class Destination:
         )
 
     @classmethod
+    @checked
     def some_network_interface(cls, *, instance_type: str | None = None) -> Destination:
         """Send to an interface whose id is not known, such as that of a target made elsewhere."""
         return cls("network interface", None, instance_types.sources_per_target(instance_type))
 
     @classmethod
+    @checked
     def network_load_balancer(cls, arn: str) -> Destination:
         """Send to a Network Load Balancer with a UDP listener on port 4789; any number of sources."""
         return cls("network load balancer", check_identifier("network load balancer", arn), None)
 
     @classmethod
+    @checked
     def gateway_load_balancer_endpoint(cls, endpoint_id: str) -> Destination:
         """Send to a Gateway Load Balancer endpoint; any number of sources."""
         return cls(

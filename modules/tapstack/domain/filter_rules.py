@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from tapstack.domain import cidrs, limits
+from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.tokens import is_token
 
@@ -159,10 +160,7 @@ class MirrorRule:
 
     def __post_init__(self) -> None:
         """Check every field and fill the omitted CIDR blocks with those of the same family."""
-        if self.direction not in get_args(Direction):
-            raise RuleViolation(f"direction must be ingress or egress, got {self.direction!r}")
-        if self.action not in get_args(Action):
-            raise RuleViolation(f"action must be accept or reject, got {self.action!r}")
+        check_fields(self)
         given = [cidrs.check_cidr(c) for c in (self.source, self.destination) if c is not None]
         anywhere = cidrs.ANY_IPV6 if any(cidrs.family(c) == 6 for c in given) else cidrs.ANY_IPV4
         object.__setattr__(self, "source", self.source or anywhere)

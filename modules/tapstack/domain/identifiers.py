@@ -60,9 +60,9 @@ def check_identifier(kind: str, value: str) -> str:
     Raises:
         RuleViolation: it has another shape; the message shows an example.
     """
-    if _COMPILED[kind].fullmatch(value) or is_token(value):
+    if is_token(value) or (isinstance(value, str) and _COMPILED[kind].fullmatch(value)):
         return value
-    hint = "; it must be lower case" if _COMPILED[kind].fullmatch(value.lower()) else ""
+    hint = "; it must be lower case" if _COMPILED[kind].fullmatch(str(value).lower()) else ""
     article = "an" if kind.startswith(("a", "i", "sns")) else "a"
     raise RuleViolation(f"{value!r} is not the id of {article} {kind}: expected the form {_FORMATS[kind][1]}{hint}")
 

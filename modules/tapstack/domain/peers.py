@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tapstack.domain import cidrs
+from tapstack.domain.arguments import checked
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
@@ -22,26 +23,31 @@ class Peer:
     value: str
 
     @classmethod
+    @checked
     def cidr(cls, block: str) -> Peer:
         """Every address of a CIDR block, IPv4 or IPv6."""
         return cls("cidr", cidrs.check_cidr(block))
 
     @classmethod
+    @checked
     def security_group(cls, security_group_id: str) -> Peer:
         """Every network interface that has this security group."""
         return cls("security group", check_identifier("security group", security_group_id))
 
     @classmethod
+    @checked
     def prefix_list(cls, prefix_list_id: str) -> Peer:
         """Every address of a managed prefix list."""
         return cls("prefix list", check_identifier("prefix list", prefix_list_id))
 
     @classmethod
+    @checked
     def vpc(cls, vpc_id: str) -> Peer:
         """Every IPv4 block of a VPC, looked up when Terraform plans."""
         return cls("vpc", check_identifier("vpc", vpc_id))
 
     @classmethod
+    @checked
     def parse(cls, value: str) -> Peer:
         """Read a CIDR block, or the id of a security group, prefix list or VPC.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tapstack.domain import instance_types, limits
+from tapstack.domain.arguments import check_fields, checked
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.tokens import is_token
@@ -45,6 +46,7 @@ class SourceLookup:
 
     def __post_init__(self) -> None:
         """Refuse a lookup without a condition, and ids of the wrong form."""
+        check_fields(self)
         if not (self.tags or self.instance_id or self.subnet_id or self.vpc_id):
             raise RuleViolation("a lookup of sources needs tags, an instance, a subnet or a VPC")
         for kind, value in (
@@ -80,6 +82,7 @@ class Source:
     """Factories for what is mirrored."""
 
     @staticmethod
+    @checked
     def network_interface(
         network_interface_id: str,
         *,
@@ -128,6 +131,7 @@ class Source:
         return SourceLookup(instance_id=instance_id)
 
     @staticmethod
+    @checked
     def tagged(tags: Mapping[str, str], *, vpc_id: str | None = None) -> SourceLookup:
         """Mirror every network interface that carries all these tags (the interface's, not the instance's)."""
         return SourceLookup(tags=dict(tags), vpc_id=vpc_id)

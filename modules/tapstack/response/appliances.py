@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tapstack.domain import cidrs
 from tapstack.domain import packet_basics as template
+from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability
@@ -41,6 +42,7 @@ class StandingAppliance:
 
     def __post_init__(self) -> None:
         """Check the ids."""
+        check_fields(self)
         check_identifier("traffic mirror target", self.target_id)
         check_identifier("traffic mirror filter", self.filter_id)
         if self.target_interface_id is not None:
@@ -99,6 +101,7 @@ class LaunchedAppliance:
 
     def __post_init__(self) -> None:
         """Check what can be checked before AWS is asked."""
+        check_fields(self)
         template.check_template_url(self.template_url)
         check_identifier("subnet", self.subnet_id)
         cidrs.check_remote_access(self.remote_access_cidr, accept_open=self.accept_open_remote_access)

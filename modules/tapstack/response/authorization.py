@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tapstack.domain.arguments import checked
 from tapstack.domain.contacts import check_issuer
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.tokens import is_token
@@ -30,6 +31,7 @@ class Authorization:
         return Authorization()
 
     @staticmethod
+    @checked
     def jwt(issuer: str, *, audience: Sequence[str], scopes: Sequence[str] = ()) -> Authorization:
         """Callers show a token of an OpenID Connect provider.
 

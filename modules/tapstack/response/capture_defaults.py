@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tapstack.domain import limits
+from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import check_minutes
 
@@ -33,6 +34,7 @@ class CaptureDefaults:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        check_fields(self)
         check_minutes(self.max_minutes)
         check_minutes(self.minutes)
         if self.minutes > self.max_minutes:

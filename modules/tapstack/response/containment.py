@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tapstack.domain import containment_settings as domain
+from tapstack.domain.arguments import check_fields
 from tapstack.domain.containment_settings import Mode, WhenNobodyAnswers
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
@@ -66,13 +67,10 @@ class Containment:
 
     def __post_init__(self) -> None:
         """Check what can be checked before AWS is asked."""
+        check_fields(self)
         if not self.modes:
             raise RuleViolation(f"modes is empty: expected one or both of {', '.join(domain.MODES)}")
-        for mode in self.modes:
-            domain.check_mode(mode)
         _check_range("approval_minutes", self.approval_minutes, domain.APPROVAL_MINUTES)
-        if self.without_answer not in ("leave", "contain"):
-            raise RuleViolation(f"without_answer must be leave or contain, got {self.without_answer!r}")
         for key, value in self.protected_tags.items():
             check_tag_key(key)
             check_tag_value(value)

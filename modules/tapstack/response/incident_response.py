@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from tapstack.bindings import AwsConstruct, Construct, json_text
-from tapstack.capture.scaffold import located, warn
+from tapstack.bindings import AwsConstruct, Construct, cdk, json_text
+from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs
 from tapstack.domain import policy as policy_rules
 from tapstack.domain.containment_settings import check_action
@@ -79,12 +79,15 @@ class IncidentResponse(AwsConstruct):
         log_retention_days: how long logs are kept, of the days that CloudWatch Logs knows.
         deletion_protection: refuse to delete the table. On by default.
         tags: on everything it makes.
+        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
+            `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
         RuleViolation: any of these is of the wrong form.
         MissingPackageError: what goes into the functions' package is not installed.
     """
 
+    @checks_arguments()
     def __init__(
         self,
         scope: Construct,
@@ -104,6 +107,7 @@ class IncidentResponse(AwsConstruct):
         log_retention_days: int = 90,
         deletion_protection: bool = True,
         tags: Mapping[str, str] | None = None,
+        provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create all of it."""
         with located(scope, id_):
@@ -113,7 +117,7 @@ class IncidentResponse(AwsConstruct):
             _check_policy(policy, containment)
             for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
                 _check_days(what, days)
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, provider=provider)
         self._deployment, self._site, self._tags = deployment, site, tags
         self._name = f"{deployment}-{site}-response"
         self._log_retention_days = log_retention_days
