@@ -20,8 +20,6 @@ ARGS ?=
 
 PIPENV := .pipenv/bin/pipenv --bare
 PY := .venv/bin/python
-# CI keeps the CLI's spinner, a line each tenth of a second, out of logs.
-CDKTF := [ -t 1 ] || export CI=true; node_modules/.bin/cdktf
 
 # The cdktf CLI takes the first `node` on the PATH: make it the locked one.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -66,23 +64,19 @@ cdktf-cli: packages
 	@"$(PYTHON)" scripts/set_up.py cdktf
 
 .PHONY: synth
-synth: setup ## Write the Terraform into cdktf.out (ARGS=--hcl for HCL)
-	@.venv/bin/tapstack check
-	@$(CDKTF) synth $(ARGS)
+synth: packages ## Write the Terraform into cdktf.out (ARGS=--hcl for HCL)
+	@.venv/bin/tapstack synth $(ARGS)
 	@echo "Terraform:"; ls -1 cdktf.out/stacks/*/cdk.tf*
 
 .PHONY: diff deploy destroy
 diff: setup ## Show what a deploy would change (ARGS=stack)
-	@.venv/bin/tapstack check --machine
-	@$(CDKTF) diff $(ARGS)
+	@.venv/bin/tapstack diff $(ARGS)
 
 deploy: setup ## Deploy (ARGS="stack --auto-approve")
-	@.venv/bin/tapstack check --machine
-	@$(CDKTF) deploy $(ARGS)
+	@.venv/bin/tapstack deploy $(ARGS)
 
 destroy: setup ## Destroy (ARGS="stack --auto-approve")
-	@.venv/bin/tapstack check --machine
-	@$(CDKTF) destroy $(ARGS)
+	@.venv/bin/tapstack destroy $(ARGS)
 
 .PHONY: rehearse
 rehearse: packages ## Take an incident through an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")

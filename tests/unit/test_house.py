@@ -21,7 +21,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.domain": (set(), set()),
     "tapstack.settings": ({"tapstack.domain"}, {"pydantic", "pydantic_core", "yaml"}),
     "tapstack.responder": ({"tapstack.domain"}, {"boto3", "botocore", "aws_lambda_powertools", "fastjsonschema"}),
-    "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, set()),
+    "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, {"boto3", "botocore"}),
     "tapstack.bindings": ({"tapstack.domain"}, {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
     "tapstack.response": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture"}, set()),

@@ -1,4 +1,4 @@
-"""The command line: `tapstack check`, `tapstack incident` and `tapstack rehearse`."""
+"""The command line: `tapstack check`, `deploy` and its siblings, `incident` and `rehearse`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack import __version__
     from tapstack.cli.check import check
     from tapstack.cli.incident import add_incident_parser, run_incident
+    from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
     from tapstack.cli.rehearse_account import rehearse_account
     from tapstack.cli.rehearse_deploy import rehearse_deploy
     from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
@@ -57,6 +58,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         action="store_true",
         help="also say whether this machine can deploy it: Terraform, and the AWS provider",
     )
+    checker.add_argument(
+        "--aws",
+        action="store_true",
+        help="also try the AWS credentials of every site, and whether the bucket of the state can be reached",
+    )
+    add_operate_parsers(commands)
     add_incident_parser(commands)
     rehearser = commands.add_parser("rehearse", help="run an AWS account on this machine")
     rehearsals = rehearser.add_subparsers(dest="rehearsal", required=True, metavar="REHEARSAL")
@@ -78,7 +85,9 @@ def _main(arguments: Sequence[str] | None) -> int:
     add_rehearse_incident_parser(rehearsals)
     chosen = parser.parse_args(arguments)
     if chosen.command == "check":
-        return check(chosen.file, machine=chosen.machine, out=sys.stdout, err=sys.stderr)
+        return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=sys.stdout, err=sys.stderr)
+    if chosen.command in COMMANDS:
+        return run_operate(chosen, source=sys.stdin, out=sys.stdout, err=sys.stderr)
     if chosen.command == "incident":
         return run_incident(chosen, source=sys.stdin, out=sys.stdout, err=sys.stderr)
     if chosen.rehearsal == "incident":

@@ -3,36 +3,82 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from tapstack.cli.terminal import plain
 from tapstack.domain.sources import KnownSource
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 from tapstack.settings.response import Containment, Response
+from tapstack.workspace import credentials, state
 from tapstack.workspace import machine as machine_checks
-from tapstack.workspace import state
+from tapstack.workspace.credentials import Access, CredentialsError
 from tapstack.workspace.provider_mirror import UnusableMirrorError
+from tapstack.workspace.state import stack_names
 
 
-def check(file: Path | None, *, machine: bool, out: TextIO, err: TextIO) -> int:
+def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: TextIO) -> int:
     """Print the verdict and return 0, or 2 when there is something to mend."""
     here = Path.cwd()
     outdir = Path(os.environ.get("CDKTF_OUTDIR") or here / "cdktf.out")
     try:
         path = file or deployment_path(here)
-        deployment = load_deployment(path)
-        state.refuse_lost_state(deployment, shown(path), path.parent, outdir)
-        print(_summary(shown(path), deployment), file=out)
-        for warning in state.state_warnings(deployment, path.parent, outdir):
-            print(f"warning: {warning}", file=err)
+        deployment = read(path, outdir)
+        say(path, deployment, out=out)
+        warn_of_state(path, deployment, outdir, err=err)
         if machine:
-            print(machine_checks.describe(deployment.provider, path.parent), file=out)
-    except (DeploymentError, UnusableMirrorError, machine_checks.MachineError) as error:
+            print(machine_checks.describe(deployment.provider, path.parent), file=out, flush=True)
+        if aws:
+            try_access(deployment, stack_names(deployment), out=out, err=err)
+    except (DeploymentError, UnusableMirrorError, machine_checks.MachineError, CredentialsError) as error:
         print(error, file=err)
         return 2
     return 0
+
+
+def read(path: Path, outdir: Path) -> Deployment:
+    """Return what a deployment file says, where no state is lost by it.
+
+    Raises:
+        DeploymentError: it is wrong, or leads away from a state.
+    """
+    deployment = load_deployment(path)
+    state.refuse_lost_state(deployment, shown(path), path.parent, outdir)
+    return deployment
+
+
+def say(path: Path, deployment: Deployment, *, out: TextIO) -> None:
+    """Print what a deployment file deploys."""
+    print(_summary(shown(path), deployment), file=out, flush=True)
+
+
+def warn_of_state(path: Path, deployment: Deployment, outdir: Path, *, err: TextIO) -> None:
+    """Print what to know about the state before deploying."""
+    for warning in state.state_warnings(deployment, path.parent, outdir):
+        print(f"warning: {warning}", file=err, flush=True)
+
+
+def try_access(deployment: Deployment, stacks: Sequence[str], *, out: TextIO, err: TextIO) -> Mapping[str, Access]:
+    """Print who deploys each site; return how AWS is reached for the sites where it answered.
+
+    Raises:
+        CredentialsError: AWS refuses some of the credentials; a line for each.
+    """
+    try:
+        tried = credentials.try_credentials(deployment, stacks)
+    except ModuleNotFoundError as error:
+        print(f"warning: credentials are not tried: no {error.name}; install tapstack[response]", file=err)
+        return {}
+    for warning in tried.warnings:
+        print(f"warning: {plain(warning)}", file=err, flush=True)
+    if tried.errors:
+        raise CredentialsError("\n".join(map(plain, tried.errors)))
+    for name, access in tried.access.items():
+        print(f"{name}: deployed by {plain(access.arn)}", file=out, flush=True)
+    return tried.access
 
 
 def _summary(path: str, deployment: Deployment) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tapstack.cli import main
-from tapstack.workspace import machine
+from tapstack.workspace import credentials, machine
+from tapstack.workspace.credentials import Access, Tried
 
 EXAMPLE = Path(__file__).parents[3] / "deployment.yaml"
 
@@ -85,6 +86,35 @@ def test_fails_when_the_command_line_is_wrong(arguments: list[str], capsys: pyte
         main(arguments)
     assert stopped.value.code == 2
     assert "usage: tapstack" in capsys.readouterr().err
+
+
+class TestAws:
+    """`--aws`; what may come of it is tried in tests/unit/workspace/test_credentials.py."""
+
+    ACCESS = Access(None, "eu-central-1", "arn:aws:sts::111122223333:assumed-role/deploy/ci", "111122223333")
+
+    def test_when_credentials_are_good_then_it_says_whose_they_are(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        asked: list[list[str]] = []
+
+        def ask(_: object, stacks: list[str]) -> Tried:
+            asked.append(stacks)
+            return Tried({"production": self.ACCESS}, [], ["site b: unreachable"])
+
+        monkeypatch.setattr(credentials, "try_credentials", ask)
+        assert main(["check", "--aws", str(EXAMPLE)]) == 0
+        printed = capsys.readouterr()
+        assert printed.out.endswith("production: deployed by arn:aws:sts::111122223333:assumed-role/deploy/ci\n")
+        assert printed.err == "warning: site b: unreachable\n"
+        assert asked == [["production", "production-response", "shared-services"]]
+
+    def test_fails_when_aws_refuses_them(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(credentials, "try_credentials", lambda *_: Tried({}, ["site a: no", "site b: no"], []))
+        assert main(["check", "--aws", str(EXAMPLE)]) == 2
+        assert capsys.readouterr().err == "site a: no\nsite b: no\n"
 
 
 class TestMachine:

@@ -1,0 +1,232 @@
+"""What would stop a destroy half way, or leave something behind: asked before anything is destroyed.
+
+Only describe calls, most of which Terraform makes as well. What may not be asked is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.settings.model import Deployment, Site
+from tapstack.workspace.credentials import Access
+from tapstack.workspace.stacks import site_of
+
+_VALUES_OF_A_FILTER: Final = 200
+_ARNS_OF_A_CALL: Final = 20
+_NO_TABLE: Final = "ResourceNotFoundException"
+_GROUPS_OF_CONTAINMENT: Final = "tag:tapstack:purpose"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands in the way.
+
+    Attributes:
+        protections: what it is, and how to lift it; each begins with the stack that it protects.
+        warnings: what could not be asked for.
+    """
+
+    protections: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A site in its account."""
+
+    deployment: Deployment
+    name: str
+    access: Access
+    file: str
+
+    @property
+    def site(self) -> Site:
+        return self.deployment.sites[self.name]
+
+    @property
+    def ours(self) -> list[dict[str, Any]]:
+        """Filters for what carries the tags of this site."""
+        return [
+            {"Name": f"tag:{TAG_DEPLOYMENT}", "Values": [self.deployment.project]},
+            {"Name": f"tag:{TAG_SITE}", "Values": [self.name]},
+        ]
+
+    def pages(self, operation: str, result: str, filters: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield what an operation of EC2 describes."""
+        for page in self.access.client("ec2").get_paginator(operation).paginate(Filters=filters):
+            yield from page[result]
+
+
+def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapping[str, Access], file: str) -> Found:
+    """Return what protects stacks from being destroyed.
+
+    Args:
+        deployment: what is deployed.
+        stacks: those that are to be destroyed.
+        access: by site; sites that are missing are not asked.
+        file: what messages call the deployment file.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    found = Found()
+    for stack in stacks:
+        name = site_of(deployment, stack)
+        if name not in access:
+            continue
+        place = _Place(deployment, name, access[name], file)
+        for what, look in (_OF_CAPTURE if stack == name else _OF_RESPONSE).items():
+            try:
+                found.protections.extend(f"{stack}: {line}" for line in look(place))
+            except (ClientError, BotoCoreError) as error:
+                found.warnings.append(f"{stack}: not asked for {what}: {error}")
+    return found
+
+
+def _protected_table(place: _Place) -> Iterator[str]:
+    from botocore.exceptions import ClientError
+
+    name = f"{place.deployment.project}-{place.name}-response-incidents"
+    try:
+        table = place.access.client("dynamodb").describe_table(TableName=name)["Table"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == _NO_TABLE:
+            return
+        raise
+    if table.get("DeletionProtectionEnabled"):
+        yield _switched_on(place, f"the table {name}", "response.deletion_protection", f"{place.name}-response")
+
+
+def _switched_on(place: _Place, what: str, setting: str, stack: str) -> str:
+    return (
+        f"{what} has deletion protection: set sites.{place.name}.{setting} to false in {place.file}, and run "
+        f'make deploy ARGS="{stack}"'
+    )
+
+
+def _open_incidents(place: _Place) -> Iterator[str]:
+    filters = [*place.ours, {"Name": "tag-key", "Values": [TAG_INCIDENT]}]
+    sessions: dict[str, list[str]] = {}
+    for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
+        sessions.setdefault(_tags(session)[TAG_INCIDENT], []).append(session["NetworkInterfaceId"])
+    for incident, interfaces in sessions.items():
+        yield f"{incident} captures {_some(interfaces)}: close it (tapstack incident close {incident})"
+
+
+def _contained(place: _Place) -> Iterator[str]:
+    filters = [*place.ours, {"Name": _GROUPS_OF_CONTAINMENT, "Values": ["quarantine", "untrack"]}]
+    yield from _worn(place, filters, "release the instance (tapstack incident release ID)")
+
+
+def _launched_appliance(place: _Place) -> Iterator[str]:
+    from botocore.exceptions import ClientError
+
+    response = place.site.response
+    if response is None or response.appliance.launch is None:
+        return
+    name = place.deployment.launched_stack_name(place.name)
+    try:
+        (stack,) = place.access.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return
+        raise
+    minutes = response.appliance.launch.retire_after_minutes
+    retired = "no setting retires it" if minutes is None else f"it goes {minutes} minutes after its last incident"
+    yield (
+        f"the appliance that an incident launched still stands, in the CloudFormation stack {name} "
+        f"({stack['StackStatus']}), and nothing would end it: {retired}; or delete it, with the packets that it keeps "
+        f"(aws cloudformation delete-stack --stack-name {name} --region {place.access.region})"
+    )
+
+
+def _protected_load_balancers(place: _Place) -> Iterator[str]:
+    if not any(target.load_balancer for target in place.site.targets.values()):
+        return
+    client = place.access.client("elbv2")
+    pages = client.get_paginator("describe_load_balancers").paginate()
+    arns = [balancer["LoadBalancerArn"] for page in pages for balancer in page["LoadBalancers"]]
+    ours = {TAG_DEPLOYMENT: place.deployment.project, TAG_SITE: place.name}
+    for start in range(0, len(arns), _ARNS_OF_A_CALL):
+        described = client.describe_tags(ResourceArns=arns[start : start + _ARNS_OF_A_CALL])["TagDescriptions"]
+        for balancer in described:
+            tags = _tags(balancer)
+            if not ours.items() <= tags.items():
+                continue
+            attributes = client.describe_load_balancer_attributes(LoadBalancerArn=balancer["ResourceArn"])["Attributes"]
+            if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
+                name = tags.get("Name", "NAME")
+                setting = f"targets.{name}.load_balancer.deletion_protection"
+                yield _switched_on(place, f"the load balancer {name}", setting, place.name)
+
+
+def _sessions_of_others(place: _Place) -> Iterator[str]:
+    ours = {TAG_DEPLOYMENT: place.deployment.project, TAG_SITE: place.name}
+    seen = set()
+    for what, operation, result, key in (
+        ("target", "describe_traffic_mirror_targets", "TrafficMirrorTargets", "TrafficMirrorTargetId"),
+        ("filter", "describe_traffic_mirror_filters", "TrafficMirrorFilters", "TrafficMirrorFilterId"),
+    ):
+        ids = [item[key] for item in place.pages(operation, result, place.ours)]
+        for start in range(0, len(ids), _VALUES_OF_A_FILTER):
+            filters = [{"Name": f"traffic-mirror-{what}-id", "Values": ids[start : start + _VALUES_OF_A_FILTER]}]
+            for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
+                name, tags = session["TrafficMirrorSessionId"], _tags(session)
+                incident = tags.get(TAG_INCIDENT)
+                own = ours.items() <= tags.items()
+                # The stack's own sessions go first.
+                if name in seen or (own and incident is None):
+                    continue
+                seen.add(name)
+                used = f"the {what} {session[key]} is used by the session {name}"
+                if own:
+                    yield f"{used} of {incident}: close it (tapstack incident close {incident})"
+                else:
+                    command = f"delete-traffic-mirror-session --traffic-mirror-session-id {name}"
+                    region = place.access.region
+                    yield f"{used}, which is not of this site: delete it (aws ec2 {command} --region {region})"
+
+
+def _quarantined(place: _Place) -> Iterator[str]:
+    if place.site.quarantine_security_group:
+        filters = [*place.ours, {"Name": "group-name", "Values": ["tapstack-quarantine"]}]
+        yield from _worn(place, filters, "give it another group")
+
+
+def _worn(place: _Place, filters: Sequence[Mapping[str, Any]], lift: str) -> Iterator[str]:
+    groups = [group["GroupId"] for group in place.pages("describe_security_groups", "SecurityGroups", filters)]
+    if not groups:
+        return
+    wearing = [{"Name": "group-id", "Values": groups}]
+    for interface in place.pages("describe_network_interfaces", "NetworkInterfaces", wearing):
+        worn = [group["GroupId"] for group in interface["Groups"] if group["GroupId"] in groups]
+        instance = interface.get("Attachment", {}).get("InstanceId")
+        yield (
+            f"the security group {worn[0]} is on {interface['NetworkInterfaceId']}"
+            f"{f' of {instance}' if instance else ''}: {lift}"
+        )
+
+
+def _tags(described: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+_Look = Callable[[_Place], Iterator[str]]
+_OF_RESPONSE: Final[Mapping[str, _Look]] = {
+    "deletion protection of the table": _protected_table,
+    "open incidents": _open_incidents,
+    "contained instances": _contained,
+    "launched appliances": _launched_appliance,
+}
+_OF_CAPTURE: Final[Mapping[str, _Look]] = {
+    "deletion protection of load balancers": _protected_load_balancers,
+    "sessions of others": _sessions_of_others,
+    "instances in quarantine": _quarantined,
+}

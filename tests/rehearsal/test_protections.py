@@ -1,0 +1,217 @@
+"""What stands in the way of a destroy, found in the account before anything is destroyed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.company import Company, found_company
+from tapstack.rehearsal.packet_basics import publish_template
+from tapstack.settings.load import parse_deployment
+from tapstack.workspace.credentials import try_credentials
+from tapstack.workspace.protections import Found, find_protections
+
+URL = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template"
+LAUNCH = f"{{template_url: '{URL}', subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.0.0.0/8}}"
+INCIDENT = "inc-20260102t030405-k3v9x0ab"
+OURS = [{"Key": "tapstack:deployment", "Value": "tap"}, {"Key": "tapstack:site", "Value": "ward"}]
+BOTH = ("ward-response", "ward")
+
+
+@pytest.fixture
+def company(rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> Company:
+    for name, value in rehearsal_account.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return found_company(rehearsal_account)
+
+
+def found(company: Company, *stacks: str, retire: str = "30") -> Found:
+    interface = company.interfaces["web-1"][0]
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+        f"    targets: {{sensor: {{network_interface_id: {interface}}}, many: {{load_balancer: {{mirrored_from: "
+        f"[10.0.0.0/8], subnet_ids: [{', '.join(company.shop.private[:2])}], instance_ids: [i-00000001]}}}}}}\n"
+        f"    response: {{appliance: {{launch: {LAUNCH[:-1]}, retire_after_minutes: {retire}}}}}}}\n"
+    )
+    tried = try_credentials(deployment, stacks)
+    assert (tried.errors, tried.warnings) == ([], [])
+    return find_protections(deployment, stacks, tried.access, "deployment.yaml")
+
+
+def tagged(kind: str, *more: tuple[str, str], of: list[dict[str, str]] = OURS) -> dict[str, Any]:
+    tags = [*of, *({"Key": key, "Value": value} for key, value in more)]
+    return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags}]}
+
+
+def target_and_filter(account: Account, company: Company, of: list[dict[str, str]] = OURS) -> tuple[str, str]:
+    ec2 = account.client("ec2")
+    target = ec2.create_traffic_mirror_target(
+        NetworkInterfaceId=company.interfaces["database"][0], **tagged("traffic-mirror-target", of=of)
+    )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    made = ec2.create_traffic_mirror_filter(**tagged("traffic-mirror-filter", of=of))["TrafficMirrorFilter"]
+    return target, made["TrafficMirrorFilterId"]
+
+
+def session(account: Account, company: Company, ids: tuple[str, str], **tags: Any) -> tuple[str, str]:
+    interface = company.interfaces["web-2"][0]
+    made = account.client("ec2").create_traffic_mirror_session(
+        NetworkInterfaceId=interface,
+        TrafficMirrorTargetId=ids[0],
+        TrafficMirrorFilterId=ids[1],
+        SessionNumber=7,
+        **tags,
+    )
+    return made["TrafficMirrorSession"]["TrafficMirrorSessionId"], interface
+
+
+def group(account: Account, company: Company, name: str, *more: tuple[str, str]) -> str:
+    made = account.client("ec2").create_security_group(
+        GroupName=name, Description="no rules", VpcId=company.shop.id, **tagged("security-group", *more)
+    )
+    return str(made["GroupId"])
+
+
+def test_when_nothing_was_deployed_then_nothing_protects_it(rehearsal_account: Account, company: Company) -> None:
+    assert found(company, *BOTH) == Found([], [])
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_when_the_table_is_protected_then_the_setting_is_named(
+    rehearsal_account: Account, company: Company, on: bool
+) -> None:
+    rehearsal_account.client("dynamodb").create_table(
+        TableName="tap-ward-response-incidents",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        DeletionProtectionEnabled=on,
+    )
+    said = (
+        "ward-response: the table tap-ward-response-incidents has deletion protection: set "
+        "sites.ward.response.deletion_protection to false in deployment.yaml, and run "
+        'make deploy ARGS="ward-response"'
+    )
+    assert found(company, *BOTH).protections == ([said] if on else [])
+    assert found(company, "ward").protections == []
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_when_a_load_balancer_is_protected_then_the_setting_is_named(
+    rehearsal_account: Account, company: Company, value: str
+) -> None:
+    client = rehearsal_account.client("elbv2")
+    made = client.create_load_balancer(
+        Name="nlb",
+        Type="network",
+        Scheme="internal",
+        Subnets=list(company.shop.private[:2]),
+        Tags=[*OURS, {"Key": "Name", "Value": "many"}],
+    )["LoadBalancers"][0]["LoadBalancerArn"]
+    client.modify_load_balancer_attributes(
+        LoadBalancerArn=made, Attributes=[{"Key": "deletion_protection.enabled", "Value": value}]
+    )
+    said = (
+        "ward: the load balancer many has deletion protection: set "
+        "sites.ward.targets.many.load_balancer.deletion_protection to false in deployment.yaml, and run "
+        'make deploy ARGS="ward"'
+    )
+    assert found(company, *BOTH).protections == ([said] if value == "true" else [])
+
+
+def test_when_an_incident_captures_then_it_is_named_with_its_interfaces(
+    rehearsal_account: Account, company: Company
+) -> None:
+    ids = target_and_filter(rehearsal_account, company, of=[{"Key": "team", "Value": "network"}])
+    _, interface = session(
+        rehearsal_account, company, ids, **tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    )
+    said = f"ward-response: {INCIDENT} captures {interface}: close it (tapstack incident close {INCIDENT})"
+    assert found(company, *BOTH).protections == [said]
+
+
+@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
+def test_when_other_sessions_use_what_the_capture_made_then_they_are_named_once(
+    rehearsal_account: Account, company: Company, whose: str
+) -> None:
+    ids = target_and_filter(rehearsal_account, company)
+    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    name, _ = session(rehearsal_account, company, ids, **tags)
+    used = f"ward: the target {ids[0]} is used by the session {name}"
+    said = {
+        "its own": [],
+        "of an incident": [f"{used} of {INCIDENT}: close it (tapstack incident close {INCIDENT})"],
+        "of others": [
+            f"{used}, which is not of this site: delete it (aws ec2 delete-traffic-mirror-session "
+            f"--traffic-mirror-session-id {name} --region eu-central-1)"
+        ],
+    }
+    assert found(company, "ward").protections == said[whose]
+
+
+def test_when_an_instance_is_contained_then_it_is_named(rehearsal_account: Account, company: Company) -> None:
+    worn = group(rehearsal_account, company, "q", ("tapstack:purpose", "quarantine"))
+    interface = company.interfaces["web-2"][0]
+    rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    assert found(company, *BOTH).protections == [
+        f"ward-response: the security group {worn} is on {interface} of {company.instances['web-2']}: "
+        "release the instance (tapstack incident release ID)"
+    ]
+
+
+def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
+    rehearsal_account: Account, company: Company
+) -> None:
+    worn = group(rehearsal_account, company, "tapstack-quarantine")
+    interface = company.interfaces["web-2"][0]
+    rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    said = f"ward: the security group {worn} is on {interface} of {company.instances['web-2']}: give it another group"
+    assert found(company, *BOTH).protections == [said]
+
+
+@pytest.mark.parametrize(
+    ("retire", "how"), [("30", "it goes 30 minutes after its last incident"), ("null", "no setting retires it")]
+)
+def test_when_a_launched_appliance_stands_then_it_is_named(
+    rehearsal_account: Account, company: Company, retire: str, how: str
+) -> None:
+    values = {
+        "VPCID": company.shop.id,
+        "MgmtTrafficMirrorSubnetID": company.shop.private[0],
+        "RemoteAccessCIDR": "10.0.0.0/8",
+    }
+    rehearsal_account.client("cloudformation").create_stack(
+        StackName="tap-ward-epb",
+        TemplateURL=publish_template(rehearsal_account.client("s3")),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+    )
+    [line] = found(company, *BOTH, retire=retire).protections
+    stack = "the CloudFormation stack tap-ward-epb (CREATE_"
+    assert line.startswith(f"ward-response: the appliance that an incident launched still stands, in {stack}")
+    assert f"{how}; or delete it, with the packets that it keeps (aws cloudformation delete-stack --stack-name " in line
+
+
+def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
+    rehearsal_account: Account, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.client import BaseClient
+    from botocore.exceptions import ClientError
+
+    allowed = BaseClient._make_api_call
+
+    def call(client: Any, operation: str, arguments: Any) -> Any:
+        if operation == "DescribeTrafficMirrorSessions":
+            raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "not authorized"}}, operation)
+        return allowed(client, operation, arguments)
+
+    worn = group(rehearsal_account, company, "q", ("tapstack:purpose", "quarantine"))
+    interface = company.interfaces["web-2"][0]
+    rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    asked = found(company, "ward-response")
+    assert len(asked.protections) == 1
+    [warning] = asked.warnings
+    assert warning.startswith("ward-response: not asked for open incidents: An error occurred (UnauthorizedOperation)")
