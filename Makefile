@@ -49,7 +49,7 @@ help: ## List the targets
 		while IFS='|' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
 
 .PHONY: setup packages cdktf-cli python
-setup: packages cdktf-cli ## Install everything, as locked: .venv for all targets, node_modules for synth, diff, deploy and destroy
+setup: packages cdktf-cli ## Install everything, as locked: .venv for all targets, node_modules for diff, deploy and destroy
 
 python:
 	@if ! "$(or $(PYTHON),false)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \

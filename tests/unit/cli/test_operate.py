@@ -267,6 +267,6 @@ def test_when_the_command_line_is_asked_then_it_knows_the_commands(monkeypatch: 
         seen.append(chosen.command)
         return 0
 
-    monkeypatch.setattr("tapstack.cli.run_operate", take)
+    monkeypatch.setattr(operate, "run_operate", take)
     assert [main([command]) for command in operate.COMMANDS] == [0, 0, 0, 0]
     assert seen == ["synth", "diff", "deploy", "destroy"]
