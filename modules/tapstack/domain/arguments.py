@@ -44,6 +44,8 @@ _MEANT: Final = {
 }
 """How a user makes what is expected, by the name of its class."""
 
+_LONGEST_SHOWN: Final = 40
+
 _FACTORIES: Final[dict[str, dict[str, str]]] = {
     "Destination": {
         "eni-": "Destination.network_interface",
@@ -221,8 +223,9 @@ def _shown(value: Any) -> str:
         return "a map token" if isinstance(value, Mapping) else "a list token"
     if is_token(value):
         return "a token"
-    if value is None or isinstance(value, str | int | float | bool):
-        return repr(value)
+    text = repr(value)
+    if isinstance(value, str) or (len(text) <= _LONGEST_SHOWN and not text.startswith("<")):
+        return text
     name = type(value).__name__
     return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 

@@ -274,3 +274,11 @@ def test_when_a_file_is_read_then_neither_cdktf_nor_boto3_is_imported() -> None:
     assert "pydantic" in imported
     assert not imported & {"cdktf", "cdktn", "jsii", "constructs", "boto3", "botocore", "stacks"}
     assert "tapstack.bindings" not in json.loads(done.stdout)
+
+
+def test_fails_when_a_wrong_id_would_be_handed_on_and_names_it_once() -> None:
+    for field in ("network_interface_id", "mirror_source", "subnet_id"):
+        text = USABLE.replace("      subnet_id: subnet-0123456789abcdef0\n", "") if field == "subnet_id" else USABLE
+        problems = report(f"{text}      {field}: 5\n")
+        assert len(problems) == 1
+        assert f"sites.production.packet_basics.{field}: expected text" in problems[0]
