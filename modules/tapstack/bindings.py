@@ -197,6 +197,7 @@ _AWS = {
     "Ec2TrafficMirrorSession": "ec2_traffic_mirror_session",
     "Ec2TrafficMirrorTarget": "ec2_traffic_mirror_target",
     "IamRole": "iam_role",
+    "IamPolicy": "iam_policy",
     "IamRolePolicy": "iam_role_policy",
     "KmsAlias": "kms_alias",
     "KmsKey": "kms_key",

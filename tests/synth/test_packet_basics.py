@@ -57,7 +57,6 @@ def test_when_only_what_is_needed_is_given_then_the_stack_is_closed_and_careful(
                 "RemoteAccessCIDR": "10.20.0.0/16",
                 "PublicEIP": "false",
             },
-            "capabilities": ["CAPABILITY_IAM"],
             "on_failure": "ROLLBACK",
             "timeout_in_minutes": 30,
             "timeouts": [{"create": "35m", "update": "35m", "delete": "35m"}],
@@ -182,6 +181,7 @@ def test_when_every_id_is_a_token_then_all_are_passed_on() -> None:
         lambda stack: make(
             stack,
             template_url=TOKEN,
+            accept_template_url=True,
             vpc_id=TOKEN,
             subnet_id=TOKEN,
             remote_access_cidr=TOKEN,
@@ -335,6 +335,11 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
     ("arguments", "message"),
     [
         ({"template_url": "http://s3.amazonaws.com/b/k"}, "CloudFormation takes https only"),
+        (
+            {"template_url": "https://s3.amazonaws.com/mine/epb.template"},
+            "is of the bucket mine that is not AWS Marketplace's",
+        ),
+        ({"template_url": "${aws_s3_object.epb.url}"}, "is known only when Terraform applies"),
         ({"template_url": "https://example.com/k"}, "CloudFormation takes templates from Amazon S3 only"),
         ({"vpc_id": SUBNET}, f"'{SUBNET}' is not the id of a vpc"),
         ({"subnet_id": VPC}, f"'{VPC}' is not the id of a subnet"),

@@ -16,7 +16,7 @@ from tapstack.capture.scaffold import (
     suppress_checkov,
     warn,
 )
-from tapstack.domain import cidrs
+from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
@@ -37,6 +37,7 @@ class PacketBasics(Appliance):
         scope: the construct it belongs to.
         id_: its id within `scope`; direct children of a stack are addressed by it.
         template_url: https URL of the template, copied from the Marketplace subscription.
+        accept_template_url: accept one that is not of AWS Marketplace's bucket, or a token.
         vpc_id: where the appliance stands, or a token.
         subnet_id: of its one interface, which is both management interface and mirror target.
         remote_access_cidr: who may reach its portal.
@@ -45,7 +46,8 @@ class PacketBasics(Appliance):
         mirror_source: network interface that the stack mirrors from the start. None by default.
         mirror_session_number: of that session, 1 to 32766; 1 by default.
         parameters: further parameters of the template.
-        capabilities: IAM capabilities the template needs.
+        capabilities: what the template may do besides making resources of its own, where it asks for it: IAM
+            roles (CAPABILITY_IAM), IAM resources of its own names, macros. None by default.
         on_failure: what CloudFormation does when the creation fails.
         timeout_minutes: how long CloudFormation, and Terraform with it, waits for the stack; 1 or more.
         notification_arns: SNS topics that get the stack's events, up to 5.
@@ -80,10 +82,11 @@ class PacketBasics(Appliance):
         mirror_source: str | None = None,
         mirror_session_number: int | None = None,
         parameters: Mapping[str, str] | None = None,
-        capabilities: Sequence[Capability] = ("CAPABILITY_IAM",),
+        capabilities: Sequence[Capability] = (),
         on_failure: OnFailure = "ROLLBACK",
         timeout_minutes: int = 30,
         notification_arns: Sequence[str] = (),
+        accept_template_url: bool = False,
         accept_open_remote_access: bool = False,
         accept_public_ip: bool = False,
         target_id: str | None = None,
@@ -98,6 +101,7 @@ class PacketBasics(Appliance):
         with located(scope, id_):
             check_cloudformation_stack_name(name)
             template.check_template_url(template_url)
+            template_urls.check_source(template_url, accept=accept_template_url)
             check_identifier("vpc", vpc_id)
             check_identifier("subnet", subnet_id)
             cidrs.check_remote_access(remote_access_cidr, accept_open=accept_open_remote_access)
@@ -142,7 +146,7 @@ class PacketBasics(Appliance):
             name=name,
             template_url=template_url,
             parameters={**(parameters or {}), **own},
-            capabilities=list(capabilities),
+            capabilities=list(capabilities) or None,
             on_failure=on_failure,
             timeout_in_minutes=timeout_minutes,
             notification_arns=list(notification_arns) or None,

@@ -41,6 +41,10 @@ _FORMATS: Final[dict[str, tuple[str, str]]] = {
         rf"{_ARN}:iam::\d{{12}}:role/[\w+=,.@/-]{{1,512}}",
         "arn:aws:iam::111122223333:role/tapstack-deploy",
     ),
+    "iam policy": (
+        rf"{_ARN}:iam::(?:\d{{12}}|aws):policy/[\w+=,.@/-]{{1,512}}",
+        "arn:aws:iam::111122223333:policy/appliance-boundary",
+    ),
     "sns topic": (
         rf"{_ARN}:sns:[a-z0-9-]+:\d{{12}}:[\w.-]{{1,256}}",
         "arn:aws:sns:eu-central-1:111122223333:stacks",

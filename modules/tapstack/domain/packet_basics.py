@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from tapstack.domain import template_urls
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.regions import DNS_SUFFIXES
 from tapstack.domain.tokens import is_token
 
 Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -45,13 +45,10 @@ def check_template_url(value: str) -> str:
         parts = urlsplit(value)
     except ValueError:
         parts = urlsplit("")  # such as https://[: no address at all
-    host = parts.hostname or ""
     problem = ""
     if parts.scheme != "https":
         problem = "CloudFormation takes https only"
-    elif not (host.endswith(tuple(f".{suffix}" for suffix in DNS_SUFFIXES)) and "s3" in host) or not parts.path.strip(
-        "/"
-    ):
+    elif not (parts.username or parts.password) and template_urls.parse(value) is None:
         problem = "CloudFormation takes templates from Amazon S3 only"
     elif len(value) > TEMPLATE_URL_LENGTH:
         problem = f"it is longer than {TEMPLATE_URL_LENGTH} characters"
@@ -68,6 +65,23 @@ def check_public_ip(public_ip: object, *, accept: bool) -> None:
         raise RuleViolation(
             "an Elastic IP puts the appliance's portal on the internet: leave public_ip off and reach it over "
             "VPN or Session Manager, or accept it with accept_public_ip"
+        )
+
+
+def makes_iam(capabilities: Sequence[str]) -> bool:
+    """Tell whether a template with these capabilities may make IAM roles."""
+    return any("IAM" in capability for capability in capabilities)
+
+
+def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[str]) -> None:
+    """Refuse a permissions boundary that is no policy, or where there is no role to have it."""
+    if policy_arn is None:
+        return
+    check_identifier("iam policy", policy_arn)
+    if not makes_iam(capabilities):
+        raise RuleViolation(
+            "permissions_boundary goes with capabilities CAPABILITY_IAM or CAPABILITY_NAMED_IAM: without them the "
+            "template makes no role"
         )
 
 

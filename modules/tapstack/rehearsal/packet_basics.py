@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import uuid
 from importlib import resources
-from typing import Any, Final
+from typing import Any
 
-MARKETPLACE_BUCKET: Final = "awsmp-fulfillment-cf-templates-prod"
-"""Where AWS Marketplace keeps the templates of its products."""
+from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 
 
 def template_body() -> str:

@@ -1,6 +1,6 @@
 """The stack of the launched appliance, as CloudFormation has it.
 
-Source: AWS CloudFormation API Reference, CreateStack, DescribeStacks, DescribeStackEvents,
+Source: AWS CloudFormation API Reference, CreateStack, GetTemplateSummary, DescribeStacks, DescribeStackEvents,
 DescribeStackResources and DeleteStack.
 """
 
@@ -29,6 +29,12 @@ SESSION: Final = "AWS::EC2::TrafficMirrorSession"
 GONE: Final = "DELETE_COMPLETE"
 STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 IN_PROGRESS: Final = "_IN_PROGRESS"
+NAMED_IAM: Final = "CAPABILITY_NAMED_IAM"
+"""Stands for CAPABILITY_IAM as well."""
+_TO_GIVE: Final = (
+    "look at what it makes, then give the launch the capabilities that the template asks for, and deploy: "
+    "response.appliance.launch.capabilities in the deployment file"
+)
 
 
 def describe(name_or_id: str) -> Stack | None:
@@ -87,11 +93,12 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
         parameters |= {MIRROR_SOURCE: source[0], SESSION_NUMBER: str(source[1])}
     tags = {TAG_INCIDENT: incident_id, TAG_DEPLOYMENT: named.deployment, TAG_SITE: named.site}
     try:
+        capabilities = _capabilities(launch)
         answer = client("cloudformation").create_stack(
             StackName=launch.stack_name,
             TemplateURL=launch.template_url,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-            Capabilities=list(launch.capabilities),
+            Capabilities=capabilities,
             TimeoutInMinutes=launch.timeout_minutes,
             # A creation that fails leaves nothing.
             OnFailure="DELETE",
@@ -104,11 +111,33 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
         if code == "AlreadyExistsException":
             return None
         if code in ("ValidationError", "InsufficientCapabilitiesException", "AccessDenied", "AccessDeniedException"):
+            hint = f"; {_TO_GIVE}" if code == "InsufficientCapabilitiesException" else ""
             raise ApplianceFailed(
-                f"CloudFormation refuses the stack {launch.stack_name}: {message_of(error)}"
+                f"CloudFormation refuses the stack {launch.stack_name}: {message_of(error)}{hint}"
             ) from error
         raise
     return str(answer["StackId"])
+
+
+def _capabilities(launch: Launch) -> list[str]:
+    """Return what the template is given: what it asks for, as far as the settings allow.
+
+    Raises:
+        ApplianceFailed: it asks for more.
+    """
+    asked = client("cloudformation").get_template_summary(TemplateURL=launch.template_url)
+    needed, given = set(asked.get("Capabilities", [])), list(launch.capabilities)
+    covered = {*given, *(["CAPABILITY_IAM"] if NAMED_IAM in given else [])}
+    if missing := sorted(needed - covered):
+        reason = f" ({asked['CapabilitiesReason']})" if asked.get("CapabilitiesReason") else ""
+        raise ApplianceFailed(
+            f"the template of the stack {launch.stack_name} asks for {', '.join(missing)}{reason}, and the settings "
+            f"give it {', '.join(given) or 'nothing'}; {_TO_GIVE}"
+        )
+    if "CAPABILITY_AUTO_EXPAND" in needed:
+        # What a macro will ask for is known only when it has run.
+        return given
+    return [one for one in given if one in needed or (one == NAMED_IAM and "CAPABILITY_IAM" in needed)]
 
 
 def reason_of_failure(stack: Stack) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
-from tapstack.domain.packet_basics import Capability
+from tapstack.domain.packet_basics import Capability, makes_iam
 from tapstack.response import policies
 from tapstack.response.names import Place
 
@@ -21,6 +22,18 @@ _MADE = (
     "CreateTrafficMirrorFilterRule",
     "CreateTrafficMirrorSession",
 )
+_KINDS = (
+    "elastic-ip",
+    "instance",
+    "network-interface",
+    "security-group",
+    "traffic-mirror-filter",
+    "traffic-mirror-filter-rule",
+    "traffic-mirror-session",
+    "traffic-mirror-target",
+    "volume",
+)
+"""Kinds that these make, or use of what was made before."""
 _CHANGED = (
     "AssociateAddress",
     "AttachNetworkInterface",
@@ -64,20 +77,50 @@ _DESCRIBED = (
     "DescribeVpcs",
 )
 
+_BOUNDED = (
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
+    "ec2:DescribeTrafficMirrorFilters",
+    "ec2:DescribeTrafficMirrorSessions",
+    "ec2:DescribeTrafficMirrorTargets",
+    "ec2:DescribeVpcs",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+
 
 class ApplianceRole(AwsConstruct):
     """What CloudFormation may do to make the appliance's stack, and to take it away.
 
-    The product's template is not public. This grants what its documentation says it makes: an
-    instance with one network interface, a security group, an Elastic IP where asked, a mirror
-    target, a filter with rules, a session; and, where a capability says that the template makes
-    IAM resources, roles and instance profiles whose names begin with the stack's. What was made may be
-    changed and deleted only where it carries the tags of the deployment and the site, which
-    CloudFormation puts on whatever a stack makes. A template that needs more takes
-    `extra_statements`; CloudFormation names the missing action in its event.
+    The product's template is not public. This grants what its documentation says it makes: in the one
+    subnet an instance with one network interface, in its VPC a security group, an Elastic IP where asked,
+    a mirror target, a filter with rules, a session. What was made may be changed and deleted only where it
+    carries the tags of the deployment and the site, which CloudFormation puts on whatever a stack makes,
+    and nothing may be tagged as another site's. A template that needs more takes `extra_statements`;
+    CloudFormation names the missing action in its event.
 
-    Only CloudFormation may assume it, only for this account, and the function that hands it over
-    may use it for the one stack, made from the one template.
+    IAM roles and instance profiles only where a capability says that the template makes them: each role
+    with the permissions boundary, and each under the stack's name with a capital letter behind it, as
+    CloudFormation names what a template calls `ApplianceRole`. Names of deployments and sites have no
+    capitals, so none of another site or of a response begins so.
+
+    Only CloudFormation may assume it, only for this account and this stack, and the function that hands it
+    over may use it for the one stack, made from the one template.
 
     Args:
         scope: the construct it belongs to.
@@ -87,7 +130,12 @@ class ApplianceRole(AwsConstruct):
         stack_name: of the stack.
         deployment: name of the deployment.
         site: name of the site.
-        capabilities: IAM capabilities the template needs.
+        vpc_id: that the appliance's security groups belong to.
+        subnet_id: of its interface.
+        boundary_name: of the permissions boundary that is made here, up to 128 characters.
+        capabilities: what the template may do besides making resources of its own.
+        permissions_boundary: ARN of the policy that roles of the template have as their boundary. One that is
+            made here by default, where there may be such roles.
         extra_statements: further IAM statements.
         tags: on the role.
 
@@ -104,7 +152,11 @@ class ApplianceRole(AwsConstruct):
         stack_name: str,
         deployment: str,
         site: str,
+        vpc_id: str,
+        subnet_id: str,
+        boundary_name: str,
         capabilities: Sequence[Capability],
+        permissions_boundary: str | None = None,
         extra_statements: Sequence[Mapping[str, Any]] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -115,48 +167,85 @@ class ApplianceRole(AwsConstruct):
             "Resource",
             name=name,
             description="Tapstack: CloudFormation launches the appliance with it",
-            assume_role_policy=json_text(policies.trusting("cloudformation.amazonaws.com", place)),
+            assume_role_policy=json_text(
+                policies.trusting(
+                    "cloudformation.amazonaws.com", place, for_arn=place.arn("cloudformation", f"stack/{stack_name}/*")
+                )
+            ),
             tags=dict(tags) if tags else None,
         )
-        ours = {
-            "StringEquals": {
-                f"aws:ResourceTag/{TAG_DEPLOYMENT}": deployment,
-                f"aws:ResourceTag/{TAG_SITE}": site,
-            }
-        }
-        statements = [
-            *_statements(place, ours),
-            *(_iam(place, stack_name) if any("IAM" in capability for capability in capabilities) else ()),
-            *extra_statements,
-        ]
+        statements = [*_statements(place, deployment, site, vpc_id, subnet_id)]
+        if makes_iam(capabilities):
+            boundary = permissions_boundary or self._boundary(boundary_name, place, tags)
+            statements += _iam(place, stack_name, boundary)
+        statements += [dict(statement) for statement in extra_statements]
         policy: Any = aws.IamRolePolicy(
             self, "Policy", name="appliance", role=role.name, policy=json_text(policies.document(statements))
         )
         # By way of the policy: a stack is launched once the role may make it.
         self.arn = place.role_arn(policy.role)
 
+    def _boundary(self, name: str, place: Place, tags: Mapping[str, str] | None) -> str:
+        """Make the policy that bounds every role of the template, and return its ARN."""
+        made: Any = aws.IamPolicy(
+            self,
+            "Boundary",
+            name=name,
+            description="Tapstack: the most that roles of the appliance's template may do",
+            policy=json_text(policies.document(_bounded(place))),
+            tags=dict(tags) if tags else None,
+        )
+        return str(made.arn)
 
-def _statements(place: Place, ours: Mapping[str, Any]) -> list[policies.Statement]:
+
+def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id: str) -> list[policies.Statement]:
+    ours = {
+        "StringEquals": {
+            f"aws:ResourceTag/{TAG_DEPLOYMENT}": deployment,
+            f"aws:ResourceTag/{TAG_SITE}": site,
+        }
+    }
+    # Whoever has such a tag is reached by the functions of the site that it names.
+    under_our_tags = {
+        "StringEqualsIfExists": {
+            f"aws:RequestTag/{TAG_DEPLOYMENT}": deployment,
+            f"aws:RequestTag/{TAG_SITE}": site,
+        }
+    }
+    anywhere = f"arn:{place.partition}:ec2:{place.region}"
     return [
         {
             "Sid": "MakeIt",
             "Effect": "Allow",
             "Action": [f"ec2:{action}" for action in _MADE],
-            "Resource": f"arn:{place.partition}:ec2:{place.region}:*:*/*",
+            "Resource": [place.arn("ec2", f"{kind}/*") for kind in _KINDS],
+        },
+        {
+            "Sid": "MakeItHere",
+            "Effect": "Allow",
+            "Action": ["ec2:CreateNetworkInterface", "ec2:CreateSecurityGroup", "ec2:RunInstances"],
+            # A shared VPC, and its subnets, belong to another account.
+            "Resource": [f"{anywhere}:*:vpc/{vpc_id}", f"{anywhere}:*:subnet/{subnet_id}"],
+        },
+        {
+            "Sid": "StartItFromItsImage",
+            "Effect": "Allow",
+            "Action": "ec2:RunInstances",
+            "Resource": [f"{anywhere}::image/*", f"{anywhere}::snapshot/*", place.arn("ec2", "key-pair/*")],
         },
         {
             "Sid": "TagWhatIsMade",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": place.arn("ec2", "*/*"),
-            "Condition": {"StringEquals": {"ec2:CreateAction": list(_MADE)}},
+            "Condition": {"StringEquals": {"ec2:CreateAction": list(_MADE)}, **under_our_tags},
         },
         {
             "Sid": "TagOursAgain",
             "Effect": "Allow",
             "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
             "Resource": place.arn("ec2", "*/*"),
-            "Condition": ours,
+            "Condition": {**ours, **under_our_tags},
         },
         {
             "Sid": "ChangeAndDeleteOurs",
@@ -181,13 +270,17 @@ def _statements(place: Place, ours: Mapping[str, Any]) -> list[policies.Statemen
     ]
 
 
-def _iam(place: Place, stack_name: str) -> list[policies.Statement]:
-    """Roles and instance profiles of the stack: CloudFormation begins their names with the stack's."""
-    roles = place.role_arn(f"{stack_name}-*")
-    profiles = f"arn:{place.partition}:iam::{place.account}:instance-profile/{stack_name}-*"
+def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statement]:
+    """Roles and instance profiles of the stack, by the names that CloudFormation gives them.
+
+    What narrows them stands in statements of its own, so that the long list of names is there once: IAM takes 10,240
+    characters.
+    """
+    account = f"arn:{place.partition}:iam::{place.account}"
+    any_role = f"{account}:role/{stack_name}-*"
     return [
         {
-            "Sid": "MakeItsRoleAndProfile",
+            "Sid": "MakeItsRolesAndProfiles",
             "Effect": "Allow",
             "Action": [
                 "iam:AddRoleToInstanceProfile",
@@ -199,18 +292,54 @@ def _iam(place: Place, stack_name: str) -> list[policies.Statement]:
                 "iam:GetInstanceProfile",
                 "iam:GetRole",
                 "iam:GetRolePolicy",
+                "iam:PassRole",
                 "iam:PutRolePolicy",
                 "iam:RemoveRoleFromInstanceProfile",
                 "iam:TagInstanceProfile",
                 "iam:TagRole",
             ],
-            "Resource": [roles, profiles],
+            "Resource": [f"{account}:*/{stack_name}-{letter}*" for letter in string.ascii_uppercase],
         },
         {
-            "Sid": "GiveItsRoleToTheInstance",
-            "Effect": "Allow",
+            # Holds as well where a role has no boundary at all.
+            "Sid": "NoRoleWithoutTheBoundary",
+            "Effect": "Deny",
+            "Action": ["iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePolicy"],
+            "Resource": any_role,
+            "Condition": {"StringNotEquals": {"iam:PermissionsBoundary": boundary}},
+        },
+        {
+            "Sid": "ItsRolesForInstancesOnly",
+            "Effect": "Deny",
             "Action": "iam:PassRole",
-            "Resource": roles,
-            "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            "Resource": any_role,
+            "Condition": {"StringNotEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}},
+        },
+    ]
+
+
+def _bounded(place: Place) -> list[policies.Statement]:
+    """The most that a role of the template may do, and only as an instance of the account and Region.
+
+    Describing itself, metrics and logs, Session Manager, and metering for the Marketplace: whoever else assumes such a
+    role can do nothing with it.
+    """
+    by_an_instance = {"ArnLike": {"ec2:SourceInstanceARN": place.arn("ec2", "instance/*")}}
+    here = {"StringEquals": {"aws:RequestedRegion": place.region}}
+    return [
+        {
+            "Sid": "WhatAnApplianceNeeds",
+            "Effect": "Allow",
+            "Action": list(_BOUNDED),
+            "Resource": "*",
+            "Condition": {**by_an_instance, **here},
+        },
+        {
+            # Asked in us-east-1 by some products.
+            "Sid": "Metering",
+            "Effect": "Allow",
+            "Action": ["aws-marketplace:MeterUsage", "aws-marketplace:RegisterUsage"],
+            "Resource": "*",
+            "Condition": by_an_instance,
         },
     ]

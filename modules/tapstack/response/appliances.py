@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tapstack.domain import cidrs
+from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
@@ -72,7 +72,11 @@ class LaunchedAppliance:
         stack_name: of the CloudFormation stack; `<deployment>-<site>-epb` by default.
         public_ip: give it an Elastic IP. Off by default.
         parameters: further parameters of the template.
-        capabilities: IAM capabilities the template needs.
+        accept_template_url: accept a template that is not of AWS Marketplace's bucket, or a token.
+        capabilities: what the template may do besides making resources of its own; CloudFormation is given those
+            of them that the template asks for. None by default.
+        permissions_boundary: ARN of the policy that every role of the template must have as its permissions boundary,
+            in place of the one that the response makes where `capabilities` has one for IAM.
         timeout_minutes: how long CloudFormation waits for the stack; 1 or more.
         retire_after_minutes: how long it stays after the last incident, 0 to 1440; None keeps it.
         max_hours: an alarm tells when it has been running for longer, 1 to 720.
@@ -91,7 +95,9 @@ class LaunchedAppliance:
     stack_name: str | None = None
     public_ip: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
-    capabilities: Sequence[Capability] = ("CAPABILITY_IAM",)
+    accept_template_url: bool = False
+    capabilities: Sequence[Capability] = ()
+    permissions_boundary: str | None = None
     timeout_minutes: int = 30
     retire_after_minutes: int | None = 30
     max_hours: int = 24
@@ -103,6 +109,8 @@ class LaunchedAppliance:
         """Check what can be checked before AWS is asked."""
         check_fields(self)
         template.check_template_url(self.template_url)
+        template_urls.check_source(self.template_url, accept=self.accept_template_url)
+        template.check_permissions_boundary(self.permissions_boundary, self.capabilities)
         check_identifier("subnet", self.subnet_id)
         cidrs.check_remote_access(self.remote_access_cidr, accept_open=self.accept_open_remote_access)
         if self.stack_name is not None:

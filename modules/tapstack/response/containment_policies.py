@@ -424,4 +424,12 @@ def _roles(reach: Reach, containable: Containable, sid: str, action: str) -> lis
             "Action": f"iam:{action}",
             "Resource": reach.place.role_arn(containable.own_roles),
         },
+        {
+            # Every role of a response says whose it is, and what stands for instances has no such tag.
+            "Sid": "NeverOfAnyResponse",
+            "Effect": "Deny",
+            "Action": f"iam:{action}",
+            "Resource": reach.place.role_arn("*"),
+            "Condition": {"Null": {f"aws:ResourceTag/{TAG_DEPLOYMENT}": "false"}},
+        },
     ]

@@ -13,6 +13,7 @@ from tapstack.domain import policy as policy_rules
 from tapstack.domain.containment_settings import check_action
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.policy_rules import Rule
 from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
@@ -78,7 +79,7 @@ class IncidentResponse(AwsConstruct):
         retention_days: how long closed incidents are kept, 1 to 3653.
         log_retention_days: how long logs are kept, of the days that CloudWatch Logs knows.
         deletion_protection: refuse to delete the table. On by default.
-        tags: on everything it makes.
+        tags: on everything it makes, besides those of deployment and site.
         provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
             `scope`, in the end the stack's provider without an alias, by default.
 
@@ -118,6 +119,8 @@ class IncidentResponse(AwsConstruct):
             for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
                 _check_days(what, days)
         super().__init__(scope, id_, provider=provider)
+        # By them no response restricts the roles of another one.
+        tags = {**(tags or {}), TAG_DEPLOYMENT: deployment, TAG_SITE: site}
         self._deployment, self._site, self._tags = deployment, site, tags
         self._name = f"{deployment}-{site}-response"
         self._log_retention_days = log_retention_days
@@ -271,7 +274,11 @@ class IncidentResponse(AwsConstruct):
             stack_name=stack_name,
             deployment=self._deployment,
             site=self._site,
+            vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
+            subnet_id=self._expressions.safe(appliance.subnet_id, "subnet_id"),
+            boundary_name=self._named("epb-boundary", 128),
             capabilities=appliance.capabilities,
+            permissions_boundary=appliance.permissions_boundary,
             extra_statements=appliance.extra_statements,
             tags=self._tags,
         )

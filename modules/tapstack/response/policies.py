@@ -228,6 +228,14 @@ def _stack_arn(reach: Reach, stack: LaunchedStack) -> str:
 def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
     return [
         {
+            # What the template asks for is known before it is given.
+            "Sid": "ReadThisTemplateOnly",
+            "Effect": "Allow",
+            "Action": "cloudformation:GetTemplateSummary",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"cloudformation:TemplateUrl": stack.template_url}},
+        },
+        {
             "Sid": "LaunchThisStackOnly",
             "Effect": "Allow",
             "Action": "cloudformation:CreateStack",
@@ -467,8 +475,14 @@ def secure_transport(resource_arn: str, *actions: str) -> Statement:
     }
 
 
-def trusting(service: str, place: Place | None = None) -> dict[str, Any]:
-    """Return the trust policy of a role that a service assumes, on behalf of the account where given."""
+def trusting(service: str, place: Place | None = None, *, for_arn: str | None = None) -> dict[str, Any]:
+    """Return the trust policy of a role that a service assumes, on behalf of the account where given.
+
+    Args:
+        service: which.
+        place: of the account.
+        for_arn: pattern of the resources for which it may, where the service says for which it does.
+    """
     statement: Statement = {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -476,4 +490,6 @@ def trusting(service: str, place: Place | None = None) -> dict[str, Any]:
     }
     if place is not None:
         statement["Condition"] = {"StringEquals": {"aws:SourceAccount": place.account}}
+        if for_arn is not None:
+            statement["Condition"]["ArnLikeIfExists"] = {"aws:SourceArn": for_arn}
     return document([statement])

@@ -11,15 +11,13 @@ from tapstack.settings import fields
 from tapstack.settings.fields import Settings
 
 
-def _default_capabilities() -> list[Capability]:
-    return ["CAPABILITY_IAM"]
-
-
 class ApplianceTemplate(Settings):
     """The appliance's CloudFormation template, and what it is given."""
 
     template_url: fields.TemplateUrl
     """https URL of the CloudFormation template, copied from the Marketplace subscription."""
+    accept_template_url: bool = False
+    """Accept a `template_url` of a bucket that is not AWS Marketplace's."""
     subnet_id: fields.SubnetId
     """Subnet of its one interface, which is management interface and mirror target."""
     remote_access_cidr: fields.Cidr
@@ -32,7 +30,7 @@ class ApplianceTemplate(Settings):
     """Accept `public_ip`."""
     parameters: dict[str, str] = Field(default_factory=dict)
     """Further parameters of the template."""
-    capabilities: list[Capability] = Field(default_factory=_default_capabilities)
-    """IAM capabilities that the template needs."""
+    capabilities: list[Capability] = Field(default_factory=list)
+    """What the template may do besides making resources of its own: give those that it asks for; none by default."""
     timeout_minutes: Annotated[int, Field(ge=5, le=240)] = 30
     """How long to wait for the stack."""

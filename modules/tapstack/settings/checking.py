@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapstack.domain import cidrs
+from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
@@ -54,8 +54,12 @@ class Checker:
                 raise
 
 
-def check_template(checker: Checker, path: Path, settings: ApplianceTemplate) -> None:
-    """Check what an appliance's stack is given."""
+def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, region: str) -> None:
+    """Check what an appliance's stack in a Region is given."""
+    checker.ask(
+        (*path, "template_url"),
+        lambda: template_urls.check_source(settings.template_url, accept=settings.accept_template_url, region=region),
+    )
     checker.ask(
         (*path, "remote_access_cidr"),
         lambda: cidrs.check_remote_access(settings.remote_access_cidr, accept_open=settings.accept_open_remote_access),

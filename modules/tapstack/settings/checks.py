@@ -131,7 +131,7 @@ def _check_site(checker: Checker, path: Path, site: Site) -> None:
             checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions or response")
     if site.packet_basics is not None:
         with checker.part():
-            _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics)
+            _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics, site.region)
         with checker.part():
             _check_group(checker, (*path, "capture_security_group"), site.capture_security_group)
     with checker.part():
@@ -184,8 +184,8 @@ def _appliance(checker: Checker, path: Path, basics: PacketBasics, book: Session
     return Destination.some_network_interface()
 
 
-def _check_packet_basics(checker: Checker, path: Path, basics: PacketBasics) -> None:
-    check_template(checker, path, basics)
+def _check_packet_basics(checker: Checker, path: Path, basics: PacketBasics, region: str) -> None:
+    check_template(checker, path, basics, region)
     if basics.mirror_source is None and basics.mirror_session_number is not None:
         checker.say(
             (*path, "mirror_session_number"),

@@ -90,6 +90,7 @@ def _ports(value: Any) -> PortRange:
 AccountId = _identifier("account")
 EndpointId = _identifier("gateway load balancer endpoint")
 FilterId = _identifier("traffic mirror filter")
+IamPolicyArn = _identifier("iam policy")
 IamRoleArn = _identifier("iam role")
 InstanceId = _identifier("instance")
 KmsKeyArn = _identifier("kms key")

@@ -247,7 +247,7 @@ def launching(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
             "RemoteAccessCIDR": "192.0.2.0/24",
             "PublicEIP": False,
         },
-        "capabilities": ["CAPABILITY_IAM"],
+        "capabilities": [],
         "timeout_minutes": 30,
         "retire_after_minutes": 30,
     }

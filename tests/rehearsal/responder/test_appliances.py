@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -168,6 +169,74 @@ def test_fails_when_cloudformation_refuses_the_request(launching: Site, monkeypa
         appliances.ensure(prepared(launching.instance()[0]))
 
 
+class TestCapabilities:
+    """What a template may do besides is given where it asks for it, and where the settings allow it."""
+
+    def publish(self, launching: Site, monkeypatch: pytest.MonkeyPatch, *given: str) -> None:
+        """Have the template make a role, and the settings give it these capabilities."""
+        launch = launching.settings["appliance"]["launch"]
+        bucket, _, key = urlsplit(launch["template_url"]).path.lstrip("/").partition("/")
+        s3 = launching.client("s3")
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        s3.put_object(Bucket=bucket, Key=key, Body=body.replace("\nOutputs:", f"{_MAKES_A_ROLE}\nOutputs:").encode())
+        monkeypatch.setitem(launch, "capabilities", list(given))
+        # Who may make the role is another question.
+        monkeypatch.setitem(launch, "role_arn", None)
+        tell(monkeypatch, launching, launching.settings["appliance"])
+        launching.account.recorder.clear()
+
+    def test_fails_when_the_template_asks_for_more_than_it_is_given(
+        self, launching: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.publish(launching, monkeypatch)
+        incident = prepared(launching.instance()[0])
+        with pytest.raises(ApplianceFailed) as refused:
+            appliances.ensure(incident)
+        assert str(refused.value) == (
+            "the template of the stack tap-frankfurt-epb asks for CAPABILITY_IAM (The following resource(s) require "
+            "capabilities: [AWS::IAM::Role]), and the settings give it nothing; look at what it makes, then give the "
+            "launch the capabilities that the template asks for, and deploy: response.appliance.launch.capabilities in "
+            "the deployment file"
+        )
+        assert launching.account.recorder.records(action="CreateStack") == []
+        assert stored.get().state == "absent"
+
+    @pytest.mark.parametrize("given", ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"])
+    def test_when_the_settings_give_it_then_it_is_launched(
+        self, launching: Site, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        self.publish(launching, monkeypatch, given, "CAPABILITY_AUTO_EXPAND")
+        ready(prepared(launching.instance()[0]))
+        [create] = launching.account.recorder.records(action="CreateStack")
+        assert create.requested["Capabilities"] == [given]
+
+    def test_when_the_template_asks_for_none_then_it_gets_none(
+        self, launching: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(launching.settings["appliance"]["launch"], "capabilities", ["CAPABILITY_IAM"])
+        tell(monkeypatch, launching, launching.settings["appliance"])
+        ready(prepared(launching.instance()[0]))
+        [create] = launching.account.recorder.records(action="CreateStack")
+        assert not create.requested.get("Capabilities")
+
+    def test_fails_when_the_template_is_not_there(self, launching: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        url = "https://s3.amazonaws.com/nowhere/epb.template"
+        monkeypatch.setitem(launching.settings["appliance"]["launch"], "template_url", url)
+        tell(monkeypatch, launching, launching.settings["appliance"])
+        with pytest.raises(
+            ApplianceFailed, match="CloudFormation refuses the stack tap-frankfurt-epb: ValidationError"
+        ):
+            appliances.ensure(prepared(launching.instance()[0]))
+
+
+_MAKES_A_ROLE = """
+  ApplianceRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: []}
+"""
+
+
 def test_fails_when_a_stack_of_others_has_the_name(launching: Site) -> None:
     launch = launching.settings["appliance"]["launch"]
     parameters = {
@@ -220,7 +289,9 @@ def test_when_the_function_was_killed_before_it_asked_for_the_stack_then_the_nex
     assert len(launching.account.recorder.records(action="CreateStack")) == 1
 
 
-@pytest.mark.parametrize("action", ["CreateStack", "DescribeStacks", "DescribeStackResources", "UpdateItem"])
+@pytest.mark.parametrize(
+    "action", ["CreateStack", "DescribeStacks", "DescribeStackResources", "GetTemplateSummary", "UpdateItem"]
+)
 def test_when_a_call_of_ensure_fails_once_then_it_becomes_ready(launching: Site, action: str) -> None:
     instance, _ = launching.instance()
     for kind in KINDS:

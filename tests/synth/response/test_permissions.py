@@ -32,10 +32,14 @@ def actions(statement: dict[str, Any]) -> list[str]:
 def test_when_a_function_may_do_something_then_it_is_named_and_limited(launching: Response, name: str) -> None:
     for sid, statement in launching.statements(construct(name)).items():
         assert all("*" not in action for action in actions(statement)), sid
-        # Only what knows no resources has none, and then the Region limits it.
+        # Only what knows no resources has none, and then the Region, or the template, limits it.
         if statement["Resource"] == "*":
             condition = statement["Condition"]["StringEquals"]
-            assert condition in ({"ec2:Region": REGION}, {"aws:RequestedRegion": REGION}), sid
+            assert condition in (
+                {"ec2:Region": REGION},
+                {"aws:RequestedRegion": REGION},
+                {"cloudformation:TemplateUrl": TEMPLATE_URL},
+            ), sid
 
 
 def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Response) -> None:
@@ -145,18 +149,15 @@ def test_when_cloudformation_launches_it_then_it_changes_only_what_carries_our_t
     statements = launching.statements("ApplianceRole")
     assert statements["ChangeAndDeleteOurs"]["Condition"] == {"StringEquals": OURS}
     assert all(action.startswith("ec2:") for action in actions(statements["ChangeAndDeleteOurs"]))
-    assert statements["MakeItsRoleAndProfile"]["Resource"] == [
-        f"arn:<partition.partition>:iam::{ACCOUNT}:role/ir-a-epb-*",
-        f"arn:<partition.partition>:iam::{ACCOUNT}:instance-profile/ir-a-epb-*",
-    ]
 
 
 def test_when_the_template_makes_no_iam_resources_then_the_role_may_not_either() -> None:
     extra = {"Sid": "Extra", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:aws:kms:::key/k"}
-    made = Response(appliance=launched(capabilities=(), extra_statements=[extra]))
+    made = Response(appliance=launched(extra_statements=[extra]))
     statements = made.statements("ApplianceRole")
     assert not any("iam:" in action for statement in statements.values() for action in actions(statement))
     assert statements["Extra"] == extra
+    assert made.all("aws_iam_policy") == []
 
 
 def test_when_items_are_read_or_written_then_only_those_of_the_function(launching: Response) -> None:
@@ -200,7 +201,13 @@ def test_when_a_service_assumes_a_role_then_for_this_account_only(launching: Res
         "lambda.amazonaws.com": None,  # Lambda names no account when it assumes a role
         "states.amazonaws.com": this_account,
         "scheduler.amazonaws.com": this_account,
-        "cloudformation.amazonaws.com": this_account,
+        # Where CloudFormation names the stack, then for this one only.
+        "cloudformation.amazonaws.com": {
+            **this_account,
+            "ArnLikeIfExists": {
+                "aws:SourceArn": f"arn:<partition.partition>:cloudformation:{REGION}:{ACCOUNT}:stack/ir-a-epb/*"
+            },
+        },
     }
 
 

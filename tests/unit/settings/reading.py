@@ -12,7 +12,7 @@ sites:
 """
 APPLIANCE = """\
     packet_basics:
-      template_url: https://s3.amazonaws.com/bucket/epb.template
+      template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
       subnet_id: subnet-0123456789abcdef0
       remote_access_cidr: 10.20.0.0/16
 """

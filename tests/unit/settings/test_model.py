@@ -24,7 +24,7 @@ def test_when_only_what_is_needed_is_said_then_the_rest_has_safe_defaults() -> N
     assert site.allowed_account_ids == []
     assert basics is not None
     assert not basics.public_ip
-    assert basics.capabilities == ["CAPABILITY_IAM"]
+    assert basics.capabilities == []
     assert (basics.on_failure, basics.timeout_minutes) == ("ROLLBACK", 30)
 
 

@@ -14,7 +14,7 @@ LAUNCH = """\
     response:
       appliance:
         launch:
-          template_url: https://s3.amazonaws.com/bucket/epb.template
+          template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
           subnet_id: subnet-0123456789abcdef0
           remote_access_cidr: 10.20.0.0/16
 """
@@ -334,7 +334,7 @@ class TestLaunch:
         launch = parse_deployment(SITE + LAUNCH).sites["production"].response.appliance.launch  # type: ignore[union-attr]
         assert launch is not None
         assert (launch.retire_after_minutes, launch.max_hours, launch.timeout_minutes) == (30, 24, 30)
-        assert launch.capabilities == ["CAPABILITY_IAM"]
+        assert launch.capabilities == []
 
     def test_when_it_is_to_stay_then_that_can_be_said(self) -> None:
         text = SITE + LAUNCH + "          retire_after_minutes: null\n"

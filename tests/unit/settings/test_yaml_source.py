@@ -232,7 +232,10 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("old", "new"),
         [
-            ("https://s3.amazonaws.com/bucket/epb.template", "http://example.com/{TfToken[x"),
+            (
+                "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template",
+                "http://example.com/{TfToken[x",
+            ),
             ("10.20.0.0/16", "0.0.0.0/0{TfToken["),
         ],
     )

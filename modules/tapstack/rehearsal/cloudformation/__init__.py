@@ -2,7 +2,7 @@
 
 One file a concern: what a template says (templates), what its parameters may be (parameters), the life of a stack
 (stacks) and of its resources (resources), the API's own rules (responses), what EventBridge hears of it (events),
-and the types (mirroring_types, instances, addresses, security_groups).
+what a stack's role may do (service_roles), and the types (mirroring_types, instances, addresses, security_groups).
 """
 
 from __future__ import annotations
@@ -22,8 +22,20 @@ def install() -> None:
         resources,
         responses,
         security_groups,
+        service_roles,
         stacks,
     )
 
-    for part in (addresses, instances, mirroring_types, security_groups, resources, stacks, responses, events):
+    # Whether a service role may make something is asked before anything else.
+    for part in (
+        service_roles,
+        addresses,
+        instances,
+        mirroring_types,
+        security_groups,
+        resources,
+        stacks,
+        responses,
+        events,
+    ):
         part.install()

@@ -1,0 +1,258 @@
+"""What a role of one site may do to another's, where one site's name begins the other's: nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tapstack import Containment
+from tapstack.rehearsal.iam_policies import Request, Resource, Statement, judge, read_policy
+from tests.synth.response.building import Response, launched
+
+SITES = ("a", "a-epb", "a-response")
+_PLACE = {"<partition.partition>": "aws", "<region.id>": "eu-central-1", "<caller_identity.account_id>": "111122223333"}
+_LOOKS = re.compile(r"(?:[a-z0-9-]+:)?(?:BatchGet|Describe|Get|List|Query)\w*")
+BOUNDARY = "arn:aws:iam::111122223333:policy/ir-{site}-response-epb-boundary"
+ROLE = "arn:aws:iam::111122223333:role"
+
+
+@dataclass
+class Site:
+    """A site's response, its roles and what it consists of.
+
+    Attributes:
+        name: of the site.
+        roles: statements by the name of the role.
+        resources: ARNs, with the condition keys that each has.
+    """
+
+    name: str
+    roles: dict[str, list[Statement]]
+    resources: list[Resource]
+
+
+def _text(value: str) -> str:
+    for token, word in _PLACE.items():
+        value = value.replace(token, word)
+    return value
+
+
+def _site(name: str) -> Site:
+    made = Response(
+        site=name,
+        appliance=launched(capabilities=("CAPABILITY_IAM",)),
+        containment=Containment(modes=("now",), restrict_instance_profile=True, snapshots=True),
+    )
+    resources = made.terraform["resource"]
+    # A policy names its role by a token, which is the role's of the same construct.
+    names = {path.rpartition("_")[0]: body["name"] for path, body in resources["aws_iam_role"].items()}
+    roles = {}
+    for path, body in resources["aws_iam_role_policy"].items():
+        construct = path.rpartition("_")[0].removesuffix("_Policy")
+        [role] = {value for key, value in names.items() if re.fullmatch(rf"{construct}(?:_Role|_Resource)?", key)}
+        roles[role] = read_policy(json.loads(_text(body["policy"])))
+    return Site(name, roles, list(_resources(name, list(roles), made)))
+
+
+def _resources(site: str, roles: list[str], made: Response) -> Iterator[Resource]:
+    tags = {"aws:ResourceTag/tapstack:deployment": ("ir",), "aws:ResourceTag/tapstack:site": (site,)}
+    everywhere, here = "arn:aws:iam::111122223333", "eu-central-1:111122223333"
+    for role in made.all("aws_iam_role"):
+        assert role["name"] in roles
+        given = {f"aws:ResourceTag/{key}": (value,) for key, value in role["tags"].items()}
+        yield Resource(f"{everywhere}:role/{role['name']}", given)
+    # What CloudFormation names after the stacks of this site.
+    for stack in (f"ir-{site}-epb", f"ir-{site}-packet-basics"):
+        bounded = {**tags, "iam:PermissionsBoundary": (BOUNDARY.format(site=site),)}
+        yield Resource(f"{everywhere}:role/{stack}-ApplianceRole-1A2B3C4D5E6F", bounded)
+        yield Resource(f"{everywhere}:instance-profile/{stack}-Profile-1A2B3C4D5E6F")
+        yield Resource(f"arn:aws:cloudformation:{here}:stack/{stack}/0a1b2c3d", tags)
+    for kind in ("instance", "security-group", "traffic-mirror-session", "traffic-mirror-target", "volume"):
+        yield Resource(f"arn:aws:ec2:{here}:{kind}/x-0123456789abcdef0", tags)
+    prefix = f"ir-{site}-response"
+    yield Resource(f"arn:aws:states:{here}:stateMachine:{prefix}-incidents")
+    yield Resource(f"arn:aws:sqs:{here}:{prefix}-dead-letters")
+    yield Resource(f"arn:aws:sns:{here}:{prefix}-notices")
+    yield Resource(f"arn:aws:dynamodb:{here}:table/{prefix}-incidents")
+    yield Resource(f"arn:aws:iam::111122223333:policy/{prefix}-epb-boundary")
+    for function in made.all("aws_lambda_function"):
+        yield Resource(f"arn:aws:lambda:{here}:function:{function['function_name']}")
+        yield Resource(f"arn:aws:logs:{here}:log-group:/aws/lambda/{function['function_name']}:log-stream:x")
+
+
+@pytest.fixture(scope="module")
+def sites() -> dict[str, Site]:
+    return {name: _site(name) for name in SITES}
+
+
+# What any instance may be contained with, and any interface mirrored, is said in docs/decisions/0015 and 0016.
+_ANY_OF_THE_ACCOUNT = {
+    "autoscaling:",
+    "ec2:CreateSnapshots",
+    "ec2:CreateTrafficMirrorSession",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:ModifyNetworkInterfaceAttribute",
+    "elasticloadbalancing:",
+}
+# Of an appliance that makes its own, from whatever is there: tags decide what becomes of it then.
+_MAKING = re.compile(r"ec2:(?:Create(?!Tags)|Allocate|Run)\w+")
+
+
+def _reached(site: Site, other: Site) -> list[str]:
+    """Return what roles of a site may change of another's, in any context that does not name this other site."""
+    context = {
+        "aws:RequestedRegion": ("eu-central-1",),
+        "ec2:Region": ("eu-central-1",),
+        "iam:PassedToService": ("ec2.amazonaws.com",),
+        "events:source": ("tapstack",),
+        "cloudformation:TemplateUrl": ("x",),
+    }
+    found = []
+    for role, granted in site.roles.items():
+        # What knows no resources is not about one.
+        statements = [one for one in granted if not one.allows or one.resources != ("*",)]
+        names = {action for statement in statements if statement.allows for action in statement.actions}
+        for action in sorted(names):
+            if _LOOKS.fullmatch(action) or action.startswith(tuple(_ANY_OF_THE_ACCOUNT)) or _MAKING.fullmatch(action):
+                continue
+            about = [statement for statement in statements if statement.names(action)]
+            for resource in other.resources:
+                if judge(about, Request(action, (resource,), context)).allowed:
+                    found.append(f"{role} may {action} on {resource.arn}")
+    return found
+
+
+@pytest.mark.parametrize("name", SITES)
+@pytest.mark.parametrize("other", SITES)
+def test_when_names_of_sites_begin_alike_then_no_role_reaches_into_another_site(
+    sites: dict[str, Site], name: str, other: str
+) -> None:
+    reached = _reached(sites[name], sites[other])
+    if name == other:
+        # The question is one that can be answered with yes.
+        assert any("iam:PassRole" in line for line in reached)
+        assert any("iam:PutRolePolicy" in line for line in reached)
+        assert any("cloudformation:DeleteStack" in line for line in reached)
+    else:
+        assert reached == []
+
+
+@pytest.mark.parametrize("other", SITES[1:])
+def test_fails_when_a_function_restricts_a_role_of_any_response(sites: dict[str, Site], other: str) -> None:
+    for function, action in (("containment", "iam:PutRolePolicy"), ("release", "iam:DeleteRolePolicy")):
+        statements = sites["a"].roles[f"ir-a-response-{function}"]
+        assert judge(statements, Request(action, (Resource(f"{ROLE}/payments"),))).allowed
+        for resource in sites[other].resources:
+            if ":role/" in resource.arn:
+                assert not judge(statements, Request(action, (resource,))).allowed, resource.arn
+
+
+class TestLaunchedAppliance:
+    """What the role that CloudFormation uses may do with IAM: roles of its stack, within the boundary."""
+
+    def ask(self, sites: dict[str, Site], action: str, name: str, **context: str) -> bool:
+        given = {f"iam:{key}": (value,) for key, value in context.items()}
+        return judge(
+            sites["a"].roles["ir-a-response-epb"], Request(action, (Resource(f"{ROLE}/{name}"),), given)
+        ).allowed
+
+    @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"])
+    def test_when_a_role_has_the_boundary_then_it_is_made(self, sites: dict[str, Site], action: str) -> None:
+        name, boundary = "ir-a-epb-ApplianceRole-1A2B3C4D5E6F", BOUNDARY.format(site="a")
+        assert self.ask(sites, action, name, PermissionsBoundary="<iam_policy.arn>")
+        assert not self.ask(sites, action, name)
+        assert not self.ask(sites, action, name, PermissionsBoundary=boundary.replace("ir-a-", "ir-b-"))
+        assert not self.ask(sites, action, name, PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess")
+
+    @pytest.mark.parametrize(
+        "name",
+        ["ir-a-epb-response-capture", "ir-a-epb-epb-Role-1A2B", "ir-a-epb", "ir-a-epb-1", "ir-a-response-epb", "Admin"],
+    )
+    @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PassRole", "iam:DeleteRole", "iam:TagRole"])
+    def test_fails_when_the_name_may_be_anothers(self, sites: dict[str, Site], action: str, name: str) -> None:
+        given = {"PermissionsBoundary": "<iam_policy.arn>", "PassedToService": "ec2.amazonaws.com"}
+        assert self.ask(sites, action, "ir-a-epb-Role-1A2B", **given)
+        assert not self.ask(sites, action, name, **given)
+
+    @pytest.mark.parametrize(
+        "action",
+        [
+            "iam:AttachRolePolicy",
+            "iam:CreatePolicyVersion",
+            "iam:CreateUser",
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:PutRolePermissionsBoundary",
+            "iam:UpdateAssumeRolePolicy",
+            "sts:AssumeRole",
+        ],
+    )
+    def test_fails_when_it_would_gain_more(self, sites: dict[str, Site], action: str) -> None:
+        assert not self.ask(sites, action, "ir-a-epb-Role-1A2B", PermissionsBoundary="<iam_policy.arn>")
+
+    @pytest.mark.parametrize(
+        ("action", "resource"),
+        [
+            ("ec2:RunInstances", "subnet/subnet-0fedcba9876543210"),
+            ("ec2:CreateNetworkInterface", "subnet/subnet-0fedcba9876543210"),
+            ("ec2:CreateSecurityGroup", "vpc/vpc-0fedcba9876543210"),
+        ],
+    )
+    def test_fails_when_it_makes_something_elsewhere(self, sites: dict[str, Site], action: str, resource: str) -> None:
+        from tests.synth.ids import SUBNET, VPC
+
+        statements = sites["a"].roles["ir-a-response-epb"]
+
+        def may(what: str) -> bool:
+            return judge(
+                statements, Request(action, (Resource(f"arn:aws:ec2:eu-central-1:111122223333:{what}"),))
+            ).allowed
+
+        assert may(f"subnet/{SUBNET}" if resource.startswith("subnet") else f"vpc/{VPC}")
+        assert not may(resource)
+
+    @pytest.mark.parametrize(("site", "allowed"), [("a", True), ("a-epb", False), ("", True)])
+    def test_fails_when_it_tags_what_it_makes_as_another_sites(
+        self, sites: dict[str, Site], site: str, allowed: bool
+    ) -> None:
+        tag = {"aws:RequestTag/tapstack:site": (site,)} if site else {"aws:RequestTag/Name": ("x",)}
+        target = Resource("arn:aws:ec2:eu-central-1:111122223333:traffic-mirror-target/*", tag)
+        request = Request("ec2:CreateTags", (target,), {"ec2:CreateAction": ("CreateTrafficMirrorTarget",)})
+        assert judge(sites["a"].roles["ir-a-response-epb"], request).allowed is allowed
+
+    def test_when_a_boundary_is_given_then_none_is_made(self) -> None:
+        mine = "arn:aws:iam::111122223333:policy/appliances"
+        appliance = launched(capabilities=("CAPABILITY_IAM",), permissions_boundary=mine)
+        made = Response(appliance=appliance)
+        assert made.all("aws_iam_policy") == []
+        condition: Any = made.statements("ApplianceRole")["NoRoleWithoutTheBoundary"]["Condition"]
+        assert condition == {"StringNotEquals": {"iam:PermissionsBoundary": mine}}
+
+    def test_when_the_boundary_is_made_then_it_bounds_whoever_is_no_instance(self) -> None:
+        made = Response(appliance=launched(capabilities=("CAPABILITY_IAM",)))
+        boundary = made.one("aws_iam_policy")
+        assert boundary["name"] == "ir-a-response-epb-boundary"
+        statements = read_policy(json.loads(_text(boundary["policy"])))
+        region = {"aws:RequestedRegion": ("eu-central-1",)}
+        instance = {"ec2:SourceInstanceARN": ("arn:aws:ec2:eu-central-1:111122223333:instance/i-0123456789abcdef0",)}
+        elsewhere = {"ec2:SourceInstanceARN": ("arn:aws:ec2:eu-central-1:444455556666:instance/i-0123456789abcdef0",)}
+        for context, allowed in (({**region, **instance}, True), (region, False), ({**region, **elsewhere}, False)):
+            assert judge(statements, Request("ssm:UpdateInstanceInformation", context=context)).allowed is allowed
+        for action in (
+            "iam:CreateUser",
+            "sts:AssumeRole",
+            "ec2:RunInstances",
+            "s3:GetObject",
+            "secretsmanager:GetSecretValue",
+        ):
+            assert not judge(statements, Request(action, context={**region, **instance})).allowed
+
+    def test_when_iam_takes_the_policies_then_they_are_short_enough(self) -> None:
+        """IAM counts no white space: 10,240 characters in all inline policies of a role."""
+        made = Response(site="s" * 40, deployment="d" * 40, appliance=launched(capabilities=("CAPABILITY_IAM",)))
+        texts = [json.dumps(list(made.statements("ApplianceRole").values()), separators=(",", ":"))]
+        assert len(_text(texts[0]).replace("<iam_policy.arn>", "x" * 160)) < 10_000
