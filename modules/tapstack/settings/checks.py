@@ -88,6 +88,22 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
             checker.say(
                 stack_path, f"site {first} has a CloudFormation stack of this name in the same Region", stack_name
             )
+        for other in deployment.sites:
+            if _continues(stack_name, deployment.launched_stack_name(other)) and not _accounts_differ(
+                deployment.sites[other], site
+            ):
+                checker.say(
+                    stack_path,
+                    f"begins as the roles do that incidents of site {other} launch with "
+                    f"{deployment.launched_stack_name(other)}: expected another name",
+                    stack_name,
+                )
+
+
+def _continues(stack_name: str, launched: str) -> bool:
+    """Tell whether roles of one stack could have the names of another's: see `ApplianceRole`."""
+    rest = stack_name.removeprefix(f"{launched}-")
+    return rest != stack_name and rest[:1].isupper()
 
 
 def _cloudformation_stacks(path: Path, deployment: Deployment, name: str) -> Iterator[tuple[Path, str]]:

@@ -269,12 +269,48 @@ def test_fails_when_remote_access_is_open(block: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("https://s3.amazonaws.com/mine/epb.template", "the bucket mine"),
+        ("https://mine.s3.eu-central-1.amazonaws.com/epb.template", "the bucket mine"),
+        ("https://s3.us-gov-west-1.amazonaws.com/awsmp-fulfillment-cf-templates-prod/x.template", "an address"),
+    ],
+)
+def test_fails_when_the_template_is_not_of_the_marketplace(url: str, where: str) -> None:
+    text = USABLE.replace("https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template", url)
+    assert (
+        f"deployment.yaml:6: sites.production.packet_basics.template_url: template url {url!r} is of {where} that is "
+        "not AWS Marketplace's (awsmp-fulfillment-cf-templates-prod): whoever can write there decides what is made; "
+        "copy the address from the subscription, or accept it with accept_template_url"
+    ) in report(text)
+    if "mine" in url:
+        assert parse_deployment(text + "      accept_template_url: true\n")
+
+
 def test_fails_when_several_sites_mirror_one_interface() -> None:
     sessions = f"    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n"
     assert report(SITE + sessions + SECOND_SITE + sessions) == [
         f"deployment.yaml:9: sites.second.sessions.web.sources[0]: {ENI} is a source of site production as well: keep "
         "the sessions of one network interface in one site, so that their numbers differ"
     ]
+
+
+@pytest.mark.parametrize(("name", "right"), [("tapstack-second-epb-Lab", False), ("tapstack-second-epb-lab", True)])
+def test_fails_when_a_stack_could_have_the_roles_of_one_that_is_launched(name: str, right: bool) -> None:
+    text = (
+        USABLE
+        + f"      stack_name: {name}\n"
+        + SECOND_SITE
+        + f"    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n"
+    )
+    if right:
+        assert parse_deployment(text)
+    else:
+        assert report(text) == [
+            "deployment.yaml:9: sites.production.packet_basics.stack_name: begins as the roles do that incidents of "
+            f"site second launch with tapstack-second-epb: expected another name, got {name!r}"
+        ]
 
 
 NAMED = APPLIANCE + "      stack_name: capture\n"

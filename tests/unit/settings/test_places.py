@@ -38,9 +38,10 @@ sites:
 @pytest.mark.parametrize(
     "text",
     [
-        EUSC.replace("      accept_template_url: true\n", ""),
+        EUSC,
         GOV,
-        USABLE.replace("eu-central-1", "cn-north-1").replace("amazonaws.com", "amazonaws.com.cn"),
+        USABLE.replace("eu-central-1", "cn-north-1").replace("amazonaws.com", "amazonaws.com.cn")
+        + "      accept_template_url: true\n",
         USABLE.replace("region: eu-central-1", "region: eu-central-9\n    accept_unknown_region: true"),
         USABLE + "    allowed_account_ids: ['111122223333']\n"
         f"    targets: {{t: {{network_load_balancer_arn: {NLB}}}}}\n",
@@ -92,7 +93,7 @@ def test_when_all_is_in_one_place_then_it_passes(text: str) -> None:
             "belongs to account 111122223333: expected 444455556666, got 'arn:aws:iam::111122223333:role/r'",
         ),
         (
-            USABLE.replace("s3.amazonaws.com", "s3.eusc-de-east-1.amazonaws.eu"),
+            USABLE.replace("s3.amazonaws.com", "s3.eusc-de-east-1.amazonaws.eu") + "      accept_template_url: true\n",
             "6: sites.production.packet_basics.template_url",
             "s3.eusc-de-east-1.amazonaws.eu is an address of another partition than that of Region eu-central-1: "
             "expected one that ends in .amazonaws.com",
@@ -122,7 +123,7 @@ def test_when_all_is_in_one_place_then_it_passes(text: str) -> None:
         (
             SITE
             + "    response:\n      appliance: {launch: {template_url: 'https://s3.cn-north-1.amazonaws.com.cn/b/t', "
-            "subnet_id: subnet-0123abcd, remote_access_cidr: 10.0.0.0/8}}\n",
+            "accept_template_url: true, subnet_id: subnet-0123abcd, remote_access_cidr: 10.0.0.0/8}}\n",
             "6: sites.production.response.appliance.launch.template_url",
             "s3.cn-north-1.amazonaws.com.cn is an address of another partition than that of Region eu-central-1: "
             "expected one that ends in .amazonaws.com",

@@ -365,6 +365,16 @@ class TestLaunch:
                 "11: sites.production.response.appliance.launch.public_ip: an Elastic IP puts the appliance's portal",
             ),
             (
+                "permissions_boundary: arn:aws:iam::111122223333:policy/appliances",
+                "11: sites.production.response.appliance.launch.permissions_boundary: permissions_boundary goes with "
+                "capabilities CAPABILITY_IAM or CAPABILITY_NAMED_IAM: without them the template makes no role",
+            ),
+            (
+                "permissions_boundary: boundary\n          capabilities: [CAPABILITY_IAM]",
+                "11: sites.production.response.appliance.launch.permissions_boundary: 'boundary' is not the id of an "
+                "iam policy",
+            ),
+            (
                 "parameters: {VPCID: vpc-0123abcd}",
                 "11: sites.production.response.appliance.launch.parameters: VPCID cannot be given as extra parameters",
             ),
