@@ -35,7 +35,8 @@ export PIPENV_DONT_LOAD_ENV := 1
 export PIPENV_NOSPIN := 1
 export PIPENV_YES := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# The last one: nothing was compiled when it was installed; who does not let Python keep what it compiles waits each time.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 # $(call quietly,COMMAND): COMMAND's output is shown only when it fails.
 define quietly
@@ -86,8 +87,8 @@ rehearse: packages ## Take an incident through an AWS account on this machine, a
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
-# Two processes, which share the tests; those of one group, which share an account or an environment, stay together.
-PYTEST := $(PY) -m pytest -n 2 --dist loadgroup
+# Two processes share the tests (tests/parallel.py).
+PYTEST := $(PY) -m pytest -n 2
 test: packages ## Run the tests that need seconds: about a minute
 	@$(PYTEST) $(ARGS)
 

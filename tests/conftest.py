@@ -1,4 +1,4 @@
-"""Markers by directory, and what parallel processes need to know: who begins, and who stays together."""
+"""Markers by directory, and what parallel processes need to know: which tests begin, and which stay together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+from tests.parallel import order_of, unit_of
 from tests.proxy import RecordingProxy
 
 pytest_plugins = ["tapstack.rehearsal.pytest_plugin"]
@@ -44,22 +47,33 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
 
 
-# Before xdist's own hook, which reads the groups.
-@pytest.hookimpl(tryfirst=True)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what the markers leave out, which takes seconds."""
+    part = collection_path.relative_to(HERE).parts[:1] if collection_path.is_relative_to(HERE) else ()
+    return True if part in (("rehearsal",), ("isolated",)) and f"not {part[0]}" in config.option.markexpr else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         directories = item.path.relative_to(HERE).parts
         deploys = item.path.stem.startswith("test_rehearsal") or "end_to_end" in directories
+        if directories[0] == "isolated":
+            item.add_marker(pytest.mark.isolated)
         if directories[0] == "terraform" or "end_to_end" in directories:
             item.add_marker(pytest.mark.terraform)
         if directories[0] == "rehearsal" or deploys:
             item.add_marker(pytest.mark.rehearsal)
-        if directories[0] == "isolated":
-            item.add_marker(pytest.mark.isolated)
-            # One process makes an environment and uses it; another would only wait for it.
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        if "end_to_end" in directories:
-            # They share one deployment, which takes a minute to make.
-            item.add_marker(pytest.mark.xdist_group("end_to_end"))
-    # What takes minutes begins first, so that no process waits for it in the end.
-    items.sort(key=lambda item: not item.path.stem.startswith("test_rehearsal"))
+    items.sort(key=lambda item: order_of(item.nodeid))
+
+
+class _ByUnit(LoadScopeScheduling):  # type: ignore[misc]
+    """Give out the tests unit by unit, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+# xdist's own groups need a pytest before 9.2, and are silently none with this one.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
+    return _ByUnit(config, log)

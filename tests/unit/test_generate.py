@@ -36,4 +36,4 @@ def test_when_checked_files_are_current_then_nothing_is_said(
 
 
 def test_when_the_repository_is_checked_then_its_generated_files_are_current() -> None:
-    assert list(generate.stale_files(generate.ROOT)) == []
+    assert list(generate.stale_files(generate.ROOT)) == [], "run make generate"

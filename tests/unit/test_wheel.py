@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-# One process builds it, once.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 ROOT = Path(__file__).parents[2]
 
 

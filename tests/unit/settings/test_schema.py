@@ -6,7 +6,6 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from scripts import generate
 from tapstack.settings.schema import json_schema
 from tests.unit.settings.reading import USABLE
 
@@ -21,11 +20,6 @@ def described(schema: Any) -> list[tuple[str, Any]]:
     if not isinstance(schema, dict):
         return []
     return [*schema.get("properties", {}).items(), *(found for value in schema.values() for found in described(value))]
-
-
-@pytest.mark.parametrize("name", generate.FILES)
-def test_when_a_file_is_generated_then_the_repository_keeps_it_current(name: str) -> None:
-    assert (ROOT / name).read_text(encoding="utf-8") == generate.FILES[name](), "run make generate"
 
 
 def test_when_editors_read_the_schema_then_it_is_one() -> None:
