@@ -25,7 +25,7 @@ _COUNTED = {
     "aws_lb_target_group_attachment": "appliance",
     "aws_ram_principal_association": "sharing account",
 }
-_REFERENCE = re.compile(r"\b(data\.)?(aws_\w+)\.([\w-]+)")
+_REFERENCE = re.compile(r"\b(data\.)?(aws_\w+|terraform_data)\.([\w-]+)")
 
 
 def draw(stacks: Mapping[str, Mapping[str, Any]]) -> str:
@@ -52,6 +52,8 @@ def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:
         homes[address] = home
         parts[home].append((kind, body))
     for home in sorted(parts):
+        if "gate" in home.split("-") and {kind for kind, _ in parts[home]} == {"data.aws_instances"}:
+            continue  # stands for what is not there
         yield f'{_id(stack, home)}["{_label(home, [kind for kind, _ in parts[home]])}"]'
         if sources := _sources(parts[home]):
             yield f'{_id(stack, home, "sources")}(["{sources}"]) --> {_id(stack, home)}'

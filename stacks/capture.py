@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stacks.site import SiteStack, add_output
 from tapstack import (
+    ApplianceGate,
     CaptureLoadBalancer,
     CaptureSecurityGroup,
     Destination,
@@ -46,6 +47,13 @@ class CaptureStack(SiteStack):
     def _add_packet_basics(self) -> PacketBasics | None:
         settings = self._site.packet_basics
         if settings is None:
+            ApplianceGate(
+                self,
+                "packet-basics-gate",
+                tags=self.own_tags,
+                hint=f"Put packet_basics back into site {self._name} and apply it with deletion_protection: false "
+                "before you take it out, or keep it.",
+            )
             return None
         appliance = PacketBasics(
             self,

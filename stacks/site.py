@@ -29,18 +29,15 @@ class SiteStack(cdk.TerraformStack):
         """
         super().__init__(scope, name)
         settings = deployment.sites[site]
+        self.own_tags = {"tapstack:deployment": deployment.project, "tapstack:site": site}
+        """What tells the resources of this site from those of others."""
         accept_provider_range(self, deployment.provider.version)
         _add_backend(self, deployment, name, base, outdir)
         _add_provider(
             self,
             deployment.provider,
             settings,
-            {
-                "tapstack:deployment": deployment.project,
-                "tapstack:site": site,
-                **deployment.tags,
-                **settings.tags,
-            },
+            {**self.own_tags, **deployment.tags, **settings.tags},
         )
 
 

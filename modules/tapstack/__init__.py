@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tapstack.capture.appliance import IPacketBasics
+    from tapstack.capture.appliance_gate import ApplianceGate
     from tapstack.capture.capture_load_balancer import CaptureLoadBalancer
     from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
     from tapstack.capture.mirror_sessions import MirrorSessions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
 
 _HOMES = {
+    "ApplianceGate": "tapstack.capture.appliance_gate",
     "Authorization": "tapstack.response.authorization",
     "CaptureDefaults": "tapstack.response.capture_defaults",
     "CaptureLoadBalancer": "tapstack.capture.capture_load_balancer",
@@ -67,6 +69,7 @@ _HOMES = {
 
 __all__ = [
     "PROVIDER_VERSION",
+    "ApplianceGate",
     "Authorization",
     "CaptureDefaults",
     "CaptureLoadBalancer",

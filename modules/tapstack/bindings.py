@@ -19,7 +19,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -50,6 +50,8 @@ __all__ = [
     "provider_of",
     "rendered",
     "renders_hcl",
+    "set_lifecycle",
+    "terraform_data",
 ]
 
 
@@ -353,6 +355,45 @@ def json_text(value: Any) -> str:
     An expression inside must hold no quotes: JSON escapes them.
     """
     return json.dumps(value, separators=(",", ":"))
+
+
+def terraform_data(scope: Construct, id_: str, **arguments: Any) -> Any:
+    """Create a `terraform_data` resource, which keeps values in the state.
+
+    Not cdktf's own class for it, which runs the terraform binary at every synthesis to ask for its version.
+    """
+    resource = cdk.TerraformResource(scope, id_, terraform_resource_type="terraform_data")
+    for name, value in arguments.items():
+        resource.add_override(name, value)
+    return resource
+
+
+def set_lifecycle(
+    resource: Any,
+    *,
+    prevent_destroy: bool = False,
+    ignore_changes: Sequence[str] = (),
+    replace_triggered_by: Sequence[str] = (),
+) -> None:
+    """Give a resource its lifecycle arguments.
+
+    As overrides, because cdktf's HCL quotes the references among them, which Terraform deprecates.
+
+    Args:
+        resource: the resource.
+        prevent_destroy: refuse every plan that would destroy it.
+        ignore_changes: arguments whose changes change nothing.
+        replace_triggered_by: addresses of what takes it along when it is changed or replaced.
+    """
+    references = {"ignore_changes": ignore_changes, "replace_triggered_by": replace_triggered_by}
+    arguments: dict[str, Any] = {"prevent_destroy": True} if prevent_destroy else {}
+    for name, given in references.items():
+        if given and renders_hcl():
+            arguments[name] = {"value": f"[{', '.join(given)}]", "type": "reference"}
+        elif given:
+            arguments[name] = list(given)
+    if arguments:
+        resource.add_override("lifecycle", {"value": arguments} if renders_hcl() else arguments)
 
 
 def add_condition(element: Any, kind: str, condition: str, error_message: str) -> None:

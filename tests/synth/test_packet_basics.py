@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tapstack import (
+    ApplianceGate,
     Destination,
     IPacketBasics,
     MirrorFilter,
@@ -17,6 +19,7 @@ from tapstack import (
     Source,
 )
 from tapstack.bindings import Construct, cdk
+from tapstack.domain import packet_basics as template_rules
 from tests.synth.ids import FILTER, GROUP, INSTANCES, SUBNET, TARGET, TEMPLATE_URL, TOKEN, VPC, eni
 from tests.synth.template import Template, assert_equal, new_stack, synthesize
 
@@ -27,6 +30,11 @@ REQUIRED: dict[str, Any] = {
     "remote_access_cidr": "10.20.0.0/16",
 }
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:stacks"
+
+
+FINGERPRINT = template_rules.fingerprint(TEMPLATE_URL)
+PLACE = {"aws_caller_identity", "aws_region"}
+"""Kept beside every appliance: it cannot move."""
 
 
 def make(stack: Construct, **arguments: Any) -> PacketBasics:
@@ -46,9 +54,12 @@ def plain() -> Template:
 
 
 def test_when_only_what_is_needed_is_given_then_the_stack_is_closed_and_careful(plain: Template) -> None:
+    stack = plain.resource("aws_cloudformation_stack", "epb")
+    del stack["lifecycle"], stack["policy_body"]
     assert_equal(
-        plain.resource("aws_cloudformation_stack", "epb"),
+        stack,
         {
+            "tags": {"tapstack:deletion-protection": "on", "tapstack:template": FINGERPRINT},
             "name": "site-epb",
             "template_url": TEMPLATE_URL,
             "parameters": {
@@ -83,8 +94,10 @@ def test_when_everything_is_given_then_the_stack_gets_it() -> None:
             tags={"team": "ir"},
         )
     )
+    stack = template.resource("aws_cloudformation_stack")
+    del stack["lifecycle"], stack["policy_body"]
     assert_equal(
-        template.resource("aws_cloudformation_stack"),
+        stack,
         {
             "name": "epb-prod",
             "template_url": TEMPLATE_URL,
@@ -102,9 +115,76 @@ def test_when_everything_is_given_then_the_stack_gets_it() -> None:
             "timeout_in_minutes": 60,
             "notification_arns": [TOPIC],
             "timeouts": [{"create": "65m", "update": "65m", "delete": "65m"}],
-            "tags": {"team": "ir"},
+            "tags": {"team": "ir", "tapstack:deletion-protection": "on", "tapstack:template": FINGERPRINT},
         },
     )
+
+
+def lifecycle(stack: dict[str, Any]) -> dict[str, Any]:
+    (found,) = stack["lifecycle"]
+    return dict(found)
+
+
+def test_when_an_appliance_is_made_then_no_plan_deletes_or_replaces_it(plain: Template) -> None:
+    (place,) = (name for name in plain.names("terraform_data") if "Place" in name)
+    assert_equal(
+        lifecycle(plain.resource("aws_cloudformation_stack")),
+        {
+            "prevent_destroy": True,
+            # They matter at creation only, and would replace it later.
+            "ignore_changes": ["on_failure", "timeout_in_minutes"],
+            "replace_triggered_by": [f"${{terraform_data.{place}}}"],
+        },
+    )
+    where = plain.resource("terraform_data", place)
+    assert where["lifecycle"] == [{"prevent_destroy": True}]
+    (account,), (region,) = plain.data["aws_caller_identity"], plain.data["aws_region"]
+    assert_equal(
+        where["triggers_replace"],
+        {
+            "account": f"${{data.aws_caller_identity.{account}.account_id}}",
+            "region": f"${{data.aws_region.{region}.id}}",
+            "vpc_id": VPC,
+            "subnet_id": SUBNET,
+        },
+    )
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_when_a_stack_is_updated_then_its_policy_keeps_what_holds_the_packets(protected: bool) -> None:
+    template = synthesize(lambda stack: make(stack, deletion_protection=protected))
+    stack = template.resource("aws_cloudformation_stack")
+    # Quoted in HCL, as policies are.
+    policy = json.loads(stack["policy_body"].replace('\\"', '"'))
+    assert policy["Statement"][0] == {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
+    assert len(policy["Statement"]) == (2 if protected else 1)
+    assert stack["tags"]["tapstack:deletion-protection"] == ("on" if protected else "off")
+    assert ("prevent_destroy" in lifecycle(stack)) is protected
+
+
+def test_when_terraform_is_written_as_json_then_the_lifecycle_is_the_same() -> None:
+    stack = new_stack()
+    make(stack)
+    written = json.loads(cdk.Testing.synth(stack))["resource"]["aws_cloudformation_stack"]["epb"]["lifecycle"]
+    assert (written["prevent_destroy"], written["ignore_changes"]) == (True, ["on_failure", "timeout_in_minutes"])
+    assert len(written["replace_triggered_by"]) == 1
+
+
+def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_stands() -> None:
+    template = synthesize(lambda stack: ApplianceGate(stack, "gate", tags={"tapstack:site": "a"}, hint="Ask first."))
+    lookup = template.datum("aws_instances")
+    (condition,) = lookup["lifecycle"][0]["postcondition"]
+    assert condition["condition"] == "${length(self.ids) == 0}"
+    assert condition["error_message"].endswith("would delete it with every packet that it keeps. Ask first.")
+    assert lookup["filter"] == [
+        {"name": "tag:tapstack:site", "values": ["a"]},
+        {"name": "tag:tapstack:deletion-protection", "values": ["on"]},
+    ]
+
+
+def test_fails_when_a_gate_would_find_the_appliances_of_others() -> None:
+    with pytest.raises(RuleViolation, match="^site/gate: a gate needs tags"):
+        ApplianceGate(new_stack(), "gate", tags={})
 
 
 def test_when_asked_then_the_outputs_are_those_of_the_stack(plain: Template) -> None:
@@ -117,33 +197,38 @@ def test_when_asked_then_the_outputs_are_those_of_the_stack(plain: Template) -> 
 def test_when_asked_then_target_and_filter_are_found_by_name_tag(plain: Template, what: str) -> None:
     (name,) = (name for name in plain.data["aws_resourcegroupstaggingapi_resources"] if what.capitalize() in name)
     lookup = plain.datum("aws_resourcegroupstaggingapi_resources", name)
-    condition = lookup.pop("lifecycle")[0]["postcondition"][0]
+    (local,) = plain.locals
+    (kept,) = (name for name in plain.names("terraform_data") if f"{what.capitalize()}Id" in name)
+    condition = plain.resource("terraform_data", kept)["lifecycle"][0]["precondition"][0]
     assert_equal(
         lookup,
         {
             "resource_type_filters": [f"ec2:traffic-mirror-{what}"],
-            "tag_filter": [
-                {"key": "Name", "values": [f'${{element(split("/", aws_cloudformation_stack.epb.id), 1)}}.{what}']}
-            ],
+            "tag_filter": [{"key": "Name", "values": [f'${{element(split("/", local.{local}), 1)}}.{what}']}],
         },
     )
-    assert condition["condition"] == "${length(self.resource_tag_mapping_list) == 1}"
+    mappings = f"data.aws_resourcegroupstaggingapi_resources.{name}.resource_tag_mapping_list"
+    assert condition["condition"] == f"${{length({mappings}) == 1}}"
     assert condition["error_message"] == (
         f"Found no single traffic mirror {what} with the tag Name = site-epb.{what}. The tagging API lags behind "
         "the creation by minutes: run the same command again. If the template names it otherwise, "
         f"give its id as {what}_id."
     )
-    arn = f"data.aws_resourcegroupstaggingapi_resources.{name}.resource_tag_mapping_list[0].resource_arn"
-    assert plain.outputs[what]["value"] == f'${{element(split("/", {arn}), 1)}}'
+    found = plain.resource("terraform_data", kept)["input"]
+    assert found == f'${{element(split("/", {mappings}[0].resource_arn), 1)}}'
+    assert plain.outputs[what]["value"] == f"${{terraform_data.{kept}.output}}"
 
 
 def test_when_asked_then_the_interface_is_that_of_the_stacks_instance(plain: Template) -> None:
     (name,) = plain.data["aws_instance"]
+    # Through a local: Terraform puts off a lookup that refers to the stack itself at every change of the stack.
+    ((local, value),) = plain.locals.items()
+    assert value == "${aws_cloudformation_stack.epb.id}"
     assert_equal(
         plain.datum("aws_instance"),
         {
             "filter": [
-                {"name": "tag:aws:cloudformation:stack-id", "values": ["${aws_cloudformation_stack.epb.id}"]},
+                {"name": "tag:aws:cloudformation:stack-id", "values": [f"${{local.{local}}}"]},
                 {"name": "instance-state-name", "values": ["pending", "running", "stopping", "stopped"]},
             ]
         },
@@ -167,13 +252,13 @@ def test_when_ids_are_given_then_nothing_is_looked_up() -> None:
         )
 
     template = synthesize(build)
-    assert template.data == {}
+    assert set(template.data) == PLACE
     sessions = template.resource("aws_ec2_traffic_mirror_session")
     assert (sessions["traffic_mirror_target_id"], sessions["traffic_mirror_filter_id"]) == (TARGET, FILTER)
 
 
 def test_when_nobody_asks_then_nothing_is_looked_up() -> None:
-    assert synthesize(make).data == {}
+    assert set(synthesize(make).data) == PLACE
 
 
 def test_when_every_id_is_a_token_then_all_are_passed_on() -> None:
@@ -192,6 +277,9 @@ def test_when_every_id_is_a_token_then_all_are_passed_on() -> None:
     )
     stack = template.resource("aws_cloudformation_stack")
     assert [stack[name] for name in ("template_url", "name", "notification_arns")] == [TOKEN, TOKEN, [TOKEN]]
+    ((local, url),) = template.locals.items()
+    assert url == TOKEN
+    assert stack["tags"]["tapstack:template"] == f"${{substr(sha256(local.{local}), 0, 16)}}"
     assert_equal(
         stack["parameters"],
         {
@@ -213,7 +301,7 @@ def test_when_ids_that_need_no_lookup_are_tokens_then_they_are_passed_on() -> No
         found = [appliance.target.mirror_target_id, appliance.filter.mirror_filter_id]
         assert [*found, appliance.network_interface_id, appliance.instance_id] == [TOKEN] * 4
 
-    assert synthesize(build).data == {}
+    assert set(synthesize(build).data) == PLACE
 
 
 def test_when_the_session_number_is_a_token_then_the_parameter_refers_to_it() -> None:
@@ -254,7 +342,7 @@ def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left
             }
         ],
     )
-    (local,) = template.locals.values()
+    (local,) = (value for name, value in template.locals.items() if name.startswith("s_"))
     assert "setsubtract(setunion(data.aws_network_interfaces.s_Lookup0_" in local
     assert f"concat(data.aws_network_interfaces.{interfaces}.ids)" in local
 
@@ -316,14 +404,15 @@ def test_when_an_appliance_stands_already_then_everything_is_looked_up_by_its_st
     assert template.datum("aws_cloudformation_stack") == {"name": "epb-prod"}
     address = f"data.aws_cloudformation_stack.{stack}"
     assert template.outputs["portal"]["value"] == f'${{{address}.outputs["PacketBasicsUserAccess"]}}'
-    assert template.datum("aws_instance")["filter"][0]["values"] == [f"${{{address}.id}}"]
+    (local,) = (name for name, value in template.locals.items() if value == f"${{{address}.id}}")
+    assert template.datum("aws_instance")["filter"][0]["values"] == [f"${{local.{local}}}"]
     names = [data["tag_filter"][0] for data in template.data["aws_resourcegroupstaggingapi_resources"].values()]
     assert_equal(
         sorted(name["values"][0] for name in names),
-        [f'${{element(split("/", {address}.id), 1)}}.{what}' for what in ("filter", "target")],
+        [f'${{element(split("/", local.{local}), 1)}}.{what}' for what in ("filter", "target")],
     )
     assert template.datum("aws_instances")["filter"][0]["values"] == ["epb-prod"]
-    assert set(template.resources) == {"aws_ec2_traffic_mirror_session"}
+    assert set(template.resources) == {"aws_ec2_traffic_mirror_session", "terraform_data"}
 
 
 def test_fails_when_the_standing_stacks_name_is_none() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import tapstack
 from tapstack import (
+    ApplianceGate,
     CaptureLoadBalancer,
     CaptureSecurityGroup,
     Containment,
@@ -98,6 +99,7 @@ BUILD: dict[str, Callable[[Construct, Any], object]] = {
         provider=provider,
     ),
     "IncidentResponse": response,
+    "ApplianceGate": lambda scope, provider: ApplianceGate(scope, "it", tags={"team": "soc"}, provider=provider),
 }
 
 
@@ -117,6 +119,7 @@ def providers(stack: cdk.TerraformStack) -> dict[str, str | None]:
         f"{type_}.{name}": body.get("provider")
         for block in ("resource", "data")
         for type_, named in terraform.get(block, {}).items()
+        if type_ != "terraform_data"  # of Terraform itself, which has one provider
         for name, body in named.items()
     }
 

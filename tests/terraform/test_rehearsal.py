@@ -32,6 +32,10 @@ class Rehearsal:
         production, _, _ = (ROOT / "deployment.yaml").read_text().partition("  # A Network Load Balancer")
         self.account = account
         self.ec2: Any = account.client("ec2")
+        # To be destroyed in the end, which the example is not.
+        production = production.replace(
+            "    packet_basics:\n", "    packet_basics:\n      deletion_protection: false\n"
+        )
         self.text = fit(production, account, template_url=publish_template(account.client("s3")))
         self._directory = directory
         self.site = SiteDeployment(directory / "out" / "stacks" / "production", account, lambda _: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from tapstack.bindings import AwsConstruct, add_condition, address, aws, cdk
+from tapstack.bindings import AwsConstruct, add_condition, address, aws, cdk, terraform_data
 from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget, target_key
 from tapstack.capture.scaffold import book_of
@@ -120,13 +120,22 @@ class Appliance(AwsConstruct):
         return MirrorFilter.from_id(self._ids["filter"] or self._by_name_tag("filter", "ec2:traffic-mirror-filter"))
 
     @cached_property
+    def _stack_id(self) -> str:
+        """The stack's id, as an expression that is unknown only before the stack is made.
+
+        Through a local: Terraform puts off what refers to a resource itself at every change of that
+        resource, and would then take off and put on whatever hangs on what was found.
+        """
+        return address(cdk.TerraformLocal(self, "StackId", f"${{{address(self._stack)}.id}}"))
+
+    @cached_property
     def _instance(self) -> Any:
         return aws.DataAwsInstance(
             self,
             "Instance",
             filter=[
                 # The id is known once the stack stands, and not before: that is when this is read.
-                aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[self._stack.id]),
+                aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[f"${{{self._stack_id}}}"]),
                 aws.DataAwsInstanceFilter(
                     name="instance-state-name", values=["pending", "running", "stopping", "stopped"]
                 ),
@@ -140,20 +149,23 @@ class Appliance(AwsConstruct):
         """Find what the stack made by its Name tag, through the Resource Groups Tagging API."""
         name = f"{self._stack_name}.{what}"
         # Taken out of the stack's id, so that Terraform looks once the stack stands, and not before.
-        awaited = f'${{element(split("/", {address(self._stack)}.id), 1)}}.{what}'
+        awaited = f'${{element(split("/", {self._stack_id}), 1)}}.{what}'
         found = aws.DataAwsResourcegroupstaggingapiResources(
             self,
             what.capitalize(),
             resource_type_filters=[resource_type],
             tag_filter=[aws.DataAwsResourcegroupstaggingapiResourcesTagFilter(key="Name", values=[awaited])],
         )
+        mappings = f"{address(found)}.resource_tag_mapping_list"
+        # Not a condition of the lookup: Terraform puts off a lookup with conditions at every change of the stack.
+        found_id = f'${{element(split("/", {mappings}[0].resource_arn), 1)}}'
+        kept = terraform_data(self, f"{what.capitalize()}Id", input=found_id)
         add_condition(
-            found,
-            "postcondition",
-            "${length(self.resource_tag_mapping_list) == 1}",
+            kept,
+            "precondition",
+            f"${{length({mappings}) == 1}}",
             f"Found no single traffic mirror {what} with the tag Name = {name}. The tagging API lags behind "
             "the creation by minutes: run the same command again. If the template names it otherwise, "
             f"give its id as {what}_id.",
         )
-        mapping = f"{address(found)}.resource_tag_mapping_list[0].resource_arn"
-        return cdk.Token.as_string(f'${{element(split("/", {mapping}), 1)}}')
+        return cdk.Token.as_string(f"${{{address(kept)}.output}}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import Construct, aws, cdk
+from tapstack.bindings import Construct, address, aws, cdk, json_text, rendered, set_lifecycle, terraform_data
 from tapstack.capture.appliance import Appliance
 from tapstack.capture.scaffold import (
     as_text,
@@ -48,8 +48,12 @@ class PacketBasics(Appliance):
         parameters: further parameters of the template.
         capabilities: what the template may do besides making resources of its own, where it asks for it: IAM
             roles (CAPABILITY_IAM), IAM resources of its own names, macros. None by default.
-        on_failure: what CloudFormation does when the creation fails.
-        timeout_minutes: how long CloudFormation, and Terraform with it, waits for the stack; 1 or more.
+        on_failure: what CloudFormation does when the creation fails; of no effect afterwards.
+        timeout_minutes: how long CloudFormation waits for the creation, and Terraform for that and every change;
+            1 or more.
+        deletion_protection: refuse to be deleted, and every update that would replace the instance, its
+            interface or its volumes, or the stack's target or filter. On by default. Applied as False, alone,
+            before such a change: Terraform and CloudFormation go by what was applied last.
         notification_arns: SNS topics that get the stack's events, up to 5.
         accept_open_remote_access: accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`.
         accept_public_ip: accept `public_ip`.
@@ -86,6 +90,7 @@ class PacketBasics(Appliance):
         on_failure: OnFailure = "ROLLBACK",
         timeout_minutes: int = 30,
         notification_arns: Sequence[str] = (),
+        deletion_protection: bool = True,
         accept_template_url: bool = False,
         accept_open_remote_access: bool = False,
         accept_public_ip: bool = False,
@@ -149,6 +154,7 @@ class PacketBasics(Appliance):
             capabilities=list(capabilities) or None,
             on_failure=on_failure,
             timeout_in_minutes=timeout_minutes,
+            policy_body=json_text(template.stack_policy(deletion_protection=deletion_protection)),
             notification_arns=list(notification_arns) or None,
             # CloudFormation gives up first, so that its reason is what the user reads.
             timeouts=aws.CloudformationStackTimeouts(
@@ -156,9 +162,16 @@ class PacketBasics(Appliance):
                 update=f"{timeout_minutes + 5}m",
                 delete=f"{timeout_minutes + 5}m",
             ),
-            tags=dict(tags) if tags else None,
+            tags=self._tags(tags, template_url, deletion_protection=deletion_protection),
         )
         name_main_child(self, self.resource)
+        set_lifecycle(
+            self.resource,
+            prevent_destroy=deletion_protection,
+            # They matter when the stack is made, and any change of them would replace it.
+            ignore_changes=["on_failure", "timeout_in_minutes"],
+            replace_triggered_by=[self._place(vpc_id, subnet_id, deletion_protection=deletion_protection)],
+        )
         self._stack_is(
             self.resource,
             name,
@@ -173,6 +186,48 @@ class PacketBasics(Appliance):
                 self.resource,
                 {"CKV_AWS_124": "Terraform waits for the stack and reports its events; topics are a setting."},
             )
+
+    def _tags(
+        self, tags: Mapping[str, str] | None, template_url: str, *, deletion_protection: bool
+    ) -> Mapping[str, str]:
+        """Return the stack's tags with our own.
+
+        CloudFormation refuses an update that changes only the policy, so a tag changes with it. And Terraform
+        takes a template for the one in use even where its update was rolled back; its tag says the truth.
+        """
+        own = {
+            template.DELETION_PROTECTION_TAG: "on" if deletion_protection else "off",
+            template.TEMPLATE_TAG: self._fingerprint(template_url),
+        }
+        if not is_token(list(tags or ())):
+            return {**(tags or {}), **own}
+        given, ours = (
+            address(cdk.TerraformLocal(self, name, value)) for name, value in (("Tags", tags), ("OwnTags", own))
+        )
+        merged: Mapping[str, str] = cdk.Token.as_string_map(f"${{merge({given}, {ours})}}")
+        return merged
+
+    def _fingerprint(self, template_url: str) -> str:
+        if is_token(template_url):
+            url = cdk.TerraformLocal(self, "TemplateUrl", rendered(template_url, typed=False))
+            return f"${{substr(sha256({address(url)}), 0, 16)}}"
+        return template.fingerprint(template_url)
+
+    def _place(self, vpc_id: str, subnet_id: str, *, deletion_protection: bool) -> str:
+        """Keep where the appliance stands, which cannot change while it stands; return the address.
+
+        CloudFormation would replace its instance for another subnet, and Terraform would lose sight of the
+        stack in another account or Region. So a plan says it instead, before anything is done.
+        """
+        here = {
+            "account": aws.DataAwsCallerIdentity(self, "Account").account_id,
+            "region": aws.DataAwsRegion(self, "Region").id,
+            "vpc_id": vpc_id,
+            "subnet_id": subnet_id,
+        }
+        place = terraform_data(self, "Place", triggers_replace=rendered(here, typed=False))
+        set_lifecycle(place, prevent_destroy=deletion_protection)
+        return address(place)
 
     @staticmethod
     def from_stack_name(

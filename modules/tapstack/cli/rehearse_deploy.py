@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tapstack.cli.rehearse_account import missing
 from tapstack.settings.load import deployment_path, load_deployment, shown
@@ -19,6 +19,9 @@ from tapstack.workspace.provider_mirror import NO_MIRROR, UnusableMirrorError
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
+
+
+_PROTECTED: Final[tuple[str, ...]] = ("packet_basics", "response")
 
 
 def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextIO) -> int:
@@ -96,10 +99,11 @@ def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]
 
 
 def _unprotected(site: dict[str, Any]) -> dict[str, Any]:
-    """Return a site whose table of incidents can be destroyed."""
-    if "response" not in site:
-        return site
-    return {**site, "response": {**(site["response"] or {}), "deletion_protection": False}}
+    """Return a site whose appliance and table of incidents can be destroyed."""
+    lifted: dict[str, Any] = {
+        name: {**(site[name] or {}), "deletion_protection": False} for name in _PROTECTED if name in site
+    }
+    return {**site, **lifted}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ Reference (CreateStack).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from tapstack.domain import template_urls
@@ -27,6 +28,21 @@ SESSION_NUMBER: Final = "ENITrafficMirrorSessionNumber"
 OWN_PARAMETERS: Final = frozenset({VPC_ID, SUBNET_ID, REMOTE_ACCESS_CIDR, PUBLIC_EIP, MIRROR_SOURCE, SESSION_NUMBER})
 USER_ACCESS_OUTPUT: Final = "PacketBasicsUserAccess"
 CREDENTIALS_OUTPUT: Final = "PacketBasicsCredentials"
+
+DELETION_PROTECTION_TAG: Final = "tapstack:deletion-protection"
+"""On the stack, and by it on all that it makes: `on` or `off`."""
+TEMPLATE_TAG: Final = "tapstack:template"
+"""On the stack: the fingerprint of the URL of its template."""
+_KEPT_TYPES: Final = (
+    "AWS::EC2::Instance",
+    "AWS::EC2::NetworkInterface",
+    "AWS::EC2::NetworkInterfaceAttachment",
+    "AWS::EC2::TrafficMirrorFilter",
+    "AWS::EC2::TrafficMirrorTarget",
+    "AWS::EC2::Volume",
+    "AWS::EC2::VolumeAttachment",
+)
+"""What holds the packets, and what running sessions refer to."""
 
 NOTIFICATION_ARNS: Final = 5
 TEMPLATE_URL_LENGTH: Final = 5120
@@ -57,6 +73,31 @@ def check_template_url(value: str) -> str:
     if problem:
         raise RuleViolation(f"template url {value!r} cannot be used: {problem}; expected {TEMPLATE_URL_EXAMPLE}")
     return value
+
+
+def fingerprint(template_url: str) -> str:
+    """Return what tells one template URL from another, short enough for a tag."""
+    return hashlib.sha256(template_url.encode()).hexdigest()[:16]
+
+
+def stack_policy(*, deletion_protection: bool) -> dict[str, Any]:
+    """Return the policy of the appliance's stack: what an update may do to what the stack made.
+
+    By type, because the template is not public. An update that would replace or delete what holds the
+    packets is rolled back; without protection every update is allowed. It says nothing about the
+    deletion of the whole stack.
+
+    Source: CloudFormation User Guide, "Prevent updates to stack resources".
+    """
+    everything: dict[str, Any] = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
+    kept: dict[str, Any] = {
+        "Effect": "Deny",
+        "Action": ["Update:Replace", "Update:Delete"],
+        "Principal": "*",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"ResourceType": list(_KEPT_TYPES)}},
+    }
+    return {"Statement": [everything, kept] if deletion_protection else [everything]}
 
 
 def check_public_ip(public_ip: object, *, accept: bool) -> None:

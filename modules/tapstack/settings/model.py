@@ -101,7 +101,10 @@ class PacketBasics(ApplianceTemplate):
     mirror_session_number: fields.SessionNumber | None = None
     """Number of that session."""
     on_failure: OnFailure = "ROLLBACK"
-    """What CloudFormation does when the creation fails."""
+    """What CloudFormation does when the creation fails; of no effect afterwards."""
+    deletion_protection: bool = True
+    """Refuse to be deleted or replaced, with the packets that it keeps. Off, and applied, before a removal, a
+    destroy, or a change that replaces it."""
     notification_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=5)] = Field(default_factory=list)
     """SNS topics that get the stack's events."""
     target_id: fields.TargetId | None = None

@@ -37,11 +37,17 @@ def test_when_state_is_in_s3_then_a_rehearsal_keeps_it_beside_the_copy() -> None
     assert "s3" in document["backend"]
 
 
-def test_when_a_site_has_a_response_then_its_table_can_be_destroyed() -> None:
-    sites = {"one": {"response": {"retention_days": 30}}, "two": {"response": None}, "three": {}}
+def test_when_a_site_has_a_response_or_an_appliance_then_they_can_be_destroyed() -> None:
+    sites = {
+        "one": {"response": {"retention_days": 30}},
+        "two": {"response": None},
+        "three": {},
+        "four": {"packet_basics": {"public_ip": False}},
+    }
     assert without_surroundings({"sites": sites}, Path("/srv"))["sites"] == {
         "one": {"response": {"retention_days": 30, "deletion_protection": False}},
         "two": {"response": {"deletion_protection": False}},
         "three": {},
+        "four": {"packet_basics": {"public_ip": False, "deletion_protection": False}},
     }
     assert sites["one"] == {"response": {"retention_days": 30}}

@@ -52,7 +52,13 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
     own = Authorization(
         iam_action(call, dict(requested)), _resources(call, requested, place), _context(call, requested)
     )
-    return own, *_copies(call, requested, place), *_tagging(call, own, requested, place), *_passing(call, requested)
+    return (
+        own,
+        *_copies(call, requested, place),
+        *_tagging(call, own, requested, place),
+        *_setting_policies(call, own, requested),
+        *_passing(call, requested),
+    )
 
 
 def _resources(call: Call, requested: Mapping[str, Any], place: Place) -> tuple[str, ...]:
@@ -118,6 +124,12 @@ def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place
     elif (name := _TAGGING.get(call.service)) and call.action.startswith(("Create", "Put")):
         action = name.format(call.action.removeprefix("Create"))
         yield Authorization(f"{service_prefix(call)}:{action}", own.resources, own.context)
+
+
+def _setting_policies(call: Call, own: Authorization, requested: Mapping[str, Any]) -> Iterator[Authorization]:
+    """Giving a stack a policy is an action of its own, also when it is made or updated."""
+    if call.action in ("CreateStack", "UpdateStack") and {"StackPolicyBody", "StackPolicyURL"} & set(requested):
+        yield Authorization("cloudformation:SetStackPolicy", own.resources, {"aws:RequestedRegion": call.region})
 
 
 def _passing(call: Call, requested: Mapping[str, Any]) -> Iterator[Authorization]:

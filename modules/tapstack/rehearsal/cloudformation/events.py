@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from moto.cloudformation import models
 from moto.events.models import events_backends
 
 # moto has types, but none for what is replaced at run time.
 Stack: Any = models.Stack
+
+CLIENT_TOKEN: Final[ContextVar[str | None]] = ContextVar("CLIENT_TOKEN", default=None)
+"""The ClientRequestToken of the call that is being answered: every event that it causes carries it."""
 
 
 def install() -> None:
@@ -23,6 +27,7 @@ def install() -> None:
     @functools.wraps(add)
     def add_stack_event(self: Any, *args: Any, **kwargs: Any) -> None:
         add(self, *args, **kwargs)
+        self.events[-1].client_request_token = CLIENT_TOKEN.get()
         publish(self, self.events[-1])
 
     Stack._add_stack_event = add_stack_event

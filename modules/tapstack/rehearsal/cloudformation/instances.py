@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
 from moto.ec2.models import ec2_backends, elastic_network_interfaces, instances
 
@@ -13,6 +13,20 @@ from tapstack.rehearsal.cloudformation.patching import as_classmethod
 Instance: Any = instances.Instance
 NetworkInterface: Any = elastic_network_interfaces.NetworkInterface
 
+_REPLACING: Final = frozenset(
+    {
+        "AvailabilityZone",
+        "BlockDeviceMappings",
+        "HostResourceGroupArn",
+        "ImageId",
+        "KeyName",
+        "NetworkInterfaces",
+        "PrivateIpAddress",
+        "SecurityGroups",
+        "SubnetId",
+    }
+)
+"""Properties of an instance that cannot change in place; the Template Reference says so of each."""
 _AS_THEY_ARE = ("NetworkInterfaceId", "SubnetId", "PrivateIpAddress", "Description")
 _FLAGS = ("AssociatePublicIpAddress", "DeleteOnTermination")
 
@@ -20,6 +34,7 @@ _FLAGS = ("AssociatePublicIpAddress", "DeleteOnTermination")
 def install() -> None:
     """Replace how moto makes an instance for a stack, and give its interfaces tags and an end."""
     _create_instances()
+    _change_instances()
     _own_interfaces()
 
 
@@ -60,13 +75,53 @@ def _create_instances() -> None:
             disable_api_termination=str(properties.get("DisableApiTermination", False)).lower() == "true",
             **optional,
         )
-        instance = reservation.instances[0]
+        instance: Any = reservation.instances[0]
+        # What a later update compares with.
+        instance.stack_properties = properties
         instance.add_tags({tag["Key"]: str(tag["Value"]) for tag in properties.get("Tags", [])})
         if profile := properties.get("IamInstanceProfile"):
             backend.associate_iam_instance_profile(instance_id=instance.id, iam_instance_profile_name=profile)
         return instance
 
     Instance.create_from_cloudformation_json = as_classmethod(create_from_cloudformation_json)
+
+
+def _change_instances() -> None:
+    def update_from_cloudformation_json(
+        cls: Any,
+        original_resource: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        before = original_resource.stack_properties
+        properties = cloudformation_json["Properties"]
+        changed = {name for name in {*before, *properties} if before.get(name) != properties.get(name)}
+        if changed & _REPLACING:
+            return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+        original_resource.stack_properties = properties
+        wanted = {tag["Key"]: str(tag["Value"]) for tag in properties.get("Tags", [])}
+        dropped = [tag["Key"] for tag in before.get("Tags", []) if tag["Key"] not in wanted]
+        backend = original_resource.ec2_backend
+        backend.delete_tag_keys([original_resource.id], dropped)
+        original_resource.add_tags(wanted)
+        # Of an instance on EBS, AWS changes the user data and the type in place: it is stopped and started.
+        if "UserData" in changed:
+            original_resource.user_data = [properties["UserData"]] if "UserData" in properties else None
+        if "InstanceType" in changed:
+            original_resource.instance_type = properties.get("InstanceType", "m1.small")
+        if "SecurityGroupIds" in changed:
+            backend.modify_instance_security_groups(original_resource.id, list(properties["SecurityGroupIds"]))
+        if "DisableApiTermination" in changed:
+            original_resource.disable_api_termination = (
+                str(properties.get("DisableApiTermination", False)).lower() == "true"
+            )
+        return original_resource
+
+    Instance.REPLACING = _REPLACING
+    Instance.leaves_the_old = True
+    Instance.update_from_cloudformation_json = as_classmethod(update_from_cloudformation_json)
 
 
 def _own_interfaces() -> None:
@@ -123,6 +178,7 @@ def _own_interfaces() -> None:
     get = NetworkInterface.get_cfn_attribute
     NetworkInterface.create_from_cloudformation_json = as_classmethod(create_from_cloudformation_json)
     NetworkInterface.leaves_the_old = True
+    NetworkInterface.REPLACING = frozenset({"PrivateIpAddress", "SubnetId"})
     NetworkInterface.update_from_cloudformation_json = as_classmethod(update_from_cloudformation_json)
     NetworkInterface.delete_from_cloudformation_json = as_classmethod(delete_from_cloudformation_json)
     NetworkInterface.has_cfn_attr = as_classmethod(has_cfn_attr)

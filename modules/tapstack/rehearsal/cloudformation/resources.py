@@ -15,7 +15,8 @@ from moto.cloudformation.models import Event
 from moto.core.exceptions import ServiceException
 from moto.ec2.models.core import TaggedEC2Resource
 
-from tapstack.rehearsal.cloudformation.events import publish
+from tapstack.rehearsal.cloudformation import policies
+from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN, publish
 from tapstack.rehearsal.cloudformation.templates import creation_order
 
 # moto has types, but none for what is replaced at run time.
@@ -57,7 +58,8 @@ class Ledger:
         """Add a resource's event to the stack's."""
         self.statuses[logical_id] = status
         stack = self.stack
-        event = Event(stack.stack_id, stack.name, logical_id, physical_id, kind, status, reason, None)
+        event: Any = Event(stack.stack_id, stack.name, logical_id, physical_id, kind, status, reason, None)
+        event.client_request_token = CLIENT_TOKEN.get()
         event.sendToSns(stack.account_id, stack.region_name, stack.notification_arns)
         stack.events.append(event)
         publish(stack, event)
@@ -126,6 +128,30 @@ def resolved(resources_map: Any, resource_json: dict[str, Any]) -> Any:
     return parsing.clean_json(resource_json.get("Properties") or {}, resources_map)
 
 
+def replaces(kind: str, changed: set[str]) -> bool:
+    """Whether a change of these properties takes another resource in place of the one that is there.
+
+    A type says it with `REPLACING`, the properties that cannot change in place, or with `MUTABLE`, those that can.
+    """
+    if not changed - {"Tags"}:
+        return False
+    resource_class: Any = parsing.resource_class_from_type(kind)
+    if hasattr(resource_class, "REPLACING"):
+        return bool(changed & resource_class.REPLACING)
+    if hasattr(resource_class, "MUTABLE"):
+        return bool(changed - resource_class.MUTABLE - {"Tags"})
+    # moto can change no type that has no such method.
+    return hasattr(resource_class.update_from_cloudformation_json, "__isabstractmethod__")
+
+
+def _refuse_denied(self: Any, action: str, name: str, json: dict[str, Any], status: str) -> None:
+    """Fail a resource whose update the stack's policy denies."""
+    ledger, kind = self.ledger, json["Type"]
+    if reason := policies.refusal(ledger.stack, action, name, kind):
+        ledger.tell(name, kind, physical_id(self._parsed_resources.get(name)), status, reason)
+        raise ResourceFailedError(name, reason)
+
+
 def _tag(resources_map: Any, logical_id: str, resource: Any) -> None:
     """Give a resource the tags that say which stack it belongs to, and the stack's own."""
     if not isinstance(resource, TaggedEC2Resource):
@@ -179,6 +205,11 @@ def _update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | No
     self.load_conditions()
     self._resource_json_map = after = template["Resources"]
     try:
+        for name in before:
+            condition = after[name].get("Condition") if name in after else None
+            stays = name in after and not (condition and not self.lazy_condition_map[condition])
+            if not stays and self._parsed_resources.get(name) is not None:
+                _refuse_denied(self, policies.DELETE, name, before[name], "DELETE_FAILED")
         for name in creation_order(after):
             existing = self._parsed_resources.get(name)
             condition = after[name].get("Condition")
@@ -219,9 +250,11 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
         return existing, False
     old = old or {}
     kind = json["Type"]
+    keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    action = policies.REPLACE if replaces(kind, keys) else policies.MODIFY
+    _refuse_denied(self, action, name, json, "UPDATE_FAILED")
     ledger.tell(name, kind, physical_id(existing), "UPDATE_IN_PROGRESS")
     try:
-        keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
         leaves = False
         if keys == {"Tags"} and isinstance(existing, TaggedEC2Resource):
             changed = _retag(existing, old, new)
@@ -247,6 +280,19 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
     ledger.properties[name] = new
     ledger.tell(name, kind, physical_id(changed), "UPDATE_COMPLETE")
     return changed, leaves
+
+
+def retag_all(self: Any, before: dict[str, str]) -> None:
+    """Give every resource the tags that its stack has now, in place of those it had; its own win."""
+    after = self.ledger.stack.tags
+    for name, resource in self._parsed_resources.items():
+        if not isinstance(resource, TaggedEC2Resource):
+            continue
+        own = {tag["Key"] for tag in (self.ledger.properties.get(name) or {}).get("Tags", [])}
+        backend: Any = resource.ec2_backend  # type: ignore[attr-defined]
+        identifier: Any = resource.id  # type: ignore[attr-defined]
+        backend.delete_tag_keys([identifier], [key for key in before if key not in after and key not in own])
+        backend.create_tags([identifier], {key: value for key, value in after.items() if key not in own})
 
 
 def _retag(resource: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:

@@ -6,6 +6,8 @@ Source: CloudFormation API Reference, CreateStack, UpdateStack, GetTemplateSumma
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +17,8 @@ from moto.cloudformation.responses import StackResourceDTO
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 
-from tapstack.rehearsal.cloudformation import templates
+from tapstack.rehearsal.cloudformation import policies, templates
+from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN
 from tapstack.rehearsal.cloudformation.stacks import ON_FAILURE
 
 # moto has types, but none for what is replaced at run time.
@@ -28,6 +31,7 @@ def install() -> None:
     _fetch_templates()
     _create()
     _update()
+    _set_policies()
     _describe_templates()
     _show_statuses()
 
@@ -83,9 +87,12 @@ def _create() -> None:
         if rollback is not None and on_failure is not None:
             raise ValidationError(message="You cannot specify both DisableRollback and OnFailure")
         _check_capabilities(self, template)
+        if policy := _policy(self, "StackPolicy"):
+            policies.check(policy)
         token = ON_FAILURE.set(on_failure or ("DO_NOTHING" if rollback else "ROLLBACK"))
         try:
-            return create(self)
+            with _client_token(self):
+                return create(self)
         finally:
             ON_FAILURE.reset(token)
 
@@ -95,12 +102,24 @@ def _create() -> None:
 def _update() -> None:
     update = CloudFormationResponse.update_stack
     create_change_set = CloudFormationResponse.create_change_set
+    different = CloudFormationResponse._validate_different_update
 
     @functools.wraps(update)
     def update_stack(self: Any) -> Any:
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
-        _check_capabilities(self, _template(self, stack=stack))
-        return update(self)
+        template = _template(self, stack=stack)
+        _check_capabilities(self, template)
+        policy, during = _policy(self, "StackPolicy"), _policy(self, "StackPolicyDuringUpdate")
+        for given in (policy, during):
+            if given:
+                policies.check(given)
+        _refuse_no_change(self, stack, template)
+        # The policy that the stack has governs this update; a new one those that follow.
+        with policies.governed_by(during), _client_token(self):
+            answer = update(self)
+        if policy and stack.status == "UPDATE_COMPLETE":
+            stack.policy = policy
+        return answer
 
     @functools.wraps(create_change_set)
     def change_set(self: Any) -> Any:
@@ -108,8 +127,60 @@ def _update() -> None:
             _check_capabilities(self, _template(self))
         return create_change_set(self)
 
+    @functools.wraps(different)
+    def validate_different_update(self: Any, *args: Any) -> None:
+        # moto overlooks that tags alone are an update, too.
+        if self._get_param("ChangeSetName"):
+            different(self, *args)
+
+    CloudFormationResponse._validate_different_update = validate_different_update
     CloudFormationResponse.update_stack = update_stack
     CloudFormationResponse.create_change_set = change_set
+
+
+@contextmanager
+def _client_token(response: Any) -> Iterator[None]:
+    token = CLIENT_TOKEN.set(response._get_param("ClientRequestToken"))
+    try:
+        yield
+    finally:
+        CLIENT_TOKEN.reset(token)
+
+
+def _policy(response: Any, name: str) -> str | None:
+    """A stack policy that a request brings along, by value or by address."""
+    body, url = response._get_param(f"{name}Body"), response._get_param(f"{name}URL")
+    if body and url:
+        raise ValidationError(message=f"You cannot specify both {name}URL and {name}Body")
+    found: str | None = response._get_stack_from_s3_url(url) if url else body
+    return found
+
+
+def _refuse_no_change(response: Any, stack: Any, template: dict[str, Any]) -> None:
+    """A new policy alone is no update: SetStackPolicy is for that."""
+    tags = {item["Key"]: item["Value"] for item in response._get_param("Tags", [])}
+    given = response._get_param("Parameters", [])
+    parameters = response.cloudformation_backend._resolve_update_parameters(stack, given) if given else stack.parameters
+    topics = response._get_param("NotificationARNs", [])
+    if (
+        template == templates.parse(stack.template)
+        and parameters == stack.parameters
+        and tags in ({}, stack.tags)
+        and topics in ([], stack.notification_arns)
+    ):
+        raise ValidationError(message="No updates are to be performed.")
+
+
+def _set_policies() -> None:
+    set_policy = CloudFormationResponse.set_stack_policy
+
+    @functools.wraps(set_policy)
+    def set_stack_policy(self: Any) -> Any:
+        if policy := _policy(self, "StackPolicy"):
+            policies.check(policy)
+        return set_policy(self)
+
+    CloudFormationResponse.set_stack_policy = set_stack_policy
 
 
 def _describe_templates() -> None:

@@ -22,7 +22,8 @@ from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
-from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError
+from tapstack.rehearsal.cloudformation import policies
+from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, retag_all
 from tapstack.rehearsal.cloudformation.templates import parse, text
 
 # moto has types, but none for what is replaced at run time.
@@ -204,14 +205,16 @@ def _update() -> None:
         declared = parse(template).get("Parameters") or {}
         given = parameters or {key: value for key, value in self.parameters.items() if key in declared}
         stack_parameters.check(declared, given)
-        before, before_parameters = self.template, self.parameters
+        before, before_parameters, before_tags = self.template, self.parameters, dict(self.tags)
         self.resource_map.input_parameters = given
         try:
             update(self, template, role_arn, given, tags)
         except ResourceFailedError as failed:
+            self.tags = before_tags
             _go_back(self, before, before_parameters, failed)
         else:
             self.parameters = given
+            retag_all(self.resource_map, before_tags)
         self.last_updated_time = utcnow()
 
     def resolve(self: Any, instance: Any, incoming_params: list[dict[str, Any]]) -> dict[str, str]:
@@ -235,7 +238,9 @@ def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: Reso
     stack.template, stack.parameters = template, parameters
     stack._parse_template()
     stack.resource_map.input_parameters = parameters
-    stack.resource_map.update(stack.template_dict, parameters)
+    # Going back is no update that a policy governs.
+    with policies.governed_by(""):
+        stack.resource_map.update(stack.template_dict, parameters)
     stack.output_map = stack._create_output_map()
     _status(stack, "UPDATE_ROLLBACK_COMPLETE")
 
