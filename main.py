@@ -41,7 +41,7 @@ def main() -> int:
     except OSError as error:
         print(f"{error.filename or outdir}: {error.strerror}", file=sys.stderr)
         return 2
-    for warning in warnings:
+    for warning in [*deployment.warnings(before_synthesis=True), *warnings]:
         print(f"warning: {warning}", file=sys.stderr)
     return 0
 

@@ -37,7 +37,9 @@ class CaptureStack(SiteStack):
         self._stack_name = deployment.stack_name(name)
         self.packet_basics = self._add_packet_basics()
         if site.quarantine_security_group:
-            quarantine = QuarantineSecurityGroup(self, "quarantine", vpc_id=site.vpc_id)
+            quarantine = QuarantineSecurityGroup(
+                self, "quarantine", vpc_id=site.vpc_id, name=f"{self._project}-{name}-quarantine"
+            )
             add_output(self, "quarantine_security_group_id", quarantine.security_group_id, "Cuts an instance off.")
         self.targets = {key: self._add_target(key) for key in site.targets}
         self.filters = {key: self._add_filter(key) for key in site.filters}

@@ -434,7 +434,7 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"subnet_id": VPC}, f"'{VPC}' is not the id of a subnet"),
         ({"remote_access_cidr": "10.0.0.1/8"}, "did you mean 10.0.0.0/8\\?"),
         ({"remote_access_cidr": "0.0.0.0/0"}, "opens the appliance to the whole internet.*accept_open_remote_access"),
-        ({"remote_access_cidr": "::/0"}, "remote access from ::/0 opens the appliance to the whole internet"),
+        ({"remote_access_cidr": "::/0"}, "remote access from ::/0 is IPv6, and the template takes an IPv4 block"),
         ({"public_ip": True}, "an Elastic IP puts the appliance's portal on the internet.*accept_public_ip"),
         ({"stack_name": "1-epb"}, "'1-epb' is not a CloudFormation stack name"),
         ({"mirror_session_number": 3}, "mirror_session_number needs mirror_source"),

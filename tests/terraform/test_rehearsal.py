@@ -86,7 +86,7 @@ def test_when_the_example_is_deployed_then_it_stands_stays_changes_and_goes(
     }
     assert (rules["web"], rules["outbound"]) == (8, 5)
     groups = rehearsal.ec2.describe_security_groups()["SecurityGroups"]
-    quarantine = next(group for group in groups if group["GroupName"] == "tapstack-quarantine")
+    quarantine = next(group for group in groups if group["GroupName"].endswith("-quarantine"))
     assert (quarantine["IpPermissions"], quarantine["IpPermissionsEgress"]) == ([], [])
     capture = next(group for group in groups if group["GroupName"].startswith("tapstack-capture-"))
     assert {(rule["IpProtocol"], rule["FromPort"]) for rule in capture["IpPermissions"]} == {

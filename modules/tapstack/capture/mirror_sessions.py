@@ -235,6 +235,5 @@ def _take_numbers(
         counted = f"{id_}/{name}" if is_token(interface) else interface
         book.add_source(key, counted, capacity, target_name=id_, typed=typed)
     lookup_number = book.add_unknown(group, session_number, start=first) if lookups else 0
-    if any(lookup.include_requester_managed for lookup in lookups):
-        warnings.append("of the interfaces that AWS services manage, AWS mirrors those of RDS and ElastiCache only")
+    warnings += dict.fromkeys(message for lookup in lookups for message in lookup.warnings())
     return numbers, lookup_number, warnings + book.warnings[seen:]

@@ -40,7 +40,7 @@ class PacketBasics(Appliance):
         accept_template_url: accept one that is not of AWS Marketplace's bucket, or a token.
         vpc_id: where the appliance stands, or a token.
         subnet_id: of its one interface, which is both management interface and mirror target.
-        remote_access_cidr: who may reach its portal.
+        remote_access_cidr: who may reach its portal; an IPv4 block.
         stack_name: of the CloudFormation stack; by default the construct's path with hyphens.
         public_ip: give it an Elastic IP. Off by default.
         mirror_source: network interface that the stack mirrors from the start. None by default.
@@ -55,7 +55,7 @@ class PacketBasics(Appliance):
             interface or its volumes, or the stack's target or filter. On by default. Applied as False, alone,
             before such a change: Terraform and CloudFormation go by what was applied last.
         notification_arns: SNS topics that get the stack's events, up to 5.
-        accept_open_remote_access: accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`.
+        accept_open_remote_access: accept 0.0.0.0/0 as `remote_access_cidr`.
         accept_public_ip: accept `public_ip`.
         target_id: the stack's mirror target, if it is not to be found by its Name tag.
         filter_id: the stack's mirror filter, likewise.
@@ -109,7 +109,9 @@ class PacketBasics(Appliance):
             template_urls.check_source(template_url, accept=accept_template_url)
             check_identifier("vpc", vpc_id)
             check_identifier("subnet", subnet_id)
-            cidrs.check_remote_access(remote_access_cidr, accept_open=accept_open_remote_access)
+            remote_access_cidr = cidrs.check_remote_access(
+                remote_access_cidr, accept_open=accept_open_remote_access, ipv6=False
+            )
             template.check_public_ip(public_ip, accept=accept_public_ip)
             template.check_parameters(dict(parameters or {}))
             template.check_notification_arns(notification_arns)
@@ -131,11 +133,8 @@ class PacketBasics(Appliance):
             if network_interface_id is not None and not is_token(network_interface_id):
                 book_of(scope, provider).add_target_interface(network_interface_id, id_)
         super().__init__(scope, id_, provider=provider)
-        if cidrs.is_broad(remote_access_cidr):
-            warn(
-                self,
-                f"remote access from {remote_access_cidr} reaches far: give the range responders come from",
-            )
+        for message in cidrs.remote_access_warnings(remote_access_cidr):
+            warn(self, message)
         own = {
             template.VPC_ID: vpc_id,
             template.SUBNET_ID: subnet_id,

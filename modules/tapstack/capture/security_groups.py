@@ -111,8 +111,8 @@ class CaptureSecurityGroup(_OwnedGroup):
                 check_identifier("network interface", network_interface_id)
         super().__init__(scope, id_, provider=provider)
         for block in remote_access_cidrs:
-            if cidrs.is_broad(block):
-                warn(self, f"remote access from {block} reaches far: give the range that responders come from")
+            for message in cidrs.remote_access_warnings(block):
+                warn(self, message)
         self.resource: Any = aws.SecurityGroup(
             self,
             "Resource",
@@ -183,7 +183,8 @@ class QuarantineSecurityGroup(_OwnedGroup):
         scope: the construct it belongs to.
         id_: its id within `scope`; direct children of a stack are addressed by it.
         vpc_id: the VPC whose instances it can isolate, or a token.
-        name: the group's name, unique in the VPC, up to 255 characters.
+        name: the group's name when it is made, unique in the VPC, up to 255 characters. A later change is
+            left out: it would replace a group that instances may wear.
         tags: added to the Name tag.
         provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
             `scope`, in the end the stack's provider without an alias, by default.
@@ -219,6 +220,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
             vpc_id=vpc_id,
             name=name,
             description="Tapstack: quarantine, no traffic in or out",
+            lifecycle=cdk.TerraformResourceLifecycle(ignore_changes=["name"]),
             tags=name_tag(name, tags),
         )
         # Empty lists, not absent ones: Terraform then owns the rules and removes what appears.

@@ -28,6 +28,8 @@ def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: Text
         path = file or deployment_path(here)
         deployment = read(path, outdir)
         say(path, deployment, out=out)
+        for warning in deployment.warnings():
+            print(f"warning: {warning}", file=err, flush=True)
         warn_of_state(path, deployment, outdir, err=err)
         if machine:
             print(machine_checks.describe(deployment.provider, path.parent), file=out, flush=True)

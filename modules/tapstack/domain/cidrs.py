@@ -13,17 +13,17 @@ ANY_IPV6: Final = "::/0"
 
 
 def check_cidr(value: str) -> str:
-    """Return the CIDR block `value`, or a token, unchanged.
+    """Return the CIDR block `value` in the one spelling that AWS keeps (RFC 5952 for IPv6); a token unchanged.
 
     Raises:
-        RuleViolation: not a CIDR block, or host bits are set (10.0.0.1/16).
+        RuleViolation: not a CIDR block, host bits are set (10.0.0.1/16), or an IPv4 block is written as IPv6.
     """
     if is_token(value):
         return value
     try:
-        if not value.rpartition("/")[2].isdigit():
-            raise ValueError  # without a prefix length, or with a netmask, which Python takes and AWS does not
-        ipaddress.ip_network(value)
+        if not value.rpartition("/")[2].isdigit() or "%" in value:
+            raise ValueError  # no prefix length; a netmask or a zone, which Python takes and AWS does not
+        network = ipaddress.ip_network(value)
     except ValueError:
         try:
             meant = f"; did you mean {ipaddress.ip_network(value, strict=False)}?"
@@ -32,7 +32,16 @@ def check_cidr(value: str) -> str:
         raise RuleViolation(
             f"{value!r} is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32{meant}"
         ) from None
-    return value
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED.prefixlen:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            meant = f"{mapped}/{network.prefixlen - _MAPPED.prefixlen}"
+            raise RuleViolation(f"{value!r} is an IPv4 block written as IPv6: expected {meant}")
+    return str(network)
+
+
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+"""IPv4-mapped addresses, which are IPv4 on the wire (RFC 4291)."""
 
 
 def family(value: str) -> int | None:
@@ -55,14 +64,36 @@ def is_everybody(value: str) -> bool:
     return not is_token(value) and ipaddress.ip_network(value).prefixlen == 0
 
 
-def check_remote_access(value: str, *, accept_open: bool) -> None:
-    """Refuse a remote access range that is the whole internet, unless that was accepted."""
-    check_cidr(value)
+def check_remote_access(value: str, *, accept_open: bool, ipv6: bool = True) -> str:
+    """Return a remote access range in its one spelling.
+
+    Args:
+        value: a CIDR block, or a token.
+        accept_open: it may be the whole internet.
+        ipv6: it may be IPv6.
+
+    Raises:
+        RuleViolation: no CIDR block, of the wrong family, or the whole internet without acceptance.
+    """
+    value = check_cidr(value)
+    if not ipv6 and family(value) == 6:
+        raise RuleViolation(
+            f"remote access from {value} is IPv6, and the template takes an IPv4 block: give the IPv4 range that "
+            "responders come from, such as 10.20.0.0/16"
+        )
     if is_everybody(value) and not accept_open:
         raise RuleViolation(
             f"remote access from {value} opens the appliance to the whole internet: give the range that "
             "responders come from, or accept it with accept_open_remote_access"
         )
+    return value
+
+
+def remote_access_warnings(value: str) -> list[str]:
+    """Say where a remote access range is likely to be larger than was meant."""
+    if is_broad(value):
+        return [f"remote access from {value} reaches far: give the range that responders come from"]
+    return []
 
 
 def is_broad(value: str) -> bool:

@@ -161,10 +161,11 @@ class MirrorRule:
     def __post_init__(self) -> None:
         """Check every field and fill the omitted CIDR blocks with those of the same family."""
         check_fields(self)
-        given = [cidrs.check_cidr(c) for c in (self.source, self.destination) if c is not None]
+        source, destination = (None if c is None else cidrs.check_cidr(c) for c in (self.source, self.destination))
+        given = [c for c in (source, destination) if c is not None]
         anywhere = cidrs.ANY_IPV6 if any(cidrs.family(c) == 6 for c in given) else cidrs.ANY_IPV4
-        object.__setattr__(self, "source", self.source or anywhere)
-        object.__setattr__(self, "destination", self.destination or anywhere)
+        object.__setattr__(self, "source", source or anywhere)
+        object.__setattr__(self, "destination", destination or anywhere)
         cidrs.check_same_family(self.source_cidr, self.destination_cidr)
         if self.number is not None:
             if is_token(self.number):

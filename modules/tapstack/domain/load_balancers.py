@@ -39,6 +39,9 @@ def check_appliances(*, instance_ids: Sequence[str], ip_addresses: Sequence[str]
     """Refuse a load balancer with nothing behind it, with both kinds of appliance, or with wrong ones."""
     if bool(instance_ids) == bool(ip_addresses):
         raise RuleViolation("give the appliances either as instance_ids or as ip_addresses, at least one")
+    literal = [appliance for appliance in (*instance_ids, *ip_addresses) if not is_token(appliance)]
+    if twice := next((appliance for appliance in literal if literal.count(appliance) > 1), None):
+        raise RuleViolation(f"appliance {twice} is given twice: keep one")
     for instance in instance_ids:
         check_identifier("instance", instance)
     for address in ip_addresses:

@@ -57,6 +57,12 @@ class SourceLookup:
             if value is not None:
                 check_identifier(kind, value)
 
+    def warnings(self) -> list[str]:
+        """Say what of the interfaces that it finds AWS is likely not to mirror."""
+        if self.include_requester_managed:
+            return ["of the interfaces that AWS services manage, AWS mirrors those of RDS and ElastiCache only"]
+        return []
+
     def filters(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return the filters of DescribeNetworkInterfaces, in a stable order."""
         found: list[tuple[str, tuple[str, ...]]] = [

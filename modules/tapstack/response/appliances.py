@@ -68,7 +68,7 @@ class LaunchedAppliance:
     Attributes:
         template_url: https URL of the template, copied from the Marketplace subscription.
         subnet_id: of its one interface, which is both management interface and mirror target.
-        remote_access_cidr: who may reach its portal.
+        remote_access_cidr: who may reach its portal; an IPv4 block.
         stack_name: of the CloudFormation stack; `<deployment>-<site>-epb` by default.
         public_ip: give it an Elastic IP. Off by default.
         parameters: further parameters of the template.
@@ -80,7 +80,7 @@ class LaunchedAppliance:
         timeout_minutes: how long CloudFormation waits for the stack; 1 or more.
         retire_after_minutes: how long it stays after the last incident, 0 to 1440; None keeps it.
         max_hours: an alarm tells when it has been running for longer, 1 to 720.
-        accept_open_remote_access: accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`.
+        accept_open_remote_access: accept 0.0.0.0/0 as `remote_access_cidr`.
         accept_public_ip: accept `public_ip`.
         extra_statements: IAM statements for the role that CloudFormation makes the stack with, for
             templates that need more than `ApplianceRole` grants.
@@ -112,7 +112,10 @@ class LaunchedAppliance:
         template_urls.check_source(self.template_url, accept=self.accept_template_url)
         template.check_permissions_boundary(self.permissions_boundary, self.capabilities)
         check_identifier("subnet", self.subnet_id)
-        cidrs.check_remote_access(self.remote_access_cidr, accept_open=self.accept_open_remote_access)
+        remote_access_cidr = cidrs.check_remote_access(
+            self.remote_access_cidr, accept_open=self.accept_open_remote_access, ipv6=False
+        )
+        object.__setattr__(self, "remote_access_cidr", remote_access_cidr)
         if self.stack_name is not None:
             check_cloudformation_stack_name(self.stack_name)
         template.check_public_ip(self.public_ip, accept=self.accept_public_ip)

@@ -259,12 +259,8 @@ class IncidentResponse(AwsConstruct):
             told = self._expressions.safe(appliance.settings())
             standing = told["standing"]
             return told, policies.Reach(target_id=standing["target_id"], filter_id=standing["filter_id"], **common)
-        if cidrs.is_broad(appliance.remote_access_cidr):
-            warn(
-                self,
-                f"remote access from {appliance.remote_access_cidr} reaches far: "
-                "give the range that responders come from",
-            )
+        for message in cidrs.remote_access_warnings(appliance.remote_access_cidr):
+            warn(self, message)
         stack_name = appliance.stack_name or f"{self._deployment}-{self._site}-epb"
         role = ApplianceRole(
             self,

@@ -21,9 +21,9 @@ class ApplianceTemplate(Settings):
     subnet_id: fields.SubnetId
     """Subnet of its one interface, which is management interface and mirror target."""
     remote_access_cidr: fields.Cidr
-    """Who may reach its portal."""
+    """Who may reach its portal: an IPv4 block."""
     accept_open_remote_access: bool = False
-    """Accept 0.0.0.0/0 or ::/0 as `remote_access_cidr`."""
+    """Accept 0.0.0.0/0 as `remote_access_cidr`."""
     public_ip: bool = False
     """Give it an Elastic IP."""
     accept_public_ip: bool = False

@@ -23,10 +23,12 @@ class Checker:
 
     Attributes:
         problems: what was found.
+        warnings: what is likely, not certainly, wrong; and whether the constructs say so as well.
         partial: parts of the file are wrong already, and `UNKNOWN` stands in their place.
     """
 
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[tuple[Problem, bool]] = field(default_factory=list)
     partial: bool = False
 
     def ask(self, path: Path, question: Callable[[], Any], value: Any = ABSENT) -> Any:
@@ -42,6 +44,10 @@ class Checker:
     def say(self, path: Path, message: str, value: Any = ABSENT) -> None:
         """Record what is wrong."""
         self.problems.append(Problem(path, message, value))
+
+    def warn(self, path: Path, *messages: str, by_constructs: bool = False) -> None:
+        """Record what is likely wrong; `by_constructs` where a synthesis says the same."""
+        self.warnings += [(Problem(path, message), by_constructs) for message in messages]
 
     @contextmanager
     def part(self) -> Iterator[None]:
@@ -62,12 +68,17 @@ def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, re
     )
     checker.ask(
         (*path, "remote_access_cidr"),
-        lambda: cidrs.check_remote_access(settings.remote_access_cidr, accept_open=settings.accept_open_remote_access),
+        lambda: cidrs.check_remote_access(
+            settings.remote_access_cidr, accept_open=settings.accept_open_remote_access, ipv6=False
+        ),
     )
     checker.ask(
         (*path, "public_ip"),
         lambda: template.check_public_ip(settings.public_ip, accept=settings.accept_public_ip),
         True,
+    )
+    checker.warn(
+        (*path, "remote_access_cidr"), *cidrs.remote_access_warnings(settings.remote_access_cidr), by_constructs=True
     )
     checker.ask((*path, "parameters"), lambda: template.check_parameters(settings.parameters))
 

@@ -42,15 +42,18 @@ from tapstack.settings.response_checks import check_response
 def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
     homes: dict[str, str] = {}
+    vpcs: dict[tuple[str, str], str] = {}
     stacks: dict[tuple[str, str], str] = {}
     with checker.part():
         check_backend(checker, ("backend",), deployment.backend)
     for name, site in deployment.sites.items():
         path: Path = ("sites", name)
         with checker.part():
-            check_places(checker, path, site)
+            check_places(checker, path, site, deployment.backend)
         with checker.part():
             _check_site(checker, path, site)
+        with checker.part():
+            _check_vpc(checker, path, deployment, vpcs)
         with checker.part():
             _check_homes(checker, path, site, homes)
         with checker.part():
@@ -60,6 +63,28 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
                 stack_name = deployment.response_stack_name(name)
                 checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
     return checker.problems
+
+
+def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[tuple[str, str], str]) -> None:
+    """Refuse a second quarantine group of one VPC, and warn of a second site in it; `vpcs` names their sites so far."""
+    name = str(path[-1])
+    site = deployment.sites[name]
+    first = vpcs.setdefault((site.region, site.vpc_id), name)
+    if first == name:
+        return
+    if site.quarantine_security_group and deployment.sites[first].quarantine_security_group:
+        checker.say(
+            (*path, "vpc_id"),
+            f"site {first} has this VPC and makes its quarantine group, of which there is one a VPC: put both into one "
+            "site, or set quarantine_security_group: false here",
+            site.vpc_id,
+        )
+    else:
+        checker.warn(
+            (*path, "vpc_id"),
+            f"site {first} has this VPC as well: session numbers are not shared between sites, and a lookup of one "
+            "finds the sources of the other",
+        )
 
 
 def _check_homes(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
@@ -290,6 +315,11 @@ def _check_sessions(
         if sessions.packet_length is not None and destination is not None:
             length, behind = sessions.packet_length, destination.kind == "network load balancer"
             checker.ask((*path, "packet_length"), lambda: limits.check_packet_length(length, load_balancer=behind))
+    with checker.part():
+        if sessions.packet_length is not None:
+            messages = limits.packet_length_warnings(sessions.packet_length)
+            checker.warn((*path, "packet_length"), *messages, by_constructs=True)
+    seen = len(book.warnings)
     group = f"sessions {name}"
     capacity = destination.max_sources if destination else None
     given: dict[str, Path] = {}
@@ -297,6 +327,7 @@ def _check_sessions(
     for here, source in _sources(checker, path, sessions):
         if not isinstance(source, KnownSource):
             lookups = True
+            checker.warn(here, *source.warnings(), by_constructs=True)
             continue
         interface = source.network_interface_id
         if interface in given:
@@ -323,3 +354,4 @@ def _check_sessions(
             (*path, "sources"),
             lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),
         )
+    checker.warn((*path, "sources"), *book.warnings[seen:], by_constructs=True)

@@ -69,6 +69,11 @@ def _text(check: Callable[[str], Any], **schema: Any) -> Any:
     return Annotated[str, AfterValidator(validate), WithJsonSchema({"type": "string", **schema})]
 
 
+def _canonical(spell: Callable[[str], str], **schema: Any) -> Any:
+    """Text that may be written in several ways, and is kept in one."""
+    return Annotated[str, AfterValidator(spell), WithJsonSchema({"type": "string", **schema})]
+
+
 def _number(check: Callable[[int], object], allowed: tuple[int, int]) -> Any:
     def validate(value: int) -> int:
         check(value)
@@ -108,8 +113,10 @@ TargetId = _identifier("traffic mirror target")
 VpcId = _identifier("vpc")
 
 Name = _text(check_name, pattern=NAME_PATTERN)
-Cidr = _text(cidrs.check_cidr, examples=["10.0.0.0/16"])
-PeerText = _text(Peer.parse, examples=["10.0.0.0/16", "sg-0123456789abcdef0", "vpc-0123456789abcdef0"])
+Cidr = _canonical(cidrs.check_cidr, examples=["10.0.0.0/16"])
+PeerText = _canonical(
+    lambda value: Peer.parse(value).value, examples=["10.0.0.0/16", "sg-0123456789abcdef0", "vpc-0123456789abcdef0"]
+)
 StackName = _text(check_cloudformation_stack_name, pattern="^[A-Za-z][A-Za-z0-9-]{0,127}$")
 TemplateUrl = _text(
     template.check_template_url, pattern="^https://", format="uri", examples=[template.TEMPLATE_URL_EXAMPLE]

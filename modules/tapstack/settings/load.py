@@ -102,8 +102,10 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
             deployment = Deployment.model_validate(source.data)
         except ValidationError as error:
             raise DeploymentError(file, _all_problems(source, error)) from None
-        if found := check_deployment(deployment, Checker()):
+        checker = Checker()
+        if found := check_deployment(deployment, checker):
             raise DeploymentError(file, [_placed(problem, source) for problem in found])
+        deployment.note_warnings((_placed(found, source).render(file), by) for found, by in checker.warnings)
         return deployment
     try:
         Deployment.model_validate(partial.without_unknown(source.data))

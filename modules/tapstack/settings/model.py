@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_presets import (
@@ -394,6 +395,20 @@ class Deployment(Settings):
     """The Terraform AWS provider."""
     sites: Annotated[dict[fields.Name, Site], Field(min_length=1)]
     """Sites by name; each becomes a stack."""
+
+    _warnings: list[tuple[str, bool]] = PrivateAttr(default_factory=list)
+
+    def note_warnings(self, warnings: Iterable[tuple[str, bool]]) -> None:
+        """Keep what is likely wrong with the file, and whether the constructs say so as well."""
+        self._warnings.extend(warnings)
+
+    def warnings(self, *, before_synthesis: bool = False) -> list[str]:
+        """Return what is likely wrong with the file, each with its line.
+
+        Args:
+            before_synthesis: leave out what the constructs will say themselves.
+        """
+        return [text for text, by_constructs in self._warnings if not (before_synthesis and by_constructs)]
 
     def stack_name(self, site: str) -> str:
         """Return the name of the CloudFormation stack of a site's appliance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tapstack.domain.regions import check_address, check_arn, check_region
+from tapstack.domain.regions import check_address, check_arn, check_region, partition_of
 from tapstack.settings.checking import Checker
 from tapstack.settings.model import PACKET_BASICS, Backend, Site
 from tapstack.settings.problems import Path
@@ -28,9 +28,11 @@ def check_backend(checker: Checker, path: Path, backend: Backend) -> None:
             checker.ask((*path, "role_arn"), partial(check_arn, s3.role_arn, s3.region), s3.role_arn)
 
 
-def check_places(checker: Checker, path: Path, site: Site) -> None:
+def check_places(checker: Checker, path: Path, site: Site, backend: Backend) -> None:
     """Check the place of a site, and that what it names can be used from there."""
     region = site.region
+    with checker.part():
+        _warn_of_state_elsewhere(checker, path, region, backend)
     checker.ask((*path, "region"), partial(check_region, region, accept_unknown=site.accept_unknown_region))
     with checker.part():
         if site.assume_role is not None:
@@ -50,6 +52,16 @@ def check_places(checker: Checker, path: Path, site: Site) -> None:
         if site.response is not None and site.response.appliance.launch is not None:
             url = site.response.appliance.launch.template_url
             checker.ask((*path, "response", "appliance", "launch", "template_url"), partial(check_address, url, region))
+
+
+def _warn_of_state_elsewhere(checker: Checker, path: Path, region: str, backend: Backend) -> None:
+    here, there = partition_of(region), partition_of(backend.s3.region) if backend.s3 is not None else None
+    if here is not None and there is not None and here is not there:
+        checker.warn(
+            (*path, "region"),
+            f"{region} is of partition {here.name} and the state's bucket of {there.name}: one set of credentials "
+            "does not reach both",
+        )
 
 
 def accounts_of(site: Site) -> list[str]:

@@ -1,6 +1,7 @@
 import pytest
 
 from tapstack.domain import cidrs
+from tapstack.domain.peers import Peer
 from tests.unit.refusals import refusal
 
 TOKEN = "${TfToken[TOKEN.0]}"
@@ -66,6 +67,41 @@ def test_fails_when_remote_access_is_open_and_not_accepted(value: str) -> None:
 )
 def test_when_remote_access_is_narrow_or_accepted_then_it_passes(value: str, accepted: bool) -> None:
     cidrs.check_remote_access(value, accept_open=accepted)
+
+
+def test_fails_when_the_template_is_given_an_ipv6_range() -> None:
+    assert refusal(lambda: cidrs.check_remote_access("2001:DB8::/32", accept_open=False, ipv6=False)) == (
+        "remote access from 2001:db8::/32 is IPv6, and the template takes an IPv4 block: give the IPv4 range that "
+        "responders come from, such as 10.20.0.0/16"
+    )
+    assert cidrs.check_remote_access(TOKEN, accept_open=False, ipv6=False) == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("value", "spelled"),
+    [
+        ("2001:DB8::/32", "2001:db8::/32"),
+        ("2001:0db8:0:0::/32", "2001:db8::/32"),
+        ("0:0:0:0:0:0:0:0/0", "::/0"),
+        ("10.0.0.0/08", "10.0.0.0/8"),
+        (TOKEN, TOKEN),
+    ],
+)
+def test_when_a_block_is_written_in_another_way_then_it_is_kept_in_one(value: str, spelled: str) -> None:
+    assert cidrs.check_cidr(value) == spelled
+    assert cidrs.check_remote_access(value, accept_open=True) == spelled
+    assert Peer.parse(value).value == spelled
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"), [("::ffff:10.0.0.0/104", "10.0.0.0/8"), ("::FFFF:a00:1/128", "10.0.0.1/32")]
+)
+def test_fails_when_an_ipv4_block_is_written_as_ipv6(value: str, meant: str) -> None:
+    assert refusal(lambda: cidrs.check_cidr(value)) == (f"{value!r} is an IPv4 block written as IPv6: expected {meant}")
+
+
+def test_fails_when_a_block_has_a_zone() -> None:
+    assert "'fe80::%1/64' is not a CIDR block" in refusal(lambda: cidrs.check_cidr("fe80::%1/64"))
 
 
 def test_fails_when_open_access_is_accepted_but_no_cidr_block_given() -> None:

@@ -68,6 +68,11 @@ def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -
             {"instance_ids": [], "ip_addresses": ["2001:db8::1"]},
             "'2001:db8::1' is not an IPv4 address: expected the form 10.0.1.20",
         ),
+        ({"instance_ids": ["i-0123abcd"] * 2}, "appliance i-0123abcd is given twice: keep one"),
+        (
+            {"instance_ids": [], "ip_addresses": ["10.0.1.20", "10.0.1.21", "10.0.1.20"]},
+            "appliance 10.0.1.20 is given twice: keep one",
+        ),
         ({"health_check_port": 0}, "health check port must be from 1 to 65535, got 0"),
         ({"health_check_port": 65536}, "health check port must be from 1 to 65535, got 65536"),
     ],

@@ -259,11 +259,9 @@ def test_fails_when_a_site_without_an_appliance_lacks_something(written: str, fi
     assert report(SITE + written) == [f"deployment.yaml:{field}: {message}"]
 
 
-@pytest.mark.parametrize("block", ["0.0.0.0/0", "::/0"])
-def test_fails_when_remote_access_is_open(block: str) -> None:
-    text = USABLE.replace("10.20.0.0/16", f"'{block}'")
-    assert report(text) == [
-        f"deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from {block} "
+def test_fails_when_remote_access_is_open() -> None:
+    assert report(USABLE.replace("10.20.0.0/16", "0.0.0.0/0")) == [
+        "deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from 0.0.0.0/0 "
         "opens the appliance to the whole internet: give the range that responders come from, or accept it with "
         "accept_open_remote_access"
     ]
@@ -286,6 +284,82 @@ def test_fails_when_the_template_is_not_of_the_marketplace(url: str, where: str)
     ) in report(text)
     if "mine" in url:
         assert parse_deployment(text + "      accept_template_url: true\n")
+
+
+@pytest.mark.parametrize("block", ["::/0", "2001:db8:1::/48", "2001:DB8:1::/48"])
+def test_fails_when_remote_access_is_ipv6(block: str) -> None:
+    assert report(USABLE.replace("10.20.0.0/16", f"'{block}'\n      accept_open_remote_access: true")) == [
+        f"deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from {block.lower()} is "
+        "IPv6, and the template takes an IPv4 block: give the IPv4 range that responders come from, such as "
+        "10.20.0.0/16"
+    ]
+
+
+SECOND = SITE.partition("\n")[2].replace("production", "second") + (
+    "    targets: {t: {network_interface_id: eni-0123aaaa}}\n"
+)
+
+
+def test_fails_when_two_sites_make_the_quarantine_group_of_one_vpc() -> None:
+    assert report(USABLE + SECOND) == [
+        "deployment.yaml:11: sites.second.vpc_id: site production has this VPC and makes its quarantine group, of "
+        "which there is one a VPC: put both into one site, or set quarantine_security_group: false here, got "
+        "'vpc-0a1b2c3d4e5f60718'"
+    ]
+
+
+def warnings(text: str) -> list[str]:
+    return parse_deployment(text).warnings()
+
+
+def test_when_two_sites_share_a_vpc_then_a_warning_says_what_they_do_not_share() -> None:
+    text = USABLE + SECOND + "    quarantine_security_group: false\n"
+    assert warnings(text) == [
+        "deployment.yaml:11: sites.second.vpc_id: site production has this VPC as well: session numbers are not shared "
+        "between sites, and a lookup of one finds the sources of the other"
+    ]
+    assert warnings(text.replace("eu-central-1", "eu-west-1", 1)) == []
+    assert parse_deployment(text).warnings(before_synthesis=True) == warnings(text)
+
+
+def test_when_the_state_is_in_another_partition_then_a_warning_says_so() -> None:
+    assert warnings("backend: {s3: {bucket: states, region: us-gov-west-1}}\n" + USABLE) == [
+        "deployment.yaml:4: sites.production.region: eu-central-1 is of partition aws and the state's bucket of "
+        "aws-us-gov: one set of credentials does not reach both"
+    ]
+
+
+def test_when_the_constructs_will_warn_then_the_check_says_the_same() -> None:
+    text = (
+        USABLE.replace("10.20.0.0/16", "99.0.0.0/8")
+        + "    sessions:\n"
+        + f"      one: {{packet_length: 54, session_number: 1, sources: [{ENI}]}}\n"
+        + "      two: {session_number: 1, sources: [{vpc_id: vpc-0123abcd, include_requester_managed: true}]}\n"
+    )
+    assert warnings(text) == [
+        "deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from 99.0.0.0/8 reaches "
+        "far: give the range that responders come from",
+        "deployment.yaml:10: sites.production.sessions.one.packet_length: packet length 54 is too short for IPv6: AWS "
+        "keeps 55 bytes or more of it",
+        "deployment.yaml:11: sites.production.sessions.two.sources[0]: of the interfaces that AWS services manage, AWS "
+        "mirrors those of RDS and ElastiCache only",
+        "deployment.yaml:11: sites.production.sessions.two.sources: session number 1 of sessions two collides with "
+        "sessions one where both mirror the same network interface",
+    ]
+    assert parse_deployment(text).warnings(before_synthesis=True) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("'2001:DB8::/32', '2001:db8:0::/32'", "2001:db8::/32"), ("10.0.0.0/08", "10.0.0.0/8")],
+)
+def test_when_a_block_is_written_in_two_ways_then_it_is_kept_in_one(given: str, kept: str) -> None:
+    site = parse_deployment(
+        USABLE + f"    capture_security_group: {{mirrored_from: [{given}]}}\n"
+        f"    filters: {{f: {{rules: [{{direction: egress, destination: {given.split(', ')[0]}}}]}}}}\n"
+    ).sites["production"]
+    assert set(site.capture_security_group.mirrored_from or ()) == {kept}
+    assert site.filters["f"].to_domain().rules[0].destination == kept
 
 
 def test_fails_when_several_sites_mirror_one_interface() -> None:
