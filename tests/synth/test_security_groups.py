@@ -170,7 +170,7 @@ class TestQuarantine:
                 "egress": [],
                 "tags": {"Name": "tapstack-quarantine", "team": "ir"},
                 # A group that instances wear is not replaced for a name.
-                "lifecycle": {"ignore_changes": ["name"]},
+                "lifecycle": [{"ignore_changes": ["name"]}],
             },
         )
         assert template.count("aws_vpc_security_group_ingress_rule") == 0
