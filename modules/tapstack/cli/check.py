@@ -72,7 +72,9 @@ def try_access(deployment: Deployment, stacks: Sequence[str], *, out: TextIO, er
     try:
         tried = credentials.try_credentials(deployment, stacks)
     except ModuleNotFoundError as error:
-        print(f"warning: credentials are not tried: no {error.name}; install tapstack[response]", file=err)
+        print(
+            f"warning: credentials are not tried: no {error.name}; install tapstack with its extra response", file=err
+        )
         return {}
     for warning in tried.warnings:
         print(f"warning: {plain(warning)}", file=err, flush=True)

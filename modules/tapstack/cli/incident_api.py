@@ -99,7 +99,9 @@ def sign_with_credentials(region: str | None) -> Sign:
         from botocore.exceptions import BotoCoreError
         from botocore.session import Session
     except ModuleNotFoundError:
-        raise UserError("signing calls needs botocore: install tapstack[response], or give --token-file") from None
+        raise UserError(
+            "signing calls needs botocore: install tapstack with its extra response, or give --token-file"
+        ) from None
     try:
         session = Session()
         found = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")

@@ -44,7 +44,7 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
 
 def missing(error: ModuleNotFoundError) -> str:
     """Say what the rehearsal account needs and is not installed."""
-    return f"no {error.name}: the rehearsal account needs it; pip install 'tapstack[rehearsal]'"
+    return f"no {error.name}: the rehearsal account needs it; install tapstack with its extra rehearsal"
 
 
 def _run(port: int, empty: bool, stopped: threading.Event, out: TextIO) -> int:

@@ -130,7 +130,7 @@ def _home(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise MissingPackageError(
-            f"the functions' package needs {package}, which is not installed: install tapstack[response]"
+            f"the functions' package needs {package}, which is not installed: install tapstack with its extra response"
         )
     file = Path(spec.origin)
     return file.parent if spec.submodule_search_locations else file

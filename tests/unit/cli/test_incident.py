@@ -359,7 +359,7 @@ class TestCredentials:
     def test_fails_when_botocore_is_missing(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setitem(sys.modules, "botocore.session", None)
         assert main(["incident", "show", ID]) == 2
-        assert "install tapstack[response], or give --token-file" in capsys.readouterr().err
+        assert "install tapstack with its extra response, or give --token-file" in capsys.readouterr().err
 
 
 class TestAddresses:

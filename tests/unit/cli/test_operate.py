@@ -226,7 +226,7 @@ class TestRefusals:
         monkeypatch.setattr(credentials, "try_credentials", missing)
         ran = Ran("diff", "a")
         assert ran.code == 0
-        assert ran.err == "warning: credentials are not tried: no boto3; install tapstack[response]\n"
+        assert ran.err == "warning: credentials are not tried: no boto3; install tapstack with its extra response\n"
 
     @pytest.mark.parametrize("how", ["option", "variable"])
     def test_when_aws_is_not_to_be_asked_then_it_is_not(self, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
