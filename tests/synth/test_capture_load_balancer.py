@@ -164,3 +164,32 @@ def test_fails_when_it_could_not_work(arguments: dict[str, Any], message: str) -
 def test_fails_when_the_whole_internet_could_feed_it() -> None:
     with pytest.raises(RuleViolation, match="mirrored traffic from 0.0.0.0/0 lets the whole internet"):
         balancer(new_stack(), mirrored_from=[Peer.cidr("0.0.0.0/0")])
+
+
+def test_when_appliances_are_given_by_address_then_those_outside_of_the_vpc_get_every_zone() -> None:
+    template = synthesize(lambda stack: balancer(stack, ip_addresses=["10.250.0.9", TOKEN]))
+    (vpc,) = (name for name in template.data["aws_vpc"] if name.endswith(tuple("0123456789ABCDEF")) and "Vpc" in name)
+    zones = {
+        name: body["availability_zone"] for name, body in template.resources["aws_lb_target_group_attachment"].items()
+    }
+    assert len(zones) == 2
+    (literal,) = (zone for zone in zones.values() if "10.250.0.9" in zone)
+    assert literal == (
+        f"${{anytrue([for a in data.aws_vpc.{vpc}.cidr_block_associations : "
+        'cidrsubnet(format("%s/%s", "10.250.0.9", split("/", a.cidr_block)[1]), 0, 0) == a.cidr_block]) '
+        '? null : "all"}'
+    )
+    assert TOKEN in template.locals.values()
+
+
+def test_when_appliances_are_instances_then_aws_knows_their_zones() -> None:
+    attachments = synthesize(balancer).resources["aws_lb_target_group_attachment"]
+    assert all("availability_zone" not in body for body in attachments.values())
+
+
+def test_fails_when_a_load_balancer_is_behind_two_targets() -> None:
+    stack = new_stack()
+    destination = balancer(stack).destination
+    MirrorTarget(stack, "one", destination=destination)
+    with pytest.raises(RuleViolation, match="^site/two: the load balancer of two is behind one already"):
+        MirrorTarget(stack, "two", destination=destination)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, aws, cdk
+from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk
 from tapstack.capture.scaffold import as_text, checks_arguments, located, name_main_child, name_tag, suppress_checkov
-from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed
+from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed, looked_up_vpc
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.identifiers import check_identifier
@@ -30,7 +30,8 @@ class CaptureLoadBalancer(AwsConstruct):
         subnet_ids: two or more, in different Availability Zones.
         mirrored_from: the sources' security groups, CIDR blocks, prefix lists or VPCs.
         instance_ids: the appliances; their primary interfaces receive the packets.
-        ip_addresses: the appliances by private address, in place of `instance_ids`.
+        ip_addresses: the appliances by private address, in place of `instance_ids`; also outside of the VPC, in
+            a peered one or on premises, where the load balancer's nodes in all zones send to them.
         health_check_port: TCP port that answers on a healthy appliance; 443 by default.
         deletion_protection: refuse to be deleted. Off by default, so that a capture can be
             torn down when its incident closes.
@@ -82,6 +83,7 @@ class CaptureLoadBalancer(AwsConstruct):
             description="Tapstack: mirrored packets to the load balancer",
             tags=tags,
         )
+        self._vpc: str | None = None
         self._allow_out(vpc_id, ip_addresses, health_check_port)
         self.resource: Any = aws.Lb(
             self,
@@ -127,6 +129,7 @@ class CaptureLoadBalancer(AwsConstruct):
                 target_group_arn=group.arn,
                 target_id=appliance,
                 port=limits.VXLAN_PORT,
+                availability_zone=None if instance_ids else self._zone_of(str(key), appliance, vpc_id),
             )
 
     @property
@@ -138,6 +141,20 @@ class CaptureLoadBalancer(AwsConstruct):
     def destination(self) -> Destination:
         """What a `MirrorTarget` takes to mirror to it."""
         return Destination.network_load_balancer(self.arn)
+
+    def _zone_of(self, key: str, ip_address: str, vpc_id: str) -> str:
+        """Return the expression of an address's zone: `all` outside of the VPC, where AWS asks for one.
+
+        Inside, AWS finds the zone itself. What is outside is known when Terraform plans: a VPC has up to five
+        CIDR blocks, and can get more.
+        """
+        if self._vpc is None:
+            self._vpc = looked_up_vpc(self, "Vpc", vpc_id)
+        # A token would bring its own ${} into the expression.
+        text = address(cdk.TerraformLocal(self, f"Address-{key}", ip_address)) if is_token(ip_address) else None
+        given = text or f'"{ip_address}"'
+        inside = f'cidrsubnet(format("%s/%s", {given}, split("/", a.cidr_block)[1]), 0, 0) == a.cidr_block'
+        return f'${{anytrue([for a in {self._vpc}.cidr_block_associations : {inside}]) ? null : "all"}}'
 
     def _allow_out(self, vpc_id: str, ip_addresses: Sequence[str], health_check_port: int) -> None:
         """Let packets and health checks leave for the appliances, whose own groups decide further."""

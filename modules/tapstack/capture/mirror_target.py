@@ -89,6 +89,8 @@ class MirrorTarget(AwsConstruct):
                 raise RuleViolation("a target needs the id of the interface that receives the packets")
             if destination.kind == "network interface" and not is_token(destination.value):
                 book_of(scope, provider).add_target_interface(destination.value, id_)
+            if destination.kind == "network load balancer":
+                book_of(scope, provider).add_target_load_balancer(destination.value, id_)
         super().__init__(scope, id_, provider=provider)
         self._destination = destination
         value = destination.value

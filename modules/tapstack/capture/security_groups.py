@@ -141,6 +141,16 @@ class CaptureSecurityGroup(_OwnedGroup):
             )
 
 
+def looked_up_vpc(scope: Construct, id_: str, vpc_id: str) -> str:
+    """Look a VPC up and return the address of what is found; the id may be a token.
+
+    A token goes through a local: Terraform puts off what refers to a VPC itself at every change of that VPC.
+    """
+    if is_token(vpc_id):
+        vpc_id = f"${{{address(cdk.TerraformLocal(scope, f'{id_}-id', vpc_id))}}}"
+    return address(aws.DataAwsVpc(scope, id_, id=vpc_id))
+
+
 def allow(
     scope: Construct,
     id_: str,
@@ -161,8 +171,8 @@ def allow(
         "description": description,
     }
     if peer.kind == "vpc":
-        vpc = aws.DataAwsVpc(scope, f"{id_}-vpc", id=peer.value)
-        blocks = f"{{for a in {address(vpc)}.cidr_block_associations : a.cidr_block => a.cidr_block}}"
+        vpc = looked_up_vpc(scope, f"{id_}-vpc", peer.value)
+        blocks = f"{{for a in {vpc}.cidr_block_associations : a.cidr_block => a.cidr_block}}"
         rule = make(scope, id_, cidr_ipv4="${each.value}", **common)
         rule.add_override("for_each", f"${{{blocks}}}")
         return

@@ -31,6 +31,7 @@ class SessionBook:
     _unknown: dict[int, set[str]] = field(default_factory=dict)
     _sources: dict[Hashable, set[str]] = field(default_factory=dict)
     _target_interfaces: dict[str, str] = field(default_factory=dict)
+    _target_load_balancers: dict[str, str] = field(default_factory=dict)
 
     def add_target_interface(self, interface: str, target: str) -> None:
         """Record that `interface` receives mirrored traffic, so it can be no source.
@@ -41,6 +42,23 @@ class SessionBook:
         if interface in self._numbers:
             raise RuleViolation(_source_is_target(interface, target))
         self._target_interfaces[interface] = target
+
+    def add_target_load_balancer(self, arn: str, target: str) -> None:
+        """Record that a Network Load Balancer is behind `target`: AWS takes one target for each.
+
+        Args:
+            arn: of the load balancer, or a token, which is the same load balancer wherever it is the same token.
+            target: what messages call the target.
+
+        Raises:
+            RuleViolation: it is behind another target already.
+        """
+        first = self._target_load_balancers.setdefault(arn, target)
+        if first != target:
+            raise RuleViolation(
+                f"the load balancer of {target} is behind {first} already: AWS takes one mirror target for a "
+                f"Network Load Balancer; use {first} for both, or share it"
+            )
 
     @property
     def target_interfaces(self) -> tuple[str, ...]:

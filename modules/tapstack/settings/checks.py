@@ -88,8 +88,17 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
 
 
 def _check_homes(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
-    """Refuse a source that another site has as well; `homes` names the site of each source so far."""
+    """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far."""
     name = str(path[-1])
+    for key, target in site.targets.items():
+        arn = target.network_load_balancer_arn
+        if arn is not None and (home := homes.setdefault(arn, name)) != name:
+            checker.say(
+                (*path, "targets", key, "network_load_balancer_arn"),
+                f"is behind a target of site {home} as well: AWS takes one mirror target for a Network Load Balancer; "
+                "name that target by its id",
+                arn,
+            )
     for source_path, source in _known_sources(checker, path, site):
         home = homes.setdefault(source.network_interface_id, name)
         if home != name:
@@ -270,6 +279,11 @@ def _check_target(checker: Checker, path: Path, target: Target, site: Site, book
         _check_load_balancer(checker, (*path, "load_balancer"), target.load_balancer, site)
         return Destination("network load balancer", None, None)
     if target.network_load_balancer_arn is not None:
+        arn = target.network_load_balancer_arn
+        checker.ask(
+            (*path, "network_load_balancer_arn"),
+            lambda: book.add_target_load_balancer(arn, f"target {path[-1]}"),
+        )
         return Destination.network_load_balancer(target.network_load_balancer_arn)
     return Destination.gateway_load_balancer_endpoint(str(target.gateway_load_balancer_endpoint_id))
 

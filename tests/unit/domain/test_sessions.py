@@ -238,3 +238,14 @@ def _attempt(entry: Entry, book: SessionBook) -> int | str:
         return entry.add_to(book)
     except RuleViolation as violation:
         return str(violation)
+
+
+def test_fails_when_a_load_balancer_is_behind_two_targets() -> None:
+    book = SessionBook()
+    book.add_target_load_balancer("arn:1", "one")
+    book.add_target_load_balancer("arn:1", "one")
+    book.add_target_load_balancer("arn:2", "two")
+    assert refusal(lambda: book.add_target_load_balancer("arn:2", "three")) == (
+        "the load balancer of three is behind two already: AWS takes one mirror target for a Network Load Balancer; "
+        "use two for both, or share it"
+    )

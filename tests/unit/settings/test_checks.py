@@ -448,3 +448,20 @@ def test_fails_when_several_sites_are_wrong_and_names_all_by_line() -> None:
     text = USABLE + "      public_ip: true\n" + SECOND_SITE + f"    sessions: {{a: {{sources: [{ENI}]}}}}\n"
     lines = [problem.partition(": ")[0] for problem in report(text)]
     assert lines == ["deployment.yaml:9", "deployment.yaml:13", "deployment.yaml:13"]
+
+
+BALANCER = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/sensors/0123456789abcdef"
+
+
+def test_fails_when_two_targets_are_on_one_load_balancer() -> None:
+    text = USABLE + f"    targets:\n      one: {{network_load_balancer_arn: {BALANCER}}}\n"
+    assert report(text + f"      two: {{network_load_balancer_arn: {BALANCER}}}\n") == [
+        "deployment.yaml:11: sites.production.targets.two.network_load_balancer_arn: the load balancer of target two is behind target "
+        "one already: AWS takes one mirror target for a Network Load Balancer; use target one for both, or share it"
+    ]
+
+
+def test_fails_when_targets_of_two_sites_are_on_one_load_balancer() -> None:
+    targets = f"    targets: {{one: {{network_load_balancer_arn: {BALANCER}}}}}\n"
+    (said,) = report(USABLE + targets + SECOND_SITE.replace("vpc-0123abcd", "vpc-0123abce") + targets)
+    assert "sites.second.targets.one.network_load_balancer_arn: is behind a target of site production as well" in said
