@@ -45,6 +45,8 @@ _KEPT_TYPES: Final = (
 """What holds the packets, and what running sessions refer to."""
 
 NOTIFICATION_ARNS: Final = 5
+STACK_NAME_WITH_ROLES: Final = 40
+"""Leaves 24 of a role's 64 characters to its name in the template, and to CloudFormation's random ones."""
 TEMPLATE_URL_LENGTH: Final = 5120
 TEMPLATE_URL_EXAMPLE: Final = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/<uuid>.<uuid>.template"
 
@@ -112,6 +114,16 @@ def check_public_ip(public_ip: object, *, accept: bool) -> None:
 def makes_iam(capabilities: Sequence[str]) -> bool:
     """Tell whether a template with these capabilities may make IAM roles."""
     return any("IAM" in capability for capability in capabilities)
+
+
+def check_stack_name_for_roles(stack_name: str, capabilities: Sequence[str]) -> None:
+    """Refuse a name so long that CloudFormation would cut it in the names of roles that the stack makes."""
+    if makes_iam(capabilities) and not is_token(stack_name) and len(stack_name) > STACK_NAME_WITH_ROLES:
+        raise RuleViolation(
+            f"the stack {stack_name} may make IAM roles, whose names of 64 characters begin with the stack's: expected "
+            f"a name of at most {STACK_NAME_WITH_ROLES} characters, got {len(stack_name)}; shorten the names of "
+            "project and site, or give no capability for IAM"
+        )
 
 
 def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[str]) -> None:

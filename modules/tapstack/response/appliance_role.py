@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.scaffold import located
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
-from tapstack.domain.packet_basics import Capability, makes_iam
+from tapstack.domain.packet_basics import Capability, check_stack_name_for_roles, makes_iam
 from tapstack.response import policies
 from tapstack.response.names import Place
 
@@ -139,6 +140,9 @@ class ApplianceRole(AwsConstruct):
         extra_statements: further IAM statements.
         tags: on the role.
 
+    Raises:
+        RuleViolation: the template may make roles, and the stack's name is too long for their names.
+
     See "AWS CloudFormation service role" in the AWS CloudFormation User Guide.
     """
 
@@ -161,6 +165,8 @@ class ApplianceRole(AwsConstruct):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the role and its policy."""
+        with located(scope, id_):
+            check_stack_name_for_roles(stack_name, capabilities)
         super().__init__(scope, id_)
         role: Any = aws.IamRole(
             self,
@@ -274,7 +280,7 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statemen
     """Roles and instance profiles of the stack, by the names that CloudFormation gives them.
 
     What narrows them stands in statements of its own, so that the long list of names is there once: IAM takes 10,240
-    characters.
+    characters of policies in a role.
     """
     account = f"arn:{place.partition}:iam::{place.account}"
     any_role = f"{account}:role/{stack_name}-*"
@@ -298,7 +304,12 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statemen
                 "iam:TagInstanceProfile",
                 "iam:TagRole",
             ],
-            "Resource": [f"{account}:*/{stack_name}-{letter}*" for letter in string.ascii_uppercase],
+            # IAM takes no pattern of both kinds.
+            "Resource": [
+                f"{account}:{kind}/{stack_name}-{letter}*"
+                for kind in ("role", "instance-profile")
+                for letter in string.ascii_uppercase
+            ],
         },
         {
             # Holds as well where a role has no boundary at all.

@@ -13,6 +13,7 @@ from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.filter_rules import number_rules
 from tapstack.domain.load_balancers import check_appliances, check_load_balancer
+from tapstack.domain.packet_basics import check_stack_name_for_roles
 from tapstack.domain.peers import Peer, check_not_everybody
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource
@@ -121,6 +122,12 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
         elif first == name or not _accounts_differ(deployment.sites[first], site):
             checker.say(
                 stack_path, f"site {first} has a CloudFormation stack of this name in the same Region", stack_name
+            )
+        launch = site.response.appliance.launch if site.response is not None else None
+        if launch is not None and stack_path[-1] == "launch":
+            checker.ask(
+                (*stack_path, "capabilities"),
+                partial(check_stack_name_for_roles, stack_name, launch.capabilities),
             )
         for other in deployment.sites:
             if _continues(stack_name, deployment.launched_stack_name(other)) and not _accounts_differ(

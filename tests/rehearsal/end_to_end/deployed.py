@@ -457,6 +457,8 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
         "subnet_id": company.shop.private[0],
         "remote_access_cidr": "10.64.0.0/16",
         "public_ip": False,
+        # Given to templates that ask for it; the published one does not.
+        "capabilities": ["CAPABILITY_IAM"],
         "retire_after_minutes": 1,
     }
     usual = {"modes": ["approval", "now"], "per_hour": 1000}

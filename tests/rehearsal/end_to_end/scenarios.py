@@ -208,6 +208,30 @@ def the_template_nests_target_and_filter(its: Scenarios) -> None:
         response.end(its.response.captured("web-1"))
 
 
+def the_template_makes_a_role_within_the_boundary(its: Scenarios) -> None:
+    response = its.response
+    boundary = f"arn:aws:iam::123456789012:policy/{response.prefix}-epb-boundary"
+    with _template(response, lambda text: _with_role(text, f"PermissionsBoundary: {boundary}")):
+        incident = its.response.captured("web-1")
+        iam = response.account.client("iam")
+        made = [r["RoleName"] for r in iam.list_roles()["Roles"] if r["RoleName"].startswith("tapstack-ward-epb-")]
+        assert [
+            iam.get_role(RoleName=name)["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] for name in made
+        ] == [boundary]
+        response.end(incident)
+    assert not [r for r in iam.list_roles()["Roles"] if r["RoleName"] in made]
+
+
+def the_template_makes_a_role_without_the_boundary(its: Scenarios) -> None:
+    response = its.response
+    with _template(response, lambda text: _with_role(text, "Description: no boundary")):
+        incident = response.until(response.open("database"), "failed")
+    [why] = [entry["detail"] for entry in incident["timeline"] if entry["what"] == "failed"]
+    assert "ApplianceRole (AWS::IAM::Role)" in why
+    assert f"assumed-role/{response.prefix}-epb/AWSCloudFormation is not authorized to perform: iam:CreateRole" in why
+    response.end(incident)
+
+
 def the_sweeper_ends_what_nobody_needs(its: Scenarios) -> None:
     response = its.response
     incident = its.response.captured("web-1")
@@ -338,6 +362,8 @@ EVERYWHERE: Final = (
 WHERE_ONE_IS_LAUNCHED: Final = (
     the_launch_fails,
     the_template_nests_target_and_filter,
+    the_template_makes_a_role_within_the_boundary,
+    the_template_makes_a_role_without_the_boundary,
     the_sweeper_retires_what_nobody_has_needed_for_long,
     somebody_else_uses_the_appliance_that_the_sweeper_retires,
 )
@@ -410,6 +436,19 @@ def _nesting(template: str, url: str) -> str:
         Name: !Ref AWS::StackName
 """
     return f"{before}{nested}\nOutputs:{rest.partition('Outputs:')[2]}"
+
+
+def _with_role(template: str, more: str) -> str:
+    """Return a template in which the appliance has a role of its own."""
+    role = f"""
+  ApplianceRole:
+    Type: AWS::IAM::Role
+    Properties:
+      {more}
+      AssumeRolePolicyDocument: {{Version: "2012-10-17", Statement: []}}
+      Policies: [{{PolicyName: appliance, PolicyDocument: {{Version: "2012-10-17", Statement: []}}}}]
+"""
+    return template.replace("\nOutputs:", f"{role}\nOutputs:")
 
 
 def _where(response: DeployedResponse) -> dict[str, str]:

@@ -57,8 +57,12 @@ class Limits:
         return Resource(f"arn:aws:ec2:{HERE}:{kind}/{name}", known | given)
 
     def ask(self, function: str, action: str, *resources: Resource, **context: str) -> Verdict:
-        """Ask IAM about a call of a function; `leading` is the key of an item of the table."""
-        keys = {"leading": "dynamodb:LeadingKeys"}
+        """Ask IAM about a call of a function: with the key of an item, the service a role is passed to, a template."""
+        keys = {
+            "leading": "dynamodb:LeadingKeys",
+            "passed": "iam:PassedToService",
+            "template": "cloudformation:TemplateUrl",
+        }
         shared = {keys[name]: (value,) for name, value in context.items()}
         region = {"ec2:Region": (REGION,), "aws:RequestedRegion": (REGION,)}
         return judge(
@@ -273,6 +277,68 @@ class TestBoth:
         assert limits.ask(function, action, of_the_instance).allowed is limits.response.launches
         for role in limits.response.roles:
             assert not limits.ask(function, action, Resource(role)).allowed, role
+
+    def test_fails_when_it_restricts_or_frees_a_role_of_any_response(
+        self, limits: Limits, deployed: dict[str, DeployedResponse], function: str
+    ) -> None:
+        action = {"containment": "iam:PutRolePolicy", "release": "iam:DeleteRolePolicy"}[function]
+        iam = limits.response.account.client("iam")
+        for role in (role for response in deployed.values() for role in response.roles):
+            tags = iam.list_role_tags(RoleName=role.rpartition("/")[2])["Tags"]
+            known = {f"aws:ResourceTag/{tag['Key']}": (tag["Value"],) for tag in tags}
+            assert not limits.ask(function, action, Resource(role, known)).allowed, role
+
+
+class TestLaunchedAppliance:
+    """What CloudFormation may do for whoever may update the stack."""
+
+    @pytest.fixture
+    def of_stack(self, limits: Limits) -> Limits:
+        if not limits.response.launches:
+            pytest.skip("its appliance stands")
+        return limits
+
+    def role(self, name: str, boundary: str | None = None) -> Resource:
+        known = {"iam:PermissionsBoundary": (boundary,)} if boundary else {}
+        return Resource(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}", known)
+
+    @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"])
+    def test_fails_when_a_role_has_not_the_boundary(self, of_stack: Limits, action: str) -> None:
+        ours = f"arn:aws:iam::{ACCOUNT_ID}:policy/{of_stack.response.prefix}-epb-boundary"
+        name = f"tapstack-{of_stack.response.site}-epb-Role-1A2B3C4D5E6F"
+        assert of_stack.ask("epb", action, self.role(name, ours)).allowed
+        assert not of_stack.ask("epb", action, self.role(name)).allowed
+        assert not of_stack.ask("epb", action, self.role(name, "arn:aws:iam::aws:policy/PowerUserAccess")).allowed
+
+    @pytest.mark.parametrize("site", ["", "-epb", "-response", "-epb-epb"])
+    @pytest.mark.parametrize("of", ["response-capture", "response-epb", "epb-Role-1A2B3C4D5E6F"])
+    def test_fails_when_the_role_is_of_a_response_or_of_another_site(
+        self, of_stack: Limits, site: str, of: str
+    ) -> None:
+        name = f"tapstack-{of_stack.response.site}{site}-{of}"
+        ours = f"arn:aws:iam::{ACCOUNT_ID}:policy/{of_stack.response.prefix}-epb-boundary"
+        its_own = (site, of) == ("", "epb-Role-1A2B3C4D5E6F")
+        for action in ("iam:CreateRole", "iam:DeleteRole", "iam:PassRole", "iam:PutRolePolicy"):
+            context = {"passed": "ec2.amazonaws.com"}
+            assert of_stack.ask("epb", action, self.role(name, ours), **context).allowed is its_own, action
+
+    def test_fails_when_it_passes_its_role_to_another_service(self, of_stack: Limits) -> None:
+        role = self.role(f"tapstack-{of_stack.response.site}-epb-Role-1A2B3C4D5E6F")
+        assert of_stack.ask("epb", "iam:PassRole", role, passed="ec2.amazonaws.com").allowed
+        assert not of_stack.ask("epb", "iam:PassRole", role, passed="lambda.amazonaws.com").allowed
+
+    def test_fails_when_it_starts_an_instance_in_another_subnet(self, of_stack: Limits) -> None:
+        company = of_stack.response.company
+        mine, other = (Resource(f"arn:aws:ec2:{HERE}:subnet/{subnet}") for subnet in company.shop.private[:2])
+        assert of_stack.ask("epb", "ec2:RunInstances", mine).allowed
+        assert not of_stack.ask("epb", "ec2:RunInstances", other).allowed
+
+    def test_fails_when_another_template_is_read_or_used(self, of_stack: Limits) -> None:
+        asked = {"template": "https://s3.amazonaws.com/mine/epb.template"}
+        stack = Resource(f"arn:aws:cloudformation:{HERE}:stack/tapstack-{of_stack.response.site}-epb/x")
+        assert not of_stack.ask("appliance", "cloudformation:GetTemplateSummary", **asked).allowed
+        assert not of_stack.ask("appliance", "cloudformation:CreateStack", stack, **asked).allowed
+        assert not of_stack.ask("appliance", "cloudformation:UpdateStack", stack, **asked).allowed
 
 
 @pytest.mark.parametrize("function", OTHERS)

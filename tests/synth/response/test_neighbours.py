@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from tapstack import Containment
+from tapstack.domain.errors import RuleViolation
 from tapstack.rehearsal.iam_policies import Request, Resource, Statement, judge, read_policy
 from tests.synth.response.building import Response, launched
 
@@ -142,6 +144,18 @@ def test_when_names_of_sites_begin_alike_then_no_role_reaches_into_another_site(
         assert reached == []
 
 
+def test_when_policies_are_written_then_iam_takes_their_form() -> None:
+    """The account's own validator, as far as it goes: what stands in a resource, for example."""
+    made = Response(
+        appliance=launched(capabilities=("CAPABILITY_IAM",)),
+        containment=Containment(modes=("now",), restrict_instance_profile=True, snapshots=True),
+    )
+    for type_ in ("aws_iam_role_policy", "aws_iam_policy"):
+        for body in made.all(type_):
+            text = re.sub(r"<[\w.]+>", "arn:aws:s3:::stands-for-a-token", _text(body["policy"]))
+            IAMPolicyDocumentValidator(text).validate()
+
+
 @pytest.mark.parametrize("other", SITES[1:])
 def test_fails_when_a_function_restricts_a_role_of_any_response(sites: dict[str, Site], other: str) -> None:
     for function, action in (("containment", "iam:PutRolePolicy"), ("release", "iam:DeleteRolePolicy")):
@@ -253,6 +267,11 @@ class TestLaunchedAppliance:
 
     def test_when_iam_takes_the_policies_then_they_are_short_enough(self) -> None:
         """IAM counts no white space: 10,240 characters in all inline policies of a role."""
-        made = Response(site="s" * 40, deployment="d" * 40, appliance=launched(capabilities=("CAPABILITY_IAM",)))
+        made = Response(site="s" * 20, deployment="d" * 15, appliance=launched(capabilities=("CAPABILITY_IAM",)))
         texts = [json.dumps(list(made.statements("ApplianceRole").values()), separators=(",", ":"))]
         assert len(_text(texts[0]).replace("<iam_policy.arn>", "x" * 160)) < 10_000
+
+    def test_fails_when_the_stack_has_too_long_a_name_for_roles(self) -> None:
+        with pytest.raises(RuleViolation, match="expected a name of at most 40 characters, got 41; shorten the names"):
+            Response(site="s" * 20, deployment="d" * 16, appliance=launched(capabilities=("CAPABILITY_IAM",)))
+        Response(site="s" * 40, deployment="d" * 40, appliance=launched())

@@ -387,6 +387,20 @@ def test_fails_when_a_stack_could_have_the_roles_of_one_that_is_launched(name: s
         ]
 
 
+def test_fails_when_a_launched_stack_has_too_long_a_name_for_roles() -> None:
+    launch = (
+        "    response: {appliance: {launch: {template_url: 'https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/"
+        "epb.template', subnet_id: subnet-0123abcd, remote_access_cidr: 10.0.0.0/8, capabilities: [CAPABILITY_IAM]}}}\n"
+    )
+    text = SITE.replace("  production:", f"  {'p' * 28}:") + launch
+    assert report(text) == [
+        f"deployment.yaml:5: sites.{'p' * 28}.response.appliance.launch.capabilities: the stack "
+        f"tapstack-{'p' * 28}-epb may make IAM roles, whose names of 64 characters begin with the stack's: expected a name of at most 40 "
+        "characters, got 41; shorten the names of project and site, or give no capability for IAM"
+    ]
+    assert parse_deployment(text.replace("p" * 28, "p" * 27))
+
+
 NAMED = APPLIANCE + "      stack_name: capture\n"
 ACCOUNT = "    allowed_account_ids: ['111122223333']\n"
 
