@@ -394,9 +394,10 @@ def test_fails_when_a_launched_stack_has_too_long_a_name_for_roles() -> None:
     )
     text = SITE.replace("  production:", f"  {'p' * 28}:") + launch
     assert report(text) == [
-        f"deployment.yaml:5: sites.{'p' * 28}.response.appliance.launch.capabilities: the stack "
-        f"tapstack-{'p' * 28}-epb may make IAM roles, whose names of 64 characters begin with the stack's: expected a name of at most 40 "
-        "characters, got 41; shorten the names of project and site, or give no capability for IAM"
+        f"deployment.yaml:5: sites.{'p' * 28}.response.appliance.launch.capabilities: "
+        f"the stack tapstack-{'p' * 28}-epb may make IAM roles, whose names of 64 characters begin with the stack's: "
+        "expected a name of at most 40 characters, got 41; shorten the names of project and site, or give no "
+        "capability for IAM"
     ]
     assert parse_deployment(text.replace("p" * 28, "p" * 27))
 
