@@ -49,6 +49,23 @@ def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     assert lines[0].startswith("An AWS account for rehearsals listens on http://127.0.0.1:")
 
 
+def test_when_stopped_while_it_starts_then_it_ends_cleanly() -> None:
+    program = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "moto":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from tapstack.cli import main
+sys.exit(main(["rehearse", "account", "--empty"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stdout.endswith("\nThe rehearsal account is gone.\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_when_it_runs_then_the_printed_variables_reach_the_company_and_no_proxy(
     monkeypatch: pytest.MonkeyPatch, proxy: RecordingProxy
 ) -> None:

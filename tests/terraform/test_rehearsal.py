@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.rehearsal.snapshot import differences, take_snapshot
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.yaml_source import YamlSource
+from tapstack.workspace.provider_mirror import link_mirror
+from tests.proxy import RecordingProxy
 from tests.terraform.conftest import Terraform
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +160,24 @@ sites:
     assert "ward: a source added to suspects: 1 touched, as it should\n" in printed
     assert "ward: the target of suspects replaced: 3 touched, as it should\nward: destroying the capture\n" in printed
     assert printed.endswith("ward: the account is as it was\n")
+
+
+def test_when_a_proxy_is_set_then_terraform_deploys_without_it(
+    terraform: Terraform, proxy: RecordingProxy, rehearsal_account: Account, tmp_path: Path
+) -> None:
+    if terraform.mirror is None:
+        pytest.skip("the provider comes from the registry, by the proxy that this test sets")
+    configuration = {
+        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}},
+        "resource": {"aws_ec2_traffic_mirror_filter": {"dns": {"network_services": ["amazon-dns"]}}},
+    }
+    (tmp_path / "main.tf.json").write_text(json.dumps(configuration))
+    link_mirror(terraform.mirror, tmp_path)
+    stack = SiteDeployment(tmp_path, rehearsal_account, lambda _: None)
+    stack.apply()
+    assert len(rehearsal_account.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]) == 1
+    stack.destroy()
+    assert proxy.received == []
 
 
 def test_fails_when_the_file_is_wrong_or_the_place_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

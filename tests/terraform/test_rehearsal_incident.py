@@ -53,8 +53,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
 
     # Live in the terminal: every part of the incident, in its order.
     told = [
-        r"Deploy production with Terraform",
-        r"Deploy production-response with Terraform",
+        r"Deploy production and production-response with Terraform",
         r"POST /incidents \{",
         r"202: inc-",
         r"opened  Beaconing",
@@ -64,10 +63,16 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         r"Release: everything is put back",
         r"close requested  seen enough",
         r"closed",
-        r"Destroy production-response",
+        r"Destroy production-response and production with Terraform",
         r"The account is back to where it was\.",
     ]
     assert re.search(".*".join(told), run.out, re.DOTALL), run.out
+
+    # Both at once: neither waits for what the other made. And no colours, no cursor.
+    first_of_response, last_of_capture = run.out.index("aws_iam_role.response"), run.out.index("Resources: 26 added")
+    assert first_of_response < last_of_capture
+    assert "\x1b" not in run.out
+    assert "\r" not in run.out
 
     # In the report: the same, with the drawing and the calls of every function's role.
     page = run.page()

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from tapstack.cli.supervision import handled_by
+from tapstack.rehearsal.progress import Progress
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
@@ -23,7 +24,7 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
         port: loopback port; 0 for a free one.
         empty: leave out the company.
         out: gets the endpoint and how to use it.
-        err: gets what is wrong.
+        err: gets what is wrong, and a word while it takes long to start.
     """
     stopped = threading.Event()
 
@@ -33,7 +34,7 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
     # Before everything that takes a while.
     with handled_by(stop):
         try:
-            return _run(port, empty, stopped, out)
+            return _run(port, empty, stopped, out, err)
         except ModuleNotFoundError as error:
             print(missing(error), file=err)
         except OSError as error:
@@ -47,12 +48,14 @@ def missing(error: ModuleNotFoundError) -> str:
     return f"no {error.name}: the rehearsal account needs it; install tapstack with its extra rehearsal"
 
 
-def _run(port: int, empty: bool, stopped: threading.Event, out: TextIO) -> int:
-    from tapstack.rehearsal.account import Account
-    from tapstack.rehearsal.company import found_company
+def _run(port: int, empty: bool, stopped: threading.Event, out: TextIO, err: TextIO) -> int:
+    with contextlib.ExitStack() as until_stopped:
+        with Progress(lambda line: print(line, file=err, flush=True)) as progress, progress.doing("starting"):
+            from tapstack.rehearsal.account import Account
+            from tapstack.rehearsal.company import found_company
 
-    with Account(port=port) as account:
-        company = None if empty else found_company(account)
+            account = until_stopped.enter_context(Account(port=port))
+            company = None if empty else found_company(account)
         # A terminal may have closed.
         with contextlib.suppress(OSError):
             print(_introduction(account, company), file=out, flush=True)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from tapstack.cli.incident_api import UserError
 from tapstack.cli.rehearse_account import missing
+from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
@@ -19,6 +21,8 @@ from tapstack.workspace.provider_mirror import NO_MIRROR, UnusableMirrorError
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
+
+_INDENT: Final = "  "
 
 
 _PROTECTED: Final[tuple[str, ...]] = ("packet_basics", "response")
@@ -37,12 +41,6 @@ def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextI
         0 when the second plan is empty, each change touches only what it should, and nothing is left;
         1 when not; 2 when something is missing or wrong.
     """
-    try:
-        from tapstack.rehearsal.account import Account
-        from tapstack.rehearsal.deployment import DeploymentFailedError
-    except ModuleNotFoundError as error:
-        print(missing(error), file=err)
-        return 2
     project = Path.cwd()
     if not (project / "main.py").is_file():
         print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)
@@ -50,28 +48,50 @@ def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextI
     try:
         path = file or deployment_path(project)
         deployment = load_deployment(path)
-        print(machine.describe(deployment.provider, path.parent), file=out)
-        with Account() as account:
-            return _rehearse(account, path, deployment, project, scratch, out)
-    except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError) as error:
+        with Progress(lambda line: print(line, file=out, flush=True), indent=_INDENT) as progress:
+            with progress.doing("looking for Terraform and the AWS provider"):
+                progress.say(machine.describe(deployment.provider, path.parent))
+            return _in_account(path, deployment, project, scratch, progress)
+    except ModuleNotFoundError as error:
+        print(missing(error), file=err)
+    except (DeploymentError, UnusableMirrorError, machine.MachineError, UserError) as error:
         print(error, file=err)
-        return 2
+    return 2
 
 
-def _rehearse(account: Account, path: Path, deployment: Deployment, project: Path, scratch: Path, out: TextIO) -> int:
+def _in_account(path: Path, deployment: Deployment, project: Path, scratch: Path, progress: Progress) -> int:
+    with progress.doing("starting an AWS account"):
+        from tapstack.rehearsal.account import Account
+        from tapstack.rehearsal.deployment import DeploymentFailedError
+
+        account = Account()
+        account.start()
+    try:
+        return _rehearse(account, path, deployment, project, scratch, progress)
+    except DeploymentFailedError as error:
+        raise UserError(str(error)) from None
+    finally:
+        account.stop()
+
+
+def _rehearse(
+    account: Account, path: Path, deployment: Deployment, project: Path, scratch: Path, progress: Progress
+) -> int:
     from tapstack.rehearsal.deployment import synthesize
     from tapstack.rehearsal.fitting import fit
     from tapstack.rehearsal.packet_basics import publish_template
 
-    print(f"An AWS account on {account.endpoint}, with a company for every site of {shown(path)}.", file=out)
+    progress.say(f"An AWS account on {account.endpoint}, with a company for every site of {shown(path)}.")
     template_url = publish_template(account.client("s3"))
     document = without_surroundings(YamlSource(path.read_text(encoding="utf-8-sig"), shown(path)).data, path.parent)
-    text = fit(json.dumps(document), account, template_url=template_url, deployment=deployment)
+    with progress.doing("founding the companies"):
+        text = fit(json.dumps(document), account, template_url=template_url, deployment=deployment)
     fitted = scratch / "deployment.yaml"
 
     def write(text: str) -> dict[str, Path]:
         fitted.write_text(text, encoding="utf-8")
-        return synthesize(project, fitted, scratch / "out", state.stack_names(deployment))
+        with progress.doing("synthesizing"):
+            return synthesize(project, fitted, scratch / "out", state.stack_names(deployment))
 
     failures = 0
     directories = write(text)
@@ -79,7 +99,7 @@ def _rehearse(account: Account, path: Path, deployment: Deployment, project: Pat
         role = settings.assume_role
         place = _Place(account, settings.region, role.role_arn if role else None)
         response = directories.get(state.response_stack_name(name)) if settings.response else None
-        failures += _rehearse_site(name, directories[name], response, place, json.loads(text), write, out)
+        failures += _rehearse_site(name, directories[name], response, place, json.loads(text), write, progress)
     return 1 if failures else 0
 
 
@@ -122,7 +142,7 @@ def _rehearse_site(
     place: _Place,
     document: dict[str, Any],
     write: Callable[[str], Any],
-    out: TextIO,
+    progress: Progress,
 ) -> int:
     """Deploy a site, change it, take it down; return how many of these did more or less than they should.
 
@@ -133,23 +153,23 @@ def _rehearse_site(
         place: where it is deployed.
         document: what is deployed.
         write: synthesizes the text of a deployment file.
-        out: gets the progress.
+        progress: gets the progress.
     """
     from tapstack.rehearsal.changes import Spares, rehearse_changes
     from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.snapshot import differences, take_snapshot
 
     def say(line: str) -> None:
-        print(f"  {line}", file=out, flush=True)
+        progress.say(f"{_INDENT}{line}")
 
     def tell(line: str) -> None:
-        print(f"{name}: {line}", file=out, flush=True)
+        progress.say(f"{name}: {line}")
 
     def look() -> dict[str, str]:
-        return take_snapshot(place.account, region=place.region, role_arn=place.role_arn)
+        with progress.doing("reading all that the account holds"):
+            return take_snapshot(place.account, region=place.region, role_arn=place.role_arn)
 
     before = look()
-    site = SiteDeployment(directory, place.account, say)
 
     def deploy(stack: SiteDeployment, what: str) -> bool:
         """Deploy a stack, and tell whether a second plan would change anything."""
@@ -160,23 +180,25 @@ def _rehearse_site(
         tell(f"the second plan {'is empty' if not changes else f'changes {changes}'}")
         return bool(changes)
 
-    print(file=out)
-    failures = int(deploy(site, "capture"))
-    spares = Spares(place.account.client("ec2", region=place.region, role_arn=place.role_arn))
-    tell("changing")
-    for outcome in rehearse_changes(site, name, document, spares, write):
-        for address, actions in outcome.touched.items():
-            say(f"{' and '.join(actions)} {address}")
-        verdict = "as it should" if outcome.right else f"and should be {outcome.expected}"
-        tell(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
-        failures += not outcome.right
-    if response is not None:
-        stack = SiteDeployment(response, place.account, say)
-        failures += deploy(stack, "response")
-        tell("destroying the response")
-        stack.destroy()
-    tell("destroying the capture")
-    site.destroy()
+    progress.say("")
+    with progress.doing("starting Terraform") as doing:
+        site = SiteDeployment(directory, place.account, say, doing)
+        failures = int(deploy(site, "capture"))
+        spares = Spares(place.account.client("ec2", region=place.region, role_arn=place.role_arn))
+        tell("changing")
+        for outcome in rehearse_changes(site, name, document, spares, write):
+            for address, actions in outcome.touched.items():
+                say(f"{' and '.join(actions)} {address}")
+            verdict = "as it should" if outcome.right else f"and should be {outcome.expected}"
+            tell(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
+            failures += not outcome.right
+        if response is not None:
+            stack = SiteDeployment(response, place.account, say, doing)
+            failures += deploy(stack, "response")
+            tell("destroying the response")
+            stack.destroy()
+        tell("destroying the capture")
+        site.destroy()
     spares.remove()
     left = differences(before, look())
     tell("the account is as it was" if not left else "the account is not as it was")

@@ -6,7 +6,8 @@ import argparse
 import json
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,16 +20,19 @@ from tapstack.cli.rehearse_account import missing
 from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
+from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace import machine
 from tapstack.workspace.provider_mirror import UnusableMirrorError
+from tapstack.workspace.stacks import used_of_capture
 from tapstack.workspace.state import response_stack_name
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.account import Account
+    from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.report.page import GroupsOf, Step
 
 REPORT: Final = Path("rehearsal.html")
@@ -36,6 +40,9 @@ WAITS: Final = 0.005
 """An hour of waiting takes 18 seconds."""
 WAITS_FOR_PEOPLE: Final = 0.1
 """A quarter of an hour for an answer takes 90 seconds: a slow machine shall not be told that nobody answered."""
+WAITS_AT_THE_END: Final = 0.001
+"""The half hour that an appliance stays takes 2 seconds."""
+_INDENT: Final = " " * 7
 _SUSPECT: Final = "database"
 """The company's instance with two interfaces."""
 _PATIENCE: Final = 300.0
@@ -63,12 +70,6 @@ def rehearse_incident(
         0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 when
         something is missing or wrong.
     """
-    try:
-        from tapstack.rehearsal.account import Account
-        from tapstack.rehearsal.deployment import DeploymentFailedError
-    except ModuleNotFoundError as error:
-        print(missing(error), file=err)
-        return 2
     project = Path.cwd()
     if not (project / "main.py").is_file():
         print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)
@@ -77,16 +78,24 @@ def rehearse_incident(
         path = file or deployment_path(project)
         deployment = load_deployment(path)
         name = _site_of(deployment, site, path)
-        print(machine.describe(deployment.provider, path.parent), file=out)
-        report.begin()
-        with Account() as account:
-            good = _Rehearsal(account, deployment, name, path, project, scratch, out).run(report)
-    except (DeploymentError, UnusableMirrorError, machine.MachineError, DeploymentFailedError, UserError) as error:
+        with Progress(lambda line: print(line, file=out, flush=True), indent=_INDENT) as progress:
+            with progress.doing("looking for Terraform and the AWS provider"):
+                progress.say(machine.describe(deployment.provider, path.parent))
+            good = _Rehearsal(deployment, name, path, project, scratch, progress).run(report)
+    except ModuleNotFoundError as error:
+        print(missing(error), file=err)
+        return 2
+    except (DeploymentError, UnusableMirrorError, machine.MachineError, UserError) as error:
         print(error, file=err)
         return 2
     except (RehearsalFailedError, ServiceError) as error:
         print(error, file=err)
         return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"{error.filename or report.path}: {error.strerror}", file=err)
+        return 2
     print(f"\nThe report: {report.path}", file=out)
     return 0 if good else 1
 
@@ -136,20 +145,35 @@ def _site_of(deployment: Deployment, asked: str | None, path: Path) -> str:
 
 @dataclass
 class _Rehearsal:
-    account: Account
     deployment: Deployment
     site: str
     path: Path
     project: Path
     scratch: Path
-    out: TextIO
+    progress: Progress
     steps: list[Step] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
+    account: Account = field(init=False)
     _told: int = 0
 
     def run(self, report: ReportFile) -> bool:
         """Do all of it, and write the report; tell whether all went right."""
-        from tapstack.rehearsal.deployment import SiteDeployment
+        with self._step("An AWS account on this machine"):
+            from tapstack.rehearsal.account import Account
+            from tapstack.rehearsal.deployment import DeploymentFailedError
+
+            report.begin()
+            self.account = Account()
+            self.account.start()
+        try:
+            self._say(f"listening on {self.account.endpoint}")
+            return self._run(report)
+        except DeploymentFailedError as error:
+            raise UserError(str(error)) from None
+        finally:
+            self.account.stop()
+
+    def _run(self, report: ReportFile) -> bool:
         from tapstack.rehearsal.report.page import Phase, Report, render
         from tapstack.rehearsal.report.topology import take_topology
         from tapstack.rehearsal.snapshot import differences, take_snapshot
@@ -158,18 +182,19 @@ class _Rehearsal:
         settings = self.deployment.sites[self.site]
         role = settings.assume_role.role_arn if settings.assume_role else None
         where: dict[str, Any] = {"region": settings.region, "role_arn": role}
-        with self._step("An AWS account with a company, and the stacks as Terraform"):
-            directories = self._synthesize()
-        before = take_snapshot(self.account, **where)
-        stacks = {name: SiteDeployment(path, self.account, self._say) for name, path in directories.items()}
-        outputs: dict[str, Any] = {}
-        for name, stack in stacks.items():
-            with self._step(f"Deploy {name} with Terraform"):
-                outputs = stack.apply()
+        with self._step("A company in it"):
+            fitted = self._found_company()
+        with self._step("The stacks as Terraform, and all that the account holds before"), ThreadPoolExecutor() as pool:
+            synthesized = pool.submit(self._synthesize, fitted)
+            before = take_snapshot(self.account, **where)
+            directories = synthesized.result()
+        # Side by side where neither needs the other: it is mostly waiting.
+        together = not used_of_capture(settings)
+        outputs = self._with_each("Deploy", directories, lambda stack: stack.apply(), together)[-1]
         deployed = len(self.account.recorder.records())
 
         self.account.waits.scale = WAITS
-        self._tell(f"Waits are shortened from here: an hour takes {3600 * WAITS:.0f} seconds.")
+        self._tell(f"Waits are shortened from here: an hour takes {3600 * WAITS:.0f} seconds or less.")
         ec2 = self.account.client("ec2", **where)
         suspect = _instance_named(ec2, _SUSPECT)
         api = IncidentApi(outputs["api_endpoint"], sign_with(self._credentials(role), settings.region))
@@ -182,6 +207,7 @@ class _Rehearsal:
         vpc_id = ec2.describe_instances(InstanceIds=[suspect])["Reservations"][0]["Instances"][0]["VpcId"]
         topology = take_topology(self.account, vpc_id, suspects=[suspect], **where)
         groups = self._contain_and_release(api, incident, ec2) if self._contains() else []
+        self.account.waits.scale = WAITS_AT_THE_END
         with self._step("Close: every session of the incident ends, the appliance is retired"):
             api.post(f"/incidents/{incident['id']}/close", {"reason": "seen enough"}, repeatable=True)
             incident = self._follow(api, incident["id"], "closed")
@@ -190,9 +216,7 @@ class _Rehearsal:
         ended = len(self.account.recorder.records())
         self.account.waits.scale = 1.0
 
-        for name, stack in reversed(stacks.items()):
-            with self._step(f"Destroy {name}"):
-                stack.destroy()
+        self._with_each("Destroy", dict(reversed(directories.items())), lambda stack: stack.destroy(), together)
         left = differences(before, take_snapshot(self.account, **where))
         calls = [record.as_dict() for record in self.account.recorder.records()]
         made = Report(
@@ -210,7 +234,7 @@ class _Rehearsal:
             ],
             differences=left,
             seconds_to_capture=captured,
-            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds, and the appliance is a stand-in.",
+            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds or less. The appliance is a stand-in.",
         )
         report.write(render(made))
         self._tell("The account is back to where it was." if not left else "The account is not as it was:")
@@ -218,21 +242,43 @@ class _Rehearsal:
             self._say(line)
         return made.good
 
-    def _synthesize(self) -> dict[str, Path]:
-        from tapstack.rehearsal.deployment import synthesize
+    def _found_company(self) -> Path:
+        """Return the deployment file, fitted to a company in the account."""
         from tapstack.rehearsal.fitting import fit
         from tapstack.rehearsal.packet_basics import publish_template
 
-        self._say(f"listening on {self.account.endpoint}")
         template_url = publish_template(self.account.client("s3"))
         source = YamlSource(self.path.read_text(encoding="utf-8-sig"), shown(self.path))
         document = without_surroundings(source.data, self.path.parent)
         # Only this site: the others would cost minutes, and nothing of them is looked at.
         document["sites"] = {self.site: document["sites"][self.site]}
-        text = fit(json.dumps(document), self.account, template_url=template_url)
         fitted = self.scratch / "deployment.yaml"
-        fitted.write_text(text, encoding="utf-8")
-        return synthesize(self.project, fitted, self.scratch / "out", [self.site, response_stack_name(self.site)])
+        fitted.write_text(fit(json.dumps(document), self.account, template_url=template_url), encoding="utf-8")
+        return fitted
+
+    def _synthesize(self, fitted: Path) -> dict[str, Path]:
+        from tapstack.rehearsal.deployment import synthesize
+
+        with self.progress.doing("synthesizing"):
+            return synthesize(self.project, fitted, self.scratch / "out", [self.site, response_stack_name(self.site)])
+
+    def _with_each(
+        self, verb: str, directories: Mapping[str, Path], do: Callable[[SiteDeployment], Any], together: bool
+    ) -> list[Any]:
+        """Do something with every stack, one after the other or all at the same time; return what came of each."""
+
+        def one(directory: Path) -> Any:
+            from tapstack.rehearsal.deployment import SiteDeployment
+
+            with self.progress.doing(f"starting Terraform for {directory.name}") as doing:
+                return do(SiteDeployment(directory, self.account, self._say, doing))
+
+        groups = [list(directories)] if together else [[name] for name in directories]
+        found = []
+        for names in groups:
+            with self._step(f"{verb} {' and '.join(names)} with Terraform"), ThreadPoolExecutor() as pool:
+                found += list(pool.map(one, [directories[name] for name in names]))
+        return found
 
     def _credentials(self, role: str | None) -> Any:
         from botocore.credentials import Credentials
@@ -317,15 +363,16 @@ class _Rehearsal:
 
         self._tell(name)
         begin = time.monotonic()
-        yield
+        with self.progress.doing(f"{name[0].lower()}{name[1:]}"):
+            yield
         self.steps.append(Step(name, time.monotonic() - begin))
 
     def _tell(self, line: str) -> None:
         elapsed = int(time.monotonic() - self.begin)
-        print(f"[{elapsed // 60}:{elapsed % 60:02}] {line}", file=self.out, flush=True)
+        self.progress.say(f"[{elapsed // 60}:{elapsed % 60:02}] {line}")
 
     def _say(self, line: str) -> None:
-        print(f"       {line}", file=self.out, flush=True)
+        self.progress.say(f"{_INDENT}{line}")
 
 
 def _instance_named(ec2: Any, name: str) -> str:

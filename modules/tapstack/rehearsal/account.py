@@ -232,5 +232,6 @@ class Account:
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             aws_session_token=token,
-            config=Config(retries={"total_max_attempts": retries + 1}),
+            # Also where a test has changed NO_PROXY since the account began.
+            config=Config(retries={"total_max_attempts": retries + 1}, proxies={}),
         )

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.progress import Doing
 
 _PLAN: Final = "rehearsal.plan"
-_PROGRESS: Final = re.compile(r": (Creation|Modifications|Destruction) complete|^(Apply|Destroy) complete!|^No changes")
+_AT_A_TIME: Final = "-parallelism=30"
+"""Nearly all of the time is waiting, and functions that wait for each other would fill Terraform's ten places."""
+_COMPLETE: Final = re.compile(r": (Creation|Modifications|Destruction) complete|^(Apply|Destroy) complete!|^No changes")
+_BEGUN: Final = re.compile(r"^(\S.*): (Creating|Modifying|Destroying)\.\.\.")
+_DONE: Final = re.compile(r"^(\S.*): (?:Creation|Modifications|Destruction) complete")
+_PLANNED: Final = re.compile(r"^Plan: (\d+) to add, (\d+) to change, (\d+) to destroy")
+_OF_THE_USER: Final = "TF_CLI_CONFIG_FILE"
+"""It names where Terraform gets providers from: what holds for a deployment holds here, too."""
+_initializing: Final = threading.Lock()
 
 
 class DeploymentFailedError(Exception):
     """Terraform or the synthesis failed; the message holds what it printed."""
+
+
+def _to_nobody(_: str) -> None:
+    """Say nothing."""
 
 
 class SiteDeployment:
@@ -29,18 +46,23 @@ class SiteDeployment:
         directory: where the site's Terraform was synthesized.
         account: what it is deployed into.
         say: gets a line for every step that Terraform completes.
+        doing: gets what Terraform is at.
     """
 
-    def __init__(self, directory: Path, account: Account, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, account: Account, say: Callable[[str], None], doing: Doing = _to_nobody
+    ) -> None:
         """Prepare; nothing runs yet."""
         self._directory = directory
         self._account = account
         self._say = say
+        self._doing = doing
 
     def apply(self) -> dict[str, Any]:
         """Initialize, apply, and return the outputs by name; a sensitive one is None."""
-        self._run("init", "-input=false")
-        self._run("apply", "-auto-approve", "-input=false")
+        with _provider_cache(self._directory) as cache:
+            self._run("init", "-input=false", variables=cache)
+        self._run("apply", "-auto-approve", "-input=false", _AT_A_TIME)
         outputs = json.loads(self._run("output", "-json"))
         return {name: None if output["sensitive"] else output["value"] for name, output in outputs.items()}
 
@@ -53,7 +75,7 @@ class SiteDeployment:
 
     def apply_planned(self) -> None:
         """Carry out what `changes` returned last."""
-        self._run("apply", "-input=false", _PLAN)
+        self._run("apply", "-input=false", _AT_A_TIME, _PLAN)
 
     def addresses(self) -> list[str]:
         """Return the addresses of all that stands, data sources included."""
@@ -61,34 +83,111 @@ class SiteDeployment:
 
     def destroy(self) -> None:
         """Take everything down."""
-        self._run("destroy", "-auto-approve", "-input=false")
+        self._run("destroy", "-auto-approve", "-input=false", _AT_A_TIME)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str, variables: dict[str, str] | None = None) -> str:
         """Run Terraform, tell its progress, and return all that it prints."""
+        lines: list[str] = []
+        # Apart from what may be JSON: Terraform warns there.
+        with tempfile.TemporaryFile("w+") as errors:
+            code = self._watch(arguments, variables or {}, lines, errors)
+            errors.seek(0)
+            said = errors.read()
+        if code:
+            raise DeploymentFailedError(f"terraform {' '.join(arguments)}:\n{''.join(lines)}{said}")
+        return "".join(lines)
+
+    def _watch(self, arguments: Sequence[str], variables: dict[str, str], lines: list[str], errors: IO[str]) -> int:
         binary = shutil.which("terraform") or "terraform"
-        lines = []
+        watched = _Watched(self._directory.name, arguments[0], self._doing)
         with subprocess.Popen(
             [binary, *arguments, "-no-color"],
             cwd=self._directory,
-            env=environment_for(self._account),
+            env={**environment_for(self._account), **variables},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             text=True,
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 lines.append(line)
-                if _PROGRESS.search(line):
+                watched.read(line)
+                if _COMPLETE.search(line):
                     self._say(line.rstrip())
-        if process.returncode:
-            raise DeploymentFailedError(f"terraform {' '.join(arguments)}:\n{''.join(lines)}")
-        return "".join(lines)
+        return process.returncode
+
+
+class _Watched:
+    """What a Terraform command is at, out of what it prints."""
+
+    _AT_FIRST: Final = {
+        "init": "installing the AWS provider",
+        "apply": "planning",
+        "destroy": "reading what stands",
+        "output": "reading the outputs",
+        "show": "reading the plan",
+    }
+
+    def __init__(self, stack: str, command: str, doing: Doing) -> None:
+        self._stack = stack
+        self._tell = doing
+        self._all = self._done = 0
+        self._begun: dict[str, str] = {}
+        doing(f"{stack}: {self._AT_FIRST.get(command, 'planning')}")
+
+    def read(self, line: str) -> None:
+        """Read a line of the command's output."""
+        if planned := _PLANNED.match(line):
+            self._all = sum(map(int, planned.groups()))
+        elif begun := _BEGUN.match(line):
+            self._begun[begun[1]] = begun[2].lower()
+        elif done := _DONE.match(line):
+            self._done += 1
+            self._begun.pop(done[1], None)
+        else:
+            return
+        if self._begun:
+            address, what = next(iter(self._begun.items()))
+            further = f" and {len(self._begun) - 1} more" if len(self._begun) > 1 else ""
+            self._tell(f"{self._stack}: {self._done} of {self._all} done, {what} {address}{further}")
 
 
 def environment_for(account: Account) -> dict[str, str]:
-    """Return this process's environment with the account in place of AWS, and no setting of Terraform."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    """Return this process's environment with the account in place of AWS, and no setting for a deployment."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == _OF_THE_USER or not name.startswith(("AWS_", "TF_"))
+    }
     return {**kept, **account.environment, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+
+
+@contextmanager
+def _provider_cache(directory: Path) -> Iterator[dict[str, str]]:
+    """Give the variables with which Terraform fetches the provider once, for the next stack and rehearsal as well.
+
+    A mirror needs no cache. Terraform's cache is for one `init` at a time, so this waits for others.
+    """
+    if (directory / "terraform.d" / "plugins").exists():
+        yield {}
+        return
+    # Where the cdktf CLI keeps it as well.
+    home = Path(os.environ.get("HOME") or Path.home())
+    cache = Path(os.environ.get("TF_PLUGIN_CACHE_DIR") or home / ".terraform.d" / "plugin-cache")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        held = os.open(cache, os.O_RDONLY)
+    except OSError:
+        yield {}
+        return
+    try:
+        with _initializing:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            # What is taken from it is good without a lock file that names it: the stack lives for minutes.
+            yield {"TF_PLUGIN_CACHE_DIR": str(cache), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true"}
+    finally:
+        os.close(held)
 
 
 def synthesize(project: Path, file: Path, outdir: Path, sites: Sequence[str]) -> dict[str, Path]:
@@ -100,6 +199,7 @@ def synthesize(project: Path, file: Path, outdir: Path, sites: Sequence[str]) ->
     done = subprocess.run(
         [sys.executable, str(project / "main.py")],
         env={**os.environ, "TAPSTACK_DEPLOYMENT": str(file), "CDKTF_OUTDIR": str(outdir)},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,

@@ -50,6 +50,7 @@ def client(service: str, region: str, role_arn: str, session_name: str) -> Any:
                 config=Config(
                     parameter_validation=False,
                     retries={"total_max_attempts": 1},
+                    proxies={},
                     connect_timeout=10,
                     read_timeout=_LONGEST_ANSWER,
                     max_pool_connections=64,

@@ -70,6 +70,7 @@ def test_fails_when_another_rehearsal_writes_the_same_report(tmp_path: Path) -> 
         assert str(refused.value) == (
             f"another rehearsal is writing {path}: wait until it has ended, or name another file with --report"
         )
+        assert main(["rehearse", "incident", "--report", str(path)]) == 2
         with ReportFile(tmp_path / "another.html") as another:
             another.write(REPORT)
         report.write(REPORT)
