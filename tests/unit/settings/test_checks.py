@@ -471,8 +471,9 @@ BALANCER = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/
 def test_fails_when_two_targets_are_on_one_load_balancer() -> None:
     text = USABLE + f"    targets:\n      one: {{network_load_balancer_arn: {BALANCER}}}\n"
     assert report(text + f"      two: {{network_load_balancer_arn: {BALANCER}}}\n") == [
-        "deployment.yaml:11: sites.production.targets.two.network_load_balancer_arn: the load balancer of target two is behind target "
-        "one already: AWS takes one mirror target for a Network Load Balancer; use target one for both, or share it"
+        "deployment.yaml:11: sites.production.targets.two.network_load_balancer_arn: the load balancer of target two "
+        "is behind target one already: AWS takes one mirror target for a Network Load Balancer; use target one for "
+        "both, or share it"
     ]
 
 
