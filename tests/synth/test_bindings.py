@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import tapstack
-from tapstack import bindings
 from tapstack.bindings import add_condition, address, aws, cdk
 from tapstack.domain.tokens import is_token
+from tapstack.kernel import importing
+from tapstack.kernel.classes import AWS_CLASSES
 from tests.synth.template import new_stack, rendering_hcl
 
 BUILD = """
@@ -63,7 +64,7 @@ def test_when_the_package_looks_different_then_it_is_left_alone(
     (package / "__init__.py").write_text("executed = True\n")
     monkeypatch.syspath_prepend(tmp_path)
 
-    spared = bindings._spare_the_eager_init("strange_provider")
+    spared = importing.spare_the_eager_init("strange_provider")
 
     assert not spared
     import strange_provider  # type: ignore[import-not-found]
@@ -82,35 +83,6 @@ import tapstack.bindings
 print(json.dumps({"same": sys.modules["cdktf_cdktf_provider_aws"] is before}))
 """
     assert run(program) == {"same": True}
-
-
-def test_when_the_preload_does_not_know_the_file_then_node_loads_it_as_it_is(tmp_path: Path) -> None:
-    entry = tmp_path / "provider-aws" / "lib"
-    entry.mkdir(parents=True)
-    (entry / "a.js").write_text("exports.loaded = 'a';\n")
-    (entry / "b.js").write_text("exports.loaded = 'b';\n")
-    index = entry / "index.js"
-    preload = Path(bindings.__file__).with_name("preload.cjs")
-    node = bindings.node_binary()
-    assert node is not None
-
-    def load(text: str) -> str:
-        index.write_text(text)
-        program = (
-            f"const i = require({json.dumps(str(index))});"
-            "console.log(Object.keys(require.cache).length, i.a.loaded, i.b.loaded)"
-        )
-        done = subprocess.run(
-            [node, "--require", str(preload), "-e", program], capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    known = 'exports.a = void 0;\nexports.a = require("./a");\nexports.b = __importStar(require("./b"));\n'
-    helper = "var __importStar = (m) => m;\n"
-    strange = 'exports.a = require("./a");\nexports.b = [require("./b")][0];\n'
-    # Cached when the keys are counted: the preload and the index, and all three where nothing is lazy.
-    assert load(helper + known) == "2 a b"
-    assert load(strange) == "4 a b"
 
 
 def test_when_the_kernel_has_started_then_the_environment_is_as_before() -> None:
@@ -159,7 +131,7 @@ def test_when_every_name_of_the_public_api_is_asked_for_then_it_is_there() -> No
 
 
 def test_when_every_binding_that_is_listed_is_asked_for_then_it_is_there() -> None:
-    for name in bindings._AWS:
+    for name in AWS_CLASSES:
         assert getattr(aws, name).__name__ == name
 
 

@@ -22,7 +22,8 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.settings": ({"tapstack.domain"}, {"pydantic", "pydantic_core", "yaml"}),
     "tapstack.responder": ({"tapstack.domain"}, {"boto3", "botocore", "aws_lambda_powertools", "fastjsonschema"}),
     "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, {"boto3", "botocore"}),
-    "tapstack.bindings": ({"tapstack.domain"}, {"cdktf", "cdktn", "constructs"}),
+    "tapstack.kernel": (set(), {"jsii"}),
+    "tapstack.bindings": ({"tapstack.domain", "tapstack.kernel"}, {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
     "tapstack.response": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture"}, set()),
     "tapstack.rehearsal": (
@@ -38,7 +39,10 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"tapstack", "tapstack.capture", "tapstack.bindings", "tapstack.settings", "tapstack.workspace"},
         set(),
     ),
-    "main": ({"tapstack.domain", "tapstack.settings", "tapstack.workspace", "stacks"}, set()),
+    "main": (
+        {"tapstack", "tapstack.kernel", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "stacks"},
+        set(),
+    ),
 }
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "stacks").rglob("*.py"), ROOT / "main.py"])
 

@@ -40,7 +40,7 @@ def test_when_built_then_every_module_the_types_and_the_preload_are_in_it(wheel:
         for path in (ROOT / "modules" / "tapstack").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"tapstack/py.typed", "tapstack/preload.cjs"} < here
+    assert {"tapstack/py.typed", "tapstack/kernel/preload.cjs"} < here
     assert here <= set(wheel.namelist())
 
 

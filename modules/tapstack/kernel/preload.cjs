@@ -1,0 +1,93 @@
+// Loaded into the jsii kernel's Node with --require (see importing.py and node.py).
+//
+// The entry file of the prebuilt AWS bindings requires about 2,200 modules, which
+// takes five seconds; a deployment uses some dozen. This turns every top-level
+//   exports.name = require("./path");            (cdktf)
+//   exports.name = __importStar(require("./path"));  (cdktn)
+// into a getter that requires on first use. cdktf requires a library that makes
+// zip files, in 200 modules, for archives that few programs have: it is required
+// when one is made. A file that looks different is loaded exactly as it is.
+//
+// What V8 compiles is kept for the next time, in a directory of the user's own.
+"use strict";
+
+const fs = require("fs");
+const Module = require("module");
+const os = require("os");
+const path = require("path");
+const { isMainThread } = require("worker_threads");
+
+const ENTRY = path.join("provider-aws", "lib", "index.js");
+const EAGER = /^exports\.(\w+) = (?:(__importStar)\()?require\((["'])(\.[\w./-]+)\3\)\)?;$/gm;
+const HELPER =
+  "const __lazy = (name, load) => { let value; Object.defineProperty(exports, name, { enumerable: true," +
+  " configurable: true, get() { return value === undefined ? (value = load()) : value; } }); };";
+const ZIPPING = path.join("lib", "private", "fs.js");
+const ARCHIVER = 'const archiver = require("archiver");\n';
+// jsii installs what it loads into a new directory each time, as links into a cache of its own.
+const INSTALLED = /^(.*[\\/]jsii-kernel-[^\\/]+[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)([\\/].*)$/;
+
+// cdktf calls this alias, and Node 22 prints a deprecation warning into the user's terminal.
+require("util").isArray = Array.isArray;
+
+const realRoots = new Map();
+const ordinaryLoad = Module._extensions[".js"];
+
+Module._extensions[".js"] = function load(module, filename) {
+  const installed = INSTALLED.exec(filename);
+  if (installed === null) return ordinaryLoad(module, filename);
+  const [, root, rest] = installed;
+  if (!realRoots.has(root)) realRoots.set(root, fs.realpathSync(root));
+  const source = fs.readFileSync(filename, "utf8");
+  const ours = filename.endsWith(ENTRY) ? lazyIndex(source) : filename.endsWith(ZIPPING) ? lazyZip(source) : source;
+  // Compiled under the name of what the link leads to, a file is found again in V8's cache.
+  module._compile(ours, realRoots.get(root) + rest);
+};
+
+function lazyIndex(source) {
+  let replaced = 0;
+  const lazy = source.replace(EAGER, (_line, name, star, _quote, target) => {
+    replaced += 1;
+    const loaded = `require(${JSON.stringify(target)})`;
+    return `__lazy("${name}", () => ${star ? `${star}(${loaded})` : loaded});`;
+  });
+  // Anything still required at the top level means the file is not what we know.
+  if (replaced === 0 || /^exports\.\w+ = .*\brequire\(/m.test(lazy)) return source;
+  // The helper goes on the first line, so that line numbers in stack traces stay true.
+  return HELPER + lazy.replace(/^\/\/# sourceMappingURL=.*$/m, "");
+}
+
+function lazyZip(source) {
+  const rest = source.replace(ARCHIVER, "").replace(/^\/\/# sourceMappingURL=.*$/m, "");
+  // Called only, never otherwise used: then a function that requires it does the same.
+  if (rest.length === source.length || /\barchiver\b(?!\()/.test(rest)) return source;
+  return source.replace(ARCHIVER, 'const archiver = (...given) => require("archiver")(...given);\n');
+}
+
+// Ended early, the kernel is to take its directory with it; it looks here between two requests.
+if (isMainThread && process.argv[1]?.endsWith(path.join("lib", "program.js"))) {
+  process.once("SIGTERM", () => process.exit(143));
+}
+
+function cacheDirectory() {
+  const home = os.homedir();
+  if (process.platform === "win32") return path.join(process.env.LOCALAPPDATA ?? home, "tapstack", "node");
+  if (process.platform === "darwin") return path.join(home, "Library", "Caches", "tapstack", "node");
+  return path.join(process.env.XDG_CACHE_HOME || path.join(home, ".cache"), "tapstack", "node");
+}
+
+// Whoever can write there could have us run what they like: it must be ours alone.
+function isOurs(directory) {
+  const { uid, mode } = fs.statSync(directory);
+  return process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0);
+}
+
+try {
+  if (process.env.NODE_COMPILE_CACHE === undefined && Module.enableCompileCache !== undefined) {
+    const directory = cacheDirectory();
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (isOurs(directory)) Module.enableCompileCache(directory);
+  }
+} catch {
+  // Without it everything works as well, only slower.
+}

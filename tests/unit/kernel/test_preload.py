@@ -1,0 +1,105 @@
+"""preload.cjs: what Node loads late, what it keeps for the next time, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tapstack.kernel.node import PRELOAD, node_binary
+
+
+def installed(directory: Path, package: str, files: dict[str, str]) -> Path:
+    """A package as jsii installs it: a link to where it is."""
+    there, here = directory / "cache" / package, directory / "jsii-kernel-x" / "node_modules" / package
+    for name, text in files.items():
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_text(text)
+    here.parent.mkdir(parents=True, exist_ok=True)
+    here.symlink_to(there)
+    return here
+
+
+def run(home: Path, program: str) -> list[str]:
+    node = node_binary()
+    assert node is not None
+    done = subprocess.run(
+        [node, "--preserve-symlinks", "--require", str(PRELOAD), "-e", program],
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+HELPER = "var __importStar = (m) => m;\n"
+LISTS = 'exports.a = void 0;\nexports.a = require("./a");\nexports.b = __importStar(require("./b"));\n'
+DOES_MORE = 'exports.a = require("./a");\nexports.b = [require("./b")][0];\n'
+
+
+@pytest.mark.parametrize(("index", "loaded_at_once"), [(HELPER + LISTS, 0), (DOES_MORE, 2)])
+def test_when_an_index_only_lists_modules_then_each_is_loaded_on_first_use(
+    tmp_path: Path, index: str, loaded_at_once: int
+) -> None:
+    files = {"lib/index.js": index, "lib/a.js": "exports.name = 'a';\n", "lib/b.js": "exports.name = 'b';\n"}
+    package = installed(tmp_path, "@cdktf/provider-aws", files)
+    entry = json.dumps(str(package / "lib" / "index.js"))
+    count = "Object.keys(require.cache).filter((f) => /[ab].js$/.test(f)).length"
+    found = run(tmp_path, f"const i = require({entry}); console.log({count}, i.a.name, i.b.name, {count})")
+    assert found == [str(loaded_at_once), "a", "b", "2"]
+
+
+@pytest.mark.parametrize(
+    ("use", "loaded_at_once"),
+    [("archiver('zip', 1)", False), ("archiver.create('zip', 1)", True), ("[archiver][0]('zip', 1)", True)],
+)
+def test_when_a_library_is_called_only_then_it_is_loaded_when_it_is(
+    tmp_path: Path, use: str, loaded_at_once: bool
+) -> None:
+    library = "module.exports = (...given) => given.join();\nmodule.exports.create = module.exports;\n"
+    files = {
+        "lib/private/fs.js": f'const archiver = require("archiver");\nexports.zip = () => {use};\n',
+        "node_modules/archiver/index.js": library,
+    }
+    package = installed(tmp_path, "cdktf", files)
+    entry = json.dumps(str(package / "lib" / "private" / "fs.js"))
+    count = "Object.keys(require.cache).some((f) => f.includes('archiver'))"
+    found = run(tmp_path, f"const f = require({entry}); console.log({count}, f.zip(), {count})")
+    assert found == [str(loaded_at_once).lower(), "zip,1", "true"]
+
+
+def compiled(home: Path) -> list[Path]:
+    return [path for path in (home / ".cache" / "tapstack").rglob("*") if path.is_file()]
+
+
+def load_something(directory: Path, home: Path) -> None:
+    package = installed(directory, "cdktf", {"lib/a.js": "exports.name = function name() { return 'a'; };\n"})
+    assert run(home, f"console.log(require({json.dumps(str(package / 'lib' / 'a.js'))}).name())") == ["a"]
+
+
+def test_when_a_module_was_compiled_then_that_is_kept_in_a_directory_of_the_users_own(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    load_something(tmp_path, home)
+    assert compiled(home)
+    assert (home / ".cache" / "tapstack" / "node").stat().st_mode & 0o777 == 0o700
+
+
+def test_when_others_can_write_to_that_directory_then_it_is_not_used(tmp_path: Path) -> None:
+    directory = tmp_path / "home" / ".cache" / "tapstack" / "node"
+    directory.mkdir(parents=True)
+    directory.chmod(0o777)
+    load_something(tmp_path, tmp_path / "home")
+    assert compiled(tmp_path / "home") == []
+
+
+def test_when_there_can_be_no_such_directory_then_everything_works_as_well(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file")
+    load_something(tmp_path, home)
+    assert home.read_text() == "a file"
