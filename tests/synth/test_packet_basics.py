@@ -382,7 +382,7 @@ def test_when_the_stack_mirrors_a_source_itself_then_its_number_is_taken() -> No
 
 def test_when_the_range_is_broad_and_public_then_a_warning_says_so() -> None:
     template = synthesize(lambda stack: make(stack, remote_access_cidr="3.0.0.0/8"))
-    assert template.warnings == ["remote access from 3.0.0.0/8 reaches far: give the range responders come from"]
+    assert template.warnings == ["remote access from 3.0.0.0/8 reaches far: give the range that responders come from"]
 
 
 def test_when_nested_then_the_default_stack_name_tells_where() -> None:

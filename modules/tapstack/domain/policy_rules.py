@@ -12,7 +12,7 @@ from tapstack.domain.findings import HIGHEST_SEVERITY, Finding
 from tapstack.domain.globs import is_literal, matches
 from tapstack.domain.identifiers import check_name
 from tapstack.domain.incidents import check_minutes
-from tapstack.domain.tags import check_tag_key, check_tag_value
+from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 from tapstack.domain.threats import TACTICS, THREAT_PURPOSES, tactics_of
 
 Action = Literal["notify", "capture", "contain_on_approval", "contain_now"]
@@ -63,7 +63,7 @@ class Rule:
         for tactic in self.tactics:
             check_one_of("tactic", tactic, tuple(TACTICS))
         for key, value in self.tags.items():
-            check_tag_key(key)
+            check_sought_tag_key(key)
             check_tag_value(value)
         if self.resource_role is not None:
             check_one_of("resource role", self.resource_role, RESOURCE_ROLES)

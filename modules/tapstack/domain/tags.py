@@ -1,22 +1,141 @@
-"""What AWS accepts as a tag.
+"""What AWS accepts as a tag, service by service.
 
-Source: Tagging AWS Resources guide, "Tag naming limits and requirements".
+Source: Tagging AWS Resources guide, "Tag naming limits and requirements"; beside it for each
+service the shape `Tag` of its API Reference, and IAM User Guide, "Rules for tagging in IAM and
+AWS STS".
 """
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
 from tapstack.domain.errors import RuleViolation
+
+KEY_LENGTH: Final = (1, 128)
+VALUE_LENGTH: Final = 256
+TAGS: Final = 50
+"""On one resource, those of AWS itself (aws:) not counted."""
+OWN_TAGS: Final = 10
+"""Kept for Name, for the tapstack: tags, and for those that an appliance's template gives what it makes."""
+OWN_PREFIX: Final = "tapstack:"
+OWN_KEY_PATTERN: Final = "^(?![Aa][Ww][Ss]:|[Tt][Aa][Pp][Ss][Tt][Aa][Cc][Kk]:|Name$)"
+"""Of the keys that people may give, for the JSON Schema."""
+_SIGNS: Final = frozenset("_.:/=+-@")
+
+
+@dataclass(frozen=True, slots=True)
+class TagRules:
+    """What a service asks of tags beyond lengths and number.
+
+    Attributes:
+        service: as its own pages call it.
+        plain: letters, digits, spaces and _.:/=+-@ only.
+        with_value: no empty values.
+        any_case: keys that differ in case only are one key.
+    """
+
+    service: str
+    plain: bool = True
+    with_value: bool = False
+    any_case: bool = False
+
+
+API_GATEWAY: Final = TagRules("API Gateway")
+CLOUDFORMATION: Final = TagRules("CloudFormation", plain=False, with_value=True)
+CLOUDWATCH: Final = TagRules("CloudWatch")
+DYNAMODB: Final = TagRules("DynamoDB")
+EC2: Final = TagRules("EC2", plain=False)
+ELASTIC_LOAD_BALANCING: Final = TagRules("Elastic Load Balancing")
+EVENTBRIDGE: Final = TagRules("EventBridge")
+IAM: Final = TagRules("IAM", any_case=True)
+KMS: Final = TagRules("KMS")
+LAMBDA: Final = TagRules("Lambda")
+LOGS: Final = TagRules("CloudWatch Logs")
+RAM: Final = TagRules("RAM")
+SNS: Final = TagRules("SNS")
+SQS: Final = TagRules("SQS")
+STEP_FUNCTIONS: Final = TagRules("Step Functions")
+RESPONSE: Final = (
+    *(API_GATEWAY, CLOUDWATCH, DYNAMODB, EC2, EVENTBRIDGE, IAM, KMS, LAMBDA, LOGS, SNS, SQS, STEP_FUNCTIONS),
+)
+"""The services of an incident response."""
+
+
+def check_sought_tag_key(key: str) -> str:
+    """Return `key` when a tag that is looked for can have it, one of AWS's own included: 1 to 128 characters."""
+    low, high = KEY_LENGTH
+    if not low <= len(key) <= high:
+        raise RuleViolation(f"{key!r} is not a tag key: expected {low} to {high} characters")
+    return key
 
 
 def check_tag_key(key: str) -> str:
-    """Return `key` when it has 1 to 128 characters and does not begin with aws:, which is AWS's own."""
-    if not 1 <= len(key) <= 128 or key.lower().startswith("aws:"):
-        raise RuleViolation(f"{key!r} is not a tag key: expected 1 to 128 characters, not beginning with aws:")
+    """Return `key` when a tag can be given it: it does not begin with aws:, which is AWS's own, in any case."""
+    check_sought_tag_key(key)
+    if key.lower().startswith("aws:"):
+        raise RuleViolation(f"{key!r} is not a tag key to give: keys that begin with aws: are AWS's own")
     return key
 
 
 def check_tag_value(value: str) -> str:
     """Return `value` when it has at most 256 characters."""
-    if len(value) > 256:
-        raise RuleViolation(f"a tag value holds at most 256 characters, got {len(value)}")
+    if len(value) > VALUE_LENGTH:
+        raise RuleViolation(f"a tag value holds at most {VALUE_LENGTH} characters, got {len(value)}")
     return value
+
+
+def check_own_tag_key(key: str) -> str:
+    """Return `key` when people may put it on what is deployed.
+
+    Raises:
+        RuleViolation: of a wrong length, AWS's (aws:), or Tapstack's (tapstack:, Name), by which it tells
+            what is its own, and finds it.
+    """
+    check_tag_key(key)
+    if key.lower().startswith(OWN_PREFIX):
+        raise RuleViolation(
+            f"{key!r} is not a tag key to give: by those that begin with {OWN_PREFIX} Tapstack tells what is its own"
+        )
+    if key == "Name":
+        raise RuleViolation("'Name' is not a tag key to give: Tapstack names each resource, and finds some by it")
+    return key
+
+
+def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Iterator[tuple[str | None, str]]:
+    """Yield what the services that the tags reach would refuse, with the key that it is about.
+
+    Args:
+        tags: those that people give; each key and value is of the right length.
+        services: that get them.
+    """
+    reached = tuple(services)
+    if len(tags) > TAGS - OWN_TAGS:
+        yield (
+            None,
+            f"expected at most {TAGS - OWN_TAGS} tags: AWS allows {TAGS} on a resource, of which {OWN_TAGS} are kept "
+            f"for those that Tapstack and templates add; got {len(tags)}",
+        )
+    plain = next((rules for rules in reached if rules.plain), None)
+    with_value = next((rules for rules in reached if rules.with_value), None)
+    any_case = next((rules for rules in reached if rules.any_case), None)
+    spellings: dict[str, str] = {}
+    for key, value in tags.items():
+        for what, text in (("key", key), ("value", value)):
+            if plain and (wrong := next((sign for sign in text if not _is_plain(sign)), None)):
+                yield (
+                    key,
+                    f"tag {what} {text!r} holds {wrong!r}, which {plain.service} does not take: expected letters, "
+                    "digits, spaces and _.:/=+-@",
+                )
+        if with_value and not value:
+            yield key, f"the tag has no value, and {with_value.service} takes none without: give it one"
+        first = spellings.setdefault(key.lower(), key)
+        if any_case and first != key:
+            yield key, f"differs from {first} in case only, and is the same key to {any_case.service}: keep one"
+
+
+def _is_plain(sign: str) -> bool:
+    return sign in _SIGNS or unicodedata.category(sign)[0] in "LNZ"

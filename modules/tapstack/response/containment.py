@@ -11,7 +11,7 @@ from tapstack.domain.arguments import check_fields
 from tapstack.domain.containment_settings import Mode, WhenNobodyAnswers
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.tags import check_tag_key, check_tag_value
+from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Containment:
             raise RuleViolation(f"modes is empty: expected one or both of {', '.join(domain.MODES)}")
         _check_range("approval_minutes", self.approval_minutes, domain.APPROVAL_MINUTES)
         for key, value in self.protected_tags.items():
-            check_tag_key(key)
+            check_sought_tag_key(key)
             check_tag_value(value)
         for instance_id in self.protected_instance_ids:
             check_identifier("instance", instance_id)

@@ -38,6 +38,7 @@ from tapstack.settings.model import (
 from tapstack.settings.place_checks import check_backend, check_places
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
+from tapstack.settings.tag_checks import check_tags
 
 
 def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
@@ -47,6 +48,8 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     stacks: dict[tuple[str, str], str] = {}
     with checker.part():
         check_backend(checker, ("backend",), deployment.backend)
+    with checker.part():
+        check_tags(checker, deployment)
     for name, site in deployment.sites.items():
         path: Path = ("sites", name)
         with checker.part():

@@ -23,7 +23,7 @@ from tapstack.domain.identifiers import (
 )
 from tapstack.domain.peers import Peer
 from tapstack.domain.provider_versions import check_version_constraint
-from tapstack.domain.tags import check_tag_key, check_tag_value
+from tapstack.domain.tags import OWN_KEY_PATTERN, check_own_tag_key, check_sought_tag_key, check_tag_value
 from tapstack.domain.threats import TACTICS
 
 
@@ -160,6 +160,10 @@ Ports = Annotated[
         }
     ),
 ]
-TagKey = _text(check_tag_key, minLength=1, maxLength=128)
+TagKey = _text(check_own_tag_key, minLength=1, maxLength=128, pattern=OWN_KEY_PATTERN)
+SoughtTagKey = _text(check_sought_tag_key, minLength=1, maxLength=128)
 TagValue = _text(check_tag_value, maxLength=256)
 Tags: TypeAlias = dict[TagKey, TagValue]  # type: ignore[valid-type]
+"""On what is deployed."""
+SoughtTags: TypeAlias = dict[SoughtTagKey, TagValue]  # type: ignore[valid-type]
+"""Of what is there already."""

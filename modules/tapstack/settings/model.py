@@ -273,7 +273,7 @@ class SourceSettings(Settings):
     """Every interface of this subnet."""
     vpc_id: fields.VpcId | None = None
     """Every interface of this VPC."""
-    tags: fields.Tags = Field(default_factory=dict)
+    tags: fields.SoughtTags = Field(default_factory=dict)
     """Every interface that carries all these tags."""
     include_requester_managed: bool = False
     """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache."""

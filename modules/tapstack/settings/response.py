@@ -125,7 +125,7 @@ class PolicyRule(Settings):
     """Finding types, one of which must fit; `*` stands for any text."""
     tactics: list[fields.Tactic] = Field(default_factory=list)
     """MITRE ATT&CK tactics, one of which the finding's type must stand for."""
-    tags: fields.Tags = Field(default_factory=dict)
+    tags: fields.SoughtTags = Field(default_factory=dict)
     """Tags that the instance must all have; `*` in a value stands for any text."""
     resource_role: policy_rules.ResourceRole | None = None
     """`ACTOR` when the instance does what was found, `TARGET` when it is done to the instance."""
@@ -162,7 +162,7 @@ class Approval(Settings):
 class Protect(Settings):
     """What is never contained; the appliance never is."""
 
-    tags: fields.Tags = Field(default_factory=lambda: {"tapstack-protected": "*"})
+    tags: fields.SoughtTags = Field(default_factory=lambda: {"tapstack-protected": "*"})
     """An instance that has one of these is refused; `*` in a value stands for any text."""
     instance_ids: list[fields.InstanceId] = Field(default_factory=list)
     """Instances that are refused."""

@@ -1,0 +1,44 @@
+"""Rules of the tags of a site, which depend on the services that get them."""
+
+from __future__ import annotations
+
+from tapstack.domain import tags
+from tapstack.domain.packet_basics import makes_iam
+from tapstack.settings.checking import Checker
+from tapstack.settings.model import Deployment
+from tapstack.settings.problems import Path
+
+
+def check_tags(checker: Checker, deployment: Deployment) -> None:
+    """Check the tags of every site, those of the project included; what is wrong with the latter is said once."""
+    said: set[tuple[Path, str]] = set()
+    for name, site in deployment.sites.items():
+        with checker.part():
+            merged = {**deployment.tags, **site.tags}
+            for key, message in tags.tag_problems(merged, _services(deployment, name)):
+                of_site = key in site.tags or (key is None and bool(site.tags))
+                path: Path = ("sites", name, "tags") if of_site else ("tags",)
+                if key is not None:
+                    path = (*path, key)
+                if (path, message) not in said:
+                    said.add((path, message))
+                    checker.say(path, message)
+
+
+def _services(deployment: Deployment, name: str) -> list[tags.TagRules]:
+    """Return the services that get the tags of a site, by its parts."""
+    site = deployment.sites[name]
+    services = [tags.EC2]
+    if site.packet_basics is not None:
+        services.append(tags.CLOUDFORMATION)
+        # CloudFormation passes them on to what it makes.
+        if makes_iam(site.packet_basics.capabilities):
+            services.append(tags.IAM)
+    for target in site.targets.values():
+        if target.load_balancer is not None:
+            services.append(tags.ELASTIC_LOAD_BALANCING)
+        if target.share_with:
+            services.append(tags.RAM)
+    if site.response is not None:
+        services += tags.RESPONSE
+    return list(dict.fromkeys(services))
