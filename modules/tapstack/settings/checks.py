@@ -94,15 +94,8 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
 def _check_homes(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
     """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far."""
     name = str(path[-1])
-    for key, target in site.targets.items():
-        arn = target.network_load_balancer_arn
-        if arn is not None and (home := homes.setdefault(arn, name)) != name:
-            checker.say(
-                (*path, "targets", key, "network_load_balancer_arn"),
-                f"is behind a target of site {home} as well: AWS takes one mirror target for a Network Load Balancer; "
-                "name that target by its id",
-                arn,
-            )
+    with checker.part():
+        _check_balancers(checker, path, site, homes)
     for source_path, source in _known_sources(checker, path, site):
         home = homes.setdefault(source.network_interface_id, name)
         if home != name:
@@ -111,6 +104,20 @@ def _check_homes(checker: Checker, path: Path, site: Site, homes: dict[str, str]
                 f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
                 "network interface in one site, so that their numbers differ",
             )
+
+
+def _check_balancers(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
+    name = str(path[-1])
+    for key, target in site.targets.items():
+        with checker.part():
+            arn = target.network_load_balancer_arn
+            if arn is not None and (home := homes.setdefault(arn, name)) != name:
+                checker.say(
+                    (*path, "targets", key, "network_load_balancer_arn"),
+                    f"is behind a target of site {home} as well: AWS takes one mirror target for a Network Load "
+                    "Balancer; name that target by its id",
+                    arn,
+                )
 
 
 def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: dict[tuple[str, str], str]) -> None:
