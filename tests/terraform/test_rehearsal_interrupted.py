@@ -18,7 +18,7 @@ TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sy
 @pytest.mark.parametrize(
     ("moment", "how", "terminal", "code"),
     [
-        ("An AWS account with a company", "Ctrl-C", True, 128 + signal.SIGINT),
+        ("An AWS account on this machine", "Ctrl-C", True, 128 + signal.SIGINT),
         ("listening on", "SIGTERM", False, 128 + signal.SIGTERM),
         ("Creation complete", "Ctrl-C", False, 128 + signal.SIGINT),
         ("  launching  stack", "close", True, 128 + signal.SIGHUP),
