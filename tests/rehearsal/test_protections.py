@@ -28,13 +28,13 @@ def company(rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> Comp
     return found_company(rehearsal_account)
 
 
-def found(company: Company, *stacks: str, retire: str = "30") -> Found:
+def found(company: Company, *stacks: str, retire: str = "30", more: str = "") -> Found:
     interface = company.interfaces["web-1"][0]
     deployment = parse_deployment(
         f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
         f"    targets: {{sensor: {{network_interface_id: {interface}}}, many: {{load_balancer: {{mirrored_from: "
         f"[10.0.0.0/8], subnet_ids: [{', '.join(company.shop.private[:2])}], instance_ids: [i-00000001]}}}}}}\n"
-        f"    response: {{appliance: {{launch: {LAUNCH[:-1]}, retire_after_minutes: {retire}}}}}}}\n"
+        f"    response: {{appliance: {{launch: {LAUNCH[:-1]}, retire_after_minutes: {retire}}}}}}}\n{more}"
     )
     tried = try_credentials(deployment, stacks)
     assert (tried.errors, tried.warnings) == ([], [])
@@ -74,6 +74,20 @@ def group(account: Account, company: Company, name: str, *more: tuple[str, str])
     return str(made["GroupId"])
 
 
+def create_stack(account: Account, company: Company, name: str, **tags: str) -> None:
+    values = {
+        "VPCID": company.shop.id,
+        "MgmtTrafficMirrorSubnetID": company.shop.private[0],
+        "RemoteAccessCIDR": "10.0.0.0/8",
+    }
+    account.client("cloudformation").create_stack(
+        StackName=name,
+        TemplateURL=publish_template(account.client("s3")),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+        Tags=[{"Key": f"tapstack:{key.replace('_', '-')}", "Value": value} for key, value in tags.items()],
+    )
+
+
 def test_when_nothing_was_deployed_then_nothing_protects_it(rehearsal_account: Account, company: Company) -> None:
     assert found(company, *BOTH) == Found([], [])
 
@@ -96,6 +110,23 @@ def test_when_the_table_is_protected_then_the_setting_is_named(
     )
     assert found(company, *BOTH).protections == ([said] if on else [])
     assert found(company, "ward").protections == []
+
+
+@pytest.mark.parametrize(
+    ("applied", "written", "protected"),
+    [("on", "true", True), ("on", "false", True), ("off", "true", True), ("off", "false", False)],
+)
+def test_when_the_appliance_is_protected_then_the_setting_is_named_until_it_is_off_and_applied(
+    rehearsal_account: Account, company: Company, applied: str, written: str, protected: bool
+) -> None:
+    create_stack(rehearsal_account, company, "tap-ward-packet-basics", deletion_protection=applied)
+    more = f"    packet_basics: {LAUNCH[:-1]}, deletion_protection: {written}}}\n"
+    said = (
+        "ward: the appliance, in the CloudFormation stack tap-ward-packet-basics, keeps packets, and has deletion "
+        "protection: set sites.ward.packet_basics.deletion_protection to false in deployment.yaml, and run "
+        'make deploy ARGS="ward"'
+    )
+    assert found(company, "ward", more=more).protections == ([said] if protected else [])
 
 
 @pytest.mark.parametrize("value", ["true", "false"])
@@ -178,16 +209,7 @@ def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
 def test_when_a_launched_appliance_stands_then_it_is_named(
     rehearsal_account: Account, company: Company, retire: str, how: str
 ) -> None:
-    values = {
-        "VPCID": company.shop.id,
-        "MgmtTrafficMirrorSubnetID": company.shop.private[0],
-        "RemoteAccessCIDR": "10.0.0.0/8",
-    }
-    rehearsal_account.client("cloudformation").create_stack(
-        StackName="tap-ward-epb",
-        TemplateURL=publish_template(rehearsal_account.client("s3")),
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
-    )
+    create_stack(rehearsal_account, company, "tap-ward-epb")
     [line] = found(company, *BOTH, retire=retire).protections
     stack = "the CloudFormation stack tap-ward-epb (CREATE_"
     assert line.startswith(f"ward-response: the appliance that an incident launched still stands, in {stack}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.settings.model import Deployment, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of
@@ -121,18 +122,13 @@ def _contained(place: _Place) -> Iterator[str]:
 
 
 def _launched_appliance(place: _Place) -> Iterator[str]:
-    from botocore.exceptions import ClientError
-
     response = place.site.response
     if response is None or response.appliance.launch is None:
         return
     name = place.deployment.launched_stack_name(place.name)
-    try:
-        (stack,) = place.access.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return
-        raise
+    stack = _cloudformation_stack(place, name)
+    if stack is None:
+        return
     minutes = response.appliance.launch.retire_after_minutes
     retired = "no setting retires it" if minutes is None else f"it goes {minutes} minutes after its last incident"
     yield (
@@ -140,6 +136,30 @@ def _launched_appliance(place: _Place) -> Iterator[str]:
         f"({stack['StackStatus']}), and nothing would end it: {retired}; or delete it, with the packets that it keeps "
         f"(aws cloudformation delete-stack --stack-name {name} --region {place.access.region})"
     )
+
+
+def _protected_appliance(place: _Place) -> Iterator[str]:
+    name = place.deployment.stack_name(place.name)
+    stack = _cloudformation_stack(place, name)
+    given = place.site.packet_basics
+    if stack is None:
+        return
+    # Terraform goes by the file, and what was applied may differ from it: both must be off.
+    if _tags(stack).get(DELETION_PROTECTION_TAG) == "on" or (given is not None and given.deletion_protection):
+        what = f"the appliance, in the CloudFormation stack {name}, keeps packets, and"
+        yield _switched_on(place, what, "packet_basics.deletion_protection", place.name)
+
+
+def _cloudformation_stack(place: _Place, name: str) -> dict[str, Any] | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        found = place.access.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return None
+        raise
+    return dict(found[0])
 
 
 def _protected_load_balancers(place: _Place) -> Iterator[str]:
@@ -226,6 +246,7 @@ _OF_RESPONSE: Final[Mapping[str, _Look]] = {
     "launched appliances": _launched_appliance,
 }
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {
+    "deletion protection of the appliance": _protected_appliance,
     "deletion protection of load balancers": _protected_load_balancers,
     "sessions of others": _sessions_of_others,
     "instances in quarantine": _quarantined,
