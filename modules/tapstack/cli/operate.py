@@ -97,7 +97,7 @@ def run_operate(
     """
     command = chosen.command
     project = Path.cwd()
-    terminal = source.isatty() and out.isatty() and not _in_ci(os.environ)
+    terminal = source.isatty() and out.isatty() and _interactive(os.environ)
     try:
         if not all((project / name).is_file() for name in ("main.py", "cdktf.json")):
             raise RefusedError(
@@ -133,7 +133,7 @@ def run_operate(
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=err)
         return 2
-    colour = terminal and _colours(os.environ)
+    colour = terminal and not os.environ.get("NO_COLOR")
     environment = _environment(terminal=terminal, colour=colour)
     if selection is None:
         # The CLI would only start this; its log colours what it passes on, and calls each line an error.
@@ -214,9 +214,6 @@ def _environment(*, terminal: bool, colour: bool) -> dict[str, str]:
     return environment
 
 
-def _in_ci(environment: Mapping[str, str]) -> bool:
-    return environment.get("CI", "").lower() not in ("", "0", "false")
-
-
-def _colours(environment: Mapping[str, str]) -> bool:
-    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+def _interactive(environment: Mapping[str, str]) -> bool:
+    """Tell whether somebody may sit at a terminal on which the CLI's question can be drawn and answered."""
+    return environment.get("CI", "").lower() in ("", "0", "false") and environment.get("TERM") != "dumb"

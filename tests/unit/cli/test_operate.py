@@ -166,15 +166,18 @@ class TestTerminals:
         assert (ran.code, ran.arguments) == (0, ["deploy", "b"])
         assert not {"CI", "NO_COLOR"} & set(ran.environment)
 
-    @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-    def test_when_the_terminal_wants_no_colour_then_there_is_none(
-        self, name: str, value: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv(name, value)
+    def test_when_the_terminal_wants_no_colour_then_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setenv("FORCE_COLOR", "1")
         ran = Ran("deploy", "b", stdin=True, stdout=True)
         assert ran.arguments == ["deploy", "b", "--no-color"]
         assert (ran.environment["NO_COLOR"], ran.environment.get("FORCE_COLOR")) == ("1", None)
+
+    def test_when_the_terminal_is_dumb_then_it_counts_as_a_pipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TERM", "dumb")
+        assert "add --auto-approve" in Ran("deploy", "b", stdin=True, stdout=True).err
+        ran = Ran("diff", "b", stdin=True, stdout=True)
+        assert (ran.arguments, ran.environment["CI"]) == (["diff", "b", "--no-color"], "true")
 
     def test_when_output_is_piped_then_there_is_no_colour_and_no_spinner(self) -> None:
         ran = Ran("diff", "b")
