@@ -20,8 +20,8 @@ _REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control characters, invisible ones (bidirectional marks among them), surrogates, line separators."""
 _TEMPLATE: Final = re.compile(r"(\$+|%+)\{")
 _BARE_KEY: Final = re.compile(r"[A-Za-z_-][A-Za-z0-9_-]*")
-_LOST_KEY: Final = "__proto__"
-"""JavaScript, in which CDK for Terraform is written, takes it for something else."""
+_LOST_KEYS: Final = frozenset({"", "__proto__", "//"})
+"""JavaScript takes the second for something else, cdktf the third for a comment."""
 
 
 def check_text(value: str) -> str:
@@ -59,6 +59,16 @@ def check_literal(value: str) -> str:
     if TOKEN_MARKER in value:
         raise RuleViolation(f"tokens have no place in the deployment file: {TOKEN_MARKER} marks one")
     return check_text(value)
+
+
+def check_literal_key(key: str) -> str:
+    """Return `key` when it is a literal (see `check_literal`) that can be the key of a map.
+
+    Raises:
+        RuleViolation: no literal, an empty one, or one that CDK for Terraform loses.
+    """
+    _check_kept(key)
+    return check_literal(key)
 
 
 def check_template(value: str, *, hcl: bool) -> str:
@@ -101,12 +111,16 @@ def check_key(key: str, *, hcl: bool) -> str:
     Raises:
         RuleViolation: no text, an empty one, or one that cdktf loses.
     """
-    if key in ("", _LOST_KEY):
-        raise RuleViolation(f"{key!r} cannot be a key: expected another one")
+    _check_kept(key)
     written = check_template(key, hcl=hcl)
     if hcl and _BARE_KEY.fullmatch(key) and (key.startswith("-") or key == "for"):
         return f"\\u{ord(key[0]):04x}{key[1:]}"
     return written
+
+
+def _check_kept(key: str) -> None:
+    if key in _LOST_KEYS:
+        raise RuleViolation(f"{key!r} cannot be a key, because CDK for Terraform loses it: expected another one")
 
 
 def _escaped(text: str) -> str:

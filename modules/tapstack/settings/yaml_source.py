@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from yaml.constructor import SafeConstructor
 from yaml.reader import Reader
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.text import check_literal
+from tapstack.domain.text import check_literal, check_literal_key
 from tapstack.domain.tokens import is_token
 from tapstack.settings.problems import DeploymentError, Path, Problem
 from tapstack.settings.unknown import UNKNOWN
@@ -116,7 +117,7 @@ class YamlSource:
                 continue
             name = str(key_node.value)
             here = (*path, name)
-            if not self._is_literal(name, path, line):
+            if not self._is_literal(name, path, line, check_literal_key):
                 continue
             if name in mapping:
                 self.problems.append(
@@ -149,9 +150,9 @@ class YamlSource:
             self.unusable.add(path)
             return UNKNOWN
 
-    def _is_literal(self, text: str, path: Path, line: int) -> bool:
+    def _is_literal(self, text: str, path: Path, line: int, check: Callable[[str], str] = check_literal) -> bool:
         try:
-            check_literal(text)
+            check(text)
         except RuleViolation as violation:
             self.problems.append(Problem(path, str(violation), text, line))
             return False
