@@ -53,7 +53,7 @@ sites:
     assume_role: {role_arn: "arn:aws:iam::111122223333:role/deploy", external_id: outside, session_name: tapstack}
     tags: {stage: production}
     packet_basics:
-      template_url: https://s3.amazonaws.com/bucket/epb.template
+      template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
       subnet_id: subnet-0123456789abcdef0
       remote_access_cidr: 10.20.0.0/16
       parameters: {KeyName: responders}
@@ -99,11 +99,12 @@ sites:
         jwt: {issuer: https://login.example.com/tenant, audience: [tapstack], scopes: [incidents]}
       appliance:
         launch:
-          template_url: https://s3.amazonaws.com/bucket/epb.template
+          template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
           subnet_id: subnet-0123456789abcdef0
           remote_access_cidr: 10.20.0.0/16
           parameters: {KeyName: responders}
           capabilities: [CAPABILITY_IAM]
+          permissions_boundary: "arn:aws:iam::111122223333:policy/boundary"
       policy:
         - {name: rule, action: capture, types: ["UnauthorizedAccess:EC2/*"], tactics: [CommandAndControl],
            tags: {environment: test}, resource_role: ACTOR}
@@ -123,7 +124,7 @@ sites:
     vpc_id: vpc-0a1b2c3d4e5f60718
     tags: {stage: production}
     packet_basics:
-      template_url: https://s3.amazonaws.com/bucket/epb.template
+      template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
       subnet_id: subnet-0123456789abcdef0
       remote_access_cidr: 10.20.0.0/16
       parameters: {KeyName: responders}
@@ -135,10 +136,11 @@ sites:
 
 SHAPES = [
     "@",
-    "https://s3.amazonaws.com/bucket/@.template",
+    "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/@.template",
     "https://login.example.com/@",
     "@@example.com",
     "arn:aws:iam::111122223333:role/@",
+    "arn:aws:iam::111122223333:policy/@",
     "arn:aws:sns:eu-central-1:111122223333:@",
     "arn:aws:kms:eu-central-1:111122223333:key/@",
 ]
@@ -310,7 +312,7 @@ def test_when_the_model_has_a_field_of_text_then_the_files_here_say_something_in
         for name, field in model.model_fields.items()
         if text_fields(field.annotation)
     }
-    assert fields - written == set()
+    assert fields - written == set(), "let one of FILES say something in these fields"
 
 
 LITERAL = [text for text in NASTY if is_literal(text)]

@@ -29,7 +29,9 @@ _SIGNS = st.sampled_from(list("\"\\${}%[]#<>'/*~=,:.-_ \n\tab1é"))
 TEXT = st.sampled_from(NASTY) | st.text(_SIGNS, min_size=1, max_size=12) | st.text(min_size=1, max_size=12)
 
 _OPTIONS = SerializationOptions(strip_string_quotes=True, explicit_blocks=False)
-_HASH = re.compile(r"_[0-9A-F]{8}\b")
+# What is addressed by a text in which characters are left out: the hash, and what is before it.
+_HASH = re.compile(r"(?:Email-[^_]*)?_[0-9A-F]{8}\b")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 def as_json(stack: cdk.TerraformStack) -> Any:
@@ -54,7 +56,7 @@ def _plain(value: Any) -> Any:
                 return {"json": _plain(json.loads(value))}
             except ValueError:
                 pass
-        return _HASH.sub("_#", value)
+        return "#" if _DIGEST.fullmatch(value) else _HASH.sub("_#", value)
     return value
 
 
