@@ -9,6 +9,7 @@ from tapstack.domain.regions import check_address, check_arn, check_region, part
 from tapstack.settings.checking import Checker
 from tapstack.settings.model import PACKET_BASICS, Backend, Site
 from tapstack.settings.problems import Path
+from tapstack.settings.response import Launch
 
 
 def check_backend(checker: Checker, path: Path, backend: Backend) -> None:
@@ -50,8 +51,7 @@ def check_places(checker: Checker, path: Path, site: Site, backend: Backend) -> 
             _check_arns(checker, (*here, "notification_arns"), site.packet_basics.notification_arns, region)
     with checker.part():
         if site.response is not None and site.response.appliance.launch is not None:
-            url = site.response.appliance.launch.template_url
-            checker.ask((*path, "response", "appliance", "launch", "template_url"), partial(check_address, url, region))
+            _check_launch(checker, (*path, "response", "appliance", "launch"), site.response.appliance.launch, site)
 
 
 def _warn_of_state_elsewhere(checker: Checker, path: Path, region: str, backend: Backend) -> None:
@@ -69,6 +69,17 @@ def accounts_of(site: Site) -> list[str]:
     if site.allowed_account_ids:
         return site.allowed_account_ids
     return [site.assume_role.role_arn.split(":")[4]] if site.assume_role is not None else []
+
+
+def _check_launch(checker: Checker, path: Path, launch: Launch, site: Site) -> None:
+    with checker.part():
+        checker.ask((*path, "template_url"), partial(check_address, launch.template_url, site.region))
+    with checker.part():
+        if launch.permissions_boundary is not None:
+            arn = launch.permissions_boundary
+            # AWS's own policies belong to an account that is called so.
+            accounts = [*found, "aws"] if (found := accounts_of(site)) else []
+            checker.ask((*path, "permissions_boundary"), partial(check_arn, arn, site.region, accounts=accounts), arn)
 
 
 def _check_targets(checker: Checker, path: Path, site: Site) -> None:

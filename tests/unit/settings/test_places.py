@@ -129,6 +129,15 @@ def test_when_all_is_in_one_place_then_it_passes(text: str) -> None:
             "expected one that ends in .amazonaws.com",
         ),
         (
+            SITE + "    allowed_account_ids: ['444455556666']\n"
+            "    response:\n      appliance: {launch: {template_url: "
+            "'https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template', "
+            "subnet_id: subnet-0123abcd, remote_access_cidr: 10.0.0.0/8, capabilities: [CAPABILITY_IAM], "
+            "permissions_boundary: 'arn:aws:iam::111122223333:policy/b'}}\n",
+            "7: sites.production.response.appliance.launch.permissions_boundary",
+            "belongs to account 111122223333: expected 444455556666 or aws, got 'arn:aws:iam::111122223333:policy/b'",
+        ),
+        (
             SITE + "    response: {appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}, "
             "notify: {topic_arns: ['arn:aws-cn:sns:eu-central-1:111122223333:a']}}\n",
             "5: sites.production.response.notify.topic_arns[0]",
