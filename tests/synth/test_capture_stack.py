@@ -49,6 +49,12 @@ def production() -> Template:
     return Template(made)
 
 
+def test_when_two_projects_are_in_one_vpc_then_their_groups_have_names_of_their_own() -> None:
+    body = "targets: {t: {network_interface_id: eni-0123abcd}}"
+    groups = [stack(site(body, f"project: {name}")).resource("aws_security_group", "quarantine") for name in "pq"]
+    assert [group["name"] for group in groups] == ["p-a-quarantine", "q-a-quarantine"]
+
+
 def test_when_the_example_is_built_then_it_has_what_a_capture_needs(production: Template) -> None:
     found = {kind: sorted(bodies) for kind, bodies in production.resources.items()}
     rules = found.pop("aws_ec2_traffic_mirror_filter_rule")
