@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from stacks.capture import CaptureStack
-from tapstack.bindings import cdk, renders_hcl
+from tapstack.bindings import Construct, cdk, renders_hcl
+from tapstack.capture.scaffold import checks_of
 from tapstack.settings.model import Deployment
 from tapstack.workspace import provider_mirror, state
 from tapstack.workspace.privacy import keep_private
@@ -39,6 +40,9 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
             if used_of_capture(site):
                 response.add_dependency(capture)
     app.synth()
+    for stack in app.node.children:
+        if isinstance(stack, cdk.TerraformStack):
+            _write_checks(stack, outdir)
     stale = "cdk.tf.json" if renders_hcl() else "cdk.tf"
     for name in state.stack_names(deployment):
         directory = outdir / "stacks" / name
@@ -47,6 +51,16 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         provider_mirror.link_mirror(mirror, directory, deployment.provider.version)
     # The cdktf CLI prints warnings itself, and says that it runs by this variable.
     return warnings if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" in os.environ else warnings + _annotations(outdir)
+
+
+def _write_checks(stack: Construct, outdir: Path) -> None:
+    """Write the check blocks of a stack beside its HCL, which cannot hold them; JSON holds them itself."""
+    file = outdir / "stacks" / stack.node.id / "checks.tf.json"
+    blocks = checks_of(stack)
+    if blocks and renders_hcl():
+        file.write_text(json.dumps({"check": blocks}, indent=2), encoding="utf-8")
+    else:
+        file.unlink(missing_ok=True)
 
 
 def _annotations(outdir: Path) -> list[str]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tapstack import Destination, IMirrorTarget, MirrorFilter, MirrorSessions, MirrorTarget, RuleViolation, Source
+from tapstack import (
+    Destination,
+    IMirrorTarget,
+    MirrorFilter,
+    MirrorSessions,
+    MirrorTarget,
+    RuleViolation,
+    Source,
+    SourceLookup,
+)
 from tapstack.bindings import aws, cdk
+from tapstack.capture.scaffold import checks_of
+from tapstack.domain.instance_types import source_patterns
 from tests.synth.ids import FILTER, INSTANCES, NLB, SUBNET, TARGET, TOKEN, VPC, eni
 from tests.synth.template import Template, assert_equal, new_stack, synthesize
 
@@ -195,10 +207,65 @@ class TestLookups:
 
     def test_when_known_and_found_sources_mix_then_an_interface_is_mirrored_once(self, found: Template) -> None:
         local = {name.split("_")[1]: value for name, value in found.locals.items()}
+        # Through a local: what is off the allow-list is subtracted from it.
+        assert local["Found"].startswith("${setunion(setunion(data.aws_network_interfaces.") or local[
+            "Found"
+        ].startswith("${setunion(data.aws_network_interfaces.")
         assert_equal(local["Written"], {eni(1): {"network_interface_id": eni(1), "session_number": 1}})
         assert_equal(local["Excluded"], [eni(8), TOKEN, eni(9)])
-        assert local["Sources"].startswith("${merge({for id in setsubtract(setunion(data.aws_network_interfaces.")
+        assert local["Sources"].startswith("${merge({for id in setsubtract(setunion(setsubtract(local.mixed_Found_")
         assert "=> {network_interface_id = id, session_number = 1}}, local.mixed_Written_" in local["Sources"]
+
+    def test_when_instances_are_found_then_those_of_types_that_aws_does_not_mirror_are_left_out(
+        self, found: Template
+    ) -> None:
+        local = {name.split("_")[1]: name for name in found.locals}
+        instances, listed = (
+            next(body for name, body in found.data["aws_instances"].items() if part in name)
+            for part in ("Instances", "Mirrorable")
+        )
+        assert instances["for_each"] == (
+            f"${{{{for i, part in chunklist(sort(tolist(local.{local['Found']})), 200) : i => part}}}}"
+        )
+        (by_interface,) = instances["filter"]
+        assert by_interface == {"name": "network-interface.network-interface-id", "values": "${each.value}"}
+        assert listed["filter"][0] == by_interface
+        assert listed["filter"][1] == {"name": "instance-type", "values": list(source_patterns())}
+
+    def test_when_every_type_is_accepted_then_no_instance_is_asked_for(self) -> None:
+        lookup = SourceLookup(vpc_id=VPC, accept_instance_type=True)
+        assert "aws_instances" not in synthesize(lambda stack: add(stack, "all", lookup)).data
+
+    def test_when_instances_are_found_by_their_tags_then_their_interfaces_are(self) -> None:
+        template = synthesize(lambda stack: add(stack, "web", Source.tagged_instances({"app": "web"}, vpc_id=VPC)))
+        (tagged,) = (body for name, body in template.data["aws_instances"].items() if "Lookup0" in name)
+        assert tagged["filter"] == [{"name": "tag:app", "values": ["web"]}]
+        assert str(self.filters(template, 0)["attachment.instance-id"]) == "${each.value}"
+        assert self.filters(template, 0)["vpc-id"] == [VPC]
+
+    def test_when_terraform_plans_then_it_warns_of_lookups_that_find_nothing(self) -> None:
+        stack = new_stack()
+        add(stack, "web", Source.tagged({"app": "web"}))
+        checks = json.loads(cdk.Testing.synth(stack))["check"]
+        assert checks == checks_of(stack)
+        nothing, left_out = checks["web_sources"]["assert"]
+        assert nothing["condition"].endswith(".ids) > 0}")
+        assert nothing["error_message"].startswith("The lookup (tag app = web) of web finds no network interface")
+        assert left_out["error_message"].startswith('web leaves out ${join(", ", sort(tolist(local.')
+
+    def test_when_four_groups_can_find_one_interface_then_the_plan_refuses_a_fourth_session(self) -> None:
+        def build(stack: cdk.TerraformStack) -> None:
+            for name, source in (("a", Source.vpc(VPC)), ("b", Source.vpc(VPC)), ("c", Source.subnet(SUBNET))):
+                add(stack, name, source, target=BALANCED)
+            add(stack, "d", Source.tagged({"app": "web"}), target=BALANCED)
+
+        template = synthesize(build)
+        refusing = {
+            name
+            for name, body in template.resources["aws_ec2_traffic_mirror_session"].items()
+            if "precondition" in str(body.get("lifecycle"))
+        }
+        assert refusing == {"d"}
 
     def test_when_found_sources_could_be_too_many_then_the_plan_refuses_them(self, found: Template) -> None:
         (lifecycle,) = found.resource("aws_ec2_traffic_mirror_session")["lifecycle"]
@@ -211,8 +278,6 @@ class TestLookups:
         assert "lifecycle" not in template.resource("aws_ec2_traffic_mirror_session")
 
     def test_when_requester_managed_interfaces_are_asked_for_then_they_are_found_too(self) -> None:
-        from tapstack import SourceLookup
-
         lookup = SourceLookup(vpc_id=VPC, include_requester_managed=True)
         template = synthesize(lambda stack: add(stack, "all", lookup))
         assert "requester-managed" not in self.filters(template, 0)
@@ -225,7 +290,7 @@ class TestLookups:
         assert synthesize(lambda stack: add(stack, "s", *interfaces(1), packet_length=55)).warnings == []
 
     def test_fails_when_a_lookup_has_no_condition(self) -> None:
-        with pytest.raises(RuleViolation, match="needs tags, an instance, a subnet or a VPC"):
+        with pytest.raises(RuleViolation, match="needs tags, instance tags, an instance, a subnet or a VPC"):
             Source.tagged({})
 
 

@@ -324,10 +324,10 @@ def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left
         )
 
     template = synthesize(build)
-    (instances,) = template.data["aws_instances"]
-    (interfaces,) = (n for n in template.data["aws_network_interfaces"] if "Appliance" in n)
+    (instances,) = (name for name in template.data["aws_instances"] if "Appliances" in name)
+    (interfaces,) = (n for n in template.data["aws_network_interfaces"] if "ApplianceInterfaces" in n)
     assert_equal(
-        template.datum("aws_instances"),
+        template.datum("aws_instances", instances),
         {
             "filter": [{"name": "tag:aws:cloudformation:stack-name", "values": ["site-epb"]}],
             "instance_state_names": ["pending", "running", "stopping", "stopped"],
@@ -342,8 +342,8 @@ def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left
             }
         ],
     )
-    (local,) = (value for name, value in template.locals.items() if name.startswith("s_"))
-    assert "setsubtract(setunion(data.aws_network_interfaces.s_Lookup0_" in local
+    (local,) = (value for name, value in template.locals.items() if name.startswith("s_Sources"))
+    assert "setsubtract(setunion(setsubtract(local.s_Found_" in local
     assert f"concat(data.aws_network_interfaces.{interfaces}.ids)" in local
 
 
@@ -361,7 +361,8 @@ def test_when_a_lookup_mirrors_elsewhere_then_targets_and_appliances_are_left_ou
         )
 
     template = synthesize(build)
-    assert template.datum("aws_instances")["filter"][0]["values"] == ["site-epb", "epb-prod"]
+    (instances,) = (name for name in template.data["aws_instances"] if "Appliances" in name)
+    assert template.datum("aws_instances", instances)["filter"][0]["values"] == ["site-epb", "epb-prod"]
     assert [eni(9)] in template.locals.values()
 
 
@@ -411,7 +412,8 @@ def test_when_an_appliance_stands_already_then_everything_is_looked_up_by_its_st
         sorted(name["values"][0] for name in names),
         [f'${{element(split("/", local.{local}), 1)}}.{what}' for what in ("filter", "target")],
     )
-    assert template.datum("aws_instances")["filter"][0]["values"] == ["epb-prod"]
+    (instances,) = (name for name in template.data["aws_instances"] if "Appliances" in name)
+    assert template.datum("aws_instances", instances)["filter"][0]["values"] == ["epb-prod"]
     assert set(template.resources) == {"aws_ec2_traffic_mirror_session", "terraform_data"}
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, rendered
 from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, target_key
-from tapstack.capture.scaffold import book_of, checks_arguments, located, name_main_child, name_tag, warn
-from tapstack.domain import limits
+from tapstack.capture.scaffold import book_of, checks_arguments, located, name_main_child, name_tag, warn, warn_at_plan
+from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_sources
+from tapstack.domain.text import check_template
 from tapstack.domain.tokens import is_token
+
+_PRESENT: Final = ["pending", "running", "stopping", "stopped"]
+_EACH: Final = "${each.value}"
+_FILTER_VALUES: Final = 200
+"""How many values AWS takes for one filter."""
 
 
 class MirrorSessions(AwsConstruct):
@@ -29,7 +35,7 @@ class MirrorSessions(AwsConstruct):
         scope: the construct it belongs to.
         id_: its id within `scope`; direct children of a stack are addressed by it.
         sources: network interfaces (`Source.network_interface`) and lookups (`Source.instance`,
-            `.tagged`, `.subnet`, `.vpc`). Interfaces that are found twice are mirrored once.
+            `.tagged`, `.tagged_instances`, `.subnet`, `.vpc`). Interfaces that are found twice are mirrored once.
         target: where to: a `MirrorTarget`, `PacketBasics.target` or `MirrorTarget.from_id(...)`.
         filter: what: a `MirrorFilter`, `PacketBasics.filter` or `MirrorFilter.from_id(...)`.
         session_number: of every session here, 1 to 32766, 1 evaluated first. By default each
@@ -80,10 +86,11 @@ class MirrorSessions(AwsConstruct):
             _check_session(session_number, first_session_number, packet_length, virtual_network_id, target)
             for interface in exclude:
                 check_identifier("network interface", interface)
-            numbers, lookup_number, warnings = _take_numbers(
+            numbers, lookup_number, shared, warnings = _take_numbers(
                 book_of(scope, provider), id_, known, lookups, target, session_number, first_session_number
             )
         super().__init__(scope, id_, provider=provider)
+        self._assertions: list[tuple[str, str]] = []
         if packet_length is None and _is_load_balancer(target):
             # What AWS sets when it is omitted. Terraform would see its own omission as a change at every plan.
             packet_length = limits.PACKET_LENGTH_LOAD_BALANCER[1]
@@ -120,6 +127,8 @@ class MirrorSessions(AwsConstruct):
             everything = f"merge({everything}, {address(cdk.TerraformLocal(self, 'Written', written))})"
         merged = address(cdk.TerraformLocal(self, "Sources", f"${{{everything}}}"))
         self.resource.add_override("for_each", f"${{{merged}}}")
+        warn_at_plan(self, f"{address(self.resource).partition('.')[2]}_sources", self._assertions)
+        self._refuse_a_fourth_session(id_, merged, shared)
         capacity = target.destination.max_sources if target.destination else None
         if capacity is not None:
             add_condition(
@@ -137,8 +146,22 @@ class MirrorSessions(AwsConstruct):
 
     def _found(self, lookups: Sequence[SourceLookup], exclude: Sequence[str], target: IMirrorTarget) -> str:
         """Return the expression of all interface ids that the lookups find, without the excluded ones."""
-        ids = [f"{self._lookup(f'Lookup{i}', lookup.filters())}.ids" for i, lookup in enumerate(lookups)]
-        found = f"setunion({', '.join(ids)})"
+        ids: dict[bool, list[str]] = {True: [], False: []}
+        for i, lookup in enumerate(lookups):
+            expression = self._ids_of(f"Lookup{i}", lookup)
+            described = check_template(str(lookup), hcl=False)
+            ids[lookup.accept_instance_type].append(expression)
+            self._assertions.append(
+                (
+                    f"${{length({expression}) > 0}}",
+                    f"The lookup ({described}) of {self.node.id} finds no network interface: nothing is mirrored for "
+                    "it. Tags are those of the interface itself; instance tags are those of the instance.",
+                )
+            )
+        parts = [f"setunion({', '.join(ids[True])})"] if ids[True] else []
+        if ids[False]:
+            parts.append(self._mirrorable(f"setunion({', '.join(ids[False])})"))
+        found = f"setunion({', '.join(parts)})"
         book = book_of(self)
         left_out = [*exclude, *book.target_interfaces]
         if target.destination and target.destination.kind == "network interface" and target.destination.value:
@@ -151,6 +174,84 @@ class MirrorSessions(AwsConstruct):
         if subtract:
             found = f"setsubtract({found}, concat({', '.join(subtract)}))"
         return found
+
+    def _ids_of(self, id_: str, lookup: SourceLookup) -> str:
+        """Look the interfaces up and return the expression of their ids."""
+        if not lookup.instance_tags:
+            return f"{self._lookup(id_, lookup.filters())}.ids"
+        filters = rendered(dict(lookup.instance_filters()))
+        instances = aws.DataAwsInstances(
+            self,
+            f"{id_}Instances",
+            filter=[aws.DataAwsInstancesFilter(name=name, values=list(values)) for name, values in filters.items()],
+            instance_state_names=_PRESENT,
+        )
+        return self._in_chunks(id_, f"{address(instances)}.ids", lookup.filters(), "attachment.instance-id")
+
+    def _in_chunks(self, id_: str, values: str, filters: Sequence[tuple[str, Sequence[str]]], name: str) -> str:
+        """Look interfaces up by any number of values, where AWS takes 200 for one filter; without a value by none."""
+        data = aws.DataAwsNetworkInterfaces(
+            self,
+            id_,
+            filter=[
+                *(aws.DataAwsNetworkInterfacesFilter(name=key, values=list(given)) for key, given in filters),
+                aws.DataAwsNetworkInterfacesFilter(name=name, values=cdk.Token.as_list(_EACH)),
+            ],
+        )
+        data.add_override("for_each", _chunks(values))
+        return f"toset(flatten([for found in values({address(data)}) : found.ids]))"
+
+    def _mirrorable(self, found: str) -> str:
+        """Leave out the interfaces of instances whose type AWS does not mirror, and warn of them.
+
+        Instances are asked for twice, all of them and those on the allow-list: AWS's filters know no "not". What
+        is attached to no instance of ours, such as an interface of RDS, stays.
+        """
+        local = address(cdk.TerraformLocal(self, "Found", f"${{{found}}}"))
+        by_interface = ("network-interface.network-interface-id", cdk.Token.as_list(_EACH))
+        every = self._instances("Instances", local, [by_interface])
+        listed = self._instances(
+            "Mirrorable", local, [by_interface, ("instance-type", instance_types.source_patterns())]
+        )
+        off = address(cdk.TerraformLocal(self, "NotMirrored", f"${{setsubtract({every}, {listed})}}"))
+        left_out = self._in_chunks("NotMirroredInterfaces", off, [], "attachment.instance-id")
+        self._assertions.append(
+            (
+                f"${{length({off}) == 0}}",
+                f'{self.node.id} leaves out ${{join(", ", sort(tolist({off})))}}: AWS does not mirror instances of '
+                f"their types (allow-list of {instance_types.AS_OF}). accept_instance_type takes them all the same.",
+            )
+        )
+        return f"setsubtract({local}, {left_out})"
+
+    def _instances(self, id_: str, interfaces: str, filters: Sequence[tuple[str, Any]]) -> str:
+        """Return the expression of the ids of the instances that have one of the interfaces."""
+        data = aws.DataAwsInstances(
+            self,
+            id_,
+            filter=[aws.DataAwsInstancesFilter(name=name, values=list(values)) for name, values in filters],
+            instance_state_names=_PRESENT,
+        )
+        data.add_override("for_each", _chunks(interfaces))
+        return f"toset(flatten([for found in values({address(data)}) : found.ids]))"
+
+    def _refuse_a_fourth_session(self, id_: str, merged: str, shared: Sequence[str]) -> None:
+        """Refuse a plan in which an interface would be in more sessions than AWS takes, where lookups overlap."""
+        book = book_of(self)
+        others = [book.found[group] for group in shared if group in book.found]
+        book.found[f"sessions {id_}"] = merged
+        if len(others) < limits.SESSIONS_PER_INTERFACE:
+            return
+        groups = ", ".join(others)
+        taken = f"[for id in keys({merged}) : id if length([for group in [{groups}] : true if can(group[id])])"
+        full = f"{taken} >= {limits.SESSIONS_PER_INTERFACE}]"
+        add_condition(
+            self.resource,
+            "precondition",
+            f"${{length({full}) == 0}}",
+            f"Network interfaces that {id_} finds are in {limits.SESSIONS_PER_INTERFACE} sessions already, and AWS "
+            "takes no more. Narrow the lookups.",
+        )
 
     def _lookup(self, id_: str, filters: Sequence[tuple[str, Sequence[str]]]) -> str:
         data = aws.DataAwsNetworkInterfaces(
@@ -170,7 +271,7 @@ class MirrorSessions(AwsConstruct):
             self,
             "Appliances",
             filter=[aws.DataAwsInstancesFilter(name=f"tag:{STACK_NAME_TAG}", values=list(stack_names))],
-            instance_state_names=["pending", "running", "stopping", "stopped"],
+            instance_state_names=_PRESENT,
         )
         # An empty list of values would be refused; "none" is the id of no instance.
         ids = cdk.Token.as_list(f'${{coalescelist({address(instances)}.ids, ["none"])}}')
@@ -180,6 +281,11 @@ class MirrorSessions(AwsConstruct):
             filter=[aws.DataAwsNetworkInterfacesFilter(name="attachment.instance-id", values=ids)],
         )
         return f"{address(data)}.ids"
+
+
+def _chunks(values: str) -> str:
+    """Return the for_each of lookups by values: as many of them as one filter takes, under their position."""
+    return f"${{{{for i, part in chunklist(sort(tolist({values})), {_FILTER_VALUES}) : i => part}}}}"
 
 
 def _check_session(
@@ -212,8 +318,8 @@ def _take_numbers(
     target: IMirrorTarget,
     session_number: int | None,
     first: int,
-) -> tuple[dict[str, int], int, list[str]]:
-    """Write the sessions into the book; return numbers by source, that of lookups, and warnings."""
+) -> tuple[dict[str, int], int, list[str], list[str]]:
+    """Write the sessions into the book; return numbers by source, that of lookups, overlapping groups, and warnings."""
     seen = len(book.warnings)
     group = f"sessions {id_}"
     warnings: list[str] = []
@@ -235,5 +341,6 @@ def _take_numbers(
         counted = f"{id_}/{name}" if is_token(interface) else interface
         book.add_source(key, counted, capacity, target_name=id_, typed=typed)
     lookup_number = book.add_unknown(group, session_number, start=first) if lookups else 0
+    shared = book.add_lookups(group, lookups) if lookups else []
     warnings += dict.fromkeys(message for lookup in lookups for message in lookup.warnings())
-    return numbers, lookup_number, warnings + book.warnings[seen:]
+    return numbers, lookup_number, shared, warnings + book.warnings[seen:]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from tapstack.bindings import Construct, cdk, provider_of
+from tapstack.bindings import Construct, cdk, provider_of, renders_hcl
 from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
@@ -16,6 +16,7 @@ from tapstack.domain.tokens import is_token
 # By jsii reference, which names an object for as long as its kernel lives: the Python object
 # that stands for it is not always the same one.
 _books: dict[tuple[str, str | None], SessionBook] = {}
+_checks: dict[str, dict[str, Any]] = {}
 _quarantined_vpcs: dict[str, set[str]] = {}
 
 
@@ -77,6 +78,29 @@ def quarantined_vpcs_of(scope: Construct) -> set[str]:
 
 def _reference(construct: Any) -> str:
     return str(construct.__jsii_ref__.ref)
+
+
+def warn_at_plan(scope: Construct, name: str, assertions: Sequence[tuple[str, str]]) -> None:
+    """Have Terraform warn, when it plans and applies, where a condition does not hold; nothing is refused.
+
+    A `check` block, which cdktf does not know. In JSON it is an override of the stack. In HCL cdktf writes no block of
+    its kind, so `checks_of` has them for whoever writes the stack's directory.
+
+    Args:
+        scope: whose stack gets it.
+        name: of the block, unique in the stack.
+        assertions: conditions, as expressions in `${}`, each with what Terraform says where it is false.
+    """
+    stack = cdk.TerraformStack.of(scope)
+    block = {"assert": [{"condition": condition, "error_message": message} for condition, message in assertions]}
+    _checks.setdefault(_reference(stack), {})[name] = block
+    if not renders_hcl():
+        stack.add_override(f"check.{name}", block)
+
+
+def checks_of(stack: Construct) -> dict[str, Any]:
+    """Return the `check` blocks of a stack by name, as Terraform's JSON has them."""
+    return dict(_checks.get(_reference(stack), {}))
 
 
 def name_main_child(construct: Construct, resource: Any, logical_id: str | None = None) -> None:

@@ -68,6 +68,17 @@ LARGEST_TARGETS: Final = frozenset(
 )
 """The types whose interfaces take 100 sources as targets, where others take 10."""
 
+_BURSTABLE: Final = ("t3", "t3a", "t4g")
+_SMALL_SIZES: Final = {
+    **dict.fromkeys(("nano", "micro", "small"), _BURSTABLE),
+    "medium": (
+        *_BURSTABLE,
+        *("a1", "c6g", "c6gd", "c6gn", "c7g", "c7gd", "is4gen", "m6g", "m6gd", "m7g", "m7gd"),
+        *("r6g", "r6gd", "r7g", "r7gd", "x2gd"),
+    ),
+}
+"""The sizes below `large`, and the families of the list that have them."""
+
 _INSTANCE_TYPE: Final = re.compile(r"([a-z][a-z0-9-]*)\.([a-z0-9-]+)", re.ASCII)
 
 
@@ -96,6 +107,16 @@ def can_be_mirrored(instance_type: str) -> bool:
     if size.startswith("metal"):
         return size == "metal" and family in METAL_SOURCE_FAMILIES
     return family in SOURCE_FAMILIES
+
+
+def source_patterns() -> tuple[str, ...]:
+    """Return the allow-list as values of the filter `instance-type`, which takes up to 200 of them.
+
+    Size by size, because a wildcard for the whole family would find its bare metal, too.
+    """
+    patterns = [f"{family}.*large" for family in SOURCE_FAMILIES]
+    patterns += [f"{family}.{size}" for size, families in _SMALL_SIZES.items() for family in families]
+    return tuple(sorted([*patterns, *(f"{family}.metal" for family in METAL_SOURCE_FAMILIES)]))
 
 
 def check_source_type(instance_type: str, *, accept: bool = False, override: str = "accept_instance_type") -> None:

@@ -6,11 +6,12 @@ mirror sessions". The numbers of one source must differ; at most 3 sessions shar
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.sources import SourceLookup
 
 
 @dataclass(slots=True)
@@ -31,6 +32,9 @@ class SessionBook:
     _unknown: dict[int, set[str]] = field(default_factory=dict)
     _sources: dict[Hashable, set[str]] = field(default_factory=dict)
     _target_interfaces: dict[str, str] = field(default_factory=dict)
+    _lookups: dict[str, list[SourceLookup]] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+    """The address of what each group mirrors, where it has lookups."""
     _target_load_balancers: dict[str, str] = field(default_factory=dict)
 
     def add_target_interface(self, interface: str, target: str) -> None:
@@ -128,6 +132,30 @@ class SessionBook:
         self._unknown.setdefault(number, set()).add(group)
         self._groups_of_number.setdefault(number, set()).add(group)
         return number
+
+    def add_lookups(self, group: str, lookups: Sequence[SourceLookup]) -> list[str]:
+        """Record what a group looks up; return the groups that can find the same network interfaces.
+
+        Warns where there are such groups: each packet is mirrored by one session only, and AWS takes 3 for each
+        interface.
+        """
+        shared = [
+            other
+            for other, theirs in self._lookups.items()
+            if other != group and any(mine.can_overlap(their) for mine in lookups for their in theirs)
+        ]
+        self._lookups.setdefault(group, []).extend(lookups)
+        if len(shared) >= limits.SESSIONS_PER_INTERFACE:
+            self.warnings.append(
+                f"{_listed([*shared, group])} can find the same network interfaces, of which AWS takes each in "
+                f"{limits.SESSIONS_PER_INTERFACE} sessions at most: narrow the lookups"
+            )
+        elif shared:
+            self.warnings.append(
+                f"{group} and {_listed(shared)} can find the same network interfaces: a packet is mirrored once, by "
+                "the session with the lowest number whose filter accepts it"
+            )
+        return shared
 
     def add_source(
         self, target: Hashable, source: str, capacity: int | None, *, target_name: str = "", typed: bool = True

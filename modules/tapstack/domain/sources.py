@@ -35,7 +35,17 @@ class SourceLookup:
     """Every network interface that fulfils all conditions given, found when Terraform plans.
 
     Only interfaces of type `interface` that are in use are found; those that AWS services
-    manage only when asked for, because AWS mirrors few of them (RDS, ElastiCache).
+    manage only when asked for, because AWS mirrors few of them (RDS, ElastiCache). Those of
+    instances of a type that AWS does not mirror are left out, with a warning of the plan.
+
+    Attributes:
+        tags: of the interface itself.
+        instance_id: of the instance it is attached to.
+        subnet_id: it is in this subnet.
+        vpc_id: it is in this VPC.
+        include_requester_managed: find those that AWS services manage, too.
+        instance_tags: of the instance it is attached to.
+        accept_instance_type: leave none out for its instance's type, whatever the list says.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -43,12 +53,16 @@ class SourceLookup:
     subnet_id: str | None = None
     vpc_id: str | None = None
     include_requester_managed: bool = False
+    instance_tags: Mapping[str, str] = field(default_factory=dict)
+    accept_instance_type: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a lookup without a condition, and ids of the wrong form."""
         check_fields(self)
-        if not (self.tags or self.instance_id or self.subnet_id or self.vpc_id):
-            raise RuleViolation("a lookup of sources needs tags, an instance, a subnet or a VPC")
+        if not (self.tags or self.instance_tags or self.instance_id or self.subnet_id or self.vpc_id):
+            raise RuleViolation("a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC")
+        if self.instance_tags and self.instance_id:
+            raise RuleViolation("instance_tags does not go with instance_id: one says which instance it is already")
         for kind, value in (
             ("instance", self.instance_id),
             ("subnet", self.subnet_id),
@@ -79,6 +93,35 @@ class SourceLookup:
             found.append(("vpc-id", (self.vpc_id,)))
         found.extend((f"tag:{key}", (value,)) for key, value in sorted(self.tags.items()))
         return tuple(found)
+
+    def instance_filters(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return the filters of DescribeInstances that find the instances by their tags."""
+        return tuple((f"tag:{key}", (value,)) for key, value in sorted(self.instance_tags.items()))
+
+    def __str__(self) -> str:
+        """Name its conditions as the deployment file does."""
+        named = {
+            "instance_id": self.instance_id,
+            "subnet_id": self.subnet_id,
+            "vpc_id": self.vpc_id,
+            **{f"tag {key}": value for key, value in self.tags.items()},
+            **{f"instance tag {key}": value for key, value in self.instance_tags.items()},
+        }
+        return ", ".join(f"{name} = {value}" for name, value in named.items() if value is not None)
+
+    def can_overlap(self, other: SourceLookup) -> bool:
+        """Tell whether one network interface could fulfil the conditions of both, as far as they are written."""
+        pairs = [
+            (self.instance_id, other.instance_id),
+            (self.subnet_id, other.subnet_id),
+            (self.vpc_id, other.vpc_id),
+            *((value, other.tags.get(key)) for key, value in self.tags.items()),
+            *((value, other.instance_tags.get(key)) for key, value in self.instance_tags.items()),
+        ]
+        return not any(
+            mine is not None and theirs is not None and mine != theirs and not is_token(mine) and not is_token(theirs)
+            for mine, theirs in pairs
+        )
 
 
 AnySource = KnownSource | SourceLookup
@@ -141,6 +184,11 @@ class Source:
     def tagged(tags: Mapping[str, str], *, vpc_id: str | None = None) -> SourceLookup:
         """Mirror every network interface that carries all these tags (the interface's, not the instance's)."""
         return SourceLookup(tags=dict(tags), vpc_id=vpc_id)
+
+    @staticmethod
+    def tagged_instances(tags: Mapping[str, str], *, vpc_id: str | None = None) -> SourceLookup:
+        """Mirror every network interface of the instances that carry all these tags."""
+        return SourceLookup(instance_tags=dict(tags), vpc_id=vpc_id)
 
     @staticmethod
     def subnet(subnet_id: str) -> SourceLookup:

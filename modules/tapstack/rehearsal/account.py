@@ -32,7 +32,7 @@ ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 KEY: Final = "testing"
 # What makes moto behave like AWS, by the service whose first call needs it: CloudFormation alone
 # takes half a second to import.
-_OF_EC2: Final = ("resource_tags", "network_interfaces", "instance_attributes", "mirroring")
+_OF_EC2: Final = ("resource_tags", "instance_filters", "network_interfaces", "instance_attributes", "mirroring")
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,

@@ -16,7 +16,7 @@ from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.packet_basics import check_stack_name_for_roles
 from tapstack.domain.peers import Peer, check_not_everybody
 from tapstack.domain.sessions import SessionBook
-from tapstack.domain.sources import AnySource, KnownSource
+from tapstack.domain.sources import AnySource, KnownSource, SourceLookup
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -354,10 +354,10 @@ def _check_sessions(
     group = f"sessions {name}"
     capacity = destination.max_sources if destination else None
     given: dict[str, Path] = {}
-    lookups = False
+    lookups: list[SourceLookup] = []
     for here, source in _sources(checker, path, sessions):
         if not isinstance(source, KnownSource):
-            lookups = True
+            lookups.append(source)
             checker.warn(here, *source.warnings(), by_constructs=True)
             continue
         interface = source.network_interface_id
@@ -385,4 +385,5 @@ def _check_sessions(
             (*path, "sources"),
             lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),
         )
+        book.add_lookups(group, lookups)
     checker.warn((*path, "sources"), *book.warnings[seen:], by_constructs=True)

@@ -266,7 +266,7 @@ class SourceSettings(Settings):
     instance_type: str | None = None
     """Type of that interface's instance, checked against AWS's allow-list."""
     accept_instance_type: bool = False
-    """Accept `instance_type`, whatever the list says."""
+    """Accept `instance_type`, or all that a lookup finds, whatever the list says."""
     instance_id: fields.InstanceId | None = None
     """Every interface of this instance."""
     subnet_id: fields.SubnetId | None = None
@@ -274,7 +274,9 @@ class SourceSettings(Settings):
     vpc_id: fields.VpcId | None = None
     """Every interface of this VPC."""
     tags: fields.SoughtTags = Field(default_factory=dict)
-    """Every interface that carries all these tags."""
+    """Every interface that carries all these tags itself."""
+    instance_tags: fields.SoughtTags = Field(default_factory=dict)
+    """Every interface of the instances that carry all these tags."""
     include_requester_managed: bool = False
     """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache."""
 
@@ -285,11 +287,12 @@ class SourceSettings(Settings):
             "subnet_id",
             "vpc_id",
             "tags",
+            "instance_tags",
             "include_requester_managed",
         } & self.model_fields_set
         if self.network_interface_id is not None and lookup:
             raise RuleViolation(f"network_interface_id does not go with {', '.join(sorted(lookup))}")
-        single = {"session_number", "instance_type", "accept_instance_type"} & self.model_fields_set
+        single = {"session_number", "instance_type"} & self.model_fields_set
         if self.network_interface_id is None and single:
             raise RuleViolation(f"{', '.join(sorted(single))} goes with network_interface_id only")
         self.to_domain()
@@ -304,7 +307,13 @@ class SourceSettings(Settings):
                 accept_instance_type=self.accept_instance_type,
             )
         return SourceLookup(
-            dict(self.tags), self.instance_id, self.subnet_id, self.vpc_id, self.include_requester_managed
+            dict(self.tags),
+            self.instance_id,
+            self.subnet_id,
+            self.vpc_id,
+            self.include_requester_managed,
+            dict(self.instance_tags),
+            self.accept_instance_type,
         )
 
 

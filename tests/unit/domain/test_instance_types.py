@@ -1,7 +1,16 @@
+import fnmatch
+
 import pytest
 
 from tapstack.domain import instance_types
-from tapstack.domain.instance_types import can_be_mirrored, check_source_type, sources_per_target
+from tapstack.domain.instance_types import (
+    METAL_SOURCE_FAMILIES,
+    SOURCE_FAMILIES,
+    can_be_mirrored,
+    check_source_type,
+    source_patterns,
+    sources_per_target,
+)
 from tests.unit.refusals import refusal
 
 TOKEN = "${TfToken[TOKEN.0]}"
@@ -85,3 +94,17 @@ def test_when_an_appliance_is_of_a_listed_type_then_it_takes_a_hundred_sources(
 
 def test_when_the_instance_type_is_a_token_then_it_passes() -> None:
     check_source_type(TOKEN)
+
+
+def test_when_lookups_filter_by_type_then_the_patterns_say_what_the_list_says() -> None:
+    patterns = source_patterns()
+    assert len(patterns) <= 200, "AWS takes no more values for one filter"
+    sizes = ("nano", "micro", "small", "medium", "large", "xlarge", "24xlarge", "metal", "metal-24xl")
+    for family in (*SOURCE_FAMILIES, *METAL_SOURCE_FAMILIES, "t2", "m8g", "c7gn"):
+        for size in sizes:
+            kind = f"{family}.{size}"
+            matched = any(fnmatch.fnmatchcase(kind, pattern) for pattern in patterns)
+            if matched or size.endswith("large") or "metal" in size:
+                assert matched is can_be_mirrored(kind), kind
+    for kind in ("t3.nano", "t4g.small", "m6g.medium", "x2gd.medium", "g5g.metal"):
+        assert any(fnmatch.fnmatchcase(kind, pattern) for pattern in patterns), kind

@@ -20,6 +20,9 @@ def test_when_an_interface_is_a_token_then_it_is_named_by_its_user() -> None:
     assert Source.network_interface(TOKEN, name="web", session_number=32766) == KnownSource(TOKEN, "web", 32766)
 
 
+NO_CONDITION = "a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -85,8 +88,11 @@ def test_when_sources_are_looked_up_then_all_conditions_must_hold(
 @pytest.mark.parametrize(
     ("lookup", "message"),
     [
-        ({}, "a lookup of sources needs tags, an instance, a subnet or a VPC"),
-        ({"include_requester_managed": True}, "a lookup of sources needs tags, an instance, a subnet or a VPC"),
+        ({}, "a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC"),
+        (
+            {"include_requester_managed": True},
+            "a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC",
+        ),
         ({"instance_id": ENI}, f"'{ENI}' is not the id of an instance: expected the form i-0123456789abcdef0"),
         ({"subnet_id": ENI}, f"'{ENI}' is not the id of a subnet: expected the form subnet-0123456789abcdef0"),
         ({"vpc_id": ENI}, f"'{ENI}' is not the id of a vpc: expected the form vpc-0123456789abcdef0"),

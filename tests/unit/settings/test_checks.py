@@ -1,5 +1,6 @@
 import pytest
 
+from tapstack.domain.sources import SourceLookup
 from tapstack.settings.load import parse_deployment
 from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
 
@@ -481,3 +482,41 @@ def test_fails_when_targets_of_two_sites_are_on_one_load_balancer() -> None:
     targets = f"    targets: {{one: {{network_load_balancer_arn: {BALANCER}}}}}\n"
     (said,) = report(USABLE + targets + SECOND_SITE.replace("vpc-0123abcd", "vpc-0123abce") + targets)
     assert "sites.second.targets.one.network_load_balancer_arn: is behind a target of site production as well" in said
+
+
+LOOKUPS = """\
+    sessions:
+      one: {sources: [{vpc_id: vpc-0a1b2c3d4e5f60718}], target: tmt-0123abcd}
+      two: {sources: [{subnet_id: subnet-0a000000000000001}], target: tmt-0123abcd}
+"""
+
+
+def test_when_lookups_of_two_groups_overlap_then_the_second_is_warned_of() -> None:
+    text = USABLE + LOOKUPS
+    (warning,) = parse_deployment(text).warnings()
+    assert warning.startswith("deployment.yaml:11: sites.production.sessions.two.sources: ")
+    assert "sessions two and sessions one can find the same network interfaces: a packet is mirrored once" in warning
+
+
+def test_when_four_groups_overlap_then_the_fourth_is_one_too_many() -> None:
+    text = USABLE + LOOKUPS
+    text += "      three: {sources: [{tags: {app: web}}], target: tmt-0123abcd}\n"
+    text += "      four: {sources: [{instance_id: i-0a000000000000001}], target: tmt-0123abcd}\n"
+    assert (
+        "can find the same network interfaces, of which AWS takes each in 3 sessions at most"
+        in (parse_deployment(text).warnings()[-1])
+    )
+
+
+def test_when_lookups_exclude_each_other_then_nothing_is_warned_of() -> None:
+    text = USABLE + "    sessions:\n"
+    for name in ("web", "database"):
+        text += f"      {name}: {{sources: [{{instance_tags: {{app: {name}}}}}], target: tmt-0123abcd}}\n"
+    assert parse_deployment(text).warnings() == []
+
+
+def test_when_instances_are_looked_up_then_tags_of_aws_and_types_off_the_list_are_taken() -> None:
+    lookup = "{instance_tags: {'aws:autoscaling:groupName': web}, accept_instance_type: true}"
+    text = USABLE + f"    sessions: {{web: {{sources: [{lookup}], target: tmt-0123abcd}}}}\n"
+    source = parse_deployment(text).sites["production"].sessions["web"].sources[0].to_domain()
+    assert source == SourceLookup(instance_tags={"aws:autoscaling:groupName": "web"}, accept_instance_type=True)

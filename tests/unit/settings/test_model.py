@@ -188,7 +188,7 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
         (
             "sessions: {s: {sources: [{}]}}",
             "sessions.s.sources[0]",
-            "a lookup of sources needs tags, an instance, a subnet or a VPC",
+            "a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC",
         ),
         (
             "sessions: {s: {sources: [{network_interface_id: eni-0123abcd, vpc_id: vpc-0123abcd, tags: {a: b}}]}}",

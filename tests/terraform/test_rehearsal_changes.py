@@ -1,0 +1,161 @@
+"""What changes of the file do to a running capture, with real Terraform in the rehearsal account."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.synthesis import synthesize
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.company import Company, found_company
+from tapstack.rehearsal.deployment import DeploymentFailedError, SiteDeployment
+from tapstack.rehearsal.packet_basics import publish_template, template_body
+from tapstack.settings.load import parse_deployment
+from tests.terraform.conftest import Terraform
+
+REGION = "eu-central-1"
+READING = ("Describe", "Get", "List", "Head")
+
+
+class Ward:
+    """A small site: an appliance that mirrors a source."""
+
+    def __init__(self, account: Account, directory: Path) -> None:
+        self.account = account
+        self.company: Company = found_company(account)
+        self._directory = directory
+        self.deployed = SiteDeployment(directory / "out" / "stacks" / "ward", account, lambda _: None)
+        self.site: dict[str, Any] = {
+            "region": REGION,
+            "vpc_id": self.company.shop.id,
+            "quarantine_security_group": False,
+        }
+
+    def write(self) -> list[str]:
+        text = json.dumps({"sites": {"ward": self.site}})
+        return synthesize(parse_deployment(text), self._directory, self._directory / "out")
+
+    def apply(self) -> list[str]:
+        """Apply the file, and return the calls that changed something."""
+        self.write()
+        seen = len(self.account.recorder.records())
+        self.deployed.apply()
+        actions = [record.call.action for record in self.account.recorder.records()[seen:]]
+        return [action for action in actions if not action.startswith(READING)]
+
+    def plan(self) -> str:
+        self.write()
+        self.deployed._run("init", "-input=false")
+        return self.deployed._run("plan", "-input=false")
+
+
+@pytest.fixture
+def ward(terraform: Terraform, rehearsal_account: Account, tmp_path: Path) -> Ward:
+    assert terraform
+    return Ward(rehearsal_account, tmp_path)
+
+
+def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_appliance_goes_only_when_asked(
+    ward: Ward,
+) -> None:
+    s3 = ward.account.client("s3")
+    company = ward.company
+    basics: dict[str, Any] = {
+        "template_url": publish_template(s3),
+        "subnet_id": company.shop.private[0],
+        "remote_access_cidr": "10.1.0.0/16",
+    }
+    balancer = {"subnet_ids": list(company.shop.private), "mirrored_from": [company.shop.cidr]}
+    ward.site |= {
+        "packet_basics": basics,
+        "targets": {"balanced": {"load_balancer": balancer}},
+        "sessions": {
+            "web": {"sources": [company.interfaces["web-1"][0]]},
+            "all": {"target": "balanced", "sources": [company.interfaces["web-2"][0]]},
+        },
+    }
+    assert "CreateStack" in ward.apply()
+
+    # In place: the stack, and what the change is about.
+    def publish(body: str) -> str:
+        s3.put_object(Bucket="awsmp-fulfillment-cf-templates-prod", Key="next.template", Body=body.encode())
+        return "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/next.template"
+
+    changes: list[tuple[Callable[[], Any], set[str]]] = [
+        (lambda: ward.site.update(tags={"team": "soc"}), {"UpdateStack", "CreateTags", "AddTags"}),
+        (
+            lambda: basics.update(remote_access_cidr="10.2.0.0/16"),
+            {"UpdateStack", "RevokeSecurityGroupIngress", "AuthorizeSecurityGroupIngress"},
+        ),
+        (lambda: basics.update(timeout_minutes=45, on_failure="DO_NOTHING"), set()),
+        (lambda: basics.update(template_url=publish(template_body() + "\n# the same\n")), {"UpdateStack"}),
+    ]
+    for change, concerned in changes:
+        change()
+        assert set(ward.apply()) == concerned
+
+    # Refused, with nothing changed: another place, and the block taken out.
+    before = copy.deepcopy(ward.site)
+    basics["subnet_id"] = company.shop.private[1]
+    with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
+        ward.apply()
+    ward.site = {
+        **before,
+        "packet_basics": None,
+        "targets": {"sensor": {"network_interface_id": company.interfaces["database"][0]}},
+        "sessions": {},
+    }
+    with pytest.raises(DeploymentFailedError, match="with every packet that it keeps"):
+        ward.apply()
+
+    # Asked for, in two steps.
+    ward.site, without = copy.deepcopy(before), ward.site
+    ward.site["packet_basics"]["deletion_protection"] = False
+    assert ward.apply() == ["UpdateStack"]
+    ward.site = without
+    assert "DeleteStack" in ward.apply()
+    ward.deployed.destroy()
+
+
+def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(ward: Ward) -> None:
+    company, ec2 = ward.company, ward.account.client("ec2")
+    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["desktop"][0])
+    to = {"target": target["TrafficMirrorTarget"]["TrafficMirrorTargetId"], "filter": "all"}
+    legacy = company.instances["legacy"]
+
+    def groups(**sources: dict[str, Any]) -> dict[str, Any]:
+        return {name: {**to, "sources": [source]} for name, source in sources.items()}
+
+    ward.site |= {
+        "filters": {"all": {"preset": "everything"}},
+        "sessions": groups(
+            none={"tags": {"application": "no such"}},
+            web={"instance_tags": {"application": "shop"}},
+            whole={"vpc_id": company.shop.id},
+        ),
+    }
+    warnings = ward.write()
+    assert any("can find the same network interfaces" in line for line in warnings)
+    planned = " ".join(ward.plan().replace("│", " ").split())
+    assert "(tag application = no such) of sessions-none finds no network interface" in planned
+    assert f"sessions-whole leaves out {legacy}: AWS does not mirror instances of their types" in planned
+    assert "finds no network interface" not in planned.replace("sessions-none finds", "")
+    ward.apply()
+    mirrored = {s["NetworkInterfaceId"] for s in ec2.describe_traffic_mirror_sessions()["TrafficMirrorSessions"]}
+    assert {interface for name in ("web-1", "web-2", "database") for interface in company.interfaces[name]} == mirrored
+
+    # A fourth session on one interface is refused by the plan, not by AWS in the middle of an apply.
+    ward.site["sessions"] |= groups(
+        again={"subnet_id": company.shop.private[0]}, fourth={"instance_id": company.instances["web-1"]}
+    )
+    with pytest.raises(DeploymentFailedError, match="are in 3 sessions already"):
+        ward.plan()
+    ward.site["sessions"] = {}
+    ward.site["targets"] = {"sensor": {"network_interface_id": company.interfaces["database"][0]}}
+    ward.apply()
+    ward.deployed.destroy()
