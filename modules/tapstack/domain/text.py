@@ -20,8 +20,8 @@ _REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control characters, invisible ones (bidirectional marks among them), surrogates, line separators."""
 _TEMPLATE: Final = re.compile(r"(\$+|%+)\{")
 _BARE_KEY: Final = re.compile(r"[A-Za-z_-][A-Za-z0-9_-]*")
-_LOST_KEYS: Final = frozenset({"", "__proto__", "//"})
-"""JavaScript takes the second for something else, cdktf the third for a comment."""
+_LOST_KEYS: Final = frozenset({"", "__proto__", "//", "%"})
+"""JavaScript takes the second for something else, cdktf the third for a comment; the provider counts with the last."""
 
 
 def check_text(value: str) -> str:
@@ -65,7 +65,7 @@ def check_literal_key(key: str) -> str:
     """Return `key` when it is a literal (see `check_literal`) that can be the key of a map.
 
     Raises:
-        RuleViolation: no literal, an empty one, or one that CDK for Terraform loses.
+        RuleViolation: no literal, an empty one, or one that is lost on the way.
     """
     _check_kept(key)
     return check_literal(key)
@@ -120,7 +120,7 @@ def check_key(key: str, *, hcl: bool) -> str:
 
 def _check_kept(key: str) -> None:
     if key in _LOST_KEYS:
-        raise RuleViolation(f"{key!r} cannot be a key, because CDK for Terraform loses it: expected another one")
+        raise RuleViolation(f"{key!r} cannot be a key, because it would be lost on the way: expected another one")
 
 
 def _escaped(text: str) -> str:

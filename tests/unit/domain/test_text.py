@@ -94,7 +94,7 @@ class TestKeys:
         assert check_key(key, hcl=True) == written
         assert check_key(key, hcl=False) == key
 
-    @pytest.mark.parametrize("key", ["", "__proto__", "//", "a\n", "%{a"])
+    @pytest.mark.parametrize("key", ["", "__proto__", "//", "%", "a\n", "%{a"])
     @pytest.mark.parametrize("hcl", [False, True])
     def test_fails_when_a_key_would_be_lost(self, key: str, hcl: bool) -> None:
         refusal(lambda: check_key(key, hcl=hcl))
