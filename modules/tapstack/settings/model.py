@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -299,6 +300,11 @@ class SourceSettings(Settings):
 
     def to_domain(self) -> AnySource:
         """Return the source that the constructs take."""
+        return self.domain
+
+    @functools.cached_property
+    def domain(self) -> AnySource:
+        """The source, made once: there may be ten thousand, and each is asked for several times."""
         if self.network_interface_id is not None:
             return Source.network_interface(
                 self.network_interface_id,
