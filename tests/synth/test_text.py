@@ -91,6 +91,7 @@ sites:
           - {network_interface_id: eni-0123456789abcdef1, instance_type: m5.large}
           - {tags: {application: shop}, instance_id: i-0123456789abcdef6, subnet_id: subnet-0123456789abcdef0,
              vpc_id: vpc-0a1b2c3d4e5f60718}
+          - {instance_tags: {role: web}}
         target: interface
         filter: ours
         exclude: [eni-0123456789abcdef5]
@@ -253,7 +254,9 @@ def fill(file: int, texts: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
         changed = position.put(data, text)
         # A path is resolved, and so may say the same in other words.
         is_path = position.where[-1] == "directory" and {"", ".", ".."} & set(text.split("/"))
-        if is_path or accepted(changed) is None:
+        # What is sought is written for a filter of EC2, which has signs of its own.
+        is_sought = "sources" in position.where and set("\\*?") & set(text)
+        if is_path or is_sought or accepted(changed) is None:
             text, changed = reference(number), position.put(data, reference(number))
         taken[reference(number)] = text
         data = changed
