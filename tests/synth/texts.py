@@ -30,7 +30,7 @@ TEXT = st.sampled_from(NASTY) | st.text(_SIGNS, min_size=1, max_size=12) | st.te
 
 _OPTIONS = SerializationOptions(strip_string_quotes=True, explicit_blocks=False)
 # What is addressed by a text in which characters are left out: the hash, and what is before it.
-_HASH = re.compile(r"(?:Email-[^_]*)?_[0-9A-F]{8}\b")
+_HASH = re.compile(r"(?:Email-.*?)?_[0-9A-F]{8}\b")
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -66,9 +66,15 @@ def replaced(value: Any, texts: Mapping[str, str]) -> Any:
 
     def replace(value: Any) -> Any:
         if isinstance(value, dict):
-            return {replace(key): replace(inner) for key, inner in value.items()}
+            return {
+                str(pattern.sub(lambda found: texts[found.group()], key)): replace(inner)
+                for key, inner in value.items()
+            }
         if isinstance(value, list):
             return [replace(inner) for inner in value]
-        return pattern.sub(lambda found: texts[found.group()], value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        changed = pattern.sub(lambda found: texts[found.group()], value)
+        return value if changed == value else _plain(changed)
 
     return replace(value)
