@@ -179,7 +179,7 @@ class MirrorSessions(AwsConstruct):
         """Look the interfaces up and return the expression of their ids."""
         if not lookup.instance_tags:
             return f"{self._lookup(id_, lookup.filters())}.ids"
-        filters = rendered(dict(lookup.instance_filters()))
+        filters = dict(lookup.instance_filters())
         instances = aws.DataAwsInstances(
             self,
             f"{id_}Instances",
