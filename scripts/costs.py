@@ -12,7 +12,7 @@ import yaml
 PRICES: Final = Path(__file__).resolve().parent.parent / "docs/prices.yaml"
 
 SESSIONS: Final = 10
-"""Of a standing capture; the example has three named sources, and as many more as its lookups find."""
+"""Of a capture deployed for a month; the example has three named sources, and as many more as its lookups find."""
 VOLUME_GB: Final = 100
 """Of the appliance. The product's template is not public: its volumes are not known."""
 SWEEPS_AN_HOUR: Final = 4
@@ -102,7 +102,7 @@ def render_costs(response: Mapping[str, Any], prices: Prices, work: Work = WORK)
         work: what an incident asks of AWS.
     """
     bills = {
-        f"A standing capture: one appliance, {SESSIONS} sessions, a month": _standing(prices),
+        f"A capture deployed for a month: one appliance, {SESSIONS} sessions": _deployed(prices),
         "An idle response: deployed, no incident, a month": _idle(response, prices),
         f"One incident: an appliance of its own and {INCIDENT_SESSIONS} sessions for {INCIDENT_HOURS} hours": _incident(
             prices, work
@@ -119,7 +119,7 @@ def render_costs(response: Mapping[str, Any], prices: Prices, work: Work = WORK)
     return "\n".join(text) + "\n"
 
 
-def _standing(prices: Prices) -> list[Line]:
+def _deployed(prices: Prices) -> list[Line]:
     return [
         Line("the appliance, an m5.xlarge", prices.hours, "m5_xlarge_hour"),
         Line(f"its volumes, taken as {VOLUME_GB} GB of gp3", VOLUME_GB, "gp3_gb_month"),

@@ -38,9 +38,9 @@ class CaptureStack(SiteStack):
         self.packet_basics = self._add_packet_basics()
         if site.quarantine_security_group:
             quarantine = QuarantineSecurityGroup(
-                self, "quarantine", vpc_id=site.vpc_id, name=f"{self._project}-{name}-quarantine"
+                self, "quarantine", vpc_id=site.vpc_id, name=deployment.quarantine_group_name(name)
             )
-            add_output(self, "quarantine_security_group_id", quarantine.security_group_id, "Cuts an instance off.")
+            add_output(self, "quarantine_security_group_id", quarantine.security_group_id, "Isolates an instance.")
         self.targets = {key: self._add_target(key) for key in site.targets}
         self.filters = {key: self._add_filter(key) for key in site.filters}
         self.sessions = {key: self._add_sessions(key) for key in site.sessions}

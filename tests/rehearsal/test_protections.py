@@ -193,10 +193,11 @@ def test_when_an_instance_is_contained_then_it_is_named(rehearsal_account: Accou
     ]
 
 
+@pytest.mark.parametrize("name", ["tap-ward-quarantine", "tapstack-quarantine"])
 def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
-    rehearsal_account: Account, company: Company
+    rehearsal_account: Account, company: Company, name: str
 ) -> None:
-    worn = group(rehearsal_account, company, "tapstack-quarantine")
+    worn = group(rehearsal_account, company, name)
     interface = company.interfaces["web-2"][0]
     rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
     said = f"ward: the security group {worn} is on {interface} of {company.instances['web-2']}: give it another group"
@@ -204,16 +205,22 @@ def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
 
 
 @pytest.mark.parametrize(
-    ("retire", "how"), [("30", "it goes 30 minutes after its last incident"), ("null", "no setting retires it")]
+    ("retire", "how"),
+    [
+        ("30", "wait until it is deleted, 30 minutes after the last incident, or delete it now"),
+        ("null", "nothing deletes it (retire_after_minutes: null): delete it"),
+    ],
 )
 def test_when_a_launched_appliance_stands_then_it_is_named(
     rehearsal_account: Account, company: Company, retire: str, how: str
 ) -> None:
     create_stack(rehearsal_account, company, "tap-ward-epb")
     [line] = found(company, *BOTH, retire=retire).protections
-    stack = "the CloudFormation stack tap-ward-epb (CREATE_"
-    assert line.startswith(f"ward-response: the appliance that an incident launched still stands, in {stack}")
-    assert f"{how}; or delete it, with the packets that it keeps (aws cloudformation delete-stack --stack-name " in line
+    assert line.startswith("ward-response: the CloudFormation stack tap-ward-epb (CREATE_")
+    assert (
+        f"), launched by an incident, would be left behind: {how}, with its packets "
+        "(aws cloudformation delete-stack --stack-name tap-ward-epb --region eu-central-1)"
+    ) in line
 
 
 def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
@@ -236,4 +243,4 @@ def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
     asked = found(company, "ward-response")
     assert len(asked.protections) == 1
     [warning] = asked.warnings
-    assert warning.startswith("ward-response: not asked for open incidents: An error occurred (UnauthorizedOperation)")
+    assert warning.startswith("ward-response: not checked: open incidents: An error occurred (UnauthorizedOperation)")

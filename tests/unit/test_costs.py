@@ -30,7 +30,7 @@ def prices(**changed: float | None) -> Prices:
     return Prices(document)
 
 
-def test_when_a_capture_stands_then_its_bill_adds_up() -> None:
+def test_when_a_capture_is_deployed_for_a_month_then_its_bill_adds_up() -> None:
     page = render_costs(
         RESPONSE, prices(m5_xlarge_hour=1.0, gp3_gb_month=1.0, mirror_session_hour=1.0, cross_zone_gb=1.0)
     )

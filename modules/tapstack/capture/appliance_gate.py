@@ -57,7 +57,7 @@ class ApplianceGate(AwsConstruct):
             self.resource,
             "postcondition",
             "${length(self.ids) == 0}",
-            "A Packet Basics appliance with deletion protection still stands here, and this plan would delete it "
+            "A Packet Basics appliance with deletion protection still exists, and this plan would delete it "
             "with every packet that it keeps. "
             + (
                 hint or "Put its PacketBasics back, and apply it with deletion_protection=False before you take it out."

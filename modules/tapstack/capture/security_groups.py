@@ -22,6 +22,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.peers import Peer, check_not_everybody, without_duplicates
+from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.tokens import is_token
 
 PORTAL_PORT: Final = 443
@@ -183,7 +184,7 @@ def allow(
 
 
 class QuarantineSecurityGroup(_OwnedGroup):
-    """Cuts an instance off: a security group without any rule, in or out.
+    """Isolates an instance: a security group without any rule, in or out.
 
     One a VPC. Terraform removes the egress rule that AWS gives every new group, and any
     rule that somebody adds later. Connections that are being tracked go on until they
@@ -210,7 +211,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
         id_: str,
         *,
         vpc_id: str,
-        name: str = "tapstack-quarantine",
+        name: str = DEFAULT_NAME,
         tags: Mapping[str, str] | None = None,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:

@@ -14,7 +14,7 @@ from tapstack.cli.supervision import Interrupted, interruptible, supervised
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0; 2 when the user has something to mend; 1 when something else went wrong; 128 and the number of the signal that
+    0; 2 when the user has something to fix; 1 when something else went wrong; 128 and the number of the signal that
     ended it.
     """
     try:
@@ -44,8 +44,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     checker = commands.add_parser(
         "check",
-        help="say whether a deployment file is right, and what it deploys",
-        description="Say whether a deployment file is right, and what it deploys. Touches nothing.",
+        help="validate a deployment file, and show what it deploys",
+        description="Validate a deployment file, and show what it deploys. Changes nothing.",
     )
     checker.add_argument(
         "file",
@@ -73,7 +73,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         description="Run an AWS account on this machine until Ctrl-C. Nothing leaves the machine.",
     )
     account.add_argument("--port", type=_port, default=0, help="loopback port; a free one by default")
-    account.add_argument("--empty", action="store_true", help="leave out the company that is there to rehearse with")
+    account.add_argument("--empty", action="store_true", help="without the sample VPCs and instances")
     deployer = rehearsals.add_parser(
         "deploy",
         help="deploy a file into the account with Terraform, and take it down again",

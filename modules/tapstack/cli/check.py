@@ -21,7 +21,7 @@ from tapstack.workspace.state import stack_names
 
 
 def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: TextIO) -> int:
-    """Print the verdict and return 0, or 2 when there is something to mend."""
+    """Print the verdict and return 0, or 2 when there is something to fix."""
     here = Path.cwd()
     outdir = Path(os.environ.get("CDKTF_OUTDIR") or here / "cdktf.out")
     try:
@@ -88,7 +88,7 @@ def try_access(deployment: Deployment, stacks: Sequence[str], *, out: TextIO, er
 def _summary(path: str, deployment: Deployment) -> str:
     backend = deployment.backend
     where = f"s3://{backend.s3.bucket}" if backend.s3 else f"the local directory {backend.local.directory}"  # type: ignore[union-attr]
-    lines = [f"{path}: right. {_count(len(deployment.sites), 'site')}, state in {where}"]
+    lines = [f"{path}: valid. {_count(len(deployment.sites), 'site')}, state in {where}"]
     for name, site in deployment.sites.items():
         accounts = ", ".join(site.allowed_account_ids) or "any account"
         lines.append(f"  {name}: {site.region}, {accounts}, {site.vpc_id}: {'; '.join(_parts(site))}")

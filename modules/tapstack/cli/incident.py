@@ -53,12 +53,18 @@ def add_incident_parser(commands: Any) -> None:
     opener.add_argument("--reason", required=True, help="why, in words; 1 to 1000 characters")
     opener.add_argument("--severity", choices=incidents.SEVERITIES, help=f"{incidents.DEFAULT_SEVERITY} by default")
     opener.add_argument("--technique", metavar="ID", help="of MITRE ATT&CK, such as T1071 or T1071.004")
-    opener.add_argument("--alert-id", metavar="ID", help="of the tool that raised the alert: once more is the same")
-    opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
     opener.add_argument(
-        "--containment", choices=ASKED, help="cut the instance off as well: now, or once somebody approves"
+        "--alert-id",
+        metavar="ID",
+        help="of the tool that raised the alert; sending it again returns the same incident",
     )
-    opener.add_argument("--idempotency-key", metavar="KEY", help="once more is the same; a random one by default")
+    opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
+    opener.add_argument("--containment", choices=ASKED, help="also contain the instance: now, or on approval")
+    opener.add_argument(
+        "--idempotency-key",
+        metavar="KEY",
+        help="sending it again returns the same incident; a random one by default",
+    )
     opener.add_argument(
         "--wait",
         nargs="?",
@@ -76,13 +82,18 @@ def add_incident_parser(commands: Any) -> None:
     extender.add_argument("id", metavar="ID")
     extender.add_argument("--minutes", type=int, required=True, help="from now on")
     incident_containment.add_parsers(actions, _api_parser)
-    closer = _api_parser(actions, "close", "stop capturing and put everything back")
+    closer = _api_parser(
+        actions,
+        "close",
+        "stop capturing and remove what the capture created; a contained instance stays contained (see release)",
+    )
     closer.add_argument("id", metavar="ID")
     closer.add_argument("--reason", help="why, in words")
     explainer = actions.add_parser(
         "explain",
         help="say what the policy does about a GuardDuty finding, and why",
-        description="Say what the policy of a deployment file does about a GuardDuty finding, and why. Calls nobody.",
+        description="Say what the policy of a deployment file does about a GuardDuty finding, and why. Makes no AWS "
+        "calls.",
     )
     explainer.add_argument("finding", metavar="FINDING.json", help="an event, a finding or an answer; - for input")
     explainer.add_argument("--deployment", type=Path, metavar="FILE", help="the usual deployment file by default")
@@ -100,7 +111,7 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
         err: gets progress, and what is wrong.
 
     Returns:
-        0; 2 when the user has something to mend; 1 when the service failed, or the incident did.
+        0; 2 when the user has something to fix; 1 when the service failed, or the incident did.
     """
     try:
         if chosen.incident == "explain":

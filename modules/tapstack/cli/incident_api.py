@@ -41,7 +41,7 @@ _EXECUTE_API: Final = re.compile(
 
 
 class UserError(Exception):
-    """Something that whoever gave the command can mend."""
+    """Something that whoever gave the command can fix."""
 
 
 class ServiceError(Exception):

@@ -37,17 +37,17 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         actions: what they are added to.
         add: makes the parser of a command that calls the API, from `actions`, name and description.
     """
-    container = _parser(actions, add, "contain", "cut the instance off, now or once somebody approves")
+    container = _parser(actions, add, "contain", "contain the instance, now or on approval")
     container.add_argument(
         "--mode", choices=containment_settings.MODES, help="the more careful one that is allowed by default"
     )
-    _parser(actions, add, "approve", "agree to a containment that waits for it")
-    rejecter = _parser(actions, add, "reject", "refuse a containment that waits for approval")
+    _parser(actions, add, "approve", "approve a pending containment")
+    rejecter = _parser(actions, add, "reject", "reject a pending containment")
     rejecter.add_argument("--reason", help="why, in words")
-    releaser = _parser(actions, add, "release", "put back everything that containment changed")
+    releaser = _parser(actions, add, "release", "restore what containment changed")
     either = releaser.add_mutually_exclusive_group()
     either.add_argument(
-        "--overwrite", action="store_true", help="put back what was, where others changed something meanwhile"
+        "--overwrite", action="store_true", help="restore the prior state also where others changed something meanwhile"
     )
     either.add_argument("--keep", action="store_true", help="leave what others changed meanwhile as it is")
     releaser.add_argument(

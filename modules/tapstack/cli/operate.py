@@ -34,8 +34,8 @@ _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--migrate-state": (None, "move the state to the backend that the file names now", ("diff", "deploy", "destroy")),
     "--skip-synth": (None, "use the Terraform that was synthesized before", ("diff", "deploy", "destroy")),
     "--skip-provider-lock": (None, "do not ask the registry for checksums", ("diff", "deploy", "destroy")),
-    "--no-color": (None, "no colours, on a terminal neither", ("diff", "deploy", "destroy")),
-    _IGNORE_MISSING: (None, "taken for granted", ("deploy",)),
+    "--no-color": (None, "no colours, even on a terminal", ("diff", "deploy", "destroy")),
+    _IGNORE_MISSING: (None, "accepted; has no effect", ("deploy",)),
     "--parallelism": ("N", "how many stacks at once", ("deploy", "destroy")),
     "--terraform-parallelism": ("N", "how many calls Terraform makes at once", ("diff", "deploy", "destroy")),
     "--outputs-file": ("FILE", "write the outputs into a file", ("deploy",)),
@@ -66,7 +66,7 @@ def add_operate_parsers(commands: Any) -> None:
             parser.add_argument(
                 "--skip-aws-checks",
                 action="store_true",
-                help=f"try no credentials, look for no protections; ${SKIP_VARIABLE}=1 does the same",
+                help=f"skip the checks of credentials and protections; ${SKIP_VARIABLE}=1 does the same",
             )
         for option, (value, what, takers) in _PASSED_ON.items():
             if name in takers and value is None:
@@ -86,7 +86,7 @@ class RefusedError(Exception):
 def run_operate(
     chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err: TextIO, execute: Execute = os.execve
 ) -> int:
-    """Check, and hand over; return 2 when there is something to mend first.
+    """Check, and hand over; return 2 when there is something to fix first.
 
     Args:
         chosen: what the user gave.
@@ -170,9 +170,7 @@ def _ask_aws(
         for warning in found.warnings:
             print(f"warning: {plain(warning)}", file=err)
         if found.protections:
-            raise RefusedError(
-                "\n".join(["nothing is destroyed yet; this comes first:", *map(plain, found.protections)])
-            )
+            raise RefusedError("\n".join(["nothing was destroyed. First:", *map(plain, found.protections)]))
 
 
 def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool) -> list[str]:

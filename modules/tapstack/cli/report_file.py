@@ -79,15 +79,14 @@ class ReportFile:
         if self.path.is_dir():
             raise UserError(f"--report: {self.path} is a directory: expected the name of a file")
         if not self.path.parent.is_dir():
-            raise UserError(f"--report: {self.path.parent} is no directory that exists")
+            raise UserError(f"--report: {self.path.parent} is not an existing directory")
         if self.path.exists() and not self.path.is_file():
             raise UserError(f"--report: {self.path} is no regular file")
         with contextlib.suppress(FileNotFoundError), self.path.open("r+b") as file:
             beginning = file.read(_BEGINNING)
             if beginning and f"<title>{TITLE}</title>".encode() not in beginning:
                 raise UserError(
-                    f"--report: {self.path} is there, and is no report of a rehearsal: "
-                    "name another file, or remove this one"
+                    f"--report: {self.path} exists and is not a rehearsal report: name another file, or remove this one"
                 )
 
     def _claim(self) -> None:

@@ -37,7 +37,7 @@ _MEANT: Final = {
     "Peer": "Peer.security_group(...), .cidr(...), .prefix_list(...), .vpc(...) or .parse(...)",
     "PortRange": "PortRange(...)",
     "Rule": "PolicyRule(...)",
-    "SourceLookup": "Source.instance(...), .tagged(...), .subnet(...) or .vpc(...)",
+    "SourceLookup": "Source.instance(...), .tagged(...), .tagged_instances(...), .subnet(...) or .vpc(...)",
     "StandingAppliance": "a StandingAppliance(...)",
     "TerraformProvider": "an AwsProvider",
     "Traffic": "Traffic.tcp(...), .udp(...), .icmp() or another factory of it",

@@ -97,13 +97,11 @@ def check_region(value: str, *, accept_unknown: bool = False) -> str:
     near = difflib.get_close_matches(value, partition.regions if partition else KNOWN, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     if partition is None:
-        raise RuleViolation(
-            f"{value!r} is no Region of a partition known here: {meant}expected for example eu-central-1"
-        )
+        raise RuleViolation(f"{value!r} is not an AWS Region: {meant}expected for example eu-central-1")
     if not accept_unknown:
         raise RuleViolation(
-            f"{value!r} is no Region known here as of {AS_OF}: {meant}accept a Region that is newer with "
-            "accept_unknown_region"
+            f"{value!r} is not in this version's list of Regions ({AS_OF}): {meant}set accept_unknown_region: true "
+            "for a newer one"
         )
     return value
 

@@ -147,8 +147,8 @@ class SessionBook:
         self._lookups.setdefault(group, []).extend(lookups)
         if len(shared) >= limits.SESSIONS_PER_INTERFACE:
             self.warnings.append(
-                f"{_listed([*shared, group])} can find the same network interfaces, of which AWS takes each in "
-                f"{limits.SESSIONS_PER_INTERFACE} sessions at most: narrow the lookups"
+                f"{_listed([*shared, group])} can find the same network interfaces, and AWS allows "
+                f"{limits.SESSIONS_PER_INTERFACE} sessions on one: narrow the lookups"
             )
         elif shared:
             self.warnings.append(

@@ -76,7 +76,7 @@ def check_tag_key(key: str) -> str:
     """Return `key` when a tag can be given it: it does not begin with aws:, which is AWS's own, in any case."""
     check_sought_tag_key(key)
     if key.lower().startswith("aws:"):
-        raise RuleViolation(f"{key!r} is not a tag key to give: keys that begin with aws: are AWS's own")
+        raise RuleViolation(f"tag key {key!r} is reserved: AWS sets those that begin with aws:")
     return key
 
 
@@ -96,11 +96,9 @@ def check_own_tag_key(key: str) -> str:
     """
     check_tag_key(key)
     if key.lower().startswith(OWN_PREFIX):
-        raise RuleViolation(
-            f"{key!r} is not a tag key to give: by those that begin with {OWN_PREFIX} Tapstack tells what is its own"
-        )
+        raise RuleViolation(f"tag key {key!r} is reserved: Tapstack sets those that begin with {OWN_PREFIX}")
     if key == "Name":
-        raise RuleViolation("'Name' is not a tag key to give: Tapstack names each resource, and finds some by it")
+        raise RuleViolation("tag key 'Name' is reserved: Tapstack sets it")
     return key
 
 
@@ -131,7 +129,7 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
                     "digits, spaces and _.:/=+-@",
                 )
         if with_value and not value:
-            yield key, f"the tag has no value, and {with_value.service} takes none without: give it one"
+            yield key, f"the tag value is empty, and {with_value.service} does not accept empty values"
         first = spellings.setdefault(key.lower(), key)
         if any_case and first != key:
             yield key, f"differs from {first} in case only, and is the same key to {any_case.service}: keep one"

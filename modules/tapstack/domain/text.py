@@ -55,9 +55,9 @@ def check_literal(value: str) -> str:
         RuleViolation: it is an expression or a token, or no text (see `check_text`).
     """
     if "${" in value or "%{" in value:
-        raise RuleViolation("Terraform expressions have no place in the deployment file")
+        raise RuleViolation("Terraform expressions are not allowed in the deployment file")
     if TOKEN_MARKER in value:
-        raise RuleViolation(f"tokens have no place in the deployment file: {TOKEN_MARKER} marks one")
+        raise RuleViolation(f"tokens are not allowed in the deployment file: {TOKEN_MARKER} marks one")
     return check_text(value)
 
 
@@ -120,7 +120,7 @@ def check_key(key: str, *, hcl: bool) -> str:
 
 def _check_kept(key: str) -> None:
     if key in _LOST_KEYS:
-        raise RuleViolation(f"{key!r} cannot be a key, because it would be lost on the way: expected another one")
+        raise RuleViolation(f"{key!r} cannot be a key: Terraform or cdktf drops it")
 
 
 def _escaped(text: str) -> str:
@@ -139,7 +139,7 @@ def _end_of_expression(text: str, position: int) -> int:
             depth += 1 if character == "{" else -1
             if not depth:
                 return position
-    raise RuleViolation(f"{text!r} holds an expression without its end: expected a closing brace")
+    raise RuleViolation(f"{text!r} has an unclosed expression: expected a closing brace")
 
 
 def _end_of_quoted(text: str, position: int) -> int:
@@ -152,4 +152,4 @@ def _end_of_quoted(text: str, position: int) -> int:
             return position + 1
         else:
             position += 1
-    raise RuleViolation(f"{text!r} holds a text without its end: expected a closing quote")
+    raise RuleViolation(f"{text!r} has an unclosed text: expected a closing quote")

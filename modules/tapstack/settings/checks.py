@@ -79,8 +79,8 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
     if site.quarantine_security_group and deployment.sites[first].quarantine_security_group:
         checker.say(
             (*path, "vpc_id"),
-            f"site {first} has this VPC and makes its quarantine group, of which there is one a VPC: put both into one "
-            "site, or set quarantine_security_group: false here",
+            f"site {first} already makes the quarantine group of this VPC: set quarantine_security_group: false here, "
+            "or put both into one site",
             site.vpc_id,
         )
     else:

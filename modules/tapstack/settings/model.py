@@ -435,6 +435,10 @@ class Deployment(Settings):
         """Return the name of the Terraform stack of a site's response."""
         return f"{site}-response"
 
+    def quarantine_group_name(self, site: str) -> str:
+        """Return the name that the quarantine group of a site is made with; one that exists keeps the name it has."""
+        return f"{self.project}-{site}-quarantine"
+
     def launched_stack_name(self, site: str) -> str:
         """Return the name of the CloudFormation stack that incidents of a site launch."""
         return f"{self.project}-{site}-epb"

@@ -198,7 +198,7 @@ def _too_large(text: str) -> Problem | None:
             values += 1
         elif isinstance(event, yaml.AliasEvent):
             if any(event.anchor == extent.anchor for extent in open_):
-                return Problem((), f"the alias *{event.anchor} stands inside of what it stands for", line=line)
+                return Problem((), f"the alias *{event.anchor} refers to a value that contains it", line=line)
             # An alias that leads nowhere is the parser's to refuse.
             found = anchored.get(str(event.anchor), _Extent(None))
             open_[-1].hold(found.values, found.levels)
@@ -206,7 +206,7 @@ def _too_large(text: str) -> Problem | None:
         if len(open_) - 1 + open_[-1].levels > _DEEPEST:
             return Problem((), f"is nested more than {_DEEPEST} levels deep", line=line)
         if values > _MOST_NODES:
-            return Problem((), f"the file stands for more than {_MOST_NODES:,} values", line=line)
+            return Problem((), f"the file expands to more than {_MOST_NODES:,} values", line=line)
     return None
 
 

@@ -153,7 +153,9 @@ def _try_bucket(caller: Access, s3: S3Backend, project: str, stacks: Sequence[st
             answer = client.head_bucket(Bucket=s3.bucket)
         except ClientError as error:
             if _status(error) == 404:
-                raise CredentialsError("no such bucket: make it, versioned, or mend backend.s3.bucket") from None
+                raise CredentialsError(
+                    "the bucket does not exist: create it with versioning, or correct backend.s3.bucket"
+                ) from None
             if _status(error) != 403:
                 raise
             answer = error.response

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
+from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.settings.model import Deployment, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of
@@ -82,7 +83,7 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
             try:
                 found.protections.extend(f"{stack}: {line}" for line in look(place))
             except (ClientError, BotoCoreError) as error:
-                found.warnings.append(f"{stack}: not asked for {what}: {error}")
+                found.warnings.append(f"{stack}: not checked: {what}: {error}")
     return found
 
 
@@ -130,10 +131,13 @@ def _launched_appliance(place: _Place) -> Iterator[str]:
     if stack is None:
         return
     minutes = response.appliance.launch.retire_after_minutes
-    retired = "no setting retires it" if minutes is None else f"it goes {minutes} minutes after its last incident"
+    if minutes is None:
+        retired = "nothing deletes it (retire_after_minutes: null): delete it"
+    else:
+        retired = f"wait until it is deleted, {minutes} minutes after the last incident, or delete it now"
     yield (
-        f"the appliance that an incident launched still stands, in the CloudFormation stack {name} "
-        f"({stack['StackStatus']}), and nothing would end it: {retired}; or delete it, with the packets that it keeps "
+        f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, would be left behind: "
+        f"{retired}, with its packets "
         f"(aws cloudformation delete-stack --stack-name {name} --region {place.access.region})"
     )
 
@@ -211,7 +215,8 @@ def _sessions_of_others(place: _Place) -> Iterator[str]:
 
 def _quarantined(place: _Place) -> Iterator[str]:
     if place.site.quarantine_security_group:
-        filters = [*place.ours, {"Name": "group-name", "Values": ["tapstack-quarantine"]}]
+        names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
+        filters = [*place.ours, {"Name": "group-name", "Values": names}]
         yield from _worn(place, filters, "give it another group")
 
 

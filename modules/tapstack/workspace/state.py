@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tapstack.settings.model import Deployment, LocalBackend, S3Backend
@@ -74,9 +74,9 @@ def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Pat
                 Problem(
                     ("backend", "s3"),
                     f"{', '.join(map(str, full))} still holds resources, and a new state in S3 would know nothing "
-                    f"of them. Move it: put `backend: {local}` back, run `cdktf diff` once, change to s3 again "
-                    "and run `cdktf deploy --migrate-state`. If it was moved before, or those resources are gone, "
-                    "delete the file: Terraform leaves it behind",
+                    f"of them. Move it: put `backend: {local}` back, run `make diff ARGS=<site>` once, change to s3 "
+                    'again and run `make deploy ARGS="<site> --migrate-state"`. If it was moved before, or those '
+                    "resources are gone, delete the file: Terraform leaves it behind",
                 )
             ],
         )
@@ -99,10 +99,15 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
     for site in stacks:
         before, now = recorded_backend(outdir, site), _planned_backend(deployment, site, base, outdir)
         if before is not None and before != now:
+            advice = (
+                f'Terraform will stop and ask; `make deploy ARGS="{site} --migrate-state"` moves it (with '
+                "--skip-provider-lock where the registry cannot be reached)"
+                if (project := _former_project(before, now)) is None
+                else f"Terraform will stop. Do not migrate: restore `project: {project}`"
+            )
             warnings.append(
                 f"site {site}: its state was kept in {_described(before)} and is to be kept in {_described(now)}. "
-                "Terraform will stop and ask; `cdktf deploy --migrate-state` moves it (with --skip-provider-lock "
-                "where the registry cannot be reached)"
+                f"{advice}"
             )
         left = local_state_file(LocalBackend(), deployment.project, site, base)
         if before == now and deployment.backend.s3 is not None and count_resources(left):
@@ -149,6 +154,15 @@ def _planned_backend(deployment: Deployment, site: str, base: Path, outdir: Path
 
 def _place(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"type": kind} | {name: config.get(name) for name in ("path", "bucket", "key", "region")}
+
+
+def _former_project(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Return the project whose state it was, where nothing else of its place differs."""
+    was, will_be = (PurePosixPath(place["key"] or place["path"] or "") for place in (before, now))
+    elsewhere = {**before, "key": None, "path": None} != {**now, "key": None, "path": None}
+    if elsewhere or was.name != will_be.name or was.parent.parent != will_be.parent.parent:
+        return None
+    return was.parent.name
 
 
 def _described(place: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ def test_when_the_file_is_right_then_it_says_what_is_deployed(capsys: pytest.Cap
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out.splitlines() == [
-        f"{EXAMPLE}: right. 2 sites, state in the local directory state",
+        f"{EXAMPLE}: valid. 2 sites, state in the local directory state",
         "  production: eu-central-1, 111122223333, vpc-0a1b2c3d4e5f60718: a Packet Basics appliance; "
         "2 filters (web, outbound); sessions web-servers: 3 interfaces to packet_basics through web; "
         "sessions checkout: 1 lookup to packet_basics through outbound; a quarantine group; "

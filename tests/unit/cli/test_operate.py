@@ -247,11 +247,11 @@ class TestRefusals:
     def test_fails_when_something_protects_what_is_destroyed_and_says_so_first(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        found = Found(["a: the table t has deletion protection: set x"], ["a: not asked for open incidents"])
+        found = Found(["a: the table t has deletion protection: set x"], ["a: not checked: open incidents"])
         monkeypatch.setattr(protections, "find_protections", lambda *_: found)
         assert self.refused("destroy", "a", "a-response", "--auto-approve") == (
-            "warning: a: not asked for open incidents\n"
-            "nothing is destroyed yet; this comes first:\na: the table t has deletion protection: set x\n"
+            "warning: a: not checked: open incidents\n"
+            "nothing was destroyed. First:\na: the table t has deletion protection: set x\n"
         )
         assert Ran("deploy", "a", "--auto-approve").code == 0
 

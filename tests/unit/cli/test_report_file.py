@@ -101,14 +101,14 @@ def test_fails_when_the_report_is_no_file_that_can_be_written(
     os.mkfifo(tmp_path / "pipe")
     for given, expected in (
         (tmp_path, f"--report: {tmp_path} is a directory: expected the name of a file"),
-        (tmp_path / "no" / "a.html", f"--report: {tmp_path}/no is no directory that exists"),
-        (other / "a.html", f"--report: {other} is no directory that exists"),
+        (tmp_path / "no" / "a.html", f"--report: {tmp_path}/no is not an existing directory"),
+        (other / "a.html", f"--report: {other} is not an existing directory"),
         (tmp_path / "pipe", f"--report: {tmp_path}/pipe is no regular file"),
         (Path("/proc/a.html"), "--report: /proc/a.html cannot be written: No such file or directory"),
         (tmp_path / ("a" * 300), f"--report: {tmp_path}/{'a' * 300} cannot be written: File name too long"),
         (
             other,
-            f"--report: {other} is there, and is no report of a rehearsal: name another file, or remove this one",
+            f"--report: {other} exists and is not a rehearsal report: name another file, or remove this one",
         ),
     ):
         # Nothing starts: not even the deployment file is read, and there is none here.

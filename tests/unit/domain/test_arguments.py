@@ -103,8 +103,9 @@ def test_when_arguments_fit_the_signature_then_they_are_taken(given: dict[str, A
         ({"sources": "eni-0123456789abcdef0"}, "sources must be a list, got 'eni-0123456789abcdef0'"),
         (
             {"sources": ["eni-0123456789abcdef0"]},
-            "sources[0] must be Source.network_interface(...) or Source.instance(...), .tagged(...), .subnet(...) or "
-            ".vpc(...), got 'eni-0123456789abcdef0'; did you mean Source.network_interface('eni-0123456789abcdef0')?",
+            "sources[0] must be Source.network_interface(...) or Source.instance(...), .tagged(...), "
+            ".tagged_instances(...), .subnet(...) or .vpc(...), got 'eni-0123456789abcdef0'; did you mean "
+            "Source.network_interface('eni-0123456789abcdef0')?",
         ),
         ({"sources": ["i-0123456789abcdef0"]}, "; did you mean Source.instance('i-0123456789abcdef0')?"),
         (

@@ -27,6 +27,7 @@ OTHERS = {
     "account": ["111122223333"],
     "ram principal": ["111122223333", ORGANIZATION, UNIT],
     "iam role": ["arn:aws:iam::111122223333:role/deploy", "arn:aws:iam::111122223333:role/a/path/deploy+x=,.@-_1"],
+    "iam policy": ["arn:aws:iam::111122223333:policy/a/boundary", "arn:aws:iam::aws:policy/ReadOnlyAccess"],
     "sns topic": ["arn:aws:sns:eu-central-1:111122223333:stacks", "arn:aws:sns:eu-central-1:111122223333:stacks.fifo"],
     "kms key": [
         "arn:aws:kms:eu-central-1:111122223333:key/12345678-1234-1234-1234-123456789012",

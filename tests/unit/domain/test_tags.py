@@ -53,15 +53,15 @@ def test_fails_when_a_key_has_the_wrong_length(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("aws:x", "keys that begin with aws: are AWS's own"),
-        ("AWS:x", "keys that begin with aws: are AWS's own"),
-        ("tapstack:site", "by those that begin with tapstack: Tapstack tells what is its own"),
-        ("TapStack:x", "by those that begin with tapstack: Tapstack tells what is its own"),
-        ("Name", "Tapstack names each resource, and finds some by it"),
+        ("aws:x", "AWS sets those that begin with aws:"),
+        ("AWS:x", "AWS sets those that begin with aws:"),
+        ("tapstack:site", "Tapstack sets those that begin with tapstack:"),
+        ("TapStack:x", "Tapstack sets those that begin with tapstack:"),
+        ("Name", "Tapstack sets it"),
     ],
 )
 def test_fails_when_a_key_is_not_for_people_to_give(key: str, message: str) -> None:
-    assert refusal(lambda: check_own_tag_key(key)) == f"{key!r} is not a tag key to give: {message}"
+    assert refusal(lambda: check_own_tag_key(key)) == f"tag key {key!r} is reserved: {message}"
 
 
 def test_when_a_key_is_for_people_to_give_then_it_passes() -> None:
@@ -87,7 +87,7 @@ def test_when_only_ec2_gets_the_tags_then_it_takes_all_of_them() -> None:
 
 def test_fails_when_cloudformation_gets_an_empty_value() -> None:
     assert list(tag_problems(ODD, [tags.EC2, tags.CLOUDFORMATION])) == [
-        ("reviewed", "the tag has no value, and CloudFormation takes none without: give it one")
+        ("reviewed", "the tag value is empty, and CloudFormation does not accept empty values")
     ]
 
 

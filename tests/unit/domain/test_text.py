@@ -39,7 +39,7 @@ class TestText:
 
     @pytest.mark.parametrize("text", ["${var.a}", "%{if", "$${", TOKEN, "#{TfToken[TOKEN.1]}", "TfToken["])
     def test_fails_when_a_literal_is_an_expression_or_a_token(self, text: str) -> None:
-        assert "no place in the deployment file" in refusal(lambda: check_literal(text))
+        assert "not allowed in the deployment file" in refusal(lambda: check_literal(text))
 
 
 class TestTemplates:

@@ -303,9 +303,8 @@ SECOND = SITE.partition("\n")[2].replace("production", "second") + (
 
 def test_fails_when_two_sites_make_the_quarantine_group_of_one_vpc() -> None:
     assert report(USABLE + SECOND) == [
-        "deployment.yaml:11: sites.second.vpc_id: site production has this VPC and makes its quarantine group, of "
-        "which there is one a VPC: put both into one site, or set quarantine_security_group: false here, got "
-        "'vpc-0a1b2c3d4e5f60718'"
+        "deployment.yaml:11: sites.second.vpc_id: site production already makes the quarantine group of this "
+        "VPC: set quarantine_security_group: false here, or put both into one site, got 'vpc-0a1b2c3d4e5f60718'"
     ]
 
 
@@ -503,7 +502,7 @@ def test_when_four_groups_overlap_then_the_fourth_is_one_too_many() -> None:
     text += "      three: {sources: [{tags: {app: web}}], target: tmt-0123abcd}\n"
     text += "      four: {sources: [{instance_id: i-0a000000000000001}], target: tmt-0123abcd}\n"
     assert (
-        "can find the same network interfaces, of which AWS takes each in 3 sessions at most"
+        "can find the same network interfaces, and AWS allows 3 sessions on one: narrow the lookups"
         in (parse_deployment(text).warnings()[-1])
     )
 

@@ -58,14 +58,14 @@ def test_when_all_is_in_one_place_then_it_passes(text: str) -> None:
         (
             USABLE.replace("eu-central-1", "eu-centrall-1"),
             "3: sites.production.region",
-            "'eu-centrall-1' is no Region known here as of 2026-11-26: did you mean eu-central-1? accept a Region that "
-            "is newer with accept_unknown_region",
+            "'eu-centrall-1' is not in this version's list of Regions (2026-11-26): did you mean eu-central-1? set "
+            "accept_unknown_region: true for a newer one",
         ),
         (
             "backend: {s3: {bucket: states, region: eu-west-9}}\n" + USABLE,
             "1: backend.s3.region",
-            "'eu-west-9' is no Region known here as of 2026-11-26: did you mean eu-west-3? accept a Region that is "
-            "newer with accept_unknown_region",
+            "'eu-west-9' is not in this version's list of Regions (2026-11-26): did you mean eu-west-3? set "
+            "accept_unknown_region: true for a newer one",
         ),
         (
             "backend: {s3: {bucket: states, region: eu-west-1, role_arn: 'arn:aws-cn:iam::111122223333:role/r'}}\n"

@@ -24,7 +24,7 @@ def test_when_only_ec2_gets_the_tags_then_any_pass() -> None:
     [
         pytest.param(
             USABLE,
-            ["tags.reviewed: the tag has no value, and CloudFormation takes none without: give it one"],
+            ["tags.reviewed: the tag value is empty, and CloudFormation does not accept empty values"],
             id="CloudFormation",
         ),
         pytest.param(
@@ -32,7 +32,7 @@ def test_when_only_ec2_gets_the_tags_then_any_pass() -> None:
             [
                 f"tags.Owner: tag value 'R&D (EU)' holds '&', which IAM does not take: {PLAIN}",
                 "tags.owner: differs from Owner in case only, and is the same key to IAM: keep one",
-                "tags.reviewed: the tag has no value, and CloudFormation takes none without: give it one",
+                "tags.reviewed: the tag value is empty, and CloudFormation does not accept empty values",
             ],
             id="a template that makes roles",
         ),
@@ -63,7 +63,7 @@ def test_fails_when_a_service_refuses_the_tags_that_reach_it(text: str, problems
 def test_fails_when_the_tags_of_several_sites_are_wrong_and_names_those_of_the_project_once() -> None:
     second = SITE.partition("\n")[2].replace("production", "second").replace("vpc-0a1b2c3d4e5f60718", "vpc-0123abcd")
     text = "tags: {empty: ''}\n" + USABLE + second + APPLIANCE + "    tags: {mine: ''}\n"
-    no_value = "the tag has no value, and CloudFormation takes none without: give it one"
+    no_value = "the tag value is empty, and CloudFormation does not accept empty values"
     assert report(text) == [
         f"deployment.yaml:1: tags.empty: {no_value}",
         f"deployment.yaml:17: sites.second.tags.mine: {no_value}",
@@ -81,8 +81,8 @@ def test_fails_when_there_are_sixty_tags() -> None:
 @pytest.mark.parametrize("key", ["tapstack:site", "Tapstack:x", "aws:x", "AWS:x", "Name"])
 def test_fails_when_a_key_is_not_for_people_to_give(key: str) -> None:
     [project, site] = report(f"tags: {{'{key}': a}}\n" + SITE + TARGET + f"    tags: {{'{key}': a}}\n")
-    assert project.startswith(f"deployment.yaml:1: tags.{key}: '{key}' is not a tag key to give: ")
-    assert site.startswith(f"deployment.yaml:7: sites.production.tags.{key}: '{key}' is not a tag key to give: ")
+    assert project.startswith(f"deployment.yaml:1: tags.{key}: tag key '{key}' is reserved: ")
+    assert site.startswith(f"deployment.yaml:7: sites.production.tags.{key}: tag key '{key}' is reserved: ")
 
 
 def test_when_tags_are_only_looked_for_then_those_of_aws_and_of_ours_pass() -> None:

@@ -109,7 +109,7 @@ class TestAnchorsAndMergeKeys:
     def test_fails_at_once_when_a_bomb_of_aliases_stands_for_more_than_the_memory_holds(self) -> None:
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 50)]
-        assert refused("\n".join(lines)) == ["deployment.yaml:6: the file stands for more than 1,000,000 values"]
+        assert refused("\n".join(lines)) == ["deployment.yaml:6: the file expands to more than 1,000,000 values"]
 
     @pytest.mark.parametrize("joint", ["[{}]", "{{<<: [{}]}}"])
     def test_fails_when_aliases_multiply_without_end(self, joint: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,11 +118,11 @@ class TestAnchorsAndMergeKeys:
         lines += [f"a{n}: &a{n} {joint.format(', '.join([f'*a{n - 1}'] * 10))}" for n in range(1, 20)]
         [problem] = refused("\n".join(lines))
         assert problem.startswith("deployment.yaml:")
-        assert problem.endswith(": the file stands for more than 1,000 values")
+        assert problem.endswith(": the file expands to more than 1,000 values")
 
     @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {<<: *a}", "a: &a {b: {c: *a}}"])
     def test_fails_when_a_value_contains_itself(self, text: str) -> None:
-        assert refused("x: 1\n" + text) == ["deployment.yaml:2: the alias *a stands inside of what it stands for"]
+        assert refused("x: 1\n" + text) == ["deployment.yaml:2: the alias *a refers to a value that contains it"]
 
     @pytest.mark.parametrize(
         "text",
@@ -150,12 +150,12 @@ class TestTerraformExpressions:
     @pytest.mark.parametrize("text", ["${var.region}", "a-${b}", "%{ if true }x%{ endif }", "${", "$${x}"])
     def test_fails_when_a_value_is_one(self, text: str) -> None:
         assert refused(f"a:\n  - b\n  - '{text}'\n") == [
-            f"deployment.yaml:3: a[1]: Terraform expressions have no place in the deployment file, got {text!r}"
+            f"deployment.yaml:3: a[1]: Terraform expressions are not allowed in the deployment file, got {text!r}"
         ]
 
     def test_fails_when_a_key_is_one(self) -> None:
         assert refused("tags:\n  '${a}': b\n") == [
-            "deployment.yaml:2: tags: Terraform expressions have no place in the deployment file, got '${a}'"
+            "deployment.yaml:2: tags: Terraform expressions are not allowed in the deployment file, got '${a}'"
         ]
 
     def test_when_a_dollar_or_percent_sign_stands_alone_then_it_is_text(self) -> None:
@@ -194,8 +194,7 @@ class TestText:
     @pytest.mark.parametrize("key", ["", "//", "__proto__", "%"])
     def test_fails_when_a_key_would_be_lost(self, key: str) -> None:
         assert refused(f"a:\n  '{key}': b\n") == [
-            f"deployment.yaml:2: a: {key!r} cannot be a key, because it would be lost on the way: expected another "
-            f"one, got {key!r}"
+            f"deployment.yaml:2: a: {key!r} cannot be a key: Terraform or cdktf drops it, got {key!r}"
         ]
 
     @pytest.mark.parametrize("block", ["|", ">", "|-"])
@@ -228,7 +227,7 @@ class TestTokens:
     def test_fails_when_a_text_looks_like_one(self, token: str) -> None:
         for text in (f"a: '{token}'\n", f"a: {{'{token}': b}}\n", f"a: ['{token}']\n"):
             [problem] = refused(text)
-            assert "no place in the deployment file" in problem
+            assert "not allowed in the deployment file" in problem
 
     @pytest.mark.parametrize("number", ["-1.8881545897087505e+289", "-1.0e+300", "-.inf"])
     def test_fails_when_a_number_looks_like_one(self, number: str) -> None:
@@ -248,7 +247,7 @@ class TestTokens:
     )
     def test_fails_when_it_would_skip_a_check(self, old: str, new: str) -> None:
         [problem] = report(USABLE.replace(old, f"'{new}'"))
-        assert "tokens have no place in the deployment file: TfToken[ marks one" in problem
+        assert "tokens are not allowed in the deployment file: TfToken[ marks one" in problem
 
 
 class TestSyntax:

@@ -240,7 +240,7 @@ class TestBucket:
     def test_fails_when_there_is_none(self, aws: Aws) -> None:
         aws.answers["HeadBucket"] = refusal("HeadBucket", "404", "Not Found", 404)
         assert tried(deployment(backend=self.S3)).errors == [
-            "state in s3://states: no such bucket: make it, versioned, or mend backend.s3.bucket"
+            "state in s3://states: the bucket does not exist: create it with versioning, or correct backend.s3.bucket"
         ]
 
     @pytest.mark.parametrize("answer", [head(200, "us-east-1"), refusal("HeadBucket", "403", "Forbidden")])

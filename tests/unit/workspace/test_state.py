@@ -108,9 +108,9 @@ class TestLostState:
             state.refuse_lost_state(deployment(S3), "tap.yaml", tmp_path, tmp_path / "cdktf.out")
         assert str(caught.value) == (
             f"tap.yaml: backend.s3: {full} still holds resources, and a new state in S3 would know nothing of them. "
-            "Move it: put `backend: {local: {}}` back, run `cdktf diff` once, change to s3 again and run "
-            "`cdktf deploy --migrate-state`. If it was moved before, or those resources are gone, delete the file: "
-            "Terraform leaves it behind"
+            "Move it: put `backend: {local: {}}` back, run `make diff ARGS=<site>` once, change to s3 again and run "
+            '`make deploy ARGS="<site> --migrate-state"`. If it was moved before, or those resources are gone, delete '
+            "the file: Terraform leaves it behind"
         )
 
     def test_fails_when_the_full_local_state_lay_in_another_directory(self, tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ class TestWarnings:
     PATH = "../../../state/tapstack/production.tfstate"
     KEY = "security/tap/tapstack/production.tfstate"
     ADVICE = (
-        "Terraform will stop and ask; `cdktf deploy --migrate-state` moves it (with --skip-provider-lock where the "
-        "registry cannot be reached)"
+        'Terraform will stop and ask; `make deploy ARGS="production --migrate-state"` moves it (with '
+        "--skip-provider-lock where the registry cannot be reached)"
     )
 
     def warnings(self, directory: Path, backend: str) -> list[str]:
@@ -177,6 +177,28 @@ class TestWarnings:
     ) -> None:
         record(tmp_path / "cdktf.out", kind, **config)
         assert self.warnings(tmp_path, backend) == [f"site production: its state was kept in {moved}. {self.ADVICE}"]
+
+    @pytest.mark.parametrize(
+        ("kind", "config", "backend", "was"),
+        [
+            ("local", {"path": "../../../state/old/production.tfstate"}, LOCAL, "local {path}"),
+            (
+                "s3",
+                {"bucket": "states", "key": "security/tap/old/production.tfstate", "region": "eu-central-1"},
+                S3,
+                "s3://{bucket}/{key}",
+            ),
+        ],
+    )
+    def test_when_the_project_changed_then_its_old_name_is_asked_for(
+        self, tmp_path: Path, kind: str, config: dict[str, str], backend: str, was: str
+    ) -> None:
+        record(tmp_path / "cdktf.out", kind, **config)
+        [warning] = self.warnings(tmp_path, backend)
+        assert warning.startswith(
+            f"site production: its state was kept in {was.format(**config)} and is to be kept in "
+        )
+        assert warning.endswith(". Terraform will stop. Do not migrate: restore `project: old`")
 
     def test_when_the_state_has_moved_to_s3_then_what_it_left_behind_is_said(self, tmp_path: Path) -> None:
         left = write(tmp_path / "state" / "tapstack" / "production.tfstate", FULL)
