@@ -79,6 +79,7 @@ class TestSessions:
                 "target must be a MirrorTarget, PacketBasics.target or MirrorTarget.from_id(...), got "
                 "'tmt-0123456789abcdef0'; did you mean MirrorTarget.from_id('tmt-0123456789abcdef0')?",
             ),
+            ({"target": MirrorTarget}, "MirrorTarget.from_id(...), got a JSIIMeta"),
             ({"target": "${TfToken[TOKEN.0]}"}, "got a token; did you mean MirrorTarget.from_id(token)?"),
             ({"target": Destination.some_network_interface()}, "got a Destination"),
             (

@@ -196,6 +196,8 @@ def _is_one(value: Any, annotation: type) -> bool:
     # Without asking for them: the attributes of an appliance are looked up when they are read.
     missing = object()
     wanted = [member for member in vars(annotation) if not member.startswith("_")]
+    if isinstance(value, type):  # a class has them as well, for its instances
+        return False
     return all(inspect.getattr_static(value, member, missing) is not missing for member in wanted)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tapstack.domain import instance_types, limits
+from tapstack.domain import globs, instance_types, limits
 from tapstack.domain.arguments import check_fields, checked
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
@@ -118,10 +118,22 @@ class SourceLookup:
             *((value, other.tags.get(key)) for key, value in self.tags.items()),
             *((value, other.instance_tags.get(key)) for key, value in self.instance_tags.items()),
         ]
-        return not any(
-            mine is not None and theirs is not None and mine != theirs and not is_token(mine) and not is_token(theirs)
+        return all(
+            mine is None or theirs is None or is_token(mine) or is_token(theirs) or _can_be_both(mine, theirs)
             for mine, theirs in pairs
         )
+
+
+def _can_be_both(mine: str, theirs: str) -> bool:
+    """Tell whether one value could fit both; `*` and `?` are wildcards of EC2's filters, and a backslash lifts them.
+
+    Two patterns, and what holds a backslash, are taken to fit: a warning too many does no harm.
+    """
+    if "\\" in mine + theirs:
+        return True
+    if globs.is_literal(mine):
+        return globs.matches(theirs, mine)
+    return not globs.is_literal(theirs) or globs.matches(mine, theirs)
 
 
 AnySource = KnownSource | SourceLookup

@@ -216,7 +216,8 @@ def _in_words(refused: str = "AWS refuses the credentials") -> Iterator[None]:
         raise CredentialsError(f"the sign-in is missing or has expired: {command} ({error})") from None
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise UnreachableError(str(error)) from None
-    except (exceptions.BotoCoreError, OSError) as error:
+    # ValueError: $AWS_ENDPOINT_URL is no address, for example.
+    except (exceptions.BotoCoreError, OSError, ValueError) as error:
         raise CredentialsError(f"AWS credentials cannot be used: {error}") from None
 
 

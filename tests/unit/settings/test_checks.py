@@ -514,6 +514,24 @@ def test_when_lookups_exclude_each_other_then_nothing_is_warned_of() -> None:
     assert parse_deployment(text).warnings() == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ("web-*", "web-1", True),
+        ("web-1", "web-?", True),
+        ("web-*", "*-1", True),
+        ("web\\*", "web*", True),
+        ("web-*", "db-1", False),
+        ("db-1", "web-?", False),
+    ],
+)
+def test_when_tags_are_looked_up_by_wildcards_then_overlaps_are_known(first: str, second: str, overlap: bool) -> None:
+    text = USABLE + "    sessions:\n"
+    for name, value in (("one", first), ("two", second)):
+        text += f"      {name}: {{sources: [{{instance_tags: {{app: '{value}'}}}}], target: tmt-0123abcd}}\n"
+    assert len(parse_deployment(text).warnings()) == overlap
+
+
 def test_when_instances_are_looked_up_then_tags_of_aws_and_types_off_the_list_are_taken() -> None:
     lookup = "{instance_tags: {'aws:autoscaling:groupName': web}, accept_instance_type: true}"
     text = USABLE + f"    sessions: {{web: {{sources: [{lookup}], target: tmt-0123abcd}}}}\n"

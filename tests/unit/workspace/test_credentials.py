@@ -117,6 +117,10 @@ class TestSites:
         [error] = tried(deployment()).errors
         assert error == "AWS credentials cannot be used: The config profile (nobody) could not be found"
 
+    def test_fails_when_the_address_to_ask_is_none(self, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost")
+        assert tried(deployment()).errors == ["AWS credentials cannot be used: Invalid endpoint: localhost"]
+
     @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException"])
     def test_fails_when_they_have_expired(self, aws: Aws, code: str) -> None:
         aws.answers["GetCallerIdentity"] = refusal("GetCallerIdentity", code, "The security token is expired")
