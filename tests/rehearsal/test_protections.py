@@ -92,6 +92,24 @@ def test_when_nothing_was_deployed_then_nothing_protects_it(rehearsal_account: A
     assert found(company, *BOTH) == Found([], [])
 
 
+@pytest.mark.parametrize("protection", ["on", "off"])
+def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_found_by_its_tags(
+    rehearsal_account: Account, company: Company, protection: str
+) -> None:
+    create_stack(
+        rehearsal_account, company, "named-by-hand", deployment="tap", site="ward", deletion_protection=protection
+    )
+    [reservation] = rehearsal_account.client("ec2").describe_instances(
+        Filters=[{"Name": "tag:aws:cloudformation:stack-name", "Values": ["named-by-hand"]}]
+    )["Reservations"]
+    said = (
+        f"ward: the appliance {reservation['Instances'][0]['InstanceId']} keeps packets, and has deletion protection: "
+        "put sites.ward.packet_basics back into deployment.yaml with deletion_protection: false, and run "
+        'make deploy ARGS="ward"'
+    )
+    assert (said in found(company, "ward").protections) == (protection == "on")
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_when_the_table_is_protected_then_the_setting_is_named(
     rehearsal_account: Account, company: Company, on: bool
