@@ -156,6 +156,30 @@ class TestResources:
         assert tagging.context["ec2:CreateAction"] == "CreateTrafficMirrorSession"
         assert record.request_tags == {"tapstack:incident": "i-1"}
 
+    def test_when_a_rule_is_made_with_tags_then_tagging_it_is_asked_about(self, rehearsal_account: Account) -> None:
+        with pytest.raises(ClientError):
+            rehearsal_account.client("ec2").authorize_security_group_ingress(
+                GroupId="sg-0123456789abcdef0",
+                IpPermissions=[{"IpProtocol": "udp", "FromPort": 4789, "ToPort": 4789}],
+                TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": [{"Key": "a", "Value": "b"}]}],
+            )
+        record = last(rehearsal_account, "AuthorizeSecurityGroupIngress")
+        assert questions(record)["ec2:CreateTags"] == (f"arn:aws:ec2:{MINE}:security-group-rule/*",)
+
+    def test_when_a_key_is_made_with_tags_then_conditions_know_them(self, rehearsal_account: Account) -> None:
+        rehearsal_account.client("kms").create_key(Tags=[{"TagKey": "tapstack:deployment", "TagValue": "a"}])
+        assert last(rehearsal_account, "CreateKey").request_tags == {"tapstack:deployment": "a"}
+
+    def test_when_a_load_balancer_is_tagged_at_its_creation_then_conditions_know_that(
+        self, rehearsal_account: Account
+    ) -> None:
+        balancing = rehearsal_account.client("elbv2")
+        with pytest.raises(ClientError):
+            balancing.create_load_balancer(Name="nlb", Type="network", Tags=[{"Key": "a", "Value": "b"}])
+        tagging = last(rehearsal_account, "CreateLoadBalancer").authorizations[1]
+        assert tagging.action == "elasticloadbalancing:AddTags"
+        assert tagging.context["elasticloadbalancing:CreateAction"] == "CreateLoadBalancer"
+
     @pytest.mark.parametrize(
         ("service", "operation", "arguments", "expected"),
         [
@@ -348,6 +372,28 @@ class TestResources:
             ("sts", "get_caller_identity", {}, {}),
             ("resourcegroupstaggingapi", "get_resources", {}, {"tag:GetResources": ["*"]}),
             ("cloudwatch", "list_metrics", {}, {"cloudwatch:ListMetrics": ["*"]}),
+            (
+                "cloudwatch",
+                "tag_resource",
+                {"ResourceARN": f"arn:aws:cloudwatch:{MINE}:alarm:errors", "Tags": [{"Key": "a", "Value": "b"}]},
+                {"cloudwatch:TagResource": [f"arn:aws:cloudwatch:{MINE}:alarm:errors"]},
+            ),
+            (
+                "cloudwatch",
+                "delete_dashboards",
+                {"DashboardNames": ["board"]},
+                {"cloudwatch:DeleteDashboards": [f"arn:aws:cloudwatch:{MINE}:dashboard/board"]},
+            ),
+            (
+                "apigatewayv2",
+                "tag_resource",
+                {"ResourceArn": f"arn:aws:apigateway:{REGION}::/apis/a1b2/stages/live", "Tags": {"a": "b"}},
+                {
+                    "apigateway:POST": [
+                        f"arn:aws:apigateway:{REGION}::/v2/tags/arn:aws:apigateway:{REGION}::/apis/a1b2/stages/live"
+                    ]
+                },
+            ),
             (
                 "apigatewayv2",
                 "get_stage",

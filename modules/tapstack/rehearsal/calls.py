@@ -25,6 +25,8 @@ _BOTOCORE_NAMES: Final = {
 }
 _CREDENTIAL: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _RPC: Final = re.compile(r"/service/\w+/operation/(\w+)")
+_HYPHEN: Final = "__"
+"""Stands for a hyphen in the name of a group."""
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -111,7 +113,7 @@ def _rest_action(
         # The route that needs most of what was sent is meant: GET ?policy is no GET of the bucket,
         # PUT with x-amz-copy-source is no PUT of an object.
         if verb == method and needed <= sent and len(needed) > best[1] and (match := pattern.fullmatch(path)):
-            best = (name, len(needed), {key: unquote(value) for key, value in match.groupdict().items()})
+            best = (name, len(needed), {_written(key): unquote(value) for key, value in match.groupdict().items()})
     return best[0] or f"{method} {path}", best[2]
 
 
@@ -145,11 +147,16 @@ def _pattern(uri: str) -> re.Pattern[str]:
     parts = re.split(r"\{([\w-]+\+?)\}", uri)
     for position in range(1, len(parts), 2):
         name = parts[position]
-        # A name of a group holds no hyphen; such parts are of APIs that nobody asks about here.
-        group = f"P<{name.rstrip('+')}>" if "-" not in name else ":"
-        parts[position] = f"(?{group}{'.+' if name.endswith('+') else '[^/]+'})"
+        # The path is decoded here: an ARN in it may hold slashes.
+        whole = name.endswith("+") or "arn" in name.lower()
+        parts[position] = f"(?P<{name.rstrip('+').replace('-', _HYPHEN)}>{'.+' if whole else '[^/]+'})"
     parts[::2] = [re.escape(part) for part in parts[::2]]
     return re.compile("".join(parts) + "/?")
+
+
+def _written(group: str) -> str:
+    """Return the name of a part of a path as the model writes it."""
+    return group.replace(_HYPHEN, "-")
 
 
 def _needed(operation: Any) -> set[str]:

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.account import REGION, Account
+from tapstack.rehearsal.principals import assume
 from tapstack.rehearsal.progress import Doing
 
 _PLAN: Final = "rehearsal.plan"
@@ -47,16 +48,24 @@ class SiteDeployment:
         account: what it is deployed into.
         say: gets a line for every step that Terraform completes.
         doing: gets what Terraform is at.
+        role_arn: role whose credentials Terraform has; the account's root user's by default.
     """
 
     def __init__(
-        self, directory: Path, account: Account, say: Callable[[str], None], doing: Doing = _to_nobody
+        self,
+        directory: Path,
+        account: Account,
+        say: Callable[[str], None],
+        doing: Doing = _to_nobody,
+        *,
+        role_arn: str | None = None,
     ) -> None:
         """Prepare; nothing runs yet."""
         self._directory = directory
         self._account = account
         self._say = say
         self._doing = doing
+        self._role_arn = role_arn
 
     def apply(self) -> dict[str, Any]:
         """Initialize, apply, and return the outputs by name; a sensitive one is None."""
@@ -103,7 +112,7 @@ class SiteDeployment:
         with subprocess.Popen(
             [binary, *arguments, "-no-color"],
             cwd=self._directory,
-            env={**environment_for(self._account), **variables},
+            env={**self._environment(), **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -116,6 +125,13 @@ class SiteDeployment:
                 if _COMPLETE.search(line):
                     self._say(line.rstrip())
         return process.returncode
+
+    def _environment(self) -> dict[str, str]:
+        """Return the variables that Terraform has: the account's, with the credentials of the role."""
+        if self._role_arn is None:
+            return environment_for(self._account)
+        assumed = assume(self._role_arn, "terraform", REGION)
+        return {**environment_for(self._account), **assumed.as_environment()}
 
 
 class _Watched:

@@ -86,7 +86,7 @@ def prove(
         if record.principal in roles:
             for authorization in record.authorizations:
                 judged += 1
-                request = _request(record, authorization, known, fixed, state_machine)
+                request = request_of(record, authorization, known, fixed, state_machine)
                 verdict = judge(roles[record.principal], request)
                 for statement in verdict.by:
                     of = (record.principal, statement.name, authorization.action.lower())
@@ -136,9 +136,10 @@ def _document(document: Any) -> Mapping[str, Any]:
     return json.loads(unquote(document)) if isinstance(document, str) else document  # type: ignore[no-any-return]
 
 
-def _request(
+def request_of(
     record: Record, authorization: Authorization, tags: Tags, attributes: Attributes, state_machine: str
 ) -> Request:
+    """Return what IAM is asked for one authorization of a recorded call; the arguments are as `prove` has them."""
     context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
     of_some = {key: value for key, value in context.items() if key.startswith(_OF_SOME_RESOURCES)}
     shared = {key: value for key, value in context.items() if key not in of_some} | _of_service(record)

@@ -8,21 +8,12 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import located
+from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.packet_basics import Capability, check_stack_name_for_roles, makes_iam
 from tapstack.response import policies
 from tapstack.response.names import Place
 
-_MADE = (
-    "RunInstances",
-    "CreateNetworkInterface",
-    "CreateSecurityGroup",
-    "AllocateAddress",
-    "CreateTrafficMirrorTarget",
-    "CreateTrafficMirrorFilter",
-    "CreateTrafficMirrorFilterRule",
-    "CreateTrafficMirrorSession",
-)
 _KINDS = (
     "elastic-ip",
     "instance",
@@ -35,48 +26,6 @@ _KINDS = (
     "volume",
 )
 """Kinds that these make, or use of what was made before."""
-_CHANGED = (
-    "AssociateAddress",
-    "AttachNetworkInterface",
-    "AuthorizeSecurityGroupEgress",
-    "AuthorizeSecurityGroupIngress",
-    "DeleteNetworkInterface",
-    "DeleteSecurityGroup",
-    "DeleteTrafficMirrorFilter",
-    "DeleteTrafficMirrorFilterRule",
-    "DeleteTrafficMirrorSession",
-    "DeleteTrafficMirrorTarget",
-    "DetachNetworkInterface",
-    "DisassociateAddress",
-    "ModifyInstanceAttribute",
-    "ModifyNetworkInterfaceAttribute",
-    "ModifyTrafficMirrorFilterNetworkServices",
-    "ModifyTrafficMirrorFilterRule",
-    "ModifyTrafficMirrorSession",
-    "ReleaseAddress",
-    "RevokeSecurityGroupEgress",
-    "RevokeSecurityGroupIngress",
-    "StopInstances",
-    "TerminateInstances",
-)
-_DESCRIBED = (
-    "DescribeAddresses",
-    "DescribeAvailabilityZones",
-    "DescribeImages",
-    "DescribeInstanceStatus",
-    "DescribeInstances",
-    "DescribeKeyPairs",
-    "DescribeNetworkInterfaces",
-    "DescribeSecurityGroups",
-    "DescribeSubnets",
-    "DescribeTags",
-    "DescribeTrafficMirrorFilterRules",
-    "DescribeTrafficMirrorFilters",
-    "DescribeTrafficMirrorSessions",
-    "DescribeTrafficMirrorTargets",
-    "DescribeVolumes",
-    "DescribeVpcs",
-)
 
 _BOUNDED = (
     "cloudwatch:PutMetricData",
@@ -223,7 +172,7 @@ def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id
         {
             "Sid": "MakeIt",
             "Effect": "Allow",
-            "Action": [f"ec2:{action}" for action in _MADE],
+            "Action": [f"ec2:{action}" for action in MADE],
             "Resource": [place.arn("ec2", f"{kind}/*") for kind in _KINDS],
         },
         {
@@ -244,7 +193,7 @@ def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": place.arn("ec2", "*/*"),
-            "Condition": {"StringEquals": {"ec2:CreateAction": list(_MADE)}, **under_our_tags},
+            "Condition": {"StringEquals": {"ec2:CreateAction": list(MADE)}, **under_our_tags},
         },
         {
             "Sid": "TagOursAgain",
@@ -256,14 +205,14 @@ def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id
         {
             "Sid": "ChangeAndDeleteOurs",
             "Effect": "Allow",
-            "Action": [f"ec2:{action}" for action in _CHANGED],
+            "Action": [f"ec2:{action}" for action in CHANGED],
             "Resource": place.arn("ec2", "*/*"),
             "Condition": ours,
         },
         {
             "Sid": "LookAround",
             "Effect": "Allow",
-            "Action": [f"ec2:{action}" for action in _DESCRIBED],
+            "Action": [f"ec2:{action}" for action in DESCRIBED],
             "Resource": "*",
             "Condition": {"StringEquals": {"ec2:Region": place.region}},
         },

@@ -96,6 +96,16 @@ class TestStages:
             api.client.get_deployment(**given)
         assert error.value.response["Error"]["Code"] == "NotFoundException"
 
+    def test_when_a_stage_is_tagged_and_untagged_then_it_shows_the_tags_it_has(self, api: HttpApi) -> None:
+        api.client.create_stage(ApiId=api.id, StageName="live", Tags={"owner": "soc"})
+        arn = f"arn:aws:apigateway:eu-central-1::/apis/{api.id}/stages/live"
+        api.client.tag_resource(ResourceArn=arn, Tags={"reviewed": "2026"})
+        api.client.untag_resource(ResourceArn=arn, TagKeys=["owner"])
+        assert api.client.get_tags(ResourceArn=arn)["Tags"] == {"reviewed": "2026"}
+        assert api.client.get_stage(ApiId=api.id, StageName="live")["Tags"] == {"reviewed": "2026"}
+        with pytest.raises(ClientError, match="NotFoundException"):
+            api.client.tag_resource(ResourceArn=arn.replace("live", "none"), Tags={"a": "b"})
+
     def test_when_the_default_endpoint_is_disabled_then_it_does_not_answer(self, api: HttpApi) -> None:
         api.create()
         api.client.update_api(ApiId=api.id, DisableExecuteApiEndpoint=True)

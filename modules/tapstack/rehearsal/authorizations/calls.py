@@ -66,7 +66,9 @@ def _resources(call: Call, requested: Mapping[str, Any], place: Place) -> tuple[
         return ec2.resources_of(call.action, requested, place)
     if call.service == "apigateway" and (operation := operation_of(call)) is not None:
         path = str(operation.http["requestUri"]).partition("?")[0]
-        named_path = re.sub(r"\{(\w+)\+?\}", lambda match: str(requested.get(_member(operation, match[1]), "*")), path)
+        named_path = re.sub(
+            r"\{([\w-]+)\+?\}", lambda match: str(requested.get(_member(operation, match[1]), "*")), path
+        )
         return (place.arn("apigateway", named_path, account=False),)
     return named.resources_of(call.service, call.action, requested, place)
 
@@ -120,10 +122,15 @@ def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place
     if call.service == "ec2":
         kinds = [specification.get("ResourceType") for specification in requested.get("TagSpecifications") or ()]
         made = tuple(arn for arn in own.resources if arn.endswith("/*") and arn.split(":")[5][:-2] in kinds)
+        # A rule of a security group is made by a call that names the group alone.
+        made = made or tuple(place.arn("ec2", f"{kind}/*") for kind in kinds if kind)
         yield Authorization("ec2:CreateTags", made or ("*",), {**own.context, "ec2:CreateAction": call.action})
     elif (name := _TAGGING.get(call.service)) and call.action.startswith(("Create", "Put")):
         action = name.format(call.action.removeprefix("Create"))
-        yield Authorization(f"{service_prefix(call)}:{action}", own.resources, own.context)
+        context = own.context
+        if call.service == "elasticloadbalancing":
+            context = {**context, "elasticloadbalancing:CreateAction": call.action}
+        yield Authorization(f"{service_prefix(call)}:{action}", own.resources, context)
 
 
 def _setting_policies(call: Call, own: Authorization, requested: Mapping[str, Any]) -> Iterator[Authorization]:

@@ -25,7 +25,13 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "PolicyArn": "policy/{}",
         "PolicyName": "policy/{}",
     },
-    "monitoring": {"AlarmName": "alarm:{}", "AlarmNames": "alarm:{}", "DashboardName": "dashboard/{}"},
+    "monitoring": {
+        "AlarmName": "alarm:{}",
+        "AlarmNames": "alarm:{}",
+        "DashboardName": "dashboard/{}",
+        "DashboardNames": "dashboard/{}",
+        "ResourceARN": "{}",
+    },
     "secretsmanager": {"SecretId": "secret:{}-??????", "Name": "secret:{}-??????"},
     "sns": {"TopicArn": "{}", "TargetArn": "{}", "Name": "{}"},
     "states": {

@@ -24,6 +24,7 @@ def _read(tags: Any) -> dict[str, str]:
     found = {}
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, Mapping):
-            key, value = (tag.get(name, tag.get(name.lower(), "")) for name in ("Key", "Value"))
+            # KMS says TagKey and TagValue.
+            key, value = (tag.get(name, tag.get(f"Tag{name}", tag.get(name.lower(), ""))) for name in ("Key", "Value"))
             found[str(key)] = str(value)
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import secrets
 import time
 from typing import Any
@@ -18,6 +19,7 @@ from moto.apigatewayv2.exceptions import APIGatewayV2Error, StageNotFound
 from tapstack.rehearsal.running import running
 
 Api: Any = models.Api
+Backend: Any = models.ApiGatewayV2Backend
 Stage: Any = models.Stage
 ApiGatewayV2Response: Any = responses.ApiGatewayV2Response
 
@@ -34,6 +36,8 @@ _CHANGEABLE = {
     "routeSettings": "route_settings",
     "stageVariables": "stage_variables",
 }
+
+_STAGE = re.compile(r"/apis/([^/]+)/stages/([^/]+)$")
 
 
 class DeploymentNotFound(APIGatewayV2Error):  # noqa: N818 - as moto calls its own
@@ -57,6 +61,7 @@ def install() -> None:
     ApiGatewayV2Response.get_deployments = _get_deployments
     ApiGatewayV2Response.delete_deployment = _delete_deployment
     ApiGatewayV2Response.update_stage = _update_stage
+    _tag_stages()
 
 
 def _answer_here() -> None:
@@ -88,6 +93,39 @@ def _remember_deployments() -> None:
         return shown
 
     Stage.__init__, Stage.to_json = init, to_json
+
+
+def _tag_stages() -> None:
+    """Let the tags of a stage be read and changed by its ARN; moto knows only those of whole APIs."""
+    urls.url_paths["{0}/v2/tags/(?P<resource_arn_pt1>[^/]+)/apis/(?P<api_id>[^/]+)/stages/(?P<stage_name>[^/]+)$"] = (
+        ApiGatewayV2Response.dispatch
+    )
+    get_tags, tag, untag = (getattr(Backend, name) for name in ("get_tags", "tag_resource", "untag_resource"))
+
+    def stage_of(self: Any, arn: str) -> Any:
+        found = _STAGE.search(arn)
+        return self.get_stage(found[1], found[2]) if found else None
+
+    @functools.wraps(get_tags)
+    def get(self: Any, resource_id: str) -> dict[str, str]:
+        stage = stage_of(self, resource_id)
+        return dict(stage.tags) if stage else get_tags(self, resource_id)
+
+    @functools.wraps(tag)
+    def add(self: Any, resource_arn: str, tags: dict[str, str]) -> None:
+        if stage := stage_of(self, resource_arn):
+            stage.tags = {**(stage.tags or {}), **tags}
+        else:
+            tag(self, resource_arn, tags)
+
+    @functools.wraps(untag)
+    def remove(self: Any, resource_arn: str, tag_keys: list[str]) -> None:
+        if stage := stage_of(self, resource_arn):
+            stage.tags = {key: value for key, value in (stage.tags or {}).items() if key not in tag_keys}
+        else:
+            untag(self, resource_arn, tag_keys)
+
+    Backend.get_tags, Backend.tag_resource, Backend.untag_resource = get, add, remove
 
 
 def _api(self: Any) -> Any:

@@ -1,0 +1,70 @@
+"""What CloudFormation calls of EC2 to make an appliance, to change it, and to take it away.
+
+The product's template is not public. These are the actions for what its documentation says it makes: an
+instance with one network interface, a security group, an Elastic IP where asked, a mirror target, a filter
+with rules, a session.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MADE: Final = (
+    "RunInstances",
+    "CreateNetworkInterface",
+    "CreateSecurityGroup",
+    "AllocateAddress",
+    "CreateTrafficMirrorTarget",
+    "CreateTrafficMirrorFilter",
+    "CreateTrafficMirrorFilterRule",
+    "CreateTrafficMirrorSession",
+)
+"""Calls that make something, or use what these made."""
+
+CHANGED: Final = (
+    "AssociateAddress",
+    "AttachNetworkInterface",
+    "AuthorizeSecurityGroupEgress",
+    "AuthorizeSecurityGroupIngress",
+    "DeleteNetworkInterface",
+    "DeleteSecurityGroup",
+    "DeleteTrafficMirrorFilter",
+    "DeleteTrafficMirrorFilterRule",
+    "DeleteTrafficMirrorSession",
+    "DeleteTrafficMirrorTarget",
+    "DetachNetworkInterface",
+    "DisassociateAddress",
+    "ModifyInstanceAttribute",
+    "ModifyNetworkInterfaceAttribute",
+    "ModifyTrafficMirrorFilterNetworkServices",
+    "ModifyTrafficMirrorFilterRule",
+    "ModifyTrafficMirrorSession",
+    "ReleaseAddress",
+    "RevokeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+    "StopInstances",
+    "TerminateInstances",
+)
+"""Calls that change or delete what was made."""
+
+DESCRIBED: Final = (
+    "DescribeAddresses",
+    "DescribeAvailabilityZones",
+    "DescribeImages",
+    "DescribeInstanceStatus",
+    "DescribeInstances",
+    "DescribeKeyPairs",
+    "DescribeNetworkInterfaces",
+    "DescribeSecurityGroups",
+    "DescribeSubnets",
+    "DescribeTags",
+    "DescribeTrafficMirrorFilterRules",
+    "DescribeTrafficMirrorFilters",
+    "DescribeTrafficMirrorSessions",
+    "DescribeTrafficMirrorTargets",
+    "DescribeVolumes",
+    "DescribeVpcs",
+)
+"""Calls that read."""

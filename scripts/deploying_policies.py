@@ -1,0 +1,513 @@
+"""IAM policies for the roles that plan and apply, from the record of a deployment of the example.
+
+`record` deploys the example into the rehearsal account, plans, updates and destroys it, with real Terraform, as
+the two roles. `render` makes policies of what their calls needed, and the tests hold the policies in docs/iam
+against another such record. `python -m scripts.deploying_policies` writes them again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tapstack.cli.rehearse_deploy import without_surroundings
+from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
+from tapstack.domain.globs import matches
+from tapstack.rehearsal.account import ACCOUNT_ID, Account
+from tapstack.rehearsal.authorizations import Authorization
+from tapstack.rehearsal.changes import Spares, rehearse_changes
+from tapstack.rehearsal.deployment import SiteDeployment, synthesize
+from tapstack.rehearsal.fitting import fit
+from tapstack.rehearsal.iam_policies import Request, Statement, judge, read_policy
+from tapstack.rehearsal.least_privilege import request_of
+from tapstack.rehearsal.packet_basics import publish_template
+from tapstack.rehearsal.recorder import Record
+from tapstack.rehearsal.resource_conditions import last_part, tags_now
+from tapstack.settings.load import load_deployment
+from tapstack.settings.yaml_source import YamlSource
+from tapstack.workspace import state
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FOLDER: Final = ROOT / "docs/iam"
+BUCKET: Final = "company-terraform-state"
+OWNED: Final = "tapstack:deployment"
+"""The tag that everything carries that a deployment makes."""
+PLACE: Final = ("111122223333", "eu-central-1")
+"""Account and Region that the written policies name."""
+_DEPLOYING: Final = ("/tapstack-deploy", "/tapstack-plan")
+"""Names of the roles that apply and plan; the example's second site has its own of the first name."""
+_APPLY_ROLE, _PLAN_ROLE = (f"arn:aws:iam::{ACCOUNT_ID}:role{name}" for name in _DEPLOYING)
+_HELPER: Final = "tapstack-rehearsal"
+"""The role that makes what the changes need besides, and whose calls do not count."""
+_READS: Final = re.compile(r"\w+:(Describe|Get|List|Head|Validate)\w*|apigateway:GET|s3:ListBucket|kms:DescribeKey")
+LONGEST: Final = 6144
+"""Characters of a managed policy, white space apart. Source: IAM and AWS STS quotas."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded.
+
+    Attributes:
+        calls: what the deploying roles asked of AWS, with the stack and what Terraform did there:
+            plan, apply, update or destroy.
+        tags: of what stood at some time, by the last part of its ARN.
+    """
+
+    calls: list[tuple[str, str, Record]] = field(default_factory=list)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def record(account: Account, say: Callable[[str], None]) -> Recording:
+    """Deploy the example, plan, update and destroy it, and return what was asked of AWS meanwhile.
+
+    Args:
+        account: an empty account.
+        say: gets a line for every step.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        return _Deployer(account, Path(scratch), say).run()
+
+
+class _Deployer:
+    def __init__(self, account: Account, scratch: Path, say: Callable[[str], None]) -> None:
+        self._account, self._scratch, self._say = account, scratch, say
+        path = ROOT / "deployment.yaml"
+        self._deployment = load_deployment(path)
+        url = publish_template(account.client("s3"))
+        account.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": PLACE[1]})
+        document = without_surroundings(YamlSource(path.read_text(encoding="utf-8"), path.name).data, path.parent)
+        # Teams keep state in S3, and reading it is part of what a role needs.
+        document["backend"] = {"s3": {"bucket": BUCKET, "region": PLACE[1]}}
+        self._document = json.loads(fit(json.dumps(document), account, template_url=url, deployment=self._deployment))
+        self._recording = Recording()
+
+    def run(self) -> Recording:
+        names = state.stack_names(self._deployment)
+        directories = self._write(self._document)
+        stacks, plans = (
+            {name: SiteDeployment(directories[name], self._account, self._say, role_arn=role) for name in names}
+            for role in (_APPLY_ROLE, _PLAN_ROLE)
+        )
+        for name, stack in stacks.items():
+            self._as("apply", name, stack.apply)
+        for name, stack in plans.items():
+            self._as("plan", name, stack.changes)
+        spares = [self._change(name, stacks[name]) for name in self._deployment.sites]
+        for change, release in ((_other_settings, _another_release), (lambda document: None, lambda terraform: None)):
+            document = json.loads(json.dumps(self._document))
+            change(document)
+            for directory in self._write(document).values():
+                file = directory / "cdk.tf.json"
+                terraform = json.loads(file.read_text(encoding="utf-8"))
+                release(terraform)
+                file.write_text(json.dumps(terraform), encoding="utf-8")
+            for name, stack in stacks.items():
+                self._as("update", name, stack.apply)
+        for name, stack in reversed(stacks.items()):
+            self._as("destroy", name, stack.destroy)
+        for spare in spares:
+            spare.remove()
+        return self._recording
+
+    def _write(self, document: Mapping[str, Any]) -> dict[str, Path]:
+        return self._write_text(json.dumps(document))
+
+    def _write_text(self, text: str) -> dict[str, Path]:
+        file = self._scratch / "deployment.yaml"
+        file.write_text(text, encoding="utf-8")
+        return synthesize(ROOT, file, self._scratch / "out", state.stack_names(self._deployment))
+
+    def _change(self, name: str, stack: SiteDeployment) -> Spares:
+        site = self._deployment.sites[name]
+        helper = f"arn:aws:iam::{self._account_of(name)}:role/{_HELPER}"
+        spares = Spares(self._account.client("ec2", region=site.region, role_arn=helper))
+        document = json.loads(json.dumps(self._document))
+        self._as(
+            "update",
+            name,
+            lambda: list(rehearse_changes(stack, name, document, spares, self._write_text)),
+        )
+        self._write(self._document)
+        return spares
+
+    def _account_of(self, site: str) -> str:
+        role = self._deployment.sites[site].assume_role
+        return role.role_arn.split(":")[4] if role else ACCOUNT_ID
+
+    def _as(self, phase: str, name: str, act: Callable[[], Any]) -> None:
+        """Do something, and keep what Terraform asked of AWS meanwhile, and the tags that were there."""
+        before = len(self._account.recorder.records())
+        act()
+        for found in self._account.recorder.records()[before:]:
+            # Functions and schedules of what was deployed call as well.
+            if found.principal.endswith(_DEPLOYING):
+                self._recording.calls.append((phase, name, found))
+            if found.request_tags:
+                for made in found.created:
+                    self._recording.tags.setdefault(last_part(made), {}).update(found.request_tags)
+        for site, settings in self._deployment.sites.items():
+            role = f"arn:aws:iam::{self._account_of(site)}:role/{_HELPER}"
+            where = {"region": settings.region, "role_arn": role}
+            for found_id, tags in {**tags_now(self._account, **where), **_tags_of_keys(self._account, where)}.items():
+                self._recording.tags.setdefault(found_id, {}).update(tags)
+
+
+def _other_settings(document: dict[str, Any]) -> None:
+    """Change what a release of Tapstack, or an operator, changes of each kind of resource."""
+    document["tags"] = {**document.get("tags", {}), "reviewed": "2026"}
+    site = document["sites"]["production"]
+    site["packet_basics"]["remote_access_cidr"] = "10.21.0.0/16"
+    response = site["response"]
+    response["retention_days"] = 30
+    response["log_retention_days"] = 30
+    response["capture"] = {"minutes": 30}
+    response["policy"] = []
+    response["notify"] = {"emails": ["incidents@example.com"]}
+
+
+_RELEASED: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "aws_apigatewayv2_api": ("description", lambda _: "another release"),
+    "aws_apigatewayv2_integration": ("timeout_milliseconds", lambda _: 20000),
+    "aws_apigatewayv2_route": ("operation_name", lambda _: "another"),
+    "aws_cloudwatch_metric_alarm": ("alarm_description", lambda _: "another release"),
+    "aws_dynamodb_table": ("deletion_protection_enabled", lambda value: not value),
+    "aws_ec2_traffic_mirror_filter_rule": ("description", lambda _: "another release"),
+    "aws_iam_role": ("description", lambda _: "another release"),
+    "aws_iam_role_policy": ("policy", lambda text: text.replace('"2012-10-17"', '"2012-10-17","Id":"another"')),
+    "aws_kms_key": ("description", lambda _: "another release"),
+    "aws_lambda_function": ("source_code_hash", lambda _: "YW5vdGhlciByZWxlYXNl"),
+    "aws_lb_target_group": ("deregistration_delay", lambda _: "10"),
+    "aws_scheduler_schedule": ("schedule_expression", lambda _: "rate(20 minutes)"),
+    "aws_sfn_state_machine": ("definition", lambda text: text.replace('"Comment":"', '"Comment":"Another: ', 1)),
+    "aws_sns_topic": ("display_name", lambda _: "another release"),
+    "aws_sqs_queue": ("visibility_timeout_seconds", lambda _: 60),
+    "aws_vpc_security_group_ingress_rule": ("description", lambda _: "another release"),
+}
+"""What another release of Tapstack may change in place, by type of resource."""
+
+
+def _another_release(terraform: dict[str, Any]) -> None:
+    """Change synthesized Terraform as another release of Tapstack would."""
+    for kind, (argument, changed) in _RELEASED.items():
+        for resource in terraform.get("resource", {}).get(kind, {}).values():
+            resource[argument] = changed(resource.get(argument))
+
+
+def _tags_of_keys(account: Account, where: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    kms = account.client("kms", **where)
+    return {
+        key["KeyId"]: {tag["TagKey"]: tag["TagValue"] for tag in kms.list_resource_tags(KeyId=key["KeyId"])["Tags"]}
+        for page in kms.get_paginator("list_keys").paginate()
+        for key in page["Keys"]
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a call needed: an action on a resource, where it can be told to be ours by which tag.
+
+    Attributes:
+        action: of IAM.
+        resource: as policies name it, with the account and Region of PLACE.
+        condition: `request` where the call gives the tag, `resource` where the resource has it, `creation` where
+            the tag is given to what the same call makes, or none.
+        service: that a role is passed to.
+    """
+
+    action: str
+    resource: str
+    condition: str = ""
+    service: str = ""
+
+
+_OF_CREATION: Final = {"ec2:CreateTags": "ec2", "elasticloadbalancing:AddTags": "elasticloadbalancing"}
+"""Services whose IAM tells whether something is tagged by the call that makes it. Without that, what belongs to others
+could be tagged as the deployment's, and then be changed."""
+_CONDITIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "": {},
+    "request": {"StringEquals": {f"aws:RequestTag/{OWNED}": "tapstack"}},
+    "resource": {"StringEquals": {f"aws:ResourceTag/{OWNED}": "tapstack"}},
+    **{
+        f"creation {service}": {
+            "StringEquals": {f"aws:RequestTag/{OWNED}": "tapstack"},
+            "Null": {f"{service}:CreateAction": "false"},
+        }
+        for service in _OF_CREATION.values()
+    },
+}
+_TAGGED: Final = re.compile(
+    r"arn:aws:(ec2:.*:(security-group|traffic-mirror-(filter|session|target))/"
+    r"|elasticloadbalancing:|kms:.*:key/|ram:.*:resource-share/)"
+)
+"""What carries the tag that shows whose it is; the names of everything else show it."""
+
+
+def needs_of(recording: Recording) -> Iterator[tuple[str, str, Need]]:
+    """Yield what each call needed, with the stack and what was done there."""
+    for phase, stack, call in recording.calls:
+        for authorization in call.authorizations:
+            for resource in authorization.resources:
+                yield phase, stack, _need(authorization, resource, recording.tags)
+
+
+def _need(authorization: Authorization, resource: str, tags: Mapping[str, Mapping[str, str]]) -> Need:
+    action, context = authorization.action, authorization.context
+    if _READS.fullmatch(action):
+        # Names of what is read are left open where the name is no secret's.
+        return Need(action, general(resource))
+    if action == "iam:PassRole":
+        return Need(action, general(resource), service=str(context["iam:PassedToService"]))
+    made = resource.endswith("/*") or resource == "*"
+    if (service := _OF_CREATION.get(action, "")) and f"{service}:CreateAction" in context:
+        return Need(action, general(resource), f"creation {service}")
+    if made and f"aws:RequestTag/{OWNED}" in context and (resource == "*" or _TAGGED.match(resource)):
+        return Need(action, general(resource), "request")
+    if not made and _TAGGED.match(resource) and OWNED in tags.get(last_part(resource), {}):
+        return Need(action, general(resource), "resource")
+    return Need(action, general(resource))
+
+
+_ID: Final = re.compile(r"(?<=/)(?:[a-z]+-[0-9a-f]{8,17}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
+_NAME: Final = re.compile(r"tapstack-(?:production|shared-services)-(response|packet-basics|epb)\b(-[\w-]+)?")
+
+
+def general(resource: str) -> str:
+    """Return a resource as policies name it: ids and the names of sites are left open.
+
+    >>> general("arn:aws:ec2:us-east-1:444455556666:security-group/sg-0123456789abcdef0")
+    'arn:aws:ec2:eu-central-1:111122223333:security-group/*'
+    >>> general("arn:aws:iam::123456789012:role/tapstack-production-response-api")
+    'arn:aws:iam::111122223333:role/tapstack-*-response-*'
+    """
+    if resource == "*":
+        return resource
+    *place, name = _placed(resource).split(":", 5)
+    service = place[2]
+    if service == "apigateway":
+        # A path names an id behind each collection.
+        parts = name.split("/")
+        if parts[2] == "tags":
+            parts = [*parts[:3], "*"]
+        name = "/".join("*" if position > 2 and position % 2 else part for position, part in enumerate(parts))
+    elif service == "elasticloadbalancing":
+        name = re.sub(r"(?<=/)tf-[^/]+|(?<=/)[0-9a-f]{16}", "*", name)
+    else:
+        name = _ID.sub("*", _NAME.sub(_of_any_site, name))
+        name = re.sub(r"^(stack/[^/]+)/.+", r"\1/*", name).replace("*:log-stream:", "*")
+        name = re.sub(r"[^/]+(\.tfstate(?:\.tflock)?)$", r"*\1", name)
+    return ":".join([*place, name])
+
+
+def _of_any_site(found: re.Match[str]) -> str:
+    return f"tapstack-*-{found[1]}" + ("-*" if found[2] else "")
+
+
+def _placed(resource: str) -> str:
+    """Return an ARN with the account and Region that the written policies name."""
+    if resource == "*":
+        return resource
+    arn, partition, service, region, account, name = resource.split(":", 5)
+    return ":".join([arn, partition, service, region and PLACE[1], account and PLACE[0], name])
+
+
+def render(recording: Recording) -> dict[str, str]:
+    """Return the policies by file name."""
+    policies: defaultdict[str, set[Need]] = defaultdict(set)
+    for phase, stack, need in needs_of(recording):
+        if _READS.fullmatch(need.action) or phase == "plan":
+            policies["plan.json"].add(need)
+        else:
+            policies[_applied(stack, need.action)].add(need)
+    # Applying includes planning.
+    planned = policies["plan.json"]
+    statements = {
+        name: list(_statements(needs if needs is planned else needs - planned)) for name, needs in policies.items()
+    }
+    for name, unseen in _unseen().items():
+        statements.setdefault(name, []).extend(unseen)
+    return {
+        name: json.dumps({"Version": "2012-10-17", "Statement": found}, indent=2) + "\n"
+        for name, found in sorted(statements.items())
+    }
+
+
+def _unseen() -> dict[str, list[dict[str, Any]]]:
+    """Return what AWS asks for and the account does not show, by policy; docs/iam/README.md says why each is there."""
+    account, region = PLACE
+    by_cloudformation = {"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}}
+    ours = {**by_cloudformation, **_CONDITIONS["resource"]}
+    everything = f"arn:aws:ec2:{region}:{account}:*/*"
+
+    def allow(sid: str, actions: list[str], resource: Any, condition: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource, "Condition": dict(condition)}
+
+    return {
+        "apply-appliance.json": [
+            allow("Make", [f"ec2:{name}" for name in MADE], f"arn:aws:ec2:{region}:*:*/*", by_cloudformation),
+            allow("Tag", ["ec2:CreateTags", "ec2:DeleteTags"], everything, by_cloudformation),
+            allow("Change", [f"ec2:{name}" for name in CHANGED], everything, ours),
+            allow("Read", [f"ec2:{name}" for name in DESCRIBED], "*", by_cloudformation),
+            allow(
+                "FindImage", ["ssm:GetParameters"], f"arn:aws:ssm:{region}::parameter/aws/service/*", by_cloudformation
+            ),
+        ],
+        "apply-load-balancer.json": [
+            allow(
+                "ServiceLinkedRole",
+                ["iam:CreateServiceLinkedRole"],
+                "arn:aws:iam::*:role/aws-service-role/elasticloadbalancing.amazonaws.com/*",
+                {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
+            )
+        ],
+        "apply-response.json": [
+            {
+                "Sid": "DeliverLogs",
+                "Effect": "Allow",
+                "Action": [f"logs:{name}" for name in _LOG_DELIVERY],
+                "Resource": "*",
+            },
+            allow(
+                "UseKey",
+                ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+                f"arn:aws:kms:{region}:{account}:key/*",
+                {
+                    "StringEquals": {
+                        **_CONDITIONS["resource"]["StringEquals"],
+                        "kms:ViaService": [
+                            f"{name}.{region}.amazonaws.com" for name in ("dynamodb", "lambda", "sns", "sqs")
+                        ],
+                    }
+                },
+            ),
+        ],
+    }
+
+
+_LOG_DELIVERY: Final = (
+    "CreateLogDelivery",
+    "DeleteLogDelivery",
+    "DescribeResourcePolicies",
+    "GetLogDelivery",
+    "ListLogDeliveries",
+    "PutResourcePolicy",
+    "UpdateLogDelivery",
+)
+"""Source: API Gateway Developer Guide, "Configure logging for HTTP APIs in API Gateway"."""
+
+
+def _statements(needs: Collection[Need]) -> Iterator[dict[str, Any]]:
+    """Yield the fewest statements that allow what is needed and nothing else: one for each set of resources."""
+    by_action: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    services = " ".join(sorted({need.service for need in needs} - {""}))
+    for need in needs:
+        by_action[need.action, need.condition, need.service and services].add(need.resource)
+    by_resources: defaultdict[tuple[str, str, tuple[str, ...]], set[str]] = defaultdict(set)
+    for (action, condition, service), found in list(by_action.items()):
+        # What is allowed in any case needs no statement with a condition.
+        resources = found - by_action[action, "", ""] if condition else found
+        if not resources:
+            continue
+        by_resources[condition, service, tuple(_widest(resources))].add(action)
+    for (condition, service, on), allowed in sorted(by_resources.items(), key=lambda item: sorted(item[1])):
+        actions, where = sorted(allowed), list(on)
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Action": actions if len(actions) > 1 else actions[0],
+            "Resource": where if len(where) > 1 else where[0],
+        }
+        conditions = {"StringEquals": {"iam:PassedToService": service.split()}} if service else _CONDITIONS[condition]
+        yield {**statement, **({"Condition": conditions} if conditions else {})}
+
+
+def refusals(recording: Recording, policies: Mapping[str, Any]) -> list[str]:
+    """Return the calls that the policies do not allow to the role that made them, a line each."""
+    lines = []
+    for phase, stack, request in _requests(recording):
+        verdict = judge(_allowed_in(phase, stack, policies), request)
+        if not verdict.allowed:
+            lines.append(f"{phase} of {stack} may not {request.action} on {', '.join(verdict.refused)}")
+    return list(dict.fromkeys(lines))
+
+
+def surplus(recording: Recording, policies: Mapping[str, Any]) -> list[str]:
+    """Return the changes that the policies allow and no call needed, a line each; statements with a Sid apart."""
+    needed: set[tuple[str, str, str]] = set()
+    for phase, stack, request in _requests(recording):
+        for statement in judge(_allowed_in(phase, stack, policies), request).by:
+            needed |= {(statement.name, request.action, pattern) for pattern in statement.resources_of(request)}
+    return [
+        f"{name} allows {action} on {resource}, which no call needed"
+        for name, document in policies.items()
+        for statement in _statements_in(name, document)
+        for action in statement.actions
+        if not _READS.fullmatch(action)
+        for resource in statement.resources
+        if (statement.name, action, resource) not in needed
+    ]
+
+
+def _allowed_in(phase: str, stack: str, policies: Mapping[str, Any]) -> list[Statement]:
+    """What the role has that does this there: one that plans only reads."""
+    names = ["plan.json"] if phase == "plan" else ["plan.json", *_APPLIED[stack.endswith("-response")]]
+    return [statement for name in names for statement in _statements_in(name, policies[name])]
+
+
+_APPLIED: Final = {False: ("apply-capture.json", "apply-load-balancer.json"), True: ("apply-response.json",)}
+"""The policies that allow applying, by whether the stack is a response's."""
+
+
+def _applied(stack: str, action: str) -> str:
+    names = _APPLIED[stack.endswith("-response")]
+    return names[-1] if action.startswith(("elasticloadbalancing:", "ram:")) else names[0]
+
+
+def _statements_in(name: str, document: Mapping[str, Any]) -> list[Statement]:
+    """The statements that a record can show; the others have a Sid."""
+    shown = [statement for statement in document["Statement"] if "Sid" not in statement]
+    return [
+        replace(statement, name=f"{name}/{position}")
+        for position, statement in enumerate(read_policy({"Statement": shown}))
+    ]
+
+
+def _requests(recording: Recording) -> Iterator[tuple[str, str, Request]]:
+    """Yield what IAM was asked, with the account and Region of PLACE."""
+    for phase, stack, call in recording.calls:
+        for authorization in call.authorizations:
+            request = request_of(call, authorization, recording.tags, {}, "*")
+            resources = tuple(replace(resource, arn=_placed(resource.arn)) for resource in request.resources)
+            yield phase, stack, replace(request, resources=resources)
+
+
+def length_of(policy: str) -> int:
+    """Return how many characters IAM counts of a policy: white space does not count."""
+    return len(re.sub(r"\s", "", policy))
+
+
+def _widest(resources: Iterable[str]) -> list[str]:
+    """Leave out what another pattern covers."""
+    known = sorted(set(resources))
+    return [one for one in known if not any(one != other and matches(other, one) for other in known)]
+
+
+def main() -> int:
+    """Record a deployment and write the policies."""
+    with Account() as account:
+        recording = record(account, lambda line: print(line, file=sys.stderr))
+    for name, text in render(recording).items():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(f"docs/iam/{name}: {length_of(text)} characters")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
