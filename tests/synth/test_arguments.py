@@ -16,12 +16,15 @@ from tapstack import (
     MirrorSessions,
     MirrorTarget,
     PacketBasics,
+    Peer,
     QuarantineSecurityGroup,
     RuleViolation,
     Source,
+    StandingAppliance,
     presets,
 )
 from tapstack.bindings import Construct, aws, cdk
+from tests.synth.ids import SUBNET, TEMPLATE_URL, VPC
 from tests.synth.template import new_stack
 
 TARGET = MirrorTarget.from_id("tmt-0123456789abcdef0")
@@ -68,6 +71,59 @@ def test_fails_when_a_text_would_not_stay_what_it_is(
     assert refusal(lambda: construct(stack, "it", **{parameter.name: value})).startswith(f"site/it: {parameter.name}")
     if "Mapping" in annotation:
         refusal(lambda: construct(stack, "it", **{parameter.name: {text: "a"}}))
+
+
+REQUIRED: dict[str, dict[str, Any]] = {
+    "MirrorSessions": {"sources": [SOURCE], "target": TARGET, "filter": FILTER},
+    "MirrorFilter": {"rules": presets.web().rules},
+    "MirrorTarget": {
+        "destination": Destination.network_interface("eni-0123456789abcdef1"),
+        "share_with": ["111122223333"],
+    },
+    "CaptureSecurityGroup": {"vpc_id": VPC, "mirrored_from": [Peer.cidr("10.0.0.0/16")]},
+    "QuarantineSecurityGroup": {"vpc_id": VPC},
+    "CaptureLoadBalancer": {
+        "vpc_id": VPC,
+        "subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        "mirrored_from": [Peer.cidr("10.0.0.0/16")],
+        "instance_ids": ["i-0123456789abcdef0"],
+    },
+    "PacketBasics": {
+        "template_url": TEMPLATE_URL,
+        "vpc_id": VPC,
+        "subnet_id": SUBNET,
+        "remote_access_cidr": "10.20.0.0/16",
+        "capabilities": ["CAPABILITY_IAM"],
+    },
+    "IncidentResponse": {
+        "deployment": "ir",
+        "site": "a",
+        "vpc_id": VPC,
+        "appliance": StandingAppliance("tmt-0123456789abcdef0", "tmf-0123456789abcdef0"),
+    },
+}
+OF_ANY = [{"aws:x": "y"}, {"tapstack:site": "z"}, {f"k{n}": "v" for n in range(60)}]
+STRICTER = [
+    ("PacketBasics", {"Owner": "a", "owner": "b"}),
+    ("PacketBasics", {"team": ""}),
+    ("IncidentResponse", {"Owner": "a", "owner": "b"}),
+    ("IncidentResponse", {"team": "R&D"}),
+    ("CaptureLoadBalancer", {"team": "R&D"}),
+    ("MirrorTarget", {"team": "R&D"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [*((name, tags) for name in REQUIRED for tags in OF_ANY), *STRICTER],
+    ids=lambda value: str(value)[:24],
+)
+def test_fails_when_a_construct_cannot_have_its_tags(
+    stack: cdk.TerraformStack, name: str, tags: dict[str, str]
+) -> None:
+    found = refusal(lambda: getattr(tapstack, name)(stack, "it", **REQUIRED[name], tags=tags))
+    assert found.startswith("site/it: ")
+    assert "tag" in found
 
 
 class TestSessions:

@@ -13,6 +13,7 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.peers import Peer, without_duplicates
+from tapstack.domain.tags import EC2, ELASTIC_LOAD_BALANCING, check_construct_tags
 from tapstack.domain.tokens import is_token
 
 
@@ -73,6 +74,7 @@ class CaptureLoadBalancer(AwsConstruct):
             check_identifier("vpc", vpc_id)
             check_load_balancer(subnet_ids=subnet_ids, health_check_port=health_check_port)
             check_appliances(instance_ids=instance_ids, ip_addresses=ip_addresses)
+            check_construct_tags(tags, EC2, ELASTIC_LOAD_BALANCING)
         super().__init__(scope, id_, provider=provider)
         self.security_group = CaptureSecurityGroup(
             self,

@@ -14,6 +14,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_presets import FilterPreset
 from tapstack.domain.filter_rules import MirrorRule, PortRange, likely_mistakes, number_rules
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tags import EC2, check_construct_tags
 
 
 class IMirrorFilter(Protocol):
@@ -73,6 +74,7 @@ class MirrorFilter(AwsConstruct):
             numbered = number_rules(rules)
             if not numbered and not amazon_dns:
                 raise RuleViolation("a filter without a rule mirrors nothing: add a rule or amazon_dns")
+            check_construct_tags(tags, EC2)
         super().__init__(scope, id_, provider=provider)
         for mistake in likely_mistakes(numbered, amazon_dns=amazon_dns):
             warn(self, mistake)

@@ -15,6 +15,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_sources
+from tapstack.domain.tags import EC2, check_construct_tags
 from tapstack.domain.text import check_template
 from tapstack.domain.tokens import is_token
 
@@ -86,6 +87,7 @@ class MirrorSessions(AwsConstruct):
             _check_session(session_number, first_session_number, packet_length, virtual_network_id, target)
             for interface in exclude:
                 check_identifier("network interface", interface)
+            check_construct_tags(tags, EC2)
             numbers, lookup_number, shared, warnings = _take_numbers(
                 book_of(scope, provider), id_, known, lookups, target, session_number, first_session_number
             )

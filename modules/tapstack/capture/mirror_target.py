@@ -11,6 +11,7 @@ from tapstack.capture.scaffold import book_of, checks_arguments, located, name_m
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tags import EC2, RAM, check_construct_tags
 from tapstack.domain.tokens import is_token
 
 
@@ -87,6 +88,7 @@ class MirrorTarget(AwsConstruct):
                 raise RuleViolation("allow_external_principals needs share_with: nobody is shared with")
             if destination.value is None:
                 raise RuleViolation("a target needs the id of the interface that receives the packets")
+            check_construct_tags(tags, EC2, *((RAM,) if share_with else ()))
             if destination.kind == "network interface" and not is_token(destination.value):
                 book_of(scope, provider).add_target_interface(destination.value, id_)
             if destination.kind == "network load balancer":

@@ -22,6 +22,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability, OnFailure
 from tapstack.domain.sessions import SessionBook
+from tapstack.domain.tags import CLOUDFORMATION, EC2, IAM, check_construct_tags
 from tapstack.domain.tokens import is_token
 
 
@@ -116,6 +117,8 @@ class PacketBasics(Appliance):
             template.check_parameters(dict(parameters or {}))
             template.check_notification_arns(notification_arns)
             template.check_timeout(timeout_minutes)
+            # CloudFormation passes them on to what it makes.
+            check_construct_tags(tags, EC2, CLOUDFORMATION, *((IAM,) if template.makes_iam(capabilities) else ()))
             for kind, given in (
                 ("traffic mirror target", target_id),
                 ("traffic mirror filter", filter_id),

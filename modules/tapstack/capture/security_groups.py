@@ -23,6 +23,7 @@ from tapstack.domain.filter_rules import Direction
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.peers import Peer, check_not_everybody, without_duplicates
 from tapstack.domain.quarantine import DEFAULT_NAME
+from tapstack.domain.tags import EC2, check_construct_tags
 from tapstack.domain.tokens import is_token
 
 PORTAL_PORT: Final = 443
@@ -110,6 +111,7 @@ class CaptureSecurityGroup(_OwnedGroup):
                 cidrs.check_remote_access(block, accept_open=accept_open_remote_access)
             if network_interface_id is not None:
                 check_identifier("network interface", network_interface_id)
+            check_construct_tags(tags, EC2)
         super().__init__(scope, id_, provider=provider)
         for block in remote_access_cidrs:
             for message in cidrs.remote_access_warnings(block):
@@ -219,6 +221,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
         with located(scope, id_):
             check_identifier("vpc", vpc_id)
             _check_group_name(name)
+            check_construct_tags(tags, EC2)
             quarantined = quarantined_vpcs_of(scope)
             if vpc_id in quarantined:
                 raise RuleViolation(f"{vpc_id} has a quarantine group already: one a VPC")

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tapstack.domain.arguments import is_whole_token
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
 
 KEY_LENGTH: Final = (1, 128)
 VALUE_LENGTH: Final = 256
@@ -102,11 +104,32 @@ def check_own_tag_key(key: str) -> str:
     return key
 
 
+def check_construct_tags(tags: Mapping[str, str] | None, *services: TagRules) -> None:
+    """Refuse tags that a construct cannot have; a token passes, and so does Name, in place of the construct's own.
+
+    Args:
+        tags: those that the construct was given.
+        services: that get them.
+
+    Raises:
+        RuleViolation: a key that AWS or Tapstack sets, a wrong length, or what one of the services refuses.
+    """
+    if not tags or is_whole_token(tags):
+        return
+    for key, value in tags.items():
+        if key != "Name" and not is_token(key):
+            check_own_tag_key(key)
+        if not is_token(value):
+            check_tag_value(value)
+    for about, problem in tag_problems(tags, services):
+        raise RuleViolation(f"tags: {problem}" if about is None else f"tags[{about!r}]: {problem}")
+
+
 def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Iterator[tuple[str | None, str]]:
     """Yield what the services that the tags reach would refuse, with the key that it is about.
 
     Args:
-        tags: those that people give; each key and value is of the right length.
+        tags: those that people give; each key and value is of the right length. Tokens in them pass.
         services: that get them.
     """
     reached = tuple(services)
@@ -122,7 +145,7 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
     spellings: dict[str, str] = {}
     for key, value in tags.items():
         for what, text in (("key", key), ("value", value)):
-            if plain and (wrong := next((sign for sign in text if not _is_plain(sign)), None)):
+            if plain and not is_token(text) and (wrong := next((sign for sign in text if not _is_plain(sign)), None)):
                 yield (
                     key,
                     f"tag {what} {text!r} holds {wrong!r}, which {plain.service} does not take: expected letters, "

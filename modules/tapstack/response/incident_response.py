@@ -15,6 +15,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.policy_rules import Rule
+from tapstack.domain.tags import RESPONSE, check_construct_tags
 from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
@@ -118,6 +119,7 @@ class IncidentResponse(AwsConstruct):
             _check_policy(policy, containment)
             for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
                 _check_days(what, days)
+            check_construct_tags(tags, *RESPONSE)
         super().__init__(scope, id_, provider=provider)
         # By them no response restricts the roles of another one.
         tags = {**(tags or {}), TAG_DEPLOYMENT: deployment, TAG_SITE: site}

@@ -329,7 +329,7 @@ def test_when_the_dashboard_is_linked_then_the_link_follows_the_partition() -> N
 
 
 def test_when_tags_are_given_then_everything_that_can_has_them() -> None:
-    made = Response(tags={"owner": "soc", "tapstack:site": "another"})
+    made = Response(tags={"owner": "soc"})
     without = {
         "aws_apigatewayv2_integration",
         "aws_apigatewayv2_route",

@@ -2,7 +2,13 @@ import botocore.session
 import pytest
 
 from tapstack.domain import tags
-from tapstack.domain.tags import check_own_tag_key, check_sought_tag_key, check_tag_value, tag_problems
+from tapstack.domain.tags import (
+    check_construct_tags,
+    check_own_tag_key,
+    check_sought_tag_key,
+    check_tag_value,
+    tag_problems,
+)
 from tests.unit.refusals import refusal
 
 # The operation that gives a resource its tags, as the SDK models it.
@@ -123,3 +129,39 @@ def test_fails_when_there_are_more_tags_than_a_resource_holds(count: int, proble
             )
         ][:problems]
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        {},
+        {"Name": "web", "team": "R&D"},
+        {"Name": "web ${each.key}"},
+        {"${TfToken[TOKEN.0]}": "a", "owner": "${TfToken[TOKEN.1]}"},
+        {"TfToken[TOKEN.2]": "String Map"},
+    ],
+)
+def test_when_a_construct_can_have_its_tags_then_they_pass(given: dict[str, str] | None) -> None:
+    check_construct_tags(given, tags.EC2)
+
+
+def test_when_values_are_tokens_then_no_service_refuses_them() -> None:
+    check_construct_tags({"Name": "${each.key}", "team": "${TfToken[TOKEN.0]}"}, tags.CLOUDFORMATION, *tags.RESPONSE)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"aws:x": "y"}, "tag key 'aws:x' is reserved: AWS sets those that begin with aws:"),
+        ({"tapstack:site": "z"}, "tag key 'tapstack:site' is reserved: Tapstack sets those that begin with tapstack:"),
+        ({"": "z"}, "'' is not a tag key: expected 1 to 128 characters"),
+        ({"team": "v" * 257}, "a tag value holds at most 256 characters, got 257"),
+        ({"Owner": "a", "owner": "b"}, "tags['owner']: differs from Owner in case only, and is the same key to IAM"),
+        ({"team": ""}, "tags['team']: the tag value is empty, and CloudFormation does not accept empty values"),
+        ({f"k{n}": "v" for n in range(60)}, "tags: expected at most 40 tags"),
+    ],
+)
+def test_fails_when_a_construct_cannot_have_its_tags(given: dict[str, str], message: str) -> None:
+    found = refusal(lambda: check_construct_tags(given, tags.EC2, tags.CLOUDFORMATION, tags.IAM))
+    assert found.startswith(message)
