@@ -91,6 +91,9 @@ class AwsConstruct(Construct):
     def __init__(self, scope: Construct, id_: str, *, provider: cdk.TerraformProvider | None = None) -> None:
         """Create the construct; children created in it belong to the same provider."""
         super().__init__(scope, id_)
+        # Kept here as well: asking the kernel for what was just handed over takes a round trip each.
+        self.within = scope
+        self.own_id = id_
         self.provider = provider_of(scope) if provider is None else provider
 
 
@@ -158,7 +161,20 @@ def address(element: Any) -> str:
     if isinstance(element, cdk.TerraformLocal):
         return f"local.{name}"
     prefix = "data." if isinstance(element, cdk.TerraformDataSource) else ""
-    return f"{prefix}{element.terraform_resource_type}.{name}"
+    return f"{prefix}{_resource_type(element)}.{name}"
+
+
+def _resource_type(element: Any) -> str:
+    """Return the Terraform type of an element; all of a class of the bindings have one, which is asked for once."""
+    kind = type(element)
+    if not kind.__module__.startswith(f"{CORES[core]}."):
+        return str(element.terraform_resource_type)
+    if kind not in _resource_types:
+        _resource_types[kind] = str(element.terraform_resource_type)
+    return _resource_types[kind]
+
+
+_resource_types: dict[type, str] = {}
 
 
 def renders_hcl() -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from tapstack.bindings import Construct, cdk, provider_of, renders_hcl
+from tapstack.bindings import AwsConstruct, Construct, cdk, provider_of, renders_hcl
 from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
@@ -103,7 +103,7 @@ def checks_of(stack: Construct) -> dict[str, Any]:
     return dict(_checks.get(_reference(stack), {}))
 
 
-def name_main_child(construct: Construct, resource: Any, logical_id: str | None = None) -> None:
+def name_main_child(construct: AwsConstruct, resource: Any, logical_id: str | None = None) -> None:
     """Choose the name in the Terraform address of a construct's main child.
 
     A `logical_id` that was asked for wins. Otherwise a direct child of a stack gives its
@@ -116,8 +116,8 @@ def name_main_child(construct: Construct, resource: Any, logical_id: str | None 
     Raises:
         RuleViolation: Terraform takes no such name.
     """
-    if logical_id is None and isinstance(construct.node.scope, cdk.TerraformStack):
-        logical_id = construct.node.id
+    if logical_id is None and isinstance(construct.within, cdk.TerraformStack):
+        logical_id = construct.own_id
     if logical_id is not None:
         if logical_id.startswith("-") or not logical_id.replace("-", "_").isidentifier():
             raise RuleViolation(
