@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from typing import Final
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
+
+_NO_HOST: Final = {
+    ipaddress.IPv4Network("0.0.0.0/8"): "an unspecified address",
+    ipaddress.IPv4Network("127.0.0.0/8"): "a loopback address",
+    ipaddress.IPv4Network("169.254.0.0/16"): "a link-local address",
+    ipaddress.IPv4Network("224.0.0.0/4"): "a multicast address",
+    ipaddress.IPv4Network("255.255.255.255/32"): "the broadcast address",
+    ipaddress.IPv4Network("240.0.0.0/4"): "a reserved address",
+}
+"""No appliance can have these: IANA IPv4 Special-Purpose Address Registry, and RFC 5771. The first that fits counts."""
 
 
 def check_load_balancer(*, subnet_ids: Sequence[str], health_check_port: int) -> None:
@@ -45,7 +56,11 @@ def check_appliances(*, instance_ids: Sequence[str], ip_addresses: Sequence[str]
     for instance in instance_ids:
         check_identifier("instance", instance)
     for address in ip_addresses:
+        if is_token(address):
+            continue
         try:
-            is_token(address) or ipaddress.IPv4Address(address)
+            given = ipaddress.IPv4Address(address)
         except ValueError:
             raise RuleViolation(f"{address!r} is not an IPv4 address: expected the form 10.0.1.20") from None
+        if kind := next((kind for block, kind in _NO_HOST.items() if given in block), None):
+            raise RuleViolation(f"{address} is {kind}: expected the private address of an appliance, such as 10.0.1.20")

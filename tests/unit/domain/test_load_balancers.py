@@ -21,6 +21,7 @@ def check(**changes: Any) -> None:
     [
         {},
         {"instance_ids": [], "ip_addresses": ["10.0.1.20", TOKEN]},
+        {"instance_ids": [], "ip_addresses": ["100.64.0.1", "192.168.0.1", "52.0.0.1"]},
         {"health_check_port": 1},
         {"health_check_port": 65535},
         {"health_check_port": -1.8881545897087626e289},
@@ -67,6 +68,21 @@ def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -
         (
             {"instance_ids": [], "ip_addresses": ["2001:db8::1"]},
             "'2001:db8::1' is not an IPv4 address: expected the form 10.0.1.20",
+        ),
+        *(
+            (
+                {"instance_ids": [], "ip_addresses": ["10.0.1.20", address]},
+                f"{address} is {kind}: expected the private address of an appliance, such as 10.0.1.20",
+            )
+            for address, kind in (
+                ("0.0.0.0", "an unspecified address"),
+                ("127.0.0.1", "a loopback address"),
+                ("169.254.1.1", "a link-local address"),
+                ("224.0.0.1", "a multicast address"),
+                ("239.255.255.255", "a multicast address"),
+                ("240.0.0.1", "a reserved address"),
+                ("255.255.255.255", "the broadcast address"),
+            )
         ),
         ({"instance_ids": ["i-0123abcd"] * 2}, "appliance i-0123abcd is given twice: keep one"),
         (
