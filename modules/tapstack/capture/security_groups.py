@@ -21,7 +21,7 @@ from tapstack.domain import cidrs, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.peers import Peer, check_not_everybody, without_duplicates
+from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings, without_duplicates
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.tags import EC2, check_construct_tags
 from tapstack.domain.tokens import is_token
@@ -109,13 +109,16 @@ class CaptureSecurityGroup(_OwnedGroup):
             check_not_everybody(mirrored_from, accept_open=accept_open_mirrored_from)
             for block in remote_access_cidrs:
                 cidrs.check_remote_access(block, accept_open=accept_open_remote_access)
+            cidrs.check_remote_access_together(remote_access_cidrs, accept_open=accept_open_remote_access)
             if network_interface_id is not None:
                 check_identifier("network interface", network_interface_id)
             check_construct_tags(tags, EC2)
         super().__init__(scope, id_, provider=provider)
-        for block in remote_access_cidrs:
-            for message in cidrs.remote_access_warnings(block):
-                warn(self, message)
+        for message in (
+            *(message for peer in without_duplicates(mirrored_from) for message in sender_warnings(peer)),
+            *(message for block in remote_access_cidrs for message in cidrs.remote_access_warnings(block)),
+        ):
+            warn(self, message)
         self.resource: Any = aws.SecurityGroup(
             self,
             "Resource",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tapstack.domain.errors import RuleViolation
@@ -64,6 +65,36 @@ def is_everybody(value: str) -> bool:
     return not is_token(value) and ipaddress.ip_network(value).prefixlen == 0
 
 
+def open_ranges(blocks: Iterable[str]) -> tuple[str, ...]:
+    """Return the blocks that are the whole internet, alone or together; none where they are less. Tokens count as none.
+
+    What no public address is in need not be covered: 2000::/3 is all of the public IPv6 addresses.
+    """
+    literal = tuple(dict.fromkeys(block for block in blocks if not is_token(block)))
+    if alone := next((block for block in literal if _are_everybody([block])), None):
+        return (alone,)
+    for version in (4, 6):
+        of_family = tuple(block for block in literal if family(block) == version)
+        if _are_everybody(of_family):
+            return of_family
+    return ()
+
+
+def _are_everybody(blocks: Sequence[str]) -> bool:
+    """Tell whether blocks of one family cover all of its public addresses."""
+    networks = [ipaddress.ip_network(block) for block in blocks]
+    v4 = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
+    v6 = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
+    return any(whole.supernet_of(_PUBLIC_IPV6) for whole in ipaddress.collapse_addresses(v6)) or list(
+        ipaddress.collapse_addresses([*v4, *_NOT_PUBLIC_IPV4])
+    ) == [ipaddress.IPv4Network(ANY_IPV4)]
+
+
+_PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
+"""Global unicast: IANA IPv6 Address Space. The IPv4 ones: IANA IPv4 Special-Purpose Address Registry, RFC 5771."""
+_NOT_PUBLIC_IPV4: Final = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")))
+
+
 def check_remote_access(value: str, *, accept_open: bool, ipv6: bool = True) -> str:
     """Return a remote access range in its one spelling.
 
@@ -81,12 +112,17 @@ def check_remote_access(value: str, *, accept_open: bool, ipv6: bool = True) -> 
             f"remote access from {value} is IPv6, and the template takes an IPv4 block: give the IPv4 range that "
             "responders come from, such as 10.20.0.0/16"
         )
-    if is_everybody(value) and not accept_open:
+    check_remote_access_together([value], accept_open=accept_open)
+    return value
+
+
+def check_remote_access_together(blocks: Iterable[str], *, accept_open: bool) -> None:
+    """Refuse remote access ranges that together are the whole internet, unless that was accepted."""
+    if not accept_open and (wide := open_ranges(blocks)):
         raise RuleViolation(
-            f"remote access from {value} opens the appliance to the whole internet: give the range that "
+            f"remote access from {' and '.join(wide)} opens the appliance to the whole internet: give the range that "
             "responders come from, or accept it with accept_open_remote_access"
         )
-    return value
 
 
 def remote_access_warnings(value: str) -> list[str]:

@@ -64,13 +64,19 @@ class Peer:
 
 
 def check_not_everybody(peers: Sequence[Peer], *, accept_open: bool) -> None:
-    """Refuse the whole internet as a sender of mirrored traffic, unless that was accepted."""
-    for peer in peers:
-        if peer.kind == "cidr" and cidrs.is_everybody(peer.value) and not accept_open:
-            raise RuleViolation(
-                f"mirrored traffic from {peer.value} lets the whole internet feed the appliance: give the sources' "
-                "security groups or CIDR blocks, or accept it with accept_open_mirrored_from"
-            )
+    """Refuse the whole internet as a sender of mirrored traffic, unless that was accepted; blocks count together."""
+    if not accept_open and (wide := cidrs.open_ranges(peer.value for peer in peers if peer.kind == "cidr")):
+        raise RuleViolation(
+            f"mirrored traffic from {' and '.join(wide)} lets the whole internet feed the appliance: give the sources' "
+            "security groups or CIDR blocks, or accept it with accept_open_mirrored_from"
+        )
+
+
+def sender_warnings(peer: Peer) -> list[str]:
+    """Say where a range of senders is likely to be larger than was meant."""
+    if peer.kind == "cidr" and cidrs.is_broad(peer.value):
+        return [f"mirrored traffic from {peer.value} reaches far: give the sources' security groups or CIDR blocks"]
+    return []
 
 
 def without_duplicates(peers: Sequence[Peer]) -> tuple[Peer, ...]:

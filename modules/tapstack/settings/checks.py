@@ -14,7 +14,7 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.filter_rules import number_rules
 from tapstack.domain.load_balancers import check_appliances, check_load_balancer
 from tapstack.domain.packet_basics import check_stack_name_for_roles
-from tapstack.domain.peers import Peer, check_not_everybody
+from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup
 from tapstack.settings.checking import (
@@ -266,13 +266,20 @@ def _check_group(checker: Checker, path: Path, group: CaptureSecurityGroup) -> N
 
 
 def _check_senders(checker: Checker, path: Path, texts: list[str], *, accept_open: bool) -> None:
+    here = (*path, "mirrored_from")
+    found = len(checker.problems)
     for position, text in enumerate(texts):
-        here = (*path, "mirrored_from", position)
-        checker.ask(here, partial(_check_sender, text, accept_open=accept_open))
+        checker.ask((*here, position), partial(_check_peers, [text], accept_open=accept_open))
+    if len(checker.problems) > found:
+        return
+    checker.ask(here, partial(_check_peers, texts, accept_open=accept_open))
+    for position, text in enumerate(texts):
+        with checker.part():
+            checker.warn((*here, position), *sender_warnings(Peer.parse(text)), by_constructs=True)
 
 
-def _check_sender(text: str, *, accept_open: bool) -> None:
-    check_not_everybody([Peer.parse(text)], accept_open=accept_open)
+def _check_peers(texts: list[str], *, accept_open: bool) -> None:
+    check_not_everybody([Peer.parse(text) for text in texts], accept_open=accept_open)
 
 
 def _check_target(checker: Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:

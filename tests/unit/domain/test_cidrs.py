@@ -63,7 +63,14 @@ def test_fails_when_remote_access_is_open_and_not_accepted(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "accepted"),
-    [("0.0.0.0/0", True), ("::/0", True), ("0.0.0.0/1", False), ("::/1", False), ("10.0.0.0/8", False), (TOKEN, False)],
+    [
+        ("0.0.0.0/0", True),
+        ("::/0", True),
+        ("0.0.0.0/1", False),
+        ("8000::/1", False),
+        ("10.0.0.0/8", False),
+        (TOKEN, False),
+    ],
 )
 def test_when_remote_access_is_narrow_or_accepted_then_it_passes(value: str, accepted: bool) -> None:
     cidrs.check_remote_access(value, accept_open=accepted)
@@ -123,3 +130,37 @@ def test_fails_when_open_access_is_accepted_but_no_cidr_block_given() -> None:
 )
 def test_when_a_public_block_is_larger_than_an_organization_then_it_is_broad(value: str, broad: bool) -> None:
     assert cidrs.is_broad(value) is broad
+
+
+@pytest.mark.parametrize(
+    ("blocks", "wide"),
+    [
+        ([], ()),
+        ([TOKEN, "10.0.0.0/8"], ()),
+        (["0.0.0.0/1"], ()),
+        (["0.0.0.0/1", "128.0.0.0/1"], ("0.0.0.0/1", "128.0.0.0/1")),
+        (["128.0.0.0/2", "::/16", "192.0.0.0/3", TOKEN, "0.0.0.0/1"], ("128.0.0.0/2", "192.0.0.0/3", "0.0.0.0/1")),
+        (["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/4"], ()),
+        (["0.0.0.0/1", "8000::/1"], ()),
+        (["0.0.0.0/1", "0.0.0.0/0", "128.0.0.0/1"], ("0.0.0.0/0",)),
+        (["2000::/4", "3000::/4"], ("2000::/4", "3000::/4")),
+        (["10.0.0.0/8", "::/1"], ("::/1",)),
+        (["2000::/3"], ("2000::/3",)),
+    ],
+)
+def test_when_blocks_together_are_the_internet_then_they_are_found(blocks: list[str], wide: tuple[str, ...]) -> None:
+    assert cidrs.open_ranges(blocks) == wide
+
+
+def test_fails_when_remote_access_is_open_in_two_halves() -> None:
+    halves = ["0.0.0.0/1", "128.0.0.0/1"]
+    assert refusal(lambda: cidrs.check_remote_access_together(halves, accept_open=False)).startswith(
+        "remote access from 0.0.0.0/1 and 128.0.0.0/1 opens the appliance to the whole internet: "
+    )
+    cidrs.check_remote_access_together(halves, accept_open=True)
+
+
+def test_when_remote_access_is_half_of_the_internet_then_there_is_a_warning() -> None:
+    assert cidrs.remote_access_warnings("0.0.0.0/1") == [
+        "remote access from 0.0.0.0/1 reaches far: give the range that responders come from"
+    ]

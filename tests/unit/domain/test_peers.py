@@ -1,6 +1,6 @@
 import pytest
 
-from tapstack.domain.peers import Peer, check_not_everybody, without_duplicates
+from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings, without_duplicates
 from tests.unit.refusals import refusal
 
 GROUP = "sg-0123456789abcdef0"
@@ -52,3 +52,20 @@ def test_when_everybody_is_accepted_or_not_meant_then_peers_pass() -> None:
 def test_when_a_peer_is_given_twice_then_it_is_dropped_unless_it_is_a_token() -> None:
     one, other, token = Peer.security_group(GROUP), Peer.cidr("10.0.0.0/8"), Peer.cidr(TOKEN)
     assert without_duplicates([one, token, other, one, token]) == (one, token, other, token)
+
+
+def test_fails_when_blocks_together_are_everybody() -> None:
+    peers = [Peer.cidr("0.0.0.0/1"), Peer.security_group(GROUP), Peer.cidr("128.0.0.0/1")]
+    assert refusal(lambda: check_not_everybody(peers, accept_open=False)).startswith(
+        "mirrored traffic from 0.0.0.0/1 and 128.0.0.0/1 lets the whole internet feed the appliance: "
+    )
+    check_not_everybody(peers, accept_open=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"), [("0.0.0.0/1", True), ("10.0.0.0/8", False), (GROUP, False), (TOKEN, False)]
+)
+def test_when_a_range_of_senders_is_broad_then_there_is_a_warning(text: str, warned: bool) -> None:
+    found = sender_warnings(Peer.parse(text))
+    expected = f"mirrored traffic from {text} reaches far: give the sources' security groups or CIDR blocks"
+    assert found == ([expected] if warned else [])
