@@ -32,7 +32,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     # Imported late: a signal may come at any moment, and these take a while.
     from tapstack import __version__
     from tapstack.cli.check import check
-    from tapstack.cli.incident import add_incident_parser, run_incident
+    from tapstack.cli.incident import add_incident_parser, refuse_token, run_incident
     from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
     from tapstack.cli.rehearse_account import rehearse_account
     from tapstack.cli.rehearse_deploy import rehearse_deploy
@@ -41,6 +41,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     parser = argparse.ArgumentParser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
     parser.add_argument("--version", action="version", version=f"tapstack {__version__}")
+    refuse_token(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     checker = commands.add_parser(
         "check",
@@ -83,7 +84,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     )
     deployer.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
     add_rehearse_incident_parser(rehearsals)
-    chosen = parser.parse_args(arguments)
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # By the names of options only, where there are some: what stands behind one may be a secret.
+        options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        parser.error(f"unrecognized arguments: {' '.join(options or unknown)}")
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=sys.stdout, err=sys.stderr)
     if chosen.command in COMMANDS:

@@ -44,7 +44,7 @@ def add_incident_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "incident", help="open, follow and close incidents", description="Open, follow and close incidents."
     )
-    _refuse_token(parser)
+    refuse_token(parser)
     actions = parser.add_subparsers(dest="incident", required=True, metavar="ACTION")
     opener = _api_parser(actions, "open", "capture the packets of an instance, or of network interfaces")
     what = opener.add_mutually_exclusive_group(required=True)
@@ -141,13 +141,15 @@ def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"holds a JSON Web Token to use in place of AWS credentials; - for input; ${TOKEN_VARIABLE} by default",
     )
-    _refuse_token(parser)
+    refuse_token(parser)
     parser.add_argument("--json", action="store_true", help="print what the API answers")
     return parser
 
 
-def _refuse_token(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--token", nargs="?", action=_RefuseToken, help=argparse.SUPPRESS)
+def refuse_token(parser: argparse.ArgumentParser) -> None:
+    """Refuse `--token` and what it may be shortened to, without showing what stands behind it."""
+    beginnings = ("--token"[:length] for length in range(len("--t"), len("--token") + 1))
+    parser.add_argument(*beginnings, nargs="?", action=_RefuseToken, help=argparse.SUPPRESS)
 
 
 class _RefuseToken(argparse.Action):

@@ -126,8 +126,12 @@ def check_stack_name_for_roles(stack_name: str, capabilities: Sequence[str]) -> 
         )
 
 
+_BOUNDS_NOTHING: Final = frozenset({"AdministratorAccess", "PowerUserAccess", "IAMFullAccess"})
+"""Policies of AWS under which a role can do, or give itself, whatever the account can: AWS Managed Policy Reference."""
+
+
 def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[str]) -> None:
-    """Refuse a permissions boundary that is no policy, or where there is no role to have it."""
+    """Refuse a permissions boundary that is no policy, that bounds nothing, or where there is no role to have it."""
     if policy_arn is None:
         return
     check_identifier("iam policy", policy_arn)
@@ -135,6 +139,12 @@ def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[st
         raise RuleViolation(
             "permissions_boundary goes with capabilities CAPABILITY_IAM or CAPABILITY_NAMED_IAM: without them the "
             "template makes no role"
+        )
+    name = policy_arn.rpartition("/")[2]
+    if ":iam::aws:" in policy_arn and name in _BOUNDS_NOTHING:
+        raise RuleViolation(
+            f"permissions_boundary {name} bounds next to nothing: leave it out, and the response makes a boundary of "
+            "its own, or give a policy that allows only what the appliance's roles need"
         )
 
 

@@ -94,7 +94,9 @@ def check_region(value: str, *, accept_unknown: bool = False) -> str:
     if is_token(value) or value in KNOWN:
         return value
     partition = partition_of(value)
-    near = difflib.get_close_matches(value, partition.regions if partition else KNOWN, n=1)
+    known = partition.regions if partition else KNOWN
+    # Letters in another order first: difflib takes us-esat-1 for us-west-1.
+    near = [region for region in known if sorted(region) == sorted(value)] or difflib.get_close_matches(value, known, 1)
     meant = f"did you mean {near[0]}? " if near else ""
     if partition is None:
         raise RuleViolation(f"{value!r} is not an AWS Region: {meant}expected for example eu-central-1")

@@ -301,17 +301,31 @@ class TestCredentials:
         # The next command finds the file again; input is used up.
         assert (f"close {ID} --token-file {file}" in printed.out) == (how == "file")
 
-    @pytest.mark.parametrize("arguments", [["--token", "e.y.J"], ["--token=e.y.J"], ["--token"]])
-    @pytest.mark.parametrize("where", ["before", "behind"])
+    @pytest.mark.parametrize(
+        "arguments", [["--token", "e.y.J"], ["--token=e.y.J"], ["--token"], ["--tok", "e.y.J"], ["--t=e.y.J"]]
+    )
+    @pytest.mark.parametrize("where", ["first", "before", "behind"])
     def test_fails_when_a_token_stands_on_the_command_line_and_does_not_repeat_it(
         self, api: ApiServer, arguments: list[str], where: str, capsys: Printed
     ) -> None:
         command = [*arguments, "show", ID] if where == "before" else ["show", ID, *arguments]
         with pytest.raises(SystemExit) as stopped:
-            main(["incident", *command])
+            main([*arguments, "incident", "show", ID] if where == "first" else ["incident", *command])
         assert stopped.value.code == 2
         err = capsys.readouterr().err
         assert "--token-file FILE (- for input), or set $TAPSTACK_TOKEN" in err
+        assert "e.y.J" not in err
+        assert api.asked == []
+
+    @pytest.mark.parametrize("arguments", [["--bearer", "e.y.J"], ["--tokne=e.y.J"]])
+    def test_fails_when_an_option_is_unknown_and_does_not_repeat_its_value(
+        self, api: ApiServer, arguments: list[str], capsys: Printed
+    ) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main(["incident", "list", *arguments])
+        assert stopped.value.code == 2
+        err = capsys.readouterr().err
+        assert err.endswith(f"unrecognized arguments: {arguments[0].partition('=')[0]}\n")
         assert "e.y.J" not in err
         assert api.asked == []
 

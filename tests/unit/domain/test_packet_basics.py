@@ -1,6 +1,12 @@
 import pytest
 
-from tapstack.domain.packet_basics import OWN_PARAMETERS, check_parameters, check_public_ip, check_template_url
+from tapstack.domain.packet_basics import (
+    OWN_PARAMETERS,
+    check_parameters,
+    check_permissions_boundary,
+    check_public_ip,
+    check_template_url,
+)
 from tests.unit.refusals import refusal
 
 UUID = "5f1c0b1e-6f5a-4c53-9d0e-2b8a7c6d5e4f"
@@ -86,3 +92,18 @@ def test_when_the_template_is_deployed_then_the_names_of_its_parameters_are_extr
         "ENITrafficMirrorSource",
         "ENITrafficMirrorSessionNumber",
     } == OWN_PARAMETERS
+
+
+@pytest.mark.parametrize("name", ["AdministratorAccess", "PowerUserAccess", "IAMFullAccess"])
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_fails_when_a_boundary_bounds_nothing(name: str, partition: str) -> None:
+    arn = f"arn:{partition}:iam::aws:policy/{name}"
+    assert refusal(lambda: check_permissions_boundary(arn, ["CAPABILITY_IAM"])) == (
+        f"permissions_boundary {name} bounds next to nothing: leave it out, and the response makes a boundary of its "
+        "own, or give a policy that allows only what the appliance's roles need"
+    )
+
+
+@pytest.mark.parametrize("owner", ["111122223333:policy/AdministratorAccess", "aws:policy/ReadOnlyAccess"])
+def test_when_a_boundary_may_bound_something_then_it_passes(owner: str) -> None:
+    check_permissions_boundary(f"arn:aws:iam::{owner}", ["CAPABILITY_IAM"])

@@ -39,6 +39,9 @@ def test_when_a_region_is_known_then_it_passes_and_has_one_partition(region: str
             "'eu-centrel-1' is not in this version's list of Regions (2026-11-26): did you mean eu-central-1? set "
             "accept_unknown_region: true for a newer one",
         ),
+        ("us-esat-1", "did you mean us-east-1? "),
+        ("eu-cenrtal-1", "did you mean eu-central-1? "),
+        ("as-east-1", "'as-east-1' is not an AWS Region: did you mean sa-east-1? "),
         ("us-gov-north-1", "did you mean us-gov-"),
         ("eusc-de-west-1", "did you mean eusc-de-east-1? set accept_unknown_region"),
         ("zz-central-1", "'zz-central-1' is not an AWS Region: did you mean "),
