@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,13 @@ from tests.unit.cli.terminal import Command, none_left, processes_of
 
 ROOT = Path(__file__).parents[2]
 TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory with a short path, for the sockets of Terraform providers: 107 bytes are the most."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as directory:
+        yield Path(directory)
 
 
 @pytest.mark.parametrize(
@@ -25,10 +34,10 @@ TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sy
     ],
 )
 def test_when_a_rehearsal_is_interrupted_then_all_has_ended_and_no_report_is_left(
-    terraform: Terraform, tmp_path: Path, moment: str, how: str, terminal: bool, code: int
+    terraform: Terraform, scratch: Path, moment: str, how: str, terminal: bool, code: int
 ) -> None:
     assert terraform
-    temporary, reports = tmp_path / "tmp", tmp_path / "reports"
+    temporary, reports = scratch / "tmp", scratch / "reports"
     temporary.mkdir()
     reports.mkdir()
     arguments = [*TAPSTACK, "rehearse", "incident", "--report", str(reports / "report.html")]

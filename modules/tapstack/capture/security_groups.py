@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk
+from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk, set_lifecycle
 from tapstack.capture.scaffold import (
     checks_arguments,
     located,
@@ -237,13 +237,13 @@ class QuarantineSecurityGroup(_OwnedGroup):
             vpc_id=vpc_id,
             name=name,
             description="Tapstack: quarantine, no traffic in or out",
-            lifecycle=cdk.TerraformResourceLifecycle(ignore_changes=["name"]),
             tags=name_tag(name, tags),
         )
         # Empty lists, not absent ones: Terraform then owns the rules and removes what appears.
         # They go in as overrides because cdktf leaves empty blocks out of HCL.
         self.resource.add_override("ingress", [])
         self.resource.add_override("egress", [])
+        set_lifecycle(self.resource, ignore_changes=["name"])
         name_main_child(self, self.resource)
         suppress_checkov(
             self.resource,

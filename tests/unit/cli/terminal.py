@@ -29,13 +29,20 @@ class Command:
         if terminal:
             self.pid, self._output = pty.fork()
             if self.pid == 0:
+                _as_in_a_shell()
                 os.chdir(cwd)
                 os.execve(arguments[0], list(arguments), held)
             return
         self._error, write_error = os.pipe()
         self._output, write = os.pipe()
         self._process = subprocess.Popen(
-            arguments, cwd=cwd, env=held, stdin=subprocess.DEVNULL, stdout=write, stderr=write_error
+            arguments,
+            cwd=cwd,
+            env=held,
+            stdin=subprocess.DEVNULL,
+            stdout=write,
+            stderr=write_error,
+            preexec_fn=_as_in_a_shell,
         )
         self.pid = self._process.pid
         os.close(write)
@@ -82,6 +89,12 @@ class Command:
             found = b""
         self.shown += found.decode(errors="replace")
         return bool(found)
+
+
+def _as_in_a_shell() -> None:
+    """Heed signals, also where whatever started the tests ignores them, as shells have it for what runs behind them."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_DFL)
 
 
 def processes_of(directory: Path) -> dict[int, str]:
