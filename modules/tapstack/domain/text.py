@@ -2,7 +2,7 @@
 
 Source: HCL Native Syntax Specification, "Template Expressions" and "Identifiers"; Terraform
 documentation, "Strings and Templates" and "JSON Configuration Syntax"; Unicode Standard, general
-categories.
+categories; Unicode Character Database 15.1, DerivedCoreProperties.txt, Default_Ignorable_Code_Point.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ TOKEN_MARKER: Final = "TfToken["
 
 _REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control characters, invisible ones (bidirectional marks among them), surrogates, line separators."""
+_IGNORABLE: Final = (
+    *(range(0x034F, 0x0350), range(0x115F, 0x1161), range(0x17B4, 0x17B6), range(0x180B, 0x1810)),
+    *(range(0x2060, 0x2070), range(0x3164, 0x3165), range(0xFE00, 0xFE10), range(0xFFA0, 0xFFA1)),
+    *(range(0xFFF0, 0xFFF9), range(0xE0000, 0xE1000)),
+)
+"""Default_Ignorable_Code_Point, as far as no refused category has it: fillers, joiners, variation selectors."""
+_PRESENTATION: Final = frozenset("\ufe0e\ufe0f")
+"""As text, as an emoji: Unicode Technical Standard 51. Of use behind the character that they are for."""
 _TEMPLATE: Final = re.compile(r"(\$+|%+)\{")
 _BARE_KEY: Final = re.compile(r"[A-Za-z_-][A-Za-z0-9_-]*")
 _LOST_KEYS: Final = frozenset({"", "__proto__", "//", "%"})
@@ -35,7 +43,7 @@ def check_text(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
     for position, character in enumerate(value, 1):
-        if unicodedata.category(character) in _REFUSED or ord(character) & 0xFFFE == 0xFFFE:
+        if not _is_visible(character, value[position - 2 : position - 1]):
             raise RuleViolation(
                 f"the character U+{ord(character):04X} at position {position} is not allowed: expected one line "
                 "without control or invisible characters"
@@ -46,6 +54,17 @@ def check_text(value: str) -> str:
             f"expected {unicodedata.normalize('NFC', value)!a}"
         )
     return value
+
+
+def _is_visible(character: str, before: str) -> bool:
+    if character in _PRESENTATION:
+        return bool(before) and before not in _PRESENTATION
+    code = ord(character)
+    return not (
+        unicodedata.category(character) in _REFUSED
+        or code & 0xFFFE == 0xFFFE
+        or any(code in ignorable for ignorable in _IGNORABLE)
+    )
 
 
 def check_literal(value: str) -> str:

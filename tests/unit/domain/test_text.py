@@ -9,6 +9,11 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.text import check_key, check_literal, check_template, check_text
 from tests.hcl import read_quoted
 
+# Of Default_Ignorable_Code_Point in DerivedCoreProperties.txt, and of no category that is refused as a whole.
+INVISIBLE = [
+    *("\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u180b", "\u180f", "\u2065", "\u3164", "\ufe00", "\ufe0d"),
+    *("\uffa0", "\ufff0", "\ufff8", "\U000e0000", "\U000e0100", "\U000e01ef", "\U000e0fff"),
+]
 TOKEN = "${TfToken[TOKEN.0]}"
 
 
@@ -30,12 +35,23 @@ class TestText:
         assert not {unicodedata.category(c) for c in text} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
     @pytest.mark.parametrize(
-        "character", [*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800"]
+        "character", [*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800", *INVISIBLE]
     )
     def test_fails_when_a_character_is_a_control_or_invisible(self, character: str) -> None:
         message = refusal(lambda: check_text(f"a{character}b"))
         assert f"the character U+{ord(character):04X} at position 2" in message
         assert message.isprintable()
+
+    @pytest.mark.parametrize(
+        "text", ["\u2764\ufe0f", "1\ufe0f\u20e3 first", "\u260e\ufe0e", "\u00e9\u5b89\ud55c", "\u0e01\u0e34"]
+    )
+    def test_when_a_selector_stands_behind_its_character_then_it_is_taken(self, text: str) -> None:
+        assert check_text(text) == text
+
+    @pytest.mark.parametrize("text", ["\ufe0fa", "\u2764\ufe0f\ufe0f", "\u2764\ufe0e\ufe0f"])
+    def test_fails_when_a_selector_is_for_no_character(self, text: str) -> None:
+        position = 1 if text.startswith("\ufe0f") else 3
+        assert f"the character U+FE0F at position {position} is not allowed" in refusal(lambda: check_text(text))
 
     @pytest.mark.parametrize("text", ["${var.a}", "%{if", "$${", TOKEN, "#{TfToken[TOKEN.1]}", "TfToken["])
     def test_fails_when_a_literal_is_an_expression_or_a_token(self, text: str) -> None:
