@@ -35,7 +35,12 @@ class Settings(BaseModel):
     """A part of the deployment file: unknown keys refused, no value converted, frozen."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+        defer_build=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
     )
 
     def check(self) -> None:
