@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # What takes longest begins first, so that no process waits for it in the end.
 _FIRST = ("end_to_end/", "/test_rehearsal", "tests/terraform/", "tests/isolated/")
+# Its tests look at one record of a deployment, which takes minutes to make.
+_SHARING = "/test_rehearsal_deploying_policies.py"
 
 
 def unit_of(nodeid: str) -> str:
@@ -15,8 +17,8 @@ def unit_of(nodeid: str) -> str:
     if "/end_to_end/" in file:
         # They share one deployment, which takes a minute to make.
         return "end_to_end"
-    # Nothing is shared here, and each takes long.
-    return nodeid if file.startswith("tests/terraform/") else file
+    # Mostly nothing is shared here, and each takes long.
+    return nodeid if file.startswith("tests/terraform/") and not file.endswith(_SHARING) else file
 
 
 def order_of(nodeid: str) -> int:

@@ -22,6 +22,10 @@ END_TO_END = "tests/rehearsal/end_to_end/test_rehearsal_faults.py::test_a[b::c]"
         ("tests/unit/test_wheel.py::test_a", "tests/unit/test_wheel.py"),
         ("tests/unit/test_wheel.py::TestA::test_a[x/y]", "tests/unit/test_wheel.py"),
         ("tests/terraform/test_cli.py::test_a[x]", "tests/terraform/test_cli.py::test_a[x]"),
+        (
+            "tests/terraform/test_rehearsal_deploying_policies.py::test_a[x]",
+            "tests/terraform/test_rehearsal_deploying_policies.py",
+        ),
     ],
 )
 def test_when_tests_are_given_out_then_those_of_a_unit_stay_together(nodeid: str, unit: str) -> None:
