@@ -40,7 +40,6 @@ class Settings(BaseModel):
         strict=True,
         frozen=True,
         arbitrary_types_allowed=True,
-        use_attribute_docstrings=True,
     )
 
     def check(self) -> None:

@@ -262,7 +262,9 @@ def _near_fields(location: FieldPath) -> list[str]:
 
 
 def _description(location: FieldPath) -> str | None:
-    for model in _models_at(location[:-1]):
-        if found := model.model_fields.get(str(location[-1])):
-            return found.description
-    return None
+    # Imported late: a file that lacks nothing need not wait for it.
+    from tapstack.settings.descriptions import descriptions_of
+
+    name = str(location[-1])
+    models = [model for model in _models_at(location[:-1]) if name in model.model_fields]
+    return descriptions_of(models[0]).get(name) if models else None

@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from tapstack.settings.descriptions import descriptions_of
 from tapstack.settings.model import Deployment
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out titles that only repeat the key, and refuses names of the wrong form."""
+    """Leaves out titles that only repeat the key, refuses names of the wrong form, and says what fields are for."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        properties = found.get("properties", {})
+        model: type[BaseModel] = schema["cls"]
+        for name, text in descriptions_of(model).items():
+            if name in properties:
+                properties[name].setdefault("description", text)
+        return found
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
