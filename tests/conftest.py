@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -41,6 +42,11 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProxy]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the thousands of directories that cdktf's test apps leave behind in one that goes with this process."""
+    # Programs that tests start heed signals, also where whatever started the tests ignores them, as shells have it for
+    # what runs behind them.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     tempfile.gettempdir()  # decided here: what pytest keeps for people to look at stays where it is
     directory = tempfile.mkdtemp(prefix="tapstack-tests-")
     os.environ["TMPDIR"] = directory
