@@ -90,10 +90,6 @@ def check_literal_key(key: str) -> str:
     return check_literal(key)
 
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9 ._:/@=+-]*")
-"""Texts in which every character is allowed and none means anything in either language."""
-
-
 def check_template(value: str, *, hcl: bool) -> str:
     """Return text, which expressions in `${}` may be part of, as the language that is written takes it.
 
@@ -102,9 +98,6 @@ def check_template(value: str, *, hcl: bool) -> str:
     Raises:
         RuleViolation: no text (see `check_text`), a directive (`%{`), or an expression without its end.
     """
-    if _PLAIN.fullmatch(value):
-        # Most texts are ids and names, of which a deployment may have ten thousands.
-        return value
     check_text(value)
     if "{" not in value:
         return _escaped(value) if hcl else value
