@@ -41,3 +41,28 @@ def test_when_a_network_load_balancer_listens_then_its_listener_and_a_target_use
     assert listener["ListenerArn"].startswith(arn.replace(":loadbalancer/", ":listener/"))
     target = ec2.create_traffic_mirror_target(NetworkLoadBalancerArn=arn)["TrafficMirrorTarget"]
     assert target["NetworkLoadBalancerArn"] == arn
+
+
+TEMPLATE = """
+Parameters: {Subnet: {Type: String}}
+Resources:
+  Sensors: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Type: network, Subnets: [!Ref Subnet]}}
+  Target: {Type: AWS::EC2::TrafficMirrorTarget, Properties: {NetworkLoadBalancerArn: !Ref Sensors}}
+"""
+
+
+def test_when_a_stack_has_a_network_load_balancer_then_it_is_one_and_can_be_a_target(
+    rehearsal_account: Account,
+) -> None:
+    """AWS::ElasticLoadBalancingV2::LoadBalancer, Type."""
+    subnet = rehearsal_account.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    rehearsal_account.client("cloudformation").create_stack(
+        StackName="sensors",
+        TemplateBody=TEMPLATE,
+        Parameters=[{"ParameterKey": "Subnet", "ParameterValue": subnet}],
+    )
+    [balancer] = rehearsal_account.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    [target] = rehearsal_account.client("ec2").describe_traffic_mirror_targets()["TrafficMirrorTargets"]
+    assert balancer["Type"] == "network"
+    assert target["NetworkLoadBalancerArn"] == balancer["LoadBalancerArn"]
+    assert ":loadbalancer/net/" in balancer["LoadBalancerArn"]

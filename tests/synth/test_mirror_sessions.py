@@ -286,7 +286,7 @@ class TestLookups:
 
     def test_when_packets_are_cut_shorter_than_ipv6_allows_then_a_warning_says_so(self) -> None:
         template = synthesize(lambda stack: add(stack, "s", *interfaces(1), packet_length=54))
-        assert template.warnings == ["packet length 54 is too short for IPv6: AWS keeps 55 bytes or more of it"]
+        assert template.warnings == ["packet length 54 cuts headers: keep at least 55 bytes of IPv6"]
         assert synthesize(lambda stack: add(stack, "s", *interfaces(1), packet_length=55)).warnings == []
 
     def test_fails_when_a_lookup_has_no_condition(self) -> None:
@@ -336,13 +336,13 @@ class TestTargets:
             add(stack, "s", *interfaces(1), target=target)
 
     def test_fails_when_packets_are_longer_than_a_load_balancer_target_keeps(self) -> None:
-        with pytest.raises(RuleViolation, match="from 35 to 8500 bytes for a Network Load Balancer target, got 8501"):
+        with pytest.raises(RuleViolation, match="from 1 to 8500 bytes for a Network Load Balancer target, got 8501"):
             add(new_stack(), "s", *interfaces(1), target=BALANCED, packet_length=8501)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"packet_length": 34}, "packet length must be a whole number from 35 to 65535 bytes, got 34"),
+            ({"packet_length": 0}, "packet length must be a whole number from 1 to 65535 bytes, got 0"),
             ({"virtual_network_id": 0}, "virtual network id must be a whole number from 1 to 16777215, got 0"),
             ({"virtual_network_id": 16777216}, "from 1 to 16777215, got 16777216"),
             ({"first_session_number": 0}, "session number must be a whole number from 1 to 32766, got 0"),

@@ -14,9 +14,9 @@ SESSION_NUMBER: Final = (1, 32766)
 """Session 1 is evaluated first; the first session whose filter accepts a packet mirrors it."""
 VIRTUAL_NETWORK_ID: Final = (1, 16777215)
 """The VXLAN network identifier: 24 bits, 0 is reserved."""
-PACKET_LENGTH: Final = (35, 65535)
-"""Bytes kept after the VXLAN header. Below 35 (IPv4) or 55 (IPv6) AWS rejects packets."""
-PACKET_LENGTH_LOAD_BALANCER: Final = (35, 8500)
+PACKET_LENGTH: Final = (1, 65535)
+"""Bytes kept after the VXLAN header. AWS takes any; `PACKET_LENGTH_FLOORS` says below which it cuts headers."""
+PACKET_LENGTH_LOAD_BALANCER: Final = (1, 8500)
 """For Network Load Balancer targets AWS keeps at most 8500 bytes."""
 FILTER_RULE_NUMBER: Final = (1, 32766)
 SESSIONS_PER_INTERFACE: Final = 3
@@ -26,7 +26,8 @@ SOURCES_PER_INTERFACE_TARGET: Final = 10
 SOURCES_PER_LARGEST_INTERFACE_TARGET: Final = 100
 VXLAN_PORT: Final = 4789
 """Mirrored packets arrive on this UDP port."""
-PACKET_LENGTH_IPV6_FLOOR: Final = 55
+PACKET_LENGTH_FLOORS: Final = {"IPv4": 35, "IPv6": 55}
+"""Below these, headers are cut: advice of AWS's, which refuses no length that is shorter."""
 
 
 def _check_range(what: str, value: float, allowed: tuple[int, int], note: str = "") -> None:
@@ -68,11 +69,11 @@ def check_packet_length(value: float, *, load_balancer: bool = False) -> None:
 
 def packet_length_warnings(value: int) -> list[str]:
     """Say what is lost at this packet length, if anything."""
-    if value < PACKET_LENGTH_IPV6_FLOOR:
-        return [
-            f"packet length {value} is too short for IPv6: AWS keeps {PACKET_LENGTH_IPV6_FLOOR} bytes or more of it"
-        ]
-    return []
+    short = {family: floor for family, floor in PACKET_LENGTH_FLOORS.items() if value < floor}
+    if not short:
+        return []
+    floors = " and ".join(f"{floor} bytes of {family}" for family, floor in short.items())
+    return [f"packet length {value} cuts headers: keep at least {floors}"]
 
 
 def check_rule_count(count: int) -> None:

@@ -36,7 +36,7 @@ _OF_EC2: Final = ("resource_tags", "instance_filters", "network_interfaces", "in
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
-    "cloudformation": (*_OF_EC2, "cloudformation", "functions"),
+    "cloudformation": (*_OF_EC2, "load_balancers", "registrations", "cloudformation", "functions"),
     "lambda": ("functions",),
     "apigateway": ("http_api",),
     "elasticloadbalancing": ("load_balancers", "registrations"),

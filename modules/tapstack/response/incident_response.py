@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from tapstack.bindings import AwsConstruct, Construct, cdk, json_text
 from tapstack.capture.scaffold import checks_arguments, located, warn
-from tapstack.domain import cidrs
+from tapstack.domain import cidrs, limits
 from tapstack.domain import policy as policy_rules
 from tapstack.domain.containment_settings import check_action
 from tapstack.domain.errors import RuleViolation
@@ -16,6 +16,7 @@ from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.tags import RESPONSE, check_construct_tags
+from tapstack.domain.tokens import is_token
 from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
@@ -121,6 +122,9 @@ class IncidentResponse(AwsConstruct):
                 _check_days(what, days)
             check_construct_tags(tags, *RESPONSE)
         super().__init__(scope, id_, provider=provider)
+        if capture is not None and capture.packet_length is not None and not is_token(capture.packet_length):
+            for message in limits.packet_length_warnings(capture.packet_length):
+                warn(self, message)
         # By them no response restricts the roles of another one.
         tags = {**(tags or {}), TAG_DEPLOYMENT: deployment, TAG_SITE: site}
         self._deployment, self._site, self._tags = deployment, site, tags

@@ -73,6 +73,8 @@ def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, desti
     if length is not None and destination is not None:
         behind = destination.kind == "network load balancer"
         checker.ask((*path, "packet_length"), lambda: limits.check_packet_length(length, load_balancer=behind))
+    if length is not None:
+        checker.warn((*path, "packet_length"), *limits.packet_length_warnings(length), by_constructs=True)
 
 
 def _check_policy(checker: Checker, path: Path, response: Response) -> None:

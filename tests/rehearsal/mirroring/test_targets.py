@@ -51,14 +51,32 @@ def test_fails_when_the_destination_does_not_exist(network: Network) -> None:
     """The caller names a destination that exists, of the right kind."""
     with refused("InvalidNetworkInterfaceID.NotFound", "eni-0123456789abcdef0"):
         network.target("eni-0123456789abcdef0")
-    with refused("InvalidParameterValue", "does not exist"):
+    with refused("InvalidNetworkLoadBalancerArn.NotFound", "does not exist"):
         network.target(NetworkLoadBalancerArn=network.load_balancer() + "0")
-    with refused("InvalidParameterValue", "not a Network Load Balancer"):
-        network.target(NetworkLoadBalancerArn=network.load_balancer("application"))
+    for arn in (network.load_balancer("application"), "sensors", network.load_balancer("gateway")):
+        with refused("InvalidNetworkLoadBalancerArn.Malformed", arn):
+            network.target(NetworkLoadBalancerArn=arn)
     with refused("InvalidVpcEndpointId.NotFound"):
         network.target(GatewayLoadBalancerEndpointId="vpce-0123456789abcdef0")
-    with refused("InvalidParameterValue", "not a Gateway Load Balancer endpoint"):
+    with refused("InvalidVpcEndpointType", "not a Gateway Load Balancer endpoint"):
         network.target(GatewayLoadBalancerEndpointId=network.endpoint("Gateway"))
+
+
+def test_fails_when_a_network_load_balancer_is_a_target_already(network: Network) -> None:
+    """NlbInUseByTrafficMirrorTargetException: one target on each; free again when that is deleted."""
+    target = network.target(NetworkLoadBalancerArn=(arn := network.load_balancer()))
+    with refused("NlbInUseByTrafficMirrorTargetException", target):
+        network.target(NetworkLoadBalancerArn=arn)
+    network.ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=target)
+    network.target(NetworkLoadBalancerArn=arn)
+
+
+def test_when_two_targets_are_one_interface_or_one_endpoint_then_both_are_made(network: Network) -> None:
+    """Only of Network Load Balancers does AWS document that a second target is refused."""
+    interface, endpoint = network.interface(), network.endpoint()
+    assert network.target(interface) != network.target(interface)
+    one, two = (network.target(GatewayLoadBalancerEndpointId=endpoint) for _ in range(2))
+    assert one != two
 
 
 def test_fails_when_the_interface_is_a_source(network: Network) -> None:
@@ -103,7 +121,7 @@ def test_fails_when_an_interface_target_gets_its_eleventh_source(network: Networ
     sources = [network.interface() for _ in range(11)]
     for position, source in enumerate(sources[:10]):
         network.session(source, first if position % 2 else second)
-    with refused("TrafficMirrorSourcesPerTargetLimitExceeded", "Sources per interface-target limit reached"):
+    with refused("TrafficMirrorSourcesPerTargetLimitExceeded", "Sources per interface-target limit reached (11)"):
         network.session(sources[10], first)
     session = network.session(sources[10], elsewhere)["TrafficMirrorSessionId"]
     with refused("TrafficMirrorSourcesPerTargetLimitExceeded"):
@@ -117,7 +135,7 @@ def test_when_the_appliance_is_the_largest_of_its_family_then_100_sources_fit(ne
     target = network.target(network.instance("m5.24xlarge")[1])
     for _ in range(100):
         network.session(network.interface(), target)
-    with refused("TrafficMirrorSourcesPerTargetLimitExceeded", "(100)"):
+    with refused("TrafficMirrorSourcesPerTargetLimitExceeded", "(101)"):
         network.session(network.interface(), target)
 
 

@@ -420,6 +420,13 @@ def test_when_responders_come_from_everywhere_then_a_warning_says_so() -> None:
     assert any("reaches far" in warning for warning in template.warnings)
 
 
+def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> None:
+    template = synthesize(
+        lambda stack: add_response(stack, appliance=standing(), capture=CaptureDefaults(packet_length=20))
+    )
+    assert any("packet length 20 cuts headers" in warning for warning in template.warnings)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -16,10 +16,10 @@ RANGES = [
     pytest.param(limits.check_session_number, 1, 32766, "session number", "", id="session number"),
     pytest.param(limits.check_rule_number, 1, 32766, "rule number", "", id="rule number"),
     pytest.param(limits.check_virtual_network_id, 1, 16777215, "virtual network id", "", id="virtual network id"),
-    pytest.param(limits.check_packet_length, 35, 65535, "packet length", " bytes", id="packet length"),
+    pytest.param(limits.check_packet_length, 1, 65535, "packet length", " bytes", id="packet length"),
     pytest.param(
         behind_load_balancer,
-        35,
+        1,
         8500,
         "packet length",
         " bytes for a Network Load Balancer target",
@@ -49,3 +49,18 @@ def test_fails_when_a_filter_holds_eleven_rules() -> None:
     assert refusal(lambda: limits.check_rule_count(11)) == (
         "a traffic mirror filter holds at most 10 rules, both directions together, got 11"
     )
+
+
+@pytest.mark.parametrize(
+    ("length", "warnings"),
+    [
+        (20, ["packet length 20 cuts headers: keep at least 35 bytes of IPv4 and 55 bytes of IPv6"]),
+        (34, ["packet length 34 cuts headers: keep at least 35 bytes of IPv4 and 55 bytes of IPv6"]),
+        (35, ["packet length 35 cuts headers: keep at least 55 bytes of IPv6"]),
+        (55, []),
+    ],
+)
+def test_when_a_packet_length_cuts_headers_then_a_warning_says_of_which_packets(
+    length: int, warnings: list[str]
+) -> None:
+    assert limits.packet_length_warnings(length) == warnings

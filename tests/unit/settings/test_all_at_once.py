@@ -25,7 +25,7 @@ def test_fails_when_a_preset_is_wrong_and_names_what_is_wrong_behind_it_too() ->
       both: {network_interface_id: eni-0123abce, gateway_load_balancer_endpoint_id: vpce-0123abcd}
     sessions:
       one: {target: both, filter: web, sources: [eni-0123abcd, eni-1, eni-0123abcf, eni-0123abcf]}
-      two: {target: nowhere, filter: own, packet_length: 34, sources: [{subnet_id: subnet-0123abcd, session_number: 4}]}
+      two: {target: nowhere, filter: own, packet_length: 0, sources: [{subnet_id: subnet-0123abcd, session_number: 4}]}
     response:
       capture: {minutes: 90, max_minutes: 60}
       policy: [{name: p, action: contain_now}, {name: p, action: dance}]

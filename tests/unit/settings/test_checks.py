@@ -119,7 +119,7 @@ def interfaces(count: int) -> str:
         pytest.param(
             NLB + f"    sessions: {{web: {{sources: [{ENI}], target: sensors, packet_length: 8501}}}}\n",
             "12: sites.production.sessions.web.packet_length",
-            "packet length must be a whole number from 35 to 8500 bytes for a Network Load Balancer target, got 8501",
+            "packet length must be a whole number from 1 to 8500 bytes for a Network Load Balancer target, got 8501",
             id="packet length behind a load balancer",
         ),
         pytest.param(
@@ -346,8 +346,8 @@ def test_when_the_constructs_will_warn_then_the_check_says_the_same() -> None:
     assert warnings(text) == [
         "deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from 99.0.0.0/8 reaches "
         "far: give the range that responders come from",
-        "deployment.yaml:10: sites.production.sessions.one.packet_length: packet length 54 is too short for IPv6: AWS "
-        "keeps 55 bytes or more of it",
+        "deployment.yaml:10: sites.production.sessions.one.packet_length: packet length 54 cuts headers: keep at least "
+        "55 bytes of IPv6",
         "deployment.yaml:11: sites.production.sessions.two.sources[0]: of the interfaces that AWS services manage, AWS "
         "mirrors those of RDS and ElastiCache only",
         "deployment.yaml:11: sites.production.sessions.two.sources: session number 1 of sessions two collides with "

@@ -207,9 +207,9 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
             "accept it with accept_instance_type if the list has changed",
         ),
         (
-            "sessions: {s: {sources: [eni-0123abcd], packet_length: 34}}",
+            "sessions: {s: {sources: [eni-0123abcd], packet_length: 0}}",
             "sessions.s.packet_length",
-            "packet length must be a whole number from 35 to 65535 bytes, got 34",
+            "packet length must be a whole number from 1 to 65535 bytes, got 0",
         ),
         (
             "sessions: {s: {sources: [eni-0123abcd], virtual_network_id: 16777216}}",

@@ -176,9 +176,9 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "expected at most max_minutes, 60, got 90",
         ),
         (
-            "{capture: {packet_length: 34}}",
+            "{capture: {packet_length: 0}}",
             "capture.packet_length",
-            "packet length must be a whole number from 35 to 65535 bytes, got 34",
+            "packet length must be a whole number from 1 to 65535 bytes, got 0",
         ),
         (
             "{policy: [{name: a, action: contain_now}]}",
@@ -325,7 +325,15 @@ def test_fails_when_the_packets_are_longer_than_a_load_balancer_forwards() -> No
     chosen = "    response: {appliance: {target: sensors, filter: web}, capture: {packet_length: 8501}}\n"
     assert report(SITE + TARGETS + chosen) == [
         "deployment.yaml:9: sites.production.response.capture.packet_length: packet length must be a whole number from "
-        "35 to 8500 bytes for a Network Load Balancer target, got 8501"
+        "1 to 8500 bytes for a Network Load Balancer target, got 8501"
+    ]
+
+
+def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> None:
+    chosen = "    response: {appliance: {target: sensors, filter: web}, capture: {packet_length: 20}}\n"
+    assert [str(warning) for warning in parse_deployment(SITE + TARGETS + chosen).warnings()] == [
+        "deployment.yaml:9: sites.production.response.capture.packet_length: packet length 20 cuts headers: keep at "
+        "least 35 bytes of IPv4 and 55 bytes of IPv6"
     ]
 
 

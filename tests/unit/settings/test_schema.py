@@ -52,7 +52,7 @@ def test_when_the_example_is_edited_then_the_schema_accepts_it() -> None:
         "    sessions: {s: {sources: [{network_interface: eni-0123abcd}]}}\n",
         "    sessions: {s: {sources: [eni-0123abcd], session_number: 0}}\n",
         "    sessions: {s: {sources: [eni-0123abcd], session_number: 32767}}\n",
-        "    sessions: {s: {sources: [eni-0123abcd], packet_length: 34}}\n",
+        "    sessions: {s: {sources: [eni-0123abcd], packet_length: 0}}\n",
         "    sessions: {s: {sources: [eni-0123abcd], virtual_network_id: 16777216}}\n",
         "    targets: {t: {network_interface_id: ENI-0123ABCD}}\n",
         "    targets: {t: {load_balancer: {subnet_ids: [subnet-0123abcd], instance_ids: [i-0123abcd]}}}\n",

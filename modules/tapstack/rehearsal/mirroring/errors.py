@@ -1,7 +1,7 @@
 """The errors that AWS answers with, by the codes of the Amazon EC2 API.
 
 Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API". Where that page
-has no code for a refusal, InvalidParameterValue or UnsupportedOperation stand in;
+has no code for a refusal, InvalidParameterValue stands in;
 docs/rehearsal-conformance.md marks those as inferred.
 """
 
@@ -26,9 +26,9 @@ def invalid(message: str) -> Any:
     return refuse("InvalidParameterValue", message)
 
 
-def unsupported(message: str) -> Any:
-    """Return UnsupportedOperation: the parameters are well formed, but name what AWS does not mirror."""
-    return refuse("UnsupportedOperation", message)
+def not_supported(message: str) -> Any:
+    """Return NetworkInterfaceNotSupported: an interface that AWS does not mirror, or not mirror to."""
+    return refuse("NetworkInterfaceNotSupported", message)
 
 
 def missing(parameter: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from moto.ec2.exceptions import InvalidNetworkInterfaceIdError
 from moto.elbv2.models import elbv2_backends
@@ -10,6 +11,8 @@ from moto.elbv2.models import elbv2_backends
 from tapstack.domain import instance_types
 from tapstack.domain.errors import RuleViolation
 from tapstack.rehearsal.mirroring import errors
+
+_NETWORK_LOAD_BALANCER: Final = re.compile(r"arn:[^:]+:elasticloadbalancing:[^:]+:\d{12}:loadbalancer/net/[^/]+/[^/]+")
 
 
 def network_interface(backend: Any, interface_id: str) -> Any:
@@ -39,27 +42,30 @@ def check_source(backend: Any, interface_id: str) -> None:
     """
     interface = network_interface(backend, interface_id)
     if interface.interface_type != "interface":
-        raise errors.unsupported(
+        raise errors.not_supported(
             f"Network interface {interface_id} is of type {interface.interface_type}: "
             "only interfaces of type interface can be mirrored"
         )
     if interface.subnet.ipv6_native:
-        raise errors.unsupported(f"Network interface {interface_id} is in an IPv6-only subnet")
+        raise errors.not_supported(f"Network interface {interface_id} is in an IPv6-only subnet")
     instance_type = instance_type_of(backend, interface_id)
     if instance_type is not None:
         try:
             instance_types.check_source_type(instance_type)
         except RuleViolation as violation:
-            raise errors.unsupported(f"Network interface {interface_id}: {violation}") from violation
+            raise errors.not_supported(f"Network interface {interface_id}: {violation}") from violation
 
 
 def check_network_load_balancer(backend: Any, arn: str) -> None:
     """Refuse an ARN that is no Network Load Balancer of this account and Region."""
-    balancer = elbv2_backends[backend.account_id][backend.region_name].load_balancers.get(arn)
-    if balancer is None:
-        raise errors.invalid(f"The Network Load Balancer '{arn}' does not exist")
-    if balancer.type != "network":
-        raise errors.invalid(f"The load balancer '{arn}' is not a Network Load Balancer")
+    if _NETWORK_LOAD_BALANCER.fullmatch(arn) is None:
+        raise errors.refuse(
+            "InvalidNetworkLoadBalancerArn.Malformed", f"The Network Load Balancer ARN '{arn}' is malformed"
+        )
+    if arn not in elbv2_backends[backend.account_id][backend.region_name].load_balancers:
+        raise errors.refuse(
+            "InvalidNetworkLoadBalancerArn.NotFound", f"The Network Load Balancer '{arn}' does not exist"
+        )
 
 
 def check_gateway_load_balancer_endpoint(backend: Any, endpoint_id: str) -> None:
@@ -68,4 +74,6 @@ def check_gateway_load_balancer_endpoint(backend: Any, endpoint_id: str) -> None
     if endpoint is None or endpoint.state == "deleted":
         raise errors.refuse("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
     if endpoint.vpc_endpoint_type != "GatewayLoadBalancer":
-        raise errors.invalid(f"The VPC endpoint '{endpoint_id}' is not a Gateway Load Balancer endpoint")
+        raise errors.refuse(
+            "InvalidVpcEndpointType", f"The VPC endpoint '{endpoint_id}' is not a Gateway Load Balancer endpoint"
+        )

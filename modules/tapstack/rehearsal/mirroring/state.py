@@ -84,6 +84,13 @@ class Target(Resource):
     gateway_load_balancer_endpoint_id: str | None = None
 
     @property
+    def destination(self) -> str:
+        """The id or ARN of it."""
+        return (
+            self.network_interface_id or self.network_load_balancer_arn or str(self.gateway_load_balancer_endpoint_id)
+        )
+
+    @property
     def type(self) -> str:
         """The kind of destination, in AWS's spelling."""
         if self.network_interface_id:
@@ -121,7 +128,7 @@ class State:
         self.sessions: dict[str, Session] = {}
         self.virtual_network_ids: Counter[int] = Counter()
         self._rules_of_filter: defaultdict[str, dict[str, FilterRule]] = defaultdict(dict)
-        self._targets_on_interface: defaultdict[str, dict[str, Target]] = defaultdict(dict)
+        self._targets_on: defaultdict[str, dict[str, Target]] = defaultdict(dict)
         self._sessions_from: defaultdict[str, dict[str, Session]] = defaultdict(dict)
         self._sessions_to: defaultdict[str, dict[str, Session]] = defaultdict(dict)
         self._sessions_with: defaultdict[str, dict[str, Session]] = defaultdict(dict)
@@ -178,8 +185,8 @@ class State:
         match resource:
             case FilterRule():
                 return [(self._rules_of_filter, resource.filter_id)]
-            case Target(network_interface_id=str(interface)):
-                return [(self._targets_on_interface, interface)]
+            case Target():
+                return [(self._targets_on, resource.destination)]
             case Session():
                 return [
                     (self._sessions_from, resource.network_interface_id),
@@ -192,9 +199,9 @@ class State:
         """Return the rules of a filter, oldest first."""
         return list(self._rules_of_filter.get(filter_id, {}).values())
 
-    def targets_on(self, interface_id: str) -> list[Target]:
-        """Return the targets that are this network interface."""
-        return list(self._targets_on_interface.get(interface_id, {}).values())
+    def targets_on(self, destination: str) -> list[Target]:
+        """Return the targets that are this network interface, load balancer or endpoint."""
+        return list(self._targets_on.get(destination, {}).values())
 
     def sessions_from(self, interface_id: str) -> list[Session]:
         """Return the sessions whose source is this network interface."""

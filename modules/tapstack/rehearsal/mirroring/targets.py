@@ -77,11 +77,18 @@ class TargetActions(Core):
         if target.network_interface_id:
             interface = network.network_interface(self.backend, target.network_interface_id)
             if interface.interface_type != "interface":
-                raise errors.unsupported(f"{interface.id} is of type {interface.interface_type} and cannot be a target")
+                raise errors.not_supported(
+                    f"{interface.id} is of type {interface.interface_type} and cannot be a target"
+                )
             if sessions := self.state.sessions_from(interface.id):
                 raise errors.invalid(f"{interface.id} is in use by session {sessions[0].id} as its source")
         elif target.network_load_balancer_arn:
             network.check_network_load_balancer(self.backend, target.network_load_balancer_arn)
+            if others := self.state.targets_on(target.network_load_balancer_arn):
+                raise errors.refuse(
+                    "NlbInUseByTrafficMirrorTargetException",
+                    f"{target.network_load_balancer_arn} is in use by target {others[0].id}",
+                )
         else:
             network.check_gateway_load_balancer_endpoint(self.backend, str(target.gateway_load_balancer_endpoint_id))
 
@@ -101,7 +108,8 @@ class TargetActions(Core):
         capacity = instance_types.sources_per_target(network.instance_type_of(owner.backend, interface))
         if len(sources) > capacity:
             raise errors.refuse(
-                "TrafficMirrorSourcesPerTargetLimitExceeded", f"Sources per interface-target limit reached ({capacity})"
+                "TrafficMirrorSourcesPerTargetLimitExceeded",
+                f"Sources per interface-target limit reached ({len(sources)})",
             )
 
 
