@@ -25,7 +25,7 @@ from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.changes import Spares, rehearse_changes
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.fitting import fit
-from tapstack.rehearsal.iam_policies import Request, Statement, judge, read_policy
+from tapstack.rehearsal.iam.policies import Request, Statement, judge, read_policy
 from tapstack.rehearsal.least_privilege import request_of
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.rehearsal.recorder import Record

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.authorizations.ec2 import has_attributes
-from tapstack.rehearsal.iam_policies import Context, Request, Resource, Statement, judge, read_policy
+from tapstack.rehearsal.iam.policies import Context, Request, Resource, Statement, judge, read_policy
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.resource_conditions import Attributes, Tags, last_part
 

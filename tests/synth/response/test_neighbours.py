@@ -13,7 +13,7 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from tapstack import Containment
 from tapstack.domain.errors import RuleViolation
-from tapstack.rehearsal.iam_policies import Request, Resource, Statement, judge, read_policy
+from tapstack.rehearsal.iam.policies import Request, Resource, Statement, judge, read_policy
 from tests.synth.response.building import Response, launched
 
 SITES = ("a", "a-epb", "a-response")

@@ -20,7 +20,7 @@ from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
-from tapstack.rehearsal.iam_policies import Request, Resource, Statement, judge, read_policy
+from tapstack.rehearsal.iam.policies import Request, Resource, Statement, judge, read_policy
 
 # moto has types, but none for what is replaced at run time.
 moto_parsing: Any = parsing

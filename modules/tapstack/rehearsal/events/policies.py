@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from tapstack.rehearsal.functions.policies import decide
-from tapstack.rehearsal.iam_policies import as_list
+from tapstack.rehearsal.iam.policies import as_list
 
 
 def allows(policy: str | None, principal: str, action: str, resource: str, source_arn: str) -> bool:

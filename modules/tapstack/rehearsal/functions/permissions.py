@@ -9,7 +9,7 @@ from typing import Any
 
 from tapstack.rehearsal.functions import policies
 from tapstack.rehearsal.functions.invoking import find, unqualified
-from tapstack.rehearsal.iam_policies import as_list
+from tapstack.rehearsal.iam.policies import as_list
 
 ACTION = "lambda:InvokeFunction"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
-from tapstack.rehearsal.iam_policies import Request, Resource, as_list, judge, read_policy
+from tapstack.rehearsal.iam.policies import Request, Resource, as_list, judge, read_policy
 
 Statement = Mapping[str, Any]
 
