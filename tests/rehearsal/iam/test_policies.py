@@ -177,7 +177,8 @@ class TestConditions:
 class TestVariables:
     HOME = "arn:aws:s3:::home/${aws:username}/*"
 
-    def allows(self, key: str, resource: str = HOME, version: str = "2012-10-17", **context: tuple[str, ...]) -> bool:
+    def allows(self, key: str, resource: str = HOME, version: str = "2012-10-17", user: str = "") -> bool:
+        context = {"aws:username": (user,)} if user else {}
         document = {
             "Version": version,
             "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource},
