@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tapstack import kernel
+from tapstack.domain.arguments import is_whole_token
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.text import check_key, check_template
-from tapstack.domain.tokens import is_token
 from tapstack.kernel.classes import AWS_CLASSES
 from tapstack.kernel.cores import CORES, MissingBindingsError, choose_core
 from tapstack.kernel.importing import importing
@@ -136,17 +136,21 @@ def rendered(value: Any, *, typed: bool = True) -> Any:
     Raises:
         RuleViolation: a text or a key that cannot stand in Terraform.
     """
+    return _rendered(value, typed, renders_hcl())
+
+
+def _rendered(value: Any, typed: bool, hcl: bool) -> Any:
     if isinstance(value, str):
-        text = check_template(value, hcl=renders_hcl())
-        if typed or "${" in value or value[:1] not in ("[", "{") or not renders_hcl():
+        text = check_template(value, hcl=hcl)
+        if typed or not hcl or "${" in value or value[:1] not in ("[", "{"):
             return text
         return f"\\u{ord(value[0]):04x}{text[1:]}"
     if isinstance(value, Mapping):
-        if is_token(list(value)):  # a map token, which cdktf encodes in a key
+        if is_whole_token(value):
             return value
-        return {check_key(key, hcl=renders_hcl()): rendered(inner, typed=typed) for key, inner in value.items()}
+        return {check_key(key, hcl=hcl): _rendered(inner, typed, hcl) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [rendered(inner, typed=typed) for inner in value]
+        return [_rendered(inner, typed, hcl) for inner in value]
     return value
 
 

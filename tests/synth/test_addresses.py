@@ -30,9 +30,9 @@ def sessions(*groups: list[int]) -> dict[str, Any]:
         )
     terraform = json.loads(cdk.Testing.synth(stack))
     return {
-        f"{name}[{key}]": {**body, "for_each": None, **entry}
+        f"{name}[{key}]": {**body, "for_each": None, "number": number}
         for name, body in terraform["resource"]["aws_ec2_traffic_mirror_session"].items()
-        for key, entry in body["for_each"].items()
+        for key, number in body["for_each"].items()
     }
 
 

@@ -258,9 +258,8 @@ def test_when_synthesized_then_the_files_are_json_and_warnings_come_back(
 ) -> None:
     files = _run(tmp_path / "deep" / "er", monkeypatch, None)
     terraform = json.loads(files["cdk.tf.json"].read_text())
-    assert terraform["resource"]["aws_ec2_traffic_mirror_session"]["web-servers"]["for_each"][
-        "eni-0a000000000000003"
-    ] == {"network_interface_id": "eni-0a000000000000003", "session_number": 10}
+    sessions = terraform["resource"]["aws_ec2_traffic_mirror_session"]["web-servers"]
+    assert sessions["for_each"]["eni-0a000000000000003"] == 10
 
 
 def test_when_a_filter_is_one_sided_then_the_warning_comes_back(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def interfaces(*numbers: int, **arguments: Any) -> list[Any]:
 def keys(template: Template, name: str) -> dict[str, int]:
     """The session number of every key."""
     sessions = template.resource("aws_ec2_traffic_mirror_session", name)
-    return {key: entry["session_number"] for key, entry in sessions["for_each"].items()}
+    return dict(sessions["for_each"])
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +67,9 @@ class TestKnownSources:
         assert_equal(
             known.resource("aws_ec2_traffic_mirror_session", "web"),
             {
-                "for_each": {
-                    eni(1): {"network_interface_id": eni(1), "session_number": 1},
-                    eni(2): {"network_interface_id": eni(2), "session_number": 9},
-                    "database": {"network_interface_id": TOKEN, "session_number": 1},
-                },
-                "network_interface_id": "${each.value.network_interface_id}",
-                "session_number": "${each.value.session_number}",
+                "for_each": {eni(1): 1, eni(2): 9, "database": 1},
+                "network_interface_id": "${lookup(local.web_Named_5D46A9D5, each.key, each.key)}",
+                "session_number": "${each.value}",
                 "traffic_mirror_target_id": TARGET,
                 "traffic_mirror_filter_id": FILTER,
                 "packet_length": 128,
@@ -82,6 +78,14 @@ class TestKnownSources:
                 "tags": {"Name": "web ${each.key}", "team": "ir"},
             },
         )
+
+        assert_equal(known.locals["web_Named_5D46A9D5"], {"database": TOKEN})
+
+    def test_when_no_source_has_a_name_of_its_own_then_the_key_is_its_interface(self) -> None:
+        template = synthesize(lambda stack: add(stack, "web", Source.network_interface(eni(1))))
+        sessions = template.resource("aws_ec2_traffic_mirror_session", "web")
+        assert_equal(sessions["for_each"], {eni(1): 1})
+        assert_equal(sessions["network_interface_id"], "${each.key}")
 
     def test_when_asked_then_the_ids_come_by_source(self, known: Template) -> None:
         expected = "${{for name, session in aws_ec2_traffic_mirror_session.web : name => session.id}}"
@@ -120,7 +124,7 @@ class TestNumbers:
             add(stack, "known", *interfaces(1))
 
         template = synthesize(build)
-        assert "session_number = 1}" in str(template.locals)
+        assert "id => (1)}" in str(template.locals)
         assert keys(template, "known") == {eni(1): 2}
 
     def test_when_a_lookup_comes_last_then_it_avoids_every_number_of_others(self) -> None:
@@ -129,7 +133,7 @@ class TestNumbers:
             add(stack, "more", *interfaces(1))
             add(stack, "found", Source.subnet(SUBNET))
 
-        assert "session_number = 3}" in str(synthesize(build).locals)
+        assert "id => (3)}" in str(synthesize(build).locals)
 
     def test_when_tokens_may_be_one_interface_then_their_groups_differ_in_number(self) -> None:
         def build(stack: cdk.TerraformStack) -> None:
@@ -211,10 +215,10 @@ class TestLookups:
         assert local["Found"].startswith("${setunion(setunion(data.aws_network_interfaces.") or local[
             "Found"
         ].startswith("${setunion(data.aws_network_interfaces.")
-        assert_equal(local["Written"], {eni(1): {"network_interface_id": eni(1), "session_number": 1}})
+        assert_equal(local["Written"], {eni(1): 1})
         assert_equal(local["Excluded"], [eni(8), TOKEN, eni(9)])
         assert local["Sources"].startswith("${merge({for id in setsubtract(setunion(setsubtract(local.mixed_Found_")
-        assert "=> {network_interface_id = id, session_number = 1}}, local.mixed_Written_" in local["Sources"]
+        assert "=> (1)}, local.mixed_Written_" in local["Sources"]
 
     def test_when_instances_are_found_then_those_of_types_that_aws_does_not_mirror_are_left_out(
         self, found: Template
@@ -395,7 +399,8 @@ def test_when_everything_is_a_token_of_cdktf_then_terraform_gets_the_references(
             virtual_network_id=number.number_value,
         )
 
-    sessions = synthesize(build).resource("aws_ec2_traffic_mirror_session")
+    template = synthesize(build)
+    sessions = template.resource("aws_ec2_traffic_mirror_session")
     assert_equal(
         {name: sessions[name] for name in ("packet_length", "virtual_network_id", "traffic_mirror_target_id")},
         {
@@ -404,7 +409,6 @@ def test_when_everything_is_a_token_of_cdktf_then_terraform_gets_the_references(
             "traffic_mirror_target_id": "${aws_ec2_traffic_mirror_target.elsewhere.id}",
         },
     )
+    assert_equal(sessions["for_each"], {"other": "${var.number}"})
     reference = "${aws_ec2_traffic_mirror_target.elsewhere.network_interface_id}"
-    assert_equal(
-        sessions["for_each"], {"other": {"network_interface_id": reference, "session_number": "${var.number}"}}
-    )
+    assert {"other": reference} in template.locals.values()

@@ -378,7 +378,7 @@ def test_when_the_stack_mirrors_a_source_itself_then_its_number_is_taken() -> No
         )
 
     sessions = synthesize(build).resource("aws_ec2_traffic_mirror_session")
-    assert sessions["for_each"][eni(1)]["session_number"] == 2
+    assert sessions["for_each"][eni(1)] == 2
 
 
 def test_when_the_range_is_broad_and_public_then_a_warning_says_so() -> None:

@@ -168,7 +168,7 @@ def test_when_two_regions_have_sessions_then_their_numbers_do_not_depend_on_each
     terraform = json.loads(cdk.Testing.synth(stack))
     expressions = [v for k, v in terraform["locals"].items() if "Sources" in k]
     assert len(expressions) == 2
-    assert all("session_number = 1}" in expression for expression in expressions)
+    assert all("id => (1)}" in expression for expression in expressions)
 
 
 def test_when_the_usual_provider_is_named_then_its_sessions_are_those_of_the_stack() -> None:

@@ -21,6 +21,7 @@ from tapstack.domain.tokens import is_token
 
 _PRESENT: Final = ["pending", "running", "stopping", "stopped"]
 _EACH: Final = "${each.value}"
+_KEY: Final = "${each.key}"
 _FILTER_VALUES: Final = 200
 """How many values AWS takes for one filter."""
 
@@ -103,8 +104,8 @@ class MirrorSessions(AwsConstruct):
         self.resource: Any = aws.Ec2TrafficMirrorSession(
             self,
             "Resource",
-            network_interface_id="${each.value.network_interface_id}",
-            session_number=cdk.Token.as_number("${each.value.session_number}"),
+            network_interface_id=self._interface({name: known[name].network_interface_id for name in known}),
+            session_number=cdk.Token.as_number(_EACH),
             traffic_mirror_target_id=target.mirror_target_id,
             traffic_mirror_filter_id=filter.mirror_filter_id,
             packet_length=packet_length,
@@ -113,18 +114,13 @@ class MirrorSessions(AwsConstruct):
             tags=name_tag(f"{id_} ${{each.key}}", tags),
         )
         name_main_child(self, self.resource, logical_id)
-        written = rendered(
-            {
-                name: {"network_interface_id": source.network_interface_id, "session_number": numbers[name]}
-                for name, source in known.items()
-            }
-        )
+        written = rendered(numbers)
         if not lookups:
             self.resource.add_override("for_each", written)
             return
         found = self._found(lookups, exclude, target)
-        entry = f"{{network_interface_id = id, session_number = {lookup_number}}}"
-        everything = f"{{for id in {found} : id => {entry}}}"
+        # In parentheses, without which python-hcl2 cannot read a number there.
+        everything = f"{{for id in {found} : id => ({lookup_number})}}"
         if written:
             everything = f"merge({everything}, {address(cdk.TerraformLocal(self, 'Written', written))})"
         merged = address(cdk.TerraformLocal(self, "Sources", f"${{{everything}}}"))
@@ -145,6 +141,13 @@ class MirrorSessions(AwsConstruct):
     def session_ids(self) -> str:
         """The session ids by source name, as a token of a map."""
         return cdk.Token.as_string(f"${{{{for name, session in {address(self.resource)} : name => session.id}}}}")
+
+    def _interface(self, known: Mapping[str, str]) -> str:
+        """Return the expression of a session's interface: its key, but where the source has a name of its own."""
+        named = {name: interface for name, interface in known.items() if name != interface}
+        if not named:
+            return _KEY
+        return f"${{lookup({address(cdk.TerraformLocal(self, 'Named', rendered(named)))}, each.key, each.key)}}"
 
     def _found(self, lookups: Sequence[SourceLookup], exclude: Sequence[str], target: IMirrorTarget) -> str:
         """Return the expression of all interface ids that the lookups find, without the excluded ones."""

@@ -16,7 +16,7 @@ from dataclasses import fields
 from typing import Any, Final, Literal, ParamSpec, TypeVar, Union
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.text import TOKEN_MARKER, check_template
+from tapstack.domain.text import TOKEN_MARKER, check_template, is_plain
 from tapstack.domain.tokens import is_token
 
 P = ParamSpec("P")
@@ -72,9 +72,12 @@ def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], 
     Raises:
         RuleViolation: names the argument, what it got, and what it takes.
     """
-    hints = _hints_of(function)
+    hints, right = _hints_of(function)
     for name, value in arguments.items():
-        if name in hints and not (name in whole and is_whole_token(value)):
+        # First what nearly every value is: there may be ten thousand sources.
+        if name not in hints or (type(value) in right[name] and (type(value) is not str or is_plain(value))):
+            continue
+        if not (name in whole and is_whole_token(value)):
             for problem in _problems(name, value, hints[name]):
                 raise RuleViolation(problem)
 
@@ -105,8 +108,14 @@ def is_whole_token(value: Any) -> bool:
 
 
 @functools.cache
-def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    return typing.get_type_hints(function)
+def _hints_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, set[type]]]:
+    """Return the annotations, and of each the simple types whose values are right (texts: the plain ones)."""
+    hints = typing.get_type_hints(function)
+    right = {}
+    for name, hint in hints.items():
+        members = typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+        right[name] = {str, int, bool, types.NoneType} & {m for m in members if isinstance(m, type)}
+    return hints, right
 
 
 def _problems(name: str, value: Any, annotation: Any) -> Iterator[str]:
@@ -174,7 +183,7 @@ def _of_list(name: str, value: Any, annotation: Any) -> Iterator[str]:
     elif isinstance(value, str | bytes) or not isinstance(value, Sequence):
         brackets = "; put it in brackets" if not next(_problems(name, value, annotation), None) else ""
         yield f"{name} must be a list, got {_shown(value)}{brackets}"
-    else:
+    elif not set(map(type, value)) <= set(typing.get_args(annotation) or [annotation]) - {str, int, float}:
         for position, inner in enumerate(value):
             yield from _problems(f"{name}[{position}]", inner, annotation)
 

@@ -32,6 +32,11 @@ _LOST_KEYS: Final = frozenset({"", "__proto__", "//", "%"})
 """JavaScript takes the second for something else, cdktf the third for a comment; the provider counts with the last."""
 
 
+def is_plain(value: str) -> bool:
+    """Tell whether text is right and the same in every language, as nearly all is: known without looking closer."""
+    return value.isascii() and value.isprintable() and "{" not in value and '"' not in value and "\\" not in value
+
+
 def check_text(value: str) -> str:
     """Return `value` when it is one line of visible characters, as Terraform keeps it.
 
@@ -98,6 +103,8 @@ def check_template(value: str, *, hcl: bool) -> str:
     Raises:
         RuleViolation: no text (see `check_text`), a directive (`%{`), or an expression without its end.
     """
+    if is_plain(value):
+        return value
     check_text(value)
     if "{" not in value:
         return _escaped(value) if hcl else value

@@ -164,7 +164,7 @@ def _link_class(process: Any, types: Any) -> Any:
         def _send_ahead(self, request: Any, check: Callable[[Any], None]) -> None:
             while len(self._awaited) >= _MOST_AHEAD:
                 self._accept()
-            text = json.dumps(self._serializer.unstructure(request), default=process.jdefault)
+            text = json.dumps(self._shallow(request), default=process.jdefault)
             self._process.stdin.write(text.encode() + b"\n")
             self._process.stdin.flush()
 
@@ -177,6 +177,13 @@ def _link_class(process: Any, types: Any) -> Any:
                 check(answer)
 
             self._awaited.append(accept)
+
+        def _shallow(self, request: Any) -> Any:
+            """Return a request as JSON has it; arguments of methods are that already, and may be large."""
+            if type(request) is not types.InvokeRequest:
+                return self._serializer.unstructure(request)
+            named = self._serializer.unstructure(types.InvokeRequest(request.objref, request.method, []))
+            return {**named, "args": request.args}
 
         def _accept(self) -> None:
             """Read the answer to the oldest request that was not waited for."""

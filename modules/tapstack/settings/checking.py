@@ -33,13 +33,15 @@ class Checker:
 
     def ask(self, path: Path, question: Callable[[], Any], value: Any = ABSENT) -> Any:
         """Return the answer, or record why there is none; `UNKNOWN` where that cannot be known."""
-        with self.part():
-            try:
-                return question()
-            except RuleViolation as violation:
-                self.say(path, str(violation), value)
-                return None
-        return UNKNOWN
+        try:
+            return question()
+        except RuleViolation as violation:
+            self.say(path, str(violation), value)
+            return None
+        except (UnknownValueError, TypeError):
+            if not self.partial:
+                raise
+            return UNKNOWN
 
     def say(self, path: Path, message: str, value: Any = ABSENT) -> None:
         """Record what is wrong."""
