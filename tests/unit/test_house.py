@@ -28,7 +28,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.response": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture"}, set()),
     "tapstack.rehearsal": (
         {"tapstack.domain", "tapstack.responder", "tapstack.settings"},
-        {"moto", "boto3", "botocore", "jinja2", "joserfc", "werkzeug", "pydantic", "pytest"},
+        {"moto", "boto3", "botocore", "jinja2", "joserfc", "werkzeug", "pydantic", "pytest", "yaml"},
     ),
     "tapstack.cli": (
         {"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},

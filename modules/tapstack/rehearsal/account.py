@@ -58,7 +58,7 @@ _extending = threading.Lock()
 _extended: set[str] = set()
 
 
-def _extend(service: str) -> None:
+def extend(service: str) -> None:
     """Install what a service needs, before its first call is answered."""
     if service in _extended or service not in EXTENSIONS:
         return
@@ -132,7 +132,7 @@ class Account:
             raise RuntimeError("another rehearsal account runs in this process: stop it first")
         try:
             moto_server = DomainDispatcherApplication(create_backend_app)
-            front = Front(moto_server, self.recorder, self.faults, self.waits, _extend)
+            front = Front(moto_server, self.recorder, self.faults, self.waits, extend)
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
                 self._server = make_server(

@@ -1,8 +1,10 @@
-"""CloudFormation as AWS runs it: stacks that fail and roll back, parameters that count, mirror types that exist.
+"""CloudFormation as AWS runs it: stacks that fail and roll back, parameters that count, types that are really made.
 
-One file a concern: what a template says (templates), what its parameters may be (parameters), the life of a stack
-(stacks) and of its resources (resources), the API's own rules (responses), what EventBridge hears of it (events),
-what a stack's role may do (service_roles), and the types (mirroring_types, instances, addresses, security_groups).
+One file a concern: what a template says (yaml_templates, templates, intrinsics), what its parameters may be
+(parameters), what AWS's schemas say of types (schemas), the life of a stack (stacks, working) and of its resources
+(resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), what a stack's role
+may do (service_roles), and the types: by calls of the account's API (api_types), or by moto's models
+(mirroring_types, instances, addresses, security_groups).
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ def install() -> None:
     # Late: moto's CloudFormation imports every service that has a type.
     from tapstack.rehearsal.cloudformation import (
         addresses,
+        api_types,
+        change_sets,
         events,
         instances,
+        intrinsics,
         mirroring_types,
         resources,
         responses,
@@ -28,6 +33,8 @@ def install() -> None:
 
     # Whether a service role may make something is asked before anything else.
     for part in (
+        intrinsics,
+        api_types,
         service_roles,
         addresses,
         instances,
@@ -36,6 +43,7 @@ def install() -> None:
         resources,
         stacks,
         responses,
+        change_sets,
         events,
     ):
         part.install()

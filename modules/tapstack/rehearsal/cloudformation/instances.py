@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any
 
 from moto.ec2.models import ec2_backends, elastic_network_interfaces, instances
 
+from tapstack.rehearsal.cloudformation import schemas
 from tapstack.rehearsal.cloudformation.patching import as_classmethod
 
 # moto has types, but none for what is replaced at run time.
 Instance: Any = instances.Instance
 NetworkInterface: Any = elastic_network_interfaces.NetworkInterface
 
-_REPLACING: Final = frozenset(
-    {
-        "AvailabilityZone",
-        "BlockDeviceMappings",
-        "HostResourceGroupArn",
-        "ImageId",
-        "KeyName",
-        "NetworkInterfaces",
-        "PrivateIpAddress",
-        "SecurityGroups",
-        "SubnetId",
-    }
-)
-"""Properties of an instance that cannot change in place; the Template Reference says so of each."""
 _AS_THEY_ARE = ("NetworkInterfaceId", "SubnetId", "PrivateIpAddress", "Description")
 _FLAGS = ("AssociatePublicIpAddress", "DeleteOnTermination")
 
@@ -98,7 +85,7 @@ def _change_instances() -> None:
         before = original_resource.stack_properties
         properties = cloudformation_json["Properties"]
         changed = {name for name in {*before, *properties} if before.get(name) != properties.get(name)}
-        if changed & _REPLACING:
+        if schemas.replaces("AWS::EC2::Instance", before, properties):
             return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
         original_resource.stack_properties = properties
         wanted = {tag["Key"]: str(tag["Value"]) for tag in properties.get("Tags", [])}
@@ -119,7 +106,6 @@ def _change_instances() -> None:
             )
         return original_resource
 
-    Instance.REPLACING = _REPLACING
     Instance.leaves_the_old = True
     Instance.update_from_cloudformation_json = as_classmethod(update_from_cloudformation_json)
 
@@ -178,7 +164,6 @@ def _own_interfaces() -> None:
     get = NetworkInterface.get_cfn_attribute
     NetworkInterface.create_from_cloudformation_json = as_classmethod(create_from_cloudformation_json)
     NetworkInterface.leaves_the_old = True
-    NetworkInterface.REPLACING = frozenset({"PrivateIpAddress", "SubnetId"})
     NetworkInterface.update_from_cloudformation_json = as_classmethod(update_from_cloudformation_json)
     NetworkInterface.delete_from_cloudformation_json = as_classmethod(delete_from_cloudformation_json)
     NetworkInterface.has_cfn_attr = as_classmethod(has_cfn_attr)

@@ -1,7 +1,7 @@
 """AWS::EC2::TrafficMirrorTarget, Filter, FilterRule and Session: made by the account's own Traffic Mirroring.
 
 moto finds the types of templates among the direct subclasses of CloudFormationModel, so each of them is one. What
-may change in place and what takes a replacement follows the CloudFormation Template Reference.
+may change in place and what takes a replacement is in `schemas`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
+from tapstack.rehearsal.cloudformation import schemas
 from tapstack.rehearsal.cloudformation.own_types import OwnType
 from tapstack.rehearsal.mirroring import of
 
@@ -31,8 +32,6 @@ class MirrorResource(OwnType, TaggedEC2Resource):
 
     KIND: ClassVar[str]
     """Such as "target", in the names of the API's methods and of its tag specifications."""
-    MUTABLE: ClassVar[frozenset[str]] = frozenset()
-    """The properties that change in place, besides Tags; any other takes a replacement."""
     HANDLED: ClassVar[frozenset[str]] = frozenset({"Tags"})
     """The properties that are not parameters of the Create call."""
     # The stack deletes what was replaced, once nothing refers to it any more.
@@ -43,6 +42,11 @@ class MirrorResource(OwnType, TaggedEC2Resource):
         self.ec2_backend = backend
         self.id = resource_id
         self.properties = properties
+
+    @staticmethod
+    def cloudformation_type() -> str:
+        """Its type in templates."""
+        raise NotImplementedError
 
     @classmethod
     def api_name(cls) -> str:
@@ -84,7 +88,7 @@ class MirrorResource(OwnType, TaggedEC2Resource):
         """Change it in place where that can be done, or make another."""
         old, new = original_resource.properties, cloudformation_json["Properties"]
         changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
-        if changed - cls.MUTABLE - {"Tags"}:
+        if schemas.replaces(cls.cloudformation_type(), old, new):
             return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
         modified = changed - cls.HANDLED
         if modified:
@@ -135,7 +139,6 @@ class TrafficMirrorFilter(MirrorResource, CloudFormationModel):
     """A mirror filter; its description takes a replacement."""
 
     KIND = "filter"
-    MUTABLE = frozenset({"NetworkServices"})
     HANDLED = frozenset({"Tags", "NetworkServices"})
 
     @staticmethod
@@ -158,19 +161,6 @@ class TrafficMirrorFilterRule(MirrorResource, CloudFormationModel):
     """A rule of a mirror filter, which it never leaves."""
 
     KIND = "filter_rule"
-    MUTABLE = frozenset(
-        {
-            "Description",
-            "DestinationCidrBlock",
-            "DestinationPortRange",
-            "Protocol",
-            "RuleAction",
-            "RuleNumber",
-            "SourceCidrBlock",
-            "SourcePortRange",
-            "TrafficDirection",
-        }
-    )
 
     @staticmethod
     def cloudformation_type() -> str:
@@ -182,16 +172,6 @@ class TrafficMirrorSession(MirrorResource, CloudFormationModel):
     """A mirror session, which never leaves its source."""
 
     KIND = "session"
-    MUTABLE = frozenset(
-        {
-            "Description",
-            "PacketLength",
-            "SessionNumber",
-            "TrafficMirrorFilterId",
-            "TrafficMirrorTargetId",
-            "VirtualNetworkId",
-        }
-    )
 
     @staticmethod
     def cloudformation_type() -> str:

@@ -15,7 +15,7 @@ from moto.cloudformation.models import Event
 from moto.core.exceptions import ServiceException
 from moto.ec2.models.core import TaggedEC2Resource
 
-from tapstack.rehearsal.cloudformation import policies
+from tapstack.rehearsal.cloudformation import api_types, policies, schemas
 from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN, publish
 from tapstack.rehearsal.cloudformation.templates import creation_order
 
@@ -35,6 +35,10 @@ class ResourceFailedError(Exception):
         """Keep the resource and the reason, as its event tells it."""
         super().__init__(reason)
         self.logical_id = logical_id
+
+
+class _RefusedError(ResourceFailedError):
+    """A resource that is not even tried, and whose event tells so already."""
 
 
 class Ledger:
@@ -106,8 +110,13 @@ def _make_with_events() -> None:
         kind = resource_json["Type"]
         ledger.tell(logical_id, kind, "", "CREATE_IN_PROGRESS")
         try:
-            made = make(logical_id, resource_json, resources_map, account_id, region_name)
             properties = resolved(resources_map, resource_json)
+            if reason := _unmakable(logical_id, kind, properties):
+                ledger.tell(logical_id, kind, "", "CREATE_FAILED", reason)
+                raise _RefusedError(logical_id, reason)
+            made = make(logical_id, resource_json, resources_map, account_id, region_name)
+        except _RefusedError:
+            raise
         except ResourceFailedError as failed:
             ledger.tell(logical_id, kind, "", "CREATE_FAILED", "Resource creation cancelled")
             raise failed
@@ -123,25 +132,31 @@ def _make_with_events() -> None:
     moto_parsing.parse_and_create_resource = parse_and_create_resource
 
 
+def _unmakable(logical_id: str, kind: str, properties: dict[str, Any]) -> str | None:
+    """Why a resource is not even tried; None where it is."""
+    if not api_types.makes(kind):
+        # Not AWS's words: AWS makes it. Nothing at all would be made, and the stack would be complete.
+        return f"the rehearsal account does not make {kind}"
+    if found := schemas.problems(kind, properties):
+        said = "\n".join(found)
+        return f"Properties validation failed for resource {logical_id} with message:\n{said}"
+    return None
+
+
 def resolved(resources_map: Any, resource_json: dict[str, Any]) -> Any:
     """A resource's properties with every reference replaced by what it stands for now."""
     return parsing.clean_json(resource_json.get("Properties") or {}, resources_map)
 
 
-def replaces(kind: str, changed: set[str]) -> bool:
-    """Whether a change of these properties takes another resource in place of the one that is there.
-
-    A type says it with `REPLACING`, the properties that cannot change in place, or with `MUTABLE`, those that can.
-    """
+def replaces(kind: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether a change of properties takes another resource in place of the one that is there."""
+    changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
     if not changed - {"Tags"}:
         return False
     resource_class: Any = parsing.resource_class_from_type(kind)
-    if hasattr(resource_class, "REPLACING"):
-        return bool(changed & resource_class.REPLACING)
-    if hasattr(resource_class, "MUTABLE"):
-        return bool(changed - resource_class.MUTABLE - {"Tags"})
     # moto can change no type that has no such method.
-    return hasattr(resource_class.update_from_cloudformation_json, "__isabstractmethod__")
+    fixed = hasattr(resource_class.update_from_cloudformation_json, "__isabstractmethod__")
+    return fixed or schemas.replaces(kind, old, new)
 
 
 def _refuse_denied(self: Any, action: str, name: str, json: dict[str, Any], status: str) -> None:
@@ -251,7 +266,7 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
     old = old or {}
     kind = json["Type"]
     keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
-    action = policies.REPLACE if replaces(kind, keys) else policies.MODIFY
+    action = policies.REPLACE if replaces(kind, old, new) else policies.MODIFY
     _refuse_denied(self, action, name, json, "UPDATE_FAILED")
     ledger.tell(name, kind, physical_id(existing), "UPDATE_IN_PROGRESS")
     try:

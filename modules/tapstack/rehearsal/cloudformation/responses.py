@@ -73,7 +73,9 @@ def _template(response: Any, *, stack: Any = None) -> dict[str, Any]:
         body = stack.template
     if not body:
         raise ValidationError(message="Either Template URL or Template Body must be specified.")
-    return templates.parse(body)
+    template = templates.parse(body)
+    templates.check_types(template, response.region)
+    return template
 
 
 def _create() -> None:
@@ -101,8 +103,6 @@ def _create() -> None:
 
 def _update() -> None:
     update = CloudFormationResponse.update_stack
-    create_change_set = CloudFormationResponse.create_change_set
-    different = CloudFormationResponse._validate_different_update
 
     @functools.wraps(update)
     def update_stack(self: Any) -> Any:
@@ -114,28 +114,19 @@ def _update() -> None:
             if given:
                 policies.check(given)
         _refuse_no_change(self, stack, template)
+        if stack.status.endswith("_IN_PROGRESS"):
+            raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
         # The policy that the stack has governs this update; a new one those that follow.
+        stack.next_policy = policy
         with policies.governed_by(during), _client_token(self):
-            answer = update(self)
-        if policy and stack.status == "UPDATE_COMPLETE":
-            stack.policy = policy
-        return answer
+            return update(self)
 
-    @functools.wraps(create_change_set)
-    def change_set(self: Any) -> Any:
-        if self._get_param("TemplateBody") or self._get_param("TemplateURL"):
-            _check_capabilities(self, _template(self))
-        return create_change_set(self)
+    def overlook(self: Any, *args: Any) -> None:
+        """Tags alone are an update, too: `_refuse_no_change` knows."""
 
-    @functools.wraps(different)
-    def validate_different_update(self: Any, *args: Any) -> None:
-        # moto overlooks that tags alone are an update, too.
-        if self._get_param("ChangeSetName"):
-            different(self, *args)
-
-    CloudFormationResponse._validate_different_update = validate_different_update
+    CloudFormationResponse._validate_different_update = overlook
+    CloudFormationResponse._check_capabilities = _check_capabilities
     CloudFormationResponse.update_stack = update_stack
-    CloudFormationResponse.create_change_set = change_set
 
 
 @contextmanager

@@ -44,7 +44,6 @@ def install() -> None:
         return original_resource
 
     SecurityGroup.leaves_the_old = True
-    SecurityGroup.REPLACING = frozenset(_FINAL)
     SecurityGroup.create_from_cloudformation_json = as_classmethod(create_from_cloudformation_json)
     SecurityGroup.update_from_cloudformation_json = as_classmethod(update_from_cloudformation_json)
 

@@ -9,7 +9,6 @@ Source: CloudFormation API Reference, CreateStack and UpdateStack; User Guide, "
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -20,11 +19,13 @@ from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
+from moto.utilities.utils import get_partition
 
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
-from tapstack.rehearsal.cloudformation import policies
+from tapstack.rehearsal.cloudformation import policies, working
 from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, retag_all
-from tapstack.rehearsal.cloudformation.templates import parse, text
+from tapstack.rehearsal.cloudformation.templates import check_types, parse, text
+from tapstack.rehearsal.cloudformation.yaml_templates import read
 
 # moto has types, but none for what is replaced at run time.
 Stack: Any = models.Stack
@@ -42,13 +43,22 @@ _STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLL
 
 def install() -> None:
     """Replace the lives of moto's stacks."""
+    _read_templates()
+    _know_partitions()
     _check_parameters()
     _keep_a_ledger()
     _show_only_what_stands()
     _create()
     _update()
-    _execute_change_sets()
     _delete()
+
+
+def _read_templates() -> None:
+    def parse_change_set(self: Any) -> None:
+        self.template_dict = read(self.template)
+
+    Stack.parse_template = staticmethod(read)
+    ChangeSet._parse_template = parse_change_set
 
 
 def _check_parameters() -> None:
@@ -69,14 +79,28 @@ def _check_parameters() -> None:
     ResourceMap.load_parameters = load_parameters
 
 
+def _know_partitions() -> None:
+    initialize = ResourceMap.__init__
+
+    @functools.wraps(initialize)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        initialize(self, *args, **kwargs)
+        partition = get_partition(self._region_name)
+        suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+        self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix}
+
+    ResourceMap.__init__ = init
+
+
 def _keep_a_ledger() -> None:
     create = Stack._create_resource_map
 
     @functools.wraps(create)
     def create_resource_map(self: Any) -> Any:
         if self.template_dict:
-            parse(self.template)
+            check_types(parse(self.template), self.region_name)
         resource_map = create(self)
+        resource_map._parsed_resources["AWS::NotificationARNs"] = self.notification_arns
         resource_map.ledger = Ledger(self)
         return resource_map
 
@@ -85,7 +109,7 @@ def _keep_a_ledger() -> None:
 
 def _show_only_what_stands() -> None:
     """moto makes the resources that outputs and exports name; a stack that failed must stay as it is."""
-    outputs, exports, made = Stack.outputs.fget, Stack.exports.fget, Stack.stack_resources.fget
+    outputs, exports = Stack.outputs.fget, Stack.exports.fget
 
     def shown_outputs(self: Any) -> Any:
         return outputs(self) if self.status in _STANDING else None
@@ -94,11 +118,8 @@ def _show_only_what_stands() -> None:
         return exports(self) if self.status in _STANDING else []
 
     def shown_resources(self: Any) -> Any:
-        sealed, self.resource_map.ledger.sealed = self.resource_map.ledger.sealed, True
-        try:
-            return [resource for resource in made(self) if resource is not None]
-        finally:
-            self.resource_map.ledger.sealed = sealed
+        made = map(self.resource_map._parsed_resources.get, list(self.resource_map))
+        return [resource for resource in made if resource is not None]
 
     Stack.outputs = property(shown_outputs)
     Stack.exports = property(shown_exports)
@@ -115,34 +136,13 @@ def _create() -> None:
     create = Stack.create_resources
     create_stack = CloudFormationBackend.create_stack
 
-    @functools.wraps(create)
     def create_resources(self: Any) -> None:
-        on_failure = ON_FAILURE.get()
-        # A nested stack that fails is its parent's failure, and rolls back by itself.
-        token = ON_FAILURE.set("ROLLBACK")
-        parent = _PARENT_TAGS.set(dict(self.tags))
-        self.disable_rollback = on_failure == "DO_NOTHING"
-        self.stack_status_reason = None
-        try:
-            _refuse_absent(self)
-            create(self)
-            if self.status in _STANDING:
-                _publish_exports(self)
-        except ResourceFailedError as failed:
-            _fail(self, on_failure, _creation_reason(failed))
-        finally:
-            _PARENT_TAGS.reset(parent)
-            ON_FAILURE.reset(token)
-        self.resource_map.ledger.sealed = True
+        working.begin(self, functools.partial(_make, create, self))
 
-    @functools.wraps(create_stack)
     def backend(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         if inherited := _PARENT_TAGS.get():
             kwargs["tags"] = {**inherited, **(kwargs.get("tags") or {})}
-        stack = create_stack(self, name, *args, **kwargs)
-        if stack.status == "DELETE_COMPLETE":
-            self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
-        return stack
+        return create_stack(self, name, *args, **kwargs)
 
     @classmethod  # type: ignore[misc]
     def nested(cls: Any, *args: Any, **kwargs: Any) -> Any:
@@ -154,7 +154,31 @@ def _create() -> None:
     make_nested = Stack.create_from_cloudformation_json.__func__
     Stack.create_resources = create_resources
     Stack.create_from_cloudformation_json = nested
-    CloudFormationBackend.create_stack = backend
+    CloudFormationBackend.create_stack = functools.wraps(create_stack)(backend)
+
+
+def _make(create: Any, stack: Any) -> None:
+    """Make the resources of a stack, and do what its failure is to lead to."""
+    on_failure = ON_FAILURE.get()
+    # A nested stack that fails is its parent's failure, and rolls back by itself.
+    token = ON_FAILURE.set("ROLLBACK")
+    parent = _PARENT_TAGS.set(dict(stack.tags))
+    stack.disable_rollback = on_failure == "DO_NOTHING"
+    stack.stack_status_reason = None
+    try:
+        _refuse_absent(stack)
+        create(stack)
+        if stack.status in _STANDING:
+            _publish_exports(stack)
+    except ResourceFailedError as failed:
+        _fail(stack, on_failure, _creation_reason(failed))
+    finally:
+        _PARENT_TAGS.reset(parent)
+        ON_FAILURE.reset(token)
+    stack.resource_map.ledger.sealed = True
+    if stack.status == "DELETE_COMPLETE":
+        backend = models.cloudformation_backends[stack.account_id][stack.region_name]
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
 
 
 def _refuse_absent(stack: Any) -> None:
@@ -192,30 +216,43 @@ def _fail(stack: Any, on_failure: str, reason: str) -> None:
 
 
 def _update() -> None:
-    update = Stack.update
-
-    @functools.wraps(update)
-    def updated(
+    def update(
         self: Any,
         template: str,
         role_arn: str | None = None,
         parameters: dict[str, Any] | None = None,
         tags: dict[str, str] | None = None,
     ) -> None:
-        declared = parse(template).get("Parameters") or {}
+        changed = parse(template)
+        check_types(changed, self.region_name)
+        declared = changed.get("Parameters") or {}
         given = parameters or {key: value for key, value in self.parameters.items() if key in declared}
         stack_parameters.check(declared, given)
-        before, before_parameters, before_tags = self.template, self.parameters, dict(self.tags)
-        self.resource_map.input_parameters = given
-        try:
-            update(self, template, role_arn, given, tags)
-        except ResourceFailedError as failed:
-            self.tags = before_tags
-            _go_back(self, before, before_parameters, failed)
-        else:
-            self.parameters = given
-            retag_all(self.resource_map, before_tags)
-        self.last_updated_time = utcnow()
+        _refuse_other_types(self.template_dict, changed)
+        before = self.template, self.parameters, dict(self.tags)
+
+        def work() -> None:
+            _status(self, "UPDATE_IN_PROGRESS", "User Initiated")
+            self.template = template
+            self._parse_template()
+            self.role_arn = role_arn or self.role_arn
+            self.tags = self.tags if tags is None else tags
+            try:
+                self.resource_map.update(self.template_dict, given)
+            except ResourceFailedError as failed:
+                self.tags = before[2]
+                _go_back(self, before[0], before[1], failed)
+            else:
+                self.parameters = given
+                self.description = self.template_dict.get("Description")
+                self.output_map = self._create_output_map()
+                retag_all(self.resource_map, before[2])
+                self.policy = self.__dict__.pop("next_policy", None) or self.policy
+                _status(self, "UPDATE_COMPLETE")
+            self.__dict__.pop("next_policy", None)
+            self.last_updated_time = utcnow()
+
+        working.begin(self, work)
 
     def resolve(self: Any, instance: Any, incoming_params: list[dict[str, Any]]) -> dict[str, str]:
         # moto's own knows no previous value that was a default.
@@ -228,8 +265,17 @@ def _update() -> None:
                 resolved[key] = instance.parameters[key]
         return resolved
 
-    Stack.update = updated
+    Stack.update = functools.wraps(Stack.update)(update)
     CloudFormationBackend._resolve_update_parameters = resolve
+
+
+def _refuse_other_types(before: dict[str, Any], after: dict[str, Any]) -> None:
+    old, new = before.get("Resources") or {}, after["Resources"]
+    if other := [name for name in new if name in old and old[name]["Type"] != new[name]["Type"]]:
+        raise ValidationError(
+            message="Update of resource type is not permitted. The new template modifies resource type of the "
+            f"following resources: [{', '.join(other)}]"
+        )
 
 
 def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: ResourceFailedError) -> None:
@@ -238,50 +284,15 @@ def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: Reso
     stack.template, stack.parameters = template, parameters
     stack._parse_template()
     stack.resource_map.input_parameters = parameters
-    # Going back is no update that a policy governs.
-    with policies.governed_by(""):
-        stack.resource_map.update(stack.template_dict, parameters)
+    try:
+        # Going back is no update that a policy governs.
+        with policies.governed_by(""):
+            stack.resource_map.update(stack.template_dict, parameters)
+    except ResourceFailedError as again:
+        _status(stack, "UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{again.logical_id}]. ")
+        return
     stack.output_map = stack._create_output_map()
     _status(stack, "UPDATE_ROLLBACK_COMPLETE")
-
-
-def _execute_change_sets() -> None:
-    """A change set fails as its stack does, and leaves outputs."""
-    apply, execute = ChangeSet.apply, CloudFormationBackend.execute_change_set
-
-    @functools.wraps(apply)
-    def applied(self: Any) -> None:
-        stack = self.stack
-        declared = self.template_dict.get("Parameters") or {}
-        stack_parameters.check(declared, self.parameters)
-        before, before_parameters = stack.template, stack.parameters
-        stack.resource_map.ledger.sealed = False
-        stack.resource_map.input_parameters = self.parameters
-        try:
-            if self.change_set_type == "CREATE":
-                stack.resource_map._template, stack.resource_map.resolved_parameters = self.template_dict, {}
-                stack.resource_map.load_parameters()
-                _refuse_absent(stack)
-            apply(self)
-        except ResourceFailedError as failed:
-            if self.change_set_type == "CREATE":
-                _fail(stack, "ROLLBACK", _creation_reason(failed))
-            else:
-                _go_back(stack, before, before_parameters, failed)
-            raise
-        stack.template, stack.parameters = self.template, self.parameters
-        stack._parse_template()
-        stack.output_map = stack._create_output_map()
-        stack.resource_map.ledger.sealed = True
-
-    @functools.wraps(execute)
-    def execute_change_set(self: Any, *args: Any, **kwargs: Any) -> None:
-        # The answer does not tell: the stack's own state does.
-        with contextlib.suppress(ResourceFailedError):
-            execute(self, *args, **kwargs)
-
-    ChangeSet.apply = applied
-    CloudFormationBackend.execute_change_set = execute_change_set
 
 
 def _creation_reason(failed: ResourceFailedError) -> str:
@@ -308,12 +319,18 @@ def _delete() -> None:
                 raise ValidationError(
                     message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
                 )
-            exports = [export.name for export in stack.exports]
-            stack.delete()
-            if stack.status == "DELETE_COMPLETE":
-                self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
-                for name in exports:
-                    self.exports.pop(name, None)
+            # What is being done for it ends.
+            working.cancel(stack)
+            working.begin(stack, functools.partial(_delete_one, self, stack))
 
     Stack.delete = delete
     CloudFormationBackend.delete_stack = delete_stack
+
+
+def _delete_one(backend: Any, stack: Any) -> None:
+    exports = [export.name for export in stack.exports]
+    stack.delete()
+    if stack.status == "DELETE_COMPLETE":
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
+        for name in exports:
+            backend.exports.pop(name, None)

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from moto.cloudformation.exceptions import ValidationError
-from moto.cloudformation.models import Stack
+
+from tapstack.rehearsal.cloudformation import schemas
+from tapstack.rehearsal.cloudformation.yaml_templates import read
 
 _IAM: Final = "AWS::IAM::"
 # A resource with a name of one's own needs the stronger capability.
@@ -23,16 +25,12 @@ _SUBSTITUTED: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 def parse(body: str) -> dict[str, Any]:
-    """The template as moto reads it.
+    """The template as data, refused where its form is wrong.
 
     Raises:
         ValidationError: not YAML or JSON, without resources, or with references that lead nowhere or in circles.
     """
-    try:
-        template = Stack.parse_template(body)
-    except Exception as problem:
-        # Whatever the two parsers say that moto tries one after the other.
-        raise ValidationError(message=f"Template format error: YAML not well-formed. {problem}") from problem
+    template = read(body)
     if not isinstance(template, dict):
         raise ValidationError(message="Template format error: unsupported structure.")
     resources = template.get("Resources")
@@ -53,8 +51,34 @@ def parse(body: str) -> dict[str, Any]:
                     message=f"Template format error: Unresolved resource dependencies [{', '.join(unknown)}] "
                     f"in the {block} block of the template"
                 )
+    _check_attributes(template, resources)
     creation_order(resources)
     return template
+
+
+def check_types(template: dict[str, Any], region: str) -> None:
+    """Refuse types that AWS does not have in a Region."""
+    types = dict.fromkeys(resource["Type"] for resource in template["Resources"].values())
+    if unknown := [kind for kind in types if not schemas.known(kind, region)]:
+        raise ValidationError(message=f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
+
+
+def _check_attributes(part: Any, resources: dict[str, Any]) -> None:
+    """Refuse Fn::GetAtt of an attribute that the type does not have."""
+    if isinstance(part, list):
+        for item in part:
+            _check_attributes(item, resources)
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key == "Fn::GetAtt" and isinstance(value, list) and value[0] in resources and isinstance(value[-1], str):
+            name, attribute = value[0], ".".join(value[1:])
+            if not schemas.has_attribute(resources[name]["Type"], attribute):
+                raise ValidationError(
+                    message=f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
+                )
+        else:
+            _check_attributes(value, resources)
 
 
 def references(part: Any) -> Iterator[str]:

@@ -1,0 +1,297 @@
+"""Resource types that are made as AWS makes them: by the calls of a service's API, inside of this process.
+
+A type is a class with `create`, `update` and `delete`. What it calls is the account's own API, with all that the
+account checks there; the calls leave no record, as those that CloudFormation makes on AWS belong to nobody's session.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any, ClassVar, Final, Self
+
+import boto3
+import botocore.model
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
+from moto.core.botocore_stubber import BotocoreStubber
+
+from tapstack.rehearsal.cloudformation import schemas
+from tapstack.rehearsal.cloudformation.templates import text
+
+# moto has types, but none for what is replaced at run time.
+moto_parsing: Any = parsing
+_lock = threading.RLock()
+_REGISTRY: Final[dict[str, type[ApiResource]]] = {}
+_ABSENT: Final = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "InvalidAllocationID")
+
+
+class _Body(BytesIO):
+    """An answer as botocore reads one."""
+
+    def stream(self, **_: Any) -> Any:
+        """Yield the whole of it."""
+        yield self.read()
+
+
+@functools.cache
+def client(service: str, account_id: str, region: str) -> Any:
+    """Return a boto3 client whose calls moto answers at once, in an account and Region.
+
+    Args:
+        service: boto3's name of it.
+        account_id: where to call.
+        region: where to call.
+    """
+    with _lock:
+        made = boto3.client(
+            service,
+            region_name=region,
+            # moto goes by the header below; nothing here is signed for anybody.
+            aws_access_key_id="cloudformation",
+            aws_secret_access_key="cloudformation",
+            config=Config(
+                parameter_validation=False, retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True
+            ),
+        )
+    stubber = BotocoreStubber()
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        _prepare(made.meta.service_model.signing_name)
+        request.headers["x-moto-account-id"] = account_id
+        answered = stubber.process_request(request)
+        if answered is None:
+            raise RuntimeError(f"nothing answers {request.url}")
+        status, headers, body = answered
+        raw = body.encode() if isinstance(body, str) else bytes(body or b"")
+        return AWSResponse(request.url, status, headers, _Body(raw))
+
+    made.meta.events.register_first("before-send.*.*", answer)
+    return made
+
+
+def _prepare(service: str) -> None:
+    # Late: the account imports what moto needs only when it is needed.
+    from tapstack.rehearsal.account import extend
+
+    extend(service)
+
+
+def as_parameters(given: Any, shape: botocore.model.Shape | None) -> Any:
+    """Return properties as an API takes them: names in its case, numbers and booleans that a template gave as text.
+
+    Raises:
+        ValidationError: the API has no such parameter, so that it would be lost.
+    """
+    match shape:
+        case botocore.model.StructureShape() if isinstance(given, Mapping):
+            members = {name.lower(): name for name in shape.members}
+            taken = {}
+            for key, value in given.items():
+                name = members.get(key.lower())
+                if name is None:
+                    # Not AWS's words: AWS may know it, and this account would lose it.
+                    raise ValidationError(message=f"the rehearsal account does not know {key} of {shape.name}")
+                taken[name] = as_parameters(value, shape.members[name])
+            return taken
+        case botocore.model.ListShape():
+            return [as_parameters(item, shape.member) for item in (given if isinstance(given, list) else [given])]
+        case botocore.model.MapShape() if isinstance(given, Mapping):
+            return {key: as_parameters(value, shape.value) for key, value in given.items()}
+    kind = shape.type_name if shape else ""
+    if kind == "boolean":
+        return text(given) == "true"
+    if kind in ("integer", "long"):
+        return int(given)
+    if kind in ("float", "double"):
+        return float(given)
+    return text(given) if kind == "string" and not isinstance(given, dict | list) else given
+
+
+class ApiResource:
+    """A resource that an API made.
+
+    Attributes:
+        ref: what Ref says.
+        attributes: what Fn::GetAtt says, by attribute.
+        properties: those that it has.
+        name: the name that CloudFormation made up, or the one that the template gives.
+    """
+
+    TYPE: ClassVar[str]
+    """Its type in templates."""
+    SERVICE: ClassVar[str]
+    """boto3's name of the service that makes it."""
+    NAME: ClassVar[str] = ""
+    """The property that names it, where it may be left to CloudFormation."""
+    # The stack deletes what was replaced, once nothing refers to it any more.
+    leaves_the_old = True
+    cf_resource_type = ""
+    logical_resource_id = ""
+
+    def __init__(self, account_id: str, region: str, name: str, properties: dict[str, Any]) -> None:
+        """Prepare it; nothing is made yet."""
+        self.account_id, self.region, self.name, self.properties = account_id, region, name, properties
+        self.ref = name
+        self.attributes: dict[str, Any] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Register the type."""
+        if "TYPE" in cls.__dict__:
+            _REGISTRY[cls.TYPE] = cls
+
+    def create(self) -> None:
+        """Make it, and set `ref` and `attributes`."""
+        raise NotImplementedError
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Change it in place to `properties`; `old` are those until now."""
+        raise NotImplementedError
+
+    def delete_it(self) -> None:
+        """Unmake it."""
+        raise NotImplementedError
+
+    def call(self, operation: str, service: str = "", **parameters: Any) -> dict[str, Any]:
+        """Call an operation of the account's API; what is None is left out.
+
+        Raises:
+            botocore.exceptions.ClientError: as the API refuses it.
+        """
+        api = client(service or self.SERVICE, self.account_id, self.region)
+        model = api.meta.service_model.operation_model(api.meta.method_to_api_mapping[operation])
+        given = {name: value for name, value in parameters.items() if value is not None}
+        answer: dict[str, Any] = getattr(api, operation)(**as_parameters(given, model.input_shape))
+        return answer
+
+    def of(self, *names: str) -> dict[str, Any]:
+        """Return some of the properties, where the template gives them."""
+        return {name: self.properties[name] for name in names if name in self.properties}
+
+    def without(self, *names: str) -> dict[str, Any]:
+        """Return the properties but some."""
+        return {name: value for name, value in self.properties.items() if name not in names}
+
+    def changed(self, old: Mapping[str, Any], *names: str) -> bool:
+        """Return whether one of some properties is another than before."""
+        return any(old.get(name) != self.properties.get(name) for name in names)
+
+    def tags(self, properties: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Return the tags of the properties, whichever way the type writes them."""
+        found = (self.properties if properties is None else properties).get("Tags") or {}
+        if isinstance(found, Mapping):
+            return {key: text(value) for key, value in found.items()}
+        return {tag["Key"]: text(tag["Value"]) for tag in found}
+
+    def dropped_tags(self, old: Mapping[str, Any]) -> list[str]:
+        """Return the keys of tags that it has no longer."""
+        return [key for key in self.tags(old) if key not in self.tags()]
+
+    @property
+    def physical_resource_id(self) -> str:
+        """What Ref says."""
+        return self.ref
+
+    def is_created(self) -> bool:
+        """Whether it is ready, which it is when `create` returns."""
+        return True
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        """Its type in templates."""
+        return cls.TYPE
+
+    @classmethod
+    def cloudformation_name_type(cls) -> str:
+        """The property that names it."""
+        return cls.NAME
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        """Whether Fn::GetAtt knows an attribute."""
+        return schemas.has_attribute(cls.TYPE, attr)
+
+    def get_cfn_attribute(self, attribute_name: str) -> Any:
+        """The answer of Fn::GetAtt."""
+        if attribute_name not in self.attributes:
+            raise UnformattedGetAttTemplateException
+        return self.attributes[attribute_name]
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
+    ) -> Self:
+        """Make it."""
+        made = cls(account_id, region_name, resource_name, cloudformation_json["Properties"])
+        made.logical_resource_id = kwargs.get("LogicalId", "")
+        made.create()
+        return made
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        original_resource: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Self:
+        """Change it in place, or make what takes its place, as its schema says."""
+        old, new = original_resource.properties, cloudformation_json["Properties"]
+        if schemas.replaces(cls.TYPE, old, new):
+            return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+        original_resource.properties = new
+        try:
+            original_resource.update(old)
+        except Exception:
+            original_resource.properties = old
+            raise
+        made: Self = original_resource
+        return made
+
+    @classmethod
+    def delete_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
+    ) -> None:
+        """Do nothing: `delete` does."""
+
+    def delete(self, account_id: str, region_name: str) -> None:
+        """Unmake it; where it is gone already, that is as good."""
+        try:
+            self.delete_it()
+        except ClientError as error:
+            if not any(part in str(error.response["Error"]["Code"]) for part in _ABSENT):
+                raise
+
+
+def own_type(kind: str) -> type[ApiResource] | None:
+    """Return the class of a type that is made by calls; None for others."""
+    return _REGISTRY.get(kind)
+
+
+def makes(kind: str) -> bool:
+    """Whether this account makes a type at all, by calls or by moto's models."""
+    return kind in _REGISTRY or (kind not in moto_parsing.NULL_MODELS and kind in moto_parsing.get_model_map())
+
+
+def install() -> None:
+    """Let moto find the types."""
+    class_of: Callable[[str], Any] = moto_parsing.resource_class_from_type
+    name_of: Callable[[str], Any] = moto_parsing.resource_name_property_from_type
+
+    @functools.wraps(class_of)
+    def resource_class_from_type(resource_type: str) -> Any:
+        return own_type(resource_type) or class_of(resource_type)
+
+    @functools.wraps(name_of)
+    def resource_name_property_from_type(resource_type: str) -> Any:
+        found = own_type(resource_type)
+        return found.NAME if found else name_of(resource_type)
+
+    moto_parsing.resource_class_from_type = resource_class_from_type
+    moto_parsing.resource_name_property_from_type = resource_name_property_from_type

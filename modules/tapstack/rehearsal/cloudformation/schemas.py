@@ -1,0 +1,97 @@
+"""AWS's own schemas of resource types: which there are, what a template may say of each, and what replaces it.
+
+They come with cfn-lint, which moto needs anyway; only its data is read, because to import it takes seconds.
+
+Sources: CloudFormation Command Line Interface User Guide, "Resource type schema" (createOnlyProperties, required,
+additionalProperties, readOnlyProperties); Template Reference, "Update requires" of each property.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+_FALLBACK_REGION: Final = "us-east-1"
+_CUSTOM: Final = "Custom::"
+_CUSTOM_NAME: Final = re.compile(r"Custom::[A-Za-z0-9_@-]{1,52}")
+_NONE: Final[Mapping[str, Any]] = {}
+# What the Template Reference says besides: properties that take a replacement under a condition that always holds here.
+_ALSO_REPLACING: Final[Mapping[str, tuple[str, ...]]] = {
+    # Of the attached volumes only DeleteOnTermination changes in place.
+    "AWS::EC2::Instance": ("/properties/BlockDeviceMappings",),
+    "AWS::EC2::NetworkInterface": ("/properties/PrivateIpAddresses",),
+    "AWS::EC2::TrafficMirrorSession": ("/properties/NetworkInterfaceId",),
+}
+
+
+def known(kind: str, region: str) -> bool:
+    """Whether AWS has a resource type in a Region."""
+    if kind.startswith(_CUSTOM):
+        return _CUSTOM_NAME.fullmatch(kind) is not None
+    return kind in _index(region)
+
+
+def replaces(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a resource with the new properties is another resource than the one with the old."""
+    paths = (*_schema(kind).get("createOnlyProperties", ()), *_ALSO_REPLACING.get(kind, ()))
+    return any(_at(path, old) != _at(path, new) for path in paths)
+
+
+def has_attribute(kind: str, attribute: str) -> bool:
+    """Whether Fn::GetAtt of a type may know an attribute; True where there is no schema to say."""
+    schema = _schema(kind)
+    properties = schema.get("properties")
+    if not properties:
+        return True
+    # What a nested stack or a custom resource puts out is up to it.
+    free = "patternProperties" in schema or attribute.startswith("Outputs.")
+    return free or attribute.partition(".")[0] in properties
+
+
+def problems(kind: str, properties: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the names of a resource's properties, as AWS words it."""
+    schema = _schema(kind)
+    allowed = schema.get("properties")
+    if not allowed or kind.startswith(_CUSTOM) or "patternProperties" in schema:
+        return []
+    missing = [f"#: required key [{name}] not found" for name in schema.get("required", ()) if name not in properties]
+    return missing + [f"#: extraneous key [{name}] is not permitted" for name in properties if name not in allowed]
+
+
+def _at(path: str, properties: Any) -> Any:
+    """The value at /properties/A/B; at lists the whole of them."""
+    value = properties
+    for part in path.split("/")[2:]:
+        if not isinstance(value, Mapping):
+            return value
+        value = value.get(part)
+    return value
+
+
+@functools.cache
+def _data() -> Path:
+    found = importlib.util.find_spec("cfnlint")
+    if found is None or not found.submodule_search_locations:
+        raise RuntimeError("cfn-lint, which comes with moto, is not installed: it has the types of CloudFormation")
+    return Path(next(iter(found.submodule_search_locations))) / "data" / "schemas"
+
+
+@functools.cache
+def _index(region: str) -> Mapping[str, str]:
+    places: Iterator[Path] = (_data() / "providers" / f"{name}.json" for name in (region, _FALLBACK_REGION))
+    found: dict[str, str] = json.loads(next(place for place in places if place.exists()).read_bytes())
+    return found
+
+
+@functools.cache
+def _schema(kind: str) -> Mapping[str, Any]:
+    name = _index(_FALLBACK_REGION).get(kind)
+    if name is None:
+        return _NONE
+    schema: dict[str, Any] = json.loads((_data() / "resources" / f"{name}.json").read_bytes())
+    return schema

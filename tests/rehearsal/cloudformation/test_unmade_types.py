@@ -1,0 +1,75 @@
+"""Types that are not made: unknown ones are refused, and those that this account lacks fail their stack."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.rehearsal.cloudformation.conftest import Account
+from tests.rehearsal.cloudformation.test_stacks import GOOD, create
+
+UNMADE = {
+    "Type": "AWS::AppConfig::Application",
+    "DependsOn": "Good",
+    "Properties": {"Name": "settings"},
+}
+
+
+@pytest.mark.parametrize(
+    "kind", ["AWS::EC2::TrafficMirrorReceiver", "AWS::Nothing::AtAll", "Mine::Own::Type", "Custom::"]
+)
+def test_fails_when_a_type_does_not_exist(account: Account, kind: str) -> None:
+    template = {"Resources": {"Bad": {"Type": kind}, "Good": GOOD}}
+    body = json.dumps(template)
+    calls: list[Any] = [
+        lambda: account.stacks.validate_template(TemplateBody=body),
+        lambda: account.stacks.get_template_summary(TemplateBody=body),
+        lambda: create(account, template),
+        lambda: account.stacks.create_change_set(
+            StackName="tap", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=body
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(ClientError) as refused:
+            call()
+        assert refused.value.response["Error"] == {
+            "Type": "Sender",
+            "Code": "ValidationError",
+            "Message": f"Template format error: Unrecognized resource types: [{kind}]",
+        }
+    assert account.stacks.list_stacks()["StackSummaries"] == []
+
+
+def test_fails_when_the_account_does_not_make_a_type_and_the_stack_is_rolled_back(account: Account) -> None:
+    account.stacks.validate_template(TemplateBody=json.dumps({"Resources": {"Bad": UNMADE, "Good": GOOD}}))
+    create(account, {"Resources": {"Bad": UNMADE, "Good": GOOD}, "Outputs": {"O": {"Value": {"Ref": "Bad"}}}})
+    assert account.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert (
+        "Bad",
+        "CREATE_FAILED",
+        "the rehearsal account does not make AWS::AppConfig::Application",
+    ) in account.events("tap")
+    assert account.left_behind() == {}
+
+
+def test_fails_when_an_update_adds_a_type_that_the_account_does_not_make(account: Account) -> None:
+    create(account, {"Resources": {"Good": GOOD}})
+    account.stacks.update_stack(StackName="tap", TemplateBody=json.dumps({"Resources": {"Bad": UNMADE, "Good": GOOD}}))
+    assert account.stack()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"Descriptoin": "typed wrongly"}, "#: extraneous key [Descriptoin] is not permitted"),
+        ({"SessionNumber": 1}, "#: required key [NetworkInterfaceId] not found"),
+    ],
+)
+def test_fails_when_properties_are_not_the_types(account: Account, properties: dict[str, Any], said: str) -> None:
+    kind = "AWS::EC2::TrafficMirrorSession" if "SessionNumber" in properties else "AWS::EC2::TrafficMirrorFilter"
+    create(account, {"Resources": {"Bad": {"Type": kind, "Properties": properties}}})
+    assert account.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
+    [reason] = [reason for _name, status, reason in account.events("tap") if status == "CREATE_FAILED"]
+    assert reason.startswith("Properties validation failed for resource Bad with message:\n")
+    assert said in reason
