@@ -49,13 +49,14 @@ class CaptureStack(SiteStack):
     def _add_packet_basics(self) -> PacketBasics | None:
         settings = self._site.packet_basics
         if settings is None:
-            ApplianceGate(
-                self,
-                "packet-basics-gate",
-                tags=self.own_tags,
-                hint=f"Put packet_basics back into site {self._name} and apply it with deletion_protection: false "
-                "before you take it out, or keep it.",
-            )
+            if not self._site.remove_packet_basics:
+                ApplianceGate(
+                    self,
+                    "packet-basics",
+                    tags=self.own_tags,
+                    hint=f"Put packet_basics back into site {self._name}; or set remove_packet_basics: true there, if "
+                    "the appliance is to be deleted.",
+                )
             return None
         appliance = PacketBasics(
             self,

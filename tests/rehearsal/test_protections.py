@@ -103,11 +103,12 @@ def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_fou
         Filters=[{"Name": "tag:aws:cloudformation:stack-name", "Values": ["named-by-hand"]}]
     )["Reservations"]
     said = (
-        f"ward: the appliance {reservation['Instances'][0]['InstanceId']} keeps packets, and has deletion protection: "
-        "put sites.ward.packet_basics back into deployment.yaml with deletion_protection: false, and run "
-        'make deploy ARGS="ward"'
+        f"ward: the appliance {reservation['Instances'][0]['InstanceId']} keeps packets: put "
+        "sites.ward.packet_basics back into deployment.yaml; or, if it is to be deleted with them, set "
+        "sites.ward.remove_packet_basics to true there"
     )
-    assert (said in found(company, "ward").protections) == (protection == "on")
+    assert said in found(company, "ward").protections
+    assert not found(company, "ward", more="    remove_packet_basics: true\n").protections
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -171,15 +172,29 @@ def test_when_terraform_is_written_as_json_then_the_lifecycle_is_the_same() -> N
 
 
 def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_stands() -> None:
-    template = synthesize(lambda stack: ApplianceGate(stack, "gate", tags={"tapstack:site": "a"}, hint="Ask first."))
+    template = synthesize(lambda stack: ApplianceGate(stack, "epb", tags={"tapstack:site": "a"}, hint="Ask first."))
+    declared = template.resource("aws_cloudformation_stack", "epb")
+    assert declared["count"] == 0
+    assert lifecycle(declared)["prevent_destroy"] is True
     lookup = template.datum("aws_instances")
     (condition,) = lookup["lifecycle"][0]["postcondition"]
     assert condition["condition"] == "${length(self.ids) == 0}"
     assert condition["error_message"].endswith("would delete it with every packet that it keeps. Ask first.")
     assert lookup["filter"] == [
         {"name": "tag:tapstack:site", "values": ["a"]},
-        {"name": "tag:tapstack:deletion-protection", "values": ["on"]},
+        {"name": "tag-key", "values": ["tapstack:deletion-protection"]},
     ]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_when_a_gate_stands_in_place_of_an_appliance_then_terraform_calls_both_the_same(nested: bool) -> None:
+    def address_of(make_one: Callable[[Construct], Any]) -> str:
+        stack = new_stack()
+        made = make_one(Construct(stack, "inner") if nested else stack)
+        return str(made.resource.friendly_unique_id)
+
+    gate = address_of(lambda scope: ApplianceGate(scope, "epb", tags={"team": "soc"}))
+    assert gate == address_of(lambda scope: PacketBasics(scope, "epb", **REQUIRED))
 
 
 def test_fails_when_a_gate_would_find_the_appliances_of_others() -> None:

@@ -30,6 +30,7 @@ class Ward:
         self.company: Company = found_company(account)
         self._directory = directory
         self.deployed = SiteDeployment(directory / "out" / "stacks" / "ward", account, lambda _: None)
+        self.project = "tapstack"
         self.site: dict[str, Any] = {
             "region": REGION,
             "vpc_id": self.company.shop.id,
@@ -37,7 +38,7 @@ class Ward:
         }
 
     def write(self) -> list[str]:
-        text = json.dumps({"sites": {"ward": self.site}})
+        text = json.dumps({"project": self.project, "sites": {"ward": self.site}})
         return synthesize(parse_deployment(text), self._directory, self._directory / "out")
 
     def apply(self) -> list[str]:
@@ -114,14 +115,23 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
         "targets": {"sensor": {"network_interface_id": company.interfaces["database"][0]}},
         "sessions": {},
     }
-    with pytest.raises(DeploymentFailedError, match="with every packet that it keeps"):
+    with pytest.raises(DeploymentFailedError, match="A Packet Basics appliance still exists"):
         ward.apply()
 
-    # Asked for, in two steps.
-    ward.site, without = copy.deepcopy(before), ward.site
-    ward.site["packet_basics"]["deletion_protection"] = False
-    assert ward.apply() == ["UpdateStack"]
-    ward.site = without
+    # By hand, and with the state of another project, where no lookup finds the appliance.
+    with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
+        ward.deployed.destroy()
+    ward.project = "another"
+    ward.write()
+    ward.deployed._run("init", "-input=false", "-migrate-state", "-force-copy")
+    with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
+        ward.deployed.apply()
+    ward.project = "tapstack"
+    ward.write()
+    ward.deployed._run("init", "-input=false", "-migrate-state", "-force-copy")
+
+    # Asked for.
+    ward.site["remove_packet_basics"] = True
     assert "DeleteStack" in ward.apply()
     ward.deployed.destroy()
 
@@ -159,9 +169,6 @@ def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_
     )
     with pytest.raises(DeploymentFailedError, match="are in 3 sessions already"):
         ward.plan()
-    # In an apply of its own: Terraform may make the target before the sessions that it mirrors from are gone.
-    ward.site["sessions"] = {}
-    ward.apply()
-    ward.site["targets"] = {"sensor": {"network_interface_id": company.interfaces["database"][0]}}
-    ward.apply()
+    del ward.site["sessions"]["again"], ward.site["sessions"]["fourth"]
+    ward.write()
     ward.deployed.destroy()

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk
-from tapstack.capture.scaffold import checks_arguments, located
+from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle
+from tapstack.capture.scaffold import checks_arguments, located, name_main_child, suppress_checkov
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 
 
 class ApplianceGate(AwsConstruct):
-    """Refuses every plan while a protected appliance stands that the stack no longer has.
+    """Stands where a `PacketBasics` stood, and refuses every plan that would delete what that made.
 
     Terraform's `prevent_destroy` goes with the block that it stands in: who takes the block out deletes the
-    resource. So a stack without an appliance looks for one, by its tags, when Terraform plans. An appliance
-    that was applied with `deletion_protection=False` passes.
+    resource. So the gate declares none of the same address, with `prevent_destroy`: Terraform refuses to
+    delete the one in the state, `terraform destroy` included, whatever is in the account. Its message
+    says little; a lookup of appliances says more, where the plan is no destroy.
+    Without the gate, and without the `PacketBasics`, the appliance is deleted.
 
     Args:
-        scope: the construct it belongs to.
-        id_: its id within `scope`.
-        tags: what the appliance is known by besides the tag of its protection: the tags given to its
+        scope: the construct that the `PacketBasics` belonged to.
+        id_: the id that the `PacketBasics` had.
+        tags: what the appliance is known by besides the tag that all have: the tags given to its
             `PacketBasics`, or the provider's default tags.
         hint: what to do, for the message.
         provider: the AWS provider of the appliance, for a stack that has several; the one of `scope`, in the end
@@ -41,25 +43,28 @@ class ApplianceGate(AwsConstruct):
         hint: str | None = None,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
-        """Add the lookup."""
+        """Declare no stack, and add the lookup."""
         with located(scope, id_):
             if not tags:
                 raise RuleViolation("a gate needs tags: without them it finds the appliances of others")
         super().__init__(scope, id_, provider=provider)
-        wanted = {**tags, DELETION_PROTECTION_TAG: "on"}
-        self.resource: Any = aws.DataAwsInstances(
+        # The id of the stack within PacketBasics: both have one address.
+        self.resource: Any = aws.CloudformationStack(self, "Resource", name="none")
+        name_main_child(self, self.resource)
+        self.resource.add_override("count", 0)
+        set_lifecycle(self.resource, prevent_destroy=True)
+        suppress_checkov(self.resource, {"CKV_AWS_124": "No stack is made here."})
+        filters = {**{f"tag:{key}": value for key, value in tags.items()}, "tag-key": DELETION_PROTECTION_TAG}
+        standing = aws.DataAwsInstances(
             self,
-            "Protected",
-            filter=[aws.DataAwsInstancesFilter(name=f"tag:{key}", values=[value]) for key, value in wanted.items()],
+            "Standing",
+            filter=[aws.DataAwsInstancesFilter(name=name, values=[value]) for name, value in filters.items()],
             instance_state_names=["pending", "running", "stopping", "stopped"],
         )
         add_condition(
-            self.resource,
+            standing,
             "postcondition",
             "${length(self.ids) == 0}",
-            "A Packet Basics appliance with deletion protection still exists, and this plan would delete it "
-            "with every packet that it keeps. "
-            + (
-                hint or "Put its PacketBasics back, and apply it with deletion_protection=False before you take it out."
-            ),
+            "A Packet Basics appliance still exists, and this plan would delete it with every packet that it keeps. "
+            + (hint or "Put its PacketBasics back; or take out its ApplianceGate too, if it is to be deleted."),
         )

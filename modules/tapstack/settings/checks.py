@@ -194,8 +194,17 @@ def _to_domain(settings: SourceSettings) -> AnySource:
 
 def _check_site(checker: Checker, path: Path, site: Site) -> None:
     with checker.part():
-        if site.packet_basics is None and site.response is None and not site.sessions and not site.targets:
+        parts = (site.packet_basics, site.response, site.sessions, site.targets, site.remove_packet_basics)
+        if not any(parts):
             checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions or response")
+    with checker.part():
+        if site.packet_basics is not None and site.remove_packet_basics:
+            checker.say(
+                (*path, "remove_packet_basics"),
+                "does not go with packet_basics: keep packet_basics for the appliance to stay, or take it out for the "
+                "appliance and its packets to be deleted",
+                True,
+            )
     if site.packet_basics is not None:
         with checker.part():
             _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics, site.region)

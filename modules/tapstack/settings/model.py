@@ -386,6 +386,8 @@ class Site(Settings):
     """On everything of this site, besides the project's."""
     packet_basics: PacketBasics | None = None
     """The appliance; none where sessions use targets and filters that exist."""
+    remove_packet_basics: bool = False
+    """Delete the appliance that the site had, with all packets that it keeps: `packet_basics` is taken out besides."""
     capture_security_group: CaptureSecurityGroup = Field(default_factory=CaptureSecurityGroup)
     """Lets mirrored packets reach the appliance."""
     quarantine_security_group: bool = True

@@ -147,7 +147,8 @@ def _protected_appliance(place: _Place) -> Iterator[str]:
     stack = _cloudformation_stack(place, name)
     given = place.site.packet_basics
     if stack is None:
-        yield from _left_out(place) if given is None else ()
+        if given is None and not place.site.remove_packet_basics:
+            yield from _left_out(place)
         return
     # Terraform goes by the file, and what was applied may differ from it: both must be off.
     if _tags(stack).get(DELETION_PROTECTION_TAG) == "on" or (given is not None and given.deletion_protection):
@@ -156,18 +157,18 @@ def _protected_appliance(place: _Place) -> Iterator[str]:
 
 
 def _left_out(place: _Place) -> Iterator[str]:
-    """Find the protected appliance of a file that no longer has it, and so no longer says what its stack is called."""
+    """Find the appliance of a file that no longer has it, and so no longer says what its stack is called."""
     filters = [
         *place.ours,
-        {"Name": f"tag:{DELETION_PROTECTION_TAG}", "Values": ["on"]},
+        {"Name": "tag-key", "Values": [DELETION_PROTECTION_TAG]},
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
     for reservation in place.pages("describe_instances", "Reservations", filters):
         for instance in reservation["Instances"]:
             yield (
-                f"the appliance {instance['InstanceId']} keeps packets, and has deletion protection: put "
-                f"sites.{place.name}.packet_basics back into {place.file} with deletion_protection: false, and run "
-                f'make deploy ARGS="{place.name}"'
+                f"the appliance {instance['InstanceId']} keeps packets: put sites.{place.name}.packet_basics back "
+                f"into {place.file}; or, if it is to be deleted with them, set "
+                f"sites.{place.name}.remove_packet_basics to true there"
             )
 
 

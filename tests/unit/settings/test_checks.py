@@ -226,6 +226,13 @@ def interfaces(count: int) -> str:
             "give the appliances either as instance_ids or as ip_addresses, at least one",
             id="load balancer with instances and addresses",
         ),
+        pytest.param(
+            "    remove_packet_basics: true\n",
+            "9: sites.production.remove_packet_basics",
+            "does not go with packet_basics: keep packet_basics for the appliance to stay, or take it out for the "
+            "appliance and its packets to be deleted, got True",
+            id="an appliance kept and deleted",
+        ),
     ],
 )
 def test_fails_when_parts_of_a_site_do_not_fit_together(written: str, field: str, message: str) -> None:

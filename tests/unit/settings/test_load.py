@@ -12,7 +12,7 @@ from tests.unit.settings.reading import SITE, USABLE, report
 ROOT = Path(__file__).parents[3]
 SITE_KEYS = (
     "accept_unknown_region, allowed_account_ids, assume_role, capture_security_group, filters, packet_basics, "
-    "quarantine_security_group, region, response, sessions, tags, targets, vpc_id"
+    "quarantine_security_group, region, remove_packet_basics, response, sessions, tags, targets, vpc_id"
 )
 
 
