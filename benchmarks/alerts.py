@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore.credentials import Credentials
-
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tapstack.rehearsal.account import KEY, REGION, Account
+from tapstack.rehearsal.account import REGION, Account
 from tapstack.rehearsal.faults import Fault
 from tapstack.rehearsal.recorder import Record
 from tests.rehearsal.response_by_hand import IMAGE, NAME, WAITS, Deployed, deploy
+from tests.rehearsal.signing import keys_of
 
 SIZES: Final = (1, 10, 100)
 PER_INSTANCE: Final = 10
@@ -72,7 +71,7 @@ class Bench:
         )["stateMachineArn"]
         # The wait for people, and the polls, are not what is measured.
         account.waits.scale = 0.01
-        self._api = IncidentApi(self.deployed.endpoint, sign_with(Credentials(KEY, KEY), REGION))
+        self._api = IncidentApi(self.deployed.endpoint, sign_with(keys_of(account), REGION))
         self._ways: dict[str, Callable[[list[Source]], Any]] = {SAMPLES: self._samples, STEPS: self._steps}
 
     def sources(self, count: int) -> list[Source]:

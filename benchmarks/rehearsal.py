@@ -33,18 +33,17 @@ if sys.argv[1] == "account":
     from tapstack.rehearsal.account import Account
     server = Account()
     server.start()
-    endpoint = server.endpoint
+    endpoint, keys = server.endpoint, server.credentials.as_arguments()
 else:
     from moto.server import ThreadedMotoServer
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    endpoint, keys = f"http://{host}:{port}", dict(aws_access_key_id="testing", aws_secret_access_key="testing")
 import logging
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 import boto3
 def client():
-    keys = dict(aws_access_key_id="testing", aws_secret_access_key="testing")
     return boto3.client("ec2", region_name="eu-central-1", endpoint_url=endpoint, **keys)
 first = client()
 first.describe_vpcs()

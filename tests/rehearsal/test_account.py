@@ -14,14 +14,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from tapstack.rehearsal import account as account_module
 from tapstack.rehearsal.account import Account, UntestedMotoWarning
 from tapstack.rehearsal.faults import Fault
+from tests.rehearsal.signing import keys_of, signed
 
 
 def own_api(account: Account, method: str, path: str, body: object = None) -> tuple[int, object]:
-    request = urllib.request.Request(
-        f"{account.endpoint}/tapstack-rehearsal{path}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-    )
+    data = None if body is None else json.dumps(body).encode()
+    request = signed(keys_of(account), method, f"{account.endpoint}/tapstack-rehearsal{path}", data)
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, json.load(answer)
@@ -110,7 +108,10 @@ class TestRecorder:
         ]
         first, second, *_ = rehearsal_account.recorder.records()
         assert (first.call.region, first.call.parameters, first.status) == ("us-east-1", {"MaxResults": "5"}, 200)
-        assert (second.call.parameters, second.call.access_key) == ({"Limit": 3}, "testing")
+        assert (second.call.parameters, second.call.access_key) == (
+            {"Limit": 3},
+            rehearsal_account.credentials.access_key_id,
+        )
 
     def test_when_a_call_is_refused_then_that_is_kept_too(self, rehearsal_account: Account) -> None:
         with pytest.raises(ClientError):

@@ -55,7 +55,7 @@ def test_when_throttled_then_clients_with_standard_retries_recover(
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     config = Config(retries={"mode": "standard", "total_max_attempts": 3})
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    keys = rehearsal_account.credentials.as_arguments()
     client = boto3.client(service, endpoint_url=rehearsal_account.endpoint, region_name=REGION, config=config, **keys)
     rehearsal_faults.add(Fault("*", "throttled"))
     # What is asked for may not be there, which is an answer, too.
@@ -76,8 +76,7 @@ class TestSlow:
             "ec2",
             endpoint_url=rehearsal_account.endpoint,
             region_name=REGION,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
+            **rehearsal_account.credentials.as_arguments(),
             config=Config(read_timeout=0.5, retries={"total_max_attempts": 1}),
         )
         with pytest.raises(ReadTimeoutError):

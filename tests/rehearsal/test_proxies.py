@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
 import pytest
-from botocore.credentials import Credentials
 
 from tapstack.cli.incident_api import IncidentApi, ServiceError, sign_with, sign_with_token
 from tapstack.rehearsal.account import Account
@@ -21,6 +20,7 @@ from tapstack.workspace import machine
 from tests.proxy import RecordingProxy
 from tests.rehearsal.functions.functions import Lambda, until
 from tests.rehearsal.http_api.conftest import HttpApi
+from tests.rehearsal.signing import keys_of
 
 BOTH = ("NO_PROXY", "no_proxy")
 
@@ -68,9 +68,7 @@ def test_when_a_proxy_is_set_then_clients_of_the_account_do_without_it(account: 
     assert account.client("sts").get_caller_identity()["Account"] == "123456789012"
     assumed = account.client("sts", role_arn="arn:aws:iam::111122223333:role/tapstack-deploy")
     assert assumed.get_caller_identity()["Account"] == "111122223333"
-    own = boto3.client(
-        "sts", "eu-central-1", endpoint_url=account.endpoint, aws_access_key_id="a", aws_secret_access_key="b"
-    )
+    own = boto3.client("sts", "eu-central-1", endpoint_url=account.endpoint, **account.credentials.as_arguments())
     assert own.get_caller_identity()["Account"] == "123456789012"
     assert proxy.received == []
 
@@ -93,7 +91,7 @@ def test_when_a_proxy_is_set_then_the_incident_api_of_the_account_is_called_with
 ) -> None:
     api = HttpApi(Lambda(account))
     api.create()
-    signed = sign_with(Credentials("testing", "testing"), "eu-central-1")
+    signed = sign_with(keys_of(account), "eu-central-1")
     assert IncidentApi(api.endpoint, signed).get("/incidents")["rawPath"] == "/incidents"
     assert proxy.received == []
 

@@ -16,11 +16,14 @@ import moto
 from botocore.config import Config
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from tapstack.rehearsal.callers import AccessKeys, make_root_credentials
 from tapstack.rehearsal.faults import Faults
 from tapstack.rehearsal.front import Front
+from tapstack.rehearsal.principals import Credentials
 from tapstack.rehearsal.proxies import reached_without_proxy, without_proxy
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.running import Running, Waits, begin, end
@@ -29,7 +32,6 @@ TESTED_MOTO: Final = "5.2.5"
 REGION: Final = "eu-central-1"
 ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 """The account of whoever assumes no role."""
-KEY: Final = "testing"
 # What makes moto behave like AWS, by the service whose first call needs it: CloudFormation alone
 # takes half a second to import.
 _OF_EC2: Final = ("resource_tags", "instance_filters", "network_interfaces", "instance_attributes", "mirroring")
@@ -87,8 +89,10 @@ class Account:
         region: the default Region of clients and of the environment.
 
     Attributes:
+        credentials: of the account's root user; random, and of this account alone.
         recorder: every call that was made.
         faults: failures to play.
+        origins: web pages that may call the HTTP APIs in the account, such as http://localhost:3000; none at first.
         waits: how long wait states, retries, task tokens and schedules last.
     """
 
@@ -96,9 +100,12 @@ class Account:
 
     def __init__(self, *, port: int = 0, region: str = REGION) -> None:
         """Prepare the account; nothing listens yet."""
+        self.credentials = make_root_credentials()
         self.recorder = Recorder()
         self.faults = Faults()
         self.waits = Waits()
+        self.origins: set[str] = set()
+        self._keys = AccessKeys(self.credentials)
         self._running_services: Running | None = None
         self._clients: dict[tuple[str, str, int], Any] = {}
         self._port = port
@@ -131,8 +138,10 @@ class Account:
         if not self._running.acquire(blocking=False):
             raise RuntimeError("another rehearsal account runs in this process: stop it first")
         try:
+            # moto would let every web page read its answers.
+            setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
             moto_server = DomainDispatcherApplication(create_backend_app)
-            front = Front(moto_server, self.recorder, self.faults, self.waits, extend)
+            front = Front(moto_server, self._keys, self.recorder, self.faults, self.waits, self.origins, extend)
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
                 self._server = make_server(
@@ -148,7 +157,7 @@ class Account:
             raise
         self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
         self._thread.start()
-        self._running_services = Running(self.endpoint, self.waits)
+        self._running_services = Running(self.endpoint, self._keys, self.waits)
         begin(self._running_services)
         self._surroundings.enter_context(reached_without_proxy())
         self.reset()
@@ -169,11 +178,13 @@ class Account:
         self._running.release()
 
     def reset(self) -> None:
-        """Forget all resources, calls and faults; what functions and workflows do, ends."""
+        """Forget all resources, calls, faults and origins; what functions and workflows do, ends."""
         if self._running_services is not None:
             self._running_services.end_all()
         self.waits.scale = 1.0
         moto_api_backend.reset()
+        self._keys.forget()
+        self.origins.clear()
         self.recorder.clear()
         self.faults.clear()
 
@@ -193,8 +204,7 @@ class Account:
         """The variables that make boto3, the AWS CLI and Terraform's AWS provider use this account."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": KEY,
+            **self.credentials.as_environment(),
             "AWS_DEFAULT_REGION": self._region,
             "AWS_REGION": self._region,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -215,23 +225,19 @@ class Account:
             # Making one takes longer than most calls do.
             key = (service, where, retries)
             if key not in self._clients:
-                self._clients[key] = self._make_client(service, where, retries, KEY, KEY)
+                self._clients[key] = self._make_client(service, where, retries, self.credentials)
             return self._clients[key]
         assumed = self.client("sts", region=region).assume_role(RoleArn=role_arn, RoleSessionName="rehearsal")
         found = assumed["Credentials"]
-        keys = (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
-        return self._make_client(service, where, retries, *keys)
+        keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        return self._make_client(service, where, retries, keys)
 
-    def _make_client(
-        self, service: str, region: str, retries: int, key: str, secret: str, token: str | None = None
-    ) -> Any:
+    def _make_client(self, service: str, region: str, retries: int, credentials: Credentials) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=region,
-            aws_access_key_id=key,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
+            **credentials.as_arguments(),
             # Also where a test has changed NO_PROXY since the account began.
             config=Config(retries={"total_max_attempts": retries + 1}, proxies={}),
         )

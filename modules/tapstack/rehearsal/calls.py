@@ -23,7 +23,6 @@ _BOTOCORE_NAMES: Final = {
     "tagging": "resourcegroupstaggingapi",
     "email": "ses",
 }
-_CREDENTIAL: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _RPC: Final = re.compile(r"/service/\w+/operation/(\w+)")
 _HYPHEN: Final = "__"
 """Stands for a hyphen in the name of a group."""
@@ -58,20 +57,28 @@ class Call:
         return asdict(self)
 
 
-def read_call(method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> Call | None:
-    """Return the call that an HTTP request stands for; None where it is no AWS API call.
+def read_call(
+    access_key: str,
+    region: str,
+    service: str,
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> Call:
+    """Return the call that an HTTP request stands for.
 
     Args:
+        access_key: that signs it.
+        region: that it is signed for.
+        service: that it is signed for.
         method: of HTTP.
         path: without the query.
         query: without the question mark.
         headers: with lower-case names.
         body: as received.
     """
-    signature = _CREDENTIAL.search(headers.get("authorization", ""))
-    if signature is None:
-        return None
-    access_key, region, service = signature.groups()
     model = _BOTOCORE_NAMES.get(service, service)
     target = headers.get("x-amz-target", "")
     if target:

@@ -1,24 +1,31 @@
-"""What stands before moto: records every call, plays faults, and has an API of its own."""
+"""What stands before moto: refuses strangers, records every call, plays faults, and has an API of its own."""
 
 from __future__ import annotations
 
+import http
 import io
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tapstack.rehearsal import http_api
+from tapstack.rehearsal.anonymous import anonymous_call, protocol_of
+from tapstack.rehearsal.callers import ANONYMOUS, AccessKeys, Caller
 from tapstack.rehearsal.calls import Call, read_call
+from tapstack.rehearsal.denials import denial
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits
+from tapstack.rehearsal.signatures import Received, Refused, read_signature, verify
+from tapstack.rehearsal.strangers import why_strange
 
 OWN_PATH: Final = "/tapstack-rehearsal"
+_DRAINED: Final = 1 << 20
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
@@ -28,16 +35,16 @@ class _Request:
     """A call that is being answered, and where the answer goes."""
 
     call: Call
-    principal: str
+    caller: Caller
     environ: dict[str, Any]
     start_response: StartResponse
     began: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.perf_counter)
 
     @property
-    def account(self) -> str:
-        """The account that the call is made in."""
-        return self.principal.split(":")[4]
+    def principal(self) -> str:
+        """The ARN of who calls; empty where AWS asks for no signature."""
+        return self.caller.principal_arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,9 @@ class _Answer:
 class Front:
     """A WSGI application around moto's.
 
-    Its own API, for other processes: `GET /tapstack-rehearsal/calls` returns the recorded calls,
+    Each request goes one way: strangers are refused; the signature is verified; the call meets its fault; moto answers.
+
+    Its own API, for other processes, signed by root: `GET /tapstack-rehearsal/calls` returns the recorded calls,
     `DELETE` forgets them; `POST /tapstack-rehearsal/faults` sets a fault, `DELETE` takes all back;
     `POST /tapstack-rehearsal/waits` with a scale shortens waits.
     """
@@ -62,34 +71,70 @@ class Front:
     def __init__(
         self,
         moto: Application,
+        keys: AccessKeys,
         recorder: Recorder,
         faults: Faults,
         waits: Waits,
+        origins: Collection[str],
         prepare: Callable[[str], None],
     ) -> None:
-        """Stand before `moto`; `prepare` is told of a service before moto gets a call of it."""
+        """Stand before `moto`; `prepare` is told of a service before moto gets a call of it.
+
+        Web pages of `origins` may call HTTP APIs.
+        """
+        self._origins = origins
         self._waits = waits
         self._prepare = prepare
         self._moto = moto
+        self._keys = keys
         self._recorder = recorder
         self._faults = faults
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         path = str(environ.get("PATH_INFO", ""))
-        body = _take_body(environ)
-        if path.startswith(OWN_PATH):
-            return self._own(environ["REQUEST_METHOD"], path.removeprefix(OWN_PATH), body, start_response)
-        if http_api.is_request(path, str(environ.get("HTTP_HOST", ""))):
+        headers = _headers(environ)
+        calls_http_api = http_api.is_request(path, headers.get("host", ""))
+        if strange := why_strange(path, headers, origins=self._origins if calls_http_api else ()):
+            _drain(environ)
+            return _refuse(403, {"Content-Type": "text/plain"}, f"{strange}\n".encode(), environ, start_response)
+        target, _, query = str(environ["REQUEST_URI"]).partition("?")
+        received = Received(environ["REQUEST_METHOD"], target, query, headers, _take_body(environ))
+        if calls_http_api:
             self._prepare("apigateway")
-            return http_api.answer(environ, body, start_response)
-        call = read_call(environ["REQUEST_METHOD"], path, str(environ.get("QUERY_STRING", "")), _headers(environ), body)
-        if call is None:
-            return self._moto(environ, start_response)
-        self._prepare(call.service)
-        return self._serve(_Request(call, self._recorder.principal_of(call), environ, start_response))
+            return http_api.answer(received, environ, start_response)
+        if path.startswith(f"{OWN_PATH}/"):
+            return self._own(received, path.removeprefix(OWN_PATH), start_response)
+        return self._authenticate(received, path, environ, start_response)
+
+    def _authenticate(
+        self, received: Received, path: str, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Serve a call whose signature is true, or that AWS takes without one."""
+        try:
+            signature = read_signature(received)
+        except Refused as refused:
+            call = anonymous_call(received, path) if refused.reason == "missing" else None
+            if call is None:
+                protocol = protocol_of(received, path)
+                return _deny(refused, protocol, "s3" if protocol == "rest-xml" else "", environ, start_response)
+            return self._serve(_Request(call, ANONYMOUS, environ, start_response))
+        scope = (signature.access_key, signature.region, signature.service)
+        call = read_call(*scope, received.method, path, signature.query, received.headers, received.body)
+        try:
+            caller = verify(received, signature, self._keys)
+        except Refused as refused:
+            return _deny(refused, call.protocol, call.service, environ, start_response)
+        if signature.expires:
+            # Where moto looks for what the query says.
+            environ["HTTP_AUTHORIZATION"] = signature.authorization
+        return self._serve(_Request(call, caller, environ, start_response))
 
     def _serve(self, request: _Request) -> Iterable[bytes]:
+        """Answer a call of somebody who is known."""
+        # moto takes the account from this header, which a caller may not choose.
+        request.environ["HTTP_X_MOTO_ACCOUNT_ID"] = request.caller.account_id
+        self._prepare(request.call.service)
         strike = self._faults.strike(request.call, request.principal)
         if strike is None:
             return self._answer(request)
@@ -117,7 +162,7 @@ class Front:
     def _ask(self, request: _Request) -> _Answer:
         """Let moto answer; keep how the account was before, where a late fault waits for this call."""
         waiting = self._faults.creation_of(request.call)
-        before = photograph(request.call, request.account) if waiting else None
+        before = photograph(request.call, request.caller.account_id) if waiting else None
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def noting(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
@@ -156,11 +201,15 @@ class Front:
             body=answer.body if answer else b"",
         )
 
-    def _own(self, method: str, path: str, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
-        status, answer = self._route(method, path, body)
-        text = json.dumps(answer).encode()
-        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
-        return [text]
+    def _own(self, received: Received, path: str, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            caller = verify(received, read_signature(received), self._keys)
+        except Refused as refused:
+            return _send_json("403 Forbidden", {"message": str(refused)}, start_response)
+        if not caller.principal_arn.endswith(":root"):
+            message = f"only the account's root user may do this, not {caller.principal_arn}"
+            return _send_json("403 Forbidden", {"message": message}, start_response)
+        return _send_json(*self._route(received.method, path, received.body), start_response)
 
     def _route(self, method: str, path: str, body: bytes) -> tuple[str, Any]:
         match method, path:
@@ -188,15 +237,40 @@ class Front:
 
 
 def _headers(environ: dict[str, Any]) -> dict[str, str]:
-    """Return the headers of a request, with lower-case names."""
-    headers = {
+    """Return the headers of a request, with lower-case names; those sent more than once are joined by commas."""
+    return {
         name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
         for name, value in environ.items()
-        if name.startswith("HTTP_")
+        # WSGI servers have these two empty where the request has none; any other was sent empty.
+        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value != "")
     }
-    if kind := environ.get("CONTENT_TYPE"):
-        headers["content-type"] = str(kind)
-    return headers
+
+
+def _deny(
+    refused: Refused, protocol: str, service: str, environ: dict[str, Any], start_response: StartResponse
+) -> Iterable[bytes]:
+    status, headers, body = denial(refused, protocol, service)
+    return _refuse(status, headers, body, environ, start_response)
+
+
+def _refuse(
+    status: int, headers: dict[str, str], body: bytes, environ: dict[str, Any], start_response: StartResponse
+) -> Iterable[bytes]:
+    start_response(f"{status} {http.HTTPStatus(status).phrase}", list(headers.items()))
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+
+
+def _send_json(status: str, answer: Any, start_response: StartResponse) -> Iterable[bytes]:
+    text = json.dumps(answer).encode()
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+    return [text]
+
+
+def _drain(environ: dict[str, Any]) -> None:
+    """Read what a stranger sends, up to a limit: a connection that is closed before may hide the answer."""
+    length = str(environ.get("CONTENT_LENGTH") or "0")
+    if length.isdecimal():
+        environ["wsgi.input"].read(min(int(length), _DRAINED))
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:

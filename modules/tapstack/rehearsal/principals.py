@@ -1,29 +1,25 @@
-"""Who calls: roles that the account's services assume, and whose an access key is."""
+"""Credentials, and those of roles that the account's services assume."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.models import get_account_id_from, iam_backends
 from moto.utilities.utils import get_partition
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Temporary credentials of an assumed role."""
+    """Credentials: of the root user, or temporary ones of an assumed role, which have a session token."""
 
     access_key_id: str
-    secret_access_key: str
-    session_token: str
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
 
     def as_environment(self) -> dict[str, str]:
         """Return the variables that Lambda gives its functions."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-            "AWS_SESSION_TOKEN": self.session_token,
-        }
+        variables = {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+        return {**variables, "AWS_SESSION_TOKEN": self.session_token} if self.session_token else variables
 
     def as_arguments(self) -> dict[str, str]:
         """Return them as boto3.client takes them."""
@@ -49,16 +45,3 @@ def assume(role_arn: str, session_name: str, region: str) -> Credentials:
         external_id="",
     )
     return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
-
-
-def principal_of(access_key: str, region: str) -> str:
-    """Return the ARN of the role or user whose key it is; of the account's root user where it is nobody's."""
-    partition = get_partition(region)
-    account = get_account_id_from(access_key)
-    backend = iam_backends[account][partition]
-    key = backend.access_keys.get(access_key)
-    if key is not None and key.role_arn:
-        return str(key.role_arn)
-    if key is not None and key.user_name:
-        return str(backend.get_user(key.user_name).arn)
-    return f"arn:{partition}:iam::{account}:root"

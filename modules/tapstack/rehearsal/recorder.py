@@ -12,7 +12,6 @@ from typing import Any
 from tapstack.rehearsal.answers import created_by, is_worth_keeping, parse_answer
 from tapstack.rehearsal.authorizations import Authorization, authorizations_of, tags_of
 from tapstack.rehearsal.calls import Call
-from tapstack.rehearsal.principals import principal_of
 from tapstack.rehearsal.redaction import redact
 from tapstack.rehearsal.requests import requested_by
 
@@ -28,7 +27,7 @@ class Record:
         call: what was asked, without the secrets it handed over.
         status: of HTTP; 0 where the connection was cut by a fault.
         fault: the fault that was played, if any.
-        principal: ARN of the role, user or root user that called.
+        principal: ARN of the role, user or root user that called; empty where AWS asks for no signature.
         began: when the call arrived, in seconds since 1970, UTC.
         seconds: how long it took.
         headers: of the answer, with lower-case names.
@@ -106,7 +105,6 @@ class Recorder:
         """Begin with no call."""
         self.listeners: list[Callable[[Record], object]] = []
         self._records: list[Record] = []
-        self._principals: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
 
     def record(
@@ -152,19 +150,10 @@ class Recorder:
         finally:
             self.listeners.remove(listener)
 
-    def principal_of(self, call: Call) -> str:
-        """Return the ARN of who calls. A key belongs to one principal for good: each is looked up once."""
-        key = (call.access_key, call.region)
-        found = self._principals.get(key)
-        if found is None:
-            found = self._principals[key] = principal_of(*key)
-        return found
-
     def clear(self) -> None:
         """Forget all calls."""
         with self._lock:
             self._records.clear()
-            self._principals.clear()
 
     def records(
         self, *, service: str | None = None, action: str | None = None, principal: str | None = None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tapstack.rehearsal.callers import AccessKeys
 
 
 class Waits:
@@ -46,12 +50,14 @@ class Running:
 
     Attributes:
         endpoint: where they call it.
+        keys: whose access keys there are.
         waits: how long their waits last.
         at_reset: what they want called before the account forgets everything: to end their
             processes and threads. Called once each; they register when they begin something.
     """
 
     endpoint: str
+    keys: AccessKeys
     waits: Waits
     at_reset: list[Callable[[], None]] = field(default_factory=list)
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from tapstack.rehearsal.account import KEY, REGION, Account
+from tapstack.rehearsal.account import REGION, Account
 from tests.rehearsal.response_by_hand import Deployed, deploy
+from tests.rehearsal.signing import keys_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Caller:
         sent = {"Content-Type": "application/json", **(headers or {})}
         if signed:
             request = AWSRequest(method, self.deployed.endpoint + path, data=body)
-            SigV4Auth(Credentials(KEY, KEY), "execute-api", REGION).add_auth(request)
+            SigV4Auth(keys_of(self.deployed.account), "execute-api", REGION).add_auth(request)
             sent |= dict(request.headers.items())
         connection = http.client.HTTPConnection(str(address.hostname), int(address.port or 80), timeout=30)
         try:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.credentials import Credentials
-
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tapstack.rehearsal.account import KEY, REGION, Account
+from tapstack.rehearsal.account import REGION, Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
@@ -23,6 +21,7 @@ from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tapstack.responder.store.keys import unpack
 from tests.rehearsal.end_to_end.comparing import take_away_evidence
 from tests.rehearsal.end_to_end.payments import found_payments
+from tests.rehearsal.signing import keys_of
 
 PROJECT: Final = Path(__file__).parents[3]
 SITE: Final = "ward"
@@ -520,7 +519,7 @@ def deployed_responses(
     with ThreadPoolExecutor() as pool:
         outputs = dict(zip(sites, pool.map(apply, stacks.values()), strict=True))
     account.waits.scale = SCALE
-    sign = sign_with(Credentials(KEY, KEY), REGION)
+    sign = sign_with(keys_of(account), REGION)
     before = take_snapshot(account, region=REGION)
     responses = {
         site: DeployedResponse(

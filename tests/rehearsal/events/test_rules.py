@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal import principals
 from tapstack.rehearsal.faults import Fault
 from tests.rehearsal.events.conftest import ROLE, Events, policy
 
@@ -132,7 +131,7 @@ def test_when_the_target_is_a_state_machine_then_the_role_starts_it_with_the_eve
     shown = states.describe_execution(executionArn=found[0]["executionArn"])
     assert json.loads(shown["input"])["detail"] == {"n": 1}
     [record] = events.account.recorder.records(service="states", action="StartExecution")
-    assert principals.principal_of(record.call.access_key, "eu-central-1") == ROLE
+    assert record.principal == ROLE
 
 
 def test_when_an_execution_changes_then_eventbridge_hears_of_it(events: Events) -> None:

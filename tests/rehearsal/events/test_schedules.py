@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal import principals
 from tests.rehearsal.events.conftest import ROLE, Events
 
 OFF = {"Mode": "OFF"}
@@ -44,7 +43,7 @@ def test_when_its_time_comes_then_a_schedule_sends_its_input_as_its_role(events:
     assert events.heard(url) == [{"release": 7}]
     assert 0.2 < time.monotonic() - began < 3
     [record] = events.account.recorder.records(service="sqs", action="SendMessage")
-    assert principals.principal_of(record.call.access_key, "eu-central-1") == ROLE
+    assert record.principal == ROLE
     assert scheduler.get_schedule(Name="release")["State"] == "ENABLED"
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tapstack.rehearsal.account import Account
 from tests.rehearsal.functions.functions import Lambda
+from tests.rehearsal.signing import keys_of, signed
 
 ECHO = "def handler(event, context):\n    return event\n"
 
@@ -83,13 +82,13 @@ class HttpApi:
         method: str,
         path: str,
         body: bytes = b"",
-        keys: tuple[str, str, str | None] = ("testing", "testing", None),
+        keys: tuple[str, str, str | None] | None = None,
         scope: tuple[str, str] = ("execute-api", "eu-central-1"),
     ) -> urllib.request.Request:
         """A signed request, not yet sent."""
-        signing = AWSRequest(method, self.endpoint + path, {"Content-Type": "application/json"}, body)
-        SigV4Auth(Credentials(*keys), *scope).add_auth(signing)
-        return urllib.request.Request(self.endpoint + path, body or None, dict(signing.headers.items()), method=method)
+        found = Credentials(*keys) if keys else keys_of(self.account)
+        given = {"Content-Type": "application/json"}
+        return signed(found, method, self.endpoint + path, body or None, given, service=scope[0], region=scope[1])
 
 
 def send(request: urllib.request.Request) -> Answer:

@@ -1,5 +1,6 @@
 """Who may call a route: by IAM, and by a token."""
 
+import dataclasses
 import datetime
 import http.server
 import json
@@ -57,7 +58,7 @@ class TestIam:
         answer = send(guarded.signed("GET", "/incidents/1"))
         assert answer.json == {
             "iam": {
-                "accessKey": "testing",
+                "accessKey": guarded.account.credentials.access_key_id,
                 "accountId": "123456789012",
                 "callerId": "123456789012",
                 "cognitoIdentity": None,
@@ -109,8 +110,10 @@ class TestIam:
     def test_fails_when_the_request_is_not_signed(self, guarded: HttpApi) -> None:
         assert guarded.request("GET", "/incidents/1").message == (403, "Forbidden")
 
-    @pytest.mark.parametrize("keys", [("AKIANOBODY", "testing", None), ("testing", "wrong", None)])
-    def test_fails_when_the_key_or_its_secret_is_wrong(self, guarded: HttpApi, keys: Keys) -> None:
+    @pytest.mark.parametrize("wrong", [{"access_key_id": "AKIAQAAAAAAANOBODYS2"}, {"secret_access_key": "wrong"}])
+    def test_fails_when_the_key_or_its_secret_is_wrong(self, guarded: HttpApi, wrong: dict[str, str]) -> None:
+        given = dataclasses.replace(guarded.account.credentials, **wrong)
+        keys = (given.access_key_id, given.secret_access_key, None)
         assert send(guarded.signed("GET", "/incidents/1", keys=keys)).message == (403, "Forbidden")
 
     @pytest.mark.parametrize("token", [None, "another"])

@@ -143,6 +143,7 @@ class TestCors:
     def test_when_a_browser_asks_first_then_the_api_answers(self, api: HttpApi) -> None:
         api.create("", "GET /one")
         api.client.update_api(ApiId=api.id, CorsConfiguration=self.CONFIGURATION)
+        api.account.origins.update({"https://console.example", "https://other.example"})
         asked = {"Origin": "https://console.example", "Access_Control_Request_Method": "GET"}
         answer = api.request("OPTIONS", "/one", **asked)
         assert answer.status == 204
@@ -150,12 +151,23 @@ class TestCors:
         assert answer.headers["Access-Control-Allow-Methods"] == "GET,POST"
         assert answer.headers["Access-Control-Max-Age"] == "60"
         other = api.request("OPTIONS", "/one", **{**asked, "Origin": "https://other.example"})
-        assert other.headers["Access-Control-Allow-Origin"] is None
+        assert (other.status, other.headers["Access-Control-Allow-Origin"]) == (204, None)
+
+    def test_fails_when_the_account_does_not_know_the_origin_that_the_api_allows(self, api: HttpApi) -> None:
+        api.create("", "GET /one")
+        api.client.update_api(ApiId=api.id, CorsConfiguration=self.CONFIGURATION)
+        origin = "https://console.example"
+        asked = api.request("OPTIONS", "/one", Origin=origin, Access_Control_Request_Method="GET")
+        simple = api.request("GET", "/one", Origin=origin)
+        assert {(answer.status, answer.headers["Access-Control-Allow-Origin"]) for answer in (asked, simple)} == {
+            (403, None)
+        }
 
     def test_when_the_api_configures_cors_then_the_functions_own_headers_do_not_count(self, api: HttpApi) -> None:
         headers = {"Access-Control-Allow-Origin": "*", "x-own": "1"}
         api.create(f"def handler(event, context):\n    return {{'statusCode': 200, 'headers': {headers}}}\n")
         api.client.update_api(ApiId=api.id, CorsConfiguration=self.CONFIGURATION)
+        api.account.origins.add("https://console.example")
         answer = api.request("GET", "/", Origin="https://console.example")
         assert answer.headers.get_all("Access-Control-Allow-Origin") == ["https://console.example"]
         assert answer.headers["x-own"] == "1"

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tapstack.rehearsal.signatures import Received
 
 
 @functools.cache
@@ -26,19 +29,19 @@ def is_request(path: str, host: str) -> bool:
     return path.startswith("/execute-api/") or ".execute-api." in host
 
 
-def answer(environ: dict[str, Any], body: bytes, start_response: Callable[..., Any]) -> list[bytes]:
+def answer(received: Received, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     """Answer a request to an HTTP API, as a WSGI application.
 
     Args:
-        environ: of WSGI, with werkzeug's REQUEST_URI.
-        body: as received.
+        received: the request.
+        environ: of WSGI.
         start_response: of WSGI.
     """
     # Late: few accounts have an HTTP API.
     from tapstack.rehearsal.http_api.exchange import read_request
     from tapstack.rehearsal.http_api.gateway import handle
 
-    found = handle(read_request(environ, body))
+    found = handle(read_request(received, environ))
     content = b"" if environ["REQUEST_METHOD"] == "HEAD" else found.body
     headers = [*found.headers, ("Content-Length", str(len(found.body)))]
     start_response(f"{found.status} {found.reason}", headers)

@@ -1,6 +1,7 @@
 """Who may call a route: nobody in particular, a principal of IAM, or the bearer of a token.
 
-Source: API Gateway Developer Guide, "Control and manage access to HTTP APIs in API Gateway".
+Source: API Gateway Developer Guide, "Control and manage access to HTTP APIs in API Gateway" and "Control access to HTTP
+APIs with IAM authorization in API Gateway".
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from tapstack.rehearsal.functions import policies
 from tapstack.rehearsal.http_api import jwt
 from tapstack.rehearsal.http_api.exchange import Denied, Request
 from tapstack.rehearsal.http_api.routing import Match, Place
-from tapstack.rehearsal.http_api.signatures import Unsigned, verify
+from tapstack.rehearsal.running import running
+from tapstack.rehearsal.signatures import Refused, read_signature, verify
 
 
 def authorize(request: Request, place: Place, match: Match) -> dict[str, Any] | None:
@@ -33,8 +35,12 @@ def authorize(request: Request, place: Place, match: Match) -> dict[str, Any] | 
 
 def _by_iam(request: Request, place: Place) -> dict[str, Any]:
     try:
-        caller = verify(request, place.region)
-    except Unsigned as error:
+        signature = read_signature(request)
+        if (signature.service, signature.region) != ("execute-api", place.region):
+            signed_for = f"{signature.service} in {signature.region}"
+            raise Refused("mismatch", f"signed for {signed_for}, not for execute-api in {place.region}")
+        caller = verify(request, signature, running().keys)
+    except Refused as error:
         raise Denied(403, "Forbidden", str(error)) from error
     resource = place.arn(request.method, place.path)
     if not policies.allowed(caller.principal_arn, "execute-api:Invoke", resource, {"aws:sourceip": request.source_ip}):

@@ -8,33 +8,25 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tapstack.rehearsal.signatures import Received
+
 _HOST: Final = re.compile(r"([a-z0-9]+)\.execute-api\.")
 _PREFIX: Final = re.compile(r"/execute-api/([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Received):
     """A request.
 
     Attributes:
         api_id: of the API that it is meant for.
-        method: of HTTP.
-        path: below the API, as received: not decoded.
-        signed_path: the whole of it, which is what a client signs.
-        query: as received, without the question mark.
-        headers: by lower-case name; those sent more than once are joined by commas.
-        body: as received.
+        path_in_api: the path below the API, as received: not decoded.
         source_ip: who sent it.
         protocol: for example HTTP/1.1.
     """
 
     api_id: str
-    method: str
-    path: str
-    signed_path: str
-    query: str
-    headers: dict[str, str]
-    body: bytes
+    path_in_api: str
     source_ip: str
     protocol: str
 
@@ -86,32 +78,24 @@ class Denied(Exception):  # noqa: N818 - an answer, too
         self.answer = Answer(status, body, headers, note or message)
 
 
-def read_request(environ: dict[str, Any], body: bytes) -> Request:
-    """Return the request of a WSGI environment.
+def read_request(received: Received, environ: dict[str, Any]) -> Request:
+    """Return the request to an HTTP API.
 
     Args:
-        environ: with werkzeug's REQUEST_URI, which is not decoded.
-        body: as received.
+        received: the request.
+        environ: of WSGI.
     """
-    headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
-        for name, value in environ.items()
-        # WSGI servers have these two empty where the request has none; any other was sent empty.
-        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value != "")
-    }
-    target, _, query = str(environ["REQUEST_URI"]).partition("?")
-    by_path = _PREFIX.match(target)
-    by_host = _HOST.match(headers.get("host", ""))
-    path = target[by_path.end() :] if by_path else target
+    by_path = _PREFIX.match(received.path)
+    by_host = _HOST.match(received.headers.get("host", ""))
     found = by_path or by_host
     return Request(
+        received.method,
+        received.path,
+        received.query,
+        received.headers,
+        received.body,
         found[1] if found else "",
-        str(environ["REQUEST_METHOD"]),
-        path or "/",
-        target,
-        query,
-        headers,
-        body,
+        (received.path[by_path.end() :] if by_path else received.path) or "/",
         str(environ.get("REMOTE_ADDR", "127.0.0.1")),
         str(environ.get("SERVER_PROTOCOL", "HTTP/1.1")),
     )

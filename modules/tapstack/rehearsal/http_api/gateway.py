@@ -51,7 +51,7 @@ def handle(request: Request) -> Answer:
 
 def _check_size(request: Request) -> None:
     """Refuse what is larger than the quotas for HTTP APIs, whose text AWS does not document."""
-    target = f"{request.signed_path}?{request.query}" if request.query else request.signed_path
+    target = f"{request.path}?{request.query}" if request.query else request.path
     first_line = f"{request.method} {target} {request.protocol}"
     if len(first_line) + sum(map(len, request.headers.values())) > HEADERS_LIMIT:
         raise Denied(431, "Request Header Fields Too Large")

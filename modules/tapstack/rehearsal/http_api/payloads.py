@@ -52,7 +52,7 @@ class Passage:
 def event_of(passage: Passage) -> dict[str, Any]:
     """Return the event that a function is given."""
     request, place = passage.request, passage.place
-    headers = {name: value for name, value in request.headers.items() if name != "cookie"}
+    headers = {name: value for name, value in request.headers.items() if name not in ("cookie", "transfer-encoding")}
     headers.setdefault("content-length", str(len(request.body)))
     headers["x-amzn-trace-id"] = f"Root=1-{int(passage.begun):08x}-{secrets.token_hex(12)}"
     before = headers.get("x-forwarded-for")

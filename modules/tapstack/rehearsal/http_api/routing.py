@@ -77,7 +77,7 @@ def find_place(request: Request) -> Place:
         raise Denied(404, "Not Found", f"no HTTP API {request.api_id}")
     if api.disable_execute_api_endpoint:
         raise Denied(404, "Not Found", "the API's default endpoint is disabled")
-    path = unquote(request.path)
+    path = unquote(request.path_in_api)
     first, _, rest = path.removeprefix("/").partition("/")
     stage = api.stages.get(first) if first != DEFAULT else None
     below = f"/{rest}" if stage else path
