@@ -37,7 +37,11 @@ def run(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]
             "deployment.yaml:9: sites.production.sessions.web.filter: no filter of this name: expected packet_basics, "
             "or the id of a filter that exists (tmf-...), got 'wep'\n",
         ),
-        ("a: [\n", "deployment.yaml:2: this is not YAML (column 1): did not find expected node content\n"),
+        (
+            "a: 'x\n",
+            "deployment.yaml:2: this is not YAML (column 1): found unexpected end of stream; close the quotes that "
+            "line 1 opens\n",
+        ),
     ],
 )
 def test_fails_when_the_file_is_wrong_and_says_so_in_words(tmp_path: Path, text: str, message: str) -> None:

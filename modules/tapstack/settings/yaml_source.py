@@ -217,4 +217,32 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     column = f" (column {mark.column + 1})" if mark else ""
-    return Problem((), f"this is not YAML{column}: {what}", line=mark.line + 1 if mark else None)
+    message = f"this is not YAML{column}: {what}"
+    if mark and (advice := _advice(what, getattr(error, "context", None) or "", error, text)):
+        message += f"; {advice}"
+    return Problem((), message, line=mark.line + 1 if mark else None)
+
+
+def _advice(what: str, context: str, error: Any, text: str) -> str:
+    """Say what mends a syntax error, as far as the parser's words and the place tell."""
+    mark = error.problem_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    began = f"line {error.context_mark.line + 1}" if error.context_mark else "an earlier line"
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces, not with tabs"
+    if "cannot start any token" in what or "undefined alias" in what:
+        return f"put a value that begins with {line[mark.column : mark.column + 1]} in quotes"
+    if "quoted scalar" in context:
+        return f"close the quotes that {began} opens"
+    if "flow" in context:
+        return f"close the bracket that {began} opens, or put a comma between two values"
+    if "mapping values are not allowed" in what:
+        return "put a value that holds a colon and a space in quotes, or indent the line as the key above it"
+    if "block" in context and line[: mark.column].strip():
+        return "look at the quotes and brackets before it"
+    if "block" in context:
+        return f"indent the line as its neighbours, which begin at {began}"
+    if "another document" in what:
+        return "take out the line ---: a deployment is one document"
+    return ""

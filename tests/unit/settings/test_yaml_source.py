@@ -104,7 +104,10 @@ class TestAnchorsAndMergeKeys:
         assert refused(f"a:\n  <<: {merged}\n") == ["deployment.yaml:2: a: `<<` merges mappings only"]
 
     def test_fails_when_an_alias_leads_nowhere(self) -> None:
-        assert refused("a: *b\n") == ["deployment.yaml:1: this is not YAML (column 4): found undefined alias"]
+        assert refused("a: *b\n") == [
+            "deployment.yaml:1: this is not YAML (column 4): found undefined alias; put a value that begins with * in "
+            "quotes"
+        ]
 
     def test_fails_at_once_when_a_bomb_of_aliases_stands_for_more_than_the_memory_holds(self) -> None:
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
@@ -256,12 +259,37 @@ class TestSyntax:
         [
             (
                 "sites:\n\tproduction: {}\n",
-                "2: this is not YAML (column 1): found character that cannot start any token",
+                "2: this is not YAML (column 1): found character that cannot start any token; indent with spaces, not "
+                "with tabs",
             ),
-            ("a: [1\nb: 2\n", "2: this is not YAML (column 2): did not find expected ',' or ']'"),
-            ("a: 1\n b: 2\n", "2: this is not YAML (column 3): mapping values are not allowed in this context"),
-            ("a: 'x\n", "2: this is not YAML (column 1): found unexpected end of stream"),
-            ("a: 1\n---\nb: 2\n", "2: this is not YAML (column 1): but found another document"),
+            (
+                "a: [1\nb: 2\n",
+                "2: this is not YAML (column 2): did not find expected ',' or ']'; close the bracket that line 1 "
+                "opens, or put a comma between two values",
+            ),
+            (
+                "a: 1\n b: 2\n",
+                "2: this is not YAML (column 3): mapping values are not allowed in this context; put a value that "
+                "holds a colon and a space in quotes, or indent the line as the key above it",
+            ),
+            (
+                "a: 'x\n",
+                "2: this is not YAML (column 1): found unexpected end of stream; close the quotes that line 1 opens",
+            ),
+            (
+                "a: 'it's'\n",
+                "1: this is not YAML (column 8): did not find expected key; look at the quotes and brackets before it",
+            ),
+            (
+                "a:\n    b: 1\n  c: 2\n",
+                "3: this is not YAML (column 3): did not find expected key; indent the line as its neighbours, which "
+                "begin at line 1",
+            ),
+            (
+                "a: 1\n---\nb: 2\n",
+                "2: this is not YAML (column 1): but found another document; take out the line ---: a deployment is "
+                "one document",
+            ),
             ("a: 1\nb: \x07\n", r"2: this is not YAML: the character '\x07' is not allowed"),
             ("- a\n- ${b}\n", "1: expected a mapping with `sites` at the top, got a list"),
             ("---\n", "1: expected a mapping with `sites` at the top, got None"),
