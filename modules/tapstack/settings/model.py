@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 
@@ -323,9 +323,19 @@ class SourceSettings(Settings):
         )
 
 
+_LOOKUPS: Final = {"i-": "instance_id", "subnet-": "subnet_id", "vpc-": "vpc_id"}
+
+
 def _source(value: Any) -> Any:
-    """A bare network interface id stands for the mapping."""
-    return {"network_interface_id": value} if isinstance(value, str) else value
+    """A bare network interface id stands for the mapping; an id of something else is told apart."""
+    if not isinstance(value, str):
+        return value
+    for prefix, name in _LOOKUPS.items():
+        if value.startswith(prefix):
+            raise RuleViolation(
+                f"expected the id of a network interface (eni-...), or {{{name}: {value}}} for all interfaces there"
+            )
+    return {"network_interface_id": value}
 
 
 class Sessions(Settings):

@@ -95,7 +95,10 @@ def _build(annotation: Any, data: Any, path: Path, checker: Checker) -> Any:
     if model := next(_models(bare), None):
         for step in metadata:
             if isinstance(step, BeforeValidator):
-                data = step.func(data)  # type: ignore[call-arg]
+                try:
+                    data = step.func(data)  # type: ignore[call-arg]
+                except ValueError:
+                    return UNKNOWN
         return build_part(model, data, path, checker)
     members = get_args(bare)
     if get_origin(bare) is list and isinstance(data, list):

@@ -52,6 +52,12 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param("project: tap\n", "1: sites: is missing: sites by name; each becomes a stack", id="missing sites"),
         pytest.param("sites: {}\n", "1: sites: expected at least 1", id="no site"),
+        pytest.param(
+            USABLE + "    sessions: {web: {sources: [i-0123abcd]}}\n",
+            "9: sites.production.sessions.web.sources[0]: expected the id of a network interface (eni-...), or "
+            "{instance_id: i-0123abcd} for all interfaces there",
+            id="an instance as a source",
+        ),
         pytest.param("sites:\n", "1: sites: expected a mapping, got None", id="nothing after the colon"),
         pytest.param(
             USABLE + "    allowed_account_ids: [111122223333]\n",
