@@ -597,3 +597,53 @@ def test_when_a_signed_request_is_sent_as_it_is_then_it_is_answered(
 ) -> None:
     target, headers, body = a_signed_request
     assert send(rehearsal_account, "POST", target, headers, body).status == 200
+
+
+class TestUserSessions:
+    """GetSessionToken, GetFederationToken and GetCallerIdentity, which say and give what moto makes up."""
+
+    def user(self, account: Account) -> dict[str, str]:
+        iam = account.client("iam")
+        iam.create_user(UserName="ada")
+        made = iam.create_access_key(UserName="ada")["AccessKey"]
+        return {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+
+    def sts(self, account: Account, keys: dict[str, str]) -> Any:
+        return boto3.client("sts", region_name=REGION, endpoint_url=account.endpoint, **keys)
+
+    def keys(self, answer: Any) -> dict[str, str]:
+        found = answer["Credentials"]
+        return {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"],
+        }
+
+    def test_when_root_asks_who_it_is_then_it_is_root(self, rehearsal_account: Account) -> None:
+        found = rehearsal_account.client("sts").get_caller_identity()
+        assert (found["Arn"], found["UserId"]) == ("arn:aws:iam::123456789012:root", "123456789012")
+        china = rehearsal_account.client("sts", region="cn-north-1").get_caller_identity()
+        assert china["Arn"] == "arn:aws-cn:iam::123456789012:root"
+
+    @pytest.mark.parametrize("of_root", [True, False])
+    def test_when_a_session_token_is_got_then_it_signs_for_the_user(
+        self, rehearsal_account: Account, of_root: bool
+    ) -> None:
+        keys = rehearsal_account.credentials.as_arguments() if of_root else self.user(rehearsal_account)
+        session = self.keys(self.sts(rehearsal_account, keys).get_session_token())
+        found = self.sts(rehearsal_account, session).get_caller_identity()
+        name = "root" if of_root else "user/ada"
+        assert found["Arn"] == f"arn:aws:iam::123456789012:{name}"
+        assert rehearsal_account.recorder.records()[-1].principal == f"arn:aws:iam::123456789012:{name}"
+        without = {**session, "aws_session_token": None}
+        assert refused(rehearsal_account, "sts", **without)[1] == "InvalidClientTokenId"
+        with pytest.raises(ClientError, match="Cannot call GetSessionToken with session credentials"):
+            self.sts(rehearsal_account, session).get_session_token()
+
+    def test_when_a_federation_token_is_got_then_it_signs_for_the_federated_user(
+        self, rehearsal_account: Account
+    ) -> None:
+        answer = self.sts(rehearsal_account, self.user(rehearsal_account)).get_federation_token(Name="bob")
+        arn = "arn:aws:sts::123456789012:federated-user/bob"
+        assert answer["FederatedUser"] == {"Arn": arn, "FederatedUserId": "123456789012:bob"}
+        assert self.sts(rehearsal_account, self.keys(answer)).get_caller_identity()["Arn"] == arn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import socket
 import threading
@@ -14,6 +15,8 @@ from typing import Any, Final
 import boto3
 import moto
 from botocore.config import Config
+from moto.backend_index import backend_url_patterns
+from moto.backends import list_of_moto_modules
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server import werkzeug_app
@@ -49,6 +52,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "events": ("events",),
     "scheduler": ("events",),
     "states": ("workflows",),
+    "sts": ("user_sessions",),
 }
 
 
@@ -68,6 +72,28 @@ def extend(service: str) -> None:
         for extension in EXTENSIONS[service]:
             importlib.import_module(f"tapstack.rehearsal.{extension}").install()
         _extended.add(service)
+
+
+class _Moto(DomainDispatcherApplication):
+    """moto's server, which finds the application of a service once, and says which services it does not have."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return moto's name of the service; None where nothing tells.
+
+        Raises:
+            NotImplementedError: moto does not have it.
+        """
+        return None if host is None else _backend_for(host)
+
+
+@functools.lru_cache(maxsize=4096)
+def _backend_for(host: str) -> str:
+    if host == "moto_api" or host in list_of_moto_modules():
+        return host
+    for backend, pattern in backend_url_patterns:
+        if pattern.match(f"http://{host}"):
+            return str(backend)
+    raise NotImplementedError(f"moto does not have {host}")
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -140,7 +166,7 @@ class Account:
         try:
             # moto would let every web page read its answers.
             setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
-            moto_server = DomainDispatcherApplication(create_backend_app)
+            moto_server = _Moto(create_backend_app)
             front = Front(moto_server, self._keys, self.recorder, self.faults, self.waits, self.origins, extend)
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:

@@ -61,12 +61,13 @@ def parse_answer(call: Call, status: int, headers: Mapping[str, str], body: byte
         body: as sent.
     """
     operation = operation_of(call)
-    if operation is None or call.protocol not in botocore.parsers.PROTOCOL_PARSERS:
+    # An error is read without a model of the operation, which AWS may not have.
+    if (operation is None and status < 400) or call.protocol not in botocore.parsers.PROTOCOL_PARSERS:
         return {}
     parser = botocore.parsers.create_parser(call.protocol)
     response = {"status_code": status, "headers": _Headers(headers), "body": body}
     try:
-        parsed: dict[str, Any] = parser.parse(response, operation.output_shape)
+        parsed: dict[str, Any] = parser.parse(response, operation.output_shape if operation else None)
     except (botocore.parsers.ResponseParserError, ValueError, KeyError):
         return {}
     return parsed

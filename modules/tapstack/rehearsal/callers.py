@@ -114,6 +114,9 @@ def _of_a_user(name: str) -> AccessKey | None:
     for account_id, partitions in list(iam_backends.items()):
         for backend in list(partitions.values()):
             key = backend.access_keys.get(name)
+            session: AccessKey | None = getattr(key, "session", None)
+            if session is not None:
+                return session
             if key is not None and key.user_name and key.status == "Active" and key.user_name in backend.users:
                 user = backend.users[key.user_name]
                 return AccessKey(Caller(name, account_id, user.id, user.arn, user.arn), key.secret_access_key)

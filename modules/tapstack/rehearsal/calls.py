@@ -96,13 +96,19 @@ def read_call(
     action, given = _rest_action(model, method, path, query, headers)
     operation = _operation(model, action)
     parameters = read_parameters(operation, method, given, query, headers, body) if operation else _json(body)
-    protocol = str(operation.service_model.metadata["protocol"]) if operation else "rest-xml"
+    protocol = protocol_of(model) or ("rest-xml" if service == "s3" else "rest-json")
     return Call(service, action, region, access_key, parameters, protocol, model)
 
 
 def operation_of(call: Call) -> Any:
     """Return botocore's model of the operation that was called; None where it has none."""
     return _operation(call.model, call.action)
+
+
+def protocol_of(model: str) -> str:
+    """Return botocore's name of the protocol that a service speaks; empty where it does not know the service."""
+    service = _service_model(model)
+    return str(service.metadata["protocol"]) if service else ""
 
 
 def rest_action(model: str, method: str, path: str, query: str, headers: Mapping[str, str]) -> str:
@@ -140,8 +146,11 @@ def _service_model(model: str) -> Any:
 @functools.cache
 def _routes(model: str) -> list[tuple[str, str, re.Pattern[str], frozenset[str]]]:
     service = _service_model(model)
-    routes = []
-    for name in service.operation_names if service else ():
+    routes: list[tuple[str, str, re.Pattern[str], frozenset[str]]] = []
+    if not protocol_of(model).startswith("rest-"):
+        # Every call of theirs has the same path.
+        return routes
+    for name in service.operation_names:
         operation = service.operation_model(name)
         uri, _, query = str(operation.http.get("requestUri", "/")).partition("?")
         needed = {part.partition("=")[0] for part in query.split("&") if part} | _needed(operation)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import http
 import io
 import json
+import logging
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from botocore.model import OperationNotFoundError
 
 from tapstack.rehearsal import http_api
 from tapstack.rehearsal.anonymous import anonymous_call, protocol_of
@@ -23,9 +26,11 @@ from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits
 from tapstack.rehearsal.signatures import Received, Refused, read_signature, verify
 from tapstack.rehearsal.strangers import why_strange
+from tapstack.rehearsal.unknown_calls import identified, is_no_answer, is_unknown, unknown
 
 OWN_PATH: Final = "/tapstack-rehearsal"
 _DRAINED: Final = 1 << 20
+_log = logging.getLogger(__name__)
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
@@ -168,18 +173,22 @@ class Front:
         def noting(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
             started.append((status, headers))
 
+        call = request.call
+        if is_unknown(call):
+            return _refused_with(unknown(call))
         try:
             body = b"".join(self._moto(request.environ, noting))
-        except NotImplementedError as missing:
+        except (NotImplementedError, OperationNotFoundError) as missing:
             # moto's own answer, a page in HTML, would be tried again for minutes.
-            call = request.call
-            message = f"the rehearsal account has no {call.service}:{call.action} ({missing})"
-            headers, body = refusal(call.protocol, "InvalidAction", message)
-            return _Answer("400 Bad Request", list(headers.items()), body)
+            return _refused_with(unknown(call, str(missing)))
         except Exception:
-            self._record(request, 500, "")
-            raise
+            _log.exception("the rehearsal account failed at %s:%s", call.service, call.action)
+            return _refused_with((500, *refusal(call.protocol, "InternalFailure", "the rehearsal account failed")))
         answer = _Answer(*started[-1], body)
+        if is_no_answer(call, request.environ["REQUEST_METHOD"], answer.code, body):
+            return _refused_with(unknown(call))
+        if call.protocol == "ec2":
+            answer = _Answer(answer.status, *identified(answer.headers, body))
         if before is not None and answer.code < 400:
             self._faults.created(waiting, before)
         return answer
@@ -234,6 +243,11 @@ class Front:
                 self._faults.clear()
                 return "200 OK", {}
         return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults or waits"}
+
+
+def _refused_with(refused: tuple[int, dict[str, str], bytes]) -> _Answer:
+    status, headers, body = refused
+    return _Answer(f"{status} {http.HTTPStatus(status).phrase}", list(headers.items()), body)
 
 
 def _headers(environ: dict[str, Any]) -> dict[str, str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +16,8 @@ from tapstack.rehearsal.company import found_company
 from tapstack.rehearsal.report.drawing import draw
 from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal
 from tapstack.rehearsal.report.topology import Instance, Interface, MirrorSession, Subnet, Topology, take_topology
+from tests.chromium import needs_browser, open_page
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SESSION = MirrorSession("tms-01", 2, 4711, ours=True)
 SUSPECT = Instance(
     "i-01", "database", "r5.large", "subnet-01", (Interface("eni-01", "10.0.0.4", "subnet-01", (SESSION,)),), True
@@ -196,31 +194,8 @@ def test_when_the_account_is_looked_at_then_sessions_of_ours_and_the_appliance_a
     assert "desktop" not in names  # of the other VPC
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH (chromium, chromium-browser or google-chrome)")
+@needs_browser
 class TestInABrowser:
-    def open(self, page: Path, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-        assert BROWSER is not None
-        return subprocess.run(
-            [
-                BROWSER,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--enable-logging=stderr",
-                f"--user-data-dir={tmp_path / 'profile'}",
-                *options,
-                page.as_uri(),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-
     @pytest.fixture
     def page(self, tmp_path: Path) -> Path:
         file = tmp_path / "report.html"
@@ -230,7 +205,7 @@ class TestInABrowser:
     def watched(self, page: Path, tmp_path: Path) -> tuple[str, list[str], list[str]]:
         """Return the page as it stands, what the console says, and what the page asked of the network."""
         log = tmp_path / "net.json"
-        opened = self.open(page, tmp_path, "--dump-dom", f"--log-net-log={log}")
+        opened = open_page(page.as_uri(), tmp_path / "profile", "--dump-dom", f"--log-net-log={log}")
         console = [line for line in opened.stderr.splitlines() if "CONSOLE" in line]
         asked = [
             event["params"]["url"]
@@ -267,7 +242,7 @@ class TestInABrowser:
             "document.title=d.documentElement.scrollWidth+'|'+b}</script>"
         )
         probe.write_text(frame.format(source) + measure, encoding="utf-8")
-        opened = self.open(probe, tmp_path, "--dump-dom", *(["--force-dark-mode"] if dark else []))
+        opened = open_page(probe.as_uri(), tmp_path / "profile", "--dump-dom", *(["--force-dark-mode"] if dark else []))
         found = re.search(r"<title>(\d+)\|([^<]*)</title>", opened.stdout)
         assert found is not None, opened.stderr
         assert int(found[1]) <= 360
