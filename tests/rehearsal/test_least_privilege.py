@@ -69,6 +69,22 @@ def test_fails_when_something_is_allowed_that_nothing_needed(worker: Worker) -> 
     assert str(surplus) == f"{ROLE} never needed ec2:DescribeSubnets, which work/Work allows"
 
 
+def test_fails_when_two_statements_allow_the_same_call(worker: Worker) -> None:
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": sid, "Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"} for sid in ("One", "Other")
+        ],
+    }
+    worker.account.client("iam").put_role_policy(
+        RoleName="worker", PolicyName="work", PolicyDocument=json.dumps(document)
+    )
+    worker.client("ec2").describe_vpcs()
+    proof = worker.proof()
+    assert (proof.refusals, proof.surplus) == ((), ())
+    assert [found.statement.name for found in proof.redundant] == ["work/One", "work/Other"]
+
+
 def test_fails_when_a_resource_is_named_that_nothing_needed(worker: Worker) -> None:
     group = worker.account.client("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"]
     named = [f"arn:aws:ec2:{REGION}:123456789012:security-group/{one}" for one in (group, "sg-0123456789abcdef0")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -16,11 +16,13 @@ POLICIES = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in 
 
 
 @pytest.fixture(scope="module")
-def recording(terraform: Terraform, rehearsal_account_server: Account) -> deploying.Recording:
-    """A deployment of the example, from nothing to nothing."""
+def recording(terraform: Terraform, rehearsal_account_server: Account) -> Iterator[deploying.Recording]:
+    """A deployment of the example, from nothing to nothing, by roles without policies."""
     assert terraform
     rehearsal_account_server.reset()
-    return deploying.record(rehearsal_account_server, lambda _: None)
+    rehearsal_account_server.enforces_iam = False
+    yield deploying.record(rehearsal_account_server, lambda _: None)
+    rehearsal_account_server.enforces_iam = True
 
 
 def test_when_the_example_is_planned_applied_updated_and_destroyed_then_every_call_is_allowed(

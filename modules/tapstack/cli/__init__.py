@@ -84,6 +84,10 @@ def _main(arguments: Sequence[str] | None) -> int:
     )
     deployer.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
     add_rehearse_incident_parser(rehearsals)
+    for rehearsal in rehearsals.choices.values():
+        rehearsal.add_argument(
+            "--no-iam", dest="iam", action="store_false", help="let every principal do everything, whatever IAM says"
+        )
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         # By the names of options only, where there are some: what stands behind one may be a secret.
@@ -98,8 +102,14 @@ def _main(arguments: Sequence[str] | None) -> int:
     if chosen.rehearsal == "incident":
         return run_rehearse_incident(chosen, out=sys.stdout, err=sys.stderr)
     if chosen.rehearsal == "deploy":
-        return supervised(lambda scratch: rehearse_deploy(chosen.file, scratch=scratch, out=sys.stdout, err=sys.stderr))
-    return rehearse_account(port=chosen.port, empty=chosen.empty, out=sys.stdout, err=sys.stderr)
+        return supervised(
+            lambda scratch: rehearse_deploy(
+                chosen.file, enforce_iam=chosen.iam, scratch=scratch, out=sys.stdout, err=sys.stderr
+            )
+        )
+    return rehearse_account(
+        port=chosen.port, empty=chosen.empty, enforce_iam=chosen.iam, out=sys.stdout, err=sys.stderr
+    )
 
 
 def _port(text: str) -> int:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from tapstack.rehearsal.company import Company
 
 
-def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int:
+def rehearse_account(*, port: int, empty: bool, enforce_iam: bool, out: TextIO, err: TextIO) -> int:
     """Run an account until the user stops it; return 0, or 2 when it cannot start.
 
     Args:
         port: loopback port; 0 for a free one.
         empty: leave out the company.
+        enforce_iam: refuse what IAM does not allow.
         out: gets the endpoint and how to use it.
         err: gets what is wrong, and a word while it takes long to start.
     """
@@ -34,7 +35,7 @@ def rehearse_account(*, port: int, empty: bool, out: TextIO, err: TextIO) -> int
     # Before everything that takes a while.
     with handled_by(stop):
         try:
-            return _run(port, empty, stopped, out, err)
+            return _run(port, empty, enforce_iam, stopped, out, err)
         except ModuleNotFoundError as error:
             print(missing(error), file=err)
         except OSError as error:
@@ -48,13 +49,13 @@ def missing(error: ModuleNotFoundError) -> str:
     return f"no {error.name}: the rehearsal account needs it; install tapstack with its extra rehearsal"
 
 
-def _run(port: int, empty: bool, stopped: threading.Event, out: TextIO, err: TextIO) -> int:
+def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, out: TextIO, err: TextIO) -> int:
     with contextlib.ExitStack() as until_stopped:
         with Progress(lambda line: print(line, file=err, flush=True)) as progress, progress.doing("starting"):
             from tapstack.rehearsal.account import Account
             from tapstack.rehearsal.company import found_company
 
-            account = until_stopped.enter_context(Account(port=port))
+            account = until_stopped.enter_context(Account(port=port, enforce_iam=enforce_iam))
             company = None if empty else found_company(account)
         # A terminal may have closed.
         with contextlib.suppress(OSError):

@@ -28,7 +28,7 @@ _INDENT: Final = "  "
 _PROTECTED: Final[tuple[str, ...]] = ("packet_basics", "response")
 
 
-def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextIO) -> int:
+def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextIO, enforce_iam: bool = True) -> int:
     """Deploy, plan again, change, destroy, and compare the account with what it was.
 
     Args:
@@ -36,6 +36,7 @@ def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextI
         scratch: a directory for what is temporary.
         out: gets the progress.
         err: gets what is wrong.
+        enforce_iam: refuse what IAM does not allow.
 
     Returns:
         0 when the second plan is empty, each change touches only what it should, and nothing is left;
@@ -51,7 +52,7 @@ def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextI
         with Progress(lambda line: print(line, file=out, flush=True), indent=_INDENT) as progress:
             with progress.doing("looking for Terraform and the AWS provider"):
                 progress.say(machine.describe(deployment.provider, path.parent))
-            return _in_account(path, deployment, project, scratch, progress)
+            return _in_account(path, deployment, project, scratch, progress, enforce_iam)
     except ModuleNotFoundError as error:
         print(missing(error), file=err)
     except (DeploymentError, UnusableMirrorError, machine.MachineError, UserError) as error:
@@ -59,12 +60,14 @@ def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextI
     return 2
 
 
-def _in_account(path: Path, deployment: Deployment, project: Path, scratch: Path, progress: Progress) -> int:
+def _in_account(
+    path: Path, deployment: Deployment, project: Path, scratch: Path, progress: Progress, enforce_iam: bool
+) -> int:
     with progress.doing("starting an AWS account"):
         from tapstack.rehearsal.account import Account
         from tapstack.rehearsal.deployment import DeploymentFailedError
 
-        account = Account()
+        account = Account(enforce_iam=enforce_iam)
         account.start()
     try:
         return _rehearse(account, path, deployment, project, scratch, progress)

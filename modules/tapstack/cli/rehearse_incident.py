@@ -54,7 +54,14 @@ class RehearsalFailedError(Exception):
 
 
 def rehearse_incident(
-    file: Path | None, *, site: str | None, report: ReportFile, scratch: Path, out: TextIO, err: TextIO
+    file: Path | None,
+    *,
+    site: str | None,
+    report: ReportFile,
+    scratch: Path,
+    out: TextIO,
+    err: TextIO,
+    enforce_iam: bool = True,
 ) -> int:
     """Deploy, post an alert, watch, close, destroy, compare the account with what it was, and write a report.
 
@@ -65,6 +72,7 @@ def rehearse_incident(
         scratch: a directory for what is temporary.
         out: gets the progress.
         err: gets what is wrong.
+        enforce_iam: refuse what IAM does not allow.
 
     Returns:
         0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 when
@@ -81,7 +89,7 @@ def rehearse_incident(
         with Progress(lambda line: print(line, file=out, flush=True), indent=_INDENT) as progress:
             with progress.doing("looking for Terraform and the AWS provider"):
                 progress.say(machine.describe(deployment.provider, path.parent))
-            good = _Rehearsal(deployment, name, path, project, scratch, progress).run(report)
+            good = _Rehearsal(deployment, name, path, project, scratch, progress, enforce_iam).run(report)
     except ModuleNotFoundError as error:
         print(missing(error), file=err)
         return 2
@@ -122,7 +130,13 @@ def run_rehearse_incident(chosen: argparse.Namespace, *, out: TextIO, err: TextI
 
             def work(scratch: Path) -> int:
                 return rehearse_incident(
-                    chosen.file, site=chosen.site, report=report, scratch=scratch, out=out, err=err
+                    chosen.file,
+                    site=chosen.site,
+                    report=report,
+                    scratch=scratch,
+                    out=out,
+                    err=err,
+                    enforce_iam=chosen.iam,
                 )
 
             code = supervised(work)
@@ -151,6 +165,7 @@ class _Rehearsal:
     project: Path
     scratch: Path
     progress: Progress
+    enforce_iam: bool
     steps: list[Step] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     account: Account = field(init=False)
@@ -163,7 +178,7 @@ class _Rehearsal:
             from tapstack.rehearsal.deployment import DeploymentFailedError
 
             report.begin()
-            self.account = Account()
+            self.account = Account(enforce_iam=self.enforce_iam)
             self.account.start()
         try:
             self._say(f"listening on {self.account.endpoint}")

@@ -50,9 +50,14 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ram": ("resource_sharing",),
     "sqs": ("queues",),
     "events": ("events",),
+    "s3": ("buckets",),
+    "sns": ("topics",),
+    "kms": ("customer_keys",),
     "scheduler": ("events",),
     "states": ("workflows",),
-    "sts": ("user_sessions",),
+    "sts": ("user_sessions", "sessions"),
+    "iam": ("managed_policies",),
+    "organizations": ("member_accounts",),
 }
 
 
@@ -113,6 +118,7 @@ class Account:
     Args:
         port: loopback port; a free one by default.
         region: the default Region of clients and of the environment.
+        enforce_iam: whether what IAM does not allow is refused; otherwise whoever calls may do anything.
 
     Attributes:
         credentials: of the account's root user; random, and of this account alone.
@@ -120,13 +126,15 @@ class Account:
         faults: failures to play.
         origins: web pages that may call the HTTP APIs in the account, such as http://localhost:3000; none at first.
         waits: how long wait states, retries, task tokens and schedules last.
+        enforces_iam: whether what IAM does not allow is refused; may be changed at any time.
     """
 
     _running = threading.Lock()
 
-    def __init__(self, *, port: int = 0, region: str = REGION) -> None:
+    def __init__(self, *, port: int = 0, region: str = REGION, enforce_iam: bool = True) -> None:
         """Prepare the account; nothing listens yet."""
         self.credentials = make_root_credentials()
+        self._enforces_iam = enforce_iam
         self.recorder = Recorder()
         self.faults = Faults()
         self.waits = Waits()
@@ -183,7 +191,7 @@ class Account:
             raise
         self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
         self._thread.start()
-        self._running_services = Running(self.endpoint, self._keys, self.waits)
+        self._running_services = Running(self.endpoint, self._keys, self.waits, self._enforces_iam)
         begin(self._running_services)
         self._surroundings.enter_context(reached_without_proxy())
         self.reset()
@@ -213,6 +221,18 @@ class Account:
         self.origins.clear()
         self.recorder.clear()
         self.faults.clear()
+
+    @property
+    def enforces_iam(self) -> bool:
+        """Whether what IAM does not allow is refused."""
+        return self._enforces_iam
+
+    @enforces_iam.setter
+    def enforces_iam(self, enforces: bool) -> None:
+        """Refuse it from now on, or let whoever calls do anything."""
+        self._enforces_iam = enforces
+        if self._running_services is not None:
+            self._running_services.enforces_iam = enforces
 
     @property
     def endpoint(self) -> str:

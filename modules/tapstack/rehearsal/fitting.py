@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from tapstack.rehearsal.account import ACCOUNT_ID, Account
 from tapstack.rehearsal.company import Company, found_company
+from tapstack.rehearsal.principals import found_role
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment, Site
 
@@ -63,6 +64,8 @@ def _names_of(site: Site, account: Account) -> dict[str, str]:
     if role is None:
         # Without a role the caller's own account is deployed to.
         names |= dict.fromkeys(site.allowed_account_ids, ACCOUNT_ID)
+    else:
+        found_role(role)
     company = found_company(account, region=site.region, role_arn=role)
     ec2 = account.client("ec2", region=site.region, role_arn=role)
     names[site.vpc_id] = company.shop.id

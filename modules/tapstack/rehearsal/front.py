@@ -20,10 +20,11 @@ from tapstack.rehearsal.callers import ANONYMOUS, AccessKeys, Caller
 from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.denials import denial
 from tapstack.rehearsal.faults import Fault, Faults, error_response
+from tapstack.rehearsal.iam.enforcement import refusal_of
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.refusals import refusal
-from tapstack.rehearsal.running import Waits
+from tapstack.rehearsal.running import Waits, running
 from tapstack.rehearsal.signatures import Received, Refused, read_signature, verify
 from tapstack.rehearsal.strangers import why_strange
 from tapstack.rehearsal.unknown_calls import identified, is_no_answer, is_unknown, unknown
@@ -165,7 +166,9 @@ class Front:
         return self._send(request, self._ask(request), fault)
 
     def _ask(self, request: _Request) -> _Answer:
-        """Let moto answer; keep how the account was before, where a late fault waits for this call."""
+        """Let moto answer what IAM allows; keep how the account was before, where a late fault waits for this call."""
+        if running().enforces_iam and (refused := _refused(request)):
+            return refused
         waiting = self._faults.creation_of(request.call)
         before = photograph(request.call, request.caller.account_id) if waiting else None
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -285,6 +288,14 @@ def _drain(environ: dict[str, Any]) -> None:
     length = str(environ.get("CONTENT_LENGTH") or "0")
     if length.isdecimal():
         environ["wsgi.input"].read(min(int(length), _DRAINED))
+
+
+def _refused(request: _Request) -> _Answer | None:
+    """Return the answer where IAM does not allow a call."""
+    environ = request.environ
+    source_ip, user_agent = (str(environ.get(name, "")) for name in ("REMOTE_ADDR", "HTTP_USER_AGENT"))
+    refused = refusal_of(request.call, request.principal, source_ip, user_agent)
+    return _Answer(f"{refused.status} Refused", list(refused.headers.items()), refused.body) if refused else None
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:

@@ -6,19 +6,15 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.authorizations import Authorization
-from tapstack.rehearsal.authorizations.ec2 import has_attributes
-from tapstack.rehearsal.iam.policies import Context, Request, Resource, Statement, judge, read_policy
+from tapstack.rehearsal.iam import requests
+from tapstack.rehearsal.iam.policies import Request, Statement, judge, read_policy
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.resource_conditions import Attributes, Tags, last_part
-
-_ATTRIBUTE: Final = "ec2:Attribute"
-_OF_SOME_RESOURCES: Final = ("aws:RequestTag/", "aws:TagKeys", _ATTRIBUTE)
-"""Condition keys of a request that IAM compares for some of its resources only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +47,32 @@ class Surplus:
 
 
 @dataclass(frozen=True, slots=True)
+class Redundant:
+    """A statement without which every recorded call is still allowed."""
+
+    role: str
+    statement: Statement
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.role} needs no {self.statement.name}: others allow every call that it allows"
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """What was found; both are empty where the privileges are the least."""
+    """What was found; all is empty where the privileges are the least.
+
+    Attributes:
+        refusals: calls that are not allowed.
+        surplus: actions that nothing needed.
+        judged: how many authorizations were held against the policies.
+        redundant: statements without which no recorded call is refused.
+    """
 
     refusals: tuple[Refusal, ...]
     surplus: tuple[Surplus, ...]
     judged: int
+    redundant: tuple[Redundant, ...] = ()
 
 
 def prove(
@@ -81,6 +97,7 @@ def prove(
     fixed = attributes or {}
     needed: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
     refusals: list[Refusal] = []
+    alone: set[tuple[str, str]] = set()
     judged = 0
     for record in records:
         if record.principal in roles:
@@ -88,6 +105,7 @@ def prove(
                 judged += 1
                 request = request_of(record, authorization, known, fixed, state_machine)
                 verdict = judge(roles[record.principal], request)
+                alone |= {(record.principal, statement.name) for statement in verdict.alone}
                 for statement in verdict.by:
                     of = (record.principal, statement.name, authorization.action.lower())
                     needed[of] |= set(statement.resources_of(request))
@@ -103,7 +121,13 @@ def prove(
         for action in statement.actions
         for resource in _not_needed(statement, needed.get((role, statement.name, action.lower())))
     ]
-    return Proof(tuple(dict.fromkeys(refusals)), tuple(surplus), judged)
+    redundant = [
+        Redundant(role, statement)
+        for role, statements in roles.items()
+        for statement in statements
+        if statement.allows and (role, statement.name) not in alone
+    ]
+    return Proof(tuple(dict.fromkeys(refusals)), tuple(surplus), judged, tuple(redundant))
 
 
 def _not_needed(statement: Statement, needed: Collection[str] | None) -> list[str]:
@@ -140,64 +164,15 @@ def request_of(
     record: Record, authorization: Authorization, tags: Tags, attributes: Attributes, state_machine: str
 ) -> Request:
     """Return what IAM is asked for one authorization of a recorded call; the arguments are as `prove` has them."""
-    context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
-    of_some = {key: value for key, value in context.items() if key.startswith(_OF_SOME_RESOURCES)}
-    shared = {key: value for key, value in context.items() if key not in of_some} | _of_service(record)
-    resources = (state_machine,) if authorization.action.startswith("states:SendTask") else authorization.resources
-    return Request(
-        authorization.action,
-        tuple(
-            Resource(arn, _of_resource(arn, tags, attributes) | _given(arn, authorization, of_some))
-            for arn in resources
-        ),
-        shared,
-    )
 
+    def facts_of(arn: str) -> dict[str, tuple[str, ...]]:
+        # What is there already has its own tags and attributes.
+        name = last_part(arn)
+        own = {f"aws:ResourceTag/{key}": value for key, value in tags.get(name, {}).items()}
+        return {key: (value,) for key, value in {**own, **attributes.get(name, {})}.items()}
 
-def _of_resource(arn: str, tags: Tags, attributes: Attributes) -> dict[str, tuple[str, ...]]:
-    """What is there already has its own tags and attributes."""
-    name = last_part(arn)
-    own = {f"aws:ResourceTag/{key}": value for key, value in tags.get(name, {}).items()}
-    return {key: (value,) for key, value in {**own, **attributes.get(name, {})}.items()}
-
-
-def _given(arn: str, authorization: Authorization, context: Context) -> dict[str, tuple[str, ...]]:
-    """What is made, or tagged, has the request's tags; what it describes or modifies has the attributes it names."""
-    service, _, action = authorization.action.partition(":")
-    tagged = arn.endswith("/*") or action.startswith(("CreateTags", "DeleteTags", "Tag")) or service != "ec2"
-    kind = has_attributes(action) if service == "ec2" else ""
-    of_attributes = bool(kind) and arn.split(":")[5].partition("/")[0] == kind
-    return {key: value for key, value in context.items() if (of_attributes if key.startswith(_ATTRIBUTE) else tagged)}
-
-
-def _of_service(record: Record) -> dict[str, tuple[str, ...]]:
-    """Condition keys that only one service has."""
-    requested = record.requested
-    if record.call.service == "dynamodb":
-        keys = tuple(dict.fromkeys(_leading_keys(requested)))
-        return {"dynamodb:LeadingKeys": keys} if keys else {}
-    if record.call.service == "events" and record.call.action == "PutEvents":
-        return {"events:source": tuple(entry["Source"] for entry in requested.get("Entries", ()))}
-    return {}
-
-
-def _leading_keys(requested: Any) -> Iterator[str]:
-    """The partition keys that a request names; of a query, the value its condition compares first."""
-    if isinstance(requested, list):
-        for item in requested:
-            yield from _leading_keys(item)
-        return
-    if not isinstance(requested, Mapping):
-        return
-    for member in ("Key", "Item"):
-        if isinstance(found := requested.get(member), Mapping) and "pk" in found:
-            yield str(found["pk"]["S"])
-    if condition := requested.get("KeyConditionExpression"):
-        first = str(condition).split("=")[1].split()[0].strip("() ")
-        yield str(requested["ExpressionAttributeValues"][first]["S"])
-    for value in requested.values():
-        if isinstance(value, Mapping | list):
-            yield from _leading_keys(value)
+    resources = (state_machine,) if authorization.action.startswith("states:SendTask") else ()
+    return requests.request_of(record.call, record.requested, authorization, facts_of, resources=resources)
 
 
 def _remember(record: Record, known: dict[str, dict[str, str]]) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
+from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
+
+from tapstack.rehearsal.iam.identities import find_role
+from tapstack.rehearsal.iam.trust import trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +33,33 @@ class Credentials:
         return {name.lower(): value for name, value in self.as_environment().items()}
 
 
-def assume(role_arn: str, session_name: str, region: str) -> Credentials:
+class CannotAssumeError(ClientError):  # type: ignore[misc]
+    """A role does not exist, or does not let the service assume it: STS's own error."""
+
+    def __init__(self, role_arn: str, service: str) -> None:
+        """Say so as STS does."""
+        message = f"User: {service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+        answer = {"Error": {"Code": "AccessDenied", "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        super().__init__(answer, "AssumeRole")
+
+
+def assume(role_arn: str, session_name: str, region: str, *, service: str = "", source_arn: str = "") -> Credentials:
     """Assume a role as an AWS service does: for a function, a state machine, a rule or a schedule.
 
     Args:
-        role_arn: the role, which need not exist; its calls are made in the role's account.
+        role_arn: the role; its calls are made in the role's account.
         session_name: how the service names the session, for example the function's name.
         region: any Region of the role's partition.
+        service: that assumes it, for example lambda.amazonaws.com; nobody asks the role otherwise.
+        source_arn: of what it is assumed for, where the service names it.
+
+    Raises:
+        CannotAssumeError: the role is not there or does not trust the service, where IAM is enforced.
     """
     from moto.sts.models import sts_backends
+
+    if service:
+        check_trust(role_arn, service, source_arn)
 
     role = sts_backends[DEFAULT_ACCOUNT_ID][get_partition(region)].assume_role(
         region_name=region,
@@ -45,3 +70,36 @@ def assume(role_arn: str, session_name: str, region: str) -> Credentials:
         external_id="",
     )
     return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
+
+
+def check_trust(role_arn: str, service: str, source_arn: str = "") -> None:
+    """Refuse a role that a service cannot assume, where IAM is enforced; the arguments are as `assume` has them.
+
+    Raises:
+        CannotAssumeError: the role is not there or does not trust the service.
+    """
+    from tapstack.rehearsal.running import running
+
+    if running().enforces_iam and not trusts(role_arn, service, source_arn):
+        raise CannotAssumeError(role_arn, service)
+
+
+def found_role(role_arn: str, trusted_account: str = DEFAULT_ACCOUNT_ID) -> None:
+    """Make a role of an administrator, as a company has it for those who deploy; one that exists stays as it is.
+
+    Args:
+        role_arn: of the role, in whatever account.
+        trusted_account: whose principals may assume it, where their own policies allow that.
+    """
+    if find_role(role_arn) is not None:
+        return
+    _, partition, _, _, account, resource = role_arn.split(":", 5)
+    path, _, name = resource.removeprefix("role").rpartition("/")
+    trust = {"Principal": {"AWS": trusted_account}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+    backend = iam_backends[account][partition]
+    role = backend.create_role(name, _policy(trust), f"{path}/", None, "", [], "3600")
+    role.put_policy("AdministratorAccess", _policy({"Action": "*", "Resource": "*"}))
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})

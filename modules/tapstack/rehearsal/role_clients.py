@@ -21,7 +21,9 @@ _clients: dict[tuple[str, str, str, str], Any] = {}
 _registered: list[Running] = []
 
 
-def client(service: str, region: str, role_arn: str, session_name: str) -> Any:
+def client(
+    service: str, region: str, role_arn: str, session_name: str, *, caller: str = "", source_arn: str = ""
+) -> Any:
     """Return a client of the account that calls as the role; no call is tried twice.
 
     Args:
@@ -29,8 +31,11 @@ def client(service: str, region: str, role_arn: str, session_name: str) -> Any:
         region: where to call.
         role_arn: whose credentials to use.
         session_name: how the calling service names its session.
+        caller: the service that assumes the role, for example events.amazonaws.com; empty where it was asked before.
+        source_arn: of what it is assumed for, where that service names it.
 
     Raises:
+        CannotAssumeError: it cannot be assumed, where IAM is enforced.
         RuntimeError: no account runs.
     """
     account = running()
@@ -55,7 +60,7 @@ def client(service: str, region: str, role_arn: str, session_name: str) -> Any:
                     read_timeout=_LONGEST_ANSWER,
                     max_pool_connections=64,
                 ),
-                **assume(role_arn, session_name, region).as_arguments(),
+                **assume(role_arn, session_name, region, service=caller, source_arn=source_arn).as_arguments(),
             )
         return _clients[key]
 

@@ -52,6 +52,7 @@ class Running:
         endpoint: where they call it.
         keys: whose access keys there are.
         waits: how long their waits last.
+        enforces_iam: whether what IAM does not allow is refused.
         at_reset: what they want called before the account forgets everything: to end their
             processes and threads. Called once each; they register when they begin something.
     """
@@ -59,6 +60,7 @@ class Running:
     endpoint: str
     keys: AccessKeys
     waits: Waits
+    enforces_iam: bool = False
     at_reset: list[Callable[[], None]] = field(default_factory=list)
 
     def end_all(self) -> None:

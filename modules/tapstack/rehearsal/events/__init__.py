@@ -1,8 +1,8 @@
 """EventBridge and EventBridge Scheduler as AWS runs them: rules and schedules that fire, targets that hear of it.
 
-One file a concern: which events a rule means (patterns), what a target gets (transform), buses (bus), who may reach
-a target (policies), how a target is reached (targets) and tried again (delivery), when something is due
-(expressions, timer), rules (rules) and schedules (schedules).
+One file a concern: which events a rule means (patterns), what a target gets (transform), buses (bus), how a
+target is reached (targets) and tried again (delivery), when something is due (expressions, timer), rules (rules) and
+schedules (schedules).
 """
 
 from __future__ import annotations

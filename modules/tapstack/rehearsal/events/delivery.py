@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tapstack.rehearsal.events import policies, timer
+from tapstack.rehearsal.events import timer
+from tapstack.rehearsal.iam.access import service_may
 from tapstack.rehearsal.running import Running, running
 
 _LANES: Final = 4
@@ -160,8 +161,8 @@ def _bury(delivery: Delivery, error: Undeliverable, exhausted: str) -> None:
     dead = sqs_backends[account][region].queues.get(name)
     if dead is None:
         return
-    if delivery.service == "events.amazonaws.com" and not policies.allows(
-        dead.policy, delivery.service, "sqs:SendMessage", dead.queue_arn, delivery.source_arn
+    if delivery.service == "events.amazonaws.com" and not service_may(
+        delivery.service, "sqs:SendMessage", delivery.dead_letter_arn, delivery.source_arn
     ):
         return
     told = {

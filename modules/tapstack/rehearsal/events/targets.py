@@ -17,8 +17,8 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from tapstack.rehearsal import role_clients
-from tapstack.rehearsal.events import policies
 from tapstack.rehearsal.events.delivery import Undeliverable
+from tapstack.rehearsal.iam.access import service_may
 from tapstack.rehearsal.running import running
 from tapstack.rehearsal.workflows import sdk
 
@@ -52,7 +52,17 @@ class Sender:
         if not self.role_arn:
             raise Undeliverable("NO_PERMISSIONS", "the target has no role")
         name = self.arn.rpartition("/")[2][:64]
-        return role_clients.client(service, region, self.role_arn, name)
+        return role_clients.client(
+            service, region, self.role_arn, name, caller=self.service, source_arn=self._assumed_for
+        )
+
+    @property
+    def _assumed_for(self) -> str:
+        """What a role's trust policy knows as aws:SourceArn: of a schedule, its group."""
+        if ":schedule/" not in self.arn:
+            return self.arn
+        where, _, name = self.arn.partition(":schedule/")
+        return f"{where}:schedule-group/{name.partition('/')[0]}"
 
 
 def reach(target: dict[str, Any], text: str, sender: Sender) -> None:
@@ -101,8 +111,8 @@ def _refusal(error: ClientError) -> Undeliverable:
     return Undeliverable("ERROR_FROM_TARGET", told)
 
 
-def _may(policy: str | None, action: str, arn: str, sender: Sender) -> None:
-    if not policies.allows(policy, sender.service, action, arn, sender.arn):
+def _may(action: str, arn: str, sender: Sender) -> None:
+    if not service_may(sender.service, action, arn, sender.arn):
         raise Undeliverable("NO_PERMISSIONS", f"{sender.service} is not allowed to {action} on {arn}")
 
 
@@ -146,7 +156,7 @@ def _sqs(target: dict[str, Any], text: str, sender: Sender) -> None:
     queue = sqs_backends[account][region].queues.get(name)
     if queue is None:
         raise Undeliverable("NO_RESOURCE", f"{arn} does not exist")
-    _may(queue.policy, "sqs:SendMessage", arn, sender)
+    _may("sqs:SendMessage", arn, sender)
     sqs_backends[account][region].send_message(name, text, group_id=group)
 
 
@@ -161,7 +171,7 @@ def _sns(target: dict[str, Any], text: str, sender: Sender) -> None:
     topic = sns_backends[account][region].topics.get(arn)
     if topic is None:
         raise Undeliverable("NO_RESOURCE", f"{arn} does not exist")
-    _may(topic.policy, "sns:Publish", arn, sender)
+    _may("sns:Publish", arn, sender)
     topic.publish(text)
 
 

@@ -3,7 +3,7 @@
 One file a concern: what of a function decides how it runs (versions), its files on disk (packages), the process
 (environments) and what runs inside of it (bootstrap), who keeps processes warm (service), an invocation from request
 to answer (invoking), in the background (background) and what becomes of it (destinations), queues as event sources
-(mappings), who may invoke (permissions, policies), what is logged (logs), and what moto lacks (configuration, sources,
+(mappings), who may invoke (permissions), what is logged (logs), and what moto lacks (configuration, sources,
 responses).
 
 For others: `invoke`, `send` and `may_invoke`.

@@ -85,8 +85,15 @@ def _tell(
 def _deliver(target: str, function: Any, body: str, attributes: Mapping[str, tuple[str, str]]) -> None:
     """Send something to a queue, a topic, a function or an event bus; what is gone gets nothing, as on AWS."""
     _, _, service, region, *_ = target.split(":")
-    client = role_clients.client(service, region or function.region, function.role, function.function_name)
     with contextlib.suppress(ClientError):
+        client = role_clients.client(
+            service,
+            region or function.region,
+            function.role,
+            function.function_name,
+            caller="lambda.amazonaws.com",
+            source_arn=function.function_arn,
+        )
         _SENDERS[service](client, target, function, body, attributes)
 
 

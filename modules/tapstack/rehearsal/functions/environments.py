@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapstack.rehearsal import principals
+from tapstack.rehearsal.authorizations.place import Place
 from tapstack.rehearsal.functions import bootstrap
+from tapstack.rehearsal.functions.errors import Refused
 from tapstack.rehearsal.functions.logs import Log, Measured
 from tapstack.rehearsal.functions.packages import homes_of_the_runtime, layer_paths
 from tapstack.rehearsal.functions.versions import Version
@@ -90,7 +92,11 @@ class Environment:
             version: what it runs.
             task: the unpacked zip.
             layers: the unpacked layers.
+
+        Raises:
+            Refused: the function's role cannot be assumed.
         """
+        self._credentials = _credentials(version)
         self.version = version
         self.usable = True
         self.idle_since = time.monotonic()
@@ -183,7 +189,6 @@ class Environment:
         Source: Lambda Developer Guide, "Working with Lambda environment variables".
         """
         version = self.version
-        credentials = principals.assume(version.role, version.name, version.region)
         given = dict(version.variables)
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
@@ -207,7 +212,7 @@ class Environment:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory),
             "AWS_LAMBDA_LOG_GROUP_NAME": self._log.group,
             "AWS_LAMBDA_LOG_STREAM_NAME": self._log.stream,
-            **credentials.as_environment(),
+            **self._credentials.as_environment(),
             # Not on AWS either: there, the endpoints are not on this machine.
             "AWS_ENDPOINT_URL": running().endpoint,
             **without_proxy(given),
@@ -291,6 +296,21 @@ class Environment:
             # A process that has ended has none any more.
             self._memory = int(rest.split(maxsplit=1)[0]) // 1024 if found else self._memory
         return self._memory
+
+
+def _credentials(version: Version) -> principals.Credentials:
+    """Return the credentials of the function's role.
+
+    Raises:
+        Refused: it cannot be assumed.
+    """
+    place = Place(version.region, version.account_id)
+    service, arn = "lambda.amazonaws.com", place.arn("lambda", f"function:{version.name}")
+    try:
+        return principals.assume(version.role, version.name, version.region, service=service, source_arn=arn)
+    except principals.CannotAssumeError as error:
+        message = "The role defined for the function cannot be assumed by Lambda."
+        raise Refused(403, "AccessDeniedException", message) from error
 
 
 def _why(status: int) -> str:

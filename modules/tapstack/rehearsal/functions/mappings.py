@@ -19,10 +19,10 @@ from moto.events.models import EventPattern
 from moto.sqs.exceptions import QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, sqs_backends
 
-from tapstack.rehearsal.functions import policies
 from tapstack.rehearsal.functions.errors import SYNCHRONOUS_LIMIT, Refused
 from tapstack.rehearsal.functions.invoking import Answer, find, invoke
 from tapstack.rehearsal.functions.service import Service, service
+from tapstack.rehearsal.iam.access import principal_may
 from tapstack.rehearsal.running import running
 
 LambdaBackend: Any = models.LambdaBackend
@@ -68,7 +68,7 @@ def _check(backend: Any, spec: dict[str, Any]) -> None:
         )
     function = backend.get_function(spec["FunctionName"])
     for action in _NEEDED:
-        if not policies.allowed(function.role, action, spec["EventSourceArn"]):
+        if not principal_may(function.role, action, spec["EventSourceArn"]):
             raise InvalidParameterValueException(
                 f"The provided execution role does not have permissions to call {action.partition(':')[2]} on SQS"
             )

@@ -5,11 +5,8 @@ Source: Lambda Developer Guide, "Viewing resource-based IAM policies in Lambda";
 
 from __future__ import annotations
 
-from typing import Any
-
-from tapstack.rehearsal.functions import policies
 from tapstack.rehearsal.functions.invoking import find, unqualified
-from tapstack.rehearsal.iam.policies import as_list
+from tapstack.rehearsal.iam.access import service_may
 
 ACTION = "lambda:InvokeFunction"
 
@@ -27,16 +24,5 @@ def may_invoke(function_arn: str, principal: str, source_arn: str) -> bool:
     Raises:
         moto.awslambda.exceptions.UnknownFunctionException: there is no such function.
     """
-    # moto shares the policy between versions, and what it is about stands in the statement.
-    statements = find(unqualified(function_arn)).policy.statements
-    parts = source_arn.split(":")
-    context = {"aws:sourcearn": source_arn}
-    if len(parts) > 4 and parts[4]:
-        context["aws:sourceaccount"] = parts[4]
-    meant = [statement for statement in statements if _names(statement.get("Principal"), principal)]
-    return policies.decide(meant, ACTION, function_arn.removesuffix(":$LATEST"), context)
-
-
-def _names(given: Any, principal: str) -> bool:
-    services = given.get("Service", []) if isinstance(given, dict) else given
-    return given in ("*", {"AWS": "*"}) or principal in as_list(services)
+    find(unqualified(function_arn))
+    return service_may(principal, ACTION, function_arn.removesuffix(":$LATEST"), source_arn)

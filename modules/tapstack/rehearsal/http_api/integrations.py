@@ -13,13 +13,14 @@ from typing import Any, Final
 from moto.awslambda.exceptions import LambdaClientError
 
 from tapstack.rehearsal import functions
-from tapstack.rehearsal.functions import policies
 from tapstack.rehearsal.functions.errors import Refused
 from tapstack.rehearsal.functions.invoking import Answer as FunctionAnswer
 from tapstack.rehearsal.functions.service import Service, service
 from tapstack.rehearsal.http_api.exchange import Answer, Denied
 from tapstack.rehearsal.http_api.payloads import Passage, answer_of, event_of
 from tapstack.rehearsal.http_api.routing import DEFAULT
+from tapstack.rehearsal.iam.access import principal_may
+from tapstack.rehearsal.principals import CannotAssumeError, check_trust
 
 LONGEST: Final = 30_000
 """Milliseconds that an integration may take."""
@@ -88,11 +89,14 @@ def _integration(passage: Passage) -> Any:
 def _check_permission(passage: Passage, integration: Any, arn: str) -> None:
     """Refuse what the function's policy does not allow; with a role of its own, what that may not do."""
     try:
-        if integration.credentials_arn:
-            allowed = policies.allowed(integration.credentials_arn, "lambda:InvokeFunction", arn)
+        if role := integration.credentials_arn:
+            check_trust(role, "apigateway.amazonaws.com", passage.place.arn(*_named(passage)))
+            allowed = principal_may(role, "lambda:InvokeFunction", arn)
         else:
             source = passage.place.arn(*_named(passage))
             allowed = functions.may_invoke(arn, "apigateway.amazonaws.com", source)
+    except CannotAssumeError as error:
+        raise Denied(500, _FAILED, str(error)) from error
     except (LambdaClientError, LookupError) as error:
         raise Denied(500, _FAILED, f"no function {arn}") from error
     if not allowed:

@@ -235,26 +235,31 @@ class Verdict:
     Attributes:
         allowed: whether it is.
         by: the statements that allow it, one for each resource at least.
+        alone: those of them that are the only one for a resource: without one, the request is refused.
         refused: ARNs of the resources that nothing allows it on, or that a statement denies it on.
     """
 
     allowed: bool
     by: tuple[Statement, ...]
     refused: tuple[str, ...]
+    alone: tuple[Statement, ...] = ()
 
 
 def judge(statements: Iterable[Statement], request: Request) -> Verdict:
     """Say whether a principal with these statements, and nothing else that decides, may make a request."""
     known = list(statements)
     by: list[Statement] = []
+    alone: list[Statement] = []
     refused: list[str] = []
     for resource in request.resources:
         values = Values(request, resource)
         covering = [statement for statement in known if statement.covers(request, resource, values)]
         if not covering or not all(statement.allows for statement in covering):
             refused.append(resource.arn)
+        elif len(covering) == 1:
+            alone += covering
         by += [statement for statement in covering if statement.allows and statement not in by]
-    return Verdict(not refused, tuple(by), tuple(refused))
+    return Verdict(not refused, tuple(by), tuple(refused), tuple(alone))
 
 
 def as_list(value: Any) -> list[Any]:

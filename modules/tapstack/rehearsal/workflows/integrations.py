@@ -46,7 +46,7 @@ def install() -> None:
 
 
 def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-    """Return a client that calls as the role of a task."""
+    """Return a client that calls as the role of a task; whether it can be assumed was asked at the start."""
     return role_clients.client(service, region, state_credentials.role_arn, _SESSION)
 
 

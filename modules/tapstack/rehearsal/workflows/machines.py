@@ -21,10 +21,15 @@ from moto.stepfunctions.exceptions import (
     ValidationException,
 )
 
+from tapstack.rehearsal.principals import CannotAssumeError, check_trust
 from tapstack.rehearsal.workflows import definitions, executions
 from tapstack.rehearsal.workflows.executions import Run
 
 LARGEST_INPUT: Final = 262_144
+CANNOT_ASSUME: Final = (
+    "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the "
+    "provided role."
+)
 _lock = threading.RLock()
 _deleting: set[str] = set()
 
@@ -156,6 +161,10 @@ def start(backend: Any, arn: str, name: str | None, text: str | None) -> Run:
     source = getattr(machine, "source_arn", machine.arn)
     if is_deleting(source):
         raise AWSError(f"State Machine is being deleted: '{source}'", "StateMachineDeleting")
+    try:
+        check_trust(machine.roleArn, "states.amazonaws.com", source)
+    except CannotAssumeError as error:
+        raise AWSError(CANNOT_ASSUME, "AccessDeniedException") from error
     with _lock:
         run = Run(machine, name or str(uuid.uuid4()), text, value, backend.account_id, backend.region_name, alias_arn)
         standing = runs(backend).get(run.exec_arn)

@@ -30,11 +30,13 @@ class TaskToken:
 
     Attributes:
         value: what the receiver of the task sees.
+        machine_arn: of the state machine that gave it out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, machine_arn: str) -> None:
         """Make one that nobody can guess."""
         self.value = "AQ" + secrets.token_urlsafe(120)
+        self.machine_arn = machine_arn
         self._changed = threading.Condition()
         self._outcome: Any = None
         self._open = True
@@ -112,6 +114,12 @@ def find(value: str) -> TaskToken:
     raise AWSError("Invalid Token: 'Invalid token'", "InvalidToken")
 
 
+def machine_of(value: str) -> str | None:
+    """Return the ARN of the state machine that gave out a token; None for one that nobody gave out."""
+    token = _tokens.get(value)
+    return token.machine_arn if token is not None else None
+
+
 def forget() -> None:
     """Close and forget all tokens."""
     for token in list(_tokens.values()):
@@ -138,7 +146,7 @@ def install() -> None:
 
 
 def _new(self: Any) -> str:
-    token = TaskToken()
+    token = TaskToken(str(self.context_object_data["StateMachine"]["Id"]))
     _tokens[token.value] = token
     self.context_object_data["Task"] = {"Token": token.value}
     return token.value

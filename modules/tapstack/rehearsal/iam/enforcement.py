@@ -1,0 +1,122 @@
+"""Refuses calls that IAM does not allow, before a service sees them.
+
+Everything that a call needs must be allowed: its own action and those that it implies, such as iam:PassRole. The root
+user may do anything that no resource and no organization forbids. A role that a service is given must be one that the
+service can assume.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.rehearsal.authorizations import Authorization, authorizations_of
+from tapstack.rehearsal.calls import Call
+from tapstack.rehearsal.iam import trust
+from tapstack.rehearsal.iam.denials import NotAllowed, Refusal, message_of, refuse
+from tapstack.rehearsal.iam.evaluation import Denial, Guard, decide
+from tapstack.rehearsal.iam.facts import facts_of
+from tapstack.rehearsal.iam.guards import GUARDED, guard_of
+from tapstack.rehearsal.iam.identities import NOBODY, Identity, identity_of, organization_keys
+from tapstack.rehearsal.iam.lazy import Lazy
+from tapstack.rehearsal.iam.policies import Context
+from tapstack.rehearsal.iam.requests import request_of
+from tapstack.rehearsal.iam.service_roles import check_roles, gives_role
+from tapstack.rehearsal.requests import requested_by
+
+_TRUE: Final = ("true",)
+_FALSE: Final = ("false",)
+_OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"})
+"""What no policy of a bucket takes from the root user of its account."""
+
+
+def refusal_of(call: Call, principal_arn: str, source_ip: str, user_agent: str) -> Refusal | None:
+    """Return the answer that refuses a call; None where IAM allows it.
+
+    Args:
+        call: what is asked.
+        principal_arn: of who asks; empty where AWS takes the call without a signature.
+        source_ip: where it comes from.
+        user_agent: of the client.
+    """
+    try:
+        _check(call, principal_arn, source_ip, user_agent)
+    except NotAllowed as error:
+        return refuse(call, error)
+    return None
+
+
+def _check(call: Call, principal_arn: str, source_ip: str, user_agent: str) -> None:
+    assumes = call.service == "sts" and call.action in trust.ASSUMING
+    if not (principal_arn or assumes):
+        return
+    identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
+    free = identity.policies.identity is None
+    gives = gives_role(call)
+    spared = free and not assumes and call.service not in GUARDED and not identity.policies.organization
+    if spared and not gives:
+        return
+    requested = requested_by(call)
+    more = _connection(identity, source_ip, user_agent)
+    if assumes:
+        [own] = authorizations_of(call, requested, identity.caller.arn)
+        trust.check(call.action, requested, identity, request_of(call, requested, own, lambda _: {}, more=more).context)
+        return
+    for authorization in authorizations_of(call, requested, identity.caller.arn):
+        if denial := _denial(call, requested, authorization, identity, more):
+            raise NotAllowed(message_of(denial, identity.caller))
+    if gives:
+        check_roles(call, requested, identity.caller.account)
+
+
+def _denial(
+    call: Call, requested: Mapping[str, Any], authorization: Authorization, identity: Identity, more: Context
+) -> Denial | None:
+    resources: tuple[str, ...] = ()
+    if authorization.action.startswith("states:SendTask"):
+        # Only Step Functions knows which state machine gave out a token; it refuses tokens that are none.
+        machine = _machine_of(str(requested.get("taskToken", "")))
+        if machine is None:
+            return None
+        resources = (machine,)
+    request = request_of(call, requested, authorization, _facts_of, resources=resources, more=more)
+    spared = identity.policies.identity is None and call.service == "s3" and call.action in _OWN_POLICY
+    return decide(request, identity.caller, identity.policies, _unguarded if spared else guard_of)
+
+
+def _unguarded(arn: str) -> Guard:
+    return Guard(guard_of(arn).account)
+
+
+def _facts_of(arn: str) -> Context:
+    """Return what conditions compare of a resource, and whose it is."""
+    return Lazy(lambda: {**facts_of(arn), **_owner(guard_of(arn).account)})
+
+
+def _owner(account: str) -> Context:
+    return {"aws:ResourceAccount": (account,), **organization_keys("Resource", account)} if account else {}
+
+
+def _machine_of(token: str) -> str | None:
+    from tapstack.rehearsal.workflows import tokens
+
+    return tokens.machine_of(token)
+
+
+def _connection(identity: Identity, source_ip: str, user_agent: str) -> Context:
+    """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
+    now = time.time()
+    moment = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Lazy(
+        lambda: {
+            **identity.context,
+            "aws:CurrentTime": (moment,),
+            "aws:EpochTime": (str(int(now)),),
+            "aws:SecureTransport": _TRUE,
+            "aws:SourceIp": (source_ip,),
+            "aws:UserAgent": (user_agent,),
+            "aws:ViaAWSService": _FALSE,
+        }
+    )

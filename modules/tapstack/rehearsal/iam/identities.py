@@ -1,0 +1,235 @@
+"""Who calls, and the policies that go with it: of the role or user, groups, boundary, session and organization.
+
+Sources: IAM User Guide, "Policies and permissions in AWS Identity and Access Management" and "AWS global condition
+context keys"; AWS Organizations User Guide, "SCP evaluation".
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from tapstack.rehearsal.iam.evaluation import Policies
+from tapstack.rehearsal.iam.lazy import Lazy
+from tapstack.rehearsal.iam.policies import Caller, Context, Statement, read_text
+from tapstack.rehearsal.organizations import path_of, service_control_policies_of
+
+_FALSE: Final = ("false",)
+_TRUE: Final = ("true",)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What was given when a role was assumed, besides its name.
+
+    Attributes:
+        policies: documents of the session policies; None where none was given.
+        tags: of the session.
+        source_identity: that was set.
+        provider: of the token, where it was assumed with one.
+        mfa: whether the call named a device.
+    """
+
+    policies: tuple[str, ...] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source_identity: str = ""
+    provider: str = ""
+    mfa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller, its policies now, and the condition keys about it.
+
+    Attributes:
+        caller: who it is.
+        policies: that go with it.
+        context: keys such as aws:PrincipalTag/team.
+        chained: whether its credentials are a role's.
+        known: whether IAM has its role or user; policies of others are not known.
+    """
+
+    caller: Caller
+    policies: Policies
+    context: Context = field(default_factory=dict)
+    chained: bool = False
+    known: bool = True
+
+
+NOBODY: Final = Identity(Caller(), Policies(), known=False)
+"""Whoever shows a token of an identity provider in the place of a signature."""
+
+
+def identity_of(principal_arn: str, access_key: str) -> Identity:
+    """Return the identity of whoever calls.
+
+    Args:
+        principal_arn: of the role, the user or the root user.
+        access_key: of the role's session.
+    """
+    if ":role/" not in principal_arn:
+        return identity_of_arn(principal_arn)
+    return _of_role(principal_arn, _session(access_key, *principal_arn.split(":")[4:0:-3]))
+
+
+@functools.lru_cache(4096)
+def _session(access_key: str, account: str, partition: str) -> Any:
+    """Return moto's session of an access key, which is nobody else's ever."""
+    return sts_backends[account][partition].get_assumed_role_from_access_key(access_key)
+
+
+def identity_of_arn(arn: str) -> Identity:
+    """Return the identity of a role, a user or a root user by its ARN, without a session."""
+    kind = arn.split(":", 5)[5].partition("/")[0]
+    if kind == "role":
+        return _of_role(arn, None)
+    partition, account = arn.split(":")[1], arn.split(":")[4]
+    if kind != "user":
+        caller = Caller(arn, account)
+        keys = {"aws:PrincipalType": ("Account",), "aws:userid": (account,)}
+        free = Policies(None, organization=_organization(account, partition))
+        return Identity(caller, free, Lazy(lambda: {**_keys(caller), **keys}))
+    return _of_user(arn, account, partition)
+
+
+def _of_user(arn: str, account: str, partition: str) -> Identity:
+    backend: Any = iam_backends[account][partition]
+    caller = Caller(arn, account)
+    user = backend.users.get(arn.rpartition("/")[2])
+    if user is None:
+        return Identity(caller, Policies(), known=False)
+    holders = [user, *backend.get_groups_for_user(user.name)]
+    policies = Policies(
+        tuple(statement for holder in holders for statement in statements_of(holder)),
+        boundary=_boundary(user, backend),
+        organization=_organization(account, partition),
+    )
+
+    def keys() -> Context:
+        tags = backend.tagger.get_tag_dict_for_resource(user.arn)
+        return {
+            **_keys(caller),
+            "aws:PrincipalType": ("User",),
+            "aws:userid": (user.id,),
+            "aws:username": (user.name,),
+            **{f"aws:PrincipalTag/{key}": (value,) for key, value in tags.items()},
+        }
+
+    return Identity(caller, policies, Lazy(keys))
+
+
+def _of_role(arn: str, assumed: Any) -> Identity:
+    partition, account = arn.split(":")[1], arn.split(":")[4]
+    backend: Any = iam_backends[account][partition]
+    name = arn.rpartition("/")[2]
+    session: Session = getattr(assumed, "rehearsal_session", None) or Session()
+    caller = Caller(arn, account, assumed.arn if assumed is not None else "")
+    role = find_role(arn)
+    inline = (assumed.policy,) if assumed is not None and assumed.policy else ()
+    limits = (*(session.policies or ()), *inline)
+    policies = Policies(
+        statements_of(role) if role is not None else (),
+        boundary=_boundary(role, backend) if role is not None else None,
+        session=_read(limits) if limits else None,
+        organization=_organization(account, partition),
+    )
+
+    def keys() -> Context:
+        tags = {**(_tags(role.tags) if role is not None else {}), **session.tags}
+        found = {
+            **_keys(caller),
+            "aws:PrincipalType": ("AssumedRole",),
+            "aws:userid": (assumed.user_id if assumed is not None else name,),
+            "aws:MultiFactorAuthPresent": _TRUE if session.mfa else _FALSE,
+            **{f"aws:PrincipalTag/{key}": (value,) for key, value in tags.items()},
+        }
+        if session.source_identity:
+            found["aws:SourceIdentity"] = (session.source_identity,)
+        if session.provider:
+            found["aws:FederatedProvider"] = (session.provider,)
+        return found
+
+    return Identity(caller, policies, Lazy(keys), chained=True, known=role is not None)
+
+
+def find_role(arn: str) -> Any:
+    """Return moto's role of an ARN; None where there is none."""
+    backend: Any = iam_backends[arn.split(":")[4]][arn.split(":")[1]]
+    return next((role for role in list(backend.roles.values()) if role.arn == arn), None)
+
+
+def statements_of(holder: Any) -> tuple[Statement, ...]:
+    """Return the statements of a role, user or group of moto, inline and attached."""
+    found: list[Statement] = []
+    for name, document in list(holder.policies.items()):
+        found += read_text(_text(document), name)
+    for policy in list(holder.managed_policies.values()):
+        found += _default(policy)
+    return tuple(found)
+
+
+def _default(policy: Any) -> Iterator[Statement]:
+    for version in policy.versions:
+        if version.is_default:
+            yield from read_text(_text(version.document), policy.name)
+
+
+def _boundary(holder: Any, backend: Any) -> tuple[Statement, ...] | None:
+    arn = getattr(holder, "permissions_boundary_arn", None)
+    if not arn:
+        return None
+    policy = backend.managed_policies.get(arn)
+    # A boundary that is gone allows nothing.
+    return tuple(_default(policy)) if policy is not None else ()
+
+
+def managed_documents(arns: Iterable[str]) -> tuple[str, ...]:
+    """Return the documents of managed policies by ARN; those that do not exist allow nothing."""
+    found = []
+    for arn in arns:
+        account = arn.split(":")[4]
+        backend: Any = iam_backends[account if account.isdigit() else "123456789012"][arn.split(":")[1]]
+        policy = backend.managed_policies.get(arn)
+        found += [_text(version.document) for version in policy.versions if version.is_default] if policy else []
+    return tuple(found)
+
+
+def _organization(account: str, partition: str) -> tuple[tuple[Statement, ...], ...]:
+    return tuple(_read(documents) for documents in service_control_policies_of(account, partition))
+
+
+def _read(documents: Iterable[str]) -> tuple[Statement, ...]:
+    return tuple(statement for document in documents for statement in read_text(_text(document)))
+
+
+def _text(document: Any) -> str:
+    """What a template made is kept as it was written there."""
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    """Return a role's tags: moto keeps them by key."""
+    items = tags.values() if isinstance(tags, Mapping) else tags or ()
+    return {str(tag["Key"]): str(tag["Value"]) for tag in items}
+
+
+def _keys(caller: Caller) -> Context:
+    """Return the keys that every principal has."""
+    return {
+        "aws:PrincipalArn": (caller.arn,),
+        "aws:PrincipalAccount": (caller.account,),
+        "aws:PrincipalIsAWSService": _FALSE,
+        **organization_keys("Principal", caller.account, caller.arn.split(":")[1]),
+    }
+
+
+def organization_keys(whose: str, account: str, partition: str = "aws") -> Context:
+    """Return aws:<whose>OrgID and aws:<whose>OrgPaths of an account that is in an organization."""
+    path = path_of(account, partition)
+    return {f"aws:{whose}OrgID": (path.partition("/")[0],), f"aws:{whose}OrgPaths": (path,)} if path else {}

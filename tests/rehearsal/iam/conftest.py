@@ -1,0 +1,69 @@
+"""An account that enforces IAM, and what its tests need."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tapstack.rehearsal.account import Account
+
+HERE: Final = "123456789012"
+THERE: Final = "111122223333"
+ROOT: Final = f"arn:aws:iam::{HERE}:root"
+
+
+@dataclass
+class Enforcing:
+    """An account, and the roles of its tests."""
+
+    account: Account
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return a client of the root user, or of a role by its ARN."""
+        return self.account.client(service, **options)
+
+    def role(self, name: str, *statements: dict[str, Any], trust: Any = ROOT, owner: Any = None, **more: Any) -> str:
+        """Make a role that ROOT may hand on, with a policy; return its ARN."""
+        iam = owner or self.client("iam")
+        principal = trust if isinstance(trust, dict) else {"AWS": trust}
+        trusted = {"Effect": "Allow", "Principal": principal, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trusted), **more)
+        if statements:
+            iam.put_role_policy(RoleName=name, PolicyName="work", PolicyDocument=policy(*statements))
+        return str(made["Role"]["Arn"])
+
+    def worker(self, service: str, *statements: dict[str, Any], **more: Any) -> Any:
+        """Return a client of a service that calls as a new role with these statements."""
+        count = len(self.client("iam").list_roles()["Roles"])
+        return self.client(service, role_arn=self.role(f"worker-{count}", *statements, **more))
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    """Return a policy document; statements allow what they say on everything."""
+    filled = [{"Effect": "Allow", **({} if "Principal" in one else {"Resource": "*"}), **one} for one in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": filled})
+
+
+def refusal(call: Any, **arguments: Any) -> tuple[str, str]:
+    """Return code and message of the error that a call is refused with."""
+    with pytest.raises(ClientError) as raised:
+        call(**arguments)
+    error = raised.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+@pytest.fixture(scope="module")
+def enforces_iam() -> bool:
+    """What is tried here is what IAM refuses."""
+    return True
+
+
+@pytest.fixture
+def enforcing(rehearsal_account: Account) -> Enforcing:
+    """An empty account that enforces IAM."""
+    rehearsal_account.enforces_iam = True
+    return Enforcing(rehearsal_account)
