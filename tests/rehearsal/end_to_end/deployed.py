@@ -362,7 +362,7 @@ class DeployedResponse:
             left = [*take_away_evidence(self.account), *self.differences(), *self.not_back()]
         except NotThereError as error:
             left = [str(error)]
-        self._wipe()
+        self.wipe()
         if left:
             raise NotThereError("; ".join(left))
 
@@ -402,7 +402,7 @@ class DeployedResponse:
             self.release(incident, overwrite=True, all=True)
             self.until_settled(incident, "released")
 
-    def _wipe(self) -> None:
+    def wipe(self) -> None:
         """Take away what is left, whatever it is."""
         self.stop_executions()
         ec2, cloudformation = self.account.client("ec2"), self.account.client("cloudformation")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.rehearsal.functions.functions import until, zipped
 from tests.rehearsal.iam.conftest import HERE, ROOT, THERE, Enforcing, policy, refusal
 
 REGION: Final = "eu-central-1"
@@ -222,6 +223,31 @@ class TestServices:
     def test_when_a_queue_wants_the_organization_then_its_accounts_are_let_in(self, enforcing: Enforcing) -> None:
         own = enforcing.client("organizations").create_organization(FeatureSet="ALL")["Organization"]["Id"]
         assert self.deliver(enforcing, {"StringEquals": {"aws:SourceOrgID": own}})
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_when_a_function_fails_then_its_role_puts_away_the_event_with_no_more_than_sending(
+    enforcing: Enforcing, may: bool
+) -> None:
+    queue = Queue(enforcing)
+    sending = {"Action": "sqs:SendMessage", "Resource": f"arn:aws:sqs:{REGION}:{HERE}:guarded"}
+    role = enforcing.role("worker-0", *([sending] if may else []), trust={"Service": "lambda.amazonaws.com"})
+    functions = enforcing.client("lambda")
+    functions.create_function(
+        FunctionName="work",
+        Role=role,
+        Runtime="python3.12",
+        Handler="app.handler",
+        Code={"ZipFile": zipped("def handler(event, context): raise ValueError")},
+        DeadLetterConfig={"TargetArn": sending["Resource"]},
+    )
+    functions.put_function_event_invoke_config(FunctionName="work", MaximumRetryAttempts=0)
+    functions.invoke(FunctionName="work", InvocationType="Event", Payload=b"{}")
+    recorder = enforcing.account.recorder
+    until(lambda: recorder.records(principal=role))
+    found = queue.owner.receive_message(QueueUrl=queue.url, WaitTimeSeconds=1).get("Messages", [])
+    assert bool(found) is may
+    assert {record.call.action for record in recorder.records(principal=role)} == {"SendMessage"}
 
 
 @pytest.mark.parametrize("source", ["topic", "bucket"])

@@ -8,7 +8,6 @@ service can assume.
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -107,16 +106,17 @@ def _machine_of(token: str) -> str | None:
 
 def _connection(identity: Identity, source_ip: str, user_agent: str) -> Context:
     """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
-    now = time.time()
-    moment = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Lazy(
-        lambda: {
+
+    def keys() -> Context:
+        now = datetime.datetime.now(datetime.UTC)
+        return {
             **identity.context,
-            "aws:CurrentTime": (moment,),
-            "aws:EpochTime": (str(int(now)),),
+            "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+            "aws:EpochTime": (str(int(now.timestamp())),),
             "aws:SecureTransport": _TRUE,
             "aws:SourceIp": (source_ip,),
             "aws:UserAgent": (user_agent,),
             "aws:ViaAWSService": _FALSE,
         }
-    )
+
+    return Lazy(keys)

@@ -75,7 +75,8 @@ def identity_of(principal_arn: str, access_key: str) -> Identity:
     """
     if ":role/" not in principal_arn:
         return identity_of_arn(principal_arn)
-    return _of_role(principal_arn, _session(access_key, *principal_arn.split(":")[4:0:-3]))
+    parts = principal_arn.split(":")
+    return _of_role(principal_arn, _session(access_key, account=parts[4], partition=parts[1]))
 
 
 @functools.lru_cache(4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 
 from tapstack.rehearsal.iam.policies import Context
 
@@ -21,6 +21,10 @@ class Lazy(Mapping[str, tuple[str, ...]]):
         if self._found is None:
             self._found = self._make()
         return self._found
+
+    def items(self) -> ItemsView[str, tuple[str, ...]]:
+        """Return keys and values."""
+        return self._all().items()
 
     def __getitem__(self, key: str) -> tuple[str, ...]:
         """Return the values of a key."""
