@@ -42,7 +42,7 @@ def test_when_the_environment_is_set_then_boto3_needs_nothing_else(
 ) -> None:
     for name, value in rehearsal_account.environment.items():
         monkeypatch.setenv(name, value)
-    assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
+    assert boto3.Session().client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
 def test_fails_when_a_second_account_is_started(rehearsal_account: Account) -> None:

@@ -76,7 +76,7 @@ def test_when_it_runs_then_the_printed_variables_reach_the_company_and_no_proxy(
                 name, _, value = shlex.split(line)[1].partition("=")
                 monkeypatch.setenv(name, value)
         assert os.environ["NO_PROXY"] == "intranet.example.com,.example.net,127.0.0.1,localhost"
-        vpcs = {vpc["VpcId"]: vpc["CidrBlock"] for vpc in boto3.client("ec2").describe_vpcs()["Vpcs"]}
+        vpcs = {vpc["VpcId"]: vpc["CidrBlock"] for vpc in boto3.Session().client("ec2").describe_vpcs()["Vpcs"]}
         (shop,) = (line.split() for line in lines if line.startswith("  shop "))
         assert vpcs[shop[1]] == "10.0.0.0/16"
         (database,) = (line for line in lines if line.startswith("  database "))

@@ -359,8 +359,18 @@ class TestPresigned:
         assert "AWSAccessKeyId=" in url
         answer = self.send(rehearsal_account, url)
         assert (answer.status, b"Please use AWS4-HMAC-SHA256." in answer.body) == (400, True)
-        version_two = {"Authorization": f"AWS {rehearsal_account.credentials.access_key_id}:c2lnbmF0dXJl"}
-        assert send(rehearsal_account, "GET", "/", version_two).status == 400
+
+    @pytest.mark.parametrize("kind", ["AWS KEY:c2lnbmF0dXJl", "AWS4-ECDSA-P256-SHA256 Credential=KEY/20260101/s3/x"])
+    def test_fails_when_it_is_signed_in_another_way(self, rehearsal_account: Account, kind: str) -> None:
+        header = {"Authorization": kind.replace("KEY", rehearsal_account.credentials.access_key_id)}
+        answer = send(rehearsal_account, "GET", "/", header)
+        assert (answer.status, b"Please use AWS4-HMAC-SHA256." in answer.body) == (400, True)
+
+    def test_fails_when_s3_is_not_told_the_hash_of_the_payload(self, rehearsal_account: Account) -> None:
+        signing = AWSRequest("GET", f"{rehearsal_account.endpoint}/")
+        SigV4Auth(keys_of(rehearsal_account), "s3", REGION).add_auth(signing)
+        answer = send(rehearsal_account, "GET", "/", dict(signing.headers.items()))
+        assert (answer.status, b"<Code>InvalidRequest</Code>" in answer.body) == (400, True)
 
 
 class TestPayloads:
@@ -496,19 +506,22 @@ def _chunks(keys: Any, timestamp: str, seed: str, body: bytes, checksum: str, ki
 
 
 class TestAnonymous:
+    """The calls that AWS takes: tests/rehearsal/iam/test_trust.py has those of STS with IAM enforced."""
+
     def test_when_aws_takes_a_call_without_a_signature_then_the_account_does(self, rehearsal_account: Account) -> None:
-        sts = boto3.client(
-            "sts",
-            region_name=REGION,
-            endpoint_url=rehearsal_account.endpoint,
-            config=Config(signature_version=UNSIGNED),
-        )
-        found = sts.assume_role_with_web_identity(
-            RoleArn="arn:aws:iam::123456789012:role/ci", RoleSessionName="ci", WebIdentityToken="token.of.issuer"
-        )
-        assert found["Credentials"]["AccessKeyId"].startswith("ASIA")
+        client = boto3.client("cognito-idp", region_name=REGION, endpoint_url=rehearsal_account.endpoint)
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            client.sign_up(ClientId="none", Username="ada", Password="Analyst-1!")
         [record] = rehearsal_account.recorder.records()
-        assert (record.call.action, record.call.access_key, record.principal) == ("AssumeRoleWithWebIdentity", "", "")
+        assert (record.call.action, record.call.access_key, record.principal) == ("SignUp", "", "")
+
+    def test_fails_when_nothing_would_check_the_token_that_a_program_shows(self, rehearsal_account: Account) -> None:
+        sts = boto3.client("sts", region_name=REGION, endpoint_url=rehearsal_account.endpoint)
+        with pytest.raises(ClientError, match="MissingAuthenticationToken"):
+            sts.assume_role_with_web_identity(
+                RoleArn="arn:aws:iam::123456789012:role/ci", RoleSessionName="ci", WebIdentityToken="token.of.issuer"
+            )
+        assert rehearsal_account.recorder.records() == []
 
     @pytest.mark.parametrize("path", ["/evidence/a.txt", "/evidence", "/2015-03-31/functions", "/v2/apis"])
     @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"])

@@ -121,7 +121,8 @@ class Front:
             signature = read_signature(received)
         except Refused as refused:
             call = anonymous_call(received, path) if refused.reason == "missing" else None
-            if call is None:
+            # Where IAM does not decide, nothing would check what such a call of STS shows instead of a signature.
+            if call is None or (call.service == "sts" and not running().enforces_iam):
                 protocol = protocol_of(received, path)
                 return _deny(refused, protocol, "s3" if protocol == "rest-xml" else "", environ, start_response)
             return self._serve(_Request(call, ANONYMOUS, environ, start_response))
@@ -167,6 +168,9 @@ class Front:
 
     def _ask(self, request: _Request) -> _Answer:
         """Let moto answer what IAM allows; keep how the account was before, where a late fault waits for this call."""
+        call = request.call
+        if is_unknown(call):
+            return _refused_with(unknown(call))
         if running().enforces_iam and (refused := _refused(request)):
             return refused
         waiting = self._faults.creation_of(request.call)
@@ -176,9 +180,6 @@ class Front:
         def noting(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
             started.append((status, headers))
 
-        call = request.call
-        if is_unknown(call):
-            return _refused_with(unknown(call))
         try:
             body = b"".join(self._moto(request.environ, noting))
         except (NotImplementedError, OperationNotFoundError) as missing:

@@ -32,6 +32,7 @@ Reason = Literal[
     "unsupported",
     "incomplete",
     "incomplete query",
+    "no payload hash",
     "unknown key",
     "wrong token",
     "expired token",
@@ -43,8 +44,9 @@ Reason = Literal[
     "not yet current",
 ]
 """Why a request is refused: it bears no signature, one of another version, or half of one, in its headers or its query;
-nobody has the key; the session token is not the key's, or has expired; a header is not signed; the payload is not what
-its hash says; the signature is another one; it was signed too long ago, or in the future."""
+it does not say the hash of its payload; nobody has the key; the session token is not the key's, or has expired; a
+header is not signed; the payload is not what its hash says; the signature is another one; it was signed too long ago,
+or in the future."""
 
 SKEW: Final = datetime.timedelta(minutes=5)
 """How far a request's clock may be from the account's, either way."""
@@ -307,7 +309,7 @@ def _digest(request: Received, signature: Signature) -> str:
     if said is None and signature.expires:
         said = UNSIGNED if signature.service in _S3 else _in_query(signature.query, "X-Amz-Content-Sha256")
     if said is None and signature.service in _S3:
-        raise Refused("incomplete", "Missing required header for this request: x-amz-content-sha256")
+        raise Refused("no payload hash", "Missing required header for this request: x-amz-content-sha256")
     if said == UNSIGNED and signature.service in _UNSIGNED_BODIES:
         return said
     if said in chunked_payloads.KINDS and signature.service in _S3:
