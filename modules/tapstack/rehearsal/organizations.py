@@ -10,6 +10,11 @@ from moto.utilities.utils import get_partition
 _SERVICE_CONTROL: Final = "SERVICE_CONTROL_POLICY"
 
 
+def is_organized() -> bool:
+    """Return whether there is any organization."""
+    return any(backend.org for _, regions in list(organizations_backends.items()) for backend in regions.values())
+
+
 def organization_of(account: str, region: str) -> tuple[str, frozenset[str]] | None:
     """Return the ARN of an account's organization and the ids of all its accounts; None without one."""
     found = _find(account, region)

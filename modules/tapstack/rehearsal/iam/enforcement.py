@@ -23,10 +23,12 @@ from tapstack.rehearsal.iam.lazy import Lazy
 from tapstack.rehearsal.iam.policies import Context
 from tapstack.rehearsal.iam.requests import request_of
 from tapstack.rehearsal.iam.service_roles import check_roles, gives_role
+from tapstack.rehearsal.organizations import is_organized
 from tapstack.rehearsal.requests import requested_by
 
 _TRUE: Final = ("true",)
 _FALSE: Final = ("false",)
+_ROOT: Final = ":root"
 _OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"})
 """What no policy of a bucket takes from the root user of its account."""
 
@@ -51,12 +53,10 @@ def _check(call: Call, principal_arn: str, source_ip: str, user_agent: str) -> N
     assumes = call.service == "sts" and call.action in trust.ASSUMING
     if not (principal_arn or assumes):
         return
-    identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
-    free = identity.policies.identity is None
     gives = gives_role(call)
-    spared = free and not assumes and call.service not in GUARDED and not identity.policies.organization
-    if spared and not gives:
+    if principal_arn.endswith(_ROOT) and not (assumes or gives or call.service in GUARDED or is_organized()):
         return
+    identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
     requested = requested_by(call)
     more = _connection(identity, source_ip, user_agent)
     if assumes:

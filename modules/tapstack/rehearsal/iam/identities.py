@@ -162,7 +162,8 @@ def _of_role(arn: str, assumed: Any) -> Identity:
 def find_role(arn: str) -> Any:
     """Return moto's role of an ARN; None where there is none."""
     backend: Any = iam_backends[arn.split(":")[4]][arn.split(":")[1]]
-    return next((role for role in list(backend.roles.values()) if role.arn == arn), None)
+    name = arn.rpartition("/")[2]
+    return next((role for role in list(backend.roles.values()) if role.name == name and role.arn == arn), None)
 
 
 def statements_of(holder: Any) -> tuple[Statement, ...]:
