@@ -48,6 +48,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "autoscaling": ("standby", "registrations"),
     "dynamodb": ("tables",),
     "ram": ("resource_sharing",),
+    "s3": ("uploads",),
     "sqs": ("queues",),
     "events": ("events",),
     "s3": ("buckets",),

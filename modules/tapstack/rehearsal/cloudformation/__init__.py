@@ -20,6 +20,7 @@ def install() -> None:
         addresses,
         api_types,
         change_sets,
+        custom_resources,
         events,
         instances,
         intrinsics,
@@ -35,6 +36,7 @@ def install() -> None:
     for part in (
         intrinsics,
         api_types,
+        custom_resources,
         service_roles,
         addresses,
         instances,

@@ -31,6 +31,10 @@ _REGISTRY: Final[dict[str, type[ApiResource]]] = {}
 _ABSENT: Final = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "InvalidAllocationID")
 
 
+class FailedError(Exception):
+    """A resource that fails for a reason that the events of its stack show as it is."""
+
+
 class _Body(BytesIO):
     """An answer as botocore reads one."""
 
@@ -121,6 +125,7 @@ class ApiResource:
         attributes: what Fn::GetAtt says, by attribute.
         properties: those that it has.
         name: the name that CloudFormation made up, or the one that the template gives.
+        ec2_id: of a resource that EC2 tags with its stack; "" for others.
     """
 
     TYPE: ClassVar[str]
@@ -131,8 +136,12 @@ class ApiResource:
     """The property that names it, where it may be left to CloudFormation."""
     # The stack deletes what was replaced, once nothing refers to it any more.
     leaves_the_old = True
+    deleted_when_failed = False
+    """Whether it is deleted, too, when its creation fails half way."""
+    ec2_id = ""
     cf_resource_type = ""
     logical_resource_id = ""
+    stack_id = ""
 
     def __init__(self, account_id: str, region: str, name: str, properties: dict[str, Any]) -> None:
         """Prepare it; nothing is made yet."""
@@ -222,15 +231,42 @@ class ApiResource:
             raise UnformattedGetAttTemplateException
         return self.attributes[attribute_name]
 
+    def changed_to(self, properties: dict[str, Any], new_name: str) -> ApiResource:
+        """Change it in place, or make what takes its place, as its schema says; return what has the properties."""
+        old = self.properties
+        if schemas.replaces(self.TYPE, old, properties):
+            return self.another(properties, new_name).made()
+        # They stay where the change fails, so that going back undoes what was done of it.
+        self.properties = properties
+        self.update(old)
+        return self
+
+    def another(self, properties: dict[str, Any], name: str) -> Self:
+        """Return one of the same logical id, not made yet."""
+        other = type(self)(self.account_id, self.region, name, properties)
+        other.stack_id, other.logical_resource_id = self.stack_id, self.logical_resource_id
+        other.cf_resource_type = self.cf_resource_type
+        return other
+
+    def made(self) -> Self:
+        """Make it, and return it."""
+        try:
+            self.create()
+        except BaseException as error:
+            if self.deleted_when_failed:
+                error.half_made = self  # type: ignore[attr-defined]
+            raise
+        return self
+
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
     ) -> Self:
         """Make it."""
-        made = cls(account_id, region_name, resource_name, cloudformation_json["Properties"])
-        made.logical_resource_id = kwargs.get("LogicalId", "")
-        made.create()
-        return made
+        new = cls(account_id, region_name, resource_name, cloudformation_json["Properties"])
+        new.logical_resource_id, new.stack_id = kwargs["LogicalId"], kwargs["StackId"]
+        new.cf_resource_type = kwargs["ResourceType"]
+        return new.made()
 
     @classmethod
     def update_from_cloudformation_json(
@@ -240,19 +276,10 @@ class ApiResource:
         cloudformation_json: Any,
         account_id: str,
         region_name: str,
-    ) -> Self:
-        """Change it in place, or make what takes its place, as its schema says."""
-        old, new = original_resource.properties, cloudformation_json["Properties"]
-        if schemas.replaces(cls.TYPE, old, new):
-            return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
-        original_resource.properties = new
-        try:
-            original_resource.update(old)
-        except Exception:
-            original_resource.properties = old
-            raise
-        made: Self = original_resource
-        return made
+    ) -> ApiResource:
+        """Change it."""
+        changed: ApiResource = original_resource.changed_to(cloudformation_json["Properties"], new_resource_name)
+        return changed
 
     @classmethod
     def delete_from_cloudformation_json(
@@ -271,12 +298,12 @@ class ApiResource:
 
 def own_type(kind: str) -> type[ApiResource] | None:
     """Return the class of a type that is made by calls; None for others."""
-    return _REGISTRY.get(kind)
+    return _REGISTRY.get("AWS::CloudFormation::CustomResource" if kind.startswith("Custom::") else kind)
 
 
 def makes(kind: str) -> bool:
     """Whether this account makes a type at all, by calls or by moto's models."""
-    return kind in _REGISTRY or (kind not in moto_parsing.NULL_MODELS and kind in moto_parsing.get_model_map())
+    return own_type(kind) is not None or (kind not in moto_parsing.NULL_MODELS and kind in moto_parsing.get_model_map())
 
 
 def install() -> None:

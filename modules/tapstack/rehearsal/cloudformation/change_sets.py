@@ -169,6 +169,7 @@ def _body(response: Any, stack: Any) -> str:
         raise ValidationError(message="You cannot specify both usePreviousTemplate and Template Body/Template URL.")
     if body and url:
         raise ValidationError(message="You cannot specify both TemplateURL and TemplateBody")
+    response._refuse_long(body)
     found: str | None = response._get_stack_from_s3_url(url) if url else body
     if previous and stack is not None:
         found = stack.template

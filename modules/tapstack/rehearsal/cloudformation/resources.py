@@ -10,14 +10,18 @@ import functools
 import uuid
 from typing import Any
 
+from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Event
 from moto.core.exceptions import ServiceException
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
 from tapstack.rehearsal.cloudformation import api_types, policies, schemas
+from tapstack.rehearsal.cloudformation.api_types import ApiResource, FailedError
 from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN, publish
-from tapstack.rehearsal.cloudformation.templates import creation_order
+from tapstack.rehearsal.cloudformation.templates import creation_order, text
+from tapstack.rehearsal.cloudformation.working import CancelledError
 
 # moto has types, but none for what is replaced at run time.
 ResourceMap: Any = parsing.ResourceMap
@@ -71,8 +75,18 @@ class Ledger:
 
 def reason_of(error: Exception) -> str:
     """A failure as AWS words it in the events of a stack."""
+    if isinstance(error, FailedError):
+        return str(error)
     request = uuid.uuid4()
-    if isinstance(error, ServiceException):
+    if isinstance(error, ClientError):
+        answer = error.response
+        code, status = answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+        service = "".join(word.capitalize() for word in getattr(error, "service_id", "Ec2").split())
+        handler = "NotFound" if "NotFound" in code else "GeneralServiceException"
+        said = (
+            f"{answer['Error'].get('Message', code)} (Service: {service}, Status Code: {status}, Request ID: {request})"
+        )
+    elif isinstance(error, ServiceException):
         handler = "NotFound" if "NotFound" in str(error.code) else "GeneralServiceException"
         said = f"{error.message} (Service: Ec2, Status Code: 400, Request ID: {uuid.uuid4()})"
     else:
@@ -109,6 +123,7 @@ def _make_with_events() -> None:
             return make(logical_id, resource_json, resources_map, account_id, region_name)
         kind = resource_json["Type"]
         ledger.tell(logical_id, kind, "", "CREATE_IN_PROGRESS")
+        properties: Any = None
         try:
             properties = resolved(resources_map, resource_json)
             if reason := _unmakable(logical_id, kind, properties):
@@ -120,9 +135,13 @@ def _make_with_events() -> None:
         except ResourceFailedError as failed:
             ledger.tell(logical_id, kind, "", "CREATE_FAILED", "Resource creation cancelled")
             raise failed
+        except CancelledError as cancelled:
+            _keep_half_made(resources_map, logical_id, cancelled, properties)
+            raise
         except Exception as error:
+            half_made = _keep_half_made(resources_map, logical_id, error, properties)
             reason = reason_of(error)
-            ledger.tell(logical_id, kind, "", "CREATE_FAILED", reason)
+            ledger.tell(logical_id, kind, physical_id(half_made), "CREATE_FAILED", reason)
             raise ResourceFailedError(logical_id, reason) from error
         ledger.properties[logical_id] = properties
         _tag(resources_map, logical_id, made)
@@ -130,6 +149,15 @@ def _make_with_events() -> None:
         return made
 
     moto_parsing.parse_and_create_resource = parse_and_create_resource
+
+
+def _keep_half_made(resources_map: Any, logical_id: str, error: BaseException, properties: Any) -> Any:
+    """Keep what a failed creation left, so that it is unmade with the rest; return it."""
+    half_made = getattr(error, "half_made", None)
+    if half_made is not None:
+        resources_map._parsed_resources[logical_id] = half_made
+        resources_map.ledger.properties[logical_id] = properties
+    return half_made
 
 
 def _unmakable(logical_id: str, kind: str, properties: dict[str, Any]) -> str | None:
@@ -169,18 +197,34 @@ def _refuse_denied(self: Any, action: str, name: str, json: dict[str, Any], stat
 
 def _tag(resources_map: Any, logical_id: str, resource: Any) -> None:
     """Give a resource the tags that say which stack it belongs to, and the stack's own."""
-    if not isinstance(resource, TaggedEC2Resource):
+    if not _is_tagged(resource):
         return
+    own = resources_map.ledger.properties.get(logical_id) or {}
     tags = {
         **resources_map.ledger.stack.tags,
         # The resource's own win.
-        **{tag["key"]: tag["value"] for tag in resource.get_tags()},
+        **{tag["Key"]: text(tag["Value"]) for tag in own.get("Tags", [])},
         "aws:cloudformation:stack-name": resources_map["AWS::StackName"],
         "aws:cloudformation:stack-id": resources_map["AWS::StackId"],
         "aws:cloudformation:logical-id": logical_id,
     }
-    # By its own id: Ref of an Elastic IP is the address.
-    resource.ec2_backend.create_tags([resource.id], tags)  # type: ignore[attr-defined]
+    _ec2_backend(resource).create_tags([_ec2_id(resource)], tags)
+
+
+def _is_tagged(resource: Any) -> bool:
+    """Whether EC2 has tags of a resource."""
+    return isinstance(resource, TaggedEC2Resource) or bool(getattr(resource, "ec2_id", ""))
+
+
+def _ec2_id(resource: Any) -> Any:
+    """By its own id: Ref of an Elastic IP is the address."""
+    return resource.ec2_id if isinstance(resource, ApiResource) else resource.id
+
+
+def _ec2_backend(resource: Any) -> Any:
+    if isinstance(resource, ApiResource):
+        return ec2_backends[resource.account_id][resource.region]
+    return resource.ec2_backend
 
 
 def _get_unless_sealed(get: Any) -> Any:
@@ -289,6 +333,9 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
             # Others of moto's have deleted the old one themselves.
             leaves = changed is not existing and getattr(changed, "leaves_the_old", False)
     except Exception as error:
+        if isinstance(existing, ApiResource):
+            # Old or new, as far as the change came: going back begins there.
+            ledger.properties[name] = existing.properties
         reason = str(error) if isinstance(error, ResourceFailedError) else reason_of(error)
         ledger.tell(name, kind, physical_id(existing), "UPDATE_FAILED", reason)
         raise ResourceFailedError(name, reason) from error
@@ -301,11 +348,10 @@ def retag_all(self: Any, before: dict[str, str]) -> None:
     """Give every resource the tags that its stack has now, in place of those it had; its own win."""
     after = self.ledger.stack.tags
     for name, resource in self._parsed_resources.items():
-        if not isinstance(resource, TaggedEC2Resource):
+        if not _is_tagged(resource):
             continue
         own = {tag["Key"] for tag in (self.ledger.properties.get(name) or {}).get("Tags", [])}
-        backend: Any = resource.ec2_backend  # type: ignore[attr-defined]
-        identifier: Any = resource.id  # type: ignore[attr-defined]
+        backend, identifier = _ec2_backend(resource), _ec2_id(resource)
         backend.delete_tag_keys([identifier], [key for key in before if key not in after and key not in own])
         backend.create_tags([identifier], {key: value for key, value in after.items() if key not in own})
 
@@ -321,9 +367,18 @@ def _retag(resource: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:
 def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
     """Unmake one resource, with its events."""
     ledger, kind = self.ledger, json["Type"]
+    if not _can_delete(resource):
+        # Not AWS's words: AWS deletes it, and here it stays.
+        ledger.tell(
+            name, kind, physical_id(resource), "DELETE_SKIPPED", f"the rehearsal account does not delete {kind}"
+        )
+        return
     ledger.tell(name, kind, physical_id(resource), "DELETE_IN_PROGRESS")
     try:
-        self._delete_resource(resource, json)
+        if isinstance(resource, ApiResource):
+            resource.delete(self._account_id, self._region_name)
+        else:
+            self._delete_resource(resource, json)
     except Exception as error:
         reason = reason_of(error)
         ledger.tell(name, kind, physical_id(resource), "DELETE_FAILED", reason)
@@ -332,13 +387,22 @@ def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
     ledger.tell(name, kind, physical_id(resource), "DELETE_COMPLETE")
 
 
+def _can_delete(resource: Any) -> bool:
+    """Whether a resource can be unmade at all: of some of moto's, nothing is."""
+    by_model = getattr(type(resource), "delete_from_cloudformation_json", None)
+    return hasattr(resource, "delete") or not hasattr(by_model, "__isabstractmethod__")
+
+
 def _delete(self: Any) -> None:
     """Unmake everything, those that refer before what they refer to; what fails does not keep the rest."""
     self.ledger.sealed = True
     failures: list[ResourceFailedError] = []
     for name in reversed(creation_order(self._resource_json_map)):
         resource, json = self._parsed_resources.get(name), self._resource_json_map[name]
-        if resource is None or json.get("DeletionPolicy") == "Retain":
+        if resource is None:
+            continue
+        if json.get("DeletionPolicy") == "Retain":
+            self.ledger.tell(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
             continue
         try:
             _remove(self, name, resource, json)

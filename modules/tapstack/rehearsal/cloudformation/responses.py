@@ -8,22 +8,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-from moto.cloudformation import responses
+from moto.cloudformation import models, responses
 from moto.cloudformation.exceptions import CloudFormationError, ValidationError
 from moto.cloudformation.responses import StackResourceDTO
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 
-from tapstack.rehearsal.cloudformation import policies, templates
+from tapstack.rehearsal.cloudformation import policies, s3_urls, templates
 from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN
 from tapstack.rehearsal.cloudformation.stacks import ON_FAILURE
 
 # moto has types, but none for what is replaced at run time.
+moto_models: Any = models
 moto_responses: Any = responses
 CloudFormationResponse: Any = responses.CloudFormationResponse
+_LONGEST_BODY: Final = 51_200
 
 
 def install() -> None:
@@ -37,21 +37,11 @@ def install() -> None:
 
 
 def _fetch_templates() -> None:
-    fetch = CloudFormationResponse._get_stack_from_s3_url
-
-    @functools.wraps(fetch)
-    def get_stack_from_s3_url(self: Any, template_url: str) -> Any:
-        host = urlsplit(template_url).hostname or ""
-        # localhost: moto's own form of an S3 address.
-        if host != "localhost" and not (template_url.startswith("https://") and "s3" in host):
-            raise ValidationError(message="TemplateURL must be a supported URL.")
-        try:
-            return fetch(self, template_url)
-        except (ServiceException, AttributeError) as error:
-            said = getattr(error, "message", None) or "The specified key does not exist."
-            raise ValidationError(message=f"S3 error: {said}") from error
+    def get_stack_from_s3_url(self: Any, template_url: str) -> str:
+        return s3_urls.fetch(template_url, self.current_account, self.partition)
 
     CloudFormationResponse._get_stack_from_s3_url = get_stack_from_s3_url
+    moto_models.get_stack_from_s3_url = s3_urls.fetch
 
 
 def _check_capabilities(response: Any, template: dict[str, Any]) -> None:
@@ -65,6 +55,7 @@ def _check_capabilities(response: Any, template: dict[str, Any]) -> None:
 
 def _template(response: Any, *, stack: Any = None) -> dict[str, Any]:
     body = response._get_param("TemplateBody")
+    _refuse_long(body)
     if url := response._get_param("TemplateURL"):
         if body:
             raise ValidationError(message="You cannot specify both TemplateURL and TemplateBody")
@@ -76,6 +67,15 @@ def _template(response: Any, *, stack: Any = None) -> dict[str, Any]:
     template = templates.parse(body)
     templates.check_types(template, response.region)
     return template
+
+
+def _refuse_long(body: str | None) -> None:
+    if body and len(body.encode()) > _LONGEST_BODY:
+        shown = body if len(body) < 100 else f"{body[:100]}..."
+        raise ValidationError(
+            message=f"1 validation error detected: Value '{shown}' at 'templateBody' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_LONGEST_BODY}"
+        )
 
 
 def _create() -> None:
@@ -126,6 +126,7 @@ def _update() -> None:
 
     CloudFormationResponse._validate_different_update = overlook
     CloudFormationResponse._check_capabilities = _check_capabilities
+    CloudFormationResponse._refuse_long = staticmethod(_refuse_long)
     CloudFormationResponse.update_stack = update_stack
 
 

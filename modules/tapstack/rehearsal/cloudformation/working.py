@@ -16,10 +16,12 @@ from typing import Any, Final, TypeVar
 from tapstack.rehearsal.running import running
 
 _POLL: Final = 0.02
+_LEAST: Final = 5.0
+"""Seconds that are waited at least, however short waits are."""
 Found = TypeVar("Found")
 
 
-class CancelledError(Exception):
+class CancelledError(BaseException):
     """Nobody needs the work any more: its stack is deleted, or the account forgets everything."""
 
 
@@ -103,8 +105,8 @@ def wait_for(find: Callable[[], Found | None], seconds: float) -> Found | None:
     if task is not None and not task.answerable.is_set():
         running().at_reset.append(task.cancel)
         task.answerable.set()
-    # One that is not scaled waits no longer for a slower machine; one that is scaled would, so it is given a second.
-    over = time.monotonic() + max(running().waits.of(seconds), min(seconds, 1.0))
+    # What is waited for is work, too, which a scale makes no faster.
+    over = time.monotonic() + max(running().waits.of(seconds), min(seconds, _LEAST))
     while (found := find()) is None:
         if time.monotonic() > over:
             return None
