@@ -3,8 +3,8 @@
 One file a concern: what a template says (yaml_templates, templates, intrinsics), what its parameters may be
 (parameters), what AWS's schemas say of types (schemas), the life of a stack (stacks, working) and of its resources
 (resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), what a stack's role
-may do (service_roles), and the types: by calls of the account's API (api_types), or by moto's models
-(mirroring_types, instances, addresses, security_groups).
+may do (service_roles), and the types: by calls of the account's API (api_types, ec2_types, service_types,
+custom_resources), or by moto's models (mirroring_types, addresses, security_groups).
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ def install() -> None:
         api_types,
         change_sets,
         custom_resources,
+        ec2_types,
         events,
-        instances,
         intrinsics,
         mirroring_types,
         resources,
         responses,
         security_groups,
         service_roles,
+        service_types,
         stacks,
     )
 
@@ -37,9 +38,10 @@ def install() -> None:
         intrinsics,
         api_types,
         custom_resources,
+        ec2_types,
+        service_types,
         service_roles,
         addresses,
-        instances,
         mirroring_types,
         security_groups,
         resources,

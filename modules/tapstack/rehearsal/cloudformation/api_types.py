@@ -114,7 +114,7 @@ def as_parameters(given: Any, shape: botocore.model.Shape | None) -> Any:
         return int(given)
     if kind in ("float", "double"):
         return float(given)
-    return text(given) if kind == "string" and not isinstance(given, dict | list) else given
+    return text(given) if kind == "string" and not isinstance(given, dict | list | bytes) else given
 
 
 class ApiResource:
@@ -175,7 +175,11 @@ class ApiResource:
         api = client(service or self.SERVICE, self.account_id, self.region)
         model = api.meta.service_model.operation_model(api.meta.method_to_api_mapping[operation])
         given = {name: value for name, value in parameters.items() if value is not None}
-        answer: dict[str, Any] = getattr(api, operation)(**as_parameters(given, model.input_shape))
+        try:
+            answer: dict[str, Any] = getattr(api, operation)(**as_parameters(given, model.input_shape))
+        except ClientError as error:
+            vars(error)["service_id"] = str(api.meta.service_model.service_id)
+            raise
         return answer
 
     def of(self, *names: str) -> dict[str, Any]:

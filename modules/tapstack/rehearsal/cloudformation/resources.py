@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Event
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
@@ -81,11 +81,15 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ClientError):
         answer = error.response
         code, status = answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
-        service = "".join(word.capitalize() for word in getattr(error, "service_id", "Ec2").split())
+        words = str(getattr(error, "service_id", "EC2")).split()
+        service = "".join(word.capitalize() if word.isupper() else word for word in words)
         handler = "NotFound" if "NotFound" in code else "GeneralServiceException"
         said = (
             f"{answer['Error'].get('Message', code)} (Service: {service}, Status Code: {status}, Request ID: {request})"
         )
+    elif isinstance(error, JsonRESTError):
+        handler = "NotFound" if "NotFound" in str(error.error_type) else "GeneralServiceException"
+        said = f"{error.message} (Status Code: {error.code}, Request ID: {request})"
     elif isinstance(error, ServiceException):
         handler = "NotFound" if "NotFound" in str(error.code) else "GeneralServiceException"
         said = f"{error.message} (Service: Ec2, Status Code: 400, Request ID: {uuid.uuid4()})"
@@ -315,7 +319,7 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
     ledger.tell(name, kind, physical_id(existing), "UPDATE_IN_PROGRESS")
     try:
         leaves = False
-        if keys == {"Tags"} and isinstance(existing, TaggedEC2Resource):
+        if keys == {"Tags"} and _is_tagged(existing):
             changed = _retag(existing, old, new)
         elif hasattr(parsing.resource_class_from_type(kind).update_from_cloudformation_json, "__isabstractmethod__"):
             # moto cannot change this type at all, and would forget the resource.
@@ -329,6 +333,9 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
         else:
             changed = parsing.parse_and_update_resource(name, json, self, self._account_id, self._region_name)
             self._parsed_resources[name] = changed
+            ledger.properties[name] = new
+            if changed is existing and "Tags" in keys and isinstance(changed, ApiResource) and _is_tagged(changed):
+                _retag(changed, old, new)
             _tag(self, name, changed)
             # Others of moto's have deleted the old one themselves.
             leaves = changed is not existing and getattr(changed, "leaves_the_old", False)
@@ -359,8 +366,11 @@ def retag_all(self: Any, before: dict[str, str]) -> None:
 def _retag(resource: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:
     wanted = {tag["Key"]: str(tag["Value"]) for tag in new.get("Tags", [])}
     dropped = [tag["Key"] for tag in old.get("Tags", []) if tag["Key"] not in wanted]
-    resource.ec2_backend.delete_tag_keys([resource.id], dropped)
-    resource.ec2_backend.create_tags([resource.id], wanted)
+    backend, identifier = _ec2_backend(resource), _ec2_id(resource)
+    backend.delete_tag_keys([identifier], dropped)
+    backend.create_tags([identifier], wanted)
+    if isinstance(resource, ApiResource):
+        resource.properties = new
     return resource
 
 
