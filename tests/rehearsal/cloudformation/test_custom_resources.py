@@ -142,6 +142,21 @@ def test_when_the_function_answers_then_the_stack_goes_on_with_its_data(stacks: 
     assert "PhysicalResourceId" not in event
 
 
+def test_when_code_in_a_template_answers_by_the_module_beside_it_then_the_stack_goes_on(stacks: Stacks) -> None:
+    code = """
+import cfnresponse
+
+def handler(event, context):
+    cfnresponse.send(event, context, cfnresponse.SUCCESS, {"Made": "inline"}, "mine")
+"""
+    role = stacks.account.client("iam").get_role(RoleName="answerer")["Role"]["Arn"]
+    function = {"Runtime": "python3.13", "Handler": "index.handler", "Role": role, "Code": {"ZipFile": code}}
+    template = json.loads(stacks.template())
+    template["Resources"]["Function"] = {"Type": "AWS::Lambda::Function", "Properties": function}
+    template["Resources"]["Thing"]["Properties"] = {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}}
+    assert outputs(stacks.create(json.dumps(template))) == {"Id": "mine", "Made": "inline"}
+
+
 def test_when_properties_change_then_the_function_is_asked_to_update_and_at_last_to_delete(stacks: Stacks) -> None:
     stacks.create(stacks.template(Word="first", Id="one"))
     stacks.asked()

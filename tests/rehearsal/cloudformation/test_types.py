@@ -308,6 +308,142 @@ def listed(account: Account) -> Any:
     ]
 
 
+def balanced(word: str) -> Resources:
+    """A network load balancer in front of addresses."""
+    target = {"one": "10.5.1.10", "two": "10.5.1.11"}[word]
+    return {
+        **network("Vpc", "Subnet"),
+        "Balancer": resource(
+            "AWS::ElasticLoadBalancingV2::LoadBalancer",
+            Type="network",
+            Name="nlb",
+            Scheme="internal",
+            Subnets=[ref("Subnet")],
+            LoadBalancerAttributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": "true"}],
+        ),
+        "Targets": resource(
+            "AWS::ElasticLoadBalancingV2::TargetGroup",
+            Name="targets",
+            Protocol="UDP",
+            Port="4789",
+            VpcId=ref("Vpc"),
+            TargetType="ip",
+            HealthCheckPort={"one": "80", "two": "81"}[word],
+            HealthCheckProtocol="TCP",
+            Targets=[{"Id": target, "Port": 4789}],
+        ),
+        "Listener": resource(
+            "AWS::ElasticLoadBalancingV2::Listener",
+            LoadBalancerArn=ref("Balancer"),
+            Port=4789,
+            Protocol="UDP",
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": ref("Targets")}],
+        ),
+    }
+
+
+def read_balanced(account: Account) -> Any:
+    elb = account.client("elbv2")
+    [group] = elb.describe_target_groups()["TargetGroups"]
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    health = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+    ids = [one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] != "draining"]
+    return group["HealthCheckPort"], ids, balancer["Type"], len(listeners)
+
+
+def policies_of(word: str) -> Resources:
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allowed = {"Sid": word, "Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    return {
+        "Role": resource(
+            "AWS::IAM::Role", RoleName="r", AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": [trust]}
+        ),
+        "Policy": resource(
+            "AWS::IAM::ManagedPolicy",
+            ManagedPolicyName="p",
+            PolicyDocument={"Version": "2012-10-17", "Statement": [allowed]},
+            Roles=[ref("Role")],
+        ),
+        "Profile": resource("AWS::IAM::InstanceProfile", InstanceProfileName="i", Roles=[ref("Role")]),
+    }
+
+
+def read_policies(account: Account) -> Any:
+    iam = account.client("iam")
+    arn = iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"][0]["PolicyArn"]
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    [role] = iam.get_instance_profile(InstanceProfileName="i")["InstanceProfile"]["Roles"]
+    return policy["Statement"][0]["Sid"], role["RoleName"]
+
+
+def vpc(word: str) -> Resources:
+    on = {"one": "false", "two": True}[word]
+    parts = network("Vpc", "Subnet")
+    parts["Vpc"]["Properties"]["EnableDnsHostnames"] = on
+    parts["Subnet"]["Properties"]["MapPublicIpOnLaunch"] = on
+    return parts
+
+
+def read_vpc(account: Account) -> Any:
+    filters = [{"Name": "cidr", "Values": ["10.5.0.0/16"]}]
+    vpc_id = account.ec2.describe_vpcs(Filters=filters)["Vpcs"][0]["VpcId"]
+    names = account.ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute="enableDnsHostnames")
+    [subnet] = account.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Subnets"]
+    return names["EnableDnsHostnames"]["Value"], subnet["MapPublicIpOnLaunch"]
+
+
+def alias(word: str) -> Resources:
+    version = resource("AWS::Lambda::Version", FunctionName=ref("F"))
+    named = resource(
+        "AWS::Lambda::Alias",
+        FunctionName=ref("F"),
+        Name="live",
+        Description=word,
+        FunctionVersion=ref("Version", "Version"),
+    )
+    return {"F": function(word), "Version": version, "Alias": named}
+
+
+def read_alias(account: Account) -> Any:
+    found = account.client("lambda").get_alias(FunctionName="f", Name="live")
+    return found["Description"], found["FunctionVersion"]
+
+
+def rules(word: str) -> Resources:
+    return {
+        "Q": QUEUE,
+        "Bus": resource("AWS::Events::EventBus", Name="bus"),
+        "Rule": resource(
+            "AWS::Events::Rule",
+            Name="rule",
+            EventBusName=ref("Bus"),
+            Description=word,
+            EventPattern={"source": [word]},
+            Targets=[{"Id": word, "Arn": ref("Q", "Arn")}],
+        ),
+    }
+
+
+def read_rules(account: Account) -> Any:
+    events = account.client("events")
+    rule = events.describe_rule(Name="rule", EventBusName="bus")
+    targets = events.list_targets_by_rule(Rule="rule", EventBusName="bus")["Targets"]
+    return rule["Description"], json.loads(rule["EventPattern"])["source"], [one["Id"] for one in targets]
+
+
+def code(word: str) -> Resources:
+    made = function(word)
+    made["Properties"] |= {"Timeout": {"one": "5", "two": 6}[word], "Environment": {"Variables": {"WORD": word}}}
+    return {"F": made}
+
+
+def read_code(account: Account) -> Any:
+    found = account.client("lambda").get_function_configuration(FunctionName="f")
+    return found["Timeout"], found["Environment"]["Variables"]["WORD"]
+
+
 CASES = {
     "AWS::ApiGatewayV2": Case(
         http_api, absent(read_api), lambda word: (f"GET /{word}", f"https://example.com/{word}", word, word)
@@ -350,6 +486,16 @@ CASES = {
         ),
         lambda word: f"events:Put{word.title()}",
     ),
+    "AWS::EC2::VPC and Subnet": Case(vpc, absent(read_vpc), lambda word: (word == "two",) * 2),
+    "AWS::ElasticLoadBalancingV2": Case(
+        balanced,
+        absent(read_balanced),
+        lambda word: ({"one": "80", "two": "81"}[word], [{"one": "10.5.1.10", "two": "10.5.1.11"}[word]], "network", 1),
+    ),
+    "AWS::IAM policies and profiles": Case(policies_of, absent(read_policies), lambda word: (word, "r")),
+    "AWS::Lambda::Alias": Case(alias, absent(read_alias), lambda word: (word, "1")),
+    "AWS::Events::Rule and EventBus": Case(rules, absent(read_rules), lambda word: (word, [word], [word])),
+    "AWS::Lambda::Function": Case(code, absent(read_code), lambda word: ({"one": 5, "two": 6}[word], word)),
     "AWS::IAM::Group": Case(
         lambda word: {
             "G": resource(

@@ -3,8 +3,8 @@
 One file a concern: what a template says (yaml_templates, templates, intrinsics), what its parameters may be
 (parameters), what AWS's schemas say of types (schemas), the life of a stack (stacks, working) and of its resources
 (resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), what a stack's role
-may do (service_roles), and the types: by calls of the account's API (api_types, ec2_types, service_types,
-custom_resources), or by moto's models (mirroring_types, addresses, security_groups).
+may do (service_roles), and the types: by calls of the account's API (api_types, ec2_types, balancer_types,
+function_types, service_types, custom_resources), or by moto's models (mirroring_types, addresses, security_groups).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ def install() -> None:
     from tapstack.rehearsal.cloudformation import (
         addresses,
         api_types,
+        balancer_types,
         change_sets,
         custom_resources,
         ec2_types,
         events,
+        function_types,
         intrinsics,
         mirroring_types,
         resources,
@@ -39,6 +41,8 @@ def install() -> None:
         api_types,
         custom_resources,
         ec2_types,
+        balancer_types,
+        function_types,
         service_types,
         service_roles,
         addresses,

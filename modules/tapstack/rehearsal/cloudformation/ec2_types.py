@@ -233,6 +233,88 @@ class NetworkInterfaceAttachment(Ec2Resource):
         self.call("detach_network_interface", AttachmentId=self.ref, Force=True)
 
 
+class Vpc(Ec2Resource):
+    """A VPC."""
+
+    TYPE = "AWS::EC2::VPC"
+    ATTRIBUTE = "VpcId"
+
+    def create(self) -> None:
+        """Create it."""
+        made = self.call("create_vpc", **self.of("CidrBlock", "InstanceTenancy"))["Vpc"]
+        self.known(made["VpcId"])
+        self._set_dns({})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Change what it does with DNS."""
+        self._set_dns(old)
+
+    def get_cfn_attribute(self, attribute_name: str) -> Any:
+        """The answer of Fn::GetAtt, as it is now."""
+        vpc = self.call("describe_vpcs", VpcIds=[self.ref])["Vpcs"][0]
+        filters = [{"Name": "vpc-id", "Values": [self.ref]}]
+        match attribute_name:
+            case "CidrBlock":
+                return vpc["CidrBlock"]
+            case "CidrBlockAssociations":
+                return [one["AssociationId"] for one in vpc["CidrBlockAssociationSet"]]
+            case "DefaultSecurityGroup":
+                found = self.call("describe_security_groups", Filters=filters)["SecurityGroups"]
+                return next(one["GroupId"] for one in found if one["GroupName"] == "default")
+            case "DefaultNetworkAcl":
+                found = self.call("describe_network_acls", Filters=filters)["NetworkAcls"]
+                return next(one["NetworkAclId"] for one in found if one["IsDefault"])
+        return super().get_cfn_attribute(attribute_name)
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        self.call("delete_vpc", VpcId=self.ref)
+
+    def _set_dns(self, old: dict[str, Any]) -> None:
+        for name, default in (("EnableDnsSupport", True), ("EnableDnsHostnames", False)):
+            if self.changed(old, name):
+                wanted: dict[str, Any] = {"VpcId": self.ref, name: {"Value": self.properties.get(name, default)}}
+                self.call("modify_vpc_attribute", **wanted)
+
+
+class Subnet(Ec2Resource):
+    """A subnet."""
+
+    TYPE = "AWS::EC2::Subnet"
+    ATTRIBUTE = "SubnetId"
+
+    def create(self) -> None:
+        """Create it."""
+        given = self.of("VpcId", "CidrBlock", "Ipv6CidrBlock", "AvailabilityZone", "AvailabilityZoneId", "OutpostArn")
+        made = self.call("create_subnet", **given)["Subnet"]
+        zone = {"AvailabilityZone": made["AvailabilityZone"], "AvailabilityZoneId": made.get("AvailabilityZoneId", "")}
+        cidr = {"CidrBlock": made["CidrBlock"], "VpcId": made["VpcId"], "Ipv6CidrBlocks": []}
+        self.known(made["SubnetId"], **zone, **cidr)
+        self._set_addresses({})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Change which addresses interfaces get."""
+        self._set_addresses(old)
+
+    def get_cfn_attribute(self, attribute_name: str) -> Any:
+        """The answer of Fn::GetAtt; its network ACL is the one that it has now."""
+        if attribute_name != "NetworkAclAssociationId":
+            return super().get_cfn_attribute(attribute_name)
+        filters = [{"Name": "association.subnet-id", "Values": [self.ref]}]
+        acl = self.call("describe_network_acls", Filters=filters)["NetworkAcls"][0]
+        return next(one["NetworkAclAssociationId"] for one in acl["Associations"] if one["SubnetId"] == self.ref)
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        self.call("delete_subnet", SubnetId=self.ref)
+
+    def _set_addresses(self, old: dict[str, Any]) -> None:
+        for name in ("MapPublicIpOnLaunch", "AssignIpv6AddressOnCreation"):
+            if self.changed(old, name):
+                wanted: dict[str, Any] = {"SubnetId": self.ref, name: {"Value": self.properties.get(name, False)}}
+                self.call("modify_subnet_attribute", **wanted)
+
+
 class InternetGateway(Ec2Resource):
     """An internet gateway."""
 

@@ -200,4 +200,20 @@ def _show_statuses() -> None:
             super().__init__(stack, resource)
             self.resource_status = stack.resource_map.ledger.statuses.get(self.logical_resource_id, stack.status)
 
+    def list_stack_resources(self: Any) -> ActionResult:
+        stack, resources = self.cloudformation_backend.list_stack_resources(self._get_param("StackName"))
+        shown = [StatusDTO(stack, resource) for resource in resources]
+        summaries = [
+            {
+                "ResourceStatus": one.resource_status,
+                "LogicalResourceId": one.logical_resource_id,
+                "LastUpdatedTimestamp": getattr(stack, "last_updated_time", None) or stack.creation_time,
+                "PhysicalResourceId": one.physical_resource_id,
+                "ResourceType": one.resource_type,
+            }
+            for one in shown
+        ]
+        return ActionResult({"StackResourceSummaries": summaries})
+
     moto_responses.StackResourceDTO = StatusDTO
+    CloudFormationResponse.list_stack_resources = list_stack_resources

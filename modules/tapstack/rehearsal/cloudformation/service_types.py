@@ -128,6 +128,88 @@ class BucketPolicy(ApiResource):
         self.call("delete_bucket_policy", Bucket=self.ref)
 
 
+class Rule(ApiResource):
+    """A rule of a bus, with its targets."""
+
+    TYPE = "AWS::Events::Rule"
+    SERVICE = "events"
+    NAME = "Name"
+
+    def create(self) -> None:
+        """Create it."""
+        self.attributes = {"Arn": self._put()}
+        bus = str(self.properties.get("EventBusName", "default")).rpartition("/")[2]
+        self.ref = self.name if bus == "default" else f"{bus}|{self.name}"
+        self._target([])
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Change it, and its targets."""
+        self._put()
+        self._target(old.get("Targets", []))
+        arn = self.attributes["Arn"]
+        if dropped := self.dropped_tags(old):
+            self.call("untag_resource", ResourceARN=arn, TagKeys=dropped)
+        if self.tags():
+            self.call("tag_resource", ResourceARN=arn, **self.of("Tags"))
+
+    def delete_it(self) -> None:
+        """Delete it with its targets."""
+        if ids := [target["Id"] for target in self.properties.get("Targets", ())]:
+            self.call("remove_targets", Rule=self.name, Ids=ids, **self.of("EventBusName"))
+        self.call("delete_rule", Name=self.name, **self.of("EventBusName"))
+
+    def _put(self) -> str:
+        given = self.without("Targets", "EventPattern", "Name")
+        if pattern := self.properties.get("EventPattern"):
+            given["EventPattern"] = document(pattern)
+        return str(self.call("put_rule", Name=self.name, **given)["RuleArn"])
+
+    def _target(self, before: list[dict[str, Any]]) -> None:
+        targets, bus = self.properties.get("Targets", []), self.of("EventBusName")
+        ids = {target["Id"] for target in targets}
+        if gone := [target["Id"] for target in before if target["Id"] not in ids]:
+            self.call("remove_targets", Rule=self.name, Ids=gone, **bus)
+        if targets:
+            answer = self.call("put_targets", Rule=self.name, Targets=targets, **bus)
+            if failed := answer.get("FailedEntries"):
+                raise FailedError(str(failed[0].get("ErrorMessage")))
+
+
+class EventBus(ApiResource):
+    """An event bus, whose name is its Ref."""
+
+    TYPE = "AWS::Events::EventBus"
+    SERVICE = "events"
+    NAME = "Name"
+
+    def create(self) -> None:
+        """Create it."""
+        made = self.call("create_event_bus", **{**self.without("Policy"), "Name": self.name})
+        self.ref = self.name
+        self.attributes = {"Arn": made["EventBusArn"], "Name": self.name}
+        self._allow({})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Change its policy and tags."""
+        self._allow(old)
+        arn = self.attributes["Arn"]
+        if dropped := self.dropped_tags(old):
+            self.call("untag_resource", ResourceARN=arn, TagKeys=dropped)
+        if self.tags():
+            self.call("tag_resource", ResourceARN=arn, **self.of("Tags"))
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        self.call("delete_event_bus", Name=self.name)
+
+    def _allow(self, old: dict[str, Any]) -> None:
+        if self.changed(old, "Policy"):
+            if policy := self.properties.get("Policy"):
+                self.call("put_permission", EventBusName=self.name, Policy=document(policy))
+            else:
+                self.call("remove_permission", EventBusName=self.name, RemoveAllPermissions=True)
+
+
 class EventBusPolicy(ApiResource):
     """A statement of a bus's policy."""
 
@@ -528,6 +610,122 @@ class Key(ApiResource):
         """Schedule its deletion."""
         days = self.properties.get("PendingWindowInDays", 30)
         self.call("schedule_key_deletion", KeyId=self.ref, PendingWindowInDays=days)
+
+
+class ManagedPolicy(ApiResource):
+    """An IAM policy of the account's own."""
+
+    TYPE = "AWS::IAM::ManagedPolicy"
+    SERVICE = "iam"
+    NAME = "ManagedPolicyName"
+    _HOLDERS = (("Roles", "role", "RoleName"), ("Users", "user", "UserName"), ("Groups", "group", "GroupName"))
+
+    def create(self) -> None:
+        """Create it, and attach it."""
+        given = {"PolicyName": self.name, "PolicyDocument": document(self.properties["PolicyDocument"])}
+        self.ref = self.call("create_policy", **given, **self.of("Description", "Path"))["Policy"]["Arn"]
+        self.attributes = {"PolicyArn": self.ref}
+        self._attach({})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Make another version the default one, and attach it to others."""
+        if self.changed(old, "PolicyDocument"):
+            # At most five are kept; CloudFormation keeps the one that counts.
+            for one in self.call("list_policy_versions", PolicyArn=self.ref)["Versions"]:
+                if not one["IsDefaultVersion"]:
+                    self.call("delete_policy_version", PolicyArn=self.ref, VersionId=one["VersionId"])
+            given = {"PolicyArn": self.ref, "PolicyDocument": document(self.properties["PolicyDocument"])}
+            self.call("create_policy_version", SetAsDefault=True, **given)
+        self._attach(old)
+
+    def delete_it(self) -> None:
+        """Detach and delete it."""
+        properties, self.properties = self.properties, {}
+        self._attach(properties)
+        for one in self.call("list_policy_versions", PolicyArn=self.ref)["Versions"]:
+            if not one["IsDefaultVersion"]:
+                self.call("delete_policy_version", PolicyArn=self.ref, VersionId=one["VersionId"])
+        self.call("delete_policy", PolicyArn=self.ref)
+
+    def _attach(self, old: dict[str, Any]) -> None:
+        for name, kind, parameter in self._HOLDERS:
+            before, after = set(old.get(name, ())), set(self.properties.get(name, ()))
+            for verb, holders in (("detach", before - after), ("attach", after - before)):
+                for holder in sorted(holders):
+                    self.call(f"{verb}_{kind}_policy", **{"PolicyArn": self.ref, parameter: holder})
+
+
+class InstanceProfile(ApiResource):
+    """An instance profile."""
+
+    TYPE = "AWS::IAM::InstanceProfile"
+    SERVICE = "iam"
+    NAME = "InstanceProfileName"
+
+    def create(self) -> None:
+        """Create it with its role."""
+        made = self.call("create_instance_profile", InstanceProfileName=self.name, **self.of("Path"))
+        self.ref, self.attributes = self.name, {"Arn": made["InstanceProfile"]["Arn"]}
+        self.update({"Roles": []})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Put another role in the place of the old one."""
+        for role in old["Roles"]:
+            if role not in self.properties["Roles"]:
+                self.call("remove_role_from_instance_profile", InstanceProfileName=self.name, RoleName=role)
+        for role in self.properties["Roles"]:
+            if role not in old["Roles"]:
+                self.call("add_role_to_instance_profile", InstanceProfileName=self.name, RoleName=role)
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        for role in self.properties["Roles"]:
+            self.call("remove_role_from_instance_profile", InstanceProfileName=self.name, RoleName=role)
+        self.call("delete_instance_profile", InstanceProfileName=self.name)
+
+
+class Alias(ApiResource):
+    """An alias of a function."""
+
+    TYPE = "AWS::Lambda::Alias"
+    SERVICE = "lambda"
+
+    def create(self) -> None:
+        """Create it."""
+        self.ref = self.call("create_alias", **self._wanted(), Name=self.properties["Name"])["AliasArn"]
+        self.attributes = {"AliasArn": self.ref}
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Let it name another version."""
+        self.call("update_alias", **self._wanted(), Name=self.properties["Name"])
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        self.call("delete_alias", **self.of("FunctionName", "Name"))
+
+    def _wanted(self) -> dict[str, Any]:
+        return self.of("FunctionName", "FunctionVersion", "Description")
+
+
+class Version(ApiResource):
+    """A version of a function, which stays as it is."""
+
+    TYPE = "AWS::Lambda::Version"
+    SERVICE = "lambda"
+
+    def create(self) -> None:
+        """Publish it."""
+        answer = self.call("publish_version", **self.of("FunctionName", "Description", "CodeSha256"))
+        arn, version = answer["FunctionArn"], answer["Version"]
+        self.ref = arn if arn.endswith(f":{version}") else f"{arn}:{version}"
+        self.attributes = {"Version": version, "FunctionArn": self.ref}
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Keep it: a version never changes."""
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        self.call("delete_function", FunctionName=self.properties["FunctionName"], Qualifier=self.attributes["Version"])
 
 
 class Group(ApiResource):
