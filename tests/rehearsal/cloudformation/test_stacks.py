@@ -337,3 +337,36 @@ def test_when_a_stack_is_nested_then_what_it_makes_has_the_tags_of_the_outer_one
     create(account, {"Resources": {"Inner": inner}}, Tags=[{"Key": "team", "Value": "blue"}])
     [found] = account.ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"]
     assert {"Key": "team", "Value": "blue"} in found["Tags"]
+
+
+def test_when_a_nested_stack_changes_then_it_stays_and_its_outputs_are_known_outside(account: Account) -> None:
+    s3 = account.client("s3")
+    s3.create_bucket(Bucket="templates", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    inner = {
+        "Parameters": {"Word": {"Type": "String"}},
+        "Resources": {"Good": GOOD},
+        "Outputs": {"Said": {"Value": {"Fn::Sub": "${Word}!"}}},
+    }
+    s3.put_object(Bucket="templates", Key="inner.json", Body=json.dumps(inner).encode())
+    url = "https://s3.amazonaws.com/templates/inner.json"
+
+    def outer(word: str) -> str:
+        nested = {
+            "Type": "AWS::CloudFormation::Stack",
+            "Properties": {"TemplateURL": url, "Parameters": {"Word": word}},
+        }
+        outputs = {"Said": {"Value": {"Fn::GetAtt": ["Inner", "Outputs.Said"]}}, "Id": {"Value": {"Ref": "Inner"}}}
+        return json.dumps({"Resources": {"Inner": nested}, "Outputs": outputs})
+
+    seen = []
+    account.stacks.create_stack(StackName="tap", TemplateBody=outer("one"))
+    seen.append({output["OutputKey"]: output["OutputValue"] for output in account.stack()["Outputs"]})
+    before = account.left_behind()["filters"]
+    account.stacks.update_stack(StackName="tap", TemplateBody=outer("two"))
+    seen.append({output["OutputKey"]: output["OutputValue"] for output in account.stack()["Outputs"]})
+    assert [output["Said"] for output in seen] == ["one!", "two!"]
+    assert seen[0]["Id"] == seen[1]["Id"]
+    assert seen[0]["Id"].startswith("arn:aws:cloudformation:")
+    assert account.left_behind()["filters"] == before
+    account.stacks.delete_stack(StackName="tap")
+    assert account.left_behind() == {}

@@ -16,13 +16,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from moto.cloudformation import models, parsing
-from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
 from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
-from tapstack.rehearsal.cloudformation import policies, working
+from tapstack.rehearsal.cloudformation import policies, s3_urls, working
 from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, retag_all
 from tapstack.rehearsal.cloudformation.templates import check_types, parse, text
 from tapstack.rehearsal.cloudformation.yaml_templates import read
@@ -151,7 +151,34 @@ def _create() -> None:
             raise ValidationError(message=f"Embedded stack {stack.stack_id} was not successfully created")
         return stack
 
+    @classmethod  # type: ignore[misc]
+    def nested_update(
+        cls: Any,
+        original_resource: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        properties = cloudformation_json["Properties"]
+        body = s3_urls.fetch(properties["TemplateURL"], account_id, get_partition(region_name))
+        given = {name: text(value) for name, value in properties.get("Parameters", {}).items()}
+        original_resource.update(body, None, given)
+        if original_resource.status != "UPDATE_COMPLETE":
+            raise ValidationError(message=f"Embedded stack {original_resource.stack_id} was not successfully updated")
+        return original_resource
+
+    def nested_attribute(self: Any, attribute_name: str) -> Any:
+        for output in self.outputs or []:
+            if attribute_name == f"Outputs.{output['OutputKey']}":
+                return output["OutputValue"]
+        raise UnformattedGetAttTemplateException
+
     make_nested = Stack.create_from_cloudformation_json.__func__
+    Stack.update_from_cloudformation_json = nested_update
+    Stack.get_cfn_attribute = nested_attribute
+    # What Ref says.
+    Stack.physical_resource_id = property(lambda self: self.stack_id)
     Stack.create_resources = create_resources
     Stack.create_from_cloudformation_json = nested
     CloudFormationBackend.create_stack = functools.wraps(create_stack)(backend)
