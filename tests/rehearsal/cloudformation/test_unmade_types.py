@@ -1,12 +1,15 @@
 """Types that are not made: unknown ones are refused, and those that this account lacks fail their stack."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.rehearsal.cloudformation.conftest import Account
+from tapstack.rehearsal.cloudformation import api_types, schemas
+from tests.rehearsal.cloudformation.conftest import REGION, Account
 from tests.rehearsal.cloudformation.test_stacks import GOOD, create
 
 UNMADE = {
@@ -73,3 +76,12 @@ def test_fails_when_properties_are_not_the_types(account: Account, properties: d
     [reason] = [reason for _name, status, reason in account.events("tap") if status == "CREATE_FAILED"]
     assert reason.startswith("Properties validation failed for resource Bad with message:\n")
     assert said in reason
+
+
+@pytest.mark.parametrize("marker", ["types made by calls", "types made by models"])
+def test_when_a_type_is_made_then_the_page_says_by_what(account: Account, marker: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rehearsal-cloudformation.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`([^`]+)`", page.split(f"<!-- {marker} -->")[1].partition("\n\n")[0]))
+    made = {kind for kind in schemas.kinds(REGION) if api_types.makes(kind)}
+    by_calls = {kind for kind in made if api_types.own_type(kind)}
+    assert listed == (by_calls | {"Custom::*"} if marker == "types made by calls" else made - by_calls)

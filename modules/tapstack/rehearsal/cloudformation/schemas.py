@@ -36,6 +36,11 @@ def known(kind: str, region: str) -> bool:
     return kind in _index(region)
 
 
+def kinds(region: str) -> frozenset[str]:
+    """The resource types that AWS has in a Region."""
+    return frozenset(_index(region))
+
+
 def replaces(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether a resource with the new properties is another resource than the one with the old."""
     paths = (*_schema(kind).get("createOnlyProperties", ()), *_ALSO_REPLACING.get(kind, ()))
