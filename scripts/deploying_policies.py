@@ -81,12 +81,17 @@ class _Deployer:
         self._account, self._scratch, self._say = account, scratch, say
         path = ROOT / "deployment.yaml"
         self._deployment = load_deployment(path)
-        url = publish_template(account.client("s3"))
         account.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": PLACE[1]})
         document = without_surroundings(YamlSource(path.read_text(encoding="utf-8"), path.name).data, path.parent)
         # Teams keep state in S3, and reading it is part of what a role needs.
         document["backend"] = {"s3": {"bucket": BUCKET, "region": PLACE[1]}}
-        self._document = json.loads(fit(json.dumps(document), account, template_url=url, deployment=self._deployment))
+        fitted = fit(
+            json.dumps(document),
+            account,
+            publish=lambda region: publish_template(account.client("s3", region=region)),
+            deployment=self._deployment,
+        )
+        self._document = json.loads(fitted)
         self._recording = Recording()
 
     def run(self) -> Recording:

@@ -70,7 +70,7 @@ def test_when_moto_is_another_one_then_a_warning_says_so(
     ("service", "operation", "arguments"),
     [
         ("cloudformation", "continue_update_rollback", {"StackName": "s"}),
-        ("ec2", "reset_network_interface_attribute", {"NetworkInterfaceId": "eni-1"}),
+        ("ec2", "reset_network_interface_attribute", {"NetworkInterfaceId": "eni-0123456789abcdef0"}),
         ("ssm", "list_nodes", {}),
     ],
 )
@@ -228,5 +228,5 @@ class TestFaults:
     def test_fails_when_the_path_is_none_of_ours(self, rehearsal_account: Account) -> None:
         assert own_api(rehearsal_account, "GET", "/fault") == (
             404,
-            {"message": "no GET /fault: expected calls, faults or waits"},
+            {"message": "no GET /fault: expected calls, faults, waits or metrics"},
         )

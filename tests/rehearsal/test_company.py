@@ -59,3 +59,13 @@ def test_when_founded_in_another_region_then_it_stands_there_alone(rehearsal_acc
     there = rehearsal_account.client("ec2", region="us-east-1").describe_vpcs()["Vpcs"]
     assert company.shop.id in {vpc["VpcId"] for vpc in there}
     assert len(here) == 1
+
+
+@pytest.mark.parametrize("region", ["us-gov-east-1", "cn-northwest-1", "eusc-de-east-1", "us-iso-west-1"])
+def test_when_it_is_founded_in_another_partition_then_it_has_all_its_instances_in_two_zones(
+    rehearsal_account: Account, region: str
+) -> None:
+    company = found_company(rehearsal_account, region=region)
+    assert sorted(company.instances) == ["database", "desktop", "legacy", "web-1", "web-2"]
+    subnets = rehearsal_account.client("ec2", region=region).describe_subnets(SubnetIds=list(company.shop.private))
+    assert len({subnet["AvailabilityZone"] for subnet in subnets["Subnets"]}) == 2

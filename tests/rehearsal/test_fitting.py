@@ -17,7 +17,7 @@ DEPLOYER = "arn:aws:iam::444455556666:role/tapstack-deploy"
 
 
 def test_when_the_example_is_fitted_then_every_id_is_in_the_account_of_its_site(rehearsal_account: Account) -> None:
-    fitted = parse_deployment(fit(EXAMPLE, rehearsal_account, template_url=TEMPLATE))
+    fitted = parse_deployment(fit(EXAMPLE, rehearsal_account, publish=lambda region: TEMPLATE))
 
     production = fitted.sites["production"]
     ec2 = rehearsal_account.client("ec2", region="eu-central-1")

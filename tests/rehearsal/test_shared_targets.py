@@ -177,3 +177,30 @@ def test_when_a_target_that_others_use_is_deleted_then_only_the_owner_can_and_se
     owner.ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=owner.target)
     (kept,) = member.ec2.describe_traffic_mirror_sessions(TrafficMirrorSessionIds=[session])["TrafficMirrorSessions"]
     assert kept["TrafficMirrorTargetId"] == owner.target
+
+
+@pytest.mark.parametrize(("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")])
+def test_when_a_target_is_shared_in_another_partition_then_it_is_as_in_aws(
+    rehearsal_account: Account, region: str, partition: str
+) -> None:
+    """ARNs of resources, accounts and organizations begin with the partition."""
+    role = f"arn:{partition}:iam::{MEMBER}:role/ir"
+    ec2, ram = (rehearsal_account.client(service, region=region) for service in ("ec2", "ram"))
+    organizations = rehearsal_account.client("organizations", region=region)
+    organization = organizations.create_organization(FeatureSet="ALL")["Organization"]["Arn"]
+    assert organization.startswith(f"arn:{partition}:organizations::")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    sink = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=sink)["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    arn = f"arn:{partition}:ec2:{region}:{OWNER}:traffic-mirror-target/{target}"
+    share = ram.create_resource_share(name="sensors", resourceArns=[arn], principals=[MEMBER, organization])
+    other = rehearsal_account.client("ec2", region=region, role_arn=role)
+    theirs = rehearsal_account.client("ram", region=region, role_arn=role)
+    [invitation] = theirs.get_resource_share_invitations()["resourceShareInvitations"]
+    theirs.accept_resource_share_invitation(resourceShareInvitationArn=invitation["resourceShareInvitationArn"])
+    [seen] = other.describe_traffic_mirror_targets()["TrafficMirrorTargets"]
+    assert (seen["TrafficMirrorTargetId"], seen["OwnerId"]) == (target, OWNER)
+    for wrong, code in ((arn.replace(partition, "aws"), "MalformedArn"), ("nobody", "InvalidParameter")):
+        given = {"resourceArns": [wrong]} if code == "MalformedArn" else {"principals": [wrong]}
+        with pytest.raises(ClientError, match=code):
+            ram.associate_resource_share(resourceShareArn=share["resourceShare"]["resourceShareArn"], **given)

@@ -117,3 +117,56 @@ def test_fails_when_a_device_is_not_there(rehearsal_account: Account, company: C
         rehearsal_account.client("ec2").modify_instance_attribute(
             InstanceId=company.instances["legacy"], BlockDeviceMappings=[mapping]
         )
+
+
+class TestTargets:
+    """RegisterTargets: targets in the VPC, or in reach of it with an Availability Zone."""
+
+    def group(self, account: Account, company: Company, kind: str, protocol: str = "TCP") -> str:
+        made = account.client("elbv2").create_target_group(
+            Name="targets", Protocol=protocol, Port=80, VpcId=company.shop.id, TargetType=kind
+        )
+        return str(made["TargetGroups"][0]["TargetGroupArn"])
+
+    def register(self, account: Account, group: str, target: str, zone: str | None = None) -> list[dict[str, Any]]:
+        elbv2 = account.client("elbv2")
+        more = {"AvailabilityZone": zone} if zone else {}
+        elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": target, **more}])
+        shown = elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        return [description["Target"] for description in shown]
+
+    def test_when_an_address_is_in_the_vpc_then_its_zone_is_found(
+        self, rehearsal_account: Account, company: Company
+    ) -> None:
+        group = self.group(rehearsal_account, company, "ip")
+        [target] = self.register(rehearsal_account, group, "10.0.10.9")
+        assert target == {"Id": "10.0.10.9", "Port": 80, "AvailabilityZone": "eu-central-1a"}
+
+    @pytest.mark.parametrize("protocol", ["TCP", "HTTP"])
+    def test_when_an_address_is_outside_of_the_vpc_then_it_needs_all_zones(
+        self, rehearsal_account: Account, company: Company, protocol: str
+    ) -> None:
+        group = self.group(rehearsal_account, company, "ip", protocol)
+        with pytest.raises(ClientError, match=r"\(InvalidTarget\).*an Availability Zone is required"):
+            self.register(rehearsal_account, group, "192.168.7.9")
+        if protocol == "HTTP":
+            with pytest.raises(ClientError, match=r"\(InvalidTarget\).*must be 'all'"):
+                self.register(rehearsal_account, group, "192.168.7.9", "eu-central-1a")
+        [target] = self.register(rehearsal_account, group, "192.168.7.9", "all")
+        assert target["AvailabilityZone"] == "all"
+
+    def test_fails_when_an_address_is_public_or_none(self, rehearsal_account: Account, company: Company) -> None:
+        group = self.group(rehearsal_account, company, "ip")
+        for target, match in (("8.8.8.8", "private range"), ("sensor", "is not valid")):
+            with pytest.raises(ClientError, match=rf"\(InvalidTarget\).*{match}"):
+                self.register(rehearsal_account, group, target, "all")
+
+    def test_fails_when_an_instance_is_of_another_vpc_or_comes_with_a_zone(
+        self, rehearsal_account: Account, company: Company
+    ) -> None:
+        group = self.group(rehearsal_account, company, "instance")
+        for target in (company.instances["desktop"], "i-0123456789abcdef0"):
+            with pytest.raises(ClientError, match=rf"\(InvalidTarget\).*VPC '{company.shop.id}'"):
+                self.register(rehearsal_account, group, target)
+        with pytest.raises(ClientError, match=r"\(InvalidTarget\).*Availability Zone"):
+            self.register(rehearsal_account, group, company.instances["legacy"], "all")

@@ -39,7 +39,9 @@ class Rehearsal:
         production = production.replace(
             "    packet_basics:\n", "    packet_basics:\n      deletion_protection: false\n"
         )
-        self.text = fit(production, account, template_url=publish_template(account.client("s3")))
+        self.text = fit(
+            production, account, publish=lambda region: publish_template(account.client("s3", region=region))
+        )
         self._directory = directory
         self.site = SiteDeployment(directory / "out" / "stacks" / "production", account, lambda _: None)
 

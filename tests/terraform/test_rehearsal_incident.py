@@ -84,6 +84,36 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert "ec2:CreateTrafficMirrorSession" in page
 
 
+@pytest.mark.parametrize(
+    ("region", "partition", "suffix"),
+    [
+        ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
+        pytest.param("cn-north-1", "aws-cn", "amazonaws.com.cn", marks=pytest.mark.thorough),
+    ],
+)
+def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
+    terraform: Terraform, rehearsal_account_server: Account, tmp_path: Path, region: str, partition: str, suffix: str
+) -> None:
+    assert terraform
+    production, _, _ = (ROOT / "deployment.yaml").read_text(encoding="utf-8").partition("  # A Network Load Balancer")
+    # Marketplace has no bucket there: the template comes from one of one's own.
+    template = f"https://templates.s3.{region}.{suffix}/packet-basics.template"
+    there = re.sub(
+        r"( +)template_url: \S+", rf"\1template_url: {template}\n\1accept_template_url: true", production
+    ).replace("region: eu-central-1", f"region: {region}")
+    file = tmp_path / "deployment.yaml"
+    file.write_text(there, encoding="utf-8")
+    rehearsal_account_server.stop()
+    try:
+        run = Run(file, tmp_path / "report.html")
+    finally:
+        rehearsal_account_server.start()
+    assert (run.code, run.err) == (0, ""), run.out
+    assert f"(arn:{partition}:iam::123456789012:root)" in run.out
+    assert "2 network interfaces mirrored" in run.out
+    assert "The account is back to where it was." in run.out
+
+
 def test_fails_when_no_site_has_a_response(tmp_path: Path) -> None:
     file = tmp_path / "plain.yaml"
     file.write_text(

@@ -85,10 +85,14 @@ def _rehearse(
     from tapstack.rehearsal.packet_basics import publish_template
 
     progress.say(f"An AWS account on {account.endpoint}, with a company for every site of {shown(path)}.")
-    template_url = publish_template(account.client("s3"))
     document = without_surroundings(YamlSource(path.read_text(encoding="utf-8-sig"), shown(path)).data, path.parent)
     with progress.doing("founding the companies"):
-        text = fit(json.dumps(document), account, template_url=template_url, deployment=deployment)
+        text = fit(
+            json.dumps(document),
+            account,
+            publish=lambda region: publish_template(account.client("s3", region=region)),
+            deployment=deployment,
+        )
     fitted = scratch / "deployment.yaml"
 
     def write(text: str) -> dict[str, Path]:

@@ -262,13 +262,17 @@ class _Rehearsal:
         from tapstack.rehearsal.fitting import fit
         from tapstack.rehearsal.packet_basics import publish_template
 
-        template_url = publish_template(self.account.client("s3"))
         source = YamlSource(self.path.read_text(encoding="utf-8-sig"), shown(self.path))
         document = without_surroundings(source.data, self.path.parent)
         # Only this site: the others would cost minutes, and nothing of them is looked at.
         document["sites"] = {self.site: document["sites"][self.site]}
         fitted = self.scratch / "deployment.yaml"
-        fitted.write_text(fit(json.dumps(document), self.account, template_url=template_url), encoding="utf-8")
+        text = fit(
+            json.dumps(document),
+            self.account,
+            publish=lambda region: publish_template(self.account.client("s3", region=region)),
+        )
+        fitted.write_text(text, encoding="utf-8")
         return fitted
 
     def _synthesize(self, fitted: Path) -> dict[str, Path]:

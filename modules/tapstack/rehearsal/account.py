@@ -26,6 +26,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from tapstack.rehearsal.callers import AccessKeys, make_root_credentials
 from tapstack.rehearsal.faults import Faults
 from tapstack.rehearsal.front import Front
+from tapstack.rehearsal.metrics import Metrics
 from tapstack.rehearsal.principals import Credentials
 from tapstack.rehearsal.proxies import reached_without_proxy, without_proxy
 from tapstack.rehearsal.recorder import Recorder
@@ -37,7 +38,17 @@ ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 """The account of whoever assumes no role."""
 # What makes moto behave like AWS, by the service whose first call needs it: CloudFormation alone
 # takes half a second to import.
-_OF_EC2: Final = ("resource_tags", "instance_filters", "network_interfaces", "instance_attributes", "mirroring")
+_OF_EC2: Final = (
+    "resource_tags",
+    "zones",
+    "ec2_requests",
+    "endpoint_services",
+    "instance_filters",
+    "network_interfaces",
+    "interface_types",
+    "instance_attributes",
+    "mirroring",
+)
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
@@ -46,6 +57,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "apigateway": ("http_api",),
     "elasticloadbalancing": ("load_balancers", "registrations"),
     "autoscaling": ("standby", "registrations"),
+    "monitoring": ("metric_namespaces",),
     "dynamodb": ("tables",),
     "ram": ("resource_sharing",),
     "sqs": ("queues",),
@@ -127,6 +139,7 @@ class Account:
         origins: web pages that may call the HTTP APIs in the account, such as http://localhost:3000; none at first.
         waits: how long wait states, retries, task tokens and schedules last.
         enforces_iam: whether what IAM does not allow is refused; may be changed at any time.
+        metrics: what CloudWatch says of mirrored packets, which do not flow here.
     """
 
     _running = threading.Lock()
@@ -138,6 +151,7 @@ class Account:
         self.recorder = Recorder()
         self.faults = Faults()
         self.waits = Waits()
+        self.metrics = Metrics(region)
         self.origins: set[str] = set()
         self._keys = AccessKeys(self.credentials)
         self._running_services: Running | None = None
@@ -175,7 +189,9 @@ class Account:
             # moto would let every web page read its answers.
             setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
             moto_server = _Moto(create_backend_app)
-            front = Front(moto_server, self._keys, self.recorder, self.faults, self.waits, self.origins, extend)
+            front = Front(
+                moto_server, self._keys, self.recorder, self.faults, self.waits, self.metrics, self.origins, extend
+            )
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
                 self._server = make_server(

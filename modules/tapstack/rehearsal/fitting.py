@@ -25,7 +25,7 @@ def fit(
     account: Account,
     *,
     file: str = "deployment.yaml",
-    template_url: str | None = None,
+    publish: Callable[[str], str] | None = None,
     deployment: Deployment | None = None,
 ) -> str:
     """Return a deployment file for the account, and found a company for every site of it.
@@ -34,7 +34,7 @@ def fit(
         text: of a deployment file that is right.
         account: where the companies are founded.
         file: what messages call the file.
-        template_url: of the appliance's template in this account; the file's own by default.
+        publish: returns the address of the appliance's template for a Region; the file's own address by default.
         deployment: what the text says, where it was read before.
 
     Raises:
@@ -44,8 +44,10 @@ def fit(
     names: dict[str, str] = {}
     for site in deployment.sites.values():
         names |= _names_of(site, account)
-    if template_url is not None:
-        names |= {url: template_url for site in deployment.sites.values() for url in _template_urls(site)}
+    if publish is not None:
+        # Nothing reaches from one partition into another: each site gets what its own Region can read.
+        published = {region: publish(region) for region in {site.region for site in deployment.sites.values()}}
+        names |= {url: published[site.region] for site in deployment.sites.values() for url in _template_urls(site)}
     pattern = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)")
     return pattern.sub(lambda match: names[match.group()], text)
 

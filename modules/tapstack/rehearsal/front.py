@@ -22,11 +22,13 @@ from tapstack.rehearsal.denials import denial
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.iam.enforcement import refusal_of
 from tapstack.rehearsal.lateness import answering_from, photograph
+from tapstack.rehearsal.metrics import Measurement, Metrics
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits, running
 from tapstack.rehearsal.signatures import Received, Refused, read_signature, verify
 from tapstack.rehearsal.strangers import why_strange
+from tapstack.rehearsal.tag_rules import refusal_of_tags
 from tapstack.rehearsal.unknown_calls import identified, is_no_answer, is_unknown, unknown
 
 OWN_PATH: Final = "/tapstack-rehearsal"
@@ -71,7 +73,7 @@ class Front:
 
     Its own API, for other processes, signed by root: `GET /tapstack-rehearsal/calls` returns the recorded calls,
     `DELETE` forgets them; `POST /tapstack-rehearsal/faults` sets a fault, `DELETE` takes all back;
-    `POST /tapstack-rehearsal/waits` with a scale shortens waits.
+    `POST /tapstack-rehearsal/waits` with a scale shortens waits; `POST /tapstack-rehearsal/metrics` sets a metric.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Front:
         recorder: Recorder,
         faults: Faults,
         waits: Waits,
+        metrics: Metrics,
         origins: Collection[str],
         prepare: Callable[[str], None],
     ) -> None:
@@ -90,6 +93,7 @@ class Front:
         """
         self._origins = origins
         self._waits = waits
+        self._metrics = metrics
         self._prepare = prepare
         self._moto = moto
         self._keys = keys
@@ -173,6 +177,8 @@ class Front:
             return _refused_with(unknown(call))
         if running().enforces_iam and (refused := _refused(request)):
             return refused
+        if (wrong := refusal_of_tags(call)) is not None:
+            return _refused_with((400, *refusal(call.protocol, wrong.code, wrong.message)))
         waiting = self._faults.creation_of(request.call)
         before = photograph(request.call, request.caller.account_id) if waiting else None
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -243,10 +249,16 @@ class Front:
                 except (KeyError, TypeError, ValueError) as error:
                     return "400 Bad Request", {"message": str(error)}
                 return "200 OK", {}
+            case "POST", "/metrics":
+                try:
+                    self._metrics.add(Measurement(**json.loads(body)))
+                except (TypeError, ValueError) as error:
+                    return "400 Bad Request", {"message": str(error)}
+                return "200 OK", {}
             case "DELETE", "/faults":
                 self._faults.clear()
                 return "200 OK", {}
-        return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults or waits"}
+        return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults, waits or metrics"}
 
 
 def _refused_with(refused: tuple[int, dict[str, str], bytes]) -> _Answer:

@@ -1,7 +1,8 @@
 """Attributes of instances that moto does not know how to change, and devices that an instance does not have.
 
 Sources: EC2 API Reference, ModifyInstanceAttribute and DescribeInstanceAttribute; EC2 User Guide, "Change the
-shutdown behavior".
+shutdown behavior" and "Change instance termination protection" (not of Spot Instances). The code of that refusal is
+the one that Terraform's AWS provider expects.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from moto.ec2.responses import instances
 InstanceResponse: Any = instances.InstanceResponse
 
 _BEHAVIORS: Final = ("stop", "terminate")
+# What Spot Instances cannot have: by the attribute's name, and by the parameter's.
+_PROTECTIONS: Final = {"disableApiTermination": "DisableApiTermination", "disableApiStop": "DisableApiStop"}
 
 
 @functools.cache
@@ -27,6 +30,12 @@ def install() -> None:
     @functools.wraps(modify)
     def modify_instance_attribute(self: Any) -> Any:
         instance_id = self._get_param("InstanceId")
+        attribute = self._get_param("Attribute")
+        for name, member in _PROTECTIONS.items():
+            if (self._get_param(f"{member}.Value") is not None or attribute == name) and is_spot(
+                self.ec2_backend.get_instance(instance_id)
+            ):
+                raise EC2ClientError("UnsupportedOperation", f"Modifying '{name}' is not supported for spot instances.")
         behavior = self._get_param("InstanceInitiatedShutdownBehavior.Value")
         if behavior is not None:
             if behavior not in _BEHAVIORS:
@@ -43,4 +52,20 @@ def install() -> None:
                 raise EC2ClientError("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
         return modify(self)
 
+    run = InstanceResponse.run_instances
+
+    @functools.wraps(run)
+    def run_instances(self: Any) -> Any:
+        if (self._get_param("InstanceMarketOptions") or {}).get("MarketType") == "spot":
+            for name, member in _PROTECTIONS.items():
+                if self._get_param(member):
+                    raise EC2ClientError("UnsupportedOperation", f"'{name}' is not supported for spot instances.")
+        return run(self)
+
     InstanceResponse.modify_instance_attribute = modify_instance_attribute
+    InstanceResponse.run_instances = run_instances
+
+
+def is_spot(instance: Any) -> bool:
+    """Tell whether an instance is a Spot Instance."""
+    return bool(instance.lifecycle == "spot")

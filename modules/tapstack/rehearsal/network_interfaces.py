@@ -21,6 +21,8 @@ from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundErro
 from moto.ec2.models import elastic_network_interfaces, instances
 from moto.ec2.responses import elastic_network_interfaces as responses
 
+from tapstack.rehearsal.interface_types import LAUNCHED, check_type
+
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = models.EC2Backend
 NetworkInterface: Any = elastic_network_interfaces.NetworkInterface
@@ -180,6 +182,7 @@ def _launch_with_interfaces() -> None:
     @functools.wraps(run)
     def run_instances(self: Any, *args: Any, **kwargs: Any) -> Any:
         for interface in kwargs.get("nics") or []:
+            check_type(interface.get("InterfaceType"), LAUNCHED)
             if interface_id := interface.get("NetworkInterfaceId"):
                 refuse_in_use(self, interface_id)
         return run(self, *args, **kwargs)
@@ -196,6 +199,7 @@ def _launch_with_interfaces() -> None:
         prepare(self, nic_spec, *args, **kwargs)
         for index, interface in self.nics.items():
             nic = given.get(index, {})
+            interface.interface_type = nic.get("InterfaceType") or interface.interface_type
             if "NetworkInterfaceId" not in nic and nic.get("DeleteOnTermination") is None:
                 interface.delete_on_termination = True
         if "NetworkInterfaceId" in given.get(0, {}):

@@ -10,6 +10,7 @@ import uuid
 from importlib import resources
 from typing import Any
 
+from tapstack.domain.regions import partition_of
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 
 
@@ -21,18 +22,22 @@ def template_body() -> str:
 def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
     """Put the template into the account's own S3, and return the https URL to give to CloudFormation.
 
-    The URL has Marketplace's form. Only the rehearsal account resolves it to what was put there: never
-    call this with a client of a real AWS account.
+    The URL has Marketplace's form; in another partition than aws, where Marketplace has no bucket, that of the
+    client's Region. Only the rehearsal account resolves it to what was put there: never call this with a client of a
+    real AWS account.
 
     Args:
-        s3_client: a boto3 client of the rehearsal account.
+        s3_client: a boto3 client of the rehearsal account, of a Region in the partition that the template is for.
         bucket: made when it is not there yet.
     """
+    region = s3_client.meta.region_name
+    partition = partition_of(region)
     if bucket not in [found["Name"] for found in s3_client.list_buckets()["Buckets"]]:
-        region = s3_client.meta.region_name
         # S3 refuses its own default Region as a constraint.
         home = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3_client.create_bucket(Bucket=bucket, **home)
     key = f"{uuid.uuid4()}/{uuid.uuid4().hex}.template"
     s3_client.put_object(Bucket=bucket, Key=key, Body=template_body().encode(), ContentType="application/x-yaml")
-    return f"https://s3.amazonaws.com/{bucket}/{key}"
+    if partition is None or partition.name == "aws":
+        return f"https://s3.amazonaws.com/{bucket}/{key}"
+    return f"https://{bucket}.s3.{region}.{partition.dns_suffix}/{key}"

@@ -1,23 +1,26 @@
 """AWS RAM as far as sharing a mirror target needs it, and Terraform asks for it.
 
 moto shares no traffic mirror target, associates nothing with a share that stands, invites
-nobody, and forgets a share's tags.
+nobody, forgets a share's tags, and shares nothing in other partitions than aws.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from moto.ram import urls
-from moto.ram.exceptions import UnknownResourceException
+from moto.ram.exceptions import InvalidParameterException, MalformedArnException, UnknownResourceException
 from moto.ram.models import ResourceAccessManagerBackend, ResourceShare
 from moto.ram.responses import ResourceAccessManagerResponse
 
 from tapstack.rehearsal import resource_share_invitations
 from tapstack.rehearsal.resource_share_access import invite, uninvite
 
+_MOTOS: Final = "aws"
+"""The partition whose ARNs moto knows."""
 _NEW_PATHS = (
     "associateresourceshare",
     "disassociateresourceshare",
@@ -41,6 +44,7 @@ def install() -> None:
     response.tag_resource = _tag
     response.untag_resource = _untag
     _invite_at_creation()
+    _know_partitions()
     resource_share_invitations.install()
 
 
@@ -65,9 +69,45 @@ def _invite_at_creation() -> None:
 
     def add_principals(self: Any, principals: list[str]) -> None:
         invite(self, principals)
-        add(self, principals)
+        if self.partition == _MOTOS:
+            add(self, principals)
+            return
+        for principal in principals:
+            _check_principal(self, principal)
+        self.principals.extend(principals)
 
     share.add_principals = add_principals
+
+
+def _know_partitions() -> None:
+    """moto takes ARNs of the partition aws alone, for resources and for organizations."""
+    share: Any = ResourceShare
+    add = share.add_resources
+
+    def add_resources(self: Any, resource_arns: list[str]) -> None:
+        own, before = f"arn:{self.partition}:", len(self.resource_arns)
+        for arn in resource_arns:
+            if not arn.startswith(own):
+                raise MalformedArnException(
+                    f"The specified resource ARN {arn} is not valid. Verify the ARN and try again."
+                )
+        add(self, [f"arn:{_MOTOS}:{arn.removeprefix(own)}" for arn in resource_arns])
+        self.resource_arns[before:] = resource_arns
+
+    share.add_resources = add_resources
+
+
+def _check_principal(share: Any, principal: str) -> None:
+    partition = share.partition
+    if principal.startswith(f"arn:{partition}:organizations:"):
+        organization = share.organizations_backend
+        known = {unit.arn for unit in organization.ou} | ({organization.org.arn} if organization.org else set())
+        if principal not in known:
+            raise UnknownResourceException(f"{principal} could not be found.")
+    elif not re.fullmatch(
+        rf"\d{{12}}|arn:{partition}:iam::\d{{12}}:(?:root|role/.+|user/.+)|[a-z0-9-]+\.amazonaws\.com", principal
+    ):
+        raise InvalidParameterException(f"Principal ID {principal} is malformed. Verify the ID and try again.")
 
 
 def _share(backend: ResourceAccessManagerBackend, arn: str) -> Any:

@@ -9,6 +9,9 @@ from cfnlint import ManualArgs  # type: ignore[import-untyped]
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from tapstack.domain.packet_basics import CREDENTIALS_OUTPUT, OWN_PARAMETERS, USER_ACCESS_OUTPUT, check_template_url
+from tapstack.domain.regions import PARTITIONS
+from tapstack.domain.template_urls import MARKETPLACE_BUCKET
+from tapstack.rehearsal.account import Account as RehearsalAccount
 from tapstack.rehearsal.cloudformation.templates import parse
 from tapstack.rehearsal.packet_basics import publish_template, template_body
 from tests.rehearsal.cloudformation.conftest import Account
@@ -54,6 +57,28 @@ def test_when_it_is_published_then_the_url_has_the_form_of_the_marketplace(accou
     )
     assert check_template_url(url) == url
     assert publish_template(account.client("s3")) != url
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-gov-west-1", f"{MARKETPLACE_BUCKET}.s3.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", f"{MARKETPLACE_BUCKET}.s3.cn-north-1.amazonaws.com.cn"),
+        ("eu-central-1", "s3.amazonaws.com"),
+    ],
+)
+def test_when_it_is_published_in_a_partition_then_its_region_can_read_it(
+    rehearsal_account: RehearsalAccount, region: str, host: str
+) -> None:
+    url = publish_template(rehearsal_account.client("s3", region=region))
+    assert url.startswith(f"https://{host}/")
+    found = rehearsal_account.client("cloudformation", region=region).get_template_summary(TemplateURL=url)
+    assert "VPCID" in [parameter["ParameterKey"] for parameter in found["Parameters"]]
+
+
+def test_when_regions_are_counted_then_it_has_an_image_in_each_of_every_other_partition_than_aws() -> None:
+    elsewhere = {region for partition in PARTITIONS if partition.name != "aws" for region in partition.regions}
+    assert elsewhere <= set(parse(template_body())["Mappings"]["Images"])
 
 
 def test_when_it_is_summarized_then_it_has_the_parameters_of_the_real_one(account: Account) -> None:

@@ -14,7 +14,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import AmiBackend
 from moto.server import ThreadedMotoServer
 
-from tapstack.rehearsal import load_balancers, mirroring
+from tapstack.rehearsal import ec2_requests, endpoint_services, load_balancers, mirroring
 from tests.rehearsal.mirroring.network import REGION, Network
 
 all_backends: Any = vars(BackendDict)["_instances"]
@@ -23,8 +23,10 @@ accounts = itertools.count(200000000001)
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
+    ec2_requests.install()
     mirroring.install()
     load_balancers.install()
+    endpoint_services.install()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -53,9 +53,19 @@ class Network:
         made = self.elbv2.create_load_balancer(Name=f"capture-{kind}", Type=kind, Subnets=[self.subnet])
         return str(made["LoadBalancers"][0]["LoadBalancerArn"])
 
+    @cached_property
+    def inspection(self) -> str:
+        """The name of an endpoint service of a Gateway Load Balancer."""
+        made = self.ec2.create_vpc_endpoint_service_configuration(
+            GatewayLoadBalancerArns=[self.load_balancer("gateway")], AcceptanceRequired=False
+        )
+        return str(made["ServiceConfiguration"]["ServiceName"])
+
     def endpoint(self, kind: str = "GatewayLoadBalancer") -> str:
+        service = self.inspection if kind == "GatewayLoadBalancer" else "com.amazonaws.eu-central-1.s3"
+        subnets = [self.subnet] if kind == "GatewayLoadBalancer" else []
         made = self.ec2.create_vpc_endpoint(
-            VpcId=self.vpc, ServiceName="com.amazonaws.vpce.eu-central-1.vpce-svc-1", VpcEndpointType=kind
+            VpcId=self.vpc, ServiceName=service, VpcEndpointType=kind, SubnetIds=subnets
         )
         return str(made["VpcEndpoint"]["VpcEndpointId"])
 

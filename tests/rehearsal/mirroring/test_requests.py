@@ -18,6 +18,14 @@ from tapstack.rehearsal.mirroring.responses import ACTIONS
 from tests.rehearsal.mirroring.conftest import Clients
 from tests.rehearsal.mirroring.network import REGION, Network, refused
 
+IDS = {
+    "NetworkInterfaceId": "eni-0123456789abcdef0",
+    "TrafficMirrorFilterId": "tmf-0123456789abcdef0",
+    "TrafficMirrorFilterRuleId": "tmfr-0123456789abcdef0",
+    "TrafficMirrorSessionId": "tms-0123456789abcdef0",
+    "TrafficMirrorTargetId": "tmt-0123456789abcdef0",
+}
+
 
 def test_when_actions_are_counted_then_all_of_botocore_are_there(network: Network) -> None:
     """Every Traffic Mirroring action of botocore's model of EC2."""
@@ -30,7 +38,7 @@ def test_when_it_is_a_dry_run_then_nothing_happens(network: Network, action: str
     """DryRun checks permissions only, and answers DryRunOperation."""
     shape = network.ec2.meta.service_model.operation_model(network.ec2.meta.method_to_api_mapping[action]).input_shape
     dummies = {"integer": 1, "string": "x"}
-    required = {name: dummies[shape.members[name].type_name] for name in shape.required_members}
+    required = {name: IDS.get(name, dummies[shape.members[name].type_name]) for name in shape.required_members}
     with refused("DryRunOperation"):
         getattr(network.ec2, action)(DryRun=True, **required)
     assert network.ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"] == []

@@ -222,6 +222,19 @@ def test_fails_when_a_session_does_not_exist(network: Network, action: str) -> N
             getattr(network.ec2, f"{action}_traffic_mirror_session")(TrafficMirrorSessionId=gone)
 
 
+@pytest.mark.parametrize("kind", ["Interface", "GatewayLoadBalancer"])
+def test_fails_when_the_source_is_the_interface_of_an_endpoint(network: Network, kind: str) -> None:
+    """Only interfaces of type interface are mirrored."""
+    endpoint = network.ec2.create_vpc_endpoint(
+        VpcId=network.vpc,
+        ServiceName=network.inspection if kind == "GatewayLoadBalancer" else "com.amazonaws.eu-central-1.logs",
+        VpcEndpointType=kind,
+        SubnetIds=[network.subnet],
+    )["VpcEndpoint"]
+    with refused("NetworkInterfaceNotSupported", "endpoint"):
+        network.session(endpoint["NetworkInterfaceIds"][0], network.target())
+
+
 class TestWhatHappensToTheInterface:
     def test_when_the_source_is_deleted_then_its_sessions_go(self, network: Network) -> None:
         """Source interface deleted: AWS deletes the session."""
@@ -233,18 +246,6 @@ class TestWhatHappensToTheInterface:
         network.ec2.delete_network_interface(NetworkInterfaceId=gone)
         assert network.session_ids() == [kept["TrafficMirrorSessionId"]]
         network.session(network.interface(), target, VirtualNetworkId=7)
-
-    def test_when_the_endpoint_of_a_source_is_deleted_then_its_sessions_go(self, network: Network) -> None:
-        """Source interface deleted, this time with its VPC endpoint: AWS deletes the session."""
-        endpoint = network.ec2.create_vpc_endpoint(
-            VpcId=network.vpc,
-            ServiceName="com.amazonaws.eu-central-1.logs",
-            VpcEndpointType="Interface",
-            SubnetIds=[network.subnet],
-        )["VpcEndpoint"]
-        network.session(endpoint["NetworkInterfaceIds"][0], network.target())
-        network.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
-        assert network.session_ids() == []
 
     def test_when_the_instance_stops_or_terminates_then_the_session_stays(self, network: Network) -> None:
         """Interface detached, instance stopped or terminated: the session stays, and is still billed."""

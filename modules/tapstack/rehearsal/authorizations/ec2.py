@@ -31,10 +31,11 @@ _KINDS: Final = {
     "vol": "volume",
     "vpc": "vpc",
     "vpce": "vpc-endpoint",
+    "vpce-svc": "vpc-endpoint-service",
 }
 _PUBLIC: Final = frozenset({"image", "snapshot"})
 """Kinds whose ARNs name no account."""
-_ID: Final = re.compile(r"([a-z]+)-[0-9a-f]{8,17}")
+_ID: Final = re.compile(r"([a-z]+(?:-svc)?)-[0-9a-f]{8,17}")
 
 # What a call makes, where its name does not tell.
 _MADE: Final = {
@@ -45,6 +46,7 @@ _MADE: Final = {
     "CreateNatGateway": ("natgateway",),
     "CreateSnapshots": ("snapshot",),
     "CreateTags": (),
+    "CreateVpcEndpointServiceConfiguration": ("vpc-endpoint-service",),
     "ImportKeyPair": ("key-pair",),
     "RunInstances": ("instance", "network-interface", "volume"),
 }
@@ -67,7 +69,9 @@ _NOT_ASKED: Final = {
     "RevokeSecurityGroupEgress": ("IpPermissions", "SecurityGroupRuleIds"),
     "RevokeSecurityGroupIngress": ("IpPermissions", "SecurityGroupRuleIds"),
 }
-_WITHOUT_RESOURCES: Final = re.compile(r"Describe(?!\w*Attribute$)\w*")
+_WITHOUT_RESOURCES: Final = re.compile(
+    r"Describe(?!\w*Attribute$)\w*|AssociateTrunkInterface|DisassociateTrunkInterface"
+)
 _MODIFIES: Final = re.compile(r"Modify(\w+)Attribute")
 _OF_ATTRIBUTES: Final = re.compile(r"(?:Describe|Modify)(\w+)Attribute")
 _NO_ATTRIBUTES: Final = frozenset({"Attribute", "DryRun", "Value"})

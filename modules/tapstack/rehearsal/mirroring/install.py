@@ -29,7 +29,6 @@ def install() -> None:
     _wrap("do_resources_exist", _do_resources_exist)
     _wrap("iter_tagged_resources", _iter_tagged_resources)
     _wrap("delete_network_interface", _delete_network_interface)
-    _wrap("delete_vpc_endpoints", _delete_vpc_endpoints)
 
 
 def _set_prefixes() -> None:
@@ -63,11 +62,4 @@ def _iter_tagged_resources(original: Callable[..., Iterator[Any]], backend: Any)
 
 def _delete_network_interface(original: Callable[..., None], backend: Any, eni_id: str) -> None:
     original(backend, eni_id)
-    of(backend).drop_sessions_without_source([eni_id])
-
-
-def _delete_vpc_endpoints(original: Callable[..., None], backend: Any, vpce_ids: list[str] | None = None) -> None:
-    # moto takes the interfaces of an endpoint away without DeleteNetworkInterface.
-    endpoints = [backend.vpc_end_points[i] for i in vpce_ids or [] if i in backend.vpc_end_points]
-    original(backend, vpce_ids)
-    of(backend).drop_sessions_without_source([eni for e in endpoints for eni in e.network_interface_ids])
+    of(backend).drop_sessions_of(eni_id)

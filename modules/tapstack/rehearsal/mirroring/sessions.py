@@ -115,13 +115,11 @@ class SessionActions(TargetActions):
         self._forget_session(found)
         return {"TrafficMirrorSessionId": found.id}
 
-    def drop_sessions_without_source(self, interface_ids: list[str]) -> None:
-        """Delete the sessions of those of these interfaces that exist no more, as AWS does."""
+    def drop_sessions_of(self, interface_id: str) -> None:
+        """Delete the sessions of an interface that exists no more, as AWS does."""
         with self._lock:
-            for interface_id in interface_ids:
-                if interface_id not in self.backend.enis:
-                    for session in self.state.sessions_from(interface_id):
-                        self._forget_session(session)
+            for session in self.state.sessions_from(interface_id):
+                self._forget_session(session)
 
     def _forget_session(self, session: Session) -> None:
         self.state.remove(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from ipaddress import ip_network
 from typing import Any, Final
 
 import pytest
@@ -80,9 +81,10 @@ def test_when_it_is_behind_load_balancers_then_every_port_address_and_name_is_de
 
 def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -> None:
     subnet = shop.company.shop.private[0]
-    shop.ec2.associate_vpc_cidr_block(VpcId=shop.company.shop.id, AmazonProvidedIpv6CidrBlock=True)
+    block = shop.ec2.associate_vpc_cidr_block(VpcId=shop.company.shop.id, AmazonProvidedIpv6CidrBlock=True)
+    address = str(ip_network(block["Ipv6CidrBlockAssociation"]["Ipv6CidrBlock"])[7])
     made = shop.ec2.create_network_interface(
-        SubnetId=subnet, Groups=[shop.company.security_groups["web"]], Ipv6Addresses=[{"Ipv6Address": "2001:db8::7"}]
+        SubnetId=subnet, Groups=[shop.company.security_groups["web"]], Ipv6Addresses=[{"Ipv6Address": address}]
     )["NetworkInterface"]
     shop.ec2.attach_network_interface(
         NetworkInterfaceId=made["NetworkInterfaceId"], InstanceId=shop.database, DeviceIndex=2
@@ -91,11 +93,11 @@ def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -
     group = elbv2.create_target_group(
         Name="six", Protocol="TCP", Port=80, VpcId=shop.company.shop.id, TargetType="ip", IpAddressType="ipv6"
     )["TargetGroups"][0]["TargetGroupArn"]
-    elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": "2001:db8::7"}])
+    elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": address}])
     before = shop.targets()
     incident = contained(shop.database)
     assert shop.is_cut_off(shop.database)
-    assert "2001:db8::7" not in [target for _, target, _ in shop.targets()]
+    assert address not in [target for _, target, _ in shop.targets()]
     assert release(incident) == "released"
     assert shop.targets() == before
 
