@@ -135,6 +135,7 @@ class Facts:
         role: name of the role of its instance profile.
         role_access: what that role has for this instance: ALLOWED, DENIED by containment, or NOT_OURS.
         receiver: it receives mirrored packets: the appliance.
+        spot: it is a Spot Instance, which AWS protects from no termination.
     """
 
     instance_id: str
@@ -152,6 +153,7 @@ class Facts:
     role: str | None = None
     role_access: str = ALLOWED
     receiver: bool = False
+    spot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +433,7 @@ def _wanted(facts: Facts, settings: Settings) -> Iterator[Change]:
         for volume in facts.volumes:
             detail = {"volume_id": volume.volume_id}
             yield Change("volume", volume.device, volume.delete_on_termination, False, detail=detail)
-    if settings.termination_protection:
+    if settings.termination_protection and not facts.spot:
         yield Change("termination", instance, facts.termination_protection, True)
     if settings.auto_scaling.standby and (member := facts.membership) is not None:
         yield from _standby(member, settings)

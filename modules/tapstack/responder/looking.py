@@ -78,6 +78,7 @@ def look(instance_id: str, *, balancers: bool = True) -> Facts:
         role=role,
         role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
         receiver=answers["receiver"],
+        spot=instance.get("InstanceLifecycle") == "spot",
     )
     return with_balancers(facts) if balancers else facts
 

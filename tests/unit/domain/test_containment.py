@@ -123,6 +123,11 @@ def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: Containment,
     assert plan.changes == ()
 
 
+def test_when_it_is_a_spot_instance_then_it_is_not_protected_from_termination() -> None:
+    assert "termination" in [change[0] for change in planned()]
+    assert "termination" not in [change[0] for change in planned(replace(FACTS, spot=True))]
+
+
 def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
     facts = replace(FACTS, interfaces=(Interface("eni-1", "vpc-1", ("sg-q",)),), volumes=(), shutdown_behavior="stop")
     recorded = (Original("groups", "eni-1", ["sg-c"], ["sg-q"]),)
