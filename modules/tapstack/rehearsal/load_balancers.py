@@ -1,7 +1,6 @@
 """ARNs of load balancers as AWS has them: `net/` of Network Load Balancers, `gwy/` of Gateway Load Balancers.
 
-moto writes `app/` into all of them. Listeners and their rules get theirs from their load balancer. Of a load balancer
-in a stack, moto leaves out its type, its address type, its tags and what it maps to subnets.
+moto writes `app/` into all of them. Listeners and their rules get theirs from their load balancer.
 """
 
 from __future__ import annotations
@@ -37,21 +36,5 @@ def install() -> None:
         prefix = _PREFIXES.get(_kind.get(), "app")
         return str(make_arn(*args, **kwargs)).replace(":loadbalancer/app/", f":loadbalancer/{prefix}/")
 
-    def from_stack(
-        cls: Any, /, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> Any:
-        properties = cloudformation_json["Properties"]
-        return models.elbv2_backends[account_id][region_name].create_load_balancer(
-            resource_name,
-            properties.get("SecurityGroups"),
-            properties.get("Subnets") or [],
-            subnet_mappings=properties.get("SubnetMappings"),
-            scheme=properties.get("Scheme", "internet-facing"),
-            loadbalancer_type=properties.get("Type"),
-            ip_address_type=properties.get("IpAddressType", "ipv4"),
-            tags=properties.get("Tags"),
-        )
-
-    models.FakeLoadBalancer.create_from_cloudformation_json = classmethod(from_stack)
     backend.create_load_balancer = create_load_balancer
     models.make_arn_for_load_balancer = make_arn_for_load_balancer
