@@ -45,3 +45,12 @@ def test_when_everything_has_happened_then_whatever_is_allowed_was_needed(proof:
         if not found.role.endswith("-epb") and not found.action.startswith(tuple(UNSEEN))
     ]
     assert surplus == []
+
+
+def test_when_any_statement_is_taken_away_then_a_call_that_was_made_is_refused(proof: Proof) -> None:
+    redundant = [
+        str(found)
+        for found in proof.redundant
+        if not found.role.endswith("-epb") and not all(one.startswith(tuple(UNSEEN)) for one in found.statement.actions)
+    ]
+    assert redundant == []
