@@ -24,7 +24,8 @@ Described = dict[str, Any]
 
 FILTER_VALUES: Final = 200
 """Values that one filter of a Describe call takes (Amazon EC2 API Reference, "Filter")."""
-NOT_FOUND: Final = "InvalidTrafficMirrorSessionId.NotFound"
+_NOT_FOUND: Final = "InvalidTrafficMirrorSessionId.NotFound"
+_UNAUTHORIZED: Final = "UnauthorizedOperation"
 _PAGE: Final = 1000
 _TAGGED_AT_ONCE: Final = 500
 _NAMESPACE: Final = uuid.UUID("6d0f6c0a-52c5-4f0c-9d43-9f3a0d2c8f11")
@@ -131,10 +132,21 @@ def delete(session_id: str) -> bool:
     try:
         client("ec2").delete_traffic_mirror_session(TrafficMirrorSessionId=session_id)
     except ClientError as error:
-        if code_of(error) == NOT_FOUND:
+        if is_gone(error, session_id):
             return False
         raise
     return True
+
+
+def is_gone(error: ClientError, session_id: str) -> bool:
+    """Tell whether EC2 refused a call because the session is gone.
+
+    One that is gone has no tags, and the functions may change none without ours: EC2 documents only that it
+    refuses what is not authorized, not whether it looks for the session before.
+    """
+    if code_of(error) == _UNAUTHORIZED:
+        return not _described([{"Name": "traffic-mirror-session-id", "Values": [session_id]}])
+    return code_of(error) == _NOT_FOUND
 
 
 def retag(session_ids: Sequence[str], tags: dict[str, str]) -> None:
@@ -145,7 +157,9 @@ def retag(session_ids: Sequence[str], tags: dict[str, str]) -> None:
         try:
             client("ec2").create_tags(Resources=some, Tags=listed)
         except ClientError as error:
-            if code_of(error) != NOT_FOUND:
+            if len(some) == 1 and not is_gone(error, some[0]):
+                raise
+            if code_of(error) not in (_NOT_FOUND, _UNAUTHORIZED):
                 raise
             # One that is gone fails the call for all.
             for session_id in some if len(some) > 1 else ():

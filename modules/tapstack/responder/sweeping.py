@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
 from tapstack.responder import appliances, deciding, ending, notices, overlooking, runs, sessions, waking
-from tapstack.responder.aws_errors import code_of, message_of
+from tapstack.responder.aws_errors import message_of
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.parallel import each
@@ -190,7 +190,7 @@ def _mend(live: list[Described], report: Report) -> None:
         try:
             sessions.modify(session["TrafficMirrorSessionId"], target_id=to.target_id, filter_id=to.filter_id)
         except ClientError as error:
-            if code_of(error) == sessions.NOT_FOUND:
+            if sessions.is_gone(error, session["TrafficMirrorSessionId"]):
                 return None
             return f"{_named(session)}: {message_of(error)}"
         report.mended.append(_named(session))
