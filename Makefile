@@ -83,7 +83,7 @@ destroy: setup ## Destroy (ARGS="stack --auto-approve")
 rehearse: packages ## Take an incident through an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
-.PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal bench-response faults generate
+.PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal bench-response faults moto-tests generate
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -123,6 +123,9 @@ bench-response: packages ## Measure the response, from an alert to packets, besi
 
 faults: packages ## Let every AWS call of an incident fail, in every way (more than an hour); writes docs/faults.md
 	@$(PY) -m tests.rehearsal.end_to_end.faults $(ARGS)
+
+moto-tests: packages ## Compare the rehearsal account with moto by moto's own tests (minutes; fetches them); writes docs/rehearsal-moto-tests.md
+	@$(PY) -m scripts.moto_tests $(ARGS)
 
 generate: packages ## Write the generated files again
 	@$(PY) -m scripts.generate $(ARGS)

@@ -324,3 +324,13 @@ def test_when_time_has_passed_then_an_attachment_that_ended_is_gone(
     network.ec2.detach_network_interface(AttachmentId=attachment)
     asked = [{"Name": "attachment.attachment-id", "Values": [attachment]}]
     assert network.ec2.describe_network_interfaces(Filters=asked)["NetworkInterfaces"] == []
+
+
+def test_when_a_spot_instance_has_no_groups_then_it_has_the_default_group_of_its_vpc(network: Network) -> None:
+    [request] = network.ec2.request_spot_instances(
+        LaunchSpecification={"ImageId": "ami-12345678", "InstanceType": "m5.large", "SubnetId": network.subnet}
+    )["SpotInstanceRequests"]
+    [group] = network.of_instance(request["InstanceId"])["SecurityGroups"]
+    assert group["GroupName"] == "default"
+    [found] = network.ec2.describe_security_groups(GroupIds=[group["GroupId"]])["SecurityGroups"]
+    assert found["VpcId"] == network.vpc

@@ -55,6 +55,7 @@ def install() -> None:
     _create_interfaces()
     _delete_interfaces()
     _launch_with_interfaces()
+    _launch_spot_instances_in_their_vpc()
     _end_interfaces_with_instances()
     _refuse_deletion_of_groups_in_use()
     _show_detached_attachments()
@@ -286,6 +287,24 @@ def _show_detached_attachments() -> None:
     EC2Backend.detach_network_interface = detach_network_interface
     EC2Backend.get_all_network_interfaces = get_all_network_interfaces
     NetworkInterface.attachment = property(shown)
+
+
+def _launch_spot_instances_in_their_vpc() -> None:
+    """Without groups, an instance has the default group of its VPC. moto takes the default VPC's for it.
+
+    Source: EC2 User Guide, "Default security groups".
+    """
+    request = EC2Backend.request_spot_instances
+
+    @functools.wraps(request)
+    def request_spot_instances(self: Any, *args: Any, **given: Any) -> Any:
+        subnet = given.get("subnet_id")
+        if subnet and not given.get("security_groups"):
+            default = self.get_default_security_group(self.get_subnet(subnet).vpc_id)
+            given["security_groups"] = [default.id]
+        return request(self, *args, **given)
+
+    EC2Backend.request_spot_instances = request_spot_instances
 
 
 def check_groups(backend: Any, vpc_id: str, group_ids: Iterable[str]) -> None:

@@ -151,6 +151,19 @@ def test_when_one_of_two_is_executed_then_the_other_is_gone(account: Account) ->
     assert account.stack()["Outputs"][0]["OutputValue"] == "2"
 
 
+def test_when_one_was_executed_then_its_name_is_free_and_its_arn_still_leads_to_it(account: Account) -> None:
+    first = propose(account, "CREATE")["ChangeSetId"]
+    account.stacks.execute_change_set(StackName="tap", ChangeSetName="first")
+    assert account.stacks.list_change_sets(StackName="tap")["Summaries"] == []
+    second = propose(account, "UPDATE", Parameters=given(Number="2"))["ChangeSetId"]
+    assert [account.stacks.describe_change_set(ChangeSetName=arn)["ExecutionStatus"] for arn in (first, second)] == [
+        "EXECUTE_COMPLETE",
+        "AVAILABLE",
+    ]
+    account.stacks.execute_change_set(StackName="tap", ChangeSetName="first")
+    assert account.stack()["Outputs"][0]["OutputValue"] == "2"
+
+
 def test_when_a_change_set_is_deleted_then_its_stack_stays_to_be_reviewed(account: Account) -> None:
     propose(account, "CREATE")
     for _ in range(2):

@@ -175,3 +175,18 @@ def test_when_a_policy_names_what_it_does_not_mean_then_the_rest_is_meant(accoun
         "[LogicalResourceId/Appliance]"
     ]
     assert appliance(account) == before
+
+
+@pytest.mark.parametrize("body", ["{}", "no JSON"])
+def test_fails_when_a_stack_is_not_there_before_its_policy_is_read(account: Account, body: str) -> None:
+    with pytest.raises(ClientError, match="Stack: tap does not exist"):
+        account.stacks.set_stack_policy(StackName="tap", StackPolicyBody=body)
+
+
+@pytest.mark.parametrize("url", ["https://s3.amazonaws.com/none/none.json", "https://example.com/policy.json", "..."])
+def test_fails_when_there_is_no_policy_at_the_url(account: Account, url: str) -> None:
+    create(account)
+    with pytest.raises(ClientError, match="S3 error: Access Denied") as refused:
+        account.stacks.set_stack_policy(StackName="tap", StackPolicyURL=url)
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
+    assert "StackPolicyBody" not in account.stacks.get_stack_policy(StackName="tap")

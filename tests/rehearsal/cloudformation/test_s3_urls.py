@@ -7,6 +7,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 
 from tapstack.rehearsal import uploads
 from tests.rehearsal.cloudformation.conftest import REGION, Account
@@ -87,7 +89,12 @@ def test_fails_when_nothing_is_there(account: Account, s3: Any, key: str, said: 
         account.stacks.create_stack(StackName="tap", TemplateURL=f"https://s3.amazonaws.com/{key}")
 
 
-def test_when_the_bucket_is_another_accounts_then_its_policy_decides(account: Account) -> None:
+def test_when_the_bucket_is_another_accounts_then_its_policy_decides(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in an account that enforces IAM, whose buckets leave it to that.
+    bucket: Any = FakeBucket
+    monkeypatch.setattr(bucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
     assumed = account.client("sts").assume_role(RoleArn="arn:aws:iam::444455556666:role/x", RoleSessionName="xyz")
     keys = assumed["Credentials"]
     other = boto3.client(

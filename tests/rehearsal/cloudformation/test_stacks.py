@@ -189,6 +189,25 @@ def test_when_an_allowed_value_is_a_boolean_then_its_text_is_meant(account: Acco
             r"Unresolved resource dependencies \[Nothing\] in the Outputs block",
         ),
         (
+            {"Resources": {"A": {**GOOD, "DependsOn": "Nothing"}}},
+            r"Unresolved resource dependencies \[Nothing\] in the Resources block",
+        ),
+        (
+            {"Resources": {"A": {**GOOD, "Properties": {"Description": {"Fn::GetAtt": ["Nothing", "Arn"]}}}}},
+            "Template error: instance of Fn::GetAtt references undefined resource Nothing",
+        ),
+        (
+            {"Resources": {"A": GOOD}, "Outputs": {"O": {"Value": {"Fn::GetAtt": ["Nothing", "Arn"]}}}},
+            "Template error: instance of Fn::GetAtt references undefined resource Nothing",
+        ),
+        (
+            {
+                "Parameters": {"P": {"Type": "String", "Default": "x"}},
+                "Resources": {"A": {**GOOD, "Properties": {"Description": {"Fn::GetAtt": ["P", "Arn"]}}}},
+            },
+            "Template error: instance of Fn::GetAtt references undefined resource P",
+        ),
+        (
             {"Resources": {"A": {**GOOD, "DependsOn": "B"}, "B": {**GOOD, "DependsOn": ["A"]}}},
             r"Circular dependency between resources: \[A, B\]",
         ),

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 
 from tapstack.rehearsal import account as rehearsal
 from tapstack.rehearsal.account import ACCOUNT_ID, REGION
+from tapstack.rehearsal.cloudformation import api_types
 from tests.rehearsal.cloudformation.conftest import Account
 
 Resources = dict[str, Any]
@@ -733,3 +735,47 @@ def test_fails_when_a_service_refuses_and_its_words_are_the_reason(stacked: Acco
     [(_name, _status, reason)] = [event for event in stacked.events("tap") if event[1] == "CREATE_FAILED"]
     assert "Invalid State Machine Definition" in reason
     assert "(Service: Sfn, Status Code: 400" in reason
+
+
+def test_fails_when_a_rule_does_what_no_rule_does(stacked: Account) -> None:
+    other = stacked.ec2.create_subnet(VpcId=stacked.vpc, CidrBlock="10.0.3.0/24")["Subnet"]["SubnetId"]
+    group = {"Type": "forward", "TargetGroupArn": ref("Group")}
+    kind = "AWS::ElasticLoadBalancingV2::"
+    rule = {
+        "Actions": [{**group, "Type": "forward2"}],
+        "Conditions": [{"Field": "path-pattern", "Values": ["/*"]}],
+        "ListenerArn": ref("Listener"),
+        "Priority": 2,
+    }
+    made = {
+        "Balancer": resource(f"{kind}LoadBalancer", Name="alb", Subnets=[stacked.subnet, other]),
+        "Group": resource(f"{kind}TargetGroup", Name="group", Port=80, Protocol="HTTP", VpcId=stacked.vpc),
+        "Listener": resource(
+            f"{kind}Listener", DefaultActions=[group], LoadBalancerArn=ref("Balancer"), Port=80, Protocol="HTTP"
+        ),
+        "Rule": resource(f"{kind}ListenerRule", **rule),
+    }
+    stacked.stacks.create_stack(**template(made))
+    assert stacked.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
+    [(name, _status, reason)] = [event for event in stacked.events("tap") if event[1] == "CREATE_FAILED"]
+    assert name == "Rule"
+    assert "forward2" in reason
+
+
+def test_when_boto3_is_mocked_in_the_process_then_stacks_are_made_as_before(
+    stacked: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a client of somebody else's")
+
+    stacked.client("kms")
+    api_types.client.cache_clear()
+    monkeypatch.setattr(boto3, "client", elsewhere)
+    stacked.stacks.create_stack(**template({"K": resource("AWS::KMS::Key", Description="a key")}))
+    assert failures(stacked) == []
+    assert stacked.stack()["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_when_a_key_is_made_without_a_use_then_it_encrypts(stacked: Account) -> None:
+    made = stacked.client("kms").create_key()["KeyMetadata"]
+    assert made["KeyUsage"] == "ENCRYPT_DECRYPT"

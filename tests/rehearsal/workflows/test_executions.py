@@ -128,6 +128,11 @@ def test_when_executions_are_listed_then_by_status_newest_first_in_pages(workflo
     names = [each["name"] for each in first["executions"] + rest["executions"]]
     assert names == ["long", "short2", "short1", "short0"]
     assert "nextToken" not in rest
+    refused: dict[str, Any]
+    for refused in ({"statusFilter": "ABORTED", "nextToken": first["nextToken"]}, {"nextToken": "3"}):
+        with pytest.raises(ClientError) as answer:
+            workflows.states.list_executions(stateMachineArn=arn, **refused)
+        assert answer.value.response["Error"]["Code"] == "InvalidToken"
 
 
 def test_when_the_history_is_asked_for_then_order_pages_and_data_are_as_asked(workflows: Workflows) -> None:

@@ -44,6 +44,11 @@ class _Body(BytesIO):
 
 
 @functools.cache
+def _session() -> boto3.Session:
+    return boto3.Session()
+
+
+@functools.cache
 def client(service: str, account_id: str, region: str) -> Any:
     """Return a boto3 client whose calls moto answers at once, in an account and Region.
 
@@ -53,7 +58,8 @@ def client(service: str, account_id: str, region: str) -> Any:
         region: where to call.
     """
     with _lock:
-        made = boto3.client(
+        # Of a session of its own: whoever mocks AWS in this process replaces `boto3.client`.
+        made = _session().client(
             service,
             region_name=region,
             # moto goes by the header below; nothing here is signed for anybody.

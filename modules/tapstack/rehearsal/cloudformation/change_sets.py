@@ -24,6 +24,7 @@ ChangeSet: Any = models.ChangeSet
 CloudFormationResponse: Any = responses.CloudFormationResponse
 
 _REVIEW: Final = "REVIEW_IN_PROGRESS"
+_EXECUTED: Final = "EXECUTE_COMPLETE"
 _NO_CHANGES: Final = (
     "The submitted information didn't contain changes. Submit different information to create a change set."
 )
@@ -55,7 +56,7 @@ def create_change_set(self: Any) -> ActionResult:
     stack_parameters.check(template.get("Parameters") or {}, parameters)
     if stack is None:
         stack = _reviewed(self, tags)
-    elif any(found.change_set_name == name for found in _sets_of(backend, stack)):
+    elif any(found.change_set_name == name for found in _open_sets(backend, stack)):
         raise AlreadyExistsException(f"ChangeSet {name} already exists")
     made = ChangeSet(
         change_set_type=kind,
@@ -87,7 +88,7 @@ def describe_change_set(self: Any) -> ActionResult:
 def list_change_sets(self: Any) -> ActionResult:
     """ListChangeSets."""
     stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
-    return ActionResult({"Summaries": _sets_of(self.cloudformation_backend, stack)})
+    return ActionResult({"Summaries": _open_sets(self.cloudformation_backend, stack)})
 
 
 def delete_change_set(self: Any) -> ActionResult:
@@ -112,10 +113,10 @@ def execute_change_set(self: Any) -> ActionResult:
         )
     backend, stack = self.cloudformation_backend, found.stack
     # Executing one makes the others of its stack worthless.
-    for other in _sets_of(backend, stack):
+    for other in _open_sets(backend, stack):
         if other is not found:
             del backend.change_sets[other.change_set_id]
-    found.execution_status = "EXECUTE_COMPLETE"
+    found.execution_status = _EXECUTED
     on_failure = found.on_failure or ("DO_NOTHING" if self._get_bool_param("DisableRollback", False) else "ROLLBACK")
     token = ON_FAILURE.set(on_failure)
     try:
@@ -198,8 +199,10 @@ def _reviewed(response: Any, tags: dict[str, str]) -> Any:
     return stack
 
 
-def _sets_of(backend: Any, stack: Any) -> list[Any]:
-    return [found for found in backend.change_sets.values() if found.stack_id == stack.stack_id]
+def _open_sets(backend: Any, stack: Any) -> list[Any]:
+    """The change sets of a stack that were not executed: whose was, its name is free again."""
+    sets = backend.change_sets.values()
+    return [found for found in sets if found.stack_id == stack.stack_id and found.execution_status != _EXECUTED]
 
 
 def _find(response: Any) -> Any:
@@ -209,7 +212,8 @@ def _find(response: Any) -> Any:
         return backend.change_sets[name]
     if not name.startswith("arn:") and not stack_name:
         raise ValidationError(message="StackName must be specified if ChangeSetName is not specified as an ARN.")
-    for found in backend.change_sets.values():
+    # Of those of one name the newest counts; what was executed before is found by its ARN.
+    for found in reversed(backend.change_sets.values()):
         if found.change_set_name == name and stack_name in (found.stack_name, found.stack_id):
             return found
     raise CloudFormationError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")

@@ -144,8 +144,7 @@ def _policy(response: Any, name: str) -> str | None:
     body, url = response._get_param(f"{name}Body"), response._get_param(f"{name}URL")
     if body and url:
         raise ValidationError(message=f"You cannot specify both {name}URL and {name}Body")
-    found: str | None = response._get_stack_from_s3_url(url) if url else body
-    return found
+    return s3_urls.fetch_policy(url, response.current_account, response.partition) if url else body
 
 
 def _refuse_no_change(response: Any, stack: Any, template: dict[str, Any]) -> None:
@@ -168,6 +167,8 @@ def _set_policies() -> None:
 
     @functools.wraps(set_policy)
     def set_stack_policy(self: Any) -> Any:
+        # It refuses a stack that is not there, whatever the policy is.
+        self.cloudformation_backend.get_stack_policy(self._get_param("StackName"))
         if policy := _policy(self, "StackPolicy"):
             policies.check(policy)
         return set_policy(self)

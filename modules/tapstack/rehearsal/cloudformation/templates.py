@@ -45,13 +45,13 @@ def parse(body: str) -> dict[str, Any]:
     if "Transform" not in template:
         known = {*resources, *(template.get("Parameters") or {})}
         for block in ("Resources", "Outputs"):
+            _check_attributes(template.get(block) or {}, resources)
             unknown = sorted({name for name in references(template.get(block) or {}) if name not in known})
             if unknown := [name for name in unknown if not name.startswith("AWS::")]:
                 raise ValidationError(
                     message=f"Template format error: Unresolved resource dependencies [{', '.join(unknown)}] "
                     f"in the {block} block of the template"
                 )
-    _check_attributes(template, resources)
     creation_order(resources)
     return template
 
@@ -64,15 +64,19 @@ def check_types(template: dict[str, Any], region: str) -> None:
 
 
 def _check_attributes(part: Any, resources: dict[str, Any]) -> None:
-    """Refuse Fn::GetAtt of an attribute that the type does not have."""
+    """Refuse Fn::GetAtt of a resource that the template does not have, or of an attribute that its type has not."""
     if isinstance(part, list):
         for item in part:
             _check_attributes(item, resources)
     if not isinstance(part, dict):
         return
     for key, value in part.items():
-        if key == "Fn::GetAtt" and isinstance(value, list) and value[0] in resources and isinstance(value[-1], str):
+        if key == "Fn::GetAtt" and isinstance(value, list) and isinstance(value[-1], str):
             name, attribute = value[0], ".".join(value[1:])
+            if name not in resources:
+                raise ValidationError(
+                    message=f"Template error: instance of Fn::GetAtt references undefined resource {name}"
+                )
             if not schemas.has_attribute(resources[name]["Type"], attribute):
                 raise ValidationError(
                     message=f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import zlib
 from typing import Any, Final
 
 from moto.core.exceptions import AWSError
@@ -138,7 +139,7 @@ def list_state_machine_versions(self: Any) -> ActionResult:
     """ListStateMachineVersions, newest first."""
     machine = machines.find(self.stepfunction_backend, self._get_param("stateMachineArn"))
     versions = sorted(machine.versions.values(), key=lambda version: -version.version)
-    shown, token = _page(self, versions)
+    shown, token = _page(self, versions, machine.arn)
     listed = [{"stateMachineVersionArn": each.arn, "creationDate": each.creation_date} for each in shown]
     return _with_token({"stateMachineVersions": listed}, token)
 
@@ -255,20 +256,25 @@ def list_executions(self: Any) -> ActionResult:
         for run in machines.runs(backend).values()
         if arn in (run.machine_arn, run.version_arn, run.alias_arn) and status in (None, "", run.status)
     ]
-    shown, token = _page(self, sorted(found, key=lambda run: run.start_date, reverse=True))
+    shown, token = _page(self, sorted(found, key=lambda run: run.start_date, reverse=True), arn, status)
     return _with_token({"executions": [_listed(run) for run in shown]}, token)
 
 
-def _page(response: Any, items: list[Any]) -> tuple[list[Any], str | None]:
+def _page(response: Any, items: list[Any], *asked: Any) -> tuple[list[Any], str | None]:
+    """Return the items of a page, and the token of the next, which is good for what was asked here only."""
     most = response._get_int_param("maxResults") or 100
     if not 0 < most <= _MOST:
         raise ValidationException(f"maxResults must be between 0 and {_MOST}")
     token = response._get_param("nextToken")
-    if token is not None and not token.isnumeric():
+    place, _, about = (token or "0").partition("-")
+    same = f"{zlib.crc32(repr(asked).encode()):x}"
+    if token is not None and not (place.isnumeric() and about):
         raise AWSError(f"Invalid Token: '{token}'", "InvalidToken")
-    begin = int(token or 0)
+    if token is not None and about != same:
+        raise AWSError("Invalid Token: 'Input inconsistent with page token'", "InvalidToken")
+    begin = int(place)
     end = begin + most
-    return items[begin:end], str(end) if end < len(items) else None
+    return items[begin:end], f"{end}-{same}" if end < len(items) else None
 
 
 def _with_token(answer: dict[str, Any], token: str | None) -> ActionResult:
@@ -279,9 +285,10 @@ def get_execution_history(self: Any) -> ActionResult:
     """GetExecutionHistory."""
     run = machines.run_of(self.stepfunction_backend, self._get_param("executionArn"))
     events = run.history
-    if self._get_param("reverseOrder"):
+    reverse = bool(self._get_param("reverseOrder"))
+    if reverse:
         events.reverse()
-    shown, token = _page(self, events)
+    shown, token = _page(self, events, run.exec_arn, reverse)
     if self._get_param("includeExecutionData") is False:
         for event in shown:
             _hide_data(event)
