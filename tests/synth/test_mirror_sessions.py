@@ -87,6 +87,21 @@ class TestKnownSources:
         assert_equal(sessions["for_each"], {eni(1): 1})
         assert_equal(sessions["network_interface_id"], "${each.key}")
 
+    @pytest.mark.parametrize("names", [["value"], ["value", "type"], ["dynamic"]])
+    def test_when_a_source_is_called_as_a_word_of_cdktf_then_it_is_a_name_all_the_same(self, names: list[str]) -> None:
+        sources = [Source.network_interface(f"${{module.{name}.id}}", name=name) for name in names]
+        template = synthesize(lambda stack: add(stack, "web", *sources))
+        assert_equal(template.resource("aws_ec2_traffic_mirror_session", "web")["for_each"], dict.fromkeys(names, 1))
+
+    def test_when_the_number_of_lookups_is_a_token_then_it_is_read_from_a_local(self) -> None:
+        def build(stack: cdk.TerraformStack) -> None:
+            number = cdk.TerraformVariable(stack, "number", type="number")
+            add(stack, "web", Source.vpc(VPC), session_number=number.number_value)
+
+        found = {name.split("_")[1]: (name, value) for name, value in synthesize(build).locals.items()}
+        assert found["Number"][1] == "${var.number}"
+        assert f": id => (local.{found['Number'][0]})}}" in found["Sources"][1]
+
     def test_when_asked_then_the_ids_come_by_source(self, known: Template) -> None:
         expected = "${{for name, session in aws_ec2_traffic_mirror_session.web : name => session.id}}"
         assert known.outputs["ids"]["value"] == expected

@@ -176,6 +176,8 @@ def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_s
     declared = template.resource("aws_cloudformation_stack", "epb")
     assert declared["count"] == 0
     assert lifecycle(declared)["prevent_destroy"] is True
+    place = template.resource("terraform_data")
+    assert (place["count"], lifecycle(place)["prevent_destroy"]) == (0, True)
     lookup = template.datum("aws_instances")
     (condition,) = lookup["lifecycle"][0]["postcondition"]
     assert condition["condition"] == "${length(self.ids) == 0}"

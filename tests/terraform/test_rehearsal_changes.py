@@ -118,6 +118,13 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
     with pytest.raises(DeploymentFailedError, match="A Packet Basics appliance still exists"):
         ward.apply()
 
+    # In another Region, too, where no lookup finds it, and Terraform no longer finds the stack.
+    ward.site["region"] = "eu-west-1"
+    with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
+        ward.apply()
+    ward.site["region"] = REGION
+    ward.write()
+
     # By hand, and with the state of another project, where no lookup finds the appliance.
     with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
         ward.deployed.destroy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle
+from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle, terraform_data
 from tapstack.capture.scaffold import checks_arguments, located, name_main_child, suppress_checkov
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
@@ -15,8 +15,8 @@ class ApplianceGate(AwsConstruct):
     """Stands where a `PacketBasics` stood, and refuses every plan that would delete what that made.
 
     Terraform's `prevent_destroy` goes with the block that it stands in: who takes the block out deletes the
-    resource. So the gate declares none of the same address, with `prevent_destroy`: Terraform refuses to
-    delete the one in the state, `terraform destroy` included, whatever is in the account. Its message
+    resource. So the gate declares none of the same addresses, with `prevent_destroy`: Terraform refuses to
+    delete those in the state, `terraform destroy` included, whatever is in the account. Its message
     says little; a lookup of appliances says more, where the plan is no destroy.
     Without the gate, and without the `PacketBasics`, the appliance is deleted.
 
@@ -51,8 +51,10 @@ class ApplianceGate(AwsConstruct):
         # The id of the stack within PacketBasics: both have one address.
         self.resource: Any = aws.CloudformationStack(self, "Resource", name="none")
         name_main_child(self, self.resource)
-        self.resource.add_override("count", 0)
-        set_lifecycle(self.resource, prevent_destroy=True)
+        # With where it stands, which is found in every Region and account: the stack is not, in another one.
+        for declared in (self.resource, terraform_data(self, "Place")):
+            declared.add_override("count", 0)
+            set_lifecycle(declared, prevent_destroy=True)
         suppress_checkov(self.resource, {"CKV_AWS_124": "No stack is made here."})
         filters = {**{f"tag:{key}": value for key, value in tags.items()}, "tag-key": DELETION_PROTECTION_TAG}
         standing = aws.DataAwsInstances(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, rendered
+from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, rendered, renders_hcl
 from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, target_key
@@ -116,11 +116,17 @@ class MirrorSessions(AwsConstruct):
         name_main_child(self, self.resource, logical_id)
         written = rendered(numbers)
         if not lookups:
-            self.resource.add_override("for_each", written)
+            # Typed, so that cdktf's HCL takes no source's name (value, dynamic) for a word of its own.
+            typed = {"value": written, "type": "map", "storageClassType": "anyMap"}
+            self.resource.add_override("for_each", typed if renders_hcl() else written)
             return
         found = self._found(lookups, exclude, target)
+        # A token inside an expression would bring its own ${}.
+        number: object = lookup_number
+        if is_token(number):
+            number = address(cdk.TerraformLocal(self, "Number", number))
         # In parentheses, without which python-hcl2 cannot read a number there.
-        everything = f"{{for id in {found} : id => ({lookup_number})}}"
+        everything = f"{{for id in {found} : id => ({number})}}"
         if written:
             everything = f"merge({everything}, {address(cdk.TerraformLocal(self, 'Written', written))})"
         merged = address(cdk.TerraformLocal(self, "Sources", f"${{{everything}}}"))

@@ -229,18 +229,31 @@ def _advice(what: str, context: str, error: Any, text: str) -> str:
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     began = f"line {error.context_mark.line + 1}" if error.context_mark else "an earlier line"
-    if "\t" in line[: len(line) - len(line.lstrip())]:
+    character = line[mark.column : mark.column + 1]
+    if "escape" in what or "hexdecimal" in what or "Unicode" in what:
+        return "double the backslash, or use single quotes"
+    if character == "\t":
         return "indent with spaces, not with tabs"
-    if "cannot start any token" in what or "undefined alias" in what:
-        return f"put a value that begins with {line[mark.column : mark.column + 1]} in quotes"
+    if "undefined alias" in what:
+        return "define its anchor above it, or put a value that begins with * in quotes"
+    if "cannot start any token" in what:
+        return f"put a value that begins with {character} in quotes"
     if "quoted scalar" in context:
         return f"close the quotes that {began} opens"
+    if "node content" in what:
+        return "close the bracket that is open, or take out a comma too many"
     if "flow" in context:
         return f"close the bracket that {began} opens, or put a comma between two values"
+    if "block scalar" in context:
+        return "put a value that begins with > or | in quotes, or begin its text on the next line"
+    if "expected ':'" in what:
+        return "put a colon and a space behind a key"
     if "mapping values are not allowed" in what:
         return "put a value that holds a colon and a space in quotes, or indent the line as the key above it"
     if "block" in context and line[: mark.column].strip():
         return "look at the quotes and brackets before it"
+    if "block mapping" in context and line.lstrip().startswith("-"):
+        return "a line that begins with - is no key: put the list below its key"
     if "block" in context:
         return f"indent the line as its neighbours, which begin at {began}"
     if "another document" in what:

@@ -105,8 +105,8 @@ class TestAnchorsAndMergeKeys:
 
     def test_fails_when_an_alias_leads_nowhere(self) -> None:
         assert refused("a: *b\n") == [
-            "deployment.yaml:1: this is not YAML (column 4): found undefined alias; put a value that begins with * in "
-            "quotes"
+            "deployment.yaml:1: this is not YAML (column 4): found undefined alias; define its anchor above it, or put "
+            "a value that begins with * in quotes"
         ]
 
     def test_fails_at_once_when_a_bomb_of_aliases_stands_for_more_than_the_memory_holds(self) -> None:
@@ -275,6 +275,35 @@ class TestSyntax:
             (
                 "a: 'x\n",
                 "2: this is not YAML (column 1): found unexpected end of stream; close the quotes that line 1 opens",
+            ),
+            (
+                'a: "C:\\Users"\n',
+                "1: this is not YAML (column 9): did not find expected hexdecimal number; double the backslash, or use "
+                "single quotes",
+            ),
+            (
+                '{\n\t"a": 1\n\t"b": 2\n}\n',
+                "3: this is not YAML (column 5): did not find expected ',' or '}'; close the bracket that line 1 opens,"
+                " or put a comma between two values",
+            ),
+            (
+                "a: [1,, 2]\n",
+                "1: this is not YAML (column 7): did not find expected node content; close the bracket that is open, "
+                "or take out a comma too many",
+            ),
+            (
+                "a: 1\n- b\n",
+                "2: this is not YAML (column 1): did not find expected key; a line that begins with - is no key: put "
+                "the list below its key",
+            ),
+            (
+                "a: >foo\n",
+                "1: this is not YAML (column 5): did not find expected comment or line break; put a value that begins "
+                "with > or | in quotes, or begin its text on the next line",
+            ),
+            (
+                "a: 1\nb\nc: 2\n",
+                "3: this is not YAML (column 1): could not find expected ':'; put a colon and a space behind a key",
             ),
             (
                 "a: 'it's'\n",
