@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle, terraform_data
-from tapstack.capture.scaffold import checks_arguments, located, name_main_child, suppress_checkov
+from tapstack.capture.scaffold import checks_arguments, located, name_main_child
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 
@@ -55,7 +55,6 @@ class ApplianceGate(AwsConstruct):
         for declared in (self.resource, terraform_data(self, "Place")):
             declared.add_override("count", 0)
             set_lifecycle(declared, prevent_destroy=True)
-        suppress_checkov(self.resource, {"CKV_AWS_124": "No stack is made here."})
         filters = {**{f"tag:{key}": value for key, value in tags.items()}, "tag-key": DELETION_PROTECTION_TAG}
         standing = aws.DataAwsInstances(
             self,

@@ -189,11 +189,19 @@ def delete(stack: Stack, generation: int, *, again: bool = False) -> None:
     """
     retain = sessions_that_stay(stack) if stack["StackStatus"] == "DELETE_FAILED" else []
     suffix = f"again-{int(time.time())}" if again else "retaining" if retain else "delete"
-    client("cloudformation").delete_stack(
-        StackName=stack["StackId"],
-        ClientRequestToken=f"{stack['StackName']}-{generation}-{suffix}"[-128:].lstrip("-"),
-        **({"RetainResources": retain} if retain else {}),
-    )
+    try:
+        client("cloudformation").delete_stack(
+            StackName=stack["StackId"],
+            ClientRequestToken=f"{stack['StackName']}-{generation}-{suffix}"[-128:].lstrip("-"),
+            **({"RetainResources": retain} if retain else {}),
+        )
+    except ClientError as error:
+        if code_of(error) != "AccessDenied":
+            raise
+        # Allowed with our tags only, which a stack may no longer have once it is deleted: by a call that was lost.
+        now = describe(stack["StackId"])
+        if now is not None and now["StackStatus"] not in ("DELETE_IN_PROGRESS", GONE):
+            raise
 
 
 def sessions_that_stay(stack: Stack) -> list[str]:

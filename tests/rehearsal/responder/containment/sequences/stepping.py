@@ -149,7 +149,7 @@ class Execution:
             self._after_wait(state)
             return
         if waits:
-            self.token = ContextObject({}).update_task_token()  # type: ignore[typeddict-item]
+            self.token = ContextObject({"StateMachine": {"Id": "steps"}}).update_task_token()  # type: ignore[typeddict-item]
             self._late, self._woken = False, None
         invoked = self._filled(state["Parameters"])
         try:
