@@ -310,7 +310,9 @@ def versions() -> str:
     return ", ".join(f"{name} {version}" for name, version in named)
 
 
-def document(runs: int, loads: tuple[float, float], synthesis: str, growth: str, refusal: str) -> str:
+def document(
+    runs: int, loads: tuple[float, float], synthesis: str, growth: str, refusal: str, missed: Sequence[str]
+) -> str:
     """Return the text of docs/benchmarks.md."""
     return f"""\
 <!-- Written by `make bench`; changes belong into benchmarks/synth.py. -->
@@ -327,6 +329,8 @@ not count: it fills the caches of jsii, Python and Node. Counted rounds: {runs}.
 Ratios are medians of those of each round; where other programs ran meanwhile, they say more than the seconds.
 Processor seconds are those of Python and Node together; MB is the peak of the largest of them. One run alone has two
 processors busy at most.
+
+Missed of the targets below: {"; ".join(missed) or "none"}.
 
 ## The same resources, other ways
 
@@ -397,8 +401,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problems:
         print("\nnot measured, so nothing is written:", *problems, sep="\n", file=sys.stderr)
         return 2
-    options.output.write_text(document(options.runs, loads, *tables), encoding="utf-8")
     missed = list(missed_targets(synthesis, growth))
+    options.output.write_text(document(options.runs, loads, *tables, missed), encoding="utf-8")
     print(*("", *missed), sep="\n", file=sys.stderr)
     return 1 if missed else 0
 
