@@ -222,9 +222,11 @@ def test_when_the_stack_is_deleted_meanwhile_then_nothing_is_waited_for(stacks: 
     stacks.account.waits.scale = 1
     stacks.client.create_stack(StackName="tap", TemplateBody=stacks.template(Silent="Create"))
     assert stacks.status() == "CREATE_IN_PROGRESS"
+    # The function runs beside: its request is waited for, because it may come after the deletion.
+    assert [event["RequestType"] for event in until(stacks.asked)] == ["Create"]
     stacks.client.delete_stack(StackName="tap")
     until(lambda: stacks.client.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"])
-    assert sorted(event["RequestType"] for event in stacks.asked()) == ["Create", "Delete"]
+    assert [event["RequestType"] for event in until(stacks.asked)] == ["Delete"]
 
 
 def test_when_the_token_is_a_topic_then_the_request_is_published(stacks: Stacks) -> None:
