@@ -98,9 +98,9 @@ test-rehearsal: packages ## Run the tests of the AWS account on this machine, an
 test-isolated: packages ## Run the tests that make environments of their own, for checkov, cdktn and schemathesis
 	@$(PYTEST) -m isolated $(ARGS)
 
-# Twice as many: many of these wait for Terraform's provider, whose pauses are of fixed length.
+# One more: many of these wait for Terraform's provider, whose pauses are of fixed length.
 test-all: setup ## Run every test
-	@$(PYTEST) -n 4 -m "" $(ARGS)
+	@$(PYTEST) -n 3 -m "" $(ARGS)
 
 lint: packages ## Check style, formatting and types
 	@$(PY) -m scripts.lock --check
