@@ -104,7 +104,7 @@ class MirrorSessions(AwsConstruct):
         self.resource: Any = aws.Ec2TrafficMirrorSession(
             self,
             "Resource",
-            network_interface_id=self._interface({name: known[name].network_interface_id for name in known}),
+            network_interface_id=self._interface(known),
             session_number=cdk.Token.as_number(_EACH),
             traffic_mirror_target_id=target.mirror_target_id,
             traffic_mirror_filter_id=filter.mirror_filter_id,
@@ -148,9 +148,9 @@ class MirrorSessions(AwsConstruct):
         """The session ids by source name, as a token of a map."""
         return cdk.Token.as_string(f"${{{{for name, session in {address(self.resource)} : name => session.id}}}}")
 
-    def _interface(self, known: Mapping[str, str]) -> str:
+    def _interface(self, known: Mapping[str, KnownSource]) -> str:
         """Return the expression of a session's interface: its key, but where the source has a name of its own."""
-        named = {name: interface for name, interface in known.items() if name != interface}
+        named = {name: own.network_interface_id for name, own in known.items() if name != own.network_interface_id}
         if not named:
             return _KEY
         return f"${{lookup({address(cdk.TerraformLocal(self, 'Named', rendered(named)))}, each.key, each.key)}}"
