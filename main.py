@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -60,8 +59,6 @@ def _synthesize() -> int:
 
 
 if __name__ == "__main__":
-    # A synthesis is over before collecting its garbage would pay.
-    gc.disable()
     # pydantic looks through the metadata of all installed packages for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
     sys.exit(main())

@@ -207,6 +207,29 @@ print(json.dumps([begun.link, str(aws.DataAwsVpc(stack, "v", id="vpc-1").friendl
     assert found == [None, "v"]
 
 
+@pytest.mark.parametrize(("program", "stock", "ends"), [(True, "", 0), (True, "1", 1), (False, "", 1)])
+def test_when_a_program_ends_then_its_garbage_is_left_and_that_of_another_is_collected(
+    program: bool, stock: str, ends: int
+) -> None:
+    found = run(
+        f"""
+import atexit, gc, json
+cycle = type("Cycle", (), {{"__del__": lambda self: collected.append(1)}})()
+cycle.itself = cycle
+collected = []
+def tell():
+    gc.collect()
+    print(json.dumps([gc.isenabled(), len(collected)]))
+atexit.register(tell)
+from tapstack import kernel
+kernel.begin(program={program})
+del cycle
+""",
+        TAPSTACK_STOCK_IMPORT=stock,
+    )
+    assert found == [bool(ends), ends]
+
+
 BUILD = """
 import json, sys
 from tapstack import kernel

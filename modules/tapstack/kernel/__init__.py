@@ -11,6 +11,8 @@ Nothing of this is public.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,15 +52,29 @@ def stock_import() -> bool:
 def begin(*, program: bool = False) -> Beginning:
     """Start Node, unless that was done, and have it load what it needs while Python does.
 
+    Args:
+        program: the process is a program of Tapstack's own, which ends when its stacks are synthesized.
+
     Raises nothing: what is wrong with an installation shows when cdktf is imported.
     """
     global _begun
     if _begun is None:
         _begun = Beginning(program)
+        if program and not stock_import():
+            _leave_garbage()
         if not stock_import() and (runtime := find_runtime()) is not None:
             _begun.requests = _requests_ahead(program)
             _begun.node = spawn(runtime, _begun.requests)
     return _begun
+
+
+def _leave_garbage() -> None:
+    """Collect no garbage: the process ends before that would pay.
+
+    Python collects once more at its end, a tenth of a second of a synthesis, but for what is frozen.
+    """
+    gc.disable()
+    atexit.register(gc.freeze)
 
 
 def abandon() -> None:

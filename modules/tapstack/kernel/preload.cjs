@@ -6,7 +6,9 @@
 //   exports.name = __importStar(require("./path"));  (cdktn)
 // into a getter that requires on first use. cdktf requires a library that makes
 // zip files, in 200 modules, for archives that few programs have: it is required
-// when one is made. A file that looks different is loaded exactly as it is.
+// when one is made. jsii's kernel composes, for each value that it is given, the
+// message of an error that never comes: it gets a shorter one. A file that looks
+// different is loaded exactly as it is.
 //
 // What V8 compiles is kept for the next time, in a directory of the user's own.
 "use strict";
@@ -23,6 +25,8 @@ const HELPER =
   "const __lazy = (name, load) => { let value; Object.defineProperty(exports, name, { enumerable: true," +
   " configurable: true, get() { return value === undefined ? (value = load()) : value; } }); };";
 const ZIPPING = path.join("lib", "private", "fs.js");
+const KERNEL = path.join("lib", "program.js");
+const COSTLY_MESSAGE = /(`Kernel error: expected type information, got )\$\{\(0,\w+\.inspect\)\((\w+)\)\}`/g;
 const ARCHIVER = 'const archiver = require("archiver");\n';
 // jsii installs what it loads into a new directory each time, as links into a cache of its own.
 const INSTALLED = /^(.*[\\/]jsii-kernel-[^\\/]+[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)([\\/].*)$/;
@@ -30,12 +34,13 @@ const INSTALLED = /^(.*[\\/]jsii-kernel-[^\\/]+[\\/]node_modules[\\/](?:@[^\\/]+
 // cdktf calls this alias, and Node 22 prints a deprecation warning into the user's terminal.
 require("util").isArray = Array.isArray;
 
+const kernel = isMainThread && process.argv[1]?.endsWith(KERNEL) ? fs.realpathSync(process.argv[1]) : null;
 const realRoots = new Map();
 const ordinaryLoad = Module._extensions[".js"];
 
 Module._extensions[".js"] = function load(module, filename) {
   const installed = INSTALLED.exec(filename);
-  if (installed === null) return ordinaryLoad(module, filename);
+  if (installed === null) return filename === kernel ? loadKernel(module) : ordinaryLoad(module, filename);
   const [, root, rest] = installed;
   if (!realRoots.has(root)) realRoots.set(root, fs.realpathSync(root));
   const source = fs.readFileSync(filename, "utf8");
@@ -43,6 +48,10 @@ Module._extensions[".js"] = function load(module, filename) {
   // Compiled under the name of what the link leads to, a file is found again in V8's cache.
   module._compile(ours, realRoots.get(root) + rest);
 };
+
+function loadKernel(module) {
+  module._compile(fs.readFileSync(kernel, "utf8").replace(COSTLY_MESSAGE, "$1${$2}`"), kernel);
+}
 
 function lazyIndex(source) {
   let replaced = 0;
@@ -65,7 +74,7 @@ function lazyZip(source) {
 }
 
 // Ended early, the kernel is to take its directory with it; it looks here between two requests.
-if (isMainThread && process.argv[1]?.endsWith(path.join("lib", "program.js"))) {
+if (kernel !== null) {
   process.once("SIGTERM", () => process.exit(143));
 }
 

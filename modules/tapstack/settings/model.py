@@ -283,6 +283,9 @@ class SourceSettings(Settings):
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
+        # There may be ten thousand interfaces, and nearly all stand alone.
+        if len(self.model_fields_set) == 1 and self.network_interface_id is not None:
+            return
         lookup = {
             "instance_id",
             "subnet_id",

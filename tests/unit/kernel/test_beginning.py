@@ -67,7 +67,7 @@ def test_when_a_package_is_missing_then_nothing_is_started(monkeypatch: pytest.M
     ordinary = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else ordinary(name))
     assert node.find_runtime() is None
-    assert kernel.begin(program=True).node is None
+    assert kernel.begin().node is None
 
 
 def test_when_jsii_keeps_its_scripts_elsewhere_then_it_starts_its_kernel_itself(

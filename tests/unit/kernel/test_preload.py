@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tapstack.kernel.cores import package_root
 from tapstack.kernel.node import PRELOAD, node_binary
 
 
@@ -23,11 +25,12 @@ def installed(directory: Path, package: str, files: dict[str, str]) -> Path:
     return here
 
 
-def run(home: Path, program: str) -> list[str]:
+def run(home: Path, program: str | Path) -> list[str]:
     node = node_binary()
     assert node is not None
+    what = [str(program)] if isinstance(program, Path) else ["-e", program]
     done = subprocess.run(
-        [node, "--preserve-symlinks", "--require", str(PRELOAD), "-e", program],
+        [node, "--preserve-symlinks", "--require", str(PRELOAD), *what],
         env={"HOME": str(home), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
@@ -103,3 +106,33 @@ def test_when_there_can_be_no_such_directory_then_everything_works_as_well(tmp_p
     home.write_text("a file")
     load_something(tmp_path, home)
     assert home.read_text() == "a file"
+
+
+KERNEL = """
+const util = require("util");
+let composed = 0;
+const K = { inspect: (value) => { composed += 1; return util.inspect(value); } };
+const check = (e) => `Kernel error: EXPECTED type information, got ${(0,K.inspect)(e)}`;
+console.log(check(7), composed);
+"""
+
+
+@pytest.mark.parametrize(("file", "composed"), [("lib/program.js", 0), ("lib/other.js", 1)])
+def test_when_the_kernel_is_loaded_then_it_composes_no_message_for_each_value(
+    tmp_path: Path, file: str, composed: int
+) -> None:
+    script = tmp_path / file
+    script.parent.mkdir()
+    script.write_text(KERNEL.replace("EXPECTED", "expected"))
+    assert run(tmp_path, script)[-2:] == ["7", str(composed)]
+    script.write_text(KERNEL)
+    assert run(tmp_path, script)[-2:] == ["7", "1"]
+
+
+def test_when_jsii_is_installed_then_its_kernel_composes_that_message_for_each_value() -> None:
+    root = package_root("jsii")
+    assert root is not None
+    source = (root / "_embedded" / "jsii" / "lib__program.js").read_text()
+    assert (
+        len(re.findall(r"`Kernel error: expected type information, got \$\{\(0,\w+\.inspect\)\(\w+\)\}`", source)) == 1
+    )
