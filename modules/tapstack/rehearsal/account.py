@@ -207,7 +207,7 @@ class Account:
             raise
         self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
         self._thread.start()
-        self._running_services = Running(self.endpoint, self._keys, self.waits, self._enforces_iam)
+        self._running_services = Running(self.endpoint, self._keys, self.waits, self.recorder, self._enforces_iam)
         begin(self._running_services)
         self._surroundings.enter_context(reached_without_proxy())
         self.reset()

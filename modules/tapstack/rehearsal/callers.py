@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import secrets
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +43,10 @@ class Caller:
 
 ANONYMOUS: Final = Caller("", DEFAULT_ACCOUNT_ID, "", "", "")
 """Whoever makes a call that AWS takes without a signature."""
+
+
+CALLER: Final[ContextVar[Caller | None]] = ContextVar("CALLER", default=None)
+"""Whose call is being answered."""
 
 
 @dataclass(frozen=True, slots=True)

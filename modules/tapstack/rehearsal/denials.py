@@ -85,6 +85,11 @@ _IN_JSON: Final = {
 }
 
 
+def text_of_s3(refused: Refused) -> str:
+    """Return what S3 says of a request that is not signed as it must be."""
+    return _S3[refused.reason][2] or str(refused)
+
+
 def denial(refused: Refused, protocol: str, service: str) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of the error.
 
@@ -94,8 +99,8 @@ def denial(refused: Refused, protocol: str, service: str) -> tuple[int, dict[str
         service: that the request is signed for; s3 where it is not signed, and S3 would take it.
     """
     if service == "s3":
-        status, code, text = _S3[refused.reason]
-        return status, *refusal("rest-xml", code, text or str(refused))
+        status, code, _ = _S3[refused.reason]
+        return status, *refusal("rest-xml", code, text_of_s3(refused))
     status, code, text = (_EC2 if protocol == "ec2" else _QUERY)[refused.reason]
     if "json" in protocol:
         # Services whose paths say nothing answer all of their errors with 400.

@@ -16,11 +16,11 @@ from botocore.model import OperationNotFoundError
 
 from tapstack.rehearsal import http_api
 from tapstack.rehearsal.anonymous import anonymous_call, protocol_of
-from tapstack.rehearsal.callers import ANONYMOUS, AccessKeys, Caller
+from tapstack.rehearsal.callers import ANONYMOUS, CALLER, AccessKeys, Caller
 from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.denials import denial
 from tapstack.rehearsal.faults import Fault, Faults, error_response
-from tapstack.rehearsal.iam.enforcement import refusal_of
+from tapstack.rehearsal.iam.enforcement import Connection, refusal_of
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.metrics import Measurement, Metrics
 from tapstack.rehearsal.recorder import Recorder
@@ -186,6 +186,7 @@ class Front:
         def noting(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
             started.append((status, headers))
 
+        answering = CALLER.set(request.caller)
         try:
             body = b"".join(self._moto(request.environ, noting))
         except (NotImplementedError, OperationNotFoundError) as missing:
@@ -194,6 +195,8 @@ class Front:
         except Exception:
             _log.exception("the rehearsal account failed at %s:%s", call.service, call.action)
             return _refused_with((500, *refusal(call.protocol, "InternalFailure", "the rehearsal account failed")))
+        finally:
+            CALLER.reset(answering)
         answer = _Answer(*started[-1], body)
         if is_no_answer(call, request.environ["REQUEST_METHOD"], answer.code, body):
             return _refused_with(unknown(call))
@@ -307,7 +310,7 @@ def _refused(request: _Request) -> _Answer | None:
     """Return the answer where IAM does not allow a call."""
     environ = request.environ
     source_ip, user_agent = (str(environ.get(name, "")) for name in ("REMOTE_ADDR", "HTTP_USER_AGENT"))
-    refused = refusal_of(request.call, request.principal, source_ip, user_agent)
+    refused = refusal_of(request.call, request.principal, Connection(source_ip, user_agent))
     return _Answer(f"{refused.status} Refused", list(refused.headers.items()), refused.body) if refused else None
 
 

@@ -6,6 +6,7 @@ it starts is an empty instance.
 
 from __future__ import annotations
 
+import json
 import uuid
 from importlib import resources
 from typing import Any
@@ -28,7 +29,7 @@ def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
 
     Args:
         s3_client: a boto3 client of the rehearsal account, of a Region in the partition that the template is for.
-        bucket: made when it is not there yet.
+        bucket: made when it is not there yet; everybody may read it, as that of the Marketplace.
     """
     region = s3_client.meta.region_name
     partition = partition_of(region)
@@ -36,6 +37,10 @@ def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
         # S3 refuses its own default Region as a constraint.
         home = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3_client.create_bucket(Bucket=bucket, **home)
+        # Whoever asks CloudFormation for a template of the Marketplace may read it.
+        objects = f"arn:{partition.name if partition else 'aws'}:s3:::{bucket}/*"
+        read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects}
+        s3_client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read]}))
     key = f"{uuid.uuid4()}/{uuid.uuid4().hex}.template"
     s3_client.put_object(Bucket=bucket, Key=key, Body=template_body().encode(), ContentType="application/x-yaml")
     if partition is None or partition.name == "aws":

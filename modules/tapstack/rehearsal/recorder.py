@@ -30,6 +30,8 @@ class Record:
         principal: ARN of the role, user or root user that called; empty where AWS asks for no signature.
         began: when the call arrived, in seconds since 1970, UTC.
         seconds: how long it took.
+        invoked_by: the service that made the call for the principal, such as cloudformation.amazonaws.com; empty where
+            the principal made it itself.
         headers: of the answer, with lower-case names.
         body: of the answer, where it is a refusal or tells what was created, and no secret.
     """
@@ -40,6 +42,7 @@ class Record:
     principal: str = ""
     began: float = 0.0
     seconds: float = 0.0
+    invoked_by: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
 
@@ -83,6 +86,7 @@ class Record:
             "principal": self.principal,
             "began": self.began,
             "seconds": self.seconds,
+            "invoked_by": self.invoked_by,
             "created": list(self.created),
             "resources": list(self.resources),
             "request_tags": self.request_tags,
@@ -116,10 +120,15 @@ class Recorder:
         seconds: float,
         principal: str,
         fault: str = "",
+        invoked_by: str = "",
+        authorizations: tuple[Authorization, ...] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Record:
-        """Keep what a record needs of a call and its answer; the arguments are as Record has them."""
+        """Keep what a record needs of a call and its answer; the arguments are as Record has them.
+
+        `authorizations` are worked out of the call where they are not given.
+        """
         kept = is_worth_keeping(call, status)
         record = Record(
             redact(call),
@@ -128,9 +137,12 @@ class Recorder:
             principal,
             began,
             seconds,
+            invoked_by,
             {name.lower(): value for name, value in headers.items()} if kept and headers else {},
             body if kept else b"",
         )
+        if authorizations is not None:
+            vars(record)["authorizations"] = authorizations
         self.add(record)
         return record
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.callers import AccessKeys
+    from tapstack.rehearsal.recorder import Recorder
 
 
 class Waits:
@@ -52,6 +53,7 @@ class Running:
         endpoint: where they call it.
         keys: whose access keys there are.
         waits: how long their waits last.
+        recorder: keeps the calls.
         enforces_iam: whether what IAM does not allow is refused.
         at_reset: what they want called before the account forgets everything: to end their
             processes and threads. Called once each; they register when they begin something.
@@ -60,6 +62,7 @@ class Running:
     endpoint: str
     keys: AccessKeys
     waits: Waits
+    recorder: Recorder
     enforces_iam: bool = False
     at_reset: list[Callable[[], None]] = field(default_factory=list)
 
@@ -80,6 +83,11 @@ def begin(running: Running) -> None:
 def end() -> None:
     """Note that none runs any more."""
     _current.clear()
+
+
+def is_running() -> bool:
+    """Return whether an account runs, and not moto alone."""
+    return bool(_current)
 
 
 def running() -> Running:

@@ -46,15 +46,6 @@ def test_when_a_template_is_in_s3_then_every_form_of_its_address_works(account: 
     assert account.stack()["StackStatus"] == "CREATE_COMPLETE"
 
 
-def test_when_the_address_is_presigned_then_it_works_until_it_expires(account: Account, s3: Any) -> None:
-    wanted = {"Bucket": "templates", "Key": "dir/good.json"}
-    url = s3.generate_presigned_url("get_object", Params=wanted, ExpiresIn=60)
-    assert account.stacks.validate_template(TemplateURL=url)["Description"] == "from a bucket"
-    url = s3.generate_presigned_url("get_object", Params=wanted, ExpiresIn=-60)
-    with pytest.raises(ClientError, match="S3 error: Request has expired"):
-        account.stacks.validate_template(TemplateURL=url)
-
-
 def test_when_a_version_is_named_then_that_one_is_read(account: Account, s3: Any) -> None:
     s3.put_bucket_versioning(Bucket="templates", VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket="templates", Key="dir/good.json", Body=BODY.encode())["VersionId"]

@@ -3,8 +3,9 @@
 An address has the bucket in its host or in its path. Besides those of AWS there are those of the account itself,
 on this machine, which the AWS CLI and presigned URLs name.
 
-Sources: CloudFormation API Reference, CreateStack (TemplateURL); Amazon S3 User Guide, "Methods for accessing a
-bucket", "Dual-stack endpoints" and "Download and upload objects with presigned URLs".
+Sources: CloudFormation API Reference, CreateStack (TemplateURL); CloudFormation User Guide, "Control CloudFormation
+access with AWS Identity and Access Management"; Amazon S3 User Guide, "Methods for accessing a bucket", "Dual-stack
+endpoints" and "Download and upload objects with presigned URLs".
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from moto.cloudformation.exceptions import ValidationError
 from moto.core.exceptions import ServiceException
-from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import s3_backends
+
+from tapstack.rehearsal.behalf import BEHALF, Behalf
+from tapstack.rehearsal.callers import CALLER, Caller
+from tapstack.rehearsal.calls import Call
+from tapstack.rehearsal.denials import text_of_s3
+from tapstack.rehearsal.running import is_running, running
+from tapstack.rehearsal.signatures import Received, Refused, read_signature, verify
 
 _REGION: Final = r"[a-z]{2,6}(?:-[a-z]+){1,3}-\d{1,2}"
 _AWS_HOST: Final = re.compile(
@@ -30,6 +37,9 @@ _OWN_HOST: Final = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*[a-z0-9])\.(?:s3\.)?)?(?:localhost|127\.0\.0\.1|\[?::1\]?)"
 )
 _LARGEST: Final = 1024 * 1024
+_SIGNING: Final = frozenset({"X-Amz-Algorithm", "X-Amz-Signature", "AWSAccessKeyId", "Signature"})
+"""What an address that is signed has, of any version."""
+SERVICE: Final = "cloudformation.amazonaws.com"
 _MORE: Final = "\nFor more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
 
 
@@ -68,16 +78,26 @@ def parse(url: str) -> Address | None:
 
 
 def fetch(url: str, account_id: str, partition: str) -> str:
-    """Return the text of an object, for whoever calls from an account.
+    """Return the text of an object.
+
+    It is read with the permissions of who calls CloudFormation, or of the stack's role where a stack names it; what is
+    at a presigned address with those of who signed it. Where the account does not enforce IAM, they are the root
+    user's of an account: then the policies of other accounts' buckets decide alone.
+
+    Args:
+        url: its address.
+        account_id: that it is read for.
+        partition: of that account.
 
     Raises:
-        ValidationError: no address of S3, nothing there, or nothing that the account may read.
+        ValidationError: no address of S3, nothing there, or nothing that may be read.
     """
     address = parse(url)
     if address is None:
         raise ValidationError(message="TemplateURL must be a supported URL.")
     if _has_expired(address):
         raise ValidationError(message=f"S3 error: Request has expired{_MORE}")
+    signer = _signer_of(url) if is_running() and _SIGNING & set(address.query) else None
     owner_partition, owner = s3_backends.bucket_accounts.get(address.bucket, (partition, account_id))
     if owner_partition != partition:
         raise ValidationError(message=f"S3 error: The specified bucket does not exist{_MORE}")
@@ -87,8 +107,7 @@ def fetch(url: str, account_id: str, partition: str) -> str:
         found = backend.get_object(address.bucket, address.key, version_id=address.version)
     except ServiceException as error:
         raise ValidationError(message=f"S3 error: {error.message}{_MORE}") from error
-    # A presigned address has the rights of whoever signed it.
-    if owner != account_id and "X-Amz-Signature" not in address.query and not _is_open(bucket, address.key):
+    if not _may_read(address, bucket.region_name, account_id, partition, signer):
         raise ValidationError(message=f"S3 error: Access Denied{_MORE}")
     if found is None:
         raise ValidationError(message=f"S3 error: The specified key does not exist.{_MORE}")
@@ -114,19 +133,46 @@ def fetch_policy(url: str, account_id: str, partition: str) -> str:
 
 
 def _has_expired(address: Address) -> bool:
-    query = address.query
-    if "Expires" in query:
-        return datetime.datetime.now(datetime.UTC).timestamp() > int(query["Expires"][0])
-    if "X-Amz-Date" not in query:
+    query, now = address.query, datetime.datetime.now(datetime.UTC)
+    try:
+        if "Expires" in query:
+            return now.timestamp() > int(query["Expires"][0])
+        signed = datetime.datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%S%z")
+        return now > signed + datetime.timedelta(seconds=int(query["X-Amz-Expires"][0]))
+    except (KeyError, ValueError):
+        # It says no such thing, or nothing that can be read: then its signature is none.
         return False
-    signed = datetime.datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%S%z")
-    return datetime.datetime.now(datetime.UTC) > signed + datetime.timedelta(seconds=int(query["X-Amz-Expires"][0]))
 
 
-def _is_open(bucket: Any, key: str) -> bool:
-    """Whether the bucket's policy lets another account read the object."""
-    if bucket.policy is None:
-        return False
-    # Not by the bucket itself, which leaves its policy to IAM where the account enforces that.
-    policy: Any = IAMPolicy(bucket.policy.decode())
-    return bool(policy.is_action_permitted("s3:GetObject", f"{bucket.arn}/{key}") == PermissionResult.PERMITTED)
+def _signer_of(url: str) -> Caller:
+    """Return who signed an address.
+
+    Raises:
+        ValidationError: nobody, or not as it must be.
+    """
+    parts = urlsplit(url)
+    request = Received("GET", parts.path, parts.query, {"host": parts.netloc}, b"")
+    try:
+        signature = read_signature(request)
+        if signature.service != "s3":
+            raise Refused(
+                "incomplete query",
+                f"Error parsing the X-Amz-Credential parameter; incorrect service {signature.service}",
+            )
+        return verify(request, signature, running().keys)
+    except Refused as refused:
+        raise ValidationError(message=f"S3 error: {text_of_s3(refused)}{_MORE}") from refused
+
+
+def _may_read(address: Address, region: str, account_id: str, partition: str, signer: Caller | None) -> bool:
+    """Whether IAM and the policy of the bucket let whoever reads have an object."""
+    wanted = {"Bucket": address.bucket, "Key": address.key}
+    wanted |= {"VersionId": address.version} if address.version else {}
+    caller = signer or CALLER.get()
+    if not (is_running() and running().enforces_iam and caller):
+        root = f"arn:{partition}:iam::{signer.account_id if signer else account_id}:root"
+        caller = Caller("", root.split(":")[4], root.split(":")[4], root, root)
+    behalf = BEHALF.get() if signer is None else None
+    behalf = behalf or Behalf(caller, SERVICE, forwarded=signer is None)
+    call = Call("s3", "GetObject", region, behalf.caller.access_key, wanted, "rest-xml", "s3")
+    return behalf.refusal_of(call) is None

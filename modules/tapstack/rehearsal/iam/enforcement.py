@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.rehearsal.authorizations import Authorization, authorizations_of
@@ -33,23 +34,46 @@ _OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBuc
 """What no policy of a bucket takes from the root user of its account."""
 
 
-def refusal_of(call: Call, principal_arn: str, source_ip: str, user_agent: str) -> Refusal | None:
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a call comes.
+
+    Attributes:
+        source_ip: where from; empty where a service makes the call.
+        user_agent: of the client; the service that makes the call.
+        called_via: services that use the caller's own credentials, in their order.
+    """
+
+    source_ip: str
+    user_agent: str
+    called_via: tuple[str, ...] = ()
+
+
+def refusal_of(call: Call, principal_arn: str, connection: Connection) -> Refusal | None:
     """Return the answer that refuses a call; None where IAM allows it.
 
     Args:
         call: what is asked.
         principal_arn: of who asks; empty where AWS takes the call without a signature.
-        source_ip: where it comes from.
-        user_agent: of the client.
+        connection: how it comes.
     """
     try:
-        _check(call, principal_arn, source_ip, user_agent)
+        _check(call, principal_arn, connection)
     except NotAllowed as error:
         return refuse(call, error)
     return None
 
 
-def _check(call: Call, principal_arn: str, source_ip: str, user_agent: str) -> None:
+def needed_for(call: Call, principal_arn: str) -> tuple[Authorization, ...]:
+    """Return what IAM has to allow for a call, with what it does not name, as the account has it at this time."""
+    return _needed(call, requested_by(call), principal_arn)
+
+
+def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tuple[Authorization, ...]:
+    return authorizations_of(call, requested, principal_arn)
+
+
+def _check(call: Call, principal_arn: str, connection: Connection) -> None:
     assumes = call.service == "sts" and call.action in trust.ASSUMING
     if not (principal_arn or assumes):
         return
@@ -58,12 +82,12 @@ def _check(call: Call, principal_arn: str, source_ip: str, user_agent: str) -> N
         return
     identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
     requested = requested_by(call)
-    more = _connection(identity, source_ip, user_agent)
+    more = _keys_of(connection, identity)
     if assumes:
         [own] = authorizations_of(call, requested, identity.caller.arn)
         trust.check(call.action, requested, identity, request_of(call, requested, own, lambda _: {}, more=more).context)
         return
-    for authorization in authorizations_of(call, requested, identity.caller.arn):
+    for authorization in _needed(call, requested, identity.caller.arn):
         if denial := _denial(call, requested, authorization, identity, more):
             raise NotAllowed(message_of(denial, identity.caller))
     if gives:
@@ -104,8 +128,9 @@ def _machine_of(token: str) -> str | None:
     return tokens.machine_of(token)
 
 
-def _connection(identity: Identity, source_ip: str, user_agent: str) -> Context:
+def _keys_of(connection: Connection, identity: Identity) -> Context:
     """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
+    via = connection.called_via
 
     def keys() -> Context:
         now = datetime.datetime.now(datetime.UTC)
@@ -114,9 +139,10 @@ def _connection(identity: Identity, source_ip: str, user_agent: str) -> Context:
             "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
             "aws:EpochTime": (str(int(now.timestamp())),),
             "aws:SecureTransport": _TRUE,
-            "aws:SourceIp": (source_ip,),
-            "aws:UserAgent": (user_agent,),
-            "aws:ViaAWSService": _FALSE,
+            "aws:UserAgent": (connection.user_agent,),
+            "aws:ViaAWSService": _TRUE if via else _FALSE,
+            **({"aws:SourceIp": (connection.source_ip,)} if connection.source_ip else {}),
+            **({"aws:CalledVia": via, "aws:CalledViaFirst": via[:1], "aws:CalledViaLast": via[-1:]} if via else {}),
         }
 
     return Lazy(keys)

@@ -39,6 +39,8 @@ _KEYS: Final = frozenset(
         "aws:UserAgent",
         "aws:ViaAWSService",
         "aws:CalledVia",
+        "aws:CalledViaFirst",
+        "aws:CalledViaLast",
         "aws:userid",
         "aws:username",
         "cloudformation:ResourceTypes",
