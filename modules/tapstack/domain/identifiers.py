@@ -91,7 +91,7 @@ def check_name(value: str) -> str:
     Names become Terraform addresses and for_each keys, so they are kept to lower-case
     letters, digits and hyphens, 1 to 40 characters, beginning with a letter.
     """
-    if _NAME.fullmatch(value):
+    if isinstance(value, str) and _NAME.fullmatch(value):
         return value
     raise RuleViolation(
         f"{value!r} is not a usable name: expected 1 to 40 lower-case letters, digits or hyphens, "

@@ -29,6 +29,23 @@ class KnownSource:
     name: str
     session_number: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a wrong id or number, and a name other than sessions of such an interface have.
+
+        Raises:
+            RuleViolation: names what is wrong.
+        """
+        check_identifier("network interface", self.network_interface_id)
+        if is_token(self.network_interface_id):
+            check_name(self.name)
+        elif self.name != self.network_interface_id:
+            raise RuleViolation(
+                f"source {self.network_interface_id} is named by its id; leave out name={self.name!r}, which only "
+                "goes with an id that is a token"
+            )
+        if self.session_number is not None:
+            limits.check_session_number(self.session_number)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLookup:
@@ -167,24 +184,15 @@ class Source:
             RuleViolation: a wrong id or number, a token without a name, or an instance type
                 that AWS does not mirror.
         """
-        check_identifier("network interface", network_interface_id)
-        if is_token(network_interface_id):
-            if name is None:
-                raise RuleViolation(
-                    "a source whose network interface id is a token needs a name: Terraform's addresses must not "
-                    "depend on values that are known only after apply"
-                )
-            check_name(name)
-        elif name not in (None, network_interface_id):
+        if name is None and is_token(network_interface_id):
             raise RuleViolation(
-                f"source {network_interface_id} is named by its id; leave out name={name!r}, which only goes "
-                "with an id that is a token"
+                "a source whose network interface id is a token needs a name: Terraform's addresses must not "
+                "depend on values that are known only after apply"
             )
-        if session_number is not None:
-            limits.check_session_number(session_number)
+        source = KnownSource(network_interface_id, network_interface_id if name is None else name, session_number)
         if instance_type is not None:
             instance_types.check_source_type(instance_type, accept=accept_instance_type)
-        return KnownSource(network_interface_id, name or network_interface_id, session_number)
+        return source
 
     @staticmethod
     def instance(instance_id: str) -> SourceLookup:

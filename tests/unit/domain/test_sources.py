@@ -57,6 +57,27 @@ def test_fails_when_an_interface_cannot_be_a_source(given: dict[str, Any], messa
     assert refusal(lambda: Source.network_interface(**{"network_interface_id": ENI, **given})) == message
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((3, ENI), "3 is not the id of a network interface: expected the form eni-0123456789abcdef0"),
+        (("eni-1", "eni-1"), "'eni-1' is not the id of a network interface: expected the form eni-0123456789abcdef0"),
+        (
+            (TOKEN, 3),
+            "3 is not a usable name: expected 1 to 40 lower-case letters, digits or hyphens, beginning with a letter",
+        ),
+        (
+            (ENI, "web"),
+            f"source {ENI} is named by its id; leave out name='web', which only goes with an id that is a token",
+        ),
+        ((ENI, ENI, 0), "session number must be a whole number from 1 to 32766, got 0"),
+        ((ENI, ENI, "1"), "session number must be a whole number from 1 to 32766, got '1'"),
+    ],
+)
+def test_fails_when_a_known_source_is_made_of_what_is_none(given: tuple[Any, ...], message: str) -> None:
+    assert refusal(lambda: KnownSource(*given)) == message
+
+
 def test_when_the_instance_type_is_listed_or_accepted_then_it_is_a_source() -> None:
     plain = Source.network_interface(ENI)
     assert Source.network_interface(ENI, instance_type="m5.large") == plain
