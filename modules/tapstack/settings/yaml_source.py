@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -249,13 +250,22 @@ def _advice(what: str, context: str, error: Any, text: str) -> str:
     if "expected ':'" in what:
         return "put a colon and a space behind a key"
     if "mapping values are not allowed" in what:
+        above = lines[mark.line - 1] if mark.line else ""
+        if above.strip() and not re.search(r":(\s|$)", above):
+            return f"put a colon and a space behind the key in line {mark.line}"
         return "put a value that holds a colon and a space in quotes, or indent the line as the key above it"
     if "block" in context and line[: mark.column].strip():
         return "look at the quotes and brackets before it"
     if "block mapping" in context and line.lstrip().startswith("-"):
-        return "a line that begins with - is no key: put the list below its key"
+        return "a line that begins with - is no key: put the list below its key, each item indented as the first"
     if "block" in context:
         return f"indent the line as its neighbours, which begin at {began}"
+    if "second occurrence" in what:
+        return "give each anchor (&name) a name of its own"
+    if "alphabetic or numeric" in what:
+        return "put a value that begins with * or & in quotes"
+    if "directive" in what:
+        return "a line that begins with % is no key: take it out"
     if "another document" in what:
         return "take out the line ---: a deployment is one document"
     return ""

@@ -294,7 +294,26 @@ class TestSyntax:
             (
                 "a: 1\n- b\n",
                 "2: this is not YAML (column 1): did not find expected key; a line that begins with - is no key: put "
-                "the list below its key",
+                "the list below its key, each item indented as the first",
+            ),
+            (
+                "region us-east-1\nvpc_id: 1\n",
+                "2: this is not YAML (column 7): mapping values are not allowed in this context; put a colon and a "
+                "space behind the key in line 1",
+            ),
+            (
+                "a: &x 1\nb: &x 2\n",
+                "2: this is not YAML (column 4): second occurrence; give each anchor (&name) a name of its own",
+            ),
+            (
+                "a: **\n",
+                "1: this is not YAML (column 5): did not find expected alphabetic or numeric character; put a value "
+                "that begins with * or & in quotes",
+            ),
+            (
+                "%a\nb: 1\n",
+                "1: this is not YAML (column 3): found unknown directive name; a line that begins with % is no key: "
+                "take it out",
             ),
             (
                 "a: >foo\n",
