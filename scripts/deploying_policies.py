@@ -28,6 +28,7 @@ from tapstack.rehearsal.fitting import fit
 from tapstack.rehearsal.iam.policies import Request, Statement, judge, read_policy
 from tapstack.rehearsal.least_privilege import request_of
 from tapstack.rehearsal.packet_basics import publish_template
+from tapstack.rehearsal.principals import assume
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.resource_conditions import last_part, tags_now
 from tapstack.settings.load import load_deployment
@@ -98,8 +99,8 @@ class _Deployer:
         names = state.stack_names(self._deployment)
         directories = self._write(self._document)
         stacks, plans = (
-            {name: SiteDeployment(directories[name], self._account, self._say, role_arn=role) for name in names}
-            for role in (_APPLY_ROLE, _PLAN_ROLE)
+            {name: SiteDeployment(directories[name], self._account, self._say, credentials=keys) for name in names}
+            for keys in (assume(role, "terraform", PLACE[1]) for role in (_APPLY_ROLE, _PLAN_ROLE))
         )
         for name, stack in stacks.items():
             self._as("apply", name, stack.apply)

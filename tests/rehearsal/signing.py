@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 from typing import Any
 from urllib.request import Request
 
@@ -31,3 +34,15 @@ def signed(
     signing = AWSRequest(method, url, headers or {}, body)
     SigV4Auth(keys, service, region).add_auth(signing)
     return Request(url, body, dict(signing.headers.items()), method=method)
+
+
+def own_api(account: Account, method: str, path: str, body: object = None) -> tuple[int, object]:
+    """Ask the account's own API, and return the status and the answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = signed(keys_of(account), method, f"{account.endpoint}/tapstack-rehearsal{path}", data)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)

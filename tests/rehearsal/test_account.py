@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.error
-import urllib.request
 
 import boto3
 import pytest
@@ -14,18 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from tapstack.rehearsal import account as account_module
 from tapstack.rehearsal.account import Account, UntestedMotoWarning
 from tapstack.rehearsal.faults import Fault
-from tests.rehearsal.signing import keys_of, signed
-
-
-def own_api(account: Account, method: str, path: str, body: object = None) -> tuple[int, object]:
-    data = None if body is None else json.dumps(body).encode()
-    request = signed(keys_of(account), method, f"{account.endpoint}/tapstack-rehearsal{path}", data)
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
+from tests.rehearsal.signing import own_api
 
 
 def test_when_a_test_left_something_then_the_next_one_does_not_see_it(rehearsal_account: Account) -> None:
@@ -228,5 +214,5 @@ class TestFaults:
     def test_fails_when_the_path_is_none_of_ours(self, rehearsal_account: Account) -> None:
         assert own_api(rehearsal_account, "GET", "/fault") == (
             404,
-            {"message": "no GET /fault: expected calls, faults, waits or metrics"},
+            {"message": "no GET /fault: expected calls, faults, waits, metrics or issuers"},
         )

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.faults import Fault, Faults
-from tests.rehearsal.test_account import own_api
+from tests.rehearsal.signing import own_api
 
 REGION = "eu-central-1"
 

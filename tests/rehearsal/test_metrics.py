@@ -11,7 +11,7 @@ from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.company import IMAGE
 from tapstack.rehearsal.metrics import UNITS, Measurement
 from tests.rehearsal.mirroring.network import refused
-from tests.rehearsal.test_account import own_api
+from tests.rehearsal.signing import own_api
 
 NOW = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 

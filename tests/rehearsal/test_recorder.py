@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.principals import assume
 from tapstack.rehearsal.recorder import Record
-from tests.rehearsal.test_account import own_api
+from tests.rehearsal.signing import own_api
 
 REGION = "eu-central-1"
 MINE = f"{REGION}:123456789012"

@@ -164,6 +164,7 @@ def _rehearse_site(
     """
     from tapstack.rehearsal.changes import Spares, rehearse_changes
     from tapstack.rehearsal.deployment import SiteDeployment
+    from tapstack.rehearsal.principals import deploying_into
     from tapstack.rehearsal.snapshot import differences, take_snapshot
 
     def say(line: str) -> None:
@@ -189,7 +190,8 @@ def _rehearse_site(
 
     progress.say("")
     with progress.doing("starting Terraform") as doing:
-        site = SiteDeployment(directory, place.account, say, doing)
+        credentials = deploying_into(place.role_arn)
+        site = SiteDeployment(directory, place.account, say, doing, credentials=credentials)
         failures = int(deploy(site, "capture"))
         spares = Spares(place.account.client("ec2", region=place.region, role_arn=place.role_arn))
         tell("changing")
@@ -200,7 +202,7 @@ def _rehearse_site(
             tell(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
             failures += not outcome.right
         if response is not None:
-            stack = SiteDeployment(response, place.account, say, doing)
+            stack = SiteDeployment(response, place.account, say, doing, credentials=credentials)
             failures += deploy(stack, "response")
             tell("destroying the response")
             stack.destroy()

@@ -195,7 +195,7 @@ class _Rehearsal:
 
         started = datetime.now(UTC)
         settings = self.deployment.sites[self.site]
-        role = settings.assume_role.role_arn if settings.assume_role else None
+        role = self._role()
         where: dict[str, Any] = {"region": settings.region, "role_arn": role}
         with self._step("A company in it"):
             fitted = self._found_company()
@@ -257,6 +257,11 @@ class _Rehearsal:
             self._say(line)
         return made.good
 
+    def _role(self) -> str | None:
+        """Return the role that the site is deployed by."""
+        role = self.deployment.sites[self.site].assume_role
+        return role.role_arn if role else None
+
     def _found_company(self) -> Path:
         """Return the deployment file, fitted to a company in the account."""
         from tapstack.rehearsal.fitting import fit
@@ -288,9 +293,11 @@ class _Rehearsal:
 
         def one(directory: Path) -> Any:
             from tapstack.rehearsal.deployment import SiteDeployment
+            from tapstack.rehearsal.principals import deploying_into
 
+            credentials = deploying_into(self._role())
             with self.progress.doing(f"starting Terraform for {directory.name}") as doing:
-                return do(SiteDeployment(directory, self.account, self._say, doing))
+                return do(SiteDeployment(directory, self.account, self._say, doing, credentials=credentials))
 
         groups = [list(directories)] if together else [[name] for name in directories]
         found = []
@@ -302,11 +309,8 @@ class _Rehearsal:
     def _credentials(self, role: str | None) -> Any:
         from botocore.credentials import Credentials
 
-        if role is None:
-            keys = self.account.environment
-            return Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
-        found = self.account.client("sts").assume_role(RoleArn=role, RoleSessionName="soar")["Credentials"]
-        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        keys = self.account.assume(role, session_name="soar") if role else self.account.credentials
+        return Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token or None)
 
     def _post_alert(self, api: IncidentApi, suspect: str) -> Any:
         alert = {

@@ -27,8 +27,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from tapstack.rehearsal.callers import AccessKeys, make_root_credentials
 from tapstack.rehearsal.faults import Faults
 from tapstack.rehearsal.front import Front
+from tapstack.rehearsal.issuers import Issuers
 from tapstack.rehearsal.metrics import Metrics
-from tapstack.rehearsal.principals import Credentials
+from tapstack.rehearsal.principals import Credentials, administrator
 from tapstack.rehearsal.proxies import reached_without_proxy, without_proxy
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.running import Running, Waits, begin, end
@@ -146,6 +147,7 @@ class Account:
         waits: how long wait states, retries, task tokens and schedules last.
         enforces_iam: whether what IAM does not allow is refused; may be changed at any time.
         metrics: what CloudWatch says of mirrored packets, which do not flow here.
+        issuers: identity providers whose public keys are registered; none at first.
     """
 
     _running = threading.Lock()
@@ -158,6 +160,7 @@ class Account:
         self.faults = Faults()
         self.waits = Waits()
         self.metrics = Metrics(region)
+        self.issuers = Issuers()
         self.origins: set[str] = set()
         self._keys = AccessKeys(self.credentials)
         self._running_services: Running | None = None
@@ -196,7 +199,15 @@ class Account:
             setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
             moto_server = _Moto(create_backend_app)
             front = Front(
-                moto_server, self._keys, self.recorder, self.faults, self.waits, self.metrics, self.origins, extend
+                moto_server,
+                self._keys,
+                self.recorder,
+                self.faults,
+                self.waits,
+                self.metrics,
+                self.issuers,
+                self.origins,
+                extend,
             )
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
@@ -213,7 +224,9 @@ class Account:
             raise
         self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
         self._thread.start()
-        self._running_services = Running(self.endpoint, self._keys, self.waits, self.recorder, self._enforces_iam)
+        self._running_services = Running(
+            self.endpoint, self._keys, self.waits, self.recorder, self.issuers, self._enforces_iam
+        )
         begin(self._running_services)
         self._surroundings.enter_context(reached_without_proxy())
         self.reset()
@@ -234,13 +247,14 @@ class Account:
         self._running.release()
 
     def reset(self) -> None:
-        """Forget all resources, calls, faults and origins; what functions and workflows do, ends."""
+        """Forget all resources, calls, faults, issuers and origins; what functions and workflows do, ends."""
         if self._running_services is not None:
             self._running_services.end_all()
         self.waits.scale = 1.0
         moto_api_backend.reset()
         self._keys.forget()
         self.origins.clear()
+        self.issuers.clear()
         self.recorder.clear()
         self.faults.clear()
 
@@ -285,7 +299,7 @@ class Account:
         Args:
             service: boto3's name of it.
             region: the account's default Region by default.
-            role_arn: role to assume, which may be one of another account.
+            role_arn: role that the account's administrator assumes, which may be one of another account.
             retries: how often a failed call is tried again; never by default, so that tests see faults.
         """
         where = region or self._region
@@ -295,10 +309,19 @@ class Account:
             if key not in self._clients:
                 self._clients[key] = self._make_client(service, where, retries, self.credentials)
             return self._clients[key]
-        assumed = self.client("sts", region=region).assume_role(RoleArn=role_arn, RoleSessionName="rehearsal")
-        found = assumed["Credentials"]
-        keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
-        return self._make_client(service, where, retries, keys)
+        return self._make_client(service, where, retries, self.assume(role_arn, region=where))
+
+    def assume(self, role_arn: str, *, session_name: str = "rehearsal", region: str | None = None) -> Credentials:
+        """Return the credentials of a role, which the account's administrator assumes: its root user may not.
+
+        Args:
+            role_arn: of the role, which may be one of another account.
+            session_name: of the session.
+            region: where STS is asked; the account's default Region by default.
+        """
+        sts = self._make_client("sts", region or self._region, 0, administrator(role_arn.split(":")[1]))
+        found = sts.assume_role(RoleArn=role_arn, RoleSessionName=session_name)["Credentials"]
+        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
 
     def _make_client(self, service: str, region: str, retries: int, credentials: Credentials) -> Any:
         return boto3.client(

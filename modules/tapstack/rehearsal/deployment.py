@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.principals import assume
+from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.principals import Credentials
 from tapstack.rehearsal.progress import Doing
 
 _PLAN: Final = "rehearsal.plan"
@@ -48,7 +48,7 @@ class SiteDeployment:
         account: what it is deployed into.
         say: gets a line for every step that Terraform completes.
         doing: gets what Terraform is at.
-        role_arn: role whose credentials Terraform has; the account's root user's by default.
+        credentials: that Terraform has; the account's root user's by default, who can assume no role.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class SiteDeployment:
         say: Callable[[str], None],
         doing: Doing = _to_nobody,
         *,
-        role_arn: str | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Prepare; nothing runs yet."""
         self._directory = directory
         self._account = account
         self._say = say
         self._doing = doing
-        self._role_arn = role_arn
+        self._credentials = credentials
 
     def apply(self) -> dict[str, Any]:
         """Initialize, apply, and return the outputs by name; a sensitive one is None."""
@@ -127,11 +127,9 @@ class SiteDeployment:
         return process.returncode
 
     def _environment(self) -> dict[str, str]:
-        """Return the variables that Terraform has: the account's, with the credentials of the role."""
-        if self._role_arn is None:
-            return environment_for(self._account)
-        assumed = assume(self._role_arn, "terraform", REGION)
-        return {**environment_for(self._account), **assumed.as_environment()}
+        """Return the variables that Terraform has: the account's, with its own credentials."""
+        own = self._credentials.as_environment() if self._credentials else {}
+        return {**environment_for(self._account), **own}
 
 
 class _Watched:

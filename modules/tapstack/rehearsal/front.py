@@ -21,6 +21,7 @@ from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.denials import denial
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.iam.enforcement import Connection, refusal_of
+from tapstack.rehearsal.issuers import Issuers
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.metrics import Measurement, Metrics
 from tapstack.rehearsal.recorder import Recorder
@@ -73,7 +74,8 @@ class Front:
 
     Its own API, for other processes, signed by root: `GET /tapstack-rehearsal/calls` returns the recorded calls,
     `DELETE` forgets them; `POST /tapstack-rehearsal/faults` sets a fault, `DELETE` takes all back;
-    `POST /tapstack-rehearsal/waits` with a scale shortens waits; `POST /tapstack-rehearsal/metrics` sets a metric.
+    `POST /tapstack-rehearsal/waits` with a scale shortens waits; `POST /tapstack-rehearsal/metrics` sets a metric, and
+    `POST /tapstack-rehearsal/issuers` the keys of an identity provider.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Front:
         faults: Faults,
         waits: Waits,
         metrics: Metrics,
+        issuers: Issuers,
         origins: Collection[str],
         prepare: Callable[[str], None],
     ) -> None:
@@ -94,6 +97,7 @@ class Front:
         self._origins = origins
         self._waits = waits
         self._metrics = metrics
+        self._issuers = issuers
         self._prepare = prepare
         self._moto = moto
         self._keys = keys
@@ -258,10 +262,16 @@ class Front:
                 except (TypeError, ValueError) as error:
                     return "400 Bad Request", {"message": str(error)}
                 return "200 OK", {}
+            case "POST", "/issuers":
+                try:
+                    self._issuers.add(**json.loads(body))
+                except (TypeError, ValueError) as error:
+                    return "400 Bad Request", {"message": str(error)}
+                return "200 OK", {}
             case "DELETE", "/faults":
                 self._faults.clear()
                 return "200 OK", {}
-        return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults, waits or metrics"}
+        return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults, waits, metrics or issuers"}
 
 
 def _refused_with(refused: tuple[int, dict[str, str], bytes]) -> _Answer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -14,10 +15,14 @@ from moto.utilities.utils import get_partition
 from tapstack.rehearsal.iam.identities import find_role
 from tapstack.rehearsal.iam.trust import trusts
 
+_ADMINISTRATOR: Final = "administrator"
+_EVERYTHING: Final = {"Action": "*", "Resource": "*"}
+_founding = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Credentials: of the root user, or temporary ones of an assumed role, which have a session token."""
+    """Credentials: of the root user or a user, or temporary ones of an assumed role, which have a session token."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -84,6 +89,33 @@ def check_trust(role_arn: str, service: str, source_arn: str = "") -> None:
         raise CannotAssumeError(role_arn, service)
 
 
+def administrator(partition: str) -> Credentials:
+    """Return the access key of a user that may do everything, who is made where there is none.
+
+    Whoever assumes roles needs one: no root user may.
+
+    Args:
+        partition: whose IAM has the user.
+    """
+    backend: Any = iam_backends[DEFAULT_ACCOUNT_ID][partition]
+    with _founding:
+        if _ADMINISTRATOR not in backend.users:
+            user = backend.create_user("", _ADMINISTRATOR)
+            user.put_policy("AdministratorAccess", _policy(_EVERYTHING))
+            backend.create_access_key(_ADMINISTRATOR)
+        [key, *_] = backend.users[_ADMINISTRATOR].access_keys
+    return Credentials(key.access_key_id, key.secret_access_key)
+
+
+def deploying_into(role_arn: str | None) -> Credentials | None:
+    """Return the credentials that deploy a site: the administrator's for one that is deployed by a role.
+
+    Args:
+        role_arn: that the site's provider assumes; None where it assumes none, and root may deploy.
+    """
+    return administrator(role_arn.split(":")[1]) if role_arn else None
+
+
 def found_role(role_arn: str, trusted_account: str = DEFAULT_ACCOUNT_ID) -> None:
     """Make a role of an administrator, as a company has it for those who deploy; one that exists stays as it is.
 
@@ -98,7 +130,7 @@ def found_role(role_arn: str, trusted_account: str = DEFAULT_ACCOUNT_ID) -> None
     trust = {"Principal": {"AWS": trusted_account}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
     backend = iam_backends[account][partition]
     role = backend.create_role(name, _policy(trust), f"{path}/", None, "", [], "3600")
-    role.put_policy("AdministratorAccess", _policy({"Action": "*", "Resource": "*"}))
+    role.put_policy("AdministratorAccess", _policy(_EVERYTHING))
 
 
 def _policy(statement: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tapstack.rehearsal.callers import AccessKeys
+    from tapstack.rehearsal.issuers import Issuers
     from tapstack.rehearsal.recorder import Recorder
 
 
@@ -54,6 +55,7 @@ class Running:
         keys: whose access keys there are.
         waits: how long their waits last.
         recorder: keeps the calls.
+        issuers: whose keys verify the tokens of identity providers.
         enforces_iam: whether what IAM does not allow is refused.
         at_reset: what they want called before the account forgets everything: to end their
             processes and threads. Called once each; they register when they begin something.
@@ -63,6 +65,7 @@ class Running:
     keys: AccessKeys
     waits: Waits
     recorder: Recorder
+    issuers: Issuers
     enforces_iam: bool = False
     at_reset: list[Callable[[], None]] = field(default_factory=list)
 

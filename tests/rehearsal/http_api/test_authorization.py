@@ -209,6 +209,14 @@ class TestTokens:
         assert claims["exp"].isdigit()
         assert found["jwt"]["scopes"] is None
 
+    def test_when_the_keys_are_registered_then_the_issuer_is_not_asked(self, api: HttpApi, issuer: Issuer) -> None:
+        away = Issuer("https://identity.example")
+        guarded = self.api(api, away)
+        for registered, status in ((issuer, 401), (away, 200)):
+            api.account.issuers.add(away.url, [registered.key.as_dict(private=False)])
+            answer = guarded.request("GET", "/incidents", Authorization=f"Bearer {away.token()}")
+            assert answer.status == status
+
     def test_when_the_audience_is_a_client_id_then_it_counts(self, api: HttpApi, issuer: Issuer) -> None:
         token = issuer.token(aud=None, client_id="tapstack")
         assert self.api(api, issuer).request("GET", "/incidents", Authorization=f"Bearer {token}").status == 200

@@ -11,14 +11,19 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from joserfc import jwk, jwt
 
+from tapstack.rehearsal import principals
 from tests.rehearsal.iam.conftest import HERE, ROOT, THERE, Enforcing, policy, refusal
+from tests.rehearsal.signing import own_api
 
 REGION: Final = "eu-central-1"
 WORKER: Final = f"arn:aws:iam::{HERE}:role/worker-0"
 SESSION: Final = f"arn:aws:sts::{HERE}:assumed-role/worker-0/rehearsal"
+ADMINISTRATOR: Final = f"arn:aws:iam::{HERE}:user/administrator"
 MAY: Final = {"Action": "sts:AssumeRole"}
 # botocore would refuse what the account shall refuse.
+_ONCE: Final = Config(retries={"total_max_attempts": 1})
 _UNCHECKED: Final = Config(parameter_validation=False, retries={"total_max_attempts": 1})
 
 
@@ -28,6 +33,12 @@ def assume(sts: Any, role: str, **more: Any) -> Any:
 
 def no(role: str, action: str = "sts:AssumeRole", who: str = SESSION) -> tuple[str, str]:
     return "AccessDenied", f"User: {who} is not authorized to perform: {action} on resource: {role}"
+
+
+def administrator_of(enforcing: Enforcing, config: Config | None = None) -> Any:
+    """STS, called by the account's administrator."""
+    keys = principals.administrator("aws").as_arguments()
+    return boto3.client("sts", REGION, endpoint_url=enforcing.account.endpoint, config=config or _ONCE, **keys)
 
 
 def trusting(enforcing: Enforcing, *statements: dict[str, Any], name: str = "next", owner: Any = None) -> str:
@@ -67,8 +78,32 @@ def test_when_a_role_is_assumed_then_its_trust_policy_decides(
 def test_fails_when_the_role_does_not_exist(enforcing: Enforcing) -> None:
     role = f"arn:aws:iam::{HERE}:role/nobody"
     assert refusal(assume, sts=enforcing.worker("sts", MAY), role=role) == no(role)
-    assert refusal(assume, sts=enforcing.client("sts"), role=role) == no(role, who=ROOT)
     assert refusal(assume, sts=enforcing.client("sts"), role="nobody-of-this-account")[0] == "ValidationError"
+
+
+def test_fails_when_root_assumes_a_role(enforcing: Enforcing) -> None:
+    """Whatever the trust policy says, and with a session of root's, too; an administrator may."""
+    role = trusting(enforcing, {"Principal": {"AWS": ROOT}})
+    root = enforcing.client("sts")
+    refused = "AccessDenied", "Roles may not be assumed by root accounts."
+    assert refusal(assume, sts=root, role=role) == refused
+    session = _client(enforcing, "sts", root.get_session_token()["Credentials"])
+    assert refusal(assume, sts=session, role=role) == refused
+    assert assume(administrator_of(enforcing), role)
+    assert enforcing.client("sts", role_arn=role).get_caller_identity()["Arn"].endswith("/next/rehearsal")
+
+
+def test_when_the_account_assumes_a_role_then_its_administrator_does(enforcing: Enforcing) -> None:
+    """One user, made where a role is assumed first, again after a reset, and found by IAM as any other."""
+    iam = enforcing.client("iam")
+    assert iam.list_users()["Users"] == []
+    for _ in range(2):
+        enforcing.client("ec2", role_arn=enforcing.role("any"))
+        enforcing.client("ec2", role_arn=f"arn:aws:iam::{HERE}:role/any")
+        assert [user["UserName"] for user in iam.list_users()["Users"]] == ["administrator"]
+        assumed = enforcing.account.recorder.records(action="AssumeRole")
+        assert {record.principal for record in assumed} == {ADMINISTRATOR}
+        enforcing.account.reset()
 
 
 @pytest.fixture
@@ -148,12 +183,12 @@ def test_when_a_session_is_tagged_then_the_trust_policy_must_allow_that_and_the_
 ) -> None:
     tags = [{"Key": "team", "Value": "blue"}]
     plain = trusting(enforcing, {"Principal": {"AWS": ROOT}}, name="plain")
-    root = enforcing.client("sts")
-    assert refusal(assume, sts=root, role=plain, Tags=tags) == no(plain, "sts:TagSession", ROOT)
+    administrator = administrator_of(enforcing)
+    assert refusal(assume, sts=administrator, role=plain, Tags=tags) == no(plain, "sts:TagSession", ADMINISTRATOR)
     condition = {"StringEquals": {"aws:PrincipalTag/team": "blue"}}
     role = enforcing.role("tagged", {"Action": "ec2:DescribeVpcs", "Condition": condition})
     for given, allowed in ((tags, True), ([], False)):
-        found = assume(root, role, **({"Tags": given} if given else {}))["Credentials"]
+        found = assume(administrator, role, **({"Tags": given} if given else {}))["Credentials"]
         ec2 = _client(enforcing, "ec2", found)
         if allowed:
             assert ec2.describe_vpcs()
@@ -163,10 +198,10 @@ def test_when_a_session_is_tagged_then_the_trust_policy_must_allow_that_and_the_
 
 def test_when_a_session_has_policies_then_they_limit_it(enforcing: Enforcing) -> None:
     role = enforcing.role("wide", {"Action": "ec2:*"})
-    root = enforcing.client("sts")
+    administrator = administrator_of(enforcing)
     reading = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
     for limit in ({"Policy": policy({"Action": "ec2:Describe*"})}, {"PolicyArns": [{"arn": reading}]}):
-        ec2 = _client(enforcing, "ec2", assume(root, role, **limit)["Credentials"])
+        ec2 = _client(enforcing, "ec2", assume(administrator, role, **limit)["Credentials"])
         assert ec2.describe_vpcs()
         code, message = refusal(ec2.create_vpc, CidrBlock="10.9.0.0/16")
         assert code == "UnauthorizedOperation"
@@ -174,14 +209,14 @@ def test_when_a_session_has_policies_then_they_limit_it(enforcing: Enforcing) ->
 
 
 def test_when_a_session_is_asked_for_then_it_lasts_as_long_as_the_role_allows(enforcing: Enforcing) -> None:
-    root = enforcing.client("sts")
+    administrator = administrator_of(enforcing)
     long = enforcing.role("long", MaxSessionDuration=7200)
-    assert assume(root, long, DurationSeconds=7200)
-    assert refusal(assume, sts=root, role=long, DurationSeconds=7201) == (
+    assert assume(administrator, long, DurationSeconds=7200)
+    assert refusal(assume, sts=administrator, role=long, DurationSeconds=7201) == (
         "ValidationError",
         "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
     )
-    unchecked = _client(enforcing, "sts", None, _UNCHECKED)
+    unchecked = administrator_of(enforcing, _UNCHECKED)
     assert refusal(assume, sts=unchecked, role=long, DurationSeconds=899)[0] == "ValidationError"
 
 
@@ -198,7 +233,7 @@ def test_when_a_role_assumes_a_role_then_for_an_hour_at_most(enforcing: Enforcin
 @pytest.mark.parametrize(("name", "valid"), [("a@b.c", True), ("a", False), ("a b", False), ("a" * 65, False)])
 def test_when_a_session_is_named_then_with_what_names_may_hold(enforcing: Enforcing, name: str, valid: bool) -> None:
     role = enforcing.role("any")
-    sts = _client(enforcing, "sts", None, _UNCHECKED)
+    sts = administrator_of(enforcing, _UNCHECKED)
     asked = {"RoleArn": role, "RoleSessionName": name}
     if valid:
         assert sts.assume_role(**asked)
@@ -208,9 +243,11 @@ def test_when_a_session_is_named_then_with_what_names_may_hold(enforcing: Enforc
 
 class TestTokens:
     ISSUER = "https://token.actions.example"
+    KEY = jwk.RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
 
     @pytest.fixture
     def role(self, enforcing: Enforcing) -> str:
+        enforcing.account.issuers.add(self.ISSUER, [self.KEY.as_dict(private=False)])
         iam = enforcing.client("iam")
         provider = iam.create_open_id_connect_provider(
             Url=self.ISSUER, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
@@ -227,7 +264,7 @@ class TestTokens:
         }
         return trusting(enforcing, trusted, name="deploy")
 
-    def token(self, **claims: Any) -> str:
+    def token(self, key: Any = None, *, alg: str = "RS256", **claims: Any) -> str:
         given = {
             "iss": self.ISSUER,
             "aud": "sts.amazonaws.com",
@@ -235,8 +272,7 @@ class TestTokens:
             "exp": int(time.time()) + 300,
             **claims,
         }
-        parts = [json.dumps(part).encode() for part in ({"alg": "RS256"}, given)]
-        return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "signature"])
+        return jwt.encode({"alg": alg, "kid": "one"}, given, key or self.KEY, algorithms=[alg])
 
     def exchange(self, enforcing: Enforcing, role: str, token: str, **more: Any) -> Any:
         sts = _client(enforcing, "sts", None, Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}))
@@ -262,6 +298,38 @@ class TestTokens:
         self, enforcing: Enforcing, role: str, claims: Any, code: str
     ) -> None:
         assert refusal(self.exchange, enforcing=enforcing, role=role, token=self.token(**claims))[0] == code
+
+    def test_fails_when_another_has_signed_or_nobody(self, enforcing: Enforcing, role: str) -> None:
+        other = jwk.RSAKey.generate_key(2048, {"kid": "one"})
+        head, claims, signature = self.token().split(".")
+        wider = self.token(other, sub="repo:northwind/infra:x").split(".")[1]
+        unsigned = base64.urlsafe_b64encode(b'{"alg": "none"}').decode().rstrip("=")
+        secret = jwk.OctKey.generate_key(256, {"kid": "one"})
+        for token in (
+            self.token(other),
+            f"{head}.{wider}.{signature}",
+            f"{head}.{claims}.",
+            self.token(secret, alg="HS256"),
+            f"{unsigned}.{claims}.",
+        ):
+            code, message = refusal(self.exchange, enforcing=enforcing, role=role, token=token)
+            assert (code, message.partition(":")[0]) == (
+                "InvalidIdentityToken",
+                "The ID Token provided could not be verified",
+            )
+
+    def test_fails_when_the_providers_keys_are_not_registered(self, enforcing: Enforcing, role: str) -> None:
+        """AWS's answer where it does not reach the provider; the account's own API registers keys as well."""
+        enforcing.account.issuers.clear()
+        asked: dict[str, Any] = {"enforcing": enforcing, "role": role, "token": self.token()}
+        assert refusal(self.exchange, **asked) == (
+            "InvalidIdentityToken",
+            "Couldn't retrieve verification key from your identity provider.",
+        )
+        for keys, status in (([{"kty": "none"}], 400), ([self.KEY.as_dict(private=False)], 200)):
+            given = {"url": f"{self.ISSUER}/", "keys": keys}
+            assert own_api(enforcing.account, "POST", "/issuers", given)[0] == status
+        assert self.exchange(**asked)
 
     def test_fails_when_it_is_no_token_or_another_role(self, enforcing: Enforcing, role: str) -> None:
         assert refusal(self.exchange, enforcing=enforcing, role=role, token="nonsense")[0] == "InvalidIdentityToken"

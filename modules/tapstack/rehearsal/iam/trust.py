@@ -1,7 +1,8 @@
 """Who may assume a role: its trust policy, the limits of a session, and tokens of identity providers.
 
 Sources: STS API Reference, AssumeRole and AssumeRoleWithWebIdentity; IAM User Guide, "How to use trust policies with
-IAM roles", "Role chaining" in "Roles terms and concepts" and "IAM and AWS STS condition context keys".
+IAM roles", "Methods to assume a role", "Role chaining" in "Roles terms and concepts", "IAM and AWS STS condition
+context keys" and "Create an OpenID Connect (OIDC) identity provider in IAM".
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ ASSUMING: Final = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeR
 CHAINED_LIMIT: Final = 3600
 """Seconds that the session of a role lasts at most that another role assumed."""
 _SHORTEST: Final = 900
+_ALGORITHMS: Final = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
+"""How tokens may be signed."""
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
@@ -65,6 +68,8 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
             "Member must satisfy regular expression pattern: [\\w+=,.@-]*",
             "ValidationError",
         )
+    if action == "AssumeRole" and identity.caller.arn.endswith(":root"):
+        raise NotAllowed("Roles may not be assumed by root accounts.", "AccessDenied", 403)
     if action == "AssumeRoleWithSAML":
         raise NotAllowed("the rehearsal account does not evaluate assertions of SAML", "AccessDenied", 403)
     if action == "AssumeRole":
@@ -109,13 +114,14 @@ def _check_duration(requested: Mapping[str, Any], role: Any, *, chained: bool) -
 
 
 def _with_token(role_arn: str, token: str, context: Context) -> _Asked:
-    """Return what is asked with a token; its signature is not verified.
+    """Return what is asked with a token.
 
     Raises:
-        NotAllowed: it is none, of an unknown provider, for another audience, or too old.
+        NotAllowed: it is none, of an unknown provider, signed by another, for another audience, or too old.
     """
     claims = _claims(token)
     provider = _provider(role_arn, str(claims.get("iss", "")))
+    _verify(token, provider.url)
     audiences = claims.get("aud", ())
     given = tuple(map(str, audiences if isinstance(audiences, list) else [audiences]))
     if not set(given) & set(provider.client_id_list):
@@ -147,6 +153,23 @@ def _claims(token: str) -> dict[str, Any]:
             "InvalidIdentityToken",
         )
     return found
+
+
+def _verify(token: str, issuer: str) -> None:
+    """Refuse a token that its provider has not signed."""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    from tapstack.rehearsal.running import running
+
+    keys = running().issuers.keys_of(issuer)
+    if keys is None:
+        # The account does what AWS does where it does not reach the provider.
+        raise NotAllowed("Couldn't retrieve verification key from your identity provider.", "InvalidIdentityToken")
+    try:
+        jws.deserialize_compact(token, keys, algorithms=_ALGORITHMS)
+    except (JoseError, ValueError) as error:
+        raise NotAllowed(f"The ID Token provided could not be verified: {error}", "InvalidIdentityToken") from error
 
 
 def _provider(role_arn: str, issuer: str) -> Any:
