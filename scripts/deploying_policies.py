@@ -43,7 +43,7 @@ OWNED: Final = "tapstack:deployment"
 PLACE: Final = ("111122223333", "eu-central-1")
 """Account and Region that the written policies name."""
 _DEPLOYING: Final = ("/tapstack-deploy", "/tapstack-plan")
-"""Names of the roles that apply and plan; the example's second site has its own of the first name."""
+"""Names of the roles that apply and plan; the account of the example's second site has two of these names, too."""
 _APPLY_ROLE, _PLAN_ROLE = (f"arn:aws:iam::{ACCOUNT_ID}:role{name}" for name in _DEPLOYING)
 _HELPER: Final = "tapstack-rehearsal"
 """The role that makes what the changes need besides, and whose calls do not count."""
@@ -104,8 +104,10 @@ class _Deployer:
         )
         for name, stack in stacks.items():
             self._as("apply", name, stack.apply)
+        self._write(planned_by_a_role_that_reads(self._document))
         for name, stack in plans.items():
             self._as("plan", name, stack.changes)
+        self._write(self._document)
         spares = [self._change(name, stacks[name]) for name in self._deployment.sites]
         for change, release in ((_other_settings, _another_release), (lambda document: None, lambda terraform: None)):
             document = json.loads(json.dumps(self._document))
@@ -164,6 +166,16 @@ class _Deployer:
             where = {"region": settings.region, "role_arn": role}
             for found_id, tags in {**tags_now(self._account, **where), **_tags_of_keys(self._account, where)}.items():
                 self._recording.tags.setdefault(found_id, {}).update(tags)
+
+
+def planned_by_a_role_that_reads(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a deployment file whose sites assume a role that plans where they name the role that applies.
+
+    The pipeline of docs/gitops.md does the same to the file. Otherwise a plan, which nobody reviewed, would need the
+    right to assume the role that applies.
+    """
+    planned: dict[str, Any] = json.loads(json.dumps(document).replace(f"role{_DEPLOYING[0]}", f"role{_DEPLOYING[1]}"))
+    return planned
 
 
 def _other_settings(document: dict[str, Any]) -> None:

@@ -445,11 +445,11 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"template_url": "http://s3.amazonaws.com/b/k"}, "CloudFormation takes https only"),
         (
             {"template_url": "https://s3.amazonaws.com/mine/epb.template"},
-            "is of the bucket mine that is not AWS Marketplace's",
+            "is in bucket 'mine', not in AWS Marketplace's",
         ),
         ({"template_url": "${aws_s3_object.epb.url}"}, "is known only when Terraform applies"),
         ({"template_url": "https://example.com/k"}, "CloudFormation takes templates from Amazon S3 only"),
-        ({"vpc_id": SUBNET}, f"'{SUBNET}' is not the id of a vpc"),
+        ({"vpc_id": SUBNET}, f"'{SUBNET}' is not the id of a VPC"),
         ({"subnet_id": VPC}, f"'{VPC}' is not the id of a subnet"),
         ({"remote_access_cidr": "10.0.0.1/8"}, "did you mean 10.0.0.0/8\\?"),
         ({"remote_access_cidr": "0.0.0.0/0"}, "opens the appliance to the whole internet.*accept_open_remote_access"),
@@ -466,7 +466,7 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"instance_id": VPC}, "is not the id of an instance"),
         ({"timeout_minutes": 0}, "timeout must be a whole number of minutes, 1 or more, got 0"),
         ({"notification_arns": [TOPIC] * 6}, "a stack notifies at most 5 SNS topics, got 6"),
-        ({"notification_arns": ["topic"]}, "'topic' is not the id of an sns topic"),
+        ({"notification_arns": ["topic"]}, "'topic' is not the ARN of an SNS topic"),
     ],
 )
 def test_fails_when_an_argument_is_wrong_or_opens_a_door(arguments: dict[str, Any], message: str) -> None:

@@ -54,7 +54,7 @@ def test_fails_when_the_file_is_wrong_and_says_where(tmp_path: Path) -> None:
     wrong.write_text("sites:\n  a: {region: eu-central-1, vpc_id: vpc-1}\n")
     done = cdktf("synth", "--output", str(tmp_path / "out"), TAPSTACK_DEPLOYMENT=str(wrong))
     assert done.returncode != 0
-    assert f"{wrong}:2: sites.a.vpc_id: 'vpc-1' is not the id of a vpc" in done.stderr + done.stdout
+    assert f"{wrong}:2: sites.a.vpc_id: 'vpc-1' is not the id of a VPC" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr + done.stdout
 
 

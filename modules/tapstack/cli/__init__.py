@@ -82,7 +82,9 @@ def _main(arguments: Sequence[str] | None) -> int:
         "change a source, a rule and a target, destroy, and compare the account with what it was. "
         "Nothing leaves the machine.",
     )
-    deployer.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
+    deployer.add_argument(
+        "file", nargs="?", type=Path, help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default"
+    )
     add_rehearse_incident_parser(rehearsals)
     for rehearsal in rehearsals.choices.values():
         rehearsal.add_argument(

@@ -29,6 +29,7 @@ from tapstack.cli.terminal import plain
 from tapstack.domain import incidents
 from tapstack.domain.containment_settings import ASKED
 from tapstack.domain.errors import RuleViolation
+from tapstack.settings.load import FILE_VARIABLE
 
 URL_VARIABLE: Final = "TAPSTACK_URL"
 TOKEN_VARIABLE: Final = "TAPSTACK_TOKEN"
@@ -50,13 +51,13 @@ def add_incident_parser(commands: Any) -> None:
     what = opener.add_mutually_exclusive_group(required=True)
     what.add_argument("--instance", metavar="ID", help="all network interfaces of this instance (i-...)")
     what.add_argument("--interface", metavar="ID", nargs="+", action="extend", help="network interfaces (eni-...)")
-    opener.add_argument("--reason", required=True, help="why, in words; 1 to 1000 characters")
+    opener.add_argument("--reason", required=True, help="text for the timeline; 1 to 1000 characters")
     opener.add_argument("--severity", choices=incidents.SEVERITIES, help=f"{incidents.DEFAULT_SEVERITY} by default")
-    opener.add_argument("--technique", metavar="ID", help="of MITRE ATT&CK, such as T1071 or T1071.004")
+    opener.add_argument("--technique", metavar="ID", help="MITRE ATT&CK technique, such as T1071 or T1071.004")
     opener.add_argument(
         "--alert-id",
         metavar="ID",
-        help="of the tool that raised the alert; sending it again returns the same incident",
+        help="id of the alert in the tool that raised it; sending it again returns the same incident",
     )
     opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
     opener.add_argument("--containment", choices=ASKED, help="also contain the instance: now, or on approval")
@@ -76,11 +77,11 @@ def add_incident_parser(commands: Any) -> None:
     lister = _api_parser(actions, "list", "list incidents, the newest first")
     lister.add_argument("--state", choices=incidents.LISTINGS, help="open by default")
     lister.add_argument("--limit", type=int, default=20, help="1 to 100; 20 by default")
-    lister.add_argument("--next", metavar="TOKEN", help="go on where a list ended")
+    lister.add_argument("--next", metavar="TOKEN", help="continue a list at this token")
     _api_parser(actions, "show", "show an incident with its timeline").add_argument("id", metavar="ID")
     extender = _api_parser(actions, "extend", "capture for longer")
     extender.add_argument("id", metavar="ID")
-    extender.add_argument("--minutes", type=int, required=True, help="from now on")
+    extender.add_argument("--minutes", type=int, required=True, help="how long to capture, from now")
     incident_containment.add_parsers(actions, _api_parser)
     closer = _api_parser(
         actions,
@@ -88,16 +89,27 @@ def add_incident_parser(commands: Any) -> None:
         "stop capturing and remove what the capture created; a contained instance stays contained (see release)",
     )
     closer.add_argument("id", metavar="ID")
-    closer.add_argument("--reason", help="why, in words")
+    closer.add_argument("--reason", help="text for the timeline")
     explainer = actions.add_parser(
         "explain",
         help="say what the policy does about a GuardDuty finding, and why",
         description="Say what the policy of a deployment file does about a GuardDuty finding, and why. Makes no AWS "
         "calls.",
     )
-    explainer.add_argument("finding", metavar="FINDING.json", help="an event, a finding or an answer; - for input")
-    explainer.add_argument("--deployment", type=Path, metavar="FILE", help="the usual deployment file by default")
-    explainer.add_argument("--site", help="the one that would receive the finding by default")
+    explainer.add_argument(
+        "finding",
+        metavar="FINDING.json",
+        help="an event, a finding, or the output of get-findings; - for standard input",
+    )
+    explainer.add_argument(
+        "--deployment",
+        type=Path,
+        metavar="FILE",
+        help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
+    )
+    explainer.add_argument(
+        "--site", help="site whose policy decides; by default the one that would receive the finding"
+    )
     explainer.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -134,15 +146,18 @@ def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(
         name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
     )
-    parser.add_argument("--url", help=f"of the API, the deployment's output api_endpoint; ${URL_VARIABLE} by default")
-    parser.add_argument("--region", help="of the API, where its address does not name it; $AWS_REGION by default")
+    parser.add_argument("--url", help=f"URL of the API (output api_endpoint); ${URL_VARIABLE} by default")
+    parser.add_argument(
+        "--region", help="Region of the API, needed where its URL does not name it; $AWS_REGION by default"
+    )
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help=f"holds a JSON Web Token to use in place of AWS credentials; - for input; ${TOKEN_VARIABLE} by default",
+        help="file with a JSON Web Token to use in place of AWS credentials, - for standard input; "
+        f"${TOKEN_VARIABLE} by default",
     )
     refuse_token(parser)
-    parser.add_argument("--json", action="store_true", help="print what the API answers")
+    parser.add_argument("--json", action="store_true", help="print the API's response")
     return parser
 
 

@@ -39,11 +39,11 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     """
     container = _parser(actions, add, "contain", "contain the instance, now or on approval")
     container.add_argument(
-        "--mode", choices=containment_settings.MODES, help="the more careful one that is allowed by default"
+        "--mode", choices=containment_settings.MODES, help="default: approval where the deployment allows it, else now"
     )
     _parser(actions, add, "approve", "approve a pending containment")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
-    rejecter.add_argument("--reason", help="why, in words")
+    rejecter.add_argument("--reason", help="text for the timeline")
     releaser = _parser(actions, add, "release", "restore what containment changed")
     either = releaser.add_mutually_exclusive_group()
     either.add_argument(

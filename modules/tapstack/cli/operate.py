@@ -30,16 +30,16 @@ _IGNORE_MISSING: Final = "--ignore-missing-stack-dependencies"
 # Options of the cdktf CLI that are passed on: what they take, what they do, and the commands that know them.
 _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--auto-approve": (None, "do not ask before anything is changed", ("deploy", "destroy")),
-    "--refresh-only": (None, "compare the state with what is there, change nothing else", ("diff", "deploy")),
+    "--refresh-only": (None, "update the state from the resources that exist, change nothing else", ("diff", "deploy")),
     "--migrate-state": (None, "move the state to the backend that the file names now", ("diff", "deploy", "destroy")),
     "--skip-synth": (None, "use the Terraform that was synthesized before", ("diff", "deploy", "destroy")),
     "--skip-provider-lock": (None, "do not ask the registry for checksums", ("diff", "deploy", "destroy")),
     "--no-color": (None, "no colours, even on a terminal", ("diff", "deploy", "destroy")),
     _IGNORE_MISSING: (None, "accepted; has no effect", ("deploy",)),
-    "--parallelism": ("N", "how many stacks at once", ("deploy", "destroy")),
+    "--parallelism": ("N", "how many stacks to work on at once", ("deploy", "destroy")),
     "--terraform-parallelism": ("N", "how many calls Terraform makes at once", ("diff", "deploy", "destroy")),
     "--outputs-file": ("FILE", "write the outputs into a file", ("deploy",)),
-    "--outputs-file-include-sensitive-outputs": (None, "sensitive ones, too", ("deploy",)),
+    "--outputs-file-include-sensitive-outputs": (None, "with sensitive outputs", ("deploy",)),
     "--output": ("DIRECTORY", "where the Terraform is written; cdktf.out by default", COMMANDS),
 }
 _HELP: Final = {
@@ -56,7 +56,7 @@ def add_operate_parsers(commands: Any) -> None:
         parser: argparse.ArgumentParser = commands.add_parser(
             name,
             help=_HELP[name],
-            description=f"{_HELP[name].capitalize()}. Runs in the directory of the project.",
+            description=f"{_HELP[name][0].upper()}{_HELP[name][1:]}. Runs in the directory of the project.",
             allow_abbrev=False,
         )
         if name == "synth":

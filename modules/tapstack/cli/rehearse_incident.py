@@ -21,7 +21,7 @@ from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
 from tapstack.rehearsal.progress import Progress
-from tapstack.settings.load import deployment_path, load_deployment, shown
+from tapstack.settings.load import FILE_VARIABLE, deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.settings.yaml_source import YamlSource
@@ -117,7 +117,9 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
         "post an alert, show the incident live, close it, destroy everything, compare the account with what it "
         "was, and write a report. Nothing leaves the machine.",
     )
-    parser.add_argument("file", nargs="?", type=Path, help="the deployment file; the usual one by default")
+    parser.add_argument(
+        "file", nargs="?", type=Path, help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default"
+    )
     parser.add_argument("--site", help="whose response; the first site that has one by default")
     parser.add_argument("--report", type=Path, default=REPORT, help=f"where to write it; {REPORT} by default")
     parser.add_argument("--open", action="store_true", help="show the report in a browser")

@@ -55,6 +55,18 @@ _FORMATS: Final[dict[str, tuple[str, str]]] = {
     ),
     "region": (r"[a-z]{2,8}(?:-[a-z]+)+-\d{1,2}", "eu-central-1"),
 }
+_CALLED: Final = {
+    "vpc": "the id of a VPC",
+    "gateway load balancer endpoint": "the id of a Gateway Load Balancer endpoint",
+    "network load balancer": "the ARN of a Network Load Balancer",
+    "ram principal": "the id of an account, nor the ARN of an organization or organizational unit",
+    "iam role": "the ARN of an IAM role",
+    "iam policy": "the ARN of an IAM policy",
+    "sns topic": "the ARN of an SNS topic",
+    "kms key": "the ARN of a KMS key or alias",
+    "region": "the name of a Region",
+}
+"""What messages call those kinds that are more than an id of the kind's name."""
 _COMPILED: Final = {kind: re.compile(pattern, re.ASCII) for kind, (pattern, _) in _FORMATS.items()}
 
 
@@ -67,8 +79,9 @@ def check_identifier(kind: str, value: str) -> str:
     if is_token(value) or (isinstance(value, str) and _COMPILED[kind].fullmatch(value)):
         return value
     hint = "; it must be lower case" if _COMPILED[kind].fullmatch(str(value).lower()) else ""
-    article = "an" if kind.startswith(("a", "i", "sns")) else "a"
-    raise RuleViolation(f"{value!r} is not the id of {article} {kind}: expected the form {_FORMATS[kind][1]}{hint}")
+    article = "an" if kind.startswith(("a", "i")) else "a"
+    called = _CALLED.get(kind) or f"the id of {article} {kind}"
+    raise RuleViolation(f"{value!r} is not {called}: expected the form {_FORMATS[kind][1]}{hint}")
 
 
 def pattern_of(kind: str) -> str:

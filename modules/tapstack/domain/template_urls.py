@@ -90,21 +90,21 @@ def check_source(value: str, *, accept: bool, region: str | None = None) -> None
         return
     if is_token(value):
         raise RuleViolation(
-            "template url is known only when Terraform applies: whoever can change it decides what is made; accept "
-            "it with accept_template_url"
+            "template url is known only when Terraform applies: whoever can change it controls what CloudFormation "
+            "creates; accept it with accept_template_url"
         )
     found = parse(value)
     if found is None or not found.is_of_marketplace:
-        where = f"the bucket {found.bucket}" if found and found.bucket != MARKETPLACE_BUCKET else "an address"
+        where = f"in bucket {found.bucket!r}" if found and found.bucket != MARKETPLACE_BUCKET else "at an address"
         raise RuleViolation(
-            f"template url {value!r} is of {where} that is not AWS Marketplace's ({MARKETPLACE_BUCKET}): whoever can "
-            "write there decides what is made; copy the address from the subscription, or accept it with "
+            f"template url {value!r} is {where}, not in AWS Marketplace's ({MARKETPLACE_BUCKET}): whoever can write "
+            "to it controls what CloudFormation creates; copy the address from the subscription, or accept it with "
             "accept_template_url"
         )
     if _is_elsewhere(region):
         raise RuleViolation(
-            f"template url {value!r} is of AWS Marketplace in the partition aws, and Region {region} is of another "
-            "one: accept it with accept_template_url once you know whose bucket that is"
+            f"template url {value!r} names AWS Marketplace's bucket of the partition aws, and Region {region} is in "
+            "another one: accept it with accept_template_url once you know whose bucket that is"
         )
 
 

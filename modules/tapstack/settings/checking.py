@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.settings.appliance import ApplianceTemplate
-from tapstack.settings.model import PACKET_BASICS, Site
+from tapstack.settings.model import PACKET_BASICS, Sessions, Site
 from tapstack.settings.problems import ABSENT, Path, Problem
+from tapstack.settings.response import ResponseAppliance
 from tapstack.settings.unknown import UNKNOWN, UnknownValueError
+
+Mirroring: TypeAlias = Sessions | ResponseAppliance
+"""What names a target and a filter."""
 
 
 @dataclass(slots=True)
@@ -85,31 +89,34 @@ def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, re
     checker.ask((*path, "parameters"), lambda: template.check_parameters(settings.parameters))
 
 
-def check_target_reference(checker: Checker, path: Path, value: str, site: Site) -> bool:
-    """Tell whether `value` names a target of the site; record what is wrong with a wrong one."""
-    return _check_reference(checker, path, value, "tmt-", "target", list(site.targets), site)
+def check_target_reference(checker: Checker, path: Path, settings: Mirroring, site: Site) -> bool:
+    """Tell whether `settings.target` names a target of the site; record what is wrong with a wrong one."""
+    return _check_reference(checker, path, settings, "tmt-", "target", list(site.targets), site)
 
 
-def check_filter_reference(checker: Checker, path: Path, value: str, site: Site) -> bool:
-    """Tell whether `value` names a filter of the site; record what is wrong with a wrong one."""
-    return _check_reference(checker, path, value, "tmf-", "filter", list(site.filters), site)
+def check_filter_reference(checker: Checker, path: Path, settings: Mirroring, site: Site) -> bool:
+    """Tell whether `settings.filter` names a filter of the site; record what is wrong with a wrong one."""
+    return _check_reference(checker, path, settings, "tmf-", "filter", list(site.filters), site)
 
 
 def _check_reference(
-    checker: Checker, path: Path, value: str, prefix: str, what: str, names: list[str], site: Site
+    checker: Checker, path: Path, settings: Mirroring, prefix: str, what: str, names: list[str], site: Site
 ) -> bool:
-    """Tell whether `value` names a target or filter of the site, or the id of one that exists."""
+    """Tell whether a field names a target or filter of the site, or the id of one that exists."""
+    value: str = getattr(settings, what)
+    given = what in settings.model_fields_set
+    path = (*path, what)
     if value.startswith(prefix):
         checker.ask(path, lambda: check_identifier(f"traffic mirror {what}", value))
         return False
     if value == PACKET_BASICS:
         if site.packet_basics is None:
-            checker.say(
-                path,
-                f"the site has no packet_basics, whose {what} this would be: expected "
-                f"{_alternatives(names, prefix, what)}",
-                value,
+            absent = (
+                f"the site has no packet_basics, whose {what} this would be"
+                if given
+                else f"no {what} is given, and the default, packet_basics, is not in this site"
             )
+            checker.say(path, f"{absent}: expected {_alternatives(names, prefix, what)}", value if given else ABSENT)
             return False
         return True
     if value not in names:

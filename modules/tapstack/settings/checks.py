@@ -353,10 +353,10 @@ def _check_sessions(
     book: SessionBook,
 ) -> None:
     with checker.part():
-        check_filter_reference(checker, (*path, "filter"), sessions.filter, site)
+        check_filter_reference(checker, path, sessions, site)
     destination = None
     with checker.part():
-        known = check_target_reference(checker, (*path, "target"), sessions.target, site)
+        known = check_target_reference(checker, path, sessions, site)
         destination = destinations.get(sessions.target) if known else None
     with checker.part():
         if sessions.packet_length is not None and destination is not None:

@@ -142,7 +142,10 @@ def _all_problems(source: YamlSource, error: ValidationError | None) -> list[Pro
 
 
 def _placed(problem: Problem, source: YamlSource) -> Problem:
-    return Problem(problem.path, problem.message, problem.value, source.line(problem.path))
+    """Return a problem with its line, and what it shows as the file has it."""
+    path, value = problem.path, problem.value
+    shown_value = value if value is ABSENT else source.as_written(path, value)
+    return Problem(path, source.told(path, problem.message), shown_value, source.line(path))
 
 
 def shown(path: Path) -> str:
@@ -174,9 +177,7 @@ def _problem(details: Any, source: YamlSource) -> Problem:
         message = _in_our_words(kind, details["msg"], context)
         if isinstance(value, Mapping | list) and not kind.endswith("_type"):
             value = ABSENT
-    if isinstance(value, bool | int | float):
-        value = source.written(path) or value
-    return Problem(path, message, value if _plain(value) else ABSENT, source.line(path))
+    return _placed(Problem(path, message, value if _plain(value) else ABSENT), source)
 
 
 def _plain(value: Any) -> bool:

@@ -60,8 +60,8 @@ def _check_appliance(
         checker.say(path, "the site has no packet_basics to mirror to: expected launch, or target and filter")
         return None
     with checker.part():
-        check_filter_reference(checker, (*path, "filter"), appliance.filter, site)
-    known = check_target_reference(checker, (*path, "target"), appliance.target, site)
+        check_filter_reference(checker, path, appliance, site)
+    known = check_target_reference(checker, path, appliance, site)
     return destinations.get(appliance.target) if known else None
 
 

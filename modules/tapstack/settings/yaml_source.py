@@ -57,6 +57,7 @@ class YamlSource:
         """
         self._lines: dict[Path, int] = {}
         self._written: dict[Path, str] = {}
+        self._values: dict[Path, Any] = {}
         self.problems: list[Problem] = []
         self.unusable: set[Path] = set()
         self._constructor = SafeConstructor()
@@ -69,7 +70,8 @@ class YamlSource:
         if root is None:
             raise DeploymentError(file, [Problem((), "the file is empty: expected a mapping with `sites`")])
         if not isinstance(root, yaml.MappingNode):
-            found = self._build(root, ()) if isinstance(root, yaml.ScalarNode) else Written("a list")
+            is_one = isinstance(root, yaml.ScalarNode)
+            found = self.as_written((), self._build(root, ())) if is_one else Written("a list")
             message = "expected a mapping with `sites` at the top"
             raise DeploymentError(file, self.problems or [Problem((), message, found, 1)])
         self.data: dict[str, Any] = self._build(root, ())
@@ -82,9 +84,27 @@ class YamlSource:
             path = path[:-1]
         return 1
 
-    def written(self, path: Path) -> Written | None:
-        """Return a number, truth value or the like as the file has it; None for anything else."""
-        return Written(self._written[path]) if path in self._written else None
+    def as_written(self, path: Path, value: Any) -> Any:
+        """Return what stands at `path` as messages show it: numbers, truth values and the like as the file has them."""
+        if isinstance(value, list):
+            items = (repr(self.as_written((*path, position), item)) for position, item in enumerate(value))
+            return Written(f"[{', '.join(items)}]")
+        if isinstance(value, dict):
+            entries = (f"{key!r}: {self.as_written((*path, key), item)!r}" for key, item in value.items())
+            return Written(f"{{{', '.join(entries)}}}")
+        if value is None:
+            return Written(self._written.get(path, "") or "nothing")
+        if isinstance(value, bool | int | float) and path in self._written:
+            return Written(self._written[path])
+        return value
+
+    def told(self, path: Path, message: str) -> str:
+        """Return a message about what stands at `path` with the number or truth value as the file has it."""
+        if path not in self._values:
+            return message
+        written, value = self._written[path], self._values[path]
+        shown = {repr(value)} | ({repr(float(value))} if isinstance(value, int) else set())
+        return re.sub(rf"\bgot (?:{'|'.join(map(re.escape, shown))})(?![\w.])", lambda _: f"got {written}", message)
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.ScalarNode):
@@ -145,6 +165,7 @@ class YamlSource:
             # cdktf encodes its numbers to come as huge negative ones.
             if is_token(value):
                 raise ValueError
+            self._values[path] = value
             return value
         except (yaml.YAMLError, ValueError, LookupError):
             self.problems.append(Problem(path, f"cannot be read as {node.tag}", str(node.value), line))

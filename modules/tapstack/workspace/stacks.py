@@ -68,7 +68,8 @@ def select(deployment: Deployment, patterns: Sequence[str], command: Command, *,
     """
     known = stack_names(deployment)
     if not patterns and len(known) > 1:
-        raise SelectionError(f"no stack is named: {_known(known, file)}; '*' means all")
+        hint = "diff shows one of them at a time" if command == "diff" else "'*' means all"
+        raise SelectionError(f"no stack is named: {_known(known, file)}; {hint}")
     chosen = set(known) if not patterns else {name for pattern in patterns for name in _meant(pattern, known, file)}
     needs = {
         response_stack_name(name): (name, used_of_capture(site))

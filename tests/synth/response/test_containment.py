@@ -238,7 +238,7 @@ def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
         ({"approval_minutes": 0}, "approval_minutes must be a whole number from 1 to 1440, got 0"),
         ({"without_answer": "ask"}, "without_answer must be leave or contain, got 'ask'"),
         ({"protected_instance_ids": ("web",)}, "'web' is not the id of an instance"),
-        ({"vpc_ids": ("vpc",)}, "'vpc' is not the id of a vpc"),
+        ({"vpc_ids": ("vpc",)}, "'vpc' is not the id of a VPC"),
         ({"vpc_ids": [VPC] * 10}, "at most 9 further VPCs can be in scope, got 10"),
         ({"per_hour": True}, "per_hour must be a whole number, got True"),
         ({"two_step_seconds": 0}, "two_step_seconds must be a whole number from 1 to 3600, got 0"),

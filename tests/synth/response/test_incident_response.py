@@ -430,12 +430,12 @@ def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"vpc_id": "vpc-1"}, "response: 'vpc-1' is not the id of a vpc"),
+        ({"vpc_id": "vpc-1"}, "response: 'vpc-1' is not the id of a VPC"),
         ({"site": "A"}, "response: 'A' is not a usable name"),
         ({"retention_days": 0}, "response: incidents are kept for a whole number of days from 1 to 3653, got 0"),
         ({"log_retention_days": 5000}, "response: logs are kept for a whole number of days from 1 to 3653, got 5000"),
         ({"emails": ["nobody"]}, "response/Notices: 'nobody' is no email address"),
-        ({"topic_arns": ["arn:aws:sqs:x"]}, "response/Notices: 'arn:aws:sqs:x' is not the id of an sns topic"),
+        ({"topic_arns": ["arn:aws:sqs:x"]}, "response/Notices: 'arn:aws:sqs:x' is not the ARN of an SNS topic"),
         (
             {"policy": [PolicyRule(name="c", action="contain_now")]},
             "response: policy rule c: contain_now needs containment, which is not configured here",

@@ -44,8 +44,8 @@ def test_fails_when_an_id_is_of_another_kind() -> None:
     assert "'vpce-0123456789abcdef0' is not the id of a network interface" in refusal(
         lambda: Destination.network_interface(ENDPOINT)
     )
-    assert "is not the id of a network load balancer" in refusal(lambda: Destination.network_load_balancer(ENI))
-    assert "is not the id of a gateway load balancer endpoint" in refusal(
+    assert "is not the ARN of a Network Load Balancer" in refusal(lambda: Destination.network_load_balancer(ENI))
+    assert "is not the id of a Gateway Load Balancer endpoint" in refusal(
         lambda: Destination.gateway_load_balancer_endpoint(ENI)
     )
     assert "'large' is not an instance type" in refusal(

@@ -76,9 +76,13 @@ def test_when_an_identifier_is_a_token_then_it_passes(kind: str) -> None:
 )
 def test_fails_when_an_id_has_another_form(kind: str, prefix: str, pattern: str) -> None:
     value = pattern.format(prefix)
-    article = "an" if kind == "instance" else "a"
+    called = {
+        "instance": "an instance",
+        "vpc": "a VPC",
+        "gateway load balancer endpoint": "a Gateway Load Balancer endpoint",
+    }.get(kind, f"a {kind}")
     assert refusal(lambda: check_identifier(kind, value)) == (
-        f"{value!r} is not the id of {article} {kind}: expected the form {prefix}-0123456789abcdef0"
+        f"{value!r} is not the id of {called}: expected the form {prefix}-0123456789abcdef0"
     )
 
 
@@ -88,34 +92,39 @@ def test_fails_when_an_id_has_another_form(kind: str, prefix: str, pattern: str)
         (
             "network load balancer",
             NLB.replace("/net/", "/app/"),
-            "a network load balancer: expected the form " + NLB,
+            "the ARN of a Network Load Balancer: expected the form " + NLB,
         ),
-        ("account", "11112222333", 'an account: expected the form "111122223333" (12 digits, quoted)'),
-        ("account", "1111222233334", 'an account: expected the form "111122223333" (12 digits, quoted)'),
-        ("account", "١١١١٢٢٢٢٣٣٣٣", 'an account: expected the form "111122223333" (12 digits, quoted)'),
-        ("ram principal", "o-a1b2c3d4e5", f'a ram principal: expected the form "111122223333" or {ORGANIZATION}'),
+        ("account", "11112222333", 'the id of an account: expected the form "111122223333" (12 digits, quoted)'),
+        ("account", "1111222233334", 'the id of an account: expected the form "111122223333" (12 digits, quoted)'),
+        ("account", "١١١١٢٢٢٢٣٣٣٣", 'the id of an account: expected the form "111122223333" (12 digits, quoted)'),
+        (
+            "ram principal",
+            "o-a1b2c3d4e5",
+            "the id of an account, nor the ARN of an organization or organizational unit: expected the form "
+            f'"111122223333" or {ORGANIZATION}',
+        ),
         (
             "iam role",
             "arn:aws:iam::111122223333:user/deploy",
-            "an iam role: expected the form arn:aws:iam::111122223333:role/tapstack-deploy",
+            "the ARN of an IAM role: expected the form arn:aws:iam::111122223333:role/tapstack-deploy",
         ),
         (
             "sns topic",
             "arn:aws:sqs:eu-central-1:111122223333:stacks",
-            "an sns topic: expected the form arn:aws:sns:eu-central-1:111122223333:stacks",
+            "the ARN of an SNS topic: expected the form arn:aws:sns:eu-central-1:111122223333:stacks",
         ),
         (
             "kms key",
             "12345678-1234-1234-1234-123456789012",
-            "a kms key: expected the form "
+            "the ARN of a KMS key or alias: expected the form "
             "arn:aws:kms:eu-central-1:111122223333:key/12345678-1234-1234-1234-123456789012",
         ),
-        ("region", "frankfurt", "a region: expected the form eu-central-1"),
-        ("region", "eu-central-1a", "a region: expected the form eu-central-1"),
+        ("region", "frankfurt", "the name of a Region: expected the form eu-central-1"),
+        ("region", "eu-central-1a", "the name of a Region: expected the form eu-central-1"),
     ],
 )
 def test_fails_when_another_identifier_has_the_wrong_form(kind: str, value: str, form: str) -> None:
-    assert refusal(lambda: check_identifier(kind, value)) == f"{value!r} is not the id of {form}"
+    assert refusal(lambda: check_identifier(kind, value)) == f"{value!r} is not {form}"
 
 
 @pytest.mark.parametrize(

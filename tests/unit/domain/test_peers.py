@@ -27,7 +27,7 @@ def test_when_a_peer_is_read_then_its_form_tells_its_kind(text: str, peer: Peer)
     [
         ("sg-1", "'sg-1' is not the id of a security group: expected the form sg-0123456789abcdef0"),
         ("pl-1", "'pl-1' is not the id of a prefix list: expected the form pl-0123456789abcdef0"),
-        ("vpc-1", "'vpc-1' is not the id of a vpc: expected the form vpc-0123456789abcdef0"),
+        ("vpc-1", "'vpc-1' is not the id of a VPC: expected the form vpc-0123456789abcdef0"),
         ("web", "'web' is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32"),
     ],
 )

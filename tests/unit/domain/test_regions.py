@@ -46,9 +46,9 @@ def test_when_a_region_is_known_then_it_passes_and_has_one_partition(region: str
         ("eusc-de-west-1", "did you mean eusc-de-east-1? set accept_unknown_region"),
         ("zz-central-1", "'zz-central-1' is not an AWS Region: did you mean "),
         ("xy-quux-9", "'xy-quux-9' is not an AWS Region: expected for example eu-central-1"),
-        ("eu-central-1a", "'eu-central-1a' is not the id of a region: expected the form eu-central-1"),
+        ("eu-central-1a", "'eu-central-1a' is not the name of a Region: expected the form eu-central-1"),
         ("EU-CENTRAL-1", "it must be lower case"),
-        ("eu_central_1", "is not the id of a region"),
+        ("eu_central_1", "is not the name of a Region"),
     ],
 )
 def test_fails_when_a_value_is_no_region(region: str, message: str) -> None:

@@ -116,7 +116,7 @@ def test_when_sources_are_looked_up_then_all_conditions_must_hold(
         ),
         ({"instance_id": ENI}, f"'{ENI}' is not the id of an instance: expected the form i-0123456789abcdef0"),
         ({"subnet_id": ENI}, f"'{ENI}' is not the id of a subnet: expected the form subnet-0123456789abcdef0"),
-        ({"vpc_id": ENI}, f"'{ENI}' is not the id of a vpc: expected the form vpc-0123456789abcdef0"),
+        ({"vpc_id": ENI}, f"'{ENI}' is not the id of a VPC: expected the form vpc-0123456789abcdef0"),
     ],
 )
 def test_fails_when_a_lookup_has_no_condition_or_a_wrong_one(lookup: dict[str, Any], message: str) -> None:

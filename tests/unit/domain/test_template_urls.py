@@ -71,10 +71,10 @@ def test_fails_when_a_template_is_of_another_bucket_and_not_accepted(url: str, b
     found = parse(url)
     assert found is not None
     assert found.bucket == bucket
-    where = f"the bucket {bucket}" if bucket != OURS else "an address"
+    where = f"in bucket {bucket!r}" if bucket != OURS else "at an address"
     assert refusal(lambda: check_source(url, accept=False)) == (
-        f"template url {url!r} is of {where} that is not AWS Marketplace's ({OURS}): whoever can write there decides "
-        "what is made; copy the address from the subscription, or accept it with accept_template_url"
+        f"template url {url!r} is {where}, not in AWS Marketplace's ({OURS}): whoever can write to it controls "
+        "what CloudFormation creates; copy the address from the subscription, or accept it with accept_template_url"
     )
     check_source(url, accept=True)
 
@@ -87,7 +87,7 @@ def test_fails_when_it_is_no_object_of_s3(url: str) -> None:
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-isob-east-1"])
 def test_fails_when_the_stack_is_made_in_another_partition(region: str) -> None:
-    assert f"and Region {region} is of another one" in refusal(
+    assert f"and Region {region} is in another one" in refusal(
         lambda: check_source(OF_MARKETPLACE[0], accept=False, region=region)
     )
 

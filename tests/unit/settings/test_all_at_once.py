@@ -127,6 +127,29 @@ def test_fails_when_an_account_id_is_read_as_a_number_and_shows_it_as_it_was_wri
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("    remove_packet_basics: yes\n", "got yes"),
+        ("    remove_packet_basics: True\n", "got True"),
+        ("    response: {policy: [{name: a, action: capture, severity: {at_least: 70}}]}\n", "got 70"),
+        ("    sessions: {s: {sources: [eni-0123abcd], session_number: 0x10000}}\n", "got 0x10000"),
+        (
+            "    filters: {f: {rules: [{direction: ingress, protocol: tcp, destination_ports: 0x11170}]}}\n",
+            "got 0x11170",
+        ),
+        ("    response: {capture: {minutes: 1_0, max_minutes: 9}}\n", "got 1_0"),
+        ("    capture_security_group: {mirrored_from: on}\n", "got on"),
+        ("    allowed_account_ids: {a: [off, 0b11, ~]}\n", "got {'a': [off, 0b11, ~]}"),
+        ("    targets:\n", "got nothing"),
+    ],
+)
+def test_fails_when_a_value_is_wrong_and_shows_it_as_it_was_written(text: str, shown: str) -> None:
+    # Whether the type, the field's own rule or its neighbours refuse it.
+    (line,) = report(USABLE + text)
+    assert line.endswith(f", {shown}")
+
+
 def test_fails_when_a_tag_is_read_as_a_truth_value_and_shows_it_as_it_was_written() -> None:
     assert report("tags: {a: no, b: 12:30, c: 1_0}\n" + USABLE) == [
         f"deployment.yaml:1: tags.{key}: expected text (put numbers in quotes), got {text}"

@@ -146,7 +146,7 @@ def interfaces(count: int) -> str:
             "      public_ip: true\n",
             "9: sites.production.packet_basics.public_ip",
             "an Elastic IP puts the appliance's portal on the internet: leave public_ip off and reach it over VPN or "
-            "Session Manager, or accept it with accept_public_ip, got True",
+            "Session Manager, or accept it with accept_public_ip, got true",
             id="public ip",
         ),
         pytest.param(
@@ -211,7 +211,7 @@ def interfaces(count: int) -> str:
         pytest.param(
             "    targets: {t: {network_interface_id: eni-0123abcd, allow_external_principals: true}}\n",
             "9: sites.production.targets.t.allow_external_principals",
-            "goes with share_with: nobody is shared with, got True",
+            "goes with share_with: nobody is shared with, got true",
             id="external principals without a share",
         ),
         pytest.param(
@@ -230,7 +230,7 @@ def interfaces(count: int) -> str:
             "    remove_packet_basics: true\n",
             "9: sites.production.remove_packet_basics",
             "does not go with packet_basics: keep packet_basics for the appliance to stay, or take it out for the "
-            "appliance and its packets to be deleted, got True",
+            "appliance and its packets to be deleted, got true",
             id="an appliance kept and deleted",
         ),
     ],
@@ -251,12 +251,19 @@ def test_fails_when_parts_of_a_site_do_not_fit_together(written: str, field: str
         pytest.param(
             SENSOR + f"    sessions: {{web: {{sources: [{ENI}], target: sensor}}}}\n",
             "6: sites.production.sessions.web.filter",
-            "the site has no packet_basics, whose filter this would be: expected the id of a filter that exists "
-            "(tmf-...), got 'packet_basics'",
-            id="filter of an appliance that is not there",
+            "no filter is given, and the default, packet_basics, is not in this site: expected the id of a filter that "
+            "exists (tmf-...)",
+            id="no filter, and no appliance",
         ),
         pytest.param(
             SENSOR + f"    sessions: {{web: {{sources: [{ENI}], filter: tmf-0123abcd}}}}\n",
+            "6: sites.production.sessions.web.target",
+            "no target is given, and the default, packet_basics, is not in this site: expected sensor, or the id of a "
+            "target that exists (tmt-...)",
+            id="no target, and no appliance",
+        ),
+        pytest.param(
+            SENSOR + f"    sessions: {{web: {{sources: [{ENI}], target: packet_basics, filter: tmf-0123abcd}}}}\n",
             "6: sites.production.sessions.web.target",
             "the site has no packet_basics, whose target this would be: expected sensor, or the id of a target that "
             "exists (tmt-...), got 'packet_basics'",
@@ -285,17 +292,17 @@ def test_fails_when_remote_access_is_open() -> None:
 @pytest.mark.parametrize(
     ("url", "where"),
     [
-        ("https://s3.amazonaws.com/mine/epb.template", "the bucket mine"),
-        ("https://mine.s3.eu-central-1.amazonaws.com/epb.template", "the bucket mine"),
-        ("https://s3.us-gov-west-1.amazonaws.com/awsmp-fulfillment-cf-templates-prod/x.template", "an address"),
+        ("https://s3.amazonaws.com/mine/epb.template", "in bucket 'mine'"),
+        ("https://mine.s3.eu-central-1.amazonaws.com/epb.template", "in bucket 'mine'"),
+        ("https://s3.us-gov-west-1.amazonaws.com/awsmp-fulfillment-cf-templates-prod/x.template", "at an address"),
     ],
 )
 def test_fails_when_the_template_is_not_of_the_marketplace(url: str, where: str) -> None:
     text = USABLE.replace("https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template", url)
     assert (
-        f"deployment.yaml:6: sites.production.packet_basics.template_url: template url {url!r} is of {where} that is "
-        "not AWS Marketplace's (awsmp-fulfillment-cf-templates-prod): whoever can write there decides what is made; "
-        "copy the address from the subscription, or accept it with accept_template_url"
+        f"deployment.yaml:6: sites.production.packet_basics.template_url: template url {url!r} is {where}, not in AWS "
+        "Marketplace's (awsmp-fulfillment-cf-templates-prod): whoever can write to it controls what CloudFormation "
+        "creates; copy the address from the subscription, or accept it with accept_template_url"
     ) in report(text)
     if "mine" in url:
         assert parse_deployment(text + "      accept_template_url: true\n")

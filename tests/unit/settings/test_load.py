@@ -58,7 +58,7 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
             "{instance_id: i-0123abcd} for all interfaces there",
             id="an instance as a source",
         ),
-        pytest.param("sites:\n", "1: sites: expected a mapping, got None", id="nothing after the colon"),
+        pytest.param("sites:\n", "1: sites: expected a mapping, got nothing", id="nothing after the colon"),
         pytest.param(
             USABLE + "    allowed_account_ids: [111122223333]\n",
             "9: sites.production.allowed_account_ids[0]: expected text (put numbers in quotes), got 111122223333",
@@ -170,7 +170,7 @@ sites:
         "deployment.yaml:2: tags.owner: expected text (put numbers in quotes), got 5",
         "deployment.yaml:4: provider.max_retries: expected at most 100, got 101",
         "deployment.yaml:6: sites.production.region: is missing: the Region",
-        "deployment.yaml:7: sites.production.vpc_id: 'vpc-1' is not the id of a vpc: expected the form "
+        "deployment.yaml:7: sites.production.vpc_id: 'vpc-1' is not the id of a VPC: expected the form "
         "vpc-0123456789abcdef0",
         "deployment.yaml:8: sites.production.quarantine_security_group: expected true or false, got 'maybe'",
         f"deployment.yaml:9: sites.production.zones: unknown key; known here: {SITE_KEYS}",

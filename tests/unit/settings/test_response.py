@@ -224,7 +224,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{policy: [{name: a, action: capture, severity: {at_least: .nan}}]}",
             "policy[0].severity.at_least",
-            "severity must be a number from 0 to 10, got nan",
+            "severity must be a number from 0 to 10, got .nan",
         ),
         (
             "{policy: [{name: a, action: capture, severity: 7}]}",
@@ -278,7 +278,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{containment: {auto_scaling: {standby: false, decrement_desired_capacity: true}}}",
             "containment.auto_scaling.decrement_desired_capacity",
-            "goes with standby: true, got True",
+            "goes with standby: true, got true",
         ),
         ("{containment: {per_hour: 0}}", "containment.per_hour", "expected at least 1, got 0"),
         ("{containment: {instance_profile: deny}}", "containment.instance_profile", "expected 'restrict', got 'deny'"),
@@ -379,8 +379,8 @@ class TestLaunch:
             ),
             (
                 "permissions_boundary: boundary\n          capabilities: [CAPABILITY_IAM]",
-                "11: sites.production.response.appliance.launch.permissions_boundary: 'boundary' is not the id of an "
-                "iam policy",
+                "11: sites.production.response.appliance.launch.permissions_boundary: 'boundary' is not the ARN of "
+                "an IAM policy",
             ),
             (
                 "parameters: {VPCID: vpc-0123abcd}",

@@ -340,7 +340,7 @@ class TestSyntax:
             ),
             ("a: 1\nb: \x07\n", r"2: this is not YAML: the character '\x07' is not allowed"),
             ("- a\n- ${b}\n", "1: expected a mapping with `sites` at the top, got a list"),
-            ("---\n", "1: expected a mapping with `sites` at the top, got None"),
+            ("---\n", "1: expected a mapping with `sites` at the top, got nothing"),
             ("sites\n", "1: expected a mapping with `sites` at the top, got 'sites'"),
             ("5", "1: expected a mapping with `sites` at the top, got 5"),
         ],

@@ -122,6 +122,14 @@ class TestNames:
             chosen(self.GIVEN, "destroy", *patterns)
         assert str(caught.value) == message
 
+    def test_fails_when_the_difference_of_no_stack_is_asked_for_and_advises_nothing_that_is_refused(self) -> None:
+        with pytest.raises(SelectionError) as caught:
+            chosen(self.GIVEN, "diff")
+        assert str(caught.value) == (
+            "no stack is named: deployment.yaml has production, production-response, lab; diff shows one of them at a "
+            "time"
+        )
+
     def test_fails_when_the_difference_of_several_is_asked_for(self) -> None:
         with pytest.raises(SelectionError) as caught:
             chosen(self.GIVEN, "diff", "production*")

@@ -1,0 +1,31 @@
+"""What the help says: whole phrases, in the words of AWS and Terraform."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapstack.cli import main
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("synth",), "Write the Terraform. Runs in"),
+        (("rehearse", "deploy"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
+        (("rehearse", "incident"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
+        (("incident", "explain"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
+        (("incident", "show"), "URL of the API (output api_endpoint); $TAPSTACK_URL by default"),
+        (("incident", "contain"), "default: approval where the deployment allows it, else now"),
+    ],
+)
+def test_when_help_is_asked_for_then_each_option_says_what_it_takes(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], said: str
+) -> None:
+    assert said in help_of(capsys, *command)
