@@ -54,7 +54,7 @@ _OF_EC2: Final = (
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
-    "cloudformation": (*_OF_EC2, "load_balancers", "registrations", "cloudformation", "functions"),
+    "cloudformation": (*_OF_EC2, "load_balancers", "registrations", "cloudformation", "functions", "iam_names"),
     "lambda": ("functions",),
     "apigateway": ("http_api",),
     "elasticloadbalancing": ("load_balancers", "registrations"),
@@ -70,7 +70,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "scheduler": ("events",),
     "states": ("workflows",),
     "sts": ("user_sessions", "sessions"),
-    "iam": ("managed_policies",),
+    "iam": ("managed_policies", "iam_names"),
     "organizations": ("member_accounts",),
 }
 

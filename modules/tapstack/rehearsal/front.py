@@ -21,6 +21,7 @@ from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.denials import denial
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.iam.enforcement import Connection, refusal_of
+from tapstack.rehearsal.iam.identities import is_root
 from tapstack.rehearsal.issuers import Issuers
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.metrics import Measurement, Metrics
@@ -232,7 +233,7 @@ class Front:
             caller = verify(received, read_signature(received), self._keys)
         except Refused as refused:
             return _send_json("403 Forbidden", {"message": str(refused)}, start_response)
-        if not caller.principal_arn.endswith(":root"):
+        if not is_root(caller.principal_arn):
             message = f"only the account's root user may do this, not {caller.principal_arn}"
             return _send_json("403 Forbidden", {"message": message}, start_response)
         return _send_json(*self._route(received.method, path, received.body), start_response)

@@ -19,6 +19,7 @@ from moto.sts.utils import random_session_token
 from werkzeug.exceptions import HTTPException
 
 from tapstack.rehearsal.callers import AccessKey, Caller
+from tapstack.rehearsal.iam.identities import is_root
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import running
 
@@ -84,7 +85,7 @@ def _begin_session(response: Any, action: str, named: Any) -> dict[str, Any]:
         raise _HasSession(action)
     caller: Caller = found.caller
     seconds = response._get_int_param("DurationSeconds", 43_200)
-    if caller.principal_arn.endswith(":root"):
+    if is_root(caller.principal_arn):
         seconds = min(seconds, _LONGEST_OF_ROOT)
     expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     made = iam_backends[caller.account_id][response.partition].create_temp_access_key()

@@ -19,7 +19,7 @@ from tapstack.rehearsal.iam.denials import NotAllowed, Refusal, message_of, refu
 from tapstack.rehearsal.iam.evaluation import Denial, Guard, decide
 from tapstack.rehearsal.iam.facts import facts_of
 from tapstack.rehearsal.iam.guards import GUARDED, guard_of
-from tapstack.rehearsal.iam.identities import NOBODY, Identity, identity_of, organization_keys
+from tapstack.rehearsal.iam.identities import NOBODY, Identity, identity_of, is_root, organization_keys
 from tapstack.rehearsal.iam.lazy import Lazy
 from tapstack.rehearsal.iam.policies import Context
 from tapstack.rehearsal.iam.requests import request_of
@@ -29,7 +29,6 @@ from tapstack.rehearsal.requests import requested_by
 
 _TRUE: Final = ("true",)
 _FALSE: Final = ("false",)
-_ROOT: Final = ":root"
 _OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"})
 """What no policy of a bucket takes from the root user of its account."""
 
@@ -78,7 +77,7 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
     if not (principal_arn or assumes):
         return
     gives = gives_role(call)
-    if principal_arn.endswith(_ROOT) and not (assumes or gives or call.service in GUARDED or is_organized()):
+    if is_root(principal_arn) and not (assumes or gives or call.service in GUARDED or is_organized()):
         return
     identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
     requested = requested_by(call)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tapstack.rehearsal.iam.lazy import Lazy
 from tapstack.rehearsal.iam.policies import Caller, Context, Statement, read_text
 from tapstack.rehearsal.organizations import path_of, service_control_policies_of
 
+_ROOT: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:root")
 _FALSE: Final = ("false",)
 _TRUE: Final = ("true",)
 
@@ -66,6 +68,11 @@ NOBODY: Final = Identity(Caller(), Policies(), known=False)
 """Whoever shows a token of an identity provider in the place of a signature."""
 
 
+def is_root(arn: str) -> bool:
+    """Tell whether an ARN is that of the root user of an account, exactly: a name may end in the same way."""
+    return _ROOT.fullmatch(arn) is not None
+
+
 def identity_of(principal_arn: str, access_key: str) -> Identity:
     """Return the identity of whoever calls.
 
@@ -73,9 +80,10 @@ def identity_of(principal_arn: str, access_key: str) -> Identity:
         principal_arn: of the role, the user or the root user.
         access_key: of the role's session.
     """
-    if ":role/" not in principal_arn:
+    parts = principal_arn.split(":", 5)
+    # What a path or a name holds makes no role of a user.
+    if not parts[5].startswith("role/"):
         return identity_of_arn(principal_arn)
-    parts = principal_arn.split(":")
     return _of_role(principal_arn, _session(access_key, account=parts[4], partition=parts[1]))
 
 
@@ -86,16 +94,18 @@ def _session(access_key: str, account: str, partition: str) -> Any:
 
 
 def identity_of_arn(arn: str) -> Identity:
-    """Return the identity of a role, a user or a root user by its ARN, without a session."""
+    """Return the identity of a role, a user or a root user by its ARN, without a session; others may do nothing."""
     kind = arn.split(":", 5)[5].partition("/")[0]
     if kind == "role":
         return _of_role(arn, None)
     partition, account = arn.split(":")[1], arn.split(":")[4]
-    if kind != "user":
+    if is_root(arn):
         caller = Caller(arn, account)
         keys = {"aws:PrincipalType": ("Account",), "aws:userid": (account,)}
         free = Policies(None, organization=_organization(account, partition))
         return Identity(caller, free, Lazy(lambda: {**_keys(caller), **keys}))
+    if kind != "user":
+        return Identity(Caller(arn, account), Policies(), known=False)
     return _of_user(arn, account, partition)
 
 
@@ -103,7 +113,7 @@ def _of_user(arn: str, account: str, partition: str) -> Identity:
     backend: Any = iam_backends[account][partition]
     caller = Caller(arn, account)
     user = backend.users.get(arn.rpartition("/")[2])
-    if user is None:
+    if user is None or user.arn != arn:
         return Identity(caller, Policies(), known=False)
     holders = [user, *backend.get_groups_for_user(user.name)]
     policies = Policies(
