@@ -19,7 +19,14 @@ from typing import Any, Final
 from tapstack.rehearsal.iam.denials import NotAllowed
 from tapstack.rehearsal.iam.evaluation import Guard, Policies, decide
 from tapstack.rehearsal.iam.facts import facts_of
-from tapstack.rehearsal.iam.identities import Identity, Session, find_role, managed_documents, organization_keys
+from tapstack.rehearsal.iam.identities import (
+    Identity,
+    Session,
+    find_role,
+    is_root,
+    managed_documents,
+    organization_keys,
+)
 from tapstack.rehearsal.iam.policies import Caller, Context, Request, Resource, read_text
 
 ASSUMING: Final = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
@@ -68,7 +75,7 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
             "Member must satisfy regular expression pattern: [\\w+=,.@-]*",
             "ValidationError",
         )
-    if action == "AssumeRole" and identity.caller.arn.endswith(":root"):
+    if action == "AssumeRole" and is_root(identity.caller.arn):
         raise NotAllowed("Roles may not be assumed by root accounts.", "AccessDenied", 403)
     if action == "AssumeRoleWithSAML":
         raise NotAllowed("the rehearsal account does not evaluate assertions of SAML", "AccessDenied", 403)
