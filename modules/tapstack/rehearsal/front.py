@@ -19,6 +19,7 @@ from tapstack.rehearsal.anonymous import anonymous_call, protocol_of
 from tapstack.rehearsal.callers import ANONYMOUS, CALLER, AccessKeys, Caller
 from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.denials import denial
+from tapstack.rehearsal.documents import TooDeepError
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.iam.enforcement import Connection, refusal_of
 from tapstack.rehearsal.iam.identities import is_root
@@ -197,6 +198,9 @@ class Front:
         except (NotImplementedError, OperationNotFoundError) as missing:
             # moto's own answer, a page in HTML, would be tried again for minutes.
             return _refused_with(unknown(call, str(missing)))
+        except RecursionError:
+            # A document in the call is nested too deep for what reads it (see `documents`). AWS words it by service.
+            return _refused_with((400, *refusal(call.protocol, "ValidationError", str(TooDeepError()))))
         except Exception:
             _log.exception("the rehearsal account failed at %s:%s", call.service, call.action)
             return _refused_with((500, *refusal(call.protocol, "InternalFailure", "the rehearsal account failed")))

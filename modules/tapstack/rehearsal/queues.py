@@ -11,6 +11,7 @@ import json
 import time
 from typing import Any, Final
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.running import running
 
 # How long a long poll waits before it looks again: a message may become visible meanwhile.
@@ -121,7 +122,7 @@ def _allow_redrive(queue: Any, error: Any) -> None:
 
 def _check_allow_policy(policy: str, error: Any) -> None:
     try:
-        found = json.loads(policy)
+        found = read_json(policy)
         permission, arns = found["redrivePermission"], found.get("sourceQueueArns")
         valid = permission in ("allowAll", "denyAll", "byQueue") and (permission == "byQueue") == (arns is not None)
     except (ValueError, TypeError, KeyError):

@@ -15,6 +15,7 @@ from moto.cloudformation.exceptions import ValidationError
 from tapstack.rehearsal.cloudformation import response_urls, working
 from tapstack.rehearsal.cloudformation.api_types import ApiResource, FailedError
 from tapstack.rehearsal.cloudformation.templates import text
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.functions.background import enqueue
 from tapstack.rehearsal.functions.invoking import find
 
@@ -101,7 +102,7 @@ class CustomResource(ApiResource):
         if len(answer) > _LARGEST:
             raise FailedError("Response object is too long.")
         try:
-            said = json.loads(answer)
+            said = read_json(answer)
             status = said["Status"]
         except (ValueError, KeyError, TypeError):
             raise FailedError("Invalid response object: Value of property Status must be SUCCESS or FAILED") from None
@@ -167,7 +168,7 @@ class WaitCondition(ApiResource):
 
         def signals() -> dict[str, str] | None:
             for body in response_urls.answers(self.region, key):
-                signal = json.loads(body)
+                signal = read_json(body)
                 if signal["Status"] != "SUCCESS":
                     raise FailedError(
                         f"WaitCondition received failed message: '{signal.get('Reason', '')}' for uniqueId: "

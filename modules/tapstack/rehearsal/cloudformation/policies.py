@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from moto.cloudformation.exceptions import ValidationError
 
+from tapstack.rehearsal.documents import read_json
+
 MODIFY: Final = "Update:Modify"
 REPLACE: Final = "Update:Replace"
 DELETE: Final = "Update:Delete"
@@ -65,7 +67,7 @@ def check(text: str) -> None:
     if len(text) > _LARGEST:
         raise ValidationError(message=f"Stack policy exceeds the maximum length of {_LARGEST}")
     try:
-        policy = json.loads(text)
+        policy = read_json(text)
         statements = _statements(policy)
     except (ValueError, KeyError, TypeError) as error:
         raise ValidationError(message=f"Error validating stack policy: Invalid stack policy: {error}") from None

@@ -8,11 +8,12 @@ timestamp tags, aliases and hash merges) and the Template Reference, "Intrinsic 
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import yaml
 from moto.cloudformation.exceptions import ValidationError
+
+from tapstack.rehearsal.documents import DEEPEST, TooDeepError, read_json
 
 _PLAIN: Final = frozenset({"Ref", "Condition"})
 """The functions whose full name has no Fn:: before it."""
@@ -77,13 +78,14 @@ def read(body: str) -> Any:
 def _load(body: str) -> Any:
     if body.lstrip().startswith("{"):
         try:
-            return json.loads(body)
+            return read_json(body)
+        except TooDeepError as problem:
+            raise ValidationError(message=f"Template format error: {problem}") from None
         except ValueError:
             # YAML may begin so, too.
             pass
     try:
-        if "*" in body and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(body, Loader=_Base)):
-            raise ValidationError(message="Template error: YAML aliases are not allowed in CloudFormation templates")
+        _refuse_unreadable(body)
         return yaml.load(body, Loader=_Loader)
     except yaml.constructor.ConstructorError as problem:
         raise ValidationError(message=f"Template format error: {problem.problem}") from problem
@@ -93,6 +95,20 @@ def _load(body: str) -> Any:
         raise ValidationError(message=f"Template format error: YAML not well-formed.{where}") from problem
     except yaml.YAMLError as problem:
         raise ValidationError(message="Template format error: YAML not well-formed.") from problem
+
+
+def _refuse_unreadable(body: str) -> None:
+    """Refuse aliases, and what the composer would recurse into until the process dies: both show while it is parsed."""
+    levels = 0
+    for event in yaml.parse(body, Loader=_Base):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValidationError(message="Template error: YAML aliases are not allowed in CloudFormation templates")
+        if isinstance(event, yaml.CollectionStartEvent):
+            levels += 1
+            if levels > DEEPEST:
+                raise ValidationError(message=f"Template format error: {TooDeepError()}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            levels -= 1
 
 
 def _with_lists(part: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from moto.events.exceptions import ValidationException
 from moto.events.models import events_backends
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.events import patterns, transform
 from tapstack.rehearsal.events.delivery import Delivery, Undeliverable, submit
 from tapstack.rehearsal.events.targets import Sender, reach
@@ -59,7 +60,7 @@ def _put_one(backend: Any, entry: dict[str, Any]) -> dict[str, Any]:
             said = f"Parameter {name} is not valid. Reason: {name} is a required argument."
             return {"ErrorCode": "InvalidArgument", "ErrorMessage": said}
     try:
-        detail = json.loads(entry["Detail"])
+        detail = read_json(entry["Detail"])
     except ValueError:
         detail = None
     if not isinstance(detail, dict):

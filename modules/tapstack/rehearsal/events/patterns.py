@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import json
 import operator
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from tapstack.rehearsal.documents import read_json
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
@@ -38,7 +39,7 @@ def parse(text: str) -> dict[str, Any]:
         PatternError: it does not; says why.
     """
     try:
-        pattern = json.loads(text)
+        pattern = read_json(text)
     except ValueError:
         raise PatternError("Filter is not an object") from None
     if not isinstance(pattern, dict):

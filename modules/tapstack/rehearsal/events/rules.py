@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime
 import functools
-import json
 from typing import Any
 
 from moto.events import models, responses
 from moto.events.exceptions import InvalidEventPatternException, ValidationException
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.events import bus, delivery, expressions, patterns, recurring
 
 
@@ -58,7 +58,7 @@ def _test(self: Any) -> Any:
     except patterns.PatternError as error:
         raise InvalidEventPatternException(reason=str(error)) from error
     try:
-        event = json.loads(self._get_param("Event"))
+        event = read_json(self._get_param("Event"))
     except ValueError:
         raise ValidationException("Parameter Event is not valid.") from None
     needed = {"id", "account", "source", "time", "region", "resources", "detail-type"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from tapstack.rehearsal.documents import read_json
+
 SYNCHRONOUS_LIMIT: Final = 6_291_456
 """Bytes of a request, and of a response, of a synchronous invocation."""
 ASYNCHRONOUS_LIMIT: Final = 1_048_576
@@ -53,7 +55,7 @@ def check_payload(payload: bytes, limit: int) -> None:
         message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
         raise Refused(413, "RequestTooLargeException", message)
     try:
-        json.loads(payload or b"{}")
+        read_json(payload or b"{}")
     except ValueError as error:
         message = f"Could not parse request body into json: {error}"
         raise Refused(400, "InvalidRequestContentException", message) from error

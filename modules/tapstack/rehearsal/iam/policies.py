@@ -6,12 +6,12 @@ Source: IAM User Guide, "IAM JSON policy element reference".
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.iam.conditions import holds
 from tapstack.rehearsal.iam.patterns import matches, pattern_matches
 
@@ -194,7 +194,7 @@ def read_policy(document: Mapping[str, Any], name: str = "") -> list[Statement]:
 @functools.lru_cache(4096)
 def read_text(text: str, name: str = "") -> tuple[Statement, ...]:
     """Return the statements of a policy as it is kept: JSON, in whatever way it was quoted; each is read once."""
-    return tuple(read_policy(json.loads(unquote(text) if text.lstrip()[:1] == "%" else text), name))
+    return tuple(read_policy(read_json(unquote(text) if text.lstrip()[:1] == "%" else text), name))
 
 
 def _statement(item: Mapping[str, Any], name: str, variables: bool) -> Statement:

@@ -6,11 +6,11 @@ Amazon States Language specification.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.workflows import sdk
 
 LONGEST: Final = 1_048_576
@@ -46,7 +46,7 @@ def check(definition: str) -> list[Diagnostic]:
     if not definition:
         return [Diagnostic("MISSING_DESCRIPTION", "The definition is empty.")]
     try:
-        machine = json.loads(definition)
+        machine = read_json(definition)
     except ValueError as error:
         return [Diagnostic("INVALID_JSON_DESCRIPTION", f"Invalid JSON description: {error}")]
     if not isinstance(machine, dict):

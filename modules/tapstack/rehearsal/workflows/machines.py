@@ -6,7 +6,6 @@ PublishStateMachineVersion.
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import uuid
@@ -21,6 +20,7 @@ from moto.stepfunctions.exceptions import (
     ValidationException,
 )
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.principals import CannotAssumeError, check_trust
 from tapstack.rehearsal.workflows import definitions, executions
 from tapstack.rehearsal.workflows.executions import Run
@@ -154,7 +154,7 @@ def start(backend: Any, arn: str, name: str | None, text: str | None) -> Run:
             f"Member must have length less than or equal to {LARGEST_INPUT}"
         )
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError as error:
         raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
     machine, alias_arn = _machine_of(backend, arn)

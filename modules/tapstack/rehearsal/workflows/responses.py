@@ -6,7 +6,6 @@ Source: Step Functions API Reference.
 from __future__ import annotations
 
 import functools
-import json
 import zlib
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.workflows import definitions, executions, machines, tokens
 
 _MOST: Final = 1000
@@ -308,7 +308,7 @@ def send_task_success(self: Any) -> ActionResult:
     output = self._get_param("output")
     token = tokens.find(self._get_param("taskToken"))
     try:
-        json.loads(output)
+        read_json(output)
     except (TypeError, ValueError) as error:
         raise AWSError(f"Invalid Output: '{error}'", "InvalidOutput") from error
     token.answer(CallbackOutcomeSuccess(callback_id=token.value, output=output))
