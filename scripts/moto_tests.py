@@ -83,6 +83,14 @@ EXPECTED: Final[Mapping[str, str]] = {
         "AWS has six Availability Zones in us-east-1, of which moto's function names four: CloudFormation Template "
         "Reference, Fn::GetAZs"
     ),
+    r"parsing\.py::test_to_json_string$": (
+        "AWS evaluates Fn::ToJsonString with the transform AWS::LanguageExtensions only: CloudFormation Template "
+        "Reference, Fn::ToJsonString"
+    ),
+    r"::test_create_log_group_using_fntransform$": (
+        "AWS makes no stack of a template with macros, AWS::Include among them, without CAPABILITY_AUTO_EXPAND: "
+        "CloudFormation API Reference, CreateStack (Capabilities)"
+    ),
     r"parsing\.py::test_import$": (
         "AWS exports what a stack has when it was made; the test asks moto's class, and makes no stack: CloudFormation "
         "User Guide, Outputs"

@@ -48,8 +48,8 @@ def create_change_set(self: Any) -> ActionResult:
     stack = _stack_of(self, kind)
     body = _body(self, stack)
     template = templates.parse(body)
-    templates.check_types(template, self.region)
-    self._check_capabilities(template)
+    templates.check_makeable(template, self.region, self.current_account)
+    self._check_capabilities(template, reviewed=True)
     tags = {item["Key"]: item["Value"] for item in self._get_param("Tags", [])}
     given = backend._resolve_update_parameters(stack, self._get_param("Parameters", [])) if stack else None
     parameters = given if given is not None else self._get_params_from_list(self._get_param("Parameters", []))

@@ -93,13 +93,14 @@ def _comparable(value: Any) -> Any:
     return value if isinstance(value, dict | list) else text(value)
 
 
-def _ref(name: str, known: Any) -> Any:
-    found = known[name]
+def _ref(name: Any, known: Any) -> Any:
+    found = known[resolve(name, known)]
     return found.physical_resource_id if hasattr(found, "physical_resource_id") else found
 
 
 def _get_att(arguments: list[Any], known: Any) -> Any:
-    name, *rest = arguments
+    named, *rest = arguments
+    name = resolve(named, known)
     attribute = ".".join(str(resolve(part, known)) for part in rest)
     resource = known.get(name)
     if resource is None:

@@ -301,7 +301,7 @@ def _update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | No
     left += [(name, self._parsed_resources.pop(name, None), before[name]) for name in before if name not in after]
     order = creation_order(before) if before else []
     for name, old, json in sorted(left, key=lambda entry: order.index(entry[0]), reverse=True):
-        if old is not None and json.get("DeletionPolicy") != "Retain":
+        if old is not None and not _is_retained(self, json):
             _remove(self, name, old, json)
 
 
@@ -397,6 +397,11 @@ def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
     ledger.tell(name, kind, physical_id(resource), "DELETE_COMPLETE")
 
 
+def _is_retained(self: Any, json: dict[str, Any]) -> bool:
+    """Whether a resource stays where its stack needs it no more; a function may say so."""
+    return bool(parsing.clean_json(json.get("DeletionPolicy"), self) == "Retain")
+
+
 def _can_delete(resource: Any) -> bool:
     """Whether a resource can be unmade at all: of some of moto's, nothing is."""
     by_model = getattr(type(resource), "delete_from_cloudformation_json", None)
@@ -411,7 +416,7 @@ def _delete(self: Any) -> None:
         resource, json = self._parsed_resources.get(name), self._resource_json_map[name]
         if resource is None:
             continue
-        if json.get("DeletionPolicy") == "Retain":
+        if _is_retained(self, json):
             self.ledger.tell(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
             continue
         try:

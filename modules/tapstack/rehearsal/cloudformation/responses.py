@@ -15,7 +15,7 @@ from moto.cloudformation.exceptions import CloudFormationError, ValidationError
 from moto.cloudformation.responses import StackResourceDTO
 from moto.core.responses import ActionResult
 
-from tapstack.rehearsal.cloudformation import policies, s3_urls, templates
+from tapstack.rehearsal.cloudformation import policies, s3_urls, templates, transforms
 from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN
 from tapstack.rehearsal.cloudformation.stacks import ON_FAILURE
 
@@ -44,13 +44,18 @@ def _fetch_templates() -> None:
     moto_models.get_stack_from_s3_url = s3_urls.fetch
 
 
-def _check_capabilities(response: Any, template: dict[str, Any]) -> None:
+def _check_capabilities(response: Any, template: dict[str, Any], *, reviewed: bool = False) -> None:
+    """Refuse what a template needs and the request does not acknowledge; of changes to review, macros need nothing."""
     needed, _reason = templates.capabilities(template)
+    if reviewed:
+        needed = [capability for capability in needed if capability != transforms.CAPABILITY]
     given = set(response._get_param("Capabilities", []))
     if "CAPABILITY_NAMED_IAM" in given:
         given.add("CAPABILITY_IAM")
     if missing := [capability for capability in needed if capability not in given]:
-        raise CloudFormationError("InsufficientCapabilitiesException", f"Requires capabilities : [{missing[0]}]")
+        raise CloudFormationError(
+            "InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]"
+        )
 
 
 def _template(response: Any, *, stack: Any = None) -> dict[str, Any]:
@@ -89,6 +94,7 @@ def _create() -> None:
         if rollback is not None and on_failure is not None:
             raise ValidationError(message="You cannot specify both DisableRollback and OnFailure")
         _check_capabilities(self, template)
+        transforms.check(template, self.current_account)
         if policy := _policy(self, "StackPolicy"):
             policies.check(policy)
         token = ON_FAILURE.set(on_failure or ("DO_NOTHING" if rollback else "ROLLBACK"))
@@ -109,6 +115,7 @@ def _update() -> None:
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
         template = _template(self, stack=stack)
         _check_capabilities(self, template)
+        transforms.check(template, self.current_account)
         policy, during = _policy(self, "StackPolicy"), _policy(self, "StackPolicyDuringUpdate")
         for given in (policy, during):
             if given:

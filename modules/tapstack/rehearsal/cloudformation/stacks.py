@@ -24,7 +24,7 @@ from moto.utilities.utils import get_partition
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
 from tapstack.rehearsal.cloudformation import policies, s3_urls, working
 from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, retag_all
-from tapstack.rehearsal.cloudformation.templates import check_types, parse, text
+from tapstack.rehearsal.cloudformation.templates import check_makeable, parse, text
 from tapstack.rehearsal.cloudformation.yaml_templates import read
 
 # moto has types, but none for what is replaced at run time.
@@ -54,11 +54,19 @@ def install() -> None:
 
 
 def _read_templates() -> None:
+    validate = ResourceMap.validate_outputs
+
     def parse_change_set(self: Any) -> None:
         self.template_dict = read(self.template)
 
+    def validate_outputs(self: Any) -> None:
+        """Validate outputs where no function may name their resource."""
+        if not self._template.get("Transform"):
+            validate(self)
+
     Stack.parse_template = staticmethod(read)
     ChangeSet._parse_template = parse_change_set
+    ResourceMap.validate_outputs = validate_outputs
 
 
 def _check_parameters() -> None:
@@ -98,7 +106,7 @@ def _keep_a_ledger() -> None:
     @functools.wraps(create)
     def create_resource_map(self: Any) -> Any:
         if self.template_dict:
-            check_types(parse(self.template), self.region_name)
+            check_makeable(parse(self.template), self.region_name, self.account_id)
         resource_map = create(self)
         resource_map._parsed_resources["AWS::NotificationARNs"] = self.notification_arns
         resource_map.ledger = Ledger(self)
@@ -251,7 +259,7 @@ def _update() -> None:
         tags: dict[str, str] | None = None,
     ) -> None:
         changed = parse(template)
-        check_types(changed, self.region_name)
+        check_makeable(changed, self.region_name, self.account_id)
         declared = changed.get("Parameters") or {}
         given = parameters or {key: value for key, value in self.parameters.items() if key in declared}
         stack_parameters.check(declared, given)

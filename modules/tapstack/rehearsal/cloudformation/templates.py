@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from moto.cloudformation.exceptions import ValidationError
 
-from tapstack.rehearsal.cloudformation import schemas
+from tapstack.rehearsal.cloudformation import schemas, transforms
 from tapstack.rehearsal.cloudformation.yaml_templates import read
 
 _IAM: Final = "AWS::IAM::"
@@ -36,11 +36,13 @@ def parse(body: str) -> dict[str, Any]:
     resources = template.get("Resources")
     if not resources:
         raise ValidationError(message="Template format error: At least one Resources member must be defined.")
+    transforms.check_functions(template)
     for name, resource in resources.items():
         if not isinstance(resource, dict) or "Type" not in resource:
             raise ValidationError(
                 message=f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
             )
+    transforms.check_policies(template)
     # A macro may add what is missing.
     if "Transform" not in template:
         known = {*resources, *(template.get("Parameters") or {})}
@@ -56,8 +58,16 @@ def parse(body: str) -> dict[str, Any]:
     return template
 
 
+def check_makeable(template: dict[str, Any], region: str, account_id: str) -> None:
+    """Refuse what no stack is made of: transforms that nothing runs, and types that AWS does not have in a Region."""
+    transforms.check(template, account_id)
+    check_types(template, region)
+
+
 def check_types(template: dict[str, Any], region: str) -> None:
-    """Refuse types that AWS does not have in a Region."""
+    """Refuse types that AWS does not have in a Region; which those are, a macro may change."""
+    if transforms.is_expanded(template):
+        return
     types = dict.fromkeys(resource["Type"] for resource in template["Resources"].values())
     if unknown := [kind for kind in types if not schemas.known(kind, region)]:
         raise ValidationError(message=f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
@@ -96,7 +106,8 @@ def references(part: Any) -> Iterator[str]:
         if key == "Ref" and isinstance(value, str):
             yield value
         elif key == "Fn::GetAtt":
-            yield value.partition(".")[0] if isinstance(value, str) else value[0]
+            name = value.partition(".")[0] if isinstance(value, str) else value[0]
+            yield from [name] if isinstance(name, str) else references(name)
         elif key == "Fn::Sub":
             text, given = (value, {}) if isinstance(value, str) else value
             yield from references(given)
@@ -119,16 +130,15 @@ def creation_order(resources: dict[str, Any]) -> list[str]:
 
 
 def capabilities(template: dict[str, Any]) -> tuple[list[str], str | None]:
-    """The capability that a stack of the template needs, and why; an empty list where it needs none."""
-    if template.get("Transform"):
-        return ["CAPABILITY_AUTO_EXPAND"], None
+    """The capabilities that a stack of the template needs, and why it needs those of IAM."""
+    expanding = transforms.capability(template)
     resources = [json for json in template["Resources"].values() if json["Type"].startswith(_IAM)]
     if not resources:
-        return [], None
+        return expanding, None
     types = ", ".join(sorted({json["Type"] for json in resources}))
     named = any(json["Type"] in _NAMED_TYPES and _IAM_NAMES & set(json.get("Properties") or {}) for json in resources)
     needed = "CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"
-    return [needed], f"The following resource(s) require capabilities: [{types}]"
+    return [needed, *expanding], f"The following resource(s) require capabilities: [{types}]"
 
 
 def text(value: Any) -> str:
@@ -166,8 +176,7 @@ def validation(template: dict[str, Any]) -> dict[str, Any]:
 
 def _common(template: dict[str, Any]) -> dict[str, Any]:
     needed, reason = capabilities(template)
-    transform = template.get("Transform") or []
-    answer: dict[str, Any] = {"DeclaredTransforms": [transform] if isinstance(transform, str) else transform}
+    answer: dict[str, Any] = {"DeclaredTransforms": transforms.declared(template)}
     if "Description" in template:
         answer["Description"] = template["Description"]
     if needed:
