@@ -15,12 +15,12 @@ def network(rehearsal_account: Account) -> Network:
     return Network(rehearsal_account.client("ec2"), rehearsal_account.client("elbv2"), "123456789012")
 
 
-def service(network: Network, kind: str) -> dict[str, Any]:
+def service(network: Network, kind: str, *, accepted: bool = False) -> dict[str, Any]:
     member = "GatewayLoadBalancerArns" if kind == "gateway" else "NetworkLoadBalancerArns"
     balancers: Any = {member: [network.load_balancer(kind)]}
     made = network.ec2.create_vpc_endpoint_service_configuration(
         **balancers,
-        AcceptanceRequired=False,
+        AcceptanceRequired=accepted,
         TagSpecifications=[{"ResourceType": "vpc-endpoint-service", "Tags": [{"Key": "team", "Value": "sensors"}]}],
     )
     configuration: dict[str, Any] = made["ServiceConfiguration"]
@@ -123,3 +123,83 @@ def test_when_another_account_is_not_allowed_then_the_service_does_not_exist_for
     )
     endpoint = other.ec2.create_vpc_endpoint(**given)["VpcEndpoint"]["VpcEndpointId"]
     other.target(GatewayLoadBalancerEndpointId=endpoint)
+
+
+def connect(network: Network, to: dict[str, Any]) -> str:
+    """Make an endpoint of a service of Gateway Load Balancers; return its id."""
+    made = network.ec2.create_vpc_endpoint(
+        VpcId=network.vpc,
+        ServiceName=to["ServiceName"],
+        VpcEndpointType="GatewayLoadBalancer",
+        SubnetIds=[network.subnet],
+    )
+    return str(made["VpcEndpoint"]["VpcEndpointId"])
+
+
+def state(network: Network, endpoint: str) -> str:
+    return str(network.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["State"])
+
+
+def test_when_connections_are_accepted_by_hand_then_an_endpoint_waits_for_that(network: Network) -> None:
+    """pendingAcceptance, then available, and rejected at any time; no mirror target before it is available."""
+    made = service(network, "gateway", accepted=True)
+    endpoint = connect(network, made)
+    asked: Any = {"ServiceId": made["ServiceId"], "VpcEndpointIds": [endpoint]}
+    assert state(network, endpoint) == "pendingAcceptance"
+    with refused("IncorrectState", "pendingAcceptance"):
+        network.target(GatewayLoadBalancerEndpointId=endpoint)
+    [shown] = network.ec2.describe_vpc_endpoint_connections()["VpcEndpointConnections"]
+    assert (shown["ServiceId"], shown["VpcEndpointId"]) == (made["ServiceId"], endpoint)
+    assert (shown["VpcEndpointOwner"], shown["VpcEndpointState"]) == (network.account, "pendingAcceptance")
+    assert shown["GatewayLoadBalancerArns"] == made["GatewayLoadBalancerArns"]
+    assert network.ec2.accept_vpc_endpoint_connections(**asked)["Unsuccessful"] == []
+    assert state(network, endpoint) == "available"
+    network.target(GatewayLoadBalancerEndpointId=endpoint)
+    assert network.ec2.reject_vpc_endpoint_connections(**asked)["Unsuccessful"] == []
+    assert state(network, endpoint) == "rejected"
+    for name, found in (("rejected", 1), ("available", 0)):
+        given = [{"Name": "vpc-endpoint-state", "Values": [name]}, {"Name": "vpc-endpoint-id", "Values": [endpoint]}]
+        connections = network.ec2.describe_vpc_endpoint_connections(Filters=given)["VpcEndpointConnections"]
+        assert len(connections) == found
+
+
+def test_fails_when_there_is_no_such_connection_or_nothing_to_decide(network: Network) -> None:
+    """Unsuccessful, per endpoint; code of the second inferred."""
+    made, other = service(network, "gateway"), "vpce-0123456789abcdef0"
+    endpoint = connect(network, made)
+    asked: Any = {"ServiceId": made["ServiceId"], "VpcEndpointIds": [other, endpoint]}
+    failed = network.ec2.accept_vpc_endpoint_connections(**asked)["Unsuccessful"]
+    assert {one["ResourceId"]: one["Error"]["Code"] for one in failed} == {
+        other: "InvalidVpcEndpointId.NotFound",
+        endpoint: "InvalidState",
+    }
+    with refused("InvalidVpcEndpointServiceId.NotFound"):
+        network.ec2.reject_vpc_endpoint_connections(ServiceId="vpce-svc-0123456789abcdef0", VpcEndpointIds=[endpoint])
+
+
+def test_when_an_endpoint_is_of_another_account_then_the_owner_of_the_service_decides(
+    rehearsal_account: Account, network: Network
+) -> None:
+    made = service(network, "gateway", accepted=True)
+    role = "arn:aws:iam::210987654321:role/network"
+    other = Network(rehearsal_account.client("ec2", role_arn=role), network.elbv2, "210987654321")
+    network.ec2.modify_vpc_endpoint_service_permissions(
+        ServiceId=made["ServiceId"], AddAllowedPrincipals=["arn:aws:iam::210987654321:root"]
+    )
+    endpoint = connect(other, made)
+    assert other.ec2.describe_vpc_endpoint_connections()["VpcEndpointConnections"] == []
+    asked: Any = {"ServiceId": made["ServiceId"], "VpcEndpointIds": [endpoint]}
+    with refused("InvalidVpcEndpointServiceId.NotFound"):
+        other.ec2.accept_vpc_endpoint_connections(**asked)
+    network.ec2.accept_vpc_endpoint_connections(**asked)
+    assert state(other, endpoint) == "available"
+
+
+def test_fails_when_a_service_is_deleted_that_has_connections(network: Network) -> None:
+    """Reject them first: the connection, not the endpoint, is what keeps it."""
+    made = service(network, "gateway")
+    endpoint, ids = connect(network, made), [made["ServiceId"]]
+    [failed] = network.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=ids)["Unsuccessful"]
+    assert (failed["ResourceId"], failed["Error"]["Code"]) == (ids[0], "ExistingVpcEndpointConnections")
+    network.ec2.reject_vpc_endpoint_connections(ServiceId=ids[0], VpcEndpointIds=[endpoint])
+    assert network.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=ids)["Unsuccessful"] == []

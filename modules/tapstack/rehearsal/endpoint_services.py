@@ -3,24 +3,35 @@
 moto takes an endpoint service of Gateway Load Balancers for one of type Gateway, lets endpoints name services that do
 not exist, and makes no network interface for an endpoint of such a service.
 
-Sources: AWS PrivateLink Guide, "Gateway Load Balancer endpoints"; EC2 API Reference,
-CreateVpcEndpointServiceConfiguration and CreateVpcEndpoint.
+A service whose owner accepts each connection keeps an endpoint waiting, pendingAcceptance, until it is accepted or
+rejected; moto has endpoints available at once, and none of these actions.
+
+Sources: AWS PrivateLink Guide, "Gateway Load Balancer endpoints" and "Accept or reject connection requests"; EC2 API
+Reference, CreateVpcEndpointServiceConfiguration, DeleteVpcEndpointServiceConfigurations, CreateVpcEndpoint,
+AcceptVpcEndpointConnections, RejectVpcEndpointConnections and DescribeVpcEndpointConnections.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
+from moto.core.responses import ActionResult
 from moto.ec2 import models
 from moto.ec2.exceptions import EC2ClientError, InvalidServiceName
 from moto.ec2.models import ec2_backends, vpc_service_configuration
+from moto.ec2.responses.vpc_service_configuration import VPCEndpointServiceConfiguration
 from moto.moto_api._internal import mock_random
 
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = models.EC2Backend
 Service: Any = vpc_service_configuration.VPCServiceConfiguration
+Response: Any = VPCEndpointServiceConfiguration
 
+_AVAILABLE: Final = "available"
+_WAITING: Final = "pendingAcceptance"
+_REJECTED: Final = "rejected"
 _OF_CUSTOMERS: Final = "com.amazonaws.vpce."
 # The types of endpoints that have interfaces, and of the interfaces.
 _INTERFACES: Final = {"Interface": "vpc_endpoint", "GatewayLoadBalancer": "gateway_load_balancer_endpoint"}
@@ -31,6 +42,7 @@ def install() -> None:
     """Make the moto of this process have them so. A second call changes nothing."""
     _services()
     _endpoints()
+    _connections()
 
 
 def _services() -> None:
@@ -80,8 +92,7 @@ def _endpoints() -> None:
     ) -> Any:
         kind = endpoint_type or "Gateway"
         subnets = kw.get("subnet_ids") or []
-        if service_name.startswith(_OF_CUSTOMERS):
-            _check_service(self, service_name, kind)
+        service = _check_service(self, service_name, kind) if service_name.startswith(_OF_CUSTOMERS) else None
         if kind == "GatewayLoadBalancer" and len(subnets) > 1:
             raise EC2ClientError(
                 "InvalidParameter", "A Gateway Load Balancer endpoint can be in one subnet only, and more are given"
@@ -97,6 +108,8 @@ def _endpoints() -> None:
             interface.requester_managed = True
             interface.status = "in-use"
             interface.description = f"VPC Endpoint Interface {endpoint.id}"
+        if service is not None and service.acceptance_required:
+            endpoint.state = _WAITING
         endpoint.requester_managed = False
         endpoint.ip_address_type = "ipv4"
         endpoint.service_region = self.region_name
@@ -114,8 +127,96 @@ def _endpoints() -> None:
     EC2Backend.delete_vpc_endpoints = delete_vpc_endpoints
 
 
-def _check_service(backend: Any, name: str, kind: str) -> None:
-    """Refuse a service that does not exist, that this account may not use, or that has endpoints of another type."""
+def _connections() -> None:
+    def accept(self: Any) -> ActionResult:
+        """AcceptVpcEndpointConnections."""
+        return _decide(self, _AVAILABLE, (_WAITING, _REJECTED))
+
+    def reject(self: Any) -> ActionResult:
+        """RejectVpcEndpointConnections."""
+        return _decide(self, _REJECTED, (_WAITING, _AVAILABLE))
+
+    def describe(self: Any) -> ActionResult:
+        """DescribeVpcEndpointConnections. Its filters are applied to the answer, as those of all that moto lacks."""
+        self.error_on_dryrun()
+        services = self.ec2_backend.configurations.values()
+        shown = [_shown(service, endpoint) for service in services for endpoint in _endpoints_of(service)]
+        return ActionResult({"VpcEndpointConnections": shown})
+
+    delete = Response.delete_vpc_endpoint_service_configurations
+
+    @functools.wraps(delete)
+    def delete_services(self: Any) -> ActionResult:
+        asked = self._get_param("ServiceIds", [])
+        used = [one for one in asked if _is_used(self.ec2_backend, one)]
+        self.params["ServiceIds"] = [one for one in asked if one not in used]
+        answered: Any = delete(self).result
+        message = "Service has existing active VPC Endpoint connections!"
+        left = [_unsuccessful(one, "ExistingVpcEndpointConnections", message) for one in used]
+        return ActionResult({"Unsuccessful": [*answered["Unsuccessful"], *left]})
+
+    Response.delete_vpc_endpoint_service_configurations = delete_services
+    Response.accept_vpc_endpoint_connections = accept
+    Response.reject_vpc_endpoint_connections = reject
+    Response.describe_vpc_endpoint_connections = describe
+
+
+def _is_used(backend: Any, service_id: str) -> bool:
+    service = backend.configurations.get(service_id)
+    return service is not None and any(one.state in (_AVAILABLE, _WAITING) for one in _endpoints_of(service))
+
+
+def _endpoints_of(service: Any) -> Iterator[Any]:
+    """Yield the endpoints of a service, of whatever account; a service has its Region in its name."""
+    region = service.service_name.split(".")[3]
+    for regions in list(ec2_backends.values()):
+        if region in list(regions):
+            for endpoint in list(regions[region].vpc_end_points.values()):
+                if endpoint.service_name == service.service_name and endpoint.state != "deleted":
+                    yield endpoint
+
+
+def _decide(response: Any, state: str, before: Collection[str]) -> ActionResult:
+    """Bring connections into a state, and name those that are not there or are not in a state before it."""
+    service_id = response._get_param("ServiceId")
+    [service] = response.ec2_backend.describe_vpc_endpoint_service_configurations([service_id])
+    response.error_on_dryrun()
+    endpoints = {endpoint.id: endpoint for endpoint in _endpoints_of(service)}
+    failed = []
+    for name in response._get_param("VpcEndpointIds", []):
+        endpoint = endpoints.get(name)
+        if endpoint is None:
+            message = f"The Vpc Endpoint Id '{name}' does not exist"
+            failed.append(_unsuccessful(name, "InvalidVpcEndpointId.NotFound", message))
+        elif endpoint.state not in before:
+            message = f"The connection of endpoint '{name}' is in the state {endpoint.state}"
+            failed.append(_unsuccessful(name, "InvalidState", message))
+        else:
+            endpoint.state = state
+    return ActionResult({"Unsuccessful": failed})
+
+
+def _unsuccessful(name: str, code: str, message: str) -> dict[str, Any]:
+    return {"ResourceId": name, "Error": {"Code": code, "Message": message}}
+
+
+def _shown(service: Any, endpoint: Any) -> dict[str, Any]:
+    """Return a connection as its service's owner sees it."""
+    return {
+        "ServiceId": service.id,
+        "VpcEndpointId": endpoint.id,
+        "VpcEndpointOwner": endpoint.ec2_backend.account_id,
+        "VpcEndpointState": endpoint.state,
+        "CreationTimestamp": endpoint.creation_timestamp,
+        "IpAddressType": "ipv4",
+        "VpcEndpointRegion": endpoint.ec2_backend.region_name,
+        "GatewayLoadBalancerArns": service.gateway_load_balancer_arns,
+        "NetworkLoadBalancerArns": service.network_load_balancer_arns,
+    }
+
+
+def _check_service(backend: Any, name: str, kind: str) -> Any:
+    """Return a service; refuse one that is not there, that this account may not use, or that has other endpoints."""
     service = _service(backend, name)
     if service is None:
         raise InvalidServiceName(name)
@@ -124,6 +225,7 @@ def _check_service(backend: Any, name: str, kind: str) -> None:
             "InvalidParameter",
             f"Endpoint type ({kind}) does not match available service types ([{service._service_type_name}]).",
         )
+    return service
 
 
 def _service(backend: Any, name: str) -> Any:

@@ -52,6 +52,7 @@ _NOT_MOTOS: Final[Mapping[str, frozenset[str] | None]] = {
     "DescribeRegions": None,
     "DescribeRouteTables": frozenset({"route.gateway-id"}),
     "DescribeTrunkInterfaceAssociations": None,
+    "DescribeVpcEndpointConnections": None,
     "DescribeVpcEndpointServiceConfigurations": None,
     "DescribeVpcEndpointServices": None,
     "DescribeVpcs": frozenset({"dhcp-options-id"}),

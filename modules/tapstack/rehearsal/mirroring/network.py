@@ -69,11 +69,15 @@ def check_network_load_balancer(backend: Any, arn: str) -> None:
 
 
 def check_gateway_load_balancer_endpoint(backend: Any, endpoint_id: str) -> None:
-    """Refuse an id that is no Gateway Load Balancer endpoint."""
+    """Refuse an id that is no Gateway Load Balancer endpoint, and one that no packets pass."""
     endpoint = backend.vpc_end_points.get(endpoint_id)
     if endpoint is None or endpoint.state == "deleted":
         raise errors.refuse("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
     if endpoint.vpc_endpoint_type != "GatewayLoadBalancer":
         raise errors.refuse(
             "InvalidVpcEndpointType", f"The VPC endpoint '{endpoint_id}' is not a Gateway Load Balancer endpoint"
+        )
+    if endpoint.state != "available":
+        raise errors.refuse(
+            "IncorrectState", f"The VPC endpoint '{endpoint_id}' is in the state {endpoint.state}, and not available"
         )
