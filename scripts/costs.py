@@ -67,7 +67,7 @@ class Prices:
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Take the parsed document."""
         self.region = str(document["region"])
-        self.read = str(document["read"])
+        self.compiled = str(document["compiled"])
         self.hours = int(document["hours_a_month"])
         self._prices: Mapping[str, Mapping[str, Any]] = document["prices"]
 
@@ -76,14 +76,19 @@ class Prices:
         value = self._prices[name]["value"]
         return None if value is None else float(value)
 
+    def dates(self, names: Iterable[str]) -> tuple[str, str]:
+        """The oldest and the newest date of the sources of prices."""
+        found = sorted(str(self._prices[name]["date"]) for name in names if self.value(name) is not None)
+        return found[0], found[-1]
+
     def table(self, names: Iterable[str]) -> list[str]:
         """The rows that state prices with their source and its date."""
-        rows = ["| price of one | USD | source |", "|---|---:|---|"]
+        rows = ["| unit | USD | source |", "|---|---:|---|"]
         for name in names:
             price = self._prices[name]
             known = price["value"] is not None
             shown = _plain(float(price["value"])) if known else "unknown"
-            source = f"{price['source']}, {price['date']}" if known else "none found"
+            source = f"{price['source']}, {price['date']}" if known else "no source was read"
             rows.append(f"| {price['unit']} | {shown} | {source} |")
         return rows
 
@@ -107,15 +112,18 @@ def render_costs(response: Mapping[str, Any], prices: Prices, work: Work = WORK)
         f"One incident: an appliance of its own and {INCIDENT_SESSIONS} sessions for {INCIDENT_HOURS} hours": _incident(
             prices, work
         ),
+        f"A Network Load Balancer as target for a month, with {SESSIONS} sessions": _balanced(prices),
     }
+    used = dict.fromkeys([*(line.price for bill in bills.values() for line in bill), "public_ipv4_hour"])
+    oldest, newest = prices.dates(used)
     text: list[str] = [
-        f"Prices of {prices.region}, USD without tax, read on {prices.read}. List prices: verify them.",
+        f"List prices of {prices.region} in USD, without tax, from {oldest} to {newest} (the table of prices has "
+        f"each date); compiled on {prices.compiled}. Prices change: verify them.",
         "",
     ]
     for title, bill in bills.items():
         text += [f"### {title}", "", *_bill(bill, prices), ""]
-    used = dict.fromkeys(line.price for bill in bills.values() for line in bill)
-    text += ["### The prices", "", *prices.table([*used, "nlb_hour", "nlb_capacity_unit_hour", "public_ipv4_hour"])]
+    text += ["### The prices", "", *prices.table(used)]
     return "\n".join(text) + "\n"
 
 
@@ -165,7 +173,17 @@ def _incident(prices: Prices, work: Work) -> list[Line]:
         Line(f"the table, {work.writes} write units", work.writes / 1e6, "dynamodb_million_writes"),
         Line(f"the table, {work.reads} read units", work.reads / 1e6, "dynamodb_million_reads"),
         Line(f"{work.requests} requests of the API", work.requests / 1e6, "http_api_million"),
-        Line("snapshots taken at containment, a GB and month", 1, "snapshot_gb_month"),
+        Line("snapshots taken at containment, a GB-month", 1, "snapshot_gb_month"),
+    ]
+
+
+def _balanced(prices: Prices) -> list[Line]:
+    """The kind of the example's second site: its appliances exist, and are in no bill."""
+    return [
+        Line("the Network Load Balancer", prices.hours, "nlb_hour"),
+        Line("its capacity units, taken as 1 NLCU at all times", prices.hours, "nlb_capacity_unit_hour"),
+        Line(f"{SESSIONS} mirror sessions", SESSIONS * prices.hours, "mirror_session_hour"),
+        Line(f"{MIRRORED_GB} GB mirrored between zones, charged both ways", 2 * MIRRORED_GB, "cross_zone_gb"),
     ]
 
 

@@ -333,6 +333,9 @@ def _placed(resource: str) -> str:
     if resource == "*":
         return resource
     arn, partition, service, region, account, name = resource.split(":", 5)
+    if resource.endswith(_DEPLOYING):
+        # Roles of a site's own account, which the pipeline's role assumes.
+        return resource
     return ":".join([arn, partition, service, region and PLACE[1], account and PLACE[0], name])
 
 
@@ -376,6 +379,14 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             allow(
                 "FindImage", ["ssm:GetParameters"], f"arn:aws:ssm:{region}::parameter/aws/service/*", by_cloudformation
             ),
+        ],
+        "state-key.json": [
+            allow(
+                "UseStateKey",
+                ["kms:Decrypt", "kms:GenerateDataKey"],
+                f"arn:aws:kms:{region}:{account}:key/KEY_ID",
+                {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
+            )
         ],
         "apply-load-balancer.json": [
             allow(
@@ -434,7 +445,7 @@ def _statements(needs: Collection[Need]) -> Iterator[dict[str, Any]]:
         if not resources:
             continue
         by_resources[condition, service, tuple(_widest(resources))].add(action)
-    for (condition, service, on), allowed in sorted(by_resources.items(), key=lambda item: sorted(item[1])):
+    for (condition, service, on), allowed in sorted(by_resources.items(), key=lambda item: (sorted(item[1]), item[0])):
         actions, where = sorted(allowed), list(on)
         statement: dict[str, Any] = {
             "Effect": "Allow",

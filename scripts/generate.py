@@ -16,32 +16,37 @@ from typing import Any
 
 from scripts.costs import read_prices, render_costs
 from scripts.picture import draw
+from scripts.reference import render_reference
 from scripts.workflow_picture import definition_in, draw_workflow
 from tapstack import __version__
 from tapstack.responder.api import openapi
-from tapstack.settings.schema import render_schema
+from tapstack.settings.schema import json_schema, render_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @functools.cache
 def render_deployment_page() -> str:
-    """Return the page about the deployment file with the picture of what the example deploys."""
-    return _with_picture("docs/deployment-file.md", draw(_synthesized(str(ROOT / "main.py"))))
+    """Return the page about the deployment file: what the example deploys, and every key."""
+    page = (ROOT / "docs/deployment-file.md").read_text(encoding="utf-8")
+    pictured = _with_part(page, "picture", f"```mermaid\n{draw(_synthesized(str(ROOT / 'main.py')))}```\n")
+    return _with_part(pictured, "keys", render_reference(json_schema()))
 
 
 @functools.cache
 def render_costs_page() -> str:
     """Return the page about costs with the bills of the example."""
     stacks = _synthesized(str(ROOT / "main.py"))
-    return _with_part("docs/costs.md", "bills", render_costs(stacks["production-response"], read_prices()))
+    page = (ROOT / "docs/costs.md").read_text(encoding="utf-8")
+    return _with_part(page, "bills", render_costs(stacks["production-response"], read_prices()))
 
 
 @functools.cache
 def render_response() -> str:
     """Return the page about the response with the picture of the workflow that the example deploys."""
     (stack,) = _synthesized("-m", "examples.incident_response").values()
-    return _with_picture("docs/response.md", draw_workflow(definition_in(stack)))
+    page = (ROOT / "docs/response.md").read_text(encoding="utf-8")
+    return _with_part(page, "picture", f"```mermaid\n{draw_workflow(definition_in(stack))}```\n")
 
 
 @functools.cache
@@ -55,15 +60,9 @@ def _synthesized(*program: str) -> dict[str, Any]:
         return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in stacks}
 
 
-def _with_picture(name: str, picture: str) -> str:
-    """Return a page with a picture between its marks."""
-    return _with_part(name, "picture", f"```mermaid\n{picture}```\n")
-
-
-def _with_part(name: str, part: str, content: str) -> str:
-    """Return a page with a part between its marks."""
+def _with_part(text: str, part: str, content: str) -> str:
+    """Return a page's text with a part between its marks."""
     marks = re.compile(rf"(<!-- {part}: begin[^\n]*-->\n).*?(<!-- {part}: end -->)", re.DOTALL)
-    text = (ROOT / name).read_text(encoding="utf-8")
     # A function, because the content may hold what a replacement text would interpret.
     return marks.sub(lambda match: f"{match[1]}{content}{match[2]}", text)
 

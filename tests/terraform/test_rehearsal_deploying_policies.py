@@ -38,6 +38,11 @@ def test_when_the_example_has_been_deployed_then_every_change_that_is_allowed_wa
     assert deploying.surplus(recording, POLICIES) == []
 
 
+def test_when_the_example_is_planned_then_no_role_that_applies_is_assumed(recording: deploying.Recording) -> None:
+    callers = {call.principal for phase, _, call in recording.calls if phase == "plan"}
+    assert callers == {f"arn:aws:iam::{account}:role/tapstack-plan" for account in ("123456789012", "444455556666")}
+
+
 @pytest.mark.parametrize(
     ("policy", "action"),
     [

@@ -47,11 +47,26 @@ def test_when_a_response_is_idle_then_its_keys_and_the_metrics_of_its_alarms_are
     assert "| its alarms, 4 metrics | 4.00 |" in page
 
 
+def test_when_the_page_is_dated_then_by_its_sources_and_not_by_the_day_it_was_compiled() -> None:
+    page = render_costs(RESPONSE, prices())
+
+    assert page.startswith("List prices of us-east-1 in USD, without tax, from 2024-07-01 to 2024-11-15 ")
+
+
+def test_when_a_load_balancer_is_the_target_then_its_hours_and_capacity_units_are_in_a_bill() -> None:
+    page = render_costs(
+        RESPONSE,
+        prices(nlb_hour=1.0, nlb_capacity_unit_hour=2.0, mirror_session_hour=0.0, cross_zone_gb=0.0),
+    )
+
+    assert f"| **together** | **{730 + 2 * 730:,.2f}** |" in page
+
+
 def test_when_a_price_has_no_source_then_it_is_unknown_and_said_so_in_the_sum() -> None:
     page = render_costs(RESPONSE, prices(kms_key_month=None, lambda_million_requests=None))
 
     assert "| its key | unknown |" in page
-    assert "| customer managed key and month | unknown | none found |" in page
+    assert "| customer managed key-month | unknown | no source was read |" in page
     assert "| **together**, and 3 of unknown price |" in page
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +45,82 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 )
 def test_when_a_resource_is_named_in_a_policy_then_ids_and_sites_are_left_open(resource: str, named: str) -> None:
     assert deploying.general(resource) == named
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((deploying.FOLDER / name).read_text(encoding="utf-8"))["Statement"]
+    return found
+
+
+def listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def test_the_role_that_plans_changes_nothing_but_the_lock_and_assumes_no_role_that_does() -> None:
+    reads = re.compile(r"\w+:(Describe|Get|List|Validate)\w*|apigateway:GET")
+    others = {
+        (action, resource)
+        for statement in statements("plan.json")
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if not reads.fullmatch(action)
+    }
+
+    assert others == {
+        ("s3:PutObject", "arn:aws:s3:::company-terraform-state/tapstack/tapstack/*.tfstate.tflock"),
+        ("s3:DeleteObject", "arn:aws:s3:::company-terraform-state/tapstack/tapstack/*.tfstate.tflock"),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/tapstack-plan"),
+    }
+
+
+def test_only_the_role_that_applies_may_assume_the_role_that_applies() -> None:
+    assumed = {
+        file.name: [
+            statement["Resource"] for statement in statements(file.name) if "sts:AssumeRole" in statement["Action"]
+        ]
+        for file in POLICIES
+    }
+
+    assert {name: roles for name, roles in assumed.items() if roles} == {
+        "plan.json": ["arn:aws:iam::444455556666:role/tapstack-plan"],
+        "apply-capture.json": ["arn:aws:iam::444455556666:role/tapstack-deploy"],
+    }
+
+
+def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path: Path) -> None:
+    page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
+    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "sed -i" in found)
+    command = block[block.index("sed -i") :]
+    shutil.copytree(deploying.FOLDER, tmp_path / "iam")
+    given = {
+        "ACCOUNT": "999900001111",
+        "OTHER_ACCOUNT": "999900002222",
+        "REGION": "ap-south-1",
+        "PROJECT": "northwind",
+        "BUCKET": "northwind-states",
+        "KEY_PREFIX": "terraform/capture",
+        "KEY_ID": "key-of-the-state",
+        "PLAN_ROLE": "reader",
+        "DEPLOY_ROLE": "writer",
+    }
+
+    subprocess.run(["sh", "-ec", command], cwd=tmp_path / "iam", env={"PATH": "/usr/bin:/bin", **given}, check=True)
+
+    written = "".join(file.read_text(encoding="utf-8") for file in sorted((tmp_path / "iam").rglob("*.json")))
+    left = written.replace("tapstack:deployment", "")
+    for name in ("tapstack", "111122223333", "444455556666", "eu-central-1", "company", "KEY_ID"):
+        assert name not in left
+    assert "arn:aws:s3:::northwind-states/terraform/capture/northwind/*.tfstate.tflock" in written
+    assert "arn:aws:iam::999900002222:role/reader" in written
+
+
+def test_the_statement_for_an_encrypted_state_is_the_one_of_the_page() -> None:
+    page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    generated = json.loads(deploying.render(deploying.Recording())["state-key.json"])
+    assert json.loads(shown) == generated
+    assert statements("state-key.json") == generated["Statement"]
 
 
 @pytest.mark.parametrize("file", POLICIES, ids=lambda file: file.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -40,5 +42,38 @@ def test_only_the_job_with_an_approval_assumes_the_role_that_applies() -> None:
     }
 
     assert roles == {"plan": ["${{ vars.PLAN_ROLE }}"], "apply": ["${{ vars.APPLY_ROLE }}"]}
-    assert "environment" in JOBS["apply"]
+    assert JOBS["apply"]["environment"] == "production"
     assert JOBS["plan"]["if"] == "github.event_name == 'pull_request'"
+
+
+def test_when_a_pull_request_is_planned_then_sites_are_planned_by_a_role_that_reads(tmp_path: Path) -> None:
+    (tmp_path / "deployment.yaml").write_bytes((ROOT / "deployment.yaml").read_bytes())
+    *_, step, planning = (step["run"] for step in JOBS["plan"]["steps"] if "run" in step)
+
+    subprocess.run(["sh", "-ec", step], cwd=tmp_path, check=True)
+
+    assert planning.startswith("make diff ")
+    roles = {
+        name: site.assume_role.role_arn
+        for name, site in load_deployment(tmp_path / "deployment.yaml").sites.items()
+        if site.assume_role
+    }
+    assert roles == {"shared-services": "arn:aws:iam::444455556666:role/tapstack-plan"}
+
+
+def test_runs_of_two_pull_requests_share_no_group_and_wait_for_the_lock() -> None:
+    # GitHub keeps one waiting run of a group, and cancels the others.
+    assert PIPELINE["concurrency"]["group"] == "capture-${{ github.ref }}"
+    assert {PIPELINE["env"][f"TF_CLI_ARGS_{command}"] for command in ("plan", "apply")} == {"-lock-timeout=30m"}
+
+
+@pytest.mark.parametrize(
+    ("job", "subject"),
+    [("plan", "repo:OWNER/REPOSITORY:pull_request"), ("apply", "repo:OWNER/REPOSITORY:environment:production")],
+)
+def test_each_job_has_a_role_that_trusts_its_whole_subject(job: str, subject: str) -> None:
+    (statement,) = json.loads((ROOT / f"docs/iam/trust/{job}.json").read_text(encoding="utf-8"))["Statement"]
+
+    issuer = "token.actions.githubusercontent.com"
+    assert statement["Condition"] == {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}}
+    assert f"`{subject}`" in PAGE

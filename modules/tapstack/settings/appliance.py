@@ -1,4 +1,4 @@
-"""What every ExtraHop Packet Basics appliance is told, whoever creates its CloudFormation stack."""
+"""What every ExtraHop Packet Basics appliance is given, whoever creates its CloudFormation stack."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ class ApplianceTemplate(Settings):
     parameters: dict[str, str] = Field(default_factory=dict)
     """Further parameters of the template."""
     capabilities: list[Capability] = Field(default_factory=list)
-    """What the template may do besides making resources of its own: give those that it asks for; none by default."""
+    """CloudFormation capabilities that the template requires; none by default."""
     timeout_minutes: Annotated[int, Field(ge=5, le=240)] = 30
-    """How long to wait for the stack."""
+    """How long CloudFormation may take to create the stack, and Terraform waits."""

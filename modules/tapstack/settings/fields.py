@@ -109,7 +109,12 @@ RamPrincipal = _identifier("ram principal")
 Region = Annotated[
     str,
     AfterValidator(partial(check_identifier, "region")),
-    WithJsonSchema({"anyOf": [{"enum": list(regions.KNOWN)}, {"type": "string", "pattern": pattern_of("region")}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": list(regions.KNOWN)}, {"type": "string", "pattern": pattern_of("region")}],
+            "examples": [example_of("region")],
+        }
+    ),
 ]
 SnsTopicArn = _identifier("sns topic")
 SubnetId = _identifier("subnet")

@@ -79,7 +79,7 @@ class Provider(Settings):
     registry; relative to the deployment file. `none` ignores the usual places too. By default
     the usual places are searched."""
     max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
-    """How often an AWS call is tried again; the provider's own default (25) by default."""
+    """How often the provider retries an AWS call; the provider's own default (25) by default."""
 
 
 class AssumeRole(Settings):
@@ -88,9 +88,9 @@ class AssumeRole(Settings):
     role_arn: fields.IamRoleArn
     """The role."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
-    """External id that the role's trust policy asks for."""
+    """External id that the role's trust policy requires."""
     session_name: Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9_+=,.@-]+$")] = "tapstack"
-    """Shows up in CloudTrail."""
+    """Name of the role's session, which CloudTrail shows."""
 
 
 class PacketBasics(ApplianceTemplate):
@@ -101,14 +101,14 @@ class PacketBasics(ApplianceTemplate):
     mirror_source: fields.NetworkInterfaceId | None = None
     """Network interface that the stack itself mirrors from the start."""
     mirror_session_number: fields.SessionNumber | None = None
-    """Number of that session."""
+    """Session number of `mirror_source`."""
     on_failure: OnFailure = "ROLLBACK"
     """What CloudFormation does when the creation fails; of no effect afterwards."""
     deletion_protection: bool = True
-    """Refuse to be deleted or replaced, with the packets that it keeps. Off, and applied, before a removal, a
-    destroy, or a change that replaces it."""
+    """Refuse every plan that deletes or replaces the appliance, and the packets that it keeps. Deploy `false` before a
+    destroy or a change that replaces it."""
     notification_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=5)] = Field(default_factory=list)
-    """SNS topics that get the stack's events."""
+    """SNS topics that CloudFormation publishes the stack's events to."""
     target_id: fields.TargetId | None = None
     """The stack's mirror target; found by its Name tag `<stack>.target` by default."""
     filter_id: fields.FilterId | None = None
@@ -129,17 +129,17 @@ class Rule(Settings):
     protocol: fields.Protocol = Field(default="all", validate_default=True)
     """A name, or an IANA protocol number; all of them by default."""
     source: fields.Cidr | None = None
-    """Where the packet comes from; anywhere by default."""
+    """CIDR block of the packet's source address; any by default."""
     destination: fields.Cidr | None = None
-    """Where the packet goes to; anywhere by default."""
+    """CIDR block of the packet's destination address; any by default."""
     source_ports: fields.Ports | None = None
-    """A port or a range, for tcp and udp."""
+    """Source port, or a range such as "8000-8999", for tcp and udp."""
     destination_ports: fields.Ports | None = None
-    """A port or a range, for tcp and udp."""
+    """Destination port, or a range such as "8000-8999", for tcp and udp."""
     number: fields.RuleNumber | None = None
-    """The lowest is evaluated first; by position, in steps of 100, by default."""
+    """Rule number: the lowest is evaluated first. By default 100, 200 and so on, in the order of the file."""
     description: Annotated[str, Field(max_length=255)] = ""
-    """What it is for."""
+    """Description, shown in the console."""
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
@@ -203,9 +203,9 @@ class LoadBalancer(Settings):
     ip_addresses: list[str] = Field(default_factory=list)
     """The appliances by private address, in place of `instance_ids`."""
     health_check_port: Annotated[int, Field(ge=1, le=65535)] = 443
-    """TCP port that answers on a healthy appliance."""
+    """TCP port on which a healthy appliance answers the health check."""
     deletion_protection: bool = False
-    """Refuse to be deleted."""
+    """Deletion protection of the load balancer."""
     accept_open_mirrored_from: bool = False
     """Accept 0.0.0.0/0 and ::/0 in `mirrored_from`."""
 
@@ -228,9 +228,9 @@ class Target(Settings):
     share_with: list[fields.RamPrincipal] = Field(default_factory=list)
     """Accounts, organization or organizational units that may mirror to it, through AWS RAM."""
     allow_external_principals: bool = False
-    """Let accounts outside the organization be shared with."""
+    """Allow `share_with` to name accounts outside the organization."""
     description: Annotated[str, Field(max_length=255)] | None = None
-    """What it is for."""
+    """Description, shown in the console."""
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
@@ -279,7 +279,7 @@ class SourceSettings(Settings):
     instance_tags: fields.SoughtTags = Field(default_factory=dict)
     """Every interface of the instances that carry all these tags."""
     include_requester_managed: bool = False
-    """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache."""
+    """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache only."""
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
@@ -359,23 +359,23 @@ class Sessions(Settings):
     filter: str = PACKET_BASICS
     """A filter of this site, `packet_basics`, or the id of one that exists (tmf-...)."""
     session_number: fields.SessionNumber | None = None
-    """Of every session here; the first free one of each interface by default."""
+    """Session number of every session of the group; the first free one of each interface by default."""
     first_session_number: fields.SessionNumber = 1
-    """Where that search begins; leaves room for sessions of others."""
+    """The lowest number that is chosen; keeps lower ones free for other sessions."""
     packet_length: fields.PacketLength | None = None
-    """Bytes kept of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
+    """Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
     Load Balancer."""
     virtual_network_id: fields.VirtualNetworkId | None = None
     """VXLAN network identifier; random and unique by default."""
     exclude: list[fields.NetworkInterfaceId] = Field(default_factory=list)
-    """Network interfaces that lookups must leave out."""
+    """Network interfaces that the lookups of the group leave out."""
 
 
 class CaptureSecurityGroup(Settings):
     """The security group that lets mirrored packets reach the site's appliance."""
 
     enabled: bool = True
-    """Off where the template's own group is enough."""
+    """`false` where the template's own security group is enough."""
     mirrored_from: Annotated[list[fields.PeerText], Field(min_length=1)] | None = None
     """The sources' CIDR blocks, security groups, prefix lists or VPCs; the site's VPC by default."""
     accept_open_mirrored_from: bool = False
@@ -392,33 +392,34 @@ class Site(Settings):
     vpc_id: fields.VpcId
     """The VPC."""
     allowed_account_ids: list[fields.AccountId] = Field(default_factory=list)
-    """Refuse to touch any other account. Any account by default."""
+    """The only accounts in which Terraform may work; any account by default."""
     assume_role: AssumeRole | None = None
     """The role to assume; the caller's own credentials by default."""
     tags: fields.Tags = Field(default_factory=dict)
-    """On everything of this site, besides the project's."""
+    """Tags of everything of this site, besides the project's."""
     packet_basics: PacketBasics | None = None
     """The appliance; none where sessions use targets and filters that exist."""
     remove_packet_basics: bool = False
-    """Delete the appliance that the site had, with all packets that it keeps: `packet_basics` is taken out besides."""
+    """Delete the site's appliance and all packets that it keeps. Goes in place of `packet_basics`."""
     capture_security_group: CaptureSecurityGroup = Field(default_factory=CaptureSecurityGroup)
-    """Lets mirrored packets reach the appliance."""
+    """Security group that lets mirrored packets reach the appliance."""
     quarantine_security_group: bool = True
-    """Make the VPC's quarantine group, ready for an incident."""
+    """Create the VPC's quarantine security group."""
     filters: _mapping_of(Filter, "Mirror filters by name.")  # type: ignore[valid-type]
     targets: _mapping_of(Target, "Further mirror targets by name.")  # type: ignore[valid-type]
     sessions: _mapping_of(Sessions, "Groups of sessions by name.")  # type: ignore[valid-type]
     response: Response | None = None
-    """What happens when something is found on an instance; nothing by default."""
+    """Incident response of the site; none by default."""
 
 
 class Deployment(Settings):
     """A Tapstack deployment: any number of sites, and what they share."""
 
     project: fields.Name = "tapstack"
-    """Begins the names of state files and CloudFormation stacks; changing it orphans both."""
+    """The beginning of the names of state files and CloudFormation stacks. With another name the deployment has a new,
+    empty state."""
     tags: fields.Tags = Field(default_factory=dict)
-    """On everything that is deployed."""
+    """Tags of everything that is deployed."""
     backend: Backend = Field(default_factory=lambda: Backend(local=LocalBackend()))
     """Where Terraform keeps its state; a local directory by default."""
     provider: Provider = Field(default_factory=Provider)

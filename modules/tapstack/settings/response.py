@@ -1,4 +1,4 @@
-"""The response of a site: who may open incidents, what captures them, for how long, and who hears of it."""
+"""The response of a site: who may open incidents, what captures them, for how long, and who is notified."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Iam(Settings):
 
 
 class Jwt(Settings):
-    """Callers show a token of an OpenID Connect provider."""
+    """Callers send a token of an OpenID Connect provider."""
 
     issuer: fields.Issuer
     """https URL of the provider, as in the token's `iss`."""
@@ -66,13 +66,13 @@ class Launch(ApplianceTemplate):
     """Policy that every role of the template must have as its permissions boundary; by default the response makes
     one, where `capabilities` has one for IAM."""
     retire_after_minutes: Annotated[int, Field(ge=0, le=1440)] | None = 30
-    """How long it stays after the last incident; `null` keeps it."""
+    """How long the appliance stays after the last incident; `null` keeps it."""
     max_hours: Annotated[int, Field(ge=1, le=720)] = 24
-    """An alarm tells when it has been running for longer."""
+    """An alarm notifies when the appliance has run for longer."""
 
 
 class ResponseAppliance(Settings):
-    """Where incidents mirror to: something that stands, or an appliance that is launched for them."""
+    """Where incidents mirror to: an existing target, or an appliance that is launched for them."""
 
     target: str = PACKET_BASICS
     """A target of this site, `packet_basics`, or the id of one that exists (tmt-...)."""
@@ -93,16 +93,16 @@ class ResponseCapture(Settings):
     """How incidents capture."""
 
     minutes: fields.CaptureMinutes = 60
-    """How long, unless the alert or the policy says otherwise."""
+    """How long to capture, unless the alert or the policy says otherwise."""
     max_minutes: fields.CaptureMinutes = 1440
-    """The longest that may be asked for, in one go or by extending."""
+    """The longest capture that an incident may have, extensions included."""
     packet_length: fields.PacketLength | None = None
-    """Bytes kept of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
+    """Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
     Load Balancer."""
     virtual_network_id: fields.VirtualNetworkId | None = None
     """VXLAN network identifier; random and unique by default."""
     accept_unsupported_instance_types: bool = False
-    """Try instance types, too, that are not on the list of those that AWS mirrors."""
+    """Also capture instances whose type is not on AWS's allow-list."""
 
 
 class Severity(Settings):
@@ -113,22 +113,23 @@ class Severity(Settings):
 
 
 class PolicyRule(Settings):
-    """What is done about a GuardDuty finding that meets all conditions; without any, about every finding."""
+    """What is done about a GuardDuty finding that meets all conditions; a rule without any matches every finding."""
 
     name: fields.Name
-    """What notifications and `tapstack incident explain` call it."""
+    """Name of the rule in notifications and in `tapstack incident explain`."""
     action: policy_rules.Action
-    """`notify`, `capture`, or one that contains as well; those need `containment` with their mode."""
+    """What is done. `contain_on_approval` and `contain_now` capture and contain; both need `containment` with their
+    mode."""
     severity: Severity | None = None
-    """How severe the finding is."""
+    """Severity of the finding."""
     types: list[fields.FindingTypePattern] = Field(default_factory=list)
     """Finding types, one of which must fit; `*` stands for any text."""
     tactics: list[fields.Tactic] = Field(default_factory=list)
-    """MITRE ATT&CK tactics, one of which the finding's type must stand for."""
+    """MITRE ATT&CK tactics; the finding's type must stand for one of them."""
     tags: fields.SoughtTags = Field(default_factory=dict)
     """Tags that the instance must all have; `*` in a value stands for any text."""
     resource_role: policy_rules.ResourceRole | None = None
-    """`ACTOR` when the instance does what was found, `TARGET` when it is done to the instance."""
+    """Role of the instance in the finding, as GuardDuty names it: `ACTOR` or `TARGET`."""
     minutes: fields.CaptureMinutes | None = None
     """How long to capture; `capture.minutes` by default."""
 
@@ -151,46 +152,46 @@ class PolicyRule(Settings):
 
 
 class Approval(Settings):
-    """How long somebody may say yes or no, and what happens when nobody does."""
+    """How long a pending containment may be approved or rejected, and what happens without an answer."""
 
     minutes: Annotated[int, Field(ge=APPROVAL_MINUTES[0], le=APPROVAL_MINUTES[1])] = 15
-    """How long."""
+    """How long a containment stays pending."""
     default: WhenNobodyAnswers = "leave"
-    """`leave` or `contain`."""
+    """What happens without an answer: `leave` the instance connected, or `contain` it."""
 
 
 class Protect(Settings):
     """What is never contained; the appliance never is."""
 
     tags: fields.SoughtTags = Field(default_factory=lambda: {"tapstack-protected": "*"})
-    """An instance that has one of these is refused; `*` in a value stands for any text."""
+    """An instance that has one of these tags is never contained; `*` in a value stands for any text."""
     instance_ids: list[fields.InstanceId] = Field(default_factory=list)
-    """Instances that are refused."""
+    """Instances that are never contained."""
 
 
 class TwoStep(Settings):
-    """Cut tracked connections too: first an all-open group, which untracks them, then the quarantine group."""
+    """End tracked connections too: first an all-open group, which untracks them, then the quarantine group."""
 
     enabled: bool = False
-    """Off by default: the instance is open to everybody for a moment."""
+    """First an all-open security group, then the quarantine group. The instance is open to all traffic in between."""
     seconds: Annotated[int, Field(ge=TWO_STEP_SECONDS[0], le=TWO_STEP_SECONDS[1])] = 60
-    """How long the all-open group stays."""
+    """How long the instance has the all-open group."""
 
 
 class AutoScaling(Settings):
-    """Auto Scaling groups, which replace and terminate what looks unhealthy."""
+    """Auto Scaling groups, which replace and terminate unhealthy instances."""
 
     standby: bool = True
-    """Put them into standby: a contained instance looks unhealthy, and would be replaced and terminated."""
+    """Put contained instances into standby, so that their group does not terminate them as unhealthy."""
     decrement_desired_capacity: bool = False
-    """Launch none in their place."""
+    """Lower the desired capacity by one for each of them, so that the group launches no replacement."""
 
 
 class LoadBalancers(Settings):
-    """Load balancers, which send traffic to what is cut off."""
+    """Load balancers that the instance is a target of."""
 
     deregister: bool = True
-    """Take them out, and register them again at release."""
+    """Deregister contained instances, and register them again at release."""
 
 
 def _approval_only() -> list[Mode]:
@@ -198,47 +199,47 @@ def _approval_only() -> list[Mode]:
 
 
 class Containment(Settings):
-    """How an instance is cut off, and what is kept from undoing or spoiling it. All of it is put back at release."""
+    """How an instance is isolated, and how evidence is protected. A release restores all of it."""
 
     modes: Annotated[list[Mode], Field(min_length=1, max_length=2)] = Field(default_factory=_approval_only)
-    """`approval`: somebody has to agree; `now`: nobody has to."""
+    """`approval`: a responder has to approve; `now`: none has to."""
     approval: Approval = Field(default_factory=Approval)
-    """How long people are waited for, and what happens then."""
+    """How long approval may take, and what happens without an answer."""
     protect: Protect = Field(default_factory=Protect)
     """What is never contained."""
     vpc_ids: Annotated[list[fields.VpcId], Field(max_length=FURTHER_VPCS)] = Field(default_factory=list)
     """VPCs of the account and Region that are in scope besides the site's."""
     per_hour: Annotated[int, Field(ge=PER_HOUR[0], le=PER_HOUR[1])] = 5
-    """At most so many instances are contained in an hour; people are told of what is refused."""
+    """How many instances may be contained in a clock hour; more are refused, with a notification."""
     two_step: TwoStep = Field(default_factory=TwoStep)
-    """Cut tracked connections too."""
+    """End tracked connections too."""
     tcp_established_seconds: (
         Annotated[int, Field(ge=TCP_ESTABLISHED_SECONDS[0], le=TCP_ESTABLISHED_SECONDS[1])] | None
     ) = None
     """How long an idle TCP connection stays tracked while contained; unchanged by default."""
     auto_scaling: AutoScaling = Field(default_factory=AutoScaling)
-    """What becomes of instances of an Auto Scaling group."""
+    """What is done about Auto Scaling groups."""
     load_balancers: LoadBalancers = Field(default_factory=LoadBalancers)
-    """What becomes of targets of load balancers."""
+    """What is done about load balancers."""
     termination_protection: bool = True
-    """Nobody terminates the instance by accident."""
+    """Protect the instance from termination."""
     shutdown_behavior: bool = True
-    """An instance that shuts itself down is stopped, not terminated."""
+    """Stop the instance on shutdown, in place of terminating it."""
     keep_volumes: bool = True
-    """Volumes outlive the instance."""
+    """Keep the volumes on termination."""
     snapshots: bool = False
     """Take snapshots of the volumes; they stay."""
     instance_profile: Literal["restrict"] | None = None
-    """`restrict` denies the role of the instance what this one instance asks for; left alone by default."""
+    """`restrict` denies every call that this instance makes with its role; unchanged by default."""
 
 
 class Notify(Settings):
-    """Who hears of incidents."""
+    """Who is notified of incidents."""
 
     emails: Annotated[list[fields.Email], Field(max_length=50)] = Field(default_factory=list)
-    """Each is asked by AWS to confirm, once."""
+    """Addresses that are notified; AWS asks each to confirm the subscription, once."""
     topic_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=10)] = Field(default_factory=list)
-    """SNS topics that exist, in the site's Region."""
+    """Existing SNS topics in the site's Region, which are notified too."""
 
 
 class Response(Settings):
@@ -249,19 +250,19 @@ class Response(Settings):
     appliance: ResponseAppliance = Field(default_factory=ResponseAppliance)
     """Where incidents mirror to; the site's `packet_basics` by default."""
     capture: ResponseCapture = Field(default_factory=ResponseCapture)
-    """For how long, and how much of each packet."""
+    """How long to capture, and how much of each packet."""
     policy: Annotated[list[PolicyRule], Field(max_length=50)] = Field(default_factory=list)
     """What is done about GuardDuty's findings: the first rule that matches decides; `notify` when none does."""
     containment: Containment | None = None
-    """How instances are cut off; they cannot be, by default."""
+    """How instances are contained; without it they cannot be."""
     notify: Notify = Field(default_factory=Notify)
-    """Who hears of incidents; nobody by default."""
+    """Who is notified of incidents; nobody by default."""
     retention_days: Annotated[int, Field(ge=1, le=3653)] = 365
     """How long closed incidents are kept."""
     log_retention_days: LogRetentionDays = 90
     """How long logs are kept."""
     deletion_protection: bool = True
-    """Refuse to delete the table of incidents; switch it off, and deploy, before the site is destroyed."""
+    """Deletion protection of the table of incidents; deploy `false` before a destroy."""
 
     def rules(self) -> tuple[policy_rules.Rule, ...]:
         """Return the policy that decides."""

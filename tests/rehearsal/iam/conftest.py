@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tapstack.rehearsal.account import Account
@@ -54,6 +56,26 @@ def refusal(call: Any, **arguments: Any) -> tuple[str, str]:
         call(**arguments)
     error = raised.value.response["Error"]
     return error["Code"], error["Message"]
+
+
+def client_of(enforcing: Enforcing, service: str, found: Any, config: Config | None = None) -> Any:
+    """Return a client with the credentials that STS gave, or the root user's, as a program outside has it."""
+    keys = {}
+    if found:
+        keys = {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"],
+        }
+    else:
+        own = enforcing.account.environment
+        keys = {
+            "aws_access_key_id": own["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": own["AWS_SECRET_ACCESS_KEY"],
+        }
+    used = config or Config(retries={"total_max_attempts": 1})
+    endpoint = enforcing.account.endpoint
+    return boto3.client(service, region_name="eu-central-1", endpoint_url=endpoint, config=used, **keys)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from botocore.config import Config
 from joserfc import jwk, jwt
 
 from tapstack.rehearsal import principals
-from tests.rehearsal.iam.conftest import HERE, ROOT, THERE, Enforcing, policy, refusal
+from tests.rehearsal.iam.conftest import HERE, ROOT, THERE, Enforcing, client_of, policy, refusal
 from tests.rehearsal.signing import own_api
 
 REGION: Final = "eu-central-1"
@@ -87,7 +87,7 @@ def test_fails_when_root_assumes_a_role(enforcing: Enforcing) -> None:
     root = enforcing.client("sts")
     refused = "AccessDenied", "Roles may not be assumed by root accounts."
     assert refusal(assume, sts=root, role=role) == refused
-    session = _client(enforcing, "sts", root.get_session_token()["Credentials"])
+    session = client_of(enforcing, "sts", root.get_session_token()["Credentials"])
     assert refusal(assume, sts=session, role=role) == refused
     assert assume(administrator_of(enforcing), role)
     assert enforcing.client("sts", role_arn=role).get_caller_identity()["Arn"].endswith("/next/rehearsal")
@@ -189,7 +189,7 @@ def test_when_a_session_is_tagged_then_the_trust_policy_must_allow_that_and_the_
     role = enforcing.role("tagged", {"Action": "ec2:DescribeVpcs", "Condition": condition})
     for given, allowed in ((tags, True), ([], False)):
         found = assume(administrator, role, **({"Tags": given} if given else {}))["Credentials"]
-        ec2 = _client(enforcing, "ec2", found)
+        ec2 = client_of(enforcing, "ec2", found)
         if allowed:
             assert ec2.describe_vpcs()
         else:
@@ -201,7 +201,7 @@ def test_when_a_session_has_policies_then_they_limit_it(enforcing: Enforcing) ->
     administrator = administrator_of(enforcing)
     reading = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
     for limit in ({"Policy": policy({"Action": "ec2:Describe*"})}, {"PolicyArns": [{"arn": reading}]}):
-        ec2 = _client(enforcing, "ec2", assume(administrator, role, **limit)["Credentials"])
+        ec2 = client_of(enforcing, "ec2", assume(administrator, role, **limit)["Credentials"])
         assert ec2.describe_vpcs()
         code, message = refusal(ec2.create_vpc, CidrBlock="10.9.0.0/16")
         assert code == "UnauthorizedOperation"
@@ -275,7 +275,7 @@ class TestTokens:
         return jwt.encode({"alg": alg, "kid": "one"}, given, key or self.KEY, algorithms=[alg])
 
     def exchange(self, enforcing: Enforcing, role: str, token: str, **more: Any) -> Any:
-        sts = _client(enforcing, "sts", None, Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}))
+        sts = client_of(enforcing, "sts", None, Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}))
         asked = {"RoleArn": role, "RoleSessionName": "ci", "WebIdentityToken": token, **more}
         return sts.assume_role_with_web_identity(**asked)
 
@@ -390,22 +390,3 @@ class TestServices:
         assert refusal(make, enforcing=enforcing, role=deputy)[0] == code
         role = enforcing.role("own", trust={"Service": service})
         assert make(enforcing, role)
-
-
-def _client(enforcing: Enforcing, service: str, found: Any, config: Config | None = None) -> Any:
-    keys = {}
-    if found:
-        keys = {
-            "aws_access_key_id": found["AccessKeyId"],
-            "aws_secret_access_key": found["SecretAccessKey"],
-            "aws_session_token": found["SessionToken"],
-        }
-    else:
-        own = enforcing.account.environment
-        keys = {
-            "aws_access_key_id": own["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": own["AWS_SECRET_ACCESS_KEY"],
-        }
-    used = config or Config(retries={"total_max_attempts": 1})
-    endpoint = enforcing.account.endpoint
-    return boto3.client(service, region_name=REGION, endpoint_url=endpoint, config=used, **keys)

@@ -26,6 +26,13 @@ def test_when_editors_read_the_schema_then_it_is_one() -> None:
     Draft202012Validator.check_schema(json.loads((ROOT / "deployment.schema.json").read_text(encoding="utf-8")))
 
 
+def test_when_the_schema_has_a_key_then_the_page_about_the_file_describes_it() -> None:
+    page = (ROOT / "docs/deployment-file.md").read_text(encoding="utf-8")
+    keys = {name for name, _ in described(json_schema())}
+    assert "amazon_dns" in keys
+    assert sorted(key for key in keys if f"`{key}`" not in page) == []
+
+
 def test_when_the_example_is_edited_then_the_schema_accepts_it() -> None:
     text = (ROOT / "deployment.yaml").read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=./deployment.schema.json\n")
