@@ -104,7 +104,7 @@ def _containment(incident: Incident) -> list[str]:
         ("released", _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by")))),
         ("failed", plain(found.get("failure"))),
         *(("changed", plain(line)) for line in _list(found, "changed")),
-        *(("not back", plain(line)) for line in _list(found, "not_restored")),
+        *(("unrestored", plain(line)) for line in _list(found, "not_restored")),
         *(("others", _other(entry)) for entry in _entries(found, "differences")),
     ]
     return [f"  {label:<{_LABEL}} {text}" for label, text in facts if text]

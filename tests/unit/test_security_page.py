@@ -1,0 +1,47 @@
+"""The service control policy of docs/security.md: whom it stops, and whom it must not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tapstack.rehearsal.iam.policies import Request, Resource, judge, read_policy
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/security.md").read_text(encoding="utf-8")
+(SHOWN,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+POLICY = json.loads(SHOWN)
+ACTIONS = [
+    "ContinueUpdateRollback",
+    "CreateChangeSet",
+    "DeleteStack",
+    "ExecuteChangeSet",
+    "RollbackStack",
+    "SetStackPolicy",
+    "UpdateStack",
+]
+ROLE = "arn:aws:iam::111122223333:role/"
+
+
+def allows(role: str, action: str, stack: str = "tapstack-production-epb") -> bool:
+    """Tell whether the policy leaves a call to a role, to which all else allows it."""
+    anything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    arn = f"arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/1b6a2f0e"
+    asked = Request(f"cloudformation:{action}", (Resource(arn),), {"aws:PrincipalArn": (ROLE + role,)})
+    return judge(read_policy({**POLICY, "Statement": [anything, *POLICY["Statement"]]}), asked).allowed
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_when_others_call_then_they_are_stopped_at_this_stack_only(action: str) -> None:
+    assert not allows("developer", action)
+    assert not allows("tapstack-production-response-api", action)
+    assert allows("developer", action, stack="another")
+    assert f"`{action}`" in PAGE
+
+
+@pytest.mark.parametrize("role", ["appliance", "sweeper"])
+def test_when_an_appliance_is_retired_then_its_functions_are_not_stopped(role: str) -> None:
+    assert allows(f"tapstack-production-response-{role}", "DeleteStack")
+    assert allows("tapstack-deploy", "UpdateStack")
