@@ -227,9 +227,9 @@ def test_when_asked_then_target_and_filter_are_found_by_name_tag(plain: Template
     mappings = f"data.aws_resourcegroupstaggingapi_resources.{name}.resource_tag_mapping_list"
     assert condition["condition"] == f"${{length({mappings}) == 1}}"
     assert condition["error_message"] == (
-        f"Found no single traffic mirror {what} with the tag Name = site-epb.{what}. The tagging API lags behind "
-        "the creation by minutes: run the same command again. If the template names it otherwise, "
-        f"give its id as {what}_id."
+        f"Found no single traffic mirror {what} with the tag Name = site-epb.{what}. The Resource Groups "
+        "Tagging API lags behind the creation by minutes: run the same command again. If the template names it "
+        f"otherwise, give its id as {what}_id."
     )
     found = plain.resource("terraform_data", kept)["input"]
     assert found == f'${{element(split("/", {mappings}[0].resource_arn), 1)}}'

@@ -164,8 +164,8 @@ class Appliance(AwsConstruct):
             kept,
             "precondition",
             f"${{length({mappings}) == 1}}",
-            f"Found no single traffic mirror {what} with the tag Name = {name}. The tagging API lags behind "
-            "the creation by minutes: run the same command again. If the template names it otherwise, "
-            f"give its id as {what}_id.",
+            f"Found no single traffic mirror {what} with the tag Name = {name}. The Resource Groups "
+            "Tagging API lags behind the creation by minutes: run the same command again. If the template names it "
+            f"otherwise, give its id as {what}_id.",
         )
         return cdk.Token.as_string(f"${{{address(kept)}.output}}")

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+import yaml
 
 from tapstack.domain.sources import SourceLookup
 from tapstack.settings.load import parse_deployment
@@ -558,3 +561,16 @@ def test_when_instances_are_looked_up_then_tags_of_aws_and_types_off_the_list_ar
     text = USABLE + f"    sessions: {{web: {{sources: [{lookup}], target: tmt-0123abcd}}}}\n"
     source = parse_deployment(text).sites["production"].sessions["web"].sources[0].to_domain()
     assert source == SourceLookup(instance_tags={"aws:autoscaling:groupName": "web"}, accept_instance_type=True)
+
+
+def test_when_the_appliance_of_the_example_is_removed_as_the_page_says_then_the_file_is_accepted() -> None:
+    example = (Path(__file__).parents[3] / "deployment.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(example)
+    site = document["sites"]["production"]
+    del site["packet_basics"]
+    site["remove_packet_basics"] = True
+    refused = report(yaml.safe_dump(document))
+    assert len(refused) == len(site["sessions"])
+    assert all("the default, packet_basics, is not in this site" in line for line in refused)
+    del site["sessions"]
+    assert parse_deployment(yaml.safe_dump(document)).sites["production"].response
