@@ -120,8 +120,8 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
     parser.add_argument(
         "file", nargs="?", type=Path, help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default"
     )
-    parser.add_argument("--site", help="whose response; the first site that has one by default")
-    parser.add_argument("--report", type=Path, default=REPORT, help=f"where to write it; {REPORT} by default")
+    parser.add_argument("--site", help="site whose response is rehearsed; by default the first that has one")
+    parser.add_argument("--report", type=Path, default=REPORT, help=f"file to write the report to; {REPORT} by default")
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
 
 

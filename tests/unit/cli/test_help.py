@@ -19,6 +19,7 @@ def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     [
         (("synth",), "Write the Terraform. Runs in"),
         (("rehearse", "deploy"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
+        (("rehearse", "incident"), "site whose response is rehearsed; by default the first that has one"),
         (("rehearse", "incident"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
         (("incident", "explain"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
         (("incident", "show"), "URL of the API (output api_endpoint); $TAPSTACK_URL by default"),
