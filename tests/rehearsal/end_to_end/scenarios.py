@@ -445,8 +445,14 @@ def _with_role(template: str, more: str) -> str:
     Type: AWS::IAM::Role
     Properties:
       {more}
-      AssumeRolePolicyDocument: {{Version: "2012-10-17", Statement: []}}
-      Policies: [{{PolicyName: appliance, PolicyDocument: {{Version: "2012-10-17", Statement: []}}}}]
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Principal: {{Service: ec2.amazonaws.com}}, Action: sts:AssumeRole}}]
+      Policies:
+        - PolicyName: appliance
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement: [{{Effect: Allow, Action: ec2:DescribeTags, Resource: "*"}}]
 """
     return template.replace("\nOutputs:", f"{role}\nOutputs:")
 

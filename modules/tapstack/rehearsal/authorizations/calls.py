@@ -57,7 +57,7 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
         *_copies(call, requested, place),
         *_tagging(call, own, requested, place),
         *_setting_policies(call, own, requested),
-        *_passing(call, requested),
+        *_passing(call, requested, place),
     )
 
 
@@ -139,8 +139,11 @@ def _setting_policies(call: Call, own: Authorization, requested: Mapping[str, An
         yield Authorization("cloudformation:SetStackPolicy", own.resources, {"aws:RequestedRegion": call.region})
 
 
-def _passing(call: Call, requested: Mapping[str, Any]) -> Iterator[Authorization]:
-    """Giving a role to a service needs iam:PassRole on the role."""
+def _passing(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Giving a role to a service needs iam:PassRole on the role; by an instance profile it is given to EC2."""
+    if call.action == "AddRoleToInstanceProfile":
+        role = place.arn("iam", f"role/{requested.get('RoleName')}", region=False)
+        yield Authorization("iam:PassRole", (role,), {"iam:PassedToService": "ec2.amazonaws.com"})
     if call.service in _PASS_NOTHING:
         return
     for role in dict.fromkeys(_roles(requested)):

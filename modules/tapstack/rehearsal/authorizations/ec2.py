@@ -51,7 +51,7 @@ _MADE: Final = {
     "RunInstances": ("instance", "network-interface", "volume"),
 }
 # What IAM asks about, although the request does not name it.
-_UNNAMED: Final = {
+UNNAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "CreateSnapshots": ("volume",),
     "DeleteTrafficMirrorFilterRule": ("traffic-mirror-filter",),
     "DetachNetworkInterface": ("instance", "network-interface"),
@@ -60,6 +60,7 @@ _UNNAMED: Final = {
     "ModifyNetworkInterfaceAttribute": ("instance",),
     "ModifyTrafficMirrorFilterRule": ("traffic-mirror-filter",),
 }
+"""Kinds by action; which one it is only the account knows."""
 # And what it asks about where a request has a member.
 _UNNAMED_OF: Final = {"ModifyInstanceAttribute": {"BlockDeviceMappings": "volume"}}
 # Members that name what the action does not ask IAM about.
@@ -94,7 +95,7 @@ def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tup
     if key := requested.get("KeyName"):
         named.append(_arn(place, "key-pair", key))
     unnamed = [kind for member, kind in _UNNAMED_OF.get(action, {}).items() if member in requested]
-    for kind in (*made_by(action), *_UNNAMED.get(action, ()), *unnamed):
+    for kind in (*made_by(action), *UNNAMED.get(action, ()), *unnamed):
         # An interface that is given to an instance is not made.
         if not (action == "RunInstances" and any(f":{kind}/" in arn for arn in named)):
             named.append(_arn(place, kind, "*"))

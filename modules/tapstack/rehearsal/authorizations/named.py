@@ -18,10 +18,10 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "cloudformation": {"StackName": "stack/{}/*"},
     "dynamodb": {"TableName": "table/{}"},
     "iam": {
+        "InstanceProfileName": "instance-profile/{}",
         "RoleName": "role/{}",
         "UserName": "user/{}",
         "GroupName": "group/{}",
-        "InstanceProfileName": "instance-profile/{}",
         "PolicyArn": "policy/{}",
         "PolicyName": "policy/{}",
     },
@@ -43,6 +43,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "name": "stateMachine:{}",
     },
 }
+_PUBLISHED: Final = "/aws/service/"
 _WITHOUT_REGION: Final = frozenset({"iam"})
 # The names that a table would take for resources are none in these.
 _WITHOUT_RESOURCES: Final = {
@@ -178,7 +179,16 @@ def _ssm(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
     if "Parameter" not in action or action == "DescribeParameters":
         return []
     names = requested.get("Names") or [requested.get("Name") or requested.get("Path") or ""]
-    return [_arn(place, "ssm", str(name).lstrip("/"), "parameter/{}") for name in names if name]
+    return [_parameter(str(name), place) for name in names if name]
+
+
+def _parameter(name: str, place: Place) -> str:
+    """Return the ARN of a parameter; what AWS publishes belongs to no account."""
+    return place.arn(
+        "ssm",
+        name if name.startswith("arn:") else f"parameter/{name.lstrip('/')}",
+        account=not name.startswith(_PUBLISHED),
+    )
 
 
 def _sts(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:

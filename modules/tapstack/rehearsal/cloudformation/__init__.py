@@ -2,9 +2,10 @@
 
 One file a concern: what a template says (yaml_templates, templates, intrinsics), what its parameters may be
 (parameters), what AWS's schemas say of types (schemas), the life of a stack (stacks, working) and of its resources
-(resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), what a stack's role
-may do (service_roles), and the types: by calls of the account's API (api_types, ec2_types, balancer_types,
-function_types, service_types, custom_resources), or by moto's models (mirroring_types, addresses, security_groups).
+(resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), with whose permissions
+it is done (acting, asking), and the types that are made by calls of the account's API (api_types, ec2_types,
+addresses, security_groups, mirroring_types, balancer_types, function_types, iam_types, service_types,
+custom_resources).
 """
 
 from __future__ import annotations
@@ -25,17 +26,16 @@ def install() -> None:
         ec2_types,
         events,
         function_types,
+        iam_types,
         intrinsics,
         mirroring_types,
         resources,
         responses,
         security_groups,
-        service_roles,
         service_types,
         stacks,
     )
 
-    # Whether a service role may make something is asked before anything else.
     for part in (
         intrinsics,
         api_types,
@@ -43,8 +43,8 @@ def install() -> None:
         ec2_types,
         balancer_types,
         function_types,
+        iam_types,
         service_types,
-        service_roles,
         addresses,
         mirroring_types,
         security_groups,

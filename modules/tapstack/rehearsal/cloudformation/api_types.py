@@ -1,16 +1,20 @@
 """Resource types that are made as AWS makes them: by the calls of a service's API, inside of this process.
 
 A type is a class with `create`, `update` and `delete`. What it calls is the account's own API, with all that the
-account checks there; the calls leave no record, as those that CloudFormation makes on AWS belong to nobody's session.
+account checks there; IAM is asked about each call, and each is recorded, for whoever the stack is worked on.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import botocore.model
@@ -21,6 +25,8 @@ from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
 from moto.core.botocore_stubber import BotocoreStubber
 
+from tapstack.rehearsal.behalf import BEHALF, Answer, Behalf
+from tapstack.rehearsal.calls import Call, read_call
 from tapstack.rehearsal.cloudformation import schemas
 from tapstack.rehearsal.cloudformation.templates import text
 
@@ -28,6 +34,10 @@ from tapstack.rehearsal.cloudformation.templates import text
 moto_parsing: Any = parsing
 _lock = threading.RLock()
 _REGISTRY: Final[dict[str, type[ApiResource]]] = {}
+_SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+STACK_TAGS: Final[ContextVar[Mapping[str, str]]] = ContextVar("STACK_TAGS", default=MappingProxyType({}))
+"""The tags of the stack whose resource is made."""
+_READING: Final = ("describe_", "get_", "list_")
 _ABSENT: Final = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "InvalidAllocationID")
 
 
@@ -66,7 +76,11 @@ def client(service: str, account_id: str, region: str) -> Any:
             aws_access_key_id="cloudformation",
             aws_secret_access_key="cloudformation",
             config=Config(
-                parameter_validation=False, retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True
+                parameter_validation=False,
+                retries={"total_max_attempts": 1},
+                ignore_configured_endpoint_urls=True,
+                # The bucket is in the path, where the model has it.
+                s3={"addressing_style": "path"},
             ),
         )
     stubber = BotocoreStubber()
@@ -74,15 +88,42 @@ def client(service: str, account_id: str, region: str) -> Any:
     def answer(request: Any, **_: Any) -> AWSResponse:
         _prepare(made.meta.service_model.signing_name)
         request.headers["x-moto-account-id"] = account_id
-        answered = stubber.process_request(request)
-        if answered is None:
-            raise RuntimeError(f"nothing answers {request.url}")
-        status, headers, body = answered
-        raw = body.encode() if isinstance(body, str) else bytes(body or b"")
-        return AWSResponse(request.url, status, headers, _Body(raw))
+
+        def by_moto() -> Answer:
+            answered = stubber.process_request(request)
+            if answered is None:
+                raise RuntimeError(f"nothing answers {request.url}")
+            status, headers, body = answered
+            return status, headers, body.encode() if isinstance(body, str) else bytes(body or b"")
+
+        behalf = BEHALF.get()
+        status, headers, body = behalf.make(_call_of(request, behalf), by_moto) if behalf else by_moto()
+        return AWSResponse(request.url, status, headers, _Body(body))
 
     made.meta.events.register_first("before-send.*.*", answer)
     return made
+
+
+def _call_of(request: Any, behalf: Behalf) -> Call:
+    """Return the call that a request of botocore stands for, as whoever it is made for would sign it."""
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    scope = _SCOPE.search(headers["authorization"])
+    if scope is None:
+        raise RuntimeError(f"the request is not signed: {request.url}")
+    parts, body = urlsplit(request.url), request.body or b""
+    return read_call(
+        behalf.caller.access_key,
+        scope[1],
+        scope[2],
+        request.method,
+        unquote(parts.path),
+        parts.query,
+        headers,
+        body.encode() if isinstance(body, str) else bytes(body),
+    )
 
 
 def _prepare(service: str) -> None:
@@ -142,6 +183,8 @@ class ApiResource:
     """The property that names it, where it may be left to CloudFormation."""
     # The stack deletes what was replaced, once nothing refers to it any more.
     leaves_the_old = True
+    touched = False
+    """Whether a call has changed anything since its last change began."""
     deleted_when_failed = False
     """Whether it is deleted, too, when its creation fails half way."""
     ec2_id = ""
@@ -179,14 +222,20 @@ class ApiResource:
             botocore.exceptions.ClientError: as the API refuses it.
         """
         api = client(service or self.SERVICE, self.account_id, self.region)
-        model = api.meta.service_model.operation_model(api.meta.method_to_api_mapping[operation])
+        model = self.operation(operation, service)
         given = {name: value for name, value in parameters.items() if value is not None}
         try:
             answer: dict[str, Any] = getattr(api, operation)(**as_parameters(given, model.input_shape))
         except ClientError as error:
             vars(error)["service_id"] = str(api.meta.service_model.service_id)
             raise
+        self.touched = self.touched or not operation.startswith(_READING)
         return answer
+
+    def operation(self, operation: str, service: str = "") -> Any:
+        """Return botocore's model of an operation."""
+        meta = client(service or self.SERVICE, self.account_id, self.region).meta
+        return meta.service_model.operation_model(meta.method_to_api_mapping[operation])
 
     def of(self, *names: str) -> dict[str, Any]:
         """Return some of the properties, where the template gives them."""
@@ -246,9 +295,14 @@ class ApiResource:
         old = self.properties
         if schemas.replaces(self.TYPE, old, properties):
             return self.another(properties, new_name).made()
-        # They stay where the change fails, so that going back undoes what was done of it.
-        self.properties = properties
-        self.update(old)
+        # They stay where the change fails half way, so that going back undoes what was done of it.
+        self.properties, self.touched = properties, False
+        try:
+            self.update(old)
+        except BaseException:
+            if not self.touched:
+                self.properties = old
+            raise
         return self
 
     def another(self, properties: dict[str, Any], name: str) -> Self:

@@ -14,6 +14,7 @@ from moto.cloudformation.exceptions import ValidationError
 
 from tapstack.rehearsal.cloudformation import response_urls, working
 from tapstack.rehearsal.cloudformation.api_types import ApiResource, FailedError
+from tapstack.rehearsal.cloudformation.asking import ask
 from tapstack.rehearsal.cloudformation.templates import text
 from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.functions.background import enqueue
@@ -93,7 +94,7 @@ class CustomResource(ApiResource):
             subject = "AWS CloudFormation custom resource request"
             self.call("publish", "sns", TopicArn=token, Subject=subject, Message=json.dumps(event))
         elif service == "lambda":
-            # With the rights of whoever makes the stack: the function's policy does not count.
+            ask("lambda", "Invoke", self.region, FunctionName=token)
             enqueue(find(token), json.dumps(event).encode(), token)
         else:
             raise FailedError(f"Invalid service token: {token}")

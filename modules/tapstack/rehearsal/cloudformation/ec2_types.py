@@ -11,11 +11,12 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.cloudformation.api_types import ApiResource, FailedError
+from tapstack.rehearsal.authorizations.ec2 import made_by
+from tapstack.rehearsal.cloudformation.api_types import STACK_TAGS, ApiResource, FailedError
 from tapstack.rehearsal.cloudformation.templates import text
 
 _STOPPED_FOR: Final[tuple[str, ...]] = ("InstanceType", "UserData", "EbsOptimized", "KernelId", "RamdiskId")
@@ -26,6 +27,8 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "InstanceInitiatedShutdownBehavior": "stop",
 }
 """What changes while it runs, and what it is where the template says nothing."""
+_MAKING: Final = ("allocate_", "create_", "import_", "run_")
+"""What calls begin with that make something."""
 _INTERFACE: Final = (
     "NetworkInterfaceId",
     "SubnetId",
@@ -47,11 +50,41 @@ class Ec2Resource(ApiResource):
     SERVICE: ClassVar[str] = "ec2"
     ATTRIBUTE: ClassVar[str] = "Id"
     """The attribute that says the id, too."""
+    DESCRIBED: ClassVar[tuple[str, str]] = ("", "")
+    """The call that reads it once it is made, and the parameter that takes its id; nothing reads others."""
 
     def known(self, resource_id: str, **attributes: Any) -> None:
         """Keep the id that EC2 gave."""
         self.ref = self.ec2_id = resource_id
         self.attributes = {self.ATTRIBUTE: resource_id, **attributes}
+        # Whatever fails from now on.
+        self.deleted_when_failed = True
+
+    def made(self) -> Self:
+        """Make it, and read it as AWS's handlers do."""
+        super().made()
+        try:
+            self.read()
+        except ClientError as error:
+            vars(error)["half_made"] = self
+            raise
+        return self
+
+    def read(self) -> None:
+        """Read it."""
+        operation, parameter = self.DESCRIBED
+        wanted: dict[str, Any] = {parameter: [self.ec2_id]}
+        if operation:
+            self.call(operation, **wanted)
+
+    def call(self, operation: str, service: str = "", **parameters: Any) -> dict[str, Any]:
+        """Call an operation; what it makes gets the tags of the template and of the stack."""
+        if not service and operation.startswith(_MAKING) and (tags := {**STACK_TAGS.get(), **self.tags()}):
+            model = self.operation(operation)
+            if "TagSpecifications" in model.input_shape.members:
+                given = [{"Key": key, "Value": value} for key, value in tags.items()]
+                parameters["TagSpecifications"] = [{"ResourceType": made_by(model.name)[0], "Tags": given}]
+        return super().call(operation, service, **parameters)
 
     def update(self, old: dict[str, Any]) -> None:
         """Change nothing but the tags, which `resources` does."""
@@ -62,6 +95,7 @@ class Instance(Ec2Resource):
 
     TYPE = "AWS::EC2::Instance"
     ATTRIBUTE = "InstanceId"
+    DESCRIBED = ("describe_instances", "InstanceIds")
 
     def create(self) -> None:
         """Launch it."""
@@ -183,6 +217,7 @@ class NetworkInterface(Ec2Resource):
     """A network interface."""
 
     TYPE = "AWS::EC2::NetworkInterface"
+    DESCRIBED = ("describe_network_interfaces", "NetworkInterfaceIds")
 
     def create(self) -> None:
         """Create it."""
@@ -238,6 +273,7 @@ class Vpc(Ec2Resource):
 
     TYPE = "AWS::EC2::VPC"
     ATTRIBUTE = "VpcId"
+    DESCRIBED = ("describe_vpcs", "VpcIds")
 
     def create(self) -> None:
         """Create it."""
@@ -282,6 +318,7 @@ class Subnet(Ec2Resource):
 
     TYPE = "AWS::EC2::Subnet"
     ATTRIBUTE = "SubnetId"
+    DESCRIBED = ("describe_subnets", "SubnetIds")
 
     def create(self) -> None:
         """Create it."""
@@ -569,55 +606,12 @@ class VpcEndpointServicePermissions(Ec2Resource):
         )
 
 
-class SecurityGroupRule(Ec2Resource):
-    """A rule of a security group, of a template's own."""
-
-    TYPE = "AWS::EC2::SecurityGroupIngress"
-    DIRECTION: ClassVar[str] = "ingress"
-    PEER: ClassVar[str] = "Source"
-
-    def create(self) -> None:
-        """Authorize it."""
-        answer = self.call(f"authorize_security_group_{self.DIRECTION}", **self._rule())
-        made = answer.get("SecurityGroupRules") or [{}]
-        self.ref = made[0].get("SecurityGroupRuleId") or self.name
-        self.attributes = {"Id": self.ref}
-
-    def update(self, old: dict[str, Any]) -> None:
-        """Describe it anew."""
-        self.call(f"update_security_group_rule_descriptions_{self.DIRECTION}", **self._rule())
-
-    def delete_it(self) -> None:
-        """Revoke it."""
-        self.call(f"revoke_security_group_{self.DIRECTION}", **self._rule())
-
-    def _rule(self) -> dict[str, Any]:
-        given, described = self.properties, self.of("Description")
-        rule: dict[str, Any] = {"IpProtocol": given["IpProtocol"], **self.of("FromPort", "ToPort")}
-        if "CidrIp" in given:
-            rule["IpRanges"] = [{"CidrIp": given["CidrIp"], **described}]
-        if "CidrIpv6" in given:
-            rule["Ipv6Ranges"] = [{"CidrIpv6": given["CidrIpv6"], **described}]
-        if prefix := given.get(f"{self.PEER}PrefixListId"):
-            rule["PrefixListIds"] = [{"PrefixListId": prefix, **described}]
-        if group := given.get(f"{self.PEER}SecurityGroupId"):
-            rule["UserIdGroupPairs"] = [{"GroupId": group, **described}]
-        return {"GroupId": given.get("GroupId"), "IpPermissions": [rule]}
-
-
-class SecurityGroupEgress(SecurityGroupRule):
-    """A rule for what leaves."""
-
-    TYPE = "AWS::EC2::SecurityGroupEgress"
-    DIRECTION = "egress"
-    PEER = "Destination"
-
-
 class Volume(Ec2Resource):
     """A volume."""
 
     TYPE = "AWS::EC2::Volume"
     ATTRIBUTE = "VolumeId"
+    DESCRIBED = ("describe_volumes", "VolumeIds")
 
     def create(self) -> None:
         """Create it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
@@ -18,7 +18,8 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
 from tapstack.rehearsal.cloudformation import api_types, policies, schemas
-from tapstack.rehearsal.cloudformation.api_types import ApiResource, FailedError
+from tapstack.rehearsal.cloudformation.api_types import STACK_TAGS, ApiResource, FailedError
+from tapstack.rehearsal.cloudformation.asking import ask_for_model
 from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN, publish
 from tapstack.rehearsal.cloudformation.templates import creation_order, text
 from tapstack.rehearsal.cloudformation.working import CancelledError
@@ -26,6 +27,9 @@ from tapstack.rehearsal.cloudformation.working import CancelledError
 # moto has types, but none for what is replaced at run time.
 ResourceMap: Any = parsing.ResourceMap
 moto_parsing: Any = parsing
+
+
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
 
 
 class ResourceFailedError(Exception):
@@ -81,9 +85,12 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ClientError):
         answer = error.response
         code, status = answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+        if code == "UnauthorizedOperation":
+            return f"API: ec2:{error.operation_name} {answer['Error']['Message']}"
         words = str(getattr(error, "service_id", "EC2")).split()
         service = "".join(word.capitalize() if word.isupper() else word for word in words)
-        handler = "NotFound" if "NotFound" in code else "GeneralServiceException"
+        handler = "AccessDenied" if code in _DENIED else "GeneralServiceException"
+        handler = "NotFound" if "NotFound" in code else handler
         said = (
             f"{answer['Error'].get('Message', code)} (Service: {service}, Status Code: {status}, Request ID: {request})"
         )
@@ -133,6 +140,10 @@ def _make_with_events() -> None:
             if reason := _unmakable(logical_id, kind, properties):
                 ledger.tell(logical_id, kind, "", "CREATE_FAILED", reason)
                 raise _RefusedError(logical_id, reason)
+            STACK_TAGS.set(ledger.stack.tags)
+            if api_types.own_type(kind) is None:
+                name = _name_of(ledger.stack, logical_id, properties, kind)
+                ask_for_model(kind, "create", properties, region_name, name)
             made = make(logical_id, resource_json, resources_map, account_id, region_name)
         except _RefusedError:
             raise
@@ -153,6 +164,12 @@ def _make_with_events() -> None:
         return made
 
     moto_parsing.parse_and_create_resource = parse_and_create_resource
+
+
+def _name_of(stack: Any, logical_id: str, properties: dict[str, Any], kind: str) -> str:
+    """The name of a resource that is about to be made; CloudFormation adds random letters to one of its own."""
+    given = properties.get(moto_parsing.resource_name_property_from_type(kind))
+    return str(given or f"{stack.name}-{logical_id}-1A2B3C4D5E6F")
 
 
 def _keep_half_made(resources_map: Any, logical_id: str, error: BaseException, properties: Any) -> Any:
@@ -331,6 +348,9 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
                 self._parsed_resources[name] = existing
                 raise
         else:
+            STACK_TAGS.set(ledger.stack.tags)
+            if api_types.own_type(kind) is None:
+                ask_for_model(kind, "update", new, self._region_name, physical_id(existing))
             changed = parsing.parse_and_update_resource(name, json, self, self._account_id, self._region_name)
             self._parsed_resources[name] = changed
             ledger.properties[name] = new
@@ -353,22 +373,35 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
 
 def retag_all(self: Any, before: dict[str, str]) -> None:
     """Give every resource the tags that its stack has now, in place of those it had; its own win."""
-    after = self.ledger.stack.tags
+    after, ledger = self.ledger.stack.tags, self.ledger
     for name, resource in self._parsed_resources.items():
         if not _is_tagged(resource):
             continue
-        own = {tag["Key"] for tag in (self.ledger.properties.get(name) or {}).get("Tags", [])}
-        backend, identifier = _ec2_backend(resource), _ec2_id(resource)
-        backend.delete_tag_keys([identifier], [key for key in before if key not in after and key not in own])
-        backend.create_tags([identifier], {key: value for key, value in after.items() if key not in own})
+        own = {tag["Key"] for tag in (ledger.properties.get(name) or {}).get("Tags", [])}
+        dropped = [key for key in before if key not in after and key not in own]
+        wanted = {key: value for key, value in after.items() if key not in own and before.get(key) != value}
+        try:
+            _set_tags(resource, dropped, wanted)
+        except ClientError as error:
+            reason = reason_of(error)
+            kind = self._resource_json_map[name]["Type"]
+            ledger.tell(name, kind, physical_id(resource), "UPDATE_FAILED", reason)
+            raise ResourceFailedError(name, reason) from error
+
+
+def _set_tags(resource: Any, dropped: list[str], wanted: dict[str, str]) -> None:
+    """Change the tags of what is there, as CloudFormation does for all of EC2."""
+    backend, identifier = _ec2_backend(resource), _ec2_id(resource)
+    ec2 = api_types.client("ec2", backend.account_id, backend.region_name)
+    if dropped:
+        ec2.delete_tags(Resources=[identifier], Tags=[{"Key": key} for key in dropped])
+    if wanted:
+        ec2.create_tags(Resources=[identifier], Tags=[{"Key": key, "Value": value} for key, value in wanted.items()])
 
 
 def _retag(resource: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:
-    wanted = {tag["Key"]: str(tag["Value"]) for tag in new.get("Tags", [])}
-    dropped = [tag["Key"] for tag in old.get("Tags", []) if tag["Key"] not in wanted]
-    backend, identifier = _ec2_backend(resource), _ec2_id(resource)
-    backend.delete_tag_keys([identifier], dropped)
-    backend.create_tags([identifier], wanted)
+    wanted = {tag["Key"]: text(tag["Value"]) for tag in new.get("Tags", [])}
+    _set_tags(resource, [tag["Key"] for tag in old.get("Tags", []) if tag["Key"] not in wanted], wanted)
     if isinstance(resource, ApiResource):
         resource.properties = new
     return resource
@@ -388,6 +421,8 @@ def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
         if isinstance(resource, ApiResource):
             resource.delete(self._account_id, self._region_name)
         else:
+            properties = ledger.properties.get(name) or {}
+            ask_for_model(kind, "delete", properties, self._region_name, physical_id(resource))
             self._delete_resource(resource, json)
     except Exception as error:
         reason = reason_of(error)

@@ -31,6 +31,7 @@ def install() -> None:
     _fetch_templates()
     _create()
     _update()
+    _delete()
     _set_policies()
     _describe_templates()
     _show_statuses()
@@ -135,6 +136,21 @@ def _update() -> None:
     CloudFormationResponse._check_capabilities = _check_capabilities
     CloudFormationResponse._refuse_long = staticmethod(_refuse_long)
     CloudFormationResponse.update_stack = update_stack
+
+
+def _delete() -> None:
+    delete = CloudFormationResponse.delete_stack
+
+    @functools.wraps(delete)
+    def delete_stack(self: Any) -> Any:
+        if role_arn := self._get_param("RoleARN"):
+            name = self._get_param("StackName")
+            for stack in self.cloudformation_backend.stacks.values():
+                if name in (stack.name, stack.stack_id):
+                    stack.role_arn = role_arn
+        return delete(self)
+
+    CloudFormationResponse.delete_stack = delete_stack
 
 
 @contextmanager

@@ -58,6 +58,18 @@ def has_attribute(kind: str, attribute: str) -> bool:
     return free or attribute.partition(".")[0] in properties
 
 
+def permissions(kind: str, handler: str) -> tuple[str, ...]:
+    """The actions that a handler of a type needs at most: create, update or delete."""
+    handlers = _schema(kind).get("handlers") or _NONE
+    return tuple((handlers.get(handler) or _NONE).get("permissions") or ())
+
+
+def identifier(kind: str) -> str:
+    """The property that identifies a resource of a type; empty where no single one does."""
+    paths: list[str] = _schema(kind).get("primaryIdentifier") or []
+    return paths[0].removeprefix("/properties/") if len(paths) == 1 else ""
+
+
 def problems(kind: str, properties: Mapping[str, Any]) -> list[str]:
     """What is wrong with the names of a resource's properties, as AWS words it."""
     schema = _schema(kind)

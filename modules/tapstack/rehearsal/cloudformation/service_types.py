@@ -1,7 +1,7 @@
 """The types of other services that mirroring, its response and its notifications are made of.
 
-Sources: CloudFormation Template Reference, "AWS::ApiGatewayV2", "AWS::DynamoDB", "AWS::Events", "AWS::IAM",
-"AWS::KMS", "AWS::Lambda", "AWS::Logs", "AWS::S3", "AWS::Scheduler", "AWS::SNS", "AWS::SQS" and
+Sources: CloudFormation Template Reference, "AWS::ApiGatewayV2", "AWS::DynamoDB", "AWS::Events", "AWS::KMS",
+ "AWS::Lambda", "AWS::Logs", "AWS::S3", "AWS::Scheduler", "AWS::SNS", "AWS::SQS" and
 "AWS::StepFunctions".
 """
 
@@ -612,78 +612,6 @@ class Key(ApiResource):
         self.call("schedule_key_deletion", KeyId=self.ref, PendingWindowInDays=days)
 
 
-class ManagedPolicy(ApiResource):
-    """An IAM policy of the account's own."""
-
-    TYPE = "AWS::IAM::ManagedPolicy"
-    SERVICE = "iam"
-    NAME = "ManagedPolicyName"
-    _HOLDERS = (("Roles", "role", "RoleName"), ("Users", "user", "UserName"), ("Groups", "group", "GroupName"))
-
-    def create(self) -> None:
-        """Create it, and attach it."""
-        given = {"PolicyName": self.name, "PolicyDocument": document(self.properties["PolicyDocument"])}
-        self.ref = self.call("create_policy", **given, **self.of("Description", "Path"))["Policy"]["Arn"]
-        self.attributes = {"PolicyArn": self.ref}
-        self._attach({})
-
-    def update(self, old: dict[str, Any]) -> None:
-        """Make another version the default one, and attach it to others."""
-        if self.changed(old, "PolicyDocument"):
-            # At most five are kept; CloudFormation keeps the one that counts.
-            for one in self.call("list_policy_versions", PolicyArn=self.ref)["Versions"]:
-                if not one["IsDefaultVersion"]:
-                    self.call("delete_policy_version", PolicyArn=self.ref, VersionId=one["VersionId"])
-            given = {"PolicyArn": self.ref, "PolicyDocument": document(self.properties["PolicyDocument"])}
-            self.call("create_policy_version", SetAsDefault=True, **given)
-        self._attach(old)
-
-    def delete_it(self) -> None:
-        """Detach and delete it."""
-        properties, self.properties = self.properties, {}
-        self._attach(properties)
-        for one in self.call("list_policy_versions", PolicyArn=self.ref)["Versions"]:
-            if not one["IsDefaultVersion"]:
-                self.call("delete_policy_version", PolicyArn=self.ref, VersionId=one["VersionId"])
-        self.call("delete_policy", PolicyArn=self.ref)
-
-    def _attach(self, old: dict[str, Any]) -> None:
-        for name, kind, parameter in self._HOLDERS:
-            before, after = set(old.get(name, ())), set(self.properties.get(name, ()))
-            for verb, holders in (("detach", before - after), ("attach", after - before)):
-                for holder in sorted(holders):
-                    self.call(f"{verb}_{kind}_policy", **{"PolicyArn": self.ref, parameter: holder})
-
-
-class InstanceProfile(ApiResource):
-    """An instance profile."""
-
-    TYPE = "AWS::IAM::InstanceProfile"
-    SERVICE = "iam"
-    NAME = "InstanceProfileName"
-
-    def create(self) -> None:
-        """Create it with its role."""
-        made = self.call("create_instance_profile", InstanceProfileName=self.name, **self.of("Path"))
-        self.ref, self.attributes = self.name, {"Arn": made["InstanceProfile"]["Arn"]}
-        self.update({"Roles": []})
-
-    def update(self, old: dict[str, Any]) -> None:
-        """Put another role in the place of the old one."""
-        for role in old["Roles"]:
-            if role not in self.properties["Roles"]:
-                self.call("remove_role_from_instance_profile", InstanceProfileName=self.name, RoleName=role)
-        for role in self.properties["Roles"]:
-            if role not in old["Roles"]:
-                self.call("add_role_to_instance_profile", InstanceProfileName=self.name, RoleName=role)
-
-    def delete_it(self) -> None:
-        """Delete it."""
-        for role in self.properties["Roles"]:
-            self.call("remove_role_from_instance_profile", InstanceProfileName=self.name, RoleName=role)
-        self.call("delete_instance_profile", InstanceProfileName=self.name)
-
-
 class Alias(ApiResource):
     """An alias of a function."""
 
@@ -726,41 +654,6 @@ class Version(ApiResource):
     def delete_it(self) -> None:
         """Delete it."""
         self.call("delete_function", FunctionName=self.properties["FunctionName"], Qualifier=self.attributes["Version"])
-
-
-class Group(ApiResource):
-    """An IAM group."""
-
-    TYPE = "AWS::IAM::Group"
-    SERVICE = "iam"
-    NAME = "GroupName"
-
-    def create(self) -> None:
-        """Create it."""
-        made = self.call("create_group", GroupName=self.name, **self.of("Path"))["Group"]
-        self.ref, self.attributes = self.name, {"Arn": made["Arn"]}
-        self.update({})
-
-    def update(self, old: dict[str, Any]) -> None:
-        """Give it the policies of the properties."""
-        before, after = (set(some.get("ManagedPolicyArns", ())) for some in (old, self.properties))
-        for arn in sorted(before - after):
-            self.call("detach_group_policy", GroupName=self.name, PolicyArn=arn)
-        for arn in sorted(after - before):
-            self.call("attach_group_policy", GroupName=self.name, PolicyArn=arn)
-        kept = {one["PolicyName"] for one in self.properties.get("Policies", ())}
-        for one in old.get("Policies", ()):
-            if one["PolicyName"] not in kept:
-                self.call("delete_group_policy", GroupName=self.name, PolicyName=one["PolicyName"])
-        for one in self.properties.get("Policies", ()):
-            given = {"PolicyName": one["PolicyName"], "PolicyDocument": document(one["PolicyDocument"])}
-            self.call("put_group_policy", GroupName=self.name, **given)
-
-    def delete_it(self) -> None:
-        """Delete it with its policies."""
-        properties, self.properties = self.properties, {}
-        self.update(properties)
-        self.call("delete_group", GroupName=self.name)
 
 
 def install() -> None:

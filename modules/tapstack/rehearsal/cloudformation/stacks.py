@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
 from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
 from moto.core.utils import utcnow
@@ -23,7 +24,9 @@ from moto.utilities.utils import get_partition
 
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
 from tapstack.rehearsal.cloudformation import policies, s3_urls, working
-from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, retag_all
+from tapstack.rehearsal.cloudformation.acting import acting_for
+from tapstack.rehearsal.cloudformation.api_types import client
+from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, reason_of, retag_all
 from tapstack.rehearsal.cloudformation.templates import check_makeable, parse, text
 from tapstack.rehearsal.cloudformation.yaml_templates import read
 
@@ -145,7 +148,7 @@ def _create() -> None:
     create_stack = CloudFormationBackend.create_stack
 
     def create_resources(self: Any) -> None:
-        working.begin(self, functools.partial(_make, create, self))
+        working.begin(self, acting_for(self, functools.partial(_make, create, self)))
 
     def backend(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         if inherited := _PARENT_TAGS.get():
@@ -219,8 +222,22 @@ def _make(create: Any, stack: Any) -> None:
 def _refuse_absent(stack: Any) -> None:
     backend = ec2_backends[stack.account_id][stack.region_name]
     declared = stack.template_dict.get("Parameters") or {}
+    _read_parameters(stack, declared, stack.resource_map.input_parameters)
     if reason := stack_parameters.absent(backend, declared, stack.resource_map.resolved_parameters):
         raise ResourceFailedError("", f"{reason}. ")
+
+
+def _read_parameters(stack: Any, declared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Read what parameters name in Systems Manager, which IAM may refuse; moto reads it without a call."""
+    kinds = {name: str(slot.get("Type", "")) for name, slot in declared.items()}
+    named = [name for name, kind in kinds.items() if kind.startswith("AWS::SSM::Parameter::")]
+    names = [text(given.get(name, declared[name].get("Default"))) for name in named]
+    if not names:
+        return
+    try:
+        client("ssm", stack.account_id, stack.region_name).get_parameters(Names=names)
+    except ClientError as error:
+        raise ResourceFailedError("", f"{reason_of(error)}. ") from error
 
 
 def _publish_exports(stack: Any) -> None:
@@ -273,7 +290,9 @@ def _update() -> None:
             self.role_arn = role_arn or self.role_arn
             self.tags = self.tags if tags is None else tags
             try:
+                _read_parameters(self, declared, given)
                 self.resource_map.update(self.template_dict, given)
+                retag_all(self.resource_map, before[2])
             except ResourceFailedError as failed:
                 self.tags = before[2]
                 _go_back(self, before[0], before[1], failed)
@@ -281,13 +300,12 @@ def _update() -> None:
                 self.parameters = given
                 self.description = self.template_dict.get("Description")
                 self.output_map = self._create_output_map()
-                retag_all(self.resource_map, before[2])
                 self.policy = self.__dict__.pop("next_policy", None) or self.policy
                 _status(self, "UPDATE_COMPLETE")
             self.__dict__.pop("next_policy", None)
             self.last_updated_time = utcnow()
 
-        working.begin(self, work)
+        working.begin(self, acting_for(self, work, role_arn))
 
     def resolve(self: Any, instance: Any, incoming_params: list[dict[str, Any]]) -> dict[str, str]:
         # moto's own knows no previous value that was a default.
@@ -354,9 +372,10 @@ def _delete() -> None:
                 raise ValidationError(
                     message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
                 )
+            acting = acting_for(stack, functools.partial(_delete_one, self, stack))
             # What is being done for it ends.
             working.cancel(stack)
-            working.begin(stack, functools.partial(_delete_one, self, stack))
+            working.begin(stack, acting)
 
     Stack.delete = delete
     CloudFormationBackend.delete_stack = delete_stack

@@ -24,6 +24,7 @@ from tapstack.rehearsal.iam.lazy import Lazy
 from tapstack.rehearsal.iam.policies import Context
 from tapstack.rehearsal.iam.requests import request_of
 from tapstack.rehearsal.iam.service_roles import check_roles, gives_role
+from tapstack.rehearsal.iam.unnamed import with_unnamed
 from tapstack.rehearsal.organizations import is_organized
 from tapstack.rehearsal.requests import requested_by
 
@@ -69,7 +70,8 @@ def needed_for(call: Call, principal_arn: str) -> tuple[Authorization, ...]:
 
 
 def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tuple[Authorization, ...]:
-    return authorizations_of(call, requested, principal_arn)
+    found = authorizations_of(call, requested, principal_arn)
+    return with_unnamed(call, requested, found, principal_arn.split(":")[4])
 
 
 def _check(call: Call, principal_arn: str, connection: Connection) -> None:
