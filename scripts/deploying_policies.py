@@ -271,7 +271,8 @@ _TAGGED: Final = re.compile(
 def needs_of(recording: Recording) -> Iterator[tuple[str, str, Need]]:
     """Yield what each call needed, with the stack and what was done there."""
     for phase, stack, call in recording.calls:
-        for authorization in call.authorizations:
+        # What CloudFormation calls for the appliance has a policy that holds more than the stand-in needs.
+        for authorization in () if call.invoked_by else call.authorizations:
             for resource in authorization.resources:
                 yield phase, stack, _need(authorization, resource, recording.tags)
 
@@ -361,7 +362,7 @@ def render(recording: Recording) -> dict[str, str]:
 
 
 def _unseen() -> dict[str, list[dict[str, Any]]]:
-    """Return what AWS asks for and the account does not show, by policy; docs/iam/README.md says why each is there."""
+    """Return what the record of the example cannot show, by policy; docs/iam/README.md says why each is there."""
     account, region = PLACE
     by_cloudformation = {"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}}
     ours = {**by_cloudformation, **_CONDITIONS["resource"]}
@@ -371,7 +372,7 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
         return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource, "Condition": dict(condition)}
 
     return {
-        "apply-appliance.json": [
+        _APPLIANCE: [
             allow("Make", [f"ec2:{name}" for name in MADE], f"arn:aws:ec2:{region}:*:*/*", by_cloudformation),
             allow("Tag", ["ec2:CreateTags", "ec2:DeleteTags"], everything, by_cloudformation),
             allow("Change", [f"ec2:{name}" for name in CHANGED], everything, ours),
@@ -459,8 +460,9 @@ def _statements(needs: Collection[Need]) -> Iterator[dict[str, Any]]:
 def refusals(recording: Recording, policies: Mapping[str, Any]) -> list[str]:
     """Return the calls that the policies do not allow to the role that made them, a line each."""
     lines = []
-    for phase, stack, request in _requests(recording):
-        verdict = judge(_allowed_in(phase, stack, policies), request)
+    for phase, stack, request, invoked in _requests(recording):
+        allowed = _allowed_by_cloudformation(policies) if invoked else _allowed_in(phase, stack, policies)
+        verdict = judge(allowed, request)
         if not verdict.allowed:
             lines.append(f"{phase} of {stack} may not {request.action} on {', '.join(verdict.refused)}")
     return list(dict.fromkeys(lines))
@@ -469,7 +471,9 @@ def refusals(recording: Recording, policies: Mapping[str, Any]) -> list[str]:
 def surplus(recording: Recording, policies: Mapping[str, Any]) -> list[str]:
     """Return the changes that the policies allow and no call needed, a line each; statements with a Sid apart."""
     needed: set[tuple[str, str, str]] = set()
-    for phase, stack, request in _requests(recording):
+    for phase, stack, request, invoked in _requests(recording):
+        if invoked:
+            continue
         for statement in judge(_allowed_in(phase, stack, policies), request).by:
             needed |= {(statement.name, request.action, pattern) for pattern in statement.resources_of(request)}
     return [
@@ -489,6 +493,12 @@ def _allowed_in(phase: str, stack: str, policies: Mapping[str, Any]) -> list[Sta
     return [statement for name in names for statement in _statements_in(name, policies[name])]
 
 
+def _allowed_by_cloudformation(policies: Mapping[str, Any]) -> list[Statement]:
+    """What the role that applies has for what CloudFormation calls with its permissions."""
+    return list(read_policy(policies[_APPLIANCE]))
+
+
+_APPLIANCE: Final = "apply-appliance.json"
 _APPLIED: Final = {False: ("apply-capture.json", "apply-load-balancer.json"), True: ("apply-response.json",)}
 """The policies that allow applying, by whether the stack is a response's."""
 
@@ -507,13 +517,13 @@ def _statements_in(name: str, document: Mapping[str, Any]) -> list[Statement]:
     ]
 
 
-def _requests(recording: Recording) -> Iterator[tuple[str, str, Request]]:
-    """Yield what IAM was asked, with the account and Region of PLACE."""
+def _requests(recording: Recording) -> Iterator[tuple[str, str, Request, bool]]:
+    """Yield what IAM was asked, with the account and Region of PLACE, and whether CloudFormation made the call."""
     for phase, stack, call in recording.calls:
         for authorization in call.authorizations:
             request = request_of(call, authorization, recording.tags, {}, "*")
             resources = tuple(replace(resource, arn=_placed(resource.arn)) for resource in request.resources)
-            yield phase, stack, replace(request, resources=resources)
+            yield phase, stack, replace(request, resources=resources), bool(call.invoked_by)
 
 
 def length_of(policy: str) -> int:

@@ -128,10 +128,11 @@ def test_when_a_stack_tagged_what_it_made_then_a_look_at_the_account_tells(worke
     [made] = worker.account.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]
     worker.client("ec2").delete_traffic_mirror_filter(TrafficMirrorFilterId=made["TrafficMirrorFilterId"])
     worker.client("cloudformation").delete_stack(StackName=stack_id)
-    assert worker.proof(tags) == Proof((), (), 2)
-    # Without that look only the request for the stack is known.
-    [refusal] = worker.proof().refusals
-    assert refusal.action == "ec2:DeleteTrafficMirrorFilter"
+    [refusal] = worker.proof(tags).refusals
+    # What CloudFormation reads with the worker's permissions, which has no tags.
+    assert refusal.action == "ec2:DescribeTrafficMirrorFilters"
+    # The calls of the stack tell as well: it gives the tags to what it makes.
+    assert worker.proof().refusals == (refusal,)
 
 
 def test_when_a_task_token_is_used_then_its_state_machine_is_asked_about(worker: Worker) -> None:

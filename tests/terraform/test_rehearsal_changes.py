@@ -46,7 +46,8 @@ class Ward:
         self.write()
         seen = len(self.account.recorder.records())
         self.deployed.apply()
-        actions = [record.call.action for record in self.account.recorder.records()[seen:]]
+        records = self.account.recorder.records()[seen:]
+        actions = [record.call.action for record in records if not record.invoked_by]
         return [action for action in actions if not action.startswith(READING)]
 
     def plan(self) -> str:

@@ -49,10 +49,18 @@ def test_when_the_example_is_planned_then_no_role_that_applies_is_assumed(record
         ("plan.json", "ec2:DescribeVpcs"),
         ("apply-capture.json", "ec2:CreateTrafficMirrorSession"),
         ("apply-response.json", "lambda:CreateFunction"),
+        ("apply-appliance.json", "ec2:RunInstances"),
+        ("apply-appliance.json", "ec2:DeleteTrafficMirrorFilterRule"),
     ],
 )
 def test_fails_when_a_policy_lacks_an_action(recording: deploying.Recording, policy: str, action: str) -> None:
     assert any(action in found for found in deploying.refusals(recording, _changed(policy, remove=action)))
+
+
+def test_fails_when_the_appliance_is_not_made_by_way_of_the_named_service(recording: deploying.Recording) -> None:
+    text = json.dumps(POLICIES["apply-appliance.json"]).replace("cloudformation.amazonaws.com", "athena.amazonaws.com")
+    refused = deploying.refusals(recording, {**POLICIES, "apply-appliance.json": json.loads(text)})
+    assert any("ec2:RunInstances" in found for found in refused)
 
 
 def test_fails_when_a_policy_allows_another_change(recording: deploying.Recording) -> None:

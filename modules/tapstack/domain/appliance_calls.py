@@ -9,19 +9,25 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-MADE: Final = (
-    "RunInstances",
-    "CreateNetworkInterface",
-    "CreateSecurityGroup",
-    "AllocateAddress",
-    "CreateTrafficMirrorTarget",
-    "CreateTrafficMirrorFilter",
-    "CreateTrafficMirrorFilterRule",
-    "CreateTrafficMirrorSession",
-)
-"""Calls that make something, or use what these made."""
+MADE: Final[Mapping[str, tuple[str, ...]]] = {
+    "RunInstances": ("instance", "network-interface", "security-group", "volume"),
+    "CreateNetworkInterface": ("network-interface", "security-group"),
+    "CreateSecurityGroup": ("security-group",),
+    "AllocateAddress": ("elastic-ip",),
+    "CreateTrafficMirrorTarget": ("network-interface", "traffic-mirror-target"),
+    "CreateTrafficMirrorFilter": ("traffic-mirror-filter",),
+    "CreateTrafficMirrorFilterRule": ("traffic-mirror-filter", "traffic-mirror-filter-rule"),
+    "CreateTrafficMirrorSession": (
+        "network-interface",
+        "traffic-mirror-filter",
+        "traffic-mirror-session",
+        "traffic-mirror-target",
+    ),
+}
+"""Calls that make something, and the kinds of what each makes, or uses of what these made."""
 
 CHANGED: Final = (
     "AssociateAddress",
@@ -44,6 +50,7 @@ CHANGED: Final = (
     "ReleaseAddress",
     "RevokeSecurityGroupEgress",
     "RevokeSecurityGroupIngress",
+    "StartInstances",
     "StopInstances",
     "TerminateInstances",
 )
@@ -51,9 +58,6 @@ CHANGED: Final = (
 
 DESCRIBED: Final = (
     "DescribeAddresses",
-    "DescribeAvailabilityZones",
-    "DescribeImages",
-    "DescribeInstanceStatus",
     "DescribeInstances",
     "DescribeKeyPairs",
     "DescribeNetworkInterfaces",

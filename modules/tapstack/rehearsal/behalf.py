@@ -11,10 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.callers import Caller
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.iam.denials import Refusal
@@ -46,7 +45,8 @@ class Behalf:
     def make(self, call: Call, answer: Callable[[], Answer]) -> Answer:
         """Return the answer to a call, which IAM may refuse; keep both."""
         began, clock = time.time(), time.perf_counter()
-        authorizations: tuple[Authorization, ...] = needed_for(call, self.caller.principal_arn)
+        needed = needed_for(call, self.caller.principal_arn)
+        authorizations = tuple(replace(one, context={**one.context, **self._keys}) for one in needed)
         refused = self.refusal_of(call) if running().enforces_iam else None
         status, headers, body = (refused.status, refused.headers, refused.body) if refused else answer()
         running().recorder.record(
@@ -61,6 +61,11 @@ class Behalf:
             body=body,
         )
         return status, headers, body
+
+    @property
+    def _keys(self) -> Mapping[str, str | tuple[str, ...]]:
+        """The keys that a record keeps: with a role there are none."""
+        return {"aws:CalledVia": (self.service,), "aws:ViaAWSService": "true"} if self.forwarded else {}
 
     @property
     def _connection(self) -> Connection:

@@ -94,7 +94,7 @@ def prove(
             Step Functions knows from a token which it is.
     """
     known = {name: dict(found) for name, found in tags.items()}
-    fixed = attributes or {}
+    fixed = {name: dict(found) for name, found in (attributes or {}).items()}
     needed: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
     refusals: list[Refusal] = []
     alone: set[tuple[str, str]] = set()
@@ -112,7 +112,7 @@ def prove(
                 if not verdict.allowed:
                     call = f"{record.call.service}:{record.call.action}"
                     refusals.append(Refusal(record.principal, call, authorization.action, verdict.refused))
-        _remember(record, known)
+        _remember(record, known, fixed)
     surplus = [
         Surplus(role, statement.name, action, resource)
         for role, statements in roles.items()
@@ -175,8 +175,11 @@ def request_of(
     return requests.request_of(record.call, record.requested, authorization, facts_of, resources=resources)
 
 
-def _remember(record: Record, known: dict[str, dict[str, str]]) -> None:
-    """Note the tags that a call gave or took."""
+def _remember(record: Record, known: dict[str, dict[str, str]], fixed: dict[str, dict[str, str]]) -> None:
+    """Note the tags that a call gave or took, and the boundary of a role."""
+    if record.call.action == "CreateRole" and record.status < 400:
+        boundary = str(record.requested.get("PermissionsBoundary") or "")
+        fixed.setdefault(str(record.requested["RoleName"]), {})["iam:PermissionsBoundary"] = boundary
     if record.status >= 400 or record.call.service not in ("ec2", "cloudformation"):
         return
     requested = record.requested

@@ -14,19 +14,6 @@ from tapstack.domain.packet_basics import Capability, check_stack_name_for_roles
 from tapstack.response import policies
 from tapstack.response.names import Place
 
-_KINDS = (
-    "elastic-ip",
-    "instance",
-    "network-interface",
-    "security-group",
-    "traffic-mirror-filter",
-    "traffic-mirror-filter-rule",
-    "traffic-mirror-session",
-    "traffic-mirror-target",
-    "volume",
-)
-"""Kinds that these make, or use of what was made before."""
-
 _BOUNDED = (
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
@@ -129,7 +116,7 @@ class ApplianceRole(AwsConstruct):
             ),
             tags=dict(tags) if tags else None,
         )
-        statements = [*_statements(place, deployment, site, vpc_id, subnet_id)]
+        statements = [*_statements(place, stack_name, deployment, site, vpc_id, subnet_id)]
         if makes_iam(capabilities):
             boundary = permissions_boundary or self._boundary(boundary_name, place, tags)
             statements += _iam(place, stack_name, boundary)
@@ -153,7 +140,9 @@ class ApplianceRole(AwsConstruct):
         return str(made.arn)
 
 
-def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id: str) -> list[policies.Statement]:
+def _statements(
+    place: Place, stack_name: str, deployment: str, site: str, vpc_id: str, subnet_id: str
+) -> list[policies.Statement]:
     ours = {
         "StringEquals": {
             f"aws:ResourceTag/{TAG_DEPLOYMENT}": deployment,
@@ -168,19 +157,29 @@ def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id
         }
     }
     anywhere = f"arn:{place.partition}:ec2:{place.region}"
+    nested = place.arn("cloudformation", f"stack/{stack_name}-*")
     return [
+        *(
+            {
+                "Sid": f"Make{number}",
+                "Effect": "Allow",
+                "Action": [f"ec2:{action}" for action in actions],
+                "Resource": [place.arn("ec2", f"{kind}/*") for kind in kinds],
+            }
+            for number, (actions, kinds) in enumerate(_made().items(), 1)
+        ),
         {
-            "Sid": "MakeIt",
+            "Sid": "CreateSecurityGroupHere",
             "Effect": "Allow",
-            "Action": [f"ec2:{action}" for action in MADE],
-            "Resource": [place.arn("ec2", f"{kind}/*") for kind in _KINDS],
+            "Action": "ec2:CreateSecurityGroup",
+            # A shared VPC, and its subnets, belong to another account.
+            "Resource": f"{anywhere}:*:vpc/{vpc_id}",
         },
         {
             "Sid": "MakeItHere",
             "Effect": "Allow",
-            "Action": ["ec2:CreateNetworkInterface", "ec2:CreateSecurityGroup", "ec2:RunInstances"],
-            # A shared VPC, and its subnets, belong to another account.
-            "Resource": [f"{anywhere}:*:vpc/{vpc_id}", f"{anywhere}:*:subnet/{subnet_id}"],
+            "Action": ["ec2:CreateNetworkInterface", "ec2:RunInstances"],
+            "Resource": f"{anywhere}:*:subnet/{subnet_id}",
         },
         {
             "Sid": "StartItFromItsImage",
@@ -222,43 +221,76 @@ def _statements(place: Place, deployment: str, site: str, vpc_id: str, subnet_id
             "Action": "ssm:GetParameters",
             "Resource": f"arn:{place.partition}:ssm:{place.region}::parameter/aws/service/*",
         },
+        {
+            # Stacks within the stack, which have its tags.
+            "Sid": "NestStacks",
+            "Effect": "Allow",
+            "Action": "cloudformation:CreateStack",
+            "Resource": nested,
+            "Condition": {
+                "StringEquals": {f"aws:RequestTag/{TAG_DEPLOYMENT}": deployment, f"aws:RequestTag/{TAG_SITE}": site}
+            },
+        },
+        {
+            "Sid": "DeleteNested",
+            "Effect": "Allow",
+            "Action": "cloudformation:DeleteStack",
+            "Resource": nested,
+            "Condition": ours,
+        },
     ]
+
+
+def _made() -> dict[tuple[str, ...], list[str]]:
+    """Return the kinds of resources by the calls that make or use them: each kind stands once."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for kind in dict.fromkeys(kind for kinds in MADE.values() for kind in kinds):
+        actions = tuple(action for action, kinds in MADE.items() if kind in kinds)
+        found.setdefault(actions, []).append(kind)
+    return found
 
 
 def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statement]:
     """Roles and instance profiles of the stack, by the names that CloudFormation gives them.
 
     What narrows them stands in statements of its own, so that the long list of names is there once: IAM takes 10,240
-    characters of policies in a role.
+    characters of policies in a role. Nor does the list say the account: a role reaches IAM of its own account alone.
     """
-    account = f"arn:{place.partition}:iam::{place.account}"
-    any_role = f"{account}:role/{stack_name}-*"
+    any_role = f"arn:{place.partition}:iam::{place.account}:role/{stack_name}-*"
+
+    def named(kind: str) -> list[str]:
+        return [f"arn:*:iam::*:{kind}/{stack_name}-{letter}*" for letter in string.ascii_uppercase]
+
     return [
         {
-            "Sid": "MakeItsRolesAndProfiles",
+            "Sid": "MakeItsRoles",
+            "Effect": "Allow",
+            "Action": [
+                "iam:CreateRole",
+                "iam:DeleteRole",
+                "iam:DeleteRolePolicy",
+                "iam:GetRole",
+                "iam:GetRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
+                "iam:PassRole",
+                "iam:PutRolePolicy",
+                "iam:TagRole",
+            ],
+            # IAM takes no pattern of roles and profiles.
+            "Resource": named("role"),
+        },
+        {
+            "Sid": "MakeItsProfiles",
             "Effect": "Allow",
             "Action": [
                 "iam:AddRoleToInstanceProfile",
                 "iam:CreateInstanceProfile",
-                "iam:CreateRole",
                 "iam:DeleteInstanceProfile",
-                "iam:DeleteRole",
-                "iam:DeleteRolePolicy",
                 "iam:GetInstanceProfile",
-                "iam:GetRole",
-                "iam:GetRolePolicy",
-                "iam:PassRole",
-                "iam:PutRolePolicy",
                 "iam:RemoveRoleFromInstanceProfile",
-                "iam:TagInstanceProfile",
-                "iam:TagRole",
             ],
-            # IAM takes no pattern of both kinds.
-            "Resource": [
-                f"{account}:{kind}/{stack_name}-{letter}*"
-                for kind in ("role", "instance-profile")
-                for letter in string.ascii_uppercase
-            ],
+            "Resource": named("instance-profile"),
         },
         {
             # Holds as well where a role has no boundary at all.

@@ -15,11 +15,14 @@ from tapstack.rehearsal.account import REGION
 from tapstack.rehearsal.faults import Fault
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
+from tests.rehearsal.end_to_end.appliance_templates import everything, updated, with_role
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
 
 _BROKEN: Final = """
   Broken:
     Type: AWS::EC2::TrafficMirrorTarget
+    # So that there is a session that the rollback deletes.
+    DependsOn: Session
     Properties:
       NetworkInterfaceId: eni-00000000000000000
 """
@@ -211,7 +214,7 @@ def the_template_nests_target_and_filter(its: Scenarios) -> None:
 def the_template_makes_a_role_within_the_boundary(its: Scenarios) -> None:
     response = its.response
     boundary = f"arn:aws:iam::123456789012:policy/{response.prefix}-epb-boundary"
-    with _template(response, lambda text: _with_role(text, f"PermissionsBoundary: {boundary}")):
+    with _template(response, lambda text: with_role(text, f"PermissionsBoundary: {boundary}")):
         incident = its.response.captured("web-1")
         iam = response.account.client("iam")
         made = [r["RoleName"] for r in iam.list_roles()["Roles"] if r["RoleName"].startswith("tapstack-ward-epb-")]
@@ -224,12 +227,35 @@ def the_template_makes_a_role_within_the_boundary(its: Scenarios) -> None:
 
 def the_template_makes_a_role_without_the_boundary(its: Scenarios) -> None:
     response = its.response
-    with _template(response, lambda text: _with_role(text, "Description: no boundary")):
+    with _template(response, lambda text: with_role(text, "Description: no boundary")):
         incident = response.until(response.open("database"), "failed")
     [why] = [entry["detail"] for entry in incident["timeline"] if entry["what"] == "failed"]
     assert "ApplianceRole (AWS::IAM::Role)" in why
     assert f"assumed-role/{response.prefix}-epb/AWSCloudFormation is not authorized to perform: iam:CreateRole" in why
     response.end(incident)
+
+
+def another_template_is_launched_and_changed(its: Scenarios) -> None:
+    """What it makes otherwise, and what an operator changes in place, takes the rest of what the stack's role may."""
+    response = its.response
+    ec2, stacks = response.account.client("ec2"), response.account.client("cloudformation")
+    ec2.create_key_pair(KeyName="operators")
+    volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    with _template(response, lambda text: everything(text, "operators", snapshot)):
+        incident = response.captured("web-1")
+        name = {"StackName": f"tapstack-{response.site}-epb"}
+        given = [
+            {"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True}
+            for parameter in stacks.describe_stacks(**name)["Stacks"][0]["Parameters"]
+        ]
+        body = updated(stacks.get_template(**name)["TemplateBody"])
+        stacks.update_stack(**name, TemplateBody=body, Parameters=given)
+        assert stacks.describe_stacks(**name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+        response.end(incident)
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    ec2.delete_volume(VolumeId=volume)
+    ec2.delete_key_pair(KeyName="operators")
 
 
 def the_sweeper_ends_what_nobody_needs(its: Scenarios) -> None:
@@ -364,6 +390,7 @@ WHERE_ONE_IS_LAUNCHED: Final = (
     the_template_nests_target_and_filter,
     the_template_makes_a_role_within_the_boundary,
     the_template_makes_a_role_without_the_boundary,
+    another_template_is_launched_and_changed,
     the_sweeper_retires_what_nobody_has_needed_for_long,
     somebody_else_uses_the_appliance_that_the_sweeper_retires,
 )
@@ -436,25 +463,6 @@ def _nesting(template: str, url: str) -> str:
         Name: !Ref AWS::StackName
 """
     return f"{before}{nested}\nOutputs:{rest.partition('Outputs:')[2]}"
-
-
-def _with_role(template: str, more: str) -> str:
-    """Return a template in which the appliance has a role of its own."""
-    role = f"""
-  ApplianceRole:
-    Type: AWS::IAM::Role
-    Properties:
-      {more}
-      AssumeRolePolicyDocument:
-        Version: "2012-10-17"
-        Statement: [{{Effect: Allow, Principal: {{Service: ec2.amazonaws.com}}, Action: sts:AssumeRole}}]
-      Policies:
-        - PolicyName: appliance
-          PolicyDocument:
-            Version: "2012-10-17"
-            Statement: [{{Effect: Allow, Action: ec2:DescribeTags, Resource: "*"}}]
-"""
-    return template.replace("\nOutputs:", f"{role}\nOutputs:")
 
 
 def _where(response: DeployedResponse) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import string
 from typing import Final
 
 import pytest
 
-from tapstack.rehearsal.least_privilege import Proof, policies_of, prove
+from tapstack.rehearsal.least_privilege import Proof, Refusal, Surplus, policies_of, prove
 from tests.rehearsal.end_to_end.containment_scenarios import CONTAINING
 from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse
 from tests.rehearsal.end_to_end.scenarios import EVERYWHERE, WHERE_ONE_IS_LAUNCHED, Scenarios
@@ -33,24 +35,45 @@ def proof(request: pytest.FixtureRequest, deployed: dict[str, DeployedResponse])
 
 
 def test_when_everything_has_happened_then_every_call_is_allowed(proof: Proof) -> None:
-    assert [str(refusal) for refusal in proof.refusals] == []
+    refusals = [str(refusal) for refusal in proof.refusals if not _has_no_boundary(refusal)]
+    assert refusals == []
     assert proof.judged > 3000
+
+
+def _has_no_boundary(refusal: Refusal) -> bool:
+    """Whether it is the role that a template makes without a boundary, which must be refused."""
+    return refusal.role.endswith("-epb") and refusal.action == "iam:CreateRole"
 
 
 def test_when_everything_has_happened_then_whatever_is_allowed_was_needed(proof: Proof) -> None:
     surplus = [
         str(found)
         for found in proof.surplus
-        # CloudFormation makes the appliance within itself: no call of its role is ever seen here.
-        if not found.role.endswith("-epb") and not found.action.startswith(tuple(UNSEEN))
+        if not found.action.startswith(tuple(UNSEEN)) and not _stands_for_others(found, proof)
     ]
     assert surplus == []
+
+
+def _stands_for_others(found: Surplus, proof: Proof) -> bool:
+    """Whether it is a reading of the appliance's stack, or one of the names that stand for any capital letter.
+
+    The product's template is not public: what its types read is not known.
+    """
+    if not found.role.endswith("-epb"):
+        return False
+    if found.action.startswith("ec2:Describe"):
+        return True
+    beginning, letter = found.resource[:-2], found.resource[-2:]
+    if not re.fullmatch(r"[A-Z]\*", letter):
+        return False
+    unneeded = {one.resource for one in proof.surplus if (one.role, one.action) == (found.role, found.action)}
+    return not {f"{beginning}{name}*" for name in string.ascii_uppercase} <= unneeded
 
 
 def test_when_any_statement_is_taken_away_then_a_call_that_was_made_is_refused(proof: Proof) -> None:
     redundant = [
         str(found)
         for found in proof.redundant
-        if not found.role.endswith("-epb") and not all(one.startswith(tuple(UNSEEN)) for one in found.statement.actions)
+        if not all(one.startswith(tuple(UNSEEN)) for one in found.statement.actions)
     ]
     assert redundant == []

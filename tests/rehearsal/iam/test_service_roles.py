@@ -11,7 +11,7 @@ from tests.rehearsal.iam.conftest import Enforcing, policy
 
 BOUNDARY: Final = "arn:aws:iam::123456789012:policy/boundary"
 TRUST: Final = json.loads(policy({"Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}))
-DOCUMENT: Final = json.loads(policy({"Action": "ec2:DescribeTags"}))
+DOCUMENTED: Final = {"PolicyDocument": json.loads(policy({"Action": "ec2:DescribeTags"}))}
 ROLE: Final = "arn:aws:iam::123456789012:role"
 
 
@@ -42,7 +42,7 @@ def account(enforcing: Enforcing) -> Enforcing:
 
 
 def role(**properties: Any) -> dict[str, Any]:
-    inline = {"PolicyName": "p", "PolicyDocument": DOCUMENT}
+    inline = {"PolicyName": "p", **DOCUMENTED}
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {"AssumeRolePolicyDocument": TRUST, "Policies": [inline], **properties},
@@ -99,8 +99,11 @@ def test_fails_when_a_role_would_be_more(
     "resource",
     [
         {"Type": "AWS::IAM::User", "Properties": {}},
-        {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": DOCUMENT}},
-        {"Type": "AWS::IAM::Policy", "Properties": {"PolicyName": "p", "PolicyDocument": DOCUMENT, "Roles": ["stacks"]}},
+        {"Type": "AWS::IAM::ManagedPolicy", "Properties": DOCUMENTED},
+        {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {**DOCUMENTED, "PolicyName": "p", "Roles": ["stacks"]},
+        },
         {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": ["stacks"]}},
     ],
     ids=lambda resource: resource["Type"],

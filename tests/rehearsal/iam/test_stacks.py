@@ -17,7 +17,7 @@ CLOUDFORMATION: Final = {"Service": BY}
 FILTER: Final = {"Filter": {"Type": "AWS::EC2::TrafficMirrorFilter", "Properties": {}}}
 QUEUE: Final = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q"}}}
 MAKE: Final = {"Action": ["ec2:CreateTrafficMirrorFilter", "ec2:DescribeTrafficMirrorFilters"]}
-DELETE: Final = {"Action": "ec2:DeleteTrafficMirrorFilter"}
+DELETE: Final = {"Action": ["ec2:DeleteTrafficMirrorFilter", "ec2:DescribeTrafficMirrorFilters"]}
 TAGGED: Final = [{"Key": "team", "Value": "soc"}]
 
 
@@ -65,16 +65,19 @@ class TestWhoseCallsTheyAre:
         assert actions(enforcing) == [
             "ec2:CreateTrafficMirrorFilter",
             "ec2:DescribeTrafficMirrorFilters",
+            "ec2:DescribeTrafficMirrorFilters",
             "ec2:DeleteTrafficMirrorFilter",
         ]
         assert {(record.principal, record.invoked_by) for record in recorded(enforcing)} == {(role, BY)}
         assert recorded(enforcing)[0].as_dict()["invoked_by"] == BY
         assert recorded(enforcing)[0].created[0].startswith("tmf-")
+        assert "aws:CalledVia" not in recorded(enforcing)[0].authorizations[0].context
 
     def test_when_it_has_none_then_they_are_the_callers(self, enforcing: Enforcing) -> None:
         caller = enforcing.worker("cloudformation", STACKS, MAKE)
         assert create(caller, FILTER) == "CREATE_COMPLETE"
         assert {record.principal for record in recorded(enforcing)} == {f"arn:aws:iam::{HERE}:role/worker-0"}
+        assert recorded(enforcing)[0].authorizations[0].context["aws:CalledVia"] == (BY,)
         # Another one deletes it: the rights of who made it do not count.
         other = enforcing.worker("cloudformation", STACKS, DELETE)
         other.delete_stack(StackName="tap")
@@ -204,11 +207,19 @@ class TestRefusals:
         assert status(caller) == "UPDATE_ROLLBACK_COMPLETE"
         assert reasons(caller)[0].startswith("API: ec2:ModifyTrafficMirrorFilterNetworkServices You are not authorized")
 
-    def test_fails_when_what_is_made_may_not_be_read_and_it_goes_again(self, enforcing: Enforcing) -> None:
-        caller = enforcing.worker("cloudformation", STACKS, {"Action": "ec2:CreateTrafficMirrorFilter"}, DELETE)
-        assert create(caller, FILTER) == "ROLLBACK_COMPLETE"
+    def test_fails_when_what_is_made_may_not_be_read(self, enforcing: Enforcing) -> None:
+        caller = enforcing.worker("cloudformation", STACKS, {"Action": "ec2:CreateTrafficMirrorFilter"})
+        assert create(caller, FILTER) == "ROLLBACK_FAILED"
         assert "ec2:DescribeTrafficMirrorFilters" in reasons(caller)[0]
-        assert not enforcing.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]
+
+    def test_when_it_is_gone_already_then_nothing_has_to_be_allowed_for_it(self, enforcing: Enforcing) -> None:
+        caller = enforcing.worker("cloudformation", STACKS, MAKE)
+        create(caller, FILTER)
+        ec2 = enforcing.client("ec2")
+        [made] = ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"]
+        ec2.delete_traffic_mirror_filter(TrafficMirrorFilterId=made["TrafficMirrorFilterId"])
+        caller.delete_stack(StackName="tap")
+        assert not caller.describe_stacks()["Stacks"]
 
     def test_fails_when_tags_may_not_be_given(self, enforcing: Enforcing) -> None:
         """The stack's own and the template's are given by the call that makes it."""

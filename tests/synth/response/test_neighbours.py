@@ -57,7 +57,8 @@ def _site(name: str) -> Site:
     for path, body in resources["aws_iam_role_policy"].items():
         construct = path.rpartition("_")[0].removesuffix("_Policy")
         [role] = {value for key, value in names.items() if re.fullmatch(rf"{construct}(?:_Role|_Resource)?", key)}
-        roles[role] = read_policy(json.loads(_text(body["policy"])))
+        written = _text(body["policy"]).replace("<iam_policy.arn>", BOUNDARY.format(site=name))
+        roles[role] = read_policy(json.loads(written))
     return Site(name, roles, list(_resources(name, list(roles), made)))
 
 
@@ -178,7 +179,7 @@ class TestLaunchedAppliance:
     @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"])
     def test_when_a_role_has_the_boundary_then_it_is_made(self, sites: dict[str, Site], action: str) -> None:
         name, boundary = "ir-a-epb-ApplianceRole-1A2B3C4D5E6F", BOUNDARY.format(site="a")
-        assert self.ask(sites, action, name, PermissionsBoundary="<iam_policy.arn>")
+        assert self.ask(sites, action, name, PermissionsBoundary=boundary)
         assert not self.ask(sites, action, name)
         assert not self.ask(sites, action, name, PermissionsBoundary=boundary.replace("ir-a-", "ir-b-"))
         assert not self.ask(sites, action, name, PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess")
@@ -189,7 +190,7 @@ class TestLaunchedAppliance:
     )
     @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PassRole", "iam:DeleteRole", "iam:TagRole"])
     def test_fails_when_the_name_may_be_anothers(self, sites: dict[str, Site], action: str, name: str) -> None:
-        given = {"PermissionsBoundary": "<iam_policy.arn>", "PassedToService": "ec2.amazonaws.com"}
+        given = {"PermissionsBoundary": BOUNDARY.format(site="a"), "PassedToService": "ec2.amazonaws.com"}
         assert self.ask(sites, action, "ir-a-epb-Role-1A2B", **given)
         assert not self.ask(sites, action, name, **given)
 
@@ -206,7 +207,7 @@ class TestLaunchedAppliance:
         ],
     )
     def test_fails_when_it_would_gain_more(self, sites: dict[str, Site], action: str) -> None:
-        assert not self.ask(sites, action, "ir-a-epb-Role-1A2B", PermissionsBoundary="<iam_policy.arn>")
+        assert not self.ask(sites, action, "ir-a-epb-Role-1A2B", PermissionsBoundary=BOUNDARY.format(site="a"))
 
     @pytest.mark.parametrize(
         ("action", "resource"),

@@ -356,8 +356,13 @@ class ApiResource:
         try:
             self.delete_it()
         except ClientError as error:
-            if not any(part in str(error.response["Error"]["Code"]) for part in _ABSENT):
+            if not is_absent(error):
                 raise
+
+
+def is_absent(error: ClientError) -> bool:
+    """Whether an API refuses a call because what it is about is not there."""
+    return any(part in str(error.response["Error"]["Code"]) for part in _ABSENT)
 
 
 def own_type(kind: str) -> type[ApiResource] | None:

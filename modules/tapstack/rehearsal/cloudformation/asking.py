@@ -18,6 +18,7 @@ from moto.cloudformation import parsing
 from tapstack.rehearsal.behalf import BEHALF
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.cloudformation import schemas
+from tapstack.rehearsal.cloudformation.api_types import STACK_TAGS
 
 # moto has types, but none for what is replaced at run time.
 moto_parsing: Any = parsing
@@ -31,7 +32,8 @@ _VERBS: Final[Mapping[Doing, tuple[str, ...]]] = {
 _SIGNED_FOR: Final = {"cloudwatch": "monitoring"}
 # How the API calls what templates call otherwise.
 _PARAMETERS: Final = {"BucketName": "Bucket", "TopicName": "Name"}
-_IDENTIFIERS: Final = {"AWS::Lambda::EventSourceMapping": "UUID", "AWS::CloudFormation::Stack": "StackName"}
+_NESTED: Final = "AWS::CloudFormation::Stack"
+_IDENTIFIERS: Final = {"AWS::Lambda::EventSourceMapping": "UUID", _NESTED: "StackName"}
 
 
 def ask(service: str, action: str, region: str, **parameters: Any) -> None:
@@ -80,6 +82,10 @@ def ask_for_model(kind: str, doing: Doing, properties: Mapping[str, Any], region
     known_by = known_by or _IDENTIFIERS.get(kind) or schemas.identifier(kind)
     if known_by:
         given[known_by] = name
+    if kind == _NESTED and doing == "create":
+        # It has the tags of the stack that it is nested in.
+        tags = {**STACK_TAGS.get(), **{tag["Key"]: tag["Value"] for tag in given.get("Tags") or ()}}
+        given["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     parameters = {_PARAMETERS.get(key, key): value for key, value in given.items()}
     ask(_SIGNED_FOR.get(service, service.lower()), action, region, **parameters)
 

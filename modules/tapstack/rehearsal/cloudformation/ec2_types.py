@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, Self
 from botocore.exceptions import ClientError
 
 from tapstack.rehearsal.authorizations.ec2 import made_by
-from tapstack.rehearsal.cloudformation.api_types import STACK_TAGS, ApiResource, FailedError
+from tapstack.rehearsal.cloudformation.api_types import STACK_TAGS, ApiResource, FailedError, is_absent
 from tapstack.rehearsal.cloudformation.templates import text
 
 _STOPPED_FOR: Final[tuple[str, ...]] = ("InstanceType", "UserData", "EbsOptimized", "KernelId", "RamdiskId")
@@ -69,6 +69,16 @@ class Ec2Resource(ApiResource):
             vars(error)["half_made"] = self
             raise
         return self
+
+    def delete(self, account_id: str, region_name: str) -> None:
+        """Read it, and delete it where it is not gone: of what is gone IAM could compare no tag."""
+        try:
+            self.read()
+        except ClientError as error:
+            if not is_absent(error):
+                raise
+        else:
+            super().delete(account_id, region_name)
 
     def read(self) -> None:
         """Read it."""

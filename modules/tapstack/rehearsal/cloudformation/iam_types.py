@@ -175,6 +175,7 @@ class InstanceProfile(ApiResource):
         made = self.call("create_instance_profile", InstanceProfileName=self.name, **self.of("Path"))
         self.ref, self.attributes = self.name, {"Arn": made["InstanceProfile"]["Arn"]}
         self.update({"Roles": []})
+        self.call("get_instance_profile", InstanceProfileName=self.name)
 
     def update(self, old: dict[str, Any]) -> None:
         """Put another role in the place of the old one."""
