@@ -2,8 +2,9 @@
 
 The account is moto made stricter: where a test of moto passes against moto and fails against the account, either
 the account is as strict as AWS there, or it has a fault. `EXPECTED` says which tests differ, and why, with the
-source; the command fails where a test differs that is not named there, and where one is named that does not. It
-is no part of the tests: it fetches moto's source distribution from the package index, and takes minutes.
+source, or "inferred" where no public page says it; the command fails where a test differs that is not named there,
+and where one is named that does not. It is no part of the tests: it fetches moto's source distribution from the
+package index, and takes minutes.
 
     python -m scripts.moto_tests            # all of it, and docs/rehearsal-moto-tests.md
     python -m scripts.moto_tests test_ec2/test_traffic_mirrors.py
@@ -52,8 +53,8 @@ EXPECTED: Final[Mapping[str, str]] = {
     ),
     # Network interfaces
     r"interfaces\.py::test_\w+_(with_groups|modify_attribute|filtering|instance_id|owner_id|with_filter)$": (
-        "AWS puts no security group of one VPC on an interface of another: EC2 API Reference, Error codes "
-        "(InvalidGroup.NotFound), and CreateNetworkInterface"
+        "AWS puts no security group of one VPC on an interface of another (code InvalidGroup.NotFound inferred): "
+        "CloudFormation User Guide, Troubleshooting (Security group does not exist in VPC)"
     ),
     r"::test_elastic_network_interfaces_auto_create_securitygroup$": (
         "AWS makes no security group by the way, and refuses an id that does not begin with sg-: EC2 API Reference, "
@@ -61,27 +62,28 @@ EXPECTED: Final[Mapping[str, str]] = {
     ),
     # CloudFormation: templates
     r"depends_on\.py::test_create_chained_depends_on_stack$": (
-        "AWS refuses DependsOn of a resource that the template does not have: CloudFormation Template Reference, "
-        "DependsOn attribute"
+        "AWS refuses DependsOn of a resource that the template does not have (inferred: the page on DependsOn does not "
+        "say so, and AWS's error names it with Ref)"
     ),
     r"::test_(filter_stacks|update_stack_fail_missing_new_parameter|cloudformation_params|cloudformation_server_get"
     r"|update_stack_deleted_resources_can_reference_deleted_\w+|ssm_parameter_update_stack_and_\w+_resource)$": (
         "AWS refuses a template without resources: CloudFormation User Guide, Template sections (Resources)"
     ),
     r"::test_\w+_invalid_missing_resource$": (
-        'AWS says "At least one Resources member must be defined", and moto what cfn-lint says: CloudFormation User '
-        "Guide, Template sections (Resources)"
+        'AWS says "At least one Resources member must be defined" (words inferred), and moto what cfn-lint says: '
+        "CloudFormation User Guide, Template sections (Resources)"
     ),
     r"::test_create_(stack_fail_missing_parameter|template_without_required_param)$": (
-        'AWS says "Parameters: [...] must have values": CloudFormation User Guide, Parameters'
+        'AWS says "Parameters: [...] must have values" (words inferred): CloudFormation User Guide, Parameters '
+        "(each must be assigned a value)"
     ),
     r"::test_get_template_summary_for_template_containing_parameters$": (
-        "AWS shows DeclaredTransforms, and no description where there is none: CloudFormation API Reference, "
-        "GetTemplateSummary (Response Elements)"
+        "AWS shows DeclaredTransforms, and no description where there is none (the latter inferred): CloudFormation "
+        "API Reference, GetTemplateSummary (Response Elements)"
     ),
     r"parsing\.py::test_parse_stack_with_get_availability_zones$": (
-        "AWS has six Availability Zones in us-east-1, of which moto's function names four: CloudFormation Template "
-        "Reference, Fn::GetAZs"
+        "AWS has six Availability Zones in us-east-1, of which moto's function names four (inferred: the page on "
+        "Fn::GetAZs has four, as an example)"
     ),
     r"parsing\.py::test_to_json_string$": (
         "AWS evaluates Fn::ToJsonString with the transform AWS::LanguageExtensions only: CloudFormation Template "
@@ -92,8 +94,8 @@ EXPECTED: Final[Mapping[str, str]] = {
         "CloudFormation API Reference, CreateStack (Capabilities)"
     ),
     r"parsing\.py::test_import$": (
-        "AWS exports what a stack has when it was made; the test asks moto's class, and makes no stack: CloudFormation "
-        "User Guide, Outputs"
+        "AWS exports what a stack has when it was made (inferred: no page says when); the test asks moto's class, and "
+        "makes no stack"
     ),
     # CloudFormation: stacks and change sets
     r"::test_(describe_change_set|execute_change_set_w_arn|create_change_set|create_change_set_w_previous_template_success"
@@ -106,14 +108,14 @@ EXPECTED: Final[Mapping[str, str]] = {
         "DescribeChangeSet (StatusReason)"
     ),
     r"::test_create_change_set_w_previous_template_faillures\[": (
-        'AWS\'s message does not begin with "An error occurred", which clients add: CloudFormation API Reference, '
-        "Common error types (ValidationError)"
+        'AWS\'s message does not begin with "An error occurred", which clients add: botocore, ClientError'
     ),
     r"::test_delete_stack_with_nested_resources\[": (
         "AWS makes no role without CAPABILITY_IAM: CloudFormation API Reference, CreateStack (Capabilities)"
     ),
     r"::test_create_stack_with_notification_arn$": (
-        "AWS sends the events of the resources, too: CloudFormation API Reference, CreateStack (NotificationARNs)"
+        "AWS sends the events of the resources, too (inferred: the page says events that are related to the stack): "
+        "CloudFormation API Reference, CreateStack (NotificationARNs)"
     ),
     r"::test_update_stack_with_previous_template$": (
         "AWS refuses an update that changes nothing: CloudFormation User Guide, Troubleshooting (No updates to perform)"
@@ -123,15 +125,16 @@ EXPECTED: Final[Mapping[str, str]] = {
         "Reference, Fn::ImportValue"
     ),
     r"::test_set_stack_policy_(with_body|on_create)$": (
-        "AWS refuses what is no stack policy: CloudFormation User Guide, Prevent updates to stack resources"
+        "AWS refuses what is no stack policy (inferred: the page says what a policy is, not what becomes of others): "
+        "CloudFormation User Guide, Prevent updates to stack resources"
     ),
     # CloudFormation: resources
     r"::test_update_stack_listener_and_rule$": (
-        "AWS makes no target group of instances without a protocol: Elastic Load Balancing API Reference, "
-        "CreateTargetGroup (Protocol)"
+        "AWS makes no target group of instances without a protocol (inferred: the page says only for Lambda functions "
+        "that it does not apply): Elastic Load Balancing API Reference, CreateTargetGroup (Protocol)"
     ),
     r"::test_invalid_action_type_listener_rule$": (
-        "AWS answers CreateStack first, and the stack fails: CloudFormation User Guide, Stack failure options"
+        "AWS answers CreateStack first, and the stack fails: CloudFormation API Reference, CreateStack (OnFailure)"
     ),
     r"::test_stack_elbv2_resources_integration$": (
         "AWS makes no instance with user data that is not base64: CloudFormation Template Reference, "
@@ -144,8 +147,8 @@ EXPECTED: Final[Mapping[str, str]] = {
     # Step Functions
     r"::test_(update_state_machine|state_machine_creation_can_be_described)$"
     r"|::test_describe_state_machine_using_version_arn\[": (
-        "AWS shows includeExecutionData of logging, false by default: Step Functions API Reference, "
-        "LoggingConfiguration"
+        "AWS shows includeExecutionData of logging, false by default (inferred: the page says what false means): Step "
+        "Functions API Reference, LoggingConfiguration"
     ),
     r"::test_state_machine_start_execution_is_idempotent_by_name_and_input$": (
         "AWS returns the same execution only while it runs, and this one has failed: Step Functions API Reference, "
@@ -160,12 +163,12 @@ EXPECTED: Final[Mapping[str, str]] = {
         "Reference, GetExecutionHistory"
     ),
     r"::test_state_machine_cloudformation_update_with_replacement$": (
-        "AWS gives a replacement the tags of the new template only: CloudFormation Template Reference, "
+        "AWS gives a replacement the tags of the new template only (inferred): CloudFormation Template Reference, "
         "AWS::StepFunctions::StateMachine (Tags)"
     ),
     r"::test_state_machine_cloudformation_update_with_no_interruption$": (
         "AWS replaces a state machine whose name is left out: CloudFormation Template Reference, "
-        "AWS::StepFunctions::StateMachine (StateMachineName)"
+        "AWS::StepFunctions::StateMachine (StateMachineName: Update requires Replacement)"
     ),
 }
 """Why a test passes against moto and not against the account, by a regular expression for `file::test`."""
@@ -266,6 +269,8 @@ def document(stock: Mapping[str, Outcome], ours: Mapping[str, Outcome]) -> str:
 The account is moto {TESTED_MOTO}, made as strict as AWS. moto's tests of what the account changes were run over HTTP
 against stock moto and against the account, without IAM. Tests that moto skips in its server mode, or that need AWS
 itself, are not counted as passed.
+
+**inferred**: AWS does it, or very likely does it, but no public page says so, or none says in which words.
 
 | subject | tests | pass against moto | pass against the account | pass against both |
 | --- | ---: | ---: | ---: | ---: |
