@@ -22,6 +22,7 @@ ACTIONS = (
     "DescribeInstances",
     "DescribeInternetGateways",
     "DescribeKeyPairs",
+    "DescribeLaunchTemplateVersions",
     "DescribeLaunchTemplates",
     "DescribeNatGateways",
     "DescribeNetworkAcls",
@@ -113,7 +114,11 @@ def furnish(account: Account) -> tuple[Company, dict[str, Any]]:
         LogGroupName="flows",
         DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/flows",
     )
-    return company, {"DescribeImages": {"ImageIds": [IMAGE]}, "DescribeSnapshots": {"SnapshotIds": [snapshot]}}
+    return company, {
+        "DescribeImages": {"ImageIds": [IMAGE]},
+        "DescribeLaunchTemplateVersions": {"Versions": ["$Latest"]},
+        "DescribeSnapshots": {"SnapshotIds": [snapshot]},
+    }
 
 
 def values_in(item: Any, path: tuple[str, ...]) -> Iterator[str]:
@@ -183,10 +188,36 @@ def test_fails_when_aws_has_no_such_filter(rehearsal_account: Account, action: s
 
 def test_fails_when_only_this_account_has_no_such_filter(rehearsal_account: Account) -> None:
     """What is said is that the filter is missing, not the action."""
+    name = "instance-type-specification.supported-instance-type"
+    with refused("Unsupported", f"has no filter '{name}' of DescribeImages"):
+        rehearsal_account.client("ec2").describe_images(Filters=[{"Name": name, "Values": ["m5.large"]}])
+
+
+def test_when_an_instance_does_not_show_what_is_filtered_then_its_interfaces_do(rehearsal_account: Account) -> None:
+    """Tags, addresses and what else DescribeNetworkInterfaces answers of an interface."""
     ec2 = rehearsal_account.client("ec2")
-    ec2.run_instances(ImageId=IMAGE, InstanceType="m5.large", MinCount=1, MaxCount=1)
-    with refused("Unsupported", "has no filter 'network-interface.requester-managed' of DescribeInstances"):
-        ec2.describe_instances(Filters=[{"Name": "network-interface.requester-managed", "Values": ["true"]}])
+    tagged, plain = (
+        ec2.run_instances(ImageId=IMAGE, InstanceType="m5.large", MinCount=1, MaxCount=1)["Instances"][0]
+        for _ in range(2)
+    )
+    interface = tagged["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    ec2.create_tags(Resources=[interface], Tags=[{"Key": "zone", "Value": "quarantine"}])
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    association = ec2.associate_address(AllocationId=address, NetworkInterfaceId=interface)["AssociationId"]
+    both = {tagged["InstanceId"], plain["InstanceId"]}
+    for name, value, found in (
+        ("tag-key", "zone", {tagged["InstanceId"]}),
+        ("tag-value", "quar*", {tagged["InstanceId"]}),
+        ("tag-value", "zone", set()),
+        ("association.allocation-id", address, {tagged["InstanceId"]}),
+        ("addresses.association.association-id", association, {tagged["InstanceId"]}),
+        ("requester-managed", "false", both),
+        ("requester-managed", "true", set()),
+        ("outpost-arn", "*", set()),
+    ):
+        given = [{"Name": f"network-interface.{name}", "Values": [value]}]
+        answer = ec2.describe_instances(Filters=given)["Reservations"]
+        assert {one["InstanceId"] for part in answer for one in part["Instances"]} == found, name
 
 
 def test_when_filters_go_together_then_all_of_them_count(rehearsal_account: Account) -> None:

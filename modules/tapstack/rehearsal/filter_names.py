@@ -40,6 +40,8 @@ _WORDS: Final[dict[str, dict[str, str]]] = {
         "instance-state-name": "state.name",
         "ip-address": "public-ip-address",
         "launch-index": "ami-launch-index",
+        # Of both protocols, it is the endpoint as such that an answer shows.
+        "metadata-options.http-protocol-ipv4": "metadata-options.http-endpoint",
         "network-interface.attachment.instance-id": "instance-id",
         "network-interface.attachment.instance-owner-id": "owner-id",
         "network-interface.availability-zone": "availability-zone",
@@ -48,6 +50,21 @@ _WORDS: Final[dict[str, dict[str, str]]] = {
         "product-code": "product-codes.product-code-id",
         "product-code.type": "product-codes.product-code-type",
         "reason": "state-transition-reason",
+    },
+    "DescribeInstanceStatus": {
+        # What is tested of an instance and of its host is whether they are reached.
+        "instance-status.reachability": "instance-status.details.status",
+        "system-status.reachability": "system-status.details.status",
+    },
+    "DescribeLaunchTemplateVersions": {
+        "host-resource-group-arn": "launch-template-data.placement.host-resource-group-arn",
+        "http-endpoint": "launch-template-data.metadata-options.http-endpoint",
+        "http-protocol-ipv4": "launch-template-data.metadata-options.http-endpoint",
+        "http-tokens": "launch-template-data.metadata-options.http-tokens",
+        "iam-instance-profile": "launch-template-data.iam-instance-profile.arn",
+        "is-default-version": "default-version",
+        "license-configuration-arn": "launch-template-data.license-specifications.license-configuration-arn",
+        "network-card-index": "launch-template-data.network-interfaces.network-card-index",
     },
     "DescribeKeyPairs": {"fingerprint": "key-fingerprint"},
     "DescribeNetworkAcls": {

@@ -48,6 +48,7 @@ _NOT_MOTOS: Final[Mapping[str, frozenset[str] | None]] = {
             "reboot-migration-support",
         }
     ),
+    "DescribeLaunchTemplateVersions": None,
     "DescribeNetworkInterfaces": frozenset({"attachment.instance-owner-id"}),
     "DescribeRegions": None,
     "DescribeRouteTables": frozenset({"route.gateway-id"}),
@@ -57,6 +58,7 @@ _NOT_MOTOS: Final[Mapping[str, frozenset[str] | None]] = {
     "DescribeVpcEndpointServices": None,
     "DescribeVpcs": frozenset({"dhcp-options-id"}),
 }
+_OF_INTERFACES: Final = "network-interface."
 _FAILS: Final = (NotImplementedError, AttributeError, KeyError, TypeError)
 """How moto ends where it does not know a filter."""
 _lacking: set[tuple[str, frozenset[str]]] = set()
@@ -108,7 +110,7 @@ def _is_passed_over(action: str, parameters: Mapping[str, Any]) -> bool:
 
 def _filtered(response: Any, action: str, given: Filters, describe: Callable[[], Answer]) -> Answer:
     """Let moto describe everything, and keep what passes."""
-    accepts = [_condition(action, one) for one in given]
+    accepts = [_condition(action, one, response.ec2_backend) for one in given]
     size, after = response.params.get("MaxResults"), _read_token(response.params.get("NextToken"))
     for name in ("Filters", "Filter", "MaxResults", "NextToken"):
         response.params.pop(name, None)
@@ -145,7 +147,7 @@ def _kept(parsed: dict[str, Any], path: Sequence[str], accepts: Callable[[Any], 
     return kept
 
 
-def _condition(action: str, given: Mapping[str, Any]) -> Callable[[Any], bool]:
+def _condition(action: str, given: Mapping[str, Any], backend: Any) -> Callable[[Any], bool]:
     """Return what tells of an item whether a filter accepts it: any of its values is any of the item's."""
     name = str(given["Name"])
     patterns = [_pattern(str(value)) for value in given.get("Values") or ()]
@@ -155,7 +157,9 @@ def _condition(action: str, given: Mapping[str, Any]) -> Callable[[Any], bool]:
             return _of_tags(item, name)
 
     else:
-        path = path_of(action, documented(action)[name])
+        path = path_of(action, documented(action).get(name, name))
+        if path is None and action == "DescribeInstances" and name.startswith(_OF_INTERFACES):
+            return _condition_on_interfaces(given, backend)
         if path is None:
             raise EC2ClientError("Unsupported", f"the rehearsal account has no filter '{name}' of {action}")
 
@@ -163,6 +167,18 @@ def _condition(action: str, given: Mapping[str, Any]) -> Callable[[Any], bool]:
             return _values(item, path)
 
     return lambda item: any(pattern.fullmatch(value) for value in values(item) for pattern in patterns)
+
+
+def _condition_on_interfaces(given: Mapping[str, Any], backend: Any) -> Callable[[Any], bool]:
+    """Return what tells of an instance whether a filter accepts an interface of it, as that is described itself."""
+    action = "DescribeNetworkInterfaces"
+    # moto associates an address with an interface, which shows it for its primary private one.
+    name = str(given["Name"]).removeprefix(_OF_INTERFACES).replace("addresses.association.", "association.")
+    of_interfaces = {**given, "Name": name}
+    accepts = _condition(action, of_interfaces, backend)
+    described = _parse(action, 200, _write(action, {"NetworkInterfaces": backend.get_all_network_interfaces()}))
+    accepted = {one["NetworkInterfaceId"] for one in described["NetworkInterfaces"] if accepts(one)}
+    return lambda instance: any(one["NetworkInterfaceId"] in accepted for one in instance.get("NetworkInterfaces", ()))
 
 
 def _of_tags(item: Mapping[str, Any], name: str) -> Iterator[str]:

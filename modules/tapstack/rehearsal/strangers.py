@@ -12,8 +12,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from tapstack.rehearsal import dns_suffixes
+
 _HOST: Final = re.compile(
-    r"(?:127\.0\.0\.1|localhost|\[::1\]|[a-z0-9]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)(?::\d{1,5})?",
+    rf"(?:127\.0\.0\.1|localhost|\[::1\]|[a-z0-9]+\.execute-api\.[a-z0-9-]+\.{dns_suffixes.PATTERN})(?::\d{{1,5}})?",
     re.IGNORECASE,
 )
 """This machine, or an HTTP API in the account: no other name is anybody's to lead here."""

@@ -10,6 +10,7 @@ import yaml
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
+from tapstack.rehearsal.account import Account as RehearsalAccount
 from tapstack.rehearsal.cloudformation.yaml_templates import read
 from tests.rehearsal.cloudformation.conftest import Account
 
@@ -232,3 +233,21 @@ def test_fails_when_an_attribute_is_not_the_types(account: Account) -> None:
     ):
         with pytest.raises(ClientError, match="resource First does not support attribute type Nope in Fn::GetAtt"):
             call(TemplateBody=body)
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ("us-gov-west-1", "aws-us-gov amazonaws.com"),
+        ("cn-north-1", "aws-cn amazonaws.com.cn"),
+        ("eusc-de-east-1", "aws-eusc amazonaws.eu"),
+    ],
+)
+def test_when_a_stack_is_in_another_partition_then_its_pseudo_parameters_say_so(
+    rehearsal_account: RehearsalAccount, region: str, expected: str
+) -> None:
+    stacks = rehearsal_account.client("cloudformation", region=region)
+    value = {"Fn::Sub": "${AWS::Partition} ${AWS::URLSuffix}"}
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"Where": {"Value": value}}}
+    stacks.create_stack(StackName="tap", TemplateBody=json.dumps(template))
+    assert stacks.describe_stacks()["Stacks"][0]["Outputs"][0]["OutputValue"] == expected

@@ -64,6 +64,7 @@ def test_when_it_is_published_then_the_url_has_the_form_of_the_marketplace(accou
     [
         ("us-gov-west-1", f"{MARKETPLACE_BUCKET}.s3.us-gov-west-1.amazonaws.com"),
         ("cn-north-1", f"{MARKETPLACE_BUCKET}.s3.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", f"{MARKETPLACE_BUCKET}.s3.eusc-de-east-1.amazonaws.eu"),
         ("eu-central-1", "s3.amazonaws.com"),
     ],
 )

@@ -21,6 +21,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.core.exceptions import ServiceException
 from moto.s3.models import s3_backends
 
+from tapstack.rehearsal import dns_suffixes
 from tapstack.rehearsal.behalf import BEHALF, Behalf
 from tapstack.rehearsal.callers import CALLER, Caller
 from tapstack.rehearsal.calls import Call
@@ -31,7 +32,7 @@ from tapstack.rehearsal.signatures import Received, Refused, read_signature, ver
 _REGION: Final = r"[a-z]{2,6}(?:-[a-z]+){1,3}-\d{1,2}"
 _AWS_HOST: Final = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*[a-z0-9])\.)?"
-    rf"s3(?:-fips)?(?:\.dualstack)?(?:[.-](?:{_REGION}|external-1))?\.amazonaws\.com(?:\.cn)?"
+    rf"s3(?:-fips)?(?:\.dualstack)?(?:[.-](?:{_REGION}|external-1))?\.{dns_suffixes.PATTERN}"
 )
 _OWN_HOST: Final = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*[a-z0-9])\.(?:s3\.)?)?(?:localhost|127\.0\.0\.1|\[?::1\]?)"

@@ -29,6 +29,7 @@ from tapstack.rehearsal.cloudformation.api_types import client
 from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, reason_of, retag_all
 from tapstack.rehearsal.cloudformation.templates import check_makeable, parse, text
 from tapstack.rehearsal.cloudformation.yaml_templates import read
+from tapstack.rehearsal.dns_suffixes import dns_suffix_of
 
 # moto has types, but none for what is replaced at run time.
 Stack: Any = models.Stack
@@ -97,7 +98,7 @@ def _know_partitions() -> None:
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         initialize(self, *args, **kwargs)
         partition = get_partition(self._region_name)
-        suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+        suffix = dns_suffix_of(self._region_name)
         self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix}
 
     ResourceMap.__init__ = init

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from tapstack.rehearsal.dns_suffixes import dns_suffix_of
 from tapstack.rehearsal.http_api.exchange import Answer, Denied, Request
 from tapstack.rehearsal.http_api.routing import Match, Place
 
@@ -46,7 +47,7 @@ class Passage:
     @property
     def domain_name(self) -> str:
         """The API's default endpoint on AWS, also where the request came in elsewhere."""
-        return f"{self.place.api.api_id}.execute-api.{self.place.region}.amazonaws.com"
+        return f"{self.place.api.api_id}.execute-api.{self.place.region}.{dns_suffix_of(self.place.region)}"
 
 
 def event_of(passage: Passage) -> dict[str, Any]:
