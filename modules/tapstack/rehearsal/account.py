@@ -24,6 +24,7 @@ from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from tapstack.rehearsal import dispatching
 from tapstack.rehearsal.callers import AccessKeys, make_root_credentials
 from tapstack.rehearsal.faults import Faults
 from tapstack.rehearsal.front import Front
@@ -195,6 +196,7 @@ class Account:
         if not self._running.acquire(blocking=False):
             raise RuntimeError("another rehearsal account runs in this process: stop it first")
         try:
+            dispatching.install()
             # moto would let every web page read its answers.
             setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
             moto_server = _Moto(create_backend_app)

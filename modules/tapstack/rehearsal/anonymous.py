@@ -10,7 +10,8 @@ import re
 from typing import Final
 from urllib.parse import parse_qs
 
-from tapstack.rehearsal.calls import Call, operation_of, read_call
+from tapstack.rehearsal.calls import operation_of
+from tapstack.rehearsal.readings import Reading, path_of, read
 from tapstack.rehearsal.signatures import Received
 
 REGION: Final = "us-east-1"
@@ -23,20 +24,22 @@ _OF_EC2: Final = "2016-11-15"
 _REST_JSON: Final = re.compile(r"/(\d{4}-\d\d-\d\d|v\d|schedules|schedule-groups|tags)(/.*)?")
 
 
-def anonymous_call(request: Received, path: str) -> Call | None:
-    """Return the call that AWS takes without a signature; None where it takes none.
-
-    Args:
-        request: as received.
-        path: of it, decoded.
-    """
+def anonymous_call(request: Received) -> Reading | None:
+    """Return what a request asks for that AWS takes without a signature; None where it takes none."""
+    if path_of(request) != "/":
+        return None
     target = request.headers.get("x-amz-target", "").partition(".")[0]
     service = _BY_TARGET.get(target, "" if target else "sts")
-    if not service:
+    if not service or (service != "sts" and request.method != "POST"):
         return None
-    call = read_call("", REGION, service, request.method, path, request.query, request.headers, request.body)
-    operation = operation_of(call)
-    return call if operation is not None and operation.auth_type == "none" else None
+    reading = read(request, service, REGION, "", request.query)
+    operation = operation_of(reading.call)
+    return reading if operation is not None and operation.auth_type == "none" else None
+
+
+def scope_of(reading: Reading) -> str:
+    """Return an Authorization header for moto, which would guess the service of a request that has none."""
+    return f"AWS4-HMAC-SHA256 Credential=ANONYMOUS/19700101/{REGION}/{reading.call.service}/aws4_request"
 
 
 def protocol_of(request: Received, path: str) -> str:

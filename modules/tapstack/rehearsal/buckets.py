@@ -18,11 +18,14 @@ from tapstack.rehearsal.running import running
 def install() -> None:
     """Leave the policies of moto's buckets to IAM, once a process."""
     from moto.iam.access_control import PermissionResult
-    from moto.s3 import notifications
+    from moto.s3 import notifications, responses
     from moto.s3.models import FakeBucket
 
     bucket: Any = FakeBucket
     bucket.get_permission = lambda _self, _action, _resource: PermissionResult.NEUTRAL
+    # The Region is that of the signature, and not what a key may look like.
+    reading: Any = responses
+    reading.parse_region_from_url = lambda _url, use_default_region=True: None
     module: Any = notifications
     module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
     module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")

@@ -43,6 +43,8 @@ _QUERY: Final[Mapping[Reason, tuple[int, str, str]]] = {
     "expired": (403, "SignatureDoesNotMatch", _ITS_OWN),
     "expired query": (403, "SignatureDoesNotMatch", _ITS_OWN),
     "not yet current": (403, "SignatureDoesNotMatch", _ITS_OWN),
+    "wrong service": (403, "SignatureDoesNotMatch", _ITS_OWN),
+    "wrong region": (403, "SignatureDoesNotMatch", _ITS_OWN),
 }
 _EC2: Final[Mapping[Reason, tuple[int, str, str]]] = {
     **dict.fromkeys(_QUERY, (401, "AuthFailure", _EC2_FAILURE)),
@@ -73,6 +75,8 @@ _S3: Final[Mapping[Reason, tuple[int, str, str]]] = {
     ),
     "mismatch": (403, "SignatureDoesNotMatch", _MISMATCH_OF_S3),
     "expired query": (403, "AccessDenied", "Request has expired"),
+    "wrong service": (400, "AuthorizationHeaderMalformed", _ITS_OWN),
+    "wrong region": (400, "AuthorizationHeaderMalformed", _ITS_OWN),
     **dict.fromkeys(("expired", "not yet current"), (403, "RequestTimeTooSkewed", _SKEWED)),
 }
 # How the same is called where the body is JSON.

@@ -15,10 +15,11 @@ from typing import Any, Final
 from botocore.model import OperationNotFoundError
 
 from tapstack.rehearsal import http_api
-from tapstack.rehearsal.anonymous import anonymous_call, protocol_of
+from tapstack.rehearsal.anonymous import anonymous_call, protocol_of, scope_of
 from tapstack.rehearsal.callers import ANONYMOUS, CALLER, AccessKeys, Caller
-from tapstack.rehearsal.calls import Call, read_call
+from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.denials import denial
+from tapstack.rehearsal.dispatching import READING
 from tapstack.rehearsal.documents import TooDeepError
 from tapstack.rehearsal.faults import Fault, Faults, error_response
 from tapstack.rehearsal.iam.enforcement import Connection, refusal_of
@@ -26,10 +27,12 @@ from tapstack.rehearsal.iam.identities import is_root
 from tapstack.rehearsal.issuers import Issuers
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.metrics import Measurement, Metrics
+from tapstack.rehearsal.readings import Reading, read, spoken
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits, running
-from tapstack.rehearsal.signatures import Received, Refused, read_signature, verify
+from tapstack.rehearsal.services import NOT_MOTOS, is_in, models_of
+from tapstack.rehearsal.signatures import Received, Refused, Signature, read_signature, verify
 from tapstack.rehearsal.strangers import why_strange
 from tapstack.rehearsal.tag_rules import refusal_of_tags
 from tapstack.rehearsal.unknown_calls import identified, is_no_answer, is_unknown, unknown
@@ -45,12 +48,17 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class _Request:
     """A call that is being answered, and where the answer goes."""
 
-    call: Call
+    reading: Reading
     caller: Caller
     environ: dict[str, Any]
     start_response: StartResponse
     began: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def call(self) -> Call:
+        """What is asked for."""
+        return self.reading.call
 
     @property
     def principal(self) -> str:
@@ -130,27 +138,44 @@ class Front:
         try:
             signature = read_signature(received)
         except Refused as refused:
-            call = anonymous_call(received, path) if refused.reason == "missing" else None
+            reading = anonymous_call(received) if refused.reason == "missing" else None
             # Where IAM does not decide, nothing would check what such a call of STS shows instead of a signature.
-            if call is None or (call.service == "sts" and not running().enforces_iam):
-                protocol = protocol_of(received, path)
-                return _deny(refused, protocol, "s3" if protocol == "rest-xml" else "", environ, start_response)
-            return self._serve(_Request(call, ANONYMOUS, environ, start_response))
-        scope = (signature.access_key, signature.region, signature.service)
-        call = read_call(*scope, received.method, path, signature.query, received.headers, received.body)
+            if reading is None or (reading.call.service == "sts" and not running().enforces_iam):
+                return self._deny_stranger(refused, received, path, environ, start_response)
+            environ["HTTP_AUTHORIZATION"] = scope_of(reading)
+            return self._serve(_Request(reading, ANONYMOUS, environ, start_response))
+        if not models_of(signature.service):
+            try:
+                verify(received, signature, self._keys)
+                message = f"Credential should be scoped to correct service, not '{signature.service}'. "
+                raise Refused("wrong service", message)
+            except Refused as refused:
+                return self._deny_stranger(refused, received, path, environ, start_response)
         try:
             caller = verify(received, signature, self._keys)
+            _check_region(signature)
         except Refused as refused:
-            return _deny(refused, call.protocol, call.service, environ, start_response)
+            return _deny(refused, spoken(signature.service, received), signature.service, environ, start_response)
         if signature.expires:
             # Where moto looks for what the query says.
             environ["HTTP_AUTHORIZATION"] = signature.authorization
-        return self._serve(_Request(call, caller, environ, start_response))
+        scope = (signature.service, signature.region, signature.access_key)
+        reading = read(received, *scope, signature.query)
+        return self._serve(_Request(reading, caller, environ, start_response))
+
+    def _deny_stranger(
+        self, refused: Refused, received: Received, path: str, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Refuse a request that names no service, in the way of the service that it looks like one of."""
+        protocol = protocol_of(received, path)
+        return _deny(refused, protocol, "s3" if protocol == "rest-xml" else "", environ, start_response)
 
     def _serve(self, request: _Request) -> Iterable[bytes]:
         """Answer a call of somebody who is known."""
         # moto takes the account from this header, which a caller may not choose.
         request.environ["HTTP_X_MOTO_ACCOUNT_ID"] = request.caller.account_id
+        request.reading.apply_to(request.environ)
+        request.environ[READING] = request.reading
         self._prepare(request.call.service)
         strike = self._faults.strike(request.call, request.principal)
         if strike is None:
@@ -179,8 +204,10 @@ class Front:
     def _ask(self, request: _Request) -> _Answer:
         """Let moto answer what IAM allows; keep how the account was before, where a late fault waits for this call."""
         call = request.call
-        if is_unknown(call):
+        if is_unknown(call) or call.service in NOT_MOTOS:
             return _refused_with(unknown(call))
+        if (unread := request.reading.wrong) is not None:
+            return _refused_with((unread.status, *refusal(call.protocol, unread.code, unread.message)))
         if running().enforces_iam and (refused := _refused(request)):
             return refused
         if (wrong := refusal_of_tags(call)) is not None:
@@ -277,6 +304,12 @@ class Front:
                 self._faults.clear()
                 return "200 OK", {}
         return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults, waits, metrics or issuers"}
+
+
+def _check_region(signature: Signature) -> None:
+    if not is_in(signature.service, signature.region):
+        message = f"Credential should be scoped to a valid region, not '{signature.region}'. "
+        raise Refused("wrong region", message)
 
 
 def _refused_with(refused: tuple[int, dict[str, str], bytes]) -> _Answer:

@@ -42,11 +42,13 @@ Reason = Literal[
     "expired",
     "expired query",
     "not yet current",
+    "wrong service",
+    "wrong region",
 ]
 """Why a request is refused: it bears no signature, one of another version, or half of one, in its headers or its query;
 it does not say the hash of its payload; nobody has the key; the session token is not the key's, or has expired; a
 header is not signed; the payload is not what its hash says; the signature is another one; it was signed too long ago,
-or in the future."""
+or in the future; the credential is scoped to what is no service, or to a Region where it is not."""
 
 SKEW: Final = datetime.timedelta(minutes=5)
 """How far a request's clock may be from the account's, either way."""
@@ -274,13 +276,13 @@ def _check_time(signature: Signature, now: datetime.datetime) -> None:
     skew = SKEW_OF_S3 if signature.service in _S3 else SKEW
     good_for = datetime.timedelta(seconds=signature.expires) if signature.expires else skew
     written, wide = now.strftime(_TIMESTAMP), f"{int(skew.total_seconds()) // 60} min."
-    if signed_at + good_for < now:
+    if signed_at < now - good_for:
         if signature.expires:
             raise Refused("expired query", "Request has expired")
         earliest = (now - skew).strftime(_TIMESTAMP)
         message = f"Signature expired: {signature.timestamp} is now earlier than {earliest} ({written} - {wide})"
         raise Refused("expired", message)
-    if signed_at - skew > now:
+    if signed_at > now + skew:
         latest = (now + skew).strftime(_TIMESTAMP)
         message = f"Signature not yet current: {signature.timestamp} is still later than {latest} ({written} + {wide})"
         raise Refused("not yet current", message)
@@ -334,5 +336,5 @@ def _basic(date: str) -> str:
         return date
     try:
         return email.utils.parsedate_to_datetime(date).astimezone(datetime.UTC).strftime(_TIMESTAMP)
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""

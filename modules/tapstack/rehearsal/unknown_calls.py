@@ -15,6 +15,86 @@ from tapstack.rehearsal.calls import Call, operation_of, protocol_of
 from tapstack.rehearsal.refusals import refusal
 
 _OF_S3_CONTROL: Final = "/v20180820/"
+OF_S3: Final = frozenset(
+    [
+        "AbortMultipartUpload",
+        "CompleteMultipartUpload",
+        "CopyObject",
+        "CreateBucket",
+        "CreateMultipartUpload",
+        "DeleteBucket",
+        "DeleteBucketCors",
+        "DeleteBucketEncryption",
+        "DeleteBucketLifecycle",
+        "DeleteBucketOwnershipControls",
+        "DeleteBucketPolicy",
+        "DeleteBucketReplication",
+        "DeleteBucketTagging",
+        "DeleteBucketWebsite",
+        "DeleteObject",
+        "DeleteObjectTagging",
+        "DeleteObjects",
+        "DeletePublicAccessBlock",
+        "GetBucketAccelerateConfiguration",
+        "GetBucketAcl",
+        "GetBucketCors",
+        "GetBucketEncryption",
+        "GetBucketInventoryConfiguration",
+        "GetBucketLifecycleConfiguration",
+        "GetBucketLocation",
+        "GetBucketLogging",
+        "GetBucketNotificationConfiguration",
+        "GetBucketOwnershipControls",
+        "GetBucketPolicy",
+        "GetBucketPolicyStatus",
+        "GetBucketReplication",
+        "GetBucketTagging",
+        "GetBucketVersioning",
+        "GetBucketWebsite",
+        "GetObject",
+        "GetObjectAcl",
+        "GetObjectAttributes",
+        "GetObjectLegalHold",
+        "GetObjectLockConfiguration",
+        "GetObjectTagging",
+        "GetPublicAccessBlock",
+        "HeadBucket",
+        "HeadObject",
+        "ListBucketInventoryConfigurations",
+        "ListBuckets",
+        "ListMultipartUploads",
+        "ListObjectVersions",
+        "ListObjects",
+        "ListObjectsV2",
+        "ListParts",
+        "PutBucketAccelerateConfiguration",
+        "PutBucketAcl",
+        "PutBucketCors",
+        "PutBucketEncryption",
+        "PutBucketInventoryConfiguration",
+        "PutBucketLifecycleConfiguration",
+        "PutBucketLogging",
+        "PutBucketNotificationConfiguration",
+        "PutBucketOwnershipControls",
+        "PutBucketPolicy",
+        "PutBucketReplication",
+        "PutBucketTagging",
+        "PutBucketVersioning",
+        "PutBucketWebsite",
+        "PutObject",
+        "PutObjectAcl",
+        "PutObjectLegalHold",
+        "PutObjectLockConfiguration",
+        "PutObjectRetention",
+        "PutObjectTagging",
+        "PutPublicAccessBlock",
+        "RestoreObject",
+        "SelectObjectContent",
+        "UploadPart",
+        "UploadPartCopy",
+    ]
+)
+"""What moto's S3 does. It takes what it does not know for another call: a ?metrics to delete, for the bucket."""
 _PAGE: Final = re.compile(rb"\s*<!doctype html", re.IGNORECASE)
 # What moto writes instead of an id.
 _NO_ID: Final = re.compile(rb"(<requestId>|<RequestID>)request-id(?=</)")
@@ -23,9 +103,8 @@ _NO_ID: Final = re.compile(rb"(<requestId>|<RequestID>)request-id(?=</)")
 def is_unknown(call: Call) -> bool:
     """Tell whether there is certainly no such call: moto takes some of these for another, or fails."""
     if operation_of(call) is not None:
-        return False
-    names_none = " " in call.action and not call.protocol.startswith("rest-")
-    return names_none or (call.service == "s3" and _OF_S3_CONTROL not in call.action)
+        return call.model == "s3" and call.action not in OF_S3
+    return protocol_of(call.model) != "" and not (call.service == "s3" and _OF_S3_CONTROL in call.action)
 
 
 def is_no_answer(call: Call, method: str, status: int, body: bytes) -> bool:
@@ -49,6 +128,10 @@ def unknown(call: Call, why: str = "") -> tuple[int, dict[str, str], bytes]:
         call: what was asked.
         why: what moto says.
     """
+    if call.model == "s3" and operation_of(call) is not None:
+        # Terraform's provider takes this for a feature that is not there.
+        message = f"A header you provided implies functionality that is not implemented: s3:{call.action}"
+        return 501, *refusal("rest-xml", "NotImplemented", message)
     if operation_of(call) is not None or not protocol_of(call.model):
         # No error of AWS, which has it.
         message = f"the rehearsal account has no {call.service}:{call.action}" + (f" ({why})" if why else "")

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.model
@@ -26,9 +26,11 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, V
 from moto.core.botocore_stubber import BotocoreStubber
 
 from tapstack.rehearsal.behalf import BEHALF, Answer, Behalf
-from tapstack.rehearsal.calls import Call, read_call
+from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.cloudformation import schemas
 from tapstack.rehearsal.cloudformation.templates import text
+from tapstack.rehearsal.readings import read
+from tapstack.rehearsal.signatures import Received
 
 # moto has types, but none for what is replaced at run time.
 moto_parsing: Any = parsing
@@ -114,16 +116,9 @@ def _call_of(request: Any, behalf: Behalf) -> Call:
     if scope is None:
         raise RuntimeError(f"the request is not signed: {request.url}")
     parts, body = urlsplit(request.url), request.body or b""
-    return read_call(
-        behalf.caller.access_key,
-        scope[1],
-        scope[2],
-        request.method,
-        unquote(parts.path),
-        parts.query,
-        headers,
-        body.encode() if isinstance(body, str) else bytes(body),
-    )
+    sent = body.encode() if isinstance(body, str) else bytes(body)
+    received = Received(request.method, parts.path, parts.query, headers, sent)
+    return read(received, scope[2], scope[1], behalf.caller.access_key, parts.query).call
 
 
 def _prepare(service: str) -> None:
