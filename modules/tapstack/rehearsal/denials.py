@@ -45,6 +45,7 @@ _QUERY: Final[Mapping[Reason, tuple[int, str, str]]] = {
     "not yet current": (403, "SignatureDoesNotMatch", _ITS_OWN),
     "wrong service": (403, "SignatureDoesNotMatch", _ITS_OWN),
     "wrong region": (403, "SignatureDoesNotMatch", _ITS_OWN),
+    "two signatures": (400, "IncompleteSignature", _ITS_OWN),
 }
 _EC2: Final[Mapping[Reason, tuple[int, str, str]]] = {
     **dict.fromkeys(_QUERY, (401, "AuthFailure", _EC2_FAILURE)),
@@ -77,6 +78,7 @@ _S3: Final[Mapping[Reason, tuple[int, str, str]]] = {
     "expired query": (403, "AccessDenied", "Request has expired"),
     "wrong service": (400, "AuthorizationHeaderMalformed", _ITS_OWN),
     "wrong region": (400, "AuthorizationHeaderMalformed", _ITS_OWN),
+    "two signatures": (400, "InvalidArgument", _ITS_OWN),
     **dict.fromkeys(("expired", "not yet current"), (403, "RequestTimeTooSkewed", _SKEWED)),
 }
 # How the same is called where the body is JSON.

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import http
-import io
 import json
 import logging
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from botocore.model import OperationNotFoundError
 
-from tapstack.rehearsal import http_api
+from tapstack.rehearsal import bodies, http_api
 from tapstack.rehearsal.anonymous import anonymous_call, protocol_of, scope_of
 from tapstack.rehearsal.callers import ANONYMOUS, CALLER, AccessKeys, Caller
 from tapstack.rehearsal.calls import Call
@@ -116,20 +115,39 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
+        try:
+            return self._receive(environ, start_response)
+        except bodies.MalformedError as error:
+            return _refuse(400, {"Content-Type": "text/plain"}, f"{error}\n".encode(), environ, start_response)
+        except ConnectionError:
+            # The caller is gone, or cut off by a fault.
+            raise
+        except Exception:
+            _log.exception("the rehearsal account failed at %s", environ.get("PATH_INFO"))
+            refused = _failed(_received(environ, b""), environ)
+            return _refuse(500, *refused, environ, start_response)
+
+    def _receive(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))
         headers = _headers(environ)
         calls_http_api = http_api.is_request(path, headers.get("host", ""))
         if strange := why_strange(path, headers, origins=self._origins if calls_http_api else ()):
             _drain(environ)
             return _refuse(403, {"Content-Type": "text/plain"}, f"{strange}\n".encode(), environ, start_response)
-        target, _, query = str(environ["REQUEST_URI"]).partition("?")
-        received = Received(environ["REQUEST_METHOD"], target, query, headers, _take_body(environ))
         if calls_http_api:
             self._prepare("apigateway")
-            return http_api.answer(received, environ, start_response)
+            try:
+                body = bodies.take(environ, bodies.OF_HTTP_APIS)
+            except bodies.TooLongError:
+                return _send_json("413 Content Too Large", {"message": "Request Entity Too Large"}, start_response)
+            return http_api.answer(_received(environ, body), environ, start_response)
         if path.startswith(f"{OWN_PATH}/"):
-            return self._own(received, path.removeprefix(OWN_PATH), start_response)
-        return self._authenticate(received, path, environ, start_response)
+            try:
+                body = bodies.take(environ, bodies.OF_STRANGERS)
+            except bodies.TooLongError as error:
+                return _send_json("413 Content Too Large", {"message": f"too long: {error}"}, start_response)
+            return self._own(_received(environ, body), path.removeprefix(OWN_PATH), start_response)
+        return self._authenticate(_received(environ, b""), path, environ, start_response)
 
     def _authenticate(
         self, received: Received, path: str, environ: dict[str, Any], start_response: StartResponse
@@ -138,12 +156,26 @@ class Front:
         try:
             signature = read_signature(received)
         except Refused as refused:
+            try:
+                received = replace(received, body=bodies.take(environ, bodies.OF_STRANGERS))
+            except bodies.TooLongError:
+                _drain(environ)
+                return self._deny_stranger(refused, received, path, environ, start_response)
             reading = anonymous_call(received) if refused.reason == "missing" else None
             # Where IAM does not decide, nothing would check what such a call of STS shows instead of a signature.
             if reading is None or (reading.call.service == "sts" and not running().enforces_iam):
                 return self._deny_stranger(refused, received, path, environ, start_response)
             environ["HTTP_AUTHORIZATION"] = scope_of(reading)
             return self._serve(_Request(reading, ANONYMOUS, environ, start_response))
+        # Who has no key of the account may write no more than a stranger.
+        known = self._keys.find(signature.access_key, signature.region) is not None
+        try:
+            longest = bodies.longest_of(signature.service) if known else bodies.OF_STRANGERS
+            received = replace(received, body=bodies.take(environ, longest))
+        except bodies.TooLongError:
+            _drain(environ)
+            protocol = spoken(signature.service, received)
+            return _refuse(*_too_long(protocol, signature.service), environ, start_response)
         if not models_of(signature.service):
             try:
                 verify(received, signature, self._keys)
@@ -319,8 +351,10 @@ def _refused_with(refused: tuple[int, dict[str, str], bytes]) -> _Answer:
 
 def _headers(environ: dict[str, Any]) -> dict[str, str]:
     """Return the headers of a request, with lower-case names; those sent more than once are joined by commas."""
+    # Of S3's metadata, whose names may have underscores.
+    written = environ.get("moto.preserved_header_names") or {}
     return {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        str(written.get(name) or name.removeprefix("HTTP_").replace("_", "-")).lower(): str(value)
         for name, value in environ.items()
         # WSGI servers have these two empty where the request has none; any other was sent empty.
         if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value != "")
@@ -350,7 +384,7 @@ def _send_json(status: str, answer: Any, start_response: StartResponse) -> Itera
 def _drain(environ: dict[str, Any]) -> None:
     """Read what a stranger sends, up to a limit: a connection that is closed before may hide the answer."""
     length = str(environ.get("CONTENT_LENGTH") or "0")
-    if length.isdecimal():
+    if bodies.is_length(length):
         environ["wsgi.input"].read(min(int(length), _DRAINED))
 
 
@@ -362,17 +396,24 @@ def _refused(request: _Request) -> _Answer | None:
     return _Answer(f"{refused.status} Refused", list(refused.headers.items()), refused.body) if refused else None
 
 
-def _take_body(environ: dict[str, Any]) -> bytes:
-    """Read the body and put it back, because moto reads it again."""
-    source = environ["wsgi.input"]
-    length = environ.get("CONTENT_LENGTH")
-    body: bytes = (
-        source.read(int(length)) if length else (source.read() if environ.get("wsgi.input_terminated") else b"")
-    )
-    environ["wsgi.input"] = io.BytesIO(body)
-    if environ.pop("HTTP_TRANSFER_ENCODING", None):
-        environ["CONTENT_LENGTH"] = str(len(body))
-    return body
+def _received(environ: dict[str, Any], body: bytes) -> Received:
+    target, _, query = str(environ["REQUEST_URI"]).partition("?")
+    return Received(environ["REQUEST_METHOD"], target, query, _headers(environ), body)
+
+
+def _too_long(protocol: str, service: str) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of the refusal of a request that is longer than its service takes."""
+    if service == "s3":
+        message = "Your proposed upload exceeds the maximum allowed size"
+        return 400, *refusal("rest-xml", "EntityTooLarge", message)
+    code = "RequestEntityTooLargeException" if "json" in protocol else "RequestEntityTooLarge"
+    message = f"Request must be smaller than {bodies.longest_of(service)} bytes"
+    return 413, *refusal("query" if protocol == "rest-xml" else protocol, code, message)
+
+
+def _failed(received: Received, environ: dict[str, Any]) -> tuple[dict[str, str], bytes]:
+    protocol = protocol_of(received, str(environ.get("PATH_INFO", "")))
+    return refusal(protocol, "InternalFailure", "the rehearsal account failed")
 
 
 def _cut(environ: dict[str, Any]) -> ConnectionAbortedError:

@@ -44,11 +44,13 @@ Reason = Literal[
     "not yet current",
     "wrong service",
     "wrong region",
+    "two signatures",
 ]
 """Why a request is refused: it bears no signature, one of another version, or half of one, in its headers or its query;
 it does not say the hash of its payload; nobody has the key; the session token is not the key's, or has expired; a
 header is not signed; the payload is not what its hash says; the signature is another one; it was signed too long ago,
-or in the future; the credential is scoped to what is no service, or to a Region where it is not."""
+or in the future; the credential is scoped to what is no service, or to a Region where it is not;
+it bears a signature in its headers and another in its query."""
 
 SKEW: Final = datetime.timedelta(minutes=5)
 """How far a request's clock may be from the account's, either way."""
@@ -154,6 +156,12 @@ def read_signature(request: Received) -> Signature:
     authorization = request.headers.get("authorization")
     if authorization is None:
         return _read_query(request)
+    if "X-Amz-Algorithm=" in request.query:
+        message = (
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+            "parameter or the Authorization header should be specified"
+        )
+        raise Refused("two signatures", message)
     found = _AUTHORIZATION.fullmatch(authorization)
     if found is None:
         if authorization.startswith("AWS4-HMAC-SHA256"):
