@@ -243,6 +243,15 @@ def test_fails_where_a_body_is_no_document(
     assert (answer.status, json.loads(answer.body)["__type"]) == (400, "SerializationException")
 
 
+@pytest.mark.parametrize("body", [b"garbage", b"\xff\xfe", b"<a>", b"<a/>", b"<a>" * 10_000])
+@pytest.mark.parametrize("part", ["lifecycle", "cors", "tagging", "versioning", "encryption", "publicAccessBlock"])
+@pytest.mark.usefixtures("bucket")
+def test_fails_where_a_body_is_not_the_document_of_the_call(rehearsal_account: Account, part: str, body: bytes) -> None:
+    answer = ask(rehearsal_account, "s3", "PUT", f"/evidence?{part}", {}, body)
+
+    assert (answer.status, b"<Code>MalformedXML</Code>" in answer.body) == (400, True)
+
+
 class TestScope:
     @pytest.mark.parametrize("service", ["s3xyz", "s3-accelerate", "S3", "eventbridge", "Events", "made-up"])
     @pytest.mark.usefixtures("bucket")

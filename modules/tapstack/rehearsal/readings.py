@@ -14,6 +14,7 @@ import functools
 import gzip
 import io
 import re
+import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -259,6 +260,9 @@ def _read_operation(asked: _Asked, model: str, operation: Any, labels: Mapping[s
             read_document(asked.body)
         except ValueError as error:
             wrong = Wrong("SerializationException", str(error))
+    chunked = asked.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+    if wrong is None and asked.protocol == "rest-xml" and asked.body and not chunked and _is_document(operation):
+        wrong = _wrong_of_xml(asked.body, operation, model)
     parameters = {} if wrong else read_parameters(operation, asked.method, labels, query, asked.headers, asked.body)
     return Reading(asked.call(operation.name, parameters, model), query, labels=labels, wrong=wrong)
 
@@ -280,6 +284,21 @@ def read_document(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("Start of structure or map found where not expected")
     return found
+
+
+def _wrong_of_xml(body: bytes, operation: Any, model: str) -> Wrong | None:
+    """Return why a body is not the document of an operation; None where it is."""
+    shape = operation.input_shape
+    payload = shape.serialization.get("payload")
+    name = shape.members[payload].serialization.get("name", payload) if payload else None
+    try:
+        root = ET.fromstring(body).tag.rpartition("}")[2]
+    except (ET.ParseError, ValueError):
+        root = ""
+    if root and name in (None, root):
+        return None
+    code = "MalformedXML" if model == "s3" else "MalformedInput"
+    return Wrong(code, "The XML you provided was not well-formed or did not validate against our published schema")
 
 
 @dataclass(frozen=True, slots=True)
