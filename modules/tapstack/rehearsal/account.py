@@ -71,7 +71,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "scheduler": ("events",),
     "states": ("workflows",),
     "sts": ("user_sessions", "sessions"),
-    "iam": ("managed_policies", "iam_names"),
+    "iam": ("managed_policies", "iam_names", "iam_users"),
     "organizations": ("member_accounts",),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from io import BytesIO
@@ -232,13 +233,37 @@ class ApiResource:
         meta = client(service or self.SERVICE, self.account_id, self.region).meta
         return meta.service_model.operation_model(meta.method_to_api_mapping[operation])
 
+    def refuse_existing(self, operation: str, **named: Any) -> None:
+        """Fail where another has the name already, though the API's Create call would take that for its own.
+
+        Args:
+            operation: finds the other, or raises an error that says it is absent.
+            named: its parameters.
+
+        Raises:
+            FailedError: there is one.
+        """
+        # CloudFormation knows; whose permissions the stack has is not asked.
+        token = BEHALF.set(None)
+        try:
+            self.call(operation, **named)
+        except ClientError as error:
+            if is_absent(error):
+                return
+            raise
+        finally:
+            BEHALF.reset(token)
+        said = f"Resource of type '{self.TYPE}' with identifier '{self.name}' already exists."
+        where = f"(RequestToken: {uuid.uuid4()}, HandlerErrorCode: AlreadyExists)"
+        raise FailedError(f'Resource handler returned message: "{said}" {where}')
+
     def of(self, *names: str) -> dict[str, Any]:
         """Return some of the properties, where the template gives them."""
         return {name: self.properties[name] for name in names if name in self.properties}
 
     def without(self, *names: str) -> dict[str, Any]:
         """Return the properties but some."""
-        return {name: value for name, value in self.properties.items() if name not in names}
+        return {name: self.properties[name] for name in self.properties if name not in names}
 
     def changed(self, old: Mapping[str, Any], *names: str) -> bool:
         """Return whether one of some properties is another than before."""

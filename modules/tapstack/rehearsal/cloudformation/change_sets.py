@@ -16,6 +16,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
 from tapstack.rehearsal.cloudformation import resources, schemas, templates
+from tapstack.rehearsal.cloudformation.responses import check_name
 from tapstack.rehearsal.cloudformation.stacks import ON_FAILURE
 
 # moto has types, but none for what is replaced at run time.
@@ -148,6 +149,7 @@ def _stack_of(response: Any, kind: str) -> Any:
     ]
     if kind == "CREATE":
         if not standing:
+            check_name(name)
             return None
         if standing[0].status != _REVIEW:
             raise ValidationError(

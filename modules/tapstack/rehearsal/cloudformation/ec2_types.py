@@ -272,6 +272,17 @@ class NetworkInterfaceAttachment(Ec2Resource):
         wanted = self.of("DeviceIndex", "InstanceId", "NetworkInterfaceId")
         self.ref = self.call("attach_network_interface", **wanted)["AttachmentId"]
         self.attributes = {"AttachmentId": self.ref}
+        self.update({})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Say whether it ends with its instance, which it does by default."""
+        if self.changed(old, "DeleteOnTermination"):
+            ends = {"AttachmentId": self.ref, "DeleteOnTermination": self.properties.get("DeleteOnTermination", True)}
+            self.call(
+                "modify_network_interface_attribute",
+                NetworkInterfaceId=self.properties["NetworkInterfaceId"],
+                Attachment=ends,
+            )
 
     def delete_it(self) -> None:
         """Detach it."""

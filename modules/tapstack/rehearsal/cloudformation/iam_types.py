@@ -1,4 +1,4 @@
-"""The types of IAM that appliances and their operators need: roles, policies, instance profiles and groups.
+"""The types of IAM that appliances and their operators need: roles, policies, instance profiles, groups and users.
 
 Source: CloudFormation Template Reference, "AWS::IAM".
 """
@@ -204,6 +204,7 @@ class Group(ApiResource):
         """Create it."""
         made = self.call("create_group", GroupName=self.name, **self.of("Path"))["Group"]
         self.ref, self.attributes = self.name, {"Arn": made["Arn"]}
+        self.deleted_when_failed = True
         self.update({})
 
     def update(self, old: dict[str, Any]) -> None:
@@ -222,10 +223,87 @@ class Group(ApiResource):
             self.call("put_group_policy", GroupName=self.name, **given)
 
     def delete_it(self) -> None:
-        """Delete it with its policies."""
-        properties, self.properties = self.properties, {}
-        self.update(properties)
-        self.call("delete_group", GroupName=self.name)
+        """Delete it with the policies that it has."""
+        group = {"GroupName": self.name}
+        for one in self.call("list_attached_group_policies", **group)["AttachedPolicies"]:
+            self.call("detach_group_policy", PolicyArn=one["PolicyArn"], **group)
+        for name in self.call("list_group_policies", **group)["PolicyNames"]:
+            self.call("delete_group_policy", PolicyName=name, **group)
+        self.call("delete_group", **group)
+
+
+class User(ApiResource):
+    """A user."""
+
+    TYPE = "AWS::IAM::User"
+    SERVICE = "iam"
+    NAME = "UserName"
+
+    def create(self) -> None:
+        """Create it, and give it what the template says."""
+        tags = [{"Key": key, "Value": value} for key, value in self.tags().items()]
+        given = self.of("Path", "PermissionsBoundary")
+        made = self.call("create_user", UserName=self.name, Tags=tags or None, **given)["User"]
+        self.ref, self.deleted_when_failed = self.name, True
+        self.attributes = {"Arn": made["Arn"]}
+        self._give({})
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Change its boundary, policies, groups, password and tags."""
+        user = {"UserName": self.name}
+        if self.changed(old, "PermissionsBoundary"):
+            if boundary := self.properties.get("PermissionsBoundary"):
+                self.call("put_user_permissions_boundary", PermissionsBoundary=boundary, **user)
+            else:
+                self.call("delete_user_permissions_boundary", **user)
+        self._give(old)
+        if dropped := self.dropped_tags(old):
+            self.call("untag_user", TagKeys=dropped, **user)
+        if self.changed(old, "Tags") and self.tags():
+            self.call("tag_user", Tags=self.properties["Tags"], **user)
+
+    def delete_it(self) -> None:
+        """Delete it with what it was given."""
+        user = {"UserName": self.name}
+        for one in self.call("list_groups_for_user", **user)["Groups"]:
+            self.call("remove_user_from_group", GroupName=one["GroupName"], **user)
+        for one in self.call("list_attached_user_policies", **user)["AttachedPolicies"]:
+            self.call("detach_user_policy", PolicyArn=one["PolicyArn"], **user)
+        for name in self.call("list_user_policies", **user)["PolicyNames"]:
+            self.call("delete_user_policy", PolicyName=name, **user)
+        if "LoginProfile" in self.properties:
+            self.call("delete_login_profile", **user)
+        self.call("delete_user", **user)
+
+    def _give(self, old: Mapping[str, Any]) -> None:
+        user = {"UserName": self.name}
+        for name, leave, join, parameter in (
+            ("Groups", "remove_user_from_group", "add_user_to_group", "GroupName"),
+            ("ManagedPolicyArns", "detach_user_policy", "attach_user_policy", "PolicyArn"),
+        ):
+            before, after = (set(some.get(name) or ()) for some in (old, self.properties))
+            for operation, changed in ((leave, before - after), (join, after - before)):
+                for one in sorted(changed):
+                    self.call(operation, **{parameter: one}, **user)
+        was, now = (
+            {one["PolicyName"]: document(one["PolicyDocument"]) for one in some.get("Policies") or ()}
+            for some in (old, self.properties)
+        )
+        for name in sorted(was.keys() - now.keys()):
+            self.call("delete_user_policy", PolicyName=name, **user)
+        for name, text in now.items():
+            if was.get(name) != text:
+                self.call("put_user_policy", PolicyName=name, PolicyDocument=text, **user)
+        self._log_in(old)
+
+    def _log_in(self, old: Mapping[str, Any]) -> None:
+        before, after = old.get("LoginProfile"), self.properties.get("LoginProfile")
+        if before == after:
+            return
+        if after is None:
+            self.call("delete_login_profile", UserName=self.name)
+        else:
+            self.call("update_login_profile" if before else "create_login_profile", UserName=self.name, **after)
 
 
 def install() -> None:

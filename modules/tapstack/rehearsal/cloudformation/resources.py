@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -17,10 +18,11 @@ from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
-from tapstack.rehearsal.cloudformation import api_types, policies, schemas
+from tapstack.rehearsal.cloudformation import api_types, given, policies, schemas
 from tapstack.rehearsal.cloudformation.api_types import STACK_TAGS, ApiResource, FailedError
 from tapstack.rehearsal.cloudformation.asking import ask_for_model
 from tapstack.rehearsal.cloudformation.events import CLIENT_TOKEN, publish
+from tapstack.rehearsal.cloudformation.given import Given
 from tapstack.rehearsal.cloudformation.templates import creation_order, text
 from tapstack.rehearsal.cloudformation.working import CancelledError
 
@@ -144,7 +146,9 @@ def _make_with_events() -> None:
             if api_types.own_type(kind) is None:
                 name = _name_of(ledger.stack, logical_id, properties, kind)
                 ask_for_model(kind, "create", properties, region_name, name)
-            made = make(logical_id, resource_json, resources_map, account_id, region_name)
+            with given.recorded() as found:
+                made = make(logical_id, resource_json, resources_map, account_id, region_name)
+            _refuse_lost(kind, properties, found, made)
         except _RefusedError:
             raise
         except ResourceFailedError as failed:
@@ -168,8 +172,18 @@ def _make_with_events() -> None:
 
 def _name_of(stack: Any, logical_id: str, properties: dict[str, Any], kind: str) -> str:
     """The name of a resource that is about to be made; CloudFormation adds random letters to one of its own."""
-    given = properties.get(moto_parsing.resource_name_property_from_type(kind))
-    return str(given or f"{stack.name}-{logical_id}-1A2B3C4D5E6F")
+    named = properties.get(moto_parsing.resource_name_property_from_type(kind))
+    return str(named or f"{stack.name}-{logical_id}-1A2B3C4D5E6F")
+
+
+def _refuse_lost(kind: str, names: Iterable[str], found: list[Given], made: Any) -> None:
+    """Fail a resource that was made without some of what its template says."""
+    tagged = {"Tags"} if _is_tagged(made) else set()
+    if missing := given.lost(kind, set(names) - tagged, found):
+        # Not AWS's words: AWS makes them.
+        failed: Any = FailedError(f"the rehearsal account does not make {', '.join(missing)} of {kind}")
+        failed.half_made = made
+        raise failed
 
 
 def _keep_half_made(resources_map: Any, logical_id: str, error: BaseException, properties: Any) -> Any:
@@ -345,13 +359,14 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
             try:
                 changed = self[name]
             except BaseException:
-                self._parsed_resources[name] = existing
+                _give_back(self, name, existing, old, json)
                 raise
         else:
             STACK_TAGS.set(ledger.stack.tags)
             if api_types.own_type(kind) is None:
                 ask_for_model(kind, "update", new, self._region_name, physical_id(existing))
-            changed = parsing.parse_and_update_resource(name, json, self, self._account_id, self._region_name)
+            with given.recorded() as found:
+                changed = parsing.parse_and_update_resource(name, json, self, self._account_id, self._region_name)
             self._parsed_resources[name] = changed
             ledger.properties[name] = new
             if changed is existing and "Tags" in keys and isinstance(changed, ApiResource) and _is_tagged(changed):
@@ -359,6 +374,13 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
             _tag(self, name, changed)
             # Others of moto's have deleted the old one themselves.
             leaves = changed is not existing and getattr(changed, "leaves_the_old", False)
+            if missing := given.lost(kind, keys - ({"Tags"} if _is_tagged(changed) else set()), found):
+                if changed is existing:
+                    _keep_unchanged(self, name, missing, old)
+                else:
+                    _give_back(self, name, existing, old, json)
+                # Not AWS's words: AWS changes them.
+                raise FailedError(f"the rehearsal account does not change {', '.join(missing)} of {kind}")
     except Exception as error:
         if isinstance(existing, ApiResource):
             # Old or new, as far as the change came: going back begins there.
@@ -369,6 +391,24 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
     ledger.properties[name] = new
     ledger.tell(name, kind, physical_id(changed), "UPDATE_COMPLETE")
     return changed, leaves
+
+
+def _keep_unchanged(self: Any, name: str, missing: list[str], old: dict[str, Any]) -> None:
+    """Remember properties that a change left as they were, so that going back begins there."""
+    ledger, resource = self.ledger, self._parsed_resources[name]
+    now = {key: value for key, value in ledger.properties[name].items() if key not in missing}
+    ledger.properties[name] = now | {key: old[key] for key in missing if key in old}
+    if isinstance(resource, ApiResource):
+        resource.properties = ledger.properties[name]
+
+
+def _give_back(self: Any, name: str, existing: Any, old: dict[str, Any], json: dict[str, Any]) -> None:
+    """Unmake what was to take the place of a resource that stays."""
+    other = self._parsed_resources.get(name)
+    self._parsed_resources[name] = existing
+    if other is not None and other is not existing:
+        _remove(self, name, other, json)
+    self.ledger.properties[name] = old
 
 
 def retag_all(self: Any, before: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ Source: CloudFormation API Reference, CreateStack, UpdateStack, GetTemplateSumma
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -24,6 +25,8 @@ moto_models: Any = models
 moto_responses: Any = responses
 CloudFormationResponse: Any = responses.CloudFormationResponse
 _LONGEST_BODY: Final = 51_200
+_LONGEST_NAME: Final = 128
+_STACK_NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 
 
 def install() -> None:
@@ -84,11 +87,28 @@ def _refuse_long(body: str | None) -> None:
         )
 
 
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a new stack.
+
+    Raises:
+        ValidationError: it has other characters, does not begin with a letter, or is too long.
+    """
+    constraint = ""
+    if not _STACK_NAME.fullmatch(name):
+        constraint = f"Member must satisfy regular expression pattern: {_STACK_NAME.pattern}"
+    elif len(name) > _LONGEST_NAME:
+        constraint = f"Member must have length less than or equal to {_LONGEST_NAME}"
+    if constraint:
+        said = f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: {constraint}"
+        raise ValidationError(message=said)
+
+
 def _create() -> None:
     create = CloudFormationResponse.create_stack
 
     @functools.wraps(create)
     def create_stack(self: Any) -> Any:
+        check_name(self._get_param("StackName"))
         template = _template(self)
         rollback = self._get_param("DisableRollback")
         on_failure = self._get_param("OnFailure")

@@ -1,7 +1,7 @@
 """The types of other services that mirroring, its response and its notifications are made of.
 
 Sources: CloudFormation Template Reference, "AWS::ApiGatewayV2", "AWS::DynamoDB", "AWS::Events", "AWS::KMS",
- "AWS::Lambda", "AWS::Logs", "AWS::S3", "AWS::Scheduler", "AWS::SNS", "AWS::SQS" and
+"AWS::Lambda", "AWS::Logs", "AWS::S3", "AWS::Scheduler", "AWS::SNS", "AWS::SQS", "AWS::SSM" and
 "AWS::StepFunctions".
 """
 
@@ -137,6 +137,7 @@ class Rule(ApiResource):
 
     def create(self) -> None:
         """Create it."""
+        self.refuse_existing("describe_rule", Name=self.name, **self.of("EventBusName"))
         self.attributes = {"Arn": self._put()}
         bus = str(self.properties.get("EventBusName", "default")).rpartition("/")[2]
         self.ref = self.name if bus == "default" else f"{bus}|{self.name}"
@@ -654,6 +655,38 @@ class Version(ApiResource):
     def delete_it(self) -> None:
         """Delete it."""
         self.call("delete_function", FunctionName=self.properties["FunctionName"], Qualifier=self.attributes["Version"])
+
+
+class Parameter(ApiResource):
+    """A parameter of Systems Manager."""
+
+    TYPE = "AWS::SSM::Parameter"
+    SERVICE = "ssm"
+    NAME = "Name"
+
+    def create(self) -> None:
+        """Create it."""
+        tags = [{"Key": key, "Value": value} for key, value in self.tags().items()]
+        self._put(Tags=tags or None)
+
+    def update(self, old: dict[str, Any]) -> None:
+        """Give it another value, and change its tags."""
+        if self.changed(old, "Type", "Value", "Description", "AllowedPattern", "DataType", "Policies", "Tier"):
+            self._put(Overwrite=True)
+        named = {"ResourceType": "Parameter", "ResourceId": self.name}
+        if dropped := self.dropped_tags(old):
+            self.call("remove_tags_from_resource", TagKeys=dropped, **named)
+        if self.changed(old, "Tags") and self.tags():
+            tags = [{"Key": key, "Value": value} for key, value in self.tags().items()]
+            self.call("add_tags_to_resource", Tags=tags, **named)
+
+    def delete_it(self) -> None:
+        """Delete it."""
+        self.call("delete_parameter", Name=self.name)
+
+    def _put(self, **more: Any) -> None:
+        self.call("put_parameter", **{**self.without("Tags"), "Name": self.name}, **more)
+        self.ref, self.attributes = self.name, self.of("Type", "Value")
 
 
 def install() -> None:

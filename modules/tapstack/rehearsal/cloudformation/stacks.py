@@ -22,8 +22,8 @@ from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
+from tapstack.rehearsal.cloudformation import exports, policies, s3_urls, working
 from tapstack.rehearsal.cloudformation import parameters as stack_parameters
-from tapstack.rehearsal.cloudformation import policies, s3_urls, working
 from tapstack.rehearsal.cloudformation.acting import acting_for
 from tapstack.rehearsal.cloudformation.api_types import client
 from tapstack.rehearsal.cloudformation.resources import Ledger, ResourceFailedError, reason_of, retag_all
@@ -208,9 +208,9 @@ def _make(create: Any, stack: Any) -> None:
         _refuse_absent(stack)
         create(stack)
         if stack.status in _STANDING:
-            _publish_exports(stack)
+            exports.publish(stack)
     except ResourceFailedError as failed:
-        _fail(stack, on_failure, _creation_reason(failed))
+        _fail(stack, on_failure, _reason(failed, "create"))
     finally:
         _PARENT_TAGS.reset(parent)
         ON_FAILURE.reset(token)
@@ -239,16 +239,6 @@ def _read_parameters(stack: Any, declared: Mapping[str, Any], given: Mapping[str
         client("ssm", stack.account_id, stack.region_name).get_parameters(Names=names)
     except ClientError as error:
         raise ResourceFailedError("", f"{reason_of(error)}. ") from error
-
-
-def _publish_exports(stack: Any) -> None:
-    backend = models.cloudformation_backends[stack.account_id][stack.region_name]
-    for export in stack.exports:
-        if export.name in backend.exports:
-            owner = backend.exports[export.name].exporting_stack_id
-            raise ResourceFailedError("", f"Export with name {export.name} is already exported by stack {owner}. ")
-    for export in stack.exports:
-        backend.exports[export.name] = export
 
 
 def _fail(stack: Any, on_failure: str, reason: str) -> None:
@@ -283,6 +273,7 @@ def _update() -> None:
         stack_parameters.check(declared, given)
         _refuse_other_types(self.template_dict, changed)
         before = self.template, self.parameters, dict(self.tags)
+        exported = exports.of(self)
 
         def work() -> None:
             _status(self, "UPDATE_IN_PROGRESS", "User Initiated")
@@ -294,6 +285,7 @@ def _update() -> None:
                 _read_parameters(self, declared, given)
                 self.resource_map.update(self.template_dict, given)
                 retag_all(self.resource_map, before[2])
+                exports.renew(self, exported)
             except ResourceFailedError as failed:
                 self.tags = before[2]
                 _go_back(self, before[0], before[1], failed)
@@ -333,8 +325,7 @@ def _refuse_other_types(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: ResourceFailedError) -> None:
-    reason = f"The following resource(s) failed to update: [{failed.logical_id}]. "
-    _status(stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
+    _status(stack, "UPDATE_ROLLBACK_IN_PROGRESS", _reason(failed, "update"))
     stack.template, stack.parameters = template, parameters
     stack._parse_template()
     stack.resource_map.input_parameters = parameters
@@ -349,9 +340,9 @@ def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: Reso
     _status(stack, "UPDATE_ROLLBACK_COMPLETE")
 
 
-def _creation_reason(failed: ResourceFailedError) -> str:
+def _reason(failed: ResourceFailedError, done: str) -> str:
     if failed.logical_id:
-        return f"The following resource(s) failed to create: [{failed.logical_id}]. "
+        return f"The following resource(s) failed to {done}: [{failed.logical_id}]. "
     return str(failed)
 
 
@@ -373,6 +364,10 @@ def _delete() -> None:
                 raise ValidationError(
                     message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
                 )
+            if reason := exports.in_use(stack):
+                # The stack stays as it was, and says why.
+                _status(stack, stack.status, reason)
+                continue
             acting = acting_for(stack, functools.partial(_delete_one, self, stack))
             # What is being done for it ends.
             working.cancel(stack)
@@ -383,9 +378,9 @@ def _delete() -> None:
 
 
 def _delete_one(backend: Any, stack: Any) -> None:
-    exports = [export.name for export in stack.exports]
+    names = exports.of(stack)
     stack.delete()
     if stack.status == "DELETE_COMPLETE":
         backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
-        for name in exports:
+        for name in names:
             backend.exports.pop(name, None)

@@ -21,6 +21,38 @@ _IAM_NAMES: Final = frozenset({"RoleName", "UserName", "GroupName", "ManagedPoli
 _NAMED_TYPES: Final = frozenset(
     {f"{_IAM}{kind}" for kind in ("Role", "User", "Group", "ManagedPolicy", "InstanceProfile")}
 )
+_VERSION: Final = "2010-09-09"
+_SECTIONS: Final = frozenset(
+    {
+        "AWSTemplateFormatVersion",
+        "Conditions",
+        "Description",
+        "Hooks",
+        "Mappings",
+        "Metadata",
+        "Outputs",
+        "Parameters",
+        "Resources",
+        "Rules",
+        "Transform",
+    }
+)
+_ATTRIBUTES: Final = frozenset(
+    {
+        "Condition",
+        "CreationPolicy",
+        "DeletionPolicy",
+        "DependsOn",
+        "Metadata",
+        "Properties",
+        "Type",
+        "UpdatePolicy",
+        "UpdateReplacePolicy",
+    }
+)
+_NAMED_SECTIONS: Final = (("Parameters", "Parameter"), ("Resources", "Resource"), ("Outputs", "Output"))
+_EMBEDDED: Final = "Fn::Transform"
+_NAME: Final = re.compile(r"[A-Za-z0-9]+")
 _SUBSTITUTED: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
@@ -33,6 +65,7 @@ def parse(body: str) -> dict[str, Any]:
     template = read(body)
     if not isinstance(template, dict):
         raise ValidationError(message="Template format error: unsupported structure.")
+    _check_form(template)
     resources = template.get("Resources")
     if not resources:
         raise ValidationError(message="Template format error: At least one Resources member must be defined.")
@@ -42,6 +75,8 @@ def parse(body: str) -> dict[str, Any]:
             raise ValidationError(
                 message=f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
             )
+        if not transforms.is_expanded(template) and (extra := set(resource) - _ATTRIBUTES - {_EMBEDDED}):
+            raise ValidationError(message=f"Invalid template resource property '{min(map(str, extra))}'")
     transforms.check_policies(template)
     # A macro may add what is missing.
     if "Transform" not in template:
@@ -56,6 +91,21 @@ def parse(body: str) -> dict[str, Any]:
                 )
     creation_order(resources)
     return template
+
+
+def _check_form(template: dict[str, Any]) -> None:
+    """Refuse sections, a version and names that no template has; a macro takes what it knows."""
+    if transforms.is_expanded(template):
+        return
+    if unknown := sorted(str(name) for name in template if name not in _SECTIONS):
+        raise ValidationError(message=f"Invalid template property or properties [{', '.join(unknown)}]")
+    version = str(template.get("AWSTemplateFormatVersion", _VERSION))
+    if version != _VERSION:
+        raise ValidationError(message=f"Template format error: Unsupported AWSTemplateFormatVersion: {version}")
+    for section, kind in _NAMED_SECTIONS:
+        names = map(str, template.get(section) or ())
+        if bad := [name for name in names if not _NAME.fullmatch(name) and not name.startswith("Fn::")]:
+            raise ValidationError(message=f"Template format error: {kind} name {bad[0]} is non alphanumeric.")
 
 
 def check_makeable(template: dict[str, Any], region: str, account_id: str) -> None:
