@@ -138,7 +138,6 @@ def _connections() -> None:
 
     def describe(self: Any) -> ActionResult:
         """DescribeVpcEndpointConnections. Its filters are applied to the answer, as those of all that moto lacks."""
-        self.error_on_dryrun()
         services = self.ec2_backend.configurations.values()
         shown = [_shown(service, endpoint) for service in services for endpoint in _endpoints_of(service)]
         return ActionResult({"VpcEndpointConnections": shown})
@@ -180,7 +179,6 @@ def _decide(response: Any, state: str, before: Collection[str]) -> ActionResult:
     """Bring connections into a state, and name those that are not there or are not in a state before it."""
     service_id = response._get_param("ServiceId")
     [service] = response.ec2_backend.describe_vpc_endpoint_service_configurations([service_id])
-    response.error_on_dryrun()
     endpoints = {endpoint.id: endpoint for endpoint in _endpoints_of(service)}
     failed = []
     for name in response._get_param("VpcEndpointIds", []):

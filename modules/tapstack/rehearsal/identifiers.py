@@ -36,7 +36,7 @@ _ROUTE_TABLE: Final = _Kind("rtb", "InvalidRouteTableId.Malformed")
 _SUBNET: Final = _Kind("subnet", "InvalidSubnetID.Malformed")
 _VPC: Final = _Kind("vpc", "InvalidVpcID.Malformed")
 # By the name of the parameter, as it is sent.
-_KINDS: Final[Mapping[str, _Kind]] = {
+KINDS: Final[Mapping[str, _Kind]] = {
     "AddRouteTableId": _ROUTE_TABLE,
     "AddSecurityGroupId": _GROUP,
     "AddSubnetId": _SUBNET,
@@ -108,7 +108,7 @@ def _kind_of(name: str) -> _Kind | None:
     bare = name.rstrip("0123456789").rstrip(".")
     if bare.endswith(_OTHERS):
         return None
-    return _KINDS.get(bare.rpartition(".")[2])
+    return KINDS.get(bare.rpartition(".")[2])
 
 
 @functools.cache

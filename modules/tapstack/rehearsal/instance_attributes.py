@@ -43,7 +43,6 @@ def install() -> None:
                     "InvalidParameterValue",
                     f"Invalid value '{behavior}' for InstanceInitiatedShutdownBehavior.",
                 )
-            self.error_on_dryrun()
             self.ec2_backend.modify_instance_attribute(instance_id, "instance_initiated_shutdown_behavior", behavior)
             return EmptyResult()
         for mapping in self._get_param("BlockDeviceMappings", []):

@@ -123,7 +123,6 @@ def _associate(self: Any) -> ActionResult:
             raise EC2ClientError("Resource.AlreadyAssociated", f"{branch.id} is associated with {one.trunk} already")
         if (one.trunk, one.protocol, one.number) == (trunk.id, protocol, number):
             raise EC2ClientError("InvalidParameterValue", f"{trunk.id} has {protocol} {number} already: {one.branch}")
-    self.error_on_dryrun()
     made = Association(f"trunk-assoc-{mock_random.get_random_hex(17)}", branch.id, trunk.id, protocol, number)
     _associations(backend)[made.id] = made
     branch.interface_type = "branch"
@@ -147,7 +146,6 @@ def _number(vlan: int | None, gre: int | None) -> tuple[str, int]:
 
 def _describe(self: Any) -> ActionResult:
     """Describe associations. Its filters are applied to the answer, as those of all that moto does not filter."""
-    self.error_on_dryrun()
     found: Mapping[str, Association] = dict(_associations(self.ec2_backend))
     wanted = self._get_param("AssociationIds", [])
     for association_id in wanted:
@@ -161,7 +159,6 @@ def _disassociate(self: Any) -> ActionResult:
     backend, association_id = self.ec2_backend, self._get_param("AssociationId")
     if association_id not in _associations(backend):
         raise _not_found(association_id)
-    self.error_on_dryrun()
     gone = _associations(backend).pop(association_id)
     branch = backend.enis.get(gone.branch)
     if branch is not None:

@@ -114,7 +114,6 @@ def _modify_interfaces() -> None:
         tracking = check_tracking(self._get_param("ConnectionTrackingSpecification"))
         groups = self._get_param("Groups", [])
         check_groups(self.ec2_backend, interface.vpc_id, groups)
-        self.error_on_dryrun()
         if tracking:
             _keep_tracking(interface, tracking)
         if (keep := self._get_param("Attachment.DeleteOnTermination")) is not None:
