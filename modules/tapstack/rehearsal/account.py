@@ -50,6 +50,7 @@ _OF_EC2: Final = (
     "network_interfaces",
     "interface_types",
     "instance_attributes",
+    "ec2_refusals",
     "mirroring",
 )
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
