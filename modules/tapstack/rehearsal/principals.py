@@ -12,12 +12,13 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
-from tapstack.rehearsal.iam.identities import find_role
+from tapstack.rehearsal.iam.identities import Session, find_role
 from tapstack.rehearsal.iam.trust import trusts
 
 _ADMINISTRATOR: Final = "administrator"
 _EVERYTHING: Final = {"Action": "*", "Resource": "*"}
 _founding = threading.Lock()
+_LAMBDA: Final = "lambda.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ def assume(role_arn: str, session_name: str, region: str, *, service: str = "", 
         duration=3600,
         external_id="",
     )
+    if service == _LAMBDA:
+        # What a function calls can be told from what else its role does.
+        role.rehearsal_session = Session(function=source_arn)  # type: ignore[attr-defined]
     return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
 
 

@@ -9,6 +9,8 @@ import functools
 import threading
 from typing import Any
 
+from tapstack.rehearsal.callers import CALLER
+from tapstack.rehearsal.iam.identities import Session, identity_of
 from tapstack.rehearsal.iam.trust import session_of
 
 
@@ -25,7 +27,7 @@ def install() -> None:
     @functools.wraps(assume)
     def assume_role(self: Any, **given: Any) -> Any:
         role = assume(self, **given)
-        role.rehearsal_session = getattr(asked, "session", None)
+        role.rehearsal_session = getattr(asked, "session", None) or Session()
         return role
 
     backend.assume_role = assume_role
@@ -39,7 +41,9 @@ def install() -> None:
 def _keeping(method: Any, action: str, asked: threading.local) -> Any:
     @functools.wraps(method)
     def keeping(self: Any) -> Any:
-        asked.session = session_of(action, self._get_params())
+        caller = CALLER.get()
+        former = identity_of(caller.principal_arn, caller.access_key).session if caller and caller.access_key else None
+        asked.session = session_of(action, self._get_params(), former)
         try:
             return method(self)
         finally:

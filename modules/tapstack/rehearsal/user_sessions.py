@@ -19,7 +19,8 @@ from moto.sts.utils import random_session_token
 from werkzeug.exceptions import HTTPException
 
 from tapstack.rehearsal.callers import AccessKey, Caller
-from tapstack.rehearsal.iam.identities import is_root
+from tapstack.rehearsal.iam.identities import Session, is_root
+from tapstack.rehearsal.iam.trust import federated_session
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import running
 
@@ -55,7 +56,8 @@ def install() -> None:
         return key.caller.user_id, key.caller.user_arn, key.caller.account_id
 
     def get_session_token(self: Any) -> ActionResult:
-        return ActionResult({"Credentials": _begin_session(self, "GetSessionToken", lambda caller: caller)})
+        session = Session(mfa=bool(self._get_param("SerialNumber")))
+        return ActionResult({"Credentials": _begin_session(self, "GetSessionToken", lambda caller: caller, session)})
 
     def get_federation_token(self: Any) -> ActionResult:
         name, policy = self._get_param("Name"), self._get_param("Policy")
@@ -68,6 +70,7 @@ def install() -> None:
             self,
             "GetFederationToken",
             lambda caller: dataclasses.replace(caller, user_id=user_id, user_arn=arn),
+            federated_session(self._get_params(), arn),
         )
         user = {"FederatedUserId": user_id, "Arn": arn}
         return ActionResult({"Credentials": credentials, "FederatedUser": user, "PackedPolicySize": 6})
@@ -78,7 +81,7 @@ def install() -> None:
     response.get_federation_token = get_federation_token
 
 
-def _begin_session(response: Any, action: str, named: Any) -> dict[str, Any]:
+def _begin_session(response: Any, action: str, named: Any, session: Session) -> dict[str, Any]:
     """Return temporary credentials for the user that calls."""
     found = running().keys.find(response.get_access_key(), response.region)
     if found is None or found.session_token:
@@ -91,6 +94,7 @@ def _begin_session(response: Any, action: str, named: Any) -> dict[str, Any]:
     made = iam_backends[caller.account_id][response.partition].create_temp_access_key()
     token = random_session_token()
     of_session = dataclasses.replace(named(caller), access_key=made.access_key_id)
+    _as_any(made).rehearsal_session = session
     # Where AccessKeys looks for it.
     _as_any(made).session = AccessKey(of_session, made.secret_access_key, token, expires)
     return {

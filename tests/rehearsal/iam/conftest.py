@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tapstack.rehearsal.account import Account
+from tapstack.rehearsal.principals import Credentials
 
 HERE: Final = "123456789012"
 THERE: Final = "111122223333"
@@ -38,6 +39,25 @@ class Enforcing:
             iam.put_role_policy(RoleName=name, PolicyName="work", PolicyDocument=policy(*statements))
         return str(made["Role"]["Arn"])
 
+    def user(self, name: str, *statements: dict[str, Any], **more: Any) -> Credentials:
+        """Make a user with a policy; return an access key of it."""
+        iam = self.client("iam")
+        iam.create_user(UserName=name, **more)
+        if statements:
+            iam.put_user_policy(UserName=name, PolicyName="work", PolicyDocument=policy(*statements))
+        made = iam.create_access_key(UserName=name)["AccessKey"]
+        return Credentials(made["AccessKeyId"], made["SecretAccessKey"])
+
+    def signed(self, service: str, credentials: Credentials) -> Any:
+        """Return a client that signs with these credentials."""
+        return boto3.client(
+            service,
+            endpoint_url=self.account.endpoint,
+            region_name="eu-central-1",
+            config=Config(retries={"total_max_attempts": 1}),
+            **credentials.as_arguments(),
+        )
+
     def worker(self, service: str, *statements: dict[str, Any], **more: Any) -> Any:
         """Return a client of a service that calls as a new role with these statements."""
         count = len(self.client("iam").list_roles()["Roles"])
@@ -48,6 +68,12 @@ def policy(*statements: dict[str, Any]) -> str:
     """Return a policy document; statements allow what they say on everything."""
     filled = [{"Effect": "Allow", **({} if "Principal" in one else {"Resource": "*"}), **one} for one in statements]
     return json.dumps({"Version": "2012-10-17", "Statement": filled})
+
+
+def session_of(answer: dict[str, Any]) -> Credentials:
+    """Return the credentials in an answer of STS."""
+    given = answer["Credentials"]
+    return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
 def refusal(call: Any, **arguments: Any) -> tuple[str, str]:

@@ -179,7 +179,7 @@ def test_when_a_token_of_a_provider_is_shown_then_the_provider_must_be_named() -
     assert ask(Policies(), Caller(provider=f"{provider}/x"), at=at({"Federated": provider}), decides=True)
 
 
-@pytest.mark.parametrize(("key", "unknown"), [("aws:SourceIp", ()), ("glue:Color", ("glue:Color",))])
+@pytest.mark.parametrize(("key", "unknown"), [("aws:SourceIp", ()), ("aws:Referer", ("aws:Referer",))])
 def test_when_an_unknown_key_could_have_allowed_it_then_the_denial_names_it(key: str, unknown: tuple[str, ...]) -> None:
     policies = Policies(statements({"Condition": {"StringEquals": {key: "blue"}}}))
     denial = decide(Request(ACTION, (Resource(QUEUE),)), WORKER, policies)

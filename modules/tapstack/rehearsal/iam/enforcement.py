@@ -8,19 +8,21 @@ service can assume.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.rehearsal.authorizations import Authorization, authorizations_of
+from tapstack.rehearsal.authorizations.place import Place
 from tapstack.rehearsal.calls import Call
-from tapstack.rehearsal.iam import trust
+from tapstack.rehearsal.iam import launches, trust
 from tapstack.rehearsal.iam.denials import NotAllowed, Refusal, message_of, refuse
 from tapstack.rehearsal.iam.evaluation import Denial, Guard, decide
 from tapstack.rehearsal.iam.facts import facts_of
 from tapstack.rehearsal.iam.guards import GUARDED, guard_of
 from tapstack.rehearsal.iam.identities import NOBODY, Identity, identity_of, is_root, organization_keys
 from tapstack.rehearsal.iam.lazy import Lazy
+from tapstack.rehearsal.iam.meant import as_meant, roles_of_profiles
 from tapstack.rehearsal.iam.policies import Context
 from tapstack.rehearsal.iam.requests import request_of
 from tapstack.rehearsal.iam.service_roles import check_roles, gives_role
@@ -30,6 +32,8 @@ from tapstack.rehearsal.requests import requested_by
 
 _TRUE: Final = ("true",)
 _FALSE: Final = ("false",)
+_OF_ACCOUNTS: Final = {"kms": "kms:CallerAccount", "sns": "aws:SourceOwner"}
+"""Keys for the account of the caller that one service has."""
 _OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"})
 """What no policy of a bucket takes from the root user of its account."""
 
@@ -70,8 +74,10 @@ def needed_for(call: Call, principal_arn: str) -> tuple[Authorization, ...]:
 
 
 def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tuple[Authorization, ...]:
-    found = authorizations_of(call, requested, principal_arn)
-    return with_unnamed(call, requested, found, principal_arn.split(":")[4])
+    account = principal_arn.split(":")[4] if principal_arn.count(":") >= 5 else ""
+    meant = as_meant(call, requested, account) if account else requested
+    found = authorizations_of(call, meant, principal_arn)
+    return (*with_unnamed(call, meant, found, account), *roles_of_profiles(call, meant, account)) if account else found
 
 
 def _check(call: Call, principal_arn: str, connection: Connection) -> None:
@@ -83,7 +89,8 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
         return
     identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
     requested = requested_by(call)
-    more = _keys_of(connection, identity)
+    more = _keys_of(connection, identity, call.service)
+    _check_session(call, requested, identity)
     if assumes:
         [own] = authorizations_of(call, requested, identity.caller.arn)
         trust.check(call.action, requested, identity, request_of(call, requested, own, lambda _: {}, more=more).context)
@@ -105,9 +112,34 @@ def _denial(
         if machine is None:
             return None
         resources = (machine,)
-    request = request_of(call, requested, authorization, _facts_of, resources=resources, more=more)
+    facts: Callable[[str], Context] = _facts_of
+    if call.service == "ec2" and call.action in launches.MAKING:
+        facts = _making(call, requested, identity.caller.account)
+    request = request_of(call, requested, authorization, facts, resources=resources, more=more)
     spared = identity.policies.identity is None and call.service == "s3" and call.action in _OWN_POLICY
     return decide(request, identity.caller, identity.policies, _unguarded if spared else guard_of)
+
+
+def _making(call: Call, requested: Mapping[str, Any], account: str) -> Callable[[str], Context]:
+    """Return what finds the condition keys of resources that exist, and of those that a call makes."""
+    place, meant = Place(call.region, account), as_meant(call, requested, account)
+    return lambda arn: Lazy(lambda: {**_facts_of(arn), **launches.keys_of(call.action, arn, meant, place)})
+
+
+def _check_session(call: Call, requested: Mapping[str, Any], identity: Identity) -> None:
+    """Refuse what the sessions of users may not call, whatever their policies say.
+
+    Source: IAM User Guide, "Compare AWS STS credentials"; STS API Reference, GetSessionToken and GetFederationToken.
+    """
+    session = identity.session
+    if call.service == "sts" and call.action == "GetSessionToken" and requested.get("SerialNumber"):
+        trust.device_keys(requested, identity.caller)
+    if session is None or identity.chained or call.action == "GetCallerIdentity":
+        return
+    if call.service == "iam" and (session.federated or not session.mfa):
+        raise NotAllowed("The security token included in the request is invalid", "InvalidClientTokenId", 403)
+    if call.service == "sts" and (session.federated or call.action != "AssumeRole"):
+        raise NotAllowed(f"Cannot call {call.action} with session credentials", "AccessDenied", 403)
 
 
 def _unguarded(arn: str) -> Guard:
@@ -129,7 +161,7 @@ def _machine_of(token: str) -> str | None:
     return tokens.machine_of(token)
 
 
-def _keys_of(connection: Connection, identity: Identity) -> Context:
+def _keys_of(connection: Connection, identity: Identity, service: str = "") -> Context:
     """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
     via = connection.called_via
 
@@ -142,6 +174,7 @@ def _keys_of(connection: Connection, identity: Identity) -> Context:
             "aws:SecureTransport": _TRUE,
             "aws:UserAgent": (connection.user_agent,),
             "aws:ViaAWSService": _TRUE if via else _FALSE,
+            **({_OF_ACCOUNTS[service]: (identity.caller.account,)} if service in _OF_ACCOUNTS else {}),
             **({"aws:SourceIp": (connection.source_ip,)} if connection.source_ip else {}),
             **({"aws:CalledVia": via, "aws:CalledViaFirst": via[:1], "aws:CalledViaLast": via[-1:]} if via else {}),
         }

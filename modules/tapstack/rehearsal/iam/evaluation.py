@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tapstack.rehearsal.iam.keys import is_known
+from tapstack.rehearsal.iam.keys import is_told
 from tapstack.rehearsal.iam.policies import Caller, Request, Resource, Statement, Values
 
 IDENTITY: Final = "identity-based policy"
@@ -66,7 +66,7 @@ class Denial:
         resource: the ARN that it is refused on.
         kind: of the policy that refuses it.
         explicit: whether a statement denies it, or none allows it.
-        unknown: condition keys that the account does not know, and that could have allowed it.
+        unknown: condition keys that the account cannot tell, and that decide.
     """
 
     action: str
@@ -111,11 +111,16 @@ def _decide(request: Request, resource: Resource, caller: Caller, policies: Poli
     )
 
     def covering(statements: Iterable[Statement]) -> list[Statement]:
-        return [statement for statement in statements if statement.covers(request, resource, values)]
+        return [statement for statement in statements if _covers(statement, request, resource, values)]
 
     def refused(kind: str, *, explicit: bool = False, by: Iterable[Statement] = ()) -> Denial:
-        unknown = () if explicit else _unknown(by, request, resource, values)
-        return Denial(request.action, resource.arn, kind, explicit, unknown)
+        return Denial(request.action, resource.arn, kind, explicit, _unknown(by, request, resource, values))
+
+    def denied(kind: str, found: Iterable[Statement]) -> Denial:
+        by = [statement for statement in found if not statement.allows]
+        # What denies whatever the account cannot tell is the reason.
+        certain = any(not _untold(statement, request, resource, values) for statement in by)
+        return refused(kind, explicit=True, by=() if certain else by)
 
     allowed: dict[str, bool] = {}
     for kind, statements in own:
@@ -123,12 +128,12 @@ def _decide(request: Request, resource: Resource, caller: Caller, policies: Poli
             continue
         found = covering(statements)
         if not all(statement.allows for statement in found):
-            return refused(kind, explicit=True)
+            return denied(kind, found)
         allowed[kind] = bool(found) and allowed.get(kind, True)
     about = [(statement, grades) for statement in guard.statements if (grades := statement.grades(caller))]
     at_resource = set(covering(statement for statement, _ in about))
     if not all(statement.allows for statement in at_resource):
-        return refused(RESOURCE, explicit=True)
+        return denied(RESOURCE, at_resource)
     granted = {grade for statement, grades in about if statement in at_resource for grade in grades}
     if not allowed.get(ORGANIZATION, True):
         return refused(ORGANIZATION)
@@ -151,13 +156,29 @@ def _decide(request: Request, resource: Resource, caller: Caller, policies: Poli
     return None
 
 
+def _covers(statement: Statement, request: Request, resource: Resource, values: Values) -> bool:
+    """Return whether a statement counts; what the account cannot tell never lets a request through."""
+    if not statement.is_about(request.action, resource.arn, values):
+        return False
+    if not statement.conditions or not (untold := _untold(statement, request, resource, values)):
+        return statement.holds(values)
+    return not statement.allows and statement.holds(values, untold)
+
+
+def _untold(statement: Statement, request: Request, resource: Resource, values: Values) -> frozenset[str]:
+    return frozenset(
+        key
+        for _, key, _ in statement.conditions
+        if values(key.lower()) is None and not is_told(key, request.action, resource.arn)
+    )
+
+
 def _unknown(statements: Iterable[Statement], request: Request, resource: Resource, values: Values) -> tuple[str, ...]:
-    """Return the keys that the account does not know, of statements that would allow the request but for conditions."""
+    """Return the keys that the account cannot tell, of statements that would decide but for them."""
     found = [
         key
         for statement in statements
-        if statement.allows and statement.is_about(request.action, resource.arn, values)
-        for _, key, _ in statement.conditions
-        if values(key.lower()) is None and not is_known(key)
+        if statement.is_about(request.action, resource.arn, values)
+        for key in sorted(_untold(statement, request, resource, values))
     ]
     return tuple(dict.fromkeys(found))

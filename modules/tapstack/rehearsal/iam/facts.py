@@ -47,30 +47,79 @@ def _ec2(parts: list[str]) -> Context:
     return {}
 
 
+_IDS: Final = {
+    "image": "ec2:ImageID",
+    "instance": "ec2:InstanceID",
+    "network-interface": "ec2:NetworkInterfaceID",
+    "security-group": "ec2:SecurityGroupID",
+    "subnet": "ec2:SubnetID",
+    "volume": "ec2:VolumeID",
+    "vpc": "ec2:VpcID",
+}
+
+
 def _belonging(parts: list[str], kind: str, name: str, backend: Any) -> Context:
-    if kind == "network-interface":
-        item = backend.enis.get(name)
-        members = {"ec2:Vpc": "vpc", "ec2:Subnet": "subnet"}
-        subnet = item.subnet if item is not None else None
-        given = {"vpc": subnet.vpc_id, "subnet": subnet.id} if subnet is not None else {}
-    elif kind == "security-group":
-        item = backend.get_security_group_from_id(name)
-        members, given = {"ec2:Vpc": "vpc"}, {"vpc": item.vpc_id} if item is not None else {}
-    elif kind == "route-table":
-        item = backend.route_tables.get(name)
-        members, given = {"ec2:Vpc": "vpc"}, {"vpc": item.vpc_id} if item is not None else {}
-    elif kind == "subnet":
-        item = next((zone[name] for zone in list(backend.subnets.values()) if name in zone), None)
-        members, given = {"ec2:Vpc": "vpc"}, {"vpc": item.vpc_id} if item is not None else {}
-    elif kind == "instance":
-        item = next((one for one in backend.all_instances() if one.id == name), None)
-        if item is None:
-            return {}
-        return {"ec2:InstanceType": (item.instance_type,), "ec2:AvailabilityZone": (str(item.availability_zone),)}
-    else:
+    """Return the keys of a resource that are no tags: its own properties, and where it belongs."""
+    item = _FOUND[kind](backend, name) if kind in _FOUND else None
+    if item is None:
         return {}
-    where = ":".join(parts[:4])
-    return {key: (f"{where}:{parts[4]}:{of}/{given[of]}",) for key, of in members.items() if given.get(of)}
+    found = {_IDS[kind]: (name,)} if kind in _IDS else {}
+    for key, value in _PROPERTIES.get(kind, lambda _: {})(item).items():
+        if value not in (None, ""):
+            found[key] = (str(value).lower() if isinstance(value, bool) else str(value),)
+    where = f"{':'.join(parts[:4])}:{parts[4]}"
+    owner = item.subnet if kind == "network-interface" else item
+    if kind in _IN_VPC and owner is not None and owner.vpc_id:
+        found["ec2:Vpc"] = (f"{where}:vpc/{owner.vpc_id}",)
+    if kind == "network-interface" and owner is not None:
+        found["ec2:Subnet"] = (f"{where}:subnet/{owner.id}",)
+    return found
+
+
+def _instance(item: Any) -> dict[str, Any]:
+    options, profile = getattr(item, "metadata_options", None), getattr(item, "iam_instance_profile", None)
+    return {
+        "ec2:AvailabilityZone": item.availability_zone,
+        "ec2:EbsOptimized": str(item.ebs_optimized).lower(),
+        "ec2:InstanceProfile": getattr(profile, "arn", None),
+        "ec2:InstanceType": item.instance_type,
+        "ec2:MetadataHttpEndpoint": getattr(options, "http_endpoint", None),
+        "ec2:MetadataHttpPutResponseHopLimit": getattr(options, "http_put_response_hop_limit", None),
+        "ec2:MetadataHttpTokens": getattr(options, "http_tokens", None),
+        "ec2:RootDeviceType": item.root_device_type,
+        "ec2:Tenancy": item.placement.tenancy,
+    }
+
+
+_FOUND: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+    "image": lambda backend, name: backend.amis.get(name),
+    "instance": lambda backend, name: next((one for one in backend.all_instances() if one.id == name), None),
+    "network-interface": lambda backend, name: backend.enis.get(name),
+    "route-table": lambda backend, name: backend.route_tables.get(name),
+    "security-group": lambda backend, name: backend.get_security_group_from_id(name),
+    "subnet": lambda backend, name: next((z[name] for z in list(backend.subnets.values()) if name in z), None),
+    "volume": lambda backend, name: backend.volumes.get(name),
+    "vpc": lambda backend, name: backend.vpcs.get(name),
+}
+_IN_VPC: Final = frozenset({"network-interface", "route-table", "security-group", "subnet"})
+_PROPERTIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
+    "image": lambda item: {
+        "ec2:Owner": item.owner_alias or item.owner_id,
+        "ec2:Public": bool(item.is_public),
+        "ec2:RootDeviceType": item.root_device_type,
+    },
+    "instance": _instance,
+    "network-interface": lambda item: {"ec2:AvailabilityZone": getattr(item.subnet, "availability_zone", None)},
+    "subnet": lambda item: {"ec2:AvailabilityZone": item.availability_zone},
+    "volume": lambda item: {
+        "ec2:AvailabilityZone": getattr(item.zone, "name", item.zone),
+        "ec2:Encrypted": str(item.encrypted).lower(),
+        "ec2:VolumeIops": item.iops,
+        "ec2:VolumeSize": item.size,
+        "ec2:VolumeThroughput": item.throughput,
+        "ec2:VolumeType": item.volume_type,
+    },
+}
 
 
 def _stack(parts: list[str]) -> Context:
@@ -82,6 +131,23 @@ def _stack(parts: list[str]) -> Context:
         if stack.stack_id == ":".join(parts) or (name.endswith("/*") and stack.name == name[:-2]):
             return _tagged(stack.tags or {}, "aws")
     return {}
+
+
+def _object(parts: list[str]) -> Context:
+    """Return the tags of an object."""
+    from moto.s3.models import s3_backends
+
+    bucket_name, _, key = parts[5].partition("/")
+    owner = s3_backends.bucket_accounts.get(bucket_name)
+    if owner is None or not key:
+        return {}
+    backend: Any = s3_backends[owner[1]][owner[0]]
+    bucket = backend.buckets.get(bucket_name)
+    item = bucket.keys.get(key) if bucket is not None else None
+    if item is None:
+        return {}
+    tags = backend.tagger.get_tag_dict_for_resource(item.arn)
+    return {f"s3:ExistingObjectTag/{name}": (str(value),) for name, value in tags.items()}
 
 
 def _table(parts: list[str]) -> Context:
@@ -206,6 +272,7 @@ _FINDERS: Final[Mapping[str, Callable[[list[str]], Context]]] = {
     "kms": _key,
     "lambda": _function,
     "logs": _log_group,
+    "s3": _object,
     "scheduler": _by_arn("moto.scheduler.models", "scheduler_backends"),
     "secretsmanager": _secret,
     "sns": _topic,

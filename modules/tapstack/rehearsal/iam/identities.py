@@ -6,6 +6,7 @@ context keys"; AWS Organizations User Guide, "SCP evaluation".
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import re
@@ -24,25 +25,53 @@ from tapstack.rehearsal.organizations import path_of, service_control_policies_o
 _ROOT: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:root")
 _FALSE: Final = ("false",)
 _TRUE: Final = ("true",)
+_TEMPORARY: Final = "ASIA"
+"""What the access keys of sessions begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What was given when a role was assumed, besides its name.
+    """What was given when temporary credentials were issued, besides the name of the session.
 
     Attributes:
         policies: documents of the session policies; None where none was given.
         tags: of the session.
-        source_identity: that was set.
-        provider: of the token, where it was assumed with one.
-        mfa: whether the call named a device.
+        transitive: keys of those tags that go on to the sessions of roles that this one assumes.
+        source_identity: that was set; it goes on, too.
+        provider: of the token, where a role was assumed with one.
+        mfa: whether the user showed a device: sessions of roles have no trace of it.
+        function: ARN of the function whose credentials they are.
+        federated: ARN of the federated user whose session it is.
+        issued: when, UTC.
     """
 
     policies: tuple[str, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    transitive: frozenset[str] = frozenset()
     source_identity: str = ""
     provider: str = ""
     mfa: bool = False
+    function: str = ""
+    federated: str = ""
+    issued: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """Return the condition keys about the session."""
+        found: dict[str, tuple[str, ...]] = {
+            "aws:MultiFactorAuthPresent": _TRUE if self.mfa else _FALSE,
+            "aws:TokenIssueTime": (self.issued.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        }
+        if self.mfa:
+            age = datetime.datetime.now(datetime.UTC) - self.issued
+            found["aws:MultiFactorAuthAge"] = (str(int(age.total_seconds())),)
+        for key, value in (
+            ("aws:SourceIdentity", self.source_identity),
+            ("aws:FederatedProvider", self.provider),
+            ("lambda:SourceFunctionArn", self.function),
+        ):
+            if value:
+                found[key] = (value,)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +82,7 @@ class Identity:
         caller: who it is.
         policies: that go with it.
         context: keys such as aws:PrincipalTag/team.
+        session: of its temporary credentials; None where it has none.
         chained: whether its credentials are a role's.
         known: whether IAM has its role or user; policies of others are not known.
     """
@@ -60,6 +90,7 @@ class Identity:
     caller: Caller
     policies: Policies
     context: Context = field(default_factory=dict)
+    session: Session | None = None
     chained: bool = False
     known: bool = True
 
@@ -78,10 +109,12 @@ def identity_of(principal_arn: str, access_key: str) -> Identity:
 
     Args:
         principal_arn: of the role, the user or the root user.
-        access_key: of the role's session.
+        access_key: of the session.
     """
     parts = principal_arn.split(":", 5)
     # What a path or a name holds makes no role of a user.
+    if parts[5].startswith("user/") and access_key.startswith(_TEMPORARY):
+        return _of_user(principal_arn, parts[4], parts[1], _user_session(access_key, parts[4], parts[1]))
     if not parts[5].startswith("role/"):
         return identity_of_arn(principal_arn)
     return _of_role(principal_arn, _session(access_key, account=parts[4], partition=parts[1]))
@@ -91,6 +124,12 @@ def identity_of(principal_arn: str, access_key: str) -> Identity:
 def _session(access_key: str, account: str, partition: str) -> Any:
     """Return moto's session of an access key, which is nobody else's ever."""
     return sts_backends[account][partition].get_assumed_role_from_access_key(access_key)
+
+
+def _user_session(access_key: str, account: str, partition: str) -> Session | None:
+    backend: Any = iam_backends[account][partition]
+    found: Session | None = getattr(backend.access_keys.get(access_key), "rehearsal_session", None)
+    return found
 
 
 def identity_of_arn(arn: str) -> Identity:
@@ -109,9 +148,10 @@ def identity_of_arn(arn: str) -> Identity:
     return _of_user(arn, account, partition)
 
 
-def _of_user(arn: str, account: str, partition: str) -> Identity:
+def _of_user(arn: str, account: str, partition: str, session: Session | None = None) -> Identity:
     backend: Any = iam_backends[account][partition]
-    caller = Caller(arn, account)
+    federated = session is not None and bool(session.federated)
+    caller = Caller(arn, account, session.federated if session is not None else "")
     user = backend.users.get(arn.rpartition("/")[2])
     if user is None or user.arn != arn:
         return Identity(caller, Policies(), known=False)
@@ -119,27 +159,34 @@ def _of_user(arn: str, account: str, partition: str) -> Identity:
     policies = Policies(
         tuple(statement for holder in holders for statement in statements_of(holder)),
         boundary=_boundary(user, backend),
+        # A federated user may do nothing that the policy of its session does not allow.
+        session=_read(session.policies or ()) if session is not None and federated else None,
         organization=_organization(account, partition),
     )
 
     def keys() -> Context:
-        tags = backend.tagger.get_tag_dict_for_resource(user.arn)
+        tags = {**backend.tagger.get_tag_dict_for_resource(user.arn), **(session.tags if session is not None else {})}
+        of_session = session.keys() if session is not None else {}
+        name = {} if federated else {"aws:username": (user.name,)}
+        own = f"{account}:{caller.session.rpartition('/')[2]}" if federated else user.id
         return {
             **_keys(caller),
-            "aws:PrincipalType": ("User",),
-            "aws:userid": (user.id,),
-            "aws:username": (user.name,),
+            "aws:PrincipalType": ("FederatedUser" if federated else "User",),
+            "aws:userid": (own,),
+            **name,
+            **of_session,
             **{f"aws:PrincipalTag/{key}": (value,) for key, value in tags.items()},
         }
 
-    return Identity(caller, policies, Lazy(keys))
+    return Identity(caller, policies, Lazy(keys), session)
 
 
 def _of_role(arn: str, assumed: Any) -> Identity:
     partition, account = arn.split(":")[1], arn.split(":")[4]
     backend: Any = iam_backends[account][partition]
     name = arn.rpartition("/")[2]
-    session: Session = getattr(assumed, "rehearsal_session", None) or Session()
+    made: Session | None = getattr(assumed, "rehearsal_session", None)
+    session = made or Session()
     caller = Caller(arn, account, assumed.arn if assumed is not None else "")
     role = find_role(arn)
     inline = (assumed.policy,) if assumed is not None and assumed.policy else ()
@@ -153,20 +200,16 @@ def _of_role(arn: str, assumed: Any) -> Identity:
 
     def keys() -> Context:
         tags = {**(_tags(role.tags) if role is not None else {}), **session.tags}
-        found = {
+        return {
             **_keys(caller),
             "aws:PrincipalType": ("AssumedRole",),
             "aws:userid": (assumed.user_id if assumed is not None else name,),
-            "aws:MultiFactorAuthPresent": _TRUE if session.mfa else _FALSE,
+            # Whoever has no session yet is asked about as if it began now.
+            **session.keys(),
             **{f"aws:PrincipalTag/{key}": (value,) for key, value in tags.items()},
         }
-        if session.source_identity:
-            found["aws:SourceIdentity"] = (session.source_identity,)
-        if session.provider:
-            found["aws:FederatedProvider"] = (session.provider,)
-        return found
 
-    return Identity(caller, policies, Lazy(keys), chained=True, known=role is not None)
+    return Identity(caller, policies, Lazy(keys), made, chained=True, known=role is not None)
 
 
 def find_role(arn: str) -> Any:

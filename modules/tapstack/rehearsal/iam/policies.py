@@ -42,8 +42,8 @@ class Caller:
 
     @property
     def is_user(self) -> bool:
-        """Whether it is an IAM user."""
-        return ":user/" in self.arn
+        """Whether it is an IAM user, and no federated one."""
+        return ":user/" in self.arn and not self.session
 
     @property
     def shown(self) -> str:
@@ -128,10 +128,14 @@ class Statement:
         lookup = values if self.variables else None
         return any(pattern_matches(pattern, arn, lookup) for pattern in self.resources) is not self.but_resources
 
-    def holds(self, values: Values) -> bool:
-        """Say whether all conditions hold."""
+    def holds(self, values: Values, but: frozenset[str] = frozenset()) -> bool:
+        """Say whether all conditions hold, but for those that compare these keys."""
         lookup = values if self.variables else None
-        return all(holds(name, values(key.lower()), expected, lookup) for name, key, expected in self.conditions)
+        return all(
+            holds(name, values(key.lower()), expected, lookup)
+            for name, key, expected in self.conditions
+            if key not in but
+        )
 
     def covers(self, request: Request, resource: Resource, values: Values | None = None) -> bool:
         """Say whether the statement is about this action on this resource, in this context."""
@@ -157,12 +161,12 @@ class Statement:
 
 
 def _grade(kind: str, name: str, caller: Caller) -> Grade | None:
-    if name == "*":
+    if name == "*" and kind in ("*", "AWS"):
         return "anyone"
     if kind == "Service":
-        return "principal" if name == caller.service else None
+        return "principal" if caller.service and name in (caller.service, "*") else None
     if kind == "Federated":
-        return "principal" if name == caller.provider else None
+        return "principal" if caller.provider and name in (caller.provider, "*") else None
     if kind != "AWS" or not caller.account:
         return None
     if name == caller.account or (name.endswith(_ACCOUNT) and name.split(":")[4:5] == [caller.account]):
@@ -193,8 +197,14 @@ def read_policy(document: Mapping[str, Any], name: str = "") -> list[Statement]:
 
 @functools.lru_cache(4096)
 def read_text(text: str, name: str = "") -> tuple[Statement, ...]:
-    """Return the statements of a policy as it is kept: JSON, in whatever way it was quoted; each is read once."""
-    return tuple(read_policy(read_json(unquote(text) if text.lstrip()[:1] == "%" else text), name))
+    """Return the statements of a policy as it is kept: JSON, in whatever way it was quoted; each is read once.
+
+    One that is malformed says nothing: AWS keeps none, and what has one here must not become useless.
+    """
+    try:
+        return tuple(read_policy(read_json(unquote(text) if text.lstrip()[:1] == "%" else text), name))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ()
 
 
 def _statement(item: Mapping[str, Any], name: str, variables: bool) -> Statement:
@@ -222,7 +232,8 @@ def _statement(item: Mapping[str, Any], name: str, variables: bool) -> Statement
 
 def _principals(given: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(given, Mapping):
-        yield from (("AWS", str(name)) for name in as_list(given))
+        # A star alone is everybody, services included; a star of a kind is whoever is of that kind.
+        yield from (("*" if name == "*" else "AWS", str(name)) for name in as_list(given))
         return
     for kind, names in given.items():
         yield from ((kind, str(name)) for name in as_list(names))

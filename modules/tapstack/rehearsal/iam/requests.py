@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.authorizations.ec2 import has_attributes
@@ -22,15 +23,23 @@ _OF_SOME_RESOURCES: Final = ("aws:RequestTag/", "aws:TagKeys", _ATTRIBUTE)
 _EQUALS: Final = re.compile(r"([#\w.-]+)\s*=\s*(:\w+)")
 # Condition keys that are a parameter of the request, by service.
 _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "iam": {"PermissionsBoundary": "iam:PermissionsBoundary", "PolicyArn": "iam:PolicyARN"},
+    "iam": {
+        "AWSServiceName": "iam:AWSServiceName",
+        "PermissionsBoundary": "iam:PermissionsBoundary",
+        "PolicyArn": "iam:PolicyARN",
+    },
     "lambda": {"Principal": "lambda:Principal"},
     "s3": {
         "ACL": "s3:x-amz-acl",
+        "CopySource": "s3:x-amz-copy-source",
         "Delimiter": "s3:delimiter",
         "MaxKeys": "s3:max-keys",
+        "MetadataDirective": "s3:x-amz-metadata-directive",
         "Prefix": "s3:prefix",
+        "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
         "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
         "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+        "StorageClass": "s3:x-amz-storage-class",
         "VersionId": "s3:VersionId",
     },
     "sns": {"Endpoint": "sns:Endpoint", "Protocol": "sns:Protocol"},
@@ -102,10 +111,27 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
         found["events:detail-type"] = tuple(str(entry.get("DetailType", "")) for entry in entries)
     elif call.service == "kms":
         given = requested.get("EncryptionContext") or {}
+        if given:
+            found["kms:EncryptionContextKeys"] = tuple(given)
         found |= {f"kms:EncryptionContext:{key}": (str(value),) for key, value in given.items()}
+    elif call.service == "s3":
+        found["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
+        if tags := _object_tags(requested.get("Tagging")):
+            found["s3:RequestObjectTagKeys"] = tuple(tags)
+            found |= {f"s3:RequestObjectTag/{key}": (value,) for key, value in tags.items()}
+    elif call.service == "sts" and requested.get("TransitiveTagKeys"):
+        found["sts:TransitiveTagKeys"] = tuple(map(str, requested["TransitiveTagKeys"]))
     elif call.service == "lambda" and "EventSourceMapping" in call.action and requested.get("FunctionName"):
         found["lambda:FunctionArn"] = (str(requested["FunctionName"]),)
     return found
+
+
+def _object_tags(tagging: Any) -> dict[str, str]:
+    """Return the tags that a call gives to an object: a query in a header, or a document."""
+    if isinstance(tagging, str):
+        return dict(parse_qsl(tagging, keep_blank_values=True))
+    tags = tagging.get("TagSet") if isinstance(tagging, Mapping) else None
+    return {str(tag.get("Key")): str(tag.get("Value", "")) for tag in tags or () if isinstance(tag, Mapping)}
 
 
 def _leading_keys(requested: Mapping[str, Any], authorization: Authorization) -> Iterator[str]:

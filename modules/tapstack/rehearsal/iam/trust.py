@@ -13,7 +13,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tapstack.rehearsal.iam.denials import NotAllowed
@@ -36,6 +36,7 @@ _SHORTEST: Final = 900
 _ALGORITHMS: Final = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 """How tokens may be signed."""
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
+_CODE: Final = re.compile(r"\d{6}", re.ASCII)
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
@@ -80,7 +81,8 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
     if action == "AssumeRoleWithSAML":
         raise NotAllowed("the rehearsal account does not evaluate assertions of SAML", "AccessDenied", 403)
     if action == "AssumeRole":
-        asked = _Asked("sts:AssumeRole", role_arn, identity.caller, identity.policies, context)
+        shown = {**context, **device_keys(requested, identity.caller)} if requested.get("SerialNumber") else context
+        asked = _Asked("sts:AssumeRole", role_arn, identity.caller, identity.policies, shown)
     else:
         asked = _with_token(role_arn, str(requested.get("WebIdentityToken", "")), context)
     role = find_role(role_arn)
@@ -98,7 +100,33 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
                 "AccessDenied",
                 403,
             )
+    _check_source_identity(str(requested.get("SourceIdentity") or ""), identity.session)
     _check_duration(requested, role, chained=identity.chained and action == "AssumeRole")
+
+
+def device_keys(requested: Mapping[str, Any], caller: Caller) -> Context:
+    """Return the condition keys of a call with which a user shows a device; the code of the device may be any.
+
+    Raises:
+        NotAllowed: the user has no such device, or the code cannot be one.
+    """
+    from moto.iam.models import iam_backends
+
+    parts = caller.arn.split(":")
+    backend: Any = iam_backends[caller.account][parts[1]]
+    user = backend.users.get(caller.arn.rpartition("/")[2]) if caller.is_user else None
+    devices = list(user.mfa_devices) if user is not None else []
+    if requested.get("SerialNumber") not in devices or not _CODE.fullmatch(str(requested.get("TokenCode") or "")):
+        raise NotAllowed("MultiFactorAuthentication failed with invalid MFA one time pass code. ", "AccessDenied", 403)
+    return {"aws:MultiFactorAuthPresent": ("true",), "aws:MultiFactorAuthAge": ("0",)}
+
+
+def _check_source_identity(given: str, former: Session | None) -> None:
+    """Refuse to change the identity of a session that assumes a role: it goes on as it is."""
+    if given and former is not None and former.source_identity not in ("", given):
+        raise NotAllowed(
+            "The source identity of a session cannot be changed when it assumes another role.", "AccessDenied", 403
+        )
 
 
 def _check_duration(requested: Mapping[str, Any], role: Any, *, chained: bool) -> None:
@@ -221,16 +249,32 @@ def service_keys(service: str, source_arn: str = "") -> Context:
     return found
 
 
-def session_of(action: str, requested: Mapping[str, Any]) -> Session:
-    """Return what a call gives to the session that it makes."""
+def session_of(action: str, requested: Mapping[str, Any], former: Session | None = None) -> Session:
+    """Return what a call gives to the session that it makes.
+
+    Args:
+        action: one of ASSUMING.
+        requested: its parameters.
+        former: the session that assumes the role, if one does; its identity and transitive tags go on.
+    """
     arns = [str(one.get("arn", "")) for one in requested.get("PolicyArns") or ()]
+    before = former or Session()
+    handed = {key: value for key, value in before.tags.items() if key in before.transitive}
+    given = {str(tag["Key"]): str(tag["Value"]) for tag in requested.get("Tags") or ()}
     return Session(
         policies=managed_documents(arns) if arns else None,
-        tags={str(tag["Key"]): str(tag["Value"]) for tag in requested.get("Tags") or ()},
-        source_identity=str(requested.get("SourceIdentity") or ""),
+        tags={**given, **handed},
+        transitive=frozenset(map(str, requested.get("TransitiveTagKeys") or ())) | frozenset(handed),
+        source_identity=str(requested.get("SourceIdentity") or before.source_identity),
         provider=_provider_of(requested) if action == "AssumeRoleWithWebIdentity" else "",
-        mfa=bool(requested.get("SerialNumber")),
     )
+
+
+def federated_session(requested: Mapping[str, Any], arn: str) -> Session:
+    """Return the session of a federated user, whose policies are those that the call gives."""
+    made = session_of("GetFederationToken", requested)
+    own = (str(requested["Policy"]),) if requested.get("Policy") else ()
+    return replace(made, federated=arn, policies=(*own, *(made.policies or ())))
 
 
 def _provider_of(requested: Mapping[str, Any]) -> str:

@@ -1,12 +1,11 @@
 """What IAM is asked about although a call of EC2 does not name it, as the account has it when the call is made.
 
-Sources: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"; IAM User Guide,
-"Grant a user permissions to pass a role to an AWS service".
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +13,6 @@ from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.authorizations.ec2 import UNNAMED
 from tapstack.rehearsal.calls import Call
 
-_PASSED_TO: Final = "ec2.amazonaws.com"
 Finder = Callable[[Any, Mapping[str, Any]], list[tuple[str, str]] | None]
 
 
@@ -39,7 +37,7 @@ def with_unnamed(
         kept = [arn for arn in own.resources if arn not in unnamed]
         more = [f"{place}:{kind}/{name}" for kind, name in found]
         own = replace(own, resources=tuple(dict.fromkeys([*kept, *more])) or own.resources)
-    return (own, *others, *_passed(call, requested, account))
+    return (own, *others)
 
 
 def _backend(call: Call, account: str) -> Any:
@@ -97,17 +95,3 @@ _FINDERS: Final[Mapping[str, Finder]] = {
     "ModifyNetworkInterfaceAttribute": _holder,
     "ModifyTrafficMirrorFilterRule": _filter,
 }
-
-
-def _passed(call: Call, requested: Mapping[str, Any], account: str) -> Iterator[Authorization]:
-    """The role of an instance profile is passed to EC2 with it."""
-    from moto.iam.models import iam_backends
-
-    given = requested.get("IamInstanceProfile")
-    if not isinstance(given, Mapping):
-        return
-    name = str(given.get("Name") or given.get("Arn", "")).rpartition("/")[2]
-    for profile in list(iam_backends[account][_partition(call)].instance_profiles.values()):
-        if profile.name == name:
-            for role in profile.roles:
-                yield Authorization("iam:PassRole", (role.arn,), {"iam:PassedToService": _PASSED_TO})
