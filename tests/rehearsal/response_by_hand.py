@@ -16,6 +16,7 @@ from tapstack.rehearsal.account import ACCOUNT_ID, REGION, Account
 from tapstack.response import workflow
 from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tapstack.response.package import build_package
+from tests.rehearsal.trusting import TRUST
 
 DEPLOYMENT: Final = "tap"
 SITE: Final = "frankfurt"
@@ -151,7 +152,7 @@ def _standing(account: Account, subnet: str) -> dict[str, Any]:
 
 def _role(account: Account) -> str:
     iam = account.client("iam")
-    arn = str(iam.create_role(RoleName=NAME, AssumeRolePolicyDocument="{}")["Role"]["Arn"])
+    arn = str(iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"])
     iam.put_role_policy(RoleName=NAME, PolicyName="all", PolicyDocument=json.dumps(_ANYTHING))
     return arn
 

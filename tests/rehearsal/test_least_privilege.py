@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from tapstack.rehearsal.account import REGION, Account
 from tapstack.rehearsal.least_privilege import Proof, policies_of, prove
 from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
+from tests.rehearsal.trusting import TRUST
 
-TRUST: Final = json.dumps({"Version": "2012-10-17", "Statement": []})
 ROLE: Final = "arn:aws:iam::123456789012:role/worker"
 MACHINE: Final = "arn:aws:states:eu-central-1:123456789012:stateMachine:incidents"
 OURS: Final = {"StringEquals": {"aws:ResourceTag/team": "blue"}}

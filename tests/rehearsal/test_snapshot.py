@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from tapstack.rehearsal.account import REGION, Account
 from tapstack.rehearsal.snapshot import differences, take_snapshot
+from tests.rehearsal.trusting import TRUST
 
 Client = Callable[[str], Any]
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
 
 MAKE: dict[str, Callable[[Client], object]] = {

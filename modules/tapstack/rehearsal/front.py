@@ -26,11 +26,13 @@ from tapstack.rehearsal.iam.identities import is_root
 from tapstack.rehearsal.issuers import Issuers
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.metrics import Measurement, Metrics
+from tapstack.rehearsal.policy_rules import refusal_of_policies
 from tapstack.rehearsal.readings import Reading, read, spoken
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits, running
 from tapstack.rehearsal.services import NOT_MOTOS, is_in, models_of
+from tapstack.rehearsal.session_rules import refusal_of_sessions
 from tapstack.rehearsal.signatures import Received, Refused, Signature, read_signature, verify
 from tapstack.rehearsal.strangers import why_strange
 from tapstack.rehearsal.tag_rules import refusal_of_tags
@@ -242,7 +244,8 @@ class Front:
             return _refused_with((unread.status, *refusal(call.protocol, unread.code, unread.message)))
         if running().enforces_iam and (refused := _refused(request)):
             return refused
-        if (wrong := refusal_of_tags(call)) is not None:
+        wrong = refusal_of_tags(call) or refusal_of_sessions(call) or refusal_of_policies(call)
+        if wrong is not None:
             return _refused_with((400, *refusal(call.protocol, wrong.code, wrong.message)))
         waiting = self._faults.creation_of(request.call)
         before = photograph(request.call, request.caller.account_id) if waiting else None

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from moto.core.routing import RestRouter
 from werkzeug.datastructures import Headers, MultiDict
@@ -221,6 +221,9 @@ def _read_form(asked: _Asked) -> Reading:
     # What moto finds first.
     form = {name: values[:1] for name, values in form.items()}
     action, version = given.pop("Action", ""), given.pop("Version", "")
+    if asked.service == "sqs" and asked.path.strip("/"):
+        # The path names the queue where nothing else does.
+        given.setdefault("QueueUrl", unquote(asked.path))
     models = _models(asked.service, _QUERIES)
     model = next((one for one in models if _metadata(one)["apiVersion"] == version), models[0])
     call = asked.call(action or f"{asked.method} {asked.path}", given, model)

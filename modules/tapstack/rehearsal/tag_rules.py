@@ -72,6 +72,7 @@ RULES: Final[Mapping[str, Rules]] = {
     "sns": Rules("InvalidParameter", "TagLimitExceeded"),
     "sqs": Rules("InvalidParameterValue"),
     "states": Rules("ValidationException", "TooManyTags"),
+    "sts": Rules("ValidationError", any_case=True),
 }
 """By the name that a request is signed for."""
 

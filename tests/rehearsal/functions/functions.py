@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tapstack.rehearsal.account import Account
+from tests.rehearsal.trusting import TRUST
 
 
 def zipped(files: Mapping[str, str] | str) -> bytes:
@@ -56,7 +57,7 @@ class Lambda:
         self.client = self.account.client("lambda")
         self.iam = self.account.client("iam")
         self.sqs = self.account.client("sqs")
-        self.role = str(self.iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"])
+        self.role = str(self.iam.create_role(RoleName="function", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"])
 
     def allow(self, *actions: str) -> None:
         """Let the functions' role do something."""

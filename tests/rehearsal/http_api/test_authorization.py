@@ -16,6 +16,7 @@ import pytest
 from joserfc import jwk, jwt
 
 from tests.rehearsal.http_api.conftest import HttpApi, send
+from tests.rehearsal.trusting import TRUST
 
 CALLER = "def handler(event, context):\n    return event['requestContext'].get('authorizer')\n"
 Keys = tuple[str, str, str | None]
@@ -32,7 +33,7 @@ def guarded(api: HttpApi) -> HttpApi:
 def role(api: HttpApi, *resources: str) -> Keys:
     """Keys of a role that may call the given routes."""
     iam = api.account.client("iam")
-    iam.create_role(RoleName="analyst", AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName="analyst", AssumeRolePolicyDocument=TRUST)
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": [routes(api, one) for one in resources]}
     if resources:
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -44,9 +45,9 @@ def routes(api: HttpApi, path: str) -> str:
     return f"arn:aws:execute-api:eu-central-1:123456789012:{api.id}/{path}"
 
 
-def assumed(api: HttpApi, name: str) -> Keys:
+def assumed(api: HttpApi, name: str, **more: Any) -> Keys:
     arn = f"arn:aws:iam::123456789012:role/{name}"
-    found = api.account.client("sts").assume_role(RoleArn=arn, RoleSessionName="ada")["Credentials"]
+    found = api.account.client("sts").assume_role(RoleArn=arn, RoleSessionName="ada", **more)["Credentials"]
     return found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]
 
 
@@ -98,6 +99,26 @@ class TestIam:
         iam.put_user_policy(UserName="ada", PolicyName="api", PolicyDocument=document)
         found = send(guarded.signed("GET", "/incidents/1", keys=keys))
         assert found.json["iam"]["userArn"] == "arn:aws:iam::123456789012:user/ada"
+
+    def test_fails_when_the_policy_of_the_session_does_not_allow_it(self, guarded: HttpApi) -> None:
+        role(guarded, "*/*/*")
+        for action, status in (("s3:*", 403), ("execute-api:Invoke", 200)):
+            statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+            document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            keys = assumed(guarded, "analyst", Policy=document)
+            assert send(guarded.signed("GET", "/incidents/1", keys=keys)).status == status
+
+    def test_fails_when_a_deny_names_the_session(self, guarded: HttpApi) -> None:
+        keys = role(guarded, "*/*/*")
+        deny = {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringLike": {"aws:userid": "*:ada"}},
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        guarded.account.client("iam").put_role_policy(RoleName="analyst", PolicyName="no", PolicyDocument=document)
+        assert send(guarded.signed("GET", "/incidents/1", keys=keys)).status == 403
 
     @pytest.mark.parametrize("allowed", [(), ("*/POST/incidents/*",), ("*/GET/incidents/2",), ("live/*",)])
     def test_fails_when_a_role_may_not(self, guarded: HttpApi, allowed: tuple[str, ...]) -> None:

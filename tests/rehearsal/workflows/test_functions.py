@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.rehearsal.trusting import TRUST
 from tests.rehearsal.workflows.conftest import ROLE, Workflows, machine, task
 
 INVOKE = "arn:aws:states:::lambda:invoke"
@@ -38,7 +39,7 @@ def function(workflows: Workflows) -> str:
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("app.py", CODE)
     iam = workflows.account.client("iam")
-    role = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    role = iam.create_role(RoleName="function", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
     made = workflows.account.client("lambda").create_function(
         FunctionName="step",
         Runtime="python3.11",

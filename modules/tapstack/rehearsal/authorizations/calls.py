@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
-from tapstack.rehearsal.authorizations import ec2, named
+from tapstack.rehearsal.authorizations import ec2, named, partiql, tagging
 from tapstack.rehearsal.authorizations.actions import NEEDS_NOTHING, iam_action, service_prefix
 from tapstack.rehearsal.authorizations.authorization import Authorization
+from tapstack.rehearsal.authorizations.passing import passing
 from tapstack.rehearsal.authorizations.place import Place
-from tapstack.rehearsal.authorizations.tags import tags_of
+from tapstack.rehearsal.authorizations.tags import tag_keys_of, tags_of
 from tapstack.rehearsal.calls import Call, operation_of
 
-_ROLE: Final = re.compile(r"arn:[^:]+:iam::\d{12}:role/.+")
-_ROLE_PARAMETERS: Final = frozenset({"Role", "RoleArn", "RoleARN", "roleArn", "ServiceRoleArn"})
-# Naming a role is not passing it to the service.
-_PASS_NOTHING: Final = frozenset({"iam", "sts"})
 # Creating something with tags needs this besides.
 _TAGGING: Final = {
     **dict.fromkeys(
@@ -49,6 +47,8 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
     place = Place(call.region, principal.split(":")[4] if principal.count(":") >= 5 else "*")
     if call.action in ("TransactWriteItems", "TransactGetItems"):
         return tuple(_transacted(requested, place))
+    if call.service == "dynamodb" and call.action in partiql.ACTIONS:
+        return tuple(partiql.authorizations_of(call.action, requested, place))
     own = Authorization(
         iam_action(call, dict(requested)), _resources(call, requested, place), _context(call, requested)
     )
@@ -57,7 +57,9 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
         *_copies(call, requested, place),
         *_tagging(call, own, requested, place),
         *_setting_policies(call, own, requested),
-        *_passing(call, requested, place),
+        *tagging.authorizations_of(call, requested),
+        *_reading(call, requested, place),
+        *passing(call, requested, place),
     )
 
 
@@ -85,8 +87,8 @@ def _context(call: Call, requested: Mapping[str, Any]) -> dict[str, str | tuple[
     tags = tags_of(requested)
     context: dict[str, str | tuple[str, ...]] = {"aws:RequestedRegion": call.region}
     context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    if tags:
-        context["aws:TagKeys"] = tuple(sorted(tags))
+    if keys := {*tags, *tag_keys_of(requested)}:
+        context["aws:TagKeys"] = tuple(sorted(keys))
     if call.service == "ec2":
         context["ec2:Region"] = call.region
         context |= ec2.attributes_of(call.action, requested)
@@ -111,8 +113,17 @@ def _copies(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[
     """Copying an object reads another one."""
     source = requested.get("CopySource")
     if call.service == "s3" and source:
-        name = str(source).partition("?")[0].lstrip("/")
-        yield Authorization("s3:GetObject", (place.arn("s3", name, region=False, account=False),))
+        name, _, version = str(source).partition("?versionId=")
+        arn = place.arn("s3", unquote(name).lstrip("/"), region=False, account=False)
+        yield Authorization("s3:GetObjectVersion" if version else "s3:GetObject", (arn,))
+
+
+def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Reading several secrets at once reads each of them."""
+    if call.service == "secretsmanager" and call.action == "BatchGetSecretValue":
+        for one in requested.get("SecretIdList") or ():
+            found = named.resources_of("secretsmanager", "GetSecretValue", {"SecretId": one}, place)
+            yield Authorization("secretsmanager:GetSecretValue", found, {"aws:RequestedRegion": call.region})
 
 
 def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
@@ -137,25 +148,3 @@ def _setting_policies(call: Call, own: Authorization, requested: Mapping[str, An
     """Giving a stack a policy is an action of its own, also when it is made or updated."""
     if call.action in ("CreateStack", "UpdateStack") and {"StackPolicyBody", "StackPolicyURL"} & set(requested):
         yield Authorization("cloudformation:SetStackPolicy", own.resources, {"aws:RequestedRegion": call.region})
-
-
-def _passing(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
-    """Giving a role to a service needs iam:PassRole on the role; by an instance profile it is given to EC2."""
-    if call.action == "AddRoleToInstanceProfile":
-        role = place.arn("iam", f"role/{requested.get('RoleName')}", region=False)
-        yield Authorization("iam:PassRole", (role,), {"iam:PassedToService": "ec2.amazonaws.com"})
-    if call.service in _PASS_NOTHING:
-        return
-    for role in dict.fromkeys(_roles(requested)):
-        yield Authorization("iam:PassRole", (role,), {"iam:PassedToService": f"{call.service}.amazonaws.com"})
-
-
-def _roles(value: Any, name: str = "") -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _roles(item, key)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _roles(item, name)
-    elif name in _ROLE_PARAMETERS and isinstance(value, str) and _ROLE.fullmatch(value):
-        yield value

@@ -124,6 +124,49 @@ def _lambda(action: str, requested: Mapping[str, Any], place: Place) -> list[str
     return [f"{arn}:{qualifier}" if qualifier and arn.count(":") == 6 else arn]
 
 
+_IAM_MADE: Final = {
+    "CreateGroup": "group{Path}{GroupName}",
+    "CreateInstanceProfile": "instance-profile{Path}{InstanceProfileName}",
+    "CreateOpenIDConnectProvider": "oidc-provider/{Url}",
+    "CreatePolicy": "policy{Path}{PolicyName}",
+    "CreateRole": "role{Path}{RoleName}",
+    "CreateSAMLProvider": "saml-provider/{Name}",
+    "CreateServiceLinkedRole": "role/aws-service-role/{AWSServiceName}/*",
+    "CreateUser": "user{Path}{UserName}",
+    "CreateVirtualMFADevice": "mfa{Path}{VirtualMFADeviceName}",
+    "UploadServerCertificate": "server-certificate{Path}{ServerCertificateName}",
+}
+_IAM_RENAMED: Final = {"UpdateGroup": "Group", "UpdateUser": "User"}
+
+
+def _iam(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
+    """Return ARNs with their paths: of what is made, and of what gets another name or path both."""
+    given = {name: str(value) for name, value in requested.items() if isinstance(value, str)}
+    if resource := _IAM_MADE.get(action):
+        given = {"Path": "/", **given, "Url": given.get("Url", "").removeprefix("https://")}
+        try:
+            return [place.arn("iam", resource.format(**given), region=False)]
+        except KeyError:
+            return []
+    if "InstanceProfile" in action and (profile := given.get("InstanceProfileName")):
+        return [_arn(place, "iam", profile, "instance-profile/{}")]
+    if "Group" in action and "ForUser" not in action and (group := given.get("GroupName")):
+        return [_arn(place, "iam", group, "group/{}"), *_renamed(action, given, place, group)]
+    if action in _IAM_RENAMED and (user := given.get("UserName")):
+        return [_arn(place, "iam", user, "user/{}"), *_renamed(action, given, place, user)]
+    return []
+
+
+def _renamed(action: str, given: Mapping[str, str], place: Place, former: str) -> list[str]:
+    kind = _IAM_RENAMED.get(action, "")
+    name, path = given.get(f"New{kind}Name"), given.get("NewPath")
+    if not kind or (name is None and path is None):
+        return []
+    before, _, plain = (former.split(":", 5)[5] if former.startswith("arn:") else f"/{former}").rpartition("/")
+    where = path if path is not None else f"/{before.partition('/')[2]}/".replace("//", "/")
+    return [place.arn("iam", f"{kind.lower()}{where}{name or plain}", region=False)]
+
+
 def _logs(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
     group = requested.get("logGroupName") or requested.get("logGroupIdentifier")
     if group is None or action == "DescribeLogGroups":
@@ -137,7 +180,7 @@ def _kms(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
     found = []
     if alias := requested.get("AliasName"):
         found.append(place.arn("kms", str(alias)))
-    for name in ("KeyId", "TargetKeyId"):
+    for name in ("KeyId", "TargetKeyId", "DestinationKeyId"):
         if key := requested.get(name):
             found.append(place.arn("kms", str(key) if str(key).startswith(("arn:", "alias/")) else f"key/{key}"))
     return found
@@ -166,8 +209,10 @@ def _sqs(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
     if name := requested.get("QueueName"):
         return [place.arn("sqs", str(name))]
     if url := requested.get("QueueUrl"):
-        account, _, name = str(url).rstrip("/").rpartition("/")
-        return [Place(place.region, account.rpartition("/")[2]).arn("sqs", name)]
+        # A name alone is a queue of the caller's, as SQS takes it.
+        where, _, name = str(url).rstrip("/").rpartition("/")
+        account = where.rpartition("/")[2] or place.account
+        return [Place(place.region, account).arn("sqs", name)]
     return []
 
 
@@ -192,6 +237,8 @@ def _parameter(name: str, place: Place) -> str:
 
 
 def _sts(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
+    if action == "GetFederationToken":
+        return [place.arn("sts", f"federated-user/{requested.get('Name')}", region=False)]
     return [str(requested["RoleArn"])] if requested.get("RoleArn") else []
 
 
@@ -214,6 +261,7 @@ _FINDERS: Final[Mapping[str, Finder]] = {
     "dynamodb": _dynamodb,
     "elasticloadbalancing": _elbv2,
     "events": _events,
+    "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,
     "logs": _logs,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _NAMES: Final = ("Tags", "tags", "TagList")
+_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList", "TagsToRemove", "tags")
 
 
 def tags_of(requested: Mapping[str, Any]) -> dict[str, str]:
@@ -16,6 +17,14 @@ def tags_of(requested: Mapping[str, Any]) -> dict[str, str]:
     for name in _NAMES:
         found |= _read(requested.get(name))
     return found
+
+
+def tag_keys_of(requested: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of the tags that a call takes away."""
+    for name in _KEYS:
+        if isinstance(given := requested.get(name), list):
+            return tuple(one for one in given if isinstance(one, str))
+    return ()
 
 
 def _read(tags: Any) -> dict[str, str]:

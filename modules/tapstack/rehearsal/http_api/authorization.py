@@ -12,6 +12,7 @@ from tapstack.rehearsal.http_api import jwt
 from tapstack.rehearsal.http_api.exchange import Denied, Request
 from tapstack.rehearsal.http_api.routing import Match, Place
 from tapstack.rehearsal.iam.access import principal_may
+from tapstack.rehearsal.iam.enforcement import Connection
 from tapstack.rehearsal.running import running
 from tapstack.rehearsal.signatures import Refused, read_signature, verify
 
@@ -43,7 +44,14 @@ def _by_iam(request: Request, place: Place) -> dict[str, Any]:
     except Refused as error:
         raise Denied(403, "Forbidden", str(error)) from error
     resource = place.arn(request.method, place.path)
-    if not principal_may(caller.principal_arn, "execute-api:Invoke", resource, {"aws:sourceip": request.source_ip}):
+    if not principal_may(
+        caller.principal_arn,
+        "execute-api:Invoke",
+        resource,
+        access_key=caller.access_key,
+        connection=Connection(request.source_ip, request.headers.get("user-agent", "")),
+        context={"aws:RequestedRegion": place.region},
+    ):
         raise Denied(403, "Forbidden", f"{caller.principal_arn} may not execute-api:Invoke on {resource}")
     return {
         "accessKey": caller.access_key,

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tapstack.rehearsal.iam.enforcement import Connection, keys_of
 from tapstack.rehearsal.iam.evaluation import Policies, decide
 from tapstack.rehearsal.iam.facts import facts_of
 from tapstack.rehearsal.iam.guards import guard_of
-from tapstack.rehearsal.iam.identities import identity_of_arn, organization_keys
+from tapstack.rehearsal.iam.identities import identity_of, organization_keys
 from tapstack.rehearsal.iam.policies import Caller, Request, Resource
 from tapstack.rehearsal.iam.trust import service_keys
 
 
-def principal_may(principal_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None) -> bool:
+def principal_may(
+    principal_arn: str,
+    action: str,
+    resource: str,
+    *,
+    access_key: str = "",
+    connection: Connection | None = None,
+    context: Mapping[str, str] | None = None,
+) -> bool:
     """Return whether a role or a user may do something, by its policies and that of the resource.
 
     The root user may do anything, and so may, where IAM is not enforced, whoever IAM does not know: nothing is known
@@ -25,14 +34,17 @@ def principal_may(principal_arn: str, action: str, resource: str, context: Mappi
         principal_arn: of a role or a user of IAM.
         action: for example execute-api:Invoke.
         resource: an ARN.
-        context: the request's condition keys.
+        access_key: of its session, whose policies, tags and age count.
+        connection: how it asks, where it sends a request.
+        context: further condition keys of the request.
     """
     from tapstack.rehearsal.running import running
 
-    identity = identity_of_arn(principal_arn)
+    identity = identity_of(principal_arn, access_key)
     if not identity.known and not running().enforces_iam:
         return True
-    keys = {**identity.context, **{key: (value,) for key, value in (context or {}).items()}}
+    own = keys_of(connection, identity) if connection is not None else identity.context
+    keys = {**own, **{key: (value,) for key, value in (context or {}).items()}}
     request = Request(action, (Resource(resource, facts_of(resource)),), keys)
     return decide(request, identity.caller, identity.policies, guard_of) is None
 

@@ -46,6 +46,15 @@ def holds(name: str, actual: tuple[str, ...] | None, expected: tuple[str, ...], 
     return any(results) if quantifier == "ForAnyValue" else all(results)
 
 
+def is_operator(name: str) -> bool:
+    """Return whether there is such an operator, with what may stand before and behind it."""
+    quantifier, _, plain = name.rpartition(":")
+    if quantifier not in ("", "ForAllValues", "ForAnyValue"):
+        return False
+    # The operator Null takes no IfExists.
+    return plain == "Null" or plain.removesuffix("IfExists") in _OPERATORS
+
+
 def _string(test: Callable[[str, str], bool]) -> Compare:
     def compare(value: str, expected: str, variables: Lookup | None) -> bool:
         text = filled(expected, variables)

@@ -75,7 +75,7 @@ def needed_for(call: Call, principal_arn: str) -> tuple[Authorization, ...]:
 
 def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tuple[Authorization, ...]:
     account = principal_arn.split(":")[4] if principal_arn.count(":") >= 5 else ""
-    meant = as_meant(call, requested, account) if account else requested
+    meant = as_meant(call, requested, principal_arn)
     found = authorizations_of(call, meant, principal_arn)
     return (*with_unnamed(call, meant, found, account), *roles_of_profiles(call, meant, account)) if account else found
 
@@ -89,7 +89,7 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
         return
     identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
     requested = requested_by(call)
-    more = _keys_of(connection, identity, call.service)
+    more = keys_of(connection, identity, call.service)
     _check_session(call, requested, identity)
     if assumes:
         [own] = authorizations_of(call, requested, identity.caller.arn)
@@ -114,15 +114,15 @@ def _denial(
         resources = (machine,)
     facts: Callable[[str], Context] = _facts_of
     if call.service == "ec2" and call.action in launches.MAKING:
-        facts = _making(call, requested, identity.caller.account)
+        facts = _making(call, requested, identity.caller.arn)
     request = request_of(call, requested, authorization, facts, resources=resources, more=more)
     spared = identity.policies.identity is None and call.service == "s3" and call.action in _OWN_POLICY
     return decide(request, identity.caller, identity.policies, _unguarded if spared else guard_of)
 
 
-def _making(call: Call, requested: Mapping[str, Any], account: str) -> Callable[[str], Context]:
+def _making(call: Call, requested: Mapping[str, Any], principal_arn: str) -> Callable[[str], Context]:
     """Return what finds the condition keys of resources that exist, and of those that a call makes."""
-    place, meant = Place(call.region, account), as_meant(call, requested, account)
+    place, meant = Place(call.region, principal_arn.split(":")[4]), as_meant(call, requested, principal_arn)
     return lambda arn: Lazy(lambda: {**_facts_of(arn), **launches.keys_of(call.action, arn, meant, place)})
 
 
@@ -161,7 +161,7 @@ def _machine_of(token: str) -> str | None:
     return tokens.machine_of(token)
 
 
-def _keys_of(connection: Connection, identity: Identity, service: str = "") -> Context:
+def keys_of(connection: Connection, identity: Identity, service: str = "") -> Context:
     """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
     via = connection.called_via
 

@@ -32,10 +32,14 @@ _BY_GROUP_NAME: Final = frozenset(
 _KEY_ID_LENGTH: Final = 36
 
 
-def as_meant(call: Call, requested: Parameters, account: str) -> Parameters:
+def as_meant(call: Call, requested: Parameters, principal_arn: str) -> Parameters:
     """Return the parameters of a call with ids in the place of what the account finds otherwise."""
     find = _FINDERS.get(call.service)
-    return find(call, requested, account) if find is not None else requested
+    if find is None or principal_arn.count(":") < 5:
+        return requested
+    if call.service == "iam":
+        return _iam(call, requested, principal_arn)
+    return find(call, requested, principal_arn.split(":")[4])
 
 
 def roles_of_profiles(call: Call, requested: Parameters, account: str) -> tuple[Authorization, ...]:
@@ -43,7 +47,8 @@ def roles_of_profiles(call: Call, requested: Parameters, account: str) -> tuple[
 
     Source: IAM User Guide, "Using an IAM role to grant permissions to applications running on Amazon EC2 instances".
     """
-    if call.service not in _WITH_PROFILES:
+    # A template is only kept: who launches from it gives the role.
+    if call.service not in _WITH_PROFILES or call.action.startswith("CreateLaunchTemplate"):
         return ()
     from moto.iam.models import iam_backends
 
@@ -76,6 +81,47 @@ def _profiles(value: Any) -> list[str]:
                 found += [str(given).rpartition("/")[2]] if given else []
             else:
                 found += _profiles(item)
+    return found
+
+
+_OF_IAM: Final = (
+    ("GroupName", "groups"),
+    ("InstanceProfileName", "instance_profiles"),
+    ("RoleName", "roles"),
+    ("UserName", "users"),
+)
+_MAKES_IN_IAM: Final = frozenset({"CreateGroup", "CreateInstanceProfile", "CreateRole", "CreateUser"})
+_OF_ONESELF: Final = frozenset(
+    {
+        "ChangePassword",
+        "CreateAccessKey",
+        "DeleteAccessKey",
+        "GetLoginProfile",
+        "GetUser",
+        "ListAccessKeys",
+        "ListMFADevices",
+        "ListSigningCertificates",
+        "UpdateAccessKey",
+    }
+)
+"""Calls about the user who makes them, where they name none."""
+
+
+def _iam(call: Call, requested: Parameters, principal_arn: str) -> Parameters:
+    """Return the parameters with the ARNs of roles, users, groups and profiles, which have paths."""
+    from moto.iam.models import iam_backends
+
+    found = dict(requested)
+    if call.action in _OF_ONESELF and not requested.get("UserName") and ":user/" in principal_arn:
+        found["UserName"] = principal_arn
+    if call.action in _MAKES_IN_IAM:
+        return found
+    parts = principal_arn.split(":")
+    backend: Any = iam_backends[parts[4]][parts[1]]
+    for member, kind in _OF_IAM:
+        if name := requested.get(member):
+            held = list(getattr(backend, kind).values())
+            found[member] = next((one.arn for one in held if one.name == name), name)
     return found
 
 
@@ -169,6 +215,7 @@ def _key_of(ciphertext: str) -> str:
 
 _FINDERS: Final[Mapping[str, Callable[[Call, Parameters, str], Parameters]]] = {
     "ec2": _ec2,
+    "iam": _iam,
     "kms": _kms,
     "secretsmanager": _secretsmanager,
 }

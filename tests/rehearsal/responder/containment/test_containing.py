@@ -17,6 +17,7 @@ from tapstack.responder.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
 from tests.rehearsal.responder.containment.conftest import Shop, ask_again, asked, contained, release
+from tests.rehearsal.trusting import TRUST
 
 
 def writes(shop: Shop) -> list[str]:
@@ -370,7 +371,7 @@ def _with_role(shop: Shop) -> Any:
     """Give the database an instance profile with a role, restrict it at containment, and return the client of IAM."""
     shop.set(instance_profile="restrict")
     iam = shop.client("iam")
-    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)
     iam.create_instance_profile(InstanceProfileName="app")
     iam.add_role_to_instance_profile(InstanceProfileName="app", RoleName="app")
     shop.ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "app"}, InstanceId=shop.database)
