@@ -9,9 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import secrets
+import string
 from typing import Any, Final
 
 from moto.core.utils import get_service_model
+from moto.iam import models
 from moto.iam.exceptions import ValidationError
 from moto.iam.models import IAMBackend
 
@@ -28,6 +31,7 @@ _CHECKED: Final = {
     "put_role_policy": ("PutRolePolicy", {"policy_name": "PolicyName"}),
     "put_group_policy": ("PutGroupPolicy", {"policy_name": "PolicyName"}),
 }
+_LETTERS: Final = string.ascii_uppercase + string.digits
 _BAD_PATH: Final = (
     "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters "
     "and/or / characters."
@@ -75,6 +79,20 @@ def install() -> None:
     backend: Any = IAMBackend
     for name, (operation, members) in _CHECKED.items():
         setattr(backend, name, _checking(getattr(backend, name), operation, members))
+    for model, prefix in ((models.User, "AIDA"), (models.Group, "AGPA")):
+        _name_by(model, prefix)
+
+
+def _name_by(model: Any, prefix: str) -> None:
+    """Let the ids of users and groups begin as those of AWS do: IAM User Guide, "Unique identifiers"."""
+    make = model.__init__
+
+    @functools.wraps(make)
+    def made(self: Any, *args: Any, **given: Any) -> None:
+        make(self, *args, **given)
+        self.id = prefix + "".join(secrets.choice(_LETTERS) for _ in range(17))
+
+    model.__init__ = made
 
 
 def _checking(method: Any, operation: str, members: dict[str, str]) -> Any:

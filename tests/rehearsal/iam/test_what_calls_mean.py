@@ -80,6 +80,34 @@ class TestObjects:
         s3 = enforcing.worker("s3", *_but("s3:GetObject", "arn:aws:s3:::vic/se cret"))
         assert refusal(s3.copy_object, Bucket=bucket, Key="copy", CopySource="vic/se cret")[0] == "AccessDenied"
 
+    def test_fails_when_an_acl_or_tags_may_not_be_set(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", {"Action": "s3:PutObject"})
+        assert s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+        assert "s3:PutObjectAcl" in refusal(s3.put_object, Bucket=bucket, Key="k", Body=b"x", ACL="private")[1]
+        assert "s3:PutObjectTagging" in refusal(s3.put_object, Bucket=bucket, Key="k", Body=b"x", Tagging="a=b")[1]
+        maker = enforcing.worker("s3", {"Action": "s3:CreateBucket"})
+        made = {"Bucket": "second", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
+        assert "s3:PutBucketAcl" in refusal(maker.create_bucket, ACL="private", **made)[1]
+
+    def test_fails_when_a_version_may_not_be_deleted(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", {"Action": "s3:DeleteObject"})
+        several = {"Objects": [{"Key": "a"}, {"Key": "b", "VersionId": "v"}]}
+        message = refusal(s3.delete_objects, Bucket=bucket, Delete=several)[1]
+        assert "s3:DeleteObjectVersion on resource: arn:aws:s3:::vic/b" in message
+        assert s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}]})["Deleted"]
+
+    def test_when_a_part_is_copied_then_it_is_put(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", {"Action": ["s3:PutObject", "s3:GetObject"]})
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="copy")["UploadId"]
+        source = "vic/se cret"
+        assert s3.upload_part_copy(Bucket=bucket, Key="copy", UploadId=upload, PartNumber=1, CopySource=source)
+
+
+def test_when_a_user_or_a_group_is_made_then_its_id_begins_as_on_aws(enforcing: Enforcing) -> None:
+    iam = enforcing.client("iam")
+    assert iam.create_user(UserName="u")["User"]["UserId"].startswith("AIDA")
+    assert iam.create_group(GroupName="g")["Group"]["GroupId"].startswith("AGPA")
+
 
 class TestInstances:
     def test_fails_when_a_group_is_named(self, enforcing: Enforcing) -> None:

@@ -56,9 +56,42 @@ _NAMES: Final = {
     ("s3", "PutObjectLockConfiguration"): "PutBucketObjectLockConfiguration",
     ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
     ("s3", "UploadPart"): "PutObject",
+    ("s3", "UploadPartCopy"): "PutObject",
+    ("s3", "DeleteBucketAnalyticsConfiguration"): "PutAnalyticsConfiguration",
+    ("s3", "DeleteBucketIntelligentTieringConfiguration"): "PutIntelligentTieringConfiguration",
+    ("s3", "DeleteBucketInventoryConfiguration"): "PutInventoryConfiguration",
+    ("s3", "DeleteBucketMetricsConfiguration"): "PutMetricsConfiguration",
+    ("s3", "DeleteBucketOwnershipControls"): "PutBucketOwnershipControls",
+    ("s3", "GetBucketAnalyticsConfiguration"): "GetAnalyticsConfiguration",
+    ("s3", "GetBucketIntelligentTieringConfiguration"): "GetIntelligentTieringConfiguration",
+    ("s3", "GetBucketInventoryConfiguration"): "GetInventoryConfiguration",
+    ("s3", "GetBucketLifecycle"): "GetLifecycleConfiguration",
+    ("s3", "GetBucketMetricsConfiguration"): "GetMetricsConfiguration",
+    ("s3", "ListBucketAnalyticsConfigurations"): "GetAnalyticsConfiguration",
+    ("s3", "ListBucketIntelligentTieringConfigurations"): "GetIntelligentTieringConfiguration",
+    ("s3", "ListBucketInventoryConfigurations"): "GetInventoryConfiguration",
+    ("s3", "ListBucketMetricsConfigurations"): "GetMetricsConfiguration",
+    ("s3", "PutBucketAnalyticsConfiguration"): "PutAnalyticsConfiguration",
+    ("s3", "PutBucketIntelligentTieringConfiguration"): "PutIntelligentTieringConfiguration",
+    ("s3", "PutBucketInventoryConfiguration"): "PutInventoryConfiguration",
+    ("s3", "PutBucketLifecycle"): "PutLifecycleConfiguration",
+    ("s3", "PutBucketMetricsConfiguration"): "PutMetricsConfiguration",
+    ("s3", "SelectObjectContent"): "GetObject",
 }
 # A version of an object has actions of its own.
-_OF_VERSIONS: Final = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+_OF_VERSIONS: Final = {
+    f"{verb}Object{of}": f"{verb}ObjectVersion{of}"
+    for verb, of in (
+        ("Delete", ""),
+        ("Delete", "Tagging"),
+        ("Get", ""),
+        ("Get", "Acl"),
+        ("Get", "Attributes"),
+        ("Get", "Tagging"),
+        ("Put", "Acl"),
+        ("Put", "Tagging"),
+    )
+}
 
 
 def iam_action(call: Call, requested: dict[str, Any]) -> str:

@@ -25,6 +25,13 @@ _TAGGING: Final = {
     "ram": "TagResource",
     "sqs": "TagQueue",
 }
+_MADE_IN_S3: Final = {
+    "CopyObject": "Object",
+    "CreateBucket": "Bucket",
+    "CreateMultipartUpload": "Object",
+    "PutObject": "Object",
+}
+_GRANTS: Final = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 _TRANSACTED: Final = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -47,6 +54,8 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
     place = Place(call.region, principal.split(":")[4] if principal.count(":") >= 5 else "*")
     if call.action in ("TransactWriteItems", "TransactGetItems"):
         return tuple(_transacted(requested, place))
+    if call.service == "s3" and call.action == "DeleteObjects":
+        return tuple(_deleted(requested, place))
     if call.service == "dynamodb" and call.action in partiql.ACTIONS:
         return tuple(partiql.authorizations_of(call.action, requested, place))
     own = Authorization(
@@ -55,6 +64,7 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
     return (
         own,
         *_copies(call, requested, place),
+        *_granting(call, own, requested),
         *_tagging(call, own, requested, place),
         *_setting_policies(call, own, requested),
         *tagging.authorizations_of(call, requested),
@@ -116,6 +126,32 @@ def _copies(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[
         name, _, version = str(source).partition("?versionId=")
         arn = place.arn("s3", unquote(name).lstrip("/"), region=False, account=False)
         yield Authorization("s3:GetObjectVersion" if version else "s3:GetObject", (arn,))
+
+
+def _deleted(requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Each of several objects is deleted by itself, a version of it by another action."""
+    by_action: dict[str, list[str]] = {}
+    for item in (requested.get("Delete") or {}).get("Objects") or ():
+        action = "s3:DeleteObjectVersion" if item.get("VersionId") else "s3:DeleteObject"
+        name = f"{requested.get('Bucket')}/{item.get('Key')}"
+        by_action.setdefault(action, []).append(place.arn("s3", name, region=False, account=False))
+    for action, arns in (by_action or {"s3:DeleteObject": ["*"]}).items():
+        yield Authorization(action, tuple(dict.fromkeys(arns)), {"aws:RequestedRegion": place.region})
+
+
+def _granting(call: Call, own: Authorization, requested: Mapping[str, Any]) -> Iterator[Authorization]:
+    """Putting an object, or making a bucket, with an ACL or with tags needs the actions that set them.
+
+    Source: Amazon S3 API Reference, PutObject, CopyObject, CreateMultipartUpload and CreateBucket, "Permissions".
+    """
+    if call.service != "s3" or call.action not in _MADE_IN_S3:
+        return
+    of = _MADE_IN_S3[call.action]
+    context = {"aws:RequestedRegion": call.region}
+    if any(requested.get(name) for name in _GRANTS):
+        yield Authorization(f"s3:Put{of}Acl", own.resources, context)
+    if requested.get("Tagging") and of == "Object":
+        yield Authorization("s3:PutObjectTagging", own.resources, context)
 
 
 def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
