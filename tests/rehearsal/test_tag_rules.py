@@ -79,6 +79,7 @@ CREATIONS: dict[str, tuple[str, Callable[[Any, Tags], Any]]] = {
             resourceArn="arn:aws:states:eu-central-1:123456789012:stateMachine:m", tags=pairs(t, "key", "value")
         ),
     ),
+    "sts": ("sts", lambda c, t: c.get_federation_token(Name="bob", Tags=pairs(t))),
 }
 
 TAG_WHAT_EXISTS = {"elasticloadbalancing", "lambda", "monitoring", "s3", "states"}
