@@ -25,6 +25,7 @@ _USUAL: Final = frozenset(
 )
 _OFF_BY_DEFAULT: Final = frozenset({"tracking", "profile", "snapshots"})
 _LOST: Final = "i-0123456789abcdef0"
+_TRIES: Final = 5
 
 
 def everything_of_an_instance_is_changed_and_put_back(its: Scenarios) -> None:
@@ -239,11 +240,15 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
 
 def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
     response = its.response
-    both = (response.open("database"), response.open("database"))
-    first, _ = both
-    overtaken(Walk(response, "overtaken", both))
-    assert not _is_cut_off(response, "database")
-    assert "put back once more" in [entry["what"] for entry in response.show(first)["timeline"]]
+    # A containment is held for some seconds only. Where other programs run, the release may take longer.
+    for _ in range(_TRIES):
+        both = (response.open("database"), response.open("database"))
+        first, _ = both
+        overtaken(Walk(response, "overtaken", both))
+        assert not _is_cut_off(response, "database")
+        if "put back once more" in [entry["what"] for entry in response.show(first)["timeline"]]:
+            return
+    raise AssertionError(f"in {_TRIES} tries no release was in time to overtake a containment")
 
 
 CONTAINING: Final = (
