@@ -399,6 +399,13 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
         ],
         "apply-response.json": [
             {
+                # `make destroy` looks for an appliance that an incident launched.
+                "Sid": "CheckLaunchedAppliances",
+                "Effect": "Allow",
+                "Action": ["cloudformation:DescribeStacks"],
+                "Resource": f"arn:aws:cloudformation:{region}:{account}:stack/tapstack-*-epb/*",
+            },
+            {
                 "Sid": "DeliverLogs",
                 "Effect": "Allow",
                 "Action": [f"logs:{name}" for name in _LOG_DELIVERY],

@@ -103,7 +103,8 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
                 f'Terraform will stop and ask; `make deploy ARGS="{site} --migrate-state"` moves it (with '
                 "--skip-provider-lock where the registry cannot be reached)"
                 if (project := _former_project(before, now)) is None
-                else f"Terraform will stop. Do not migrate: restore `project: {project}`"
+                else f"Terraform will stop. Do not migrate: restore `project: {project}`, or name another directory "
+                "for what is synthesized of this project with --output"
             )
             warnings.append(
                 f"site {site}: its state was kept in {_described(before)} and is to be kept in {_described(now)}. "
@@ -157,12 +158,10 @@ def _place(kind: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _former_project(before: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """Return the project whose state it was, where nothing else of its place differs."""
+    """Return the project whose state it was, where that is another one; both backends have `PROJECT/SITE.tfstate`."""
     was, will_be = (PurePosixPath(place["key"] or place["path"] or "") for place in (before, now))
-    elsewhere = {**before, "key": None, "path": None} != {**now, "key": None, "path": None}
-    if elsewhere or was.name != will_be.name or was.parent.parent != will_be.parent.parent:
-        return None
-    return was.parent.name
+    other = was.name == will_be.name and was.parent.name not in ("", will_be.parent.name)
+    return was.parent.name if other else None
 
 
 def _described(place: dict[str, Any]) -> str:

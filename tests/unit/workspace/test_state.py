@@ -182,6 +182,8 @@ class TestWarnings:
         ("kind", "config", "backend", "was"),
         [
             ("local", {"path": "../../../state/old/production.tfstate"}, LOCAL, "local {path}"),
+            ("local", {"path": "../../../../elsewhere/state/old/production.tfstate"}, LOCAL, "local {path}"),
+            ("local", {"path": "../../../state/old/production.tfstate"}, S3, "local {path}"),
             (
                 "s3",
                 {"bucket": "states", "key": "security/tap/old/production.tfstate", "region": "eu-central-1"},
@@ -198,7 +200,10 @@ class TestWarnings:
         assert warning.startswith(
             f"site production: its state was kept in {was.format(**config)} and is to be kept in "
         )
-        assert warning.endswith(". Terraform will stop. Do not migrate: restore `project: old`")
+        assert warning.endswith(
+            ". Terraform will stop. Do not migrate: restore `project: old`, or name another directory for what is "
+            "synthesized of this project with --output"
+        )
 
     def test_when_the_state_has_moved_to_s3_then_what_it_left_behind_is_said(self, tmp_path: Path) -> None:
         left = write(tmp_path / "state" / "tapstack" / "production.tfstate", FULL)

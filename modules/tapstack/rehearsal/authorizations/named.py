@@ -78,7 +78,9 @@ def _by_table(service: str, requested: Mapping[str, Any], place: Place) -> list[
 
 def _arn(place: Place, service: str, name: str, resource: str) -> str:
     whole = name if name.startswith("arn:") else resource.format(name)
-    return place.arn(service, whole, region=service not in _WITHOUT_REGION)
+    # Source: Service Authorization Reference, "Resource types defined by" each service.
+    regional = service not in _WITHOUT_REGION and not whole.startswith("dashboard/")
+    return place.arn(service, whole, region=regional)
 
 
 def _arns_in(service: str, value: Any) -> list[str]:
