@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
 import pytest
@@ -18,7 +16,7 @@ from tapstack.rehearsal.deployment import environment_for
 from tapstack.rehearsal.proxies import without_proxy
 from tapstack.workspace import machine
 from tests.proxy import RecordingProxy
-from tests.rehearsal.functions.functions import Lambda, until
+from tests.rehearsal.functions.functions import Lambda
 from tests.rehearsal.http_api.conftest import HttpApi
 from tests.rehearsal.signing import keys_of
 
@@ -93,32 +91,6 @@ def test_when_a_proxy_is_set_then_the_incident_api_of_the_account_is_called_with
     api.create()
     signed = sign_with(keys_of(account), "eu-central-1")
     assert IncidentApi(api.endpoint, signed).get("/incidents")["rawPath"] == "/incidents"
-    assert proxy.received == []
-
-
-def test_when_a_topic_has_a_subscriber_on_this_machine_then_it_is_notified_without_a_proxy(
-    account: Account, proxy: RecordingProxy
-) -> None:
-    notified = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            notified.append(self.path)
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        sns = account.client("sns")
-        topic = sns.create_topic(Name="notices")["TopicArn"]
-        endpoint = f"http://127.0.0.1:{server.server_address[1]}/hook"
-        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint)
-        sns.publish(TopicArn=topic, Message="opened")
-        until(lambda: notified)
-        server.shutdown()
     assert proxy.received == []
 
 
