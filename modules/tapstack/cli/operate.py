@@ -19,7 +19,7 @@ from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.workspace import credentials, machine, protections
 from tapstack.workspace.privacy import PRIVATE_UMASK, keep_private
-from tapstack.workspace.provider_mirror import UnusableMirrorError
+from tapstack.workspace.provider_mirror import UnusableMirrorError, find_mirror
 from tapstack.workspace.stacks import Command, Selection, SelectionError, select
 
 SKIP_VARIABLE: Final = "TAPSTACK_SKIP_AWS_CHECKS"
@@ -108,7 +108,7 @@ def run_operate(
         outdir = Path(chosen.output or project / "cdktf.out")
         path = deployment_path(project)
         deployment = read(path, outdir)
-        selection = None
+        selection, mirrored = None, False
         if command != "synth":
             selection = select(deployment, chosen.stacks, command, file=shown(path))
             _refuse_to_wait(chosen, selection, terminal)
@@ -116,6 +116,8 @@ def run_operate(
         if selection is not None:  # a synthesis warns of the state itself
             warn_of_state(path, deployment, outdir, err=err)
             print(machine.describe(deployment.provider, path.parent), file=out, flush=True)
+            provider = deployment.provider
+            mirrored = find_mirror(provider.mirror, provider.version, path.parent) is not None
             if not chosen.skip_aws_checks and os.environ.get(SKIP_VARIABLE, "") in ("", "0"):
                 _ask_aws(command, deployment, selection.stacks, shown(path), out=out, err=err)
         for warning in keep_private(deployment, path.parent, outdir):
@@ -142,7 +144,7 @@ def run_operate(
         if chosen.hcl:
             environment["SYNTH_HCL_OUTPUT"] = "true"
     else:
-        arguments = [str(project / _CDKTF), command, *_arguments(chosen, selection, colour=colour)]
+        arguments = [str(project / _CDKTF), command, *_arguments(chosen, selection, colour=colour, mirrored=mirrored)]
     out.flush()
     err.flush()
     os.umask(PRIVATE_UMASK)
@@ -173,7 +175,7 @@ def _ask_aws(
             raise RefusedError("\n".join(["nothing was destroyed. First:", *map(plain, found.protections)]))
 
 
-def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool) -> list[str]:
+def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool, mirrored: bool) -> list[str]:
     """Return the arguments of the cdktf CLI behind its command."""
     arguments = list(selection.stacks)
     passed: dict[str, Any] = {option: getattr(chosen, _attribute(option), None) for option in _PASSED_ON}
@@ -182,6 +184,9 @@ def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool
         passed[_IGNORE_MISSING] = True
         if selection.ordered:
             passed["--parallelism"] = "1"
+    if mirrored:
+        # The CLI would ask the registry for checksums of other systems; a mirror is used where it cannot be reached.
+        passed["--skip-provider-lock"] = True
     if not colour:
         passed["--no-color"] = True
     for option, value in passed.items():

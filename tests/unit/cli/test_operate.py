@@ -81,6 +81,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(machine, "describe", lambda *_: "Terraform 1.11.4")
+    monkeypatch.setattr(operate, "find_mirror", lambda *_: None)
     access = {"a": Access(None, "eu-central-1", "arn:aws:iam::111122223333:user/ana", "111122223333")}
     monkeypatch.setattr(credentials, "try_credentials", lambda *_: Tried(access))
     monkeypatch.setattr(protections, "find_protections", lambda *_: Found())
@@ -104,6 +105,15 @@ class TestHandingOver:
         assert "a: deployed by arn:aws:iam::111122223333:user/ana" in ran.out
         assert "Terraform 1.11.4" in ran.out
         assert ran.err == ""
+
+    @pytest.mark.parametrize("command", ["diff", "deploy", "destroy"])
+    def test_when_a_mirror_has_the_provider_then_the_registry_is_not_asked_for_checksums(
+        self, monkeypatch: pytest.MonkeyPatch, command: str
+    ) -> None:
+        approve = [] if command == "diff" else ["--auto-approve"]
+        assert "--skip-provider-lock" not in Ran(command, "b", *approve).arguments
+        monkeypatch.setattr(operate, "find_mirror", lambda *_: "a mirror")
+        assert Ran(command, "b", *approve).arguments == [command, "b", *approve, "--skip-provider-lock", "--no-color"]
 
     def test_when_a_response_is_deployed_alone_then_the_cli_does_not_ask_for_its_capture(self) -> None:
         assert Ran("deploy", "a-response", "--auto-approve").arguments == [
