@@ -30,7 +30,7 @@ def start(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], l
     )
     assert process.stdout is not None
     lines = []
-    last = "no_proxy" if "--empty" in arguments else "  web-2"
+    last = "no_proxy" if "--empty" in arguments else "  https://"
     for line in process.stdout:
         lines.append(line.rstrip("\n"))
         if lines[-1].removeprefix("export ").startswith(last):
@@ -81,6 +81,8 @@ def test_when_it_runs_then_the_printed_variables_reach_the_company_and_no_proxy(
         assert vpcs[shop[1]] == "10.0.0.0/16"
         (database,) = (line for line in lines if line.startswith("  database "))
         assert len(re.findall(r"eni-\w+", database)) == 2
+        template = boto3.Session().client("cloudformation").validate_template(TemplateURL=lines[-1].strip())
+        assert "MgmtTrafficMirrorSubnetID" in {found["ParameterKey"] for found in template["Parameters"]}
         assert proxy.received == []
     finally:
         process.send_signal(signal.SIGINT)

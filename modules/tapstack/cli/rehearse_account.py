@@ -54,19 +54,21 @@ def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, ou
         with Progress(lambda line: print(line, file=err, flush=True)) as progress, progress.doing("starting"):
             from tapstack.rehearsal.account import Account
             from tapstack.rehearsal.company import found_company
+            from tapstack.rehearsal.packet_basics import publish_template
 
             account = until_stopped.enter_context(Account(port=port, enforce_iam=enforce_iam))
             company = None if empty else found_company(account)
+            template_url = None if empty else publish_template(account.client("s3", region="us-east-1"))
         # A terminal may have closed.
         with contextlib.suppress(OSError):
-            print(_introduction(account, company), file=out, flush=True)
+            print(_introduction(account, company, template_url), file=out, flush=True)
         stopped.wait()
     with contextlib.suppress(OSError):
         print("\nThe rehearsal account is gone.", file=out, flush=True)
     return 0
 
 
-def _introduction(account: Account, company: Company | None) -> str:
+def _introduction(account: Account, company: Company | None, template_url: str | None) -> str:
     lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it.", ""]
     lines += ["For boto3, the AWS CLI and Terraform:", ""]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in account.environment.items()]
@@ -78,4 +80,7 @@ def _introduction(account: Account, company: Company | None) -> str:
             f"  {name:<9} {instance} with {', '.join(company.interfaces[name])}"
             for name, instance in sorted(company.instances.items())
         ]
+    if template_url is not None:
+        lines += ["", "A stand-in for ExtraHop Packet Basics, as the template_url of a deployment file:", ""]
+        lines += [f"  {template_url}"]
     return "\n".join(lines)
