@@ -15,6 +15,7 @@ from botocore.model import OperationNotFoundError
 
 from tapstack.rehearsal import bodies, http_api
 from tapstack.rehearsal.anonymous import anonymous_call, protocol_of, scope_of
+from tapstack.rehearsal.call_rules import refusal_of_call
 from tapstack.rehearsal.callers import ANONYMOUS, CALLER, AccessKeys, Caller
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.denials import denial
@@ -26,16 +27,14 @@ from tapstack.rehearsal.iam.identities import is_root
 from tapstack.rehearsal.issuers import Issuers
 from tapstack.rehearsal.lateness import answering_from, photograph
 from tapstack.rehearsal.metrics import Measurement, Metrics
-from tapstack.rehearsal.policy_rules import refusal_of_policies
+from tapstack.rehearsal.missing import refusal_of_missing
 from tapstack.rehearsal.readings import Reading, read, spoken
 from tapstack.rehearsal.recorder import Recorder
 from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.running import Waits, running
 from tapstack.rehearsal.services import NOT_MOTOS, is_in, models_of
-from tapstack.rehearsal.session_rules import refusal_of_sessions
 from tapstack.rehearsal.signatures import Received, Refused, Signature, read_signature, verify
 from tapstack.rehearsal.strangers import why_strange
-from tapstack.rehearsal.tag_rules import refusal_of_tags
 from tapstack.rehearsal.unknown_calls import identified, is_no_answer, is_unknown, unknown
 
 OWN_PATH: Final = "/tapstack-rehearsal"
@@ -244,9 +243,8 @@ class Front:
             return _refused_with((unread.status, *refusal(call.protocol, unread.code, unread.message)))
         if running().enforces_iam and (refused := _refused(request)):
             return refused
-        wrong = refusal_of_tags(call) or refusal_of_sessions(call) or refusal_of_policies(call)
-        if wrong is not None:
-            return _refused_with((400, *refusal(call.protocol, wrong.code, wrong.message)))
+        if (wrong := refusal_of_call(call)) is not None:
+            return _refused_with((wrong.status, *refusal(call.protocol, wrong.code, wrong.message)))
         waiting = self._faults.creation_of(request.call)
         before = photograph(request.call, request.caller.account_id) if waiting else None
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -257,13 +255,15 @@ class Front:
         answering = CALLER.set(request.caller)
         try:
             body = b"".join(self._moto(request.environ, noting))
-        except (NotImplementedError, OperationNotFoundError) as missing:
+        except (NotImplementedError, OperationNotFoundError) as absent:
             # moto's own answer, a page in HTML, would be tried again for minutes.
-            return _refused_with(unknown(call, str(missing)))
+            return _refused_with(unknown(call, str(absent)))
         except RecursionError:
             # A document in the call is nested too deep for what reads it (see `documents`). AWS words it by service.
             return _refused_with((400, *refusal(call.protocol, "ValidationError", str(TooDeepError()))))
-        except Exception:
+        except Exception as failed:
+            if missing := refusal_of_missing(call, failed):
+                return _refused_with((missing.status, *refusal(call.protocol, missing.code, missing.message)))
             _log.exception("the rehearsal account failed at %s:%s", call.service, call.action)
             return _refused_with((500, *refusal(call.protocol, "InternalFailure", "the rehearsal account failed")))
         finally:

@@ -145,5 +145,12 @@ def _partitions() -> dict[str, Any]:
 
 
 @functools.cache
+def regions_of(partition: str) -> frozenset[str] | None:
+    """Return the Regions of a partition; None where AWS has no such partition."""
+    found = next((one for one in _partitions().values() if one["partition"] == partition), None)
+    return frozenset(found["regions"]) if found is not None else None
+
+
+@functools.cache
 def _names() -> frozenset[str]:
     return frozenset(create_loader().list_available_services("service-2"))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from moto.iam.models import iam_backends
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.requests import requested_by
 from tapstack.rehearsal.tag_rules import Refusal
@@ -68,9 +69,9 @@ def _constraint(value: str, member: str, constraint: str) -> Refusal:
 
 
 def _exists(arn: str) -> bool:
-    parts = arn.split(":")
-    if len(parts) < 6:
+    if not is_somewhere(arn):
         return False
+    parts = arn.split(":")
     # The policies of AWS are in every account.
     accounts = [parts[4]] if parts[4].isdecimal() else list(iam_backends)[:1]
     return any(arn in iam_backends[account][parts[1]].managed_policies for account in accounts)

@@ -30,6 +30,7 @@ class Refusal:
 
     code: str
     message: str
+    status: int = 400
 
 
 @dataclass(frozen=True, slots=True)

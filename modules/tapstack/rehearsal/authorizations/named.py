@@ -164,7 +164,7 @@ def _renamed(action: str, given: Mapping[str, str], place: Place, former: str) -
     name, path = given.get(f"New{kind}Name"), given.get("NewPath")
     if not kind or (name is None and path is None):
         return []
-    before, _, plain = (former.split(":", 5)[5] if former.startswith("arn:") else f"/{former}").rpartition("/")
+    before, _, plain = (former.split(":", 5)[5] if former.count(":") >= 5 else f"/{former}").rpartition("/")
     where = path if path is not None else f"/{before.partition('/')[2]}/".replace("//", "/")
     return [place.arn("iam", f"{kind.lower()}{where}{name or plain}", region=False)]
 

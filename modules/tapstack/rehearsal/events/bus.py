@@ -16,6 +16,7 @@ from typing import Any, Final
 from moto.events.exceptions import ValidationException
 from moto.events.models import events_backends
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.events import patterns, transform
 from tapstack.rehearsal.events.delivery import Delivery, Undeliverable, submit
@@ -80,8 +81,9 @@ def _put_one(backend: Any, entry: dict[str, Any]) -> dict[str, Any]:
 
 def _deliver_to(name: str, backend: Any, event: dict[str, Any]) -> dict[str, str] | None:
     parts = name.split(":")
-    if name.startswith("arn:") and (parts[3], parts[4]) != (backend.region_name, backend.account_id):
-        other = events_backends[parts[4]][parts[3]].event_buses.get(name.rpartition("/")[2])
+    if name.startswith("arn:") and (*parts[3:5],) != (backend.region_name, backend.account_id):
+        there = events_backends[parts[4]][parts[3]].event_buses if is_somewhere(name) else {}
+        other = there.get(name.rpartition("/")[2])
         # Where IAM is enforced, the call as a whole was allowed.
         if other is None or not (running().enforces_iam or account_may(event["account"], _PUT, other.arn)):
             said = f"User is not authorized to perform: events:PutEvents on resource: {name}"

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.events import timer
 from tapstack.rehearsal.iam.access import service_may
 from tapstack.rehearsal.running import Running, running
@@ -153,11 +154,11 @@ def _retry(delivery: Delivery, error: Undeliverable) -> None:
 
 
 def _bury(delivery: Delivery, error: Undeliverable, exhausted: str) -> None:
-    if delivery.dead_letter_arn is None:
+    if delivery.dead_letter_arn is None or not is_somewhere(delivery.dead_letter_arn):
         return
     from moto.sqs.models import sqs_backends
 
-    _, _, _, region, account, name = delivery.dead_letter_arn.split(":")
+    _, _, _, region, account, name = delivery.dead_letter_arn.split(":", 5)
     dead = sqs_backends[account][region].queues.get(name)
     if dead is None:
         return

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from moto.logs.models import logs_backends
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.http_api.exchange import Answer
 from tapstack.rehearsal.http_api.payloads import Passage
 
@@ -21,7 +22,7 @@ def write(passage: Passage, answer: Answer) -> None:
     """Log a request, where its stage logs; a group that does not exist gets nothing."""
     settings = passage.place.stage.access_log_settings or {}
     form, arn = settings.get("format"), settings.get("destinationArn")
-    if not form or not arn:
+    if not form or not arn or not is_somewhere(arn):
         return
     parts = arn.split(":")
     group = ":".join(parts[6:]).removesuffix(":*")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.iam.lazy import Lazy
 from tapstack.rehearsal.iam.policies import Context
 
@@ -18,7 +19,7 @@ def facts_of(arn: str) -> Context:
     """Return the condition keys of a resource; nothing for one that does not exist. Looked up when asked for."""
     parts = arn.split(":", 5)
     find = _FINDERS.get(parts[2]) if len(parts) == 6 else None
-    if find is None:
+    if find is None or not is_somewhere(arn):
         return {}
     return Lazy(lambda: find(parts))
 

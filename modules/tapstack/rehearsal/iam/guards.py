@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.iam.evaluation import Guard
 from tapstack.rehearsal.iam.policies import Statement, read_policy, read_text
 
@@ -22,7 +23,7 @@ def guard_of(arn: str) -> Guard:
     if len(parts) < 6:
         return Guard()
     find = _FINDERS.get(parts[2])
-    if find is None:
+    if find is None or not is_somewhere(arn):
         return Guard(parts[4] if parts[4].isdigit() else "")
     return find(parts)
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.iam.evaluation import Policies
 from tapstack.rehearsal.iam.lazy import Lazy
 from tapstack.rehearsal.iam.policies import Caller, Context, Statement, read_text
@@ -214,6 +215,8 @@ def _of_role(arn: str, assumed: Any) -> Identity:
 
 def find_role(arn: str) -> Any:
     """Return moto's role of an ARN; None where there is none."""
+    if not is_somewhere(arn):
+        return None
     backend: Any = iam_backends[arn.split(":")[4]][arn.split(":")[1]]
     name = arn.rpartition("/")[2]
     return next((role for role in list(backend.roles.values()) if role.name == name and role.arn == arn), None)
@@ -247,7 +250,7 @@ def _boundary(holder: Any, backend: Any) -> tuple[Statement, ...] | None:
 def managed_documents(arns: Iterable[str]) -> tuple[str, ...]:
     """Return the documents of managed policies by ARN; those that do not exist allow nothing."""
     found = []
-    for arn in arns:
+    for arn in filter(is_somewhere, arns):
         account = arn.split(":")[4]
         backend: Any = iam_backends[account if account.isdigit() else "123456789012"][arn.split(":")[1]]
         policy = backend.managed_policies.get(arn)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tapstack.rehearsal.arns import is_somewhere
 from tapstack.rehearsal.iam.denials import NotAllowed
 from tapstack.rehearsal.iam.evaluation import Guard, Policies, decide
 from tapstack.rehearsal.iam.facts import facts_of
@@ -68,7 +69,7 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
         NotAllowed: with STS's error.
     """
     role_arn = str(requested.get("RoleArn", ""))
-    if not _ROLE.fullmatch(role_arn):
+    if not (_ROLE.fullmatch(role_arn) and is_somewhere(role_arn)):
         raise NotAllowed(f"{role_arn} is invalid", "ValidationError")
     if not _SESSION_NAME.fullmatch(name := str(requested.get("RoleSessionName", ""))):
         raise NotAllowed(

@@ -1,0 +1,29 @@
+"""What each service takes: calls that it refuses whoever makes them, with the error that it answers.
+
+moto takes most of them. Checked is what the call itself says; what the account has is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from tapstack.rehearsal.call_rules import topics
+from tapstack.rehearsal.calls import Call
+from tapstack.rehearsal.policy_rules import refusal_of_policies
+from tapstack.rehearsal.requests import requested_by
+from tapstack.rehearsal.session_rules import refusal_of_sessions
+from tapstack.rehearsal.tag_rules import Refusal, refusal_of_tags
+
+_RULES: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[Refusal]]]] = {
+    "sns": topics.refusals,
+}
+"""By the name that the service signs with."""
+
+
+def refusal_of_call(call: Call) -> Refusal | None:
+    """Return how a service refuses a call; None where it takes it."""
+    wrong = refusal_of_tags(call) or refusal_of_sessions(call) or refusal_of_policies(call)
+    if wrong is None and (rules := _RULES.get(call.service)):
+        wrong = next(rules(call.action, requested_by(call)), None)
+    return wrong
