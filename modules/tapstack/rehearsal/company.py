@@ -185,7 +185,7 @@ class _Founder:
     def _database(self, vpc: Vpc, groups: Mapping[str, str]) -> str:
         instance = self._instance("database", "r5.large", vpc.private[0], [groups["database"], groups["backup"]])
         second = self._ec2.create_network_interface(
-            SubnetId=vpc.private[1],
+            SubnetId=vpc.private[0],
             Groups=[groups["administration"], groups["backup"]],
             Description="backup network",
             TagSpecifications=_tagged("network-interface", "database-backup"),

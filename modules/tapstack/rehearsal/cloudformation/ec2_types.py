@@ -164,8 +164,7 @@ class Instance(Ec2Resource):
             self.call("stop_instances", InstanceIds=[self.ref])
         for name in stopping:
             if name == "UserData":
-                # The other form of the call, which moto reads right.
-                self._modify("Attribute", "userData", Value=str(self.properties.get(name, "")))
+                self._modify(name, {"Value": _decoded(self.properties.get(name, ""))})
             elif name in self.properties:
                 self._modify(name.removesuffix("Id"), {"Value": self.properties[name]})
         if running:
@@ -209,8 +208,8 @@ class Instance(Ec2Resource):
         described: dict[str, Any] = found["Instances"][0]
         return described
 
-    def _modify(self, name: str, value: Any, **more: str) -> None:
-        parameters: dict[str, Any] = {"InstanceId": self.ref, name: value, **more}
+    def _modify(self, name: str, value: Any) -> None:
+        parameters: dict[str, Any] = {"InstanceId": self.ref, name: value}
         self.call("modify_instance_attribute", **parameters)
 
     def _change_profile(self) -> None:

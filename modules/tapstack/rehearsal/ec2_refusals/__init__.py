@@ -1,0 +1,18 @@
+"""What EC2 refuses of instances, network interfaces, subnets, security groups and tags, and moto does.
+
+Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API". Its page has codes; where it has none for a
+refusal, and for the words of messages, docs/rehearsal-conformance.md says "inferred".
+"""
+
+from __future__ import annotations
+
+import functools
+
+from tapstack.rehearsal.ec2_refusals import addresses, attachments, attributes, launches, networks, states
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process refuse. A second call changes nothing."""
+    for part in (states, addresses, attachments, attributes, launches, networks):
+        part.install()
