@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
@@ -12,6 +11,7 @@ from tapstack.domain.findings import HIGHEST_SEVERITY, Finding
 from tapstack.domain.globs import is_literal, matches
 from tapstack.domain.identifiers import check_name
 from tapstack.domain.incidents import check_minutes
+from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 from tapstack.domain.threats import TACTICS, THREAT_PURPOSES, tactics_of
 
@@ -112,9 +112,7 @@ class Rule:
 def check_one_of(what: str, value: str, allowed: Sequence[str]) -> None:
     """Refuse a word that is none of those allowed."""
     if value not in allowed:
-        near = difflib.get_close_matches(str(value), allowed, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise RuleViolation(f"{value!r} is no {what}: expected {', '.join(allowed)}{hint}")
+        raise RuleViolation(f"{value!r} is no {what}: {did_you_mean(str(value), allowed)}expected {', '.join(allowed)}")
 
 
 def check_severity(value: float) -> None:
@@ -137,8 +135,7 @@ def check_type_pattern(pattern: str) -> None:
             "such as UnauthorizedAccess:EC2/*"
         )
     if is_literal(purpose) and purpose.lower() not in {known.lower() for known in THREAT_PURPOSES}:
-        near = difflib.get_close_matches(purpose, THREAT_PURPOSES, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = did_you_mean(purpose, THREAT_PURPOSES)
         raise RuleViolation(
             f"{purpose!r} is no threat purpose of GuardDuty: {hint}known here: {', '.join(THREAT_PURPOSES)}; "
             "for a newer one, write a wildcard into it"

@@ -7,7 +7,6 @@ accepted; its partition is known by the beginning of its name.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tokens import is_token
 
 AS_OF: Final = "2026-11-26"
@@ -95,9 +95,7 @@ def check_region(value: str, *, accept_unknown: bool = False) -> str:
         return value
     partition = partition_of(value)
     known = partition.regions if partition else KNOWN
-    # Letters in another order first: difflib takes us-esat-1 for us-west-1.
-    near = [region for region in known if sorted(region) == sorted(value)] or difflib.get_close_matches(value, known, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
+    meant = did_you_mean(value, known)
     if partition is None:
         raise RuleViolation(f"{value!r} is not an AWS Region: {meant}expected for example eu-central-1")
     if not accept_unknown:

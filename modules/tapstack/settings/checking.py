@@ -11,6 +11,7 @@ from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.suggestions import did_you_mean
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.model import PACKET_BASICS, Sessions, Site
 from tapstack.settings.problems import ABSENT, Path, Problem
@@ -122,7 +123,8 @@ def _check_reference(
     if value not in names:
         checker.say(
             path,
-            f"no {what} of this name: expected {_alternatives([*names, PACKET_BASICS], prefix, what)}",
+            f"no {what} of this name: {did_you_mean(value, [*names, PACKET_BASICS])}"
+            f"expected {_alternatives([*names, PACKET_BASICS], prefix, what)}",
             value,
         )
         return False

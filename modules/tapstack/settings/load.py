@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from tapstack.domain.suggestions import did_you_mean, nearest
 from tapstack.settings import partial
 from tapstack.settings.checking import Checker
 from tapstack.settings.checks import check_deployment
@@ -20,6 +22,7 @@ from tapstack.settings.fields import MisfitError
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import ABSENT, DeploymentError, Problem
 from tapstack.settings.problems import Path as FieldPath
+from tapstack.settings.respelled import Respelled
 from tapstack.settings.yaml_source import YamlSource
 
 DEFAULT_FILE: Final = "deployment.yaml"
@@ -97,48 +100,58 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
         DeploymentError: the report names every problem with its line.
     """
     source = YamlSource(text, file)
-    if not source.problems:
-        try:
-            deployment = Deployment.model_validate(source.data)
-        except ValidationError as error:
-            raise DeploymentError(file, _all_problems(source, error)) from None
-        checker = Checker()
-        if found := check_deployment(deployment, checker):
-            raise DeploymentError(file, [_placed(problem, source) for problem in found])
-        deployment.note_warnings((_placed(found, source).render(file), by) for found, by in checker.warnings)
-        return deployment
+    if source.problems:
+        raise DeploymentError(file, _all_problems(source))
     try:
-        Deployment.model_validate(partial.without_unknown(source.data))
-    except ValidationError as error:
-        raise DeploymentError(file, _all_problems(source, error)) from None
-    raise DeploymentError(file, _all_problems(source, None))
+        deployment = Deployment.model_validate(source.data)
+    except ValidationError:
+        raise DeploymentError(file, _all_problems(source)) from None
+    checker = Checker()
+    if found := check_deployment(deployment, checker):
+        raise DeploymentError(file, [_placed(problem, source) for problem in found])
+    deployment.note_warnings((_placed(found, source).render(file), by) for found, by in checker.warnings)
+    return deployment
 
 
-def _all_problems(source: YamlSource, error: ValidationError | None) -> list[Problem]:
+def _all_problems(source: YamlSource) -> list[Problem]:
     """Return what is wrong with single values, and what the others are known to be wrong with together."""
-    found = list(source.problems)
-    errors = error.errors(include_url=False) if error else []
-    mistyped = {
-        (*details["loc"][:-1], near)
+    file = Respelled(source.data)
+    found: list[Problem] = []
+    renamed = True
+    while renamed:
+        errors = _errors(file.data)
+        renamed = False
+        for details in errors:
+            near = _near_field(details["loc"]) if details["type"] == "extra_forbidden" else None
+            if near is not None:
+                problem = _problem(details, file.data)
+                if file.rename(problem.path, near):
+                    found.append(problem)
+                    renamed = True
+    # What does not fit together is found again below, where it is known to be so.
+    found += [
+        _problem(details, file.data)
         for details in errors
-        if details["type"] == "extra_forbidden"
-        for near in _near_fields(details["loc"])
-    }
-    for details in errors:
-        # What does not fit together is found again below, where it is known to be so.
-        misfit = isinstance(details.get("ctx", {}).get("error"), MisfitError)
-        if misfit or (details["type"] == "missing" and details["loc"] in mistyped):
-            continue
-        problem = _problem(details, source)
-        if problem.path not in source.unusable:
-            found.append(problem)
+        if not isinstance(details.get("ctx", {}).get("error"), MisfitError)
+    ]
+    found = [problem for problem in found if file.written(problem.path) not in source.unusable]
     checker = Checker(partial=True)
-    deployment = partial.build_part(Deployment, source.data, (), checker)
+    deployment = partial.build_part(Deployment, file.data, (), checker)
     with checker.part():
         check_deployment(deployment, checker)
-    found += [_placed(problem, source) for problem in checker.problems]
+    placed = [
+        _placed(replace(problem, path=file.written(problem.path)), source) for problem in (*found, *checker.problems)
+    ]
     # Members of a union complain one by one of the same thing.
-    return list({(problem.path, problem.message): problem for problem in found}.values())
+    return list({(problem.path, problem.message): problem for problem in (*source.problems, *placed)}.values())
+
+
+def _errors(data: Any) -> list[Any]:
+    try:
+        Deployment.model_validate(partial.without_unknown(data))
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
 
 
 def _placed(problem: Problem, source: YamlSource) -> Problem:
@@ -156,9 +169,10 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def _problem(details: Any, source: YamlSource) -> Problem:
+def _problem(details: Any, data: Any) -> Problem:
+    """Return what pydantic says of `data` in our words."""
     location: FieldPath = tuple(details["loc"])
-    path = _existing(location, source.data, details["type"] in ("missing", "extra_forbidden"))
+    path = _existing(location, data, details["type"] in ("missing", "extra_forbidden"))
     value = details["input"]
     kind = details["type"]
     context = details.get("ctx", {})
@@ -167,17 +181,18 @@ def _problem(details: Any, source: YamlSource) -> Problem:
         if description := _description(location):
             message += f": {description[0].lower()}{description[1:].rstrip('.')}"
     elif kind == "extra_forbidden":
-        near = _near_fields(location)
-        hint = f"did you mean {near[0]}? " if near else ""
-        message, value = f"unknown key; {hint}known here: {', '.join(sorted(_fields_at(location[:-1])))}", ABSENT
+        fields = sorted(_fields_at(location[:-1]))
+        hint = did_you_mean(str(location[-1]), fields)
+        message, value = f"unknown key; {hint}known here: {', '.join(fields)}", ABSENT
     elif kind == "value_error":
         # Our own messages name the value themselves.
         message, value = str(context["error"]), ABSENT
     else:
-        message = _in_our_words(kind, details["msg"], context)
+        hint = did_you_mean(value, _WORD.findall(context["expected"])) if _is_other_word(kind, value) else ""
+        message = hint + _in_our_words(kind, details["msg"], context)
         if isinstance(value, Mapping | list) and not kind.endswith("_type"):
             value = ABSENT
-    return _placed(Problem(path, message, value if _plain(value) else ABSENT), source)
+    return Problem(path, message, value if _plain(value) else ABSENT)
 
 
 def _plain(value: Any) -> bool:
@@ -201,6 +216,13 @@ _EXPECTED: Final = {
     "string_too_long": "expected at most {max_length} characters",
     "string_pattern_mismatch": "expected text of the form {pattern}",
 }
+
+
+_WORD: Final = re.compile("'([^']*)'")
+
+
+def _is_other_word(kind: str, value: Any) -> bool:
+    return kind == "literal_error" and isinstance(value, str)
 
 
 def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
@@ -257,9 +279,9 @@ def _fields_at(location: FieldPath) -> set[str]:
     return {name for model in _models_at(location) for name in model.model_fields}
 
 
-def _near_fields(location: FieldPath) -> list[str]:
+def _near_field(location: FieldPath) -> str | None:
     """Return the field that a key of the wrong name was probably meant to be, if any."""
-    return difflib.get_close_matches(str(location[-1]), sorted(_fields_at(location[:-1])), n=1)
+    return nearest(str(location[-1]), sorted(_fields_at(location[:-1])))
 
 
 def _description(location: FieldPath) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Iterator
 from functools import lru_cache
@@ -52,23 +51,14 @@ def build_part(model: type[Settings], data: Any, path: Path, checker: Checker) -
 
 
 def _doubtful(model: type[BaseModel], data: dict[str, Any]) -> set[str]:
-    """Return the absent fields that a key of the wrong name may have been meant for."""
-    absent = {name for name in model.model_fields if name not in data}
-    doubtful: set[str] = set()
-    for key in data.keys() - model.model_fields.keys():
-        near = absent & set(near_matches(key, model))
-        optional = {
-            name
-            for name in absent
-            if not isinstance(model.model_fields[name].get_default(call_default_factory=True), bool | int | str)
-        }
-        doubtful |= near or optional
-    return doubtful
-
-
-def near_matches(key: str, model: type[BaseModel]) -> list[str]:
-    """Return the field that a key which the model does not have was probably meant to be, if any."""
-    return difflib.get_close_matches(key, sorted(model.model_fields), n=1)
+    """Return the absent fields that a key which is like none of them may have been meant for."""
+    if data.keys() <= model.model_fields.keys():
+        return set()
+    return {
+        name
+        for name, info in model.model_fields.items()
+        if name not in data and not isinstance(info.get_default(call_default_factory=True), bool | int | str)
+    }
 
 
 def without_unknown(data: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tapstack.domain import globs
+from tapstack.domain.suggestions import did_you_mean
 from tapstack.settings.model import PACKET_BASICS, Deployment, Site
 from tapstack.workspace.state import response_stack_name, stack_names
 
@@ -95,9 +95,7 @@ def select(deployment: Deployment, patterns: Sequence[str], command: Command, *,
 def _meant(pattern: str, known: Sequence[str], file: str) -> list[str]:
     if found := [name for name in known if globs.matches(pattern, name)]:
         return found
-    near = difflib.get_close_matches(pattern, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise SelectionError(f"no stack is called {pattern!r}; {hint}{_known(known, file)}")
+    raise SelectionError(f"no stack is called {pattern!r}; {did_you_mean(pattern, known)}{_known(known, file)}")
 
 
 def _known(known: Sequence[str], file: str) -> str:

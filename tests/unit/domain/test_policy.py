@@ -150,8 +150,8 @@ class TestRules:
             ({"name": "C2"}, "'C2' is not a usable name: expected 1 to 40 lower-case letters, digits or hyphens"),
             (
                 {"action": "captrue"},
-                "'captrue' is no action: expected notify, capture, contain_on_approval, contain_now; did you mean "
-                "capture?",
+                "'captrue' is no action: did you mean capture? expected notify, capture, contain_on_approval, "
+                "contain_now",
             ),
             ({"at_least": 11}, "severity must be a number from 0 to 10, got 11"),
             ({"at_least": True}, "severity must be a number from 0 to 10, got True"),
@@ -163,7 +163,10 @@ class TestRules:
                 {"types": ("UnauthorisedAccess:EC2/*",)},
                 "'UnauthorisedAccess' is no threat purpose of GuardDuty: did you mean UnauthorizedAccess? known here:",
             ),
-            ({"tactics": ("Command and Control",)}, "'Command and Control' is no tactic: expected Reconnaissance, "),
+            (
+                {"tactics": ("Command and Control",)},
+                "'Command and Control' is no tactic: did you mean CommandAndControl? expected ",
+            ),
             ({"tags": {"": "x"}}, "'' is not a tag key"),
             ({"tags": {"a": "x" * 257}}, "a tag value holds at most 256 characters, got 257"),
             ({"resource_role": "actor"}, "'actor' is no resource role: expected TARGET, ACTOR"),

@@ -127,6 +127,61 @@ def test_fails_when_an_account_id_is_read_as_a_number_and_shows_it_as_it_was_wri
     ]
 
 
+def test_fails_when_keys_are_misspelt_and_names_what_is_wrong_below_them_too() -> None:
+    text = (
+        "tgas: {a: 0x11}\n"
+        + SITE
+        + """\
+    filtesr: {web: {presett: wbe}, own: {rules: [{directoin: egrees, prtocol: tpc}]}}
+    packet_bascis: {subnt_id: subnet-1, template_url: 'http://x', remote_access_cidr: 0.0.0.0/0}
+    sesions: {a: {filter: wbe, sources: [{tgas: {a: 5}}, eni-1]}}
+"""
+    )
+    lines = report(text)
+    assert [(line.split(":")[1], line.split(": ")[1]) for line in lines] == [
+        ("1", "tgas"),
+        ("1", "tgas.a"),
+        *(
+            ("6", f"sites.production.{field}")
+            for field in (
+                "filtesr",
+                *("filtesr.own.rules[0].directoin", "filtesr.own.rules[0].directoin"),
+                *("filtesr.own.rules[0].prtocol", "filtesr.own.rules[0].prtocol"),
+                *("filtesr.web.presett", "filtesr.web.presett"),
+            )
+        ),
+        ("7", "sites.production.packet_bascis"),
+        ("7", "sites.production.packet_bascis.remote_access_cidr"),
+        ("7", "sites.production.packet_bascis.subnt_id"),
+        ("7", "sites.production.packet_bascis.subnt_id"),
+        ("7", "sites.production.packet_bascis.template_url"),
+        ("8", "sites.production.sesions"),
+        ("8", "sites.production.sesions.a.filter"),
+        ("8", "sites.production.sesions.a.sources[0].tgas"),
+        ("8", "sites.production.sesions.a.sources[0].tgas.a"),
+        ("8", "sites.production.sesions.a.sources[1]"),
+    ]
+    assert lines[1] == "deployment.yaml:1: tgas.a: expected text (put numbers in quotes), got 0x11"
+    assert "no filter of this name: did you mean web? " in lines[15]
+
+
+@pytest.mark.parametrize("second", ["filters", "filterss"])
+def test_fails_when_a_key_is_misspelt_beside_the_right_one_and_leaves_both_as_they_are(second: str) -> None:
+    text = USABLE + f"    filtesr: {{f: {{preset: web}}}}\n    {second}: {{f: {{preset: 5}}}}\n"
+    assert (
+        fields(text)
+        == {
+            "filters": ["sites.production.filtesr", "sites.production.filters.f.preset"],
+            "filterss": ["sites.production.filtesr", "sites.production.filterss"],
+        }[second]
+    )
+
+
+def test_fails_when_an_anchor_is_below_a_misspelt_key_and_reads_it_elsewhere_as_it_is() -> None:
+    text = USABLE.replace("sites:\n", "tags: &t {tapstack:a: x}\nsites:\n") + "    tgas: *t\n"
+    assert set(fields(text)) == {"tags.tapstack:a", "sites.production.tgas", "sites.production.tgas.tapstack:a"}
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

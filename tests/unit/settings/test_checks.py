@@ -28,15 +28,15 @@ def interfaces(count: int) -> str:
         pytest.param(
             f"    filters: {{web: {{preset: web}}}}\n    sessions: {{web: {{sources: [{ENI}], filter: wep}}}}\n",
             "10: sites.production.sessions.web.filter",
-            "no filter of this name: expected web, packet_basics, or the id of a filter that exists (tmf-...), "
-            "got 'wep'",
+            "no filter of this name: did you mean web? expected web, packet_basics, or the id of a filter that "
+            "exists (tmf-...), got 'wep'",
             id="unknown filter",
         ),
         pytest.param(
             SENSOR + f"    sessions: {{web: {{sources: [{ENI}], target: sensors}}}}\n",
             "10: sites.production.sessions.web.target",
-            "no target of this name: expected sensor, packet_basics, or the id of a target that exists (tmt-...), "
-            "got 'sensors'",
+            "no target of this name: did you mean sensor? expected sensor, packet_basics, or the id of a target that "
+            "exists (tmt-...), got 'sensors'",
             id="unknown target",
         ),
         pytest.param(

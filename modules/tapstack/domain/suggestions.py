@@ -1,0 +1,20 @@
+"""The word that was probably meant where another one stands."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is nearest to `word`, if any is near."""
+    known = list(known)
+    # Letters in another order first: difflib takes us-esat-1 for us-west-1.
+    near = [other for other in known if sorted(other) == sorted(word)] or difflib.get_close_matches(word, known, n=1)
+    return near[0] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a question for a message, with a space behind it; nothing where no known word is near."""
+    near = nearest(word, known)
+    return f"did you mean {near}? " if near else ""
