@@ -10,9 +10,11 @@
 // message of an error that never comes: it gets a shorter one. A file that looks
 // different is loaded exactly as it is.
 //
-// What V8 compiles is kept for the next time, in a directory of the user's own.
+// What V8 compiles is kept for the next time, in a directory of the user's own; there too
+// the digests of packages, for as long as their files are the same.
 "use strict";
 
+const crypto = require("crypto");
 const fs = require("fs");
 const Module = require("module");
 const os = require("os");
@@ -27,7 +29,9 @@ const HELPER =
 const ZIPPING = path.join("lib", "private", "fs.js");
 const KERNEL = path.join("lib", "program.js");
 const COSTLY_MESSAGE = /(`Kernel error: expected type information, got )\$\{\(0,\w+\.inspect\)\((\w+)\)\}`/g;
+const DIGEST = /\(0,\w+\.digestFile\)\((\w+),\.\.\.(\w+)\)/g;
 const ARCHIVER = 'const archiver = require("archiver");\n';
+const DIGEST_BYTES = 32;
 // jsii installs what it loads into a new directory each time, as links into a cache of its own.
 const INSTALLED = /^(.*[\\/]jsii-kernel-[^\\/]+[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)([\\/].*)$/;
 
@@ -50,7 +54,9 @@ Module._extensions[".js"] = function load(module, filename) {
 };
 
 function loadKernel(module) {
-  module._compile(fs.readFileSync(kernel, "utf8").replace(COSTLY_MESSAGE, "$1${$2}`"), kernel);
+  const source = fs.readFileSync(kernel, "utf8").replace(COSTLY_MESSAGE, "$1${$2}`");
+  const own = `require(${JSON.stringify(__filename)})`;
+  module._compile(source.replace(DIGEST, `${own}.keptDigest($1, $2, () => $&)`), kernel);
 }
 
 function lazyIndex(source) {
@@ -91,12 +97,41 @@ function isOurs(directory) {
   return process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0);
 }
 
-try {
-  if (process.env.NODE_COMPILE_CACHE === undefined && Module.enableCompileCache !== undefined) {
+function openCache() {
+  try {
     const directory = cacheDirectory();
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    if (isOurs(directory)) Module.enableCompileCache(directory);
+    return isOurs(directory) ? directory : null;
+  } catch {
+    // Without it everything works as well, only slower.
+    return null;
   }
-} catch {
-  // Without it everything works as well, only slower.
 }
+
+const cache = openCache();
+if (cache !== null && process.env.NODE_COMPILE_CACHE === undefined) Module.enableCompileCache?.(cache);
+
+// jsii reads each package whole, to find by its digest where it was unpacked before. A file that
+// is replaced or written to has another inode or change time, which no program can set.
+exports.keptDigest = function keptDigest(file, salts, digest) {
+  if (cache === null) return digest();
+  let kept;
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = fs.statSync(file, { bigint: true });
+    const key = [path.resolve(file), dev, ino, size, mtimeNs, ctimeNs, ...salts].join("\0");
+    kept = path.join(cache, `digest-${crypto.createHash("sha256").update(key).digest("hex")}`);
+    const found = fs.readFileSync(kept);
+    if (found.length === DIGEST_BYTES) return found;
+  } catch {
+    // Not kept yet.
+  }
+  const found = digest();
+  try {
+    const written = `${kept}.${process.pid}`;
+    fs.writeFileSync(written, found, { mode: 0o600 });
+    fs.renameSync(written, kept);
+  } catch {
+    // It is computed again the next time.
+  }
+  return found;
+};

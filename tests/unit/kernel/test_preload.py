@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -129,10 +130,72 @@ def test_when_the_kernel_is_loaded_then_it_composes_no_message_for_each_value(
     assert run(tmp_path, script)[-2:] == ["7", "1"]
 
 
-def test_when_jsii_is_installed_then_its_kernel_composes_that_message_for_each_value() -> None:
+DIGESTING = """
+const fs = require("fs");
+const V = { digestFile: (file, ...salts) => {
+  console.log("read");
+  return require("crypto").createHash("sha256").update(fs.readFileSync(file)).update(salts.join()).digest();
+} };
+const find = (e, ...f) => { const _=(0,V.digestFile)(e,...f); console.log(_.toString("hex")); };
+find("PACKAGE", "1");
+find("PACKAGE", "1");
+"""
+
+
+def digests(directory: Path, file: Path) -> list[str]:
+    script = directory / "lib" / "program.js"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(DIGESTING.replace("PACKAGE", str(file)))
+    return run(directory / "home", script)
+
+
+def test_when_a_package_was_read_whole_then_its_digest_is_kept_until_the_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    package = tmp_path / "package.tgz"
+    package.write_bytes(b"old")
+    status = package.stat()
+    old, new = (hashlib.sha256(content + b"1").hexdigest() for content in (b"old", b"new"))
+    assert digests(tmp_path, package) == ["read", old, old]
+    assert digests(tmp_path, package) == [old, old]
+    # As many bytes, and as old as the ones before claim to be.
+    package.write_bytes(b"new")
+    os.utime(package, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert digests(tmp_path, package) == ["read", new, new]
+
+
+@pytest.mark.parametrize("there", ["a directory that others write to", "no directory"])
+def test_when_there_is_no_safe_place_for_digests_then_each_package_is_read(tmp_path: Path, there: str) -> None:
+    place = tmp_path / "home" / ".cache" / "tapstack" / "node"
+    if there == "no directory":
+        (tmp_path / "home").touch()
+    else:
+        place.mkdir(parents=True)
+        place.chmod(0o777)
+    package = tmp_path / "package.tgz"
+    package.write_bytes(b"old")
+    digest = hashlib.sha256(b"old1").hexdigest()
+    assert digests(tmp_path, package) == ["read", digest, "read", digest]
+
+
+def test_when_a_digest_was_kept_in_part_only_then_the_package_is_read(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    package = tmp_path / "package.tgz"
+    package.write_bytes(b"old")
+    expected = digests(tmp_path, package)
+    (kept,) = (tmp_path / "home" / ".cache" / "tapstack" / "node").glob("digest-*")
+    kept.write_bytes(kept.read_bytes()[:7])
+    assert digests(tmp_path, package) == expected
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        r"`Kernel error: expected type information, got \$\{\(0,\w+\.inspect\)\(\w+\)\}`",
+        r"\(0,\w+\.digestFile\)\(\w+,\.\.\.\w+\)",
+    ],
+)
+def test_when_jsii_is_installed_then_its_kernel_has_what_is_replaced_in_it(replaced: str) -> None:
     root = package_root("jsii")
     assert root is not None
     source = (root / "_embedded" / "jsii" / "lib__program.js").read_text()
-    assert (
-        len(re.findall(r"`Kernel error: expected type information, got \$\{\(0,\w+\.inspect\)\(\w+\)\}`", source)) == 1
-    )
+    assert len(re.findall(replaced, source)) == 1
