@@ -167,6 +167,35 @@ class TestInstances:
         arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1, **given}
         assert refusal(worker.run_instances, **arguments)[0] == "UnauthorizedOperation"
 
+    def test_fails_when_the_default_subnet_or_group_may_not_be_used(
+        self, enforcing: Enforcing, template: dict[str, Any]
+    ) -> None:
+        arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1}
+        made = enforcing.worker("ec2", {"Action": "ec2:*"}).run_instances(**arguments)["Instances"][0]
+        subnet, group = made["SubnetId"], made["NetworkInterfaces"][0]["Groups"][0]["GroupId"]
+        cases: list[tuple[str, dict[str, Any]]] = [
+            (f"subnet/{subnet}", {"SecurityGroupIds": [group]}),
+            (f"subnet/{subnet}", {"NetworkInterfaces": [{"DeviceIndex": 0}]}),
+            (f"security-group/{group}", {"SubnetId": subnet}),
+            (f"security-group/{group}", {"NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": subnet}]}),
+        ]
+        for arn, others in cases:
+            worker = enforcing.worker("ec2", *_but("ec2:RunInstances", f"arn:aws:ec2:{REGION}:{HERE}:{arn}"))
+            code, message = refusal(worker.run_instances, **arguments, **others)
+            assert (code, arn in message) == ("UnauthorizedOperation", True)
+
+    def test_when_an_interface_is_given_then_no_default_is_asked_about(
+        self, enforcing: Enforcing, template: dict[str, Any]
+    ) -> None:
+        ec2 = enforcing.client("ec2")
+        subnet = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][0]
+        interface = ec2.create_network_interface(SubnetId=subnet["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+        deny = [f"arn:aws:ec2:{REGION}:{HERE}:{kind}/*" for kind in ("subnet", "security-group")]
+        worker = enforcing.worker("ec2", *_but("ec2:RunInstances", *deny))
+        given = [{"DeviceIndex": 0, "NetworkInterfaceId": interface}]
+        arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1}
+        assert worker.run_instances(**arguments, NetworkInterfaces=given)["Instances"]
+
 
 class TestSecretsAndKeys:
     def test_fails_when_a_secret_is_named(self, enforcing: Enforcing) -> None:

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import functools
 
-from tapstack.rehearsal.ec2_refusals import addresses, attachments, attributes, launches, networks, states
+from tapstack.rehearsal.ec2_refusals import (
+    addresses,
+    attachments,
+    attributes,
+    launches,
+    networks,
+    security_groups,
+    states,
+    tags,
+)
 
 
 @functools.cache
 def install() -> None:
     """Make the moto of this process refuse. A second call changes nothing."""
-    for part in (states, addresses, attachments, attributes, launches, networks):
+    for part in (states, addresses, attachments, attributes, launches, networks, security_groups, tags):
         part.install()

@@ -59,6 +59,20 @@ def check_addresses(subnet: Any, addresses: Iterable[str], in_use: str = "") -> 
             raise EC2ClientError("InvalidIPAddress.InUse", in_use or f"Address {address} is in use.")
 
 
+def room_for(subnet: Any, least: int, most: int) -> int:
+    """Return how many addresses a subnet can give; refuse where that is too few."""
+    if not _has_ipv4(subnet):
+        return most
+    holders = _holders(subnet)
+    free = subnet.cidr.num_addresses - _FIRST - 1 - len(subnet._reserved_ips) - len(holders)
+    if free < most:
+        # Some of the holders are gone: they are counted only where it matters.
+        free += sum(not holder_of(subnet, one) for one in list(holders))
+    if free < least:
+        raise _no_room(subnet)
+    return min(int(free), most)
+
+
 def holder_of(subnet: Any, address: str) -> Any:
     """Return the interface that has an address in a subnet; None where it is free."""
     interface = _holders(subnet).get(address)
@@ -99,7 +113,11 @@ def _free(subnet: Any) -> str:
         if address not in subnet._reserved_ips and not holder_of(subnet, str(address)):
             setattr(subnet, _NEXT, offset + 1)
             return str(address)
-    raise EC2ClientError(
+    raise _no_room(subnet)
+
+
+def _no_room(subnet: Any) -> Any:
+    return EC2ClientError(
         "InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{subnet.id}'."
     )
 

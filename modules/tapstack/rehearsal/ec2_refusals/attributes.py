@@ -1,20 +1,19 @@
 """Attributes of instances: one of them a call, and some of a stopped instance only.
 
 Sources: Amazon EC2 API Reference, ModifyInstanceAttribute and "Error codes for the Amazon EC2 API"
-(IncorrectInstanceState, InvalidParameterCombination); Amazon EC2 User Guide, "Run commands when you launch an EC2
-instance with user data input" (user data of at most 16 KB, before it is encoded).
+(IncorrectInstanceState, InvalidInstanceAttributeValue, InvalidParameterCombination).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 from typing import Any, Final
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.instances import InstanceResponse as _Response
 
+from tapstack.rehearsal.ec2_refusals.settings import check_user_data, is_instance_type
 from tapstack.rehearsal.ec2_refusals.states import state_of
 
 # moto has types, but none for what is replaced at run time.
@@ -30,7 +29,6 @@ _VALUES: Final = _OF_STOPPED | {
     "InstanceInitiatedShutdownBehavior",
     "SourceDestCheck",
 }
-_LONGEST_USER_DATA: Final = 16_384
 
 
 def install() -> None:
@@ -51,6 +49,9 @@ def install() -> None:
             raise EC2ClientError(
                 "IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'stopped' state."
             )
+        kind = self._get_param("InstanceType.Value") or (given[0] == "InstanceType" and self._get_param("Value"))
+        if kind and not is_instance_type(kind):
+            raise EC2ClientError("InvalidInstanceAttributeValue", f"Invalid value '{kind}' for InstanceType.")
         if given[0] == "UserData":
             if isinstance(decoded := self._get_param("UserData.Value"), bytes):
                 # moto decodes this form, and then takes it for encoded.
@@ -59,21 +60,6 @@ def install() -> None:
         return modify(self)
 
     Response.modify_instance_attribute = modify_instance_attribute
-
-
-def check_user_data(encoded: Any, code: str = "InvalidParameterValue") -> None:
-    """Refuse user data that is too long.
-
-    Args:
-        encoded: in Base64; what else it is is not refused here.
-        code: of the error.
-    """
-    try:
-        length = len(base64.b64decode(encoded or b""))
-    except binascii.Error:
-        return
-    if length > _LONGEST_USER_DATA:
-        raise EC2ClientError(code, f"User data is limited to {_LONGEST_USER_DATA} bytes")
 
 
 def _given(response: Any) -> list[str]:

@@ -1,24 +1,44 @@
-"""Subnets that are in use, which stay.
+"""Subnets of sizes and zones that can be; those in use stay.
 
-Sources: Amazon EC2 API Reference, DeleteSubnet and "Error codes for the Amazon EC2 API" (DependencyViolation); Amazon
-VPC User Guide, "Work with NAT gateways" (one that is deleted releases its interface).
+Sources: Amazon EC2 API Reference, CreateSubnet, DeleteSubnet and "Error codes for the Amazon EC2 API"
+(InvalidSubnet.Range, InvalidParameterValue, DependencyViolation); Amazon VPC User Guide, "Subnet CIDR blocks" (/28 to
+/16) and "Work with NAT gateways" (one that is deleted releases its interface).
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidSubnetRangeError
 from moto.ec2.models import EC2Backend as _Backend
+from moto.ec2.responses.subnets import Subnets as _Response
 
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = _Backend
+Response: Any = _Response
+
+_TOO_SMALL: Final = (29, 30, 31, 32)
 
 
 def install() -> None:
-    """Refuse to delete them, and free what a NAT gateway held."""
+    """Refuse others, refuse to delete them, and free what a NAT gateway held."""
+    create = Response.create_subnet
     delete, end = EC2Backend.delete_subnet, EC2Backend.delete_nat_gateway
+
+    @functools.wraps(create)
+    def create_subnet(self: Any) -> Any:
+        block, zone = self._get_param("CidrBlock"), self._get_param("AvailabilityZone")
+        if block and block.rpartition("/")[2].isdecimal() and int(block.rpartition("/")[2]) in _TOO_SMALL:
+            raise InvalidSubnetRangeError(block)
+        zones = [one.name for one in self.ec2_backend.describe_availability_zones()]
+        if zone and zone not in zones:
+            raise EC2ClientError(
+                "InvalidParameterValue",
+                f"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in "
+                f"the following availability zones: {', '.join(zones)}.",
+            )
+        return create(self)
 
     @functools.wraps(delete)
     def delete_subnet(self: Any, subnet_id: str) -> Any:
@@ -35,5 +55,6 @@ def install() -> None:
             self.delete_network_interface(gateway._eni.id)
         return gateway
 
+    Response.create_subnet = create_subnet
     EC2Backend.delete_subnet = delete_subnet
     EC2Backend.delete_nat_gateway = delete_nat_gateway

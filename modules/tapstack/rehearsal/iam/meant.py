@@ -3,7 +3,8 @@
 IAM is asked about what the service acts on, however the call names it. What does not exist stays as the call has it.
 
 Sources: Service Authorization Reference, resource types of each service; Amazon EC2 API Reference, RunInstances
-("LaunchTemplate"); AWS Secrets Manager API Reference, "SecretId"; AWS KMS Developer Guide, "Key identifiers".
+("LaunchTemplate", and the default subnet and the default group); AWS Secrets Manager API Reference, "SecretId"; AWS KMS
+Developer Guide, "Key identifiers".
 """
 
 from __future__ import annotations
@@ -138,6 +139,28 @@ def _ec2(call: Call, requested: Parameters, account: str) -> Parameters:
         groups = [_backend(call, account).get_security_group_from_name(str(name)) for name in names]
         ids = [group.id for group in groups if group is not None]
         found["SecurityGroupIds"] = [*(found.get("SecurityGroupIds") or ()), *ids]
+    return {**found, **_defaults(found, _backend(call, account))}
+
+
+def _defaults(requested: Parameters, backend: Any) -> dict[str, Any]:
+    """Return the default subnet and the default group that a launch uses where it names none."""
+    nics = requested.get("NetworkInterfaces") or ()
+    # Interfaces that exist have both.
+    if any(nic.get("NetworkInterfaceId") for nic in nics):
+        return {}
+    found: dict[str, Any] = {}
+    subnets = [subnet for zone in list(backend.subnets.values()) for subnet in list(zone.values())]
+    named = requested.get("SubnetId") or next((nic["SubnetId"] for nic in nics if nic.get("SubnetId")), None)
+    if named:
+        subnet = next((one for one in subnets if one.id == named), None)
+    else:
+        zone = (requested.get("Placement") or {}).get("AvailabilityZone") or f"{backend.region_name}a"
+        subnet = backend.get_default_subnets().get(zone)
+        found |= {"SubnetId": subnet.id} if subnet is not None else {}
+    groups = requested.get("SecurityGroupIds") or any(nic.get("Groups") for nic in nics)
+    if subnet is not None and not groups:
+        group = backend.get_default_security_group(subnet.vpc_id)
+        found |= {"SecurityGroupIds": [group.id]} if group is not None else {}
     return found
 
 

@@ -1,0 +1,128 @@
+"""Rules of security groups: ports, ICMP types and protocols that can be, and all rules of a request or none.
+
+Protocols other than TCP, UDP and ICMP need no ports, of which moto makes HTTP 500.
+
+Sources: Amazon EC2 API Reference, IpPermission, AuthorizeSecurityGroupIngress, ModifySecurityGroupRules and "Error
+codes for the Amazon EC2 API" (InvalidParameterValue).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, Final
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses.security_groups import SecurityGroups as _Response
+
+# moto has types, but none for what is replaced at run time.
+Response: Any = _Response
+
+_PORTS: Final = range(65_536)
+_ICMP: Final = range(-1, 256)
+_WITH_PORTS: Final = ("tcp", "udp", "6", "17")
+_WITH_TYPES: Final = ("icmp", "icmpv6", "1", "58")
+_ICMP_V6: Final = ("icmpv6", "58")
+"""Of which the type and the code may be left out."""
+_ALL: Final = ("-1", "all")
+
+
+def install() -> None:
+    """Refuse others."""
+    Response._process_rules_from_querystring = _with_ports(Response._process_rules_from_querystring)
+    for direction in ("ingress", "egress"):
+        setattr(Response, f"authorize_security_group_{direction}", _authorizing(direction))
+    modify = Response.modify_security_group_rules
+
+    @functools.wraps(modify)
+    def modify_security_group_rules(self: Any) -> Any:
+        for item in self._get_param("SecurityGroupRules", []):
+            rule = item.get("SecurityGroupRule", {})
+            check_rule(rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
+        return modify(self)
+
+    Response.modify_security_group_rules = modify_security_group_rules
+
+
+def check_rule(protocol: str | None, first: int | None, last: int | None) -> None:
+    """Refuse a rule whose protocol and ports cannot be.
+
+    Args:
+        protocol: its name or number; None is not refused here.
+        first: the first port, or the ICMP type.
+        last: the last port, or the ICMP code.
+    """
+    if protocol is None:
+        return
+    name = str(protocol).lower()
+    if name in _WITH_PORTS:
+        _check_ports(first, last)
+    elif name in _WITH_TYPES:
+        _check_types(first, last)
+    elif name not in _ALL and not (name.isdecimal() and int(name) <= 255):
+        raise _invalid(f"Invalid value '{protocol}' for IP protocol. Unknown protocol.")
+
+
+def _check_ports(first: int | None, last: int | None) -> None:
+    if first is None or last is None:
+        raise _invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+    for end, port in (("from", first), ("to", last)):
+        if port not in _PORTS:
+            raise _invalid(f"TCP/UDP ({end}) port ({port}) out of range")
+    if first > last:
+        raise _invalid(f"Invalid TCP/UDP port range ({first}:{last})")
+
+
+def _check_types(kind: int | None, code: int | None) -> None:
+    if kind is None or code is None:
+        raise _invalid("Invalid value 'Must specify both type and code with ICMP.' for portRange.")
+    for what, value in (("type", kind), ("code", code)):
+        if value not in _ICMP:
+            raise _invalid(f"ICMP {what} ({value}) out of range")
+    if kind == -1 and code != -1:
+        raise _invalid(f"ICMP code ({code}) must be -1 where the type is -1")
+
+
+def _invalid(message: str) -> Any:
+    return EC2ClientError("InvalidParameterValue", message)
+
+
+def _with_ports(read: Any) -> Any:
+    """Return moto's reader of rules so that every rule with a protocol has ports: -1 where they mean nothing."""
+
+    @functools.wraps(read)
+    def process_rules(self: Any) -> Iterator[dict[str, Any]]:
+        for rule in read(self):
+            protocol = str(rule["ip_protocol"] or "").lower()
+            if protocol and protocol not in (*_WITH_PORTS, "icmp", "1"):
+                ports = {name: -1 for name in ("from_port", "to_port") if rule[name] is None}
+                yield {**rule, **ports, "ip_protocol": "icmpv6" if protocol in _ICMP_V6 else protocol}
+            else:
+                yield rule
+
+    return process_rules
+
+
+def _authorizing(direction: str) -> Any:
+    """Return the action that authorizes rules in a direction: it answers with all of them, and fails with none made."""
+    kept = f"{direction}_rules"
+
+    def authorize(self: Any) -> ActionResult:
+        asked = list(self._process_rules_from_querystring())
+        for rule in asked:
+            check_rule(rule["ip_protocol"], rule["from_port"], rule["to_port"])
+        backend, name = self.ec2_backend, asked[0]["group_name_or_id"] if asked else ""
+        group = backend.get_security_group_by_name_or_id(name)
+        before = list(getattr(group, kept, ()))
+        made: list[Any] = []
+        try:
+            for rule in asked:
+                made += getattr(backend, f"authorize_security_group_{direction}")(**rule)[0]
+        except EC2ClientError:
+            if group is not None:
+                setattr(group, kept, before)
+            raise
+        return ActionResult({"Return": True, "SecurityGroupRules": made})
+
+    return functools.wraps(getattr(Response, f"authorize_security_group_{direction}"))(authorize)

@@ -1,0 +1,103 @@
+"""Tags of resources that do not exist.
+
+moto takes them for some kinds, instances and network interfaces among them, and DeleteTags for all.
+
+Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (one code for each kind of resource).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend as _Backend
+from moto.ec2.models import validate_resource_ids
+from moto.ec2.responses.tags import TagResponse as _Response
+from moto.ec2.utils import get_prefix
+
+# moto has types, but none for what is replaced at run time.
+EC2Backend: Any = _Backend
+Response: Any = _Response
+
+
+def install() -> None:
+    """Refuse to change them."""
+    exist, delete = EC2Backend.do_resources_exist, Response.delete_tags
+
+    @functools.wraps(exist)
+    def do_resources_exist(self: Any, resource_ids: list[str]) -> bool:
+        others = []
+        for resource_id in resource_ids:
+            if (kind := _KINDS.get(get_prefix(resource_id))) is None:
+                others.append(resource_id)
+            elif not kind[2](self, resource_id):
+                raise EC2ClientError(kind[0], f"The {kind[1]} '{resource_id}' does not exist")
+        return bool(exist(self, others))
+
+    @functools.wraps(delete)
+    def delete_tags(self: Any) -> Any:
+        resource_ids = self._get_param("Resources", [])
+        validate_resource_ids(resource_ids)
+        self.ec2_backend.do_resources_exist(resource_ids)
+        return delete(self)
+
+    EC2Backend.do_resources_exist = do_resources_exist
+    Response.delete_tags = delete_tags
+
+
+def _in(*names: str) -> Callable[[Any, str], bool]:
+    """Return a test whether one of moto's tables of these names has an id."""
+    return lambda backend, resource_id: any(resource_id in getattr(backend, name) for name in names)
+
+
+def _in_parts_of(name: str) -> Callable[[Any, str], bool]:
+    """Return a test whether a table that moto divides has an id."""
+    return lambda backend, resource_id: any(resource_id in part for part in list(getattr(backend, name).values()))
+
+
+def _is_address(backend: Any, resource_id: str) -> bool:
+    return any(address.allocation_id == resource_id for address in list(backend.addresses))
+
+
+def _is_key_pair(backend: Any, resource_id: str) -> bool:
+    return any(pair.id == resource_id for pair in list(backend.key_pairs.values()))
+
+
+def _is_rule(backend: Any, resource_id: str) -> bool:
+    groups = [group for part in list(backend.groups.values()) for group in list(part.values())]
+    return any(group.get_rule(resource_id) is not None for group in groups)
+
+
+# By the prefix of the id: the code, what a message calls it, and whether it exists.
+_KINDS: Final[Mapping[str, tuple[str, str, Callable[[Any, str], bool]]]] = {
+    "acl": ("InvalidNetworkAclID.NotFound", "network acl ID", _in("network_acls")),
+    "ami": ("InvalidAMIID.NotFound", "image id", _in("amis")),
+    "dopt": ("InvalidDhcpOptionID.NotFound", "dhcp option ID", _in("dhcp_options_sets")),
+    "eigw": ("InvalidGatewayID.NotFound", "gateway ID", _in("egress_only_internet_gateways")),
+    "eipalloc": ("InvalidAllocationID.NotFound", "allocation ID", _is_address),
+    "eni": ("InvalidNetworkInterfaceID.NotFound", "networkInterface ID", _in("enis")),
+    "fl": ("InvalidFlowLogId.NotFound", "flow log ID", _in("flow_logs")),
+    "i": (
+        "InvalidInstanceID.NotFound",
+        "instance ID",
+        lambda backend, resource_id: backend.get_instance_by_id(resource_id) is not None,
+    ),
+    "igw": ("InvalidInternetGatewayID.NotFound", "internetGateway ID", _in("internet_gateways")),
+    "key": ("InvalidKeyPair.NotFound", "key pair ID", _is_key_pair),
+    "lt": ("InvalidLaunchTemplateId.NotFound", "specified launch template, with template ID", _in("launch_templates")),
+    "nat": ("NatGatewayNotFound", "NAT gateway", _in("nat_gateways")),
+    "pl": ("InvalidPrefixListID.NotFound", "prefix list ID", _in("managed_prefix_lists")),
+    "rtb": ("InvalidRouteTableID.NotFound", "routeTable ID", _in("route_tables")),
+    "sg": ("InvalidGroup.NotFound", "security group", _in_parts_of("groups")),
+    "sgr": ("InvalidSecurityGroupRuleId.NotFound", "security group rule ID", _is_rule),
+    "sir": ("InvalidSpotInstanceRequestID.NotFound", "spot instance request ID", _in("spot_instance_requests")),
+    "snap": ("InvalidSnapshot.NotFound", "snapshot", _in("snapshots")),
+    "subnet": ("InvalidSubnetID.NotFound", "subnet ID", _in_parts_of("subnets")),
+    "tgw": ("InvalidTransitGatewayID.NotFound", "transit gateway", _in("transit_gateways")),
+    "vol": ("InvalidVolume.NotFound", "volume", _in("volumes")),
+    "vpc": ("InvalidVpcID.NotFound", "vpc ID", _in("vpcs")),
+    "vpce": ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id", _in("vpc_end_points")),
+    "vpce-svc": ("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService Id", _in("configurations")),
+}
