@@ -90,6 +90,19 @@ def test_fails_when_failure_deletes_the_stack(account: Account) -> None:
         account.stack()
 
 
+def test_fails_when_a_parameter_names_a_key_pair_that_is_not_there(account: Account) -> None:
+    declared = {"Key": {"Type": "AWS::EC2::KeyPair::KeyName", "Default": "operators"}}
+    stack_id = create(account, {"Parameters": declared, "Resources": {"Good": GOOD}})
+    stack = account.stack(stack_id)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "operators" in stack["StackStatusReason"]
+    account.stacks.delete_stack(StackName="tap")
+    account.ec2.create_key_pair(KeyName="operators")
+    assert account.stack(create(account, {"Parameters": declared, "Resources": {"Good": GOOD}}))["StackStatus"] == (
+        "CREATE_COMPLETE"
+    )
+
+
 def test_fails_when_both_ways_to_handle_failure_are_given(account: Account) -> None:
     with pytest.raises(ClientError, match="You cannot specify both"):
         create(account, FAILING, OnFailure="DELETE", DisableRollback=True)

@@ -72,7 +72,7 @@ def absent(backend: Any, declared: dict[str, Any], values: dict[str, Any]) -> st
         "AWS::EC2::Subnet::Id": lambda value: any(value in subnets for subnets in backend.subnets.values()),
         "AWS::EC2::SecurityGroup::Id": lambda value: backend.get_security_group_from_id(value) is not None,
         "AWS::EC2::Instance::Id": lambda value: backend.get_instance_by_id(value) is not None,
-        "AWS::EC2::KeyPair::KeyName": lambda value: value in backend.keypairs,
+        "AWS::EC2::KeyPair::KeyName": lambda value: value in backend.key_pairs,
     }
     for name, slot in declared.items():
         kind = slot.get("Type", "String")
