@@ -52,9 +52,18 @@ EXPECTED: Final[Mapping[str, str]] = {
         "(InvalidNetworkInterfaceID.NotFound)"
     ),
     # Network interfaces
-    r"interfaces\.py::test_\w+_(with_groups|modify_attribute|filtering|instance_id|owner_id|with_filter)$": (
+    r"interfaces\.py::test_\w+_(with_groups|modify_attribute|filtering|instance_id|owner_id)$": (
         "AWS puts no security group of one VPC on an interface of another (code InvalidGroup.NotFound inferred): "
         "CloudFormation User Guide, Troubleshooting (Security group does not exist in VPC)"
+    ),
+    r"::test_(elastic_network_interfaces_(with_private_ip|get_by_private_ip|describe_network_interfaces_with_filter)"
+    r"|assign_private_ip_addresses__\w+|unassign_private_ip_addresses(__multiple)?)$": (
+        "AWS gives an interface no address outside of its subnet: EC2 API Reference, CreateNetworkInterface "
+        "(PrivateIpAddress)"
+    ),
+    r"::test_elastic_network_interfaces_(get_by_attachment_id|describe_attachment)$": (
+        "AWS attaches an interface to an instance of its own Availability Zone only (code inferred): EC2 User Guide, "
+        "Elastic network interfaces"
     ),
     r"::test_elastic_network_interfaces_auto_create_securitygroup$": (
         "AWS makes no security group by the way, and refuses an id that does not begin with sg-: EC2 API Reference, "

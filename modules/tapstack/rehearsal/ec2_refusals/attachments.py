@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, LastEniDetachError
 from moto.ec2.models import EC2Backend as _Backend
 
 from tapstack.rehearsal.ec2_refusals.states import has_ended
@@ -48,9 +48,7 @@ def install() -> None:
     def detach_network_interface(self: Any, attachment_id: str) -> None:
         for interface in self.enis.values():
             if interface.attachment_id == attachment_id and interface.instance and int(interface.device_index) == 0:
-                raise EC2ClientError(
-                    "OperationNotPermitted", "The network interface at device index 0 cannot be detached."
-                )
+                raise LastEniDetachError
         detach(self, attachment_id)
 
     EC2Backend.attach_network_interface = attach_network_interface
