@@ -89,7 +89,7 @@ def test_only_the_role_that_applies_may_assume_the_role_that_applies() -> None:
 
 def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path: Path) -> None:
     page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
-    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "sed -i" in found)
+    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "OTHER_ACCOUNT=" in found)
     command = block[block.index("sed -i") :]
     shutil.copytree(deploying.FOLDER, tmp_path / "iam")
     given = {
@@ -112,6 +112,34 @@ def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path:
         assert name not in left
     assert "arn:aws:s3:::northwind-states/terraform/capture/northwind/*.tfstate.tflock" in written
     assert "arn:aws:iam::999900002222:role/reader" in written
+
+
+def test_when_the_roles_of_another_account_are_made_then_they_trust_those_of_the_pipeline(tmp_path: Path) -> None:
+    page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
+    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "PIPELINE_ACCOUNT=" in found)
+    block = block.replace("=111122223333", "=999900001111").replace("=444455556666", "=999900002222")
+    shutil.copytree(deploying.FOLDER, tmp_path / "docs/iam")
+    aws = tmp_path / "bin/aws"
+    aws.parent.mkdir()
+    aws.write_text('#!/bin/sh\necho "$@" >> "$CALLS"\n', encoding="utf-8")
+    aws.chmod(0o755)
+    calls = tmp_path / "calls"
+
+    environment = {"PATH": f"{aws.parent}:/usr/bin:/bin", "CALLS": str(calls)}
+    subprocess.run(["sh", "-ec", block], cwd=tmp_path, env=environment, check=True)
+
+    copy = tmp_path / "iam-of-site"
+    for kind, role in (("plan", "tapstack-plan"), ("apply", "tapstack-deploy")):
+        (trust,) = json.loads((copy / f"trust/site-{kind}.json").read_text(encoding="utf-8"))["Statement"]
+        assert trust["Principal"] == {"AWS": f"arn:aws:iam::999900001111:role/{role}"}
+    policies = "".join(file.read_text(encoding="utf-8") for file in copy.glob("*.json"))
+    assert not re.search("111122223333|444455556666|999900001111", policies)
+    asked = calls.read_text(encoding="utf-8").splitlines()
+    attached = {(line.split()[3], line.rpartition(" ")[2]) for line in asked if "attach-role-policy" in line}
+    names = {file.stem for file in POLICIES if file.stem == "plan" or file.stem.startswith("apply-")}
+    arn = "arn:aws:iam::999900002222:policy/tapstack-"
+    assert attached == {("tapstack-deploy", arn + name) for name in names} | {("tapstack-plan", arn + "plan")}
+    assert {line.split()[3] for line in asked if "create-policy" in line} == {f"tapstack-{name}" for name in names}
 
 
 def test_the_statement_for_an_encrypted_state_is_the_one_of_the_page() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ def test_every_job_goes_through_the_stacks_of_the_example_in_their_order(job: st
 
     assert strategy["matrix"]["stack"] == list(state.stack_names(load_deployment(ROOT / "deployment.yaml")))
     assert strategy["max-parallel"] == 1
+    assert strategy["fail-fast"] is False
 
 
 def test_only_the_job_with_an_approval_assumes_the_role_that_applies() -> None:
@@ -77,3 +80,37 @@ def test_each_job_has_a_role_that_trusts_its_whole_subject(job: str, subject: st
     issuer = "token.actions.githubusercontent.com"
     assert statement["Condition"] == {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}}
     assert f"`{subject}`" in PAGE
+
+
+@pytest.mark.parametrize("repository", ["octo-org@123456/octo-repo@456789", "octo-org/octo-repo"])
+def test_when_the_roles_are_made_then_their_subject_is_there_before(repository: str, tmp_path: Path) -> None:
+    _, naming, making = (textwrap.dedent(found) for found in re.findall(r"^ *```sh\n(.*?)```", PAGE, re.DOTALL | re.M))
+    naming = naming.replace("octo-org@123456/octo-repo@456789", repository)
+    shutil.copytree(ROOT / "docs/iam", tmp_path / "docs/iam")
+    aws = tmp_path / "bin/aws"
+    aws.parent.mkdir()
+    # The account of the credentials, and what a role of each name trusts when it is made.
+    aws.write_text(
+        '#!/bin/sh\ncase "$1 $2" in\n'
+        '"sts get-caller-identity") echo 999900001111;;\n'
+        '"iam create-role") grep -o "repo:[^\\"]*" "${6#file://}";;\n'
+        '"iam attach-role-policy") echo "$4 $6";;\n'
+        "esac\n",
+        encoding="utf-8",
+    )
+    aws.chmod(0o755)
+
+    made = subprocess.run(
+        ["sh", "-ec", naming + making],
+        cwd=tmp_path,
+        env={"PATH": f"{aws.parent}:/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+
+    assert made[:2] == [f"repo:{repository}:pull_request", f"repo:{repository}:environment:production"]
+    assert {line.split()[1] for line in made[2:]} == {
+        f"arn:aws:iam::999900001111:policy/tapstack-{file.stem}"
+        for file in [ROOT / "docs/iam/plan.json", *(ROOT / "docs/iam").glob("apply-*.json")]
+    }
