@@ -91,7 +91,8 @@ def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path:
     page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
     (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "OTHER_ACCOUNT=" in found)
     command = block[block.index("sed -i") :]
-    shutil.copytree(deploying.FOLDER, tmp_path / "iam")
+    # Those of responders have commands of their own.
+    shutil.copytree(deploying.FOLDER, tmp_path / "iam", ignore=shutil.ignore_patterns("responders"))
     given = {
         "ACCOUNT": "999900001111",
         "OTHER_ACCOUNT": "999900002222",
@@ -112,6 +113,20 @@ def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path:
         assert name not in left
     assert "arn:aws:s3:::northwind-states/terraform/capture/northwind/*.tfstate.tflock" in written
     assert "arn:aws:iam::999900002222:role/reader" in written
+
+
+def test_when_a_responder_gets_a_policy_then_no_name_of_the_example_is_left(tmp_path: Path) -> None:
+    page = (deploying.ROOT / "docs/incidents.md").read_text(encoding="utf-8")
+    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "iam/responders" in found)
+    shutil.copytree(deploying.FOLDER / "responders", tmp_path / "docs/iam/responders")
+    block = block[: block.index("aws iam")].replace("=111122223333", "=999900001111").replace("=eu-c", "=ap-c")
+
+    subprocess.run(["sh", "-ec", block], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, check=True)
+
+    for file in (tmp_path / "docs/iam/responders").glob("*.json"):
+        (statement,) = json.loads(file.read_text(encoding="utf-8"))["Statement"]
+        for resource in listed(statement["Resource"]):
+            assert resource.startswith("arn:aws:execute-api:ap-central-1:999900001111:a1b2c3d4e5/$default/")
 
 
 def test_when_the_roles_of_another_account_are_made_then_they_trust_those_of_the_pipeline(tmp_path: Path) -> None:

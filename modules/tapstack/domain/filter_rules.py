@@ -90,7 +90,8 @@ class Traffic:
             raise RuleViolation(f"an IP protocol number must be from 0 to 255, got {self.protocol!r}")
         has_ports = self.source_ports or self.destination_ports
         if has_ports and self.protocol not in (TCP, UDP) and not is_token(self.protocol):
-            got = "every protocol" if self.protocol is None else f"protocol {self.protocol}"
+            names = {number: f"{name} ({number})" for name, number in PROTOCOLS.items()}
+            got = "every protocol" if self.protocol is None else f"protocol {names.get(self.protocol, self.protocol)}"
             raise RuleViolation(f"ports go with TCP (6) and UDP (17) only, got ports with {got}")
 
     @classmethod

@@ -142,7 +142,7 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
     plain = next((rules for rules in reached if rules.plain), None)
     with_value = next((rules for rules in reached if rules.with_value), None)
     any_case = next((rules for rules in reached if rules.any_case), None)
-    spellings: dict[str, str] = {}
+    respelled = dict(respelled_keys(tags))
     for key, value in tags.items():
         for what, text in (("key", key), ("value", value)):
             if plain and not is_token(text) and (wrong := next((sign for sign in text if not _is_plain(sign)), None)):
@@ -153,9 +153,20 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
                 )
         if with_value and not value:
             yield key, f"the tag value is empty, and {with_value.service} does not accept empty values"
+        if any_case and key in respelled:
+            yield (
+                key,
+                (f"differs from {respelled[key]} in case only, and is the same key to {any_case.service}: keep one"),
+            )
+
+
+def respelled_keys(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each key that differs from an earlier one in case only, with that one."""
+    spellings: dict[str, str] = {}
+    for key in tags:
         first = spellings.setdefault(key.lower(), key)
-        if any_case and first != key:
-            yield key, f"differs from {first} in case only, and is the same key to {any_case.service}: keep one"
+        if first != key:
+            yield key, first
 
 
 def _is_plain(sign: str) -> bool:

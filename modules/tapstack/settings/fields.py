@@ -73,6 +73,17 @@ def _text(check: Callable[[str], Any], **schema: Any) -> Any:
     return Annotated[str, AfterValidator(validate), WithJsonSchema({"type": "string", **schema})]
 
 
+def _matching(pattern: str, length: tuple[int, int], called: str) -> Any:
+    """Text of a form that messages say in words: `called`, with the numbers of characters in the place of `{}`."""
+    low, high = length
+
+    def check(value: str) -> None:
+        if not (low <= len(value) <= high and re.fullmatch(pattern, value)):
+            raise RuleViolation(f"{value!r} is not {called.format(f'{low} to {high}')}")
+
+    return _text(check, minLength=low, maxLength=high, pattern=f"^{pattern}$")
+
+
 def _canonical(spell: Callable[[str], str], **schema: Any) -> Any:
     """Text that may be written in several ways, and is kept in one."""
     return Annotated[str, AfterValidator(spell), WithJsonSchema({"type": "string", **schema})]
@@ -121,7 +132,19 @@ SubnetId = _identifier("subnet")
 TargetId = _identifier("traffic mirror target")
 VpcId = _identifier("vpc")
 
+BucketName = _matching(
+    r"[a-z0-9][a-z0-9.-]+[a-z0-9]",
+    (3, 63),
+    "the name of a bucket: expected {} lower-case letters, digits, dots and hyphens, beginning and ending with a "
+    "letter or digit",
+)
+KeyPrefix = _matching(
+    r"[^/](.*[^/])?", (1, 512), "a prefix of keys: expected {} characters, without a slash at the beginning or the end"
+)
 Name = _text(check_name, pattern=NAME_PATTERN)
+RoleSessionName = _matching(
+    r"[A-Za-z0-9_+=,.@-]+", (2, 64), "the name of a role's session: expected {} letters, digits and signs of _+=,.@-"
+)
 Cidr = _canonical(cidrs.check_cidr, examples=["10.0.0.0/16"])
 PeerText = _canonical(
     lambda value: Peer.parse(value).value, examples=["10.0.0.0/16", "sg-0123456789abcdef0", "vpc-0123456789abcdef0"]

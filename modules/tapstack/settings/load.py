@@ -214,7 +214,6 @@ _EXPECTED: Final = {
     "too_long": "expected at most {max_length}",
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
-    "string_pattern_mismatch": "expected text of the form {pattern}",
 }
 
 

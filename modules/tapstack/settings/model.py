@@ -41,13 +41,13 @@ class LocalBackend(Settings):
 class S3Backend(Settings):
     """State in an S3 bucket, encrypted, with S3's native lock file (Terraform 1.10 or newer)."""
 
-    bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$")]
+    bucket: fields.BucketName
     """The bucket; it exists already and should be versioned."""
     region: fields.Region
     """The bucket's Region."""
     accept_unknown_region: bool = False
     """Accept a `region` that is newer than the list of this version."""
-    key_prefix: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^/].*[^/]$|^[^/]$")] = "tapstack"
+    key_prefix: fields.KeyPrefix = "tapstack"
     """State keys are `<key_prefix>/<project>/<site>.tfstate`."""
     kms_key_id: fields.KmsKeyArn | None = None
     """Encrypts the state; the bucket's default key by default."""
@@ -89,7 +89,7 @@ class AssumeRole(Settings):
     """The role."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     """External id that the role's trust policy requires."""
-    session_name: Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9_+=,.@-]+$")] = "tapstack"
+    session_name: fields.RoleSessionName = "tapstack"
     """Name of the role's session, which CloudTrail shows."""
 
 
@@ -174,8 +174,12 @@ class Filter(Settings):
         """Refuse fields that do not fit together."""
         if self.preset and self.rules:
             raise RuleViolation("expected either preset or rules, not both")
-        if bool(self.vpc_cidrs) != (self.preset == "everything_but_intra_vpc"):
-            raise RuleViolation("vpc_cidrs goes with preset everything_but_intra_vpc, which needs it")
+        if self.preset == "everything_but_intra_vpc":
+            if not self.vpc_cidrs:
+                raise RuleViolation(f"preset {self.preset} needs vpc_cidrs")
+        elif self.vpc_cidrs:
+            taker = f"preset {self.preset} takes" if self.preset else "rules take"
+            raise RuleViolation(f"{taker} no vpc_cidrs: expected preset everything_but_intra_vpc with it")
         if not (self.preset or self.rules or self.amazon_dns):
             raise RuleViolation("expected preset, rules or amazon_dns: a filter without a rule mirrors nothing")
         self.to_domain()
@@ -194,7 +198,7 @@ class Filter(Settings):
 class LoadBalancer(Settings):
     """A Network Load Balancer in front of appliances, made by the site."""
 
-    subnet_ids: Annotated[list[fields.SubnetId], Field(min_length=2)]
+    subnet_ids: Annotated[list[fields.SubnetId], Field(json_schema_extra={"minItems": 2})]
     """Two or more, in different Availability Zones."""
     mirrored_from: Annotated[list[fields.PeerText], Field(min_length=1)] = Field(default_factory=list)
     """The sources' CIDR blocks, security groups, prefix lists or VPCs; the site's VPC by default."""

@@ -42,7 +42,8 @@ class Jwt(Settings):
     audience: Annotated[list[fields.ShortText], Field(min_length=1, max_length=50)]
     """One of them has to be the token's `aud` or `client_id`."""
     scopes: Annotated[list[fields.ShortText], Field(max_length=10)] = Field(default_factory=list)
-    """One of them has to be among the token's `scope`; any token of the audience by default."""
+    """One of them has to be among the token's `scope`; any token of the audience by default. Give them where
+    `containment` is configured: they decide who may contain, approve and release."""
 
 
 class Authorization(Settings):
@@ -202,7 +203,7 @@ class Containment(Settings):
     """How an instance is isolated, and how evidence is protected. A release restores all of it."""
 
     modes: Annotated[list[Mode], Field(min_length=1, max_length=2)] = Field(default_factory=_approval_only)
-    """`approval`: a responder has to approve; `now`: none has to."""
+    """`approval`: a responder has to approve; `now`: none has to. Only `approval` by default."""
     approval: Approval = Field(default_factory=Approval)
     """How long approval may take, and what happens without an answer."""
     protect: Protect = Field(default_factory=Protect)

@@ -7,7 +7,7 @@ from functools import partial
 
 from tapstack.domain import limits
 from tapstack.domain import packet_basics as template
-from tapstack.domain.containment_settings import check_action
+from tapstack.domain.containment_settings import MODE_OF_ACTION, check_action
 from tapstack.domain.destinations import Destination
 from tapstack.domain.policy import policy_problems
 from tapstack.domain.regions import check_arn
@@ -31,6 +31,8 @@ def check_response(checker: Checker, path: Path, site: Site, destinations: Desti
     response = site.response
     if response is None:
         return
+    with checker.part():
+        _warn_of_any_token(checker, (*path, "authorization", "jwt"), response)
     destination = None
     with checker.part():
         destination = _check_appliance(checker, (*path, "appliance"), response.appliance, site, destinations)
@@ -43,6 +45,15 @@ def check_response(checker: Checker, path: Path, site: Site, destinations: Desti
             _check_containment(checker, (*path, "containment"), response.containment, site)
     with checker.part():
         _check_notify(checker, (*path, "notify"), response.notify, site.region)
+
+
+def _warn_of_any_token(checker: Checker, path: Path, response: Response) -> None:
+    jwt = response.authorization.jwt
+    if jwt is not None and not jwt.scopes and response.containment is not None:
+        checker.warn(
+            path,
+            "has no scopes: every token of this audience may contain, approve and release; give the scopes that may",
+        )
 
 
 def _check_appliance(
@@ -82,6 +93,14 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
         with checker.part():
             modes = tuple(response.containment.modes) if response.containment is not None else None
             checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
+        with checker.part():
+            if rule.action in MODE_OF_ACTION and rule.to_domain().unconditional:
+                what = "contains" if rule.action == "contain_now" else "asks to contain"
+                checker.warn(
+                    (*path, position),
+                    f"{what} every instance that a finding names, whatever its severity: it has no condition; give it "
+                    "one, such as severity: {at_least: 7.0}",
+                )
         with checker.part():
             if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
                 checker.say(

@@ -15,7 +15,8 @@ def check_tags(checker: Checker, deployment: Deployment) -> None:
     for name, site in deployment.sites.items():
         with checker.part():
             merged = {**deployment.tags, **site.tags}
-            for key, message in tags.tag_problems(merged, _services(deployment, name)):
+            services = _services(deployment, name)
+            for key, message in tags.tag_problems(merged, services):
                 of_site = key in site.tags or (key is None and bool(site.tags))
                 path: Path = ("sites", name, "tags") if of_site else ("tags",)
                 if key is not None:
@@ -23,6 +24,16 @@ def check_tags(checker: Checker, deployment: Deployment) -> None:
                 if (path, message) not in said:
                     said.add((path, message))
                     checker.say(path, message)
+            if not any(rules.any_case for rules in services):
+                for key, first in tags.respelled_keys(merged):
+                    path = (*(("sites", name) if key in site.tags else ()), "tags", key)
+                    message = (
+                        f"differs from {first} in case only: two tags here, but one key to IAM, which refuses them "
+                        "where a site has a response"
+                    )
+                    if (path, message) not in said:
+                        said.add((path, message))
+                        checker.warn(path, message)
 
 
 def _services(deployment: Deployment, name: str) -> list[tags.TagRules]:

@@ -75,7 +75,10 @@ class TestTraffic:
             f"an IP protocol number must be from 0 to 255, got {number}"
         )
 
-    @pytest.mark.parametrize(("protocol", "got"), [(None, "every protocol"), (1, "protocol 1"), (58, "protocol 58")])
+    @pytest.mark.parametrize(
+        ("protocol", "got"),
+        [(None, "every protocol"), (1, "protocol icmp (1)"), (58, "protocol icmpv6 (58)"), (47, "protocol 47")],
+    )
     @pytest.mark.parametrize("ports", [{"source_ports": PortRange(0, 0)}, {"destination_ports": PortRange(80, 80)}])
     def test_fails_when_ports_go_with_a_protocol_without_ports(
         self, protocol: int | None, got: str, ports: dict[str, PortRange]

@@ -138,12 +138,20 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             "backend: {s3: {bucket: b, region: eu-central-1}}\n" + USABLE,
-            "1: backend.s3.bucket: expected at least 3 characters, got 'b'",
+            "1: backend.s3.bucket: 'b' is not the name of a bucket: expected 3 to 63 lower-case letters, digits, dots "
+            "and hyphens, beginning and ending with a letter or digit",
             id="text too short",
         ),
         pytest.param(
+            "backend: {s3: {bucket: My_Bucket, region: eu-central-1}}\n" + USABLE,
+            "1: backend.s3.bucket: 'My_Bucket' is not the name of a bucket: expected 3 to 63 lower-case letters, "
+            "digits, dots and hyphens, beginning and ending with a letter or digit",
+            id="a misspelt bucket",
+        ),
+        pytest.param(
             "backend: {s3: {bucket: state, region: eu-central-1, key_prefix: /a}}\n" + USABLE,
-            "1: backend.s3.key_prefix: expected text of the form ^[^/].*[^/]$|^[^/]$, got '/a'",
+            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 characters, without a slash at "
+            "the beginning or the end",
             id="text of another form",
         ),
     ],

@@ -133,17 +133,37 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
         (
             "filters: {f: {preset: web, vpc_cidrs: [10.0.0.0/16]}}",
             "filters.f",
-            "vpc_cidrs goes with preset everything_but_intra_vpc, which needs it",
+            "preset web takes no vpc_cidrs: expected preset everything_but_intra_vpc with it",
+        ),
+        (
+            "filters: {f: {rules: [{direction: egress}], vpc_cidrs: [10.0.0.0/16]}}",
+            "filters.f",
+            "rules take no vpc_cidrs: expected preset everything_but_intra_vpc with it",
         ),
         (
             "filters: {f: {preset: everything_but_intra_vpc}}",
             "filters.f",
-            "vpc_cidrs goes with preset everything_but_intra_vpc, which needs it",
+            "preset everything_but_intra_vpc needs vpc_cidrs",
         ),
         (
             "filters: {f: {rules: [{direction: egress, source_ports: 80}]}}",
             "filters.f.rules[0]",
             "ports go with TCP (6) and UDP (17) only, got ports with every protocol",
+        ),
+        (
+            "filters: {f: {rules: [{direction: egress, protocol: icmp, source_ports: 80}]}}",
+            "filters.f.rules[0]",
+            "ports go with TCP (6) and UDP (17) only, got ports with protocol icmp (1)",
+        ),
+        (
+            "targets: {t: {load_balancer: {subnet_ids: [subnet-0123abcd], instance_ids: [i-0123abcd]}}}",
+            "targets.t.load_balancer",
+            "a load balancer for mirrored traffic needs subnets in two Availability Zones or more, got 1",
+        ),
+        (
+            "assume_role: {role_arn: 'arn:aws:iam::111122223333:role/r', session_name: 'a b'}",
+            "assume_role.session_name",
+            "'a b' is not the name of a role's session: expected 2 to 64 letters, digits and signs of _+=,.@-",
         ),
         (
             "filters: {f: {rules: [{direction: egress, protocol: tcp, source_ports: 70000}]}}",

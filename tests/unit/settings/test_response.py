@@ -445,3 +445,55 @@ def test_fails_when_another_site_is_called_like_the_response_s_stack() -> None:
 )
 def test_when_everything_fits_together_then_it_passes(text: str) -> None:
     assert parse_deployment(text).sites["production"].response is not None
+
+
+WITH_TOKENS = "authorization: {jwt: {issuer: 'https://login.example.com', audience: [tapstack]%s}}"
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "warning"),
+    [
+        (
+            "{containment: {}, " + WITH_TOKENS % "" + "}",
+            "authorization.jwt",
+            "has no scopes: every token of this audience may contain, approve and release; give the scopes that may",
+        ),
+        (
+            "{containment: {modes: [now]}, policy: [{name: a, action: capture, tactics: [Impact]}, "
+            "{name: all, action: contain_now, severity: {at_least: 0.0}}]}",
+            "policy[1]",
+            "contains every instance that a finding names, whatever its severity: it has no condition; give it one, "
+            "such as severity: {at_least: 7.0}",
+        ),
+        (
+            "{containment: {}, policy: [{name: all, action: contain_on_approval}]}",
+            "policy[0]",
+            "asks to contain every instance that a finding names, whatever its severity: it has no condition; give it "
+            "one, such as severity: {at_least: 7.0}",
+        ),
+    ],
+)
+def test_when_more_may_be_contained_than_is_likely_meant_then_check_warns(
+    written: str, field: str, warning: str
+) -> None:
+    assert parse_deployment(f"{USABLE}    response: {written}\n").warnings() == [
+        f"deployment.yaml:9: sites.production.response.{field}: {warning}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{containment: {}, " + WITH_TOKENS % ", scopes: [incidents]" + "}",
+        "{" + WITH_TOKENS % "" + "}",
+        "{containment: {}, authorization: {iam: {}}}",
+        "{containment: {modes: [now]}, policy: [{name: a, action: contain_now, severity: {at_least: 9.0}}]}",
+        "{containment: {}, policy: [{name: all, action: capture}]}",
+    ],
+)
+def test_when_it_is_limited_or_nothing_is_contained_then_check_does_not_warn(written: str) -> None:
+    assert parse_deployment(f"{USABLE}    response: {written}\n").warnings() == []
+
+
+def test_when_the_example_is_checked_then_it_has_no_warnings() -> None:
+    assert load_deployment(Path(__file__).resolve().parents[3] / "deployment.yaml").warnings() == []

@@ -1,8 +1,12 @@
 """Tags of a file, held against the services that get them."""
 
 import pytest
+import yaml
 
+from tapstack.settings.checking import Checker
 from tapstack.settings.load import parse_deployment
+from tapstack.settings.model import Deployment
+from tapstack.settings.tag_checks import check_tags
 from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
 
 TARGET = "    targets: {sensor: {network_interface_id: eni-0a0000000000000aa}}\n"
@@ -15,8 +19,29 @@ ODD = 'tags: {Owner: "R&D (EU)", owner: soc, reviewed: ""}\n'
 PLAIN = "expected letters, digits, spaces and _.:/=+-@"
 
 
-def test_when_only_ec2_gets_the_tags_then_any_pass() -> None:
-    assert parse_deployment(ODD + SITE + TARGET).tags["reviewed"] == ""
+def test_when_only_ec2_gets_the_tags_then_any_pass_and_keys_that_differ_in_case_only_are_warned_of() -> None:
+    second = (SITE + TARGET).partition("\n")[2].replace("production", "second").replace("0a1b2c3d4e5f60718", "0123abcd")
+    deployment = parse_deployment(ODD + SITE + TARGET + second.replace("eni-0a", "eni-0b") + "    tags: {OWNER: me}\n")
+
+    assert deployment.tags["reviewed"] == ""
+    why = "in case only: two tags here, but one key to IAM, which refuses them where a site has a response"
+    assert deployment.warnings() == [
+        f"deployment.yaml:1: tags.owner: differs from Owner {why}",
+        f"deployment.yaml:11: sites.second.tags.OWNER: differs from Owner {why}",
+    ]
+
+
+def test_when_a_site_has_a_response_then_the_keys_are_refused_and_not_warned_of() -> None:
+    checker = Checker()
+    text = (
+        "tags: {Owner: x, owner: y}\n"
+        + SITE
+        + "    response: {appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}}\n"
+    )
+
+    check_tags(checker, Deployment.model_validate(yaml.safe_load(text)))
+
+    assert (len(checker.problems), checker.warnings) == (1, [])
 
 
 @pytest.mark.parametrize(
