@@ -20,6 +20,7 @@ from typing import Any, Final
 from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
 from tapstack.domain.globs import matches
+from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 from tapstack.rehearsal.account import ACCOUNT_ID, Account
 from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.changes import Spares, rehearse_changes
@@ -184,6 +185,7 @@ def _other_settings(document: dict[str, Any]) -> None:
     site = document["sites"]["production"]
     site["packet_basics"]["remote_access_cidr"] = "10.21.0.0/16"
     response = site["response"]
+    site["sessions"]["web-servers"]["filter"] = "outbound"
     response["retention_days"] = 30
     response["log_retention_days"] = 30
     response["capture"] = {"minutes": 30}
@@ -313,9 +315,7 @@ def general(resource: str) -> str:
     if service == "apigateway":
         # A path names an id behind each collection.
         parts = name.split("/")
-        if parts[2] == "tags":
-            parts = [*parts[:3], "*"]
-        name = "/".join("*" if position > 2 and position % 2 else part for position, part in enumerate(parts))
+        name = "/".join("*" if position and position % 2 == 0 else part for position, part in enumerate(parts))
     elif service == "elasticloadbalancing":
         name = re.sub(r"(?<=/)tf-[^/]+|(?<=/)[0-9a-f]{16}", "*", name)
     else:
@@ -369,10 +369,12 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
     everything = f"arn:aws:ec2:{region}:{account}:*/*"
 
     def allow(sid: str, actions: list[str], resource: Any, condition: Mapping[str, Any]) -> dict[str, Any]:
-        return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource, "Condition": dict(condition)}
+        statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+        return {**statement, "Condition": dict(condition)} if condition else statement
 
     return {
         _APPLIANCE: [
+            allow("ReadTemplate", ["s3:GetObject"], f"arn:aws:s3:::{MARKETPLACE_BUCKET}/*", {}),
             allow("Make", [f"ec2:{name}" for name in MADE], f"arn:aws:ec2:{region}:*:*/*", by_cloudformation),
             allow("Tag", ["ec2:CreateTags", "ec2:DeleteTags"], everything, by_cloudformation),
             allow("Change", [f"ec2:{name}" for name in CHANGED], everything, ours),
@@ -398,19 +400,23 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             )
         ],
         "apply-response.json": [
-            {
-                # `make destroy` looks for an appliance that an incident launched.
-                "Sid": "CheckLaunchedAppliances",
-                "Effect": "Allow",
-                "Action": ["cloudformation:DescribeStacks"],
-                "Resource": f"arn:aws:cloudformation:{region}:{account}:stack/tapstack-*-epb/*",
-            },
-            {
-                "Sid": "DeliverLogs",
-                "Effect": "Allow",
-                "Action": [f"logs:{name}" for name in _LOG_DELIVERY],
-                "Resource": "*",
-            },
+            # `make destroy` looks for an appliance that an incident launched.
+            allow(
+                "CheckLaunchedAppliances",
+                ["cloudformation:DescribeStacks"],
+                f"arn:aws:cloudformation:{region}:{account}:stack/tapstack-*-epb/*",
+                {},
+            ),
+            allow("TagApis", ["apigateway:PUT"], f"arn:aws:apigateway:{region}::/tags/*", {}),
+            allow(
+                "TagStages",
+                ["apigateway:TagResource", "apigateway:UntagResource"],
+                f"arn:aws:apigateway:{region}::/apis/*",
+                {},
+            ),
+        ],
+        "apply-response-access.json": [
+            allow("DeliverLogs", [f"logs:{name}" for name in _LOG_DELIVERY], "*", {}),
             allow(
                 "UseKey",
                 ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
@@ -506,13 +512,18 @@ def _allowed_by_cloudformation(policies: Mapping[str, Any]) -> list[Statement]:
 
 
 _APPLIANCE: Final = "apply-appliance.json"
-_APPLIED: Final = {False: ("apply-capture.json", "apply-load-balancer.json"), True: ("apply-response.json",)}
+_APPLIED: Final = {
+    False: ("apply-capture.json", "apply-load-balancer.json"),
+    True: ("apply-response.json", "apply-response-access.json"),
+}
 """The policies that allow applying, by whether the stack is a response's."""
+_APART: Final = {False: ("elasticloadbalancing:", "ram:"), True: ("ec2:", "iam:", "kms:", "logs:")}
+"""The services whose actions stand in the second of them."""
 
 
 def _applied(stack: str, action: str) -> str:
-    names = _APPLIED[stack.endswith("-response")]
-    return names[-1] if action.startswith(("elasticloadbalancing:", "ram:")) else names[0]
+    response = stack.endswith("-response")
+    return _APPLIED[response][action.startswith(_APART[response])]
 
 
 def _statements_in(name: str, document: Mapping[str, Any]) -> list[Statement]:

@@ -390,7 +390,8 @@ class TestResources:
                 {"ResourceArn": f"arn:aws:apigateway:{REGION}::/apis/a1b2/stages/live", "Tags": {"a": "b"}},
                 {
                     "apigateway:POST": [
-                        f"arn:aws:apigateway:{REGION}::/v2/tags/arn:aws:apigateway:{REGION}::/apis/a1b2/stages/live"
+                        f"arn:aws:apigateway:{REGION}::/tags/"
+                        f"arn%3Aaws%3Aapigateway%3A{REGION}%3A%3A%2Fapis%2Fa1b2%2Fstages%2Flive"
                     ]
                 },
             ),
@@ -398,7 +399,47 @@ class TestResources:
                 "apigatewayv2",
                 "get_stage",
                 {"ApiId": "a1b2", "StageName": "$default"},
-                {"apigateway:GET": [f"arn:aws:apigateway:{REGION}::/v2/apis/a1b2/stages/$default"]},
+                {"apigateway:GET": [f"arn:aws:apigateway:{REGION}::/apis/a1b2/stages/$default"]},
+            ),
+            (
+                "apigatewayv2",
+                "create_stage",
+                {"ApiId": "a1b2", "StageName": "live", "Tags": {"a": "b"}},
+                {
+                    "apigateway:POST": [f"arn:aws:apigateway:{REGION}::/apis/a1b2/stages"],
+                    "apigateway:TagResource": [f"arn:aws:apigateway:{REGION}::/apis/a1b2/stages"],
+                },
+            ),
+            (
+                "kms",
+                "create_key",
+                {"Policy": json.dumps({"Version": "2012-10-17", "Statement": []})},
+                {"kms:CreateKey": ["*"], "kms:PutKeyPolicy": [f"arn:aws:kms:{MINE}:key/*"]},
+            ),
+            (
+                "kms",
+                "create_key",
+                {"Policy": "{}", "BypassPolicyLockoutSafetyCheck": True},
+                {"kms:CreateKey": ["*"]},
+            ),
+            (
+                "elbv2",
+                "create_listener",
+                {
+                    "LoadBalancerArn": f"arn:aws:elasticloadbalancing:{MINE}:loadbalancer/net/a/0123456789abcdef",
+                    "Protocol": "UDP",
+                    "Port": 4789,
+                    "DefaultActions": [{"Type": "forward", "TargetGroupArn": "arn:aws:x:y:z:targetgroup/a/b"}],
+                    "Tags": [{"Key": "a", "Value": "b"}],
+                },
+                {
+                    "elasticloadbalancing:CreateListener": [
+                        f"arn:aws:elasticloadbalancing:{MINE}:loadbalancer/net/a/0123456789abcdef"
+                    ],
+                    "elasticloadbalancing:AddTags": [
+                        f"arn:aws:elasticloadbalancing:{MINE}:listener/net/a/0123456789abcdef/*"
+                    ],
+                },
             ),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
@@ -414,6 +455,17 @@ class TestResources:
         if list(expected) == ["ec2"]:
             expected = {f"ec2:{record.call.action}": expected["ec2"]}
         assert {action: list(resources) for action, resources in questions(record).items()} == expected
+
+    def test_when_an_api_is_made_with_tags_then_the_tags_are_asked_about_too(self, rehearsal_account: Account) -> None:
+        rehearsal_account.client("apigatewayv2").create_api(Name="a", ProtocolType="HTTP", Tags={"a": "b"})
+        own, tagging = last(rehearsal_account, "CreateApi").authorizations
+        assert (own.action, own.resources) == ("apigateway:POST", (f"arn:aws:apigateway:{REGION}::/apis",))
+        every = f"arn%3Aaws%3Aapigateway%3A{REGION}%3A%3A%2Fv2%2Fapis%2F*"
+        assert (tagging.action, tagging.resources) == (
+            "apigateway:POST",
+            (f"arn:aws:apigateway:{REGION}::/tags/{every}",),
+        )
+        assert tagging.context["aws:RequestTag/a"] == "b"
 
     def test_when_a_role_is_given_to_a_service_then_passing_it_is_asked_about_too(
         self, rehearsal_account: Account

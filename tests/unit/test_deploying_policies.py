@@ -30,8 +30,12 @@ def test_the_examples_in_the_docstrings_hold() -> None:
             "arn:aws:cloudformation:eu-central-1:111122223333:stack/tapstack-*-packet-basics/*",
         ),
         (
-            "arn:aws:apigateway:eu-central-1::/v2/apis/jlawcljy/routes/wjxinhzz",
-            "arn:aws:apigateway:eu-central-1::/v2/apis/*/routes/*",
+            "arn:aws:apigateway:eu-central-1::/apis/jlawcljy/routes/wjxinhzz",
+            "arn:aws:apigateway:eu-central-1::/apis/*/routes/*",
+        ),
+        (
+            "arn:aws:apigateway:eu-central-1::/tags/arn%3Aaws%3Aapigateway%3Aeu-central-1%3A%3A%2Fapis%2Fjlawcljy",
+            "arn:aws:apigateway:eu-central-1::/tags/*",
         ),
         (
             "arn:aws:elasticloadbalancing:us-east-1:444455556666:listener/net/tf-lb-2026/0123456789abcdef/fedcba9876543210",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from tapstack.rehearsal.authorizations import ec2, named, partiql, tagging
 from tapstack.rehearsal.authorizations.actions import NEEDS_NOTHING, iam_action, service_prefix
@@ -66,6 +66,8 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
         *_copies(call, requested, place),
         *_granting(call, own, requested),
         *_tagging(call, own, requested, place),
+        *_tagging_apis(call, own, requested, place),
+        *_keeping_keys(call, requested, place),
         *_setting_policies(call, own, requested),
         *tagging.authorizations_of(call, requested),
         *_reading(call, requested, place),
@@ -77,12 +79,18 @@ def _resources(call: Call, requested: Mapping[str, Any], place: Place) -> tuple[
     if call.service == "ec2":
         return ec2.resources_of(call.action, requested, place)
     if call.service == "apigateway" and (operation := operation_of(call)) is not None:
-        path = str(operation.http["requestUri"]).partition("?")[0]
+        # Policies name the resources of both versions of the API alike, without the version.
+        path = str(operation.http["requestUri"]).partition("?")[0].removeprefix("/v2")
         named_path = re.sub(
-            r"\{([\w-]+)\+?\}", lambda match: str(requested.get(_member(operation, match[1]), "*")), path
+            r"\{([\w-]+)\+?\}", lambda match: _in_path(requested.get(_member(operation, match[1]), "*")), path
         )
         return (place.arn("apigateway", named_path, account=False),)
     return named.resources_of(call.service, call.action, requested, place)
+
+
+def _in_path(value: Any) -> str:
+    """Return a part of a path as policies name it: an ARN, which is a part of a tag's path, is encoded."""
+    return quote(str(value), safe="") if str(value).startswith("arn:") else str(value)
 
 
 def _member(operation: Any, name: str) -> str:
@@ -175,9 +183,49 @@ def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place
     elif (name := _TAGGING.get(call.service)) and call.action.startswith(("Create", "Put")):
         action = name.format(call.action.removeprefix("Create"))
         context = own.context
+        made = own.resources
         if call.service == "elasticloadbalancing":
             context = {**context, "elasticloadbalancing:CreateAction": call.action}
-        yield Authorization(f"{service_prefix(call)}:{action}", own.resources, context)
+            if kind := _MADE_BELOW.get(call.action):
+                # Made by a call that names what it belongs to.
+                made = tuple(re.sub(r":(loadbalancer|listener)/", f":{kind}/", arn) + "/*" for arn in made)
+        yield Authorization(f"{service_prefix(call)}:{action}", made, context)
+
+
+_MADE_BELOW: Final = {"CreateListener": "listener", "CreateRule": "listener-rule"}
+"""Source: Service Authorization Reference, Elastic Load Balancing V2, resource types of AddTags."""
+
+
+def _tagging_apis(
+    call: Call, own: Authorization, requested: Mapping[str, Any], place: Place
+) -> Iterator[Authorization]:
+    """Tags of an API or of a stage need an action of their own at creation.
+
+    No page of AWS says which; these are what AWS's refusals name: POST on the tags of all APIs, and for a stage
+    TagResource on the stages of its API.
+    """
+    if call.service != "apigateway" or not tags_of(requested):
+        return
+    if call.action == "CreateApi":
+        every = quote(place.arn("apigateway", "/v2/apis/", account=False), safe="")
+        yield Authorization(
+            "apigateway:POST", (place.arn("apigateway", f"/tags/{every}*", account=False),), own.context
+        )
+    elif call.action == "CreateStage" and "ApiId" in requested:
+        yield Authorization("apigateway:TagResource", own.resources, own.context)
+
+
+def _keeping_keys(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Making a key with a policy needs the permission to change the policy later.
+
+    KMS answers MalformedPolicyDocumentException otherwise, unless the check is bypassed; here it is a refusal of IAM.
+
+    Source: KMS API Reference, CreateKey (Policy, BypassPolicyLockoutSafetyCheck).
+    """
+    if (call.service, call.action) != ("kms", "CreateKey") or not requested.get("Policy"):
+        return
+    if str(requested.get("BypassPolicyLockoutSafetyCheck", "")).lower() != "true":
+        yield Authorization("kms:PutKeyPolicy", (place.arn("kms", "key/*"),), {"aws:RequestedRegion": place.region})
 
 
 def _setting_policies(call: Call, own: Authorization, requested: Mapping[str, Any]) -> Iterator[Authorization]:
