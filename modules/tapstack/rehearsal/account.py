@@ -72,7 +72,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "scheduler": ("events",),
     "states": ("workflows",),
     "sts": ("user_sessions", "sessions"),
-    "iam": ("managed_policies", "iam_names", "iam_users"),
+    "iam": ("managed_policies", "iam_names", "iam_users", "iam_refusals"),
     "organizations": ("member_accounts",),
 }
 

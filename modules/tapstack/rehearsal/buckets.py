@@ -1,6 +1,7 @@
 """Policies around buckets are IAM's to evaluate: moto knows neither their conditions nor their principals.
 
-Where IAM is enforced, a bucket notifies queues and topics only where their policies let S3.
+A policy that lets in the public is refused where it is blocked. Where IAM is enforced, a bucket notifies queues and
+topics only where their policies let S3.
 
 Source: Amazon S3 User Guide, "Granting permissions to publish event notification messages to a destination".
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from tapstack.rehearsal.callers import CALLER
 from tapstack.rehearsal.iam.access import service_may
+from tapstack.rehearsal.iam.public import is_public
 from tapstack.rehearsal.running import running
 
 
@@ -26,9 +29,45 @@ def install() -> None:
     # The Region is that of the signature, and not what a key may look like.
     reading: Any = responses
     reading.parse_region_from_url = lambda _url, use_default_region=True: None
+    _block_public_policies()
     module: Any = notifications
     module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
     module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")
+
+
+def _block_public_policies() -> None:
+    """Refuse a policy that lets in the public, where the bucket or its account blocks such policies.
+
+    Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage", BlockPublicPolicy.
+    """
+    from moto.s3.exceptions import S3ClientError
+    from moto.s3.models import S3Backend
+
+    backend: Any = S3Backend
+    put = backend.put_bucket_policy
+
+    @functools.wraps(put)
+    def put_bucket_policy(self: Any, bucket_name: str, policy: bytes) -> None:
+        bucket = self.get_bucket(bucket_name)
+        if _blocks(bucket, self) and is_public(policy.decode() if isinstance(policy, bytes) else policy):
+            caller = CALLER.get()
+            raise S3ClientError(
+                "AccessDenied",
+                f"User: {caller.principal_arn if caller else ''} is not authorized to perform: s3:PutBucketPolicy on "
+                f'resource: "{bucket.arn}" because public policies are prevented by the BlockPublicPolicy setting in '
+                "S3 Block Public Access.",
+            )
+        put(self, bucket_name, policy)
+
+    backend.put_bucket_policy = put_bucket_policy
+
+
+def _blocks(bucket: Any, backend: Any) -> bool:
+    from moto.s3control.models import s3control_backends
+
+    account: Any = s3control_backends[backend.account_id][backend.partition]
+    settings = (bucket.public_access_block, account.public_access_block)
+    return any(str(one.block_public_policy).lower() == "true" for one in settings if one is not None)
 
 
 def _where_allowed(send: Any, action: str, service: str) -> Any:

@@ -79,9 +79,30 @@ def check(body: bytes, kind: str, headers: Mapping[str, str], seed: Seed) -> Non
         _check_trailer(body[position:], headers, seed, previous if signed else None)
 
 
-def _check_trailer(rest: bytes, headers: Mapping[str, str], seed: Seed, previous: str | None) -> None:
+def read(body: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return what a payload holds, and its trailer by lower-case name.
+
+    Args:
+        body: for which `check` holds.
+    """
+    held: list[bytes] = []
+    position = 0
+    while True:
+        line, position = _line(body, position)
+        count = int(line.partition(b";")[0], 16)
+        if count == 0:
+            return b"".join(held), _trailer(body[position:])
+        held.append(body[position : position + count])
+        position += count + 2
+
+
+def _trailer(rest: bytes) -> dict[str, str]:
     lines = [line.strip().decode("ascii", "replace") for line in rest.split(b"\n")]
-    trailer = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+
+
+def _check_trailer(rest: bytes, headers: Mapping[str, str], seed: Seed, previous: str | None) -> None:
+    trailer = _trailer(rest)
     said = trailer.pop("x-amz-trailer-signature", "")
     announced = [name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",") if name.strip()]
     if sorted(trailer) != sorted(announced):

@@ -26,6 +26,8 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import NotFound
 
 from tapstack.rehearsal.calls import Call, operation_named
+from tapstack.rehearsal.digests import refusal_of_digests
+from tapstack.rehearsal.document_types import wrong_type
 from tapstack.rehearsal.documents import TooDeepError, read_json
 from tapstack.rehearsal.rest_parameters import read_parameters
 from tapstack.rehearsal.services import models_of, service_model
@@ -202,6 +204,7 @@ def _read_rpc(asked: _Asked) -> Reading:
     content_type = f"application/x-amz-json-{_metadata(call.model).get('jsonVersion', '1.1')}"
     try:
         document = read_document(asked.body)
+        _check_types(operation_named(call.model, call.action), document)
     except ValueError as error:
         return Reading(call, content_type=content_type, wrong=Wrong("SerializationException", str(error)))
     call.parameters.update(document)
@@ -260,9 +263,11 @@ def _read_operation(asked: _Asked, model: str, operation: Any, labels: Mapping[s
         query = urlencode([pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in known])
     if wrong is None and asked.protocol == "rest-json" and asked.body and _is_document(operation):
         try:
-            read_document(asked.body)
+            _check_types(operation, read_document(asked.body))
         except ValueError as error:
             wrong = Wrong("SerializationException", str(error))
+    if wrong is None and model == "s3" and (mismatch := refusal_of_digests(operation, asked.headers, asked.body)):
+        wrong = Wrong(mismatch.code, mismatch.message)
     chunked = asked.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
     if wrong is None and asked.protocol == "rest-xml" and asked.body and not chunked and _is_document(operation):
         wrong = _wrong_of_xml(asked.body, operation, model)
@@ -287,6 +292,20 @@ def read_document(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("Start of structure or map found where not expected")
     return found
+
+
+def _check_types(operation: Any, document: Mapping[str, Any]) -> None:
+    """Refuse a document whose values are of other types than its operation's.
+
+    Raises:
+        ValueError: one is.
+    """
+    shape = operation.input_shape if operation is not None else None
+    if shape is None:
+        return
+    payload = shape.serialization.get("payload")
+    if wrong := wrong_type(shape.members[payload] if payload else shape, document):
+        raise ValueError(wrong)
 
 
 def _wrong_of_xml(body: bytes, operation: Any, model: str) -> Wrong | None:

@@ -26,7 +26,10 @@ from tests.rehearsal.cloudformation.test_types import (
 )
 
 Read = Callable[[Account], Any]
-AUTH = {"Version": "2012-10-17", "Statement": []}
+AUTH = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 ALLOW = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]}
 TAGS = [{"Key": "team", "Value": "soc"}]
 PUBLIC = {"BlockPublicAcls": True, "BlockPublicPolicy": True, "IgnorePublicAcls": True, "RestrictPublicBuckets": False}

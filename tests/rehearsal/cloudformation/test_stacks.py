@@ -18,7 +18,14 @@ BAD = {
 FAILING = {"Resources": {"Bad": BAD, "Good": GOOD}}
 ROLE: dict[str, Any] = {
     "Type": "AWS::IAM::Role",
-    "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
+    "Properties": {
+        "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+    },
 }
 
 

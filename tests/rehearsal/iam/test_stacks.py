@@ -402,3 +402,91 @@ class TestWhatACallDoesNotName:
         worker.detach_network_interface(AttachmentId=attachments[0])
         code, _ = refusal(worker.detach_network_interface, AttachmentId=attachments[1])
         assert code == "UnauthorizedOperation"
+
+
+NO_STATEMENT: Final = {"Version": "2012-10-17"}
+NO_EFFECT: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Principal": "*", "Action": "sqs:*", "Resource": "*", "Effect": "Perhaps"}],
+}
+
+
+class TestMalformedPolicies:
+    """A policy in a template is one that the service itself would take."""
+
+    @pytest.mark.parametrize(
+        ("malformed", "why"),
+        [(NO_STATEMENT, "Missing required field Statement"), (NO_EFFECT, "Invalid effect: Perhaps")],
+    )
+    @pytest.mark.parametrize(
+        ("kind", "properties", "member"),
+        [
+            ("AWS::IAM::Role", {}, "AssumeRolePolicyDocument"),
+            ("AWS::S3::BucketPolicy", {"Bucket": "evidence"}, "PolicyDocument"),
+            ("AWS::SQS::QueuePolicy", {"Queues": ["QUEUE"]}, "PolicyDocument"),
+            ("AWS::SNS::TopicPolicy", {"Topics": ["TOPIC"]}, "PolicyDocument"),
+            ("AWS::KMS::Key", {}, "KeyPolicy"),
+        ],
+    )
+    def test_fails_when_a_policy_of_a_template_is_malformed(
+        self,
+        enforcing: Enforcing,
+        kind: str,
+        properties: dict[str, Any],
+        member: str,
+        malformed: dict[str, Any],
+        why: str,
+    ) -> None:
+        enforcing.client("s3").create_bucket(
+            Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        there = {
+            "QUEUE": enforcing.client("sqs").create_queue(QueueName="q")["QueueUrl"],
+            "TOPIC": enforcing.client("sns").create_topic(Name="t")["TopicArn"],
+        }
+        given = {
+            name: [there.get(one, one) for one in value] if isinstance(value, list) else value
+            for name, value in properties.items()
+        }
+        stacks = enforcing.client("cloudformation")
+        made = {"Made": {"Type": kind, "Properties": {**given, member: malformed}}}
+        assert create(stacks, made) == "ROLLBACK_COMPLETE"
+        [reason] = reasons(stacks)
+        assert why in reason
+        assert "Status Code: 400" in reason
+
+    @pytest.mark.parametrize(
+        ("kind", "properties"),
+        [("AWS::IAM::ManagedPolicy", {}), ("AWS::IAM::Policy", {"PolicyName": "p", "Groups": ["g"]})],
+    )
+    def test_fails_when_a_policy_of_iam_is_malformed(
+        self, enforcing: Enforcing, kind: str, properties: dict[str, Any]
+    ) -> None:
+        enforcing.client("iam").create_group(GroupName="g")
+        stacks = enforcing.client("cloudformation")
+        made = {"Made": {"Type": kind, "Properties": {**properties, "PolicyDocument": NO_EFFECT}}}
+        assert create(stacks, made) == "ROLLBACK_COMPLETE"
+        assert "Service: Iam, Status Code: 400" in reasons(stacks)[0]
+
+    def test_fails_when_an_update_would_make_a_policy_malformed(self, enforcing: Enforcing) -> None:
+        stacks = enforcing.client("cloudformation")
+        right = json.loads(policy({"Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}))
+        role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "made", "AssumeRolePolicyDocument": right}}
+        assert create(stacks, {"Made": role}) == "CREATE_COMPLETE"
+        role["Properties"] = {"RoleName": "made", "AssumeRolePolicyDocument": NO_STATEMENT}
+        stacks.update_stack(
+            StackName="tap",
+            TemplateBody=json.dumps({"Resources": {"Made": role}}),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        assert status(stacks) == "UPDATE_ROLLBACK_COMPLETE"
+        assert "Missing required field Statement" in reasons(stacks)[0]
+        kept = enforcing.client("iam").get_role(RoleName="made")["Role"]["AssumeRolePolicyDocument"]
+        assert kept == right
+
+
+def test_fails_when_a_template_gives_what_a_service_does_not_take(enforcing: Enforcing) -> None:
+    stacks = enforcing.client("cloudformation")
+    queue = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 43_201}}}
+    assert create(stacks, queue) == "ROLLBACK_COMPLETE"
+    assert "Invalid value for the parameter VisibilityTimeout." in reasons(stacks)[0]

@@ -16,6 +16,7 @@ from joserfc import jwk, jwt
 from tapstack.rehearsal import principals
 from tests.rehearsal.iam.conftest import HERE, ROOT, THERE, Enforcing, client_of, policy, refusal
 from tests.rehearsal.signing import own_api
+from tests.rehearsal.test_call_rules import packed
 
 REGION: Final = "eu-central-1"
 WORKER: Final = f"arn:aws:iam::{HERE}:role/worker-0"
@@ -362,7 +363,7 @@ class TestServices:
 
     def function(self, enforcing: Enforcing, role: str) -> Any:
         return enforcing.client("lambda").create_function(
-            FunctionName="f", Role=role, Runtime="python3.12", Handler="f.f", Code={"ZipFile": b"PK"}
+            FunctionName="f", Role=role, Runtime="python3.12", Handler="f.f", Code={"ZipFile": packed()}
         )
 
     def stack(self, enforcing: Enforcing, role: str) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from tapstack.rehearsal.call_rules import topics
+from tapstack.rehearsal.call_rules import event_targets, functions, queues, topics
+from tapstack.rehearsal.call_rules.constraints import refusal_of_constraints
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.policy_rules import refusal_of_policies
 from tapstack.rehearsal.requests import requested_by
@@ -16,14 +17,23 @@ from tapstack.rehearsal.session_rules import refusal_of_sessions
 from tapstack.rehearsal.tag_rules import Refusal, refusal_of_tags
 
 _RULES: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[Refusal]]]] = {
+    "events": event_targets.refusals,
+    "lambda": functions.refusals,
     "sns": topics.refusals,
+    "sqs": queues.refusals,
 }
 """By the name that the service signs with."""
 
 
-def refusal_of_call(call: Call) -> Refusal | None:
-    """Return how a service refuses a call; None where it takes it."""
-    wrong = refusal_of_tags(call) or refusal_of_sessions(call) or refusal_of_policies(call)
+def refusal_of_call(call: Call, *, tags: bool = True) -> Refusal | None:
+    """Return how a service refuses a call; None where it takes it.
+
+    Args:
+        call: what is asked.
+        tags: whether its tags are looked at: those of AWS's services may begin with `aws:`.
+    """
+    wrong = refusal_of_constraints(call) or (refusal_of_tags(call) if tags else None)
+    wrong = wrong or refusal_of_sessions(call) or refusal_of_policies(call)
     if wrong is None and (rules := _RULES.get(call.service)):
         wrong = next(rules(call.action, requested_by(call)), None)
     return wrong

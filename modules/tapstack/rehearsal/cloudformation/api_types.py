@@ -27,10 +27,11 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, V
 from moto.core.botocore_stubber import BotocoreStubber
 
 from tapstack.rehearsal.behalf import BEHALF, Answer, Behalf
-from tapstack.rehearsal.calls import Call
+from tapstack.rehearsal.call_rules import refusal_of_call
 from tapstack.rehearsal.cloudformation import schemas
 from tapstack.rehearsal.cloudformation.templates import text
-from tapstack.rehearsal.readings import read
+from tapstack.rehearsal.readings import Reading, read
+from tapstack.rehearsal.refusals import refusal
 from tapstack.rehearsal.signatures import Received
 
 # moto has types, but none for what is replaced at run time.
@@ -99,16 +100,31 @@ def client(service: str, account_id: str, region: str) -> Any:
             status, headers, body = answered
             return status, headers, body.encode() if isinstance(body, str) else bytes(body or b"")
 
-        behalf = BEHALF.get()
-        status, headers, body = behalf.make(_call_of(request, behalf), by_moto) if behalf else by_moto()
+        status, headers, body = _made(request, by_moto)
         return AWSResponse(request.url, status, headers, _Body(body))
 
     made.meta.events.register_first("before-send.*.*", answer)
     return made
 
 
-def _call_of(request: Any, behalf: Behalf) -> Call:
-    """Return the call that a request of botocore stands for, as whoever it is made for would sign it."""
+def _made(request: Any, by_moto: Callable[[], Answer]) -> Answer:
+    """Return the answer to a request, which IAM may refuse, and the service that it is for."""
+    behalf = BEHALF.get()
+    if behalf is None:
+        return by_moto()
+    reading = _reading_of(request, behalf)
+    call = reading.call
+
+    def taken() -> Answer:
+        if (wrong := reading.wrong or refusal_of_call(call, tags=False)) is not None:
+            return wrong.status, *refusal(call.protocol, wrong.code, wrong.message)
+        return by_moto()
+
+    return behalf.make(call, taken)
+
+
+def _reading_of(request: Any, behalf: Behalf) -> Reading:
+    """Return the reading of a request of botocore, as whoever it is made for would sign it."""
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else str(value)
         for name, value in request.headers.items()
@@ -119,7 +135,7 @@ def _call_of(request: Any, behalf: Behalf) -> Call:
     parts, body = urlsplit(request.url), request.body or b""
     sent = body.encode() if isinstance(body, str) else bytes(body)
     received = Received(request.method, parts.path, parts.query, headers, sent)
-    return read(received, scope[2], scope[1], behalf.caller.access_key, parts.query).call
+    return read(received, scope[2], scope[1], behalf.caller.access_key, parts.query)
 
 
 def _prepare(service: str) -> None:

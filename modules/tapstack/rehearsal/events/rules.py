@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import datetime
 import functools
-from typing import Any
+from typing import Any, Final
 
+from moto.core.exceptions import JsonRESTError
 from moto.events import models, responses
 from moto.events.exceptions import InvalidEventPatternException, ValidationException
 
 from tapstack.rehearsal.documents import read_json
 from tapstack.rehearsal.events import bus, delivery, expressions, patterns, recurring
+
+_MOST_TARGETS: Final = 5
 
 
 def install() -> None:
@@ -21,11 +24,24 @@ def install() -> None:
     backend: Any = models.EventsBackend
     rule: Any = models.Rule
     backend.put_events = bus.put
+    rule.put_targets = _bounded(rule.put_targets)
     rule.send_to_targets = _send
     _check_patterns()
     _schedule(backend)
     handler: Any = responses.EventsHandler
     handler.test_event_pattern = _test
+
+
+def _bounded(put: Any) -> Any:
+    """Refuse more targets than a rule has. Source: EventBridge User Guide, "Amazon EventBridge quotas"."""
+
+    @functools.wraps(put)
+    def put_targets(self: Any, targets: list[dict[str, Any]]) -> None:
+        if len({target["Id"] for target in (*self.targets, *targets)}) > _MOST_TARGETS:
+            raise JsonRESTError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
+        put(self, targets)
+
+    return put_targets
 
 
 def _send(self: Any, original_event: dict[str, Any], transform_input: bool = True) -> None:

@@ -6,9 +6,13 @@ Source: Lambda API Reference, CreateFunction, UpdateFunctionConfiguration, PutFu
 from __future__ import annotations
 
 import functools
+import io
+import zipfile
 from typing import Any, Final
 
 from moto.awslambda import models
+from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
+from moto.awslambda.policy import Policy
 from moto.core.utils import iso_8601_datetime_with_nanoseconds
 
 from tapstack.rehearsal.functions import service
@@ -20,9 +24,22 @@ _KEPT: Final = {"DeadLetterConfig": "dead_letter_config", "LoggingConfig": "logg
 _UPDATED: Final = {"TracingConfig": "tracing_config", "KMSKeyArn": "kms_key_arn"}
 
 
+class _StatementExistsError(LambdaClientError):
+    """A permission has the id of another."""
+
+    code = 409
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ResourceConflictException", message)
+
+
 def install() -> None:
     """Extend moto's functions and their event invoke configs."""
     _keep_configuration()
+    module: Any = models
+    module._zipfile_content = _unzippable(module._zipfile_content)
+    module._s3_content = _unzippable(module._s3_content)
+    _refuse_second_statements()
     _end_processes_with_functions()
     LambdaBackend.put_function_event_invoke_config = _put_event_invoke_config
     LambdaBackend.update_function_event_invoke_config = _update_event_invoke_config
@@ -73,6 +90,41 @@ def _keep(function: Any, spec: dict[str, Any]) -> None:
             # An empty target takes the dead-letter queue away.
             empty = key == "DeadLetterConfig" and not given.get("TargetArn")
             setattr(function, attribute, None if empty else dict(given))
+
+
+def _unzippable(read: Any) -> Any:
+    """Refuse code that is no zip, wherever it comes from."""
+
+    @functools.wraps(read)
+    def content(given: Any) -> Any:
+        found = read(given)
+        if not zipfile.is_zipfile(io.BytesIO(found[0])):
+            message = "Could not unzip uploaded file. Please check your file, then try to upload again."
+            raise InvalidParameterValueException(message)
+        return found
+
+    return content
+
+
+def _refuse_second_statements() -> None:
+    """Refuse a permission whose id its function, version or alias has already."""
+    policy: Any = Policy
+    add = policy.add_statement
+
+    @functools.wraps(add)
+    def add_statement(self: Any, raw: str, qualifier: str | None = None) -> Any:
+        before, revision = list(self.statements), self.revision
+        added = add(self, raw, qualifier)
+        names = [(statement.get("Sid"), statement.get("Resource")) for statement in before]
+        if (sid := added[0].get("Sid"), added[0].get("Resource")) in names:
+            self.statements, self.revision = before, revision
+            raise _StatementExistsError(
+                f"The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the "
+                "existing statement."
+            )
+        return added
+
+    policy.add_statement = add_statement
 
 
 def _end_processes_with_functions() -> None:

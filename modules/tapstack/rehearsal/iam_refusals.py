@@ -1,0 +1,118 @@
+"""What IAM refuses of users, roles and service-linked roles, and moto does.
+
+Sources: IAM API Reference, DeleteUser (DeleteConflict), CreateRole and PutUserPermissionsBoundary (NoSuchEntity),
+CreateServiceLinkedRole (InvalidInput), and the errors of actions on roles (UnmodifiableEntity); IAM User Guide, "Create
+a service-linked role". The texts are those that IAM sends.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, Final
+
+_LINKED: Final = "/aws-service-role/"
+_ON_ROLES: Final = (
+    "attach_role_policy",
+    "delete_role",
+    "delete_role_permissions_boundary",
+    "delete_role_policy",
+    "detach_role_policy",
+    "put_role_permissions_boundary",
+    "put_role_policy",
+    "update_assume_role_policy",
+    "update_role",
+)
+_SHORTEST: Final = 3600
+_LONGEST: Final = 43_200
+"""Seconds that the sessions of a role may last at most."""
+_SERVICE: Final = re.compile(r"[\w+=,.@-]+\.amazonaws\.com(\.cn)?", re.ASCII)
+# What a user must lose first, in the order in which IAM looks for it.
+_HELD: Final = (
+    ("access_keys", "Cannot delete entity, must delete access keys first."),
+    ("mfa_devices", "Cannot delete entity, must delete MFA device first."),
+    ("signing_certificates", "Cannot delete entity, must delete signing certificates first."),
+    ("ssh_public_keys", "Cannot delete entity, must delete SSH public keys first."),
+    ("password", "Cannot delete entity, must delete login profile first."),
+)
+
+
+@functools.cache
+def install() -> None:
+    """Make the IAM of this process refuse. A second call changes nothing."""
+    from moto.iam import exceptions
+    from moto.iam.models import IAMBackend
+    from moto.iam.responses import IamResponse
+
+    backend: Any = IAMBackend
+    response: Any = IamResponse
+    _keep_users(backend, exceptions.DeleteConflictException)
+    _keep_linked_roles(response, exceptions.IAMException)
+    _check_services(backend, exceptions.IAMException)
+    for name in ("create_role", "put_role_permissions_boundary", "update_role"):
+        setattr(response, name, _checked(getattr(response, name), exceptions))
+
+
+def _keep_users(backend: Any, conflict: Any) -> None:
+    delete = backend.delete_user
+
+    @functools.wraps(delete)
+    def delete_user(self: Any, user_name: str) -> None:
+        user = self.get_user(user_name)
+        for name, message in _HELD:
+            if getattr(user, name):
+                raise conflict(message)
+        if self.get_groups_for_user(user_name):
+            raise conflict("Cannot delete entity, must remove users from group first.")
+        delete(self, user_name)
+
+    backend.delete_user = delete_user
+
+
+def _keep_linked_roles(response: Any, error: Any) -> None:
+    def keeping(change: Any) -> Any:
+        @functools.wraps(change)
+        def changed(self: Any) -> Any:
+            name = self._get_param("RoleName")
+            found = next((role for role in self.backend.get_roles() if role.name == name), None)
+            if found is not None and found.path.startswith(_LINKED):
+                protected = f"Cannot perform the operation on the protected role '{name}'"
+                raise error("UnmodifiableEntity", f"{protected} - this role is only modifiable by AWS")
+            return change(self)
+
+        return changed
+
+    for name in _ON_ROLES:
+        setattr(response, name, keeping(getattr(response, name)))
+
+
+def _check_services(backend: Any, error: Any) -> None:
+    create = backend.create_service_linked_role
+
+    @functools.wraps(create)
+    def create_service_linked_role(self: Any, service_name: str, *args: Any, **given: Any) -> Any:
+        if not _SERVICE.fullmatch(service_name):
+            raise error("InvalidInput", "Service role name is not valid.")
+        return create(self, service_name, *args, **given)
+
+    backend.create_service_linked_role = create_service_linked_role
+
+
+def _checked(done: Any, exceptions: Any) -> Any:
+    """Refuse a boundary that is no policy of IAM, and sessions that are too short or too long."""
+
+    @functools.wraps(done)
+    def checked(self: Any) -> Any:
+        arn, seconds = self._get_param("PermissionsBoundary"), self._get_param("MaxSessionDuration")
+        if arn and arn.startswith("arn:") and arn not in self.backend.managed_policies:
+            raise exceptions.NoSuchEntity(f"Scope ARN: {arn} does not exist or is not attachable.")
+        if seconds and not _SHORTEST <= int(seconds) <= _LONGEST:
+            least = int(seconds) < _SHORTEST
+            constraint = f"greater than or equal to {_SHORTEST}" if least else f"less than or equal to {_LONGEST}"
+            raise exceptions.ValidationError(
+                f"1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to satisfy constraint: "
+                f"Member must have value {constraint}"
+            )
+        return done(self)
+
+    return checked
