@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import boto3
@@ -39,6 +41,19 @@ def test_fails_when_a_second_account_is_started(rehearsal_account: Account) -> N
 def test_fails_when_an_account_is_asked_before_it_runs() -> None:
     with pytest.raises(RuntimeError, match="not running: use it in a with statement"):
         _ = Account().endpoint
+
+
+def test_when_a_service_was_loaded_then_sessions_of_boto3_are_each_their_own_again() -> None:
+    program = (
+        "import boto3; session = boto3.Session\n"
+        "from tapstack.rehearsal.account import Account\n"
+        "with Account() as account:\n"
+        "    account.client('ec2').describe_vpcs()\n"
+        "from moto.ec2.models import availability_zones_and_regions as zones\n"
+        "assert boto3.Session is session and zones.Session is session\n"
+        "assert len(zones.RegionsAndZonesBackend.regions) > 20\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_when_moto_is_another_one_then_a_warning_says_so(

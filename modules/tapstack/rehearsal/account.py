@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import socket
+import sys
 import threading
 import warnings
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Final
 
@@ -93,11 +94,31 @@ def extend(service: str) -> None:
     """Install what a service needs, before its first call is answered."""
     if service in _extended or service not in EXTENSIONS:
         return
-    with _extending:
+    with _extending, _one_session():
         for extension in EXTENSIONS[service]:
             importlib.import_module(f"tapstack.rehearsal.{extension}").install()
         _methods_of.cache_clear()
         _extended.add(service)
+
+
+@contextmanager
+def _one_session() -> Iterator[None]:
+    """Let moto's modules share a session of boto3 while they are imported.
+
+    Some ask for the Regions of a service then, each with a session of its own, which reads all endpoints of AWS again:
+    a quarter of the start. Kept longer, what a session read would stay in memory.
+    """
+    session: Any = boto3.Session
+    shared = functools.cache(session)
+    boto3.Session = shared
+    try:
+        yield
+    finally:
+        boto3.Session = session
+        loaded: list[tuple[str, Any]] = list(sys.modules.items())
+        for name, module in loaded:
+            if name.startswith("moto.") and getattr(module, "Session", None) is shared:
+                module.Session = session
 
 
 class _Moto(DomainDispatcherApplication):
@@ -198,6 +219,8 @@ class Account:
             raise RuntimeError("another rehearsal account runs in this process: stop it first")
         try:
             dispatching.install()
+            # Nearly all that is rehearsed uses EC2, and what its import leaves is used again for the model of its API.
+            extend("ec2")
             # moto would let every web page read its answers.
             setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
             moto_server = _Moto(create_backend_app)
