@@ -86,11 +86,12 @@ def test_when_a_template_is_nested_as_deep_as_may_be_then_it_is_read(rehearsal_a
     ("call", "code"),
     [
         (create_policy, "MalformedPolicyDocument"),
-        (put_rule, "InvalidEventPatternException"),
+        # Longer than a pattern may be, too, which is looked at before.
+        (put_rule, "ValidationException"),
         (check_event, "ValidationException"),
         (create_stack, "ValidationError"),
         (create_document, "ValidationError"),
-        (subscribe, "ValidationError"),
+        (subscribe, "InvalidParameter"),
     ],
 )
 def test_fails_when_a_document_is_nested_too_deep(

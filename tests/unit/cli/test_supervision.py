@@ -57,7 +57,7 @@ def test_when_a_command_is_interrupted_then_all_ends_in_one_line(
     tmp_path: Path, how: str, terminal: bool, code: int
 ) -> None:
     with command(tmp_path, terminal=terminal) as running:
-        running.until("working")
+        running.until("\n")
         assert len(processes_of(tmp_path / "tmp")) == 3
         running.interrupt(how)
         ended, error = running.end()
@@ -72,7 +72,7 @@ def test_when_a_command_is_interrupted_then_all_ends_in_one_line(
 
 def test_when_a_command_is_killed_then_what_it_started_ends_too(tmp_path: Path) -> None:
     with command(tmp_path, terminal=False) as running:
-        running.until("working")
+        running.until("\n")
         running.interrupt("SIGKILL")
         assert running.end()[0] == -signal.SIGKILL
     assert none_left(tmp_path / "tmp")
@@ -82,7 +82,7 @@ def test_when_a_command_is_killed_then_what_it_started_ends_too(tmp_path: Path) 
 def test_when_the_caller_ignores_a_closing_terminal_then_the_command_goes_on(tmp_path: Path) -> None:
     main = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + MAIN
     with command(tmp_path, terminal=False, main=main) as running:
-        running.until("working")
+        running.until("\n")
         running.interrupt("SIGHUP")
         running.interrupt("SIGTERM")
         assert running.end()[0] == 128 + signal.SIGTERM

@@ -32,7 +32,8 @@ def refusal_of_call(call: Call, *, tags: bool = True) -> Refusal | None:
         call: what is asked.
         tags: whether its tags are looked at: those of AWS's services may begin with `aws:`.
     """
-    wrong = refusal_of_constraints(call) or (refusal_of_tags(call) if tags else None)
+    # Of a wrong tag services say more than that it breaks a constraint.
+    wrong = (refusal_of_tags(call) if tags else None) or refusal_of_constraints(call)
     wrong = wrong or refusal_of_sessions(call) or refusal_of_policies(call)
     if wrong is None and (rules := _RULES.get(call.service)):
         wrong = next(rules(call.action, requested_by(call)), None)
