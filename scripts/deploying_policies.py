@@ -184,8 +184,8 @@ def _other_settings(document: dict[str, Any]) -> None:
     document["tags"] = {**document.get("tags", {}), "reviewed": "2026"}
     site = document["sites"]["production"]
     site["packet_basics"]["remote_access_cidr"] = "10.21.0.0/16"
-    response = site["response"]
     site["sessions"]["web-servers"]["filter"] = "outbound"
+    response = site["response"]
     response["retention_days"] = 30
     response["log_retention_days"] = 30
     response["capture"] = {"minutes": 30}

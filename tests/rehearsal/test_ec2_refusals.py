@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[Call, str]] = {
         "MissingParameter",
     ),
     "an unknown type": (lambda it: run(it, InstanceType="m5.huge"), "InvalidParameterValue"),
-    "an unknown key": (lambda it: run(it, KeyName="nobody"), "InvalidKeyPair.NotFound"),
+    "an unknown key": (lambda it: run(it, KeyName="missing"), "InvalidKeyPair.NotFound"),
     "another zone than the subnet's": (
         lambda it: run(it, Placement={"AvailabilityZone": "eu-central-1b"}),
         "InvalidParameterValue",
@@ -391,7 +391,7 @@ def test_fails_when_an_image_was_deregistered(setting: Setting) -> None:
     ("data", "code"),
     [
         ({"InstanceType": "m5.huge"}, "InvalidParameterValue"),
-        ({"KeyName": "nobody"}, "InvalidKeyPair.NotFound"),
+        ({"KeyName": "missing"}, "InvalidKeyPair.NotFound"),
     ],
 )
 def test_fails_when_a_template_names_what_there_is_not(setting: Setting, data: dict[str, str], code: str) -> None:

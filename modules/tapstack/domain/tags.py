@@ -154,10 +154,8 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
         if with_value and not value:
             yield key, f"the tag value is empty, and {with_value.service} does not accept empty values"
         if any_case and key in respelled:
-            yield (
-                key,
-                (f"differs from {respelled[key]} in case only, and is the same key to {any_case.service}: keep one"),
-            )
+            first = respelled[key]
+            yield key, f"differs from {first} in case only, and is the same key to {any_case.service}: keep one"
 
 
 def respelled_keys(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:

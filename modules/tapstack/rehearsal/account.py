@@ -94,7 +94,7 @@ def extend(service: str) -> None:
     """Install what a service needs, before its first call is answered."""
     if service in _extended or service not in EXTENSIONS:
         return
-    with _extending, _one_session():
+    with _extending:
         for extension in EXTENSIONS[service]:
             importlib.import_module(f"tapstack.rehearsal.{extension}").install()
         _methods_of.cache_clear()
@@ -220,7 +220,8 @@ class Account:
         try:
             dispatching.install()
             # Nearly all that is rehearsed uses EC2, and what its import leaves is used again for the model of its API.
-            extend("ec2")
+            with _one_session():
+                extend("ec2")
             # moto would let every web page read its answers.
             setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010 - moto does not export it
             moto_server = _Moto(create_backend_app)
