@@ -106,20 +106,23 @@ class Environment:
         self._memory = 0
         self._received = bytearray()
         self._temporary = tempfile.mkdtemp(prefix="lambda-")
-        ours, its = socket.socketpair()
-        self._connection = ours
-        with its:
-            program = [sys.executable, "-I", "-S", "-u", "-X", "utf8", str(bootstrap.__file__), str(its.fileno())]
-            self._process = subprocess.Popen(
-                program,
-                cwd=task,
-                env=self._variables(task),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(its.fileno(),),
-                start_new_session=True,
-            )
+        with contextlib.ExitStack() as undone:
+            undone.callback(shutil.rmtree, self._temporary, ignore_errors=True)
+            self._connection, its = socket.socketpair()
+            undone.callback(self._connection.close)
+            with its:
+                program = [sys.executable, "-I", "-S", "-u", "-X", "utf8", str(bootstrap.__file__), str(its.fileno())]
+                self._process = subprocess.Popen(
+                    program,
+                    cwd=task,
+                    env=self._variables(task),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(its.fileno(),),
+                    start_new_session=True,
+                )
+            undone.pop_all()
         assert self._process.stdout is not None
         self._output = self._process.stdout
         os.set_blocking(self._output.fileno(), False)
