@@ -26,7 +26,7 @@ def run(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sites: {}\n", "deployment.yaml:1: sites: expected at least 1\n"),
+        ("sites: {}\n", "deployment.yaml:1: sites: expected at least 1 entry\n"),
         (
             USABLE + "      public_ip: maybe\n    tags: {a: 5}\n",
             "deployment.yaml:9: sites.production.packet_basics.public_ip: expected true or false, got 'maybe'\n"

@@ -210,8 +210,8 @@ _EXPECTED: Final = {
     "literal_error": "expected {expected}",
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
-    "too_short": "expected at least {min_length}",
-    "too_long": "expected at most {max_length}",
+    "too_short": "expected at least {min_length} {entries}",
+    "too_long": "expected at most {max_length} {entries}",
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
 }
@@ -226,7 +226,8 @@ def _is_other_word(kind: str, value: Any) -> bool:
 
 def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
     if kind in _EXPECTED:
-        return _EXPECTED[kind].format(**context)
+        count = context.get("min_length", context.get("max_length"))
+        return _EXPECTED[kind].format(**context, entries="entry" if count == 1 else "entries")
     return message[:1].lower() + message[1:]
 
 

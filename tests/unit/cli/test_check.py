@@ -67,7 +67,7 @@ def test_fails_when_the_file_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["check"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("deployment.yaml:1: sites: expected at least 1")
+    assert printed.err.startswith("deployment.yaml:1: sites: expected at least 1 entry")
 
 
 def test_when_state_of_a_lost_site_is_left_then_it_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

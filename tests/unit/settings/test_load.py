@@ -51,7 +51,7 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
             id="missing key",
         ),
         pytest.param("project: tap\n", "1: sites: is missing: sites by name; each becomes a stack", id="missing sites"),
-        pytest.param("sites: {}\n", "1: sites: expected at least 1", id="no site"),
+        pytest.param("sites: {}\n", "1: sites: expected at least 1 entry", id="no site"),
         pytest.param(
             USABLE + "    sessions: {web: {sources: [i-0123abcd]}}\n",
             "9: sites.production.sessions.web.sources[0]: expected the id of a network interface (eni-...), or "
@@ -97,7 +97,7 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             USABLE + "      notification_arns: [x, x, x, x, x, x]\n",
-            "9: sites.production.packet_basics.notification_arns: expected at most 5",
+            "9: sites.production.packet_basics.notification_arns: expected at most 5 entries",
             id="too many items",
         ),
         pytest.param(
@@ -226,8 +226,11 @@ class TestFiles:
         (tmp_path / "work").mkdir()
         (tmp_path / "deployment.yaml").write_text("sites: {}")
         monkeypatch.chdir(tmp_path / "work")
-        assert self.refused(Path("../deployment.yaml")) == "../deployment.yaml:1: sites: expected at least 1"
-        assert self.refused(tmp_path / "deployment.yaml") == f"{tmp_path}/deployment.yaml:1: sites: expected at least 1"
+        assert self.refused(Path("../deployment.yaml")) == "../deployment.yaml:1: sites: expected at least 1 entry"
+        assert (
+            self.refused(tmp_path / "deployment.yaml")
+            == f"{tmp_path}/deployment.yaml:1: sites: expected at least 1 entry"
+        )
 
     def test_when_a_windows_editor_wrote_the_file_then_it_is_read(self, tmp_path: Path) -> None:
         (tmp_path / "deployment.yaml").write_bytes(USABLE.replace("\n", "\r\n").encode("utf-8-sig"))

@@ -204,7 +204,7 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
             "targets.t",
             "accept_instance_type goes with instance_type",
         ),
-        ("sessions: {s: {sources: []}}", "sessions.s.sources", "expected at least 1"),
+        ("sessions: {s: {sources: []}}", "sessions.s.sources", "expected at least 1 entry"),
         (
             "sessions: {s: {sources: [{}]}}",
             "sessions.s.sources[0]",

@@ -247,7 +247,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "is in Region us-east-1: expected eu-central-1, got 'arn:aws:sns:us-east-1:111122223333:security'",
         ),
         ("{retention_days: 0}", "retention_days", "expected at least 1, got 0"),
-        ("{containment: {modes: []}}", "containment.modes", "expected at least 1"),
+        ("{containment: {modes: []}}", "containment.modes", "expected at least 1 entry"),
         ("{containment: {modes: [later]}}", "containment.modes[0]", "expected 'approval' or 'now', got 'later'"),
         (
             "{containment: {modes: [now, now]}}",
