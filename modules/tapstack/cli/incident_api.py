@@ -295,8 +295,8 @@ def _pause_before(attempt: int, after: str | None) -> float:
 
 _HINTS: Final = {
     401: "the token is missing, expired or not for this API",
-    403: "the credentials may not call this API (execute-api:Invoke; the scopes of a token), or are for another account "
-    "or Region",
+    403: "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), or are for "
+    "another account or Region",
 }
 
 

@@ -162,8 +162,8 @@ class TestOpen:
         assert main(OPEN) == 2
         assert capsys.readouterr().err.splitlines() == [
             "Forbidden (HTTP 403)",
-            "the credentials may not call this API (execute-api:Invoke; the scopes of a token), or are for another account "
-            "or Region",
+            "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), or are for "
+            "another account or Region",
         ]
 
 
