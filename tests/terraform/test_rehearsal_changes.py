@@ -14,7 +14,7 @@ from stacks.synthesis import synthesize
 from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.deployment import DeploymentFailedError, SiteDeployment
-from tapstack.rehearsal.packet_basics import publish_template, template_body
+from tapstack.rehearsal.packet_basics import publish_template, template_body, vendor_client
 from tapstack.settings.load import parse_deployment
 from tests.terraform.conftest import Terraform
 
@@ -65,10 +65,9 @@ def ward(terraform: Terraform, rehearsal_account: Account, tmp_path: Path) -> Wa
 def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_appliance_goes_only_when_asked(
     ward: Ward,
 ) -> None:
-    s3 = ward.account.client("s3")
     company = ward.company
     basics: dict[str, Any] = {
-        "template_url": publish_template(s3),
+        "template_url": publish_template(ward.account.client("s3")),
         "subnet_id": company.shop.private[0],
         "remote_access_cidr": "10.1.0.0/16",
     }
@@ -85,7 +84,9 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
 
     # In place: the stack, and what the change is about.
     def publish(body: str) -> str:
-        s3.put_object(Bucket="awsmp-fulfillment-cf-templates-prod", Key="next.template", Body=body.encode())
+        vendor_client(REGION).put_object(
+            Bucket="awsmp-fulfillment-cf-templates-prod", Key="next.template", Body=body.encode()
+        )
         return "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/next.template"
 
     changes: list[tuple[Callable[[], Any], set[str]]] = [

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.regions import DNS_SUFFIXES, partition_of
@@ -29,6 +29,10 @@ _HOST: Final = re.compile(
 )
 # Nothing that a server could read otherwise: no escapes, no empty parts, none that begin with a dot.
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+OBJECT: Final = "^https://(?:([^/]+)[.])?s3[.-][^/]+/([^?]+).*$"
+"""Reads an address that only Terraform knows: the bucket, where the host has it, and the rest of the path."""
+# Wildcards and variables of IAM, expressions of Terraform.
+_MEANS_MORE: Final = re.compile(r"[*?$%]")
 _PARTITION: Final = "aws"
 """The one that AWS Marketplace's bucket is in."""
 
@@ -42,12 +46,14 @@ class TemplateUrl:
         key: of the object, as the address has it.
         region: that the address names; None where it names none.
         suffix: what AWS's host names end with in its partition.
+        version: of the object, where the address names one.
     """
 
     bucket: str
     key: str
     region: str | None
     suffix: str
+    version: str | None = None
 
     @property
     def is_of_marketplace(self) -> bool:
@@ -58,6 +64,19 @@ class TemplateUrl:
             and not _is_elsewhere(self.region)
             and _PLAIN_KEY.fullmatch(self.key) is not None
         )
+
+    @property
+    def reading(self) -> str:
+        """The action that reads it."""
+        return "s3:GetObject" if self.version is None else "s3:GetObjectVersion"
+
+    @property
+    def object_name(self) -> str:
+        """The bucket and the key, as an ARN has them in a policy.
+
+        What IAM, or Terraform, would not read literally is `?`, which stands for any one character.
+        """
+        return f"{self.bucket}/{_MEANS_MORE.sub('?', unquote(self.key))}"
 
 
 def parse(value: str) -> TemplateUrl | None:
@@ -72,7 +91,8 @@ def parse(value: str) -> TemplateUrl | None:
         return None
     path = parts.path.removeprefix("/")
     bucket, key = (host["bucket"], path) if host["bucket"] else path.partition("/")[::2]
-    return TemplateUrl(bucket, key, host["region"], host["suffix"]) if bucket and key.strip("/") else None
+    version = parse_qs(parts.query).get("versionId", [None])[0]
+    return TemplateUrl(bucket, key, host["region"], host["suffix"], version) if bucket and key.strip("/") else None
 
 
 def check_source(value: str, *, accept: bool, region: str | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from tapstack.bindings import AwsConstruct, Construct, cdk, json_text
 from tapstack.capture.scaffold import checks_arguments, located, warn
-from tapstack.domain import cidrs, limits
+from tapstack.domain import cidrs, limits, template_urls
 from tapstack.domain import policy as policy_rules
 from tapstack.domain.containment_settings import check_action
 from tapstack.domain.errors import RuleViolation
@@ -284,9 +284,19 @@ class IncidentResponse(AwsConstruct):
             extra_statements=appliance.extra_statements,
             tags=self._tags,
         )
-        stack = policies.LaunchedStack(stack_name, appliance.template_url, role.arn)
+        stack = policies.LaunchedStack(stack_name, self._template(appliance.template_url), role.arn)
         told = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
         return self._expressions.safe(told), policies.Reach(stack=stack, **common)
+
+    def _template(self, address: str) -> policies.Template:
+        """Return the template, and where it is in S3."""
+        url = self._expressions.safe(address, "template_url")
+        found = None if is_token(url) else template_urls.parse(url)
+        if found is not None:
+            return policies.Template(url, found.object_name, found.reading)
+        # Terraform knows the address when it applies.
+        named = cdk.Fn.trimprefix(cdk.Fn.replace(url, f"/{template_urls.OBJECT}/", "$1/$2"), "/")
+        return policies.Template(url, str(cdk.TerraformLocal(self, "template_object", named).as_string))
 
     def _containment_groups(self, containment: Containment | None, vpc_id: str) -> ContainmentGroups | None:
         if containment is None:

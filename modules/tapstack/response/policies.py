@@ -21,17 +21,32 @@ _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 
 
 @dataclass(frozen=True)
+class Template:
+    """A CloudFormation template in S3.
+
+    Attributes:
+        url: its address.
+        object_name: its bucket and its key.
+        reading: the action that reads it.
+    """
+
+    url: str
+    object_name: str
+    reading: str = "s3:GetObject"
+
+
+@dataclass(frozen=True)
 class LaunchedStack:
     """The CloudFormation stack that may be launched.
 
     Attributes:
         name: of the stack.
-        template_url: the only template it may be made from.
+        template: the only one it may be made from.
         role_arn: the only role CloudFormation may make it with.
     """
 
     name: str
-    template_url: str
+    template: Template
     role_arn: str
 
 
@@ -233,7 +248,15 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
             "Effect": "Allow",
             "Action": "cloudformation:GetTemplateSummary",
             "Resource": "*",
-            "Condition": {"StringEquals": {"cloudformation:TemplateUrl": stack.template_url}},
+            "Condition": {"StringEquals": {"cloudformation:TemplateUrl": stack.template.url}},
+        },
+        {
+            # CloudFormation reads it with the permissions of who calls, also where the stack has a role. The bucket is
+            # another account's, and both accounts must allow that, even where everybody may read the bucket.
+            "Sid": "ReadTemplate",
+            "Effect": "Allow",
+            "Action": stack.template.reading,
+            "Resource": f"arn:{reach.place.partition}:s3:::{stack.template.object_name}",
         },
         {
             "Sid": "LaunchThisStackOnly",
@@ -242,7 +265,7 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
             "Resource": _stack_arn(reach, stack),
             "Condition": {
                 "StringEquals": {
-                    "cloudformation:TemplateUrl": stack.template_url,
+                    "cloudformation:TemplateUrl": stack.template.url,
                     "cloudformation:RoleArn": stack.role_arn,
                     f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
                     f"aws:RequestTag/{TAG_SITE}": reach.site,

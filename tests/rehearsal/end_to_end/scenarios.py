@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.rehearsal.account import REGION
 from tapstack.rehearsal.faults import Fault
+from tapstack.rehearsal.packet_basics import vendor_client
 from tapstack.rehearsal.recorder import Record
 from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
 from tests.rehearsal.end_to_end.appliance_templates import everything, updated, with_role
@@ -204,10 +205,7 @@ def the_launch_fails(its: Scenarios) -> None:
 def the_template_nests_target_and_filter(its: Scenarios) -> None:
     """The product's template is not public: its target and its filter may be made by a stack within the stack."""
     response = its.response
-    inner = {**_where(response), "Key": "nested.template"}
-    response.account.client("s3").put_object(**inner, Body=_NESTED.encode())
-    url = f"https://s3.amazonaws.com/{inner['Bucket']}/{inner['Key']}"
-    with _template(response, lambda text: _nesting(text, url)):
+    with _nested_template(response) as url, _template(response, lambda text: _nesting(text, url)):
         response.end(its.response.captured("web-1"))
 
 
@@ -475,9 +473,24 @@ def _where(response: DeployedResponse) -> dict[str, str]:
 
 
 @contextmanager
+def _nested_template(response: DeployedResponse) -> Iterator[str]:
+    """Yield the address of a template in the site's own account, whose bucket lets the appliance's role read it."""
+    s3, bucket, key = response.account.client("s3"), "nested-templates", "nested.template"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read]}))
+    s3.put_object(Bucket=bucket, Key=key, Body=_NESTED.encode())
+    try:
+        yield f"https://s3.amazonaws.com/{bucket}/{key}"
+    finally:
+        s3.delete_object(Bucket=bucket, Key=key)
+        s3.delete_bucket(Bucket=bucket)
+
+
+@contextmanager
 def _template(response: DeployedResponse, change: Callable[[str], str]) -> Any:
     """Have another template under the same address, for a while."""
-    s3, where = response.account.client("s3"), _where(response)
+    s3, where = vendor_client(REGION), _where(response)
     body = s3.get_object(**where)["Body"].read()
     s3.put_object(**where, Body=change(body.decode()).encode())
     try:

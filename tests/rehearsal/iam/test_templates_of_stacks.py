@@ -9,10 +9,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.rehearsal.principals import found_role
 from tests.rehearsal.iam.conftest import HERE, THERE, Enforcing, policy, refusal
 
 BODY: Final = json.dumps({"Resources": {"Wait": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
+OLD: Final = json.dumps({"Resources": {"Old": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
 URL: Final = "https://templates.s3.eu-central-1.amazonaws.com/dir/good.json"
 OBJECT: Final = "arn:aws:s3:::templates/dir/good.json"
 DENIED: Final = "S3 error: Access Denied"
@@ -34,10 +36,18 @@ STACKS: Final = {"Action": "cloudformation:*"}
 READ: Final = {"Action": "s3:GetObject", "Resource": OBJECT}
 
 
-@pytest.mark.parametrize("method", ["create_stack", "get_template_summary", "validate_template", "create_change_set"])
-def test_fails_when_the_caller_may_not_read_the_template(enforcing: Enforcing, s3: Any, method: str) -> None:
-    given = {"StackName": "tap"} if method.startswith("create") else {}
-    given |= {"ChangeSetName": "c", "ChangeSetType": "CREATE"} if method == "create_change_set" else {}
+METHODS: Final = [
+    ("create_stack", {"StackName": "tap"}),
+    ("get_template_summary", {}),
+    ("validate_template", {}),
+    ("create_change_set", {"StackName": "tap", "ChangeSetName": "c", "ChangeSetType": "CREATE"}),
+]
+
+
+@pytest.mark.parametrize(("method", "given"), METHODS)
+def test_fails_when_the_caller_may_not_read_the_template(
+    enforcing: Enforcing, s3: Any, method: str, given: dict[str, Any]
+) -> None:
     refused = enforcing.worker("cloudformation", STACKS)
     code, message = refusal(getattr(refused, method), TemplateURL=URL, **given)
     assert (code, message.partition("\n")[0]) == ("ValidationError", DENIED)
@@ -75,20 +85,79 @@ def test_when_the_policy_of_the_bucket_allows_then_the_caller_needs_nothing(enfo
     worker.validate_template(TemplateURL=URL)
 
 
-def test_when_the_bucket_is_another_accounts_then_both_must_allow(enforcing: Enforcing) -> None:
-    enforcing.role("owner", {"Action": "*"}, owner=iam_of(enforcing), trust=f"arn:aws:iam::{HERE}:root")
-    theirs = put(enforcing.client("s3", role_arn=f"arn:aws:iam::{THERE}:role/owner"))
-    may, may_not = enforcing.worker("cloudformation", STACKS, READ), enforcing.worker("cloudformation", STACKS)
-    assert refusal(may.validate_template, TemplateURL=URL)[1].startswith(DENIED)
-    theirs.put_bucket_policy(Bucket="templates", Policy=policy({"Principal": "*", **READ}))
-    may.validate_template(TemplateURL=URL)
-    assert refusal(may_not.validate_template, TemplateURL=URL)[1].startswith(DENIED)
+class TestOfAnotherAccount:
+    """The bucket's policy and the caller's own must both allow it, even where everybody may read the bucket."""
+
+    @pytest.fixture
+    def theirs(self, enforcing: Enforcing) -> Any:
+        found_role(f"arn:aws:iam::{THERE}:role/owner")
+        return put(enforcing.client("s3", role_arn=f"arn:aws:iam::{THERE}:role/owner"))
+
+    def open_to_all(self, theirs: Any) -> None:
+        theirs.put_bucket_policy(Bucket="templates", Policy=policy({"Principal": "*", **READ}))
+
+    @pytest.mark.parametrize(("method", "given"), METHODS)
+    def test_when_a_template_is_read_then_both_must_allow(
+        self, enforcing: Enforcing, theirs: Any, method: str, given: dict[str, Any]
+    ) -> None:
+        may, may_not = enforcing.worker("cloudformation", STACKS, READ), enforcing.worker("cloudformation", STACKS)
+        assert refusal(getattr(may, method), TemplateURL=URL, **given)[1].startswith(DENIED)
+        self.open_to_all(theirs)
+        assert refusal(getattr(may_not, method), TemplateURL=URL, **given)[1].startswith(DENIED)
+        getattr(may, method)(TemplateURL=URL, **given)
+
+    def test_when_a_stack_is_updated_then_both_must_allow(self, enforcing: Enforcing, theirs: Any) -> None:
+        self.open_to_all(theirs)
+        enforcing.client("cloudformation").create_stack(StackName="tap", TemplateBody=OLD)
+        given = {"StackName": "tap", "TemplateURL": URL}
+        may_not = enforcing.worker("cloudformation", STACKS)
+        assert refusal(may_not.update_stack, **given)[1].startswith(DENIED)
+        enforcing.worker("cloudformation", STACKS, READ).update_stack(**given)
+
+    def test_when_a_stack_has_a_role_then_the_caller_still_reads_the_template(
+        self, enforcing: Enforcing, theirs: Any
+    ) -> None:
+        self.open_to_all(theirs)
+        role = enforcing.role("service", READ, trust={"Service": "cloudformation.amazonaws.com"})
+        given = {"StackName": "tap", "TemplateURL": URL, "RoleARN": role}
+        pass_it = {"Action": "iam:PassRole", "Resource": role}
+        may_not = enforcing.worker("cloudformation", STACKS, pass_it)
+        assert refusal(may_not.create_stack, **given)[1].startswith(DENIED)
+        enforcing.worker("cloudformation", STACKS, pass_it, READ).create_stack(**given)
+
+    def test_when_an_object_is_read_then_both_must_allow(self, enforcing: Enforcing, theirs: Any) -> None:
+        wanted = {"Bucket": "templates", "Key": "dir/good.json"}
+        may, may_not = enforcing.worker("s3", READ), enforcing.worker("s3")
+        assert refusal(may.get_object, **wanted)[1].endswith("no resource-based policy allows the s3:GetObject action")
+        self.open_to_all(theirs)
+        code, message = refusal(may_not.get_object, **wanted)
+        assert code == "AccessDenied"
+        assert message.endswith("because no identity-based policy allows the s3:GetObject action")
+        assert may.get_object(**wanted)["Body"].read() == BODY.encode()
+
+    def test_when_the_stand_in_is_published_then_whoever_reads_it_needs_a_policy(self, enforcing: Enforcing) -> None:
+        url = publish_template(enforcing.client("s3"))
+        named = url.removeprefix("https://s3.amazonaws.com/")
+        bucket = named.partition("/")[0]
+        assert bucket not in [one["Name"] for one in enforcing.client("s3").list_buckets()["Buckets"]]
+        may_not = enforcing.worker("cloudformation", STACKS)
+        assert refusal(may_not.validate_template, TemplateURL=url)[1].startswith(DENIED)
+        read = {"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{named}"}
+        enforcing.worker("cloudformation", STACKS, read).validate_template(TemplateURL=url)
 
 
-def iam_of(enforcing: Enforcing) -> Any:
-    """Return a client of IAM in the other account."""
-    found_role(f"arn:aws:iam::{THERE}:role/founder")
-    return enforcing.client("iam", role_arn=f"arn:aws:iam::{THERE}:role/founder")
+@pytest.mark.parametrize("enforces", [True, False])
+def test_when_a_template_is_read_then_it_is_recorded_as_a_call_of_cloudformation_for_the_caller(
+    enforcing: Enforcing, s3: Any, enforces: bool
+) -> None:
+    worker = enforcing.worker("cloudformation", STACKS, READ)
+    enforcing.account.enforces_iam = enforces
+    worker.validate_template(TemplateURL=URL)
+    [made] = [one for one in enforcing.account.recorder.records() if one.invoked_by]
+    assert (made.call.action, made.status, made.invoked_by) == ("GetObject", 200, "cloudformation.amazonaws.com")
+    assert made.principal.startswith(f"{ROLE}/worker-")
+    [needed] = made.authorizations
+    assert (needed.action, needed.resources) == ("s3:GetObject", (OBJECT,))
 
 
 def test_when_iam_is_not_enforced_then_whoever_calls_may_read(enforcing: Enforcing, s3: Any) -> None:

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.rehearsal.account import REGION
 from tapstack.rehearsal.faults import Fault
+from tapstack.rehearsal.packet_basics import vendor_client
 from tapstack.responder import appliances, capturing, stacks
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.store import appliance as stored
@@ -176,7 +178,7 @@ class TestCapabilities:
         """Have the template make a role, and the settings give it these capabilities."""
         launch = launching.settings["appliance"]["launch"]
         bucket, _, key = urlsplit(launch["template_url"]).path.lstrip("/").partition("/")
-        s3 = launching.client("s3")
+        s3 = vendor_client(REGION)
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         s3.put_object(Bucket=bucket, Key=key, Body=body.replace("\nOutputs:", f"{_MAKES_A_ROLE}\nOutputs:").encode())
         monkeypatch.setitem(launch, "capabilities", list(given))

@@ -16,7 +16,8 @@ NAMES = ("api", "findings", "prepare", "appliance", "capture", "incident", "swee
 
 def launched(**more: Any) -> LaunchedAppliance:
     """Return an appliance that incidents launch."""
-    return LaunchedAppliance(template_url=TEMPLATE_URL, subnet_id=SUBNET, remote_access_cidr="10.20.0.0/16", **more)
+    given = {"template_url": TEMPLATE_URL, "subnet_id": SUBNET, "remote_access_cidr": "10.20.0.0/16", **more}
+    return LaunchedAppliance(**given)
 
 
 def standing(**more: Any) -> StandingAppliance:

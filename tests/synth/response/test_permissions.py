@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from tapstack.domain import template_urls
 from tapstack.rehearsal.iam.policies import Request, Resource, judge, read_policy
 from tests.synth.ids import FILTER, TARGET, TEMPLATE_URL
 from tests.synth.response.building import NAMES, Response, launched
@@ -143,6 +145,47 @@ def test_when_an_appliance_is_launched_then_it_is_this_stack_from_this_template_
     assert statements["CloudFormationMakesItWithThisRole"]["Condition"] == {
         "StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "action", "named"),
+    [
+        (TEMPLATE_URL, "s3:GetObject", TEMPLATE_URL.removeprefix("https://s3.amazonaws.com/")),
+        ("https://mine.s3.eu-central-1.amazonaws.com/a/epb.json", "s3:GetObject", "mine/a/epb.json"),
+        ("https://s3.eu-central-1.amazonaws.com/mine/a%20b.json?versionId=3", "s3:GetObjectVersion", "mine/a b.json"),
+        ("https://mine.s3.amazonaws.com/a*b", "s3:GetObject", "mine/a?b"),
+    ],
+    ids=["path", "host", "version", "wildcard"],
+)
+def test_when_an_appliance_is_launched_then_its_function_may_read_the_template_and_no_other_object(
+    url: str, action: str, named: str
+) -> None:
+    made = Response(appliance=launched(template_url=url, accept_template_url=True))
+    found = {
+        (construct(name), sid): statement
+        for name in NAMES
+        for sid, statement in made.statements(construct(name)).items()
+        if any(one.startswith("s3:") for one in actions(statement))
+    }
+    resource = f"arn:<partition.partition>:s3:::{named}"
+    statement = {"Sid": "ReadTemplate", "Effect": "Allow", "Action": action, "Resource": resource}
+    assert_equal(found, {("ApplianceFunction", "ReadTemplate"): statement})
+    of_role = made.statements("ApplianceRole").values()
+    assert not any(one.startswith("s3:") for statement in of_role for one in actions(statement))
+
+
+def test_when_terraform_knows_the_address_then_it_says_which_object_may_be_read() -> None:
+    url = '${data.x.y.outputs["Url"]}'
+    made = Response(appliance=launched(template_url=url, accept_template_url=True))
+    statement = made.statements("ApplianceFunction")["ReadTemplate"]
+    named = re.fullmatch(r"arn:<partition\.partition>:s3:::\$\{local\.(\w+)\}", statement["Resource"])
+    assert named is not None
+    told = made.terraform["locals"]
+    address = next(name for name, value in told.items() if value == url)
+    replaced = f'replace(local.{address}, "/{template_urls.OBJECT}/", "$1/$2")'
+    assert told[named[1]] == f'${{trimprefix({replaced}, "/")}}'
+    conditions = made.statements("ApplianceFunction")["LaunchThisStackOnly"]["Condition"]["StringEquals"]
+    assert conditions["cloudformation:TemplateUrl"] == f"${{local.{address}}}"
 
 
 def test_when_cloudformation_launches_it_then_it_changes_only_what_carries_our_tags(launching: Response) -> None:

@@ -22,7 +22,7 @@ from moto.core.exceptions import ServiceException
 from moto.s3.models import s3_backends
 
 from tapstack.rehearsal import dns_suffixes
-from tapstack.rehearsal.behalf import BEHALF, Behalf
+from tapstack.rehearsal.behalf import BEHALF, Answer, Behalf
 from tapstack.rehearsal.callers import CALLER, Caller
 from tapstack.rehearsal.calls import Call
 from tapstack.rehearsal.denials import text_of_s3
@@ -82,8 +82,9 @@ def fetch(url: str, account_id: str, partition: str) -> str:
     """Return the text of an object.
 
     It is read with the permissions of who calls CloudFormation, or of the stack's role where a stack names it; what is
-    at a presigned address with those of who signed it. Where the account does not enforce IAM, they are the root
-    user's of an account: then the policies of other accounts' buckets decide alone.
+    at a presigned address with those of who signed it. In another account's bucket both the bucket's policy and the
+    reader's own must allow it. Where the account does not enforce IAM, the policies of other accounts' buckets decide
+    alone. The reading is recorded as CloudFormation's.
 
     Args:
         url: its address.
@@ -108,7 +109,8 @@ def fetch(url: str, account_id: str, partition: str) -> str:
         found = backend.get_object(address.bucket, address.key, version_id=address.version)
     except ServiceException as error:
         raise ValidationError(message=f"S3 error: {error.message}{_MORE}") from error
-    if not _may_read(address, bucket.region_name, account_id, partition, signer):
+    status = _read(address, bucket.region_name, account_id, partition, signer, there=found is not None)
+    if status == 403:
         raise ValidationError(message=f"S3 error: Access Denied{_MORE}")
     if found is None:
         raise ValidationError(message=f"S3 error: The specified key does not exist.{_MORE}")
@@ -165,15 +167,26 @@ def _signer_of(url: str) -> Caller:
         raise ValidationError(message=f"S3 error: {text_of_s3(refused)}{_MORE}") from refused
 
 
-def _may_read(address: Address, region: str, account_id: str, partition: str, signer: Caller | None) -> bool:
-    """Whether IAM and the policy of the bucket let whoever reads have an object."""
+def _read(address: Address, region: str, account_id: str, partition: str, signer: Caller | None, *, there: bool) -> int:
+    """Return the status that S3 answers a reading with, as IAM and the policy of the bucket have it."""
     wanted = {"Bucket": address.bucket, "Key": address.key}
     wanted |= {"VersionId": address.version} if address.version else {}
     caller = signer or CALLER.get()
-    if not (is_running() and running().enforces_iam and caller):
-        root = f"arn:{partition}:iam::{signer.account_id if signer else account_id}:root"
-        caller = Caller("", root.split(":")[4], root.split(":")[4], root, root)
+
+    def asked(by: Caller) -> Call:
+        return Call("s3", "GetObject", region, by.access_key, wanted, "rest-xml", "s3")
+
+    def answer() -> Answer:
+        # What IAM does not decide, the bucket does, as it does for the root user.
+        account = signer.account_id if signer else account_id
+        root = f"arn:{partition}:iam::{account}:root"
+        free = Behalf(Caller("", account, account, root, root), SERVICE, forwarded=signer is None)
+        decided = is_running() and running().enforces_iam and caller is not None
+        refused = None if decided else free.refusal_of(asked(free.caller))
+        return 403 if refused else 200 if there else 404, {}, b""
+
     behalf = BEHALF.get() if signer is None else None
-    behalf = behalf or Behalf(caller, SERVICE, forwarded=signer is None)
-    call = Call("s3", "GetObject", region, behalf.caller.access_key, wanted, "rest-xml", "s3")
-    return behalf.refusal_of(call) is None
+    behalf = behalf or (Behalf(caller, SERVICE, forwarded=signer is None) if caller else None)
+    if behalf is None or not is_running():
+        return answer()[0]
+    return behalf.make(asked(behalf.caller), answer)[0]
