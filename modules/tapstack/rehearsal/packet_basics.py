@@ -56,6 +56,7 @@ def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
         vendor.create_bucket(Bucket=bucket, **home)
         objects = f"arn:{partition.name if partition else 'aws'}:s3:::{bucket}/*"
         read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects}
+        vendor.delete_public_access_block(Bucket=bucket)
         vendor.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read]}))
     key = f"{uuid.uuid4()}/{uuid.uuid4().hex}.template"
     vendor.put_object(Bucket=bucket, Key=key, Body=template_body().encode(), ContentType="application/x-yaml")

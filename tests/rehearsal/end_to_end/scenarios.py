@@ -19,6 +19,8 @@ from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
 from tests.rehearsal.end_to_end.appliance_templates import everything, updated, with_role
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
 
+NESTED_TEMPLATE: Final = "nested-templates/nested.template"
+"""Bucket and key of a template within the appliance's, in the site's own account."""
 _BROKEN: Final = """
   Broken:
     Type: AWS::EC2::TrafficMirrorTarget
@@ -475,9 +477,10 @@ def _where(response: DeployedResponse) -> dict[str, str]:
 @contextmanager
 def _nested_template(response: DeployedResponse) -> Iterator[str]:
     """Yield the address of a template in the site's own account, whose bucket lets the appliance's role read it."""
-    s3, bucket, key = response.account.client("s3"), "nested-templates", "nested.template"
+    s3, (bucket, key) = response.account.client("s3"), NESTED_TEMPLATE.split("/")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read]}))
     s3.put_object(Bucket=bucket, Key=key, Body=_NESTED.encode())
     try:

@@ -11,7 +11,7 @@ import pytest
 from tapstack.rehearsal.least_privilege import Proof, Refusal, Surplus, policies_of, prove
 from tests.rehearsal.end_to_end.containment_scenarios import CONTAINING
 from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse
-from tests.rehearsal.end_to_end.scenarios import EVERYWHERE, WHERE_ONE_IS_LAUNCHED, Scenarios
+from tests.rehearsal.end_to_end.scenarios import EVERYWHERE, NESTED_TEMPLATE, WHERE_ONE_IS_LAUNCHED, Scenarios
 
 # What AWS does in a role's name without a call that the account sees, by the beginning of the action.
 UNSEEN: Final = {
@@ -35,7 +35,9 @@ def proof(request: pytest.FixtureRequest, deployed: dict[str, DeployedResponse])
 
 
 def test_when_everything_has_happened_then_every_call_is_allowed(proof: Proof) -> None:
-    refusals = [str(refusal) for refusal in proof.refusals if not _has_no_boundary(refusal)]
+    refusals = [
+        str(refusal) for refusal in proof.refusals if not (_has_no_boundary(refusal) or _the_bucket_allows(refusal))
+    ]
     assert refusals == []
     assert proof.judged > 3000
 
@@ -43,6 +45,11 @@ def test_when_everything_has_happened_then_every_call_is_allowed(proof: Proof) -
 def _has_no_boundary(refusal: Refusal) -> bool:
     """Whether it is the role that a template makes without a boundary, which must be refused."""
     return refusal.role.endswith("-epb") and refusal.action == "iam:CreateRole"
+
+
+def _the_bucket_allows(refusal: Refusal) -> bool:
+    """Whether it is the reading of a nested template in the site's own account, which the bucket's policy allows."""
+    return refusal.action == "s3:GetObject" and refusal.resources == (f"arn:aws:s3:::{NESTED_TEMPLATE}",)
 
 
 def test_when_everything_has_happened_then_whatever_is_allowed_was_needed(proof: Proof) -> None:
