@@ -181,7 +181,7 @@ print(json.dumps({"code": code, "ended": ended, "link": kernel.begin().link}))
         text=True,
         check=False,
     )
-    assert done.stderr == f"{file}:1: sites: expected at least 1\n"
+    assert done.stderr == f"{file}:1: sites: expected at least 1 entry\n"
     assert json.loads(done.stdout) == {"code": 2, "ended": True, "link": None}
     assert list(temporary.iterdir()) == []
 

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
 
 from tapstack.domain import cidrs, contacts, incidents, limits, policy_rules, regions
 from tapstack.domain import packet_basics as template
@@ -32,7 +43,11 @@ class MisfitError(RuleViolation):
 
 
 class Settings(BaseModel):
-    """A part of the deployment file: unknown keys refused, no value converted, frozen."""
+    """A part of the deployment file: unknown keys refused, no value converted, frozen.
+
+    A key without a value (null) is refused like any other value of the wrong kind, except where null means something
+    else than leaving the key out: where a field that may be None has another default.
+    """
 
     model_config = ConfigDict(
         defer_build=True,
@@ -41,6 +56,13 @@ class Settings(BaseModel):
         frozen=True,
         arbitrary_types_allowed=True,
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let no null stand for a key that is left out: `severity:` would be a rule without one."""
+        schema = handler(source)
+        _refuse_null(handler.resolve_ref_schema(schema))
+        return schema
 
     def check(self) -> None:
         """Refuse fields that do not fit together.
@@ -56,6 +78,21 @@ class Settings(BaseModel):
         except RuleViolation as violation:
             raise MisfitError(str(violation)) from None
         return self
+
+
+def _refuse_null(schema: Any) -> None:
+    """Take null out of what the fields of a model accept, where it is their default as well."""
+    while "fields" not in schema:
+        schema = schema["schema"]
+    for field in schema["fields"].values():
+        with_default = field["schema"]
+        if with_default.get("default", ...) is None and with_default["schema"]["type"] == "nullable":
+            with_default["schema"] = with_default["schema"]["schema"]
+
+
+def accepts_null(info: FieldInfo) -> bool:
+    """Tell whether null means something in a field that may be None."""
+    return info.default is not None
 
 
 def _identifier(kind: str) -> Any:

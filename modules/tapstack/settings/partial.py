@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from tapstack.settings.checking import Checker
-from tapstack.settings.fields import Settings
+from tapstack.settings.fields import Settings, accepts_null
 from tapstack.settings.problems import Path
 from tapstack.settings.unknown import UNKNOWN
 
@@ -37,7 +37,9 @@ def build_part(model: type[Settings], data: Any, path: Path, checker: Checker) -
     values: dict[str, Any] = {}
     for name, info in model.model_fields.items():
         annotation = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-        if name in data:
+        if name in data and data[name] is None and not accepts_null(info):
+            values[name] = UNKNOWN
+        elif name in data:
             values[name] = _build(annotation, data[name], (*path, name), checker)
         elif info.is_required() or name in doubtful:
             values[name] = UNKNOWN

@@ -28,6 +28,13 @@ class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        # Where null is no value, it is no default that could be written either.
+        if schema.get("default", ...) is None and schema["schema"]["type"] != "nullable":
+            found.pop("default", None)
+        return found
+
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
         found = super().dict_schema(schema)
         if "patternProperties" in found:

@@ -28,6 +28,11 @@ _DEEPEST: Final = 100
 has an end somewhere beyond, and it is a crash."""
 _LONGEST_NUMBER: Final = 100
 """Characters. Python refuses to print whole numbers of more than a few thousand digits."""
+_NUMBER_TAGS: Final = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+"""How numbers are written here. YAML 1.1 has others, which stand for something else than they seem to: `0443` is
+octal, `22:22` of base 60."""
+_PAIR: Final = re.compile(r"([0-9]+):([0-9]+)")
 
 
 class Written(str):
@@ -102,7 +107,7 @@ class YamlSource:
         """Return a message about what stands at `path` with the number or truth value as the file has it."""
         if path not in self._values:
             return message
-        written, value = self._written[path], self._values[path]
+        written, value = self._written[path] or "nothing", self._values[path]
         shown = {repr(value)} | ({repr(float(value))} if isinstance(value, int) else set())
         return re.sub(rf"\bgot (?:{'|'.join(map(re.escape, shown))})(?![\w.])", lambda _: f"got {written}", message)
 
@@ -157,18 +162,22 @@ class YamlSource:
                 return text
             self.unusable.add(path)
             return UNKNOWN
-        self._written[path] = str(node.value)
+        written = self._written[path] = shown = str(node.value)
+        message = f"cannot be read as {node.tag}"
         try:
-            if len(node.value) > _LONGEST_NUMBER:
+            if len(written) > _LONGEST_NUMBER:
                 raise ValueError
             value = self._constructor.construct_object(node)
             # cdktf encodes its numbers to come as huge negative ones.
             if is_token(value):
                 raise ValueError
+            if node.tag in _NUMBER_TAGS and not _DECIMAL.fullmatch(written):
+                message, shown = _no_decimal(written, value, path), Written(written)
+                raise ValueError
             self._values[path] = value
             return value
         except (yaml.YAMLError, ValueError, LookupError):
-            self.problems.append(Problem(path, f"cannot be read as {node.tag}", str(node.value), line))
+            self.problems.append(Problem(path, message, shown, line))
             self.unusable.add(path)
             return UNKNOWN
 
@@ -179,6 +188,18 @@ class YamlSource:
             self.problems.append(Problem(path, str(violation), text, line))
             return False
         return True
+
+
+def _no_decimal(written: str, value: float, path: Path) -> str:
+    """Say what YAML makes of a number that is not written as a decimal one, and what would be right."""
+    read = f"YAML reads this as the number {value}"
+    pair = _PAIR.fullmatch(written)
+    if pair is not None and str(path[-1] if path else "").endswith("_ports"):
+        return f'{read}: a range is written "{pair[1]}-{pair[2]}"'
+    meant = written.lstrip("+").replace("_", "")
+    meant = meant.lstrip("0") if meant.isdecimal() else meant
+    example = f", such as {meant}" if _DECIMAL.fullmatch(meant) else ""
+    return f"{read}: expected a plain decimal number{example}, or quotes around text"
 
 
 @dataclass(slots=True)

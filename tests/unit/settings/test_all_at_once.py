@@ -121,15 +121,20 @@ def test_fails_when_one_thing_is_wrong_and_does_not_name_what_follows_from_it(te
 
 def test_fails_when_an_account_id_is_read_as_a_number_and_shows_it_as_it_was_written() -> None:
     assert report(USABLE + "    allowed_account_ids: [111122223333, 012345670123]\n") == [
-        f"deployment.yaml:9: sites.production.allowed_account_ids[{n}]: "
-        f"expected text (put numbers in quotes), got {text}"
-        for n, text in enumerate(["111122223333", "012345670123"])
+        f"deployment.yaml:9: sites.production.allowed_account_ids[{n}]: {message}"
+        for n, message in enumerate(
+            [
+                "expected text (put numbers in quotes), got 111122223333",
+                "YAML reads this as the number 1402433619: expected a plain decimal number, such as 12345670123, or "
+                "quotes around text, got 012345670123",
+            ]
+        )
     ]
 
 
 def test_fails_when_keys_are_misspelt_and_names_what_is_wrong_below_them_too() -> None:
     text = (
-        "tgas: {a: 0x11}\n"
+        "tgas: {a: 1.50}\n"
         + SITE
         + """\
     filtesr: {web: {presett: wbe}, own: {rules: [{directoin: egrees, prtocol: tpc}]}}
@@ -161,7 +166,7 @@ def test_fails_when_keys_are_misspelt_and_names_what_is_wrong_below_them_too() -
         ("8", "sites.production.sesions.a.sources[0].tgas.a"),
         ("8", "sites.production.sesions.a.sources[1]"),
     ]
-    assert lines[1] == "deployment.yaml:1: tgas.a: expected text (put numbers in quotes), got 0x11"
+    assert lines[1] == "deployment.yaml:1: tgas.a: expected text (put numbers in quotes), got 1.50"
     assert "no filter of this name: did you mean web? " in lines[15]
 
 
@@ -188,14 +193,14 @@ def test_fails_when_an_anchor_is_below_a_misspelt_key_and_reads_it_elsewhere_as_
         ("    remove_packet_basics: yes\n", "got yes"),
         ("    remove_packet_basics: True\n", "got True"),
         ("    response: {policy: [{name: a, action: capture, severity: {at_least: 70}}]}\n", "got 70"),
-        ("    sessions: {s: {sources: [eni-0123abcd], session_number: 0x10000}}\n", "got 0x10000"),
+        ("    sessions: {s: {sources: [eni-0123abcd], session_number: 1.50}}\n", "got 1.50"),
         (
-            "    filters: {f: {rules: [{direction: ingress, protocol: tcp, destination_ports: 0x11170}]}}\n",
-            "got 0x11170",
+            "    filters: {f: {rules: [{direction: ingress, protocol: tcp, destination_ports: 1.0e+3}]}}\n",
+            "got 1.0e+3",
         ),
-        ("    response: {capture: {minutes: 1_0, max_minutes: 9}}\n", "got 1_0"),
+        ("    response: {capture: {minutes: 10, max_minutes: 9}}\n", "got 10"),
         ("    capture_security_group: {mirrored_from: on}\n", "got on"),
-        ("    allowed_account_ids: {a: [off, 0b11, ~]}\n", "got {'a': [off, 0b11, ~]}"),
+        ("    allowed_account_ids: {a: [off, 7.00, ~]}\n", "got {'a': [off, 7.00, ~]}"),
         ("    targets:\n", "got nothing"),
     ],
 )
@@ -206,7 +211,7 @@ def test_fails_when_a_value_is_wrong_and_shows_it_as_it_was_written(text: str, s
 
 
 def test_fails_when_a_tag_is_read_as_a_truth_value_and_shows_it_as_it_was_written() -> None:
-    assert report("tags: {a: no, b: 12:30, c: 1_0}\n" + USABLE) == [
+    assert report("tags: {a: no, b: 12.50, c: 1.0e+3}\n" + USABLE) == [
         f"deployment.yaml:1: tags.{key}: expected text (put numbers in quotes), got {text}"
-        for key, text in (("a", "no"), ("b", "12:30"), ("c", "1_0"))
+        for key, text in (("a", "no"), ("b", "12.50"), ("c", "1.0e+3"))
     ]

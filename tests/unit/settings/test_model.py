@@ -8,7 +8,7 @@ from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
 from tapstack.domain.sources import KnownSource, SourceLookup
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Filter, Rule, SourceSettings
-from tests.unit.settings.reading import USABLE, report
+from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
 
 
 def test_when_only_what_is_needed_is_said_then_the_rest_has_safe_defaults() -> None:
@@ -260,3 +260,52 @@ def test_fails_when_there_is_not_exactly_one_backend(backend: str) -> None:
 def test_fails_when_a_setting_is_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         parse_deployment(USABLE).project = "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("assume_role:", "assume_role: expected a mapping"),
+        ("response:", "response: expected a mapping"),
+        ("response: {containment: }", "response.containment: expected a mapping"),
+        ("response: {authorization: {iam: }}", "response.authorization.iam: expected a mapping"),
+        ("response: {appliance: {launch: }}", "response.appliance.launch: expected a mapping"),
+        (
+            "response: {policy: [{name: a, action: capture, severity: }]}",
+            "response.policy[0].severity: expected a mapping",
+        ),
+        ("response: {capture: {packet_length: }}", "response.capture.packet_length: expected a whole number"),
+        (
+            "filters: {f: {preset: }}",
+            "filters.f.preset: expected 'everything', 'everything_but_intra_vpc', 'web' or 'dns'",
+        ),
+        (
+            "filters: {f: {rules: [{direction: ingress, protocol: }]}}",
+            "filters.f.rules[0].protocol: expected all, tcp, udp, icmp, icmpv6 or an IANA protocol number from 0 to "
+            "255 as protocol",
+        ),
+        (
+            "sessions: {s: {sources: [{subnet_id: subnet-0123456789abcdef0, vpc_id: }]}}",
+            "sessions.s.sources[0].vpc_id: expected text (put numbers in quotes)",
+        ),
+    ],
+)
+def test_fails_when_a_key_has_no_value(text: str, problem: str) -> None:
+    assert report(USABLE + f"    {text}\n") == [f"deployment.yaml:9: sites.production.{problem}, got nothing"]
+
+
+def test_fails_when_the_appliance_or_the_backend_has_no_value() -> None:
+    assert report("backend: {s3: }\n" + SITE + "    packet_basics:\n") == [
+        "deployment.yaml:1: backend.s3: expected a mapping, got nothing",
+        "deployment.yaml:6: sites.production.packet_basics: expected a mapping, got nothing",
+    ]
+
+
+def test_when_null_means_something_then_it_is_accepted() -> None:
+    launch = (
+        APPLIANCE.replace("packet_basics", "launch").replace("    ", "        ") + "          retire_after_minutes:\n"
+    )
+    site = parse_deployment(SITE + "    response:\n      appliance:\n" + launch).sites["production"]
+    assert site.response is not None
+    assert site.response.appliance.launch is not None
+    assert site.response.appliance.launch.retire_after_minutes is None

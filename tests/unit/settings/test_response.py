@@ -224,7 +224,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{policy: [{name: a, action: capture, severity: {at_least: .nan}}]}",
             "policy[0].severity.at_least",
-            "severity must be a number from 0 to 10, got .nan",
+            "YAML reads this as the number nan: expected a plain decimal number, or quotes around text, got .nan",
         ),
         (
             "{policy: [{name: a, action: capture, severity: 7}]}",

@@ -95,3 +95,12 @@ def test_when_a_default_is_shown_then_the_schema_accepts_it() -> None:
     for name, schema in described(json_schema()):
         if "default" in schema:
             assert Draft202012Validator({"$defs": definitions, **schema}).is_valid(schema["default"]), name
+
+
+def test_when_null_means_something_then_only_there_it_is_accepted() -> None:
+    nullable = {
+        name
+        for name, schema in described(json_schema())
+        if {"type": "null"} in schema.get("anyOf", []) or schema.get("default", ...) is None
+    }
+    assert nullable == {"retire_after_minutes"}

@@ -26,7 +26,7 @@ def refused(text: str) -> list[str]:
 
 class TestValues:
     def test_when_values_are_plain_then_they_are_read_as_yaml_reads_them(self) -> None:
-        text = "{text: a, number: 5, float: 1.5, no: no, nothing: ~, quoted: '5', list: [1, {a: b}], hex: 0x10}"
+        text = "{text: a, number: 5, float: 1.5, no: no, nothing: ~, quoted: '5', list: [1, {a: b}]}"
         assert data(text) == {
             "text": "a",
             "number": 5,
@@ -35,7 +35,6 @@ class TestValues:
             "nothing": None,
             "quoted": "5",
             "list": [1, {"a": "b"}],
-            "hex": 16,
         }
 
     def test_when_a_value_looks_like_a_date_then_it_stays_text(self) -> None:
@@ -62,6 +61,44 @@ class TestValues:
     )
     def test_fails_when_a_value_cannot_be_read(self, value: str, message: str) -> None:
         assert refused(f"a: 1\nb: {value}\n") == [f"deployment.yaml:2: b: {message}"]
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ("0443", "the number 291: expected a plain decimal number, such as 443, or quotes around text"),
+            ("010", "the number 8: expected a plain decimal number, such as 10, or quotes around text"),
+            ("4_43", "the number 443: expected a plain decimal number, such as 443, or quotes around text"),
+            ("+5", "the number 5: expected a plain decimal number, such as 5, or quotes around text"),
+            ("0x50", "the number 80: expected a plain decimal number, or quotes around text"),
+            ("0b11", "the number 3: expected a plain decimal number, or quotes around text"),
+            ("1:00", "the number 60: expected a plain decimal number, or quotes around text"),
+            ("1:30.5", "the number 90.5: expected a plain decimal number, or quotes around text"),
+            ("07.5", "the number 7.5: expected a plain decimal number, or quotes around text"),
+            (".5", "the number 0.5: expected a plain decimal number, or quotes around text"),
+            (".inf", "the number inf: expected a plain decimal number, or quotes around text"),
+            (".nan", "the number nan: expected a plain decimal number, or quotes around text"),
+            ("!!int 0443", "the number 291: expected a plain decimal number, such as 443, or quotes around text"),
+        ],
+    )
+    def test_fails_when_a_number_is_not_written_as_a_decimal_one(self, value: str, message: str) -> None:
+        written = value.removeprefix("!!int ")
+        for text, place in ((f"a: 1\nb: {value}\n", "b"), (f"a:\n- {value}\n", "a[0]")):
+            assert refused(text) == [f"deployment.yaml:2: {place}: YAML reads this as {message}, got {written}"]
+
+    def test_fails_when_a_range_of_ports_has_a_colon(self) -> None:
+        rule = "{direction: ingress, protocol: tcp, destination_ports: 22:22}"
+        assert report(USABLE + f"    filters: {{f: {{rules: [{rule}]}}}}\n") == [
+            "deployment.yaml:9: sites.production.filters.f.rules[0].destination_ports: YAML reads this as the number "
+            '1342: a range is written "22-22", got 22:22'
+        ]
+
+    @pytest.mark.parametrize("value", ["0", "-5", "7.0", "0.25", "1.0e+3", "65535"])
+    def test_when_a_number_is_a_decimal_one_then_it_is_read(self, value: str) -> None:
+        assert data(f"a: {value}") == {"a": float(value)}
+
+    @pytest.mark.parametrize("value", ["22:99", "09", "1e3", "10.0.0.0", "1-2", "8000-8999"])
+    def test_when_it_is_no_number_to_yaml_then_it_is_text(self, value: str) -> None:
+        assert data(f"a: {value}") == {"a": value}
 
 
 class TestKeys:
