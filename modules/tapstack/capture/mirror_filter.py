@@ -77,7 +77,7 @@ class MirrorFilter(AwsConstruct):
             check_construct_tags(tags, EC2)
         super().__init__(scope, id_, provider=provider)
         for mistake in likely_mistakes(numbered, amazon_dns=amazon_dns):
-            warn(self, mistake)
+            warn(self, mistake.message)
         self.resource: Any = aws.Ec2TrafficMirrorFilter(
             self,
             "Resource",

@@ -237,21 +237,35 @@ def number_rules(rules: Sequence[MirrorRule]) -> tuple[MirrorRule, ...]:
     return tuple(numbered)
 
 
-def likely_mistakes(rules: Sequence[MirrorRule], *, amazon_dns: bool) -> tuple[str, ...]:
-    """Say what is allowed but probably not meant: a silent direction, a rule never reached."""
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is allowed but probably not meant.
+
+    Attributes:
+        message: what it leads to.
+        position: of the rule that it is about; None where it is about all of them.
+    """
+
+    message: str
+    position: int | None = None
+
+
+def likely_mistakes(rules: Sequence[MirrorRule], *, amazon_dns: bool) -> tuple[Mistake, ...]:
+    """Return what is allowed but probably not meant: a silent direction, a rule never reached."""
     found = []
     accepting = {rule.direction for rule in rules if rule.action == "accept"}
     if rules and not amazon_dns:
         for direction in get_args(Direction):
             if direction not in accepting:
-                found.append(f"no {direction} rule accepts anything, so no {direction} packet is mirrored")
-    ordered = sorted(rules, key=lambda r: (r.direction, r.number or 0))
-    for position, rule in enumerate(ordered):
-        for earlier in ordered[:position]:
+                found.append(Mistake(f"no {direction} rule accepts anything, so no {direction} packet is mirrored"))
+    ordered = sorted(enumerate(rules), key=lambda pair: (pair[1].direction, pair[1].number or 0))
+    for order, (position, rule) in enumerate(ordered):
+        for _, earlier in ordered[:order]:
             if _covers(earlier, rule):
-                found.append(
+                message = (
                     f"{rule.direction} rule {rule.number} is never reached: rule {earlier.number} matches all of it"
                 )
+                found.append(Mistake(message, position))
                 break
     return tuple(found)
 

@@ -56,11 +56,16 @@ def check_appliances(*, instance_ids: Sequence[str], ip_addresses: Sequence[str]
     for instance in instance_ids:
         check_identifier("instance", instance)
     for address in ip_addresses:
-        if is_token(address):
-            continue
-        try:
-            given = ipaddress.IPv4Address(address)
-        except ValueError:
-            raise RuleViolation(f"{address!r} is not an IPv4 address: expected the form 10.0.1.20") from None
-        if kind := next((kind for block, kind in _NO_HOST.items() if given in block), None):
-            raise RuleViolation(f"{address} is {kind}: expected the private address of an appliance, such as 10.0.1.20")
+        check_appliance_address(address)
+
+
+def check_appliance_address(address: str) -> None:
+    """Refuse what is not the IPv4 address of a host; a token passes."""
+    if is_token(address):
+        return
+    try:
+        given = ipaddress.IPv4Address(address)
+    except ValueError:
+        raise RuleViolation(f"{address!r} is not an IPv4 address: expected the form 10.0.1.20") from None
+    if kind := next((kind for block, kind in _NO_HOST.items() if given in block), None):
+        raise RuleViolation(f"{address} is {kind}: expected the private address of an appliance, such as 10.0.1.20")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -65,6 +65,15 @@ class Checker:
             # TypeError: the standard library was given what is unknown, and wants text.
             if not self.partial:
                 raise
+
+
+def refuse_twice(checker: Checker, path: Path, values: Sequence[str]) -> None:
+    """Refuse an entry of a list that it has already."""
+    if len(set(values)) == len(values):
+        return
+    for position, value in enumerate(values):
+        if (first := values.index(value)) != position:
+            checker.say((*path, position), f"given twice, first as {path[-1]}[{first}]: keep one", value)
 
 
 def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, region: str) -> None:

@@ -6,13 +6,14 @@ questions are asked again by the constructs, which others use without a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
-from tapstack.domain.filter_rules import number_rules
-from tapstack.domain.load_balancers import check_appliances, check_load_balancer
+from tapstack.domain.filter_rules import likely_mistakes, number_rules
+from tapstack.domain.load_balancers import check_appliance_address, check_appliances, check_load_balancer
 from tapstack.domain.packet_basics import check_stack_name_for_roles
 from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings
 from tapstack.domain.sessions import SessionBook
@@ -22,7 +23,9 @@ from tapstack.settings.checking import (
     check_filter_reference,
     check_target_reference,
     check_template,
+    refuse_twice,
 )
+from tapstack.settings.fields import Settings
 from tapstack.settings.model import (
     PACKET_BASICS,
     CaptureSecurityGroup,
@@ -44,10 +47,14 @@ from tapstack.settings.tag_checks import check_tags
 def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
     homes: dict[str, str] = {}
+    receivers = _target_interfaces(checker, deployment)
+    regions = _regions_of_vpcs(checker, deployment)
     vpcs: dict[tuple[str, str], str] = {}
     stacks: dict[tuple[str, str], str] = {}
     with checker.part():
         check_backend(checker, ("backend",), deployment.backend)
+    with checker.part():
+        _refuse_twice(checker, (), deployment)
     with checker.part():
         check_tags(checker, deployment)
     for name, site in deployment.sites.items():
@@ -59,7 +66,9 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         with checker.part():
             _check_vpc(checker, path, deployment, vpcs)
         with checker.part():
-            _check_homes(checker, path, site, homes)
+            _check_regions_of_vpcs(checker, path, site, regions)
+        with checker.part():
+            _check_homes(checker, path, site, homes, receivers)
         with checker.part():
             _check_stacks(checker, path, deployment, stacks)
         with checker.part():
@@ -67,6 +76,61 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
                 stack_name = deployment.response_stack_name(name)
                 checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
     return checker.problems
+
+
+def _refuse_twice(checker: Checker, path: Path, part: Any) -> None:
+    """Refuse what a list of texts has twice, anywhere in the file."""
+    if isinstance(part, Settings):
+        for name in part.model_fields_set:
+            value = getattr(part, name)
+            if isinstance(value, list | dict | Settings):
+                _refuse_twice(checker, (*path, name), value)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            _refuse_twice(checker, (*path, name), value)
+    elif isinstance(part, list):
+        texts = [item for item in part if isinstance(item, str)]
+        if len(texts) < len(part):
+            for position, item in enumerate(part):
+                _refuse_twice(checker, (*path, position), item)
+        else:
+            refuse_twice(checker, path, texts)
+
+
+def _regions_of_vpcs(checker: Checker, deployment: Deployment) -> dict[str, tuple[str, str]]:
+    """Return the site that has a VPC first, and its Region, by the VPC's id."""
+    regions: dict[str, tuple[str, str]] = {}
+    for name, site in deployment.sites.items():
+        with checker.part():
+            regions.setdefault(site.vpc_id, (name, str(site.region)))
+    return regions
+
+
+def _check_regions_of_vpcs(checker: Checker, path: Path, site: Site, regions: dict[str, tuple[str, str]]) -> None:
+    """Refuse a VPC that another site has in another Region."""
+    for here, vpc_id in _vpcs(checker, path, site):
+        with checker.part():
+            first, region = regions.get(vpc_id, (str(path[-1]), site.region))
+            if region != str(site.region):
+                checker.say(
+                    here,
+                    f"a VPC is in one Region, and site {first} has this one in {region}, not {site.region}",
+                    vpc_id,
+                )
+
+
+def _vpcs(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, str]]:
+    """Yield the VPCs that a site names, with their places."""
+    yield (*path, "vpc_id"), site.vpc_id
+    with checker.part():
+        if site.response is not None and site.response.containment is not None:
+            for position, vpc_id in enumerate(site.response.containment.vpc_ids):
+                yield (*path, "response", "containment", "vpc_ids", position), vpc_id
+    with checker.part():
+        for name, sessions in site.sessions.items():
+            for here, source in _sources(checker, (*path, "sessions", name), sessions):
+                if isinstance(source, SourceLookup) and source.vpc_id is not None:
+                    yield (*here, "vpc_id"), source.vpc_id
 
 
 def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[tuple[str, str], str]) -> None:
@@ -91,19 +155,79 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
         )
 
 
-def _check_homes(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
-    """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far."""
+def _check_homes(
+    checker: Checker, path: Path, site: Site, homes: dict[str, str], receivers: dict[str, tuple[str, str]]
+) -> None:
+    """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far.
+
+    A source that is a target of the site itself is the session book's to refuse.
+    """
     name = str(path[-1])
     with checker.part():
         _check_balancers(checker, path, site, homes)
+    with checker.part():
+        _check_receivers(checker, path, site, receivers)
     for source_path, source in _known_sources(checker, path, site):
-        home = homes.setdefault(source.network_interface_id, name)
+        interface = source.network_interface_id
+        home = homes.setdefault(interface, name)
+        receiver, _ = receivers.get(interface, (name, ""))
         if home != name:
             checker.say(
                 source_path,
-                f"{source.network_interface_id} is a source of site {home} as well: keep the sessions of one "
+                f"{interface} is a source of site {home} as well: keep the sessions of one "
                 "network interface in one site, so that their numbers differ",
             )
+        if receiver != name:
+            checker.say(
+                source_path,
+                f"{interface} receives mirrored traffic as a target of site {receiver}, and an interface is either "
+                "source or target",
+            )
+
+
+def _target_interfaces(checker: Checker, deployment: Deployment) -> dict[str, tuple[str, str]]:
+    """Return the site that has a network interface as a target first, and its Region, by the interface's id."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, site in deployment.sites.items():
+        for _, interface in _receivers(checker, ("sites", name), site):
+            with checker.part():
+                found.setdefault(interface, (name, str(site.region)))
+    return found
+
+
+def _receivers(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, str]]:
+    """Yield the network interfaces that receive mirrored traffic, with their places."""
+    with checker.part():
+        if site.packet_basics is not None and site.packet_basics.network_interface_id is not None:
+            yield (*path, PACKET_BASICS, "network_interface_id"), site.packet_basics.network_interface_id
+    with checker.part():
+        for name, target in site.targets.items():
+            with checker.part():
+                if target.network_interface_id is not None:
+                    yield (*path, "targets", name, "network_interface_id"), target.network_interface_id
+
+
+def _check_receivers(checker: Checker, path: Path, site: Site, receivers: dict[str, tuple[str, str]]) -> None:
+    """Refuse a target's interface that a site has in another Region; warn of one that has two targets."""
+    seen: set[str] = set()
+    for here, interface in _receivers(checker, path, site):
+        with checker.part():
+            first, region = receivers[interface]
+            if region != str(site.region):
+                checker.say(
+                    here,
+                    f"a network interface is in one Region, and site {first} has this one in {region}, not "
+                    f"{site.region}",
+                    interface,
+                )
+            elif first != path[-1] or interface in seen:
+                whose = f"site {first}" if first != path[-1] else "another target"
+                checker.warn(
+                    here,
+                    f"{interface} is the interface of {whose} as well: the sources of both count towards the number "
+                    "that it takes",
+                )
+            seen.add(interface)
 
 
 def _check_balancers(checker: Checker, path: Path, site: Site, homes: dict[str, str]) -> None:
@@ -172,6 +296,11 @@ def _accounts_differ(one: Site, other: Site) -> bool:
 
 
 def _known_sources(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, KnownSource]]:
+    """Yield the network interfaces that the site names as sources, with their places."""
+    with checker.part():
+        basics = site.packet_basics
+        if basics is not None and basics.mirror_source is not None:
+            yield (*path, PACKET_BASICS, "mirror_source"), KnownSource(basics.mirror_source, basics.mirror_source)
     for name, sessions in site.sessions.items():
         for here, source in _sources(checker, (*path, "sessions", name), sessions):
             if isinstance(source, KnownSource):
@@ -213,7 +342,8 @@ def _check_site(checker: Checker, path: Path, site: Site) -> None:
     with checker.part():
         for name, settings in site.filters.items():
             _refuse_reserved(checker, (*path, "filters", name), name)
-            checker.ask((*path, "filters", name), partial(_check_filter, settings))
+            with checker.part():
+                _check_filter(checker, (*path, "filters", name), settings)
     book = SessionBook()
     destinations: dict[str, Destination | None] = {PACKET_BASICS: None}
     with checker.part():
@@ -230,11 +360,35 @@ def _check_site(checker: Checker, path: Path, site: Site) -> None:
         for name, sessions in site.sessions.items():
             with checker.part():
                 _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
+    with checker.part():
+        _warn_of_named_and_found(checker, path, site)
     check_response(checker, (*path, "response"), site, destinations)
 
 
-def _check_filter(settings: Filter) -> None:
-    number_rules(settings.to_domain().rules)
+def _check_filter(checker: Checker, path: Path, settings: Filter) -> None:
+    """Check what the rules of a filter say together; what a preset brings is right."""
+    preset = settings.to_domain()
+    rules, found = preset.rules, len(checker.problems)
+    for position, rule in enumerate(rules):
+        earlier = rules[:position]
+        if rule in earlier:
+            checker.say((*path, "rules", position), f"given twice, first as rules[{rules.index(rule)}]: keep one")
+            continue
+        numbered = ((other.direction, other.number) for other in earlier)
+        if rule.number is not None and (rule.direction, rule.number) in numbered:
+            first = next(i for i, o in enumerate(rules) if (o.direction, o.number) == (rule.direction, rule.number))
+            checker.say(
+                (*path, "rules", position, "number"),
+                f"rules[{first}] has this number in direction {rule.direction} already: give one of the two another",
+                rule.number,
+            )
+    if len(checker.problems) > found:
+        return
+    numbered_rules = checker.ask(path, partial(number_rules, rules))
+    if numbered_rules is not None:
+        for mistake in likely_mistakes(numbered_rules, amazon_dns=preset.amazon_dns):
+            place = () if mistake.position is None else ("rules", mistake.position)
+            checker.warn((*path, *place), mistake.message, by_constructs=True)
 
 
 def _refuse_reserved(checker: Checker, path: Path, name: str) -> None:
@@ -322,17 +476,21 @@ def _check_target(checker: Checker, path: Path, target: Target, site: Site, book
 
 
 def _check_load_balancer(checker: Checker, path: Path, balancer: LoadBalancer, site: Site) -> None:
-    checker.ask(
-        path,
-        partial(
-            check_load_balancer,
-            subnet_ids=balancer.subnet_ids,
-            health_check_port=balancer.health_check_port,
-        ),
+    # What a list has twice is refused where it stands.
+    subnets, instances, addresses = (
+        list(dict.fromkeys(values)) for values in (balancer.subnet_ids, balancer.instance_ids, balancer.ip_addresses)
     )
     with checker.part():
-        instances, addresses = balancer.instance_ids, balancer.ip_addresses
-        if instances or addresses:
+        if len(subnets) == len(balancer.subnet_ids):
+            asked = partial(check_load_balancer, subnet_ids=subnets, health_check_port=balancer.health_check_port)
+            checker.ask((*path, "subnet_ids"), asked)
+    with checker.part():
+        found = len(checker.problems)
+        for position, address in enumerate(balancer.ip_addresses):
+            checker.ask((*path, "ip_addresses", position), partial(check_appliance_address, address))
+        if len(checker.problems) > found:
+            pass
+        elif instances or addresses:
             checker.ask(path, partial(check_appliances, instance_ids=instances, ip_addresses=addresses))
         elif site.packet_basics is None:
             checker.say(
@@ -382,7 +540,12 @@ def _check_sessions(
             continue
         given[interface] = here
         wanted = source.session_number if source.session_number is not None else sessions.session_number
-
+        if source.session_number is not None and source.session_number < sessions.first_session_number:
+            checker.warn(
+                (*here, "session_number"),
+                f"session number {source.session_number} is below the group's first_session_number, "
+                f"{sessions.first_session_number}, which keeps lower numbers free for other sessions",
+            )
         checker.ask(here, partial(book.add_known, group, interface, wanted, start=sessions.first_session_number))
         before = len(checker.problems)
         add_source = partial(
@@ -396,6 +559,15 @@ def _check_sessions(
         checker.ask((*path, "sources"), add_source)
         if len(checker.problems) > before:
             capacity = None  # say it once, not for every further source
+    with checker.part():
+        _check_exclude(checker, (*path, "exclude"), sessions.exclude, given, lookups)
+    with checker.part():
+        if sessions.session_number is not None and "first_session_number" in sessions.model_fields_set:
+            checker.say(
+                (*path, "first_session_number"),
+                "does not go with session_number, which is the number of every session of the group",
+                sessions.first_session_number,
+            )
     if lookups:
         checker.ask(
             (*path, "sources"),
@@ -403,3 +575,42 @@ def _check_sessions(
         )
         book.add_lookups(group, lookups)
     checker.warn((*path, "sources"), *book.warnings[seen:], by_constructs=True)
+
+
+def _check_exclude(
+    checker: Checker, path: Path, excluded: Sequence[str], given: Mapping[str, Path], lookups: Sequence[SourceLookup]
+) -> None:
+    """Refuse to leave out what no lookup finds, or what the group names."""
+    for position, interface in enumerate(excluded):
+        if interface in given:
+            checker.say(
+                (*path, position), f"is sources[{given[interface][-1]}] as well: take it out of one of them", interface
+            )
+    if excluded and not lookups and not given.keys() & set(excluded):
+        checker.say(path, "goes with a lookup, and no source of the group is one")
+
+
+def _warn_of_named_and_found(checker: Checker, path: Path, site: Site) -> None:
+    """Warn of network interfaces that one group names and a lookup of another finds, where that is certain.
+
+    It is where the lookup has no condition but the site's VPC.
+    """
+    named: dict[str, dict[str, None]] = {}
+    for name, sessions in site.sessions.items():
+        for _, source in _sources(checker, (*path, "sessions", name), sessions):
+            if isinstance(source, KnownSource):
+                named.setdefault(name, {})[source.network_interface_id] = None
+    whole = (SourceLookup(vpc_id=site.vpc_id), SourceLookup(vpc_id=site.vpc_id, accept_instance_type=True))
+    for name, sessions in site.sessions.items():
+        for here, source in _sources(checker, (*path, "sessions", name), sessions):
+            if source not in whole:
+                continue
+            for other, interfaces in named.items():
+                found = [interface for interface in interfaces if interface not in sessions.exclude]
+                if other != name and found:
+                    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+                    checker.warn(
+                        here,
+                        f"finds {', '.join(found[:3])}{more} of sessions {other} as well: a packet is mirrored once, "
+                        "by the session with the lowest number whose filter accepts it; put them into exclude",
+                    )

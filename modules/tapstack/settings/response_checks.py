@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from tapstack.domain import limits
@@ -11,7 +11,13 @@ from tapstack.domain.containment_settings import MODE_OF_ACTION, check_action
 from tapstack.domain.destinations import Destination
 from tapstack.domain.policy import policy_problems
 from tapstack.domain.regions import check_arn
-from tapstack.settings.checking import Checker, check_filter_reference, check_target_reference, check_template
+from tapstack.settings.checking import (
+    Checker,
+    check_filter_reference,
+    check_target_reference,
+    check_template,
+    refuse_twice,
+)
 from tapstack.settings.model import Site
 from tapstack.settings.problems import Path
 from tapstack.settings.response import Containment, Notify, Response, ResponseAppliance, ResponseCapture
@@ -114,12 +120,6 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
 
 def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site) -> None:
     with checker.part():
-        _refuse_twice(checker, (*path, "modes"), containment.modes)
-    with checker.part():
-        _refuse_twice(checker, (*path, "vpc_ids"), containment.vpc_ids)
-    with checker.part():
-        _refuse_twice(checker, (*path, "protect", "instance_ids"), containment.protect.instance_ids)
-    with checker.part():
         for position, vpc_id in enumerate(containment.vpc_ids):
             if vpc_id == site.vpc_id:
                 checker.say(
@@ -135,14 +135,7 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
 
 def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:
     with checker.part():
-        _refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
-    with checker.part():
-        _refuse_twice(checker, (*path, "topic_arns"), notify.topic_arns)
+        if len(set(notify.emails)) == len(notify.emails):
+            refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
     for position, arn in enumerate(notify.topic_arns):
         checker.ask((*path, "topic_arns", position), partial(check_arn, arn, region, same_region=True), arn)
-
-
-def _refuse_twice(checker: Checker, path: Path, values: Sequence[str]) -> None:
-    for position, value in enumerate(values):
-        if (first := values.index(value)) != position:
-            checker.say((*path, position), f"given twice, first as {path[-1]}[{first}]: keep one", value)

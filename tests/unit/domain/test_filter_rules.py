@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.filter_rules import Direction, MirrorRule, PortRange, Traffic, likely_mistakes, number_rules
+from tapstack.domain.filter_rules import (
+    Direction,
+    MirrorRule,
+    Mistake,
+    PortRange,
+    Traffic,
+    likely_mistakes,
+    number_rules,
+)
 from tests.unit.refusals import refusal
 
 TOKEN = "${TfToken[TOKEN.0]}"
@@ -244,7 +252,7 @@ class TestLikelyMistakes:
     def test_when_a_direction_accepts_nothing_then_it_is_said(self) -> None:
         rules = number_rules([MirrorRule("ingress"), MirrorRule("egress", "reject")])
         assert likely_mistakes(rules, amazon_dns=False) == (
-            "no egress rule accepts anything, so no egress packet is mirrored",
+            Mistake("no egress rule accepts anything, so no egress packet is mirrored"),
         )
 
     @pytest.mark.parametrize(
@@ -270,7 +278,7 @@ class TestLikelyMistakes:
     ) -> None:
         rules = number_rules([earlier, later])
         assert likely_mistakes(rules, amazon_dns=True) == (
-            "ingress rule 200 is never reached: rule 100 matches all of it",
+            Mistake("ingress rule 200 is never reached: rule 100 matches all of it", 1),
         )
 
     @pytest.mark.parametrize(

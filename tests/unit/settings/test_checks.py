@@ -194,9 +194,58 @@ def interfaces(count: int) -> str:
         pytest.param(
             "    filters:\n      f:\n        rules:\n          - {direction: egress, number: 5}\n"
             "          - {direction: egress, action: reject, number: 5}\n",
-            "10: sites.production.filters.f",
-            "rule number 5 is used twice in direction egress",
+            "13: sites.production.filters.f.rules[1].number",
+            "rules[0] has this number in direction egress already: give one of the two another, got 5",
             id="rule number used twice",
+        ),
+        pytest.param(
+            "    filters:\n      f:\n        rules:\n          - {direction: egress, destination: 10.0.0.0/8}\n"
+            "          - {direction: ingress}\n          - {direction: egress, destination: 10.0.0.0/8}\n",
+            "14: sites.production.filters.f.rules[2]",
+            "given twice, first as rules[0]: keep one",
+            id="rule given twice",
+        ),
+        pytest.param(
+            "    allowed_account_ids: ['111122223333', '111122223333']\n",
+            "9: sites.production.allowed_account_ids[1]",
+            "given twice, first as allowed_account_ids[0]: keep one, got '111122223333'",
+            id="account given twice",
+        ),
+        pytest.param(
+            "    capture_security_group: {mirrored_from: ['2001:DB8::/32', 10.0.0.0/8, '2001:db8:0::/32']}\n",
+            "9: sites.production.capture_security_group.mirrored_from[2]",
+            "given twice, first as mirrored_from[0]: keep one, got '2001:db8::/32'",
+            id="sender given twice, in two spellings",
+        ),
+        pytest.param(
+            "      capabilities: [CAPABILITY_IAM, CAPABILITY_IAM]\n",
+            "9: sites.production.packet_basics.capabilities[1]",
+            "given twice, first as capabilities[0]: keep one, got 'CAPABILITY_IAM'",
+            id="capability given twice",
+        ),
+        pytest.param(
+            "    response: {policy: [{name: a, action: notify, types: ['Trojan:EC2/*', 'Trojan:EC2/*']}]}\n",
+            "9: sites.production.response.policy[0].types[1]",
+            "given twice, first as types[0]: keep one, got 'Trojan:EC2/*'",
+            id="finding type given twice",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{ENI}, {{subnet_id: subnet-0123abcd}}], exclude: [{ENI}]}}}}\n",
+            "9: sites.production.sessions.web.exclude[0]",
+            f"is sources[0] as well: take it out of one of them, got '{ENI}'",
+            id="source that is excluded",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{ENI}], exclude: [eni-0123abcd]}}}}\n",
+            "9: sites.production.sessions.web.exclude",
+            "goes with a lookup, and no source of the group is one",
+            id="excluded without a lookup",
+        ),
+        pytest.param(
+            f"    sessions: {{web: {{sources: [{ENI}], session_number: 3, first_session_number: 5}}}}\n",
+            "9: sites.production.sessions.web.first_session_number",
+            "does not go with session_number, which is the number of every session of the group, got 5",
+            id="first number with a number",
         ),
         pytest.param(
             "    filters:\n      f:\n        rules:\n"
@@ -219,9 +268,15 @@ def interfaces(count: int) -> str:
         ),
         pytest.param(
             NLB.replace("subnet-0123abc2", "subnet-0123abc1"),
-            "11: sites.production.targets.sensors.load_balancer",
-            "each subnet once, got subnet-0123abc1, subnet-0123abc1",
+            "11: sites.production.targets.sensors.load_balancer.subnet_ids[1]",
+            "given twice, first as subnet_ids[0]: keep one, got 'subnet-0123abc1'",
             id="load balancer with one subnet twice",
+        ),
+        pytest.param(
+            NLB.replace("instance_ids: [i-0123abcd]", "ip_addresses: [10.0.0.5, 10.0.0.05]"),
+            "11: sites.production.targets.sensors.load_balancer.ip_addresses[1]",
+            "'10.0.0.05' is not an IPv4 address: expected the form 10.0.1.20",
+            id="load balancer with a wrong address",
         ),
         pytest.param(
             NLB.replace("}\n", ", ip_addresses: [10.0.0.5]}\n"),
@@ -342,7 +397,7 @@ def test_when_two_sites_share_a_vpc_then_a_warning_says_what_they_do_not_share()
         "deployment.yaml:11: sites.second.vpc_id: site production has this VPC as well: session numbers are not shared "
         "between sites, and a lookup of one finds the sources of the other"
     ]
-    assert warnings(text.replace("eu-central-1", "eu-west-1", 1)) == []
+    assert warnings(text.replace("vpc-0a1b2c3d4e5f60718", "vpc-0b1b2c3d4e5f60718", 1)) == []
     assert parse_deployment(text).warnings(before_synthesis=True) == warnings(text)
 
 
@@ -375,15 +430,104 @@ def test_when_the_constructs_will_warn_then_the_check_says_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("'2001:DB8::/32', '2001:db8:0::/32'", "2001:db8::/32"), ("10.0.0.0/08", "10.0.0.0/8")],
+    [("'2001:DB8::/32'", "2001:db8::/32"), ("'2001:db8:0::/32'", "2001:db8::/32"), ("10.0.0.0/08", "10.0.0.0/8")],
 )
-def test_when_a_block_is_written_in_two_ways_then_it_is_kept_in_one(given: str, kept: str) -> None:
+def test_when_a_block_is_written_in_another_way_then_it_is_kept_in_one(given: str, kept: str) -> None:
     site = parse_deployment(
         USABLE + f"    capture_security_group: {{mirrored_from: [{given}]}}\n"
-        f"    filters: {{f: {{rules: [{{direction: egress, destination: {given.split(', ')[0]}}}]}}}}\n"
+        f"    filters: {{f: {{rules: [{{direction: egress, destination: {given}}}]}}}}\n"
     ).sites["production"]
     assert set(site.capture_security_group.mirrored_from or ()) == {kept}
     assert site.filters["f"].to_domain().rules[0].destination == kept
+
+
+def test_fails_when_a_site_mirrors_what_another_sends_packets_to() -> None:
+    text = (
+        SITE
+        + f"    targets: {{sensor: {{network_interface_id: {ENI}}}}}\n"
+        + SECOND_SITE
+        + f"    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n"
+    )
+    assert report(text) == [
+        f"deployment.yaml:9: sites.second.sessions.web.sources[0]: {ENI} receives mirrored traffic as a target of site "
+        "production, and an interface is either source or target"
+    ]
+
+
+def test_fails_when_the_interface_of_a_target_is_in_two_regions() -> None:
+    target = f"    targets: {{sensor: {{network_interface_id: {ENI}}}}}\n"
+    assert report(SITE + target + SECOND_SITE.replace("eu-central-1", "eu-west-1") + target) == [
+        "deployment.yaml:9: sites.second.targets.sensor.network_interface_id: a network interface is in one "
+        "Region, and "
+        f"site production has this one in eu-central-1, not eu-west-1, got '{ENI}'"
+    ]
+
+
+@pytest.mark.parametrize("second", [SECOND_SITE, ""])
+def test_when_one_interface_has_two_targets_then_a_warning_says_so(second: str) -> None:
+    one, other = (f"{{network_interface_id: {ENI}}}",) * 2
+    text = (
+        SITE + f"    targets: {{a: {one}}}\n" + second + f"    targets: {{b: {other}}}\n"
+        if second
+        else SITE + f"    targets:\n      a: {one}\n      b: {other}\n"
+    )
+    place, whose = ("9: sites.second", "site production") if second else ("7: sites.production", "another target")
+    assert warnings(text) == [
+        f"deployment.yaml:{place}.targets.b.network_interface_id: {ENI} is the interface of {whose} as well: the "
+        "sources "
+        "of both count towards the number that it takes"
+    ]
+
+
+def test_when_a_source_has_a_number_below_the_first_of_its_group_then_a_warning_says_so() -> None:
+    source = f"{{network_interface_id: {ENI}, session_number: 3}}"
+    assert warnings(USABLE + f"    sessions: {{web: {{first_session_number: 5, sources: [{source}]}}}}\n") == [
+        "deployment.yaml:9: sites.production.sessions.web.sources[0].session_number: session number 3 is below the "
+        "group's first_session_number, 5, which keeps lower numbers free for other sessions"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lookup", "warned"),
+    [
+        ("{vpc_id: vpc-0a1b2c3d4e5f60718}", True),
+        ("{vpc_id: vpc-0a1b2c3d4e5f60718, accept_instance_type: true}", True),
+        ("{vpc_id: vpc-0a1b2c3d4e5f60718, tags: {a: b}}", False),
+        ("{vpc_id: vpc-0b1b2c3d4e5f60718}", False),
+        ("{subnet_id: subnet-0123456789abcdef0}", False),
+    ],
+)
+def test_when_a_lookup_is_certain_to_find_what_another_group_names_then_a_warning_says_so(
+    lookup: str, warned: bool
+) -> None:
+    text = USABLE + f"    sessions:\n      all: {{sources: [{lookup}]}}\n      web: {{sources: [{interfaces(5)}]}}\n"
+    shown = ", ".join(interfaces(5).split(", ")[:3])
+    assert (
+        warnings(text)
+        == [
+            f"deployment.yaml:10: sites.production.sessions.all.sources[0]: finds {shown} and 2 more of sessions "
+            "web as well: "
+            "a packet is mirrored once, by the session with the lowest number whose filter accepts it; put them "
+            "into exclude"
+        ]
+        * warned
+    )
+    assert warnings(text.replace("]}\n      web", f"], exclude: [{interfaces(5)}]}}\n      web")) == []
+
+
+def test_when_rules_are_likely_wrong_then_the_check_says_so_where_they_stand() -> None:
+    text = USABLE + (
+        "    filters:\n      f:\n        rules:\n          - {direction: egress}\n"
+        "          - {direction: egress, protocol: tcp}\n"
+    )
+    assert warnings(text) == [
+        "deployment.yaml:10: sites.production.filters.f: no ingress rule accepts anything, so no ingress packet is "
+        "mirrored",
+        "deployment.yaml:13: sites.production.filters.f.rules[1]: egress rule 200 is never reached: rule 100 "
+        "matches all "
+        "of it",
+    ]
+    assert parse_deployment(text).warnings(before_synthesis=True) == []
 
 
 def test_fails_when_several_sites_mirror_one_interface() -> None:
@@ -413,7 +557,8 @@ def test_fails_when_a_stack_could_have_the_roles_of_one_that_is_launched(name: s
 
 def test_fails_when_a_launched_stack_has_too_long_a_name_for_roles() -> None:
     launch = (
-        "    response: {appliance: {launch: {template_url: 'https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/"
+        "    response: {appliance: {launch: {template_url: "
+        "'https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/"
         "epb.template', subnet_id: subnet-0123abcd, remote_access_cidr: 10.0.0.0/8, capabilities: [CAPABILITY_IAM]}}}\n"
     )
     text = SITE.replace("  production:", f"  {'p' * 28}:") + launch

@@ -157,7 +157,7 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
         ),
         (
             "targets: {t: {load_balancer: {subnet_ids: [subnet-0123abcd], instance_ids: [i-0123abcd]}}}",
-            "targets.t.load_balancer",
+            "targets.t.load_balancer.subnet_ids",
             "a load balancer for mirrored traffic needs subnets in two Availability Zones or more, got 1",
         ),
         (

@@ -148,3 +148,35 @@ def test_when_all_is_in_one_place_then_it_passes(text: str) -> None:
 )
 def test_fails_when_something_is_in_another_place(text: str, place: str, message: str) -> None:
     assert report(text) == [f"deployment.yaml:{place}: {message}"]
+
+
+def test_fails_when_a_vpc_is_in_two_regions() -> None:
+    existing = "{target: tmt-0123abcd, filter: tmf-0123abcd"
+    text = (
+        SITE
+        + f"    sessions: {{a: {existing}, sources: [{{vpc_id: vpc-0b1b2c3d4e5f60718}}]}}}}\n"
+        + """\
+  second:
+    region: eu-west-1
+    vpc_id: vpc-0b1b2c3d4e5f60718
+    response:
+      appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}
+      containment:
+        vpc_ids: [vpc-0a1b2c3d4e5f60718]
+  third:
+    region: us-gov-west-1
+    vpc_id: vpc-0a1b2c3d4e5f60718
+    targets: {sensor: {network_interface_id: eni-0123abcd}}
+"""
+    )
+    rule = "a VPC is in one Region, and site"
+    assert report(text) == [
+        f"deployment.yaml:5: sites.production.sessions.a.sources[0].vpc_id: {rule} second has this one in "
+        "eu-west-1, not "
+        "eu-central-1, got 'vpc-0b1b2c3d4e5f60718'",
+        f"deployment.yaml:12: sites.second.response.containment.vpc_ids[0]: {rule} production has this one in "
+        "eu-central-1, not eu-west-1, got 'vpc-0a1b2c3d4e5f60718'",
+        f"deployment.yaml:15: sites.third.vpc_id: {rule} production has this one in eu-central-1, not "
+        "us-gov-west-1, got "
+        "'vpc-0a1b2c3d4e5f60718'",
+    ]
