@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from strictmoto.account import REGION, Account
+from strictmoto.faults import Fault
+from strictmoto.recorder import Record
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.faults import Fault
-from tapstack.rehearsal.recorder import Record
 from tests.rehearsal.response_by_hand import IMAGE, NAME, WAITS, Deployed, deploy
 from tests.rehearsal.signing import keys_of
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import botocore
 
-from tapstack.rehearsal.functions.packages import PACKAGES_OF_THE_RUNTIME
+from strictmoto.lambda_.packages import PACKAGES_OF_THE_RUNTIME
 from tapstack.response.package import build_package
 from tests.rehearsal.response_by_hand import NAME, Deployed
 

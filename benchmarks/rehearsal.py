@@ -31,7 +31,7 @@ PROGRAM = """
 import json, resource, sys, threading, time
 begin = time.perf_counter()
 if sys.argv[1] == "account":
-    from tapstack.rehearsal.account import Account
+    from strictmoto.account import Account
     server = Account()
     server.start()
     endpoint, keys = server.endpoint, server.credentials.as_arguments()

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import alerts, functions
 from benchmarks.alerts import DEPLOYED, LATENCY, SAMPLES, STEPS, SUBJECTS, Figures
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks-response.md"
 ABOVE_INTERFACES = 4

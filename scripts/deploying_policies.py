@@ -17,21 +17,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.iam.authorizations import Authorization
+from strictmoto.iam.policies import Request, Statement, judge, read_policy
+from strictmoto.identity.principals import assume
+from strictmoto.recorder import Record
+from strictmoto.testing.least_privilege import request_of
+from strictmoto.testing.resource_conditions import last_part, tags_now
 from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
 from tapstack.domain.globs import matches
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
-from tapstack.rehearsal.account import ACCOUNT_ID, Account
-from tapstack.rehearsal.authorizations import Authorization
 from tapstack.rehearsal.changes import Spares, rehearse_changes
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.fitting import fit
-from tapstack.rehearsal.iam.policies import Request, Statement, judge, read_policy
-from tapstack.rehearsal.least_privilege import request_of
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.rehearsal.principals import assume
-from tapstack.rehearsal.recorder import Record
-from tapstack.rehearsal.resource_conditions import last_part, tags_now
 from tapstack.settings.load import load_deployment
 from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace import state

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
-from tapstack.rehearsal.account import TESTED_MOTO
+from strictmoto.account import TESTED_MOTO
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CACHE: Final = ROOT / ".environments" / "moto-tests"

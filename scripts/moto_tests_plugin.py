@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         host, port = server.get_host_and_port()
         os.environ["TEST_SERVER_MODE_ENDPOINT"] = f"http://{host}:{port}"
         return
-    from tapstack.rehearsal.account import Account
+    from strictmoto.account import Account
 
     # Roles that nobody made are no subject of these tests.
     account = Account(enforce_iam=False)

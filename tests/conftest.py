@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.parallel import order_of, unit_of
 from tests.proxy import RecordingProxy
 
-pytest_plugins = ["tapstack.rehearsal.pytest_plugin"]
+pytest_plugins = ["strictmoto.testing.pytest_plugin"]
 
 # CI looks at the same examples every time; elsewhere each run may find something new.
 hypothesis.settings.register_profile("tapstack", deadline=None, max_examples=100, derandomize="CI" in os.environ)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.isolated.environments import ROOT
 from tests.rehearsal.response_by_hand import deploy
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 
 @pytest.fixture(scope="module")

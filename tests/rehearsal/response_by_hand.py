@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.rehearsal.account import ACCOUNT_ID, REGION, Account
+from strictmoto.account import ACCOUNT_ID, REGION, Account
 from tapstack.response import workflow
 from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tapstack.response.package import build_package

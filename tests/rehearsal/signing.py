@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
 
 
 def keys_of(account: Account) -> Any:

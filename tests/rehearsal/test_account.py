@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from tapstack.rehearsal import account as account_module
-from tapstack.rehearsal.account import Account, UntestedMotoWarning
-from tapstack.rehearsal.faults import Fault
+from strictmoto import account as account_module
+from strictmoto.account import Account, UntestedMotoWarning
+from strictmoto.faults import Fault
 from tests.rehearsal.signing import own_api
 
 
@@ -46,7 +46,7 @@ def test_fails_when_an_account_is_asked_before_it_runs() -> None:
 def test_when_a_service_was_loaded_then_sessions_of_boto3_are_each_their_own_again() -> None:
     program = (
         "import boto3; session = boto3.Session\n"
-        "from tapstack.rehearsal.account import Account\n"
+        "from strictmoto.account import Account\n"
         "with Account() as account:\n"
         "    account.client('ec2').describe_vpcs()\n"
         "from moto.ec2.models import availability_zones_and_regions as zones\n"

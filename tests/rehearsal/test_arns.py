@@ -12,8 +12,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.arns import is_somewhere
+from strictmoto.account import REGION, Account
+from strictmoto.requests.arns import is_somewhere
 
 HERE: Final = "123456789012"
 EVERYTHING: Final = json.dumps(

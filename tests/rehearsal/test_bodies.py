@@ -12,8 +12,8 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from tapstack.rehearsal import bodies
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
+from strictmoto.requests import bodies
 from tests.rehearsal.signing import keys_of
 from tests.rehearsal.test_readings import FORM, JSON, ask
 from tests.rehearsal.test_signatures import send
@@ -103,7 +103,7 @@ def test_fails_in_the_form_of_a_service_where_the_account_itself_fails(
     def fail(*_: Any) -> None:
         raise KeyError("a mistake of ours")
 
-    monkeypatch.setattr("tapstack.rehearsal.front.read", fail)
+    monkeypatch.setattr("strictmoto.front.front.read", fail)
     answer = ask(
         rehearsal_account, "dynamodb", "POST", "/", JSON | {"X-Amz-Target": "DynamoDB_20120810.ListTables"}, b"{}"
     )

@@ -16,11 +16,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.call_rules.constraints import refusal_of_constraints
-from tapstack.rehearsal.calls import Call, operation_named
-from tapstack.rehearsal.digests import refusal_of_digests
-from tapstack.rehearsal.iam.public import is_public
+from strictmoto.account import REGION, Account
+from strictmoto.call_rules.constraints import refusal_of_constraints
+from strictmoto.iam.public import is_public
+from strictmoto.requests.calls import Call, operation_named
+from strictmoto.s3.digests import refusal_of_digests
 from tests.rehearsal.test_readings import JSON, ask
 
 HERE: Final = "123456789012"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.changes import Change, Spares, rehearse_changes
 
 CREATED = {'aws_ec2_traffic_mirror_session.web["eni-1"]': ["create"]}

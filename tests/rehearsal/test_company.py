@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from strictmoto.account import Account
 from tapstack.domain.instance_types import can_be_mirrored
-from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.company import Company, found_company
 
 

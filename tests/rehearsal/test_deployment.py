@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.deployment import DeploymentFailedError, SiteDeployment, environment_for
 from tapstack.rehearsal.progress import Progress
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.documents import DEEPEST, TooDeepError, read_json
+from strictmoto.account import Account
+from strictmoto.requests.documents import DEEPEST, TooDeepError, read_json
 
 STATEMENT = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Condition": "HERE"}
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]}).replace('"HERE"', "%s")

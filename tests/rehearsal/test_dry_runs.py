@@ -17,9 +17,9 @@ from botocore.model import Shape, StructureShape
 from moto.core.utils import camelcase_to_underscores
 from moto.ec2.responses import EC2Response
 
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
+from strictmoto.ec2.identifiers import KINDS
 from tapstack.rehearsal.company import found_company
-from tapstack.rehearsal.identifiers import KINDS
 
 _MODEL: Final = botocore.session.get_session().get_service_model("ec2")
 

@@ -9,9 +9,9 @@ from typing import Any
 import botocore
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
+from strictmoto.ec2.filter_names import documented, items_of, path_of
 from tapstack.rehearsal.company import IMAGE, Company, found_company
-from tapstack.rehearsal.filter_names import documented, items_of, path_of
 from tests.rehearsal.mirroring.network import refused
 
 ACTIONS = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.mirroring.network import Network, refused
 
 

@@ -13,8 +13,8 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.faults import Fault, Faults
+from strictmoto.account import Account
+from strictmoto.faults import Fault, Faults
 from tests.rehearsal.signing import own_api
 
 REGION = "eu-central-1"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.account import ACCOUNT_ID, Account
+from strictmoto.account import ACCOUNT_ID, Account
 from tapstack.rehearsal.fitting import fit
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.problems import DeploymentError

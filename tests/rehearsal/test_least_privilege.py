@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.least_privilege import Proof, policies_of, prove
-from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
+from strictmoto.account import REGION, Account
+from strictmoto.testing.least_privilege import Proof, policies_of, prove
+from strictmoto.testing.resource_conditions import attributes_now, tags_now
 from tests.rehearsal.trusting import TRUST
 
 ROLE: Final = "arn:aws:iam::123456789012:role/worker"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
+from strictmoto.cloudwatch.metrics import UNITS, Measurement
 from tapstack.rehearsal.company import IMAGE
-from tapstack.rehearsal.metrics import UNITS, Measurement
 from tests.rehearsal.mirroring.network import refused
 from tests.rehearsal.signing import own_api
 

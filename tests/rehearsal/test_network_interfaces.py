@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from tapstack.rehearsal import network_interfaces
+from strictmoto.ec2 import network_interfaces
 
 UNKNOWN_GROUP = "sg-0123456789abcdef0"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment

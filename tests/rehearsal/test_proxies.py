@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from strictmoto.account import Account
+from strictmoto.proxies import without_proxy
 from tapstack.cli.incident_api import IncidentApi, ServiceError, sign_with, sign_with_token
-from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.deployment import environment_for
-from tapstack.rehearsal.proxies import without_proxy
 from tapstack.workspace import machine
 from tests.proxy import RecordingProxy
 from tests.rehearsal.functions.functions import Lambda

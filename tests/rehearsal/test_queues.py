@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from botocore.credentials import Credentials
 from hypothesis import strategies as st
 from moto.core.utils import camelcase_to_underscores
 
-from tapstack.rehearsal.account import REGION, Account, extend
-from tapstack.rehearsal.calls import operation_named
-from tapstack.rehearsal.iam.enforcement import refusal_of
-from tapstack.rehearsal.services import models_of, signing_name
-from tapstack.rehearsal.unknown_calls import OF_S3
+from strictmoto.account import REGION, Account, extend
+from strictmoto.front.unknown_calls import OF_S3
+from strictmoto.iam.enforcement import refusal_of
+from strictmoto.requests.calls import operation_named
+from strictmoto.requests.services import models_of, signing_name
 from tests.rehearsal.signing import keys_of
 from tests.rehearsal.test_signatures import Answer, send
 
@@ -413,7 +413,7 @@ def done(rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> tuple[l
         asked.append(call.action)
         return refusal_of(call, *args)
 
-    monkeypatch.setattr("tapstack.rehearsal.front.refusal_of", noted)
+    monkeypatch.setattr("strictmoto.front.front.refusal_of", noted)
     return executed, asked
 
 

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.principals import assume
-from tapstack.rehearsal.recorder import Record
+from strictmoto.account import Account
+from strictmoto.identity.principals import assume
+from strictmoto.recorder import Record
 from tests.rehearsal.signing import own_api
 
 REGION = "eu-central-1"

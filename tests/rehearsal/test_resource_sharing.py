@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 TARGET = "arn:aws:ec2:eu-central-1:123456789012:traffic-mirror-target/tmt-0123456789abcdef0"
 MEMBER = "444455556666"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from moto.ec2.models.tags import TagBackend
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 TAGS = [{"Key": "Name", "Value": "one"}, {"Key": "stage", "Value": "*"}]
 

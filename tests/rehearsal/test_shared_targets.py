@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 OWNER = "123456789012"
 MEMBER = "444455556666"

@@ -28,7 +28,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from hypothesis import strategies as st
 
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
 from tests.rehearsal.signing import keys_of
 
 # By protocol: ec2, query, JSON 1.0 and 1.1, rest-json, rest-xml of S3 and of others.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.snapshot import differences, take_snapshot
+from strictmoto.account import REGION, Account
+from strictmoto.testing.snapshot import differences, take_snapshot
 from tests.rehearsal.trusting import TRUST
 
 Client = Callable[[str], Any]

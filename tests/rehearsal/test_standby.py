@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.company import Company, found_company
 
 pytestmark = pytest.mark.rehearsal

@@ -17,7 +17,7 @@ import pytest
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
 from tests.chromium import command, needs_browser, open_page
 from tests.rehearsal.signing import keys_of
 from tests.rehearsal.test_signatures import Answer, send

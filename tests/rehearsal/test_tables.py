@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.response_by_hand import create_table
 
 KEY = {"pk": {"S": "INCIDENT#1"}, "sk": {"S": "INCIDENT"}}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.tag_rules import RULES
+from strictmoto.account import Account
+from strictmoto.call_rules.tags import RULES
 from tests.rehearsal.mirroring.network import refused
 
 Tags = list[tuple[str, str]]

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 
 @pytest.mark.parametrize("protocol", ["http", "https"])

@@ -13,8 +13,8 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.refusals import refusal
+from strictmoto.account import REGION, Account
+from strictmoto.front.refusals import refusal
 from tests.rehearsal.signing import keys_of
 from tests.rehearsal.test_signatures import Answer, send
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.company import found_company
 from tests.terraform.conftest import Terraform, clean_environment
 

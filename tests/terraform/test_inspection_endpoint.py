@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.workspace.provider_mirror import link_mirror
 from tests.terraform.conftest import Terraform, clean_environment
 

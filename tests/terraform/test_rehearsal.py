@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from stacks.synthesis import synthesize
+from strictmoto.account import Account
+from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.cli.rehearse_deploy import rehearse_deploy
-from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.changes import Spares, rehearse_changes
 from tapstack.rehearsal.deployment import SiteDeployment
 from tapstack.rehearsal.fitting import fit
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.rehearsal.snapshot import differences, take_snapshot
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace.provider_mirror import link_mirror

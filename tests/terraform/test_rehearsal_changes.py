@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stacks.synthesis import synthesize
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.deployment import DeploymentFailedError, SiteDeployment
 from tapstack.rehearsal.packet_basics import publish_template, template_body, vendor_client

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts import deploying_policies as deploying
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.terraform.conftest import Terraform
 
 POLICIES = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in sorted(deploying.FOLDER.glob("*.json"))}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from strictmoto.account import Account
 from tapstack.cli.rehearse_incident import rehearse_incident
 from tapstack.cli.report_file import ReportFile
-from tapstack.rehearsal.account import Account
 from tests.terraform.conftest import Terraform
 
 ROOT = Path(__file__).parents[2]

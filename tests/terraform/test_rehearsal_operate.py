@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
+from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.rehearsal.snapshot import differences, take_snapshot
 from tests.terraform.conftest import Terraform, clean_environment
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stacks.synthesis import synthesize
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
+from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.rehearsal.company import found_company
 from tapstack.rehearsal.deployment import SiteDeployment
-from tapstack.rehearsal.snapshot import differences, take_snapshot
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import state
 from tests.terraform.conftest import Terraform

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.iam.policies import Request, Resource, judge, read_policy
+from strictmoto.iam.policies import Request, Resource, judge, read_policy
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/security.md").read_text(encoding="utf-8")
 (SHOWN,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

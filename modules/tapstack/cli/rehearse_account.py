@@ -13,7 +13,7 @@ from tapstack.cli.supervision import handled_by
 from tapstack.rehearsal.progress import Progress
 
 if TYPE_CHECKING:
-    from tapstack.rehearsal.account import Account
+    from strictmoto.account import Account
     from tapstack.rehearsal.company import Company
 
 
@@ -52,7 +52,7 @@ def missing(error: ModuleNotFoundError) -> str:
 def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, out: TextIO, err: TextIO) -> int:
     with contextlib.ExitStack() as until_stopped:
         with Progress(lambda line: print(line, file=err, flush=True)) as progress, progress.doing("starting"):
-            from tapstack.rehearsal.account import Account
+            from strictmoto.account import Account
             from tapstack.rehearsal.company import found_company
             from tapstack.rehearsal.packet_basics import publish_template
 

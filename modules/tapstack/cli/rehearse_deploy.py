@@ -20,7 +20,7 @@ from tapstack.workspace import machine, state
 from tapstack.workspace.provider_mirror import NO_MIRROR, UnusableMirrorError
 
 if TYPE_CHECKING:
-    from tapstack.rehearsal.account import Account
+    from strictmoto.account import Account
 
 _INDENT: Final = "  "
 
@@ -64,7 +64,7 @@ def _in_account(
     path: Path, deployment: Deployment, project: Path, scratch: Path, progress: Progress, enforce_iam: bool
 ) -> int:
     with progress.doing("starting an AWS account"):
-        from tapstack.rehearsal.account import Account
+        from strictmoto.account import Account
         from tapstack.rehearsal.deployment import DeploymentFailedError
 
         account = Account(enforce_iam=enforce_iam)
@@ -162,10 +162,10 @@ def _rehearse_site(
         write: synthesizes the text of a deployment file.
         progress: gets the progress.
     """
+    from strictmoto.identity.principals import deploying_into
+    from strictmoto.testing.snapshot import differences, take_snapshot
     from tapstack.rehearsal.changes import Spares, rehearse_changes
     from tapstack.rehearsal.deployment import SiteDeployment
-    from tapstack.rehearsal.principals import deploying_into
-    from tapstack.rehearsal.snapshot import differences, take_snapshot
 
     def say(line: str) -> None:
         progress.say(f"{_INDENT}{line}")

@@ -31,7 +31,7 @@ from tapstack.workspace.stacks import used_of_capture
 from tapstack.workspace.state import response_stack_name
 
 if TYPE_CHECKING:
-    from tapstack.rehearsal.account import Account
+    from strictmoto.account import Account
     from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.report.page import GroupsOf, Step
 
@@ -176,7 +176,7 @@ class _Rehearsal:
     def run(self, report: ReportFile) -> bool:
         """Do all of it, and write the report; tell whether all went right."""
         with self._step("An AWS account on this machine"):
-            from tapstack.rehearsal.account import Account
+            from strictmoto.account import Account
             from tapstack.rehearsal.deployment import DeploymentFailedError
 
             report.begin()
@@ -191,9 +191,9 @@ class _Rehearsal:
             self.account.stop()
 
     def _run(self, report: ReportFile) -> bool:
+        from strictmoto.testing.snapshot import differences, take_snapshot
         from tapstack.rehearsal.report.page import Phase, Report, render
         from tapstack.rehearsal.report.topology import take_topology
-        from tapstack.rehearsal.snapshot import differences, take_snapshot
 
         started = datetime.now(UTC)
         settings = self.deployment.sites[self.site]
@@ -294,8 +294,8 @@ class _Rehearsal:
         """Do something with every stack, one after the other or all at the same time; return what came of each."""
 
         def one(directory: Path) -> Any:
+            from strictmoto.identity.principals import deploying_into
             from tapstack.rehearsal.deployment import SiteDeployment
-            from tapstack.rehearsal.principals import deploying_into
 
             credentials = deploying_into(self._role())
             with self.progress.doing(f"starting Terraform for {directory.name}") as doing:

@@ -1,1 +1,1 @@
-"""An AWS account on this machine, for rehearsals and tests: moto, plus what AWS enforces and moto does not."""
+"""Tapstack in the account on this machine: a company to protect, deployments, and the report of an incident."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 IMAGE: Final = "ami-12c6146b"  # one of those that moto knows
 TAGS: Final = {"company": "northwind"}

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.principals import Credentials
+from strictmoto.account import Account
+from strictmoto.identity.principals import Credentials
 from tapstack.rehearsal.progress import Doing
 
 _PLAN: Final = "rehearsal.plan"

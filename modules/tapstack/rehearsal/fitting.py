@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tapstack.rehearsal.account import ACCOUNT_ID, Account
+from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.identity.principals import found_role
 from tapstack.rehearsal.company import Company, found_company
-from tapstack.rehearsal.principals import found_role
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment, Site
 

@@ -11,10 +11,10 @@ import uuid
 from importlib import resources
 from typing import Any, Final
 
+from strictmoto.identity import role_clients
+from strictmoto.identity.principals import found_role
 from tapstack.domain.regions import partition_of
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
-from tapstack.rehearsal import role_clients
-from tapstack.rehearsal.principals import found_role
 
 VENDOR_ACCOUNT: Final = "679593333241"
 """The account that publishes it: one of AWS Marketplace's, so no site's."""

@@ -13,7 +13,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
 from tests.rehearsal.response_by_hand import Deployed, deploy
 from tests.rehearsal.signing import keys_of
 

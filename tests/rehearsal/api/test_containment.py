@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.snapshot import differences, take_snapshot
+from strictmoto.account import Account
+from strictmoto.testing.snapshot import differences, take_snapshot
 from tests.rehearsal.api.conftest import Answer, Caller
 from tests.rehearsal.response_by_hand import IMAGE, Deployed, deploy
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from botocore.credentials import Credentials
 
-from tapstack.rehearsal.account import ACCOUNT_ID, Account
+from strictmoto.account import ACCOUNT_ID, Account
 from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tests.rehearsal.response_by_hand import Deployed, deploy
 from tests.rehearsal.signing import signed

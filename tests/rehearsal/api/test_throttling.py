@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.api.conftest import Caller
 from tests.rehearsal.response_by_hand import deploy
 

@@ -10,7 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tapstack.rehearsal import cloudformation, mirroring, network_interfaces
+from strictmoto import cloudformation
+from strictmoto.ec2 import mirroring, network_interfaces
 
 REGION = "eu-central-1"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 # It answers as its properties say, and keeps what it was asked as objects of a bucket.
 CODE = """

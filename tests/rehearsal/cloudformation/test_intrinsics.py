@@ -10,8 +10,8 @@ import yaml
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
-from tapstack.rehearsal.account import Account as RehearsalAccount
-from tapstack.rehearsal.cloudformation.yaml_templates import read
+from strictmoto.account import Account as RehearsalAccount
+from strictmoto.cloudformation.yaml_templates import read
 from tests.rehearsal.cloudformation.conftest import Account
 
 FILTER = {"Type": "AWS::EC2::TrafficMirrorFilter"}

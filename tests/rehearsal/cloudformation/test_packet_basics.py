@@ -8,11 +8,11 @@ from botocore.exceptions import ClientError
 from cfnlint import ManualArgs  # type: ignore[import-untyped]
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
+from strictmoto.account import Account as RehearsalAccount
+from strictmoto.cloudformation.templates import parse
 from tapstack.domain.packet_basics import CREDENTIALS_OUTPUT, OWN_PARAMETERS, USER_ACCESS_OUTPUT, check_template_url
 from tapstack.domain.regions import PARTITIONS
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
-from tapstack.rehearsal.account import Account as RehearsalAccount
-from tapstack.rehearsal.cloudformation.templates import parse
 from tapstack.rehearsal.packet_basics import publish_template, template_body
 from tests.rehearsal.cloudformation.conftest import Account
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.cloudformation import given
-from tapstack.rehearsal.cloudformation.given import Given
+from strictmoto.cloudformation import given
+from strictmoto.cloudformation.given import Given
 from tests.rehearsal.cloudformation.conftest import Account
 from tests.rehearsal.cloudformation.test_types import (
     Resources,

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from tapstack.rehearsal import uploads
+from strictmoto.s3 import uploads
 from tests.rehearsal.cloudformation.conftest import REGION, Account
 from tests.rehearsal.cloudformation.test_stacks import GOOD
 

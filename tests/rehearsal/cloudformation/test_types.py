@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 
-from tapstack.rehearsal import account as rehearsal
-from tapstack.rehearsal.account import ACCOUNT_ID, REGION
-from tapstack.rehearsal.cloudformation import api_types
+from strictmoto import account as rehearsal
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.cloudformation import api_types
 from tests.rehearsal.cloudformation.conftest import Account
 
 Resources = dict[str, Any]

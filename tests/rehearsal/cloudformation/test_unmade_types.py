@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.cloudformation import api_types, schemas
+from strictmoto.cloudformation import api_types, schemas
 from tests.rehearsal.cloudformation.conftest import REGION, Account
 from tests.rehearsal.cloudformation.test_stacks import GOOD, create
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from strictmoto.account import REGION, Account
+from strictmoto.testing.snapshot import Snapshot, take_snapshot
 from tapstack.domain.incidents import TAG_EXPIRES
-from tapstack.rehearsal.account import REGION, Account
-from tapstack.rehearsal.snapshot import Snapshot, take_snapshot
 from tapstack.responder.changes.snapshots import TAG_CONTAINMENT
 
 _TOUCHED: Final = ("ec2", "cloudformation", "autoscaling", "elb", "elbv2")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse, deployed_responses
 from tests.terraform.conftest import Terraform
 from tests.terraform.conftest import terraform as terraform

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from tapstack.rehearsal.recorder import Record
+from strictmoto.recorder import Record
 from tapstack.responder.changes.snapshots import TAG_CONTAINMENT
 from tests.rehearsal.end_to_end.deployed import LEFT_ALONE, DeployedResponse, Incident, NotThereError, wait_for
 from tests.rehearsal.end_to_end.payments import PAYMENTS

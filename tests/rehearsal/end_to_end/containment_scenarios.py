@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.faults import Fault
+from strictmoto.lambda_.service import service
+from strictmoto.recorder import Record
 from tapstack.cli.incident_api import UserError
-from tapstack.rehearsal.account import ACCOUNT_ID, REGION
-from tapstack.rehearsal.faults import Fault
-from tapstack.rehearsal.functions.service import service
-from tapstack.rehearsal.recorder import Record
 from tests.rehearsal.end_to_end.containment_paths import overtaken
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
 from tests.rehearsal.end_to_end.payments import PAYMENTS

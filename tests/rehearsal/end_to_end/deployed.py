@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from strictmoto.account import REGION, Account
+from strictmoto.recorder import Record
+from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tapstack.rehearsal.account import REGION, Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.rehearsal.recorder import Record
-from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tapstack.responder.store.keys import unpack
 from tests.rehearsal.end_to_end.comparing import take_away_evidence
 from tests.rehearsal.end_to_end.payments import found_payments

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.faults import Fault, Kind
+from strictmoto.front.answers import is_read
+from strictmoto.lambda_.service import service
+from strictmoto.recorder import Record
+from strictmoto.testing.snapshot import Snapshot, differences
 from tapstack.cli.incident_api import ServiceError
 from tapstack.domain.incidents import undo_command
-from tapstack.rehearsal.account import ACCOUNT_ID, REGION
-from tapstack.rehearsal.answers import is_read
-from tapstack.rehearsal.faults import Fault, Kind
-from tapstack.rehearsal.functions.service import service
-from tapstack.rehearsal.recorder import Record
-from tapstack.rehearsal.snapshot import Snapshot, differences
 from tests.rehearsal.end_to_end.comparing import all_that_stands, take_away_evidence
 from tests.rehearsal.end_to_end.containment_paths import bring_back
 from tests.rehearsal.end_to_end.deployed import SCALE, DeployedResponse, Incident, NotThereError, key_of

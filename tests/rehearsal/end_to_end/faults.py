@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.end_to_end.deployed import PROJECT, SITE, deployed_responses
 from tests.rehearsal.end_to_end.faulting import (
     ENDS,

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from strictmoto.account import REGION
+from strictmoto.faults import Fault
+from strictmoto.recorder import Record
+from strictmoto.testing.resource_conditions import attributes_now, tags_now
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.rehearsal.account import REGION
-from tapstack.rehearsal.faults import Fault
 from tapstack.rehearsal.packet_basics import vendor_client
-from tapstack.rehearsal.recorder import Record
-from tapstack.rehearsal.resource_conditions import attributes_now, tags_now
 from tests.rehearsal.end_to_end.appliance_templates import everything, updated, with_role
 from tests.rehearsal.end_to_end.deployed import DeployedResponse, Incident, wait_for
 

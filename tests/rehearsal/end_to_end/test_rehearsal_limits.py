@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from tapstack.rehearsal.account import ACCOUNT_ID, REGION
-from tapstack.rehearsal.iam.policies import Request, Resource, Statement, Verdict, judge
-from tapstack.rehearsal.least_privilege import policies_of
-from tapstack.rehearsal.resource_conditions import attributes_now
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.iam.policies import Request, Resource, Statement, Verdict, judge
+from strictmoto.testing.least_privilege import policies_of
+from strictmoto.testing.resource_conditions import attributes_now
 from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse
 
 HERE: Final = f"{REGION}:{ACCOUNT_ID}"

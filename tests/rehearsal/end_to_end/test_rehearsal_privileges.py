@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tapstack.rehearsal.least_privilege import Proof, Refusal, Surplus, policies_of, prove
+from strictmoto.testing.least_privilege import Proof, Refusal, Surplus, policies_of, prove
 from tests.rehearsal.end_to_end.containment_scenarios import CONTAINING
 from tests.rehearsal.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse
 from tests.rehearsal.end_to_end.scenarios import EVERYWHERE, NESTED_TEMPLATE, WHERE_ONE_IS_LAUNCHED, Scenarios

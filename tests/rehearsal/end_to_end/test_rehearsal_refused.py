@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
+from strictmoto.recorder import Record
 from tapstack.cli.incident_api import ServiceError
-from tapstack.rehearsal.recorder import Record
 from tests.rehearsal.end_to_end.deployed import SITE, DeployedResponse, NotThereError, wait_for
 from tests.rehearsal.end_to_end.scenarios import find, heard_by, the_template_makes_a_role_within_the_boundary
 

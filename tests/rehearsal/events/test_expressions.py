@@ -9,7 +9,7 @@ import datetime
 
 import pytest
 
-from tapstack.rehearsal.events import expressions
+from strictmoto.events import expressions
 
 CASES = [
     ("rate(5 minutes)", "UTC", "2026-11-21T10:05"),

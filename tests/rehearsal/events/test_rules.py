@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.faults import Fault
+from strictmoto.faults import Fault
 from tests.rehearsal.events.conftest import ROLE, Events, policy
 
 

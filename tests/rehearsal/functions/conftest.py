@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.functions.functions import Lambda
 
 

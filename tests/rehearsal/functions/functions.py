@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.trusting import TRUST
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.functions import may_invoke, send
+from strictmoto.lambda_ import may_invoke, send
 from tests.rehearsal.functions.functions import Lambda, until
 
 NOTE = """

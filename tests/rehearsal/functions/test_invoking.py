@@ -346,7 +346,7 @@ class TestWarmth:
     def test_when_the_account_is_killed_then_its_processes_end(self, notes: Path) -> None:
         spin = f"import os\nopen({str(notes)!r}, 'w').write(str(os.getpid()))\nwhile True: pass\n"
         program = f"""
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.functions.functions import Lambda
 with Account(enforce_iam=False) as account:
     functions = Lambda(account)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.credentials import Credentials
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.functions.functions import Lambda
 from tests.rehearsal.signing import keys_of, signed
 

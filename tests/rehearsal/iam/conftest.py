@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.account import Account
-from tapstack.rehearsal.principals import Credentials
+from strictmoto.account import Account
+from strictmoto.identity.principals import Credentials
 
 HERE: Final = "123456789012"
 THERE: Final = "111122223333"

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.iam.keys import GIVEN, GIVEN_BEGINNINGS
-from tapstack.rehearsal.principals import assume
+from strictmoto.iam.keys import GIVEN, GIVEN_BEGINNINGS
+from strictmoto.identity.principals import assume
 from tests.rehearsal.iam.conftest import HERE, Enforcing, policy, refusal, session_of
 
 REGION: Final = "eu-central-1"

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from tapstack.rehearsal.iam.evaluation import FREE, Denial, Guard, Policies, decide
-from tapstack.rehearsal.iam.policies import Caller, Context, Request, Resource, Statement, read_policy
+from strictmoto.iam.evaluation import FREE, Denial, Guard, Policies, decide
+from strictmoto.iam.policies import Caller, Context, Request, Resource, Statement, read_policy
 
 HERE: Final = "123456789012"
 THERE: Final = "111122223333"

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.iam.identities import identity_of_arn, is_root
+from strictmoto.iam.identities import identity_of_arn, is_root
 from tests.rehearsal.iam.conftest import HERE, Enforcing, policy, refusal
 
 pytestmark = pytest.mark.rehearsal

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.iam.policies import Request, Resource, judge, read_policy
+from strictmoto.iam.policies import Request, Resource, judge, read_policy
 
 SESSION = "arn:aws:ec2:eu-central-1:123456789012:traffic-mirror-session/tms-01"
 INTERFACE = "arn:aws:ec2:eu-central-1:123456789012:network-interface/eni-01"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tapstack.rehearsal.iam.grammar import Kind, MalformedPolicyError, check_policy
+from strictmoto.iam.grammar import Kind, MalformedPolicyError, check_policy
 from tests.rehearsal.iam.conftest import HERE, Enforcing, policy, refusal
 
 REGION: Final = "eu-central-1"

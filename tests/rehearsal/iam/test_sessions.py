@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tapstack.rehearsal.principals import Credentials
+from strictmoto.identity.principals import Credentials
 from tests.rehearsal.iam.conftest import HERE, Enforcing, policy, refusal, session_of
 
 ASSUMABLE: Final = policy(

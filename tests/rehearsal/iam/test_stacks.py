@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tapstack.rehearsal.recorder import Record
+from strictmoto.recorder import Record
 from tests.rehearsal.iam.conftest import HERE, Enforcing, policy, refusal
 
 STACKS: Final = {"Action": "cloudformation:*"}

@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from strictmoto.identity.principals import found_role
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.rehearsal.principals import found_role
 from tests.rehearsal.iam.conftest import HERE, THERE, Enforcing, policy, refusal
 
 BODY: Final = json.dumps({"Resources": {"Wait": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})

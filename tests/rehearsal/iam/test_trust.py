@@ -13,7 +13,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from joserfc import jwk, jwt
 
-from tapstack.rehearsal import principals
+from strictmoto.identity import principals
 from tests.rehearsal.iam.conftest import HERE, ROOT, THERE, Enforcing, client_of, policy, refusal
 from tests.rehearsal.signing import own_api
 from tests.rehearsal.test_call_rules import packed

@@ -13,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signing
 
-from tapstack.rehearsal.principals import Credentials
+from strictmoto.identity.principals import Credentials
 from tests.rehearsal.iam.conftest import HERE, Enforcing, policy, refusal
 
 REGION: Final = "eu-central-1"

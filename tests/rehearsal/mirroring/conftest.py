@@ -14,7 +14,9 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import AmiBackend
 from moto.server import ThreadedMotoServer
 
-from tapstack.rehearsal import ec2_requests, endpoint_services, load_balancers, mirroring
+from strictmoto.ec2 import endpoint_services, mirroring
+from strictmoto.ec2 import requests as ec2_requests
+from strictmoto.elbv2 import load_balancers
 from tests.rehearsal.mirroring.network import REGION, Network
 
 all_backends: Any = vars(BackendDict)["_instances"]

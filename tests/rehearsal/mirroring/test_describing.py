@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.mirroring import filters, rules, sessions, targets
+from strictmoto.ec2.mirroring import filters, rules, sessions, targets
 from tests.rehearsal.mirroring.network import Network, refused
 
 DESCRIBES = {

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
 
-from tapstack.rehearsal import mirroring
-from tapstack.rehearsal.mirroring import state
-from tapstack.rehearsal.mirroring.responses import ACTIONS
+from strictmoto.ec2 import mirroring
+from strictmoto.ec2.mirroring import limits
+from strictmoto.ec2.mirroring.responses import ACTIONS
 from tests.rehearsal.mirroring.conftest import Clients
 from tests.rehearsal.mirroring.network import REGION, Network, refused
 
@@ -134,10 +134,10 @@ def test_fails_when_the_quota_of_the_account_is_used_up(
     network: Network, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """10,000 sessions, targets and filters an account and Region; here 1, to be quick."""
-    assert state.PER_ACCOUNT_AND_REGION == 10_000
+    assert limits.PER_ACCOUNT_AND_REGION == 10_000
     source, target, filter_id = network.interface(), network.target(), network.filter()
     network.session(source, target, filter_id=filter_id)
-    monkeypatch.setattr(state, "PER_ACCOUNT_AND_REGION", 1)
+    monkeypatch.setattr(limits, "PER_ACCOUNT_AND_REGION", 1)
     with refused(f"TrafficMirror{kind}LimitExceeded"):
         match kind:
             case "Filter":

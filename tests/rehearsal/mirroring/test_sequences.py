@@ -16,8 +16,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 
-from tapstack.domain import limits
-from tapstack.rehearsal import mirroring
+from strictmoto.ec2 import mirroring
+from strictmoto.ec2.mirroring import limits
 from tests.rehearsal.mirroring.network import REGION
 
 ACCOUNT = "300000000001"
@@ -51,7 +51,7 @@ class Sequences(RuleBasedStateMachine):
         self.gone: set[str] = set()
         # Ten sources on one target are rare in random sequences; three are not.
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(limits, "SOURCES_PER_INTERFACE_TARGET", SOURCES_PER_TARGET)
+        self.patch.setattr(limits, "SOURCES_PER_INTERFACE", SOURCES_PER_TARGET)
 
     def teardown(self) -> None:
         self.patch.undo()

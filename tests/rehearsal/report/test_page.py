@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tapstack.rehearsal.company import found_company
 from tapstack.rehearsal.report.drawing import draw
 from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.metrics import Metrics
 
+from strictmoto.account import Account
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request
-from tapstack.rehearsal.account import Account
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder import clients, opening
 from tapstack.responder.environment import environment

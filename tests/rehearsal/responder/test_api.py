@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from tapstack.rehearsal.faults import Fault
+from strictmoto.faults import Fault
 from tapstack.responder.api import openapi, requests
 from tapstack.responder.api.answering import answer
 from tapstack.responder.environment import environment

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from strictmoto.account import REGION
+from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
-from tapstack.rehearsal.account import REGION
-from tapstack.rehearsal.faults import Fault
 from tapstack.rehearsal.packet_basics import vendor_client
 from tapstack.responder import appliances, capturing, stacks
 from tapstack.responder.errors import ApplianceFailed, TryAgain

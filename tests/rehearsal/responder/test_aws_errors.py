@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.faults import Fault
+from strictmoto.faults import Fault
 from tapstack.responder.aws_errors import passing_as_try_again
 from tapstack.responder.clients import client
 from tapstack.responder.errors import TryAgain

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from strictmoto.faults import Fault, Kind
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.rehearsal.faults import Fault, Kind
 from tapstack.responder import capturing, people, sessions
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tapstack.rehearsal.faults import Fault
+from strictmoto.faults import Fault
 from tapstack.responder import clients
 from tapstack.responder.errors import NothingToCapture, TryAgain
 from tapstack.responder.handlers import appliance, capture, incident, prepare

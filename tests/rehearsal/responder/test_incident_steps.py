@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, expiry, utc_now
-from tapstack.rehearsal.faults import Fault
 from tapstack.responder import appliances, capturing, incident_steps, people, waking
 from tapstack.responder.errors import Conflict, UnknownIncident
 from tapstack.responder.store import incidents

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_EXPIRES
-from tapstack.rehearsal.faults import Fault
 from tapstack.responder import appliances, capturing, incident_steps, stacks, waking
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.handlers import sweeper

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 ROLE = "arn:aws:iam::123456789012:role/workflow"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.rehearsal.faults import Fault
+from strictmoto.faults import Fault
 from tests.rehearsal.workflows.conftest import ROLE, Workflows, machine, task
 
 SEND = "arn:aws:states:::sqs:sendMessage"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
+from strictmoto.iam.policies import Request, Resource, Statement, judge, read_policy
 from tapstack import Containment
 from tapstack.domain.errors import RuleViolation
-from tapstack.rehearsal.iam.policies import Request, Resource, Statement, judge, read_policy
 from tests.synth.response.building import Response, launched
 
 SITES = ("a", "a-epb", "a-response")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from strictmoto.iam.policies import Request, Resource, judge, read_policy
 from tapstack.domain import template_urls
-from tapstack.rehearsal.iam.policies import Request, Resource, judge, read_policy
 from tests.synth.ids import FILTER, TARGET, TEMPLATE_URL
 from tests.synth.response.building import NAMES, Response, launched
 from tests.synth.template import assert_equal

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 
 
 @dataclass(frozen=True, slots=True)

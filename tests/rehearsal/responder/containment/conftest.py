@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import REGION, Account
+from strictmoto.account import REGION, Account
+from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.rehearsal.company import Company, found_company
-from tapstack.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tapstack.responder import clients, containing, releasing
 from tapstack.responder.environment import environment
 from tapstack.responder.observing import logger

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
+from strictmoto.faults import Fault
 from tapstack.domain.containment import Original
-from tapstack.rehearsal.faults import Fault
 from tapstack.responder import containing, containment_steps, looking
 from tapstack.responder.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from tapstack.rehearsal.faults import Fault, Kind
+from strictmoto.faults import Fault, Kind
 from tapstack.responder import containing, releasing
 from tapstack.responder.errors import TryAgain
 from tests.rehearsal.responder.containment.conftest import Shop, ask_again, asked

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.responder.containment.sequences.founding import Play, found
 from tests.rehearsal.responder.containment.sequences.interrupting import Calls, Interruption, Pick
 from tests.rehearsal.responder.containment.sequences.stepping import Execution

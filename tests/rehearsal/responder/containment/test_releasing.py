@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tapstack.rehearsal.faults import Fault
+from strictmoto.faults import Fault
 from tapstack.responder import containing, releasing
 from tapstack.responder.changes import OF_KIND
 from tapstack.responder.errors import TryAgain

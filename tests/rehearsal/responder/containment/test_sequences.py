@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.responder.containment.sequences.founding import Play, found
 from tests.rehearsal.responder.containment.sequences.interrupting import Calls, Interruption, Pick
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from moto.moto_api._internal import mock_random
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.responder.conftest import found_site, tell
 from tests.rehearsal.responder.containment.sequences.interrupting import Calls, Interruption, Pick
 from tests.rehearsal.responder.containment.sequences.judging import Judge, photograph

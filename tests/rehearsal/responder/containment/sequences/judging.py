@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
+from strictmoto.testing.snapshot import Snapshot, differences
 from tapstack.domain.incidents import TAG_INCIDENT
-from tapstack.rehearsal.snapshot import Snapshot, differences
 from tapstack.responder.overlooking import overlooked
 from tapstack.responder.store import captures, containments, incidents
 from tests.rehearsal.responder.conftest import tags

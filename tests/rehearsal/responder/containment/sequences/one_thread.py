@@ -14,7 +14,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from tapstack.rehearsal.account import Account
+from strictmoto.account import Account
 from tests.rehearsal.responder.containment.sequences.interrupting import Calls
 
 BEGINNING: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()

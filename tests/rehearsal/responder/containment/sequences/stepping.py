@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from moto.stepfunctions.parser.asl.eval.states import ContextObject
 
-from tapstack.rehearsal.workflows import tokens
+from strictmoto.stepfunctions import tokens
 from tapstack.response import workflow
 
 Event = dict[str, Any]

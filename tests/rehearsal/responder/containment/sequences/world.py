@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.rehearsal.snapshot import Snapshot
+from strictmoto.testing.snapshot import Snapshot
 from tapstack.responder.environment import environment
 from tests.rehearsal.responder.conftest import Site
 from tests.rehearsal.responder.containment.sequences.interrupting import Calls, Interruption

@@ -1,0 +1,1 @@
+"""Auto Scaling, where moto differs from AWS."""

@@ -1,0 +1,1 @@
+"""What services take: the rules that every call is held against before it is answered."""

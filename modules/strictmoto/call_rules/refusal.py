@@ -1,0 +1,20 @@
+"""How a service refuses a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error of a service.
+
+    Attributes:
+        code: of the error.
+        message: for people.
+        status: of the HTTP answer.
+    """
+
+    code: str
+    message: str
+    status: int = 400

@@ -1,0 +1,263 @@
+"""What the CloudFormation API refuses and answers before a stack is touched.
+
+Source: CloudFormation API Reference, CreateStack, UpdateStack, GetTemplateSummary and ValidateTemplate.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from moto.cloudformation import models, responses
+from moto.cloudformation.exceptions import CloudFormationError, ValidationError
+from moto.cloudformation.responses import StackResourceDTO
+from moto.core.responses import ActionResult
+
+from strictmoto.cloudformation import policies, s3_urls, templates, transforms
+from strictmoto.cloudformation.events import CLIENT_TOKEN
+from strictmoto.cloudformation.stacks import ON_FAILURE
+
+# moto has types, but none for what is replaced at run time.
+moto_models: Any = models
+moto_responses: Any = responses
+CloudFormationResponse: Any = responses.CloudFormationResponse
+_LONGEST_BODY: Final = 51_200
+_LONGEST_NAME: Final = 128
+_STACK_NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
+
+
+def install() -> None:
+    """Replace moto's answers."""
+    _fetch_templates()
+    _create()
+    _update()
+    _delete()
+    _set_policies()
+    _describe_templates()
+    _show_statuses()
+
+
+def _fetch_templates() -> None:
+    def get_stack_from_s3_url(self: Any, template_url: str) -> str:
+        return s3_urls.fetch(template_url, self.current_account, self.partition)
+
+    CloudFormationResponse._get_stack_from_s3_url = get_stack_from_s3_url
+    moto_models.get_stack_from_s3_url = s3_urls.fetch
+
+
+def _check_capabilities(response: Any, template: dict[str, Any], *, reviewed: bool = False) -> None:
+    """Refuse what a template needs and the request does not acknowledge; of changes to review, macros need nothing."""
+    needed, _reason = templates.capabilities(template)
+    if reviewed:
+        needed = [capability for capability in needed if capability != transforms.CAPABILITY]
+    given = set(response._get_param("Capabilities", []))
+    if "CAPABILITY_NAMED_IAM" in given:
+        given.add("CAPABILITY_IAM")
+    if missing := [capability for capability in needed if capability not in given]:
+        raise CloudFormationError(
+            "InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]"
+        )
+
+
+def _template(response: Any, *, stack: Any = None) -> dict[str, Any]:
+    body = response._get_param("TemplateBody")
+    _refuse_long(body)
+    if url := response._get_param("TemplateURL"):
+        if body:
+            raise ValidationError(message="You cannot specify both TemplateURL and TemplateBody")
+        body = response._get_stack_from_s3_url(url)
+    if body is None and stack is not None:
+        body = stack.template
+    if not body:
+        raise ValidationError(message="Either Template URL or Template Body must be specified.")
+    template = templates.parse(body)
+    templates.check_types(template, response.region)
+    return template
+
+
+def _refuse_long(body: str | None) -> None:
+    if body and len(body.encode()) > _LONGEST_BODY:
+        shown = body if len(body) < 100 else f"{body[:100]}..."
+        raise ValidationError(
+            message=f"1 validation error detected: Value '{shown}' at 'templateBody' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_LONGEST_BODY}"
+        )
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a new stack.
+
+    Raises:
+        ValidationError: it has other characters, does not begin with a letter, or is too long.
+    """
+    constraint = ""
+    if not _STACK_NAME.fullmatch(name):
+        constraint = f"Member must satisfy regular expression pattern: {_STACK_NAME.pattern}"
+    elif len(name) > _LONGEST_NAME:
+        constraint = f"Member must have length less than or equal to {_LONGEST_NAME}"
+    if constraint:
+        said = f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: {constraint}"
+        raise ValidationError(message=said)
+
+
+def _create() -> None:
+    create = CloudFormationResponse.create_stack
+
+    @functools.wraps(create)
+    def create_stack(self: Any) -> Any:
+        check_name(self._get_param("StackName"))
+        template = _template(self)
+        rollback = self._get_param("DisableRollback")
+        on_failure = self._get_param("OnFailure")
+        if rollback is not None and on_failure is not None:
+            raise ValidationError(message="You cannot specify both DisableRollback and OnFailure")
+        _check_capabilities(self, template)
+        transforms.check(template, self.current_account)
+        if policy := _policy(self, "StackPolicy"):
+            policies.check(policy)
+        token = ON_FAILURE.set(on_failure or ("DO_NOTHING" if rollback else "ROLLBACK"))
+        try:
+            with _client_token(self):
+                return create(self)
+        finally:
+            ON_FAILURE.reset(token)
+
+    CloudFormationResponse.create_stack = create_stack
+
+
+def _update() -> None:
+    update = CloudFormationResponse.update_stack
+
+    @functools.wraps(update)
+    def update_stack(self: Any) -> Any:
+        stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+        template = _template(self, stack=stack)
+        _check_capabilities(self, template)
+        transforms.check(template, self.current_account)
+        policy, during = _policy(self, "StackPolicy"), _policy(self, "StackPolicyDuringUpdate")
+        for given in (policy, during):
+            if given:
+                policies.check(given)
+        _refuse_no_change(self, stack, template)
+        if stack.status.endswith("_IN_PROGRESS"):
+            raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
+        # The policy that the stack has governs this update; a new one those that follow.
+        stack.next_policy = policy
+        with policies.governed_by(during), _client_token(self):
+            return update(self)
+
+    def overlook(self: Any, *args: Any) -> None:
+        """Tags alone are an update, too: `_refuse_no_change` knows."""
+
+    CloudFormationResponse._validate_different_update = overlook
+    CloudFormationResponse._check_capabilities = _check_capabilities
+    CloudFormationResponse._refuse_long = staticmethod(_refuse_long)
+    CloudFormationResponse.update_stack = update_stack
+
+
+def _delete() -> None:
+    delete = CloudFormationResponse.delete_stack
+
+    @functools.wraps(delete)
+    def delete_stack(self: Any) -> Any:
+        if role_arn := self._get_param("RoleARN"):
+            name = self._get_param("StackName")
+            for stack in self.cloudformation_backend.stacks.values():
+                if name in (stack.name, stack.stack_id):
+                    stack.role_arn = role_arn
+        return delete(self)
+
+    CloudFormationResponse.delete_stack = delete_stack
+
+
+@contextmanager
+def _client_token(response: Any) -> Iterator[None]:
+    token = CLIENT_TOKEN.set(response._get_param("ClientRequestToken"))
+    try:
+        yield
+    finally:
+        CLIENT_TOKEN.reset(token)
+
+
+def _policy(response: Any, name: str) -> str | None:
+    """A stack policy that a request brings along, by value or by address."""
+    body, url = response._get_param(f"{name}Body"), response._get_param(f"{name}URL")
+    if body and url:
+        raise ValidationError(message=f"You cannot specify both {name}URL and {name}Body")
+    return s3_urls.fetch_policy(url, response.current_account, response.partition) if url else body
+
+
+def _refuse_no_change(response: Any, stack: Any, template: dict[str, Any]) -> None:
+    """A new policy alone is no update: SetStackPolicy is for that."""
+    tags = {item["Key"]: item["Value"] for item in response._get_param("Tags", [])}
+    given = response._get_param("Parameters", [])
+    parameters = response.cloudformation_backend._resolve_update_parameters(stack, given) if given else stack.parameters
+    topics = response._get_param("NotificationARNs", [])
+    if (
+        template == templates.parse(stack.template)
+        and parameters == stack.parameters
+        and tags in ({}, stack.tags)
+        and topics in ([], stack.notification_arns)
+    ):
+        raise ValidationError(message="No updates are to be performed.")
+
+
+def _set_policies() -> None:
+    set_policy = CloudFormationResponse.set_stack_policy
+
+    @functools.wraps(set_policy)
+    def set_stack_policy(self: Any) -> Any:
+        # It refuses a stack that is not there, whatever the policy is.
+        self.cloudformation_backend.get_stack_policy(self._get_param("StackName"))
+        if policy := _policy(self, "StackPolicy"):
+            policies.check(policy)
+        return set_policy(self)
+
+    CloudFormationResponse.set_stack_policy = set_stack_policy
+
+
+def _describe_templates() -> None:
+    def get_template_summary(self: Any) -> ActionResult:
+        stack = None
+        if name := self._get_param("StackName"):
+            stack = self.cloudformation_backend.get_stack(name)
+            if stack.status == "REVIEW_IN_PROGRESS":
+                raise ValidationError(message="GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
+        return ActionResult(templates.summary(_template(self, stack=stack)))
+
+    def validate_template(self: Any) -> ActionResult:
+        # AWS looks at form and references only. moto runs cfn-lint here, which knows better than AWS.
+        return ActionResult(templates.validation(_template(self)))
+
+    CloudFormationResponse.get_template_summary = get_template_summary
+    CloudFormationResponse.validate_template = validate_template
+
+
+def _show_statuses() -> None:
+    class StatusDTO(StackResourceDTO):
+        """A resource with its own status, where moto shows its stack's."""
+
+        def __init__(self, stack: Any, resource: Any) -> None:
+            super().__init__(stack, resource)
+            self.resource_status = stack.resource_map.ledger.statuses.get(self.logical_resource_id, stack.status)
+
+    def list_stack_resources(self: Any) -> ActionResult:
+        stack, resources = self.cloudformation_backend.list_stack_resources(self._get_param("StackName"))
+        shown = [StatusDTO(stack, resource) for resource in resources]
+        summaries = [
+            {
+                "ResourceStatus": one.resource_status,
+                "LogicalResourceId": one.logical_resource_id,
+                "LastUpdatedTimestamp": getattr(stack, "last_updated_time", None) or stack.creation_time,
+                "PhysicalResourceId": one.physical_resource_id,
+                "ResourceType": one.resource_type,
+            }
+            for one in shown
+        ]
+        return ActionResult({"StackResourceSummaries": summaries})
+
+    moto_responses.StackResourceDTO = StatusDTO
+    CloudFormationResponse.list_stack_resources = list_stack_resources

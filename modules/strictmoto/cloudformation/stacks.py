@@ -1,0 +1,386 @@
+"""The life of a stack: what AWS does when a resource of it fails.
+
+CreateStack answers with the id of the stack, whatever becomes of it. A failed creation is rolled back
+(ROLLBACK_COMPLETE), deleted (DELETE_COMPLETE) or left as it is (CREATE_FAILED), as OnFailure says; a failed
+update goes back to the stack before it (UPDATE_ROLLBACK_COMPLETE).
+
+Source: CloudFormation API Reference, CreateStack and UpdateStack; User Guide, "Stack failure options".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from moto.cloudformation import models, parsing
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
+from moto.core.utils import utcnow
+from moto.ec2.models import ec2_backends
+from moto.utilities.utils import get_partition
+
+from strictmoto.cloudformation import exports, policies, s3_urls, working
+from strictmoto.cloudformation import parameters as stack_parameters
+from strictmoto.cloudformation.acting import acting_for
+from strictmoto.cloudformation.api_types import client
+from strictmoto.cloudformation.resources import Ledger, ResourceFailedError, reason_of, retag_all
+from strictmoto.cloudformation.templates import check_makeable, parse, text
+from strictmoto.cloudformation.yaml_templates import read
+from strictmoto.dns_suffixes import dns_suffix_of
+
+# moto has types, but none for what is replaced at run time.
+Stack: Any = models.Stack
+ChangeSet: Any = models.ChangeSet
+CloudFormationBackend: Any = models.CloudFormationBackend
+ResourceMap: Any = parsing.ResourceMap
+
+ON_FAILURE: Final[ContextVar[str]] = ContextVar("ON_FAILURE", default="ROLLBACK")
+"""What becomes of a stack that cannot be made, for the CreateStack that is being answered."""
+_PARENT_TAGS: Final[ContextVar[Mapping[str, str]]] = ContextVar("PARENT_TAGS", default=MappingProxyType({}))
+"""The tags of the stack that is being made, which those nested in it get, too."""
+
+_STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+
+
+def install() -> None:
+    """Replace the lives of moto's stacks."""
+    _read_templates()
+    _know_partitions()
+    _check_parameters()
+    _keep_a_ledger()
+    _show_only_what_stands()
+    _create()
+    _update()
+    _delete()
+
+
+def _read_templates() -> None:
+    validate = ResourceMap.validate_outputs
+
+    def parse_change_set(self: Any) -> None:
+        self.template_dict = read(self.template)
+
+    def validate_outputs(self: Any) -> None:
+        """Validate outputs where no function may name their resource."""
+        if not self._template.get("Transform"):
+            validate(self)
+
+    Stack.parse_template = staticmethod(read)
+    ChangeSet._parse_template = parse_change_set
+    ResourceMap.validate_outputs = validate_outputs
+
+
+def _check_parameters() -> None:
+    load = ResourceMap.load_parameters
+
+    @functools.wraps(load)
+    def load_parameters(self: Any) -> None:
+        declared = self._template.get("Parameters") or {}
+        stack_parameters.check(declared, self.input_parameters)
+        for slot in declared.values():
+            # moto reads a parameter's type from here, and AWS compares texts.
+            slot.setdefault("Type", "String")
+            if "Default" in slot:
+                slot["Default"] = text(slot["Default"])
+        self.resolved_parameters = {}
+        load(self)
+
+    ResourceMap.load_parameters = load_parameters
+
+
+def _know_partitions() -> None:
+    initialize = ResourceMap.__init__
+
+    @functools.wraps(initialize)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        initialize(self, *args, **kwargs)
+        partition = get_partition(self._region_name)
+        suffix = dns_suffix_of(self._region_name)
+        self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix}
+
+    ResourceMap.__init__ = init
+
+
+def _keep_a_ledger() -> None:
+    create = Stack._create_resource_map
+
+    @functools.wraps(create)
+    def create_resource_map(self: Any) -> Any:
+        if self.template_dict:
+            check_makeable(parse(self.template), self.region_name, self.account_id)
+        resource_map = create(self)
+        resource_map._parsed_resources["AWS::NotificationARNs"] = self.notification_arns
+        resource_map.ledger = Ledger(self)
+        return resource_map
+
+    Stack._create_resource_map = create_resource_map
+
+
+def _show_only_what_stands() -> None:
+    """moto makes the resources that outputs and exports name; a stack that failed must stay as it is."""
+    outputs, exports = Stack.outputs.fget, Stack.exports.fget
+
+    def shown_outputs(self: Any) -> Any:
+        return outputs(self) if self.status in _STANDING else None
+
+    def shown_exports(self: Any) -> Any:
+        return exports(self) if self.status in _STANDING else []
+
+    def shown_resources(self: Any) -> Any:
+        made = map(self.resource_map._parsed_resources.get, list(self.resource_map))
+        return [resource for resource in made if resource is not None]
+
+    Stack.outputs = property(shown_outputs)
+    Stack.exports = property(shown_exports)
+    Stack.stack_resources = property(shown_resources)
+
+
+def _status(stack: Any, status: str, reason: str | None = None) -> None:
+    stack.status = status
+    stack.stack_status_reason = reason
+    stack._add_stack_event(status, resource_status_reason=reason)
+
+
+def _create() -> None:
+    create = Stack.create_resources
+    create_stack = CloudFormationBackend.create_stack
+
+    def create_resources(self: Any) -> None:
+        working.begin(self, acting_for(self, functools.partial(_make, create, self)))
+
+    def backend(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if inherited := _PARENT_TAGS.get():
+            kwargs["tags"] = {**inherited, **(kwargs.get("tags") or {})}
+        return create_stack(self, name, *args, **kwargs)
+
+    @classmethod  # type: ignore[misc]
+    def nested(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        stack = make_nested(cls, *args, **kwargs)
+        if stack.status not in _STANDING:
+            raise ValidationError(message=f"Embedded stack {stack.stack_id} was not successfully created")
+        return stack
+
+    @classmethod  # type: ignore[misc]
+    def nested_update(
+        cls: Any,
+        original_resource: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        properties = cloudformation_json["Properties"]
+        body = s3_urls.fetch(properties["TemplateURL"], account_id, get_partition(region_name))
+        given = {name: text(value) for name, value in properties.get("Parameters", {}).items()}
+        original_resource.update(body, None, given)
+        if original_resource.status != "UPDATE_COMPLETE":
+            raise ValidationError(message=f"Embedded stack {original_resource.stack_id} was not successfully updated")
+        return original_resource
+
+    def nested_attribute(self: Any, attribute_name: str) -> Any:
+        for output in self.outputs or []:
+            if attribute_name == f"Outputs.{output['OutputKey']}":
+                return output["OutputValue"]
+        raise UnformattedGetAttTemplateException
+
+    make_nested = Stack.create_from_cloudformation_json.__func__
+    Stack.update_from_cloudformation_json = nested_update
+    Stack.get_cfn_attribute = nested_attribute
+    # What Ref says.
+    Stack.physical_resource_id = property(lambda self: self.stack_id)
+    Stack.create_resources = create_resources
+    Stack.create_from_cloudformation_json = nested
+    CloudFormationBackend.create_stack = functools.wraps(create_stack)(backend)
+
+
+def _make(create: Any, stack: Any) -> None:
+    """Make the resources of a stack, and do what its failure is to lead to."""
+    on_failure = ON_FAILURE.get()
+    # A nested stack that fails is its parent's failure, and rolls back by itself.
+    token = ON_FAILURE.set("ROLLBACK")
+    parent = _PARENT_TAGS.set(dict(stack.tags))
+    stack.disable_rollback = on_failure == "DO_NOTHING"
+    stack.stack_status_reason = None
+    try:
+        _refuse_absent(stack)
+        create(stack)
+        if stack.status in _STANDING:
+            exports.publish(stack)
+    except ResourceFailedError as failed:
+        _fail(stack, on_failure, _reason(failed, "create"))
+    finally:
+        _PARENT_TAGS.reset(parent)
+        ON_FAILURE.reset(token)
+    stack.resource_map.ledger.sealed = True
+    if stack.status == "DELETE_COMPLETE":
+        backend = models.cloudformation_backends[stack.account_id][stack.region_name]
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
+
+
+def _refuse_absent(stack: Any) -> None:
+    backend = ec2_backends[stack.account_id][stack.region_name]
+    declared = stack.template_dict.get("Parameters") or {}
+    _read_parameters(stack, declared, stack.resource_map.input_parameters)
+    if reason := stack_parameters.absent(backend, declared, stack.resource_map.resolved_parameters):
+        raise ResourceFailedError("", f"{reason}. ")
+
+
+def _read_parameters(stack: Any, declared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Read what parameters name in Systems Manager, which IAM may refuse; moto reads it without a call."""
+    kinds = {name: str(slot.get("Type", "")) for name, slot in declared.items()}
+    named = [name for name, kind in kinds.items() if kind.startswith("AWS::SSM::Parameter::")]
+    names = [text(given.get(name, declared[name].get("Default"))) for name in named]
+    if not names:
+        return
+    try:
+        client("ssm", stack.account_id, stack.region_name).get_parameters(Names=names)
+    except ClientError as error:
+        raise ResourceFailedError("", f"{reason_of(error)}. ") from error
+
+
+def _fail(stack: Any, on_failure: str, reason: str) -> None:
+    stack.resource_map.ledger.sealed = True
+    if on_failure == "DO_NOTHING":
+        _status(stack, "CREATE_FAILED", reason)
+        return
+    verb, status = ("Delete", "DELETE") if on_failure == "DELETE" else ("Rollback", "ROLLBACK")
+    _status(stack, f"{status}_IN_PROGRESS", f"{reason}{verb} requested by user.")
+    try:
+        stack.resource_map.delete()
+    except ResourceFailedError as failed:
+        _status(stack, f"{status}_FAILED", str(failed))
+    else:
+        # The reason stays with the stack, where DescribeStacks shows it; the last event has none.
+        _status(stack, f"{status}_COMPLETE")
+        stack.stack_status_reason = f"{reason}{verb} requested by user."
+
+
+def _update() -> None:
+    def update(
+        self: Any,
+        template: str,
+        role_arn: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        changed = parse(template)
+        check_makeable(changed, self.region_name, self.account_id)
+        declared = changed.get("Parameters") or {}
+        given = parameters or {key: value for key, value in self.parameters.items() if key in declared}
+        stack_parameters.check(declared, given)
+        _refuse_other_types(self.template_dict, changed)
+        before = self.template, self.parameters, dict(self.tags)
+        exported = exports.of(self)
+
+        def work() -> None:
+            _status(self, "UPDATE_IN_PROGRESS", "User Initiated")
+            self.template = template
+            self._parse_template()
+            self.role_arn = role_arn or self.role_arn
+            self.tags = self.tags if tags is None else tags
+            try:
+                _read_parameters(self, declared, given)
+                self.resource_map.update(self.template_dict, given)
+                retag_all(self.resource_map, before[2])
+                exports.renew(self, exported)
+            except ResourceFailedError as failed:
+                self.tags = before[2]
+                _go_back(self, before[0], before[1], failed)
+            else:
+                self.parameters = given
+                self.description = self.template_dict.get("Description")
+                self.output_map = self._create_output_map()
+                self.policy = self.__dict__.pop("next_policy", None) or self.policy
+                _status(self, "UPDATE_COMPLETE")
+            self.__dict__.pop("next_policy", None)
+            self.last_updated_time = utcnow()
+
+        working.begin(self, acting_for(self, work, role_arn))
+
+    def resolve(self: Any, instance: Any, incoming_params: list[dict[str, Any]]) -> dict[str, str]:
+        # moto's own knows no previous value that was a default.
+        resolved = {}
+        for parameter in incoming_params:
+            key = parameter["ParameterKey"]
+            if not parameter.get("UsePreviousValue"):
+                resolved[key] = parameter["ParameterValue"]
+            elif key in instance.parameters:
+                resolved[key] = instance.parameters[key]
+        return resolved
+
+    Stack.update = functools.wraps(Stack.update)(update)
+    CloudFormationBackend._resolve_update_parameters = resolve
+
+
+def _refuse_other_types(before: dict[str, Any], after: dict[str, Any]) -> None:
+    old, new = before.get("Resources") or {}, after["Resources"]
+    if other := [name for name in new if name in old and old[name]["Type"] != new[name]["Type"]]:
+        raise ValidationError(
+            message="Update of resource type is not permitted. The new template modifies resource type of the "
+            f"following resources: [{', '.join(other)}]"
+        )
+
+
+def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: ResourceFailedError) -> None:
+    _status(stack, "UPDATE_ROLLBACK_IN_PROGRESS", _reason(failed, "update"))
+    stack.template, stack.parameters = template, parameters
+    stack._parse_template()
+    stack.resource_map.input_parameters = parameters
+    try:
+        # Going back is no update that a policy governs.
+        with policies.governed_by(""):
+            stack.resource_map.update(stack.template_dict, parameters)
+    except ResourceFailedError as again:
+        _status(stack, "UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{again.logical_id}]. ")
+        return
+    stack.output_map = stack._create_output_map()
+    _status(stack, "UPDATE_ROLLBACK_COMPLETE")
+
+
+def _reason(failed: ResourceFailedError, done: str) -> str:
+    if failed.logical_id:
+        return f"The following resource(s) failed to {done}: [{failed.logical_id}]. "
+    return str(failed)
+
+
+def _delete() -> None:
+    def delete(self: Any) -> None:
+        _status(self, "DELETE_IN_PROGRESS", "User Initiated")
+        try:
+            self.resource_map.delete()
+        except ResourceFailedError as failed:
+            _status(self, "DELETE_FAILED", str(failed))
+        else:
+            _status(self, "DELETE_COMPLETE")
+            self.deletion_time = utcnow()
+
+    def delete_stack(self: Any, name_or_stack_id: str) -> None:
+        found = [stack for stack in self.stacks.values() if name_or_stack_id in (stack.name, stack.stack_id)]
+        for stack in found:
+            if stack.enable_termination_protection:
+                raise ValidationError(
+                    message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
+                )
+            if reason := exports.in_use(stack):
+                # The stack stays as it was, and says why.
+                _status(stack, stack.status, reason)
+                continue
+            acting = acting_for(stack, functools.partial(_delete_one, self, stack))
+            # What is being done for it ends.
+            working.cancel(stack)
+            working.begin(stack, acting)
+
+    Stack.delete = delete
+    CloudFormationBackend.delete_stack = delete_stack
+
+
+def _delete_one(backend: Any, stack: Any) -> None:
+    names = exports.of(stack)
+    stack.delete()
+    if stack.status == "DELETE_COMPLETE":
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
+        for name in names:
+            backend.exports.pop(name, None)

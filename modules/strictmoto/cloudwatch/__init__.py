@@ -1,0 +1,1 @@
+"""CloudWatch: namespaces of metrics, and metrics that are set on demand."""

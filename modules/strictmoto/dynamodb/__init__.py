@@ -1,0 +1,1 @@
+"""DynamoDB: one call at a time."""

@@ -1,0 +1,27 @@
+"""What EC2 refuses of instances, network interfaces, subnets, security groups and tags, and moto does.
+
+Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API". Its page has codes; where it has none for a
+refusal, and for the words of messages, docs/rehearsal-conformance.md says "inferred".
+"""
+
+from __future__ import annotations
+
+import functools
+
+from strictmoto.ec2.refusals import (
+    addresses,
+    attachments,
+    attributes,
+    launches,
+    networks,
+    security_groups,
+    states,
+    tags,
+)
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process refuse. A second call changes nothing."""
+    for part in (states, addresses, attachments, attributes, launches, networks, security_groups, tags):
+        part.install()

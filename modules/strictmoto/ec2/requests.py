@@ -1,0 +1,49 @@
+"""What every request of EC2 goes through before and after its action: the form of its ids, DryRun, and its filters.
+
+Source: Amazon EC2 API Reference, "Common query parameters" (DryRun: permissions are checked, and no action is done).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
+from moto.ec2.exceptions import DryRunClientError, EC2ClientError
+from moto.ec2.responses._base_response import EC2BaseResponse
+
+from strictmoto.ec2 import filters, identifiers
+
+# moto has types, but none for what is replaced at run time.
+Response: Any = EC2BaseResponse
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process check and filter so. A second call changes nothing."""
+    call = Response.call_action
+
+    @functools.wraps(call)
+    def call_action(self: Any) -> Any:
+        try:
+            identifiers.check(self.querystring)
+            # IAM was asked before. Actions that moto does not have are refused as such.
+            if _is_dry_run(self) and hasattr(self, camelcase_to_underscores(self._get_action())):
+                raise DryRunClientError
+            return filters.answer(self, lambda: call(self))
+        except EC2ClientError as error:
+            status, headers, body = self.serialized(ActionResult(error))
+            answered = self._transform_response(self.response_headers, (body, {**headers, "status": status}))
+            return (answered[0], *self._enrich_response(*answered[1:]))
+
+    def no_dry_run(self: Any) -> None:
+        """Do nothing: a dry run ends before its action, and "false" is none."""
+
+    Response.call_action = call_action
+    Response.error_on_dryrun = no_dry_run
+
+
+def _is_dry_run(response: Any) -> bool:
+    # Of the query itself: not every action's model has this parameter, which all take.
+    return str(response.querystring.get("DryRun", [""])[0]).lower() == "true"

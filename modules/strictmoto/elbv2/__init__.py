@@ -1,0 +1,1 @@
+"""Elastic Load Balancing: ARNs, and what is registered."""

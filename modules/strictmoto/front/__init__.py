@@ -1,0 +1,1 @@
+"""What stands before moto: strangers are refused, calls are recorded and judged, faults are played."""

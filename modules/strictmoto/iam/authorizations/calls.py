@@ -1,0 +1,234 @@
+"""From a call to what IAM has to allow: the call's own action, and those that it implies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from strictmoto.iam.authorizations import ec2, named, partiql, tagging
+from strictmoto.iam.authorizations.actions import NEEDS_NOTHING, iam_action, service_prefix
+from strictmoto.iam.authorizations.authorization import Authorization
+from strictmoto.iam.authorizations.passing import passing
+from strictmoto.iam.authorizations.place import Place
+from strictmoto.iam.authorizations.tags import tag_keys_of, tags_of
+from strictmoto.requests.calls import Call, operation_of
+
+# Creating something with tags needs this besides.
+_TAGGING: Final = {
+    **dict.fromkeys(
+        ("dynamodb", "events", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sns", "states"), "TagResource"
+    ),
+    "elasticloadbalancing": "AddTags",
+    "iam": "Tag{}",
+    "ram": "TagResource",
+    "sqs": "TagQueue",
+}
+_MADE_IN_S3: Final = {
+    "CopyObject": "Object",
+    "CreateBucket": "Bucket",
+    "CreateMultipartUpload": "Object",
+    "PutObject": "Object",
+}
+_GRANTS: Final = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+_TRANSACTED: Final = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+
+
+def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) -> tuple[Authorization, ...]:
+    """Return what IAM has to allow for a call, its own action first; empty where everybody may make it.
+
+    Args:
+        call: what was asked.
+        requested: its parameters in the structure of the API.
+        principal: ARN of who called.
+    """
+    if (call.service, call.action) in NEEDS_NOTHING:
+        return ()
+    place = Place(call.region, principal.split(":")[4] if principal.count(":") >= 5 else "*")
+    if call.action in ("TransactWriteItems", "TransactGetItems"):
+        return tuple(_transacted(requested, place))
+    if call.service == "s3" and call.action == "DeleteObjects":
+        return tuple(_deleted(requested, place))
+    if call.service == "dynamodb" and call.action in partiql.ACTIONS:
+        return tuple(partiql.authorizations_of(call.action, requested, place))
+    own = Authorization(
+        iam_action(call, dict(requested)), _resources(call, requested, place), _context(call, requested)
+    )
+    return (
+        own,
+        *_copies(call, requested, place),
+        *_granting(call, own, requested),
+        *_tagging(call, own, requested, place),
+        *_tagging_apis(call, own, requested, place),
+        *_keeping_keys(call, requested, place),
+        *_setting_policies(call, own, requested),
+        *tagging.authorizations_of(call, requested),
+        *_reading(call, requested, place),
+        *passing(call, requested, place),
+    )
+
+
+def _resources(call: Call, requested: Mapping[str, Any], place: Place) -> tuple[str, ...]:
+    if call.service == "ec2":
+        return ec2.resources_of(call.action, requested, place)
+    if call.service == "apigateway" and (operation := operation_of(call)) is not None:
+        # Policies name the resources of both versions of the API alike, without the version.
+        path = str(operation.http["requestUri"]).partition("?")[0].removeprefix("/v2")
+        named_path = re.sub(
+            r"\{([\w-]+)\+?\}", lambda match: _in_path(requested.get(_member(operation, match[1]), "*")), path
+        )
+        return (place.arn("apigateway", named_path, account=False),)
+    return named.resources_of(call.service, call.action, requested, place)
+
+
+def _in_path(value: Any) -> str:
+    """Return a part of a path as policies name it: an ARN, which is a part of a tag's path, is encoded."""
+    return quote(str(value), safe="") if str(value).startswith("arn:") else str(value)
+
+
+def _member(operation: Any, name: str) -> str:
+    """Return the member that stands in the path under a name."""
+    for member, shape in operation.input_shape.members.items():
+        if shape.serialization.get("location") == "uri" and shape.serialization.get("name", member) == name:
+            return str(member)
+    return name
+
+
+def _context(call: Call, requested: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    tags = tags_of(requested)
+    context: dict[str, str | tuple[str, ...]] = {"aws:RequestedRegion": call.region}
+    context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    if keys := {*tags, *tag_keys_of(requested)}:
+        context["aws:TagKeys"] = tuple(sorted(keys))
+    if call.service == "ec2":
+        context["ec2:Region"] = call.region
+        context |= ec2.attributes_of(call.action, requested)
+    if call.service == "cloudformation":
+        for parameter, key in (("TemplateURL", "TemplateUrl"), ("RoleARN", "RoleArn")):
+            if given := requested.get(parameter):
+                context[f"cloudformation:{key}"] = str(given)
+        if kinds := requested.get("ResourceTypes"):
+            context["cloudformation:ResourceTypes"] = tuple(kinds)
+    return context
+
+
+def _transacted(requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """IAM knows no transactions, only what is in them."""
+    for item in requested.get("TransactItems") or ():
+        for kind, part in item.items():
+            resources = named.resources_of("dynamodb", _TRANSACTED[kind], part, place)
+            yield Authorization(f"dynamodb:{_TRANSACTED[kind]}", resources, {"aws:RequestedRegion": place.region})
+
+
+def _copies(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Copying an object reads another one."""
+    source = requested.get("CopySource")
+    if call.service == "s3" and source:
+        name, _, version = str(source).partition("?versionId=")
+        arn = place.arn("s3", unquote(name).lstrip("/"), region=False, account=False)
+        yield Authorization("s3:GetObjectVersion" if version else "s3:GetObject", (arn,))
+
+
+def _deleted(requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Each of several objects is deleted by itself, a version of it by another action."""
+    by_action: dict[str, list[str]] = {}
+    for item in (requested.get("Delete") or {}).get("Objects") or ():
+        action = "s3:DeleteObjectVersion" if item.get("VersionId") else "s3:DeleteObject"
+        name = f"{requested.get('Bucket')}/{item.get('Key')}"
+        by_action.setdefault(action, []).append(place.arn("s3", name, region=False, account=False))
+    for action, arns in (by_action or {"s3:DeleteObject": ["*"]}).items():
+        yield Authorization(action, tuple(dict.fromkeys(arns)), {"aws:RequestedRegion": place.region})
+
+
+def _granting(call: Call, own: Authorization, requested: Mapping[str, Any]) -> Iterator[Authorization]:
+    """Putting an object, or making a bucket, with an ACL or with tags needs the actions that set them.
+
+    Source: Amazon S3 API Reference, PutObject, CopyObject, CreateMultipartUpload and CreateBucket, "Permissions".
+    """
+    if call.service != "s3" or call.action not in _MADE_IN_S3:
+        return
+    of = _MADE_IN_S3[call.action]
+    context = {"aws:RequestedRegion": call.region}
+    if any(requested.get(name) for name in _GRANTS):
+        yield Authorization(f"s3:Put{of}Acl", own.resources, context)
+    if requested.get("Tagging") and of == "Object":
+        yield Authorization("s3:PutObjectTagging", own.resources, context)
+
+
+def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Reading several secrets at once reads each of them."""
+    if call.service == "secretsmanager" and call.action == "BatchGetSecretValue":
+        for one in requested.get("SecretIdList") or ():
+            found = named.resources_of("secretsmanager", "GetSecretValue", {"SecretId": one}, place)
+            yield Authorization("secretsmanager:GetSecretValue", found, {"aws:RequestedRegion": call.region})
+
+
+def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Tagging at creation is an action of its own."""
+    if not tags_of(requested) or "Tag" in call.action:
+        return
+    if call.service == "ec2":
+        kinds = [specification.get("ResourceType") for specification in requested.get("TagSpecifications") or ()]
+        made = tuple(arn for arn in own.resources if arn.endswith("/*") and arn.split(":")[5][:-2] in kinds)
+        # A rule of a security group is made by a call that names the group alone.
+        made = made or tuple(place.arn("ec2", f"{kind}/*") for kind in kinds if kind)
+        yield Authorization("ec2:CreateTags", made or ("*",), {**own.context, "ec2:CreateAction": call.action})
+    elif (name := _TAGGING.get(call.service)) and call.action.startswith(("Create", "Put")):
+        action = name.format(call.action.removeprefix("Create"))
+        context = own.context
+        made = own.resources
+        if call.service == "elasticloadbalancing":
+            context = {**context, "elasticloadbalancing:CreateAction": call.action}
+            if kind := _MADE_BELOW.get(call.action):
+                # Made by a call that names what it belongs to.
+                made = tuple(re.sub(r":(loadbalancer|listener)/", f":{kind}/", arn) + "/*" for arn in made)
+        yield Authorization(f"{service_prefix(call)}:{action}", made, context)
+
+
+_MADE_BELOW: Final = {"CreateListener": "listener", "CreateRule": "listener-rule"}
+"""Source: Service Authorization Reference, Elastic Load Balancing V2, resource types of AddTags."""
+
+
+def _tagging_apis(
+    call: Call, own: Authorization, requested: Mapping[str, Any], place: Place
+) -> Iterator[Authorization]:
+    """Tags of an API or of a stage need an action of their own at creation.
+
+    No page of AWS says which; these are what AWS's refusals name: POST on the tags of all APIs, and for a stage
+    TagResource on the stages of its API.
+    """
+    if call.service != "apigateway" or not tags_of(requested):
+        return
+    if call.action == "CreateApi":
+        every = quote(place.arn("apigateway", "/v2/apis/", account=False), safe="")
+        yield Authorization(
+            "apigateway:POST", (place.arn("apigateway", f"/tags/{every}*", account=False),), own.context
+        )
+    elif call.action == "CreateStage" and "ApiId" in requested:
+        yield Authorization("apigateway:TagResource", own.resources, own.context)
+
+
+def _keeping_keys(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Making a key with a policy needs the permission to change the policy later.
+
+    KMS answers MalformedPolicyDocumentException otherwise, unless the check is bypassed; here it is a refusal of IAM.
+
+    Source: KMS API Reference, CreateKey (Policy, BypassPolicyLockoutSafetyCheck).
+    """
+    if (call.service, call.action) != ("kms", "CreateKey") or not requested.get("Policy"):
+        return
+    if str(requested.get("BypassPolicyLockoutSafetyCheck", "")).lower() != "true":
+        yield Authorization("kms:PutKeyPolicy", (place.arn("kms", "key/*"),), {"aws:RequestedRegion": place.region})
+
+
+def _setting_policies(call: Call, own: Authorization, requested: Mapping[str, Any]) -> Iterator[Authorization]:
+    """Giving a stack a policy is an action of its own, also when it is made or updated."""
+    if call.action in ("CreateStack", "UpdateStack") and {"StackPolicyBody", "StackPolicyURL"} & set(requested):
+        yield Authorization("cloudformation:SetStackPolicy", own.resources, {"aws:RequestedRegion": call.region})

@@ -1,0 +1,182 @@
+"""Refuses calls that IAM does not allow, before a service sees them.
+
+Everything that a call needs must be allowed: its own action and those that it implies, such as iam:PassRole. The root
+user may do anything that no resource and no organization forbids. A role that a service is given must be one that the
+service can assume.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strictmoto.iam import launches, trust
+from strictmoto.iam.authorizations import Authorization, authorizations_of
+from strictmoto.iam.authorizations.place import Place
+from strictmoto.iam.denials import NotAllowed, Refusal, message_of, refuse
+from strictmoto.iam.evaluation import Denial, Guard, decide
+from strictmoto.iam.facts import facts_of
+from strictmoto.iam.guards import GUARDED, guard_of
+from strictmoto.iam.identities import NOBODY, Identity, identity_of, is_root, organization_keys
+from strictmoto.iam.lazy import Lazy
+from strictmoto.iam.meant import as_meant, roles_of_profiles
+from strictmoto.iam.policies import Context
+from strictmoto.iam.requests import request_of
+from strictmoto.iam.service_roles import check_roles, gives_role
+from strictmoto.iam.unnamed import with_unnamed
+from strictmoto.organizations.memberships import is_organized
+from strictmoto.requests.calls import Call
+from strictmoto.requests.structures import requested_by
+
+_TRUE: Final = ("true",)
+_FALSE: Final = ("false",)
+_OF_ACCOUNTS: Final = {"kms": "kms:CallerAccount", "sns": "aws:SourceOwner"}
+"""Keys for the account of the caller that one service has."""
+_OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"})
+"""What no policy of a bucket takes from the root user of its account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a call comes.
+
+    Attributes:
+        source_ip: where from; empty where a service makes the call.
+        user_agent: of the client; the service that makes the call.
+        called_via: services that use the caller's own credentials, in their order.
+    """
+
+    source_ip: str
+    user_agent: str
+    called_via: tuple[str, ...] = ()
+
+
+def refusal_of(call: Call, principal_arn: str, connection: Connection) -> Refusal | None:
+    """Return the answer that refuses a call; None where IAM allows it.
+
+    Args:
+        call: what is asked.
+        principal_arn: of who asks; empty where AWS takes the call without a signature.
+        connection: how it comes.
+    """
+    try:
+        _check(call, principal_arn, connection)
+    except NotAllowed as error:
+        return refuse(call, error)
+    return None
+
+
+def needed_for(call: Call, principal_arn: str) -> tuple[Authorization, ...]:
+    """Return what IAM has to allow for a call, with what it does not name, as the account has it at this time."""
+    return _needed(call, requested_by(call), principal_arn)
+
+
+def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tuple[Authorization, ...]:
+    account = principal_arn.split(":")[4] if principal_arn.count(":") >= 5 else ""
+    meant = as_meant(call, requested, principal_arn)
+    found = authorizations_of(call, meant, principal_arn)
+    return (*with_unnamed(call, meant, found, account), *roles_of_profiles(call, meant, account)) if account else found
+
+
+def _check(call: Call, principal_arn: str, connection: Connection) -> None:
+    assumes = call.service == "sts" and call.action in trust.ASSUMING
+    if not (principal_arn or assumes):
+        return
+    gives = gives_role(call)
+    if is_root(principal_arn) and not (assumes or gives or call.service in GUARDED or is_organized()):
+        return
+    identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
+    requested = requested_by(call)
+    more = keys_of(connection, identity, call.service)
+    _check_session(call, requested, identity)
+    if assumes:
+        [own] = authorizations_of(call, requested, identity.caller.arn)
+        trust.check(call.action, requested, identity, request_of(call, requested, own, lambda _: {}, more=more).context)
+        return
+    for authorization in _needed(call, requested, identity.caller.arn):
+        if denial := _denial(call, requested, authorization, identity, more):
+            raise NotAllowed(message_of(denial, identity.caller))
+    if gives:
+        check_roles(call, requested, identity.caller.account)
+
+
+def _denial(
+    call: Call, requested: Mapping[str, Any], authorization: Authorization, identity: Identity, more: Context
+) -> Denial | None:
+    resources: tuple[str, ...] = ()
+    if authorization.action.startswith("states:SendTask"):
+        # Only Step Functions knows which state machine gave out a token; it refuses tokens that are none.
+        machine = _machine_of(str(requested.get("taskToken", "")))
+        if machine is None:
+            return None
+        resources = (machine,)
+    facts: Callable[[str], Context] = _facts_of
+    if call.service == "ec2" and call.action in launches.MAKING:
+        facts = _making(call, requested, identity.caller.arn)
+    request = request_of(call, requested, authorization, facts, resources=resources, more=more)
+    spared = identity.policies.identity is None and call.service == "s3" and call.action in _OWN_POLICY
+    return decide(request, identity.caller, identity.policies, _unguarded if spared else guard_of)
+
+
+def _making(call: Call, requested: Mapping[str, Any], principal_arn: str) -> Callable[[str], Context]:
+    """Return what finds the condition keys of resources that exist, and of those that a call makes."""
+    place, meant = Place(call.region, principal_arn.split(":")[4]), as_meant(call, requested, principal_arn)
+    return lambda arn: Lazy(lambda: {**_facts_of(arn), **launches.keys_of(call.action, arn, meant, place)})
+
+
+def _check_session(call: Call, requested: Mapping[str, Any], identity: Identity) -> None:
+    """Refuse what the sessions of users may not call, whatever their policies say.
+
+    Source: IAM User Guide, "Compare AWS STS credentials"; STS API Reference, GetSessionToken and GetFederationToken.
+    """
+    session = identity.session
+    if call.service == "sts" and call.action == "GetSessionToken" and requested.get("SerialNumber"):
+        trust.device_keys(requested, identity.caller)
+    if session is None or identity.chained or call.action == "GetCallerIdentity":
+        return
+    if call.service == "iam" and (session.federated or not session.mfa):
+        raise NotAllowed("The security token included in the request is invalid", "InvalidClientTokenId", 403)
+    if call.service == "sts" and (session.federated or call.action != "AssumeRole"):
+        raise NotAllowed(f"Cannot call {call.action} with session credentials", "AccessDenied", 403)
+
+
+def _unguarded(arn: str) -> Guard:
+    return Guard(guard_of(arn).account)
+
+
+def _facts_of(arn: str) -> Context:
+    """Return what conditions compare of a resource, and whose it is."""
+    return Lazy(lambda: {**facts_of(arn), **_owner(guard_of(arn).account)})
+
+
+def _owner(account: str) -> Context:
+    return {"aws:ResourceAccount": (account,), **organization_keys("Resource", account)} if account else {}
+
+
+def _machine_of(token: str) -> str | None:
+    from strictmoto.stepfunctions import tokens
+
+    return tokens.machine_of(token)
+
+
+def keys_of(connection: Connection, identity: Identity, service: str = "") -> Context:
+    """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
+    via = connection.called_via
+
+    def keys() -> Context:
+        now = datetime.datetime.now(datetime.UTC)
+        return {
+            **identity.context,
+            "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+            "aws:EpochTime": (str(int(now.timestamp())),),
+            "aws:SecureTransport": _TRUE,
+            "aws:UserAgent": (connection.user_agent,),
+            "aws:ViaAWSService": _TRUE if via else _FALSE,
+            **({_OF_ACCOUNTS[service]: (identity.caller.account,)} if service in _OF_ACCOUNTS else {}),
+            **({"aws:SourceIp": (connection.source_ip,)} if connection.source_ip else {}),
+            **({"aws:CalledVia": via, "aws:CalledViaFirst": via[:1], "aws:CalledViaLast": via[-1:]} if via else {}),
+        }
+
+    return Lazy(keys)

@@ -1,0 +1,282 @@
+"""What condition keys say of resources that exist: their tags, and where they belong.
+
+Source: Service Authorization Reference, resource types and condition keys of each service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from strictmoto.iam.lazy import Lazy
+from strictmoto.iam.policies import Context
+from strictmoto.requests.arns import is_somewhere
+
+_WILD: Final = frozenset("*?")
+
+
+def facts_of(arn: str) -> Context:
+    """Return the condition keys of a resource; nothing for one that does not exist. Looked up when asked for."""
+    parts = arn.split(":", 5)
+    find = _FINDERS.get(parts[2]) if len(parts) == 6 else None
+    if find is None or not is_somewhere(arn):
+        return {}
+    return Lazy(lambda: find(parts))
+
+
+def _tagged(tags: Mapping[str, Any], *prefixes: str) -> dict[str, tuple[str, ...]]:
+    return {f"{prefix}:ResourceTag/{key}": (str(value),) for key, value in tags.items() for prefix in prefixes}
+
+
+def _pairs(tags: Any, key: str = "Key", value: str = "Value") -> dict[str, str]:
+    return {str(tag[key]): str(tag[value]) for tag in tags or ()}
+
+
+def _ec2(parts: list[str]) -> Context:
+    from moto.ec2.models import ec2_backends
+
+    kind, _, name = parts[5].partition("/")
+    if _WILD & set(name):
+        return {}
+    # Images and snapshots name no account.
+    owners = [parts[4]] if parts[4] else [account for account, _ in list(ec2_backends.items())]
+    for owner in owners:
+        backend: Any = ec2_backends[owner][parts[3]]
+        found = {**_tagged(dict(backend.tags.get(name, {})), "aws", "ec2"), **_belonging(parts, kind, name, backend)}
+        if found:
+            return found
+    return {}
+
+
+_IDS: Final = {
+    "image": "ec2:ImageID",
+    "instance": "ec2:InstanceID",
+    "network-interface": "ec2:NetworkInterfaceID",
+    "security-group": "ec2:SecurityGroupID",
+    "subnet": "ec2:SubnetID",
+    "volume": "ec2:VolumeID",
+    "vpc": "ec2:VpcID",
+}
+
+
+def _belonging(parts: list[str], kind: str, name: str, backend: Any) -> Context:
+    """Return the keys of a resource that are no tags: its own properties, and where it belongs."""
+    item = _FOUND[kind](backend, name) if kind in _FOUND else None
+    if item is None:
+        return {}
+    found = {_IDS[kind]: (name,)} if kind in _IDS else {}
+    for key, value in _PROPERTIES.get(kind, lambda _: {})(item).items():
+        if value not in (None, ""):
+            found[key] = (str(value).lower() if isinstance(value, bool) else str(value),)
+    where = f"{':'.join(parts[:4])}:{parts[4]}"
+    owner = item.subnet if kind == "network-interface" else item
+    if kind in _IN_VPC and owner is not None and owner.vpc_id:
+        found["ec2:Vpc"] = (f"{where}:vpc/{owner.vpc_id}",)
+    if kind == "network-interface" and owner is not None:
+        found["ec2:Subnet"] = (f"{where}:subnet/{owner.id}",)
+    return found
+
+
+def _instance(item: Any) -> dict[str, Any]:
+    options, profile = getattr(item, "metadata_options", None), getattr(item, "iam_instance_profile", None)
+    return {
+        "ec2:AvailabilityZone": item.availability_zone,
+        "ec2:EbsOptimized": str(item.ebs_optimized).lower(),
+        "ec2:InstanceProfile": getattr(profile, "arn", None),
+        "ec2:InstanceType": item.instance_type,
+        "ec2:MetadataHttpEndpoint": getattr(options, "http_endpoint", None),
+        "ec2:MetadataHttpPutResponseHopLimit": getattr(options, "http_put_response_hop_limit", None),
+        "ec2:MetadataHttpTokens": getattr(options, "http_tokens", None),
+        "ec2:RootDeviceType": item.root_device_type,
+        "ec2:Tenancy": item.placement.tenancy,
+    }
+
+
+_FOUND: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+    "image": lambda backend, name: backend.amis.get(name),
+    "instance": lambda backend, name: next((one for one in backend.all_instances() if one.id == name), None),
+    "network-interface": lambda backend, name: backend.enis.get(name),
+    "route-table": lambda backend, name: backend.route_tables.get(name),
+    "security-group": lambda backend, name: backend.get_security_group_from_id(name),
+    "subnet": lambda backend, name: next((z[name] for z in list(backend.subnets.values()) if name in z), None),
+    "volume": lambda backend, name: backend.volumes.get(name),
+    "vpc": lambda backend, name: backend.vpcs.get(name),
+}
+_IN_VPC: Final = frozenset({"network-interface", "route-table", "security-group", "subnet"})
+_PROPERTIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
+    "image": lambda item: {
+        "ec2:Owner": item.owner_alias or item.owner_id,
+        "ec2:Public": bool(item.is_public),
+        "ec2:RootDeviceType": item.root_device_type,
+    },
+    "instance": _instance,
+    "network-interface": lambda item: {"ec2:AvailabilityZone": getattr(item.subnet, "availability_zone", None)},
+    "subnet": lambda item: {"ec2:AvailabilityZone": item.availability_zone},
+    "volume": lambda item: {
+        "ec2:AvailabilityZone": getattr(item.zone, "name", item.zone),
+        "ec2:Encrypted": str(item.encrypted).lower(),
+        "ec2:VolumeIops": item.iops,
+        "ec2:VolumeSize": item.size,
+        "ec2:VolumeThroughput": item.throughput,
+        "ec2:VolumeType": item.volume_type,
+    },
+}
+
+
+def _stack(parts: list[str]) -> Context:
+    from moto.cloudformation.models import cloudformation_backends
+
+    kind, _, name = parts[5].partition("/")
+    backend: Any = cloudformation_backends[parts[4]][parts[3]]
+    for stack in list(backend.stacks.values()) if kind == "stack" else ():
+        if stack.stack_id == ":".join(parts) or (name.endswith("/*") and stack.name == name[:-2]):
+            return _tagged(stack.tags or {}, "aws")
+    return {}
+
+
+def _object(parts: list[str]) -> Context:
+    """Return the tags of an object."""
+    from moto.s3.models import s3_backends
+
+    bucket_name, _, key = parts[5].partition("/")
+    owner = s3_backends.bucket_accounts.get(bucket_name)
+    if owner is None or not key:
+        return {}
+    backend: Any = s3_backends[owner[1]][owner[0]]
+    bucket = backend.buckets.get(bucket_name)
+    item = bucket.keys.get(key) if bucket is not None else None
+    if item is None:
+        return {}
+    tags = backend.tagger.get_tag_dict_for_resource(item.arn)
+    return {f"s3:ExistingObjectTag/{name}": (str(value),) for name, value in tags.items()}
+
+
+def _table(parts: list[str]) -> Context:
+    from moto.dynamodb.models import dynamodb_backends
+
+    table: Any = dynamodb_backends[parts[4]][parts[3]].tables.get(parts[5].split("/")[1])
+    return _tagged(_pairs(table.tags), "aws") if table is not None else {}
+
+
+def _function(parts: list[str]) -> Context:
+    from moto.awslambda.models import lambda_backends
+
+    backend: Any = lambda_backends[parts[4]][parts[3]]
+    function = backend._lambdas.get_arn(":".join([*parts[:5], *parts[5].split(":")[:2]]))
+    return _tagged(function.tags or {}, "aws") if function is not None else {}
+
+
+def _queue(parts: list[str]) -> Context:
+    from moto.sqs.models import sqs_backends
+
+    queue: Any = sqs_backends[parts[4]][parts[3]].queues.get(parts[5])
+    return _tagged(queue.tags or {}, "aws") if queue is not None else {}
+
+
+def _topic(parts: list[str]) -> Context:
+    from moto.sns.models import sns_backends
+
+    topic: Any = sns_backends[parts[4]][parts[3]].topics.get(":".join(parts))
+    return _tagged(topic._tags or {}, "aws") if topic is not None else {}
+
+
+def _key(parts: list[str]) -> Context:
+    from moto.kms.models import kms_backends
+
+    backend: Any = kms_backends[parts[4]][parts[3]]
+    return _tagged(backend.tagger.get_tag_dict_for_resource(parts[5].partition("/")[2]), "aws")
+
+
+def _machine(parts: list[str]) -> Context:
+    from moto.stepfunctions.models import stepfunctions_backends
+
+    backend: Any = stepfunctions_backends[parts[4]][parts[3]]
+    return _tagged(backend.tagger.get_tag_dict_for_resource(":".join(parts)), "aws")
+
+
+def _log_group(parts: list[str]) -> Context:
+    from moto.logs.models import logs_backends
+
+    backend: Any = logs_backends[parts[4]][parts[3]]
+    group = ":".join([*parts[:5], *parts[5].split(":")[:2]])
+    return _tagged(backend.tagger.get_tag_dict_for_resource(group), "aws")
+
+
+def _secret(parts: list[str]) -> Context:
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    backend: Any = secretsmanager_backends[parts[4]][parts[3]]
+    name = parts[5].removeprefix("secret:")
+    for secret in list(backend.secrets.values()):
+        if secret.arn.endswith(parts[5]) or secret.name == name.removesuffix("-??????"):
+            return _tagged(_pairs(secret.tags), "aws", "secretsmanager")
+    return {}
+
+
+def _iam(parts: list[str]) -> Context:
+    from moto.iam.models import iam_backends
+
+    kind, _, path = parts[5].partition("/")
+    backend: Any = iam_backends[parts[4]][parts[1]]
+    name = path.rpartition("/")[2]
+    if kind == "role":
+        role = next((role for role in list(backend.roles.values()) if role.name == name), None)
+        if role is None:
+            return {}
+        tags = role.tags.values() if isinstance(role.tags, Mapping) else role.tags
+        bounded = {"iam:PermissionsBoundary": (role.permissions_boundary_arn,)} if role.permissions_boundary_arn else {}
+        return {**_tagged(_pairs(tags), "aws", "iam"), **bounded}
+    if kind == "user":
+        return _tagged(backend.tagger.get_tag_dict_for_resource(":".join(parts)), "aws", "iam")
+    return {}
+
+
+def _balancing(parts: list[str]) -> Context:
+    from moto.elbv2.models import elbv2_backends
+
+    backend: Any = elbv2_backends[parts[4]][parts[3]]
+    arn = ":".join(parts)
+    for items in (backend.load_balancers, backend.target_groups):
+        if arn in items:
+            tags = backend.tagging_service.get_tag_dict_for_resource(arn)
+            return _tagged(tags, "aws", "elasticloadbalancing")
+    return {}
+
+
+def _group(parts: list[str]) -> Context:
+    from moto.autoscaling.models import autoscaling_backends
+
+    backend: Any = autoscaling_backends[parts[4]][parts[3]]
+    group = backend.autoscaling_groups.get(parts[5].rpartition("/")[2])
+    return _tagged(_pairs(group.tags), "aws", "autoscaling") if group is not None else {}
+
+
+def _by_arn(module: str, backends: str) -> Callable[[list[str]], Context]:
+    def find(parts: list[str]) -> Context:
+        import importlib
+
+        models: Any = importlib.import_module(module)
+        backend = getattr(models, backends)[parts[4]][parts[3]]
+        return _tagged(backend.tagger.get_tag_dict_for_resource(":".join(parts)), "aws")
+
+    return find
+
+
+_FINDERS: Final[Mapping[str, Callable[[list[str]], Context]]] = {
+    "autoscaling": _group,
+    "cloudformation": _stack,
+    "dynamodb": _table,
+    "ec2": _ec2,
+    "elasticloadbalancing": _balancing,
+    "events": _by_arn("moto.events.models", "events_backends"),
+    "iam": _iam,
+    "kms": _key,
+    "lambda": _function,
+    "logs": _log_group,
+    "s3": _object,
+    "scheduler": _by_arn("moto.scheduler.models", "scheduler_backends"),
+    "secretsmanager": _secret,
+    "sns": _topic,
+    "sqs": _queue,
+    "states": _machine,
+}

@@ -1,0 +1,181 @@
+"""From what IAM has to allow for a call to the request that policies are held against: its resources and its context.
+
+Source: Service Authorization Reference, the condition keys of each service; IAM User Guide, "AWS global condition
+context keys".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from strictmoto.iam.authorizations import Authorization
+from strictmoto.iam.authorizations.ec2 import has_attributes
+from strictmoto.iam.lazy import Lazy
+from strictmoto.iam.policies import Context, Request, Resource
+from strictmoto.requests.calls import Call
+
+_ATTRIBUTE: Final = "ec2:Attribute"
+_OF_SOME_RESOURCES: Final = ("aws:RequestTag/", "aws:TagKeys", _ATTRIBUTE)
+"""Condition keys of a request that IAM compares for some of its resources only."""
+_EQUALS: Final = re.compile(r"([#\w.-]+)\s*=\s*(:\w+)")
+# Condition keys that are a parameter of the request, by service.
+_PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "iam": {
+        "AWSServiceName": "iam:AWSServiceName",
+        "PermissionsBoundary": "iam:PermissionsBoundary",
+        "PolicyArn": "iam:PolicyARN",
+    },
+    "lambda": {"Principal": "lambda:Principal"},
+    "s3": {
+        "ACL": "s3:x-amz-acl",
+        "CopySource": "s3:x-amz-copy-source",
+        "Delimiter": "s3:delimiter",
+        "MaxKeys": "s3:max-keys",
+        "MetadataDirective": "s3:x-amz-metadata-directive",
+        "Prefix": "s3:prefix",
+        "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
+        "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+        "StorageClass": "s3:x-amz-storage-class",
+        "VersionId": "s3:VersionId",
+    },
+    "sns": {"Endpoint": "sns:Endpoint", "Protocol": "sns:Protocol"},
+    "sts": {
+        "ExternalId": "sts:ExternalId",
+        "RoleSessionName": "sts:RoleSessionName",
+        "SourceIdentity": "sts:SourceIdentity",
+    },
+}
+
+
+def request_of(
+    call: Call,
+    requested: Mapping[str, Any],
+    authorization: Authorization,
+    facts_of: Callable[[str], Context],
+    *,
+    resources: tuple[str, ...] = (),
+    more: Context | None = None,
+) -> Request:
+    """Return what IAM is asked for one authorization of a call.
+
+    Args:
+        call: what was asked.
+        requested: its parameters in the structure of the API.
+        authorization: what IAM has to allow for it.
+        facts_of: returns the condition keys of a resource that exists, by its ARN.
+        resources: ARNs where only the service knows them.
+        more: keys of the caller and of the connection.
+    """
+    context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
+    of_some = {key: value for key, value in context.items() if key.startswith(_OF_SOME_RESOURCES)}
+    shared = {key: value for key, value in context.items() if key not in of_some}
+    return Request(
+        authorization.action,
+        tuple(_resource(arn, authorization, of_some, facts_of(arn)) for arn in resources or authorization.resources),
+        Lazy(lambda: {**shared, **_of_service(call, requested, authorization), **(more or {})}),
+    )
+
+
+def _resource(arn: str, authorization: Authorization, of_some: Context, facts: Context) -> Resource:
+    given = _given(arn, authorization, of_some)
+    return Resource(arn, Lazy(lambda: {**facts, **given}) if given else facts)
+
+
+def _given(arn: str, authorization: Authorization, context: Context) -> dict[str, tuple[str, ...]]:
+    """What is made, or tagged, has the request's tags; what it describes or modifies has the attributes it names."""
+    if not context:
+        return {}
+    service, _, action = authorization.action.partition(":")
+    tagged = arn.endswith("/*") or action.startswith(("CreateTags", "DeleteTags", "Tag")) or service != "ec2"
+    kind = has_attributes(action) if service == "ec2" else ""
+    of_attributes = bool(kind) and arn.split(":")[5].partition("/")[0] == kind
+    return {key: value for key, value in context.items() if (of_attributes if key.startswith(_ATTRIBUTE) else tagged)}
+
+
+def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authorization) -> dict[str, tuple[str, ...]]:
+    """Condition keys that only one service has."""
+    found: dict[str, tuple[str, ...]] = {
+        key: (str(requested[name]).lower() if isinstance(requested[name], bool) else str(requested[name]),)
+        for name, key in _PARAMETERS.get(call.service, {}).items()
+        if requested.get(name) not in (None, "")
+    }
+    if call.service == "dynamodb" and (keys := tuple(dict.fromkeys(_leading_keys(requested, authorization)))):
+        found["dynamodb:LeadingKeys"] = keys
+    elif call.service == "events" and call.action == "PutEvents":
+        entries = requested.get("Entries") or ()
+        found["events:source"] = tuple(str(entry.get("Source", "")) for entry in entries)
+        found["events:detail-type"] = tuple(str(entry.get("DetailType", "")) for entry in entries)
+    elif call.service == "kms":
+        given = requested.get("EncryptionContext") or {}
+        if given:
+            found["kms:EncryptionContextKeys"] = tuple(given)
+        found |= {f"kms:EncryptionContext:{key}": (str(value),) for key, value in given.items()}
+    elif call.service == "s3":
+        found["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
+        if tags := _object_tags(requested.get("Tagging")):
+            found["s3:RequestObjectTagKeys"] = tuple(tags)
+            found |= {f"s3:RequestObjectTag/{key}": (value,) for key, value in tags.items()}
+    elif call.service == "sts" and requested.get("TransitiveTagKeys"):
+        found["sts:TransitiveTagKeys"] = tuple(map(str, requested["TransitiveTagKeys"]))
+    elif call.service == "lambda" and "EventSourceMapping" in call.action and requested.get("FunctionName"):
+        found["lambda:FunctionArn"] = (str(requested["FunctionName"]),)
+    return found
+
+
+def _object_tags(tagging: Any) -> dict[str, str]:
+    """Return the tags that a call gives to an object: a query in a header, or a document."""
+    if isinstance(tagging, str):
+        return dict(parse_qsl(tagging, keep_blank_values=True))
+    tags = tagging.get("TagSet") if isinstance(tagging, Mapping) else None
+    return {str(tag.get("Key")): str(tag.get("Value", "")) for tag in tags or () if isinstance(tag, Mapping)}
+
+
+def _leading_keys(requested: Mapping[str, Any], authorization: Authorization) -> Iterator[str]:
+    """Return the partition keys that a request names; of a query, the value that its condition compares."""
+    for arn in authorization.resources:
+        if key := _partition_key(arn):
+            yield from _values_of(requested, key)
+
+
+def _partition_key(arn: str) -> str:
+    """Return the name of the partition key of a table or an index that exists."""
+    from moto.dynamodb.models import dynamodb_backends
+
+    parts = arn.split(":", 5)
+    _, name, *index = parts[5].split("/")
+    table: Any = dynamodb_backends[parts[4]][parts[3]].tables.get(name)
+    if table is None:
+        return ""
+    if index:
+        schemas = [one.schema for one in (*table.global_indexes, *table.indexes) if one.name == index[-1]]
+        keys = [key["AttributeName"] for schema in schemas for key in schema if key["KeyType"] == "HASH"]
+        return keys[0] if keys else ""
+    return str(table.hash_key_attr)
+
+
+def _values_of(requested: Any, key: str) -> Iterator[str]:
+    """Return the values of the partition key, wherever in a request they stand."""
+    if isinstance(requested, list):
+        for item in requested:
+            yield from _values_of(item, key)
+        return
+    if not isinstance(requested, Mapping):
+        return
+    for name, value in requested.items():
+        if name in ("Key", "Item", "Keys"):
+            items = value if isinstance(value, list) else [value]
+            yield from (_plain(item[key]) for item in items if key in item)
+        elif name == "KeyConditionExpression":
+            names, values = (requested.get(f"ExpressionAttribute{kind}") or {} for kind in ("Names", "Values"))
+            yield from (_plain(values[of]) for one, of in _EQUALS.findall(value) if names.get(one, one) == key)
+        else:
+            yield from _values_of(value, key)
+
+
+def _plain(value: Mapping[str, Any]) -> str:
+    """Return a value that is as DynamoDB writes it."""
+    return str(next(iter(value.values())))

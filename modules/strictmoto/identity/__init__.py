@@ -1,0 +1,1 @@
+"""Who calls: access keys, signatures, and the roles that services assume."""

@@ -1,0 +1,1 @@
+"""KMS: keys, whose policies are IAM's to evaluate."""

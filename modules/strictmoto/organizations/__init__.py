@@ -1,0 +1,1 @@
+"""AWS Organizations: accounts, and what its policies allow."""

@@ -1,0 +1,1 @@
+"""AWS RAM: what is shared, with whom, and who accepted it."""

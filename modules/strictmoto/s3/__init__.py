@@ -1,0 +1,1 @@
+"""S3: policies around buckets, digests of bodies, and forms."""

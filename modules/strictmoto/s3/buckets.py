@@ -1,0 +1,81 @@
+"""Policies around buckets are IAM's to evaluate: moto knows neither their conditions nor their principals.
+
+A policy that lets in the public is refused where it is blocked. Where IAM is enforced, a bucket notifies queues and
+topics only where their policies let S3.
+
+Source: Amazon S3 User Guide, "Granting permissions to publish event notification messages to a destination".
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from strictmoto.iam.access import service_may
+from strictmoto.iam.public import is_public
+from strictmoto.identity.callers import CALLER
+from strictmoto.running import running
+
+
+@functools.cache
+def install() -> None:
+    """Leave the policies of moto's buckets to IAM, once a process."""
+    from moto.iam.access_control import PermissionResult
+    from moto.s3 import notifications, responses
+    from moto.s3.models import FakeBucket
+
+    bucket: Any = FakeBucket
+    bucket.get_permission = lambda _self, _action, _resource: PermissionResult.NEUTRAL
+    # The Region is that of the signature, and not what a key may look like.
+    reading: Any = responses
+    reading.parse_region_from_url = lambda _url, use_default_region=True: None
+    _block_public_policies()
+    module: Any = notifications
+    module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
+    module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")
+
+
+def _block_public_policies() -> None:
+    """Refuse a policy that lets in the public, where the bucket or its account blocks such policies.
+
+    Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage", BlockPublicPolicy.
+    """
+    from moto.s3.exceptions import S3ClientError
+    from moto.s3.models import S3Backend
+
+    backend: Any = S3Backend
+    put = backend.put_bucket_policy
+
+    @functools.wraps(put)
+    def put_bucket_policy(self: Any, bucket_name: str, policy: bytes) -> None:
+        bucket = self.get_bucket(bucket_name)
+        if _blocks(bucket, self) and is_public(policy.decode() if isinstance(policy, bytes) else policy):
+            caller = CALLER.get()
+            raise S3ClientError(
+                "AccessDenied",
+                f"User: {caller.principal_arn if caller else ''} is not authorized to perform: s3:PutBucketPolicy on "
+                f'resource: "{bucket.arn}" because public policies are prevented by the BlockPublicPolicy setting in '
+                "S3 Block Public Access.",
+            )
+        put(self, bucket_name, policy)
+
+    backend.put_bucket_policy = put_bucket_policy
+
+
+def _blocks(bucket: Any, backend: Any) -> bool:
+    from moto.s3control.models import s3control_backends
+
+    account: Any = s3control_backends[backend.account_id][backend.partition]
+    settings = (bucket.public_access_block, account.public_access_block)
+    return any(str(one.block_public_policy).lower() == "true" for one in settings if one is not None)
+
+
+def _where_allowed(send: Any, action: str, service: str) -> Any:
+    @functools.wraps(send)
+    def send_where_allowed(account_id: str, event_body: Any, name: str, region_name: str) -> None:
+        arn = f"arn:aws:{service}:{region_name}:{account_id}:{name}" if service else name
+        source = event_body["Records"][0]["s3"]["bucket"]["arn"] if "Records" in event_body else ""
+        if not running().enforces_iam or service_may("s3.amazonaws.com", action, arn, source):
+            send(account_id, event_body, name, region_name)
+
+    return send_where_allowed

@@ -1,0 +1,1 @@
+"""SNS: what topics take, and whom they hand it to."""

@@ -1,0 +1,1 @@
+"""SQS: what queues take, keep and hand over."""

@@ -1,0 +1,1 @@
+"""STS: what temporary credentials are given for, and what their sessions keep."""

@@ -1,0 +1,1 @@
+"""What tests need: fixtures, snapshots, and the proof of least privilege."""
