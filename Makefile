@@ -122,7 +122,7 @@ bench-response: packages ## Measure the response, from an alert to packets, besi
 	@$(PY) benchmarks/response.py $(ARGS)
 
 faults: packages ## Let every AWS call of an incident fail, in every way (more than an hour); writes docs/faults.md
-	@$(PY) -m tests.rehearsal.end_to_end.faults $(ARGS)
+	@$(PY) -m tests.end_to_end.faults $(ARGS)
 
 moto-tests: packages ## Compare the rehearsal account with moto by moto's own tests (minutes; fetches them); writes docs/rehearsal-moto-tests.md
 	@$(PY) -m scripts.moto_tests $(ARGS)

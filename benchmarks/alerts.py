@@ -16,8 +16,8 @@ from strictmoto.account import REGION, Account
 from strictmoto.faults import Fault
 from strictmoto.recorder import Record
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tests.rehearsal.response_by_hand import IMAGE, NAME, WAITS, Deployed, deploy
-from tests.rehearsal.signing import keys_of
+from tests.response_by_hand import IMAGE, NAME, WAITS, Deployed, deploy
+from tests.strictmoto.signing import keys_of
 
 SIZES: Final = (1, 10, 100)
 PER_INSTANCE: Final = 10

@@ -20,7 +20,7 @@ import botocore
 
 from strictmoto.lambda_.packages import PACKAGES_OF_THE_RUNTIME
 from tapstack.response.package import build_package
-from tests.rehearsal.response_by_hand import NAME, Deployed
+from tests.response_by_hand import NAME, Deployed
 
 HANDLERS: Final = ("api", "findings", "prepare", "appliance", "capture", "incident", "sweeper")
 PLAIN: Final = "plain"

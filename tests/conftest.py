@@ -25,6 +25,8 @@ hypothesis.settings.register_profile("tapstack", deadline=None, max_examples=100
 hypothesis.settings.load_profile("tapstack")
 
 HERE = Path(__file__).parent
+IN_THE_ACCOUNT = frozenset({"strictmoto", "rehearsal", "responder", "api", "end_to_end"})
+"""The directories whose tests need the account on this machine."""
 
 
 @pytest.fixture
@@ -56,18 +58,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import what the markers leave out, which takes seconds."""
     part = collection_path.relative_to(HERE).parts[:1] if collection_path.is_relative_to(HERE) else ()
-    return True if part in (("rehearsal",), ("isolated",)) and f"not {part[0]}" in config.option.markexpr else None
+    marker = "rehearsal" if set(part) & IN_THE_ACCOUNT else "".join(part)
+    return True if marker in ("rehearsal", "isolated") and f"not {marker}" in config.option.markexpr else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         directories = item.path.relative_to(HERE).parts
-        deploys = item.path.stem.startswith("test_rehearsal") or "end_to_end" in directories
         if directories[0] == "isolated":
             item.add_marker(pytest.mark.isolated)
-        if directories[0] == "terraform" or "end_to_end" in directories:
+        if directories[0] in ("terraform", "end_to_end"):
             item.add_marker(pytest.mark.terraform)
-        if directories[0] == "rehearsal" or deploys:
+        if directories[0] in IN_THE_ACCOUNT or item.path.stem.startswith("test_rehearsal"):
             item.add_marker(pytest.mark.rehearsal)
     items.sort(key=lambda item: order_of(item.nodeid))
 

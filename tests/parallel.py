@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # What takes longest begins first, so that no process waits for it in the end.
-_FIRST = ("end_to_end/", "/test_rehearsal", "tests/terraform/", "tests/isolated/")
+_FIRST = ("tests/end_to_end/", "/test_rehearsal", "tests/terraform/", "tests/isolated/")
 # Its tests look at one record of a deployment, which takes minutes to make.
 _SHARING = "/test_rehearsal_deploying_policies.py"
 
@@ -14,7 +14,7 @@ def unit_of(nodeid: str) -> str:
     Mostly that is its file, whose fixtures are then made once.
     """
     file = nodeid.partition("::")[0]
-    if "/end_to_end/" in file:
+    if file.startswith("tests/end_to_end/"):
         # They share one deployment, which takes a minute to make.
         return "end_to_end"
     # Mostly nothing is shared here, and each takes long.

@@ -14,7 +14,7 @@ import pytest
 
 from strictmoto.account import Account
 from tests.isolated.environments import ROOT
-from tests.rehearsal.response_by_hand import deploy
+from tests.response_by_hand import deploy
 
 pytestmark = pytest.mark.schemathesis
 
@@ -32,12 +32,12 @@ class Found:
 
 
 @pytest.fixture
-def run(schemathesis_python: Path, rehearsal_account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(schemathesis_python: Path, aws_account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Let schemathesis ask a new API, whose functions and table are real and whose workflow only waits."""
     # What answers is tried, not who may: the roles are only names.
-    monkeypatch.setattr(rehearsal_account, "enforces_iam", False)
+    monkeypatch.setattr(aws_account, "enforces_iam", False)
     # All minutes that the document allows, and no limit of requests: what is valid is to be taken.
-    endpoint = deploy(rehearsal_account, max_minutes=10_080).endpoint
+    endpoint = deploy(aws_account, max_minutes=10_080).endpoint
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEMATHESIS_", "PYTHON"))}
 
     def asked(document: Path, *options: str) -> Found:
@@ -52,7 +52,7 @@ def run(schemathesis_python: Path, rehearsal_account: Account, tmp_path: Path, m
             cwd=tmp_path,
             env={
                 **inherited,
-                **rehearsal_account.environment,
+                **aws_account.environment,
                 "SCHEMATHESIS_HOOKS": "signing",
                 "PYTHONPATH": str(Path(__file__).parent),
             },

@@ -1,23 +1,4 @@
-"""The account for tests of its services."""
+"""The account for tests of what Tapstack does in it."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-import pytest
-
-from strictmoto.account import Account
-
-
-@pytest.fixture(scope="module")
-def enforces_iam() -> bool:
-    """Whether IAM is enforced in a module's tests: a service is tried without policies that allow it."""
-    return False
-
-
-@pytest.fixture(autouse=True, scope="module")
-def iam(rehearsal_account_server: Account, enforces_iam: bool) -> Iterator[None]:
-    """Have the account enforce IAM or not, as a module's tests want it."""
-    rehearsal_account_server.enforces_iam = enforces_iam
-    yield
-    rehearsal_account_server.enforces_iam = True
+from tests.iam_off import enforces_iam as enforces_iam
+from tests.iam_off import iam as iam

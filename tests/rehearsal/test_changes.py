@@ -47,8 +47,8 @@ class Site:
         self.applied += 1
 
 
-def test_when_a_site_only_looks_sources_up_then_a_server_that_is_found_is_added(rehearsal_account: Account) -> None:
-    ec2 = rehearsal_account.client("ec2")
+def test_when_a_site_only_looks_sources_up_then_a_server_that_is_found_is_added(aws_account: Account) -> None:
+    ec2 = aws_account.client("ec2")
     subnet, vpc = (ec2.describe_subnets()["Subnets"][0][name] for name in ("SubnetId", "VpcId"))
     sources = [{"tags": {"application": "shop"}, "subnet_id": subnet}]
     document = {"sites": {"one": {"vpc_id": vpc, "sessions": {"web": {"sources": sources}}}}}

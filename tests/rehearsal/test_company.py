@@ -10,12 +10,12 @@ from tapstack.rehearsal.company import Company, found_company
 
 
 @pytest.fixture
-def company(rehearsal_account: Account) -> Company:
-    return found_company(rehearsal_account)
+def company(aws_account: Account) -> Company:
+    return found_company(aws_account)
 
 
-def test_when_founded_then_there_is_what_responders_meet(rehearsal_account: Account, company: Company) -> None:
-    ec2 = rehearsal_account.client("ec2")
+def test_when_founded_then_there_is_what_responders_meet(aws_account: Account, company: Company) -> None:
+    ec2 = aws_account.client("ec2")
     assert sorted(company.instances) == ["database", "desktop", "legacy", "web-1", "web-2"]
     assert {name: len(interfaces) for name, interfaces in company.interfaces.items()} == {
         "database": 2,
@@ -32,18 +32,16 @@ def test_when_founded_then_there_is_what_responders_meet(rehearsal_account: Acco
 
 
 def test_when_founded_then_some_instances_can_be_mirrored_and_some_cannot(
-    rehearsal_account: Account, company: Company
+    aws_account: Account, company: Company
 ) -> None:
-    found = rehearsal_account.client("ec2").describe_instances(InstanceIds=list(company.instances.values()))
+    found = aws_account.client("ec2").describe_instances(InstanceIds=list(company.instances.values()))
     types = {i["InstanceId"]: i["InstanceType"] for r in found["Reservations"] for i in r["Instances"]}
     verdicts = {name: can_be_mirrored(types[id_]) for name, id_ in company.instances.items()}
     assert verdicts == {"web-1": True, "web-2": True, "database": True, "legacy": False, "desktop": True}
 
 
-def test_when_founded_then_the_web_servers_are_scaled_and_balanced(
-    rehearsal_account: Account, company: Company
-) -> None:
-    scaling, balancing = rehearsal_account.client("autoscaling"), rehearsal_account.client("elbv2")
+def test_when_founded_then_the_web_servers_are_scaled_and_balanced(aws_account: Account, company: Company) -> None:
+    scaling, balancing = aws_account.client("autoscaling"), aws_account.client("elbv2")
     (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[company.web_group])["AutoScalingGroups"]
     web = {company.instances["web-1"], company.instances["web-2"]}
     assert {member["InstanceId"] for member in group["Instances"]} == web
@@ -53,19 +51,19 @@ def test_when_founded_then_the_web_servers_are_scaled_and_balanced(
     assert balancer["Type"] == "application"
 
 
-def test_when_founded_in_another_region_then_it_stands_there_alone(rehearsal_account: Account) -> None:
-    company = found_company(rehearsal_account, region="us-east-1")
-    here = rehearsal_account.client("ec2").describe_vpcs()["Vpcs"]
-    there = rehearsal_account.client("ec2", region="us-east-1").describe_vpcs()["Vpcs"]
+def test_when_founded_in_another_region_then_it_stands_there_alone(aws_account: Account) -> None:
+    company = found_company(aws_account, region="us-east-1")
+    here = aws_account.client("ec2").describe_vpcs()["Vpcs"]
+    there = aws_account.client("ec2", region="us-east-1").describe_vpcs()["Vpcs"]
     assert company.shop.id in {vpc["VpcId"] for vpc in there}
     assert len(here) == 1
 
 
 @pytest.mark.parametrize("region", ["us-gov-east-1", "cn-northwest-1", "eusc-de-east-1", "us-iso-west-1"])
 def test_when_it_is_founded_in_another_partition_then_it_has_all_its_instances_in_two_zones(
-    rehearsal_account: Account, region: str
+    aws_account: Account, region: str
 ) -> None:
-    company = found_company(rehearsal_account, region=region)
+    company = found_company(aws_account, region=region)
     assert sorted(company.instances) == ["database", "desktop", "legacy", "web-1", "web-2"]
-    subnets = rehearsal_account.client("ec2", region=region).describe_subnets(SubnetIds=list(company.shop.private))
+    subnets = aws_account.client("ec2", region=region).describe_subnets(SubnetIds=list(company.shop.private))
     assert len({subnet["AvailabilityZone"] for subnet in subnets["Subnets"]}) == 2

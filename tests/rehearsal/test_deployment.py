@@ -69,8 +69,8 @@ esac
 
 
 @pytest.fixture
-def stub(tmp_path: Path, rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    return Stub(tmp_path, rehearsal_account, monkeypatch)
+def stub(tmp_path: Path, aws_account: Account, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    return Stub(tmp_path, aws_account, monkeypatch)
 
 
 def test_when_terraform_is_silent_then_what_it_is_at_is_said(stub: Stub) -> None:
@@ -122,12 +122,12 @@ def test_when_there_is_a_mirror_or_no_place_then_no_cache_is_used(stub: Stub, tm
 
 
 def test_when_terraform_is_started_then_it_has_the_users_places_and_no_other_setting(
-    rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch
+    aws_account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/srv/company.tfrc")
     monkeypatch.setenv("TF_VAR_x", "1")
     monkeypatch.setenv("TF_CLI_ARGS", "-destroy")
     monkeypatch.setenv("AWS_PROFILE", "production")
-    found = environment_for(rehearsal_account)
+    found = environment_for(aws_account)
     assert found["TF_CLI_CONFIG_FILE"] == "/srv/company.tfrc"
     assert not {"TF_VAR_x", "TF_CLI_ARGS", "AWS_PROFILE"} & set(found)

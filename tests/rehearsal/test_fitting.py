@@ -16,11 +16,11 @@ TEMPLATE = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/stand-i
 DEPLOYER = "arn:aws:iam::444455556666:role/tapstack-deploy"
 
 
-def test_when_the_example_is_fitted_then_every_id_is_in_the_account_of_its_site(rehearsal_account: Account) -> None:
-    fitted = parse_deployment(fit(EXAMPLE, rehearsal_account, publish=lambda region: TEMPLATE))
+def test_when_the_example_is_fitted_then_every_id_is_in_the_account_of_its_site(aws_account: Account) -> None:
+    fitted = parse_deployment(fit(EXAMPLE, aws_account, publish=lambda region: TEMPLATE))
 
     production = fitted.sites["production"]
-    ec2 = rehearsal_account.client("ec2", region="eu-central-1")
+    ec2 = aws_account.client("ec2", region="eu-central-1")
     assert ec2.describe_vpcs(VpcIds=[production.vpc_id])["Vpcs"][0]["CidrBlock"] == "10.0.0.0/16"
     assert production.allowed_account_ids == [ACCOUNT_ID]
     assert production.packet_basics is not None
@@ -31,7 +31,7 @@ def test_when_the_example_is_fitted_then_every_id_is_in_the_account_of_its_site(
     assert len(ec2.describe_network_interfaces(NetworkInterfaceIds=sources)["NetworkInterfaces"]) == 3
 
     shared = fitted.sites["shared-services"]
-    other = rehearsal_account.client("ec2", region="us-east-1", role_arn=DEPLOYER)
+    other = aws_account.client("ec2", region="us-east-1", role_arn=DEPLOYER)
     assert other.describe_vpcs(VpcIds=[shared.vpc_id])["Vpcs"]
     assert shared.allowed_account_ids == ["444455556666"]
     balancer = shared.targets["sensors"].load_balancer
@@ -41,8 +41,8 @@ def test_when_the_example_is_fitted_then_every_id_is_in_the_account_of_its_site(
     assert shared.targets["sensors"].share_with == [ACCOUNT_ID]
 
 
-def test_when_fitted_then_comments_and_all_else_stay_as_written(rehearsal_account: Account) -> None:
-    before, after = EXAMPLE.splitlines(), fit(EXAMPLE, rehearsal_account).splitlines()
+def test_when_fitted_then_comments_and_all_else_stay_as_written(aws_account: Account) -> None:
+    before, after = EXAMPLE.splitlines(), fit(EXAMPLE, aws_account).splitlines()
     assert len(before) == len(after)
     changed = [line.split(":")[0].strip(" -") for line, other in zip(before, after, strict=True) if line != other]
     assert set(changed) <= {
@@ -59,18 +59,18 @@ def test_when_fitted_then_comments_and_all_else_stay_as_written(rehearsal_accoun
 
 
 def test_when_there_are_more_interfaces_than_the_company_has_then_further_ones_are_made(
-    rehearsal_account: Account,
+    aws_account: Account,
 ) -> None:
     text = (
         "sites: {a: {region: eu-central-1, vpc_id: vpc-00000001, sessions: {s: {target: tmt-00000001,"
         f" filter: tmf-00000001, sources: [{', '.join(f'eni-{n:08x}' for n in range(8))}]}}}}}}}}"
     )
-    sources = parse_deployment(fit(text, rehearsal_account)).sites["a"].sessions["s"].sources
+    sources = parse_deployment(fit(text, aws_account)).sites["a"].sessions["s"].sources
     ids = {str(source.network_interface_id) for source in sources}
-    ec2 = rehearsal_account.client("ec2")
+    ec2 = aws_account.client("ec2")
     assert len(ec2.describe_network_interfaces(NetworkInterfaceIds=list(ids))["NetworkInterfaces"]) == 8
 
 
-def test_fails_when_the_file_is_wrong(rehearsal_account: Account) -> None:
+def test_fails_when_the_file_is_wrong(aws_account: Account) -> None:
     with pytest.raises(DeploymentError, match="mine.yaml:1: sites: is missing"):
-        fit("project: x\n", rehearsal_account, file="mine.yaml")
+        fit("project: x\n", aws_account, file="mine.yaml")

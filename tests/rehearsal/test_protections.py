@@ -21,11 +21,11 @@ BOTH = ("ward-response", "ward")
 
 
 @pytest.fixture
-def company(rehearsal_account: Account, monkeypatch: pytest.MonkeyPatch) -> Company:
-    for name, value in rehearsal_account.environment.items():
+def company(aws_account: Account, monkeypatch: pytest.MonkeyPatch) -> Company:
+    for name, value in aws_account.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    return found_company(rehearsal_account)
+    return found_company(aws_account)
 
 
 def found(company: Company, *stacks: str, retire: str = "30", more: str = "") -> Found:
@@ -88,18 +88,16 @@ def create_stack(account: Account, company: Company, name: str, **tags: str) -> 
     )
 
 
-def test_when_nothing_was_deployed_then_nothing_protects_it(rehearsal_account: Account, company: Company) -> None:
+def test_when_nothing_was_deployed_then_nothing_protects_it(aws_account: Account, company: Company) -> None:
     assert found(company, *BOTH) == Found([], [])
 
 
 @pytest.mark.parametrize("protection", ["on", "off"])
 def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_found_by_its_tags(
-    rehearsal_account: Account, company: Company, protection: str
+    aws_account: Account, company: Company, protection: str
 ) -> None:
-    create_stack(
-        rehearsal_account, company, "named-by-hand", deployment="tap", site="ward", deletion_protection=protection
-    )
-    [reservation] = rehearsal_account.client("ec2").describe_instances(
+    create_stack(aws_account, company, "named-by-hand", deployment="tap", site="ward", deletion_protection=protection)
+    [reservation] = aws_account.client("ec2").describe_instances(
         Filters=[{"Name": "tag:aws:cloudformation:stack-name", "Values": ["named-by-hand"]}]
     )["Reservations"]
     said = (
@@ -113,9 +111,9 @@ def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_fou
 
 @pytest.mark.parametrize("on", [True, False])
 def test_when_the_table_is_protected_then_the_setting_is_named(
-    rehearsal_account: Account, company: Company, on: bool
+    aws_account: Account, company: Company, on: bool
 ) -> None:
-    rehearsal_account.client("dynamodb").create_table(
+    aws_account.client("dynamodb").create_table(
         TableName="tap-ward-response-incidents",
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -136,9 +134,9 @@ def test_when_the_table_is_protected_then_the_setting_is_named(
     [("on", "true", True), ("on", "false", True), ("off", "true", True), ("off", "false", False)],
 )
 def test_when_the_appliance_is_protected_then_the_setting_is_named_until_it_is_off_and_applied(
-    rehearsal_account: Account, company: Company, applied: str, written: str, protected: bool
+    aws_account: Account, company: Company, applied: str, written: str, protected: bool
 ) -> None:
-    create_stack(rehearsal_account, company, "tap-ward-packet-basics", deletion_protection=applied)
+    create_stack(aws_account, company, "tap-ward-packet-basics", deletion_protection=applied)
     more = f"    packet_basics: {LAUNCH[:-1]}, deletion_protection: {written}}}\n"
     said = (
         "ward: the appliance, in the CloudFormation stack tap-ward-packet-basics, keeps packets, and has deletion "
@@ -150,9 +148,9 @@ def test_when_the_appliance_is_protected_then_the_setting_is_named_until_it_is_o
 
 @pytest.mark.parametrize("value", ["true", "false"])
 def test_when_a_load_balancer_is_protected_then_the_setting_is_named(
-    rehearsal_account: Account, company: Company, value: str
+    aws_account: Account, company: Company, value: str
 ) -> None:
-    client = rehearsal_account.client("elbv2")
+    client = aws_account.client("elbv2")
     made = client.create_load_balancer(
         Name="nlb",
         Type="network",
@@ -171,12 +169,10 @@ def test_when_a_load_balancer_is_protected_then_the_setting_is_named(
     assert found(company, *BOTH).protections == ([said] if value == "true" else [])
 
 
-def test_when_an_incident_captures_then_it_is_named_with_its_interfaces(
-    rehearsal_account: Account, company: Company
-) -> None:
-    ids = target_and_filter(rehearsal_account, company, of=[{"Key": "team", "Value": "network"}])
+def test_when_an_incident_captures_then_it_is_named_with_its_interfaces(aws_account: Account, company: Company) -> None:
+    ids = target_and_filter(aws_account, company, of=[{"Key": "team", "Value": "network"}])
     _, interface = session(
-        rehearsal_account, company, ids, **tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+        aws_account, company, ids, **tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
     )
     said = f"ward-response: {INCIDENT} captures {interface}: close it (tapstack incident close {INCIDENT})"
     assert found(company, *BOTH).protections == [said]
@@ -184,12 +180,12 @@ def test_when_an_incident_captures_then_it_is_named_with_its_interfaces(
 
 @pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
 def test_when_other_sessions_use_what_the_capture_made_then_they_are_named_once(
-    rehearsal_account: Account, company: Company, whose: str
+    aws_account: Account, company: Company, whose: str
 ) -> None:
-    ids = target_and_filter(rehearsal_account, company)
+    ids = target_and_filter(aws_account, company)
     incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
     tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
-    name, _ = session(rehearsal_account, company, ids, **tags)
+    name, _ = session(aws_account, company, ids, **tags)
     used = f"ward: the target {ids[0]} is used by the session {name}"
     said = {
         "its own": [],
@@ -202,10 +198,10 @@ def test_when_other_sessions_use_what_the_capture_made_then_they_are_named_once(
     assert found(company, "ward").protections == said[whose]
 
 
-def test_when_an_instance_is_contained_then_it_is_named(rehearsal_account: Account, company: Company) -> None:
-    worn = group(rehearsal_account, company, "q", ("tapstack:purpose", "quarantine"))
+def test_when_an_instance_is_contained_then_it_is_named(aws_account: Account, company: Company) -> None:
+    worn = group(aws_account, company, "q", ("tapstack:purpose", "quarantine"))
     interface = company.interfaces["web-2"][0]
-    rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    aws_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
     assert found(company, *BOTH).protections == [
         f"ward-response: the security group {worn} is on {interface} of {company.instances['web-2']}: "
         "release the instance (tapstack incident release ID)"
@@ -214,11 +210,11 @@ def test_when_an_instance_is_contained_then_it_is_named(rehearsal_account: Accou
 
 @pytest.mark.parametrize("name", ["tap-ward-quarantine", "tapstack-quarantine"])
 def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
-    rehearsal_account: Account, company: Company, name: str
+    aws_account: Account, company: Company, name: str
 ) -> None:
-    worn = group(rehearsal_account, company, name)
+    worn = group(aws_account, company, name)
     interface = company.interfaces["web-2"][0]
-    rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    aws_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
     said = f"ward: the security group {worn} is on {interface} of {company.instances['web-2']}: give it another group"
     assert found(company, *BOTH).protections == [said]
 
@@ -231,9 +227,9 @@ def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
     ],
 )
 def test_when_a_launched_appliance_stands_then_it_is_named(
-    rehearsal_account: Account, company: Company, retire: str, how: str
+    aws_account: Account, company: Company, retire: str, how: str
 ) -> None:
-    create_stack(rehearsal_account, company, "tap-ward-epb")
+    create_stack(aws_account, company, "tap-ward-epb")
     [line] = found(company, *BOTH, retire=retire).protections
     assert line.startswith("ward-response: the CloudFormation stack tap-ward-epb (CREATE_")
     assert (
@@ -243,7 +239,7 @@ def test_when_a_launched_appliance_stands_then_it_is_named(
 
 
 def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
-    rehearsal_account: Account, company: Company, monkeypatch: pytest.MonkeyPatch
+    aws_account: Account, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore.client import BaseClient
     from botocore.exceptions import ClientError
@@ -255,9 +251,9 @@ def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
             raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "not authorized"}}, operation)
         return allowed(client, operation, arguments)
 
-    worn = group(rehearsal_account, company, "q", ("tapstack:purpose", "quarantine"))
+    worn = group(aws_account, company, "q", ("tapstack:purpose", "quarantine"))
     interface = company.interfaces["web-2"][0]
-    rehearsal_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    aws_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     asked = found(company, "ward-response")
     assert len(asked.protections) == 1

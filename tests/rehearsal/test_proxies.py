@@ -16,9 +16,9 @@ from tapstack.cli.incident_api import IncidentApi, ServiceError, sign_with, sign
 from tapstack.rehearsal.deployment import environment_for
 from tapstack.workspace import machine
 from tests.proxy import RecordingProxy
-from tests.rehearsal.functions.functions import Lambda
-from tests.rehearsal.http_api.conftest import HttpApi
-from tests.rehearsal.signing import keys_of
+from tests.strictmoto.http_api.conftest import HttpApi
+from tests.strictmoto.lambda_.functions import Lambda
+from tests.strictmoto.signing import keys_of
 
 BOTH = ("NO_PROXY", "no_proxy")
 
@@ -47,19 +47,19 @@ def test_when_hosts_do_without_a_proxy_then_this_machine_joins_them(
 def account(
     request: pytest.FixtureRequest,
     proxy: RecordingProxy,
-    rehearsal_account_server: Account,
+    aws_account_server: Account,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Account]:
     """An account that begins where a proxy is set, with and without hosts that do without it."""
     if request.param:
         monkeypatch.setenv("NO_PROXY", request.param)
     # One account a process: the shared one makes room, and comes back.
-    rehearsal_account_server.stop()
+    aws_account_server.stop()
     try:
         with Account(enforce_iam=False) as account:
             yield account
     finally:
-        rehearsal_account_server.start()
+        aws_account_server.start()
 
 
 def test_when_a_proxy_is_set_then_clients_of_the_account_do_without_it(account: Account, proxy: RecordingProxy) -> None:
@@ -104,16 +104,16 @@ def test_when_terraform_is_started_then_it_keeps_the_proxy_for_the_registry_alon
 
 
 def test_when_the_account_has_ended_then_the_environment_is_as_it_was(
-    proxy: RecordingProxy, rehearsal_account_server: Account, monkeypatch: pytest.MonkeyPatch
+    proxy: RecordingProxy, aws_account_server: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsal_account_server.stop()
+    aws_account_server.stop()
     try:
         monkeypatch.setenv("NO_PROXY", "intranet.example.com")
         with Account():
             assert os.environ["no_proxy"] == "intranet.example.com,127.0.0.1,localhost"
         assert [os.environ.get(name) for name in BOTH] == ["intranet.example.com", None]
     finally:
-        rehearsal_account_server.start()
+        aws_account_server.start()
 
 
 def test_when_aws_or_the_registry_is_called_then_it_is_by_the_proxy(account: Account, proxy: RecordingProxy) -> None:

@@ -59,11 +59,11 @@ def test_fails_when_the_file_is_wrong_and_says_where(tmp_path: Path) -> None:
 
 
 def test_when_the_cli_plans_then_it_finds_the_provider_off_the_network_too(
-    terraform: Terraform, rehearsal_account: Account, tmp_path: Path
+    terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:
     assert terraform
     deployment = tmp_path / "deployment.yaml"
-    interface = found_company(rehearsal_account).interfaces["web-1"][0]
+    interface = found_company(aws_account).interfaces["web-1"][0]
     deployment.write_text(
         f"""
 sites:
@@ -79,7 +79,7 @@ sites:
         "--output",
         str(tmp_path / "out"),
         TAPSTACK_DEPLOYMENT=str(deployment),
-        **rehearsal_account.environment,
+        **aws_account.environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 to add, 0 to change, 0 to destroy" in done.stdout

@@ -74,7 +74,7 @@ resource "aws_ec2_traffic_mirror_target" "inspection" {
 
 
 def test_when_mirroring_goes_through_a_gateway_load_balancer_then_terraform_makes_and_destroys_it(
-    terraform: Terraform, rehearsal_account: Account, tmp_path: Path
+    terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:
     (tmp_path / "main.tf").write_text(CONFIGURATION)
     link_mirror(terraform.mirror, tmp_path)
@@ -83,7 +83,7 @@ def test_when_mirroring_goes_through_a_gateway_load_balancer_then_terraform_make
         done = subprocess.run(
             [terraform.binary, *arguments, "-no-color", "-input=false"],
             cwd=tmp_path,
-            env={**clean_environment(), **rehearsal_account.environment},
+            env={**clean_environment(), **aws_account.environment},
             capture_output=True,
             text=True,
             timeout=300,
@@ -92,7 +92,7 @@ def test_when_mirroring_goes_through_a_gateway_load_balancer_then_terraform_make
         assert done.returncode in (0, 2), f"{done.stdout}\n{done.stderr}"
         return done.returncode
 
-    ec2 = rehearsal_account.client("ec2")
+    ec2 = aws_account.client("ec2")
     run("init")
     run("apply", "-auto-approve")
     assert run("plan", "-detailed-exitcode") == 0

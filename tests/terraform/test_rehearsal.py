@@ -56,9 +56,9 @@ class Rehearsal:
 
 
 @pytest.fixture
-def rehearsal(terraform: Terraform, rehearsal_account: Account, tmp_path: Path) -> Rehearsal:
+def rehearsal(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Rehearsal:
     assert terraform
-    return Rehearsal(rehearsal_account, tmp_path)
+    return Rehearsal(aws_account, tmp_path)
 
 
 def test_when_the_example_is_deployed_then_it_stands_stays_changes_and_goes(
@@ -127,7 +127,7 @@ def test_when_the_example_is_deployed_then_it_stands_stays_changes_and_goes(
 
 def test_when_a_user_rehearses_a_file_then_the_command_shows_it_and_ends_well(
     terraform: Terraform,
-    rehearsal_account_server: Account,
+    aws_account_server: Account,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -149,11 +149,11 @@ sites:
     out, err = io.StringIO(), io.StringIO()
 
     # One account a process: the shared one makes room, and comes back.
-    rehearsal_account_server.stop()
+    aws_account_server.stop()
     try:
         code = rehearse_deploy(file, scratch=tmp_path, out=out, err=err)
     finally:
-        rehearsal_account_server.start()
+        aws_account_server.start()
 
     assert (code, err.getvalue()) == (0, "")
     printed = out.getvalue()
@@ -165,7 +165,7 @@ sites:
 
 
 def test_when_a_proxy_is_set_then_terraform_deploys_without_it(
-    terraform: Terraform, proxy: RecordingProxy, rehearsal_account: Account, tmp_path: Path
+    terraform: Terraform, proxy: RecordingProxy, aws_account: Account, tmp_path: Path
 ) -> None:
     if terraform.mirror is None:
         pytest.skip("the provider comes from the registry, by the proxy that this test sets")
@@ -175,9 +175,9 @@ def test_when_a_proxy_is_set_then_terraform_deploys_without_it(
     }
     (tmp_path / "main.tf.json").write_text(json.dumps(configuration))
     link_mirror(terraform.mirror, tmp_path)
-    stack = SiteDeployment(tmp_path, rehearsal_account, lambda _: None)
+    stack = SiteDeployment(tmp_path, aws_account, lambda _: None)
     stack.apply()
-    assert len(rehearsal_account.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]) == 1
+    assert len(aws_account.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]) == 1
     stack.destroy()
     assert proxy.received == []
 

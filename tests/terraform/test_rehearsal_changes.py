@@ -57,9 +57,9 @@ class Ward:
 
 
 @pytest.fixture
-def ward(terraform: Terraform, rehearsal_account: Account, tmp_path: Path) -> Ward:
+def ward(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Ward:
     assert terraform
-    return Ward(rehearsal_account, tmp_path)
+    return Ward(aws_account, tmp_path)
 
 
 def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_appliance_goes_only_when_asked(

@@ -16,13 +16,13 @@ POLICIES = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in 
 
 
 @pytest.fixture(scope="module")
-def recording(terraform: Terraform, rehearsal_account_server: Account) -> Iterator[deploying.Recording]:
+def recording(terraform: Terraform, aws_account_server: Account) -> Iterator[deploying.Recording]:
     """A deployment of the example, from nothing to nothing, by roles without policies."""
     assert terraform
-    rehearsal_account_server.reset()
-    rehearsal_account_server.enforces_iam = False
-    yield deploying.record(rehearsal_account_server, lambda _: None)
-    rehearsal_account_server.enforces_iam = True
+    aws_account_server.reset()
+    aws_account_server.enforces_iam = False
+    yield deploying.record(aws_account_server, lambda _: None)
+    aws_account_server.enforces_iam = True
 
 
 def test_when_the_example_is_planned_applied_updated_and_destroyed_then_every_call_is_allowed(

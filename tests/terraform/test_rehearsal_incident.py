@@ -40,15 +40,15 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_account_is_as_it_was(
-    terraform: Terraform, rehearsal_account_server: Account, tmp_path: Path
+    terraform: Terraform, aws_account_server: Account, tmp_path: Path
 ) -> None:
     assert terraform
     # One account a process: the shared one makes room, and comes back.
-    rehearsal_account_server.stop()
+    aws_account_server.stop()
     try:
         run = Run(None, tmp_path / "report.html")
     finally:
-        rehearsal_account_server.start()
+        aws_account_server.start()
     assert (run.code, run.err) == (0, ""), run.out
 
     # Live in the terminal: every part of the incident, in its order.
@@ -92,7 +92,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     ],
 )
 def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
-    terraform: Terraform, rehearsal_account_server: Account, tmp_path: Path, region: str, partition: str, suffix: str
+    terraform: Terraform, aws_account_server: Account, tmp_path: Path, region: str, partition: str, suffix: str
 ) -> None:
     assert terraform
     production, _, _ = (ROOT / "deployment.yaml").read_text(encoding="utf-8").partition("  # A Network Load Balancer")
@@ -103,11 +103,11 @@ def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
     ).replace("region: eu-central-1", f"region: {region}")
     file = tmp_path / "deployment.yaml"
     file.write_text(there, encoding="utf-8")
-    rehearsal_account_server.stop()
+    aws_account_server.stop()
     try:
         run = Run(file, tmp_path / "report.html")
     finally:
-        rehearsal_account_server.start()
+        aws_account_server.start()
     assert (run.code, run.err) == (0, ""), run.out
     assert f"(arn:{partition}:iam::123456789012:root)" in run.out
     assert "2 network interfaces mirrored" in run.out

@@ -67,9 +67,9 @@ class Project:
 
 
 @pytest.fixture
-def project(terraform: Terraform, rehearsal_account: Account, tmp_path: Path) -> Project:
+def project(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Project:
     assert terraform
-    return Project(rehearsal_account, tmp_path)
+    return Project(aws_account, tmp_path)
 
 
 def test_when_a_response_uses_what_the_capture_made_then_each_is_deployed_alone_and_both_are_destroyed(

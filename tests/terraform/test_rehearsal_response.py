@@ -17,10 +17,10 @@ REGION = "eu-central-1"
 
 
 def test_when_a_response_is_deployed_then_it_stands_stays_and_goes(
-    terraform: Terraform, rehearsal_account: Account, tmp_path: Path
+    terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:
     assert terraform
-    company = found_company(rehearsal_account)
+    company = found_company(aws_account)
     text = f"""
 sites:
   ward:
@@ -34,23 +34,23 @@ sites:
       containment: {{modes: [approval, now], two_step: {{enabled: true}}}}
       deletion_protection: false
 """
-    before = take_snapshot(rehearsal_account, region=REGION)
+    before = take_snapshot(aws_account, region=REGION)
     deployment = parse_deployment(text)
     assert synthesize(deployment, tmp_path, tmp_path / "out") == []
     names = state.stack_names(deployment)
     capture, response = (
-        SiteDeployment(tmp_path / "out" / "stacks" / name, rehearsal_account, lambda _: None) for name in names
+        SiteDeployment(tmp_path / "out" / "stacks" / name, aws_account, lambda _: None) for name in names
     )
 
     # It stands: the response finds what the capture made.
     made = capture.apply()
     outputs = response.apply()
     assert set(outputs) == {"api_endpoint", "state_machine_arn", "table_name", "topic_arn", "dashboard_url"}
-    function = rehearsal_account.client("lambda").get_function_configuration(FunctionName="tapstack-ward-response-api")
+    function = aws_account.client("lambda").get_function_configuration(FunctionName="tapstack-ward-response-api")
     assert made["mirror_target_ids"]["sensor"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
 
     # The groups that contain are what they are called.
-    ec2 = rehearsal_account.client("ec2", region=REGION)
+    ec2 = aws_account.client("ec2", region=REGION)
     wanted = [{"Name": "tag:tapstack:purpose", "Values": ["quarantine", "untrack"]}]
     groups = {group["GroupName"]: group for group in ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]}
     assert set(groups) == {"tapstack-ward-response-quarantine", "tapstack-ward-response-untrack"}
@@ -63,4 +63,4 @@ sites:
     assert response.changes() == {}
     response.destroy()
     capture.destroy()
-    assert differences(before, take_snapshot(rehearsal_account, region=REGION)) == []
+    assert differences(before, take_snapshot(aws_account, region=REGION)) == []

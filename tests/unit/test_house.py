@@ -26,12 +26,16 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.bindings": ({"tapstack.domain", "tapstack.kernel"}, {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
     "tapstack.response": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture"}, set()),
+    "strictmoto": (
+        set(),
+        {"moto", "boto3", "botocore", "cfnlint", "joserfc", "werkzeug", "pytest", "yaml"},
+    ),
     "tapstack.rehearsal": (
-        {"tapstack.domain", "tapstack.responder", "tapstack.settings"},
-        {"moto", "boto3", "botocore", "jinja2", "joserfc", "werkzeug", "pydantic", "pytest", "yaml"},
+        {"strictmoto", "tapstack.domain", "tapstack.responder", "tapstack.settings"},
+        {"boto3", "botocore", "jinja2", "pydantic", "yaml"},
     ),
     "tapstack.cli": (
-        {"tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},
+        {"strictmoto", "tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},
         {"botocore"},
     ),
     "tapstack": ({"tapstack.domain", "tapstack.capture", "tapstack.response"}, set()),
@@ -44,7 +48,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
 }
-SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "stacks").rglob("*.py"), ROOT / "main.py"])
+SOURCES = sorted([*(ROOT / "modules").rglob("*.py"), *(ROOT / "stacks").rglob("*.py"), ROOT / "main.py"])
 
 
 def module_name(file: Path) -> str:
@@ -57,7 +61,7 @@ def floor_of(module: str) -> str | None:
     parts = module.split(".")
     if parts[0] == "tapstack":
         return ".".join(parts[:2])
-    return parts[0] if parts[0] in ("stacks", "main") else None
+    return parts[0] if parts[0] in ("strictmoto", "stacks", "main") else None
 
 
 def imports_of(file: Path) -> Iterator[str]:
@@ -75,7 +79,7 @@ def imports_of(file: Path) -> Iterator[str]:
 
 
 def is_module(name: str) -> bool:
-    path = ROOT.joinpath("modules" if name.startswith("tapstack") else "", *name.split("."))
+    path = ROOT.joinpath("modules" if name.startswith(("tapstack", "strictmoto")) else "", *name.split("."))
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 

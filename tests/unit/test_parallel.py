@@ -12,7 +12,7 @@ import pytest
 from tests.parallel import order_of, unit_of
 
 ROOT = Path(__file__).parents[2]
-END_TO_END = "tests/rehearsal/end_to_end/test_rehearsal_faults.py::test_a[b::c]"
+END_TO_END = "tests/end_to_end/test_rehearsal_faults.py::test_a[b::c]"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_when_tests_are_given_out_then_those_of_a_unit_stay_together(nodeid: str
 
 
 def test_when_tests_are_given_out_then_what_takes_longest_begins() -> None:
-    others = ["tests/unit/test_a.py::test_rehearsal", "tests/rehearsal/test_a.py::test_a"]
+    others = ["tests/unit/test_a.py::test_rehearsal", "tests/strictmoto/test_a.py::test_a"]
     longer = ["tests/isolated/test_a.py::test_a", "tests/terraform/test_rehearsal.py::test_a", END_TO_END]
     assert sorted([*others, *longer], key=order_of) == [*reversed(longer), *others]
 

@@ -163,10 +163,10 @@ def test_when_a_time_is_shown_then_people_can_read_it(seconds: float, text: str)
 
 
 def test_when_the_account_is_looked_at_then_sessions_of_ours_and_the_appliance_are_found(
-    rehearsal_account: Account,
+    aws_account: Account,
 ) -> None:
-    company = found_company(rehearsal_account)
-    ec2 = rehearsal_account.client("ec2")
+    company = found_company(aws_account)
+    ec2 = aws_account.client("ec2")
     receiver = company.interfaces["web-1"][0]
     target = ec2.create_traffic_mirror_target(NetworkInterfaceId=receiver)["TrafficMirrorTarget"]
     chosen = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
@@ -182,7 +182,7 @@ def test_when_the_account_is_looked_at_then_sessions_of_ours_and_the_appliance_a
             **({"TagSpecifications": tagged} if tagged else {}),
         )
     topology = take_topology(
-        rehearsal_account, company.shop.id, region="eu-central-1", suspects=[company.instances["database"]]
+        aws_account, company.shop.id, region="eu-central-1", suspects=[company.instances["database"]]
     )
     assert topology.appliance is not None
     assert topology.appliance.id == company.instances["web-1"]

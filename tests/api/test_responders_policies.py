@@ -1,0 +1,75 @@
+"""The policies of docs/iam/responders, held against every route of the API in the rehearsal account."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from botocore.credentials import Credentials
+
+from strictmoto.account import ACCOUNT_ID, Account
+from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
+from tests.response_by_hand import Deployed, deploy
+from tests.strictmoto.signing import signed
+from tests.strictmoto.trusting import TRUST
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs/iam/responders"
+READ = {"GET /incidents", "GET /incidents/{id}"}
+OPEN = {"POST /incidents", "POST /incidents/{id}/extend", "POST /incidents/{id}/close"}
+LETS = {
+    "read": READ,
+    "respond": READ | OPEN,
+    "contain": {"POST /incidents/{id}/contain"},
+    "approve": {"POST /incidents/{id}/approve", "POST /incidents/{id}/reject"},
+    "release": {"POST /incidents/{id}/release"},
+}
+ASKED = [*(route for route in ROUTES if route != "$default"), *CONTAINMENT_ROUTES, "DELETE /incidents/{id}", "GET /"]
+
+
+@pytest.fixture(scope="module")
+def deployed(aws_account_server: Account) -> Deployed:
+    aws_account_server.reset()
+    return deploy(aws_account_server, containment={})
+
+
+def keys_with(deployed: Deployed, policy: str) -> Credentials:
+    """Keys of a role that has this policy of the page alone."""
+    text = (FOLDER / f"{policy}.json").read_text(encoding="utf-8")
+    api_id = deployed.endpoint.rstrip("/").rpartition("/")[2]
+    text = text.replace("111122223333", ACCOUNT_ID).replace("API_ID", api_id)
+    iam = deployed.account.client("iam")
+    iam.create_role(RoleName=policy, AssumeRolePolicyDocument=TRUST)
+    iam.put_role_policy(RoleName=policy, PolicyName="api", PolicyDocument=text)
+    found = deployed.account.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/{policy}", RoleSessionName="ana"
+    )["Credentials"]
+    return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+
+def let_in(deployed: Deployed, keys: Credentials, route: str) -> bool:
+    """Tell whether the gateway passes a call on; the function then refuses it, because there is nothing of this id."""
+    method, _, path = route.partition(" ")
+    url = deployed.endpoint + path.replace("{id}", "inc-20260102T030405-k3v9x0ab")
+    request = signed(keys, method, url, b"{}" if method == "POST" else None, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request):
+            return True
+    except urllib.error.HTTPError as error:
+        with error:
+            return bool(json.load(error) != {"message": "Forbidden"})
+
+
+def test_every_policy_is_held_against_the_routes() -> None:
+    assert {file.stem for file in FOLDER.glob("*.json")} == set(LETS)
+
+
+@pytest.mark.parametrize("policy", LETS)
+def test_when_a_responder_has_a_policy_then_the_gateway_lets_these_calls_in_only(
+    deployed: Deployed, policy: str
+) -> None:
+    keys = keys_with(deployed, policy)
+
+    assert {route for route in ASKED if let_in(deployed, keys, route)} == LETS[policy]

@@ -1,0 +1,30 @@
+"""Responses that are deployed once, for all tests here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from strictmoto.account import Account
+from tests.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse, deployed_responses
+from tests.iam_off import iam as iam
+from tests.terraform.conftest import Terraform
+from tests.terraform.conftest import terraform as terraform
+
+
+@pytest.fixture(scope="module")
+def enforces_iam() -> bool:
+    """The roles of the response have what they need, and no more."""
+    return True
+
+
+@pytest.fixture(scope="package")
+def deployed(
+    terraform: Terraform, aws_account_server: Account, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, DeployedResponse]]:
+    """Both responses by their site; deploying takes more than a minute, so no test here resets the account."""
+    assert terraform
+    scratch = tmp_path_factory.mktemp("responses")
+    with deployed_responses(aws_account_server, scratch, (SITE, STANDING_SITE)) as responses:
+        yield responses

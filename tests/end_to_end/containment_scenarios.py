@@ -1,0 +1,389 @@
+"""What can happen to an instance that is cut off: between them they make every call that containing may make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.faults import Fault
+from strictmoto.lambda_.service import service
+from strictmoto.recorder import Record
+from tapstack.cli.incident_api import UserError
+from tests.end_to_end.containment_paths import overtaken
+from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
+from tests.end_to_end.payments import PAYMENTS
+from tests.end_to_end.scenarios import Scenarios, find, heard_by, opened
+from tests.end_to_end.walking import Walk
+
+_USUAL: Final = frozenset(
+    {"shutdown", "volume", "termination", "standby", "groups", "target-group", "classic-balancer"}
+)
+_OFF_BY_DEFAULT: Final = frozenset({"tracking", "profile", "snapshots"})
+_LOST: Final = "i-0123456789abcdef0"
+_TRIES: Final = 5
+
+
+def everything_of_an_instance_is_changed_and_put_back(its: Scenarios) -> None:
+    """Evidence, Auto Scaling, two interfaces, its role, target groups by instance and by address, snapshots."""
+    response = its.response
+    before = response.groups_of(PAYMENTS)
+    incident = response.open(PAYMENTS)
+    planned = _dry_run(response, incident, "contain", mode="now")
+    assert {change["what"] for change in planned["changes"]} == _USUAL | (_OFF_BY_DEFAULT if _thorough(its) else set())
+    with _without_replacement(response):
+        _contain(response, incident)
+        assert _is_cut_off(response, PAYMENTS)
+        assert _dry_run(response, incident, "release")["changes"]
+        _release(response, incident)
+    assert response.groups_of(PAYMENTS) == before
+
+
+def somebody_approves(its: Scenarios) -> None:
+    response = its.response
+    incident = response.open("database")
+    # Whoever asks twice is told that it is asked already.
+    for _ in range(2):
+        response.contain(incident, "approval")
+    response.until_asked(incident)
+    assert not _is_cut_off(response, "database")
+    assert _dry_run(response, incident, "approve")["changes"]
+    response.approve(incident)
+    response.until_settled(incident, "contained")
+    assert _is_cut_off(response, "database")
+    _release(response, incident)
+
+
+def somebody_rejects(its: Scenarios) -> None:
+    response = its.response
+    before = response.groups_of("database")
+    incident = response.open("database", containment="approval")
+    response.until_asked(incident)
+    assert not _dry_run(response, incident, "reject")["changes"]
+    response.reject(incident)
+    response.until_settled(incident, "rejected")
+    assert response.groups_of("database") == before
+
+
+def nobody_answers(its: Scenarios) -> None:
+    """The deployment's default decides: one site contains, the other leaves the instance alone."""
+    response, contains = its.response, _thorough(its)
+    incident = response.open("database")
+    response.contain(incident, "approval")
+    response.until_settled(incident, "contained" if contains else "rejected")
+    assert response.containment(incident)["decision"] == "default"
+    assert _is_cut_off(response, "database") is contains
+    if contains:
+        _release(response, incident)
+
+
+def the_incident_is_closed_before_anybody_answers(its: Scenarios) -> None:
+    response = its.response
+    incident = response.open("database")
+    response.contain(incident, "approval")
+    response.until_asked(incident)
+    response.end(incident)
+    assert response.containment(incident)["state"] == "rejected"
+    assert not _is_cut_off(response, "database")
+
+
+def a_finding_contains(its: Scenarios) -> None:
+    """What receives it dies with the execution that it has just started; Lambda invokes it again, and it goes on."""
+    response = its.response
+    # What was started must not have come to its end before it is stopped, however busy this machine is.
+    response.account.faults.add(Fault("Invoke", "slow", seconds=5, principal=response.role("incidents-workflow")))
+    dying = _killed_after(response, "findings", "StartExecution", times=1, besides=response.stop_executions)
+    with heard_by(response), dying:
+        find(response, response.company.instances["database"], "worst", severity=9.5)
+        wait_for(lambda: len(opened(response)) == 1, lambda: f"opened: {opened(response)}")
+        [incident] = opened(response)
+        response.until_waiting(incident)
+    response.until_settled(incident, "contained")
+    assert _executions(response, "contain") == [f"{incident['id']}-contain-{run}" for run in (1, 2)]
+    _release(response, incident)
+
+
+def two_incidents_want_it_and_each_lets_go(its: Scenarios) -> None:
+    response = its.response
+    before = response.groups_of("database")
+    first, second = _wanted_twice(response)
+    assert "stays contained" in _dry_run(response, first, "release")["refused"]
+    _release(response, first)
+    assert _is_cut_off(response, "database")
+    _release(response, second)
+    assert response.groups_of("database") == before
+
+
+def two_incidents_want_it_and_one_lets_go_for_both(its: Scenarios) -> None:
+    response = its.response
+    before = response.groups_of("database")
+    first, second = _wanted_twice(response)
+    _release(response, first, all=True)
+    assert response.groups_of("database") == before
+    assert response.containment(second)["state"] == "released"
+
+
+def others_changed_something_and_it_is_overwritten(its: Scenarios) -> None:
+    response = its.response
+    before = response.groups_of("database")
+    incident = _blocked(response)
+    _release(response, incident, overwrite=True)
+    assert response.groups_of("database") == before
+
+
+def others_changed_something_and_it_is_kept(its: Scenarios) -> None:
+    response = its.response
+    before = response.groups_of("database")
+    incident = _blocked(response)
+    _release(response, incident, keep=True)
+    [theirs, other] = response.company.interfaces["database"]
+    assert response.groups_of("database") == {
+        theirs: [response.company.security_groups["web"]],
+        other: before[other],
+    }
+    response.give(theirs, *before[theirs])
+
+
+def an_interface_is_attached_after_the_cut(its: Scenarios) -> None:
+    """The sweeper says so; whoever asks again has it cut off too, and a release puts back what it had."""
+    response = its.response
+    incident = response.open("database")
+    _contain(response, incident)
+    with _attached(response, "database") as interface:
+        groups = _groups(response, interface)
+        assert response.sweep()["contained"] == 1
+        _contain(response, incident)
+        assert _groups(response, interface) == [_quarantine(response)]
+        assert response.sweep()["contained"] == 0
+        _release(response, incident)
+        assert _groups(response, interface) == groups
+
+
+def every_try_to_contain_dies_and_people_ask_again(its: Scenarios) -> None:
+    """The function is killed whenever it has cut an interface off: the incident says what is changed already."""
+    response = its.response
+    incident = response.open("database")
+    with _killed_after(response, "containment", "ModifyNetworkInterfaceAttribute"):
+        response.contain(incident)
+        with pytest.raises(UserError, match="is being contained"):
+            response.release(incident)
+        response.until_settled(incident, "failed")
+    assert [line for line in response.containment(incident)["changed"] if line.startswith("groups of ")]
+    _contain(response, incident)
+    assert _is_cut_off(response, "database")
+    _release(response, incident)
+
+
+def guard_rails_refuse(its: Scenarios) -> None:
+    """What receives packets, what lies in another VPC, and what somebody has protected."""
+    response = its.response
+    ec2, database = response.account.client("ec2"), response.company.instances["database"]
+    tag = {"Key": "tapstack-protected", "Value": "yes"}
+    ec2.create_tags(Resources=[database], Tags=[tag])
+    for name, why in (("legacy", "receives"), ("desktop", "not in the scope"), ("database", "protected by its tag")):
+        incident = response.open(name)
+        assert why in _dry_run(response, incident, "contain")["refused"]
+        with pytest.raises(UserError, match=why):
+            response.contain(incident)
+        assert not response.containment(incident)
+        assert not _is_cut_off(response, name)
+        # An instance that cannot be mirrored fails the capture: what is closed before that, the sweeper ends.
+        response.until(incident, "failed" if name == "legacy" else "capturing")
+    ec2.delete_tags(Resources=[database], Tags=[tag])
+
+
+def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
+    """An instance that stays cut off when its incident is closed, an original without a containment, a cut by hand."""
+    response = its.response
+    [by_hand] = response.company.interfaces["web-1"]
+    [had] = response.groups_of("web-1").values()
+    incident = response.open("database")
+    _contain(response, incident)
+    response.end(incident)
+    stored = response.items_of(response.company.instances["database"])
+    original = next(item for item in stored if item["sk"]["S"].startswith("ORIGINAL#"))
+    lost = {**original, "pk": {"S": f"CONTAINMENT#{_LOST}"}, "instance_id": {"S": _LOST}}
+    response.put(lost)
+    assert response.sweep()["contained"] == 2
+    key = {name: lost[name] for name in ("pk", "sk")}
+    response.account.client("dynamodb").delete_item(TableName=response.table, Key=key)
+    # Closed or not, it can be released.
+    _release(response, incident)
+    assert response.sweep()["contained"] == 0
+    response.give(by_hand, _quarantine(response))
+    assert response.sweep()["contained"] == 1
+    response.give(by_hand, *had)
+
+
+def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios) -> None:
+    response = its.response
+    incident = response.open("database")
+    response.contain(incident, "approval")
+    response.until_asked(incident)
+    token = response.read(incident)["approval_token"]
+    [waiting] = [name for name in response.running() if "-contain-" in name]
+    response.stop_execution(waiting)
+    response.asked_long_ago(incident)
+    assert response.sweep()["started"] == 1
+    wait_for(
+        lambda: response.read(incident).get("approval_token", token) != token,
+        lambda: f"nobody asks again: {response.containment(incident)}",
+    )
+    response.approve(incident)
+    response.until_settled(incident, "contained")
+    _release(response, incident)
+
+
+def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
+    response = its.response
+    # A containment is held for some seconds only. Where other programs run, the release may take longer.
+    for _ in range(_TRIES):
+        both = (response.open("database"), response.open("database"))
+        first, _ = both
+        overtaken(Walk(response, "overtaken", both))
+        assert not _is_cut_off(response, "database")
+        if "put back once more" in [entry["what"] for entry in response.show(first)["timeline"]]:
+            return
+    raise AssertionError(f"in {_TRIES} tries no release was in time to overtake a containment")
+
+
+CONTAINING: Final = (
+    everything_of_an_instance_is_changed_and_put_back,
+    somebody_approves,
+    somebody_rejects,
+    nobody_answers,
+    the_incident_is_closed_before_anybody_answers,
+    a_finding_contains,
+    two_incidents_want_it_and_each_lets_go,
+    two_incidents_want_it_and_one_lets_go_for_both,
+    a_release_for_all_overtakes_a_containment,
+    others_changed_something_and_it_is_overwritten,
+    others_changed_something_and_it_is_kept,
+    an_interface_is_attached_after_the_cut,
+    every_try_to_contain_dies_and_people_ask_again,
+    guard_rails_refuse,
+    the_sweeper_says_what_people_forgot,
+    the_sweeper_goes_on_with_a_question_whose_execution_was_ended,
+)
+
+
+def _thorough(its: Scenarios) -> bool:
+    """Whether the site does all that is off by default, and contains where nobody answers."""
+    return its.response.launches
+
+
+def _dry_run(response: DeployedResponse, incident: Incident, what: str, **given: Any) -> dict[str, Any]:
+    body = {"dry_run": True, **given}
+    plan: dict[str, Any] = response.api.post(f"/incidents/{incident['id']}/{what}", body, repeatable=True)
+    return plan
+
+
+def _contain(response: DeployedResponse, incident: Incident) -> None:
+    response.contain(incident)
+    response.until_settled(incident, "contained")
+
+
+def _release(response: DeployedResponse, incident: Incident, **flags: bool) -> None:
+    response.release(incident, **flags)
+    response.until_settled(incident, "released")
+
+
+def _wanted_twice(response: DeployedResponse) -> tuple[Incident, Incident]:
+    """Contain the database for two incidents, the second one when it is cut off already."""
+    wanted = []
+    for _ in range(2):
+        wanted.append(response.open("database", containment="now"))
+        response.until_settled(wanted[-1], "contained")
+    return wanted[0], wanted[1]
+
+
+def _blocked(response: DeployedResponse) -> Incident:
+    """Contain the database, have others change the groups of its first interface, and try to release it."""
+    incident = response.open("database")
+    _contain(response, incident)
+    response.give(response.company.interfaces["database"][0], response.company.security_groups["web"])
+    [difference] = _dry_run(response, incident, "release")["differences"]
+    assert difference["blocks"]
+    response.release(incident)
+    response.until_settled(incident, "blocked")
+    return incident
+
+
+def _quarantine(response: DeployedResponse) -> str:
+    functions = response.account.client("lambda")
+    told = functions.get_function_configuration(FunctionName=response.function("containment"))["Environment"]
+    groups = json.loads(told["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
+    return str(groups[response.company.shop.id]["quarantine"])
+
+
+def _is_cut_off(response: DeployedResponse, name: str) -> bool:
+    return set(map(tuple, response.groups_of(name).values())) == {(_quarantine(response),)}
+
+
+def _groups(response: DeployedResponse, interface: str) -> list[str]:
+    found = response.account.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])
+    return [group["GroupId"] for group in found["NetworkInterfaces"][0]["Groups"]]
+
+
+def _executions(response: DeployedResponse, task: str) -> list[str]:
+    states = response.account.client("stepfunctions")
+    found = states.list_executions(stateMachineArn=response.state_machine_arn)["executions"]
+    started = {record.requested.get("name") for record in response.account.recorder.records(action="StartExecution")}
+    return sorted(one["name"] for one in found if f"-{task}-" in one["name"] and one["name"] in started)
+
+
+@contextmanager
+def _attached(response: DeployedResponse, name: str) -> Iterator[str]:
+    """Give an instance another network interface, for a while."""
+    ec2, company = response.account.client("ec2"), response.company
+    made = ec2.create_network_interface(
+        SubnetId=company.shop.private[0],
+        Groups=[company.security_groups["administration"], company.security_groups["backup"]],
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    attachment = ec2.attach_network_interface(
+        NetworkInterfaceId=made, InstanceId=company.instances[name], DeviceIndex=2
+    )["AttachmentId"]
+    try:
+        yield made
+    finally:
+        ec2.detach_network_interface(AttachmentId=attachment)
+        ec2.delete_network_interface(NetworkInterfaceId=made)
+
+
+@contextmanager
+def _without_replacement(response: DeployedResponse) -> Iterator[None]:
+    """End what the Auto Scaling group launches in the instance's place, where it does: a release leaves it."""
+    yield
+    scaling = response.account.client("autoscaling")
+    [group] = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[PAYMENTS])["AutoScalingGroups"]
+    others = {member["InstanceId"] for member in group["Instances"]} - {response.company.instances[PAYMENTS]}
+    assert bool(others) is not response.launches
+    for instance in others:
+        scaling.terminate_instance_in_auto_scaling_group(InstanceId=instance, ShouldDecrementDesiredCapacity=True)
+
+
+@contextmanager
+def _killed_after(
+    response: DeployedResponse,
+    function: str,
+    action: str,
+    *,
+    times: int = 100,
+    besides: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """Have a function's processes die when they have made a call, so many times; and something else happen then."""
+    role = response.role(function)
+    left = [None] * times
+
+    def kill(record: Record) -> None:
+        if (record.principal, record.call.action) == (role, action) and left:
+            left.pop()
+            service().kill(ACCOUNT_ID, REGION, response.function(function))
+            besides()
+
+    with response.account.recorder.heard_by(kill):
+        yield

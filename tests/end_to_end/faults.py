@@ -1,0 +1,171 @@
+"""`make faults`: every AWS call of an incident fails once, in every way; docs/faults.md tells what became of them.
+
+Two processes share the points, each with an account and a deployment of its own. Every ending is in a journal at once:
+a run that was cut off goes on with `--resume`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from strictmoto.account import Account
+from tests.end_to_end.deployed import PROJECT, SITE, deployed_responses
+from tests.end_to_end.faulting import (
+    ENDS,
+    FAILED,
+    KINDS,
+    MISSED,
+    OTHERWISE,
+    UNDONE,
+    Ending,
+    Point,
+    Runner,
+    Way,
+    meetings,
+)
+from tests.end_to_end.paths import PATHS
+
+REPORT: Final = PROJECT / "docs" / "faults.md"
+JOURNAL: Final = PROJECT / "build" / "faults.jsonl"
+_HOW: Final = """\
+`lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed after` kills
+the function when a call has had its effect, each once. `throttled` meets the first call of each action of a function on
+each path; the others the first one anywhere: `for long` lasts for all four tries of AWS's client, so that the function
+sees it, `timed out` answers after the client gave up, and `late` is a read that misses the last creation. A fault is
+not met where its call is not made, or where nothing was created before a read that should be late.
+Paths that share calls with another one, because a function does the same on both, are tried with the calls of the other
+functions only."""
+ROLES: Final = {"incidents-workflow": "the workflow itself"}
+
+
+def main() -> int:
+    """Try all points, or a part of them; return 1 where an incident ended otherwise than it should."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", default="0/1", help="only every n-th point, from the m-th on: m/n")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[], help="only points and kinds that hold all of these texts")
+    parser.add_argument("--report", type=Path, default=REPORT)
+    parser.add_argument("--journal", type=Path, default=JOURNAL)
+    parser.add_argument("--resume", action="store_true", help="keep what the journal has, and try only the rest")
+    chosen = parser.parse_args()
+    chosen.journal.parent.mkdir(parents=True, exist_ok=True)
+    if not chosen.resume:
+        chosen.journal.unlink(missing_ok=True)
+    first, _, step = chosen.part.partition("/")
+    parts = [
+        (int(first) + int(step) * number, int(step) * chosen.processes, chosen.only, chosen.journal)
+        for number in range(chosen.processes)
+    ]
+    began = time.monotonic()
+    # Each with an interpreter of its own: an account belongs to its process.
+    with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
+        pool.map(_try, parts, chunksize=1)
+    endings = list(_endings(chosen.journal))
+    minutes = (time.monotonic() - began) / 60
+    chosen.report.write_text(render(endings), encoding="utf-8")
+    print(f"{len(endings)} faults in {minutes:.0f} minutes: {dict(Counter(ending.end for ending in endings))}")
+    return int(any(ending.end == OTHERWISE for ending in endings))
+
+
+def _try(part: tuple[int, int, list[str], Path]) -> None:
+    first, step, only, journal = part
+    tried = {(ending.point, ending.kind) for ending in _endings(journal)}
+    with (
+        Account() as account,
+        tempfile.TemporaryDirectory() as scratch,
+        deployed_responses(account, Path(scratch)) as responses,
+    ):
+        runner = Runner(responses[SITE], _say)
+        points = (point for path in PATHS.values() for point in runner.points(path))
+        for point, kind in meetings(points):
+            said = f"{point}, {kind.name}"
+            # By what they say: two processes may count a call more or less.
+            ours = zlib.crc32(said.encode()) % step == first and all(text in said for text in only)
+            if not ours or (point, kind) in tried:
+                continue
+            ending = runner.meet(point, kind)
+            with journal.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(asdict(ending)) + "\n")
+
+
+def _endings(journal: Path) -> Iterator[Ending]:
+    """Yield what became of each, in the order of the paths."""
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    found = [json.loads(line) for line in lines]
+    endings = [Ending(Point(**e["point"]), Way(**e["kind"]), e["end"], e["why"]) for e in found]
+    paths = list(PATHS)
+    yield from sorted(endings, key=lambda ending: paths.index(ending.point.path))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def render(endings: list[Ending]) -> str:
+    """Return the report in Markdown."""
+    points = {ending.point for ending in endings}
+    counts = Counter(ending.end for ending in endings)
+    lines = [
+        "# Systematic faults",
+        "",
+        "Written by `make faults`: every AWS call that the functions and the workflow make on the paths below fails",
+        "alone, in every way, in the rehearsal account, on a response that Terraform deployed. An incident must then",
+        "end as without the fault, or fail and say what is in place and how to undo it, and `tapstack incident close`",
+        "must bring the account back; a containment, or its release, must end as without the fault, or fail and say",
+        "what is changed, and `tapstack incident release` must bring the account back. Compared are resources with",
+        "their attributes and targets, what the table holds, and the executions. Snapshots stay, one of each volume.",
+        "",
+        f"{len(points)} calls, {len(endings)} faults:",
+        "",
+        *(f"- {counts[end]} {end}" for end in ENDS if counts[end]),
+        "",
+        *_HOW.splitlines(),
+        "",
+        "## By path",
+        "",
+        *_table("path", list(PATHS), endings, lambda ending: ending.point.path),
+        "## By kind",
+        "",
+        *_table("kind", [kind.name for kind in KINDS], endings, lambda ending: ending.kind.name),
+        "## By function",
+        "",
+        *_table("function", sorted({p.role for p in points}), endings, lambda ending: ending.point.role),
+    ]
+    for end in (FAILED, UNDONE, OTHERWISE, MISSED):
+        named = [ending for ending in endings if ending.end == end]
+        if named:
+            lines += [f"## {end[0].upper()}{end[1:]}", ""]
+            lines += [f"- {e.point}, {e.kind.name}{': ' if e.why else ''}{_short(e.why)}" for e in named]
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(what: str, names: Iterable[str], endings: list[Ending], of: object) -> list[str]:
+    assert callable(of)
+    ends = [end for end in ENDS if any(ending.end == end for ending in endings)]
+    lines = [f"| {what} | faults | {' | '.join(ends)} |", f"|---|{'---:|' * (len(ends) + 1)}"]
+    for name in names:
+        counts = Counter(ending.end for ending in endings if of(ending) == name)
+        if counts:
+            numbers = " | ".join(str(counts[end]) for end in ends)
+            lines.append(f"| {ROLES.get(name, name)} | {counts.total()} | {numbers} |")
+    return [*lines, ""]
+
+
+def _short(why: str) -> str:
+    return json.dumps(why)[1:-1][:160].replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The courses that incidents take, from an alert to where their workflow has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tests.end_to_end import containment_paths as containment
+from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
+from tests.end_to_end.payments import PAYMENTS
+from tests.end_to_end.walking import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A course of incidents.
+
+    Attributes:
+        name: for people.
+        walk: does all of it, and returns its incident.
+        beside: instances; for each an incident is open all the time, which holds the appliance and its interfaces.
+        contains: whether it cuts an instance off, and connects it again.
+        tidy: takes back what others did to the instance, where a release leaves that.
+        roles: whose calls are tried; all by default. What the others do, another path has, with the same calls.
+    """
+
+    name: str
+    walk: Callable[[Walk], Incident]
+    beside: tuple[str, ...] = ()
+    contains: bool = False
+    tidy: Callable[[DeployedResponse], None] = lambda _: None
+    roles: frozenset[str] = frozenset()
+
+
+def _launch(walk: Walk) -> Incident:
+    response = walk.response
+    incident = response.open("database", headers=walk.headers)
+    response.until(incident, "capturing")
+    response.until_waiting(incident)
+    assert _mirrored(response, incident) == 2
+    return response.end(incident)
+
+
+def _join(walk: Walk) -> Incident:
+    response = walk.response
+    incident = response.open("database", headers=walk.headers)
+    response.until(incident, "capturing")
+    response.until_waiting(incident)
+    before = response.read(incident)["token"]
+    response.extend(incident, 120)
+    wait_for(lambda: response.read(incident).get("token", before) != before, lambda: "it did not go on waiting")
+    assert _mirrored(response, incident) == 2
+    return response.end(incident)
+
+
+def _expire(walk: Walk) -> Incident:
+    response = walk.response
+    incident = response.open("web-1", headers=walk.headers, minutes=1)
+    response.until(incident, "closed")
+    response.until_idle(incident)
+    return response.show(incident)
+
+
+def _nothing(walk: Walk) -> Incident:
+    response = walk.response
+    incident = response.open("legacy", headers=walk.headers)
+    response.until(incident, "failed")
+    return response.end(incident)
+
+
+def _mirrored(response: DeployedResponse, incident: Incident) -> int:
+    return sum(entry["state"] == "mirrored" for entry in response.show(incident)["interfaces"])
+
+
+_CONTAINED: Final = ("database",)
+WORKFLOW: Final = "incidents-workflow"
+_ASKING: Final = frozenset({"api", "incident", WORKFLOW})
+_RELEASING: Final = frozenset({"api", "incident", "release", WORKFLOW})
+PATHS: Final = {
+    path.name: path
+    for path in (
+        Path("launch, capture, close, retire", _launch),
+        Path("join another incident's capture, extend, close", _join, beside=("database",)),
+        Path("capture until the time is up", _expire, beside=("database",)),
+        Path("fail, and be closed", _nothing, beside=("database",)),
+        Path("contain now, release", containment.now, (PAYMENTS,), contains=True),
+        Path(
+            "contain on approval, release",
+            containment.approved,
+            _CONTAINED,
+            contains=True,
+            roles=_ASKING,
+        ),
+        Path("ask whether to contain, be refused", containment.rejected, _CONTAINED, contains=True),
+        Path(
+            "contain when nobody answers, release",
+            containment.by_default,
+            _CONTAINED,
+            contains=True,
+            roles=_ASKING,
+        ),
+        Path(
+            "contain with the alert, close, release",
+            containment.with_the_alert,
+            _CONTAINED,
+            contains=True,
+            roles=_ASKING,
+        ),
+        Path(
+            "contain, release what others changed and overwrite it",
+            containment.overwritten,
+            _CONTAINED,
+            contains=True,
+            roles=_RELEASING,
+        ),
+        Path(
+            "contain, release what others changed and keep it",
+            containment.kept,
+            _CONTAINED,
+            contains=True,
+            tidy=containment.give_back,
+            roles=frozenset({"release"}),
+        ),
+        Path(
+            "contain twice, release for one, then for all",
+            containment.shared,
+            ("database", "database"),
+            contains=True,
+            roles=frozenset({"containment", "incident", "release"}),
+        ),
+        Path(
+            "contain, be overtaken by a release for all, put back",
+            containment.overtaken,
+            ("database", "database"),
+            contains=True,
+            roles=frozenset({"release"}),
+        ),
+        Path(
+            "contain, be refused between two steps, release",
+            containment.refused,
+            _CONTAINED,
+            contains=True,
+            tidy=containment.unprotect,
+        ),
+    )
+}

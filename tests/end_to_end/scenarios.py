@@ -1,0 +1,502 @@
+"""What can happen to a response, one scenario after the other: between them they make every call that it may make."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from strictmoto.account import REGION
+from strictmoto.faults import Fault
+from strictmoto.recorder import Record
+from strictmoto.testing.resource_conditions import attributes_now, tags_now
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.rehearsal.packet_basics import vendor_client
+from tests.end_to_end.appliance_templates import everything, updated, with_role
+from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
+
+NESTED_TEMPLATE: Final = "nested-templates/nested.template"
+"""Bucket and key of a template within the appliance's, in the site's own account."""
+_BROKEN: Final = """
+  Broken:
+    Type: AWS::EC2::TrafficMirrorTarget
+    # So that there is a session that the rollback deletes.
+    DependsOn: Session
+    Properties:
+      NetworkInterfaceId: eni-00000000000000000
+"""
+_NESTED: Final = """
+Parameters:
+  Interface: {Type: String}
+  Name: {Type: String}
+Resources:
+  Target:
+    Type: AWS::EC2::TrafficMirrorTarget
+    Properties:
+      NetworkInterfaceId: !Ref Interface
+      Tags: [{Key: Name, Value: !Sub "${Name}.target"}]
+  Filter:
+    Type: AWS::EC2::TrafficMirrorFilter
+    Properties:
+      Tags: [{Key: Name, Value: !Sub "${Name}.filter"}]
+"""
+_LONG_AGO: Final = "2020-01-01T00:00:00Z"
+
+
+@dataclass
+class Scenarios:
+    """The scenarios of one site, and what they leave for the proof.
+
+    Attributes:
+        response: the site's.
+        records: all that was called, in order.
+        tags: of everything that stood at some time, as first seen, by the last part of its ARN.
+        attributes: what else conditions compare of it, likewise.
+    """
+
+    response: DeployedResponse
+    records: list[Record] = field(default_factory=list)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def play(self, *scenarios: Callable[[Scenarios], None]) -> None:
+        """Let each scenario begin with the account as it was deployed."""
+        self.look()
+        with self.response.account.recorder.heard_by(self._look_at_what_is_made):
+            self._play(scenarios)
+
+    def _play(self, scenarios: Iterable[Callable[[Scenarios], None]]) -> None:
+        for scenario in scenarios:
+            scenario(self)
+            self.response.account.faults.clear()
+            self.response.bring_back()
+            self.records += self.response.account.recorder.records()
+            self.response.clean()
+
+    def _look_at_what_is_made(self, record: Record) -> None:
+        """Stacks tag what they make, and no call tells; nor does one tell where interfaces lie."""
+        if record.call.action in ("CreateStack", "CreateNetworkInterface"):
+            self.look()
+
+    def look(self) -> None:
+        """Note what conditions compare of what stands now."""
+        self.attributes |= attributes_now(self.response.account, region=REGION)
+        for name, tags in tags_now(self.response.account, region=REGION).items():
+            # As it was made; what is tagged later, or no longer, calls tell.
+            self.tags.setdefault(name, tags)
+
+
+def people_open_look_extend_and_close(its: Scenarios) -> None:
+    response, key = its.response, {"Idempotency-Key": "one"}
+    incident = response.open("database", headers=key)
+    assert response.open("database", headers=key)["id"] == incident["id"]
+    response.until(incident, "capturing")
+    response.until_waiting(incident)
+    assert len(response.sessions()) == 2
+    response.extend(incident, 120)
+    response.until_waiting(incident)
+    assert [i["id"] for i in response.api.get("/incidents", {"state": "open"})["incidents"]] == [incident["id"]]
+    response.end(incident)
+    assert [i["id"] for i in response.api.get("/incidents", {"state": "closed"})["incidents"]] == [incident["id"]]
+
+
+def an_alert_names_interfaces_of_another_vpc(its: Scenarios) -> None:
+    [interface] = its.response.company.interfaces["desktop"]
+    incident = its.response.end(its.response.captured(interface))
+    assert "warning" in [entry["what"] for entry in incident["timeline"]]
+
+
+def two_incidents_share_a_capture(its: Scenarios) -> None:
+    response = its.response
+    first, second = its.response.captured("database"), its.response.captured("database")
+    assert len(response.sessions()) == 2
+    response.end(first)
+    assert {_tags(session)[TAG_INCIDENT] for session in response.sessions()} == {second["id"]}
+    response.end(second)
+    assert response.sessions() == []
+
+
+def the_time_is_up(its: Scenarios) -> None:
+    response = its.response
+    scale, response.account.waits.scale = response.account.waits.scale, 0.05
+    incident = its.response.captured("web-1", minutes=1)
+    assert response.until(incident, "closed")["closed_because"] == "expired"
+    response.account.waits.scale = scale
+    response.until_idle()
+
+
+def nothing_can_be_captured(its: Scenarios) -> None:
+    incident = its.response.until(its.response.open("legacy"), "failed")
+    assert (incident["in_place"], incident["undo"]) == ([], f"tapstack incident close {incident['id']}")
+    its.response.end(incident)
+
+
+def somebody_closes_while_the_workflow_turns_to_wait(its: Scenarios) -> None:
+    """The workflow is held between asking how long to wait and giving out its task token."""
+    response = its.response
+    role = response.role("incidents-workflow")
+    response.account.faults.add(Fault("Invoke", "slow", call=_asks_for_time(its), seconds=1.5, principal=role))
+    incident = response.open("web-1")
+    response.until(incident, "capturing")
+    wait_for(lambda: "waited_until" in response.read(incident), lambda: str(response.read(incident)))
+    response.end(incident)
+
+
+def _asks_for_time(its: Scenarios) -> int:
+    """Return which call of the workflow asks how long to wait, where nothing goes wrong."""
+    looks = 1 if its.response.launches else 0
+    return 5 + looks  # prepare, ensure (again after a launch), start, notify, remaining
+
+
+def a_function_was_killed_while_a_capture_ended(its: Scenarios) -> None:
+    response = its.response
+    eni = response.company.interfaces["web-1"][0]
+    response.put(_capture(eni, ending={"BOOL": True}))
+    response.end(its.response.captured("web-1"))
+
+
+def somebody_deleted_a_session_of_ours(its: Scenarios) -> None:
+    response = its.response
+    first = its.response.captured("web-1")
+    [session] = response.sessions()
+    response.account.client("ec2").delete_traffic_mirror_session(
+        TrafficMirrorSessionId=session["TrafficMirrorSessionId"]
+    )
+    # What was made within the last minute may only be late.
+    eni = session["NetworkInterfaceId"]
+    response.change({"pk": {"S": f"CAPTURE#{eni}"}, "sk": {"S": "CAPTURE"}}, session_since={"N": "1"})
+    second = its.response.captured("web-1")
+    assert len(response.sessions()) == 1
+    response.end(first)
+    response.end(second)
+
+
+def guardduty_finds_something(its: Scenarios) -> None:
+    response = its.response
+    ec2 = response.account.client("ec2")
+    legacy = response.company.instances["legacy"]
+    ec2.create_tags(Resources=[legacy], Tags=[{"Key": "stage", "Value": "test"}])
+    with heard_by(response):
+        for _ in range(2):
+            find(response, response.company.instances["web-1"], "severe")
+        wait_for(lambda: len(opened(response)) == 1, lambda: f"opened: {opened(response)}")
+        [incident] = opened(response)
+        response.until(incident, "capturing")
+        find(response, legacy, "of-a-test")
+        wait_for(
+            lambda: len([r for r in response.records("findings") if r.call.action == "PutEvents"]) == 3,
+            lambda: f"findings: {response.records('findings')}",
+        )
+    assert [i["id"] for i in opened(response)] == [incident["id"]]
+    response.end(incident)
+    ec2.delete_tags(Resources=[legacy], Tags=[{"Key": "stage"}])
+
+
+def the_launch_fails(its: Scenarios) -> None:
+    response = its.response
+    with _template(response, lambda text: text.replace("\nOutputs:", f"{_BROKEN}\nOutputs:")):
+        incident = response.until(response.open("database"), "failed")
+    assert incident["appliance"]["state"] == "failed"
+    response.end(incident)
+
+
+def the_template_nests_target_and_filter(its: Scenarios) -> None:
+    """The product's template is not public: its target and its filter may be made by a stack within the stack."""
+    response = its.response
+    with _nested_template(response) as url, _template(response, lambda text: _nesting(text, url)):
+        response.end(its.response.captured("web-1"))
+
+
+def the_template_makes_a_role_within_the_boundary(its: Scenarios) -> None:
+    response = its.response
+    boundary = f"arn:aws:iam::123456789012:policy/{response.prefix}-epb-boundary"
+    with _template(response, lambda text: with_role(text, f"PermissionsBoundary: {boundary}")):
+        incident = its.response.captured("web-1")
+        iam = response.account.client("iam")
+        made = [r["RoleName"] for r in iam.list_roles()["Roles"] if r["RoleName"].startswith("tapstack-ward-epb-")]
+        assert [
+            iam.get_role(RoleName=name)["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] for name in made
+        ] == [boundary]
+        response.end(incident)
+    assert not [r for r in iam.list_roles()["Roles"] if r["RoleName"] in made]
+
+
+def the_template_makes_a_role_without_the_boundary(its: Scenarios) -> None:
+    response = its.response
+    with _template(response, lambda text: with_role(text, "Description: no boundary")):
+        incident = response.until(response.open("database"), "failed")
+    [why] = [entry["detail"] for entry in incident["timeline"] if entry["what"] == "failed"]
+    assert "ApplianceRole (AWS::IAM::Role)" in why
+    assert f"assumed-role/{response.prefix}-epb/AWSCloudFormation is not authorized to perform: iam:CreateRole" in why
+    response.end(incident)
+
+
+def another_template_is_launched_and_changed(its: Scenarios) -> None:
+    """What it makes otherwise, and what an operator changes in place, takes the rest of what the stack's role may."""
+    response = its.response
+    ec2, stacks = response.account.client("ec2"), response.account.client("cloudformation")
+    ec2.create_key_pair(KeyName="operators")
+    volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    with _template(response, lambda text: everything(text, "operators", snapshot)):
+        incident = response.captured("web-1")
+        name = {"StackName": f"tapstack-{response.site}-epb"}
+        given = [
+            {"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True}
+            for parameter in stacks.describe_stacks(**name)["Stacks"][0]["Parameters"]
+        ]
+        body = updated(stacks.get_template(**name)["TemplateBody"])
+        stacks.update_stack(**name, TemplateBody=body, Parameters=given)
+        assert stacks.describe_stacks(**name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+        response.end(incident)
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    ec2.delete_volume(VolumeId=volume)
+    ec2.delete_key_pair(KeyName="operators")
+
+
+def the_sweeper_ends_what_nobody_needs(its: Scenarios) -> None:
+    response = its.response
+    incident = its.response.captured("web-1")
+    ec2 = response.account.client("ec2")
+    [session] = response.sessions()
+    # Left over by an incident that no table knows, and whose time is up.
+    tags = {**_tags(session), TAG_INCIDENT: "inc-20200101t000000-00000000", TAG_EXPIRES: _LONG_AGO}
+    tags |= {TAG_DEPLOYMENT: "tapstack", TAG_SITE: response.site}
+    orphan = ec2.create_traffic_mirror_session(
+        NetworkInterfaceId=response.company.interfaces["web-2"][0],
+        TrafficMirrorTargetId=session["TrafficMirrorTargetId"],
+        TrafficMirrorFilterId=session["TrafficMirrorFilterId"],
+        SessionNumber=1,
+        TagSpecifications=[
+            {
+                "ResourceType": "traffic-mirror-session",
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+            }
+        ],
+    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+    # Nobody knows who held this one.
+    response.put(_capture(response.company.interfaces["database"][0], holders={"SS": ["inc-20200101t000000-00000001"]}))
+    assert response.sweep()["ended"] == 2
+    assert orphan not in [s["TrafficMirrorSessionId"] for s in response.sessions()]
+    assert response.show(incident)["state"] == "capturing"
+    response.end(incident)
+
+
+def the_sweeper_mends_a_session_whose_target_was_replaced(its: Scenarios) -> None:
+    response = its.response
+    incident = its.response.captured("web-1")
+    [session] = response.sessions()
+    ec2 = response.account.client("ec2")
+    other = ec2.create_traffic_mirror_target(NetworkInterfaceId=response.company.interfaces["desktop"][0])
+    other_id = other["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    name = {"TrafficMirrorSessionId": session["TrafficMirrorSessionId"]}
+    ec2.modify_traffic_mirror_session(**name, TrafficMirrorTargetId=other_id)
+    assert response.sweep()["mended"] == 1
+    assert response.sessions()[0]["TrafficMirrorTargetId"] == session["TrafficMirrorTargetId"]
+    ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=other_id)
+    response.end(incident)
+
+
+def the_sweeper_wakes_an_incident_whose_execution_died(its: Scenarios) -> None:
+    response = its.response
+    incident = its.response.captured("web-1")
+    response.stop_executions()
+    response.change(
+        {"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}, close_requested={"BOOL": True}
+    )
+    assert response.sweep()["started"] == 1
+    response.until(incident, "closed")
+    response.until_idle()
+
+
+def the_sweeper_retires_what_nobody_has_needed_for_long(its: Scenarios) -> None:
+    """And lets go for an incident that is closed: its execution died before it could."""
+    response = its.response
+    incident = its.response.captured("web-1")
+    response.stop_executions()
+    closed = {"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}
+    response.change(closed, state={"S": "closed"}, listing={"S": "closed"})
+    done = response.sweep()
+    assert (done["ended"], done["appliance"]) == (1, 1)
+    appliance = {"pk": {"S": "APPLIANCE"}, "sk": {"S": "APPLIANCE"}}
+    response.change(appliance, released_at={"N": "1"})
+    assert response.sweep()["appliance"] == 1
+    assert response.sweep()["appliance"] == 0
+
+
+def somebody_else_uses_the_appliance_that_the_sweeper_retires(its: Scenarios) -> None:
+    """CloudFormation cannot delete a target in use; once it is free, the next round deletes it."""
+    response = its.response
+    incident = its.response.captured("web-1")
+    [session] = response.sessions()
+    ec2 = response.account.client("ec2")
+    theirs = ec2.create_traffic_mirror_session(
+        NetworkInterfaceId=response.company.interfaces["database"][0],
+        TrafficMirrorTargetId=session["TrafficMirrorTargetId"],
+        TrafficMirrorFilterId=session["TrafficMirrorFilterId"],
+        SessionNumber=7,
+    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+    response.end(incident)
+    shown = response.show(incident)
+    assert shown["timeline"][-1]["what"] == "cleanup failed"
+    assert response.sweep()["problems"] == 1
+    ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=theirs)
+    response.sweep()
+    assert response.sweep()["problems"] == 0
+
+
+def the_schedule_starts_the_sweeper(its: Scenarios) -> None:
+    response = its.response
+    response.set_sweeper("ENABLED")
+    try:
+        wait_for(lambda: bool(response.records("sweeper")), lambda: "the sweeper does not run")
+    finally:
+        response.set_sweeper("DISABLED")
+    wait_for(lambda: _swept(response), lambda: f"it did not finish: {response.records('sweeper')}")
+
+
+def _swept(response: DeployedResponse) -> bool:
+    """Whether a round came to its end: originals are listed last, then a launched appliance is read for a measure."""
+    asked = [record.requested for record in response.records("sweeper")]
+    listed = [
+        position
+        for position, request in enumerate(asked)
+        if request.get("ExpressionAttributeValues", {}).get(":listing") == {"S": "original"}
+    ]
+    return bool(listed) and len(asked) > listed[-1] + (1 if response.launches else 0)
+
+
+EVERYWHERE: Final = (
+    people_open_look_extend_and_close,
+    an_alert_names_interfaces_of_another_vpc,
+    two_incidents_share_a_capture,
+    the_time_is_up,
+    nothing_can_be_captured,
+    somebody_closes_while_the_workflow_turns_to_wait,
+    a_function_was_killed_while_a_capture_ended,
+    somebody_deleted_a_session_of_ours,
+    guardduty_finds_something,
+    the_sweeper_ends_what_nobody_needs,
+    the_sweeper_mends_a_session_whose_target_was_replaced,
+    the_sweeper_wakes_an_incident_whose_execution_died,
+    the_schedule_starts_the_sweeper,
+)
+WHERE_ONE_IS_LAUNCHED: Final = (
+    the_launch_fails,
+    the_template_nests_target_and_filter,
+    the_template_makes_a_role_within_the_boundary,
+    the_template_makes_a_role_without_the_boundary,
+    another_template_is_launched_and_changed,
+    the_sweeper_retires_what_nobody_has_needed_for_long,
+    somebody_else_uses_the_appliance_that_the_sweeper_retires,
+)
+
+
+def _tags(session: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in session["Tags"] if not tag["Key"].startswith("aws:")}
+
+
+def _capture(eni: str, **more: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pk": {"S": f"CAPTURE#{eni}"},
+        "sk": {"S": "CAPTURE"},
+        "network_interface_id": {"S": eni},
+        # One that nobody has had: they are counted on from the second in which the first one began.
+        "generation": {"N": str(time.time_ns())},
+        "listing": {"S": "capture"},
+        "opened_at": {"S": _LONG_AGO},
+        **more,
+    }
+
+
+def opened(response: DeployedResponse) -> list[Incident]:
+    """Return the open incidents, as the API has them."""
+    found: list[Incident] = response.api.get("/incidents", {"state": "open"})["incidents"]
+    return found
+
+
+@contextmanager
+def heard_by(response: DeployedResponse) -> Any:
+    """Let no other response hear of findings: both would capture the same interface."""
+    events = response.account.client("events")
+    others = [rule["Name"] for rule in events.list_rules()["Rules"] if not rule["Name"].startswith(response.prefix)]
+    for name in others:
+        events.disable_rule(Name=name)
+    try:
+        yield
+    finally:
+        for name in others:
+            events.enable_rule(Name=name)
+
+
+def find(response: DeployedResponse, instance: str, finding_id: str, *, severity: float = 8.0) -> None:
+    """Have GuardDuty find something on an instance."""
+    detail = {
+        "schemaVersion": "2.0",
+        "accountId": "123456789012",
+        "region": REGION,
+        "id": finding_id,
+        "type": "UnauthorizedAccess:EC2/TorClient",
+        "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance, "tags": []}},
+        "service": {"serviceName": "guardduty", "resourceRole": "ACTOR", "count": 1, "archived": False},
+        "severity": severity,
+        "title": "Tor",
+    }
+    entry = {"Source": "aws.guardduty", "DetailType": "GuardDuty Finding", "Detail": json.dumps(detail)}
+    response.account.client("events").put_events(Entries=[entry])
+
+
+def _nesting(template: str, url: str) -> str:
+    """Return a template in which another one makes target and filter, and none makes a session."""
+    before, _, rest = template.partition("  Target:\n")
+    nested = f"""  Nested:
+    Type: AWS::CloudFormation::Stack
+    DependsOn: Appliance
+    Properties:
+      TemplateURL: {url}
+      Parameters:
+        Interface: !Ref Interface
+        Name: !Ref AWS::StackName
+"""
+    return f"{before}{nested}\nOutputs:{rest.partition('Outputs:')[2]}"
+
+
+def _where(response: DeployedResponse) -> dict[str, str]:
+    """Return bucket and key of the appliance's template."""
+    functions = response.account.client("lambda")
+    told = functions.get_function_configuration(FunctionName=response.function("appliance"))["Environment"]["Variables"]
+    url = json.loads(told["TAPSTACK_SETTINGS"])["appliance"]["launch"]["template_url"]
+    bucket, _, key = urlsplit(url).path.lstrip("/").partition("/")
+    return {"Bucket": bucket, "Key": key}
+
+
+@contextmanager
+def _nested_template(response: DeployedResponse) -> Iterator[str]:
+    """Yield the address of a template in the site's own account, whose bucket lets the appliance's role read it."""
+    s3, (bucket, key) = response.account.client("s3"), NESTED_TEMPLATE.split("/")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read]}))
+    s3.put_object(Bucket=bucket, Key=key, Body=_NESTED.encode())
+    try:
+        yield f"https://s3.amazonaws.com/{bucket}/{key}"
+    finally:
+        s3.delete_object(Bucket=bucket, Key=key)
+        s3.delete_bucket(Bucket=bucket)
+
+
+@contextmanager
+def _template(response: DeployedResponse, change: Callable[[str], str]) -> Any:
+    """Have another template under the same address, for a while."""
+    s3, where = vendor_client(REGION), _where(response)
+    body = s3.get_object(**where)["Body"].read()
+    s3.put_object(**where, Body=change(body.decode()).encode())
+    try:
+        yield
+    finally:
+        s3.put_object(**where, Body=body)

@@ -1,0 +1,212 @@
+"""A company whose servers may be cut off, and what tests ask about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from strictmoto.account import REGION, Account
+from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
+from tapstack.rehearsal.company import Company, found_company
+from tapstack.responder import clients, containing, releasing
+from tapstack.responder.environment import environment
+from tapstack.responder.observing import logger
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.keys import pack
+from tests.responder.conftest import TABLE, Site, opened, tell
+from tests.responder.containment.sequences.interrupting import Calls
+from tests.responder.containment.sequences.one_thread import Inline, answer_here
+
+# What others did, and what only our own table and logs have.
+_NOT_COMPARED = ("dynamodb ", "stepfunctions ", "sns ", "logs ", "events ")
+
+
+@dataclass
+class Shop:
+    """The company, and a site that may contain its servers."""
+
+    site: Site
+    company: Company
+    quarantine: str
+    untrack: str
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def ec2(self) -> Any:
+        return self.site.ec2
+
+    @property
+    def database(self) -> str:
+        return self.company.instances["database"]
+
+    def client(self, service: str) -> Any:
+        return self.site.client(service)
+
+    def set(self, **containment: Any) -> None:
+        """Change settings of containment."""
+        self.site.settings["containment"].update(containment)
+        self.monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(self.site.settings))
+        environment.cache_clear()
+
+    def groups(self, instance: str) -> dict[str, list[str]]:
+        """The groups of each interface of an instance."""
+        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])
+        return {
+            item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]]
+            for item in found["NetworkInterfaces"]
+        }
+
+    def groups_of(self, interface: str) -> list[str]:
+        [found] = self.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+        return [group["GroupId"] for group in found["Groups"]]
+
+    def give(self, interface: str, *groups: str) -> None:
+        """Others change the groups of an interface."""
+        self.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=list(groups))
+
+    def is_cut_off(self, instance: str) -> bool:
+        return set(map(tuple, self.groups(instance).values())) == {(self.quarantine,)}
+
+    def protected(self, instance: str) -> tuple[bool, str, list[bool]]:
+        """Termination protection, shutdown behavior, and whether volumes end with the instance."""
+        ask = self.ec2.describe_instance_attribute
+        termination = ask(InstanceId=instance, Attribute="disableApiTermination")["DisableApiTermination"]["Value"]
+        behavior = ask(InstanceId=instance, Attribute="instanceInitiatedShutdownBehavior")
+        [reservation] = self.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+        volumes = reservation["Instances"][0]["BlockDeviceMappings"]
+        return (
+            termination,
+            behavior["InstanceInitiatedShutdownBehavior"]["Value"],
+            [volume["Ebs"]["DeleteOnTermination"] for volume in volumes],
+        )
+
+    def lifecycle(self, instance: str) -> str:
+        [found] = self.client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance])[
+            "AutoScalingInstances"
+        ]
+        return str(found["LifecycleState"])
+
+    def targets(self) -> list[tuple[str, str, int]]:
+        """All that is registered with target groups and classic load balancers."""
+        elbv2, elb = self.client("elbv2"), self.client("elb")
+        found = [
+            (group["TargetGroupArn"], item["Target"]["Id"], item["Target"]["Port"])
+            for group in elbv2.describe_target_groups()["TargetGroups"]
+            for item in elbv2.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+        ]
+        found += [
+            (balancer["LoadBalancerName"], item["InstanceId"], 0)
+            for balancer in elb.describe_load_balancers()["LoadBalancerDescriptions"]
+            for item in balancer["Instances"]
+        ]
+        return sorted(found)
+
+    def all(self) -> tuple[Snapshot, Any]:
+        """All that the account holds, with what a snapshot does not have."""
+        found = take_snapshot(self.site.account, region=REGION)
+        kept = {name: text for name, text in found.items() if not name.startswith(_NOT_COMPARED)}
+        instances = sorted(self.company.instances.values())
+        return kept, (self.targets(), [self.protected(instance) for instance in instances])
+
+    def changed_since(self, before: tuple[Snapshot, Any]) -> list[str]:
+        now = self.all()
+        said = differences(before[0], now[0])
+        return said if now[1] == before[1] else [*said, f"{before[1]} -> {now[1]}"]
+
+    def fit_group(self) -> None:
+        """Let the web servers' group be one smaller, and not launch another when one goes into standby."""
+        self.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName="web", MinSize=1)
+        self.set(auto_scaling={"decrement_desired_capacity": True})
+
+    def behind_everything(self, instance: str) -> None:
+        """Register an instance with two ports, by its address and with a classic load balancer."""
+        elbv2, elb = self.client("elbv2"), self.client("elb")
+        [described] = self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+        subnet, address = described["SubnetId"], described["PrivateIpAddress"]
+        for name, kind, targets in (
+            ("by-instance", "instance", [{"Id": instance, "Port": 8080}, {"Id": instance, "Port": 8081}]),
+            ("by-address", "ip", [{"Id": address, "Port": 5432}]),
+        ):
+            made = elbv2.create_target_group(
+                Name=name, Protocol="TCP", Port=80, VpcId=self.company.shop.id, TargetType=kind
+            )
+            elbv2.register_targets(TargetGroupArn=made["TargetGroups"][0]["TargetGroupArn"], Targets=targets)
+        listener = {"Protocol": "tcp", "LoadBalancerPort": 80, "InstancePort": 80}
+        elb.create_load_balancer(LoadBalancerName="old", Listeners=[listener], Subnets=[subnet])
+        elb.register_instances_with_load_balancer(LoadBalancerName="old", Instances=[{"InstanceId": instance}])
+
+    def originals(self, instance: str) -> dict[tuple[str, str], Any]:
+        """What is written down and not back yet."""
+        return {(one.kind, one.key): one.original for one in containments.originals(instance) if not one.restored}
+
+    def state(self, incident: str) -> str:
+        return str(incidents.get(incident)["containment"]["state"])
+
+
+def asked(instance: str, **more: Any) -> str:
+    """Open an incident whose instance shall be cut off now."""
+    return opened(instance, containment="now", **more)
+
+
+def ask_again(incident: str, state: str = "releasing") -> None:
+    """Say what the API would: the containment comes into another state."""
+    incidents.change(incident, "SET containment.#state = :state", state=state)
+
+
+def contained(instance: str) -> str:
+    incident = asked(instance)
+    assert containing.contain(incident) == {"status": "contained"}
+    return incident
+
+
+def release(incident: str, **flags: bool) -> str:
+    ask_again(incident)
+    return str(releasing.release(incident, **flags)["status"])
+
+
+def item_of(instance: str, sort: str, client: Any) -> dict[str, Any]:
+    key = {"pk": pack(f"CONTAINMENT#{instance}"), "sk": pack(sort)}
+    return dict(client.get_item(TableName=TABLE, Key=key)["Item"])
+
+
+@pytest.fixture
+def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A company, and a site that contains its servers; a clean record of calls."""
+    company = found_company(bare.account)
+    bare.vpc, bare.subnet = company.shop.id, company.shop.private[0]
+    standing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+    tell(monkeypatch, bare, {"standing": standing})
+
+    def group(name: str) -> str:
+        made = bare.ec2.create_security_group(GroupName=name, Description=name, VpcId=company.shop.id)
+        return str(made["GroupId"])
+
+    quarantine, untrack = group("quarantine"), group("untrack")
+    [made] = bare.ec2.describe_security_groups(GroupIds=[quarantine])["SecurityGroups"]
+    bare.ec2.revoke_security_group_egress(GroupId=quarantine, IpPermissions=made["IpPermissionsEgress"])
+    found = Shop(bare, company, quarantine, untrack, monkeypatch)
+    bare.settings["containment"] = {
+        "modes": ["approval", "now"],
+        "groups": {company.shop.id: {"quarantine": quarantine, "untrack": untrack}},
+    }
+    found.set()
+    bare.account.recorder.clear()
+    return found
+
+
+@pytest.fixture
+def one_thread(aws_account_server: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """All calls of AWS, one after the other in one thread; the functions log nothing."""
+    clients.forget()
+    for module in ("containing", "parallel"):
+        monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
+    calls = Calls(monkeypatch)
+    answer_here(aws_account_server, monkeypatch, calls)
+    level = logger.log_level
+    logger.setLevel("CRITICAL")
+    yield calls
+    logger.setLevel(level)

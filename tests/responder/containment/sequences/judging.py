@@ -1,0 +1,244 @@
+"""What must hold, after each step, at rest and in the end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+from strictmoto.testing.snapshot import Snapshot, differences
+from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.responder.overlooking import overlooked
+from tapstack.responder.store import captures, containments, incidents
+from tests.responder.conftest import tags
+from tests.responder.containment.sequences.interrupting import Pick
+from tests.responder.containment.sequences.ledger import Thing
+from tests.responder.containment.sequences.people import People
+from tests.responder.containment.sequences.workflow import Workflow
+from tests.responder.containment.sequences.world import World, groups_of
+
+ROUNDS: Final = 12
+"""So often people and the sweeper may have to come back until all is at rest."""
+_COMPARED: Final = {
+    "describe_instances": ("Reservations", "Instances", "InstanceId"),
+    "describe_network_interfaces": ("NetworkInterfaces", "NetworkInterfaceId"),
+    "describe_security_groups": ("SecurityGroups", "GroupId"),
+    "describe_volumes": ("Volumes", "VolumeId"),
+    "describe_traffic_mirror_targets": ("TrafficMirrorTargets", "TrafficMirrorTargetId"),
+    "describe_traffic_mirror_filters": ("TrafficMirrorFilters", "TrafficMirrorFilterId"),
+}
+"""What is as it was in the end where no others have touched it. A snapshot of all that an account holds takes longer
+than everything else."""
+_NOT_OF_OTHERS: Final = frozenset({"released", "rejected"})
+
+
+class Judge:
+    """Holds the account against the model.
+
+    Args:
+        world: which.
+        people: bring it to an end.
+        workflow: so does this.
+    """
+
+    def __init__(self, world: World, people: People, workflow: Workflow) -> None:
+        self.world, self.people, self.workflow = world, people, workflow
+
+    def settle(self, pick: Pick) -> None:
+        """Let all executions go on until they wait, or have ended."""
+        self.workflow.settle(pick)
+        if self.world.step is None:
+            self.check_at_rest()
+
+    def check(self) -> None:
+        """Hold the account against the model, after whatever was done."""
+        ledger = self.world.ledger
+        assert not ledger.wrong, ledger.wrong
+        assert not ledger.unrecorded(), f"nothing says what was there before: {ledger.unrecorded()}"
+        there = {item["NetworkInterfaceId"]: groups_of(item) for item in self.world.described()}
+        expected = {thing.key: value for thing, value in ledger.now.items() if thing.kind == "groups"}
+        assert {interface: groups for interface, groups in there.items() if interface in expected} == expected
+        self._check_sessions()
+        found = {one.instance_id: one for one in containments.listed() if one.in_place}
+        assert set(found) <= self.world.wanted, f"nobody wanted {set(found) - self.world.wanted} contained"
+        for instance, one in found.items():
+            turn, began, interfaces = self.world.contained.get(instance, (0, 0, []))
+            if one.state != "contained" or one.turn != turn:
+                continue
+            for interface in interfaces:
+                if self.world.attached.get(interface) == instance:
+                    cut = there[interface] == (self.world.quarantine,)
+                    cut = cut or ledger.connected_since(began, instance, Thing("groups", interface))
+                    assert cut, f"{instance} is contained, and {interface} has {there[interface]}"
+
+    def _check_sessions(self) -> None:
+        sessions = self.world.site.sessions()
+        others = {
+            session["TrafficMirrorSessionId"]: session["NetworkInterfaceId"]
+            for session in sessions
+            if TAG_INCIDENT not in tags(session)
+        }
+        assert others == self.world.sessions
+        counts = Counter(session["NetworkInterfaceId"] for session in sessions)
+        assert not counts or max(counts.values()) <= 3, counts
+
+    def check_at_rest(self) -> None:
+        """Hold what incidents say against what holds their instance; nothing is under way."""
+        late = [thing for thing in self.world.ledger.late if self.world.ledger.by.get(thing) == "ours"]
+        assert not late, f"changed after a release, and not put back: {late}"
+        held = {one.instance_id: one for one in containments.listed() if one.in_place}
+        for incident in self._all_incidents():
+            state = (incident["containment"] or {}).get("state")
+            one = held.get(incident["instance_id"])
+            wants = one is not None and incident["id"] in one.holders
+            if state == "contained":
+                # Or a release for all was overtaken, and has not told it yet.
+                known = wants or (one is not None and incident["id"] in one.releasing_for)
+                assert known, f"{incident['id']} says contained, and does not hold {incident['instance_id']}: {one}"
+            if state == "released":
+                asked = {incident["id"], incident["instance_id"]} & self.world.releasing
+                assert asked, f"nobody wanted {incident['id']} released"
+            if state in (None, "pending", "rejected", "released"):
+                assert not wants, f"{incident['id']} is {state}, and holds {incident['instance_id']}"
+
+    def _all_incidents(self) -> list[dict[str, Any]]:
+        return [incidents.get(one["id"]) for name in ("open", "closed") for one in incidents.listed(name)]
+
+    def settle_containments(self, pick: Pick) -> None:
+        """Let all that contains and releases come to rest; captures need not begin."""
+        self.workflow.settle(pick, ("contain", "release"))
+        self.check_at_rest()
+
+    def release_all(self) -> None:
+        """Release everything, and look that all is as it was; captures go on."""
+        for turn in range(ROUNDS):
+            if turn > 1:
+                # What nobody does any more, the sweeper goes on with; what waits for an answer has its deadline.
+                self.workflow.wait(20 * 60)
+                self.workflow.sweep(Pick(0))
+            self.settle_containments(Pick(turn))
+            in_place = [one for one in self._all_incidents() if not self._is_released(one)]
+            if not in_place:
+                break
+            for incident in in_place:
+                self._release(incident, () if turn % 2 == 0 else ("overwrite",))
+        else:
+            raise AssertionError(f"these are not released: {in_place}")
+        self.check()
+        self.check_at_rest()
+        self._nothing_is_contained()
+
+    def end(self, keep: bool) -> None:
+        """Close and release everything, let it come to rest, and look that nothing of ours is left."""
+        for turn in range(ROUNDS):
+            self.settle(Pick(turn))
+            self.check()
+            open_still = [one for one in self._all_incidents() if not self._is_over(one)]
+            if not open_still and not any(one.running for one in self.world.executions.values()):
+                break
+            # One alone at first: what the others want must stay.
+            for incident in open_still[:1] if turn == 0 else open_still:
+                # Nobody knows before whether others changed something.
+                flags = () if turn < 2 else ("keep",) if keep != (turn >= ROUNDS // 2) else ("overwrite",)
+                self._end_incident(incident, flags)
+            self.settle(Pick(turn))
+            self.workflow.wait(6 * 60 if turn % 2 else 25 * 3600)
+            self.workflow.sweep(Pick(0))
+        else:
+            raise AssertionError(f"these do not end: {open_still}")
+        self.workflow.wait(3600)
+        self.workflow.sweep(Pick(0))
+        self.settle(Pick(0))
+        self.check()
+        self.check_at_rest()
+        self._nothing_is_left()
+
+    @staticmethod
+    def _is_released(incident: dict[str, Any]) -> bool:
+        return (incident["containment"] or {"state": "released"})["state"] in _NOT_OF_OTHERS
+
+    def _is_over(self, incident: dict[str, Any]) -> bool:
+        return incident["state"] == "closed" and self._is_released(incident)
+
+    def _end_incident(self, incident: dict[str, Any], flags: tuple[str, ...]) -> None:
+        if incident["state"] != "closed":
+            assert self.people.about(incident["id"], "close") == 202
+        self._release(incident, flags)
+
+    def _release(self, incident: dict[str, Any], flags: tuple[str, ...]) -> None:
+        state = (incident["containment"] or {}).get("state")
+        # What waits for an answer has its deadline.
+        if state not in (None, "pending", *_NOT_OF_OTHERS):
+            assert self.people.about(incident["id"], "release", None, **dict.fromkeys(flags, True)) in (202, 409)
+
+    def _nothing_is_contained(self) -> None:
+        assert [one for one in containments.listed() if one.in_place] == []
+        left = list(containments.listed_originals())
+        assert left == [], left
+        # Others may have cut something off by themselves: the sweeper tells of that, and of nothing else.
+        cut = {item["NetworkInterfaceId"] for item in self.world.described() if self._is_cut(groups_of(item))}
+        assert {line.split()[0] for line in overlooked()} == cut
+        ours = [thing for thing in self.world.ledger.now if self.world.ledger.by.get(thing) == "ours"]
+        assert ours == []
+        there = self._as_the_ledger_says()
+        assert there == self.world.ledger.now, {
+            thing: value for thing, value in there.items() if value != self.world.ledger.now[thing]
+        }
+
+    def _is_cut(self, groups: Iterable[str]) -> bool:
+        return set(groups) <= {self.world.quarantine, self.world.untrack}
+
+    def _nothing_is_left(self) -> None:
+        self._nothing_is_contained()
+        assert self.world.site.ours() == []
+        held = captures.get_all(captures.listed())
+        assert not held, held
+        now = photograph(self.world.ec2)
+        unexpected = [
+            line for line in differences(self.world.before, now) if not any(name in line for name in self.world.touched)
+        ]
+        assert unexpected == [], unexpected
+
+    def _as_the_ledger_says(self) -> dict[Thing, Any]:
+        """The same things, as the account has them."""
+        found: dict[Thing, Any] = {}
+        groups = {item["NetworkInterfaceId"]: groups_of(item) for item in self.world.described()}
+        for thing in self.world.ledger.now:
+            instance, _, device = thing.key.partition(" ")
+            match thing.kind:
+                case "groups":
+                    found[thing] = groups[thing.key]
+                case "termination":
+                    answered = self.world.ec2.describe_instance_attribute(
+                        InstanceId=instance, Attribute="disableApiTermination"
+                    )
+                    found[thing] = answered["DisableApiTermination"]["Value"]
+                case "shutdown":
+                    answered = self.world.ec2.describe_instance_attribute(
+                        InstanceId=instance, Attribute="instanceInitiatedShutdownBehavior"
+                    )
+                    found[thing] = answered["InstanceInitiatedShutdownBehavior"]["Value"]
+                case "volume":
+                    [reservation] = self.world.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+                    [mapping] = reservation["Instances"][0]["BlockDeviceMappings"]
+                    assert mapping["DeviceName"] == device
+                    found[thing] = mapping["Ebs"]["DeleteOnTermination"]
+                case "target-group":
+                    health = self.world.site.client("elbv2").describe_target_health(TargetGroupArn=instance)
+                    there = {
+                        f"{one['Target']['Id']}:{one['Target']['Port']}" for one in health["TargetHealthDescriptions"]
+                    }
+                    found[thing] = "registered" if device in there else "deregistered"
+        return found
+
+
+def photograph(ec2: Any) -> Snapshot:
+    """All of the account that containments and captures could change."""
+    found: Snapshot = {}
+    for operation, (*path, key) in _COMPARED.items():
+        items: list[Any] = [getattr(ec2, operation)()]
+        for name in path:
+            items = [inner for item in items for inner in item[name]]
+        found |= {str(item[key]): json.dumps(item, sort_keys=True, default=str) for item in items}
+    return found

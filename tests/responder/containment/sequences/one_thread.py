@@ -1,0 +1,92 @@
+"""All in one thread: time stands still until it is passed, and the account answers where it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime, tzinfo
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from strictmoto.account import Account
+from tests.responder.containment.sequences.interrupting import Calls
+
+BEGINNING: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+
+
+class Clock:
+    """Time of the functions: it stands still until it is passed."""
+
+    def __init__(self) -> None:
+        self.now = BEGINNING
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = self
+
+        class Moment(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return datetime.fromtimestamp(clock.now, tz)
+
+        still = SimpleNamespace(time=lambda: clock.now, sleep=lambda _: None)
+        for module in ("store.containments", "store.captures", "store.appliance", "store.table", "containing"):
+            monkeypatch.setattr(f"tapstack.responder.{module}.time", still)
+        monkeypatch.setattr("tapstack.responder.capturing.time", still)
+        monkeypatch.setattr("tapstack.responder.appliances.time", still)
+        monkeypatch.setattr("tapstack.domain.incidents.datetime", Moment)
+
+
+class _Raw(BytesIO):
+    """A body as urllib3 has it."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def answer_here(account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls) -> None:
+    """Let the account answer in the thread that asks: the same requests without a connection, many times as fast."""
+    server = account._server
+    assert server is not None
+
+    def send(_: Any, request: Any) -> AWSResponse:
+        address = urlsplit(request.url)
+        headers = [
+            (name, value.decode() if isinstance(value, bytes) else value) for name, value in request.headers.items()
+        ]
+        body = request.body or b""
+        data = body.encode() if isinstance(body, str) else bytes(body)
+        base, path = f"{address.scheme}://{address.netloc}", address.path or "/"
+        for _ in range(calls.times):
+            built = EnvironBuilder(path, base, address.query, method=request.method, headers=headers, data=data)
+            answered, status, sent = run_wsgi_app(server.app, built.get_environ(), buffered=True)
+            calls.statuses.append(int(status.split(" ", 1)[0]))
+        return AWSResponse(request.url, calls.statuses[-1], dict(sent), _Raw(b"".join(answered)))
+
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
+
+
+class Inline:
+    """Threads that are none: the same calls in the same order, each time."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+        return future

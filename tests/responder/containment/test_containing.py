@@ -1,0 +1,448 @@
+"""An instance is cut off: what is changed, in which order, and what is written down before."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from ipaddress import ip_network
+from typing import Any, Final
+
+import pytest
+
+from strictmoto.faults import Fault
+from tapstack.domain.containment import Original
+from tapstack.responder import containing, containment_steps, looking
+from tapstack.responder.changes import OF_KIND
+from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
+from tapstack.responder.store import containments, incidents
+from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
+from tests.strictmoto.trusting import TRUST
+
+
+def writes(shop: Shop) -> list[str]:
+    return [
+        record.call.action
+        for record in shop.site.account.recorder.records()
+        if record.call.action.startswith(("Modify", "Enter", "Deregister", "Create", "PutRole", "Transact"))
+    ]
+
+
+def test_when_an_instance_is_contained_then_every_interface_has_the_quarantine_group_alone(shop: Shop) -> None:
+    before = shop.groups(shop.database)
+    incident = contained(shop.database)
+    assert len(before) == 2
+    assert shop.groups(shop.database).keys() == before.keys()
+    assert shop.is_cut_off(shop.database)
+    assert shop.protected(shop.database) == (True, "stop", [False])
+    assert shop.state(incident) == "contained"
+    held = containments.get(shop.database)
+    assert held is not None
+    assert (held.state, held.holders) == ("contained", frozenset({incident}))
+    assert {key: value for (kind, key), value in shop.originals(shop.database).items() if kind == "groups"} == before
+
+
+def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(shop: Shop) -> None:
+    incident = contained(shop.database)
+    changed = incidents.get(incident)["containment"]["changed"]
+    assert [line.partition(" of ")[0] for line in changed] == ["volume", "termination", "groups", "groups"]
+    for interface in shop.company.interfaces["database"]:
+        assert any(line.startswith(f"groups of {interface}: sg-") for line in changed)
+    assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
+
+
+def test_when_an_instance_is_contained_then_all_originals_are_written_before_the_first_change(shop: Shop) -> None:
+    incident = asked(shop.company.instances["web-1"])
+    shop.site.account.recorder.clear()
+    containing.contain(incident)
+    order = writes(shop)
+    assert order[0] == "TransactWriteItems"
+    assert order.index("EnterStandby") < order.index("ModifyNetworkInterfaceAttribute")
+    assert order.index("ModifyInstanceAttribute") < order.index("ModifyNetworkInterfaceAttribute")
+
+
+def test_when_it_is_a_member_of_an_auto_scaling_group_then_it_is_in_standby_and_no_target(shop: Shop) -> None:
+    web = shop.company.instances["web-1"]
+    contained(web)
+    assert shop.lifecycle(web) == "Standby"
+    assert web not in [target for _, target, _ in shop.targets()]
+
+
+def test_when_it_is_behind_load_balancers_then_every_port_address_and_name_is_deregistered(shop: Shop) -> None:
+    shop.behind_everything(shop.database)
+    before = shop.targets()
+    incident = contained(shop.database)
+    mine = [target for target in before if target not in shop.targets()]
+    assert len(mine) == 4
+    order = writes(shop)
+    assert order.index("ModifyNetworkInterfaceAttribute") < order.index("DeregisterTargets")
+    assert release(incident) == "released"
+    assert shop.targets() == before
+
+
+def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -> None:
+    subnet = shop.company.shop.private[0]
+    block = shop.ec2.associate_vpc_cidr_block(VpcId=shop.company.shop.id, AmazonProvidedIpv6CidrBlock=True)
+    address = str(ip_network(block["Ipv6CidrBlockAssociation"]["Ipv6CidrBlock"])[7])
+    made = shop.ec2.create_network_interface(
+        SubnetId=subnet, Groups=[shop.company.security_groups["web"]], Ipv6Addresses=[{"Ipv6Address": address}]
+    )["NetworkInterface"]
+    shop.ec2.attach_network_interface(
+        NetworkInterfaceId=made["NetworkInterfaceId"], InstanceId=shop.database, DeviceIndex=2
+    )
+    elbv2 = shop.client("elbv2")
+    group = elbv2.create_target_group(
+        Name="six", Protocol="TCP", Port=80, VpcId=shop.company.shop.id, TargetType="ip", IpAddressType="ipv6"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": address}])
+    before = shop.targets()
+    incident = contained(shop.database)
+    assert shop.is_cut_off(shop.database)
+    assert address not in [target for _, target, _ in shop.targets()]
+    assert release(incident) == "released"
+    assert shop.targets() == before
+
+
+def test_when_containment_is_done_twice_then_nothing_is_overwritten(shop: Shop) -> None:
+    incident = contained(shop.database)
+    before = shop.originals(shop.database)
+    assert containing.contain(incident) == {"status": "contained"}
+    assert shop.originals(shop.database) == before
+    assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
+
+
+def test_when_an_interface_is_attached_during_containment_then_doing_it_again_cuts_it_off_too(shop: Shop) -> None:
+    incident = contained(shop.database)
+    added = shop.ec2.create_network_interface(
+        SubnetId=shop.company.shop.private[0], Groups=[shop.company.security_groups["web"]]
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    shop.ec2.attach_network_interface(NetworkInterfaceId=added, InstanceId=shop.database, DeviceIndex=2)
+    assert not shop.is_cut_off(shop.database)
+    containing.contain(incident)
+    assert shop.is_cut_off(shop.database)
+    assert shop.originals(shop.database)[("groups", added)] == [shop.company.security_groups["web"]]
+    assert release(incident) == "released"
+    assert shop.groups_of(added) == [shop.company.security_groups["web"]]
+
+
+def test_when_others_give_it_groups_meanwhile_then_doing_it_again_cuts_it_off_and_says_what_was_there(
+    shop: Shop,
+) -> None:
+    incident = contained(shop.database)
+    first = shop.company.interfaces["database"][0]
+    before = shop.originals(shop.database)
+    shop.give(first, shop.company.security_groups["web"])
+    containing.contain(incident)
+    assert shop.is_cut_off(shop.database)
+    assert shop.originals(shop.database) == before
+    [said] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "contained again"]
+    assert said == f"{first} had {shop.company.security_groups['web']} meanwhile, by others"
+
+
+def test_when_it_was_released_meanwhile_then_a_step_that_comes_late_changes_nothing(shop: Shop) -> None:
+    incident = contained(shop.database)
+    before = shop.originals(shop.database)
+    assert release(incident) == "released"
+    assert containing.contain(incident) == {"status": "overtaken"}
+    assert {key: [*value] for key, value in shop.groups(shop.database).items()} == {
+        key: value for (kind, key), value in before.items() if kind == "groups"
+    }
+
+
+class TestGuardRails:
+    def refused(self, shop: Shop, instance: str, match: str) -> None:
+        before = shop.all()
+        incident = asked(instance)
+        with pytest.raises(ContainmentRefused, match=match):
+            containing.contain(incident)
+        assert shop.changed_since(before) == []
+        assert containments.get(instance) is None
+
+    def test_fails_when_the_instance_has_the_protection_tag(self, shop: Shop) -> None:
+        shop.ec2.create_tags(Resources=[shop.database], Tags=[{"Key": "tapstack-protected", "Value": ""}])
+        self.refused(shop, shop.database, "is protected by its tag tapstack-protected=")
+
+    def test_fails_when_the_instance_is_protected_by_its_id(self, shop: Shop) -> None:
+        shop.set(protect={"instance_ids": [shop.database]})
+        self.refused(shop, shop.database, "is protected by the deployment's settings")
+
+    def test_fails_when_the_instance_lies_in_another_vpc(self, shop: Shop) -> None:
+        self.refused(shop, shop.company.instances["desktop"], f"in {shop.company.office.id}, which is not in the scope")
+
+    def test_fails_when_the_instance_is_terminated(self, shop: Shop) -> None:
+        shop.ec2.terminate_instances(InstanceIds=[shop.company.instances["legacy"]])
+        self.refused(shop, shop.company.instances["legacy"], "is terminated")
+
+    def test_fails_when_there_is_no_such_instance(self, shop: Shop) -> None:
+        self.refused(shop, "i-0123456789abcdef0", "there is no instance i-0123456789abcdef0")
+
+    def test_fails_when_it_receives_mirrored_packets(self, shop: Shop) -> None:
+        shop.site.target(shop.company.interfaces["legacy"][0])
+        self.refused(shop, shop.company.instances["legacy"], "is the appliance")
+
+    def test_fails_when_it_stands_behind_the_load_balancer_that_is_the_target(self, shop: Shop) -> None:
+        elbv2 = shop.client("elbv2")
+        [balancer] = [one for one in elbv2.describe_load_balancers()["LoadBalancers"] if one["Type"] == "network"]
+        group = elbv2.create_target_group(Name="sensors", Protocol="UDP", Port=4789, VpcId=shop.company.shop.id)
+        arn = group["TargetGroups"][0]["TargetGroupArn"]
+        elbv2.create_listener(
+            LoadBalancerArn=balancer["LoadBalancerArn"],
+            Protocol="UDP",
+            Port=4789,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
+        )
+        elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": shop.company.instances["legacy"]}])
+        self.refused(shop, shop.company.instances["legacy"], "is the appliance")
+
+    def test_fails_when_somebody_put_it_into_quarantine_by_hand(self, shop: Shop) -> None:
+        for interface in shop.company.interfaces["database"]:
+            shop.give(interface, shop.quarantine)
+        self.refused(shop, shop.database, "somebody did it by hand")
+
+    def test_fails_when_too_many_instances_were_contained_in_this_hour(self, shop: Shop) -> None:
+        shop.set(per_hour=1)
+        first = contained(shop.database)
+        self.refused(shop, shop.company.instances["legacy"], "1 instances were contained in this hour already")
+        # Those that are contained count once, whoever asks.
+        contained(shop.database)
+        assert containing.contain(first) == {"status": "contained"}
+
+
+def test_when_an_aws_service_owns_an_interface_then_the_others_are_cut_off_and_it_is_said(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned = shop.company.interfaces["database"][1]
+    real = looking.attached
+    monkeypatch.setattr(
+        looking,
+        "attached",
+        lambda instance: [{**item, "RequesterManaged": item["NetworkInterfaceId"] == owned} for item in real(instance)],
+    )
+    before = shop.groups_of(owned)
+    incident = contained(shop.database)
+    assert shop.groups_of(owned) == before
+    warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+    assert warnings == [f"{owned} is managed by an AWS service, and stays connected"]
+
+
+class TestOptions:
+    def test_when_there_are_two_steps_then_connections_are_untracked_before_they_are_cut(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        before = shop.all()
+        incident = asked(shop.database)
+        assert containing.contain(incident) == {"status": "wait", "seconds": 60, "next": "isolate"}
+        assert set(map(tuple, shop.groups(shop.database).values())) == {(shop.untrack,)}
+        again = containing.contain(incident)
+        assert again["status"] == "wait"
+        assert 50 <= again["seconds"] <= 60
+        later = time.time() + 61
+        shop.monkeypatch.setattr("time.time", lambda: later)
+        assert containing.contain(incident) == {"status": "contained"}
+        assert shop.is_cut_off(shop.database)
+        assert release(incident) == "released"
+        assert shop.changed_since(before) == []
+
+    def test_when_it_fails_between_two_steps_then_people_read_that_it_is_left_open(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        incident = asked(shop.database)
+        containing.contain(incident)
+        containment_steps.fail(incident, "ContainmentRefused", "it is protected")
+        said = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+        assert incidents.get(incident)["containment"]["failure"] == f"ContainmentRefused: it is protected; {said}"
+        assert said in shop.site.messages()[-1]["Message"]
+        assert release(incident) == "released"
+
+    def test_when_it_is_released_between_two_steps_then_all_is_as_it_was(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        before = shop.all()
+        incident = asked(shop.database)
+        containing.contain(incident)
+        assert release(incident) == "released"
+        assert shop.changed_since(before) == []
+        assert containing.contain(incident) == {"status": "overtaken"}
+        assert shop.changed_since(before) == []
+
+    def test_when_the_tracking_timeout_is_shortened_then_what_was_set_comes_back(self, shop: Shop) -> None:
+        shop.set(tcp_established_seconds=60)
+        first, second = shop.company.interfaces["database"]
+        shop.ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=first, ConnectionTrackingSpecification={"TcpEstablishedTimeout": 350}
+        )
+
+        def timeouts() -> list[int]:
+            found = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[first, second])["NetworkInterfaces"]
+            of = {i["NetworkInterfaceId"]: i["ConnectionTrackingConfiguration"]["TcpEstablishedTimeout"] for i in found}
+            return [of[first], of[second]]
+
+        incident = contained(shop.database)
+        assert timeouts() == [60, 60]
+        assert release(incident) == "released"
+        assert timeouts() == [350, 432_000]
+        assert incidents.get(incident)["containment"]["not_restored"] == [
+            f"tracking of {second}: it was not set, and cannot be unset: it is AWS's usual default of 432000 s now"
+        ]
+
+    def test_when_snapshots_are_taken_then_they_are_taken_once_and_stay(self, shop: Shop) -> None:
+        shop.set(snapshots=True)
+        incident = contained(shop.database)
+        containing.contain(incident)
+        assert release(incident) == "released"
+        tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
+        assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
+
+    def test_when_the_role_is_restricted_then_only_this_instance_is_denied_and_released(self, shop: Shop) -> None:
+        iam = _with_role(shop)
+        incident = contained(shop.database)
+        assert _policy(shop)["Statement"][0]["Condition"] == {
+            "ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:eu-central-1:123456789012:instance/{shop.database}"}
+        }
+        assert release(incident) == "released"
+        assert iam.list_role_policies(RoleName="app")["PolicyNames"] == []
+
+    def test_when_others_have_a_policy_of_that_name_then_it_is_not_taken_for_ours(self, shop: Shop) -> None:
+        _with_role(shop)
+        _write_policy(shop, OF_OTHERS)
+        incident = contained(shop.database)
+        assert _policy(shop) == OF_OTHERS
+        warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+        assert warnings == [
+            "the role app is not restricted: it has another policy of that name as the restriction of "
+            f"{shop.database} would have"
+        ]
+        assert release(incident) == "released"
+        assert _policy(shop) == OF_OTHERS
+
+    def test_when_others_write_a_policy_of_that_name_just_before_then_it_stays(self, shop: Shop) -> None:
+        _with_role(shop)
+        incident = asked(shop.database)
+        real = OF_KIND["profile"].change
+
+        def late(*arguments: Any) -> None:
+            _write_policy(shop, OF_OTHERS)
+            real(*arguments)
+
+        shop.monkeypatch.setattr(OF_KIND["profile"], "change", late)
+        containing.contain(incident)
+        assert _policy(shop) == OF_OTHERS
+        [warning] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+        assert warning == (
+            f"not done: profile of app: the role app has a policy tapstack-containment-{shop.database} that "
+            "containment did not write: it is left as it is"
+        )
+
+    @pytest.mark.parametrize("decision", [{"overwrite": True}, {"keep": True}], ids=["overwrite", "keep"])
+    def test_when_others_changed_the_policy_then_somebody_decides_and_it_stays(
+        self, shop: Shop, decision: dict[str, bool]
+    ) -> None:
+        _with_role(shop)
+        incident = contained(shop.database)
+        ours = _policy(shop)
+        theirs = {**ours, "Statement": [*ours["Statement"], *OF_OTHERS["Statement"]]}
+        _write_policy(shop, theirs)
+        assert release(incident) == "blocked"
+        assert release(incident, **decision) == "released"
+        assert _policy(shop) == theirs
+        [note] = incidents.get(incident)["containment"]["not_restored"]
+        assert note.startswith("profile of app: ")
+
+    def test_when_nothing_but_the_cut_is_wanted_then_nothing_else_is_changed(self, shop: Shop) -> None:
+        shop.set(
+            termination_protection=False,
+            shutdown_behavior=False,
+            keep_volumes=False,
+            load_balancers={"deregister": False},
+            auto_scaling={"standby": False},
+        )
+        web = shop.company.instances["web-1"]
+        incident = contained(web)
+        assert {kind for kind, _ in shop.originals(web)} == {"groups"}
+        warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+        assert warnings == ["it stays in service in the Auto Scaling group web, which may replace and terminate it"]
+
+
+OF_OTHERS: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+}
+"""What others may have written under the name of a restriction."""
+
+
+def _with_role(shop: Shop) -> Any:
+    """Give the database an instance profile with a role, restrict it at containment, and return the client of IAM."""
+    shop.set(instance_profile="restrict")
+    iam = shop.client("iam")
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)
+    iam.create_instance_profile(InstanceProfileName="app")
+    iam.add_role_to_instance_profile(InstanceProfileName="app", RoleName="app")
+    shop.ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "app"}, InstanceId=shop.database)
+    return iam
+
+
+def _policy_name(shop: Shop) -> dict[str, str]:
+    return {"RoleName": "app", "PolicyName": f"tapstack-containment-{shop.database}"}
+
+
+def _policy(shop: Shop) -> dict[str, Any]:
+    document = shop.client("iam").get_role_policy(**_policy_name(shop))["PolicyDocument"]
+    found: dict[str, Any] = json.loads(document) if isinstance(document, str) else document
+    return found
+
+
+def _write_policy(shop: Shop, document: dict[str, Any]) -> None:
+    shop.client("iam").put_role_policy(**_policy_name(shop), PolicyDocument=json.dumps(document))
+
+
+class TestFailures:
+    def test_when_standby_is_refused_then_the_cut_is_made_all_the_same_and_it_is_said(self, shop: Shop) -> None:
+        web = shop.company.instances["web-1"]
+        incident = asked(web)
+        real = OF_KIND["standby"].change
+
+        def refused(instance: str, original: object, to: object) -> None:
+            shop.client("autoscaling").exit_standby(AutoScalingGroupName="web", InstanceIds=[web])
+
+        shop.monkeypatch.setattr(OF_KIND["standby"], "change", refused)
+        assert containing.contain(incident) == {"status": "contained"}
+        assert shop.is_cut_off(web)
+        warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+        assert [line.startswith("not done: standby of web: ValidationError") for line in warnings] == [True]
+        shop.monkeypatch.setattr(OF_KIND["standby"], "change", real)
+        assert release(incident) == "released"
+
+    def test_when_evidence_calls_are_throttled_then_the_cut_is_made_and_the_step_is_tried_again(
+        self, shop: Shop
+    ) -> None:
+        incident = asked(shop.database)
+        shop.site.account.faults.add(Fault("ModifyInstanceAttribute", "throttled", call=0))
+        with pytest.raises(TryAgain, match="RequestLimitExceeded"):
+            containing.contain(incident)
+        assert shop.is_cut_off(shop.database)
+        shop.site.account.faults.clear()
+        assert containing.contain(incident) == {"status": "contained"}
+        assert shop.protected(shop.database) == (True, "stop", [False])
+
+    def test_fails_when_the_quarantine_group_is_gone_and_says_what_is_not_cut_off(self, shop: Shop) -> None:
+        incident = asked(shop.database)
+        shop.ec2.delete_security_group(GroupId=shop.quarantine)
+        with pytest.raises(ContainmentFailed, match="is NOT cut off: InvalidGroup"):
+            containing.contain(incident)
+        assert incidents.get(incident)["containment"]["changed"] != []
+        ask_again(incident, "failed")
+        assert release(incident) == "released"
+        assert shop.protected(shop.database) == (False, "stop", [True])
+
+    def test_when_evidence_takes_long_then_the_cut_does_not_wait(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(containing, "HEAD_START_SECONDS", 0.1)
+        cut, waited = threading.Event(), []
+        real = OF_KIND["groups"].change
+
+        def change(instance: str, original: Original, to: object) -> None:
+            real(instance, original, to)
+            cut.set()
+
+        monkeypatch.setattr(OF_KIND["groups"], "change", change)
+        monkeypatch.setattr(OF_KIND["termination"], "change", lambda *_: waited.append(cut.wait(10)))
+        contained(shop.database)
+        assert waited == [True]

@@ -1,0 +1,210 @@
+"""Who decides, until when, and that what was decided is done: also where executions are ended from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack.responder import deciding, people, release_requests, runs
+from tapstack.responder.errors import Conflict
+from tapstack.responder.store import incidents
+from tapstack.responder.sweeping import TRIES, sweep
+from tests.responder.conftest import opened
+from tests.responder.containment.conftest import Shop, ask_again, asked, contained
+
+PAST = "2026-01-01T00:00:00Z"
+
+
+def waiting(shop: Shop, default: str = "leave", *, late: bool = True) -> str:
+    """Open an incident that waits for a yes, whose execution somebody has ended in the console."""
+    shop.set(approval={"minutes": 15, "default": default})
+    incident = opened(shop.database, containment="approval")
+    incidents.change(incident, "SET containment.asked_at = :past", past=PAST)
+    if late:
+        incidents.change(incident, "SET containment.deadline = :past", past=PAST)
+    end(shop, incident, "contain")
+    return incident
+
+
+def arn(shop: Shop, incident: str, task: runs.Task) -> str:
+    number = runs.count(incidents.get(incident), task)
+    return f"{shop.site.state_machine_arn.replace(':stateMachine:', ':execution:')}:{incident}-{task}-{number}"
+
+
+def end(shop: Shop, incident: str, task: runs.Task) -> None:
+    shop.client("stepfunctions").stop_execution(executionArn=arn(shop, incident, task))
+
+
+def runs_now(incident: str, task: runs.Task) -> bool:
+    return runs.is_under_way(incidents.get(incident), task)
+
+
+def wants(_: Any) -> bool:
+    return True
+
+
+def said(incident: str) -> list[str]:
+    return [f"{entry['what']}: {entry['detail']}" for entry in incidents.timeline(incident)]
+
+
+class TestLate:
+    @pytest.mark.parametrize(("default", "state"), [("leave", "rejected"), ("contain", "containing")])
+    @pytest.mark.parametrize("decision", ["approved", "rejected"])
+    def test_fails_when_somebody_answers_after_the_deadline_and_the_default_is_done(
+        self, shop: Shop, default: str, state: str, decision: Any
+    ) -> None:
+        incident = waiting(shop, default)
+        why = f"nobody answered by {PAST}, and the default is to {default} it; it is {state}"
+        for _ in range(2):
+            with pytest.raises(Conflict, match=why):
+                deciding.decide(incident, decision, by="ann")
+        found = incidents.get(incident)["containment"]
+        assert (found["state"], found["decision"], found["decided_by"]) == (state, "default", deciding.BY_DEFAULT)
+        assert said(incident).count(f"containment by default: {default}: no answer") == 1
+        # Another execution cuts it off, or tells people that it is left alone.
+        assert runs_now(incident, "contain")
+
+    def test_fails_when_an_answer_is_tried_after_the_deadline_and_nothing_is_changed(self, shop: Shop) -> None:
+        incident = waiting(shop)
+        before = incidents.get(incident)
+        with pytest.raises(Conflict, match=f"nobody answered by {PAST}, and the default is to leave it$"):
+            deciding.check_waits(before)
+        assert incidents.get(incident) == before
+        assert not runs_now(incident, "contain")
+
+    def test_when_it_is_contained_now_after_the_deadline_then_that_is_asked_for_anew(self, shop: Shop) -> None:
+        incident = waiting(shop, "leave")
+        found = deciding.contain(incident, "now", by="ann", check=wants)["containment"]
+        assert (found["mode"], found["state"], found["asked_by"]) == ("now", "containing", "ann")
+        assert runs_now(incident, "contain")
+
+    def test_when_it_is_asked_for_again_after_the_deadline_then_there_is_a_new_one(self, shop: Shop) -> None:
+        incident = waiting(shop, "leave")
+        found = deciding.contain(incident, "approval", by="ann", check=wants)["containment"]
+        assert found["state"] == "pending"
+        assert found["deadline"] > PAST
+
+    def test_when_the_incident_is_closed_after_the_deadline_then_the_default_is_still_done(self, shop: Shop) -> None:
+        incident = waiting(shop, "contain")
+        people.close(incident, by="ann")
+        assert shop.state(incident) == "pending"
+        sweep()
+        assert runs_now(incident, "contain")
+
+    def test_when_it_is_released_after_the_deadline_then_the_default_comes_first(self, shop: Shop) -> None:
+        incident = waiting(shop, "leave")
+        with pytest.raises(Conflict, match=f"nothing of incident {incident} is contained"):
+            release_requests.release(incident, by="ann")
+        assert shop.state(incident) == "rejected"
+
+    def test_when_another_question_was_asked_since_then_it_is_not_decided_by_default(self, shop: Shop) -> None:
+        incident = waiting(shop, "contain")
+        read = incidents.get(incident)
+        deciding.by_default(read)
+        later = "2099-01-01T00:00:00Z"
+        incidents.change(
+            incident,
+            "SET containment.#state = :pending, containment.deadline = :later",
+            pending="pending",
+            later=later,
+        )
+        assert deciding.by_default(read)["containment"]["state"] == "pending"
+
+
+@pytest.mark.parametrize("state", ["failed", "contained"])
+def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(shop: Shop, state: str) -> None:
+    incident = contained(shop.database)
+    ask_again(incident, state)
+
+    def release_meanwhile(_: Any) -> bool:
+        release_requests.release(incident, by="bob")
+        return True
+
+    with pytest.raises(Conflict, match="is being released"):
+        deciding.contain(incident, "now", by="ann", check=release_meanwhile)
+    assert shop.state(incident) == "releasing"
+    assert "containment asked for: now" not in said(incident)
+
+
+def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    ask_again(incident, "failed")
+    check, asked_already = release_requests.check_can_be_released, list[str]()
+
+    def contain_meanwhile(found: Any) -> None:
+        check(found)
+        if not asked_already:
+            asked_already.append(incident)
+            deciding.contain(incident, "now", by="bob", check=wants)
+
+    monkeypatch.setattr(release_requests, "check_can_be_released", contain_meanwhile)
+    with pytest.raises(Conflict, match="is being contained"):
+        release_requests.release(incident, by="ann")
+    assert shop.state(incident) == "containing"
+    assert incidents.get(incident).get("release_runs", 0) == 0
+
+
+class TestSweep:
+    @pytest.mark.parametrize("late", [True, False])
+    @pytest.mark.parametrize("listing", ["open", "closed"])
+    def test_when_the_execution_that_waits_was_ended_then_another_is_started(
+        self, shop: Shop, late: bool, listing: str
+    ) -> None:
+        incident = waiting(shop, late=late)
+        incidents.change(incident, "SET listing = :listing", listing=listing)
+        assert not runs_now(incident, "contain")
+        assert sweep().started == [f"{incident}: its containment was pending, and no execution did it"]
+        assert runs_now(incident, "contain")
+        assert sweep().started == []
+
+    def test_when_what_contains_was_ended_then_another_is_started(self, shop: Shop) -> None:
+        incident = asked(shop.database)
+        end(shop, incident, "contain")
+        # Who asked may be about to start it.
+        assert sweep().started == []
+        incidents.change(incident, "SET containment.asked_at = :past", past=PAST)
+        assert sweep().started == [f"{incident}: its containment was containing, and no execution did it"]
+        assert runs_now(incident, "contain")
+
+    def test_when_nothing_was_ever_started_then_it_is(self, shop: Shop) -> None:
+        incident = opened(shop.database)
+        # The function that wrote it down ended before it started anything.
+        read = incidents.get(incident)
+        runs.ask(read, "contain", "containment = :asked", asked={**deciding.record("now", "ann"), "asked_at": PAST})
+        assert not runs_now(incident, "contain")
+        sweep()
+        assert runs_now(incident, "contain")
+
+    def test_when_executions_end_again_and_again_then_people_have_to_look(self, shop: Shop) -> None:
+        incident = asked(shop.database)
+        end(shop, incident, "contain")
+        incidents.change(incident, "SET contain_runs = :many, containment.asked_at = :past", many=TRIES, past=PAST)
+        report = sweep()
+        assert report.started == []
+        assert report.contained == [f"{incident} is containing, and its executions end without doing it"]
+        assert not runs_now(incident, "contain")
+
+    def test_when_a_release_was_ended_then_it_is_said_and_not_done(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        incidents.change(incident, "SET containment.#state = :contained", contained="contained")
+        release_requests.release(incident, by="ann")
+        end(shop, incident, "release")
+        assert sweep().contained == []
+        incidents.change(incident, "SET containment.released_at = :past", past=PAST)
+        report = sweep()
+        assert report.started == []
+        assert report.contained == [f"{incident} is releasing, and no execution does it: release it again"]
+        assert shop.is_cut_off(shop.database)
+
+    def test_when_all_is_under_way_or_done_then_nothing_is_said(self, shop: Shop) -> None:
+        waits, contains = opened(shop.database, containment="approval"), asked(shop.company.instances["legacy"])
+        done = opened(shop.database, containment="approval")
+        deciding.decide(done, "rejected", by="ann")
+        end(shop, done, "contain")
+        assert sweep().as_dict()["started"] == []
+        assert runs_now(waits, "contain")
+        assert runs_now(contains, "contain")
+        assert not runs_now(done, "contain")

@@ -1,0 +1,166 @@
+"""A function is killed before, or after, any of its calls, and the step is done again: nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from strictmoto.faults import Fault, Kind
+from tapstack.responder import containing, releasing
+from tapstack.responder.errors import TryAgain
+from tests.responder.containment.conftest import Shop, ask_again, asked
+
+
+class Killed(BaseException):
+    """The function is no more."""
+
+
+class Killer:
+    """Ends whoever has made the chosen call, and all their threads, before they hear the answer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at, self.calls, self.dead, self.armed = 0, 0, False, False
+        self._lock = threading.Lock()
+        real = BaseClient._make_api_call
+
+        def call(client: Any, operation: str, parameters: Any) -> Any:
+            if not self.armed:
+                return real(client, operation, parameters)
+            with self._lock:
+                if self.dead:
+                    raise Killed
+                self.calls += 1
+                self.dead = chosen = self.calls == self.at
+            answer = real(client, operation, parameters)
+            if chosen:
+                raise Killed
+            return answer
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+    @contextmanager
+    def after_call(self, number: int) -> Iterator[None]:
+        """Kill after a call, which is before the next one; do nothing where there are fewer."""
+        self.at, self.calls, self.dead, self.armed = number, 0, False, True
+        try:
+            yield
+        except Killed:
+            pass
+        finally:
+            self.armed = False
+
+
+def again(step: Callable[[str], Any], incident: str) -> Any:
+    """Do a step until it is done, as the workflow does."""
+    for _ in range(5):
+        try:
+            return step(incident)
+        except TryAgain:
+            continue
+    raise AssertionError("the step is tried again and again")
+
+
+def test_when_a_step_is_killed_after_any_call_and_done_again_then_all_is_cut_off_and_all_comes_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = _with_everything(shop)
+    killer = Killer(monkeypatch)
+    everything = shop.all()
+    groups, targets, protected = shop.groups(instance), shop.targets(), shop.protected(instance)
+    points = 0
+    for number in range(1, 200):
+        incident = asked(instance)
+        with killer.after_call(number):
+            containing.contain(incident)
+        reached = killer.dead
+        _nothing_is_lost(shop, instance, groups)
+        assert again(containing.contain, incident) == {"status": "contained"}
+        assert shop.is_cut_off(instance)
+        assert _waiting(shop, instance) == groups
+        assert instance not in [target for _, target, _ in shop.targets()]
+        ask_again(incident)
+        with killer.after_call(number):
+            releasing.release(incident)
+        points += reached + killer.dead
+        reached = reached or killer.dead
+        _nothing_is_lost(shop, instance, groups)
+        assert again(releasing.release, incident) == {"status": "released"}
+        assert (shop.groups(instance), shop.targets(), shop.protected(instance)) == (groups, targets, protected)
+        if not reached:
+            break
+    assert points > 60
+    assert shop.changed_since(everything) == []
+
+
+LOST: tuple[Kind, ...] = ("lost before", "lost after")
+CHANGES = (
+    "EnterStandby",
+    "ModifyInstanceAttribute",
+    "ModifyNetworkInterfaceAttribute",
+    "DeregisterTargets",
+    "DeregisterInstancesFromLoadBalancer",
+    "ExitStandby",
+    "RegisterTargets",
+    "RegisterInstancesWithLoadBalancer",
+    "UpdateItem",
+    "TransactWriteItems",
+)
+
+
+def test_when_the_answer_to_a_change_is_lost_then_the_step_ends_right(shop: Shop) -> None:
+    instance = _with_everything(shop)
+    everything = shop.all()
+    faults = shop.site.account.faults
+    for action in CHANGES:
+        for kind in LOST:
+            incident = asked(instance)
+            faults.add(Fault(action, kind, call=1))
+            assert again(containing.contain, incident) == {"status": "contained"}
+            faults.clear()
+            assert shop.is_cut_off(instance)
+            ask_again(incident)
+            faults.add(Fault(action, kind, call=1))
+            assert again(releasing.release, incident) == {"status": "released"}
+            faults.clear()
+    assert shop.changed_since(everything) == []
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_when_the_answer_to_the_snapshots_is_lost_then_none_is_taken_twice(shop: Shop, kind: Kind) -> None:
+    shop.set(snapshots=True)
+    incident = asked(shop.database)
+    shop.site.account.faults.add(Fault("CreateSnapshots", kind))
+    assert again(containing.contain, incident) == {"status": "contained"}
+    [described] = shop.ec2.describe_instances(InstanceIds=[shop.database])["Reservations"][0]["Instances"]
+    volumes = [mapping["Ebs"]["VolumeId"] for mapping in described["BlockDeviceMappings"]]
+    taken = shop.ec2.describe_snapshots(Filters=[{"Name": "tag-key", "Values": ["tapstack:containment"]}])["Snapshots"]
+    assert [snapshot["VolumeId"] for snapshot in taken] == volumes
+
+
+def _with_everything(shop: Shop) -> str:
+    """A member of an Auto Scaling group with two interfaces, behind every kind of load balancer."""
+    shop.fit_group()
+    instance = shop.company.instances["web-1"]
+    groups = [shop.company.security_groups["backup"], shop.company.security_groups["administration"]]
+    second = shop.ec2.create_network_interface(SubnetId=shop.company.shop.private[0], Groups=groups)
+    shop.ec2.attach_network_interface(
+        NetworkInterfaceId=second["NetworkInterface"]["NetworkInterfaceId"], InstanceId=instance, DeviceIndex=1
+    )
+    shop.behind_everything(instance)
+    return instance
+
+
+def _waiting(shop: Shop, instance: str) -> dict[str, list[str]]:
+    return {key: value for (kind, key), value in shop.originals(instance).items() if kind == "groups"}
+
+
+def _nothing_is_lost(shop: Shop, instance: str, originals: dict[str, list[str]]) -> None:
+    """What an interface does not have any more is written down."""
+    written = _waiting(shop, instance)
+    for interface, groups in shop.groups(instance).items():
+        assert groups == originals[interface] or written[interface] == originals[interface]

@@ -1,0 +1,251 @@
+"""Two that get in each other's way, at every point: one comes to its end between any two calls of the other.
+
+The random sequences meet a few of these points, these tests all of them; of long ones every third, or all with
+TAPSTACK_MEETINGS=1. What must hold is the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strictmoto.account import Account
+from tests.responder.containment.sequences.founding import Play, found
+from tests.responder.containment.sequences.interrupting import Calls, Interruption, Pick
+from tests.responder.containment.sequences.stepping import Execution
+
+Doing = Callable[[Interruption | None], object]
+"""Somebody does something, that may be interrupted."""
+Meeting = tuple[Doing, Doing]
+"""What is interrupted, and what happens meanwhile."""
+_MOST_CALLS = 100
+_LONG = 20
+_EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "3"))
+
+
+def opened(play: Play, containment: str = "now") -> str:
+    """Open an incident for the server with two interfaces."""
+    incident = play.people.open_one(play.world.instances[0], containment)
+    assert incident is not None
+    return incident
+
+
+def execution(play: Play, incident: str, task: str) -> Execution:
+    """The latest execution of a task."""
+    found = [one for name, one in play.world.executions.items() if name.startswith(f"{incident}-{task}-")]
+    return found[-1]
+
+
+def come_to_the_cut(play: Play, incident: str) -> Execution:
+    """Let what contains go on until its next task is the cut."""
+    one = execution(play, incident, "contain")
+    while one.ready and one.state != "Decided":
+        play.workflow.go_on(one)
+    return one
+
+
+def contained(play: Play, containment: str = "now") -> str:
+    incident = opened(play, containment)
+    play.workflow.settle(Pick(0), ("contain", "release"))
+    return incident
+
+
+def containing(play: Play) -> tuple[str, Doing]:
+    """An incident whose instance is going to be cut off with the next step."""
+    incident = opened(play)
+    one = come_to_the_cut(play, incident)
+    return incident, lambda by: go_on(play, one, by)
+
+
+def releasing(play: Play, incident: str, **flags: Any) -> Doing:
+    """What puts back, with the next step."""
+    play.people.about(incident, "release", **flags)
+    one = execution(play, incident, "release")
+    return lambda by: go_on(play, one, by)
+
+
+def go_on(play: Play, one: Execution, by: Interruption | None) -> None:
+    """The next step alone, where it is interrupted; else to the end."""
+    play.workflow.go_on(one, by)
+    while by is None and one.ready:
+        play.workflow.go_on(one)
+
+
+def a_release_and_a_containment(play: Play) -> Meeting:
+    first = contained(play)
+    _, contains = containing(play)
+    return releasing(play, first), contains
+
+
+def a_containment_and_a_release(play: Play) -> Meeting:
+    releases, contains = a_release_and_a_containment(play)
+    return contains, releases
+
+
+def a_release_and_the_one_of_another(play: Play) -> Meeting:
+    first, second = contained(play), contained(play)
+    return releasing(play, first), releasing(play, second)
+
+
+def a_release_for_all_and_the_one_of_another(play: Play) -> Meeting:
+    first, second = contained(play), contained(play)
+    return releasing(play, first, all=True), releasing(play, second)
+
+
+def a_release_and_the_one_of_another_for_all(play: Play) -> Meeting:
+    first, second = contained(play), contained(play)
+    return releasing(play, first), releasing(play, second, all=True)
+
+
+def a_release_for_all_and_a_containment_again(play: Play) -> Meeting:
+    first, second = contained(play), contained(play)
+    play.others.attach(Pick(0))
+    assert play.people.about(second, "contain", mode="now") == 202
+    again = come_to_the_cut(play, second)
+    return releasing(play, first, all=True), lambda by: go_on(play, again, by)
+
+
+def a_containment_again_and_a_release_for_all(play: Play) -> Meeting:
+    releases, contains = a_release_for_all_and_a_containment_again(play)
+    return contains, releases
+
+
+def two_containments(play: Play) -> Meeting:
+    return containing(play)[1], containing(play)[1]
+
+
+def a_release_and_a_sweep(play: Play) -> Meeting:
+    return releasing(play, contained(play)), lambda by: play.workflow.sweep(Pick(0), by)
+
+
+def a_sweep_and_a_release(play: Play) -> Meeting:
+    releases = releasing(play, contained(play))
+    return lambda by: play.workflow.sweep(Pick(0), by), releases
+
+
+def a_sweep_and_a_containment(play: Play) -> Meeting:
+    _, contains = containing(play)
+    return lambda by: play.workflow.sweep(Pick(0), by), contains
+
+
+def asked_to(play: Play, incident: str, what: str, **body: str) -> Doing:
+    return lambda by: play.people.about(incident, what, by, **body)
+
+
+def two_answers(play: Play, first: str, second: str) -> Meeting:
+    """To one question that waits."""
+    incident = contained(play, "approval")
+    return asked_to(play, incident, first), asked_to(play, incident, second)
+
+
+def a_yes_and_a_no(play: Play) -> Meeting:
+    return two_answers(play, "approve", "reject")
+
+
+def a_no_and_a_yes(play: Play) -> Meeting:
+    return two_answers(play, "reject", "approve")
+
+
+def a_close_and_a_yes(play: Play) -> Meeting:
+    return two_answers(play, "close", "approve")
+
+
+def a_yes_and_a_close(play: Play) -> Meeting:
+    return two_answers(play, "approve", "close")
+
+
+def a_yes_and_the_deadline(play: Play) -> Meeting:
+    incident = contained(play, "approval")
+
+    def deadline(_: Interruption | None) -> None:
+        play.workflow.wait(16 * 60)
+        go_on(play, execution(play, incident, "contain"), None)
+
+    return asked_to(play, incident, "approve"), deadline
+
+
+def the_deadline_and_a_yes(play: Play) -> Meeting:
+    incident = contained(play, "approval")
+    play.workflow.wait(15 * 60 - 1)
+    one = execution(play, incident, "contain")
+
+    def late(by: Interruption | None) -> None:
+        play.workflow.wait(1)
+        play.workflow.go_on(one)
+        go_on(play, one, by)
+
+    return late, asked_to(play, incident, "approve")
+
+
+def a_containment_again_and_a_release(play: Play) -> Meeting:
+    incident = contained(play)
+    play.others.attach(Pick(0))
+
+    def release(by: Interruption | None) -> None:
+        releasing(play, incident)(by)
+
+    return asked_to(play, incident, "contain", mode="now"), release
+
+
+def a_request_to_release_and_a_containment_again(play: Play) -> Meeting:
+    incident = contained(play)
+    play.others.attach(Pick(0))
+    return asked_to(play, incident, "release"), asked_to(play, incident, "contain", mode="now")
+
+
+def _without_more(doing: Doing, _: Interruption) -> None:
+    doing(None)
+
+
+MEETINGS: dict[Callable[[Play], Meeting], int] = {
+    a_release_and_a_containment: 27,
+    a_containment_and_a_release: 27,
+    a_release_and_the_one_of_another: 3,
+    a_release_for_all_and_the_one_of_another: 30,
+    a_release_and_the_one_of_another_for_all: 3,
+    a_release_for_all_and_a_containment_again: 27,
+    a_containment_again_and_a_release_for_all: 15,
+    two_containments: 30,
+    a_release_and_a_sweep: 27,
+    a_sweep_and_a_release: 8,
+    a_sweep_and_a_containment: 8,
+    a_yes_and_a_no: 5,
+    a_no_and_a_yes: 3,
+    a_close_and_a_yes: 3,
+    a_yes_and_a_close: 5,
+    a_yes_and_the_deadline: 5,
+    the_deadline_and_a_yes: 3,
+    a_containment_again_and_a_release: 5,
+    a_request_to_release_and_a_containment_again: 4,
+}
+"""Each with the fewest calls that are interrupted."""
+
+
+# Functions that run in the middle of another share its metrics, which in Lambda none does.
+@pytest.mark.filterwarnings("ignore::aws_lambda_powertools.warnings.PowertoolsUserWarning")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
+@pytest.mark.parametrize("meeting", MEETINGS, ids=lambda meeting: meeting.__name__)
+def test_when_two_meet_at_any_point_then_both_are_right(
+    meeting: Callable[[Play], Meeting],
+    aws_account_server: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: Calls,
+) -> None:
+    every = _EVERY if MEETINGS[meeting] > _LONG else 1
+    calls = one_thread
+    for at in range(1, _MOST_CALLS, every):
+        play = found(aws_account_server, monkeypatch, calls, seed=at, two_step=False, default="leave")
+        first, meanwhile = meeting(play)
+        calls.strike = functools.partial(_without_more, meanwhile)
+        met = calls.met["meeting"]
+        first(Interruption(at, False, "meeting", 0))
+        if calls.met["meeting"] == met:
+            break
+        play.judge.settle_containments(Pick(at))
+        play.judge.check()
+        play.judge.release_all()
+    assert MEETINGS[meeting] < at < _MOST_CALLS

@@ -1,0 +1,133 @@
+"""The sweeper tells of containments that people should look at, and changes nothing about them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tapstack.responder import containing, waking
+from tapstack.responder.store import containments, incidents, table
+from tapstack.responder.store.keys import containment_key, original_key
+from tapstack.responder.sweeping import sweep
+from tests.responder.containment.conftest import Shop, asked, contained, release
+
+
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waking, "is_running", lambda _: True)
+
+
+def reported(shop: Shop) -> list[str]:
+    before = shop.all()
+    shop.site.account.recorder.clear()
+    report = sweep()
+    assert shop.changed_since(before) == []
+    assert report.problems == []
+    told: list[dict[str, Any]] = shop.site.events("Tapstack Sweep")
+    assert (told[-1]["contained"] if told else []) == report.contained
+    return report.contained
+
+
+def test_when_an_open_incident_wants_it_then_nothing_is_said(shop: Shop) -> None:
+    contained(shop.database)
+    assert reported(shop) == []
+
+
+def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(shop: Shop) -> None:
+    incident = contained(shop.database)
+    incidents.change(
+        incident, "SET #state = :closed, listing = :closed, closed_at = :at", closed="closed", at="2026-01-01T00:00:00Z"
+    )
+    assert reported(shop) == [
+        f"{shop.database} is contained without an open incident: its incidents are over ({incident})"
+    ]
+    assert shop.is_cut_off(shop.database)
+    assert release(incident) == "released"
+    assert reported(shop)[1:] == []
+
+
+def test_when_an_interface_is_not_cut_off_then_it_is_said_and_left_so(shop: Shop) -> None:
+    contained(shop.database)
+    first = shop.company.interfaces["database"][0]
+    web = shop.company.security_groups["web"]
+    shop.give(first, web)
+    assert reported(shop) == [f"{shop.database} is contained, but its interface {first} is NOT cut off: it has {web}"]
+    assert shop.groups_of(first) == [web]
+
+
+def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_said(shop: Shop) -> None:
+    first, second = shop.company.interfaces["database"]
+    had = ", ".join(shop.groups_of(first))
+    assert release(contained(shop.database)) == "released"
+    for interface in (first, second):
+        shop.give(interface, shop.quarantine)
+    # Released this very moment: EC2 may show what was there before.
+    assert reported(shop) == []
+    table.change(
+        original_key(shop.database, "groups", first), "SET restored_at = :then", values={"then": int(time.time()) - 120}
+    )
+    says = f"{{}} of {{}} has the group {shop.quarantine}, and no containment says why: give it its own groups back"
+    last = f"; before its last containment it had {had}"
+    assert reported(shop) == [says.format(first, shop.database) + last]
+    # Somebody else's, beside a group of its own: it is not cut off.
+    [web] = shop.company.interfaces["web-1"]
+    shop.give(web, shop.quarantine, shop.company.security_groups["web"])
+    [by_hand] = shop.company.interfaces["web-2"]
+    shop.give(by_hand, shop.quarantine)
+    assert reported(shop) == sorted(
+        [says.format(first, shop.database) + last, says.format(by_hand, shop.company.instances["web-2"])]
+    )
+
+
+def test_when_an_interface_was_detached_since_it_was_cut_off_then_nothing_is_said(shop: Shop) -> None:
+    incident = contained(shop.database)
+    second = shop.company.interfaces["database"][1]
+    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"]
+    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+    assert reported(shop) == []
+    assert release(incident) == "released"
+    shop.give(second, shop.quarantine)
+    assert reported(shop) == [
+        f"{second} has the group {shop.quarantine}, and no containment says why: give it its own groups back"
+    ]
+
+
+def test_when_the_instance_is_gone_then_it_is_said(shop: Shop) -> None:
+    contained(shop.database)
+    shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
+    shop.ec2.terminate_instances(InstanceIds=[shop.database])
+    assert reported(shop) == [f"{shop.database} is contained, and is gone: a release puts back what is left of it"]
+
+
+def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
+    incident = asked(shop.database)
+    shop.monkeypatch.setattr(containments, "finish_containing", lambda _: None)
+    containing.contain(incident)
+    assert reported(shop) == []
+    table.change(containment_key(shop.database), "SET since = :then", values={"then": "2026-01-01T00:00:00Z"})
+    assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it does not come to its end"]
+
+
+def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_open(shop: Shop) -> None:
+    shop.set(two_step={"enabled": True, "seconds": 60})
+    incident = asked(shop.database)
+    containing.contain(incident)
+    assert reported(shop) == []
+    later = time.time() + 60 + 301
+    shop.monkeypatch.setattr("time.time", lambda: later)
+    open_ = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+    assert reported(shop) == [open_]
+    containing.contain(incident)
+    assert reported(shop) == []
+
+
+def test_when_the_record_is_gone_then_it_is_said_which_originals_are_not_back(shop: Shop) -> None:
+    contained(shop.company.instances["legacy"])
+    shop.client("dynamodb").delete_item(
+        TableName="tap-incidents", Key=containment_key(shop.company.instances["legacy"])
+    )
+    [line] = reported(shop)
+    assert line.startswith(f"{shop.company.instances['legacy']} is not contained, but originals of it are not back: ")
+    assert f"groups of {shop.company.interfaces['legacy'][0]}" in line

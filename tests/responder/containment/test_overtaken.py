@@ -1,0 +1,183 @@
+"""What comes in each other's way: each incident says in the end what is so, and ends. Found by random sequences."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapstack.domain.containment import Change, Original, Value
+from tapstack.responder import containing, incident_steps, people, putting_back, releasing, waking
+from tapstack.responder.changes import groups
+from tapstack.responder.changes.gone import Gone
+from tapstack.responder.errors import ContainmentFailed, TryAgain
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.sweeping import sweep
+from tests.responder.conftest import opened
+from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
+
+
+def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did_not(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shop.all()
+    first, second = contained(shop.database), contained(shop.database)
+    third = asked(shop.database)
+    looked = releasing._look
+    ask_again(second)
+
+    def overtaken(held: containments.Containment) -> releasing._View:
+        # The release has begun when somebody wants the instance cut off anew.
+        containments.begin_release(held)
+        containing.contain(third)
+        return looked(held)
+
+    monkeypatch.setattr(releasing, "_look", overtaken)
+    with pytest.raises(TryAgain):
+        releasing.release(second, everybody=True)
+    monkeypatch.setattr(releasing, "_look", looked)
+    assert shop.is_cut_off(shop.database)
+    ask_again(third)
+    assert releasing.release(third) == {"status": "released"}
+    assert {shop.state(incident) for incident in (first, second, third)} == {"released"}
+    assert shop.changed_since(before) == []
+
+
+def test_when_a_release_was_overtaken_and_another_has_begun_then_the_first_can_write_nothing(shop: Shop) -> None:
+    incident = contained(shop.database)
+    one = containments.originals(shop.database)[0]
+    first = containments.begin_release(there(shop))
+    ask_again(incident, "containing")
+    containing.contain(incident)
+    # The generation, the holders and the state are those of before: only the turn is not.
+    second = containments.begin_release(there(shop))
+    assert (second.generation, second.state) == (first.generation, first.state)
+    for write in (
+        lambda: containments.mark_restored(first, one),
+        lambda: containments.begin_release(first),
+        lambda: containments.finish_release(first),
+    ):
+        with pytest.raises(TryAgain):
+            write()
+    assert there(shop) == second
+    assert not any(original.restored for original in containments.originals(shop.database))
+
+
+def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_can_write_nothing(shop: Shop) -> None:
+    incident = contained(shop.database)
+    first = there(shop)
+    containments.begin_release(first)
+    second = containments.hold(shop.database, incident, vpc_id="vpc-1", quarantine_group_id=shop.quarantine)
+    assert second is not None
+    assert (second.generation, second.holders) == (first.generation, first.holders)
+    remembered = containments.originals(shop.database)
+    for write in (
+        lambda: containments.record(first, [Change("groups", "eni-0new", ["sg-1"], ["sg-2"])], remembered),
+        lambda: containments.mark_untracked(first),
+        lambda: containments.finish_containing(first),
+        lambda: containments.begin_release(first),
+    ):
+        with pytest.raises(TryAgain):
+            write()
+    assert there(shop) == second
+    assert containments.originals(shop.database) == remembered
+
+
+class TestPutBack:
+    def test_when_calls_land_after_a_release_then_what_they_changed_is_put_back(self, shop: Shop) -> None:
+        before = shop.all()
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        [first, *_] = shop.company.interfaces["database"]
+        shop.give(first, shop.quarantine)
+        shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": True})
+        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert shop.changed_since(before) == []
+        said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "put back once more"]
+        assert len(said) == 2
+        # Done again, it finds nothing.
+        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert shop.changed_since(before) == []
+
+    def test_when_a_call_of_the_first_of_two_steps_lands_late_then_it_is_put_back(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        before = shop.all()
+        incident = asked(shop.database)
+        assert containing.contain(incident)["status"] == "wait"
+        assert release(incident) == "released"
+        shop.give(shop.company.interfaces["database"][0], shop.untrack)
+        putting_back.put_back(incident)
+        assert shop.changed_since(before) == []
+
+    def test_when_others_changed_it_since_then_that_stays(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        [first, *_] = shop.company.interfaces["database"]
+        shop.give(first, shop.company.security_groups["web"])
+        putting_back.put_back(incident)
+        assert shop.groups_of(first) == [shop.company.security_groups["web"]]
+
+    def test_when_aws_refuses_one_thing_then_the_others_are_put_back_and_people_are_told(self, shop: Shop) -> None:
+        first, second = shop.company.interfaces["database"]
+        gone = shop.ec2.create_security_group(GroupName="gone", Description="x", VpcId=shop.site.vpc)["GroupId"]
+        shop.give(first, gone)
+        before = shop.groups_of(second)
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        for interface in (first, second):
+            shop.give(interface, shop.quarantine)
+        shop.ec2.delete_security_group(GroupId=gone)
+        with pytest.raises(
+            ContainmentFailed, match=f"NOT put back: groups of {first}: {gone}: .*InvalidGroup.NotFound"
+        ):
+            putting_back.put_back(incident)
+        assert shop.groups_of(second) == before
+
+    def test_when_one_thing_is_gone_then_the_others_are_put_back(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = shop.company.interfaces["database"]
+        before = shop.groups_of(second)
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        for interface in (first, second):
+            shop.give(interface, shop.quarantine)
+        restored = groups.restore
+
+        def deleted_meanwhile(instance: str, one: Original, to: Value) -> None:
+            if one.key == first:
+                raise Gone(first)
+            restored(instance, one, to)
+
+        monkeypatch.setattr(groups, "restore", deleted_meanwhile)
+        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert shop.groups_of(second) == before
+
+    def test_when_somebody_wants_it_cut_off_again_then_it_stays_so(self, shop: Shop) -> None:
+        first = contained(shop.database)
+        assert release(first) == "released"
+        contained(shop.database)
+        assert putting_back.put_back(first) == {"status": "wanted"}
+        assert shop.is_cut_off(shop.database)
+
+    def test_when_it_was_never_contained_then_nothing_is_done(self, shop: Shop) -> None:
+        assert putting_back.put_back(opened(shop.database)) == {"status": "wanted"}
+
+
+def there(shop: Shop) -> containments.Containment:
+    found = containments.get(shop.database)
+    assert found is not None
+    return found
+
+
+def test_when_executions_that_close_are_ended_from_outside_then_the_sweeper_starts_another(shop: Shop) -> None:
+    incident = opened(shop.database)
+    workflow = shop.client("stepfunctions")
+    incident_steps.fail(incident, "ApplianceFailed", "no capacity")
+    workflow.stop_execution(executionArn=incidents.get(incident)["execution_arn"])
+    people.close(incident, by="ann")
+    for _ in range(2):
+        ended = incidents.get(incident)["execution_arn"]
+        workflow.stop_execution(executionArn=ended)
+        assert sweep().started == [f"{incident}: its execution had ended"]
+        started = incidents.get(incident)["execution_arn"]
+        assert started != ended
+        assert waking.is_running(started)

@@ -1,0 +1,345 @@
+"""Everything comes back, exactly; what others did meanwhile is shown, and not overwritten unasked."""
+
+from __future__ import annotations
+
+import pytest
+
+from strictmoto.faults import Fault
+from tapstack.responder import containing, releasing
+from tapstack.responder.changes import OF_KIND
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.handlers.release import handler
+from tapstack.responder.store import containments, incidents
+from tests.responder.containment.conftest import Shop, ask_again, asked, contained, item_of, release
+
+
+@pytest.mark.parametrize("name", ["database", "legacy", "web-1"])
+def test_when_it_is_released_then_the_account_is_as_it_was(shop: Shop, name: str) -> None:
+    shop.fit_group()
+    instance = shop.company.instances[name]
+    before = shop.all()
+    incident = contained(instance)
+    assert shop.changed_since(before) != []
+    assert release(incident) == "released"
+    assert shop.changed_since(before) == []
+    assert shop.state(incident) == "released"
+    assert incidents.get(incident)["containment"]["not_restored"] == []
+    held = containments.get(instance)
+    assert held is not None
+    assert (held.state, held.holders) == ("absent", frozenset())
+    assert shop.originals(instance) == {}
+
+
+def test_when_it_is_behind_load_balancers_then_it_is_registered_as_it_was(shop: Shop) -> None:
+    shop.behind_everything(shop.database)
+    before = shop.all()
+    assert release(contained(shop.database)) == "released"
+    assert shop.changed_since(before) == []
+
+
+def test_when_it_is_released_then_the_network_is_back_before_anybody_checks_its_health(shop: Shop) -> None:
+    shop.behind_everything(shop.company.instances["web-1"])
+    incident = contained(shop.company.instances["web-1"])
+    shop.site.account.recorder.clear()
+    release(incident)
+    order = [
+        record.call.action
+        for record in shop.site.account.recorder.records()
+        if record.call.action.startswith(("Modify", "Register", "Exit"))
+    ]
+    assert list(dict.fromkeys(order)) == [
+        "ModifyNetworkInterfaceAttribute",
+        "RegisterTargets",
+        "RegisterInstancesWithLoadBalancer",
+        "ExitStandby",
+        "ModifyInstanceAttribute",
+    ]
+
+
+def test_when_the_group_launched_another_in_its_place_then_the_release_says_that_it_stays(shop: Shop) -> None:
+    web = shop.company.instances["web-1"]
+    incident = contained(web)
+    assert release(incident) == "released"
+    assert shop.lifecycle(web) == "InService"
+    [said] = incidents.get(incident)["containment"]["not_restored"]
+    assert said.startswith("standby of web: the instance is back in service; the one that the group launched")
+
+
+def test_when_it_is_released_twice_then_the_second_changes_nothing(shop: Shop) -> None:
+    incident = contained(shop.database)
+    release(incident)
+    before = shop.all()
+    shop.give(shop.company.interfaces["database"][0], shop.company.security_groups["web"])
+    assert release(incident) == "released"
+    shop.give(shop.company.interfaces["database"][0], *_groups_in(before, shop))
+    assert shop.changed_since(before) == []
+
+
+def _groups_in(before: object, shop: Shop) -> list[str]:
+    groups = shop.company.security_groups
+    return [groups["database"], groups["backup"]]
+
+
+def test_when_it_is_contained_again_then_what_is_there_by_then_comes_back(shop: Shop) -> None:
+    first = shop.company.interfaces["database"][0]
+    release(contained(shop.database))
+    shop.give(first, shop.company.security_groups["web"])
+    before = shop.all()
+    assert release(contained(shop.database)) == "released"
+    assert shop.changed_since(before) == []
+
+
+def test_when_ec2_still_shows_the_quarantine_after_a_release_then_the_true_originals_are_written_down(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shop.all()
+    incident = contained(shop.database)
+    stale = containing.look(shop.database, balancers=False)
+    release(incident)
+    monkeypatch.setattr(containing, "look", lambda *_, **__: stale)
+    again = asked(shop.database)
+    containing.contain(again)
+    assert shop.is_cut_off(shop.database)
+    assert release(again) == "released"
+    assert [line for line in shop.changed_since(before) if "NetworkInterface" in line] == []
+
+
+class TestSecondIncident:
+    def test_when_two_incidents_hold_it_then_the_last_one_puts_everything_back(self, shop: Shop) -> None:
+        before = shop.all()
+        first = contained(shop.database)
+        second = contained(shop.database)
+        assert release(first) == "held"
+        assert shop.is_cut_off(shop.database)
+        stays = f"{shop.database} STAYS CONTAINED: {second} want it so"
+        assert incidents.get(first)["containment"]["not_restored"] == [stays]
+        assert release(second) == "released"
+        assert shop.changed_since(before) == []
+
+    def test_when_one_releases_for_everybody_then_all_of_them_are_told(self, shop: Shop) -> None:
+        before = shop.all()
+        first, second = contained(shop.database), contained(shop.database)
+        assert release(first, everybody=True) == "released"
+        assert shop.changed_since(before) == []
+        assert (shop.state(first), shop.state(second)) == ("released", "released")
+
+    def test_when_it_is_contained_while_it_is_released_then_it_stays_cut_off_and_nothing_is_lost(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = shop.all()
+        first = contained(shop.database)
+        real = OF_KIND["groups"].restore
+
+        def overtaken(*args: object) -> None:
+            real(*args)  # type: ignore[arg-type]
+            monkeypatch.setattr(OF_KIND["groups"], "restore", real)
+            containing.contain(second)
+
+        second = asked(shop.database)
+        monkeypatch.setattr(OF_KIND["groups"], "restore", overtaken)
+        with pytest.raises(TryAgain, match="overtaken"):
+            release(first)
+        containing.contain(second)
+        assert shop.is_cut_off(shop.database)
+        assert release(first) == "held"
+        assert shop.is_cut_off(shop.database)
+        assert release(second) == "released"
+        assert shop.changed_since(before) == []
+
+
+class TestOthers:
+    def test_when_others_changed_groups_then_nothing_is_put_back_and_the_difference_is_shown(self, shop: Shop) -> None:
+        first = shop.company.interfaces["database"][0]
+        incident = contained(shop.database)
+        originals = shop.originals(shop.database)
+        shop.give(first, shop.company.security_groups["web"])
+        before = shop.all()
+        assert release(incident) == "blocked"
+        assert shop.changed_since(before) == []
+        assert shop.state(incident) == "blocked"
+        expected = {
+            "what": "groups",
+            "key": first,
+            "original": originals["groups", first],
+            "ours": [shop.quarantine],
+            "now": [shop.company.security_groups["web"]],
+            "why": "others changed it",
+            "blocks": True,
+        }
+        assert incidents.get(incident)["containment"]["differences"] == [expected]
+        plan = releasing.plan(incident)
+        assert plan.blocked
+        assert [difference.as_dict() for difference in plan.differences] == [expected]
+
+    def test_when_it_is_to_be_overwritten_then_the_original_comes_back(self, shop: Shop) -> None:
+        before = shop.all()
+        incident = contained(shop.database)
+        shop.give(shop.company.interfaces["database"][0], shop.company.security_groups["web"])
+        assert release(incident, overwrite=True) == "released"
+        assert shop.changed_since(before) == []
+
+    def test_when_it_is_to_be_kept_then_it_stays_and_the_rest_comes_back(self, shop: Shop) -> None:
+        first, second = shop.company.interfaces["database"]
+        second_before = shop.groups_of(second)
+        incident = contained(shop.database)
+        shop.give(first, shop.company.security_groups["web"])
+        assert release(incident, keep=True) == "released"
+        assert shop.groups_of(first) == [shop.company.security_groups["web"]]
+        assert shop.groups_of(second) == second_before
+        assert incidents.get(incident)["containment"]["not_restored"] == [
+            f"groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']}"
+        ]
+
+    def test_when_others_put_back_the_originals_then_nothing_stands_against_it(self, shop: Shop) -> None:
+        before = shop.all()
+        incident = contained(shop.database)
+        originals = shop.originals(shop.database)
+        for interface in shop.company.interfaces["database"]:
+            shop.give(interface, *originals["groups", interface])
+        assert release(incident) == "released"
+        assert shop.changed_since(before) == []
+
+    def test_when_a_group_is_gone_then_it_blocks_and_with_a_flag_the_others_come_back(self, shop: Shop) -> None:
+        groups = shop.company.security_groups
+        extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
+            "GroupId"
+        ]
+        first = shop.company.interfaces["database"][0]
+        shop.give(first, extra, groups["database"])
+        incident = contained(shop.database)
+        shop.ec2.delete_security_group(GroupId=extra)
+        assert release(incident) == "blocked"
+        assert release(incident, overwrite=True) == "released"
+        assert shop.groups_of(first) == [groups["database"]]
+        assert incidents.get(incident)["containment"]["not_restored"] == [
+            f"groups of {first}: {extra}: the security group does not exist any more; the others are back"
+        ]
+
+    def test_when_all_groups_of_an_interface_are_gone_then_only_keep_lets_it_go(self, shop: Shop) -> None:
+        extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
+            "GroupId"
+        ]
+        first = shop.company.interfaces["database"][0]
+        shop.give(first, extra)
+        incident = contained(shop.database)
+        shop.ec2.delete_security_group(GroupId=extra)
+        assert release(incident, overwrite=True) == "blocked"
+        assert release(incident, keep=True) == "released"
+        assert shop.groups_of(first) == [shop.quarantine]
+        [said] = incidents.get(incident)["containment"]["not_restored"]
+        assert said.endswith(f"does not exist any more; left as it is: {shop.quarantine}")
+
+    def test_when_an_interface_was_detached_then_its_groups_come_back_all_the_same(self, shop: Shop) -> None:
+        second = shop.company.interfaces["database"][1]
+        before = shop.groups_of(second)
+        incident = contained(shop.database)
+        [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"]
+        shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+        assert release(incident) == "released"
+        assert shop.groups_of(second) == before
+
+    def test_when_an_interface_is_deleted_then_the_rest_comes_back_and_it_is_said(self, shop: Shop) -> None:
+        first, second = shop.company.interfaces["database"]
+        before = shop.groups_of(first)
+        incident = contained(shop.database)
+        [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"]
+        shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+        shop.ec2.delete_network_interface(NetworkInterfaceId=second)
+        assert release(incident) == "released"
+        assert shop.groups_of(first) == before
+        assert incidents.get(incident)["containment"]["not_restored"] == [f"groups of {second}: it is gone"]
+
+    def test_when_an_interface_was_attached_since_then_it_is_shown_and_left_alone(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        web = shop.company.security_groups["web"]
+        added = shop.ec2.create_network_interface(SubnetId=shop.company.shop.private[0], Groups=[web])
+        added_id = added["NetworkInterface"]["NetworkInterfaceId"]
+        shop.ec2.attach_network_interface(NetworkInterfaceId=added_id, InstanceId=shop.database, DeviceIndex=2)
+        plan = releasing.plan(incident)
+        assert not plan.blocked
+        [difference] = plan.differences
+        assert (difference.key, difference.now, difference.blocks) == (added_id, [web], False)
+        assert release(incident) == "released"
+        assert shop.groups_of(added_id) == [web]
+
+    def test_when_the_instance_is_terminated_then_what_is_left_of_it_is_put_back(self, shop: Shop) -> None:
+        second = shop.company.interfaces["database"][1]
+        before = shop.groups_of(second)
+        incident = contained(shop.database)
+        shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
+        shop.ec2.terminate_instances(InstanceIds=[shop.database])
+        assert release(incident) == "released"
+        # It was attached later, and so outlives the instance.
+        assert shop.groups_of(second) == before
+        gone = incidents.get(incident)["containment"]["not_restored"]
+        assert [line for line in gone if not line.endswith("it is gone")] == []
+        assert len(gone) == 3
+
+    def test_when_a_load_balancer_is_gone_then_the_rest_comes_back_and_it_is_said(self, shop: Shop) -> None:
+        shop.behind_everything(shop.database)
+        incident = contained(shop.database)
+        elbv2 = shop.client("elbv2")
+        [group] = elbv2.describe_target_groups(Names=["by-address"])["TargetGroups"]
+        elbv2.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
+        shop.client("elb").delete_load_balancer(LoadBalancerName="old")
+        assert release(incident) == "released"
+        gone = incidents.get(incident)["containment"]["not_restored"]
+        assert [line.partition(" ")[0] for line in gone] == ["classic-balancer", "target-group"]
+
+    def test_when_auto_scaling_refuses_then_it_is_blocked_and_goes_on_once_that_is_mended(self, shop: Shop) -> None:
+        shop.fit_group()
+        web = shop.company.instances["web-1"]
+        before = shop.all()
+        incident = contained(web)
+        scaling = shop.client("autoscaling")
+        scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=1)
+        assert release(incident) == "blocked"
+        [difference] = incidents.get(incident)["containment"]["differences"]
+        assert difference["why"].startswith("AWS refuses to put it back: ValidationError: AutoScalingGroup web has")
+        assert not shop.is_cut_off(web)
+        assert shop.protected(web)[0]
+        scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)
+        assert release(incident) == "released"
+        assert shop.changed_since(before) == []
+
+
+def test_when_a_plan_is_asked_for_then_it_shows_what_comes_back_and_changes_nothing(shop: Shop) -> None:
+    incident = contained(shop.database)
+    before = shop.all()
+    plan = releasing.plan(incident)
+    assert [(change.what, change.before, change.after) for change in plan.changes if change.what != "groups"] == [
+        ("volume", False, True),
+        ("termination", True, False),
+    ]
+    assert all(change.before == [shop.quarantine] for change in plan.changes if change.what == "groups")
+    assert shop.changed_since(before) == []
+    release(incident)
+    assert releasing.plan(incident).refused == f"instance {shop.database} is not contained"
+
+
+def test_when_ec2_throttles_then_the_release_is_tried_again_and_ends_right(shop: Shop) -> None:
+    before = shop.all()
+    incident = contained(shop.database)
+    shop.site.account.faults.add(Fault("ModifyInstanceAttribute", "throttled", call=0))
+    ask_again(incident)
+    with pytest.raises(TryAgain, match="RequestLimitExceeded"):
+        _served(incident)
+    shop.site.account.faults.clear()
+    assert _served(incident) == {"status": "released"}
+    assert shop.changed_since(before) == []
+
+
+def _served(incident: str) -> object:
+    return handler(
+        {"action": "release", "incident_id": incident, "overwrite": False, "keep": False, "all": False}, None
+    )
+
+
+def test_when_tapstack_is_down_then_the_table_says_what_was_there(shop: Shop) -> None:
+    first = shop.company.interfaces["database"][0]
+    before = shop.groups_of(first)
+    contained(shop.database)
+    item = item_of(shop.database, f"ORIGINAL#groups#{first}", shop.client("dynamodb"))
+    assert [group["S"] for group in item["original"]["L"]] == before
+    assert [group["S"] for group in item["ours"]["L"]] == [shop.quarantine]
+    assert item["restored"] == {"BOOL": False}

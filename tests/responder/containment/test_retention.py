@@ -1,0 +1,105 @@
+"""A closed incident is deleted in its time; never while what is needed to release its instance is in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+import pytest
+
+from tapstack.domain.incidents import as_time
+from tapstack.responder import capturing, containment_steps, deciding, incident_steps, retention
+from tapstack.responder.errors import UnknownIncident
+from tapstack.responder.store import incidents
+from tests.responder.conftest import opened
+from tests.responder.containment.conftest import Shop, asked, contained, release
+
+
+def close(incident: str) -> None:
+    capturing.stop(incident)
+    incident_steps.close(incident, "closed")
+    assert incidents.get(incident)["state"] == "closed"
+
+
+def is_kept(incident: str) -> bool:
+    """Tell whether it is kept for good; else its time must be right."""
+    found = incidents.get(incident)
+    if "ttl" not in found:
+        return True
+    assert found["ttl"] == (as_time(found["closed_at"]) + timedelta(days=365)).timestamp()
+    return False
+
+
+def test_when_its_instance_is_cut_off_then_it_is_kept_until_the_release(shop: Shop) -> None:
+    incident = contained(shop.database)
+    close(incident)
+    assert is_kept(incident)
+    assert release(incident) == "released"
+    assert not is_kept(incident)
+
+
+def test_when_one_releases_for_everybody_then_the_others_are_kept_no_longer(shop: Shop) -> None:
+    first, second = contained(shop.database), contained(shop.database)
+    close(first)
+    close(second)
+    assert release(first, everybody=True) == "released"
+    assert not is_kept(first)
+    assert not is_kept(second)
+
+
+def test_when_it_is_released_at_the_moment_it_is_closed_then_it_is_kept_no_longer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    capturing.stop(incident)
+    real = incidents.transition
+
+    def overtaken(*args: Any, **more: Any) -> bool:
+        # The closing function has read that it is contained, and not written yet.
+        release(incident)
+        return real(*args, **more)
+
+    monkeypatch.setattr(incidents, "transition", overtaken)
+    incident_steps.close(incident, "closed")
+    assert not is_kept(incident)
+
+
+@pytest.mark.parametrize(("decision", "kept"), [("approved", True), ("rejected", False)])
+def test_when_it_expires_before_somebody_decides_then_only_a_yes_keeps_it(
+    shop: Shop, decision: Literal["approved", "rejected"], kept: bool
+) -> None:
+    incident = opened(shop.database, containment="approval")
+    close(incident)
+    assert not is_kept(incident)
+    deciding.decide(incident, decision, by="bob", refuse=lambda _: None)
+    assert is_kept(incident) is kept
+
+
+def test_when_a_containment_failed_and_changed_nothing_then_it_is_not_kept(shop: Shop) -> None:
+    incident = asked(shop.database)
+    close(incident)
+    assert is_kept(incident)
+    containment_steps.fail(incident, "ContainmentRefused", "protected")
+    assert not is_kept(incident)
+
+
+def test_when_others_change_its_containment_meanwhile_then_it_is_read_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    close(incident)
+    real = incidents.change
+    incidents.change(incident, "SET #ttl = :ttl", ttl=1)
+
+    def overtaken(*args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(incidents, "change", real)
+        release(incident)
+        return real(*args, **more)
+
+    monkeypatch.setattr(incidents, "change", overtaken)
+    assert retention.keep(incident)["containment"]["state"] == "released"
+
+
+def test_fails_when_there_is_no_such_incident(shop: Shop) -> None:
+    with pytest.raises(UnknownIncident, match="there is no incident inc-20260101T000000-aaaaaaaa"):
+        retention.keep("inc-20260101T000000-aaaaaaaa")

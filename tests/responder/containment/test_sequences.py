@@ -1,0 +1,130 @@
+"""Whatever people, the workflow and others do, in whatever order: nothing is lost, and nothing of ours is left.
+
+A default run looks at the same sequences every time. TAPSTACK_SEQUENCES=1000 looks at that many new ones; with
+--hypothesis-seed they are looked at again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from strictmoto.account import Account
+from tests.responder.containment.sequences.founding import Play, found
+from tests.responder.containment.sequences.interrupting import Calls, Interruption, Pick
+
+EXAMPLES = 20
+STEPS = 40
+OTHERS = (
+    "change_groups",
+    "change_groups",
+    "delete_group",
+    "attach",
+    "detach",
+    "stop",
+    "terminate",
+    "protect",
+    "register",
+    "add_session",
+    "delete_session",
+    "replace_target",
+)
+OURS = ("open", "open_again", "extend", "close", "contain", "approve", "reject", "release", "sweep", "abort")
+MEANWHILE = (*OTHERS, *OURS, "release", "contain", "advance", "advance", "advance")
+# Executions have many steps: most of the time they go on.
+ANYTHING = (*("advance",) * 16, *OURS, *OTHERS, "open", "contain", "release", "pass_time", "settle")
+NEEDED = {"advance", "open", "contain", "approve", "release", "close", "sweep", "pass_time", "change_groups"}
+"""What every run must have. All of it comes in most, but which does is chance."""
+
+picks = st.integers(0, 10**9)
+# Most functions make a handful of calls, to contain takes fifty.
+at = st.one_of(st.integers(1, 8), st.integers(1, 50))
+kills = st.builds(Interruption, at, st.booleans(), st.just("killed"), st.just(0))
+repeats = st.builds(Interruption, at, st.just(False), st.just("repeated"), st.just(0))
+meetings = st.builds(Interruption, at, st.booleans(), st.sampled_from(MEANWHILE), picks)
+interruptions = st.one_of(st.none(), kills, repeats, meetings, meetings)
+
+
+class Sequences(RuleBasedStateMachine):
+    """Each step is something that somebody does; functions may be interrupted."""
+
+    def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls, done: Counter[str]) -> None:
+        super().__init__()
+        self.account, self.monkeypatch, self.calls, self.totals = account, monkeypatch, calls, done
+        self.keep = False
+        self.play: Play | None = None
+
+    @initialize(
+        seed=st.integers(0, 10**6),
+        two_step=st.booleans(),
+        default=st.sampled_from(["leave", "contain"]),
+        keep=st.booleans(),
+        first=picks,
+    )
+    def begin(self, seed: int, two_step: bool, default: str, keep: bool, first: int) -> None:
+        self.keep = keep
+        self.play = found(self.account, self.monkeypatch, self.calls, seed=seed, two_step=two_step, default=default)
+        self.play.people.open(Pick(first))
+
+    @rule(what=st.sampled_from(ANYTHING), pick=picks, by=interruptions)
+    def step(self, what: str, pick: int, by: Interruption | None) -> None:
+        assert self.play is not None
+        before = self.play.world.done.total()
+        if what == "settle":
+            self.play.judge.settle(Pick(pick))
+        else:
+            self.play.do(what, Pick(pick), by)
+        if self.play.world.done.total() > before:
+            event(what)
+
+    @invariant()
+    def holds(self) -> None:
+        if self.play is not None:
+            self.play.judge.check()
+
+    def teardown(self) -> None:
+        if self.play is not None:
+            self.totals.update(self.play.world.done)
+            self.play.judge.end(self.keep)
+
+
+# Functions that run in the middle of another share its metrics, which in Lambda none does.
+@pytest.mark.filterwarnings("ignore::aws_lambda_powertools.warnings.PowertoolsUserWarning")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
+def test_when_anything_happens_in_any_order_then_nothing_is_lost_and_nothing_of_ours_is_left(
+    aws_account_server: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    one_thread: Calls,
+) -> None:
+    calls, done = one_thread, Counter[str]()
+    many = os.environ.get("TAPSTACK_SEQUENCES")
+    run_state_machine_as_test(
+        lambda: Sequences(aws_account_server, monkeypatch, calls, done),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=int(many or EXAMPLES),
+            stateful_step_count=STEPS,
+            derandomize=many is None,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink) if many is None else (Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    if many is None:
+        # What all of this is about did happen.
+        assert set(done) >= NEEDED
+        assert calls.met["killed"]
+    with capsys.disabled():
+        print(f"\n{done.total()} steps: {dict(done.most_common())}\ninterrupted: {dict(calls.met.most_common())}")

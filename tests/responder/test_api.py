@@ -1,0 +1,315 @@
+"""The API: what it answers, how it refuses, and that repeating is safe."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from strictmoto.faults import Fault
+from tapstack.responder.api import openapi, requests
+from tapstack.responder.api.answering import answer
+from tapstack.responder.environment import environment
+from tapstack.responder.store import incidents
+from tests.responder.conftest import Site
+from tests.responder.test_capturing import KINDS
+
+ANN = "arn:aws:iam::123456789012:user/ann"
+INSTANCE = "i-0123456789abcdef0"
+OPEN = {"instance_id": INSTANCE, "reason": "beaconing to 203.0.113.7"}
+
+
+def event(method: str, path: str, body: Any = None, *, query: Any = None, **headers: str) -> dict[str, Any]:
+    text = body if body is None or isinstance(body, str) else json.dumps(body)
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "headers": {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}},
+        "queryStringParameters": query,
+        "requestContext": {
+            "http": {"method": method, "path": path},
+            "stage": "$default",
+            "authorizer": {"iam": {"userArn": ANN}},
+        },
+        **({} if text is None else {"body": text, "isBase64Encoded": False}),
+    }
+
+
+SPECIFICATION = openapi.document("1.0")
+REGISTRY: Any = Registry().with_resource("urn:spec", DRAFT202012.create_resource(SPECIFICATION))
+
+
+def conforms(method: str, path: str, answered: dict[str, Any]) -> None:
+    """Hold an answer against the document."""
+    parts = path.strip("/").split("/")
+    template = "/".join(["/incidents", "{id}", *parts[2:]]) if len(parts) > 1 else path
+    operation = SPECIFICATION["paths"][template][method.lower()]
+    content = operation["responses"][str(answered["statusCode"])]["content"]
+    schema = content[answered["headers"]["content-type"]]["schema"]
+    reference = {"$ref": f"urn:spec{schema['$ref']}"}
+    Draft202012Validator(reference, registry=REGISTRY).validate(json.loads(answered["body"]))
+
+
+def ask(method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+    answered = answer(event(method, path, body, **more))
+    if answered["statusCode"] != 405 and path.startswith("/incidents") and path.count("/") < 4:
+        conforms(method, path, answered)
+    return answered["statusCode"], json.loads(answered["body"])
+
+
+class TestOpen:
+    def test_when_an_alert_comes_in_then_an_incident_is_open_and_its_workflow_runs(self, site: Site) -> None:
+        answered = answer(event("POST", "/incidents", {**OPEN, "technique": "T1071.001", "severity": "high"}))
+        body = json.loads(answered["body"])
+        incident = body["incident"]["id"]
+        assert answered["statusCode"] == 202
+        assert answered["headers"]["location"] == f"/incidents/{incident}"
+        assert body["links"] == {
+            "self": f"/incidents/{incident}",
+            "close": f"/incidents/{incident}/close",
+            "extend": f"/incidents/{incident}/extend",
+        }
+        assert body["incident"]["opened_by"] == ANN
+        assert body["incident"]["minutes"] == 60
+        [started] = site.account.recorder.records(service="states", action="StartExecution")
+        assert started.call.parameters["name"] == incident
+        assert json.loads(started.call.parameters["input"]) == {"incident_id": incident, "task": "capture"}
+
+    def test_when_the_same_key_or_alert_comes_again_then_it_is_the_same_incident(self, site: Site) -> None:
+        alert = {**OPEN, "alert_id": "siem-4711"}
+        _, first = ask("POST", "/incidents", alert, idempotency_key="abc")
+        for body, key in ((alert, "abc"), (alert, "other"), ({**alert, "reason": "again"}, "third")):
+            status, again = ask("POST", "/incidents", body, idempotency_key=key)
+            assert (status, again["incident"]["id"]) == (202, first["incident"]["id"])
+        assert len(ask("GET", "/incidents")[1]["incidents"]) == 1
+
+    def test_fails_when_the_same_key_comes_with_another_request(self, site: Site) -> None:
+        ask("POST", "/incidents", OPEN, idempotency_key="abc")
+        status, problem = ask("POST", "/incidents", {**OPEN, "minutes": 5}, Idempotency_Key="abc")
+        assert (status, problem["type"]) == (422, "urn:tapstack:problem:idempotency-key-reused")
+
+    def test_when_the_same_request_comes_twenty_times_at_once_then_it_is_one_incident(self, site: Site) -> None:
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda _: ask("POST", "/incidents", OPEN, idempotency_key="abc"), range(20)))
+        assert {status for status, _ in answers} == {202}
+        assert len({body["incident"]["id"] for _, body in answers}) == 1
+
+    @pytest.mark.parametrize("action", ["StartExecution", "TransactWriteItems", "UpdateItem"])
+    def test_when_a_call_fails_once_then_there_is_one_incident(self, site: Site, action: str) -> None:
+        for kind in KINDS:
+            site.account.faults.add(Fault(action, kind))
+            status, body = ask("POST", "/incidents", OPEN, idempotency_key=kind.replace(" ", "-"))
+            site.account.faults.clear()
+            assert status == 202
+            assert incidents.get(body["incident"]["id"])["execution_arns"]
+        assert len(ask("GET", "/incidents")[1]["incidents"]) == len(KINDS)
+
+    def test_fails_when_the_workflow_cannot_be_started_and_the_same_request_starts_it_later(self, site: Site) -> None:
+        site.account.faults.add(Fault("StartExecution", "throttled", call=0))
+        status, problem = ask("POST", "/incidents", OPEN, idempotency_key="abc")
+        assert (status, problem["type"]) == (503, "urn:tapstack:problem:try-again")
+        site.account.faults.clear()
+        status, body = ask("POST", "/incidents", OPEN, idempotency_key="abc")
+        assert status == 202
+        assert incidents.get(body["incident"]["id"])["execution_arns"]
+        assert len(ask("GET", "/incidents")[1]["incidents"]) == 1
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings, and no AWS: what is refused must not get that far."""
+    settings = {
+        "vpc_id": "vpc-0123456789abcdef0",
+        "capture": {"minutes": 60, "max_minutes": 1440},
+        "appliance": {"standing": {"target_id": "tmt-0123456789abcdef0", "filter_id": "tmf-0123456789abcdef0"}},
+        "retention_days": 1,
+    }
+    for name in ("DEPLOYMENT", "SITE", "TABLE"):
+        monkeypatch.setenv(f"TAPSTACK_{name}", "x")
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
+    environment.cache_clear()
+    yield
+    environment.cache_clear()
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({"instance_id": INSTANCE}, "reason"),
+    ({**OPEN, "network_interface_ids": ["eni-0123456789abcdef0"]}, "exactly one of"),
+    ({"reason": "x"}, "exactly one of"),
+    ({**OPEN, "surprise": 1}, "no other properties"),
+    ({**OPEN, "minutes": 0}, "minutes"),
+    ({**OPEN, "minutes": 1441}, "minutes must be a whole number from 1 to 1440"),
+    ({**OPEN, "minutes": True}, "minutes"),
+    ({**OPEN, "minutes": 1.5}, "minutes"),
+    ({**OPEN, "instance_id": "i-1"}, "instance_id"),
+    ({**OPEN, "instance_id": "${aws_instance.x.id}"}, "instance_id"),
+    ({**OPEN, "severity": "dire"}, "severity"),
+    ({**OPEN, "technique": "T1071\n"}, "technique"),
+    ({**OPEN, "reason": "x" * 1001}, "reason"),
+    ({**OPEN, "reason": "  "}, "reason"),
+    ({**OPEN, "reason": "red \x1b[31m"}, "reason"),
+    ({**OPEN, "reason": "\u202eevil"}, "reason"),
+    ({**OPEN, "reason": "\ud800"}, "reason"),
+    ({**OPEN, "reason": None}, "reason"),
+    ({"reason": "x", "network_interface_ids": []}, "network_interface_ids"),
+    ({"reason": "x", "network_interface_ids": ["eni-0123456789abcdef0"] * 2}, "network_interface_ids"),
+    ({"reason": "x", "network_interface_ids": [f"eni-{n:017x}" for n in range(101)]}, "network_interface_ids"),
+    ([], "object"),
+    ("", "exactly one of"),
+    ("{", "is no JSON"),
+    ('{"reason": "a", "reason": "b"}', "given twice"),
+    ('{"minutes": NaN}', "not JSON"),
+    ('{"minutes": 1e999}', ""),
+    ('{"minutes": ' + "9" * 5000 + "}", ""),
+    ("[" * 30000, "nested too deeply"),
+    ('{"a":' * 10000, "nested too deeply"),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), WRONG, ids=range(len(WRONG)))
+def test_fails_when_the_body_is_wrong(nowhere: None, body: Any, said: str) -> None:
+    status, problem = ask("POST", "/incidents", body)
+    assert status == 400
+    assert said in problem["detail"]
+
+
+def test_when_a_number_has_a_fraction_of_nothing_then_it_is_whole(site: Site) -> None:
+    status, body = ask("POST", "/incidents", json.dumps(OPEN)[:-1] + ', "minutes": 30.0}')
+    assert (status, body["incident"]["minutes"]) == (202, 30)
+
+
+def test_when_the_body_is_base64_then_it_is_read(site: Site) -> None:
+    given = event("POST", "/incidents", base64.b64encode(json.dumps(OPEN).encode()).decode())
+    given["isBase64Encoded"] = True
+    assert answer(given)["statusCode"] == 202
+    given["body"] = "%%%"
+    assert answer(given)["statusCode"] == 400
+    given["body"] = base64.b64encode(b"\xff\xfe").decode()
+    assert answer(given)["statusCode"] == 400
+
+
+def test_fails_when_the_body_is_too_large_or_of_another_kind(site: Site) -> None:
+    assert ask("POST", "/incidents", {**OPEN, "reason": "x" * requests.LARGEST_BODY})[0] == 413
+    assert ask("POST", "/incidents", "x" * 1_000_000)[0] == 413
+    assert ask("POST", "/incidents", OPEN, content_type="text/plain")[0] in (202, 415)
+    given = event("POST", "/incidents", OPEN)
+    given["headers"] = {"CONTENT-TYPE": "text/xml; charset=utf-8"}
+    assert answer(given)["statusCode"] == 415
+
+
+def test_fails_when_nobody_asks(site: Site) -> None:
+    given = event("GET", "/incidents")
+    given["requestContext"]["authorizer"] = None
+    assert answer(given)["statusCode"] == 401
+
+
+def test_when_a_token_says_who_asks_then_its_subject_is_kept(site: Site) -> None:
+    given = event("POST", "/incidents", OPEN)
+    given["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "ann@example.com"}, "scopes": None}}
+    assert json.loads(answer(given)["body"])["incident"]["opened_by"] == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/incidents/", 404),
+        ("GET", "/incidents/inc-1", 404),
+        ("GET", "/incidents/inc-20260101T000000-aaaaaaaa\n", 404),
+        ("DELETE", "/incidents", 405),
+        ("GET", "/incidents/inc-20260101T000000-aaaaaaaa/close", 405),
+    ],
+)
+def test_fails_when_there_is_nothing_there(nowhere: None, method: str, path: str, status: int) -> None:
+    answered = answer(event(method, path))
+    assert answered["statusCode"] == status
+    assert answered["headers"]["content-type"] == "application/problem+json"
+    assert ("allow" in answered["headers"]) == (status == 405)
+
+
+def test_fails_when_there_is_no_such_incident(site: Site) -> None:
+    path = "/incidents/inc-20260101T000000-aaaaaaaa"
+    assert ask("GET", path)[0] == 404
+    assert ask("POST", f"{path}/close")[0] == 404
+    assert ask("POST", f"{path}/extend", {"minutes": 5})[0] == 404
+
+
+def test_when_the_stage_has_a_name_then_the_path_is_without_it(site: Site) -> None:
+    given = event("GET", "/prod/incidents")
+    given["requestContext"]["stage"] = "prod"
+    assert answer(given)["statusCode"] == 200
+
+
+class TestList:
+    def test_when_there_are_many_then_pages_follow_each_other(self, site: Site) -> None:
+        opened = [ask("POST", "/incidents", OPEN)[1]["incident"]["id"] for _ in range(5)]
+        found: list[str] = []
+        query = {"limit": "2"}
+        while True:
+            _, body = ask("GET", "/incidents", query=query)
+            found += [incident["id"] for incident in body["incidents"]]
+            if "next" not in body:
+                break
+            query = {"limit": "2", "next": body["next"]}
+        assert sorted(found) == sorted(opened)
+        assert ask("GET", "/incidents", query={"state": "closed"})[1] == {"incidents": []}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"state": "dire"},
+            {"limit": "0"},
+            {"limit": "101"},
+            {"limit": "1.0"},
+            {"limit": "٣"},
+            {"next": "!"},
+            {"next": "AAAA"},
+            {"next": base64.urlsafe_b64encode(b"2026-01-01T00:00:00Z|inc-x").decode().rstrip("=")},
+            {"next": "A" * 129},
+        ],
+        ids=str,
+    )
+    def test_fails_when_a_parameter_is_wrong(self, nowhere: None, query: dict[str, str]) -> None:
+        status, problem = ask("GET", "/incidents", query=query)
+        assert (status, problem["errors"][0]["where"]) == (400, next(iter(query)))
+
+
+class TestLife:
+    def test_when_it_is_shown_then_its_timeline_is_too(self, site: Site) -> None:
+        _, opened = ask("POST", "/incidents", OPEN)
+        path = opened["links"]["self"]
+        status, incident = ask("GET", path)
+        assert status == 200
+        assert [entry["what"] for entry in incident["timeline"]] == ["opened"]
+        assert not {"pk", "sk", "token", "execution_arn"} & set(incident)
+
+    def test_when_it_is_extended_and_closed_then_it_says_so(self, site: Site) -> None:
+        _, opened = ask("POST", "/incidents", OPEN)
+        path = opened["links"]["self"]
+        status, extended = ask("POST", f"{path}/extend", {"minutes": 120})
+        assert status == 202
+        assert extended["expires_at"] > opened["incident"]["expires_at"]
+        assert ask("POST", f"{path}/extend", {"minutes": 1441})[0] == 400
+        assert ask("POST", f"{path}/extend", {})[0] == 400
+        for body in (None, {}, {"reason": "false alarm"}):
+            status, closed = ask("POST", f"{path}/close", body)
+            assert (status, closed["close_requested"]) == (202, True)
+        assert ask("POST", f"{path}/extend", {"minutes": 120})[0] == 409
+
+    def test_fails_without_internals_when_something_unexpected_happens(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("secret")
+
+        monkeypatch.setattr(incidents, "page", broken)
+        answered = answer(event("GET", "/incidents"))
+        assert answered["statusCode"] == 500
+        assert "secret" not in answered["body"]

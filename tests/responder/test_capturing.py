@@ -1,0 +1,402 @@
+"""Mirroring starts, is shared, and stops."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from strictmoto.faults import Fault, Kind
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.responder import capturing, people, sessions
+from tapstack.responder.errors import NothingMirrored, TryAgain
+from tapstack.responder.store import captures, incidents
+from tests.responder.conftest import Site, interfaces_of, our_tags, prepared, tags, tell
+
+
+class TestStart:
+    def test_when_an_instance_has_several_interfaces_then_each_is_mirrored(self, site: Site) -> None:
+        instance, first = site.instance()
+        second = site.attach(instance)
+        incident = prepared(instance)
+        assert capturing.start(incident) == {"mirrored": 2, "refused": 0}
+        by_interface = {session["NetworkInterfaceId"]: session for session in site.sessions()}
+        assert set(by_interface) == {first, second}
+        assert tags(by_interface[first]) == {
+            "Name": f"{incident} {first}",
+            TAG_INCIDENT: incident,
+            TAG_EXPIRES: incidents.get(incident)["expires_at"],
+            TAG_DEPLOYMENT: "tap",
+            TAG_SITE: "frankfurt",
+        }
+        assert incidents.get(incident)["state"] == "capturing"
+        assert interfaces_of(incident)[first] == {
+            "network_interface_id": first,
+            "state": "mirrored",
+            "session_id": by_interface[first]["TrafficMirrorSessionId"],
+            "session_number": 1,
+            "owned": True,
+            "note": "",
+        }
+
+    def test_when_a_client_token_is_used_up_and_its_session_gone_then_the_next_one_is_taken(self, site: Site) -> None:
+        instance, interface = site.instance()
+        incident = prepared(instance)
+        capture = captures.acquire(interface, incident)
+        assert capture is not None
+        assert site.others_target
+        gone = sessions.create(
+            capture,
+            incident_id="inc-20260101t000000-00000001",
+            expires_at="2026-01-01T00:00:00Z",
+            target_id=site.settings["appliance"]["standing"]["target_id"],
+            filter_id=site.settings["appliance"]["standing"]["filter_id"],
+            number=1,
+        )
+        site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=gone)
+        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+        [session] = site.sessions(interface)
+        assert interfaces_of(incident)[interface]["session_id"] == session["TrafficMirrorSessionId"]
+
+    def test_when_others_have_sessions_then_the_first_free_number_is_taken(self, site: Site) -> None:
+        instance, interface = site.instance()
+        theirs = [site.session_of_others(interface, number) for number in (1, 3)]
+        capturing.start(prepared(instance))
+        numbers = {s["TrafficMirrorSessionId"]: s["SessionNumber"] for s in site.sessions(interface)}
+        assert sorted(numbers.values()) == [1, 2, 3]
+        assert set(theirs) < set(numbers)
+
+    def test_when_some_interfaces_are_full_then_the_others_are_mirrored(self, site: Site) -> None:
+        instance, full = site.instance()
+        free = site.attach(instance)
+        for number in (1, 2, 3):
+            site.session_of_others(full, number)
+        incident = prepared(instance)
+        assert capturing.start(incident) == {"mirrored": 1, "refused": 1}
+        assert interfaces_of(incident)[full]["note"].startswith("it is in 3 sessions of others already")
+        assert interfaces_of(incident)[free]["state"] == "mirrored"
+        held = captures.get(full)
+        assert held is not None
+        assert (held.holders, held.ending) == (frozenset(), False)
+
+    def test_fails_when_no_interface_is_mirrored(self, site: Site) -> None:
+        instance, full = site.instance()
+        for number in (1, 2, 3):
+            site.session_of_others(full, number)
+        incident = prepared(instance)
+        with pytest.raises(NothingMirrored, match=f"{full}: it is in 3 sessions of others"):
+            capturing.start(incident)
+        assert site.ours() == []
+
+    def test_when_the_target_takes_no_more_sources_then_the_rest_is_refused(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
+        tell(monkeypatch, bare, {"standing": standing})
+        incident = prepared(None, *(bare.interface() for _ in range(12)))
+        assert capturing.start(incident) == {"mirrored": 10, "refused": 2}
+        # One more of the same asks for those that are mirrored, and gets them.
+        again = prepared(None, *list(interfaces_of(incident))[:10])
+        assert capturing.start(again) == {"mirrored": 10, "refused": 0}
+        assert len(bare.ours()) == 10
+
+    def test_when_aws_refuses_for_a_reason_nobody_knew_then_the_incident_says_it(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tell(monkeypatch, bare, {"standing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
+        incident = prepared(None, *(bare.interface() for _ in range(12)))
+        assert capturing.start(incident) == {"mirrored": 10, "refused": 2}
+        notes = [entry["note"] for entry in interfaces_of(incident).values() if entry["state"] == "refused"]
+        assert all(note.startswith("TrafficMirrorSourcesPerTargetLimitExceeded") for note in notes)
+
+    def test_when_it_is_done_twice_then_nothing_more_is_made(self, site: Site) -> None:
+        incident = prepared(site.instance()[0])
+        first = capturing.start(incident)
+        assert capturing.start(incident) == first
+        assert len(site.ours()) == 1
+
+    def test_when_a_session_of_ours_was_deleted_by_hand_then_it_is_made_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = prepared(site.instance()[0])
+        capturing.start(incident)
+        [session] = site.ours()
+        site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session["TrafficMirrorSessionId"])
+        monkeypatch.setattr(capturing, "_LATE_SECONDS", 0)
+        capturing.start(incident)
+        [again] = site.ours()
+        assert again["TrafficMirrorSessionId"] != session["TrafficMirrorSessionId"]
+
+    def test_when_ec2_does_not_show_a_session_yet_then_no_other_is_made(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = site.instance()
+        capturing.start(prepared(instance))
+        monkeypatch.setattr(sessions, "on_interfaces", lambda _: [])
+        second = prepared(instance)
+        assert capturing.start(second) == {"mirrored": 1, "refused": 0}
+        assert len(site.ours()) == 1
+
+    def test_when_it_was_killed_before_it_wrote_the_session_down_then_it_is_found_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = prepared(site.instance()[0])
+
+        def killed(*_: object) -> bool:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(captures, "record", killed)
+            with pytest.raises(KeyboardInterrupt):
+                capturing.start(incident)
+        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+        assert len(site.ours()) == 1
+
+    def test_when_the_capture_is_ending_then_that_is_finished_first(self, site: Site) -> None:
+        instance, interface = site.instance()
+        capturing.start(prepared(instance))
+        before = captures.get(interface)
+        assert before is not None
+        # Its function was killed between the mark and the deletion.
+        ended = captures.release(interface, before.holders)
+        assert ended is not None
+        assert ended.ending
+        second = prepared(instance)
+        assert capturing.start(second) == {"mirrored": 1, "refused": 0}
+        [session] = site.ours()
+        assert tags(session)[TAG_INCIDENT] == second
+        assert session["TrafficMirrorSessionId"] != before.session_id
+
+    def test_fails_when_the_incident_has_ended(self, site: Site) -> None:
+        incident = prepared(site.instance()[0])
+        capturing.stop(incident)
+        with pytest.raises(NothingMirrored, match="the incident is closing"):
+            capturing.start(incident)
+
+
+class TestCalls:
+    @pytest.mark.parametrize("count", [1, 10, 100])
+    def test_when_interfaces_are_many_then_calls_are_at_most_four_more(self, site: Site, count: int) -> None:
+        interfaces = [site.interface() for _ in range(count)]
+        site.account.recorder.clear()
+        incident = prepared(None, *interfaces)
+        assert capturing.start(incident) == {"mirrored": count, "refused": 0}
+        assert len(site.calls("ec2")) <= count + 4
+        capturing.stop(incident)
+        assert site.ours() == []
+
+    def test_when_interfaces_belong_to_instances_and_sources_are_limited_then_calls_are_four_more(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
+        tell(monkeypatch, bare, {"standing": standing})
+        interfaces = [bare.instance()[1] for _ in range(3)]
+        bare.account.recorder.clear()
+        capturing.start(prepared(None, *interfaces))
+        assert bare.calls("ec2") == [
+            "DescribeNetworkInterfaces",
+            "DescribeInstances",
+            "DescribeTrafficMirrorSessions",
+            "DescribeTrafficMirrorSessions",
+            *["CreateTrafficMirrorSession"] * 3,
+        ]
+
+
+class TestStop:
+    def test_when_it_is_the_only_incident_then_its_sessions_go(self, site: Site) -> None:
+        instance, interface = site.instance()
+        theirs = site.session_of_others(interface)
+        incident = prepared(instance)
+        capturing.start(incident)
+        assert capturing.stop(incident) == {"ended": 1}
+        assert [session["TrafficMirrorSessionId"] for session in site.sessions(interface)] == [theirs]
+        assert interfaces_of(incident)[interface]["state"] == "ended"
+        assert incidents.get(incident)["state"] == "closing"
+
+    def test_when_another_incident_holds_it_then_the_session_stays_and_names_that_one(self, site: Site) -> None:
+        instance, interface = site.instance()
+        first, second = prepared(instance), prepared(instance)
+        capturing.start(first)
+        capturing.start(second)
+        [session] = site.ours(interface)
+        capturing.stop(first)
+        [still] = site.ours(interface)
+        assert still["TrafficMirrorSessionId"] == session["TrafficMirrorSessionId"]
+        assert tags(still)[TAG_INCIDENT] == second
+        capturing.stop(second)
+        assert site.ours() == []
+
+    def test_when_it_is_done_twice_then_the_second_does_nothing(self, site: Site) -> None:
+        incident = prepared(site.instance()[0])
+        capturing.start(incident)
+        capturing.stop(incident)
+        site.account.recorder.clear()
+        assert capturing.stop(incident) == {"ended": 0}
+        assert "DeleteTrafficMirrorSession" not in site.calls("ec2")
+
+    def test_when_nothing_was_ever_started_then_nothing_happens(self, site: Site) -> None:
+        incident = prepared(site.instance()[0])
+        assert capturing.stop(incident) == {"ended": 0}
+        assert site.calls("ec2")[-1] != "DeleteTrafficMirrorSession"
+
+    def test_when_the_source_is_deleted_meanwhile_then_it_ends_all_the_same(self, site: Site) -> None:
+        interface = site.interface()
+        incident = prepared(None, interface)
+        capturing.start(incident)
+        site.ec2.delete_network_interface(NetworkInterfaceId=interface)
+        assert capturing.stop(incident) == {"ended": 1}
+        held = captures.get(interface)
+        assert held is not None
+        assert not held.ending
+
+    def test_when_ec2_shows_an_ended_session_for_longer_then_it_is_not_used(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = site.instance()
+        first = prepared(instance)
+        capturing.start(first)
+        late = site.ours()
+        capturing.stop(first)
+        second = prepared(instance)
+        monkeypatch.setattr(sessions, "on_interfaces", lambda _: late)
+        assert capturing.start(second) == {"mirrored": 1, "refused": 0}
+        [session] = site.ours()
+        assert session["TrafficMirrorSessionId"] != late[0]["TrafficMirrorSessionId"]
+
+
+def test_when_it_is_extended_then_the_sessions_say_until_when(site: Site) -> None:
+    incident = prepared(site.instance()[0])
+    capturing.start(incident)
+    people.extend(incident, 600, by="ann")
+    assert capturing.extend(incident) == {"extended": 1}
+    [session] = site.ours()
+    assert tags(session)[TAG_EXPIRES] == incidents.get(incident)["expires_at"]
+
+
+def test_when_a_session_is_gone_then_the_others_are_extended(site: Site) -> None:
+    interfaces = [site.interface() for _ in range(3)]
+    incident = prepared(None, *interfaces)
+    capturing.start(incident)
+    site.ec2.delete_network_interface(NetworkInterfaceId=interfaces[0])
+    people.extend(incident, 600, by="ann")
+    capturing.extend(incident)
+    until = incidents.get(incident)["expires_at"]
+    assert [tags(session)[TAG_EXPIRES] for session in site.ours()] == [until, until]
+
+
+# A server error is retried as throttling is, by the same code of botocore.
+KINDS: tuple[Kind, ...] = ("throttled", "lost before", "lost after")
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "action", ["DescribeTrafficMirrorSessions", "CreateTrafficMirrorSession", "UpdateItem", "TransactWriteItems"]
+    )
+    def test_when_a_call_of_start_fails_once_then_it_starts(self, site: Site, action: str) -> None:
+        instance, _ = site.instance()
+        for kind in KINDS:
+            incident = prepared(instance)
+            site.account.faults.add(Fault(action, kind))
+            assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+            site.account.faults.clear()
+            assert len(site.ours()) == 1
+            capturing.stop(incident)
+            assert site.ours() == []
+
+    @pytest.mark.parametrize(
+        "action",
+        ["DescribeTrafficMirrorSessions", "DeleteTrafficMirrorSession", "UpdateItem", "TransactWriteItems", "GetItem"],
+    )
+    def test_when_a_call_of_stop_fails_once_then_it_stops(self, site: Site, action: str) -> None:
+        instance, _ = site.instance()
+        for kind in KINDS:
+            incident = prepared(instance)
+            capturing.start(incident)
+            site.account.faults.add(Fault(action, kind))
+            assert capturing.stop(incident) == {"ended": 1}
+            site.account.faults.clear()
+            assert site.ours() == []
+            assert incidents.get(incident)["state"] == "closing"
+
+    def test_when_ec2_throttles_on_and_on_then_the_step_asks_to_be_tried_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("time.sleep", lambda _: None)
+        incident = prepared(site.instance()[0])
+        site.account.faults.add(Fault("CreateTrafficMirrorSession", "throttled", call=0))
+        with pytest.raises(TryAgain, match="RequestLimitExceeded"):
+            capturing.start(incident)
+        site.account.faults.clear()
+        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+        assert len(site.ours()) == 1
+
+
+def test_when_another_took_the_number_meanwhile_then_the_next_free_one_is_taken(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, interface = site.instance()
+    incident = prepared(instance)
+    site.session_of_others(interface, 1)
+    real, asked = sessions.on_interfaces, []
+
+    def late(interfaces: list[str]) -> list[dict[str, object]]:
+        asked.append(interfaces)
+        return [] if len(asked) == 1 else real(interfaces)
+
+    monkeypatch.setattr(sessions, "on_interfaces", late)
+    assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+    assert interfaces_of(incident)[interface]["session_number"] == 2
+
+
+def test_when_fifty_incidents_want_one_interface_at_once_then_there_is_one_session_and_at_the_end_none(
+    site: Site,
+) -> None:
+    instance, interface = site.instance()
+    theirs = {site.session_of_others(interface, number) for number in (1, 2)}
+    with ThreadPoolExecutor(50) as pool:
+        storm = list(pool.map(lambda _: prepared(instance), range(50)))
+        results = list(pool.map(capturing.start, storm))
+    assert results == [{"mirrored": 1, "refused": 0}] * 50
+    [session] = site.ours(interface)
+    assert len(site.sessions(interface)) == 3
+    held = captures.get(interface)
+    assert held is not None
+    assert held.holders == frozenset(storm)
+    assert held.session_id == session["TrafficMirrorSessionId"]
+    # Half of them close while others open.
+    with ThreadPoolExecutor(50) as pool:
+        closing = [pool.submit(capturing.stop, incident) for incident in storm[:25]]
+        late = list(pool.map(lambda _: prepared(instance), range(5)))
+        opening = [pool.submit(capturing.start, incident) for incident in late]
+        assert all(future.result() for future in [*closing, *opening])
+    assert len(site.ours(interface)) == 1
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(capturing.stop, [*storm[25:], *late]))
+    assert {session["TrafficMirrorSessionId"] for session in site.sessions(interface)} == theirs
+    assert max_sessions(site, interface) <= 3
+
+
+def max_sessions(site: Site, interface: str) -> int:
+    """How many sessions there ever were at once, by the calls that succeeded."""
+    most = now = 0
+    for record in site.account.recorder.records(service="ec2"):
+        if record.status == 200 and record.call.action == "CreateTrafficMirrorSession":
+            now += 1
+        elif record.status == 200 and record.call.action == "DeleteTrafficMirrorSession":
+            now -= 1
+        most = max(most, now)
+    return most
+
+
+def test_when_others_use_our_tags_of_another_site_then_they_are_others(site: Site) -> None:
+    instance, interface = site.instance()
+    [specification] = our_tags("inc-20260101T000000-aaaaaaaa")
+    for tag in specification["Tags"]:
+        if tag["Key"] == TAG_SITE:
+            tag["Value"] = "paris"
+    theirs = site.session_of_others(interface, 1, TagSpecifications=[specification])
+    incident = prepared(instance)
+    capturing.start(incident)
+    assert len(site.sessions(interface)) == 2
+    capturing.stop(incident)
+    assert [session["TrafficMirrorSessionId"] for session in site.sessions(interface)] == [theirs]

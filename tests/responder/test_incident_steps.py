@@ -1,0 +1,194 @@
+"""An incident's clock, what people do, and its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from strictmoto.faults import Fault
+from tapstack.domain.incidents import as_text, expiry, utc_now
+from tapstack.responder import appliances, capturing, incident_steps, people, waking
+from tapstack.responder.errors import Conflict, UnknownIncident
+from tapstack.responder.store import incidents
+from tests.responder.conftest import Site, opened, prepared
+from tests.responder.test_capturing import KINDS
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The task tokens that were used: moto knows only those that its own executions gave."""
+    used: list[str] = []
+
+    def wake(token: str, because: str) -> bool:
+        used.append(token)
+        return True
+
+    monkeypatch.setattr(waking, "wake", wake)
+    monkeypatch.setattr(incident_steps, "wake", wake)
+    return used
+
+
+class TestClock:
+    def test_when_time_is_left_then_it_says_how_much(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=10)
+        left = incident_steps.remaining(incident)
+        assert left["status"] == "wait"
+        assert 590 <= left["seconds"] <= 600
+        assert left["until"] == incidents.get(incident)["expires_at"]
+
+    def test_when_it_has_waited_until_then_the_clock_is_not_asked(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=10)
+        until = incident_steps.remaining(incident)["until"]
+        assert incident_steps.remaining(incident, until) == {"status": "close", "because": "expired"}
+
+    def test_when_it_was_extended_while_it_waited_then_it_waits_on(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=10)
+        until = incident_steps.remaining(incident)["until"]
+        people.extend(incident, 60, by="ann")
+        assert incident_steps.remaining(incident, until)["seconds"] > 3500
+
+    def test_when_its_time_is_over_then_it_closes(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=10)
+        incidents.change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
+        assert incident_steps.remaining(incident) == {"status": "close", "because": "expired"}
+
+    def test_when_closing_is_asked_for_then_it_closes(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0")
+        people.close(incident, by="ann")
+        assert incident_steps.remaining(incident) == {"status": "close", "because": "closed"}
+
+
+class TestWaking:
+    def test_when_it_is_closed_while_it_waits_then_the_token_is_used(self, site: Site, woken: list[str]) -> None:
+        incident = opened("i-0123456789abcdef0")
+        incident_steps.remaining(incident)
+        incident_steps.wait(incident, "token-1")
+        assert woken == []
+        people.close(incident, by="ann", reason="false alarm")
+        assert woken == ["token-1"]
+        assert [event["what"] for event in incidents.timeline(incident)] == ["opened", "close requested"]
+
+    def test_when_it_is_extended_while_it_waits_then_the_token_is_used(self, site: Site, woken: list[str]) -> None:
+        incident = opened("i-0123456789abcdef0")
+        incident_steps.remaining(incident)
+        incident_steps.wait(incident, "token-1")
+        people.extend(incident, 600, by="ann")
+        assert woken == ["token-1"]
+
+    @pytest.mark.parametrize("what", ["close", "extend"])
+    def test_when_it_happens_before_it_waits_then_waiting_ends_at_once(
+        self, site: Site, woken: list[str], what: str
+    ) -> None:
+        incident = opened("i-0123456789abcdef0")
+        incident_steps.remaining(incident)
+        if what == "close":
+            people.close(incident, by="ann")
+        else:
+            people.extend(incident, 600, by="ann")
+        incident_steps.wait(incident, "token-1")
+        assert woken == ["token-1"]
+
+    def test_when_the_token_is_not_known_any_more_then_nobody_minds(self, site: Site) -> None:
+        assert waking.wake("AAAA", "closed") is False
+
+
+class TestPeople:
+    def test_when_an_extension_is_shorter_then_nothing_changes(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=600)
+        before = incidents.get(incident)["expires_at"]
+        assert people.extend(incident, 5, by="ann")["expires_at"] == before
+
+    def test_when_it_is_extended_twice_then_it_is_once(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=10)
+        people.extend(incident, 60, by="ann")
+        until = people.extend(incident, 60, by="ann")["expires_at"]
+        assert until <= as_text(expiry(utc_now(), 60))
+
+    def test_fails_when_it_closes(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0")
+        people.close(incident, by="ann")
+        with pytest.raises(Conflict, match=f"incident {incident} is closing: its capture cannot be extended any more"):
+            people.extend(incident, 60, by="ann")
+
+    def test_fails_when_there_is_no_such_incident(self, site: Site) -> None:
+        with pytest.raises(UnknownIncident, match="there is no incident inc-20260101T000000-aaaaaaaa"):
+            people.extend("inc-20260101T000000-aaaaaaaa", 60, by="ann")
+        with pytest.raises(UnknownIncident, match="there is no incident inc-20260101T000000-aaaaaaaa"):
+            people.close("inc-20260101T000000-aaaaaaaa", by="ann")
+
+
+class TestEnd:
+    def test_when_it_is_closed_then_people_and_programs_are_told_once(self, site: Site) -> None:
+        incident = prepared(site.instance()[0])
+        appliances.ensure(incident)
+        capturing.start(incident)
+        incident_steps.notify(incident)
+        capturing.stop(incident)
+        for _ in range(2):
+            assert incident_steps.close(incident, "expired") == {}
+        told = [message["Subject"] for message in site.messages()]
+        assert told == [
+            f"[tapstack frankfurt] medium {incident}: packets flow",
+            f"[tapstack frankfurt] medium {incident}: closed",
+        ]
+        first = site.messages()[0]["Message"]
+        assert "https://10.0.0.9" in first
+        assert f"tapstack incident close {incident}" in first
+        assert [event["what"] for event in site.events("Tapstack Incident")] == ["capturing", "closed"]
+        now = incidents.get(incident)
+        assert (now["state"], now["listing"], now["closed_because"]) == ("closed", "closed", "expired")
+        assert now["ttl"] > 0
+        assert [event["what"] for event in incidents.timeline(incident)] == [
+            "opened",
+            "capturing",
+            "closing",
+            "closed",
+        ]
+
+    def test_when_it_fails_then_what_is_in_place_and_how_to_undo_it_is_said(self, launching: Site) -> None:
+        instance, interface = launching.instance()
+        incident = prepared(instance)
+        appliances.ensure(incident)
+        appliances.ensure(incident)
+        capturing.start(incident)
+        cause = '{"errorMessage": "it broke", "errorType": "X"}'
+        for _ in range(2):
+            incident_steps.fail(incident, "NothingMirrored", cause)
+        now = incidents.get(incident)
+        [session] = launching.ours()
+        assert now["state"] == "failed"
+        assert now["listing"] == "open"
+        assert now["in_place"] == [
+            f"traffic mirror session {session['TrafficMirrorSessionId']} on {interface}",
+            "CloudFormation stack tap-frankfurt-epb, which is ready",
+        ]
+        assert now["undo"] == f"tapstack incident close {incident}"
+        [message] = launching.messages()
+        assert "NothingMirrored: it broke" in message["Message"]
+        # Closing starts one execution, however often it is asked for.
+        for _ in range(3):
+            people.close(incident, by="ann")
+        started = launching.account.recorder.records(service="states", action="StartExecution")
+        assert {record.call.parameters["name"] for record in started[1:]} == {f"{incident}-close-1"}
+        # Which does this.
+        capturing.stop(incident)
+        incident_steps.close(incident)
+        assert appliances.release(incident)["retire"]
+        appliances.retire(incident)
+        assert launching.sessions() == []
+        assert incidents.get(incident)["in_place"] == []
+
+    def test_when_what_comes_after_closing_fails_then_it_stays_closed_and_people_are_told(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0")
+        incident_steps.close(incident, "closed")
+        incident_steps.fail(incident, "ApplianceFailed", "stack x cannot be deleted")
+        assert incidents.get(incident)["state"] == "closed"
+        assert site.messages()[-1]["Subject"].endswith("closed, appliance left")
+
+    @pytest.mark.parametrize("action", ["Publish", "PutEvents", "TransactWriteItems", "UpdateItem", "GetItem"])
+    def test_when_a_call_of_closing_fails_once_then_it_is_closed(self, site: Site, action: str) -> None:
+        for kind in KINDS:
+            incident = opened("i-0123456789abcdef0")
+            site.account.faults.add(Fault(action, kind))
+            incident_steps.close(incident, "closed")
+            site.account.faults.clear()
+            assert incidents.get(incident)["state"] == "closed"

@@ -1,0 +1,259 @@
+"""What all others missed is put right, and nothing of others is touched."""
+
+from __future__ import annotations
+
+import pytest
+
+from strictmoto.faults import Fault
+from tapstack.domain.incidents import TAG_EXPIRES
+from tapstack.responder import appliances, capturing, incident_steps, stacks, waking
+from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.handlers import sweeper
+from tapstack.responder.store import appliance as stored
+from tapstack.responder.store import captures, incidents
+from tapstack.responder.sweeping import sweep
+from tests.responder.conftest import Site, opened, our_tags, prepared, tell
+
+UNKNOWN = "inc-20260101T000000-aaaaaaaa"
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> set[bool]:
+    """Whether executions still run: put True or False into it."""
+    answers = {True}
+    monkeypatch.setattr(waking, "is_running", lambda _: True in answers)
+    return answers
+
+
+def capturing_incident(site: Site) -> tuple[str, str]:
+    instance, interface = site.instance()
+    incident = prepared(instance)
+    capturing.start(incident)
+    return incident, interface
+
+
+def test_when_all_is_well_then_nothing_is_done_and_nobody_is_told(site: Site, running: set[bool]) -> None:
+    _, interface = capturing_incident(site)
+    site.session_of_others(interface, 5)
+    report = sweep()
+    assert not any(report.as_dict().values())
+    assert site.events("Tapstack Sweep") == []
+    assert len(site.sessions()) == 2
+
+
+def test_when_the_incident_is_closed_then_its_sessions_end(site: Site, running: set[bool]) -> None:
+    incident, interface = capturing_incident(site)
+    theirs = site.session_of_others(interface, 5)
+    [session] = site.ours()
+    incident_steps.close(incident, "closed")
+    report = sweep()
+    assert report.ended == [f"{session['TrafficMirrorSessionId']} on {interface}"]
+    assert [s["TrafficMirrorSessionId"] for s in site.sessions()] == [theirs]
+    assert site.events("Tapstack Sweep")[0]["ended"] == report.ended
+    assert not any(sweep().as_dict().values())
+
+
+def test_when_one_of_two_holders_is_closed_then_the_session_stays(site: Site, running: set[bool]) -> None:
+    instance, interface = site.instance()
+    first, second = prepared(instance), prepared(instance)
+    capturing.start(first)
+    capturing.start(second)
+    incident_steps.close(first, "closed")
+    sweep()
+    assert len(site.ours()) == 1
+    held = captures.get(interface)
+    assert held is not None
+    assert held.holders == {second}
+
+
+def test_when_nobody_holds_a_session_of_a_known_incident_then_it_ends(site: Site, running: set[bool]) -> None:
+    _, interface = site.instance()
+    incident = opened(None, interface)
+    site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
+    assert len(sweep().ended) == 1
+    assert site.sessions() == []
+
+
+def test_when_a_session_beside_the_used_one_is_ours_then_it_ends(site: Site, running: set[bool]) -> None:
+    incident, interface = capturing_incident(site)
+    [used] = site.ours()
+    site.session_of_others(interface, 7, TagSpecifications=our_tags(incident))
+    sweep()
+    assert [s["TrafficMirrorSessionId"] for s in site.ours()] == [used["TrafficMirrorSessionId"]]
+
+
+@pytest.mark.parametrize(("expires", "left"), [("2099-01-01T00:00:00Z", True), ("2026-01-01T00:00:00Z", False)])
+def test_when_the_incident_is_unknown_then_its_session_ends_at_its_time(
+    site: Site, running: set[bool], expires: str, left: bool
+) -> None:
+    _, interface = site.instance()
+    [specification] = our_tags(UNKNOWN)
+    specification["Tags"].append({"Key": TAG_EXPIRES, "Value": expires})
+    site.session_of_others(interface, 1, TagSpecifications=[specification])
+    report = sweep()
+    assert (len(report.left), len(report.ended)) == ((1, 0) if left else (0, 1))
+    assert len(site.ours()) == int(left)
+
+
+def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(
+    site: Site, running: set[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, interface = capturing_incident(site)
+    theirs = site.session_of_others(interface, 5)
+    standing = {**site.settings["appliance"]["standing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
+    tell(monkeypatch, site, {"standing": standing})
+    assert len(sweep().mended) == 1
+    [session] = site.ours()
+    assert session["TrafficMirrorTargetId"] == standing["target_id"]
+    assert session["TrafficMirrorFilterId"] == standing["filter_id"]
+    [others] = [s for s in site.sessions() if s["TrafficMirrorSessionId"] == theirs]
+    assert others["TrafficMirrorTargetId"] == site.others_target
+
+
+def test_when_a_function_was_killed_while_a_capture_ended_then_it_is_ended(site: Site, running: set[bool]) -> None:
+    incident, interface = capturing_incident(site)
+    ended = captures.release(interface, [incident])
+    assert ended is not None
+    assert ended.ending
+    sweep()
+    assert site.ours() == []
+    held = captures.get(interface)
+    assert held is not None
+    assert not held.ending
+
+
+class TestExecutions:
+    def test_when_an_execution_died_then_another_closes_the_incident(self, site: Site, running: set[bool]) -> None:
+        incident, _ = capturing_incident(site)
+        running.clear()
+        assert sweep().started == [f"{incident}: its execution had ended"]
+        started = site.account.recorder.records(service="states", action="StartExecution")
+        assert started[-1].call.parameters["name"] == f"{incident}-close-1"
+        running.add(True)
+        assert sweep().started == []
+
+    def test_when_an_incident_has_no_execution_then_it_gets_one(self, site: Site, running: set[bool]) -> None:
+        incident = opened("i-0123456789abcdef0")
+        incidents.change(
+            incident, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z"
+        )
+        assert sweep().started == [f"{incident}: it had no execution"]
+        assert incidents.get(incident)["execution_arn"].endswith(f":{incident}")
+
+    def test_when_it_failed_then_it_is_left_to_people_until_its_time_is_up(
+        self, site: Site, running: set[bool]
+    ) -> None:
+        incident, _ = capturing_incident(site)
+        incident_steps.fail(incident, "X", "y")
+        running.clear()
+        assert sweep().started == []
+        assert len(site.ours()) == 1
+        incidents.change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
+        assert len(sweep().started) == 1
+
+    def test_when_it_runs_then_that_is_seen(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0")
+        assert waking.is_running(incidents.get(incident)["execution_arn"]) is True
+        assert waking.is_running(f"{site.state_machine_arn.replace('stateMachine', 'execution')}:nobody") is False
+
+
+class TestAppliance:
+    def test_when_nobody_needs_it_for_long_then_it_is_retired(self, launching: Site, running: set[bool]) -> None:
+        incident = prepared(launching.instance()[0])
+        appliances.ensure(incident)
+        appliances.ensure(incident)
+        capturing.start(incident)
+        capturing.stop(incident)
+        incident_steps.close(incident, "closed")
+        # Its holder is closed, so it is let go; it goes when its time is over.
+        assert sweep().appliance == [f"released for {incident}"]
+        assert stacks.describe("tap-frankfurt-epb") is not None
+        launching.client("dynamodb").update_item(
+            TableName="tap-incidents",
+            Key={"pk": {"S": "APPLIANCE"}, "sk": {"S": "APPLIANCE"}},
+            UpdateExpression="SET released_at = :then",
+            ExpressionAttributeValues={":then": {"N": "1000"}},
+        )
+        assert sweep().appliance == ["retired: gone"]
+        assert stored.get().state == "absent"
+        assert launching.sessions() == []
+
+    def test_when_its_stack_could_not_be_deleted_then_that_is_a_problem_and_is_tried_again(
+        self, launching: Site, running: set[bool]
+    ) -> None:
+        incident = prepared(launching.instance()[0])
+        appliances.ensure(incident)
+        appliances.ensure(incident)
+        appliances.release(incident)
+        incident_steps.close(incident, "closed")
+        now = stored.get()
+        assert now.target_id is not None
+        assert now.filter_id is not None
+        theirs = launching.client("ec2").create_traffic_mirror_session(
+            NetworkInterfaceId=launching.interface(),
+            TrafficMirrorTargetId=now.target_id,
+            TrafficMirrorFilterId=now.filter_id,
+            SessionNumber=1,
+        )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+        assert appliances.retire(incident) == {"status": "wait"}
+        with pytest.raises(ApplianceFailed, match="cannot be deleted"):
+            appliances.retire(incident)
+        assert "cannot be deleted" in sweep().problems[0]
+        launching.client("ec2").delete_traffic_mirror_session(TrafficMirrorSessionId=theirs)
+        # What it asks for now succeeds, and is seen by the next round.
+        assert "cannot be deleted" in sweep().problems[0]
+        assert sweep().appliance == ["retired: gone"]
+        assert stacks.describe("tap-frankfurt-epb") is None
+
+    def test_when_its_target_was_replaced_by_a_new_launch_then_sessions_are_sent_there(
+        self, launching: Site, running: set[bool]
+    ) -> None:
+        incident = prepared(None, launching.interface(), launching.instance()[1])
+        appliances.ensure(incident)
+        appliances.ensure(incident)
+        capturing.start(incident)
+        target = launching.target()
+        launching.client("dynamodb").update_item(
+            TableName="tap-incidents",
+            Key={"pk": {"S": "APPLIANCE"}, "sk": {"S": "APPLIANCE"}},
+            UpdateExpression="SET target_id = :target",
+            ExpressionAttributeValues={":target": {"S": target}},
+        )
+        assert len(sweep().mended) == 2
+        assert {session["TrafficMirrorTargetId"] for session in launching.ours()} == {target}
+
+
+def test_when_one_part_fails_then_the_others_are_done(
+    site: Site, running: set[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident, _ = capturing_incident(site)
+    incident_steps.close(incident, "closed")
+    # An execution that cannot be started keeps nothing from being ended.
+    other = opened("i-0123456789abcdef0")
+    incidents.change(other, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z")
+    site.client("stepfunctions").delete_state_machine(stateMachineArn=site.state_machine_arn)
+    report = sweep()
+    assert len(report.problems) == 1
+    assert report.problems[0].startswith("executions: ")
+    assert site.ours() == []
+
+
+def test_when_aws_does_not_answer_for_one_part_then_the_others_are_done(site: Site, running: set[bool]) -> None:
+    incident, _ = capturing_incident(site)
+    incident_steps.close(incident, "closed")
+    # As often as a client tries; the sessions are looked for before the captures.
+    site.account.faults.add(Fault("DescribeTrafficMirrorSessions", "lost before", times=4))
+    report = sweep()
+    assert [problem.partition(":")[0] for problem in report.problems] == ["sessions"]
+    assert site.ours() == []
+
+
+def test_when_the_function_runs_then_its_metrics_say_what_it_did(
+    site: Site, running: set[bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    incident, _ = capturing_incident(site)
+    incident_steps.close(incident, "closed")
+    assert sweeper.handler({}, None)["ended"] == 1
+    said = capsys.readouterr().out
+    assert '"ApplianceHours":[0.0]' in said
+    assert '"Ended":[1.0]' in said

@@ -1,0 +1,209 @@
+"""A response in the rehearsal account, made by a few calls where Terraform would take a minute.
+
+The functions' own zip behind an HTTP API with the routes of the stack, before the workflow of the
+stack or one that only waits. What is left out: roles that are told apart, keys, alarms, findings.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strictmoto.account import ACCOUNT_ID, REGION, Account
+from tapstack.response import workflow
+from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
+from tapstack.response.package import build_package
+from tests.strictmoto.trusting import TRUST
+
+DEPLOYMENT: Final = "tap"
+SITE: Final = "frankfurt"
+NAME: Final = f"{DEPLOYMENT}-{SITE}-response"
+IMAGE: Final = "ami-12c6146b"
+WAITS: Final = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 99999, "End": True}}}
+"""A workflow for tests that look at the API alone."""
+FUNCTIONS: Final = ("api", *workflow.FUNCTIONS)
+_ANYTHING: Final = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What was made.
+
+    Attributes:
+        account: where.
+        endpoint: address of the API.
+        api_id: its id.
+        state_machine_arn: of the workflow.
+        variables: what the functions are told.
+        vpc: where sources are.
+        subnet: in it, of 4,091 addresses.
+    """
+
+    account: Account
+    endpoint: str
+    api_id: str
+    state_machine_arn: str
+    variables: Mapping[str, str]
+    vpc: str
+    subnet: str
+
+    @functools.cached_property
+    def ec2(self) -> Any:
+        return self.account.client("ec2")
+
+    def interfaces(self, count: int) -> list[str]:
+        """Network interfaces of new instances, each of which can be mirrored."""
+        made = self.ec2.run_instances(
+            ImageId=IMAGE, MinCount=count, MaxCount=count, InstanceType="m5.large", SubnetId=self.subnet
+        )
+        return [instance["NetworkInterfaces"][0]["NetworkInterfaceId"] for instance in made["Instances"]]
+
+
+def deploy(
+    account: Account,
+    *,
+    real_workflow: bool = False,
+    max_minutes: int = 1440,
+    throttling: tuple[float, int] | None = None,
+    containment: Mapping[str, Any] | None = None,
+) -> Deployed:
+    """Make a response with a standing appliance behind a load balancer.
+
+    Args:
+        account: where.
+        real_workflow: incidents are captured; without it their workflow only waits.
+        max_minutes: that an incident may capture.
+        throttling: requests a second, and at once, that the API takes; any number by default.
+        containment: how instances are cut off, but for the groups; they are not, by default.
+    """
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
+    create_table(account.client("dynamodb"), f"{NAME}-incidents")
+    machine = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:{NAME}-incidents"
+    variables = {
+        "TAPSTACK_DEPLOYMENT": DEPLOYMENT,
+        "TAPSTACK_SITE": SITE,
+        "TAPSTACK_TABLE": f"{NAME}-incidents",
+        "TAPSTACK_STATE_MACHINE_ARN": machine,
+        "TAPSTACK_TOPIC_ARN": account.client("sns").create_topic(Name=f"{NAME}-notices")["TopicArn"],
+        "TAPSTACK_EVENT_BUS": "default",
+        "TAPSTACK_SETTINGS": json.dumps(
+            {
+                "vpc_id": vpc,
+                "capture": {"minutes": 60, "max_minutes": max_minutes},
+                "appliance": {"standing": _standing(account, subnet)},
+                "retention_days": 365,
+                **({"containment": {**containment, "groups": _groups(ec2, vpc)}} if containment else {}),
+            }
+        ),
+        "POWERTOOLS_SERVICE_NAME": "tapstack",
+        "POWERTOOLS_METRICS_NAMESPACE": "Tapstack",
+    }
+    role = _role(account)
+    names = (*FUNCTIONS, *(workflow.CONTAINMENT_FUNCTIONS if containment else ()))
+    functions = {name: _function(account, name, role, variables) for name in names}
+    account.client("stepfunctions").create_state_machine(
+        name=f"{NAME}-incidents",
+        definition=json.dumps(workflow.definition(functions) if real_workflow else WAITS),
+        roleArn=role,
+    )
+    routes = (*ROUTES, *(CONTAINMENT_ROUTES if containment else ()))
+    api_id, endpoint = _api(account, functions["api"], routes, throttling)
+    return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
+
+
+def create_table(dynamodb: Any, name: str) -> None:
+    """Make the table of incidents."""
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk", "listing", "opened_at")
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-state",
+                "KeySchema": [
+                    {"AttributeName": "listing", "KeyType": "HASH"},
+                    {"AttributeName": "opened_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+
+def _standing(account: Account, subnet: str) -> dict[str, Any]:
+    made = account.client("elbv2").create_load_balancer(Name="capture", Subnets=[subnet], Type="network")
+    ec2 = account.client("ec2")
+    target = ec2.create_traffic_mirror_target(NetworkLoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"])
+    mirror_filter = ec2.create_traffic_mirror_filter()
+    return {
+        "target_id": target["TrafficMirrorTarget"]["TrafficMirrorTargetId"],
+        "filter_id": mirror_filter["TrafficMirrorFilter"]["TrafficMirrorFilterId"],
+        "portal_url": "https://10.0.0.9",
+    }
+
+
+def _role(account: Account) -> str:
+    iam = account.client("iam")
+    arn = str(iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"])
+    iam.put_role_policy(RoleName=NAME, PolicyName="all", PolicyDocument=json.dumps(_ANYTHING))
+    return arn
+
+
+def _function(account: Account, name: str, role: str, variables: Mapping[str, str]) -> str:
+    made = account.client("lambda").create_function(
+        FunctionName=f"{NAME}-{name}",
+        Runtime="python3.13",
+        Handler=f"tapstack.responder.handlers.{name}.handler",
+        Role=role,
+        Code={"ZipFile": build_package().content},
+        Timeout=25 if name == "api" else 120,
+        MemorySize=512,
+        Environment={"Variables": dict(variables)},
+    )
+    return str(made["FunctionArn"])
+
+
+def _groups(ec2: Any, vpc: str) -> dict[str, dict[str, str]]:
+    made = ec2.create_security_group(GroupName=f"{NAME}-quarantine", Description="quarantine", VpcId=vpc)["GroupId"]
+    [group] = ec2.describe_security_groups(GroupIds=[made])["SecurityGroups"]
+    ec2.revoke_security_group_egress(GroupId=made, IpPermissions=group["IpPermissionsEgress"])
+    open_one = ec2.create_security_group(GroupName=f"{NAME}-untrack", Description="untrack", VpcId=vpc)["GroupId"]
+    return {vpc: {"quarantine": made, "untrack": open_one}}
+
+
+def _api(
+    account: Account, function: str, routes: Sequence[str], throttling: tuple[float, int] | None
+) -> tuple[str, str]:
+    gateway = account.client("apigatewayv2")
+    made = gateway.create_api(Name=f"{NAME}-api", ProtocolType="HTTP")
+    api_id = made["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=api_id,
+        IntegrationType="AWS_PROXY",
+        IntegrationMethod="POST",
+        IntegrationUri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations",
+        PayloadFormatVersion="2.0",
+        TimeoutInMillis=29_000,
+    )["IntegrationId"]
+    for route in routes:
+        gateway.create_route(
+            ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", AuthorizationType="AWS_IAM"
+        )
+    limits = {"ThrottlingRateLimit": throttling[0], "ThrottlingBurstLimit": throttling[1]} if throttling else {}
+    gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits)
+    account.client("lambda").add_permission(
+        FunctionName=function,
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{api_id}/*/*",
+    )
+    return api_id, str(made["ApiEndpoint"])

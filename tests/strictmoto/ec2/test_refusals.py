@@ -1,0 +1,488 @@
+"""What EC2 refuses of instances, network interfaces and subnets: mirroring and containment meet it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from strictmoto.account import Account
+from tests.strictmoto.ec2.mirroring.network import refused
+
+
+@dataclass
+class Setting:
+    """Two subnets in two zones, an instance in the first, and a free interface in each."""
+
+    ec2: Any
+    subnet: str
+    far_subnet: str
+    instance: str
+    address: str
+    primary: str
+    interface: str
+    far_interface: str
+
+
+@pytest.fixture
+def setting(aws_account: Account) -> Setting:
+    ec2 = aws_account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.20.{number}.0/24", AvailabilityZone=f"eu-central-1{zone}")["Subnet"]
+        for number, zone in enumerate("ab")
+    ]
+    near, far = (subnet["SubnetId"] for subnet in subnets)
+    launched = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=near)["Instances"][0]
+    interfaces = [
+        ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+        for subnet in (near, far)
+    ]
+    attachment = launched["NetworkInterfaces"][0]["Attachment"]["AttachmentId"]
+    return Setting(ec2, near, far, launched["InstanceId"], launched["PrivateIpAddress"], attachment, *interfaces)
+
+
+Call = Callable[[Setting], Any]
+
+
+def attach(setting: Setting, interface: str, index: int) -> Any:
+    return setting.ec2.attach_network_interface(
+        NetworkInterfaceId=interface, InstanceId=setting.instance, DeviceIndex=index
+    )
+
+
+def run(setting: Setting, **given: Any) -> Any:
+    return setting.ec2.run_instances(
+        **{"ImageId": "ami-12345678", "SubnetId": setting.subnet, "MinCount": 1, "MaxCount": 1, **given}
+    )
+
+
+def launch(setting: Setting, *interfaces: dict[str, Any], **given: Any) -> Any:
+    """An instance with these interfaces, at the indexes 0, 1, ..., where they have none."""
+    placed = [{"DeviceIndex": index, **interface} for index, interface in enumerate(interfaces)]
+    return setting.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, NetworkInterfaces=placed, **given)
+
+
+def divide(setting: Setting, block: str, **given: Any) -> Any:
+    [subnet] = setting.ec2.describe_subnets(SubnetIds=[setting.subnet])["Subnets"]
+    return setting.ec2.create_subnet(VpcId=subnet["VpcId"], CidrBlock=block, **given)
+
+
+def create(setting: Setting, **given: Any) -> Any:
+    return setting.ec2.create_network_interface(SubnetId=setting.subnet, **given)
+
+
+def assign(setting: Setting, **given: Any) -> Any:
+    return setting.ec2.assign_private_ip_addresses(NetworkInterfaceId=setting.interface, **given)
+
+
+def modify(setting: Setting, **given: Any) -> Any:
+    return setting.ec2.modify_instance_attribute(InstanceId=setting.instance, **given)
+
+
+REFUSED: dict[str, tuple[Call, str]] = {
+    "a device index that is taken": (lambda it: attach(it, it.interface, 0), "InvalidParameterValue"),
+    "an interface of another zone": (lambda it: attach(it, it.far_interface, 1), "InvalidParameterCombination"),
+    "the primary interface detached": (
+        lambda it: it.ec2.detach_network_interface(AttachmentId=it.primary),
+        "OperationNotPermitted",
+    ),
+    "no address": (lambda it: create(it, PrivateIpAddress="10.20.0.300"), "InvalidParameterValue"),
+    "an address outside": (lambda it: create(it, PrivateIpAddress="10.20.1.9"), "InvalidParameterValue"),
+    "one of AWS's first addresses": (lambda it: create(it, PrivateIpAddress="10.20.0.3"), "InvalidParameterValue"),
+    "AWS's last address": (lambda it: create(it, PrivateIpAddress="10.20.0.255"), "InvalidParameterValue"),
+    "an address in use": (lambda it: create(it, PrivateIpAddress=it.address), "InvalidIPAddress.InUse"),
+    "one of some addresses in use": (
+        lambda it: create(it, PrivateIpAddresses=[{"PrivateIpAddress": it.address, "Primary": True}]),
+        "InvalidIPAddress.InUse",
+    ),
+    "an assigned address in use": (lambda it: assign(it, PrivateIpAddresses=[it.address]), "InvalidIPAddress.InUse"),
+    "a primary address reassigned": (
+        lambda it: assign(it, PrivateIpAddresses=[it.address], AllowReassignment=True),
+        "InvalidIPAddress.InUse",
+    ),
+    "an assigned address outside": (lambda it: assign(it, PrivateIpAddresses=["10.20.1.9"]), "InvalidParameterValue"),
+    "an instance at an address in use": (lambda it: run(it, PrivateIpAddress=it.address), "InvalidIPAddress.InUse"),
+    "an instance at an address outside": (lambda it: run(it, PrivateIpAddress="10.20.1.9"), "InvalidParameterValue"),
+    "an instance whose interface is outside": (
+        lambda it: launch(it, {"SubnetId": it.subnet, "PrivateIpAddress": "10.20.1.9"}),
+        "InvalidParameterValue",
+    ),
+    "a type changed while running": (
+        lambda it: modify(it, InstanceType={"Value": "m5.large"}),
+        "IncorrectInstanceState",
+    ),
+    "user data changed while running": (lambda it: modify(it, UserData={"Value": b"x"}), "IncorrectInstanceState"),
+    "user data changed while running, by the other form": (
+        lambda it: modify(it, Attribute="userData", Value="eA=="),
+        "IncorrectInstanceState",
+    ),
+    "two attributes": (
+        lambda it: modify(it, DisableApiTermination={"Value": False}, SourceDestCheck={"Value": False}),
+        "InvalidParameterCombination",
+    ),
+    "an attribute and groups": (
+        lambda it: modify(it, SourceDestCheck={"Value": False}, Groups=["sg-12345678"]),
+        "InvalidParameterCombination",
+    ),
+    "no attribute": (lambda it: modify(it), "InvalidParameterCombination"),
+    "no instances": (lambda it: run(it, MinCount=0, MaxCount=0), "InvalidParameterValue"),
+    "a count below zero": (lambda it: run(it, MinCount=1, MaxCount=-5), "InvalidParameterValue"),
+    "more at least than at most": (lambda it: run(it, MinCount=3, MaxCount=1), "InvalidParameterValue"),
+    "user data too long": (lambda it: run(it, UserData="x" * 16_385), "InvalidParameterValue"),
+    "no image": (
+        lambda it: it.ec2.run_instances(MinCount=1, MaxCount=1, SubnetId=it.subnet),
+        "MissingParameter",
+    ),
+    "an unknown type": (lambda it: run(it, InstanceType="m5.huge"), "InvalidParameterValue"),
+    "an unknown key": (lambda it: run(it, KeyName="missing"), "InvalidKeyPair.NotFound"),
+    "another zone than the subnet's": (
+        lambda it: run(it, Placement={"AvailabilityZone": "eu-central-1b"}),
+        "InvalidParameterValue",
+    ),
+    "interfaces of two zones": (
+        lambda it: launch(it, {"SubnetId": it.subnet}, {"NetworkInterfaceId": it.far_interface}),
+        "InvalidParameterValue",
+    ),
+    "no interface at index 0": (
+        lambda it: launch(it, {"SubnetId": it.subnet, "DeviceIndex": 1}),
+        "InvalidParameterValue",
+    ),
+    "an index twice": (
+        lambda it: launch(it, {"SubnetId": it.subnet}, {"SubnetId": it.subnet, "DeviceIndex": 0}),
+        "InvalidParameterValue",
+    ),
+    "groups beside interfaces": (
+        lambda it: launch(it, {"SubnetId": it.subnet}, SecurityGroupIds=["sg-12345678"]),
+        "InvalidParameterCombination",
+    ),
+    "an address beside interfaces": (
+        lambda it: launch(it, {"SubnetId": it.subnet}, PrivateIpAddress="10.20.0.9"),
+        "InvalidParameterCombination",
+    ),
+    "a template with user data too long": (
+        lambda it: it.ec2.create_launch_template(
+            LaunchTemplateName="web", LaunchTemplateData={"UserData": base64.b64encode(b"x" * 16_385).decode()}
+        ),
+        "InvalidUserData.Malformed",
+    ),
+    "a subnet that is too small": (lambda it: divide(it, "10.20.9.0/29"), "InvalidSubnet.Range"),
+    "a subnet outside of the VPC": (lambda it: divide(it, "10.21.0.0/24"), "InvalidSubnet.Range"),
+    "a subnet over another": (lambda it: divide(it, "10.20.0.128/25"), "InvalidSubnet.Conflict"),
+    "a subnet in a zone of another Region": (
+        lambda it: divide(it, "10.20.9.0/24", AvailabilityZone="eu-west-1a"),
+        "InvalidParameterValue",
+    ),
+    "a subnet in use": (lambda it: it.ec2.delete_subnet(SubnetId=it.subnet), "DependencyViolation"),
+}
+
+
+def held(setting: Setting) -> list[Any]:
+    """What the calls would change."""
+    ec2 = setting.ec2
+    return [
+        ec2.describe_network_interfaces()["NetworkInterfaces"],
+        ec2.describe_instances()["Reservations"],
+        ec2.describe_subnets()["Subnets"],
+        ec2.describe_launch_templates()["LaunchTemplates"],
+    ]
+
+
+@pytest.mark.parametrize(("call", "code"), REFUSED.values(), ids=REFUSED)
+def test_fails_when_ec2_refuses_it(setting: Setting, call: Call, code: str) -> None:
+    before = held(setting)
+    with refused(code):
+        call(setting)
+    assert held(setting) == before
+
+
+def permission(protocol: str, first: int | None = None, last: int | None = None) -> dict[str, Any]:
+    ports = {name: port for name, port in (("FromPort", first), ("ToPort", last)) if port is not None}
+    return {"IpProtocol": protocol, **ports, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+
+
+RULES: dict[str, tuple[dict[str, Any], str]] = {
+    "a port above 65535": (permission("tcp", 22, 70_000), "TCP/UDP (to) port (70000) out of range"),
+    "a port below 0": (permission("udp", -1, 22), "TCP/UDP (from) port (-1) out of range"),
+    "ports backwards": (permission("tcp", 443, 80), "443:80"),
+    "no ports": (permission("tcp"), "Must specify both from and to ports with TCP/UDP."),
+    "one port, and the protocol as a number": (permission("17", 53), "Must specify both"),
+    "an ICMP code that there is not": (permission("icmp", 8, 65_535), "ICMP code (65535) out of range"),
+    "a code of all ICMP types": (permission("icmp", -1, 0), "ICMP code (0)"),
+    "no ICMP type": (permission("icmp"), "Must specify both"),
+    "an unknown protocol": (permission("gopher", 70, 70), "Invalid value 'gopher' for IP protocol"),
+    "a protocol above 255": (permission("256"), "Invalid value '256' for IP protocol"),
+}
+
+
+@pytest.fixture
+def group(setting: Setting) -> str:
+    """A security group in the VPC of the setting."""
+    [subnet] = setting.ec2.describe_subnets(SubnetIds=[setting.subnet])["Subnets"]
+    made = setting.ec2.create_security_group(GroupName="web", Description="web", VpcId=subnet["VpcId"])
+    return str(made["GroupId"])
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+@pytest.mark.parametrize(("rule", "message"), RULES.values(), ids=RULES)
+def test_fails_when_a_rule_cannot_be(
+    setting: Setting, group: str, direction: str, rule: dict[str, Any], message: str
+) -> None:
+    [before] = setting.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    authorize = getattr(setting.ec2, f"authorize_security_group_{direction}")
+    with refused("InvalidParameterValue", message):
+        authorize(GroupId=group, IpPermissions=[permission("tcp", 22, 22), rule])
+    assert setting.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"] == [before]
+
+
+def test_fails_when_a_rule_is_to_become_one_that_cannot_be(setting: Setting, group: str) -> None:
+    made = setting.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission("tcp", 22, 22)])
+    changed = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 70_000, "CidrIpv4": "10.0.0.0/8"}
+    rule_id = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    with refused("InvalidParameterValue", "70000"):
+        setting.ec2.modify_security_group_rules(
+            GroupId=group, SecurityGroupRules=[{"SecurityGroupRuleId": rule_id, "SecurityGroupRule": changed}]
+        )
+    [found] = setting.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+    assert found["ToPort"] == 22
+
+
+def test_fails_when_one_of_some_rules_exists_and_then_none_is_made(setting: Setting, group: str) -> None:
+    setting.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission("tcp", 22, 22)])
+    with refused("InvalidPermission.Duplicate"):
+        setting.ec2.authorize_security_group_ingress(
+            GroupId=group, IpPermissions=[permission("tcp", 80, 80), permission("tcp", 22, 22)]
+        )
+    [found] = setting.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert [rule["FromPort"] for rule in found["IpPermissions"]] == [22]
+
+
+def test_when_rules_can_be_then_the_answer_has_all_of_them(setting: Setting, group: str) -> None:
+    wanted = [
+        permission("tcp", 0, 65_535),
+        permission("UDP", 53, 53),
+        permission("icmp", -1, -1),
+        permission("icmpv6"),
+        permission("50"),
+        permission("-1"),
+    ]
+    made = setting.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=wanted)["SecurityGroupRules"]
+    assert len({rule["SecurityGroupRuleId"] for rule in made}) == len(wanted)
+    setting.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=wanted)
+    assert not setting.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    alone = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "CidrIp": "10.0.0.0/8"}
+    made = setting.ec2.authorize_security_group_ingress(GroupId=group, **alone)["SecurityGroupRules"]
+    assert [rule["FromPort"] for rule in made] == [8080]
+
+
+ABSENT = {
+    "acl": "InvalidNetworkAclID.NotFound",
+    "ami": "InvalidAMIID.NotFound",
+    "dopt": "InvalidDhcpOptionID.NotFound",
+    "eigw": "InvalidGatewayID.NotFound",
+    "eipalloc": "InvalidAllocationID.NotFound",
+    "eni": "InvalidNetworkInterfaceID.NotFound",
+    "fl": "InvalidFlowLogId.NotFound",
+    "i": "InvalidInstanceID.NotFound",
+    "igw": "InvalidInternetGatewayID.NotFound",
+    "key": "InvalidKeyPair.NotFound",
+    "lt": "InvalidLaunchTemplateId.NotFound",
+    "nat": "NatGatewayNotFound",
+    "pl": "InvalidPrefixListID.NotFound",
+    "rtb": "InvalidRouteTableID.NotFound",
+    "sg": "InvalidGroup.NotFound",
+    "sgr": "InvalidSecurityGroupRuleId.NotFound",
+    "sir": "InvalidSpotInstanceRequestID.NotFound",
+    "snap": "InvalidSnapshot.NotFound",
+    "subnet": "InvalidSubnetID.NotFound",
+    "tgw": "InvalidTransitGatewayID.NotFound",
+    "tms": "InvalidTrafficMirrorSessionId.NotFound",
+    "vol": "InvalidVolume.NotFound",
+    "vpc": "InvalidVpcID.NotFound",
+    "vpce": "InvalidVpcEndpointId.NotFound",
+    "vpce-svc": "InvalidVpcEndpointServiceId.NotFound",
+}
+
+
+@pytest.mark.parametrize(("prefix", "code"), ABSENT.items())
+def test_fails_when_what_is_tagged_is_not_there(aws_account: Account, prefix: str, code: str) -> None:
+    ec2 = aws_account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    tags = {"Resources": [vpc, f"{prefix}-0123456789abcdef0"], "Tags": [{"Key": "a", "Value": "b"}]}
+    with refused(code):
+        ec2.create_tags(**tags)
+    assert not ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0].get("Tags")
+    ec2.create_tags(Resources=[vpc], Tags=tags["Tags"])
+    with refused(code):
+        ec2.delete_tags(**tags)
+    assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"] == tags["Tags"]
+
+
+def test_when_something_is_there_then_it_is_tagged_and_untagged(setting: Setting, group: str) -> None:
+    ec2 = setting.ec2
+    rule = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission("-1")])
+    pair = ec2.create_key_pair(KeyName="operators")
+    template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"InstanceType": "m5.large"})
+    volume = ec2.create_volume(Size=1, AvailabilityZone="eu-central-1a")["VolumeId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    [acl, *_] = ec2.describe_network_acls()["NetworkAcls"]
+    there = [
+        setting.instance,
+        setting.interface,
+        setting.subnet,
+        group,
+        rule["SecurityGroupRules"][0]["SecurityGroupRuleId"],
+        pair["KeyPairId"],
+        template["LaunchTemplate"]["LaunchTemplateId"],
+        volume,
+        ec2.create_snapshot(VolumeId=volume)["SnapshotId"],
+        address,
+        acl["NetworkAclId"],
+        ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
+        ec2.create_nat_gateway(SubnetId=setting.subnet, AllocationId=address)["NatGateway"]["NatGatewayId"],
+    ]
+    ec2.create_tags(Resources=there, Tags=[{"Key": "a", "Value": "b"}])
+    found = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["a"]}])["Tags"]
+    assert {tag["ResourceId"] for tag in found} == set(there)
+    ec2.delete_tags(Resources=there, Tags=[{"Key": "a"}])
+    assert not ec2.describe_tags(Filters=[{"Name": "key", "Values": ["a"]}])["Tags"]
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "reboot"])
+def test_fails_when_a_terminated_instance_is_to_change_its_state(setting: Setting, verb: str) -> None:
+    other = run(setting)["Instances"][0]["InstanceId"]
+    setting.ec2.terminate_instances(InstanceIds=[setting.instance])
+    with refused("IncorrectInstanceState"):
+        getattr(setting.ec2, f"{verb}_instances")(InstanceIds=[other, setting.instance])
+    found = setting.ec2.describe_instances(InstanceIds=[other, setting.instance])["Reservations"]
+    assert sorted(one["Instances"][0]["State"]["Name"] for one in found) == ["running", "terminated"]
+
+
+def test_fails_when_a_terminated_instance_is_to_get_an_interface(setting: Setting) -> None:
+    setting.ec2.terminate_instances(InstanceIds=[setting.instance])
+    with refused("IncorrectInstanceState"):
+        attach(setting, setting.interface, 1)
+
+
+def test_fails_when_user_data_of_a_stopped_instance_is_to_be_too_long(setting: Setting) -> None:
+    setting.ec2.stop_instances(InstanceIds=[setting.instance])
+    with refused("InvalidParameterValue", "16384"):
+        modify(setting, UserData={"Value": b"x" * 16_385})
+
+
+def test_fails_when_a_type_is_to_become_an_unknown_one(setting: Setting) -> None:
+    setting.ec2.stop_instances(InstanceIds=[setting.instance])
+    with refused("InvalidInstanceAttributeValue", "m5.huge"):
+        modify(setting, InstanceType={"Value": "m5.huge"})
+
+
+def test_fails_when_an_image_was_deregistered(setting: Setting) -> None:
+    image = setting.ec2.create_image(InstanceId=setting.instance, Name="golden")["ImageId"]
+    run(setting, ImageId=image)
+    setting.ec2.deregister_image(ImageId=image)
+    with refused("InvalidAMIID.Unavailable"):
+        run(setting, ImageId=image)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"InstanceType": "m5.huge"}, "InvalidParameterValue"),
+        ({"KeyName": "missing"}, "InvalidKeyPair.NotFound"),
+    ],
+)
+def test_fails_when_a_template_names_what_there_is_not(setting: Setting, data: dict[str, str], code: str) -> None:
+    setting.ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"ImageId": "ami-12345678", **data})
+    with refused(code):
+        run(setting, LaunchTemplate={"LaunchTemplateName": "web"})
+
+
+def test_when_more_instances_are_asked_for_at_most_then_they_are_launched(setting: Setting) -> None:
+    setting.ec2.create_key_pair(KeyName="operators")
+    launched = run(setting, MinCount=1, MaxCount=3, KeyName="operators")["Instances"]
+    assert len({instance["PrivateIpAddress"] for instance in launched}) == 3
+
+
+def test_fails_when_a_subnet_has_room_for_some_instances_only_and_then_none_is_launched(small: Setting) -> None:
+    before = held(small)
+    with refused("InsufficientFreeAddressesInSubnet"):
+        run(small, MinCount=12, MaxCount=12)
+    assert held(small) == before
+    assert len(run(small, MinCount=1, MaxCount=12)["Instances"]) == 11
+
+
+def test_when_nothing_is_wrong_then_it_is_done(setting: Setting) -> None:
+    ec2 = setting.ec2
+    attach(setting, setting.interface, 1)
+    made = create(setting, PrivateIpAddress="10.20.0.77")["NetworkInterface"]
+    assert made["PrivateIpAddress"] == "10.20.0.77"
+    ec2.stop_instances(InstanceIds=[setting.instance])
+    modify(setting, InstanceType={"Value": "m5.large"})
+    modify(setting, UserData={"Value": b"x"})
+    ec2.start_instances(InstanceIds=[setting.instance])
+    modify(setting, SourceDestCheck={"Value": False})
+    run(setting, UserData="x" * 16_384, PrivateIpAddress="10.20.0.78")
+    [found] = ec2.describe_instances(InstanceIds=[setting.instance])["Reservations"][0]["Instances"]
+    assert (found["InstanceType"], len(found["NetworkInterfaces"])) == ("m5.large", 2)
+    data = ec2.describe_instance_attribute(InstanceId=setting.instance, Attribute="userData")["UserData"]["Value"]
+    assert base64.b64decode(data) == b"x"
+    ec2.delete_network_interface(NetworkInterfaceId=setting.far_interface)
+    ec2.delete_subnet(SubnetId=setting.far_subnet)
+
+
+def addresses_of(setting: Setting, *interfaces: str) -> list[str]:
+    found = setting.ec2.describe_network_interfaces(NetworkInterfaceIds=list(interfaces))["NetworkInterfaces"]
+    return [item["PrivateIpAddress"] for interface in found for item in interface["PrivateIpAddresses"]]
+
+
+@pytest.fixture
+def small(setting: Setting) -> Setting:
+    """The setting with a subnet of eleven addresses instead of the first."""
+    [first] = setting.ec2.describe_subnets(SubnetIds=[setting.subnet])["Subnets"]
+    made = setting.ec2.create_subnet(VpcId=first["VpcId"], CidrBlock="10.20.9.0/28")["Subnet"]["SubnetId"]
+    return replace(setting, subnet=made)
+
+
+def test_when_addresses_are_given_then_each_once_and_none_of_those_of_aws(small: Setting) -> None:
+    create(small, PrivateIpAddress="10.20.9.5")
+    create(small, SecondaryPrivateIpAddressCount=2)
+    run(small)
+    for _ in range(6):
+        create(small)
+    interfaces = small.ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [small.subnet]}])
+    given = addresses_of(small, *(one["NetworkInterfaceId"] for one in interfaces["NetworkInterfaces"]))
+    assert sorted(given) == sorted(f"10.20.9.{number}" for number in range(4, 15))
+    with refused("InsufficientFreeAddressesInSubnet"):
+        create(small)
+    with refused("InsufficientFreeAddressesInSubnet"):
+        run(small)
+
+
+def test_when_an_address_is_given_back_then_another_interface_may_have_it(setting: Setting) -> None:
+    made = create(setting, PrivateIpAddress="10.20.0.77")["NetworkInterface"]["NetworkInterfaceId"]
+    setting.ec2.delete_network_interface(NetworkInterfaceId=made)
+    assign(setting, PrivateIpAddresses=["10.20.0.77"])
+    setting.ec2.unassign_private_ip_addresses(NetworkInterfaceId=setting.interface, PrivateIpAddresses=["10.20.0.77"])
+    first = run(setting, PrivateIpAddress="10.20.0.77")["Instances"][0]["InstanceId"]
+    setting.ec2.terminate_instances(InstanceIds=[first])
+    assert run(setting, PrivateIpAddress="10.20.0.77")["Instances"][0]["PrivateIpAddress"] == "10.20.0.77"
+
+
+def test_when_reassignment_is_allowed_then_a_secondary_address_moves(setting: Setting) -> None:
+    other = create(setting)["NetworkInterface"]["NetworkInterfaceId"]
+    setting.ec2.assign_private_ip_addresses(NetworkInterfaceId=other, PrivateIpAddresses=["10.20.0.77"])
+    assign(setting, PrivateIpAddresses=["10.20.0.77"], AllowReassignment=True)
+    assert "10.20.0.77" in addresses_of(setting, setting.interface)
+    assert "10.20.0.77" not in addresses_of(setting, other)
+
+
+def test_when_a_nat_gateway_is_deleted_then_its_subnet_can_be(small: Setting) -> None:
+    gateway = small.ec2.create_nat_gateway(SubnetId=small.subnet, ConnectivityType="private")["NatGateway"]
+    assert gateway["NatGatewayAddresses"][0]["PrivateIp"].startswith("10.20.9.")
+    with refused("DependencyViolation"):
+        small.ec2.delete_subnet(SubnetId=small.subnet)
+    small.ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    small.ec2.delete_subnet(SubnetId=small.subnet)

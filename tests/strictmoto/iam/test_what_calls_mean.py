@@ -1,0 +1,309 @@
+"""IAM is asked about what a service acts on, however a call names it: a Deny on a resource holds for all its names."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as Signing
+
+from strictmoto.identity.principals import Credentials
+from tests.strictmoto.iam.conftest import HERE, Enforcing, policy, refusal
+
+REGION: Final = "eu-central-1"
+QUEUE: Final = f"arn:aws:sqs:{REGION}:{HERE}:prot"
+
+
+def _but(action: str, *resources: str) -> list[dict[str, Any]]:
+    return [{"Action": "*"}, {"Effect": "Deny", "Action": action, "Resource": list(resources)}]
+
+
+def _send(enforcing: Enforcing, credentials: Credentials, path: str, headers: dict[str, str], body: bytes) -> int:
+    """Return the status of a call of SQS that boto3 would not make."""
+    url = enforcing.account.endpoint + path
+    request = AWSRequest("POST", url, headers, body)
+    SigV4Auth(Signing(credentials.access_key_id, credentials.secret_access_key), "sqs", REGION).add_auth(request)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection.request("POST", path, body, dict(request.headers.items()))
+    return connection.getresponse().status
+
+
+class TestQueues:
+    JSON: Final = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}
+
+    @pytest.fixture
+    def denied(self, enforcing: Enforcing) -> Credentials:
+        """A user who may do everything, but for one queue."""
+        enforcing.client("sqs").create_queue(QueueName="prot")
+        enforcing.client("sqs").create_queue(QueueName="free")
+        return enforcing.user("u", *_but("sqs:*", QUEUE))
+
+    @pytest.mark.parametrize(("name", "status"), [("prot", 403), ("free", 200)])
+    def test_fails_when_the_path_names_it(
+        self, enforcing: Enforcing, denied: Credentials, name: str, status: int
+    ) -> None:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = b"Action=SendMessage&MessageBody=x&Version=2012-11-05"
+        assert _send(enforcing, denied, f"/{HERE}/{name}", form, body) == status
+
+    @pytest.mark.parametrize(("name", "status"), [("prot", 403), ("free", 200)])
+    def test_fails_when_it_is_named_without_a_url(
+        self, enforcing: Enforcing, denied: Credentials, name: str, status: int
+    ) -> None:
+        body = json.dumps({"QueueUrl": name, "MessageBody": "x"}).encode()
+        assert _send(enforcing, denied, "/", self.JSON, body) == status
+
+    @pytest.mark.parametrize(("name", "status"), [("prot", 403), ("free", 200)])
+    def test_fails_when_the_body_is_packed(
+        self, enforcing: Enforcing, denied: Credentials, name: str, status: int
+    ) -> None:
+        url = f"{enforcing.account.endpoint}/{HERE}/{name}"
+        body = gzip.compress(json.dumps({"QueueUrl": url, "MessageBody": "x"}).encode())
+        assert _send(enforcing, denied, "/", {**self.JSON, "Content-Encoding": "gzip"}, body) == status
+
+
+class TestObjects:
+    @pytest.fixture
+    def bucket(self, enforcing: Enforcing) -> str:
+        s3 = enforcing.client("s3")
+        s3.create_bucket(Bucket="vic", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket="vic", Key="se cret", Body=b"x")
+        return "vic"
+
+    def test_fails_when_the_source_of_a_copy_is_quoted(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", *_but("s3:GetObject", "arn:aws:s3:::vic/se cret"))
+        assert refusal(s3.copy_object, Bucket=bucket, Key="copy", CopySource="vic/se cret")[0] == "AccessDenied"
+
+    def test_fails_when_an_acl_or_tags_may_not_be_set(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", {"Action": "s3:PutObject"})
+        assert s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+        assert "s3:PutObjectAcl" in refusal(s3.put_object, Bucket=bucket, Key="k", Body=b"x", ACL="private")[1]
+        assert "s3:PutObjectTagging" in refusal(s3.put_object, Bucket=bucket, Key="k", Body=b"x", Tagging="a=b")[1]
+        maker = enforcing.worker("s3", {"Action": "s3:CreateBucket"})
+        made = {"Bucket": "second", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
+        assert "s3:PutBucketAcl" in refusal(maker.create_bucket, ACL="private", **made)[1]
+
+    def test_fails_when_a_version_may_not_be_deleted(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", {"Action": "s3:DeleteObject"})
+        several = {"Objects": [{"Key": "a"}, {"Key": "b", "VersionId": "v"}]}
+        message = refusal(s3.delete_objects, Bucket=bucket, Delete=several)[1]
+        assert "s3:DeleteObjectVersion on resource: arn:aws:s3:::vic/b" in message
+        assert s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}]})["Deleted"]
+
+    def test_when_a_part_is_copied_then_it_is_put(self, enforcing: Enforcing, bucket: str) -> None:
+        s3 = enforcing.worker("s3", {"Action": ["s3:PutObject", "s3:GetObject"]})
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="copy")["UploadId"]
+        source = "vic/se cret"
+        assert s3.upload_part_copy(Bucket=bucket, Key="copy", UploadId=upload, PartNumber=1, CopySource=source)
+
+
+def test_when_a_user_or_a_group_is_made_then_its_id_begins_as_on_aws(enforcing: Enforcing) -> None:
+    iam = enforcing.client("iam")
+    assert iam.create_user(UserName="u")["User"]["UserId"].startswith("AIDA")
+    assert iam.create_group(GroupName="g")["Group"]["GroupId"].startswith("AGPA")
+
+
+class TestInstances:
+    def test_fails_when_a_group_is_named(self, enforcing: Enforcing) -> None:
+        ec2 = enforcing.client("ec2")
+        vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        group = ec2.create_security_group(GroupName="prot", Description="d", VpcId=vpc)["GroupId"]
+        worker = enforcing.worker("ec2", *_but("ec2:*", f"arn:aws:ec2:{REGION}:{HERE}:security-group/{group}"))
+        assert refusal(worker.delete_security_group, GroupName="prot")[0] == "UnauthorizedOperation"
+
+    @pytest.fixture
+    def template(self, enforcing: Enforcing) -> dict[str, Any]:
+        """A launch template with an image and a tag."""
+        ec2 = enforcing.client("ec2")
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}]
+        data = {"ImageId": image, "InstanceType": "t3.micro", "TagSpecifications": tags}
+        made = ec2.create_launch_template(LaunchTemplateName="lt", LaunchTemplateData=data)
+        return {"id": made["LaunchTemplate"]["LaunchTemplateId"], **data}
+
+    @pytest.mark.parametrize("version", ["1", "$Latest", "$Default", None])
+    def test_fails_when_a_template_holds_the_image(
+        self, enforcing: Enforcing, template: dict[str, Any], version: str | None
+    ) -> None:
+        worker = enforcing.worker("ec2", *_but("ec2:*", f"arn:aws:ec2:{REGION}::image/{template['ImageId']}"))
+        given = {"LaunchTemplateName": "lt", **({"Version": version} if version else {})}
+        assert refusal(worker.run_instances, LaunchTemplate=given, MinCount=1, MaxCount=1)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_a_template_holds_the_type(self, enforcing: Enforcing, template: dict[str, Any]) -> None:
+        other = {"Action": "ec2:RunInstances", "Condition": {"StringEqualsIfExists": {"ec2:InstanceType": "t3.nano"}}}
+        worker = enforcing.worker("ec2", other, {"Action": "ec2:CreateTags"})
+        given = {"LaunchTemplateId": template["id"]}
+        assert refusal(worker.run_instances, LaunchTemplate=given, MinCount=1, MaxCount=1)[0] == "UnauthorizedOperation"
+        assert worker.run_instances(LaunchTemplate=given, InstanceType="t3.nano", MinCount=1, MaxCount=1)["Instances"]
+
+    def test_fails_when_a_template_holds_tags_that_may_not_be_given(
+        self, enforcing: Enforcing, template: dict[str, Any]
+    ) -> None:
+        worker = enforcing.worker("ec2", {"Action": "ec2:RunInstances"})
+        given = {"LaunchTemplateId": template["id"]}
+        assert "ec2:CreateTags" in refusal(worker.run_instances, LaunchTemplate=given, MinCount=1, MaxCount=1)[1]
+
+    @pytest.mark.parametrize(
+        ("key", "value", "given"),
+        [
+            ("ec2:AssociatePublicIpAddress", "true", {"NetworkInterfaces": [{"DeviceIndex": 0, "Associate": True}]}),
+            ("ec2:MetadataHttpTokens", "optional", {}),
+            ("ec2:InstanceType", "m5.24xlarge", {"InstanceType": "m5.24xlarge"}),
+        ],
+    )
+    def test_fails_when_a_deny_compares_what_is_launched(
+        self, enforcing: Enforcing, template: dict[str, Any], key: str, value: str, given: dict[str, Any]
+    ) -> None:
+        for interface in given.get("NetworkInterfaces", ()):
+            interface["AssociatePublicIpAddress"] = interface.pop("Associate", True)
+        deny = {"Effect": "Deny", "Action": "ec2:RunInstances", "Condition": {"StringEquals": {key: value}}}
+        worker = enforcing.worker("ec2", {"Action": "ec2:*"}, deny)
+        arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1, **given}
+        assert refusal(worker.run_instances, **arguments)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_the_default_subnet_or_group_may_not_be_used(
+        self, enforcing: Enforcing, template: dict[str, Any]
+    ) -> None:
+        arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1}
+        made = enforcing.worker("ec2", {"Action": "ec2:*"}).run_instances(**arguments)["Instances"][0]
+        subnet, group = made["SubnetId"], made["NetworkInterfaces"][0]["Groups"][0]["GroupId"]
+        cases: list[tuple[str, dict[str, Any]]] = [
+            (f"subnet/{subnet}", {"SecurityGroupIds": [group]}),
+            (f"subnet/{subnet}", {"NetworkInterfaces": [{"DeviceIndex": 0}]}),
+            (f"security-group/{group}", {"SubnetId": subnet}),
+            (f"security-group/{group}", {"NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": subnet}]}),
+        ]
+        for arn, others in cases:
+            worker = enforcing.worker("ec2", *_but("ec2:RunInstances", f"arn:aws:ec2:{REGION}:{HERE}:{arn}"))
+            code, message = refusal(worker.run_instances, **arguments, **others)
+            assert (code, arn in message) == ("UnauthorizedOperation", True)
+
+    def test_when_an_interface_is_given_then_no_default_is_asked_about(
+        self, enforcing: Enforcing, template: dict[str, Any]
+    ) -> None:
+        ec2 = enforcing.client("ec2")
+        subnet = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][0]
+        interface = ec2.create_network_interface(SubnetId=subnet["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+        deny = [f"arn:aws:ec2:{REGION}:{HERE}:{kind}/*" for kind in ("subnet", "security-group")]
+        worker = enforcing.worker("ec2", *_but("ec2:RunInstances", *deny))
+        given = [{"DeviceIndex": 0, "NetworkInterfaceId": interface}]
+        arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1}
+        assert worker.run_instances(**arguments, NetworkInterfaces=given)["Instances"]
+
+
+class TestSecretsAndKeys:
+    def test_fails_when_a_secret_is_named(self, enforcing: Enforcing) -> None:
+        arn = enforcing.client("secretsmanager").create_secret(Name="s", SecretString="x")["ARN"]
+        denied = enforcing.worker("secretsmanager", *_but("secretsmanager:GetSecretValue", arn))
+        for name in ("s", arn, arn[:-7]):
+            assert refusal(denied.get_secret_value, SecretId=name)[0] == "AccessDeniedException"
+        assert refusal(denied.batch_get_secret_value, SecretIdList=["s"])[0] == "AccessDeniedException"
+        allowed = enforcing.worker("secretsmanager", {"Action": "secretsmanager:GetSecretValue", "Resource": arn})
+        assert allowed.get_secret_value(SecretId="s")["SecretString"] == "x"
+
+    def test_fails_when_a_key_has_an_alias_or_made_the_ciphertext(self, enforcing: Enforcing) -> None:
+        kms = enforcing.client("kms")
+        key = kms.create_key()["KeyMetadata"]["Arn"]
+        kms.create_alias(AliasName="alias/z", TargetKeyId=key)
+        worker = enforcing.worker("kms", *_but("kms:*", key))
+        assert refusal(worker.encrypt, KeyId="alias/z", Plaintext=b"x")[0] == "AccessDeniedException"
+        ciphertext = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+        assert refusal(worker.decrypt, CiphertextBlob=ciphertext)[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ('SELECT * FROM "t"', "Select"),
+        ("SELECT * FROM t WHERE i = '1'", "Select"),
+        ("INSERT INTO \"t\" VALUE {'i': '1'}", "Insert"),
+        ("UPDATE \"t\" SET a = '1' WHERE i = '1'", "Update"),
+        ("DELETE FROM \"t\" WHERE i = '1'", "Delete"),
+    ],
+)
+def test_fails_when_a_statement_names_the_table(enforcing: Enforcing, statement: str, kind: str) -> None:
+    enforcing.client("dynamodb").create_table(
+        TableName="t",
+        KeySchema=[{"AttributeName": "i", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "i", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    table = f"arn:aws:dynamodb:{REGION}:{HERE}:table/t"
+    worker = enforcing.worker("dynamodb", *_but("dynamodb:*", table))
+    for refused in (
+        refusal(worker.execute_statement, Statement=statement),
+        refusal(worker.batch_execute_statement, Statements=[{"Statement": statement}]),
+        refusal(worker.execute_transaction, TransactStatements=[{"Statement": statement}]),
+    ):
+        assert f"dynamodb:PartiQL{kind} on resource: {table}" in refused[1]
+
+
+def test_fails_when_the_tagging_api_tags_what_may_not_be_tagged(enforcing: Enforcing) -> None:
+    vpc = enforcing.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    arn = f"arn:aws:ec2:{REGION}:{HERE}:vpc/{vpc}"
+    worker = enforcing.worker("resourcegroupstaggingapi", *_but("ec2:CreateTags", "*"))
+    assert "ec2:CreateTags" in refusal(worker.tag_resources, ResourceARNList=[arn], Tags={"a": "b"})[1]
+
+
+class TestPaths:
+    PROTECTED: Final = f"arn:aws:iam::{HERE}:role/protected/*"
+
+    def test_fails_when_a_role_is_of_a_path(self, enforcing: Enforcing) -> None:
+        enforcing.role("r", {"Action": "none:None"}, Path="/protected/")
+        denied = enforcing.worker("iam", *_but("iam:*", self.PROTECTED))
+        given = {"PolicyName": "p", "PolicyDocument": policy({"Action": "s3:*"})}
+        assert refusal(denied.put_role_policy, RoleName="r", **given)[0] == "AccessDenied"
+        allowed = enforcing.worker("iam", {"Action": "iam:PutRolePolicy", "Resource": self.PROTECTED})
+        assert allowed.put_role_policy(RoleName="r", **given)
+
+    def test_fails_when_a_role_is_made_under_another_path(self, enforcing: Enforcing) -> None:
+        worker = enforcing.worker("iam", {"Action": "iam:CreateRole", "Resource": f"arn:aws:iam::{HERE}:role/free*"})
+        trust = policy({"Principal": {"AWS": HERE}, "Action": "sts:AssumeRole"})
+        arguments = {"RoleName": "free1", "AssumeRolePolicyDocument": trust}
+        assert refusal(worker.create_role, Path="/admin/", **arguments)[0] == "AccessDenied"
+        assert worker.create_role(**arguments)
+
+    def test_fails_when_a_service_linked_role_is_under_a_denied_path(self, enforcing: Enforcing) -> None:
+        worker = enforcing.worker("iam", *_but("iam:*", f"arn:aws:iam::{HERE}:role/aws-service-role/*"))
+        name = "autoscaling.amazonaws.com"
+        assert refusal(worker.create_service_linked_role, AWSServiceName=name)[0] == "AccessDenied"
+
+    def test_fails_when_users_groups_and_policies_are_of_a_path(self, enforcing: Enforcing) -> None:
+        iam = enforcing.client("iam")
+        iam.create_user(UserName="u", Path="/protected/")
+        iam.create_group(GroupName="g", Path="/protected/")
+        under = [f"arn:aws:iam::{HERE}:{kind}/protected/*" for kind in ("user", "group", "policy", "instance-profile")]
+        worker = enforcing.worker("iam", *_but("iam:*", *under))
+        for call, arguments in (
+            (worker.create_access_key, {"UserName": "u"}),
+            (worker.delete_group, {"GroupName": "g"}),
+            (worker.update_user, {"UserName": "worker", "NewPath": "/protected/"}),
+            (
+                worker.create_policy,
+                {"PolicyName": "p", "Path": "/protected/", "PolicyDocument": policy({"Action": "s3:*"})},
+            ),
+            (worker.create_instance_profile, {"InstanceProfileName": "i", "Path": "/protected/"}),
+        ):
+            assert refusal(call, **arguments)[0] == "AccessDenied"
+
+
+@pytest.mark.parametrize("service", ["sqs", "iam", "sns"])
+def test_fails_when_a_tag_is_taken_away_that_a_deny_names(enforcing: Enforcing, service: str) -> None:
+    deny = {"Effect": "Deny", "Action": "*", "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": "prot"}}}
+    worker = enforcing.worker(service, {"Action": "*"}, deny)
+    url = enforcing.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+    topic = enforcing.client("sns").create_topic(Name="t")["TopicArn"]
+    enforcing.client("iam").create_user(UserName="u")
+    call, arguments = {
+        "sqs": ("untag_queue", {"QueueUrl": url}),
+        "iam": ("untag_user", {"UserName": "u"}),
+        "sns": ("untag_resource", {"ResourceArn": topic}),
+    }[service]
+    assert refusal(getattr(worker, call), TagKeys=["prot"], **arguments)
+    assert getattr(worker, call)(TagKeys=["other"], **arguments)

@@ -1,0 +1,66 @@
+"""ARNs of load balancers, as AWS writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from strictmoto.account import Account
+
+
+def create(account: Account, kind: str) -> Any:
+    subnets = [subnet["SubnetId"] for subnet in account.client("ec2").describe_subnets()["Subnets"][:2]]
+    made = account.client("elbv2").create_load_balancer(Name="sensors", Type=kind, Subnets=subnets)
+    return made["LoadBalancers"][0]["LoadBalancerArn"]
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("network", "net"), ("gateway", "gwy"), ("application", "app")])
+def test_when_a_load_balancer_is_made_then_its_arn_names_its_type(aws_account: Account, kind: str, prefix: str) -> None:
+    arn = create(aws_account, kind)
+    assert arn.startswith(f"arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/{prefix}/sensors/")
+    found = aws_account.client("elbv2").describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+    assert [balancer["Type"] for balancer in found] == [kind]
+
+
+def test_when_a_network_load_balancer_listens_then_its_listener_and_a_target_use_its_arn(
+    aws_account: Account,
+) -> None:
+    elbv2, ec2 = aws_account.client("elbv2"), aws_account.client("ec2")
+    arn = create(aws_account, "network")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    group = elbv2.create_target_group(Name="sensors", Protocol="UDP", Port=4789, VpcId=vpc)["TargetGroups"][0]
+    listener = elbv2.create_listener(
+        LoadBalancerArn=arn,
+        Protocol="UDP",
+        Port=4789,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group["TargetGroupArn"]}],
+    )["Listeners"][0]
+    assert listener["ListenerArn"].startswith(arn.replace(":loadbalancer/", ":listener/"))
+    target = ec2.create_traffic_mirror_target(NetworkLoadBalancerArn=arn)["TrafficMirrorTarget"]
+    assert target["NetworkLoadBalancerArn"] == arn
+
+
+TEMPLATE = """
+Parameters: {Subnet: {Type: String}}
+Resources:
+  Sensors: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Type: network, Subnets: [!Ref Subnet]}}
+  Target: {Type: AWS::EC2::TrafficMirrorTarget, Properties: {NetworkLoadBalancerArn: !Ref Sensors}}
+"""
+
+
+def test_when_a_stack_has_a_network_load_balancer_then_it_is_one_and_can_be_a_target(
+    aws_account: Account,
+) -> None:
+    """AWS::ElasticLoadBalancingV2::LoadBalancer, Type."""
+    subnet = aws_account.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    aws_account.client("cloudformation").create_stack(
+        StackName="sensors",
+        TemplateBody=TEMPLATE,
+        Parameters=[{"ParameterKey": "Subnet", "ParameterValue": subnet}],
+    )
+    [balancer] = aws_account.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    [target] = aws_account.client("ec2").describe_traffic_mirror_targets()["TrafficMirrorTargets"]
+    assert balancer["Type"] == "network"
+    assert target["NetworkLoadBalancerArn"] == balancer["LoadBalancerArn"]
+    assert ":loadbalancer/net/" in balancer["LoadBalancerArn"]
