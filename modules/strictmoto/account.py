@@ -214,10 +214,10 @@ class Account:
             OSError: the port is taken.
         """
         if moto.__version__ != TESTED_MOTO:
-            message = f"the rehearsal account was tested with moto {TESTED_MOTO}, and this is {moto.__version__}"
+            message = f"strictmoto was tested with moto {TESTED_MOTO}, and this is {moto.__version__}"
             warnings.warn(message, UntestedMotoWarning, stacklevel=2)
         if not self._running.acquire(blocking=False):
-            raise RuntimeError("another rehearsal account runs in this process: stop it first")
+            raise RuntimeError("another account runs in this process: stop it first")
         try:
             dispatching.install()
             # Nearly all that is rehearsed uses EC2, and what its import leaves is used again for the model of its API.
@@ -250,7 +250,7 @@ class Account:
         except BaseException:
             self._running.release()
             raise
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rehearsal-account", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="strictmoto", daemon=True)
         self._thread.start()
         self._running_services = Running(
             self.endpoint, self._keys, self.waits, self.recorder, self.issuers, self._enforces_iam
@@ -306,7 +306,7 @@ class Account:
             RuntimeError: it does not listen.
         """
         if self._server is None:
-            raise RuntimeError("the rehearsal account is not running: use it in a with statement")
+            raise RuntimeError("strictmoto is not running: use it in a with statement")
         return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
 
     @property
@@ -339,7 +339,7 @@ class Account:
             return self._clients[key]
         return self._make_client(service, where, retries, self.assume(role_arn, region=where))
 
-    def assume(self, role_arn: str, *, session_name: str = "rehearsal", region: str | None = None) -> Credentials:
+    def assume(self, role_arn: str, *, session_name: str = "strictmoto", region: str | None = None) -> Credentials:
         """Return the credentials of a role, which the account's administrator assumes: its root user may not.
 
         Args:

@@ -100,5 +100,5 @@ def running() -> Running:
         RuntimeError: none runs.
     """
     if not _current:
-        raise RuntimeError("no rehearsal account runs")
+        raise RuntimeError("no account runs")
     return _current[0]

@@ -34,7 +34,7 @@ def test_when_the_environment_is_set_then_boto3_needs_nothing_else(
 
 
 def test_fails_when_a_second_account_is_started(aws_account: Account) -> None:
-    with pytest.raises(RuntimeError, match="another rehearsal account runs in this process"):
+    with pytest.raises(RuntimeError, match="another account runs in this process"):
         Account().start()
 
 
@@ -77,7 +77,7 @@ def test_fails_when_an_action_is_not_there_and_is_not_tried_again(
     aws_account: Account, service: str, operation: str, arguments: dict[str, str]
 ) -> None:
     client = aws_account.client(service, retries=3)
-    with pytest.raises(ClientError, match=r"\(InvalidAction\).*the rehearsal account has no"):
+    with pytest.raises(ClientError, match=r"\(InvalidAction\).*strictmoto has no"):
         getattr(client, operation)(**arguments)
     (record,) = aws_account.recorder.records()
     assert (record.status, record.error) == (400, "InvalidAction")

@@ -1,4 +1,4 @@
-"""SQS of the rehearsal account over HTTP: dead letters, visibility, delays, many readers.
+"""SQS of strictmoto over HTTP: dead letters, visibility, delays, many readers.
 
 Source: Amazon SQS Developer Guide, "Using dead-letter queues in Amazon SQS" and "Amazon SQS visibility timeout".
 """

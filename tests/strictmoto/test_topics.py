@@ -1,4 +1,4 @@
-"""SNS of the rehearsal account: what leaves it, and what does not."""
+"""SNS of strictmoto: what leaves it, and what does not."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.strictmoto.signing import keys_of
 from tests.strictmoto.test_signatures import Answer, send
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-NONE = "the rehearsal account has no"
+NONE = "strictmoto has no"
 
 
 def ask(

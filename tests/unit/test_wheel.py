@@ -1,4 +1,4 @@
-"""The wheel: tapstack alone, typed, with what it needs at run time."""
+"""The wheel: tapstack and the account alone, typed, with what it needs at run time."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built)
 
 
-def test_when_built_then_the_wheel_holds_tapstack_alone(wheel: zipfile.ZipFile) -> None:
+def test_when_built_then_the_wheel_holds_tapstack_and_its_account_alone(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"tapstack"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"tapstack", "strictmoto"}
 
 
 def test_when_built_then_every_module_the_types_and_the_preload_are_in_it(wheel: zipfile.ZipFile) -> None:
     here = {
         path.relative_to(ROOT / "modules").as_posix()
-        for path in (ROOT / "modules" / "tapstack").rglob("*")
+        for path in (ROOT / "modules").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"tapstack/py.typed", "tapstack/kernel/preload.cjs"} < here
+    assert {"tapstack/py.typed", "tapstack/kernel/preload.cjs", "strictmoto/py.typed"} < here
     assert here <= set(wheel.namelist())
 
 

@@ -159,7 +159,7 @@ def as_parameters(given: Any, shape: botocore.model.Shape | None) -> Any:
                 name = members.get(key.lower())
                 if name is None:
                     # Not AWS's words: AWS may know it, and this account would lose it.
-                    raise ValidationError(message=f"the rehearsal account does not know {key} of {shape.name}")
+                    raise ValidationError(message=f"strictmoto does not know {key} of {shape.name}")
                 taken[name] = as_parameters(value, shape.members[name])
             return taken
         case botocore.model.ListShape():

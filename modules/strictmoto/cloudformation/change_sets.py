@@ -45,7 +45,7 @@ def create_change_set(self: Any) -> ActionResult:
     validate_create_change_set(name)
     kind = self._get_param("ChangeSetType") or "UPDATE"
     if kind not in ("CREATE", "UPDATE"):
-        raise ValidationError(message=f"the rehearsal account makes no change set of type {kind}")
+        raise ValidationError(message=f"strictmoto makes no change set of type {kind}")
     stack = _stack_of(self, kind)
     body = _body(self, stack)
     template = templates.parse(body)

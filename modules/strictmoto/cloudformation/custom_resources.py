@@ -161,7 +161,7 @@ class WaitCondition(ApiResource):
     def create(self) -> None:
         """Wait for the signals."""
         if "Handle" not in self.properties:
-            raise FailedError("WaitCondition needs a Handle: the rehearsal account knows no CreationPolicy")
+            raise FailedError("WaitCondition needs a Handle: strictmoto knows no CreationPolicy")
         key = response_urls.key_of(str(self.properties["Handle"]))
         wanted = int(self.properties.get("Count", 1))
         seconds = int(self.properties.get("Timeout", 43_200))

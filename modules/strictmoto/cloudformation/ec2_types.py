@@ -182,7 +182,7 @@ class Instance(Ec2Resource):
         done = {*_STOPPED_FOR, *_DEFAULTS}
         done |= {"SecurityGroupIds", "Monitoring", "IamInstanceProfile", "Tags", "PropagateTagsToVolumeOnCreation"}
         if rest := sorted(set(changed) - done):
-            raise FailedError(f"the rehearsal account cannot change {', '.join(rest)} of an instance in place")
+            raise FailedError(f"strictmoto cannot change {', '.join(rest)} of an instance in place")
 
     def delete_it(self) -> None:
         """Terminate it."""

@@ -114,7 +114,7 @@ def _get_att(arguments: list[Any], known: Any) -> Any:
         # Not AWS's words: AWS has the attribute, and this account does not.
         kind = getattr(resource, "cf_resource_type", type(resource).__name__)
         raise ValidationError(
-            message=f"the rehearsal account has no attribute {attribute} of {kind} (Fn::GetAtt of {name})"
+            message=f"strictmoto has no attribute {attribute} of {kind} (Fn::GetAtt of {name})"
         ) from None
 
 
@@ -216,7 +216,7 @@ def _to_json(value: Any, known: Any) -> str:
 def _transform(value: Any, known: Any) -> Any:
     # Not AWS's words: AWS runs macros, and this account does not.
     name = value.get("Name") if isinstance(value, dict) else value
-    raise ValidationError(message=f"the rehearsal account runs no transform {name}")
+    raise ValidationError(message=f"strictmoto runs no transform {name}")
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {

@@ -161,7 +161,7 @@ def _feedback(properties: Mapping[str, Any]) -> dict[str, str]:
     for one in properties.get("DeliveryStatusLogging") or ():
         protocol = _FEEDBACK.get(one["Protocol"])
         if protocol is None:
-            raise FailedError(f"the rehearsal account does not make DeliveryStatusLogging of {one['Protocol']}")
+            raise FailedError(f"strictmoto does not make DeliveryStatusLogging of {one['Protocol']}")
         found |= {f"{protocol}{name}": text(value) for name, value in one.items() if name != "Protocol"}
     return found
 

@@ -104,7 +104,7 @@ def reason_of(error: Exception) -> str:
         said = f"{error.message} (Service: Ec2, Status Code: 400, Request ID: {uuid.uuid4()})"
     else:
         # Not AWS's words: this account met something it does not know, and should say what.
-        handler, said = "InternalFailure", f"rehearsal account: {type(error).__name__}: {error}"
+        handler, said = "InternalFailure", f"strictmoto: {type(error).__name__}: {error}"
     return f'Resource handler returned message: "{said}" (RequestToken: {request}, HandlerErrorCode: {handler})'
 
 
@@ -181,7 +181,7 @@ def _refuse_lost(kind: str, names: Iterable[str], found: list[Given], made: Any)
     tagged = {"Tags"} if _is_tagged(made) else set()
     if missing := given.lost(kind, set(names) - tagged, found):
         # Not AWS's words: AWS makes them.
-        failed: Any = FailedError(f"the rehearsal account does not make {', '.join(missing)} of {kind}")
+        failed: Any = FailedError(f"strictmoto does not make {', '.join(missing)} of {kind}")
         failed.half_made = made
         raise failed
 
@@ -199,7 +199,7 @@ def _unmakable(logical_id: str, kind: str, properties: dict[str, Any]) -> str | 
     """Why a resource is not even tried; None where it is."""
     if not api_types.makes(kind):
         # Not AWS's words: AWS makes it. Nothing at all would be made, and the stack would be complete.
-        return f"the rehearsal account does not make {kind}"
+        return f"strictmoto does not make {kind}"
     if found := schemas.problems(kind, properties):
         said = "\n".join(found)
         return f"Properties validation failed for resource {logical_id} with message:\n{said}"
@@ -380,7 +380,7 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
                 else:
                     _give_back(self, name, existing, old, json)
                 # Not AWS's words: AWS changes them.
-                raise FailedError(f"the rehearsal account does not change {', '.join(missing)} of {kind}")
+                raise FailedError(f"strictmoto does not change {', '.join(missing)} of {kind}")
     except Exception as error:
         if isinstance(existing, ApiResource):
             # Old or new, as far as the change came: going back begins there.
@@ -452,9 +452,7 @@ def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
     ledger, kind = self.ledger, json["Type"]
     if not _can_delete(resource):
         # Not AWS's words: AWS deletes it, and here it stays.
-        ledger.tell(
-            name, kind, physical_id(resource), "DELETE_SKIPPED", f"the rehearsal account does not delete {kind}"
-        )
+        ledger.tell(name, kind, physical_id(resource), "DELETE_SKIPPED", f"strictmoto does not delete {kind}")
         return
     ledger.tell(name, kind, physical_id(resource), "DELETE_IN_PROGRESS")
     try:

@@ -407,7 +407,7 @@ class HttpApi(HttpApiPart):
     def create(self) -> None:
         """Create it."""
         if unknown := self.of("Body", "BodyS3Location"):
-            raise FailedError(f"the rehearsal account makes no API from {', '.join(unknown)}")
+            raise FailedError(f"strictmoto makes no API from {', '.join(unknown)}")
         answer = self.call("create_api", **self.without("FailOnWarnings", "BasePath"))
         self.ref = answer["ApiId"]
         self.attributes = {"ApiId": self.ref, "ApiEndpoint": answer["ApiEndpoint"]}

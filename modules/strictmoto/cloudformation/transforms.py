@@ -76,7 +76,7 @@ def check(template: dict[str, Any], account_id: str) -> None:
             continue
         if name.startswith(_OF_AWS):
             # Not AWS's words: AWS runs it.
-            raise ValidationError(message=f"the rehearsal account runs no transform {name}")
+            raise ValidationError(message=f"strictmoto runs no transform {name}")
         raise ValidationError(message=f"No transform named {account_id}::{name} found.")
 
 
@@ -93,7 +93,7 @@ def check_functions(template: dict[str, Any]) -> None:
     for name in (name for block in _BLOCKS for name in _functions(template.get(block))):
         if name in _LACKING or (extended and name.startswith(_LOOP)):
             # Not AWS's words: AWS evaluates it.
-            raise ValidationError(message=f"the rehearsal account does not evaluate {name}")
+            raise ValidationError(message=f"strictmoto does not evaluate {name}")
         if name not in known:
             raise ValidationError(
                 message=f"Template error: Encountered unsupported function: {name} Supported functions are: "

@@ -161,7 +161,7 @@ def _condition(action: str, given: Mapping[str, Any], backend: Any) -> Callable[
         if path is None and action == "DescribeInstances" and name.startswith(_OF_INTERFACES):
             return _condition_on_interfaces(given, backend)
         if path is None:
-            raise EC2ClientError("Unsupported", f"the rehearsal account has no filter '{name}' of {action}")
+            raise EC2ClientError("Unsupported", f"strictmoto has no filter '{name}' of {action}")
 
         def values(item: Any) -> Iterator[str]:
             return _values(item, path)

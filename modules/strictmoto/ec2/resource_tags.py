@@ -1,7 +1,7 @@
 """Tags of EC2's resources, looked up by the resource's id.
 
-moto compares the id with every tag that was ever given in the account, those of deleted resources included: a long
-rehearsal becomes slower with each call.
+moto compares the id with every tag that was ever given in the account, those of deleted resources included: an
+account that lives long becomes slower with each call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Event buses: what may be put on them, and which rules hear of it.
 
 The account takes events of AWS's own sources (`aws.guardduty`) from anyone, where AWS refuses them in PutEvents: a
-rehearsal needs findings, and no GuardDuty runs here.
+test needs findings, and no GuardDuty runs here.
 
 Source: EventBridge API Reference, PutEvents; User Guide, "Sending events with PutEvents".
 """

@@ -76,7 +76,7 @@ class _Lanes:
         self._queues: list[queue.SimpleQueue[Callable[[], None] | None]] = [queue.SimpleQueue() for _ in range(_LANES)]
         self._threads = [threading.Thread(target=self._work, args=(each,), daemon=True) for each in self._queues]
         for thread in self._threads:
-            thread.name = "rehearsal-delivery"
+            thread.name = "strictmoto-delivery"
             thread.start()
         self._ended = False
 

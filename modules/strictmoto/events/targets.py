@@ -83,7 +83,7 @@ def reach(target: dict[str, Any], text: str, sender: Sender) -> None:
         return
     found = _TARGETS.get(service)
     if found is None:
-        raise Undeliverable("INVALID_PARAMETER", f"the rehearsal account cannot reach {arn}")
+        raise Undeliverable("INVALID_PARAMETER", f"strictmoto cannot reach {arn}")
     _call(lambda: found(target, text, sender))
 
 

@@ -44,7 +44,7 @@ class Timer:
         self._changed = threading.Condition()
         self._numbers = itertools.count()
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name="rehearsal-timer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="strictmoto-timer", daemon=True)
         self._thread.start()
 
     def at(self, due: float, work: Callable[[], None]) -> Entry:

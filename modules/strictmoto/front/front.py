@@ -125,7 +125,7 @@ class Front:
             # The caller is gone, or cut off by a fault.
             raise
         except Exception:
-            _log.exception("the rehearsal account failed at %s", environ.get("PATH_INFO"))
+            _log.exception("strictmoto failed at %s", environ.get("PATH_INFO"))
             refused = _failed(_received(environ, b""), environ)
             return _refuse(500, *refused, environ, start_response)
 
@@ -265,8 +265,8 @@ class Front:
         except Exception as failed:
             if missing := refusal_of_missing(call, failed):
                 return _refused_with((missing.status, *refusal(call.protocol, missing.code, missing.message)))
-            _log.exception("the rehearsal account failed at %s:%s", call.service, call.action)
-            return _refused_with((500, *refusal(call.protocol, "InternalFailure", "the rehearsal account failed")))
+            _log.exception("strictmoto failed at %s:%s", call.service, call.action)
+            return _refused_with((500, *refusal(call.protocol, "InternalFailure", "strictmoto failed")))
         finally:
             CALLER.reset(answering)
         answer = _Answer(*started[-1], body)
@@ -417,7 +417,7 @@ def _too_long(protocol: str, service: str) -> tuple[int, dict[str, str], bytes]:
 
 def _failed(received: Received, environ: dict[str, Any]) -> tuple[dict[str, str], bytes]:
     protocol = protocol_of(received, str(environ.get("PATH_INFO", "")))
-    return refusal(protocol, "InternalFailure", "the rehearsal account failed")
+    return refusal(protocol, "InternalFailure", "strictmoto failed")
 
 
 def _cut(environ: dict[str, Any]) -> ConnectionAbortedError:

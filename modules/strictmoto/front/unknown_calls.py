@@ -134,7 +134,7 @@ def unknown(call: Call, why: str = "") -> tuple[int, dict[str, str], bytes]:
         return 501, *refusal("rest-xml", "NotImplemented", message)
     if operation_of(call) is not None or not protocol_of(call.model):
         # No error of AWS, which has it.
-        message = f"the rehearsal account has no {call.service}:{call.action}" + (f" ({why})" if why else "")
+        message = f"strictmoto has no {call.service}:{call.action}" + (f" ({why})" if why else "")
         return 400, *refusal(call.protocol, "InvalidAction", message)
     if call.service == "s3":
         message = "The specified method is not allowed against this resource."

@@ -31,7 +31,7 @@ def authorize(request: Request, place: Place, match: Match) -> dict[str, Any] | 
     if kind == "JWT":
         authorizer = place.api.authorizers.get(match.route.authorizer_id)
         return {"jwt": jwt.authorize(request, authorizer, match.route.authorization_scopes or [])}
-    raise Denied(500, "Internal Server Error", f"the rehearsal account has no authorization of type {kind}")
+    raise Denied(500, "Internal Server Error", f"strictmoto has no authorization of type {kind}")
 
 
 def _by_iam(request: Request, place: Place) -> dict[str, Any]:

@@ -79,10 +79,10 @@ def _integration(passage: Passage) -> Any:
         raise Denied(500, _FAILED, f"route {passage.match.route.route_key} has no integration")
     if integration.integration_type != "AWS_PROXY" or integration.integration_subtype:
         kind = integration.integration_subtype or integration.integration_type
-        raise Denied(500, _FAILED, f"the rehearsal account has no integration of type {kind}")
+        raise Denied(500, _FAILED, f"strictmoto has no integration of type {kind}")
     if integration.payload_format_version != "2.0":
         version = integration.payload_format_version or "1.0"
-        raise Denied(500, _FAILED, f"the rehearsal account has payload format 2.0, not {version}")
+        raise Denied(500, _FAILED, f"strictmoto has payload format 2.0, not {version}")
     return integration
 
 

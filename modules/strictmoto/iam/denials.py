@@ -50,7 +50,7 @@ def message_of(denial: Denial, caller: Caller) -> str:
     where = "" if denial.resource == "*" else f" on resource: {denial.resource}"
     told = f"User: {caller.shown} is not authorized to perform: {denial.action}{where} {denial.reason}"
     if denial.unknown:
-        told += f" (the rehearsal account gives no value to {', '.join(denial.unknown)}, which a policy compares)"
+        told += f" (strictmoto gives no value to {', '.join(denial.unknown)}, which a policy compares)"
     return told
 
 

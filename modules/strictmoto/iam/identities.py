@@ -129,7 +129,7 @@ def _session(access_key: str, account: str, partition: str) -> Any:
 
 def _user_session(access_key: str, account: str, partition: str) -> Session | None:
     backend: Any = iam_backends[account][partition]
-    found: Session | None = getattr(backend.access_keys.get(access_key), "rehearsal_session", None)
+    found: Session | None = getattr(backend.access_keys.get(access_key), "strict_session", None)
     return found
 
 
@@ -186,7 +186,7 @@ def _of_role(arn: str, assumed: Any) -> Identity:
     partition, account = arn.split(":")[1], arn.split(":")[4]
     backend: Any = iam_backends[account][partition]
     name = arn.rpartition("/")[2]
-    made: Session | None = getattr(assumed, "rehearsal_session", None)
+    made: Session | None = getattr(assumed, "strict_session", None)
     session = made or Session()
     caller = Caller(arn, account, assumed.arn if assumed is not None else "")
     role = find_role(arn)

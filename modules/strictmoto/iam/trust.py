@@ -73,7 +73,7 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
     if action == "AssumeRole" and is_root(identity.caller.arn):
         raise NotAllowed("Roles may not be assumed by root accounts.", "AccessDenied", 403)
     if action == "AssumeRoleWithSAML":
-        raise NotAllowed("the rehearsal account does not evaluate assertions of SAML", "AccessDenied", 403)
+        raise NotAllowed("strictmoto does not evaluate assertions of SAML", "AccessDenied", 403)
     if action == "AssumeRole":
         shown = {**context, **device_keys(requested, identity.caller)} if requested.get("SerialNumber") else context
         asked = _Asked("sts:AssumeRole", role_arn, identity.caller, identity.policies, shown)

@@ -77,7 +77,7 @@ def assume(role_arn: str, session_name: str, region: str, *, service: str = "", 
     )
     if service == _LAMBDA:
         # What a function calls can be told from what else its role does.
-        role.rehearsal_session = Session(function=source_arn)  # type: ignore[attr-defined]
+        role.strict_session = Session(function=source_arn)  # type: ignore[attr-defined]
     return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
 
 

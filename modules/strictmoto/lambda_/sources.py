@@ -71,8 +71,8 @@ def _publish(self: Any, message: str, message_id: str, given: dict[str, Any]) ->
         "Message": message,
         "Timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
         "SignatureVersion": "1",
-        "Signature": "rehearsal",
-        "SigningCertUrl": f"{base}/SimpleNotificationService-rehearsal.pem",
+        "Signature": "strictmoto",
+        "SigningCertUrl": f"{base}/SimpleNotificationService-strictmoto.pem",
         "UnsubscribeUrl": f"{base}/?Action=Unsubscribe&SubscriptionArn={self.arn}",
         "MessageAttributes": {name: _attribute(value) for name, value in attributes.items()},
     }

@@ -69,7 +69,7 @@ def version_of(function: Any) -> Version:
     runtime = function.run_time or ""
     if function.package_type != "Zip" or not _RUNNABLE.fullmatch(runtime):
         wanted = runtime if function.package_type == "Zip" else "a container image"
-        message = f"the rehearsal account runs zip packages with a python3.x runtime, not {wanted}"
+        message = f"strictmoto runs zip packages with a python3.x runtime, not {wanted}"
         raise Refused(502, "InvalidRuntimeException", message)
     logging = getattr(function, "logging_config", {})
     return Version(

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from strictmoto.requests.readings import Reading
 
-READING: Final = "rehearsal.reading"
+READING: Final = "strictmoto.reading"
 """Where a request's WSGI environment has its reading: requests that services make of moto have none."""
 # moto has types, but none for what is replaced at run time.
 _response: Any = BaseResponse
@@ -32,7 +32,7 @@ def install() -> None:
 def _prepared(original: Any) -> Any:
     @functools.wraps(original)
     def setup_class(self: Any, request: Any, *args: Any, **given: Any) -> None:
-        self.rehearsal_reading = reading = request.environ.get(READING)
+        self.strict_reading = reading = request.environ.get(READING)
         if reading is None:
             original(self, request, *args, **given)
             return
@@ -49,7 +49,7 @@ def _prepared(original: Any) -> Any:
 
 
 def _reading_of(response: Any) -> Reading | None:
-    reading: Reading | None = getattr(response, "rehearsal_reading", None)
+    reading: Reading | None = getattr(response, "strict_reading", None)
     return reading
 
 

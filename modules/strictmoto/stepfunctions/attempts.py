@@ -123,7 +123,7 @@ def join_all() -> None:
 
 
 def _start(target: Any, *arguments: Any) -> threading.Thread:
-    thread = threading.Thread(target=target, args=arguments, name="rehearsal-workflow", daemon=True)
+    thread = threading.Thread(target=target, args=arguments, name="strictmoto-workflow", daemon=True)
     _attempts.add(thread)
     thread.start()
     return thread

@@ -92,7 +92,7 @@ def _is(state: Any) -> bool:
     return isinstance(state, dict)
 
 
-_NO_JSONATA: Final = "the rehearsal account runs JSONPath only; QueryLanguage JSONata is not supported here"
+_NO_JSONATA: Final = "strictmoto runs JSONPath only; QueryLanguage JSONata is not supported here"
 
 
 def _state(name: str, state: Any, states: dict[str, Any], at: str) -> Iterator[Diagnostic]:

@@ -109,7 +109,7 @@ class Run:
             _register()
             _runs.add(self)
         telling.publish(self)
-        self._thread = threading.Thread(target=self._run, name=f"rehearsal-{self.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"strictmoto-{self.name}", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

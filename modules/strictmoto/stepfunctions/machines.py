@@ -189,7 +189,7 @@ def _machine_of(backend: Any, arn: str) -> tuple[Any, str | None]:
 
 def runs(backend: Any) -> dict[str, Run]:
     """Return the executions of an account and Region by ARN, also those of deleted state machines."""
-    found: dict[str, Run] = backend.__dict__.setdefault("rehearsal_runs", {})
+    found: dict[str, Run] = backend.__dict__.setdefault("strict_runs", {})
     return found
 
 

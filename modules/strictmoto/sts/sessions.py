@@ -27,7 +27,7 @@ def install() -> None:
     @functools.wraps(assume)
     def assume_role(self: Any, **given: Any) -> Any:
         role = assume(self, **given)
-        role.rehearsal_session = getattr(asked, "session", None) or Session()
+        role.strict_session = getattr(asked, "session", None) or Session()
         return role
 
     backend.assume_role = assume_role

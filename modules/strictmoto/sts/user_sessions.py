@@ -94,7 +94,7 @@ def _begin_session(response: Any, action: str, named: Any, session: Session) -> 
     made = iam_backends[caller.account_id][response.partition].create_temp_access_key()
     token = random_session_token()
     of_session = dataclasses.replace(named(caller), access_key=made.access_key_id)
-    _as_any(made).rehearsal_session = session
+    _as_any(made).strict_session = session
     # Where AccessKeys looks for it.
     _as_any(made).session = AccessKey(of_session, made.secret_access_key, token, expires)
     return {

@@ -1,4 +1,4 @@
-"""pytest fixtures: a rehearsal account for a test.
+"""pytest fixtures: an account for a test.
 
 Enable them with `pytest_plugins = ["strictmoto.testing.pytest_plugin"]` in the top conftest.py.
 """

@@ -100,7 +100,7 @@ def take_snapshot(
     """Return all that stands in a Region of an account.
 
     Args:
-        account: the rehearsal account.
+        account: that runs.
         region: the Region.
         role_arn: role to assume; its account is looked at. The caller's by default.
         services: only what these have, by boto3's names; everything by default.

@@ -1,1 +1,1 @@
-"""Stacks of the rehearsal account."""
+"""Stacks of strictmoto."""

@@ -333,7 +333,7 @@ def test_fails_when_the_account_would_lose_a_property(
     stacked.stacks.create_stack(**template(resources))
     assert stacked.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
     [logical_id] = resources
-    assert (logical_id, "CREATE_FAILED", f"the rehearsal account does not make {name} of {kind}") in failures(stacked)
+    assert (logical_id, "CREATE_FAILED", f"strictmoto does not make {name} of {kind}") in failures(stacked)
 
 
 def test_when_a_property_has_no_effect_then_its_resource_is_made(stacked: Account) -> None:  # noqa: F811
@@ -348,7 +348,7 @@ def test_fails_when_an_update_would_lose_a_property_and_the_stack_goes_back(stac
     changed = bucket(MetricsConfigurations=[{"Id": "m"}], VersioningConfiguration={"Status": "Enabled"})
     stacked.stacks.update_stack(**template({**changed, **queue(DelaySeconds=2)}))
     assert stacked.stack()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    said = "the rehearsal account does not change MetricsConfigurations of AWS::S3::Bucket"
+    said = "strictmoto does not change MetricsConfigurations of AWS::S3::Bucket"
     assert ("B", "UPDATE_FAILED", said) in stacked.events("tap")
     assert physical_ids(stacked) == before
     assert stacked.client("s3").get_bucket_versioning(Bucket="evidence").get("Status") != "Enabled"

@@ -41,10 +41,10 @@ def refused(call: Any, **arguments: Any) -> str:
         ("MyMacro", "No transform named 123456789012::MyMacro found."),
         (["MyMacro"], "No transform named 123456789012::MyMacro found."),
         ([EXTENDED, {"Name": "Other", "Parameters": {}}], "No transform named 123456789012::Other found."),
-        ("AWS::Serverless-2016-10-31", "the rehearsal account runs no transform AWS::Serverless-2016-10-31"),
+        ("AWS::Serverless-2016-10-31", "strictmoto runs no transform AWS::Serverless-2016-10-31"),
         (
             {"Name": "AWS::Include", "Parameters": {"Location": "s3://b/k"}},
-            "the rehearsal account runs no transform AWS::Include",
+            "strictmoto runs no transform AWS::Include",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_fails_when_extensions_are_not_declared(account: Account, resource: Any,
 
 def test_fails_when_a_loop_would_have_to_be_expanded(account: Account) -> None:
     """A limit of the account, in plain words."""
-    said = "the rehearsal account does not evaluate Fn::ForEach::Topics"
+    said = "strictmoto does not evaluate Fn::ForEach::Topics"
     assert said in refused(account.stacks.validate_template, TemplateBody=body(EXTENDED, **LOOP))
 
 

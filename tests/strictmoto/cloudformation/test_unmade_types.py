@@ -51,7 +51,7 @@ def test_fails_when_the_account_does_not_make_a_type_and_the_stack_is_rolled_bac
     assert (
         "Bad",
         "CREATE_FAILED",
-        "the rehearsal account does not make AWS::AppConfig::Application",
+        "strictmoto does not make AWS::AppConfig::Application",
     ) in account.events("tap")
     assert account.left_behind() == {}
 

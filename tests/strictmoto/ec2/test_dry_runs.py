@@ -122,7 +122,7 @@ def test_when_dry_run_is_false_then_the_action_is_done(aws_account: Account) -> 
 
 
 def test_fails_when_a_dry_run_is_of_what_the_account_has_not(aws_account: Account) -> None:
-    with pytest.raises(ClientError, match="the rehearsal account has no ec2:CreateCapacityReservationFleet"):
+    with pytest.raises(ClientError, match="strictmoto has no ec2:CreateCapacityReservationFleet"):
         aws_account.client("ec2").create_capacity_reservation_fleet(
             InstanceTypeSpecifications=[], TotalTargetCapacity=1, DryRun=True
         )

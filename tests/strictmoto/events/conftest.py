@@ -1,4 +1,4 @@
-"""Rules and schedules of the rehearsal account, over HTTP."""
+"""Rules and schedules of strictmoto, over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events the rehearsal account's patterns mean.
+"""Which events strictmoto's patterns mean.
 
 Source: Amazon EventBridge User Guide, "Comparison operators for use in event patterns in Amazon EventBridge".
 """

@@ -1,4 +1,4 @@
-"""Rules of the rehearsal account: what targets get, and what becomes of what they do not get.
+"""Rules of strictmoto: what targets get, and what becomes of what they do not get.
 
 Source: Amazon EventBridge User Guide and API Reference.
 """

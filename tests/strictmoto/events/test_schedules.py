@@ -1,4 +1,4 @@
-"""EventBridge Scheduler in the rehearsal account.
+"""EventBridge Scheduler in strictmoto.
 
 Source: EventBridge Scheduler User Guide and API Reference.
 """

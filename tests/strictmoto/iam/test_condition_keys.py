@@ -365,7 +365,7 @@ class TestKeysThatTheAccountCannotTell:
         worker = enforcing.worker("lambda", {"Action": "*"}, deny)
         message = refusal(worker.get_function, FunctionName="f")[1]
         assert message.endswith(
-            "with an explicit deny in an identity-based policy (the rehearsal account gives no value to lambda:Layer, "
+            "with an explicit deny in an identity-based policy (strictmoto gives no value to lambda:Layer, "
             "which a policy compares)"
         )
 

@@ -282,7 +282,7 @@ class TestConditions:
     def test_when_a_key_has_no_value_here_then_the_refusal_says_so(self, enforcing: Enforcing) -> None:
         worker = enforcing.worker("ec2", {"Action": "*", "Condition": {"StringEquals": {"aws:Referer": "blue"}}})
         _, message = refusal(worker.describe_vpcs)
-        assert message.endswith("(the rehearsal account gives no value to aws:Referer, which a policy compares)")
+        assert message.endswith("(strictmoto gives no value to aws:Referer, which a policy compares)")
 
 
 def test_when_a_role_is_passed_to_a_service_then_passing_it_is_asked_too(enforcing: Enforcing) -> None:

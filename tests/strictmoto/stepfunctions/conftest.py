@@ -1,4 +1,4 @@
-"""State machines of the rehearsal account, over HTTP."""
+"""State machines of strictmoto, over HTTP."""
 
 from __future__ import annotations
 

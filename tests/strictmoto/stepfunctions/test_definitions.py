@@ -1,4 +1,4 @@
-"""Which definitions the rehearsal account takes.
+"""Which definitions strictmoto takes.
 
 Source: Step Functions API Reference, ValidateStateMachineDefinition.
 """

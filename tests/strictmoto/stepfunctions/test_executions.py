@@ -1,4 +1,4 @@
-"""The life of executions and state machines in the rehearsal account.
+"""The life of executions and state machines in strictmoto.
 
 Source: Step Functions API Reference.
 """

@@ -1,4 +1,4 @@
-"""Workflows, rules and schedules of the rehearsal account that invoke functions.
+"""Workflows, rules and schedules of strictmoto that invoke functions.
 
 Source: Step Functions Developer Guide, "Invoke an AWS Lambda function with Step Functions".
 """

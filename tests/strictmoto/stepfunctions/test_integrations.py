@@ -1,4 +1,4 @@
-"""How workflows of the rehearsal account call other services.
+"""How workflows of strictmoto call other services.
 
 Source: Step Functions Developer Guide, "Integrating services with Step Functions".
 """

@@ -1,4 +1,4 @@
-"""What states do in the rehearsal account.
+"""What states do in strictmoto.
 
 Source: Step Functions Developer Guide, "Discovering workflow states to use in Step Functions" and "Handling errors".
 """

@@ -1,0 +1,54 @@
+"""The account judges the product: it knows nothing of it, and has rules of its own that say the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from strictmoto.ec2.mirroring import instance_types as judged_types
+from strictmoto.ec2.mirroring import limits as judged
+from tapstack.domain import instance_types, limits
+
+HOME = Path(__file__).parents[2] / "modules" / "strictmoto"
+SOURCES = sorted(path for path in HOME.rglob("*") if path.suffix in (".py", ".md"))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(HOME)))
+def test_when_the_account_is_read_then_it_does_not_name_the_product(file: Path) -> None:
+    assert "tapstack" not in file.read_text(encoding="utf-8").lower()
+
+
+def test_when_the_account_is_imported_then_nothing_of_the_product_is() -> None:
+    program = "import sys, strictmoto.account; print(' '.join(m for m in sys.modules if m.startswith('tapstack')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_when_both_say_which_instance_types_can_be_mirrored_then_they_say_the_same() -> None:
+    assert judged_types.SOURCE_FAMILIES == instance_types.SOURCE_FAMILIES
+    assert judged_types.METAL_SOURCE_FAMILIES == instance_types.METAL_SOURCE_FAMILIES
+    assert judged_types.TAKE_100_SOURCES == instance_types.LARGEST_TARGETS
+
+
+@pytest.mark.parametrize(
+    ("judge", "product"),
+    [
+        (judged.SESSION_NUMBER, limits.SESSION_NUMBER),
+        (judged.RULE_NUMBER, limits.FILTER_RULE_NUMBER),
+        (judged.VIRTUAL_NETWORK_ID, limits.VIRTUAL_NETWORK_ID),
+        (judged.PACKET_LENGTH, limits.PACKET_LENGTH),
+        (judged.PACKET_LENGTH_TO_LOAD_BALANCER, limits.PACKET_LENGTH_LOAD_BALANCER),
+    ],
+)
+def test_when_both_say_a_range_then_it_is_the_same(judge: range, product: tuple[int, int]) -> None:
+    assert (judge[0], judge[-1]) == product
+
+
+def test_when_both_say_a_quota_then_it_is_the_same() -> None:
+    assert judged.RULES_PER_FILTER == limits.RULES_PER_FILTER
+    assert judged.SESSIONS_PER_INTERFACE == limits.SESSIONS_PER_INTERFACE
+    assert judged.SOURCES_PER_INTERFACE == limits.SOURCES_PER_INTERFACE_TARGET
+    assert judged.SOURCES_PER_LARGEST_INTERFACE == limits.SOURCES_PER_LARGEST_INTERFACE_TARGET
