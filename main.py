@@ -34,6 +34,7 @@ def _synthesize() -> int:
     from tapstack.settings.load import deployment_path, load_deployment, shown
     from tapstack.settings.problems import DeploymentError
     from tapstack.workspace import provider_mirror, state
+    from tapstack.workspace.privacy import OutputError
 
     project = Path(__file__).resolve().parent
     outdir = Path(os.environ.get("CDKTF_OUTDIR") or project / "cdktf.out")
@@ -47,7 +48,7 @@ def _synthesize() -> int:
 
         warnings += synthesize(deployment, path.parent, outdir)
     # ImportError: the core that $TAPSTACK_CDK names is not there, for example.
-    except (DeploymentError, RuleViolation, provider_mirror.UnusableMirrorError, ImportError) as error:
+    except (DeploymentError, RuleViolation, provider_mirror.UnusableMirrorError, OutputError, ImportError) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
@@ -61,4 +62,10 @@ def _synthesize() -> int:
 if __name__ == "__main__":
     # pydantic looks through the metadata of all installed packages for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
-    sys.exit(main())
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr, flush=True)
+        # Nothing that Python would do at its end is worth a second Ctrl-C.
+        os._exit(130)
+    sys.exit(code)

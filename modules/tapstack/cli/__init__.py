@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tapstack.cli.supervision import Interrupted, interruptible, supervised
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BY_SIGINT = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,25 +18,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ended it.
     """
     try:
+        # Imported late, all of it: Ctrl-C may come at any moment, and these take a while.
+        from tapstack.cli.supervision import interruptible
+
         with interruptible():
             return _main(arguments)
-    except Interrupted as interrupted:
+    except KeyboardInterrupt as interrupted:
         # Not on the line that has the terminal's ^C; and a terminal may be gone.
-        with contextlib.suppress(OSError):
+        try:
             line_break = "\n" if sys.stderr.isatty() else ""
-            print(f"{line_break}{interrupted}", file=sys.stderr, flush=True)
-        return interrupted.code
+            print(f"{line_break}{str(interrupted) or 'interrupted'}", file=sys.stderr, flush=True)
+        except OSError:
+            pass
+        return getattr(interrupted, "code", _BY_SIGINT)
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    # Imported late: a signal may come at any moment, and these take a while.
+    import argparse
+
     from tapstack import __version__
+    from tapstack.cli.arguments import existing_file, unrecognized
     from tapstack.cli.check import check
     from tapstack.cli.incident import add_incident_parser, refuse_token, run_incident
     from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
     from tapstack.cli.rehearse_account import rehearse_account
     from tapstack.cli.rehearse_deploy import rehearse_deploy
     from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
+    from tapstack.cli.supervision import supervised
     from tapstack.settings.load import FILE_VARIABLE
 
     parser = argparse.ArgumentParser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
@@ -51,7 +59,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     checker.add_argument(
         "file",
         nargs="?",
-        type=Path,
+        type=existing_file,
         help=f"the deployment file; ${FILE_VARIABLE}, the cdktf context value or deployment.yaml by default",
     )
     checker.add_argument(
@@ -83,7 +91,10 @@ def _main(arguments: Sequence[str] | None) -> int:
         "Nothing leaves the machine.",
     )
     deployer.add_argument(
-        "file", nargs="?", type=Path, help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default"
+        "file",
+        nargs="?",
+        type=existing_file,
+        help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )
     add_rehearse_incident_parser(rehearsals)
     for rehearsal in rehearsals.choices.values():
@@ -92,9 +103,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         )
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
-        # By the names of options only, where there are some: what stands behind one may be a secret.
-        options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
-        parser.error(f"unrecognized arguments: {' '.join(options or unknown)}")
+        parser.error(unrecognized(commands.choices[chosen.command], unknown))
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=sys.stdout, err=sys.stderr)
     if chosen.command in COMMANDS:
@@ -115,6 +124,8 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 
 def _port(text: str) -> int:
+    from argparse import ArgumentTypeError
+
     if text.isdigit() and 0 <= int(text) <= 65535:
         return int(text)
-    raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+    raise ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")

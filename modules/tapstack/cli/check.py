@@ -16,6 +16,7 @@ from tapstack.settings.response import Containment, Response
 from tapstack.workspace import credentials, state
 from tapstack.workspace import machine as machine_checks
 from tapstack.workspace.credentials import Access, CredentialsError
+from tapstack.workspace.privacy import refuse_unusable_state
 from tapstack.workspace.provider_mirror import UnusableMirrorError
 from tapstack.workspace.state import stack_names
 
@@ -45,10 +46,11 @@ def read(path: Path, outdir: Path) -> Deployment:
     """Return what a deployment file says, where no state is lost by it.
 
     Raises:
-        DeploymentError: it is wrong, or leads away from a state.
+        DeploymentError: it is wrong, leads away from a state, or has a place for it that is none.
     """
     deployment = load_deployment(path)
     state.refuse_lost_state(deployment, shown(path), path.parent, outdir)
+    refuse_unusable_state(deployment, path.parent)
     return deployment
 
 

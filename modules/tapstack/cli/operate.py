@@ -12,19 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from tapstack.cli.arguments import count, directory, new_file
 from tapstack.cli.check import read, say, try_access, warn_of_state
 from tapstack.cli.terminal import plain
+from tapstack.kernel.node import node_binary
 from tapstack.settings.load import deployment_path, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.workspace import credentials, machine, protections
-from tapstack.workspace.privacy import PRIVATE_UMASK, keep_private
+from tapstack.workspace.privacy import PRIVATE_UMASK, OutputError, keep_private
 from tapstack.workspace.provider_mirror import UnusableMirrorError, find_mirror
 from tapstack.workspace.stacks import Command, Selection, SelectionError, select
 
 SKIP_VARIABLE: Final = "TAPSTACK_SKIP_AWS_CHECKS"
 COMMANDS: Final = ("synth", "diff", "deploy", "destroy")
 _CDKTF: Final = Path("node_modules", ".bin", "cdktf")
+INTERRUPTS: Final = Path(__file__).with_name("interrupts.cjs")
+_PARALLELISM: Final = "--parallelism"
+_TYPES: Final = {"N": count, "FILE": new_file, "DIRECTORY": directory}
 _IGNORE_MISSING: Final = "--ignore-missing-stack-dependencies"
 
 # Options of the cdktf CLI that are passed on: what they take, what they do, and the commands that know them.
@@ -36,7 +41,7 @@ _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--skip-provider-lock": (None, "do not ask the registry for checksums", ("diff", "deploy", "destroy")),
     "--no-color": (None, "no colours, even on a terminal", ("diff", "deploy", "destroy")),
     _IGNORE_MISSING: (None, "accepted; has no effect", ("deploy",)),
-    "--parallelism": ("N", "how many stacks to work on at once", ("deploy", "destroy")),
+    _PARALLELISM: ("N", "how many stacks to work on at once", ("deploy", "destroy")),
     "--terraform-parallelism": ("N", "how many calls Terraform makes at once", ("diff", "deploy", "destroy")),
     "--outputs-file": ("FILE", "write the outputs into a file", ("deploy",)),
     "--outputs-file-include-sensitive-outputs": (None, "with sensitive outputs", ("deploy",)),
@@ -71,8 +76,8 @@ def add_operate_parsers(commands: Any) -> None:
         for option, (value, what, takers) in _PASSED_ON.items():
             if name in takers and value is None:
                 parser.add_argument(option, action="store_true", help=what)
-            elif name in takers:
-                parser.add_argument(option, metavar=value, help=what)
+            elif name in takers and value is not None:
+                parser.add_argument(option, metavar=value, type=_TYPES[value], help=what)
 
 
 Execute = Callable[[str, list[str], dict[str, str]], Any]
@@ -113,6 +118,7 @@ def run_operate(
             selection = select(deployment, chosen.stacks, command, file=shown(path))
             _refuse_to_wait(chosen, selection, terminal)
         say(path, deployment, out=out)
+        open_to_others = keep_private(deployment, path.parent, outdir)
         if selection is not None:  # a synthesis warns of the state itself
             warn_of_state(path, deployment, outdir, err=err)
             print(machine.describe(deployment.provider, path.parent), file=out, flush=True)
@@ -120,7 +126,7 @@ def run_operate(
             mirrored = find_mirror(provider.mirror, provider.version, path.parent) is not None
             if not chosen.skip_aws_checks and os.environ.get(SKIP_VARIABLE, "") in ("", "0"):
                 _ask_aws(command, deployment, selection.stacks, shown(path), out=out, err=err)
-        for warning in keep_private(deployment, path.parent, outdir):
+        for warning in open_to_others:
             print(f"warning: {warning}", file=err)
     except (
         DeploymentError,
@@ -128,6 +134,7 @@ def run_operate(
         machine.MachineError,
         SelectionError,
         credentials.CredentialsError,
+        OutputError,
         RefusedError,
     ) as error:
         print(error, file=err)
@@ -144,7 +151,8 @@ def run_operate(
         if chosen.hcl:
             environment["SYNTH_HCL_OUTPUT"] = "true"
     else:
-        arguments = [str(project / _CDKTF), command, *_arguments(chosen, selection, colour=colour, mirrored=mirrored)]
+        passed = _arguments(chosen, selection, colour=colour, mirrored=mirrored)
+        arguments = [*_node(), str(project / _CDKTF), command, *passed]
     out.flush()
     err.flush()
     os.umask(PRIVATE_UMASK)
@@ -183,7 +191,7 @@ def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool
         # What they need stands already, or the plan says what does not. Without it the CLI forgets about all order.
         passed[_IGNORE_MISSING] = True
         if selection.ordered:
-            passed["--parallelism"] = "1"
+            passed[_PARALLELISM] = "1"
     if mirrored:
         # The CLI would ask the registry for checksums of other systems; a mirror is used where it cannot be reached.
         passed["--skip-provider-lock"] = True
@@ -193,6 +201,15 @@ def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool
         if value:
             arguments += [option] if value is True else [option, value]
     return arguments
+
+
+def _node() -> list[str]:
+    """Return how the CLI's script is started where the locked Node is there: in that one, which hears Ctrl-C.
+
+    The `node` of the environment is a Python script that starts it, and fails on Ctrl-C with a traceback.
+    """
+    node = node_binary()
+    return [] if node is None else [node, "--require", str(INTERRUPTS)]
 
 
 def _attribute(option: str) -> str:

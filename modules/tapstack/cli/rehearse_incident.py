@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from tapstack.cli.arguments import existing_file
 from tapstack.cli.incident_api import IncidentApi, ServiceError, UserError, sign_with
 from tapstack.cli.incident_view import timeline
 from tapstack.cli.rehearse_account import missing
@@ -118,7 +119,10 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
         "was, and write a report. Nothing leaves the machine.",
     )
     parser.add_argument(
-        "file", nargs="?", type=Path, help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default"
+        "file",
+        nargs="?",
+        type=existing_file,
+        help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )
     parser.add_argument("--site", help="site whose response is rehearsed; by default the first that has one")
     parser.add_argument("--report", type=Path, default=REPORT, help=f"file to write the report to; {REPORT} by default")

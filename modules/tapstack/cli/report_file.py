@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from tapstack.cli.arguments import unwritable
 from tapstack.cli.incident_api import UserError
 
 TITLE: Final = "Rehearsal of an incident"
@@ -76,12 +77,8 @@ class ReportFile:
         return self._is(self.path)
 
     def _check(self) -> None:
-        if self.path.is_dir():
-            raise UserError(f"--report: {self.path} is a directory: expected the name of a file")
-        if not self.path.parent.is_dir():
-            raise UserError(f"--report: {self.path.parent} is not an existing directory")
-        if self.path.exists() and not self.path.is_file():
-            raise UserError(f"--report: {self.path} is no regular file")
+        if problem := unwritable(self.path):
+            raise UserError(f"--report: {problem}")
         with contextlib.suppress(FileNotFoundError), self.path.open("r+b") as file:
             beginning = file.read(_BEGINNING)
             if beginning and f"<title>{TITLE}</title>".encode() not in beginning:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import types
 import typing
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from tapstack.settings.yaml_source import YamlSource
 
 DEFAULT_FILE: Final = "deployment.yaml"
 FILE_VARIABLE: Final = "TAPSTACK_DEPLOYMENT"
+_MOST_BYTES: Final = 16 << 20
 CONTEXT_KEY: Final = "deployment"
 
 
@@ -72,6 +74,11 @@ def load_deployment(path: Path) -> Deployment:
     """
     file = shown(path)
     try:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise DeploymentError(file, [Problem((), "is no regular file: expected a YAML file")])
+        if status.st_size > _MOST_BYTES:
+            raise DeploymentError(file, [Problem((), f"is larger than {_MOST_BYTES >> 20} MiB: expected a YAML file")])
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DeploymentError(
@@ -87,9 +94,11 @@ def load_deployment(path: Path) -> Deployment:
     except IsADirectoryError:
         raise DeploymentError(file, [Problem((), "is a directory: expected a YAML file")]) from None
     except UnicodeDecodeError as error:
-        raise DeploymentError(file, [Problem((), f"is not UTF-8 text (byte {error.start})")]) from None
-    except OSError as error:
-        raise DeploymentError(file, [Problem((), f"cannot be read: {error.strerror}")]) from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DeploymentError(file, [Problem((), f"is not UTF-8 text (byte {error.start})", line=line)]) from None
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DeploymentError(file, [Problem((), f"cannot be read: {reason}")]) from None
     return parse_deployment(text, file)
 
 
@@ -109,6 +118,7 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
     checker = Checker()
     if found := check_deployment(deployment, checker):
         raise DeploymentError(file, [_placed(problem, source) for problem in found])
+    deployment.note_place(file, source.line)
     deployment.note_warnings((_placed(found, source).render(file), by) for found, by in checker.warnings)
     return deployment
 
@@ -165,7 +175,7 @@ def shown(path: Path) -> str:
     """The path as people would write it: relative where it lies below the working directory."""
     try:
         return str(path.resolve().relative_to(Path.cwd().resolve()))
-    except (ValueError, OSError):
+    except (ValueError, OSError, RuntimeError):  # the last of a link that leads to itself
         return str(path)
 
 

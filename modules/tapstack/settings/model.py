@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -23,6 +24,7 @@ from tapstack.domain.sources import AnySource, Source, SourceLookup
 from tapstack.settings import fields
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
+from tapstack.settings.problems import DeploymentError, Path, Problem
 from tapstack.settings.response import PACKET_BASICS as PACKET_BASICS
 from tapstack.settings.response import Response
 
@@ -416,6 +418,14 @@ class Site(Settings):
     """Incident response of the site; none by default."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a deployment was read; two that say the same are equal, wherever."""
+
+    file: str = field(default="the deployment file", compare=False)
+    line: Callable[[Path], int | None] = field(default=lambda _: None, compare=False)
+
+
 class Deployment(Settings):
     """A Tapstack deployment: any number of sites, and what they share."""
 
@@ -432,6 +442,15 @@ class Deployment(Settings):
     """Sites by name; each becomes a stack."""
 
     _warnings: list[tuple[str, bool]] = PrivateAttr(default_factory=list)
+    _place: _Place = PrivateAttr(default_factory=lambda: _Place())
+
+    def note_place(self, file: str, line: Callable[[Path], int | None]) -> None:
+        """Keep what the file is called, and what tells the line of a part of it."""
+        self._place = _Place(file, line)
+
+    def refusal(self, path: Path, message: str) -> DeploymentError:
+        """Return the refusal of a part of the file that is found to be wrong later."""
+        return DeploymentError(self._place.file, [Problem(path, message, line=self._place.line(path))])
 
     def note_warnings(self, warnings: Iterable[tuple[str, bool]]) -> None:
         """Keep what is likely wrong with the file, and whether the constructs say so as well."""

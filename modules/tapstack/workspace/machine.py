@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -60,7 +61,15 @@ def terraform_version() -> str:
     if binary is None:
         raise MachineError(f"terraform is not on the PATH: {advice}")
     try:
-        answer = subprocess.run([binary, "version", "-json"], capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run(
+            [binary, "version", "-json"],
+            # It would ask whether there is a newer one.
+            env={**os.environ, "CHECKPOINT_DISABLE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
         version = str(json.loads(answer.stdout)["terraform_version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         raise MachineError(f"{binary} does not tell its version ({error}): {advice}") from None

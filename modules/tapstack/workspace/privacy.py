@@ -7,15 +7,21 @@ A closed directory protects what Terraform writes into it later, whatever its um
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
 
 from tapstack.settings.model import Deployment, LocalBackend
+from tapstack.settings.problems import DeploymentError
 
 PRIVATE_UMASK: Final = 0o077
 """For processes that write state: their files are their user's own."""
 _OTHERS: Final = 0o077
+
+
+class OutputError(Exception):
+    """What is synthesized cannot be written where it should; the message says why."""
 
 
 def keep_private(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
@@ -28,20 +34,56 @@ def keep_private(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
 
     Returns:
         Warnings: what others can read and this user may not change.
+
+    Raises:
+        DeploymentError: the directory of the local state cannot be made.
+        OutputError: `outdir` cannot be.
     """
     stacks = outdir / "stacks"
-    _make(stacks)
+    try:
+        _make(stacks)
+    except OSError as error:
+        raise OutputError(
+            f"--output: {outdir} cannot hold what is synthesized ({error.strerror}): expected a directory"
+        ) from None
     # The default one, too: a state that moved to S3 leaves its copy there.
     states = {base / LocalBackend().directory / deployment.project}
     if deployment.backend.local is not None:
-        states.add(base / deployment.backend.local.directory / deployment.project)
-        _make(base / deployment.backend.local.directory / deployment.project)
+        state = base / deployment.backend.local.directory / deployment.project
+        states.add(state)
+        refuse_unusable_state(deployment, base)
+        try:
+            _make(state)
+        except OSError as error:
+            raise _unusable(deployment, state, str(error.strerror)) from None
     warnings = []
     for directory in (stacks, *sorted(states)):
         if directory.is_dir():
             files = [file for file in sorted(directory.iterdir()) if file.is_file()]
             warnings += [problem for place in (directory, *files) if (problem := _close(place)) is not None]
     return warnings
+
+
+def refuse_unusable_state(deployment: Deployment, base: Path) -> None:
+    """Refuse a directory of the local state that cannot be one; nothing is made.
+
+    Raises:
+        DeploymentError: it, or one above it, is something else, or may not be written.
+    """
+    if deployment.backend.local is None:
+        return
+    state = base / deployment.backend.local.directory / deployment.project
+    there = next(place for place in (state, *state.parents) if place.exists())
+    if not there.is_dir():
+        raise _unusable(deployment, state, f"{there} is no directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unusable(deployment, state, f"{there} may not be written")
+
+
+def _unusable(deployment: Deployment, state: Path, reason: str) -> DeploymentError:
+    return deployment.refusal(
+        ("backend", "local", "directory"), f"the state cannot be kept in {state} ({reason}): expected a directory"
+    )
 
 
 def _make(directory: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tapstack.cli import main
 from tapstack.workspace import credentials, machine
 from tapstack.workspace.credentials import Access, Tried
+from tests.unit.settings.reading import USABLE
 
 EXAMPLE = Path(__file__).parents[3] / "deployment.yaml"
 
@@ -35,6 +36,37 @@ def test_when_the_file_is_right_then_it_says_what_is_deployed(capsys: pytest.Cap
         "  shared-services: us-east-1, 444455556666, vpc-0b1b2c3d4e5f60718: 1 target (sensors); 1 filter (dns); "
         "sessions resolvers: 1 lookup to sensors through dns; a quarantine group",
     ]
+
+
+def test_fails_when_the_state_cannot_be_kept_where_the_file_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "deployment.yaml").write_text("backend:\n  local: {directory: file}\n" + USABLE)
+    assert main(["check", "deployment.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "deployment.yaml:2: backend.local.directory: the state cannot be kept in file/tapstack (file is no directory): "
+        "expected a directory\n"
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "deployment.yaml"}
+
+
+def test_fails_when_the_file_has_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", ""])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith("argument file: expected the name of a file, got ''\n")
+
+
+def test_when_terraform_is_asked_for_its_version_then_it_does_not_ask_for_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "terraform"
+    binary.write_text('#!/bin/sh\necho "{\\"terraform_version\\": \\"1.11.${CHECKPOINT_DISABLE:-0}\\"}"\n')
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("CHECKPOINT_DISABLE", raising=False)
+    assert machine.terraform_version() == "1.11.1"
 
 
 def test_when_sites_have_a_response_then_it_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -326,7 +326,8 @@ class TestCredentials:
             main(["incident", "list", *arguments])
         assert stopped.value.code == 2
         err = capsys.readouterr().err
-        assert err.endswith(f"unrecognized arguments: {arguments[0].partition('=')[0]}\n")
+        hint = "; did you mean --token-file?" if arguments[0].startswith("--tokne") else ""
+        assert err.endswith(f"unrecognized arguments: {arguments[0].partition('=')[0]}{hint}\n")
         assert "e.y.J" not in err
         assert api.asked == []
 

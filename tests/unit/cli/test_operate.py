@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import pytest
 
 from tapstack.cli import main, operate
-from tapstack.cli.operate import add_operate_parsers, run_operate
+from tapstack.cli.operate import INTERRUPTS, add_operate_parsers, run_operate
+from tapstack.kernel.node import node_binary
 from tapstack.workspace import credentials, machine, protections
 from tapstack.workspace.credentials import Access, Tried
 from tapstack.workspace.protections import Found
@@ -48,6 +49,7 @@ class Ran:
         parser = argparse.ArgumentParser()
         add_operate_parsers(parser.add_subparsers(dest="command"))
         out, err = Stream(stdout), Stream(stdout)
+        self.starter: list[str] = []
         self.arguments: list[str] = []
         self.environment: dict[str, str] = {}
         self.umask = -1
@@ -55,7 +57,9 @@ class Ran:
         def execute(program: str, given: list[str], environment: dict[str, str]) -> None:
             assert program == given[0]
             os.umask(umask := os.umask(0))
-            self.arguments, self.environment, self.umask = given[1:], environment, umask
+            script = next(i for i, argument in enumerate(given) if argument.endswith(("/cdktf", "/main.py")))
+            self.starter, self.arguments = given[:script], given[script + (given[script].endswith("/cdktf")) :]
+            self.environment, self.umask = environment, umask
 
         chosen = parser.parse_args(arguments)
         self.code = run_operate(chosen, source=Stream(stdin), out=out, err=err, execute=execute)
@@ -144,6 +148,13 @@ class TestHandingOver:
         assert (ran.code, ran.arguments) == (0, [str(project / "main.py")])
         assert ran.environment.get("SYNTH_HCL_OUTPUT") == hcl
         assert ran.environment["CDKTF_OUTDIR"] == (str(project / "cdktf.out") if hcl is None else "out")
+
+    def test_when_it_hands_over_then_the_locked_node_starts_the_cli_with_what_hears_ctrl_c(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert Ran("deploy", "b", "--auto-approve").starter == [node_binary(), "--require", str(INTERRUPTS)]
+        monkeypatch.setattr(operate, "node_binary", lambda: None)
+        assert Ran("deploy", "b", "--auto-approve").starter == []
 
     def test_when_it_hands_over_then_the_right_node_is_first_and_what_is_written_is_private(
         self, project: Path
@@ -264,6 +275,59 @@ class TestRefusals:
             "nothing was destroyed. First:\na: the table t has deletion protection: set x\n"
         )
         assert Ran("deploy", "a", "--auto-approve").code == 0
+
+    @pytest.mark.parametrize(
+        ("option", "problem"),
+        [
+            (["--outputs-file", "none/o.json"], "none is not an existing directory"),
+            (["--outputs-file", "."], ". is a directory: expected the name of a file"),
+            (["--outputs-file", "/dev/null"], "/dev/null is no regular file"),
+            (["--outputs-file", ""], "expected the name of a file, got ''"),
+            (["--output", ""], "expected the name of a directory, got ''"),
+            (["--parallelism", "x"], "expected a whole number of 1 or more, got 'x'"),
+            (["--parallelism", "0"], "expected a whole number of 1 or more, got '0'"),
+            (["--terraform-parallelism", "0"], "expected a whole number of 1 or more, got '0'"),
+            (["--terraform-parallelism=-1"], "expected a whole number of 1 or more, got '-1'"),
+        ],
+    )
+    def test_fails_when_an_option_has_a_wrong_value_before_anything_else(
+        self, option: list[str], problem: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(operate, "run_operate", refuse)
+        with pytest.raises(SystemExit) as stopped:
+            main(["deploy", "b", "--auto-approve", *option])
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err.endswith(f"argument {option[0].partition('=')[0]}: {problem}\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "hint"),
+        [
+            (["deploy", "--auto-aprove"], "--auto-aprove; did you mean --auto-approve?"),
+            (["deploy", "--paralelism=3"], "--paralelism; did you mean --parallelism?"),
+            (["check", "--machien"], "--machien; did you mean --machine?"),
+            (["rehearse", "incident", "--repport=x"], "--repport; did you mean --report?"),
+        ],
+    )
+    def test_fails_when_an_option_is_misspelt_and_says_which_was_meant(
+        self, arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert capsys.readouterr().err.endswith(f"unrecognized arguments: {hint}\n")
+
+    def test_fails_when_nothing_can_be_written_there_before_credentials_are_tried(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(credentials, "try_credentials", refuse)
+        (project / "file").touch()
+        assert self.refused("deploy", "b", "--auto-approve", "--output", "file").endswith(
+            "--output: file cannot hold what is synthesized (Not a directory): expected a directory\n"
+        )
+        (project / "deployment.yaml").write_text(OWN + "backend:\n  local: {directory: file}\n")
+        assert self.refused("deploy", "b", "--auto-approve") == (
+            f"deployment.yaml:11: backend.local.directory: the state cannot be kept in {project}/file/tapstack "
+            f"({project}/file is no directory): expected a directory\n"
+        )
 
     @pytest.mark.parametrize("arguments", [["deploy", "--nosuch"], ["diff", "a", "--auto-approve"], ["synth", "a"]])
     def test_fails_when_an_option_is_unknown(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -206,8 +207,22 @@ class TestFiles:
         assert self.refused(Path("deployment.yaml")) == "deployment.yaml: is a directory: expected a YAML file"
 
     def test_fails_when_the_file_is_not_utf_8(self, tmp_path: Path) -> None:
-        (tmp_path / "deployment.yaml").write_bytes("project: zürich".encode("latin-1"))
-        assert self.refused(Path("deployment.yaml")) == "deployment.yaml: is not UTF-8 text (byte 10)"
+        (tmp_path / "deployment.yaml").write_bytes("sites:\nproject: zürich".encode("latin-1"))
+        assert self.refused(Path("deployment.yaml")) == "deployment.yaml:2: is not UTF-8 text (byte 17)"
+
+    def test_fails_when_the_file_leads_to_itself(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        assert self.refused(Path("loop")) == "loop: cannot be read: Too many levels of symbolic links"
+
+    def test_fails_when_the_file_is_no_regular_one(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "fifo")
+        for path in (Path("fifo"), Path("/dev/zero")):
+            assert self.refused(path) == f"{path}: is no regular file: expected a YAML file"
+
+    def test_fails_when_the_file_is_too_large_to_be_meant(self, tmp_path: Path) -> None:
+        with (tmp_path / "large").open("wb") as file:
+            file.truncate((16 << 20) + 1)
+        assert self.refused(Path("large")) == "large: is larger than 16 MiB: expected a YAML file"
 
     def test_fails_when_the_file_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

@@ -1,0 +1,68 @@
+"""What options and arguments of commands may be: checked before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from tapstack.domain.suggestions import did_you_mean
+
+
+def existing_file(text: str) -> Path:
+    """Return the path of a file that is read; for argparse."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file, got ''")
+    return Path(text)
+
+
+def count(text: str) -> str:
+    """Return a whole number of 1 or more, as it was given; for argparse."""
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return text
+    raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+
+
+def directory(text: str) -> str:
+    """Return the path of a directory that is written, as it was given; for argparse."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a directory, got ''")
+    return text
+
+
+def new_file(text: str) -> str:
+    """Return the path of a file that is written, as it was given, where that can be; for argparse."""
+    if problem := unwritable(Path(text)) if text else "expected the name of a file, got ''":
+        raise argparse.ArgumentTypeError(problem)
+    return text
+
+
+def unwritable(path: Path) -> str | None:
+    """Say why no file can be written there, as far as that is known beforehand."""
+    if path.is_dir():
+        return f"{path} is a directory: expected the name of a file"
+    if not path.parent.is_dir():
+        return f"{path.parent} is not an existing directory"
+    if path.exists() and not path.is_file():
+        return f"{path} is no regular file"
+    return None
+
+
+def unrecognized(parser: argparse.ArgumentParser, unknown: list[str]) -> str:
+    """Say which arguments nobody knows, and which were probably meant.
+
+    By the names of options only, where there are some: what stands behind one may be a secret.
+    """
+    options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+    known = sorted(set(_options(parser)))
+    hints = [did_you_mean(option, known).strip() for option in options]
+    return "; ".join([f"unrecognized arguments: {' '.join(options or unknown)}", *dict.fromkeys(filter(None, hints))])
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS:
+            yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _options(below)
