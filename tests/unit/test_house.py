@@ -35,7 +35,17 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"jinja2", "pydantic"},
     ),
     "tapstack.cli": (
-        {"strictmoto", "tapstack", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "tapstack.rehearsal"},
+        {
+            *(
+                "strictmoto",
+                "tapstack",
+                "tapstack.domain",
+                "tapstack.kernel",
+                "tapstack.settings",
+                "tapstack.workspace",
+            ),
+            "tapstack.rehearsal",
+        },
         {"botocore"},
     ),
     "tapstack": ({"tapstack.domain", "tapstack.capture", "tapstack.response"}, set()),
