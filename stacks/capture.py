@@ -67,7 +67,7 @@ class CaptureStack(SiteStack):
         )
         group = self._site.capture_security_group
         if group.enabled:
-            CaptureSecurityGroup(
+            capture = CaptureSecurityGroup(
                 self,
                 "capture",
                 vpc_id=self._site.vpc_id,
@@ -77,6 +77,7 @@ class CaptureStack(SiteStack):
                 accept_open_remote_access=settings.accept_open_remote_access,
                 network_interface_id=appliance.network_interface_id,
             )
+            appliance.receives_through(capture.needs)
         return appliance
 
     def _add_target(self, key: str) -> MirrorTarget:

@@ -209,6 +209,7 @@ def set_lifecycle(
     resource: Any,
     *,
     prevent_destroy: bool = False,
+    create_before_destroy: bool = False,
     ignore_changes: Sequence[str] = (),
     replace_triggered_by: Sequence[str] = (),
 ) -> None:
@@ -219,18 +220,20 @@ def set_lifecycle(
     Args:
         resource: the resource.
         prevent_destroy: refuse every plan that would destroy it.
+        create_before_destroy: destroy it, replaced or taken out, only when nothing that is in use needs it.
         ignore_changes: arguments whose changes change nothing.
         replace_triggered_by: addresses of what takes it along when it is changed or replaced.
     """
     references = {"ignore_changes": ignore_changes, "replace_triggered_by": replace_triggered_by}
-    arguments: dict[str, Any] = {"prevent_destroy": True} if prevent_destroy else {}
+    flags = {"prevent_destroy": prevent_destroy, "create_before_destroy": create_before_destroy}
+    arguments: dict[str, Any] = {name: True for name, wanted in flags.items() if wanted}
     for name, given in references.items():
         if given and renders_hcl():
             arguments[name] = {"value": f"[{', '.join(given)}]", "type": "reference"}
         elif given:
             arguments[name] = list(given)
     if arguments:
-        resource.add_override("lifecycle", {"value": arguments} if renders_hcl() else arguments)
+        _override_lifecycle(resource, arguments)
 
 
 def add_condition(element: Any, kind: str, condition: str, error_message: str) -> None:
@@ -247,8 +250,20 @@ def add_condition(element: Any, kind: str, condition: str, error_message: str) -
         error_message: what Terraform prints; whole sentences, as Terraform demands.
     """
     block = {"condition": condition, "error_message": rendered(error_message)}
+    given = _lifecycles.get(element.__jsii_ref__.ref, {}).get(kind)
     if renders_hcl():
-        typed = {"value": [block], "isBlock": True, "type": "list", "storageClassType": "objectList"}
-        element.add_override("lifecycle", {"value": {kind: typed}})
+        blocks = [*(given["value"] if given else ()), block]
+        typed = {"value": blocks, "isBlock": True, "type": "list", "storageClassType": "objectList"}
+        _override_lifecycle(element, {kind: typed})
     else:
-        element.add_override("lifecycle", {kind: [block]})
+        _override_lifecycle(element, {kind: [*(given or ()), block]})
+
+
+_lifecycles: dict[str, dict[str, Any]] = {}
+"""What is in the lifecycle of each element: an override replaces the one before."""
+
+
+def _override_lifecycle(element: Any, arguments: dict[str, Any]) -> None:
+    lifecycle = _lifecycles.setdefault(element.__jsii_ref__.ref, {})
+    lifecycle.update(arguments)
+    element.add_override("lifecycle", {"value": lifecycle} if renders_hcl() else lifecycle)

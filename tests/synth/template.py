@@ -14,6 +14,9 @@ from hcl2 import SerializationOptions
 
 from tapstack.bindings import aws, cdk
 
+CREATE_FIRST = [{"create_before_destroy": True}]
+"""The lifecycle of what packets need on their way."""
+
 _OPTIONS = SerializationOptions(strip_string_quotes=True, explicit_blocks=False)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tapstack
-from tapstack.bindings import add_condition, address, aws, cdk
+from tapstack.bindings import add_condition, address, aws, cdk, set_lifecycle
 from tapstack.domain.tokens import is_token
 from tapstack.kernel import importing
 from tapstack.kernel.classes import AWS_CLASSES
@@ -169,6 +169,17 @@ def test_when_an_address_is_asked_for_then_it_is_plain_text() -> None:
     assert address(aws.DataAwsVpc(stack, "v", id="vpc-1")) == "data.aws_vpc.v"
     assert address(aws.Ec2TrafficMirrorFilter(stack, "f")) == "aws_ec2_traffic_mirror_filter.f"
     assert address(cdk.TerraformLocal(stack, "l", [1])) == "local.l"
+
+
+def test_when_conditions_and_arguments_are_added_one_by_one_then_all_stay() -> None:
+    stack = new_stack()
+    mirror_filter = aws.Ec2TrafficMirrorFilter(stack, "f")
+    set_lifecycle(mirror_filter, create_before_destroy=True)
+    for message in ("One.", "Two."):
+        add_condition(mirror_filter, "precondition", "${true}", message)
+    lifecycle = json.loads(cdk.Testing.synth(stack))["resource"]["aws_ec2_traffic_mirror_filter"]["f"]["lifecycle"]
+    assert lifecycle["create_before_destroy"] is True
+    assert [condition["error_message"] for condition in lifecycle["precondition"]] == ["One.", "Two."]
 
 
 def test_when_a_condition_is_added_then_both_languages_say_it_as_a_block() -> None:

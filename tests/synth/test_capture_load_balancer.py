@@ -9,7 +9,7 @@ import pytest
 from tapstack import CaptureLoadBalancer, MirrorTarget, Peer, RuleViolation
 from tapstack.bindings import cdk
 from tests.synth.ids import INSTANCES, SUBNETS, TOKEN, VPC
-from tests.synth.template import Template, assert_equal, new_stack, synthesize
+from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
 
 def balancer(stack: cdk.TerraformStack, **arguments: Any) -> CaptureLoadBalancer:
@@ -45,6 +45,7 @@ def test_when_made_then_it_is_internal_and_crosses_zones(template: Template) -> 
             "security_groups": [f"${{aws_security_group.{only(template, 'aws_security_group')}.id}}"],
             "enable_cross_zone_load_balancing": True,
             "enable_deletion_protection": False,
+            "lifecycle": CREATE_FIRST,
             "tags": TAGS,
         },
     )
@@ -52,13 +53,28 @@ def test_when_made_then_it_is_internal_and_crosses_zones(template: Template) -> 
 
 def test_when_made_then_mirrored_packets_are_listened_for(template: Template) -> None:
     group = f"${{aws_lb_target_group.{only(template, 'aws_lb_target_group')}.arn}}"
+    needed = {
+        f"{kind}.{name}"
+        for kind in (
+            "aws_vpc_security_group_ingress_rule",
+            "aws_vpc_security_group_egress_rule",
+            "aws_lb_target_group_attachment",
+        )
+        for name in template.names(kind)
+    }
+    listener = template.resource("aws_lb_listener")
+    # So that the target is made after all of it, and deleted before any of it.
+    assert set(listener.pop("depends_on")) == needed
+    mirrored = template.resource("aws_ec2_traffic_mirror_target")
+    assert set(mirrored["depends_on"]) == {*needed, f"aws_lb_listener.{only(template, 'aws_lb_listener')}"}
     assert_equal(
-        template.resource("aws_lb_listener"),
+        listener,
         {
             "load_balancer_arn": "${aws_lb.nlb.arn}",
             "protocol": "UDP",
             "port": 4789,
             "default_action": [{"type": "forward", "target_group_arn": group}],
+            "lifecycle": CREATE_FIRST,
             "tags": TAGS,
         },
     )
@@ -70,6 +86,8 @@ def test_when_made_then_mirrored_packets_are_listened_for(template: Template) ->
             "port": 4789,
             "target_type": "instance",
             "health_check": [{"enabled": True, "protocol": "TCP", "port": "443"}],
+            # AWS takes a target group for one load balancer only.
+            "lifecycle": [{**CREATE_FIRST[0], "replace_triggered_by": ["${aws_lb.nlb.id}"]}],
             "tags": TAGS,
         },
     )
@@ -78,7 +96,10 @@ def test_when_made_then_mirrored_packets_are_listened_for(template: Template) ->
 def test_when_instances_are_given_then_each_is_attached(template: Template) -> None:
     group = f"${{aws_lb_target_group.{only(template, 'aws_lb_target_group')}.arn}}"
     found = sorted(template.resources["aws_lb_target_group_attachment"].values(), key=lambda a: a["target_id"])
-    assert_equal(found, [{"target_group_arn": group, "target_id": i, "port": 4789} for i in INSTANCES])
+    assert_equal(
+        found,
+        [{"target_group_arn": group, "target_id": i, "port": 4789, "lifecycle": CREATE_FIRST} for i in INSTANCES],
+    )
 
 
 def test_when_made_then_packets_come_in_and_only_they_and_health_checks_go_out(template: Template) -> None:

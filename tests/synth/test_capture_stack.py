@@ -73,6 +73,28 @@ def test_when_the_example_is_built_then_it_has_what_a_capture_needs(production: 
     )
 
 
+def test_when_the_example_is_built_then_sessions_come_after_all_that_lets_packets_through(production: Template) -> None:
+    (attachment,) = production.names("aws_network_interface_sg_attachment")
+    outbound = "${aws_ec2_traffic_mirror_filter.outbound.id}"
+    rules = production.resources["aws_ec2_traffic_mirror_filter_rule"]
+    needed = [name for name, rule in rules.items() if rule["traffic_mirror_filter_id"] == outbound]
+    mirrored = [
+        f"aws_vpc_security_group_ingress_rule.{name}"
+        for name, rule in production.resources["aws_vpc_security_group_ingress_rule"].items()
+        if rule["from_port"] == 4789
+    ]
+    assert_equal(
+        sorted(production.resource("aws_ec2_traffic_mirror_session", "checkout")["depends_on"]),
+        sorted(
+            [
+                *(f"aws_ec2_traffic_mirror_filter_rule.{name}" for name in needed),
+                *mirrored,
+                f"aws_network_interface_sg_attachment.{attachment}",
+            ]
+        ),
+    )
+
+
 def test_when_the_example_is_built_then_it_says_what_a_person_needs_next(production: Template) -> None:
     outputs = {name: set(body) for name, body in production.outputs.items()}
     plain = {"value", "description"}

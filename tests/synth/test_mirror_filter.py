@@ -7,7 +7,7 @@ import pytest
 from tapstack import MirrorFilter, MirrorRule, RuleViolation, Traffic
 from tapstack.bindings import cdk
 from tests.synth.ids import FILTER, TOKEN
-from tests.synth.template import Template, assert_equal, new_stack, synthesize
+from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def _rules(template: Template, name: str) -> dict[str, dict[str, object]]:
     rules = {}
     for rule in template.resources["aws_ec2_traffic_mirror_filter_rule"].values():
         body = dict(rule)
+        assert body.pop("lifecycle") == CREATE_FIRST
         if body.pop("traffic_mirror_filter_id") == reference:
             rules[f"{body.pop('traffic_direction')} {body.pop('rule_number')}"] = body
     return rules
@@ -49,14 +50,19 @@ def _rules(template: Template, name: str) -> dict[str, dict[str, object]]:
 def test_when_given_everything_then_the_filter_says_it(template: Template) -> None:
     assert_equal(
         template.resource("aws_ec2_traffic_mirror_filter", "mixed"),
-        {"description": "all sorts", "network_services": ["amazon-dns"], "tags": {"Name": "mixed", "team": "ir"}},
+        {
+            "description": "all sorts",
+            "network_services": ["amazon-dns"],
+            "lifecycle": CREATE_FIRST,
+            "tags": {"Name": "mixed", "team": "ir"},
+        },
     )
 
 
 def test_when_amazon_dns_is_off_then_no_network_service_is_named(template: Template) -> None:
     assert_equal(
         template.resource("aws_ec2_traffic_mirror_filter", "web"),
-        {"description": "Tapstack web", "tags": {"Name": "web"}},
+        {"description": "Tapstack web", "lifecycle": CREATE_FIRST, "tags": {"Name": "web"}},
     )
 
 

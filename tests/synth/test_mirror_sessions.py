@@ -123,7 +123,7 @@ class TestNumbers:
         template = synthesize(build)
         assert keys(template, "a") == {eni(1): 1, eni(2): 1}
         assert keys(template, "b") == {eni(1): 5}
-        assert keys(template, "c") == {eni(1): 2, eni(3): 1}
+        assert keys(template, "c") == {eni(1): 2, eni(3): 2}
 
     def test_when_a_first_number_is_given_then_the_search_begins_there(self) -> None:
         def build(stack: cdk.TerraformStack) -> None:
@@ -291,6 +291,17 @@ class TestLookups:
         (condition,) = lifecycle["precondition"]
         assert condition["condition"].endswith(") <= 10}")
         assert "find more sources than the 10 that this target takes" in condition["error_message"]
+
+    def test_when_one_target_is_looked_up_by_four_groups_then_the_plan_refuses_both_kinds_of_too_many(self) -> None:
+        def build(stack: cdk.TerraformStack) -> None:
+            target = MirrorTarget(stack, "t", destination=Destination.network_interface(eni(9)))
+            for name in "abcd":
+                add(stack, name, Source.vpc(VPC), target=target)
+
+        sessions = synthesize(build).resource("aws_ec2_traffic_mirror_session", "d")
+        fourth, capacity = sessions["lifecycle"][0]["precondition"]
+        assert "AWS takes no more" in fourth["error_message"]
+        assert "than the 10 that this target takes" in capacity["error_message"]
 
     def test_when_the_target_takes_any_number_then_nothing_is_counted(self) -> None:
         template = synthesize(lambda stack: add(stack, "all", Source.vpc(VPC), target=BALANCED))

@@ -132,13 +132,14 @@ def test_when_an_appliance_is_made_then_no_plan_deletes_or_replaces_it(plain: Te
         lifecycle(plain.resource("aws_cloudformation_stack")),
         {
             "prevent_destroy": True,
+            "create_before_destroy": True,
             # They matter at creation only, and would replace it later.
             "ignore_changes": ["on_failure", "timeout_in_minutes"],
             "replace_triggered_by": [f"${{terraform_data.{place}}}"],
         },
     )
     where = plain.resource("terraform_data", place)
-    assert where["lifecycle"] == [{"prevent_destroy": True}]
+    assert where["lifecycle"] == [{"prevent_destroy": True, "create_before_destroy": True}]
     (account,), (region,) = plain.data["aws_caller_identity"], plain.data["aws_region"]
     assert_equal(
         where["triggers_replace"],
@@ -385,7 +386,7 @@ def test_when_a_lookup_mirrors_elsewhere_then_targets_and_appliances_are_left_ou
 
 def test_when_the_stack_mirrors_a_source_itself_then_its_number_is_taken() -> None:
     def build(stack: cdk.TerraformStack) -> None:
-        make(stack, mirror_source=eni(1))
+        make(stack, mirror_source=eni(1), mirror_session_number=1)
         MirrorSessions(
             stack,
             "s",

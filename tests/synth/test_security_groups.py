@@ -9,7 +9,7 @@ import pytest
 from tapstack import CaptureSecurityGroup, Peer, QuarantineSecurityGroup, RuleViolation
 from tapstack.bindings import cdk
 from tests.synth.ids import GROUP, TOKEN, VPC, eni
-from tests.synth.template import Template, assert_equal, new_stack, synthesize
+from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
 
 def capture(stack: cdk.TerraformStack, **arguments: Any) -> CaptureSecurityGroup:
@@ -47,14 +47,14 @@ def test_when_made_then_the_group_is_replaced_before_it_is_destroyed(template: T
             "vpc_id": VPC,
             "name_prefix": "tapstack-capture-",
             "description": "Tapstack: mirrored packets and the appliance portal",
-            "lifecycle": [{"create_before_destroy": True}],
+            "lifecycle": CREATE_FIRST,
             "tags": {"Name": "capture", "team": "ir"},
         },
     )
 
 
 def test_when_peers_are_given_then_each_gets_a_rule_of_its_own(template: Template) -> None:
-    group = {"security_group_id": "${aws_security_group.capture.id}"}
+    group = {"security_group_id": "${aws_security_group.capture.id}", "lifecycle": CREATE_FIRST}
     vxlan = {
         **group,
         "ip_protocol": "udp",
@@ -84,7 +84,16 @@ def test_when_peers_are_given_then_each_gets_a_rule_of_its_own(template: Templat
 def test_when_an_interface_is_given_then_the_group_is_attached_to_it(template: Template) -> None:
     assert_equal(
         template.resource("aws_network_interface_sg_attachment"),
-        {"security_group_id": "${aws_security_group.capture.id}", "network_interface_id": eni(1)},
+        {
+            "security_group_id": "${aws_security_group.capture.id}",
+            "network_interface_id": eni(1),
+            "depends_on": [
+                f"aws_vpc_security_group_ingress_rule.{name}"
+                for name, rule in template.resources["aws_vpc_security_group_ingress_rule"].items()
+                if rule["from_port"] == 4789
+            ],
+            "lifecycle": CREATE_FIRST,
+        },
     )
 
 
@@ -102,6 +111,25 @@ def test_when_the_peer_is_a_vpc_then_every_block_of_it_gets_a_rule() -> None:
     blocks = f"data.aws_vpc.{vpc}.cidr_block_associations"
     assert rule["for_each"] == f"${{{{for a in {blocks} : a.cidr_block => a.cidr_block}}}}"
     assert template.datum("aws_vpc") == {"id": VPC}
+
+
+def test_when_blocks_and_vpcs_are_given_then_no_block_can_get_two_rules() -> None:
+    other = "vpc-0123456789abcdef9"
+    peers = [Peer.vpc(VPC), Peer.cidr("10.0.0.0/16"), Peer.vpc(other), Peer.security_group(GROUP)]
+    template = synthesize(lambda stack: capture(stack, mirrored_from=peers))
+    one, two = (
+        f"data.aws_vpc.{name}.cidr_block_associations"
+        for vpc in (VPC, other)
+        for name, found in template.data["aws_vpc"].items()
+        if found["id"] == vpc
+    )
+    blocks = f"[for a in {one} : a.cidr_block]"
+    assert {str(rule.get("for_each", rule.get("count"))) for rule in ingress(template)} == {
+        f"${{{{for a in {one} : a.cidr_block => a.cidr_block}}}}",
+        f"${{{{for a in {two} : a.cidr_block => a.cidr_block if !contains(concat({blocks}), a.cidr_block)}}}}",
+        f'${{contains(concat({blocks}, [for a in {two} : a.cidr_block]), "10.0.0.0/16") ? 0 : 1}}',
+        "None",
+    }
 
 
 def test_when_ids_are_tokens_then_they_are_passed_on() -> None:

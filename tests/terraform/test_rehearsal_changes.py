@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -139,10 +140,94 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
     ward.write()
     ward.deployed._run("init", "-input=false", "-migrate-state", "-force-copy")
 
-    # Asked for.
-    ward.site["remove_packet_basics"] = True
-    assert "DeleteStack" in ward.apply()
+    # Asked for, and with what used it moved in the same deploy: sessions leave before anything of it goes.
+    ward.site = {**before, "remove_packet_basics": True}
+    del ward.site["packet_basics"]
+    ward.site["targets"] = {"sensor": {"network_interface_id": company.interfaces["database"][0]}}
+    ward.site["filters"] = {"web": {"preset": "web"}}
+    ward.site["sessions"] = {
+        name: {**group, "target": "sensor", "filter": "web"} for name, group in before["sessions"].items()
+    }
+    in_order(
+        ward.apply(),
+        ["CreateTrafficMirrorTarget", "ModifyTrafficMirrorSession", "ModifyNetworkInterfaceAttribute", "DeleteStack"],
+    )
     ward.deployed.destroy()
+
+
+def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is_deleted(ward: Ward) -> None:
+    company = ward.company
+    web_1, web_2 = (company.interfaces[name][0] for name in ("web-1", "web-2"))
+    balancer: dict[str, Any] = {
+        "subnet_ids": list(company.shop.private),
+        "instance_ids": [company.instances["database"]],
+        "mirrored_from": [company.shop.cidr],
+    }
+    ward.site |= {
+        "filters": {"web": {"preset": "web"}, "full": {"rules": [{"direction": "egress", "number": 5}]}},
+        "targets": {
+            "balanced": {"load_balancer": balancer},
+            "sensor": {
+                "network_interface_id": company.interfaces["desktop"][0],
+                "share_with": ["111122223333"],
+                "allow_external_principals": True,
+            },
+        },
+        "sessions": {
+            "a": {"target": "balanced", "filter": "web", "sources": [web_1, web_2]},
+            "b": {"target": "sensor", "filter": "full", "sources": [web_1]},
+        },
+    }
+    ward.apply()
+    sessions, targets, filters = ward.site["sessions"], ward.site["targets"], ward.site["filters"]
+
+    # A filter renamed, and its load balancer in other subnets.
+    filters["new"] = filters.pop("web")
+    sessions["a"]["filter"] = "new"
+    balancer["subnet_ids"] = list(company.shop.public)
+    made = ward.apply()
+    assert made.count("ModifyTrafficMirrorSession") == 2
+    assert not {"CreateTrafficMirrorSession", "DeleteTrafficMirrorSession"} & set(made)
+    in_order(made, ["CreateLoadBalancer", "RegisterTargets", "CreateListener", "CreateTrafficMirrorTarget"])
+    in_order(made, ["CreateTrafficMirrorFilterRule", "ModifyTrafficMirrorSession", "DeleteTrafficMirrorFilterRule"])
+    in_order(made, ["ModifyTrafficMirrorSession", "DeleteListener"])
+    in_order(made, ["ModifyTrafficMirrorSession", "DeregisterTargets", "DeleteLoadBalancer"])
+
+    # Addresses in place of instances; its description, for which AWS would take no second target. A group moved
+    # to a new filter, the old one removed, and a shared target replaced.
+    del balancer["instance_ids"]
+    balancer["ip_addresses"] = ["10.0.1.5"]
+    targets["balanced"]["description"] = "the balanced one"
+    targets["sensor"]["description"] = "the one on the desk"
+    del filters["full"]
+    filters["dns"] = {"preset": "dns"}
+    sessions["b"]["filter"] = "dns"
+    made = ward.apply()
+    in_order(made, ["CreateTargetGroup", "RegisterTargets", "ModifyListener", "DeregisterTargets"])
+    in_order(made, ["AuthorizeSecurityGroupEgress", "ModifyListener", "RevokeSecurityGroupEgress"])
+    assert made.count("CreateTrafficMirrorTarget") == made.count("ModifyTrafficMirrorSession") == 1
+    in_order(made, ["AssociateResourceShare", "DisassociateResourceShare"])
+    in_order(made, ["CreateTrafficMirrorFilterRule", "ModifyTrafficMirrorSession", "DeleteTrafficMirrorFilterRule"])
+    in_order(made, ["ModifyTrafficMirrorSession", "DeleteTrafficMirrorTarget"])
+
+    # The target renamed, with its load balancer.
+    targets["renamed"] = targets.pop("balanced")
+    sessions["a"]["target"] = "renamed"
+    made = ward.apply()
+    in_order(made, ["CreateTrafficMirrorTarget", "ModifyTrafficMirrorSession", "DeleteTrafficMirrorTarget"])
+    for gone in ("RevokeSecurityGroupIngress", "DeregisterTargets", "DeleteListener", "DeleteLoadBalancer"):
+        in_order(made, ["ModifyTrafficMirrorSession", gone])
+    assert ward.apply() == []
+    ward.deployed.destroy()
+
+
+def in_order(made: list[str], expected: list[str]) -> None:
+    """Assert that of the calls, the last of each action comes before the first of the next."""
+    for before, after in itertools.pairwise(expected):
+        assert before in made
+        assert after in made
+        last = len(made) - 1 - made[::-1].index(before)
+        assert last < made.index(after), f"{before} after {after}: {made}"
 
 
 def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(ward: Ward) -> None:

@@ -1,6 +1,7 @@
 """ARNs of load balancers as AWS has them: `net/` of Network Load Balancers, `gwy/` of Gateway Load Balancers.
 
-moto writes `app/` into all of them. Listeners and their rules get theirs from their load balancer.
+moto writes `app/` into all of them. Listeners and their rules get theirs from their load balancer. And a listener of
+a Network Load Balancer can be modified (Elastic Load Balancing API, ModifyListener), where moto refuses its protocols.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from moto.elbv2 import models as elbv2_models
 models: Any = elbv2_models
 
 _PREFIXES: Final = {"network": "net", "gateway": "gwy"}
+_NETWORK_PROTOCOLS: Final = ("TCP", "TLS", "UDP", "TCP_UDP")
 _kind: ContextVar[str] = ContextVar("kind", default="application")
 
 
@@ -36,5 +38,18 @@ def install() -> None:
         prefix = _PREFIXES.get(_kind.get(), "app")
         return str(make_arn(*args, **kwargs)).replace(":loadbalancer/app/", f":loadbalancer/{prefix}/")
 
+    modify = backend.modify_listener
+
+    @functools.wraps(modify)
+    def modify_listener(
+        self: Any, arn: str, port: str | None = None, protocol: str | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        if protocol not in _NETWORK_PROTOCOLS:
+            return modify(self, arn, port, protocol, *args, **kwargs)
+        listener = modify(self, arn, port, None, *args, **kwargs)
+        listener.protocol = protocol
+        return listener
+
+    backend.modify_listener = modify_listener
     backend.create_load_balancer = create_load_balancer
     models.make_arn_for_load_balancer = make_arn_for_load_balancer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -61,6 +62,7 @@ class Appliance(AwsConstruct):
     ) -> None:
         """Say which stack it is, what needs no lookup, and what it mirrors itself."""
         self._mirror_source = mirror_source
+        self._needs: tuple[Any, ...] = ()
         self._stack = stack
         book_of(self).appliances.append(stack_name)
         self._stack_name = stack_name
@@ -70,6 +72,13 @@ class Appliance(AwsConstruct):
             "interface": network_interface_id,
             "instance": instance_id,
         }
+
+    def receives_through(self, needs: Sequence[Any]) -> None:
+        """Name the resources without which no packet reaches it, before its `target` is first asked for.
+
+        Sessions are made after them, and moved away or removed before them.
+        """
+        self._needs = tuple(needs)
 
     @property
     def stack_name(self) -> str:
@@ -109,7 +118,7 @@ class Appliance(AwsConstruct):
             # Asking for the interface here would look the instance up for nothing.
             Destination.network_interface(interface) if interface else Destination.some_network_interface()
         )
-        target = ImportedTarget(found, destination)
+        target = ImportedTarget(found, destination, self._needs)
         if self._mirror_source is not None:
             book_of(self).add_source(target_key(target), self._mirror_source, destination.max_sources)
         return target

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk
-from tapstack.capture.scaffold import as_text, checks_arguments, located, name_main_child, name_tag, suppress_checkov
-from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow, keyed, looked_up_vpc
+from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk, set_lifecycle
+from tapstack.capture.scaffold import (
+    CREATE_FIRST,
+    as_text,
+    checks_arguments,
+    located,
+    name_main_child,
+    name_tag,
+    suppress_checkov,
+)
+from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow_all, looked_up_vpc
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.load_balancers import check_appliances, check_load_balancer
-from tapstack.domain.peers import Peer, without_duplicates
+from tapstack.domain.peers import Peer
 from tapstack.domain.tags import EC2, ELASTIC_LOAD_BALANCING, check_construct_tags
 from tapstack.domain.tokens import is_token
 
@@ -86,7 +95,7 @@ class CaptureLoadBalancer(AwsConstruct):
             tags=tags,
         )
         self._vpc: str | None = None
-        self._allow_out(vpc_id, ip_addresses, health_check_port)
+        rules = [*self.security_group.needs, *self._allow_out(vpc_id, ip_addresses, health_check_port)]
         self.resource: Any = aws.Lb(
             self,
             "Resource",
@@ -96,6 +105,7 @@ class CaptureLoadBalancer(AwsConstruct):
             security_groups=[self.security_group.security_group_id],
             enable_cross_zone_load_balancing=True,
             enable_deletion_protection=deletion_protection,
+            lifecycle=CREATE_FIRST,
             tags=name_tag(id_, tags),
         )
         name_main_child(self, self.resource, logical_id)
@@ -114,25 +124,21 @@ class CaptureLoadBalancer(AwsConstruct):
             health_check=aws.LbTargetGroupHealthCheck(enabled=True, protocol="TCP", port=as_text(health_check_port)),
             tags=name_tag(id_, tags),
         )
-        aws.LbListener(
+        # AWS takes a target group for one load balancer only, so a new load balancer needs a new one.
+        set_lifecycle(group, create_before_destroy=True, replace_triggered_by=[f"{address(self.resource)}.id"])
+        attachments = self._attach(group, instance_ids, ip_addresses, vpc_id)
+        listener = aws.LbListener(
             self,
             "Listener",
             load_balancer_arn=self.resource.arn,
             protocol="UDP",
             port=limits.VXLAN_PORT,
             default_action=[aws.LbListenerDefaultAction(type="forward", target_group_arn=group.arn)],
+            depends_on=[*rules, *attachments],
+            lifecycle=CREATE_FIRST,
             tags=name_tag(id_, tags),
         )
-        for position, appliance in enumerate(instance_ids or ip_addresses):
-            key = position if is_token(appliance) else appliance
-            aws.LbTargetGroupAttachment(
-                self,
-                f"Appliance-{key}",
-                target_group_arn=group.arn,
-                target_id=appliance,
-                port=limits.VXLAN_PORT,
-                availability_zone=None if instance_ids else self._zone_of(str(key), appliance, vpc_id),
-            )
+        self._needs = (*rules, *attachments, listener)
 
     @property
     def arn(self) -> str:
@@ -142,7 +148,24 @@ class CaptureLoadBalancer(AwsConstruct):
     @property
     def destination(self) -> Destination:
         """What a `MirrorTarget` takes to mirror to it."""
-        return Destination.network_load_balancer(self.arn)
+        return replace(Destination.network_load_balancer(self.arn), needs=self._needs)
+
+    def _attach(self, group: Any, instance_ids: Sequence[str], ip_addresses: Sequence[str], vpc_id: str) -> list[Any]:
+        """Put the appliances behind the load balancer."""
+        attachments = []
+        for position, appliance in enumerate(instance_ids or ip_addresses):
+            key = position if is_token(appliance) else appliance
+            attachment = aws.LbTargetGroupAttachment(
+                self,
+                f"Appliance-{key}",
+                target_group_arn=group.arn,
+                target_id=appliance,
+                port=limits.VXLAN_PORT,
+                availability_zone=None if instance_ids else self._zone_of(str(key), appliance, vpc_id),
+                lifecycle=CREATE_FIRST,
+            )
+            attachments.append(attachment)
+        return attachments
 
     def _zone_of(self, key: str, ip_address: str, vpc_id: str) -> str:
         """Return the expression of an address's zone: `all` outside of the VPC, where AWS asks for one.
@@ -158,18 +181,11 @@ class CaptureLoadBalancer(AwsConstruct):
         inside = f'cidrsubnet(format("%s/%s", {given}, split("/", a.cidr_block)[1]), 0, 0) == a.cidr_block'
         return f'${{anytrue([for a in {self._vpc}.cidr_block_associations : {inside}]) ? null : "all"}}'
 
-    def _allow_out(self, vpc_id: str, ip_addresses: Sequence[str], health_check_port: int) -> None:
+    def _allow_out(self, vpc_id: str, ip_addresses: Sequence[str], health_check_port: int) -> list[Any]:
         """Let packets and health checks leave for the appliances, whose own groups decide further."""
         appliances = [Peer.cidr(f"{address}/32") for address in ip_addresses] or [Peer.vpc(vpc_id)]
-        for key, peer in keyed(without_duplicates(appliances)):
-            allow(self, f"out-mirrored-{key}", self.security_group, "egress", peer, "udp", limits.VXLAN_PORT, MIRRORED)
-            allow(
-                self,
-                f"out-health-{key}",
-                self.security_group,
-                "egress",
-                peer,
-                "tcp",
-                health_check_port,
-                "Health checks",
-            )
+        group = self.security_group
+        return [
+            *allow_all(self, "out-mirrored", group, "egress", appliances, "udp", limits.VXLAN_PORT, MIRRORED),
+            *allow_all(self, "out-health", group, "egress", appliances, "tcp", health_check_port, "Health checks"),
+        ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk
-from tapstack.capture.scaffold import checks_arguments, located, name_main_child, name_tag, warn
+from tapstack.capture.scaffold import CREATE_FIRST, checks_arguments, located, name_main_child, name_tag, warn
 from tapstack.domain import filter_presets
 from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
@@ -83,11 +83,12 @@ class MirrorFilter(AwsConstruct):
             "Resource",
             description=description or f"Tapstack {id_}",
             network_services=["amazon-dns"] if amazon_dns else None,
+            lifecycle=CREATE_FIRST,
             tags=name_tag(id_, tags),
         )
         name_main_child(self, self.resource, logical_id)
-        for rule in numbered:
-            self._add_rule(rule)
+        self.needs = tuple(self._add_rule(rule) for rule in numbered)
+        """What has to be there before a session uses the filter, and until no session does."""
 
     @property
     def mirror_filter_id(self) -> str:
@@ -177,8 +178,8 @@ class MirrorFilter(AwsConstruct):
         """Create a filter for DNS: the Route 53 Resolver, and port 53 over UDP and TCP and IPv4."""
         return cls.from_preset(scope, id_, filter_presets.dns(), tags=tags, provider=provider)
 
-    def _add_rule(self, rule: MirrorRule) -> None:
-        aws.Ec2TrafficMirrorFilterRule(
+    def _add_rule(self, rule: MirrorRule) -> Any:
+        return aws.Ec2TrafficMirrorFilterRule(
             self,
             f"{rule.direction}-{rule.number}",
             traffic_mirror_filter_id=self.resource.id,
@@ -193,6 +194,7 @@ class MirrorFilter(AwsConstruct):
                 aws.Ec2TrafficMirrorFilterRuleDestinationPortRange, rule.traffic.destination_ports
             ),
             description=rule.description or None,
+            lifecycle=CREATE_FIRST,
         )
 
 

@@ -9,7 +9,16 @@ from tapstack.bindings import AwsConstruct, Construct, add_condition, address, a
 from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, target_key
-from tapstack.capture.scaffold import book_of, checks_arguments, located, name_main_child, name_tag, warn, warn_at_plan
+from tapstack.capture.scaffold import (
+    book_of,
+    checks_arguments,
+    located,
+    name_main_child,
+    name_tag,
+    needs_of,
+    warn,
+    warn_at_plan,
+)
 from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
@@ -40,12 +49,15 @@ class MirrorSessions(AwsConstruct):
             `.tagged`, `.tagged_instances`, `.subnet`, `.vpc`). Interfaces that are found twice are mirrored once.
         target: where to: a `MirrorTarget`, `PacketBasics.target` or `MirrorTarget.from_id(...)`.
         filter: what: a `MirrorFilter`, `PacketBasics.filter` or `MirrorFilter.from_id(...)`.
-        session_number: of every session here, 1 to 32766, 1 evaluated first. By default each
-            source gets the first number that no other session of this stack uses on it.
+        session_number: of every session here, 1 to 32766, 1 evaluated first. By default the first
+            number that nothing uses that the stack has so far, whatever the sources are; so what is made
+            earlier is evaluated first, and what is added last changes no number.
         first_session_number: where that search begins; leaves room for sessions of others.
         packet_length: bytes kept of each packet, after the VXLAN header. Whole packets by default;
-            8500 where the target is a Network Load Balancer, which is AWS's default and most.
-        virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
+            8500 where the target is a Network Load Balancer, which is AWS's default and most. A session that
+            had a length keeps it when this is omitted later: give 65535 for whole packets.
+        virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default. A
+            session that had one keeps it when this is omitted later.
         exclude: network interface ids that lookups must leave out. Interfaces of targets and
             appliances that the stack has so far are left out always.
         description: what it is for; names the construct by default.
@@ -111,6 +123,8 @@ class MirrorSessions(AwsConstruct):
             packet_length=packet_length,
             virtual_network_id=virtual_network_id,
             description=description or f"Tapstack {id_}",
+            # Made after the rules that let packets through, and moved away before those are destroyed.
+            depends_on=needs_of(self, filter, target),
             tags=name_tag(f"{id_} ${{each.key}}", tags),
         )
         name_main_child(self, self.resource, logical_id)
@@ -339,6 +353,7 @@ def _take_numbers(
     # The interface of a stack's own target is not given, and so is no instance type.
     typed = destination is not None and destination.value is not None
     key = target_key(target)
+    book.add_group(group, session_number, start=first)
     numbers: dict[str, int] = {}
     for name, source in known.items():
         interface = source.network_interface_id

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tapstack.bindings import AwsConstruct, Construct, aws, cdk
-from tapstack.capture.scaffold import book_of, checks_arguments, located, name_main_child, name_tag
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk, set_lifecycle
+from tapstack.capture.scaffold import (
+    CREATE_FIRST,
+    book_of,
+    checks_arguments,
+    located,
+    name_main_child,
+    name_tag,
+    needs_of,
+)
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
@@ -38,6 +46,8 @@ class ImportedTarget:
 
     mirror_target_id: str
     destination: Destination | None = None
+    needs: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+    """What has to be there before a session uses the target, and until no session does."""
 
 
 class MirrorTarget(AwsConstruct):
@@ -52,7 +62,8 @@ class MirrorTarget(AwsConstruct):
             mirror to it. Shared through AWS RAM. Nobody by default.
         allow_external_principals: let accounts outside the organization be shared with; they
             have to accept the invitation. Off by default.
-        description: what it is for; names the construct by default.
+        description: what it is for; names the construct by default. A later change replaces the target, and is left
+            out where a Network Load Balancer receives the packets, because AWS takes one target for each.
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
         tags: added to the Name tag.
@@ -103,7 +114,14 @@ class MirrorTarget(AwsConstruct):
             network_load_balancer_arn=value if destination.kind == "network load balancer" else None,
             gateway_load_balancer_endpoint_id=(value if destination.kind == "gateway load balancer endpoint" else None),
             description=description or f"Tapstack {id_}",
+            depends_on=needs_of(self, destination),
             tags=name_tag(id_, tags),
+        )
+        set_lifecycle(
+            self.resource,
+            create_before_destroy=True,
+            # AWS takes one target for a load balancer, and so none in place of another.
+            ignore_changes=["description"] if destination.kind == "network load balancer" else (),
         )
         name_main_child(self, self.resource, logical_id)
         if share_with:
@@ -132,13 +150,19 @@ class MirrorTarget(AwsConstruct):
 
     def _share(self, id_: str, principals: Sequence[str], external: bool, tags: Mapping[str, str] | None) -> None:
         share = aws.RamResourceShare(
-            self, "Share", name=id_, allow_external_principals=external, tags=name_tag(id_, tags)
+            self,
+            "Share",
+            name=id_,
+            allow_external_principals=external,
+            lifecycle=CREATE_FIRST,
+            tags=name_tag(id_, tags),
         )
-        aws.RamResourceAssociation(self, "ShareTarget", resource_arn=self.resource.arn, resource_share_arn=share.arn)
+        common = {"resource_share_arn": share.arn, "lifecycle": CREATE_FIRST}
+        aws.RamResourceAssociation(self, "ShareTarget", resource_arn=self.resource.arn, **common)
         literal = dict.fromkeys(p for p in principals if not is_token(p))
         tokens = [p for p in principals if is_token(p)]
         for key, principal in [(_slug(p), p) for p in literal] + [(f"token-{i}", p) for i, p in enumerate(tokens)]:
-            aws.RamPrincipalAssociation(self, f"ShareWith-{key}", principal=principal, resource_share_arn=share.arn)
+            aws.RamPrincipalAssociation(self, f"ShareWith-{key}", principal=principal, **common)
 
 
 def _slug(principal: str) -> str:

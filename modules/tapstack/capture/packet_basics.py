@@ -170,6 +170,7 @@ class PacketBasics(Appliance):
         set_lifecycle(
             self.resource,
             prevent_destroy=deletion_protection,
+            create_before_destroy=True,
             # They matter when the stack is made, and any change of them would replace it.
             ignore_changes=["on_failure", "timeout_in_minutes"],
             replace_triggered_by=[self._place(vpc_id, subnet_id, deletion_protection=deletion_protection)],
@@ -228,7 +229,7 @@ class PacketBasics(Appliance):
             "subnet_id": subnet_id,
         }
         place = terraform_data(self, "Place", triggers_replace=rendered(here, typed=False))
-        set_lifecycle(place, prevent_destroy=deletion_protection)
+        set_lifecycle(place, prevent_destroy=deletion_protection, create_before_destroy=True)
         return address(place)
 
     @staticmethod
@@ -260,4 +261,4 @@ def _reserve(book: SessionBook, group: str, interface: str, number: int | None) 
     """Write the session that the stack makes itself into the book."""
     if is_token(interface):
         return book.add_unknown(group, number)
-    return book.add_known(group, interface, number)
+    return book.add_mirror_source(group, interface, number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from tapstack.bindings import AwsConstruct, Construct, cdk, provider_of, renders_hcl
 from tapstack.domain.arguments import check_arguments
@@ -15,6 +15,9 @@ from tapstack.domain.tokens import is_token
 
 # By jsii reference, which names an object for as long as its kernel lives: the Python object
 # that stands for it is not always the same one.
+CREATE_FIRST: Final = cdk.TerraformResourceLifecycle(create_before_destroy=True)
+"""The lifecycle of what packets need on their way: see docs/decisions/0040."""
+
 _books: dict[tuple[str, str | None], SessionBook] = {}
 _checks: dict[str, dict[str, Any]] = {}
 _quarantined_vpcs: dict[str, set[str]] = {}
@@ -69,6 +72,23 @@ def book_of(scope: Construct, provider: cdk.TerraformProvider | None = None) -> 
     chosen = provider_of(scope) if provider is None else provider
     alias = None if chosen is None else chosen.alias
     return _books.setdefault((_reference(cdk.TerraformStack.of(scope)), alias), SessionBook())
+
+
+def needs_of(scope: Construct, *needy: Any) -> list[Any] | None:
+    """Return what the given need (their `needs`) in the stack of `scope`: Terraform orders nothing beyond it."""
+    found: list[Any] = []
+    for each in needy:
+        needs = getattr(each, "needs", ())
+        if needs and _stack_of(each if isinstance(each, AwsConstruct) else needs[0]) == _stack_of(scope):
+            found += needs
+    return found or None
+
+
+def _stack_of(scope: Any) -> str:
+    """Return the reference of a stack, where possible without a question to the kernel."""
+    while isinstance(scope, AwsConstruct):
+        scope = scope.within
+    return _reference(scope if isinstance(scope, cdk.TerraformStack) else cdk.TerraformStack.of(scope))
 
 
 def quarantined_vpcs_of(scope: Construct) -> set[str]:

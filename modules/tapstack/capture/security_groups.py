@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk, set_lifecycle
 from tapstack.capture.scaffold import (
+    CREATE_FIRST,
     checks_arguments,
     located,
     name_main_child,
@@ -126,21 +127,24 @@ class CaptureSecurityGroup(_OwnedGroup):
             name_prefix="tapstack-capture-",
             description=description,
             # Interfaces keep a group while it is replaced, so the new one has to come first.
-            lifecycle=cdk.TerraformResourceLifecycle(create_before_destroy=True),
+            lifecycle=CREATE_FIRST,
             tags=name_tag(id_, tags),
         )
         name_main_child(self, self.resource)
-        for key, peer in keyed(without_duplicates(mirrored_from)):
-            allow(self, f"mirrored-{key}", self, "ingress", peer, "udp", limits.VXLAN_PORT, MIRRORED)
-        for key, peer in keyed(without_duplicates([Peer.cidr(block) for block in remote_access_cidrs])):
-            allow(self, f"portal-{key}", self, "ingress", peer, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
+        self.needs = allow_all(self, "mirrored", self, "ingress", mirrored_from, "udp", limits.VXLAN_PORT, MIRRORED)
+        """What lets mirrored packets in: the rules, and the attachment."""
+        portal = [Peer.cidr(block) for block in remote_access_cidrs]
+        allow_all(self, "portal", self, "ingress", portal, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
         if network_interface_id is not None:
-            aws.NetworkInterfaceSgAttachment(
+            attachment = aws.NetworkInterfaceSgAttachment(
                 self,
                 "Attachment",
                 security_group_id=self.resource.id,
                 network_interface_id=network_interface_id,
+                depends_on=self.needs,
+                lifecycle=CREATE_FIRST,
             )
+            self.needs = [*self.needs, attachment]
             suppress_checkov(
                 self.resource,
                 {"CKV2_AWS_5": "Attached with aws_network_interface_sg_attachment, which checkov does not follow."},
@@ -157,17 +161,20 @@ def looked_up_vpc(scope: Construct, id_: str, vpc_id: str) -> str:
     return address(aws.DataAwsVpc(scope, id_, id=vpc_id))
 
 
-def allow(
+def allow_all(
     scope: Construct,
     id_: str,
     group: ISecurityGroup,
     direction: Direction,
-    peer: Peer,
+    peers: Sequence[Peer],
     protocol: str,
     port: int,
     description: str,
-) -> None:
-    """Let one peer reach one port, as a rule resource of its own; a VPC becomes a rule a CIDR block."""
+) -> list[Any]:
+    """Let peers reach one port; return the rules, each a resource of its own, with one for each block of a VPC.
+
+    AWS refuses a second rule for one block, so a block that a VPC has is left to the rules of that VPC.
+    """
     make: Any = aws.VpcSecurityGroupIngressRule if direction == "ingress" else aws.VpcSecurityGroupEgressRule
     common: dict[str, Any] = {
         "security_group_id": group.security_group_id,
@@ -175,17 +182,32 @@ def allow(
         "from_port": port,
         "to_port": port,
         "description": description,
+        "lifecycle": CREATE_FIRST,
     }
-    if peer.kind == "vpc":
-        vpc = looked_up_vpc(scope, f"{id_}-vpc", peer.value)
-        blocks = f"{{for a in {vpc}.cidr_block_associations : a.cidr_block => a.cidr_block}}"
-        rule = make(scope, id_, cidr_ipv4="${each.value}", **common)
-        rule.add_override("for_each", f"${{{blocks}}}")
-        return
-    argument = {"security group": "referenced_security_group_id", "prefix list": "prefix_list_id"}.get(
-        peer.kind, "cidr_ipv6" if peer.kind == "cidr" and cidrs.family(peer.value) == 6 else "cidr_ipv4"
-    )
-    make(scope, id_, **{argument: peer.value}, **common)
+    rules = []
+    blocks: list[str] = []
+    literal = []
+    for key, peer in keyed(without_duplicates(peers)):
+        name = f"{id_}-{key}"
+        if peer.kind == "vpc":
+            vpc = looked_up_vpc(scope, f"{name}-vpc", peer.value)
+            new = f" if !contains(concat({', '.join(blocks)}), a.cidr_block)" if blocks else ""
+            rule = make(scope, name, cidr_ipv4="${each.value}", **common)
+            found = f"{vpc}.cidr_block_associations"
+            rule.add_override("for_each", f"${{{{for a in {found} : a.cidr_block => a.cidr_block{new}}}}}")
+            blocks.append(f"[for a in {found} : a.cidr_block]")
+        else:
+            argument = {"security group": "referenced_security_group_id", "prefix list": "prefix_list_id"}.get(
+                peer.kind, "cidr_ipv6" if peer.kind == "cidr" and cidrs.family(peer.value) == 6 else "cidr_ipv4"
+            )
+            rule = make(scope, name, **{argument: peer.value}, **common)
+            if argument == "cidr_ipv4" and not is_token(peer.value):
+                literal.append((rule, peer.value))
+        rules.append(rule)
+    if blocks:
+        for rule, block in literal:
+            rule.add_override("count", f'${{contains(concat({", ".join(blocks)}), "{block}") ? 0 : 1}}')
+    return rules
 
 
 class QuarantineSecurityGroup(_OwnedGroup):

@@ -5,8 +5,8 @@ Source: VPC Traffic Mirroring guide, "Traffic mirror targets" and "Traffic Mirro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from tapstack.domain import instance_types
 from tapstack.domain.arguments import checked
@@ -24,11 +24,13 @@ class Destination:
         value: network interface id, load balancer ARN or endpoint id; may be a token. None
             where it is known that an interface receives the packets, but not which.
         max_sources: distinct sources it takes; no limit when None.
+        needs: resources without which it receives nothing, such as the listener of a load balancer.
     """
 
     kind: Kind
     value: str | None
     max_sources: int | None
+    needs: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     @checked

@@ -19,9 +19,8 @@ class SessionBook:
     """Keeps the sessions of one account and Region, and gives each the number it needs.
 
     It knows only what is written down: sessions that others made are counted at run
-    time. Sources come in two kinds: a known network interface, and an unknown one
-    (found by a lookup, or a token), which may be any interface at all and therefore
-    gets a number that no other group uses.
+    time. All sessions of a group have one number, the lowest that nothing before the
+    group uses, so that sources come and go without changing the number of another.
     """
 
     warnings: list[str] = field(default_factory=list)
@@ -29,6 +28,8 @@ class SessionBook:
     """CloudFormation stacks of appliances; their interfaces are targets, and so no sources."""
     _numbers: dict[str, dict[int, str]] = field(default_factory=dict)
     _groups_of_number: dict[int, set[str]] = field(default_factory=dict)
+    _number_of_group: dict[tuple[str, int], int] = field(default_factory=dict)
+    _implied: dict[str, str] = field(default_factory=dict)
     _unknown: dict[int, set[str]] = field(default_factory=dict)
     _sources: dict[Hashable, set[str]] = field(default_factory=dict)
     _target_interfaces: dict[str, str] = field(default_factory=dict)
@@ -69,14 +70,52 @@ class SessionBook:
         """The network interfaces that are known to receive mirrored traffic."""
         return tuple(self._target_interfaces)
 
+    def add_group(self, group: str, number: int | None = None, *, start: int = 1) -> int:
+        """Return the number of a group's sessions, and reserve it, whatever sources the group has.
+
+        Args:
+            group: who asks; named in messages.
+            number: the number wanted, 1 to 32766; the lowest that nothing added before uses when omitted.
+            start: where the search for one begins.
+
+        Raises:
+            RuleViolation: the number is out of range.
+        """
+        if number is not None:
+            limits.check_session_number(number)
+            self._groups_of_number.setdefault(number, set()).add(group)
+            return number
+        if (group, start) not in self._number_of_group:
+            number = start
+            while self._groups_of_number.get(number, set()) - {group}:
+                number += 1
+            limits.check_session_number(number)
+            self._number_of_group[group, start] = number
+            self._groups_of_number.setdefault(number, set()).add(group)
+        return self._number_of_group[group, start]
+
+    def add_mirror_source(self, group: str, interface: str, number: int | None = None) -> int:
+        """Add the session of an appliance's own stack on a known interface and return its number.
+
+        Raises:
+            RuleViolation: as `add_known`; or it gets no number, and others mirror the interface too: the stack
+                would take a number that one of their sessions still has.
+        """
+        if number is None:
+            if interface in self._numbers:
+                raise RuleViolation(_mirror_source_is_source(interface, group))
+            self._implied[interface] = group
+        return self.add_known(group, interface, number)
+
     def add_known(self, group: str, interface: str, number: int | None = None, *, start: int = 1) -> int:
         """Add a session of `group` on a known interface and return its number.
 
         Args:
             group: who asks; named in messages.
             interface: network interface id.
-            number: the number wanted, 1 to 32766; the first free one when omitted.
-            start: where the search for a free number begins.
+            number: the number wanted, 1 to 32766; that of the group when omitted, or the next one that is free
+                on the interface.
+            start: where the search for the group's number begins.
 
         Raises:
             RuleViolation: the number is out of range or taken on that interface, it is the
@@ -84,6 +123,8 @@ class SessionBook:
         """
         if interface in self._target_interfaces:
             raise RuleViolation(_source_is_target(interface, self._target_interfaces[interface]))
+        if self._implied.get(interface, group) != group:
+            raise RuleViolation(_mirror_source_is_source(interface, self._implied[interface]))
         taken = self._numbers.setdefault(interface, {})
         if len(taken) >= limits.SESSIONS_PER_INTERFACE:
             raise RuleViolation(
@@ -91,7 +132,7 @@ class SessionBook:
                 f"it is in {_listed(taken.values())} already"
             )
         if number is None:
-            number = start
+            number = self.add_group(group, start=start)
             while number in taken or self._unknown.get(number, set()) - {group}:
                 number += 1
             limits.check_session_number(number)
@@ -118,10 +159,7 @@ class SessionBook:
             RuleViolation: the number is out of range.
         """
         if number is None:
-            number = start
-            while self._groups_of_number.get(number, set()) - {group}:
-                number += 1
-            limits.check_session_number(number)
+            number = self.add_group(group, start=start)
         else:
             limits.check_session_number(number)
             if others := self._groups_of_number.get(number, set()) - {group}:
@@ -186,6 +224,13 @@ class SessionBook:
                 f"target {target_name or target} takes at most {capacity} distinct sources, "
                 f"got {len(sources)}: {remedy}"
             )
+
+
+def _mirror_source_is_source(interface: str, group: str) -> str:
+    return (
+        f"network interface {interface} is the mirror_source of {group} as well: give mirror_session_number, which no "
+        "other session of the interface has (1 where both exist already)"
+    )
 
 
 def _source_is_target(interface: str, target: str) -> str:

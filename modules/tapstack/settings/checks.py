@@ -406,7 +406,7 @@ def _appliance(checker: Checker, path: Path, basics: PacketBasics, book: Session
     if source is not None:
         checker.ask(
             (*here, "mirror_source"),
-            lambda: book.add_known(PACKET_BASICS, source, basics.mirror_session_number),
+            lambda: book.add_mirror_source(PACKET_BASICS, source, basics.mirror_session_number),
         )
         book.add_source(PACKET_BASICS, source, None)
     if interface is not None:
@@ -529,6 +529,10 @@ def _check_sessions(
     capacity = destination.max_sources if destination else None
     given: dict[str, Path] = {}
     lookups: list[SourceLookup] = []
+    start = sessions.first_session_number
+    number_path = (*path, "first_session_number")
+    if checker.ask(number_path, lambda: book.add_group(group, sessions.session_number, start=start)) is None:
+        return
     for here, source in _sources(checker, path, sessions):
         if not isinstance(source, KnownSource):
             lookups.append(source)
@@ -546,7 +550,7 @@ def _check_sessions(
                 f"session number {source.session_number} is below the group's first_session_number, "
                 f"{sessions.first_session_number}, which keeps lower numbers free for other sessions",
             )
-        checker.ask(here, partial(book.add_known, group, interface, wanted, start=sessions.first_session_number))
+        checker.ask(here, partial(book.add_known, group, interface, wanted, start=start))
         before = len(checker.problems)
         add_source = partial(
             book.add_source,
@@ -571,7 +575,7 @@ def _check_sessions(
     if lookups:
         checker.ask(
             (*path, "sources"),
-            lambda: book.add_unknown(group, sessions.session_number, start=sessions.first_session_number),
+            lambda: book.add_unknown(group, sessions.session_number, start=start),
         )
         book.add_lookups(group, lookups)
     checker.warn((*path, "sources"), *book.warnings[seen:], by_constructs=True)

@@ -269,7 +269,7 @@ class SourceSettings(Settings):
     network_interface_id: fields.NetworkInterfaceId | None = None
     """One network interface."""
     session_number: fields.SessionNumber | None = None
-    """Number of that interface's session; the first free one by default."""
+    """Number of that interface's session; that of the group by default."""
     instance_type: str | None = None
     """Type of that interface's instance, checked against AWS's allow-list."""
     accept_instance_type: bool = False
@@ -365,14 +365,15 @@ class Sessions(Settings):
     filter: str = PACKET_BASICS
     """A filter of this site, `packet_basics`, or the id of one that exists (tmf-...)."""
     session_number: fields.SessionNumber | None = None
-    """Session number of every session of the group; the first free one of each interface by default."""
+    """Session number of every session of the group; by default the lowest that nothing before the group in the file
+    has. So put new groups last."""
     first_session_number: fields.SessionNumber = 1
     """The lowest number that is chosen; keeps lower ones free for other sessions."""
     packet_length: fields.PacketLength | None = None
     """Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
-    Load Balancer."""
+    Load Balancer. Once deployed, a value stays when the key is removed: write 65535 for whole packets."""
     virtual_network_id: fields.VirtualNetworkId | None = None
-    """VXLAN network identifier; random and unique by default."""
+    """VXLAN network identifier; random and unique by default. Once deployed, a value stays when the key is removed."""
     exclude: list[fields.NetworkInterfaceId] = Field(default_factory=list)
     """Network interfaces that the lookups of the group leave out."""
 

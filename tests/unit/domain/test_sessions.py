@@ -1,3 +1,4 @@
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -22,6 +23,36 @@ class TestKnownInterfaces:
     def test_when_no_number_is_given_then_it_is_the_first_free_one_of_the_interface(self, book: SessionBook) -> None:
         assert [book.add_known(group, ENI) for group in ("a", "b", "c")] == [1, 2, 3]
         assert book.add_known("a", OTHER) == 1
+
+    def test_when_groups_share_no_interface_then_each_has_a_number_of_its_own_all_the_same(
+        self, book: SessionBook
+    ) -> None:
+        assert [book.add_group(group) for group in ("a", "b", "empty", "a")] == [1, 2, 3, 1]
+        assert [book.add_known("b", ENI), book.add_known("b", OTHER), book.add_unknown("d")] == [2, 2, 4]
+
+    def test_when_numbers_are_given_then_later_groups_pass_over_them(self, book: SessionBook) -> None:
+        assert book.add_group("a", 2) == 2
+        assert book.add_known("b", ENI, 1) == 1
+        assert [book.add_group(group) for group in ("c", "d")] == [3, 4]
+        assert book.add_group("e", start=2) == 5
+
+    @pytest.mark.parametrize("stack_first", [True, False])
+    def test_fails_when_the_stack_of_an_appliance_would_take_the_number_of_a_session(
+        self, book: SessionBook, stack_first: bool
+    ) -> None:
+        adds = [lambda: book.add_mirror_source("epb", ENI), lambda: book.add_known("sessions web", ENI)]
+        first, second = adds if stack_first else adds[::-1]
+        assert first() == 1
+        assert refusal(second) == (
+            f"network interface {ENI} is the mirror_source of epb as well: give mirror_session_number, which no other "
+            "session of the interface has (1 where both exist already)"
+        )
+
+    def test_when_the_number_of_a_stacks_own_session_is_given_then_others_may_mirror_the_interface(
+        self, book: SessionBook
+    ) -> None:
+        assert book.add_mirror_source("epb", ENI, 9) == 9
+        assert book.add_known("sessions web", ENI) == 1
 
     def test_when_a_start_is_given_then_the_search_begins_there(self, book: SessionBook) -> None:
         assert [book.add_known(group, ENI, start=100) for group in ("a", "b")] == [100, 101]
@@ -71,8 +102,8 @@ class TestUnknownInterfaces:
         assert book.add_known("web", ENI) == 1
         assert book.add_unknown("lookup") == 2
         assert book.add_unknown("another lookup") == 3
-        assert book.add_known("dns", OTHER) == 1
-        assert book.add_known("all", OTHER) == 4
+        assert book.add_known("dns", OTHER) == 4
+        assert book.add_known("all", OTHER) == 5
         assert book.warnings == []
 
     def test_when_a_group_holds_several_lookups_then_they_share_its_number(self, book: SessionBook) -> None:
@@ -207,20 +238,25 @@ def test_when_sessions_are_added_in_any_way_then_no_two_ever_collide(sequence: l
     for position, (entry, number) in enumerate(accepted):
         for earlier, taken in accepted[:position]:
             if None in (entry.interface, earlier.interface) and number == taken and entry.group != earlier.group:
-                assert entry.number is not None, "a number that nobody asked for is shared with a lookup"
+                asked = (entry.number, earlier.number) != (None, None)
+                assert asked, "a number that nobody asked for is shared with a lookup"
                 assert book.warnings
 
 
 @given(
-    st.lists(entries(st.just("eni-mine"), NUMBERS), max_size=5),
+    st.lists(entries(st.just("eni-mine"), st.none()), max_size=5),
     st.data(),
 )
-def test_when_other_interfaces_come_go_or_move_then_the_numbers_of_an_interface_stay(
+def test_when_other_sources_come_go_or_move_then_the_numbers_of_an_interface_stay(
     mine: list[Entry], data: st.DataObject
 ) -> None:
     def numbers_among(others: list[Entry]) -> list[int | str]:
         places = data.draw(st.lists(st.integers(0, len(mine)), min_size=len(others), max_size=len(others)))
         book, found = SessionBook(), list[int | str]()
+        for group in "abcde":
+            for start in (1, 2, 32765):
+                with contextlib.suppress(RuleViolation):
+                    book.add_group(group, start=start)
         for position in range(len(mine) + 1):
             for place, other in zip(places, others, strict=True):
                 if place == position:
@@ -229,7 +265,7 @@ def test_when_other_interfaces_come_go_or_move_then_the_numbers_of_an_interface_
                 found.append(_attempt(mine[position], book))
         return found
 
-    others = data.draw(st.lists(entries(INTERFACES, NUMBERS), max_size=10))
+    others = data.draw(st.lists(entries(INTERFACES, st.none()), max_size=10))
     assert numbers_among(others) == numbers_among([]) == numbers_among(data.draw(st.permutations(others)))
 
 

@@ -135,7 +135,7 @@ def interfaces(count: int) -> str:
             "    sessions:\n"
             "      a: {sources: [{vpc_id: vpc-0123abcd}], first_session_number: 32766}\n"
             "      b: {sources: [{vpc_id: vpc-0123abcd}], first_session_number: 32766}\n",
-            "11: sites.production.sessions.b.sources",
+            "11: sites.production.sessions.b.first_session_number",
             "session number must be a whole number from 1 to 32766, got 32767",
             id="no number left for a lookup",
         ),
