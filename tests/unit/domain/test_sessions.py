@@ -1,5 +1,6 @@
 import contextlib
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -40,7 +41,10 @@ class TestKnownInterfaces:
     def test_fails_when_the_stack_of_an_appliance_would_take_the_number_of_a_session(
         self, book: SessionBook, stack_first: bool
     ) -> None:
-        adds = [lambda: book.add_mirror_source("epb", ENI), lambda: book.add_known("sessions web", ENI)]
+        adds: list[Callable[[], int]] = [
+            lambda: book.add_mirror_source("epb", ENI),
+            lambda: book.add_known("sessions web", ENI),
+        ]
         first, second = adds if stack_first else adds[::-1]
         assert first() == 1
         assert refusal(second) == (
