@@ -10,7 +10,7 @@ from typing import Any, Final
 from strictmoto.account import REGION, Account
 from strictmoto.testing.snapshot import Snapshot, take_snapshot
 from tapstack.domain.incidents import TAG_EXPIRES
-from tapstack.responder.changes.snapshots import TAG_CONTAINMENT
+from tapstack.responder.containment.changes.snapshots import TAG_CONTAINMENT
 
 _TOUCHED: Final = ("ec2", "cloudformation", "autoscaling", "elb", "elbv2")
 _ATTRIBUTES: Final = {

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from strictmoto.recorder import Record
-from tapstack.responder.changes.snapshots import TAG_CONTAINMENT
+from tapstack.responder.containment.changes.snapshots import TAG_CONTAINMENT
 from tests.end_to_end.deployed import LEFT_ALONE, DeployedResponse, Incident, NotThereError, wait_for
 from tests.end_to_end.payments import PAYMENTS
 from tests.end_to_end.walking import Walk

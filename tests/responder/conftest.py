@@ -14,9 +14,10 @@ from aws_lambda_powertools.metrics import Metrics
 from strictmoto.account import Account
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.responder import clients, opening
+from tapstack.responder.aws import clients
+from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.environment import environment
-from tapstack.responder.interfaces import prepare
+from tapstack.responder.incident import opening
 from tapstack.responder.store import incidents
 from tests.iam_off import enforces_iam as enforces_iam
 from tests.iam_off import iam as iam

@@ -11,7 +11,9 @@ from strictmoto.account import REGION
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.rehearsal.packet_basics import vendor_client
-from tapstack.responder import appliances, capturing, stacks
+from tapstack.responder.appliance import stacks
+from tapstack.responder.appliance import steps as appliance_steps
+from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
@@ -24,7 +26,7 @@ NAME = "tap-frankfurt-epb"
 def ready(incident: str) -> None:
     """Call `ensure` as the workflow does."""
     for _ in range(5):
-        if appliances.ensure(incident)["status"] == "ready":
+        if appliance_steps.ensure(incident)["status"] == "ready":
             return
     raise AssertionError("it does not become ready")
 
@@ -32,17 +34,17 @@ def ready(incident: str) -> None:
 def test_when_one_stands_then_it_is_ready_without_a_call(site: Site) -> None:
     incident = prepared(site.instance()[0])
     site.account.recorder.clear()
-    assert appliances.ensure(incident) == {"status": "ready"}
+    assert appliance_steps.ensure(incident) == {"status": "ready"}
     assert incidents.get(incident)["appliance"]["portal_url"] == "https://10.0.0.9"
-    assert appliances.release(incident) == {"retire": False, "after_seconds": 0}
-    assert appliances.retire(incident) == {"status": "kept"}
+    assert appliance_steps.release(incident) == {"retire": False, "after_seconds": 0}
+    assert appliance_steps.retire(incident) == {"status": "kept"}
     assert site.calls("cloudformation") == []
 
 
 def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_its_capture(launching: Site) -> None:
     instance, interface = launching.instance()
     incident = prepared(instance)
-    assert appliances.ensure(incident) == {"status": "wait"}
+    assert appliance_steps.ensure(incident) == {"status": "wait"}
     assert incidents.get(incident)["state"] == "launching"
     ready(incident)
     [create] = launching.account.recorder.records(action="CreateStack")
@@ -57,13 +59,13 @@ def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_i
     assert shown["portal_url"].startswith("https://10.0.")
     assert "Credentials" not in str(incidents.get(incident))
     # The session of the stack is the incident's.
-    assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+    assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
     assert len(launching.ours()) == 1
-    capturing.stop(incident)
+    capture_steps.stop(incident)
     assert launching.ours() == []
-    assert appliances.release(incident) == {"retire": True, "after_seconds": 1800}
-    assert appliances.retire(incident) == {"status": "gone"}
-    assert appliances.retire(incident) == {"status": "gone"}
+    assert appliance_steps.release(incident) == {"retire": True, "after_seconds": 1800}
+    assert appliance_steps.retire(incident) == {"status": "gone"}
+    assert appliance_steps.retire(incident) == {"status": "gone"}
     assert stacks.describe(NAME) is None
     assert incidents.get(incident)["appliance"]["state"] == "gone"
 
@@ -76,31 +78,31 @@ def test_when_many_incidents_come_at_once_then_there_is_one_stack(launching: Sit
     assert len(launching.account.recorder.records(action="CreateStack")) == 1
     assert stored.get().holders == frozenset(storm)
     # It goes with the last one only.
-    releases = [appliances.release(incident)["retire"] for incident in storm]
+    releases = [appliance_steps.release(incident)["retire"] for incident in storm]
     assert releases == [False] * 9 + [True]
-    assert appliances.retire(storm[0]) == {"status": "kept"}
-    assert appliances.retire(storm[-1]) == {"status": "gone"}
+    assert appliance_steps.retire(storm[0]) == {"status": "kept"}
+    assert appliance_steps.retire(storm[-1]) == {"status": "gone"}
 
 
 def test_when_an_incident_comes_before_it_is_retired_then_it_stays(launching: Site) -> None:
     first, second = (prepared(launching.instance()[0]) for _ in range(2))
     ready(first)
-    appliances.release(first)
+    appliance_steps.release(first)
     ready(second)
-    assert appliances.retire(first) == {"status": "kept"}
+    assert appliance_steps.retire(first) == {"status": "kept"}
     assert stacks.describe(NAME) is not None
 
 
 def test_when_an_incident_comes_while_it_is_retired_then_another_is_launched(launching: Site) -> None:
     first, second = (prepared(launching.instance()[0]) for _ in range(2))
     ready(first)
-    capturing.start(first)
-    capturing.stop(first)
-    appliances.release(first)
+    capture_steps.start(first)
+    capture_steps.stop(first)
+    appliance_steps.release(first)
     before = stored.get()
     assert stored.begin_retirement(before) is not None
     # The function that retires was killed here.
-    assert appliances.ensure(second) == {"status": "wait"}
+    assert appliance_steps.ensure(second) == {"status": "wait"}
     ready(second)
     assert stored.get().stack_id != before.stack_id
     assert len(launching.account.recorder.records(action="CreateStack")) == 2
@@ -118,7 +120,7 @@ def test_when_an_earlier_capture_of_the_suspect_is_ending_then_it_is_ready_and_s
     assert released is not None
     assert released.ending
     ready(incident)
-    assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+    assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
     [session] = launching.sessions()
     now = captures.get(interface)
     assert now is not None
@@ -129,9 +131,9 @@ def test_when_an_earlier_capture_of_the_suspect_is_ending_then_it_is_ready_and_s
 def test_when_cloudformation_does_not_show_the_resources_yet_then_the_step_is_tried_again(launching: Site) -> None:
     incident = prepared(launching.instance()[0])
     launching.account.faults.add(Fault("DescribeStackResources", "late"))
-    appliances.ensure(incident)
+    appliance_steps.ensure(incident)
     with pytest.raises(TryAgain, match="does not exist"):
-        appliances.ensure(incident)
+        appliance_steps.ensure(incident)
     ready(incident)
 
 
@@ -140,7 +142,7 @@ def test_fails_when_the_creation_fails_and_nothing_is_left(launching: Site) -> N
     incident = prepared(instance)
     # Somebody else takes the number before the stack does.
     launching.session_of_others(interface, 1)
-    appliances.ensure(incident)
+    appliance_steps.ensure(incident)
     with pytest.raises(ApplianceFailed, match=r"stack tap-frankfurt-epb failed: Session \(AWS::EC2::TrafficMirrorSe"):
         ready(incident)
     assert stacks.describe(NAME) is None
@@ -151,14 +153,14 @@ def test_fails_when_another_saw_the_launch_fail(launching: Site) -> None:
     instance, interface = launching.instance()
     first, second = prepared(instance), prepared(instance)
     launching.session_of_others(interface, 1)
-    appliances.ensure(first)
+    appliance_steps.ensure(first)
     held = stored.hold(second)
     assert held is not None
     incidents.change(second, "SET waits_for_launch = :generation", generation=held.generation)
     with pytest.raises(ApplianceFailed):
         ready(first)
     with pytest.raises(ApplianceFailed, match="stack tap-frankfurt-epb failed"):
-        appliances.ensure(second)
+        appliance_steps.ensure(second)
     # The next one tries anew.
     third = prepared(instance)
     ready(third)
@@ -168,7 +170,7 @@ def test_fails_when_cloudformation_refuses_the_request(launching: Site, monkeypa
     monkeypatch.setitem(launching.settings["appliance"]["launch"]["parameters"], "Surprise", "x")
     tell(monkeypatch, launching, launching.settings["appliance"])
     with pytest.raises(ApplianceFailed, match="CloudFormation refuses the stack tap-frankfurt-epb: ValidationError"):
-        appliances.ensure(prepared(launching.instance()[0]))
+        appliance_steps.ensure(prepared(launching.instance()[0]))
 
 
 class TestCapabilities:
@@ -193,7 +195,7 @@ class TestCapabilities:
         self.publish(launching, monkeypatch)
         incident = prepared(launching.instance()[0])
         with pytest.raises(ApplianceFailed) as refused:
-            appliances.ensure(incident)
+            appliance_steps.ensure(incident)
         assert str(refused.value) == (
             "the template of the stack tap-frankfurt-epb asks for CAPABILITY_IAM (The following resource(s) require "
             "capabilities: [AWS::IAM::Role]), and the settings give it nothing; look at what it makes, then give the "
@@ -228,7 +230,7 @@ class TestCapabilities:
         with pytest.raises(
             ApplianceFailed, match="CloudFormation refuses the stack tap-frankfurt-epb: ValidationError"
         ):
-            appliances.ensure(prepared(launching.instance()[0]))
+            appliance_steps.ensure(prepared(launching.instance()[0]))
 
 
 _MAKES_A_ROLE = """
@@ -252,7 +254,7 @@ def test_fails_when_a_stack_of_others_has_the_name(launching: Site) -> None:
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
     with pytest.raises(ApplianceFailed, match="that no incident of this deployment launched"):
-        appliances.ensure(prepared(launching.instance()[0]))
+        appliance_steps.ensure(prepared(launching.instance()[0]))
     assert stacks.describe(NAME) is not None
 
 
@@ -303,9 +305,9 @@ def test_when_a_call_of_ensure_fails_once_then_it_becomes_ready(launching: Site,
         launching.account.faults.add(Fault(action, kind))
         ready(incident)
         launching.account.faults.clear()
-        capturing.stop(incident)
-        appliances.release(incident)
-        assert appliances.retire(incident) == {"status": "gone"}
+        capture_steps.stop(incident)
+        appliance_steps.release(incident)
+        assert appliance_steps.retire(incident) == {"status": "gone"}
         assert launching.ours() == []
 
 
@@ -315,10 +317,10 @@ def test_when_a_call_of_retire_fails_once_then_it_goes(launching: Site, action: 
     for kind in KINDS:
         incident = prepared(instance)
         ready(incident)
-        capturing.start(incident)
-        capturing.stop(incident)
-        appliances.release(incident)
+        capture_steps.start(incident)
+        capture_steps.stop(incident)
+        appliance_steps.release(incident)
         launching.account.faults.add(Fault(action, kind))
-        assert appliances.retire(incident) == {"status": "gone"}
+        assert appliance_steps.retire(incident) == {"status": "gone"}
         launching.account.faults.clear()
         assert stacks.describe(NAME) is None

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.responder.aws_errors import passing_as_try_again
-from tapstack.responder.clients import client
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import passing_as_try_again
 from tapstack.responder.errors import TryAgain
 from tests.responder.conftest import Site
 

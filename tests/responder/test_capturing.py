@@ -8,8 +8,10 @@ import pytest
 
 from strictmoto.faults import Fault, Kind
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.responder import capturing, people, sessions
+from tapstack.responder.capture import sessions
+from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import NothingMirrored, TryAgain
+from tapstack.responder.incident import commands
 from tapstack.responder.store import captures, incidents
 from tests.responder.conftest import Site, interfaces_of, our_tags, prepared, tags, tell
 
@@ -19,7 +21,7 @@ class TestStart:
         instance, first = site.instance()
         second = site.attach(instance)
         incident = prepared(instance)
-        assert capturing.start(incident) == {"mirrored": 2, "refused": 0}
+        assert capture_steps.start(incident) == {"mirrored": 2, "refused": 0}
         by_interface = {session["NetworkInterfaceId"]: session for session in site.sessions()}
         assert set(by_interface) == {first, second}
         assert tags(by_interface[first]) == {
@@ -54,14 +56,14 @@ class TestStart:
             number=1,
         )
         site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=gone)
-        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+        assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
         [session] = site.sessions(interface)
         assert interfaces_of(incident)[interface]["session_id"] == session["TrafficMirrorSessionId"]
 
     def test_when_others_have_sessions_then_the_first_free_number_is_taken(self, site: Site) -> None:
         instance, interface = site.instance()
         theirs = [site.session_of_others(interface, number) for number in (1, 3)]
-        capturing.start(prepared(instance))
+        capture_steps.start(prepared(instance))
         numbers = {s["TrafficMirrorSessionId"]: s["SessionNumber"] for s in site.sessions(interface)}
         assert sorted(numbers.values()) == [1, 2, 3]
         assert set(theirs) < set(numbers)
@@ -72,7 +74,7 @@ class TestStart:
         for number in (1, 2, 3):
             site.session_of_others(full, number)
         incident = prepared(instance)
-        assert capturing.start(incident) == {"mirrored": 1, "refused": 1}
+        assert capture_steps.start(incident) == {"mirrored": 1, "refused": 1}
         assert interfaces_of(incident)[full]["note"].startswith("it is in 3 sessions of others already")
         assert interfaces_of(incident)[free]["state"] == "mirrored"
         held = captures.get(full)
@@ -85,7 +87,7 @@ class TestStart:
             site.session_of_others(full, number)
         incident = prepared(instance)
         with pytest.raises(NothingMirrored, match=f"{full}: it is in 3 sessions of others"):
-            capturing.start(incident)
+            capture_steps.start(incident)
         assert site.ours() == []
 
     def test_when_the_target_takes_no_more_sources_then_the_rest_is_refused(
@@ -94,10 +96,10 @@ class TestStart:
         standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
         tell(monkeypatch, bare, {"standing": standing})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
-        assert capturing.start(incident) == {"mirrored": 10, "refused": 2}
+        assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
         # One more of the same asks for those that are mirrored, and gets them.
         again = prepared(None, *list(interfaces_of(incident))[:10])
-        assert capturing.start(again) == {"mirrored": 10, "refused": 0}
+        assert capture_steps.start(again) == {"mirrored": 10, "refused": 0}
         assert len(bare.ours()) == 10
 
     def test_when_aws_refuses_for_a_reason_nobody_knew_then_the_incident_says_it(
@@ -105,25 +107,25 @@ class TestStart:
     ) -> None:
         tell(monkeypatch, bare, {"standing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
-        assert capturing.start(incident) == {"mirrored": 10, "refused": 2}
+        assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
         notes = [entry["note"] for entry in interfaces_of(incident).values() if entry["state"] == "refused"]
         assert all(note.startswith("TrafficMirrorSourcesPerTargetLimitExceeded") for note in notes)
 
     def test_when_it_is_done_twice_then_nothing_more_is_made(self, site: Site) -> None:
         incident = prepared(site.instance()[0])
-        first = capturing.start(incident)
-        assert capturing.start(incident) == first
+        first = capture_steps.start(incident)
+        assert capture_steps.start(incident) == first
         assert len(site.ours()) == 1
 
     def test_when_a_session_of_ours_was_deleted_by_hand_then_it_is_made_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incident = prepared(site.instance()[0])
-        capturing.start(incident)
+        capture_steps.start(incident)
         [session] = site.ours()
         site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session["TrafficMirrorSessionId"])
-        monkeypatch.setattr(capturing, "_LATE_SECONDS", 0)
-        capturing.start(incident)
+        monkeypatch.setattr(capture_steps, "_LATE_SECONDS", 0)
+        capture_steps.start(incident)
         [again] = site.ours()
         assert again["TrafficMirrorSessionId"] != session["TrafficMirrorSessionId"]
 
@@ -131,10 +133,10 @@ class TestStart:
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         instance, _ = site.instance()
-        capturing.start(prepared(instance))
+        capture_steps.start(prepared(instance))
         monkeypatch.setattr(sessions, "on_interfaces", lambda _: [])
         second = prepared(instance)
-        assert capturing.start(second) == {"mirrored": 1, "refused": 0}
+        assert capture_steps.start(second) == {"mirrored": 1, "refused": 0}
         assert len(site.ours()) == 1
 
     def test_when_it_was_killed_before_it_wrote_the_session_down_then_it_is_found_again(
@@ -148,13 +150,13 @@ class TestStart:
         with monkeypatch.context() as patched:
             patched.setattr(captures, "record", killed)
             with pytest.raises(KeyboardInterrupt):
-                capturing.start(incident)
-        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+                capture_steps.start(incident)
+        assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
         assert len(site.ours()) == 1
 
     def test_when_the_capture_is_ending_then_that_is_finished_first(self, site: Site) -> None:
         instance, interface = site.instance()
-        capturing.start(prepared(instance))
+        capture_steps.start(prepared(instance))
         before = captures.get(interface)
         assert before is not None
         # Its function was killed between the mark and the deletion.
@@ -162,16 +164,16 @@ class TestStart:
         assert ended is not None
         assert ended.ending
         second = prepared(instance)
-        assert capturing.start(second) == {"mirrored": 1, "refused": 0}
+        assert capture_steps.start(second) == {"mirrored": 1, "refused": 0}
         [session] = site.ours()
         assert tags(session)[TAG_INCIDENT] == second
         assert session["TrafficMirrorSessionId"] != before.session_id
 
     def test_fails_when_the_incident_has_ended(self, site: Site) -> None:
         incident = prepared(site.instance()[0])
-        capturing.stop(incident)
+        capture_steps.stop(incident)
         with pytest.raises(NothingMirrored, match="the incident is closing"):
-            capturing.start(incident)
+            capture_steps.start(incident)
 
 
 class TestCalls:
@@ -180,9 +182,9 @@ class TestCalls:
         interfaces = [site.interface() for _ in range(count)]
         site.account.recorder.clear()
         incident = prepared(None, *interfaces)
-        assert capturing.start(incident) == {"mirrored": count, "refused": 0}
+        assert capture_steps.start(incident) == {"mirrored": count, "refused": 0}
         assert len(site.calls("ec2")) <= count + 4
-        capturing.stop(incident)
+        capture_steps.stop(incident)
         assert site.ours() == []
 
     def test_when_interfaces_belong_to_instances_and_sources_are_limited_then_calls_are_four_more(
@@ -192,7 +194,7 @@ class TestCalls:
         tell(monkeypatch, bare, {"standing": standing})
         interfaces = [bare.instance()[1] for _ in range(3)]
         bare.account.recorder.clear()
-        capturing.start(prepared(None, *interfaces))
+        capture_steps.start(prepared(None, *interfaces))
         assert bare.calls("ec2") == [
             "DescribeNetworkInterfaces",
             "DescribeInstances",
@@ -207,8 +209,8 @@ class TestStop:
         instance, interface = site.instance()
         theirs = site.session_of_others(interface)
         incident = prepared(instance)
-        capturing.start(incident)
-        assert capturing.stop(incident) == {"ended": 1}
+        capture_steps.start(incident)
+        assert capture_steps.stop(incident) == {"ended": 1}
         assert [session["TrafficMirrorSessionId"] for session in site.sessions(interface)] == [theirs]
         assert interfaces_of(incident)[interface]["state"] == "ended"
         assert incidents.get(incident)["state"] == "closing"
@@ -216,35 +218,35 @@ class TestStop:
     def test_when_another_incident_holds_it_then_the_session_stays_and_names_that_one(self, site: Site) -> None:
         instance, interface = site.instance()
         first, second = prepared(instance), prepared(instance)
-        capturing.start(first)
-        capturing.start(second)
+        capture_steps.start(first)
+        capture_steps.start(second)
         [session] = site.ours(interface)
-        capturing.stop(first)
+        capture_steps.stop(first)
         [still] = site.ours(interface)
         assert still["TrafficMirrorSessionId"] == session["TrafficMirrorSessionId"]
         assert tags(still)[TAG_INCIDENT] == second
-        capturing.stop(second)
+        capture_steps.stop(second)
         assert site.ours() == []
 
     def test_when_it_is_done_twice_then_the_second_does_nothing(self, site: Site) -> None:
         incident = prepared(site.instance()[0])
-        capturing.start(incident)
-        capturing.stop(incident)
+        capture_steps.start(incident)
+        capture_steps.stop(incident)
         site.account.recorder.clear()
-        assert capturing.stop(incident) == {"ended": 0}
+        assert capture_steps.stop(incident) == {"ended": 0}
         assert "DeleteTrafficMirrorSession" not in site.calls("ec2")
 
     def test_when_nothing_was_ever_started_then_nothing_happens(self, site: Site) -> None:
         incident = prepared(site.instance()[0])
-        assert capturing.stop(incident) == {"ended": 0}
+        assert capture_steps.stop(incident) == {"ended": 0}
         assert site.calls("ec2")[-1] != "DeleteTrafficMirrorSession"
 
     def test_when_the_source_is_deleted_meanwhile_then_it_ends_all_the_same(self, site: Site) -> None:
         interface = site.interface()
         incident = prepared(None, interface)
-        capturing.start(incident)
+        capture_steps.start(incident)
         site.ec2.delete_network_interface(NetworkInterfaceId=interface)
-        assert capturing.stop(incident) == {"ended": 1}
+        assert capture_steps.stop(incident) == {"ended": 1}
         held = captures.get(interface)
         assert held is not None
         assert not held.ending
@@ -254,21 +256,21 @@ class TestStop:
     ) -> None:
         instance, _ = site.instance()
         first = prepared(instance)
-        capturing.start(first)
+        capture_steps.start(first)
         late = site.ours()
-        capturing.stop(first)
+        capture_steps.stop(first)
         second = prepared(instance)
         monkeypatch.setattr(sessions, "on_interfaces", lambda _: late)
-        assert capturing.start(second) == {"mirrored": 1, "refused": 0}
+        assert capture_steps.start(second) == {"mirrored": 1, "refused": 0}
         [session] = site.ours()
         assert session["TrafficMirrorSessionId"] != late[0]["TrafficMirrorSessionId"]
 
 
 def test_when_it_is_extended_then_the_sessions_say_until_when(site: Site) -> None:
     incident = prepared(site.instance()[0])
-    capturing.start(incident)
-    people.extend(incident, 600, by="ann")
-    assert capturing.extend(incident) == {"extended": 1}
+    capture_steps.start(incident)
+    commands.extend(incident, 600, by="ann")
+    assert capture_steps.extend(incident) == {"extended": 1}
     [session] = site.ours()
     assert tags(session)[TAG_EXPIRES] == incidents.get(incident)["expires_at"]
 
@@ -276,10 +278,10 @@ def test_when_it_is_extended_then_the_sessions_say_until_when(site: Site) -> Non
 def test_when_a_session_is_gone_then_the_others_are_extended(site: Site) -> None:
     interfaces = [site.interface() for _ in range(3)]
     incident = prepared(None, *interfaces)
-    capturing.start(incident)
+    capture_steps.start(incident)
     site.ec2.delete_network_interface(NetworkInterfaceId=interfaces[0])
-    people.extend(incident, 600, by="ann")
-    capturing.extend(incident)
+    commands.extend(incident, 600, by="ann")
+    capture_steps.extend(incident)
     until = incidents.get(incident)["expires_at"]
     assert [tags(session)[TAG_EXPIRES] for session in site.ours()] == [until, until]
 
@@ -297,10 +299,10 @@ class TestFaults:
         for kind in KINDS:
             incident = prepared(instance)
             site.account.faults.add(Fault(action, kind))
-            assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+            assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
             site.account.faults.clear()
             assert len(site.ours()) == 1
-            capturing.stop(incident)
+            capture_steps.stop(incident)
             assert site.ours() == []
 
     @pytest.mark.parametrize(
@@ -311,9 +313,9 @@ class TestFaults:
         instance, _ = site.instance()
         for kind in KINDS:
             incident = prepared(instance)
-            capturing.start(incident)
+            capture_steps.start(incident)
             site.account.faults.add(Fault(action, kind))
-            assert capturing.stop(incident) == {"ended": 1}
+            assert capture_steps.stop(incident) == {"ended": 1}
             site.account.faults.clear()
             assert site.ours() == []
             assert incidents.get(incident)["state"] == "closing"
@@ -325,9 +327,9 @@ class TestFaults:
         incident = prepared(site.instance()[0])
         site.account.faults.add(Fault("CreateTrafficMirrorSession", "throttled", call=0))
         with pytest.raises(TryAgain, match="RequestLimitExceeded"):
-            capturing.start(incident)
+            capture_steps.start(incident)
         site.account.faults.clear()
-        assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+        assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
         assert len(site.ours()) == 1
 
 
@@ -344,7 +346,7 @@ def test_when_another_took_the_number_meanwhile_then_the_next_free_one_is_taken(
         return [] if len(asked) == 1 else real(interfaces)
 
     monkeypatch.setattr(sessions, "on_interfaces", late)
-    assert capturing.start(incident) == {"mirrored": 1, "refused": 0}
+    assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
     assert interfaces_of(incident)[interface]["session_number"] == 2
 
 
@@ -355,7 +357,7 @@ def test_when_fifty_incidents_want_one_interface_at_once_then_there_is_one_sessi
     theirs = {site.session_of_others(interface, number) for number in (1, 2)}
     with ThreadPoolExecutor(50) as pool:
         storm = list(pool.map(lambda _: prepared(instance), range(50)))
-        results = list(pool.map(capturing.start, storm))
+        results = list(pool.map(capture_steps.start, storm))
     assert results == [{"mirrored": 1, "refused": 0}] * 50
     [session] = site.ours(interface)
     assert len(site.sessions(interface)) == 3
@@ -365,13 +367,13 @@ def test_when_fifty_incidents_want_one_interface_at_once_then_there_is_one_sessi
     assert held.session_id == session["TrafficMirrorSessionId"]
     # Half of them close while others open.
     with ThreadPoolExecutor(50) as pool:
-        closing = [pool.submit(capturing.stop, incident) for incident in storm[:25]]
+        closing = [pool.submit(capture_steps.stop, incident) for incident in storm[:25]]
         late = list(pool.map(lambda _: prepared(instance), range(5)))
-        opening = [pool.submit(capturing.start, incident) for incident in late]
+        opening = [pool.submit(capture_steps.start, incident) for incident in late]
         assert all(future.result() for future in [*closing, *opening])
     assert len(site.ours(interface)) == 1
     with ThreadPoolExecutor(50) as pool:
-        list(pool.map(capturing.stop, [*storm[25:], *late]))
+        list(pool.map(capture_steps.stop, [*storm[25:], *late]))
     assert {session["TrafficMirrorSessionId"] for session in site.sessions(interface)} == theirs
     assert max_sessions(site, interface) <= 3
 
@@ -396,7 +398,7 @@ def test_when_others_use_our_tags_of_another_site_then_they_are_others(site: Sit
             tag["Value"] = "paris"
     theirs = site.session_of_others(interface, 1, TagSpecifications=[specification])
     incident = prepared(instance)
-    capturing.start(incident)
+    capture_steps.start(incident)
     assert len(site.sessions(interface)) == 2
-    capturing.stop(incident)
+    capture_steps.stop(incident)
     assert [session["TrafficMirrorSessionId"] for session in site.sessions(interface)] == [theirs]

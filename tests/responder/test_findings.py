@@ -10,9 +10,9 @@ import pytest
 from tapstack.domain import policy
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.policy import Rule
-from tapstack.responder import incident_steps
 from tapstack.responder.environment import environment
 from tapstack.responder.handlers import findings
+from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site
 

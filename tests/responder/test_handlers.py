@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.responder import clients
+from tapstack.responder.aws import clients
 from tapstack.responder.errors import NothingToCapture, TryAgain
 from tapstack.responder.handlers import appliance, capture, incident, prepare
 from tests.responder.conftest import Site, opened
@@ -74,7 +74,7 @@ def test_when_a_handler_is_imported_then_nothing_heavy_is(name: str) -> None:
     heavy = {"boto3", "pydantic", "yaml", "cdktf", "jsii", "fastjsonschema", "asyncio", "tapstack.settings"}
     assert not imported & heavy
     if name not in ("api", "findings"):
-        assert "tapstack.responder.opening" not in imported
+        assert "tapstack.responder.incident.opening" not in imported
 
 
 def test_when_the_api_waits_for_aws_then_not_for_longer_than_the_gateway() -> None:

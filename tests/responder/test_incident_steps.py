@@ -6,8 +6,12 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, expiry, utc_now
-from tapstack.responder import appliances, capturing, incident_steps, people, waking
+from tapstack.responder.appliance import steps as appliance_steps
+from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import Conflict, UnknownIncident
+from tapstack.responder.incident import commands
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import waking
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site, opened, prepared
 from tests.responder.test_capturing import KINDS
@@ -43,7 +47,7 @@ class TestClock:
     def test_when_it_was_extended_while_it_waited_then_it_waits_on(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
         until = incident_steps.remaining(incident)["until"]
-        people.extend(incident, 60, by="ann")
+        commands.extend(incident, 60, by="ann")
         assert incident_steps.remaining(incident, until)["seconds"] > 3500
 
     def test_when_its_time_is_over_then_it_closes(self, site: Site) -> None:
@@ -53,7 +57,7 @@ class TestClock:
 
     def test_when_closing_is_asked_for_then_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")
-        people.close(incident, by="ann")
+        commands.close(incident, by="ann")
         assert incident_steps.remaining(incident) == {"status": "close", "because": "closed"}
 
 
@@ -63,7 +67,7 @@ class TestWaking:
         incident_steps.remaining(incident)
         incident_steps.wait(incident, "token-1")
         assert woken == []
-        people.close(incident, by="ann", reason="false alarm")
+        commands.close(incident, by="ann", reason="false alarm")
         assert woken == ["token-1"]
         assert [event["what"] for event in incidents.timeline(incident)] == ["opened", "close requested"]
 
@@ -71,7 +75,7 @@ class TestWaking:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
         incident_steps.wait(incident, "token-1")
-        people.extend(incident, 600, by="ann")
+        commands.extend(incident, 600, by="ann")
         assert woken == ["token-1"]
 
     @pytest.mark.parametrize("what", ["close", "extend"])
@@ -81,9 +85,9 @@ class TestWaking:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
         if what == "close":
-            people.close(incident, by="ann")
+            commands.close(incident, by="ann")
         else:
-            people.extend(incident, 600, by="ann")
+            commands.extend(incident, 600, by="ann")
         incident_steps.wait(incident, "token-1")
         assert woken == ["token-1"]
 
@@ -95,34 +99,34 @@ class TestPeople:
     def test_when_an_extension_is_shorter_then_nothing_changes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=600)
         before = incidents.get(incident)["expires_at"]
-        assert people.extend(incident, 5, by="ann")["expires_at"] == before
+        assert commands.extend(incident, 5, by="ann")["expires_at"] == before
 
     def test_when_it_is_extended_twice_then_it_is_once(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
-        people.extend(incident, 60, by="ann")
-        until = people.extend(incident, 60, by="ann")["expires_at"]
+        commands.extend(incident, 60, by="ann")
+        until = commands.extend(incident, 60, by="ann")["expires_at"]
         assert until <= as_text(expiry(utc_now(), 60))
 
     def test_fails_when_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")
-        people.close(incident, by="ann")
+        commands.close(incident, by="ann")
         with pytest.raises(Conflict, match=f"incident {incident} is closing: its capture cannot be extended any more"):
-            people.extend(incident, 60, by="ann")
+            commands.extend(incident, 60, by="ann")
 
     def test_fails_when_there_is_no_such_incident(self, site: Site) -> None:
         with pytest.raises(UnknownIncident, match="there is no incident inc-20260101T000000-aaaaaaaa"):
-            people.extend("inc-20260101T000000-aaaaaaaa", 60, by="ann")
+            commands.extend("inc-20260101T000000-aaaaaaaa", 60, by="ann")
         with pytest.raises(UnknownIncident, match="there is no incident inc-20260101T000000-aaaaaaaa"):
-            people.close("inc-20260101T000000-aaaaaaaa", by="ann")
+            commands.close("inc-20260101T000000-aaaaaaaa", by="ann")
 
 
 class TestEnd:
     def test_when_it_is_closed_then_people_and_programs_are_told_once(self, site: Site) -> None:
         incident = prepared(site.instance()[0])
-        appliances.ensure(incident)
-        capturing.start(incident)
+        appliance_steps.ensure(incident)
+        capture_steps.start(incident)
         incident_steps.notify(incident)
-        capturing.stop(incident)
+        capture_steps.stop(incident)
         for _ in range(2):
             assert incident_steps.close(incident, "expired") == {}
         told = [message["Subject"] for message in site.messages()]
@@ -147,9 +151,9 @@ class TestEnd:
     def test_when_it_fails_then_what_is_in_place_and_how_to_undo_it_is_said(self, launching: Site) -> None:
         instance, interface = launching.instance()
         incident = prepared(instance)
-        appliances.ensure(incident)
-        appliances.ensure(incident)
-        capturing.start(incident)
+        appliance_steps.ensure(incident)
+        appliance_steps.ensure(incident)
+        capture_steps.start(incident)
         cause = '{"errorMessage": "it broke", "errorType": "X"}'
         for _ in range(2):
             incident_steps.fail(incident, "NothingMirrored", cause)
@@ -166,14 +170,14 @@ class TestEnd:
         assert "NothingMirrored: it broke" in message["Message"]
         # Closing starts one execution, however often it is asked for.
         for _ in range(3):
-            people.close(incident, by="ann")
+            commands.close(incident, by="ann")
         started = launching.account.recorder.records(service="states", action="StartExecution")
         assert {record.call.parameters["name"] for record in started[1:]} == {f"{incident}-close-1"}
         # Which does this.
-        capturing.stop(incident)
+        capture_steps.stop(incident)
         incident_steps.close(incident)
-        assert appliances.release(incident)["retire"]
-        appliances.retire(incident)
+        assert appliance_steps.release(incident)["retire"]
+        appliance_steps.retire(incident)
         assert launching.sessions() == []
         assert incidents.get(incident)["in_place"] == []
 

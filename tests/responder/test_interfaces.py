@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import NothingToCapture
-from tapstack.responder.interfaces import prepare
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site, interfaces_of, opened, tell
 

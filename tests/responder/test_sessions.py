@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tapstack.responder import sessions
+from tapstack.responder.capture import sessions
 from tests.responder.conftest import Site
 
 

@@ -6,12 +6,16 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_EXPIRES
-from tapstack.responder import appliances, capturing, incident_steps, stacks, waking
+from tapstack.responder.appliance import stacks
+from tapstack.responder.appliance import steps as appliance_steps
+from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.handlers import sweeper
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import waking
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
-from tapstack.responder.sweeping import sweep
+from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, opened, our_tags, prepared, tell
 
 UNKNOWN = "inc-20260101T000000-aaaaaaaa"
@@ -28,7 +32,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> set[bool]:
 def capturing_incident(site: Site) -> tuple[str, str]:
     instance, interface = site.instance()
     incident = prepared(instance)
-    capturing.start(incident)
+    capture_steps.start(incident)
     return incident, interface
 
 
@@ -56,8 +60,8 @@ def test_when_the_incident_is_closed_then_its_sessions_end(site: Site, running: 
 def test_when_one_of_two_holders_is_closed_then_the_session_stays(site: Site, running: set[bool]) -> None:
     instance, interface = site.instance()
     first, second = prepared(instance), prepared(instance)
-    capturing.start(first)
-    capturing.start(second)
+    capture_steps.start(first)
+    capture_steps.start(second)
     incident_steps.close(first, "closed")
     sweep()
     assert len(site.ours()) == 1
@@ -160,10 +164,10 @@ class TestExecutions:
 class TestAppliance:
     def test_when_nobody_needs_it_for_long_then_it_is_retired(self, launching: Site, running: set[bool]) -> None:
         incident = prepared(launching.instance()[0])
-        appliances.ensure(incident)
-        appliances.ensure(incident)
-        capturing.start(incident)
-        capturing.stop(incident)
+        appliance_steps.ensure(incident)
+        appliance_steps.ensure(incident)
+        capture_steps.start(incident)
+        capture_steps.stop(incident)
         incident_steps.close(incident, "closed")
         # Its holder is closed, so it is let go; it goes when its time is over.
         assert sweep().appliance == [f"released for {incident}"]
@@ -182,9 +186,9 @@ class TestAppliance:
         self, launching: Site, running: set[bool]
     ) -> None:
         incident = prepared(launching.instance()[0])
-        appliances.ensure(incident)
-        appliances.ensure(incident)
-        appliances.release(incident)
+        appliance_steps.ensure(incident)
+        appliance_steps.ensure(incident)
+        appliance_steps.release(incident)
         incident_steps.close(incident, "closed")
         now = stored.get()
         assert now.target_id is not None
@@ -195,9 +199,9 @@ class TestAppliance:
             TrafficMirrorFilterId=now.filter_id,
             SessionNumber=1,
         )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
-        assert appliances.retire(incident) == {"status": "wait"}
+        assert appliance_steps.retire(incident) == {"status": "wait"}
         with pytest.raises(ApplianceFailed, match="cannot be deleted"):
-            appliances.retire(incident)
+            appliance_steps.retire(incident)
         assert "cannot be deleted" in sweep().problems[0]
         launching.client("ec2").delete_traffic_mirror_session(TrafficMirrorSessionId=theirs)
         # What it asks for now succeeds, and is seen by the next round.
@@ -209,9 +213,9 @@ class TestAppliance:
         self, launching: Site, running: set[bool]
     ) -> None:
         incident = prepared(None, launching.interface(), launching.instance()[1])
-        appliances.ensure(incident)
-        appliances.ensure(incident)
-        capturing.start(incident)
+        appliance_steps.ensure(incident)
+        appliance_steps.ensure(incident)
+        capture_steps.start(incident)
         target = launching.target()
         launching.client("dynamodb").update_item(
             TableName="tap-incidents",

@@ -12,9 +12,10 @@ import pytest
 from strictmoto.account import REGION, Account
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.rehearsal.company import Company, found_company
-from tapstack.responder import clients, containing, releasing
+from tapstack.responder.aws import clients
+from tapstack.responder.containment import containing, releasing
 from tapstack.responder.environment import environment
-from tapstack.responder.observing import logger
+from tapstack.responder.handlers.observing import logger
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.keys import pack
 from tests.responder.conftest import TABLE, Site, opened, tell

@@ -12,8 +12,9 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.containment import Original
-from tapstack.responder import containing, containment_steps, looking
-from tapstack.responder.changes import OF_KIND
+from tapstack.responder.containment import containing, inspect
+from tapstack.responder.containment import steps as containment_steps
+from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
@@ -212,7 +213,7 @@ def test_when_an_aws_service_owns_an_interface_then_the_others_are_cut_off_and_i
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owned = shop.company.interfaces["database"][1]
-    real = looking.attached
+    real = inspect.attached
     monkeypatch.setattr(
         looking,
         "attached",

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from tapstack.responder import deciding, people, release_requests, runs
+from tapstack.responder.containment import release_requests
+from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
+from tapstack.responder.incident import commands
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
-from tapstack.responder.sweeping import TRIES, sweep
+from tapstack.responder.sweeper import TRIES, sweep
 from tests.responder.conftest import opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained
 
@@ -27,17 +30,17 @@ def waiting(shop: Shop, default: str = "leave", *, late: bool = True) -> str:
     return incident
 
 
-def arn(shop: Shop, incident: str, task: runs.Task) -> str:
-    number = runs.count(incidents.get(incident), task)
+def arn(shop: Shop, incident: str, task: executions.Task) -> str:
+    number = executions.count(incidents.get(incident), task)
     return f"{shop.site.state_machine_arn.replace(':stateMachine:', ':execution:')}:{incident}-{task}-{number}"
 
 
-def end(shop: Shop, incident: str, task: runs.Task) -> None:
+def end(shop: Shop, incident: str, task: executions.Task) -> None:
     shop.client("stepfunctions").stop_execution(executionArn=arn(shop, incident, task))
 
 
-def runs_now(incident: str, task: runs.Task) -> bool:
-    return runs.is_under_way(incidents.get(incident), task)
+def runs_now(incident: str, task: executions.Task) -> bool:
+    return executions.is_under_way(incidents.get(incident), task)
 
 
 def wants(_: Any) -> bool:
@@ -58,9 +61,13 @@ class TestLate:
         why = f"nobody answered by {PAST}, and the default is to {default} it; it is {state}"
         for _ in range(2):
             with pytest.raises(Conflict, match=why):
-                deciding.decide(incident, decision, by="ann")
+                containment_requests.decide(incident, decision, by="ann")
         found = incidents.get(incident)["containment"]
-        assert (found["state"], found["decision"], found["decided_by"]) == (state, "default", deciding.BY_DEFAULT)
+        assert (found["state"], found["decision"], found["decided_by"]) == (
+            state,
+            "default",
+            containment_requests.BY_DEFAULT,
+        )
         assert said(incident).count(f"containment by default: {default}: no answer") == 1
         # Another execution cuts it off, or tells people that it is left alone.
         assert runs_now(incident, "contain")
@@ -69,25 +76,25 @@ class TestLate:
         incident = waiting(shop)
         before = incidents.get(incident)
         with pytest.raises(Conflict, match=f"nobody answered by {PAST}, and the default is to leave it$"):
-            deciding.check_waits(before)
+            containment_requests.check_waits(before)
         assert incidents.get(incident) == before
         assert not runs_now(incident, "contain")
 
     def test_when_it_is_contained_now_after_the_deadline_then_that_is_asked_for_anew(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = deciding.contain(incident, "now", by="ann", check=wants)["containment"]
+        found = containment_requests.contain(incident, "now", by="ann", check=wants)["containment"]
         assert (found["mode"], found["state"], found["asked_by"]) == ("now", "containing", "ann")
         assert runs_now(incident, "contain")
 
     def test_when_it_is_asked_for_again_after_the_deadline_then_there_is_a_new_one(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = deciding.contain(incident, "approval", by="ann", check=wants)["containment"]
+        found = containment_requests.contain(incident, "approval", by="ann", check=wants)["containment"]
         assert found["state"] == "pending"
         assert found["deadline"] > PAST
 
     def test_when_the_incident_is_closed_after_the_deadline_then_the_default_is_still_done(self, shop: Shop) -> None:
         incident = waiting(shop, "contain")
-        people.close(incident, by="ann")
+        commands.close(incident, by="ann")
         assert shop.state(incident) == "pending"
         sweep()
         assert runs_now(incident, "contain")
@@ -101,7 +108,7 @@ class TestLate:
     def test_when_another_question_was_asked_since_then_it_is_not_decided_by_default(self, shop: Shop) -> None:
         incident = waiting(shop, "contain")
         read = incidents.get(incident)
-        deciding.by_default(read)
+        containment_requests.by_default(read)
         later = "2099-01-01T00:00:00Z"
         incidents.change(
             incident,
@@ -109,7 +116,7 @@ class TestLate:
             pending="pending",
             later=later,
         )
-        assert deciding.by_default(read)["containment"]["state"] == "pending"
+        assert containment_requests.by_default(read)["containment"]["state"] == "pending"
 
 
 @pytest.mark.parametrize("state", ["failed", "contained"])
@@ -122,7 +129,7 @@ def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(shop:
         return True
 
     with pytest.raises(Conflict, match="is being released"):
-        deciding.contain(incident, "now", by="ann", check=release_meanwhile)
+        containment_requests.contain(incident, "now", by="ann", check=release_meanwhile)
     assert shop.state(incident) == "releasing"
     assert "containment asked for: now" not in said(incident)
 
@@ -138,7 +145,7 @@ def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
         check(found)
         if not asked_already:
             asked_already.append(incident)
-            deciding.contain(incident, "now", by="bob", check=wants)
+            containment_requests.contain(incident, "now", by="bob", check=wants)
 
     monkeypatch.setattr(release_requests, "check_can_be_released", contain_meanwhile)
     with pytest.raises(Conflict, match="is being contained"):
@@ -173,7 +180,12 @@ class TestSweep:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
         read = incidents.get(incident)
-        runs.ask(read, "contain", "containment = :asked", asked={**deciding.record("now", "ann"), "asked_at": PAST})
+        executions.ask(
+            read,
+            "contain",
+            "containment = :asked",
+            asked={**containment_requests.record("now", "ann"), "asked_at": PAST},
+        )
         assert not runs_now(incident, "contain")
         sweep()
         assert runs_now(incident, "contain")
@@ -202,7 +214,7 @@ class TestSweep:
     def test_when_all_is_under_way_or_done_then_nothing_is_said(self, shop: Shop) -> None:
         waits, contains = opened(shop.database, containment="approval"), asked(shop.company.instances["legacy"])
         done = opened(shop.database, containment="approval")
-        deciding.decide(done, "rejected", by="ann")
+        containment_requests.decide(done, "rejected", by="ann")
         end(shop, done, "contain")
         assert sweep().as_dict()["started"] == []
         assert runs_now(waits, "contain")

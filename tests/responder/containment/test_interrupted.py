@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 
 from strictmoto.faults import Fault, Kind
-from tapstack.responder import containing, releasing
+from tapstack.responder.containment import containing, releasing
 from tapstack.responder.errors import TryAgain
 from tests.responder.containment.conftest import Shop, ask_again, asked
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tapstack.responder import containing, waking
+from tapstack.responder.containment import containing
+from tapstack.responder.outbound import waking
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.keys import containment_key, original_key
-from tapstack.responder.sweeping import sweep
+from tapstack.responder.sweeper import sweep
 from tests.responder.containment.conftest import Shop, asked, contained, release
 
 

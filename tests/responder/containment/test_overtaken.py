@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tapstack.domain.containment import Change, Original, Value
-from tapstack.responder import containing, incident_steps, people, putting_back, releasing, waking
-from tapstack.responder.changes import groups
-from tapstack.responder.changes.gone import Gone
+from tapstack.responder.containment import containing, putting_back, releasing
+from tapstack.responder.containment.changes import groups
+from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import ContainmentFailed, TryAgain
+from tapstack.responder.incident import commands
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import waking
 from tapstack.responder.store import containments, incidents
-from tapstack.responder.sweeping import sweep
+from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 
@@ -173,7 +176,7 @@ def test_when_executions_that_close_are_ended_from_outside_then_the_sweeper_star
     workflow = shop.client("stepfunctions")
     incident_steps.fail(incident, "ApplianceFailed", "no capacity")
     workflow.stop_execution(executionArn=incidents.get(incident)["execution_arn"])
-    people.close(incident, by="ann")
+    commands.close(incident, by="ann")
     for _ in range(2):
         ended = incidents.get(incident)["execution_arn"]
         workflow.stop_execution(executionArn=ended)

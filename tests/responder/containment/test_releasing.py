@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.responder import containing, releasing
-from tapstack.responder.changes import OF_KIND
+from tapstack.responder.containment import containing, releasing
+from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
 from tapstack.responder.store import containments, incidents

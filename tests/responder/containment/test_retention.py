@@ -8,15 +8,18 @@ from typing import Any, Literal
 import pytest
 
 from tapstack.domain.incidents import as_time
-from tapstack.responder import capturing, containment_steps, deciding, incident_steps, retention
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.errors import UnknownIncident
-from tapstack.responder.store import incidents
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.store import incidents, retention
 from tests.responder.conftest import opened
 from tests.responder.containment.conftest import Shop, asked, contained, release
 
 
 def close(incident: str) -> None:
-    capturing.stop(incident)
+    capture_steps.stop(incident)
     incident_steps.close(incident, "closed")
     assert incidents.get(incident)["state"] == "closed"
 
@@ -51,7 +54,7 @@ def test_when_it_is_released_at_the_moment_it_is_closed_then_it_is_kept_no_longe
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident = contained(shop.database)
-    capturing.stop(incident)
+    capture_steps.stop(incident)
     real = incidents.transition
 
     def overtaken(*args: Any, **more: Any) -> bool:
@@ -71,7 +74,7 @@ def test_when_it_expires_before_somebody_decides_then_only_a_yes_keeps_it(
     incident = opened(shop.database, containment="approval")
     close(incident)
     assert not is_kept(incident)
-    deciding.decide(incident, decision, by="bob", refuse=lambda _: None)
+    containment_requests.decide(incident, decision, by="bob", refuse=lambda _: None)
     assert is_kept(incident) is kept
 
 

@@ -16,10 +16,10 @@ from tapstack.domain.incidents import ID_PATTERN
 from tapstack.responder.api import containment_routes, routes
 from tapstack.responder.api.problems import MEDIA_TYPE, Problem
 from tapstack.responder.api.requests import path_of, read
-from tapstack.responder.aws_errors import passing_as_try_again
+from tapstack.responder.aws.errors import passing_as_try_again
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain, UnknownIncident
-from tapstack.responder.observing import logger, observed
+from tapstack.responder.handlers.observing import logger, observed
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 _ID: Final = f"(?P<incident_id>{ID_PATTERN.strip('^$')})"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder import containment_plans, deciding, release_requests
 from tapstack.responder.api.requests import Request, read_json
+from tapstack.responder.containment import plans, release_requests
+from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
@@ -17,24 +18,26 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
     body = read_json(request, "CONTAIN")
     mode = body.get("mode")
     if body.get("dry_run"):
-        deciding.allowed(mode)
-        return 200, containment_plans.to_contain(incidents.get(incident_id)), {}
-    return _accepted(deciding.contain(incident_id, mode, by=request.who, check=containment_plans.check))
+        containment_requests.allowed(mode)
+        return 200, plans.to_contain(incidents.get(incident_id)), {}
+    return _accepted(containment_requests.contain(incident_id, mode, by=request.who, check=plans.check))
 
 
 def approve_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/approve: agree to a containment that waits for it."""
     if read_json(request, "APPROVE").get("dry_run"):
-        return 200, containment_plans.to_contain(_waiting(incident_id)), {}
-    return _accepted(deciding.decide(incident_id, "approved", by=request.who, refuse=containment_plans.check))
+        return 200, plans.to_contain(_waiting(incident_id)), {}
+    return _accepted(containment_requests.decide(incident_id, "approved", by=request.who, refuse=plans.check))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/reject: refuse a containment that waits for approval."""
     body = read_json(request, "REJECT")
     if body.get("dry_run"):
-        return 200, containment_plans.nothing(_waiting(incident_id)), {}
-    return _accepted(deciding.decide(incident_id, "rejected", by=request.who, reason=body.get("reason", "")))
+        return 200, plans.nothing(_waiting(incident_id)), {}
+    return _accepted(
+        containment_requests.decide(incident_id, "rejected", by=request.who, reason=body.get("reason", ""))
+    )
 
 
 def release_incident(request: Request, incident_id: str) -> Answer:
@@ -46,13 +49,13 @@ def release_incident(request: Request, incident_id: str) -> Answer:
         incident = incidents.get(incident_id)
         release_requests.check_flags(**given)
         release_requests.check_can_be_released(incident)
-        return 200, containment_plans.to_release(incident, **given, everybody=everybody), {}
+        return 200, plans.to_release(incident, **given, everybody=everybody), {}
     return _accepted(release_requests.release(incident_id, by=request.who, **given, everybody=everybody))
 
 
 def _waiting(incident_id: str) -> Incident:
     incident = incidents.get(incident_id)
-    deciding.check_waits(incident)
+    containment_requests.check_waits(incident)
     return incident
 
 

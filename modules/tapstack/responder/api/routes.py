@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from tapstack.domain.incidents import check_minutes, read_request
-from tapstack.responder import opening, people
 from tapstack.responder.api import pages
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check, read_json
 from tapstack.responder.environment import environment
+from tapstack.responder.incident import commands, opening
 from tapstack.responder.store import incidents
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
@@ -57,13 +57,13 @@ def extend_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/extend: capture for longer."""
     body = read_json(request, "EXTEND")
     minutes = check_minutes(body["minutes"], most=environment().capture.max_minutes)
-    return 202, incidents.shown(people.extend(incident_id, minutes, by=request.who)), {}
+    return 202, incidents.shown(commands.extend(incident_id, minutes, by=request.who)), {}
 
 
 def close_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/close: end it; saying so twice is fine."""
     body = read_json(request, "CLOSE")
-    return 202, incidents.shown(people.close(incident_id, by=request.who, reason=body.get("reason", ""))), {}
+    return 202, incidents.shown(commands.close(incident_id, by=request.who, reason=body.get("reason", ""))), {}
 
 
 def _check_parameter(schema_name: str, name: str, value: Any) -> Any:

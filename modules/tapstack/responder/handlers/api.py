@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder import clients
 from tapstack.responder.api.answering import answer
+from tapstack.responder.aws import clients
 
 # A caller waits, and the gateway does not wait for longer than half a minute.
 clients.be_quick()

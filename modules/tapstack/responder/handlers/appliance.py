@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tapstack.responder import appliances
-from tapstack.responder.observing import serve
+from tapstack.responder.appliance import steps as appliance_steps
+from tapstack.responder.handlers.observing import serve
 
 handler = serve(
     "appliance",
     {
-        "ensure": lambda event: appliances.ensure(event["incident_id"]),
-        "release": lambda event: appliances.release(event["incident_id"]),
-        "retire": lambda event: appliances.retire(event["incident_id"]),
+        "ensure": lambda event: appliance_steps.ensure(event["incident_id"]),
+        "release": lambda event: appliance_steps.release(event["incident_id"]),
+        "retire": lambda event: appliance_steps.retire(event["incident_id"]),
     },
 )

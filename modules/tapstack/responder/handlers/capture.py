@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tapstack.responder import capturing
-from tapstack.responder.observing import serve
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.handlers.observing import serve
 
 handler = serve(
     "capture",
     {
-        "start": lambda event: capturing.start(event["incident_id"]),
-        "extend": lambda event: capturing.extend(event["incident_id"]),
-        "stop": lambda event: capturing.stop(event["incident_id"]),
+        "start": lambda event: capture_steps.start(event["incident_id"]),
+        "extend": lambda event: capture_steps.extend(event["incident_id"]),
+        "stop": lambda event: capture_steps.stop(event["incident_id"]),
     },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapstack.responder import containing
-from tapstack.responder.observing import serve
+from tapstack.responder.containment import containing
+from tapstack.responder.handlers.observing import serve
 
 handler = serve("containment", {"contain": lambda event: containing.contain(event["incident_id"])})

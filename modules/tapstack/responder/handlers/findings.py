@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder.finding_steps import receive
-from tapstack.responder.observing import logger, observed
+from tapstack.responder.handlers.observing import logger, observed
+from tapstack.responder.incident.findings import receive
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

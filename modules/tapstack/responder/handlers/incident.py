@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tapstack.responder import containment_steps, incident_steps
-from tapstack.responder.observing import serve
+from tapstack.responder.containment import steps as containment_steps
+from tapstack.responder.handlers.observing import serve
+from tapstack.responder.incident import steps as incident_steps
 
 handler = serve(
     "incident",

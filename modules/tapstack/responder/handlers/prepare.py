@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapstack.responder import interfaces
-from tapstack.responder.observing import serve
+from tapstack.responder.capture import interfaces
+from tapstack.responder.handlers.observing import serve
 
 handler = serve("prepare", {"prepare": lambda event: interfaces.prepare(event["incident_id"])})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tapstack.responder import putting_back, releasing
-from tapstack.responder.observing import serve
+from tapstack.responder.containment import putting_back, releasing
+from tapstack.responder.handlers.observing import serve
 
 handler = serve(
     "release",

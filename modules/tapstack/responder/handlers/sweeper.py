@@ -6,10 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from tapstack.responder.appliances import running_hours
+from tapstack.responder.appliance.steps import running_hours
 from tapstack.responder.environment import environment
-from tapstack.responder.observing import logger, observed
-from tapstack.responder.sweeping import sweep
+from tapstack.responder.handlers.observing import logger, observed
+from tapstack.responder.sweeper import sweep
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:

@@ -22,15 +22,7 @@ from tapstack.domain.incidents import (
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import (
-    BY_STATE,
-    EVENT,
-    event_key,
-    idempotency_key,
-    incident_key,
-    pack,
-    pack_item,
-)
+from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, idempotency_key, incident_key, pack, pack_item
 
 Incident = dict[str, Any]
 """An incident's item, as Python has it."""

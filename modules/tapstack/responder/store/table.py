@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.responder.aws_errors import code_of
-from tapstack.responder.clients import client
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store.keys import pack, unpack_item

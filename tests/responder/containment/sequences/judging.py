@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from strictmoto.testing.snapshot import Snapshot, differences
 from tapstack.domain.incidents import TAG_INCIDENT
-from tapstack.responder.overlooking import overlooked
+from tapstack.responder.containment.audit import overlooked
 from tapstack.responder.store import captures, containments, incidents
 from tests.responder.conftest import tags
 from tests.responder.containment.sequences.interrupting import Pick

@@ -37,8 +37,8 @@ class Clock:
         still = SimpleNamespace(time=lambda: clock.now, sleep=lambda _: None)
         for module in ("store.containments", "store.captures", "store.appliance", "store.table", "containing"):
             monkeypatch.setattr(f"tapstack.responder.{module}.time", still)
-        monkeypatch.setattr("tapstack.responder.capturing.time", still)
-        monkeypatch.setattr("tapstack.responder.appliances.time", still)
+        monkeypatch.setattr("tapstack.responder.capture.steps.time", still)
+        monkeypatch.setattr("tapstack.responder.appliance.steps.time", still)
         monkeypatch.setattr("tapstack.domain.incidents.datetime", Moment)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.responder.aws_errors import code_of
+from tapstack.responder.aws.errors import code_of
 from tests.responder.containment.sequences.interrupting import Interruption, Pick
 from tests.responder.containment.sequences.ledger import Thing
 from tests.responder.containment.sequences.world import World, groups_of

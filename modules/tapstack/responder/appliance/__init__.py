@@ -1,0 +1,1 @@
+"""The appliance that an incident launches, and the mirror target that packets go to."""

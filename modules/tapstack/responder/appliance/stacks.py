@@ -1,0 +1,215 @@
+"""The stack of the launched appliance, as CloudFormation has it.
+
+Source: AWS CloudFormation API Reference, CreateStack, GetTemplateSummary, DescribeStacks, DescribeStackEvents,
+DescribeStackResources and DeleteStack.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.packet_basics import MIRROR_SOURCE, SESSION_NUMBER, USER_ACCESS_OUTPUT
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of, message_of
+from tapstack.responder.environment import Launch, environment
+from tapstack.responder.errors import ApplianceFailed, TryAgain
+
+Stack = dict[str, Any]
+"""A stack as CloudFormation describes it."""
+
+TARGET: Final = "AWS::EC2::TrafficMirrorTarget"
+FILTER: Final = "AWS::EC2::TrafficMirrorFilter"
+SESSION: Final = "AWS::EC2::TrafficMirrorSession"
+GONE: Final = "DELETE_COMPLETE"
+STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+IN_PROGRESS: Final = "_IN_PROGRESS"
+NAMED_IAM: Final = "CAPABILITY_NAMED_IAM"
+"""Stands for CAPABILITY_IAM as well."""
+_TO_GIVE: Final = (
+    "look at what it makes, then give the launch the capabilities that the template asks for, and deploy: "
+    "response.appliance.launch.capabilities in the deployment file"
+)
+
+
+def describe(name_or_id: str) -> Stack | None:
+    """Return a stack; None when there is none. A deleted one is shown for 90 days, by its id only."""
+    try:
+        found = client("cloudformation").describe_stacks(StackName=name_or_id)["Stacks"]
+    except ClientError as error:
+        if _is_absence(error):
+            return None
+        raise
+    return dict(found[0]) if found else None
+
+
+def _is_absence(error: ClientError) -> bool:
+    return code_of(error) == "ValidationError" and "does not exist" in message_of(error)
+
+
+@contextmanager
+def _shown_late() -> Iterator[None]:
+    """What CloudFormation shows in one place it may not show in another one yet."""
+    try:
+        yield
+    except ClientError as error:
+        if _is_absence(error):
+            raise TryAgain(message_of(error)) from error
+        raise
+
+
+def is_ours(stack: Stack) -> bool:
+    """Tell whether an incident of this deployment and site launched it."""
+    tags = tags_of(stack)
+    named = environment()
+    return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
+
+
+def tags_of(stack: Stack) -> dict[str, str]:
+    """Return the tags of a stack."""
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+
+
+def create(launch: Launch, incident_id: str, generation: int, source: tuple[str, int] | None) -> str | None:
+    """Create the stack and return its id; None when one of that name exists.
+
+    Args:
+        launch: what is created.
+        incident_id: for which incident.
+        generation: of the launch, which makes a second try the same request.
+        source: the interface that the stack mirrors itself, and its session number.
+
+    Raises:
+        ApplianceFailed: CloudFormation refuses the request; trying again changes nothing.
+    """
+    named = environment()
+    parameters = dict(launch.parameters)
+    if source is not None:
+        parameters |= {MIRROR_SOURCE: source[0], SESSION_NUMBER: str(source[1])}
+    tags = {TAG_INCIDENT: incident_id, TAG_DEPLOYMENT: named.deployment, TAG_SITE: named.site}
+    try:
+        capabilities = _capabilities(launch)
+        answer = client("cloudformation").create_stack(
+            StackName=launch.stack_name,
+            TemplateURL=launch.template_url,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=capabilities,
+            TimeoutInMinutes=launch.timeout_minutes,
+            # A creation that fails leaves nothing.
+            OnFailure="DELETE",
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            ClientRequestToken=f"{launch.stack_name}-{generation}"[-128:].lstrip("-"),
+            **({"RoleARN": launch.role_arn} if launch.role_arn else {}),
+        )
+    except ClientError as error:
+        code = code_of(error)
+        if code == "AlreadyExistsException":
+            return None
+        if code in ("ValidationError", "InsufficientCapabilitiesException", "AccessDenied", "AccessDeniedException"):
+            hint = f"; {_TO_GIVE}" if code == "InsufficientCapabilitiesException" else ""
+            raise ApplianceFailed(
+                f"CloudFormation refuses the stack {launch.stack_name}: {message_of(error)}{hint}"
+            ) from error
+        raise
+    return str(answer["StackId"])
+
+
+def _capabilities(launch: Launch) -> list[str]:
+    """Return what the template is given: what it asks for, as far as the settings allow.
+
+    Raises:
+        ApplianceFailed: it asks for more.
+    """
+    asked = client("cloudformation").get_template_summary(TemplateURL=launch.template_url)
+    needed, given = set(asked.get("Capabilities", [])), list(launch.capabilities)
+    covered = {*given, *(["CAPABILITY_IAM"] if NAMED_IAM in given else [])}
+    if missing := sorted(needed - covered):
+        reason = f" ({asked['CapabilitiesReason']})" if asked.get("CapabilitiesReason") else ""
+        raise ApplianceFailed(
+            f"the template of the stack {launch.stack_name} asks for {', '.join(missing)}{reason}, and the settings "
+            f"give it {', '.join(given) or 'nothing'}; {_TO_GIVE}"
+        )
+    if "CAPABILITY_AUTO_EXPAND" in needed:
+        # What a macro will ask for is known only when it has run.
+        return given
+    return [one for one in given if one in needed or (one == NAMED_IAM and "CAPABILITY_IAM" in needed)]
+
+
+def reason_of_failure(stack: Stack) -> str:
+    """Return why a creation failed: the first resource that did, in CloudFormation's words."""
+    pages = client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack["StackId"])
+    with _shown_late():
+        # Newest first, so the last one is the first that failed.
+        failed = [e for page in pages for e in page["StackEvents"] if e.get("ResourceStatus") == "CREATE_FAILED"]
+    if not failed:
+        return str(stack.get("StackStatusReason") or stack["StackStatus"])
+    first = failed[-1]
+    return f"{first['LogicalResourceId']} ({first.get('ResourceType')}): {first.get('ResourceStatusReason', 'failed')}"
+
+
+def resources(stack: Stack) -> dict[str, str]:
+    """Return ids of the stack's resources by type; the first of each type."""
+    with _shown_late():
+        answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
+    found: dict[str, str] = {}
+    for resource in answer["StackResources"]:
+        if resource.get("PhysicalResourceId"):
+            found.setdefault(resource["ResourceType"], resource["PhysicalResourceId"])
+    return found
+
+
+def portal_url(stack: Stack) -> str | None:
+    """Return where packets are looked at. The credentials among the outputs are never read."""
+    for output in stack.get("Outputs", []):
+        if output["OutputKey"] == USER_ACCESS_OUTPUT:
+            return str(output["OutputValue"])
+    return None
+
+
+def parameter(stack: Stack, name: str) -> str | None:
+    """Return a parameter that a stack was made with."""
+    values = {item["ParameterKey"]: item.get("ParameterValue") for item in stack.get("Parameters", [])}
+    return values.get(name) or None
+
+
+def delete(stack: Stack, generation: int, *, again: bool = False) -> None:
+    """Begin to delete a stack, with the role that it was made with.
+
+    One whose deletion failed because its session is gone already is deleted without it.
+
+    Args:
+        stack: which.
+        generation: of the launch, which makes a second try the same request.
+        again: it failed before, for another reason: this is a request of its own.
+    """
+    retain = sessions_that_stay(stack) if stack["StackStatus"] == "DELETE_FAILED" else []
+    suffix = f"again-{int(time.time())}" if again else "retaining" if retain else "delete"
+    try:
+        client("cloudformation").delete_stack(
+            StackName=stack["StackId"],
+            ClientRequestToken=f"{stack['StackName']}-{generation}-{suffix}"[-128:].lstrip("-"),
+            **({"RetainResources": retain} if retain else {}),
+        )
+    except ClientError as error:
+        if code_of(error) != "AccessDenied":
+            raise
+        # Allowed with our tags only, which a stack may no longer have once it is deleted: by a call that was lost.
+        now = describe(stack["StackId"])
+        if now is not None and now["StackStatus"] not in ("DELETE_IN_PROGRESS", GONE):
+            raise
+
+
+def sessions_that_stay(stack: Stack) -> list[str]:
+    """Return the logical ids of sessions that a deletion failed on."""
+    with _shown_late():
+        answer = client("cloudformation").describe_stack_resources(StackName=stack["StackId"])
+    return [
+        resource["LogicalResourceId"]
+        for resource in answer["StackResources"]
+        if resource["ResourceType"] == SESSION and resource["ResourceStatus"] == "DELETE_FAILED"
+    ]

@@ -1,0 +1,277 @@
+"""The appliance that receives packets: there when an incident needs it, gone when none does.
+
+A standing appliance is simply there. One that is launched is a CloudFormation stack: the
+first incident makes it, all others join, the last one lets it go. CloudFormation is the truth
+about the stack, the table about who needs it. Every step looks and does the next thing;
+the workflow waits between them, so that no function does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.packet_basics import MIRROR_SOURCE
+from tapstack.responder.appliance import mirror_target, stacks
+from tapstack.responder.aws.clients import client
+from tapstack.responder.environment import Launch, Standing, environment
+from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.store import appliance as stored
+from tapstack.responder.store import captures, incidents
+from tapstack.responder.store.appliance import Appliance
+from tapstack.responder.store.incidents import Incident
+
+READY: Mapping[str, str] = {"status": "ready"}
+WAIT: Mapping[str, str] = {"status": "wait"}
+_LATE_SECONDS: Final = 60
+"""How long the incident that launches it has, before another one does."""
+
+
+def ensure(incident_id: str) -> Mapping[str, str]:
+    """Bring the appliance one step nearer; `status` is `ready`, or `wait` to be called again.
+
+    Raises:
+        ApplianceFailed: it could not be launched; what CloudFormation had made is deleted again.
+    """
+    incident = incidents.get(incident_id)
+    settings = environment().appliance
+    if isinstance(settings, Standing):
+        _show(incident, mirror_target.standing(settings))
+        return READY
+    held = stored.hold(incident_id)
+    if held is None:
+        _go_on_retiring(settings)
+        return WAIT
+    if 0 < incident.get("waits_for_launch", 0) <= held.failed_generation:
+        # Another incident has seen the launch fail, and told the table.
+        stored.release([incident_id])
+        _show(incident, mirror_target.launched(settings.stack_name, held, "failed"))
+        raise ApplianceFailed(held.failure)
+    incidents.transition(incident_id, "launching", by="appliance", detail=f"stack {settings.stack_name}")
+    if held.state == "absent":
+        return _launch(settings, incident, held)
+    if held.state == "launching":
+        return _look(settings, incident, held)
+    stack = stacks.describe(held.stack_id or settings.stack_name)
+    if stack is None or stack["StackStatus"] not in stacks.STANDING:
+        # Somebody deleted it, and it is needed.
+        stored.record_lost(held)
+        return WAIT
+    _show(incident, mirror_target.launched(settings.stack_name, held, "ready"))
+    return READY
+
+
+def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
+    existing = stacks.describe(settings.stack_name)
+    if existing is not None:
+        _check_ours(settings, existing)
+        if existing["StackStatus"] not in stacks.STANDING and not existing["StackStatus"].endswith(stacks.IN_PROGRESS):
+            # A wreck of an earlier launch holds the name.
+            stacks.delete(existing, held.generation)
+            return WAIT
+        if existing["StackStatus"] == "DELETE_IN_PROGRESS":
+            return WAIT
+    begun = stored.begin_launch(held, incident["id"], incident.get("source_interface"))
+    if begun is None:
+        return WAIT
+    return _create(settings, incident, begun)
+
+
+def _create(settings: Launch, incident: Incident, begun: Appliance) -> Mapping[str, str]:
+    _show_launch(incident, settings, begun)
+    source = (incident["source_interface"], incident["source_number"]) if incident.get("source_interface") else None
+    try:
+        stack_id = stacks.create(settings, incident["id"], begun.generation, source)
+    except ApplianceFailed as failed:
+        stored.record_failure(begun, str(failed))
+        raise
+    if stack_id is not None:
+        stored.record_stack(begun, stack_id)
+    return WAIT
+
+
+def _look(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
+    _show_launch(incident, settings, held)
+    stack = stacks.describe(held.stack_id or settings.stack_name)
+    if stack is None:
+        # Whoever launches it may have been killed between the table and CloudFormation, for good even.
+        patient = time.time() - held.launched_at < _LATE_SECONDS and held.launched_by != incident["id"]
+        return WAIT if held.stack_id is not None or patient else _create(settings, incident, held)
+    if held.stack_id is None:
+        held = stored.record_stack(held, stack["StackId"]) or held
+    status = stack["StackStatus"]
+    if status != stacks.GONE:
+        _check_ours(settings, stack)
+    if status in stacks.STANDING:
+        return _take_over(settings, incident, held, stack)
+    if status.endswith(stacks.IN_PROGRESS):
+        return WAIT  # where it rolls back, the reason is told once nothing is left
+    reason = f"stack {settings.stack_name} failed: {stacks.reason_of_failure(stack)}"
+    if status != stacks.GONE:
+        stacks.delete(stack, held.generation)
+    stored.record_failure(held, reason)
+    _show(incident, mirror_target.launched(settings.stack_name, held, "failed"))
+    raise ApplianceFailed(reason)
+
+
+def _take_over(settings: Launch, incident: Incident, held: Appliance, stack: stacks.Stack) -> Mapping[str, str]:
+    found = stacks.resources(stack)
+    target_id = found.get(stacks.TARGET) or _by_name("target", settings.stack_name)
+    filter_id = found.get(stacks.FILTER) or _by_name("filter", settings.stack_name)
+    if target_id is None or filter_id is None:
+        reason = f"stack {settings.stack_name} has no traffic mirror target, or no filter"
+        stored.record_failure(held, reason)
+        raise ApplianceFailed(reason)
+    _adopt_session(stack, found.get(stacks.SESSION))
+    ready = stored.record_ready(held, target_id=target_id, filter_id=filter_id, portal_url=stacks.portal_url(stack))
+    if ready is None:
+        return WAIT
+    _show(incident, mirror_target.launched(settings.stack_name, ready, "ready"))
+    return READY
+
+
+def _adopt_session(stack: stacks.Stack, session_id: str | None) -> None:
+    """Record the session that the stack made as that of the incident it was made for."""
+    source = stacks.parameter(stack, MIRROR_SOURCE)
+    launched_by = stacks.tags_of(stack).get(TAG_INCIDENT)
+    if session_id is None or source is None or launched_by is None:
+        return
+    capture = captures.acquire(source, launched_by)
+    # Where an earlier capture is still ending, starting this one ends it, with this session, and makes another.
+    if capture is not None:
+        captures.record(capture, session_id)
+
+
+def _by_name(what: str, stack_name: str) -> str | None:
+    """Find the stack's target or filter by its Name tag, should the template nest them.
+
+    Anybody may give something a name. Only CloudFormation gives the tag of its stack's name, which a nested stack's
+    begins with, and what a stack of ours makes has our tags.
+    """
+    named = environment()
+    wanted = {
+        "tag:Name": [f"{stack_name}.{what}"],
+        "tag:aws:cloudformation:stack-name": [stack_name, f"{stack_name}-*"],
+        f"tag:{TAG_DEPLOYMENT}": [named.deployment],
+        f"tag:{TAG_SITE}": [named.site],
+    }
+    name = f"traffic-mirror-{what}"
+    pages = client("ec2").get_paginator(f"describe_traffic_mirror_{what}s")
+    kind = f"TrafficMirror{what.capitalize()}"
+    found = [
+        item[f"{kind}Id"]
+        for page in pages.paginate(Filters=[{"Name": key, "Values": values} for key, values in wanted.items()])
+        for item in page[f"{kind}s"]
+    ]
+    if len(found) > 1:
+        raise ApplianceFailed(f"several {name}s are called {stack_name}.{what}")
+    return str(found[0]) if found else None
+
+
+def _check_ours(settings: Launch, stack: stacks.Stack) -> None:
+    if not stacks.is_ours(stack):
+        raise ApplianceFailed(
+            f"there is a stack {settings.stack_name} that no incident of this deployment launched: "
+            "delete it, or use it as a standing appliance"
+        )
+
+
+def _show(incident: Incident, appliance: dict[str, Any]) -> None:
+    if incident["appliance"] != appliance:
+        incidents.change(incident["id"], "SET appliance = :appliance", appliance=appliance)
+        incident["appliance"] = appliance
+
+
+def _show_launch(incident: Incident, settings: Launch, held: Appliance) -> None:
+    """Show that it is being launched, and note which launch the incident waits for."""
+    if incident.get("waits_for_launch") != held.generation:
+        incidents.change(incident["id"], "SET waits_for_launch = :generation", generation=held.generation)
+    _show(incident, mirror_target.launched(settings.stack_name, held, "launching"))
+
+
+def release(incident_id: str) -> dict[str, Any]:
+    """Need the appliance no longer; `retire` says whether to retire it `after_seconds`, if nobody else comes."""
+    settings = environment().appliance
+    left = stored.release([incident_id])
+    if isinstance(settings, Standing) or settings.retire_after_minutes is None:
+        return {"retire": False, "after_seconds": 0}
+    retire = not left.holders and left.state != "absent"
+    return {"retire": retire, "after_seconds": settings.retire_after_minutes * 60 if retire else 0}
+
+
+def retire(incident_id: str) -> dict[str, str]:
+    """Delete the appliance if nobody needs it; `status` is `gone`, `kept`, or `wait` to be called again.
+
+    Raises:
+        ApplianceFailed: CloudFormation cannot delete it.
+    """
+    # Whoever let go last retires it: an incident that came later has its own time.
+    last = stored.get()
+    status = "kept" if last.state == "ready" and last.released_by != incident_id else retire_unneeded()
+    state = {"gone": "gone", "wait": "retiring"}.get(status)
+    incident = incidents.get(incident_id)
+    if state is not None and incident["appliance"] and incident["appliance"].get("launched_by_us"):
+        _show(incident, {**incident["appliance"], "state": state})
+    return {"status": status}
+
+
+def retire_unneeded(*, again: bool = False) -> str:
+    """Delete the appliance if nobody needs it; return `gone`, `kept`, or `wait` to be called again.
+
+    Args:
+        again: try once more what CloudFormation could not delete before: the reason may be gone.
+
+    Raises:
+        ApplianceFailed: CloudFormation cannot delete it.
+    """
+    settings = environment().appliance
+    if isinstance(settings, Standing):
+        return "kept"
+    now = stored.get()
+    if now.state == "absent":
+        return "gone"
+    if now.state != "retiring" and (now.holders or stored.begin_retirement(now) is None):
+        return "kept"
+    return _go_on_retiring(settings, again=again)
+
+
+def running_hours() -> float:
+    """Return for how many hours the launched appliance has been there; 0 without one."""
+    if isinstance(environment().appliance, Standing):
+        return 0.0
+    launched = stored.get()
+    return 0.0 if launched.state == "absent" else (time.time() - launched.launched_at) / 3600
+
+
+def overdue(appliance: Appliance) -> bool:
+    """Tell whether nobody has needed a launched appliance for longer than it is kept."""
+    settings = environment().appliance
+    if isinstance(settings, Standing) or settings.retire_after_minutes is None or appliance.holders:
+        return False
+    return time.time() - appliance.released_at >= settings.retire_after_minutes * 60
+
+
+def _go_on_retiring(settings: Launch, *, again: bool = False) -> str:
+    now = stored.get()
+    if now.state != "retiring":
+        return "wait"
+    stack = stacks.describe(now.stack_id or settings.stack_name)
+    if stack is None or stack["StackStatus"] == stacks.GONE:
+        stored.record_gone(now)
+        return "gone"
+    _check_ours(settings, stack)
+    if stack["StackStatus"] == "DELETE_IN_PROGRESS":
+        return "wait"
+    if stack["StackStatus"] == "DELETE_FAILED" and not stacks.sessions_that_stay(stack):
+        why = stack.get("StackStatusReason") or "CloudFormation does not say why"
+        if again:
+            stacks.delete(stack, now.generation, again=True)
+        raise ApplianceFailed(f"stack {settings.stack_name} cannot be deleted: {why}")
+    stacks.delete(stack, now.generation)
+    after = stacks.describe(stack["StackId"])
+    if after is None or after["StackStatus"] == stacks.GONE:
+        stored.record_gone(now)
+        return "gone"
+    return "wait"

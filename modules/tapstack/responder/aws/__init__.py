@@ -1,0 +1,1 @@
+"""Clients of AWS, its errors, and calls in parallel."""

@@ -1,0 +1,193 @@
+"""Which network interfaces an incident is about, and whether AWS would mirror them.
+
+Sources: Amazon EC2 API Reference, DescribeInstances and DescribeNetworkInterfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain import capture_plan
+from tapstack.domain.capture_plan import Interface
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of
+from tapstack.responder.capture import sessions
+from tapstack.responder.environment import Launch, environment
+from tapstack.responder.errors import NothingToCapture
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
+
+_GONE: Final = frozenset({"terminated", "shutting-down"})
+_STACK_TAG: Final = "aws:cloudformation:stack-name"
+
+
+def prepare(incident_id: str) -> dict[str, Any]:
+    """Find the interfaces of an incident and refuse those that cannot be mirrored.
+
+    Returns:
+        `eligible` (ids), `refused` (how many), and for the appliance to be launched
+        `source_interface` and `source_number`: the first eligible interface that takes one
+        more session, and its first free session number.
+
+    Raises:
+        NothingToCapture: the instance does not exist any more, or no interface can be mirrored.
+    """
+    incident = incidents.get(incident_id)
+    found = _of_instance(incident) if incident["instance_id"] else _named(incident["network_interface_ids"])
+    accept = environment().capture.accept_unsupported_instance_types
+    refused = {
+        interface.id: reason
+        for interface in found
+        if (reason := capture_plan.refusal(interface, accept_unsupported_instance_types=accept))
+    }
+    eligible = [interface.id for interface in found if interface.id not in refused]
+    notes = {interface.id: _warnings(interface) for interface in found}
+    source, number = _source(eligible)
+    # What was mirrored by an earlier run of this step stays known.
+    before = {entry["network_interface_id"]: entry for entry in incident["interfaces"]}
+    incidents.change(
+        incident_id,
+        "SET interfaces = :interfaces, source_interface = :source, source_number = :number",
+        interfaces=[_entry(i.id, refused.get(i.id), notes[i.id], before.get(i.id)) for i in found],
+        source=source,
+        number=number,
+    )
+    if not before:
+        for note in filter(None, notes.values()):
+            incidents.say(incident_id, "prepare", "warning", note)
+    if not eligible:
+        raise NothingToCapture(
+            "no network interface can be mirrored: " + "; ".join(f"{id_}: {why}" for id_, why in refused.items())
+        )
+    return {
+        "eligible": eligible,
+        "refused": len(refused),
+        "source_interface": source,
+        "source_number": number,
+    }
+
+
+def _source(eligible: list[str]) -> tuple[str | None, int | None]:
+    """Return what the stack of an appliance mirrors itself; a standing one mirrors nothing by itself."""
+    if not isinstance(environment().appliance, Launch) or not eligible:
+        return None, None
+    there = sessions.facts(sessions.on_interfaces(eligible))
+    for interface in eligible:
+        if (number := capture_plan.number_for(interface, there)) is not None:
+            return interface, number
+    return None, None
+
+
+def _of_instance(incident: Incident) -> list[Interface]:
+    instance_id = incident["instance_id"]
+    try:
+        found = instances([instance_id])
+    except ClientError as error:
+        if code_of(error).startswith("InvalidInstanceID"):
+            raise NothingToCapture(f"there is no instance {instance_id} in this account and Region") from error
+        raise
+    if not found:
+        raise NothingToCapture(f"there is no instance {instance_id} in this account and Region")
+    if (state := found[0]["State"]["Name"]) in _GONE:
+        raise NothingToCapture(f"instance {instance_id} is {state}: it has no packets any more")
+    return [_interface(attached, found[0]) for attached in found[0].get("NetworkInterfaces", [])]
+
+
+def _named(ids: list[str]) -> list[Interface]:
+    pages = client("ec2").get_paginator("describe_network_interfaces")
+    # A filter, because an unknown id in NetworkInterfaceIds would fail the whole call.
+    filters = [{"Name": "network-interface-id", "Values": ids}]
+    described = {
+        item["NetworkInterfaceId"]: item
+        for page in pages.paginate(Filters=filters)
+        for item in page["NetworkInterfaces"]
+    }
+    if not described:
+        raise NothingToCapture(f"there is no network interface {', '.join(ids)} in this account and Region")
+    attached = {_instance_of(item) for item in described.values()} - {None}
+    of_id = {item["InstanceId"]: item for item in instances(sorted(filter(None, attached)))} if attached else {}
+    return [
+        _interface(described[id_], of_id.get(_instance_of(described[id_]) or "")) if id_ in described else _missing(id_)
+        for id_ in ids
+    ]
+
+
+def instances(ids: list[str]) -> list[dict[str, Any]]:
+    """Return what EC2 says of instances, those of the same reservation too.
+
+    Raises:
+        ClientError: InvalidInstanceID.NotFound, when one does not exist.
+    """
+    pages = client("ec2").get_paginator("describe_instances").paginate(InstanceIds=ids)
+    return [item for page in pages for reservation in page["Reservations"] for item in reservation["Instances"]]
+
+
+def _instance_of(described: dict[str, Any]) -> str | None:
+    found = described.get("Attachment", {}).get("InstanceId")
+    return None if found is None else str(found)
+
+
+def _interface(described: dict[str, Any], instance: dict[str, Any] | None) -> Interface:
+    interface_id = described["NetworkInterfaceId"]
+    return Interface(
+        id=interface_id,
+        type=described.get("InterfaceType", "interface"),
+        vpc_id=described.get("VpcId"),
+        instance_id=instance["InstanceId"] if instance else None,
+        instance_type=instance.get("InstanceType") if instance else None,
+        requester_managed=described.get("RequesterManaged", False),
+        appliance=_is_appliance(interface_id, instance),
+    )
+
+
+def _missing(interface_id: str) -> Interface:
+    return Interface(interface_id, type="none, because it does not exist")
+
+
+def _is_appliance(interface_id: str, instance: dict[str, Any] | None) -> bool:
+    """Tell whether it is the appliance's: its packets would be mirrored to itself."""
+    appliance = environment().appliance
+    if isinstance(appliance, Launch):
+        tags = (instance or {}).get("Tags", [])
+        return {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags
+    target = appliance.target_interface_id
+    attached = [interface["NetworkInterfaceId"] for interface in (instance or {}).get("NetworkInterfaces", [])]
+    return target is not None and target in (interface_id, *attached)
+
+
+def _warnings(interface: Interface) -> str:
+    return "; ".join(capture_plan.warnings(interface, vpc_id=environment().vpc_id))
+
+
+def _entry(interface_id: str, refused: str | None, note: str, before: dict[str, Any] | None) -> dict[str, Any]:
+    if before is not None and before["state"] == "mirrored":
+        return before
+    return entry(interface_id, "refused" if refused else "eligible", note=refused or note)
+
+
+def entry(
+    interface_id: str,
+    state: str,
+    *,
+    session_id: str | None = None,
+    session_number: int | None = None,
+    note: str = "",
+) -> dict[str, Any]:
+    """Return an interface as an incident lists it."""
+    return {
+        "network_interface_id": interface_id,
+        "state": state,
+        "session_id": session_id,
+        "session_number": session_number,
+        "owned": session_id is not None,
+        "note": note,
+    }
+
+
+def ids_of(incident: Incident, *states: str) -> list[str]:
+    """Return the interfaces of an incident that are in one of these states; all without any."""
+    listed: Iterable[dict[str, Any]] = incident["interfaces"]
+    return [item["network_interface_id"] for item in listed if not states or item["state"] in states]

@@ -1,0 +1,173 @@
+"""Traffic mirror sessions as EC2 has them: which there are, and which are ours.
+
+Sources: Amazon EC2 API Reference, DescribeTrafficMirrorSessions, CreateTrafficMirrorSession,
+DeleteTrafficMirrorSession and ModifyTrafficMirrorSession.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.capture_plan import Session
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of
+from tapstack.responder.environment import environment
+from tapstack.responder.store.captures import Capture
+
+Described = dict[str, Any]
+"""A session as EC2 describes it."""
+
+FILTER_VALUES: Final = 200
+"""Values that one filter of a Describe call takes (Amazon EC2 API Reference, "Filter")."""
+_NOT_FOUND: Final = "InvalidTrafficMirrorSessionId.NotFound"
+_UNAUTHORIZED: Final = "UnauthorizedOperation"
+_PAGE: Final = 1000
+_TAGGED_AT_ONCE: Final = 500
+_NAMESPACE: Final = uuid.UUID("6d0f6c0a-52c5-4f0c-9d43-9f3a0d2c8f11")
+
+
+def on_interfaces(interface_ids: Sequence[str]) -> list[Described]:
+    """Return all sessions on these interfaces, whoever made them."""
+    found: list[Described] = []
+    for start in range(0, len(interface_ids), FILTER_VALUES):
+        values = list(interface_ids[start : start + FILTER_VALUES])
+        found += _described([{"Name": "network-interface-id", "Values": values}])
+    return found
+
+
+def to_target(target_id: str) -> list[Described]:
+    """Return all sessions that end at a target."""
+    return _described([{"Name": "traffic-mirror-target-id", "Values": [target_id]}])
+
+
+def all_of_ours() -> list[Described]:
+    """Return the sessions that incidents of this deployment and site made."""
+    named = environment()
+    return _described(
+        [
+            {"Name": "tag-key", "Values": [TAG_INCIDENT]},
+            {"Name": f"tag:{TAG_DEPLOYMENT}", "Values": [named.deployment]},
+            {"Name": f"tag:{TAG_SITE}", "Values": [named.site]},
+        ]
+    )
+
+
+def _described(filters: list[dict[str, Any]]) -> list[Described]:
+    pages = client("ec2").get_paginator("describe_traffic_mirror_sessions")
+    paged = pages.paginate(Filters=filters, PaginationConfig={"PageSize": _PAGE})
+    return [session for page in paged for session in page["TrafficMirrorSessions"]]
+
+
+def tags_of(session: Described) -> dict[str, str]:
+    """Return the tags of a session."""
+    return {tag["Key"]: tag["Value"] for tag in session.get("Tags", [])}
+
+
+def is_ours(session: Described) -> bool:
+    """Tell whether an incident of this deployment and site made it."""
+    tags = tags_of(session)
+    named = environment()
+    return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
+
+
+def facts(described: Iterable[Described]) -> list[Session]:
+    """Return what a plan needs to know of sessions."""
+    return [
+        Session(s["TrafficMirrorSessionId"], s["NetworkInterfaceId"], s["SessionNumber"], is_ours(s)) for s in described
+    ]
+
+
+def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: str, filter_id: str, number: int) -> str:
+    """Mirror an interface and return the session's id.
+
+    The client token stands for this generation of the capture: of all who want it, one makes it.
+
+    Raises:
+        ClientError: IdempotentParameterMismatch when another incident was first.
+    """
+    named = environment()
+    eni = capture.network_interface_id
+    optional = {
+        "PacketLength": named.capture.packet_length,
+        "VirtualNetworkId": named.capture.virtual_network_id,
+    }
+    tags = {
+        "Name": f"{incident_id} {eni}",
+        TAG_INCIDENT: incident_id,
+        TAG_EXPIRES: expires_at,
+        TAG_DEPLOYMENT: named.deployment,
+        TAG_SITE: named.site,
+    }
+    answer = client("ec2").create_traffic_mirror_session(
+        NetworkInterfaceId=eni,
+        TrafficMirrorTargetId=target_id,
+        TrafficMirrorFilterId=filter_id,
+        SessionNumber=number,
+        Description=f"Tapstack {incident_id}",
+        TagSpecifications=[
+            {
+                "ResourceType": "traffic-mirror-session",
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+            }
+        ],
+        ClientToken=client_token(eni, capture.generation),
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+    return str(answer["TrafficMirrorSession"]["TrafficMirrorSessionId"])
+
+
+def client_token(network_interface_id: str, generation: int) -> str:
+    """Return the client token of one generation of the capture of an interface."""
+    named = environment()
+    return str(uuid.uuid5(_NAMESPACE, "/".join((named.deployment, named.site, network_interface_id, str(generation)))))
+
+
+def delete(session_id: str) -> bool:
+    """Delete a session; tell whether it was there."""
+    try:
+        client("ec2").delete_traffic_mirror_session(TrafficMirrorSessionId=session_id)
+    except ClientError as error:
+        if is_gone(error, session_id):
+            return False
+        raise
+    return True
+
+
+def is_gone(error: ClientError, session_id: str) -> bool:
+    """Tell whether EC2 refused a call because the session is gone.
+
+    One that is gone has no tags, and the functions may change none without ours: EC2 documents only that it
+    refuses what is not authorized, not whether it looks for the session before.
+    """
+    if code_of(error) == _UNAUTHORIZED:
+        return not _described([{"Name": "traffic-mirror-session-id", "Values": [session_id]}])
+    return code_of(error) == _NOT_FOUND
+
+
+def retag(session_ids: Sequence[str], tags: dict[str, str]) -> None:
+    """Set tags on sessions; those that are gone meanwhile are left out."""
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    for start in range(0, len(session_ids), _TAGGED_AT_ONCE):
+        some = list(session_ids[start : start + _TAGGED_AT_ONCE])
+        try:
+            client("ec2").create_tags(Resources=some, Tags=listed)
+        except ClientError as error:
+            if len(some) == 1 and not is_gone(error, some[0]):
+                raise
+            if code_of(error) not in (_NOT_FOUND, _UNAUTHORIZED):
+                raise
+            # One that is gone fails the call for all.
+            for session_id in some if len(some) > 1 else ():
+                retag([session_id], tags)
+
+
+def modify(session_id: str, *, target_id: str, filter_id: str) -> None:
+    """Send a session's packets to another target, through another filter."""
+    client("ec2").modify_traffic_mirror_session(
+        TrafficMirrorSessionId=session_id, TrafficMirrorTargetId=target_id, TrafficMirrorFilterId=filter_id
+    )

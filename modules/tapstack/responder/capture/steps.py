@@ -1,0 +1,241 @@
+"""Mirroring begins, goes on and ends: the steps of the workflow that touch sessions.
+
+One incident after the other may want the same interface, many at once too: they share one
+session. Calls of EC2 for N interfaces: one describe for all, one more where the target's
+sources are limited, and N creations, 8 at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain import capture_plan
+from tapstack.domain.capture_plan import Step
+from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, can_be_extended
+from tapstack.responder.appliance.mirror_target import Receiver, receiver
+from tapstack.responder.aws.errors import code_of, message_of, passes
+from tapstack.responder.aws.parallel import each
+from tapstack.responder.capture import ending, sessions
+from tapstack.responder.capture.interfaces import entry, ids_of
+from tapstack.responder.errors import NothingMirrored, TryAgain
+from tapstack.responder.store import captures, incidents
+from tapstack.responder.store.captures import Capture
+from tapstack.responder.store.incidents import Incident
+
+_TRIES: Final = 5
+_PATIENT_TURNS: Final = 2
+"""So often whoever was faster is given time to note its session."""
+_LATE_SECONDS: Final = 60
+"""How long EC2 may not yet show what was made; what it does not show then is gone."""
+_NOT_THERE_YET: Final = ("InvalidTrafficMirrorTargetId.NotFound", "InvalidTrafficMirrorFilterId.NotFound")
+
+
+def start(incident_id: str) -> dict[str, int]:
+    """Mirror every eligible interface of an incident, or use the session of ours that mirrors it.
+
+    Returns:
+        How many interfaces are `mirrored`, and how many `refused`.
+
+    Raises:
+        NothingMirrored: none is mirrored; the incident says why for each.
+        TryAgain: throttled, or something that EC2 does not show yet.
+    """
+    incident = incidents.get(incident_id)
+    if not can_be_extended(incident["state"]):
+        raise NothingMirrored(f"the incident is {incident['state']}")
+    to = receiver()
+    wanted = ids_of(incident, "eligible", "mirrored")
+    held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident_id)}
+    # What was ended just now may still be shown.
+    ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
+    described = [s for s in sessions.on_interfaces(wanted) if s["TrafficMirrorSessionId"] not in ended]
+    held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
+    steps = capture_plan.plan(
+        wanted,
+        sessions.facts(described),
+        known={eni: capture.session_id for eni, capture in held.items() if capture.session_id},
+        sources_of_target=_sources(to),
+        max_sources=to.max_sources,
+    )
+    work = _Start(incident, to)
+    outcomes = dict(each(lambda step: (step.network_interface_id, work.take(step, held)), steps))
+    passing = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
+    entries = [
+        {**before, **outcome} if isinstance(outcome := outcomes.get(before["network_interface_id"]), dict) else before
+        for before in incident["interfaces"]
+    ]
+    mirrored = sum(item["state"] == "mirrored" for item in entries)
+    incidents.change(incident_id, "SET interfaces = :interfaces", interfaces=entries)
+    if passing:
+        raise passing[0]
+    if not mirrored:
+        raise NothingMirrored(
+            "AWS mirrors none of the network interfaces: "
+            + "; ".join(f"{item['network_interface_id']}: {item['note']}" for item in entries)
+        )
+    refused = len(entries) - mirrored
+    detail = f"{mirrored} network interfaces mirrored" + (f", {refused} refused" if refused else "")
+    incidents.transition(incident_id, "capturing", by="capture", detail=detail)
+    return {"mirrored": mirrored, "refused": refused}
+
+
+def extend(incident_id: str) -> dict[str, int]:
+    """Write the new time of expiry on the sessions of an incident; return how many `extended`."""
+    incident = incidents.get(incident_id)
+    session_ids = [item["session_id"] for item in incident["interfaces"] if item["state"] == "mirrored"]
+    sessions.retag(session_ids, {TAG_EXPIRES: incident["expires_at"]})
+    return {"extended": len(session_ids)}
+
+
+def stop(incident_id: str) -> dict[str, int]:
+    """Let go of every interface of an incident, and end what nobody else holds; return how many `ended`."""
+    incident = incidents.get(incident_id)
+    incidents.transition(incident_id, "closing", by="capture", detail="mirroring stops")
+    released = [
+        capture for capture in each(lambda eni: captures.release(eni, [incident_id]), ids_of(incident)) if capture
+    ]
+    _hand_over(incident_id, [capture for capture in released if not capture.ending])
+    ending.finish(released)
+    entries = [
+        {**item, "state": "ended"} if item["state"] in ("mirrored", "eligible") else item
+        for item in incident["interfaces"]
+    ]
+    incidents.change(incident_id, "SET interfaces = :interfaces", interfaces=entries)
+    return {"ended": sum(item["state"] == "mirrored" for item in incident["interfaces"])}
+
+
+def _hand_over(incident_id: str, shared: list[Capture]) -> None:
+    """Name another incident that needs them on sessions that go on."""
+    heirs: defaultdict[str, list[str]] = defaultdict(list)
+    for capture in shared:
+        if capture.session_id and capture.holders:
+            heirs[min(capture.holders)].append(capture.session_id)
+    for heir, session_ids in heirs.items():
+        sessions.retag(session_ids, {TAG_INCIDENT: heir})
+
+
+def _sources(to: Receiver) -> set[str]:
+    if to.max_sources is None:
+        return set()
+    return {session["NetworkInterfaceId"] for session in sessions.to_target(to.target_id)}
+
+
+def _acquire_all(interface_ids: list[str], incident_id: str) -> list[Capture]:
+    """Hold all of them; what is ending, whoever was ending it, is brought to its end first."""
+    found: dict[str, Capture] = {}
+    missing = interface_ids
+    for turn in range(_TRIES):
+        time.sleep(turn * 0.2)
+        for eni, capture in zip(missing, each(lambda eni: captures.acquire(eni, incident_id), missing), strict=True):
+            if capture is not None:
+                found[eni] = capture
+        missing = [eni for eni in missing if eni not in found]
+        if not missing:
+            return list(found.values())
+        ending.finish(captures.get_all(missing).values())
+    raise TryAgain(f"the capture of {missing[0]} is ending")
+
+
+def _without_lost_session(capture: Capture, described: list[sessions.Described]) -> Capture:
+    """Return the capture; with a new generation when its session is gone although it was never ended."""
+    shown = {session["TrafficMirrorSessionId"] for session in described}
+    late = time.time() - capture.session_since < _LATE_SECONDS
+    if capture.session_id is None or capture.session_id in shown or late:
+        return capture
+    captures.forget_session(capture)
+    return captures.get(capture.network_interface_id) or capture
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The sessions of one incident being made; used by many threads."""
+
+    incident: Incident
+    to: Receiver
+
+    def take(self, step: Step, held: dict[str, Capture]) -> dict[str, Any] | TryAgain:
+        """Do what the plan says about an interface; return how the incident lists it then."""
+        eni = step.network_interface_id
+        try:
+            if step.do == "create":
+                return self._create(held[eni], step.session_number or 1)
+            if step.do == "keep" and step.session_id is not None:
+                return self._mirrored(held[eni], step.session_id, step.session_number)
+        except ClientError as error:
+            if passes(error) or code_of(error) in _NOT_THERE_YET:
+                return TryAgain(f"{eni}: {message_of(error)}")
+            return self._refused(eni, message_of(error))
+        except TryAgain as again:
+            return again
+        except Exception as error:
+            if passes(error):
+                return TryAgain(f"{eni}: {error}")
+            raise
+        return self._refused(eni, step.note)
+
+    def _create(self, capture: Capture, number: int) -> dict[str, Any]:
+        eni = capture.network_interface_id
+        taken: set[int] = set()
+        refused = ""
+        for turn in range(_TRIES):
+            try:
+                session_id = sessions.create(
+                    capture,
+                    incident_id=self.incident["id"],
+                    expires_at=self.incident["expires_at"],
+                    target_id=self.to.target_id,
+                    filter_id=self.to.filter_id,
+                    number=number,
+                )
+            except ClientError as error:
+                if passes(error) or code_of(error) in _NOT_THERE_YET:
+                    raise
+                refused = message_of(error)
+                # Somebody was faster: one of ours, or another with the same number. The table knows first.
+                if code_of(error) == "IdempotentParameterMismatch":
+                    time.sleep(turn * 0.2)
+                    if (known := captures.get(eni)) is not None and known.session_id is not None:
+                        return self._mirrored(known, known.session_id, None)
+                there = sessions.on_interfaces([eni])
+                ended = capture.ended_sessions
+                ours = [s for s in there if sessions.is_ours(s) and s["TrafficMirrorSessionId"] not in ended]
+                if ours:
+                    return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
+                if code_of(error) == "IdempotentParameterMismatch":
+                    if turn >= _PATIENT_TURNS:
+                        # Whoever used the token has no session to show for it: nobody could use it again.
+                        capture = captures.count_on(capture) or captures.get(eni) or capture
+                    continue
+                taken |= {session["SessionNumber"] for session in there}
+                if number not in taken and "session number" not in message_of(error).lower():
+                    raise
+                number = capture_plan.first_free_number(taken | {number})
+            else:
+                return self._mirrored(capture, session_id, number)
+        raise TryAgain(f"{eni}: others made sessions on it at the same time, {_TRIES} times; at last: {refused}")
+
+    def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> dict[str, Any]:
+        eni = capture.network_interface_id
+        if not captures.record(capture, session_id):
+            now = captures.get(eni)
+            recorded = now.session_id if now is not None and self.incident["id"] in now.holders else None
+            if recorded is None or (now is not None and now.ending):
+                # Too late: everybody has let go, and nobody else would end this session.
+                sessions.delete(session_id)
+                raise TryAgain(f"{eni}: its capture ended while it began")
+            if recorded != session_id:
+                sessions.delete(session_id)
+                session_id, number = recorded, None
+        return entry(eni, "mirrored", session_id=session_id, session_number=number)
+
+    def _refused(self, eni: str, note: str) -> dict[str, Any]:
+        released = captures.release(eni, [self.incident["id"]])
+        if released is not None and released.ending and released.session_id is None:
+            # EC2 just showed, or said, that there is no session of ours: no need to look again.
+            captures.finish(released)
+        return entry(eni, "refused", note=note)

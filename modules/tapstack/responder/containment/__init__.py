@@ -1,0 +1,1 @@
+"""An instance is contained and released."""

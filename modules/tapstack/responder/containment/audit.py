@@ -1,0 +1,124 @@
+"""Containments that people may have forgotten, or that are not whole: the sweeper says so, and changes nothing.
+
+Nobody is released, and nobody cut off, by a schedule: both are decisions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from tapstack.domain.containment import Original, said
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder.containment.changes import groups
+from tapstack.responder.containment.inspect import as_interfaces, attached, described
+from tapstack.responder.containment.notifications import left_open
+from tapstack.responder.environment import Containment as Settings
+from tapstack.responder.environment import environment
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.containments import Containment
+from tapstack.responder.store.incidents import Incident
+
+UNDER_WAY: Final = timedelta(minutes=30)
+"""How long a containment, or a release, may take before it is said that it does not end."""
+BETWEEN_STEPS: Final = timedelta(minutes=5)
+"""How much longer than set an instance may be in the all-open group of the first of two steps."""
+
+
+def overlooked() -> list[str]:
+    """Return a line for each thing that somebody should look at."""
+    settings = environment().containment
+    found = {one.instance_id: one for one in containments.listed() if one.in_place}
+    known = incidents.get_all(incident for one in found.values() for incident in (*one.holders, *one.releasing_for))
+    originals = list(containments.listed_originals())
+    quarantines = {one.quarantine for one in settings.groups.values()} if settings is not None else set()
+    lines: list[str] = []
+    for instance_id, one in sorted(found.items()):
+        lines += _about(one, known)
+        if one.state == "contained" and settings is not None:
+            lines += _uncut(instance_id, quarantines)
+    lines += _without_record(found, originals)
+    return lines if settings is None else lines + sorted(_without_reason(found, originals, settings))
+
+
+def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
+    instance = one.instance_id
+    wanted = sorted(one.holders | one.releasing_for)
+    live = [incident for incident in wanted if incident in known and known[incident]["state"] != "closed"]
+    if not live:
+        names = f": its incidents are over ({', '.join(wanted)})" if wanted else ", and no incident says why"
+        yield f"{instance} is {one.state} without an open incident{names}"
+    if one.state == "containing" and 0 < one.untracked_at < time.time() - _two_steps() - BETWEEN_STEPS.total_seconds():
+        yield left_open(instance)
+    if one.state != "contained" and _since(one) >= UNDER_WAY:
+        yield f"{instance} is {one.state} since {one.since}: it does not come to its end"
+
+
+def _two_steps() -> int:
+    settings = environment().containment
+    return settings.two_step.seconds if settings is not None else 0
+
+
+def _since(one: Containment) -> timedelta:
+    try:
+        return utc_now() - as_time(one.since)
+    except RuleViolation:
+        return UNDER_WAY
+
+
+def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
+    if described(instance_id) is None:
+        yield f"{instance_id} is contained, and is gone: a release puts back what is left of it"
+        return
+    for interface in as_interfaces(attached(instance_id)):
+        if not set(interface.group_ids) <= quarantines:
+            groups = ", ".join(interface.group_ids)
+            yield f"{instance_id} is contained, but its interface {interface.id} is NOT cut off: it has {groups}"
+
+
+def _without_record(found: Mapping[str, Containment], originals: Iterable[tuple[str, Original]]) -> Iterator[str]:
+    """Say which originals nothing would ever put back."""
+    lost: defaultdict[str, list[str]] = defaultdict(list)
+    for instance_id, original in originals:
+        if instance_id in found and found[instance_id].generation == original.generation:
+            continue
+        now = containments.get(instance_id)
+        if now is None or not now.in_place or now.generation != original.generation:
+            lost[instance_id].append(f"{original.kind} of {original.key}")
+    for instance_id, things in sorted(lost.items()):
+        yield f"{instance_id} is not contained, but originals of it are not back: {', '.join(sorted(things))}"
+
+
+def _without_reason(
+    found: Mapping[str, Containment], originals: Iterable[tuple[str, Original]], settings: Settings
+) -> Iterator[str]:
+    """Say which interfaces are cut off, or open between two steps, although nothing in the table says why."""
+    ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
+    waiting = {original.key for _, original in originals}
+    for item in groups.members(ours):
+        instance_id = item.get("Attachment", {}).get("InstanceId", "")
+        # The listing lags.
+        if instance_id and (instance_id in found or _is_in_place(instance_id)):
+            continue
+        known = containments.original(instance_id, "groups", item["NetworkInterfaceId"])
+        if known is not None and known.lately:
+            continue
+        if item["NetworkInterfaceId"] in waiting:
+            continue  # detached since it was cut off
+        yield _unexplained(item, instance_id, known)
+
+
+def _is_in_place(instance_id: str) -> bool:
+    there = containments.get(instance_id)
+    return there is not None and there.in_place
+
+
+def _unexplained(item: dict[str, Any], instance_id: str, known: Original | None) -> str:
+    has = ", ".join(group["GroupId"] for group in item["Groups"])
+    had = f"; before its last containment it had {said(known.original)}" if known is not None else ""
+    whose = f"{item['NetworkInterfaceId']} of {instance_id}" if instance_id else item["NetworkInterfaceId"]
+    return f"{whose} has the group {has}, and no containment says why: give it its own groups back{had}"

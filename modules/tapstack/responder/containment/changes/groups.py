@@ -1,0 +1,63 @@
+"""The security groups of a network interface: the cut itself.
+
+Each interface is changed by itself, because ModifyInstanceAttribute refuses instances that have several. IPv6 needs
+nothing of its own: the quarantine group has no rules for it either.
+
+Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute and DescribeNetworkInterfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tapstack.domain.containment import Original, Value
+from tapstack.responder.aws.clients import client
+from tapstack.responder.capture.sessions import FILTER_VALUES
+from tapstack.responder.containment.changes.gone import gone_when
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return the groups of each interface that exists, attached or not."""
+    return {
+        item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]]
+        for item in interfaces([one.key for one in originals])
+    }
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Give an interface exactly these groups."""
+    with gone_when("InvalidNetworkInterfaceID.NotFound"):
+        client("ec2").modify_network_interface_attribute(NetworkInterfaceId=original.key, Groups=list(to))
+
+
+restore = change
+
+
+def interfaces(ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return those of these interfaces that exist."""
+    # A filter, because an unknown id in NetworkInterfaceIds would fail the whole call.
+    return list(_filtered("describe_network_interfaces", "NetworkInterfaces", "network-interface-id", ids))
+
+
+def members(group_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the interfaces that have one of these security groups, and no other ones."""
+    asked = sorted(set(group_ids))
+    for item in _filtered("describe_network_interfaces", "NetworkInterfaces", "group-id", asked):
+        if {group["GroupId"] for group in item["Groups"]} <= set(asked):
+            yield item
+
+
+def missing(group_ids: Iterable[str]) -> set[str]:
+    """Return those of these security groups that do not exist any more."""
+    asked = sorted(set(group_ids))
+    found = _filtered("describe_security_groups", "SecurityGroups", "group-id", asked)
+    return set(asked) - {group["GroupId"] for group in found}
+
+
+def _filtered(operation: str, result: str, name: str, values: Sequence[str]) -> Iterator[dict[str, Any]]:
+    pages = client("ec2").get_paginator(operation)
+    for start in range(0, len(values), FILTER_VALUES):
+        some = list(values[start : start + FILTER_VALUES])
+        for page in pages.paginate(Filters=[{"Name": name, "Values": some}]):
+            yield from page[result]

@@ -1,0 +1,120 @@
+"""A role that is denied everything one instance asks for with it; other instances with the same role are not touched.
+
+Revoking sessions would not help: the instance metadata service hands out new credentials. Credentials that were
+carried away are denied as well, because they say which instance they were made for.
+
+The restriction is known by its content. A policy of the same name that says anything else is not ours: it is neither
+overwritten nor deleted.
+
+Source: IAM User Guide, "AWS global condition context keys" (ec2:SourceInstanceARN); IAM API Reference, PutRolePolicy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.containment import ALLOWED, DENIED, NOT_OURS, Original, Value
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of
+from tapstack.responder.containment.changes.gone import NotOurs, gone_when
+
+_NO_SUCH: Final = "NoSuchEntity"
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return whether each role is denied what the instance asks for. The role outlives the instance."""
+    states: dict[str, Value] = {}
+    for one in originals:
+        try:
+            client("iam").get_role(RoleName=one.key)
+        except ClientError as error:
+            if code_of(error) != _NO_SUCH:
+                raise
+            continue
+        states[one.key] = restriction_of(one.key, one.detail["instance_arn"])
+    return states
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Deny it.
+
+    Raises:
+        NotOurs: the role has another policy of that name.
+    """
+    arn = original.detail["instance_arn"]
+    with gone_when(_NO_SUCH):
+        _check_free(original.key, arn)
+        client("iam").put_role_policy(
+            RoleName=original.key, PolicyName=policy_name(instance_id), PolicyDocument=json.dumps(_document(arn))
+        )
+
+
+def restore(instance_id: str, original: Original, to: Value) -> None:
+    """Deny it no longer.
+
+    Raises:
+        NotOurs: the role has another policy of that name, which stays, whatever was decided about it.
+    """
+    with gone_when(_NO_SUCH):
+        _check_free(original.key, original.detail["instance_arn"])
+        client("iam").delete_role_policy(RoleName=original.key, PolicyName=policy_name(instance_id))
+
+
+def policy_name(instance_id: str) -> str:
+    """Return the name of the role's inline policy for an instance."""
+    return f"tapstack-containment-{instance_id}"
+
+
+def restriction_of(role: str, instance_arn: str) -> Value:
+    """Return whether a role is denied what an instance asks for, or has another policy of that name."""
+    try:
+        answer = client("iam").get_role_policy(RoleName=role, PolicyName=policy_name(_id_in(instance_arn)))
+    except ClientError as error:
+        if code_of(error) == _NO_SUCH:
+            return ALLOWED
+        raise
+    found = answer["PolicyDocument"]
+    written = json.loads(found) if isinstance(found, str) else found
+    return DENIED if written == _document(instance_arn) else NOT_OURS
+
+
+def _document(instance_arn: str) -> dict[str, Any]:
+    statement = {
+        "Sid": "TapstackContainment",
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"ec2:SourceInstanceARN": instance_arn}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def _check_free(role: str, instance_arn: str) -> None:
+    if restriction_of(role, instance_arn) == NOT_OURS:
+        raise NotOurs(
+            f"the role {role} has a policy {policy_name(_id_in(instance_arn))} that containment did not write: "
+            "it is left as it is"
+        )
+
+
+def role_of(instance: dict[str, Any]) -> str | None:
+    """Return the name of the role of an instance's profile, if it has one."""
+    arn = instance.get("IamInstanceProfile", {}).get("Arn")
+    if arn is None:
+        return None
+    try:
+        answer = client("iam").get_instance_profile(InstanceProfileName=arn.rpartition("/")[2])
+    except ClientError as error:
+        if code_of(error) == _NO_SUCH:
+            return None
+        raise
+    roles = answer["InstanceProfile"]["Roles"]
+    return str(roles[0]["RoleName"]) if roles else None
+
+
+def _id_in(instance_arn: str) -> str:
+    return instance_arn.rpartition("/")[2]

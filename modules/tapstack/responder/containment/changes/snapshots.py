@@ -1,0 +1,57 @@
+"""Snapshots of all volumes at one moment: evidence that stays. Release does not delete them.
+
+Source: Amazon EC2 API Reference, CreateSnapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tapstack.domain.containment import Original, Value
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.responder.aws.clients import client, impatient
+from tapstack.responder.containment.changes.gone import gone_when
+from tapstack.responder.environment import environment
+
+TAG_CONTAINMENT: Final = "tapstack:containment"
+"""Instance and generation of the containment that a snapshot was taken for."""
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return nothing: nothing is put back."""
+    return {}
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Take them, once for a containment."""
+    if not original.detail["volumes"]:
+        return
+    named = environment()
+    tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {original.generation}"}
+    # CreateSnapshots takes no client token: who tries again, whoever it is, asks first.
+    taken = client("ec2").describe_snapshots(
+        OwnerIds=["self"],
+        Filters=[
+            {"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]},
+            {"Name": "volume-id", "Values": list(original.detail["volumes"])},
+        ],
+    )["Snapshots"]
+    if taken:
+        return
+    tags = [
+        tag,
+        {"Key": "Name", "Value": f"containment of {instance_id}"},
+        {"Key": TAG_DEPLOYMENT, "Value": named.deployment},
+        {"Key": TAG_SITE, "Value": named.site},
+    ]
+    with gone_when("InvalidInstanceID.NotFound"):
+        impatient("ec2").create_snapshots(
+            InstanceSpecification={"InstanceId": instance_id},
+            Description=f"Tapstack: {instance_id} contained",
+            TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
+        )
+
+
+def restore(instance_id: str, original: Original, to: Value) -> None:
+    """Do nothing: they are evidence."""

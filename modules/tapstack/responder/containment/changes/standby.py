@@ -1,0 +1,86 @@
+"""An instance in standby in its Auto Scaling group: nobody replaces and terminates it.
+
+Auto Scaling takes it out of the group's load balancers by itself, and puts it back after. Leaving standby raises the
+group's desired capacity by one, which is what entering took away, where it did.
+
+Source: Auto Scaling API Reference, EnterStandby, ExitStandby and DescribeAutoScalingInstances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.containment import ENTERING_STANDBY, IN_SERVICE, STANDBY, Membership, Original, Value
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of
+from tapstack.responder.containment.changes.gone import Gone
+from tapstack.responder.errors import TryAgain
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return the instance's state in its group."""
+    found = None if instance is None else _described(instance["InstanceId"])
+    if found is None:
+        return {}
+    state = found["LifecycleState"]
+    return {found["AutoScalingGroupName"]: STANDBY if state == ENTERING_STANDBY else state}
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Bring the instance into standby, unless it is."""
+    try:
+        client("autoscaling").enter_standby(
+            AutoScalingGroupName=original.key,
+            InstanceIds=[instance_id],
+            ShouldDecrementDesiredCapacity=bool(original.detail["decrement"]),
+        )
+    except ClientError as error:
+        _stands(error, instance_id, original.key, (STANDBY, ENTERING_STANDBY))
+
+
+def restore(instance_id: str, original: Original, to: Value) -> None:
+    """Bring the instance back into service, unless it is.
+
+    Raises:
+        TryAgain: it is still on its way into standby.
+    """
+    try:
+        client("autoscaling").exit_standby(AutoScalingGroupName=original.key, InstanceIds=[instance_id])
+    except ClientError as error:
+        # Pending is what it is between the two.
+        _stands(error, instance_id, original.key, (IN_SERVICE, "Pending", "Pending:Wait", "Pending:Proceed"))
+
+
+def _stands(error: ClientError, instance_id: str, group: str, wanted: tuple[str, ...]) -> None:
+    """Pass where the instance is as it should be already; AWS refuses the second call."""
+    if code_of(error) != "ValidationError":
+        raise error
+    found = _described(instance_id)
+    if found is None or found["AutoScalingGroupName"] != group:
+        raise Gone(f"{instance_id} is not in the Auto Scaling group {group} any more") from error
+    state = found["LifecycleState"]
+    if state == ENTERING_STANDBY and state not in wanted:
+        raise TryAgain(f"{instance_id} is still on its way into standby") from error
+    if state not in wanted:
+        raise error
+
+
+def membership(instance_id: str) -> Membership | None:
+    """Return the instance's place in an Auto Scaling group, if it has one."""
+    found = _described(instance_id)
+    if found is None:
+        return None
+    name = found["AutoScalingGroupName"]
+    groups = client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    if not groups:
+        return None
+    return Membership(name, found["LifecycleState"], groups[0]["DesiredCapacity"], groups[0]["MinSize"])
+
+
+def _described(instance_id: str) -> dict[str, Any] | None:
+    answer = client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance_id])
+    found: list[dict[str, Any]] = answer["AutoScalingInstances"]
+    return found[0] if found else None

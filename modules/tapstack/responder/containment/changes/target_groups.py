@@ -1,0 +1,109 @@
+"""Targets of Application, Network and Gateway Load Balancers.
+
+AWS has no way to ask which target groups an instance is in: all of its VPC are asked, 8 at a time.
+
+Source: Elastic Load Balancing API Reference, version 2015-12-01, DescribeTargetGroups, DescribeTargetHealth,
+DeregisterTargets and RegisterTargets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from tapstack.domain.containment import DEREGISTERED, REGISTERED, Original, Registration, Value
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.parallel import each
+from tapstack.responder.containment.changes.gone import Gone, gone_when
+
+_KINDS: Final = frozenset({"instance", "ip"})
+_LEAVING: Final = frozenset({"Target.NotRegistered", "Target.DeregistrationInProgress"})
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return whether each target is registered; what has no instance or target group is gone."""
+    if instance is None:
+        return {}
+
+    def of_group(arn: str) -> tuple[str, list[Registration] | None]:
+        try:
+            return arn, targets(arn)
+        except Gone:
+            return arn, None
+
+    found = dict(each(of_group, sorted({one.detail["arn"] for one in originals})))
+    states: dict[str, Value] = {}
+    for one in originals:
+        there = found[one.detail["arn"]]
+        if there is not None:
+            named = (one.detail["id"], one.detail["port"])
+            registered = any((target.target_id, target.port) == named for target in there)
+            states[one.key] = REGISTERED if registered else DEREGISTERED
+    return states
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Deregister a target; one that is not registered is fine."""
+    with gone_when("TargetGroupNotFound"):
+        client("elbv2").deregister_targets(TargetGroupArn=original.detail["arn"], Targets=[_target(original)])
+
+
+def restore(instance_id: str, original: Original, to: Value) -> None:
+    """Register a target again."""
+    with gone_when("TargetGroupNotFound"):
+        client("elbv2").register_targets(TargetGroupArn=original.detail["arn"], Targets=[_target(original)])
+
+
+def _target(original: Original) -> dict[str, Any]:
+    detail = original.detail
+    zone = {"AvailabilityZone": detail["zone"]} if detail.get("zone") else {}
+    return {"Id": detail["id"], "Port": detail["port"], **zone}
+
+
+def registrations(names: Collection[str], vpc_ids: Collection[str]) -> tuple[Registration, ...]:
+    """Return all targets that are one of these instance ids or addresses, in target groups of these VPCs."""
+    pages = client("elbv2").get_paginator("describe_target_groups").paginate()
+    asked = [
+        group["TargetGroupArn"]
+        for page in pages
+        for group in page["TargetGroups"]
+        if group.get("TargetType") in _KINDS and group.get("VpcId") in vpc_ids
+    ]
+    return tuple(_named(each(_targets_if_there, sorted(asked)), names))
+
+
+def _targets_if_there(arn: str) -> list[Registration]:
+    try:
+        return targets(arn)
+    except Gone:
+        return []
+
+
+def _named(found: Iterable[list[Registration]], names: Collection[str]) -> Iterable[Registration]:
+    return (target for listed in found for target in listed if target.target_id in names)
+
+
+def targets(arn: str) -> list[Registration]:
+    """Return what is registered in a target group; what is leaving it is not.
+
+    Raises:
+        Gone: there is no such target group.
+    """
+    with gone_when("TargetGroupNotFound"):
+        answer = client("elbv2").describe_target_health(TargetGroupArn=arn)
+    return [
+        Registration(arn, item["Target"]["Id"], item["Target"]["Port"], item["Target"].get("AvailabilityZone"))
+        for item in answer["TargetHealthDescriptions"]
+        if item["TargetHealth"].get("Reason") not in _LEAVING and "Port" in item["Target"]
+    ]
+
+
+def targets_of_balancer(arn: str) -> list[Registration]:
+    """Return what is registered behind a load balancer; nothing where it, or its target groups, are gone."""
+    pages = client("elbv2").get_paginator("describe_target_groups")
+    try:
+        with gone_when("LoadBalancerNotFound", "TargetGroupNotFound"):
+            groups = [group for page in pages.paginate(LoadBalancerArn=arn) for group in page["TargetGroups"]]
+    except Gone:
+        return []
+    return [target for group in groups for target in _targets_if_there(group["TargetGroupArn"])]

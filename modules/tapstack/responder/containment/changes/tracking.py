@@ -1,0 +1,42 @@
+"""How long an idle TCP connection of a network interface stays tracked.
+
+It can be set, not unset: where nothing was set before, release sets AWS's default.
+
+Source: Amazon EC2 User Guide, "Security group connection tracking", "Idle connection tracking timeout".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tapstack.domain.containment import Original, Value
+from tapstack.responder.aws.clients import client
+from tapstack.responder.containment.changes import groups
+from tapstack.responder.containment.changes.gone import gone_when
+
+DEFAULT_SECONDS: Final = 432_000
+"""Five days; instance types of Nitro v6 have 350 seconds instead."""
+
+
+def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    """Return the seconds of each interface that exists; None where nothing is set."""
+    return {item["NetworkInterfaceId"]: seconds_of(item) for item in groups.interfaces([one.key for one in originals])}
+
+
+def change(instance_id: str, original: Original, to: Value) -> None:
+    """Set the seconds."""
+    seconds = DEFAULT_SECONDS if to is None else int(to)
+    with gone_when("InvalidNetworkInterfaceID.NotFound"):
+        client("ec2").modify_network_interface_attribute(
+            NetworkInterfaceId=original.key, ConnectionTrackingSpecification={"TcpEstablishedTimeout": seconds}
+        )
+
+
+restore = change
+
+
+def seconds_of(interface: dict[str, Any]) -> int | None:
+    """Return the seconds that are set on an interface; None where nothing is."""
+    seconds = (interface.get("ConnectionTrackingConfiguration") or {}).get("TcpEstablishedTimeout")
+    return None if seconds is None else int(seconds)

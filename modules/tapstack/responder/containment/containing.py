@@ -1,0 +1,267 @@
+"""An instance is cut off: what was there is written down, then changed, in the order that loses least.
+
+1. All originals of what can be known at once are in the table before anything is changed.
+2. What keeps the evidence (the instance stops where it shuts itself down, volumes stay, nobody terminates it) and
+   Auto Scaling's standby get a head start of a few seconds, all at once: whoever notices that the network is gone may
+   wipe the machine, and a group that finds it unhealthy terminates it.
+3. The cut does not wait any longer, and no failure of the step before keeps it from being made.
+4. Connection tracking, the role, load balancers and snapshots come after. Which load balancers have the instance takes
+   a call for each target group: too slow to wait for, and harmless to do late. Those of its Auto Scaling group let it
+   go with the standby, and take it back with its end.
+
+Killed between any two calls and done again, it goes on: the table says what was there, and every change may be made
+twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.containment import KINDS, Change, Facts, Kind, Original, Plan, plan_containment, said
+from tapstack.responder.aws.clients import PARALLEL
+from tapstack.responder.aws.errors import message_of, passes
+from tapstack.responder.containment.changes import OF_KIND
+from tapstack.responder.containment.changes.gone import Gone, NotOurs
+from tapstack.responder.containment.inspect import look, with_balancers
+from tapstack.responder.environment import Containment as Settings
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.containments import Containment
+from tapstack.responder.store.incidents import Incident
+
+__all__ = ["contain", "look", "plan"]
+
+HEAD_START_SECONDS: Final = 5.0
+"""How long the cut waits for what should come before it."""
+_BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standby")
+_AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "classic-balancer", "snapshots")
+
+
+def plan(instance_id: str) -> Plan:
+    """Return what cutting an instance off would change, now.
+
+    Raises:
+        ContainmentRefused: there is no such instance.
+    """
+    return plan_containment(look(instance_id), _settings(), containments.originals(instance_id))
+
+
+def contain(incident_id: str) -> dict[str, Any]:
+    """Cut the instance of an incident off, or what has been attached to it since.
+
+    Returns:
+        `status` `contained`; `wait` with `seconds` and `next`, between two steps; or `overtaken` where the incident
+        wants it no longer: what was changed before that was noticed has to be put back.
+
+    Raises:
+        ContainmentRefused: a guard rail forbids it; nothing was changed.
+        ContainmentFailed: an interface could not be cut off.
+        TryAgain: throttled, or overtaken by others.
+    """
+    incident = incidents.get(incident_id)
+    if (incident.get("containment") or {}).get("state") not in incidents.WANTED_CONTAINMENT:
+        # Released, or failed, since this was asked for: nothing is cut off behind people's back.
+        return {"status": "overtaken"}
+    return _Containing(incident, _settings()).run()
+
+
+def _settings() -> Settings:
+    settings = environment().containment
+    if settings is None:
+        raise ContainmentRefused("containment is not configured for this site")
+    return settings
+
+
+class _Containing:
+    """One run of it."""
+
+    def __init__(self, incident: Incident, settings: Settings) -> None:
+        self.incident = incident
+        self.settings = settings
+        self.instance_id: str = incident["instance_id"]
+        self.failures: list[tuple[Original, BaseException]] = []
+
+    def run(self) -> dict[str, Any]:
+        if not self.instance_id:
+            raise ContainmentRefused("the incident names network interfaces, and no instance")
+        there = containments.get(self.instance_id)
+        facts, plan, remembered = self._look()
+        held = self._hold(there, facts)
+        if held is None:
+            return {"status": "overtaken"}
+        if _moved(there, held):
+            # Somebody released it while we looked: what we saw may be from before.
+            facts, plan, remembered = self._look()
+        self._write_down(held, plan.changes, remembered)
+        waiting = self._waiting(held)
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            first = [pool.submit(self._say_what_changes, waiting), *self._begin(pool, _of(waiting, _BEFORE))]
+            wait(first, timeout=HEAD_START_SECONDS)
+            pause = self._cut(held, _of(waiting, ("groups",)))
+            _gather(first)
+        self._raise_passing()
+        if pause:
+            return {"status": "wait", "seconds": pause, "next": "isolate"}
+        self._write_down(held, self._balancers(facts, waiting), waiting)
+        waiting = self._waiting(held)
+        self._do(_of(waiting, _AFTER))
+        self._raise_passing()
+        containments.finish_containing(held)
+        self._tell(waiting, plan.warnings)
+        return {"status": "contained"}
+
+    def _look(self) -> tuple[Facts, Plan, list[Original]]:
+        remembered = containments.originals(self.instance_id)
+        facts = look(self.instance_id, balancers=False)
+        plan = plan_containment(facts, self.settings, remembered)
+        if plan.refused is not None:
+            raise ContainmentRefused(plan.refused)
+        return facts, plan, remembered
+
+    def _hold(self, there: Containment | None, facts: Facts) -> Containment | None:
+        counts = there is None or not there.in_place
+        if counts and not containments.count(self.instance_id, self.settings.per_hour):
+            raise ContainmentRefused(
+                f"{self.settings.per_hour} instances were contained in this hour already: more than that is for "
+                "people to look at first"
+            )
+        group = self.settings.groups[facts.vpc_id].quarantine
+        return containments.hold(self.instance_id, self.incident["id"], vpc_id=facts.vpc_id, quarantine_group_id=group)
+
+    def _write_down(self, held: Containment, changes: Sequence[Change], remembered: list[Original]) -> None:
+        known = {(one.kind, one.key): one for one in containments.waiting(held, remembered)}
+        containments.record(held, changes, remembered)
+        for change in changes:
+            there = known.get((change.what, change.key))
+            if there is not None and change.what == "groups" and change.before != there.original:
+                self._say("contained again", f"{change.key} had {said(change.before)} meanwhile, by others")
+
+    def _waiting(self, held: Containment) -> list[Original]:
+        return containments.waiting(held, containments.originals(self.instance_id))
+
+    def _balancers(self, facts: Facts, waiting: list[Original]) -> list[Change]:
+        """Return what load balancers have of the instance still; asked after the cut."""
+        if not self.settings.load_balancers.deregister:
+            return []
+        plan = plan_containment(with_balancers(facts), self.settings, waiting)
+        return [change for change in plan.changes if change.what in ("target-group", "classic-balancer")]
+
+    def _cut(self, held: Containment, interfaces: list[Original]) -> int:
+        """Change the groups of all interfaces; return the seconds to wait before the second of two steps."""
+        two_step = self.settings.two_step
+        if two_step.enabled and held.state != "contained" and any(one.passing for one in interfaces):
+            if not held.untracked_at:
+                self._do(interfaces, passing=True)
+                self._fail_uncut()
+                containments.mark_untracked(held)
+                return two_step.seconds
+            if (left := held.untracked_at + two_step.seconds - int(time.time())) > 0:
+                return left
+        self._do(interfaces)
+        self._fail_uncut()
+        return 0
+
+    def _do(self, originals: list[Original], *, passing: bool = False) -> None:
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            _gather(self._begin(pool, originals, passing=passing))
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, originals: list[Original], *, passing: bool = False
+    ) -> list[Future[None]]:
+        return [pool.submit(self._change, one, passing) for one in originals]
+
+    def _change(self, original: Original, passing: bool) -> None:
+        to = original.passing if passing and original.passing else original.ours
+        try:
+            OF_KIND[original.kind].change(self.instance_id, original, to)
+        except Gone:
+            return
+        except (ClientError, NotOurs, TryAgain) as error:
+            self.failures.append((original, error))
+        except Exception as error:
+            if not passes(error):
+                raise
+            self.failures.append((original, error))
+
+    def _fail_uncut(self) -> None:
+        """Raise where an interface is not cut off, whatever else may have been done."""
+        for original, error in list(self.failures):
+            if original.kind != "groups":
+                continue
+            if _may_pass(error):
+                raise TryAgain(f"{original.key}: {_message(error)}")
+            raise ContainmentFailed(f"{original.key} is NOT cut off: {_message(error)}")
+
+    def _raise_passing(self) -> None:
+        for original, error in self.failures:
+            if _may_pass(error):
+                raise TryAgain(f"{original.kind} of {original.key}: {_message(error)}")
+
+    def _say_what_changes(self, waiting: list[Original]) -> None:
+        """Write into the incident what is about to be changed: if this fails, people read it there."""
+        incidents.change(
+            self.incident["id"],
+            "SET containment.changed = :changed",
+            condition="containment.#state = :containing",
+            containing="containing",
+            changed=_lines(waiting),
+        )
+
+    def _tell(self, waiting: list[Original], warnings: Iterable[str]) -> None:
+        not_done = {(one.kind, one.key) for one, _ in self.failures}
+        changed = _lines(one for one in waiting if (one.kind, one.key) not in not_done)
+        told = incidents.change(
+            self.incident["id"],
+            "SET containment.#state = :contained, containment.changed = :changed",
+            # Contained already: something was attached since.
+            condition="containment.#state IN (:containing, :contained)",
+            contained="contained",
+            containing="containing",
+            changed=changed,
+        )
+        if told is None or self.incident["containment"]["changed"] == changed:
+            return
+        self._say("contained", "; ".join(changed))
+        for warning in warnings:
+            self._say("warning", warning)
+        for original, error in self.failures:
+            self._say("warning", f"not done: {original.kind} of {original.key}: {_message(error)}")
+
+    def _say(self, what: str, detail: str) -> None:
+        incidents.say(self.incident["id"], "containment", what, detail)
+
+
+def _moved(before: Containment | None, held: Containment) -> bool:
+    """Tell whether the containment changed hands between the two, apart from our own taking it."""
+    if before is None or before.state == "absent":
+        return held.turn != (before.turn if before else 0) + 1
+    return before.turn != held.turn
+
+
+def _gather(futures: Iterable[Future[None]]) -> None:
+    for future in futures:
+        future.result()
+
+
+def _lines(originals: Iterable[Original]) -> list[str]:
+    ordered = sorted(originals, key=lambda one: (KINDS.index(one.kind), one.key))
+    return [f"{one.kind} of {one.key}: {said(one.original)} -> {said(one.ours)}" for one in ordered]
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, TryAgain) or passes(error)
+
+
+def _of(originals: Iterable[Original], kinds: tuple[Kind, ...]) -> list[Original]:
+    found = [one for one in originals if one.kind in kinds]
+    return sorted(found, key=lambda one: (kinds.index(one.kind), one.key))
+
+
+def _message(error: BaseException) -> str:
+    return message_of(error) if isinstance(error, ClientError) else str(error)

@@ -1,0 +1,193 @@
+"""What is known of an instance before it is cut off: a handful of calls, most of them at once.
+
+Sources: Amazon EC2 API Reference, DescribeInstances, DescribeNetworkInterfaces, DescribeInstanceAttribute and
+DescribeTrafficMirrorTargets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.containment import ALLOWED, GONE_STATES, Facts, Interface
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import code_of
+from tapstack.responder.aws.parallel import each
+from tapstack.responder.capture.interfaces import instances
+from tapstack.responder.containment.changes import (
+    classic_balancers,
+    profile,
+    shutdown,
+    standby,
+    target_groups,
+    termination,
+    tracking,
+    volumes,
+)
+from tapstack.responder.environment import Launch, Standing, environment
+from tapstack.responder.errors import ContainmentRefused
+
+Described = dict[str, Any]
+_STACK_TAG: Final = "aws:cloudformation:stack-name"
+
+
+def described(instance_id: str) -> Described | None:
+    """Return an instance as EC2 describes it; None when it is gone, or going."""
+    try:
+        found = instances([instance_id])
+    except ClientError as error:
+        if code_of(error).startswith("InvalidInstanceID"):
+            return None
+        raise
+    if not found or found[0]["State"]["Name"] in GONE_STATES:
+        return None
+    return found[0]
+
+
+def look(instance_id: str, *, balancers: bool = True) -> Facts:
+    """Return what a plan needs to know of an instance.
+
+    Args:
+        instance_id: which.
+        balancers: whether load balancers are asked as well: a call for each target group of its VPC.
+
+    Raises:
+        ContainmentRefused: there is no such instance in this account and Region.
+    """
+    instance = described(instance_id)
+    if instance is None:
+        return _gone(instance_id)
+    answers = dict(each(lambda ask: (ask[0], ask[1](instance)), _questions()))
+    interfaces: list[Described] = sorted(answers["interfaces"], key=lambda item: item["Attachment"]["DeviceIndex"])
+    role: str | None = answers["role"]
+    arn = _arn(instance_id, interfaces)
+    facts = Facts(
+        instance_id=instance_id,
+        state=instance["State"]["Name"],
+        vpc_id=instance.get("VpcId", ""),
+        interfaces=tuple(_interface(item) for item in interfaces),
+        arn=arn,
+        tags={tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])},
+        volumes=volumes.volumes_of(instance),
+        termination_protection=answers["termination"],
+        shutdown_behavior=answers["shutdown"],
+        membership=answers["membership"],
+        role=role,
+        role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
+        receiver=answers["receiver"],
+        spot=instance.get("InstanceLifecycle") == "spot",
+    )
+    return with_balancers(facts) if balancers else facts
+
+
+def _questions() -> list[tuple[str, Callable[[Described], Any]]]:
+    def of_id(function: Callable[[str], Any]) -> Callable[[Described], Any]:
+        return lambda instance: function(instance["InstanceId"])
+
+    restricts = (settings := environment().containment) is not None and settings.instance_profile == "restrict"
+    return [
+        ("interfaces", of_id(attached)),
+        ("termination", of_id(termination.is_protected)),
+        ("shutdown", of_id(shutdown.behavior_of)),
+        ("membership", of_id(standby.membership)),
+        ("receiver", is_receiver),
+        ("role", profile.role_of if restricts else lambda _: None),
+    ]
+
+
+def _gone(instance_id: str) -> Facts:
+    """Say so in the same words, whether AWS still shows it or not."""
+    try:
+        found = instances([instance_id])
+    except ClientError as error:
+        if code_of(error).startswith("InvalidInstanceID"):
+            raise ContainmentRefused(f"there is no instance {instance_id} in this account and Region") from error
+        raise
+    if not found:
+        raise ContainmentRefused(f"there is no instance {instance_id} in this account and Region")
+    return Facts(instance_id, found[0]["State"]["Name"], found[0].get("VpcId", ""), ())
+
+
+def attached(instance_id: str) -> list[Described]:
+    """Return the interfaces that are attached to an instance."""
+    pages = client("ec2").get_paginator("describe_network_interfaces")
+    filters = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
+    return [item for page in pages.paginate(Filters=filters) for item in page["NetworkInterfaces"]]
+
+
+def as_interfaces(found: Collection[Described]) -> tuple[Interface, ...]:
+    """Return interfaces as a plan knows them."""
+    return tuple(_interface(item) for item in found)
+
+
+def _interface(item: Described) -> Interface:
+    return Interface(
+        id=item["NetworkInterfaceId"],
+        vpc_id=item["VpcId"],
+        group_ids=tuple(group["GroupId"] for group in item["Groups"]),
+        tcp_established_seconds=tracking.seconds_of(item),
+        requester_managed=bool(item.get("RequesterManaged", False)),
+        addresses=tuple(_addresses(item)),
+    )
+
+
+def _addresses(item: Described) -> Iterator[str]:
+    for listed, name in (("PrivateIpAddresses", "PrivateIpAddress"), ("Ipv6Addresses", "Ipv6Address")):
+        yield from (address[name] for address in item.get(listed, []))
+
+
+def _arn(instance_id: str, interfaces: Collection[Described]) -> str:
+    meta = client("ec2").meta
+    owner = next((item["OwnerId"] for item in interfaces), "")
+    return f"arn:{meta.partition}:ec2:{meta.region_name}:{owner}:instance/{instance_id}"
+
+
+def with_balancers(facts: Facts) -> Facts:
+    """Return the facts with what load balancers say: a call for each target group of the instance's VPCs."""
+    addresses = {address for interface in facts.interfaces for address in interface.addresses}
+    vpc_ids = {interface.vpc_id for interface in facts.interfaces}
+    return replace(
+        facts,
+        registrations=target_groups.registrations({facts.instance_id, *addresses}, vpc_ids),
+        classic_balancers=classic_balancers.balancers(facts.instance_id),
+    )
+
+
+def is_receiver(instance: Described) -> bool:
+    """Tell whether an instance receives mirrored packets: to cut it off would end every capture.
+
+    It is the stack's own appliance, or an interface of it is the target of any session, or it stands behind the
+    load balancer that is the site's target.
+    """
+    appliance = environment().appliance
+    tags = instance.get("Tags", [])
+    if isinstance(appliance, Launch) and {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags:
+        return True
+    ids = [item["NetworkInterfaceId"] for item in instance.get("NetworkInterfaces", [])]
+    if isinstance(appliance, Standing) and appliance.target_interface_id in ids:
+        return True
+    if ids and _targets([{"Name": "network-interface-id", "Values": ids}]):
+        return True
+    return isinstance(appliance, Standing) and _is_behind(appliance, instance)
+
+
+def _is_behind(appliance: Standing, instance: Described) -> bool:
+    balancers = [
+        arn
+        for target in _targets([{"Name": "traffic-mirror-target-id", "Values": [appliance.target_id]}])
+        if (arn := target.get("NetworkLoadBalancerArn"))
+    ]
+    names = {instance["InstanceId"]} | {
+        address for item in instance.get("NetworkInterfaces", []) for address in _addresses(item)
+    }
+    return any(
+        target.target_id in names for balancer in balancers for target in target_groups.targets_of_balancer(balancer)
+    )
+
+
+def _targets(filters: list[dict[str, Any]]) -> list[Described]:
+    pages = client("ec2").get_paginator("describe_traffic_mirror_targets").paginate(Filters=filters)
+    return [target for page in pages for target in page["TrafficMirrorTargets"]]

@@ -1,0 +1,277 @@
+"""An instance is connected again: what was there comes back, and what others did is not overwritten unasked.
+
+Every change is looked at first. Where others changed something, or a group is gone, nothing at all is put back until
+somebody decides; otherwise it goes in this order: the role and the network, load balancers, Auto Scaling, and what
+protects the evidence last. An instance that is checked before its network is back would be found unhealthy, and ended
+by its group.
+
+Killed between any two calls and done again, it goes on: what is back is noted one by one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.containment import STANDBY, Difference, Interface, Kind, Original, Plan, Value, said
+from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, steps_of_release
+from tapstack.responder.aws.errors import message_of, passes
+from tapstack.responder.aws.parallel import each
+from tapstack.responder.containment.changes import OF_KIND, groups, tracking
+from tapstack.responder.containment.changes.gone import Gone, NotOurs
+from tapstack.responder.containment.inspect import as_interfaces, attached, described
+from tapstack.responder.errors import TryAgain, UnknownIncident
+from tapstack.responder.store import containments, incidents, retention
+from tapstack.responder.store.containments import Containment
+from tapstack.responder.store.incidents import Incident
+
+
+def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, everybody: bool = False) -> Plan:
+    """Return what a release would change, and what others have changed since.
+
+    Args:
+        incident_id: whose instance.
+        overwrite: put back what was there, whatever others did meanwhile.
+        keep: leave what others did meanwhile.
+        everybody: other incidents that want the instance cut off do not count.
+    """
+    incident = incidents.get(incident_id)
+    instance_id = incident["instance_id"]
+    held = containments.get(instance_id) if instance_id else None
+    if held is None or not held.in_place:
+        return Plan(instance_id, refused=f"instance {instance_id} is not contained")
+    if others := _others(held, incident_id, everybody):
+        return Plan(
+            instance_id, refused=f"it stays contained for {', '.join(others)}: all of them release it with --all"
+        )
+    view = _look(held)
+    steps = steps_of_release(view.waiting, view.now, missing_groups=view.missing, overwrite=overwrite, keep=keep)
+    known = {one.key for one in view.originals if one.kind == "groups" and one.generation == held.generation}
+    return plan_release(instance_id, steps, view.now, attached=view.attached, known=known)
+
+
+def release(
+    incident_id: str, *, overwrite: bool = False, keep: bool = False, everybody: bool = False
+) -> dict[str, Any]:
+    """Want an instance cut off no longer; put everything back where nobody else does.
+
+    Args:
+        incident_id: whose instance.
+        overwrite: put back what was there, whatever others did meanwhile.
+        keep: leave what others did meanwhile.
+        everybody: for all incidents that want it cut off.
+
+    Returns:
+        `status`: `released`, `blocked` (others changed something, or AWS refuses something: nothing more is put
+        back before somebody decides) or `held` (other incidents want it cut off).
+
+    Raises:
+        TryAgain: throttled, or overtaken by others.
+    """
+    incident = incidents.get(incident_id)
+    instance_id = incident["instance_id"]
+    held = containments.get(instance_id) if instance_id else None
+    if held is None or not held.in_place:
+        _write(incident_id, "released", "it is not contained any more", differences=[], changed=[])
+        return {"status": "released"}
+    if held.state != "releasing" and (others := _others(held, incident_id, everybody)):
+        if containments.let_go(instance_id, incident_id) is None:
+            raise TryAgain(f"the containment of {instance_id} was changed by others")
+        stays = f"{instance_id} STAYS CONTAINED: {', '.join(others)} want it so"
+        _write(incident_id, "released", stays, not_restored=[stays], differences=[], changed=[])
+        return {"status": "held"}
+    return _Releasing(incident, held, overwrite=overwrite, keep=keep).run()
+
+
+def _others(held: Containment, incident_id: str, everybody: bool) -> list[str]:
+    return [] if everybody else sorted(held.holders - {incident_id})
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What is written down of a containment, and what is there.
+
+    Attributes:
+        originals: all that is remembered of the instance.
+        waiting: of them: what is not back yet.
+        now: what is there.
+        missing: security groups of originals that are gone.
+        attached: interfaces that the instance has.
+    """
+
+    originals: list[Original]
+    waiting: list[Original]
+    now: dict[tuple[Kind, str], Value]
+    missing: set[str]
+    attached: tuple[Interface, ...] = ()
+
+
+def _look(held: Containment) -> _View:
+    remembered = containments.originals(held.instance_id)
+    waiting = containments.waiting(held, remembered)
+    instance = described(held.instance_id)
+    now = _now(instance, waiting)
+    wanted = {group for one in waiting if one.kind == "groups" for group in one.original}
+    there = as_interfaces(attached(held.instance_id)) if instance else ()
+    return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
+
+
+def look_at(instance_id: str, originals: Iterable[Original]) -> dict[tuple[Kind, str], Value]:
+    """Return what is there now of what originals were written down of; without what is gone."""
+    return _now(described(instance_id), originals)
+
+
+def _now(instance: Any, originals: Iterable[Original]) -> dict[tuple[Kind, str], Value]:
+    by_kind: defaultdict[Kind, list[Original]] = defaultdict(list)
+    for one in originals:
+        by_kind[one.kind].append(one)
+
+    def of_kind(kind: Kind) -> dict[tuple[Kind, str], Value]:
+        found = OF_KIND[kind].look(instance, by_kind[kind])
+        return {(kind, key): value for key, value in found.items()}
+
+    now: dict[tuple[Kind, str], Value] = {}
+    for found in each(of_kind, by_kind):
+        now |= found
+    return now
+
+
+@dataclass(slots=True)
+class _Releasing:
+    """One run of it."""
+
+    incident: Incident
+    held: Containment
+    overwrite: bool
+    keep: bool
+    refused: list[Difference] = field(default_factory=list)
+
+    def run(self) -> dict[str, Any]:
+        view = _look(self.held)
+        steps = steps_of_release(
+            view.waiting, view.now, missing_groups=view.missing, overwrite=self.overwrite, keep=self.keep
+        )
+        if blocking := [step.difference for step in steps if step.do == "block" and step.difference]:
+            return self._blocked(blocking)
+        self.held = containments.begin_release(self.held)
+        self._check_nothing_was_missed(view)
+        for _, same_kind in groupby(steps, key=lambda step: step.original.kind):
+            each(lambda step: self._take(step, view), list(same_kind))
+            if self.refused:
+                return self._blocked(self.refused)
+        for one in view.waiting:
+            if one.kind not in RELEASE_ORDER:
+                containments.mark_restored(self.held, one)
+        self._tell()
+        containments.finish_release(self.held)
+        return {"status": "released"}
+
+    def _check_nothing_was_missed(self, view: _View) -> None:
+        """Look again where more was cut off since we looked, for an incident that held the instance already.
+
+        From here on nothing can be written down: the containment is in our hands.
+
+        Raises:
+            TryAgain: there is more to put back.
+        """
+        waiting = containments.waiting(self.held, containments.originals(self.held.instance_id))
+        if {(one.kind, one.key) for one in waiting} != {(one.kind, one.key) for one in view.waiting}:
+            raise TryAgain(f"more of {self.held.instance_id} was cut off meanwhile")
+
+    def _take(self, step: Step, view: _View) -> None:
+        original = step.original
+        note = _note_of(step)
+        if step.do == "restore":
+            there = view.now.get((original.kind, original.key))
+            try:
+                OF_KIND[original.kind].restore(self.held.instance_id, original, step.to)
+                note = note or _inexact(original, there)
+            except Gone as gone:
+                note = f"it is gone: {gone}"
+            except NotOurs as found:
+                note = str(found)
+            except ClientError as error:
+                if passes(error):
+                    raise
+                note = f"AWS refuses to put it back: {message_of(error)}"
+                if not self.keep:
+                    self.refused.append(
+                        Difference(original.kind, original.key, original.original, original.ours, there, note)
+                    )
+                    return
+        containments.mark_restored(self.held, original, note)
+
+    def _blocked(self, differences: Iterable[Difference]) -> dict[str, Any]:
+        listed = list(differences)
+        _write(
+            self.incident["id"],
+            "blocked",
+            "; ".join(str(one) for one in listed),
+            differences=[one.as_dict() for one in listed],
+        )
+        return {"status": "blocked"}
+
+    def _tell(self) -> None:
+        """Tell every incident that wanted the instance cut off, before the table forgets who did."""
+        notes = [
+            f"{one.kind} of {one.key}: {one.note}"
+            for one in containments.originals(self.held.instance_id)
+            if one.generation == self.held.generation and one.note
+        ]
+        for incident_id in sorted({self.incident["id"], *self.held.releasing_for}):
+            detail = "; ".join(notes) or f"everything of {self.held.instance_id} is as it was"
+            update, condition, given = _writing("released", not_restored=notes, differences=[], changed=[])
+            told = containments.tell_released(self.held, incident_id, update, condition, **given)
+            _after_writing(incident_id, "released", detail, told)
+
+
+def _note_of(step: Step) -> str:
+    """Return what is said of something that does not come back exactly as it was."""
+    if step.difference is None:
+        return ""
+    if step.do == "restore":
+        return f"{step.difference.why}; the others are back" if step.to != step.original.original else ""
+    left = f"; left as it is: {said(step.difference.now)}" if step.difference.blocks else ""
+    return f"{step.difference.why}{left}"
+
+
+def _inexact(original: Original, there: Value) -> str:
+    """Return what AWS cannot put back as it was."""
+    if original.kind == "tracking" and original.original is None:
+        return f"it was not set, and cannot be unset: it is AWS's usual default of {tracking.DEFAULT_SECONDS} s now"
+    if original.kind == "standby" and there == STANDBY and not original.detail["decrement"]:
+        return (
+            "the instance is back in service; the one that the group launched in its place stays, and the group's "
+            f"desired capacity, which was {original.detail['desired']}, is one more"
+        )
+    return ""
+
+
+def _write(incident_id: str, state: str, detail: str, **values: Any) -> None:
+    """Write into an incident how its containment stands, and into its timeline when that is news."""
+    update, condition, given = _writing(state, **values)
+    written = incidents.change(incident_id, update, condition=condition, **given)
+    _after_writing(incident_id, state, detail, written is not None)
+
+
+def _writing(state: str, **values: Any) -> tuple[str, str, dict[str, Any]]:
+    return (
+        "SET containment.#state = :to" + "".join(f", containment.{name} = :{name}" for name in values),
+        "attribute_exists(containment.#state) AND containment.#state <> :to",
+        {"to": state, **values},
+    )
+
+
+def _after_writing(incident_id: str, state: str, detail: str, written: bool) -> None:
+    if written:
+        incidents.say(incident_id, "containment", state, detail)
+    if state == "released":
+        # One that was deleted by hand is kept no longer anyway.
+        with suppress(UnknownIncident):
+            retention.keep(incident_id)

@@ -1,0 +1,152 @@
+"""The workflow's steps around a containment: waiting for somebody's yes, telling people, writing down a failure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tapstack.domain.containment import said as in_words
+from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder.containment import notifications as containment_notifications
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.handlers.observing import count
+from tapstack.responder.incident.steps import readable
+from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound.waking import wake
+from tapstack.responder.store import containments, incidents, retention
+from tapstack.responder.store.incidents import Incident
+
+FAILED: Final = "ContainmentsFailed"
+BLOCKED: Final = "ReleasesBlocked"
+"""Metrics that there are alarms on."""
+
+
+def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
+    """Say whether the instance is contained, left alone, or people are waited for.
+
+    Args:
+        incident_id: which.
+        waited_until: until when the workflow has waited. When that is still the deadline, it is over: the
+            clock is not asked again.
+
+    Returns:
+        `status` `contain` or `leave`; or `wait` with `seconds` (1 or more) and `until`.
+    """
+    incident = incidents.get(incident_id)
+    while containment_requests.state_of(incident) == "pending":
+        containment = incident["containment"]
+        deadline = containment["deadline"]
+        seconds = int((as_time(deadline) - utc_now()).total_seconds())
+        if waited_until == deadline or seconds <= 0:
+            incident = containment_requests.by_default(incident)
+            continue
+        # A token of an earlier wait wakes nobody any more.
+        noted = incidents.change(
+            incident_id,
+            "REMOVE approval_token",
+            condition="containment.#state = :pending AND containment.deadline = :deadline",
+            pending="pending",
+            deadline=deadline,
+        )
+        if noted is not None:
+            _tell(noted, "approval", containment_notifications.approval)
+            return {"status": "wait", "seconds": seconds, "until": deadline}
+        incident = incidents.get(incident_id)
+    if containment_requests.state_of(incident) in incidents.WANTED_CONTAINMENT:
+        return {"status": "contain"}
+    if containment_requests.state_of(incident) == "rejected":
+        _tell(incident, "left", containment_notifications.left)
+    return {"status": "leave"}
+
+
+def approval(incident_id: str, token: str) -> dict[str, Any]:
+    """Leave the task token where a yes or no finds it; use it at once if that was faster."""
+    stored = incidents.change(
+        incident_id,
+        "SET approval_token = :mine",
+        condition="containment.#state = :pending",
+        mine=token,
+        pending="pending",
+    )
+    if stored is None:
+        wake(token, "decided")
+    return {}
+
+
+def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
+    """Tell people how a containment, or a release, came out.
+
+    Args:
+        incident_id: which.
+        outcome: of a release: `released`, `blocked` or `held`.
+    """
+    incident = incidents.get(incident_id)
+    state = containment_requests.state_of(incident)
+    if state == "contained":
+        _tell(incident, "contained", containment_notifications.contained)
+    elif state == "released":
+        _tell(
+            incident,
+            f"released {incident.get('release_runs', 0)}",
+            containment_notifications.held if outcome == "held" else containment_notifications.released,
+        )
+    elif state == "blocked":
+        count(BLOCKED)
+        _tell(incident, f"blocked {incident.get('release_runs', 0)}", containment_notifications.blocked)
+    return {}
+
+
+def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
+    """Record that a containment, or a release, failed; say what is changed and how to undo it.
+
+    Args:
+        incident_id: which.
+        error: the error's name.
+        cause: the error's message, as Step Functions passes it.
+    """
+    count(FAILED)
+    before = incidents.get(incident_id)
+    failure = f"{error}: {readable(cause)}{_left_open(before['instance_id'])}"
+    if containment_requests.state_of(before) in incidents.ONGOING_CONTAINMENT:
+        incidents.change(
+            incident_id,
+            "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
+            condition="containment.#state = :before",
+            failed="failed",
+            failure=failure,
+            changed=what_is_changed(before["instance_id"]),
+            before=containment_requests.state_of(before),
+        )
+        incidents.say(incident_id, "containment", "containment failed", failure)
+    else:
+        # Only what came after it, such as telling people, has failed.
+        incidents.say(incident_id, "containment", "after containment", failure)
+    incident = retention.keep(incident_id)
+    runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
+    notifications.tell_once(
+        incident, f"containment failed {runs}", *containment_notifications.failed(incident, failure)
+    )
+    return {}
+
+
+def _left_open(instance_id: str) -> str:
+    """Say it where only the first of two steps was made."""
+    there = containments.get(instance_id)
+    if there is None or there.state != "containing" or not there.untracked_at:
+        return ""
+    return f"; {containment_notifications.left_open(instance_id)}"
+
+
+def what_is_changed(instance_id: str) -> list[str]:
+    """Say what of an instance is not as it was, by the table: what is written down may have been changed."""
+    there = containments.get(instance_id)
+    if there is None or not there.in_place:
+        return []
+    return [
+        f"{one.kind} of {one.key}: {in_words(one.original)} -> {in_words(one.ours)}"
+        for one in containments.waiting(there, containments.originals(instance_id))
+    ]
+
+
+def _tell(incident: Incident, what: str, notice: Any) -> None:
+    """Tell people once for each time that containment was asked for."""
+    notifications.tell_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))

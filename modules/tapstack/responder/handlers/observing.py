@@ -1,0 +1,79 @@
+"""What every function does besides its work: logs with the incident's id, metrics for each step, passing errors told.
+
+Source: Powertools for AWS Lambda (Python), "Logger" and "Metrics".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
+
+from tapstack.responder.aws.errors import passing_as_try_again
+from tapstack.responder.environment import environment
+
+_COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
+"""What steps answer that is a number of interfaces."""
+logger = Logger(service="tapstack")
+Event = dict[str, Any]
+Step = Callable[[Event], Mapping[str, Any] | dict[str, Any]]
+
+
+@contextmanager
+def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
+    """Log and measure one piece of work; what passes by itself leaves as TryAgain.
+
+    Args:
+        step: such as `capture.start`; the dimension of the metrics.
+        incident_id: goes into every line that is logged meanwhile.
+    """
+    metrics = Metrics(namespace="Tapstack", service="tapstack")
+    metrics.add_dimension("step", step)
+    logger.append_keys(step=step, incident_id=incident_id)
+    began = time.perf_counter()
+    outcome = "Failed"
+    try:
+        with passing_as_try_again():
+            yield metrics
+        outcome = "Succeeded"
+    except Exception as error:
+        logger.error("step failed", error=type(error).__name__, reason=str(error))
+        raise
+    finally:
+        metrics.add_metric("Seconds", MetricUnit.Seconds, time.perf_counter() - began)
+        metrics.add_metric(outcome, MetricUnit.Count, 1)
+        metrics.flush_metrics()
+        logger.remove_keys(["step", "incident_id"])
+
+
+def count(name: str) -> None:
+    """Count something of the deployment and site that there is an alarm on."""
+    named = environment()
+    dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
+    with single_metric(name, MetricUnit.Count, 1, namespace="Tapstack") as metric:
+        for dimension, value in dimensions.items():
+            metric.add_dimension(dimension, value)
+
+
+def serve(function: str, steps: Mapping[str, Step]) -> Callable[[Event, object], dict[str, Any]]:
+    """Return the handler of a function that does the steps of the workflow named in `action`.
+
+    Args:
+        function: the function's name.
+        steps: what to do for each action; given the event, returning what the workflow gets.
+    """
+
+    def handler(event: Event, context: object) -> dict[str, Any]:
+        """Do one step."""
+        action, incident_id = str(event["action"]), str(event["incident_id"])
+        with observed(f"{function}.{action}", incident_id) as metrics:
+            result = dict(steps[action](event))
+            for name in _COUNTED & set(result):
+                metrics.add_metric(name.title(), MetricUnit.Count, result[name])
+        return result
+
+    return handler

@@ -1,0 +1,1 @@
+"""An incident is opened, changed, and closed."""

@@ -1,0 +1,101 @@
+"""A GuardDuty finding comes in: the policy decides whether people are told, packets captured, the instance cut off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain import policy
+from tapstack.domain.containment_settings import MODE_OF_ACTION
+from tapstack.domain.findings import Finding, parse_finding
+from tapstack.domain.incidents import OpenRequest, undo_command
+from tapstack.domain.policy import Decision
+from tapstack.responder.aws.errors import code_of
+from tapstack.responder.capture.interfaces import instances
+from tapstack.responder.environment import environment
+from tapstack.responder.incident import opening
+from tapstack.responder.outbound import notifications
+from tapstack.responder.store.incidents import Incident
+
+OPENED_BY = "guardduty"
+
+
+def receive(event: dict[str, Any]) -> dict[str, Any]:
+    """Decide about a finding and do it; return what was done.
+
+    The same finding comes again whenever GuardDuty sees more of it: it stays one incident.
+
+    Raises:
+        RuleViolation: it is no finding.
+    """
+    finding = parse_finding(event)
+    rules = policy.load(environment().policy)
+    tags = _tags(finding) if policy.needs_tags(rules) and finding.instance_id else None
+    decision = policy.decide(rules, finding, tags=tags)
+    incident = None if decision.action == "notify" else _open(finding, decision)
+    if incident is None or incident["state"] in ("closed", "failed"):
+        _tell(finding, decision, incident)
+    result = {
+        "finding": finding.id,
+        "type": finding.type,
+        "action": decision.action,
+        "rule": decision.rule.name if decision.rule else None,
+        "incident_id": incident["id"] if incident else None,
+    }
+    notifications.emit(notifications.FINDING_EVENT, result)
+    return result
+
+
+def _open(finding: Finding, decision: Decision) -> Incident:
+    limits, containment = environment().capture, environment().containment
+    mode = MODE_OF_ACTION.get(decision.action)
+    request = OpenRequest(
+        reason=f"GuardDuty: {finding.title or finding.type}"[:1000],
+        minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
+        instance_id=finding.instance_id,
+        severity=finding.level,
+        alert_id=finding.id,
+        # A rule that asks for more than the deployment allows captures all the same.
+        containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
+    )
+    return opening.open_incident(request, source="guardduty", opened_by=OPENED_BY)
+
+
+def _tags(finding: Finding) -> dict[str, str] | None:
+    """Return the tags that the instance has now; None, for those in the finding, where it is gone."""
+    try:
+        found = instances([str(finding.instance_id)])
+    except ClientError as error:
+        if code_of(error).startswith("InvalidInstanceID"):
+            return None
+        raise
+    return {tag["Key"]: tag["Value"] for instance in found for tag in instance.get("Tags", [])} if found else None
+
+
+def _tell(finding: Finding, decision: Decision, incident: Incident | None) -> None:
+    rule = f"rule {decision.rule.name}" if decision.rule else "no rule of the policy"
+    lines = [
+        f"{finding.title or finding.type}",
+        "",
+        f"Type:     {finding.type}",
+        f"Severity: {finding.severity:g} ({finding.level})",
+        f"Instance: {finding.instance_id or 'none'}",
+        f"Finding:  {finding.id} in {finding.region}, account {finding.account_id}, seen {finding.count} times",
+        f"Decision: {decision.action}, by {rule}",
+    ]
+    if decision.limited_because:
+        lines.append(f"          not {decision.asked}: {decision.limited_because}")
+    lines += ["", "What to run next:"]
+    if incident is not None:
+        lines.append(
+            f"  tapstack incident show {incident['id']}   (this finding's incident, which is {incident['state']})"
+        )
+        if incident["state"] == "failed":
+            lines.append(f"  {undo_command(incident['id'])}")
+    if finding.instance_id and (incident is None or incident["state"] == "closed"):
+        lines.append(f"  tapstack incident open --instance {finding.instance_id} --reason 'GuardDuty {finding.id}'")
+    if not finding.instance_id:
+        lines.append("  nothing: there is no EC2 instance to capture")
+    subject = f"[tapstack {environment().site}] GuardDuty {finding.level}: {finding.type}"
+    notifications.tell(subject, "\n".join(lines) + "\n")

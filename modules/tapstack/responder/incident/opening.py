@@ -1,0 +1,71 @@
+"""Opening an incident: once for each request and each alert, with an execution that really runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Final
+
+from tapstack.domain.incidents import OpenRequest, Source
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.outbound import executions, waking
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
+
+_TRIES: Final = 3
+
+
+class KeyReused(Exception):  # noqa: N818
+    """The Idempotency-Key was sent before, with another request."""
+
+
+def open_incident(
+    request: OpenRequest, *, source: Source, opened_by: str, idempotency_key: str | None = None
+) -> Incident:
+    """Open an incident, or return the one that the same key or the same alert opened; its workflow runs.
+
+    Args:
+        request: what is asked for.
+        source: how it came in.
+        opened_by: who asks.
+        idempotency_key: of the request; the caller repeats it when he sends the request again.
+
+    Raises:
+        KeyReused: the key came with another request before.
+        Conflict: containment is asked for, and not configured, or not in this mode.
+        TryAgain: the workflow could not be started. The incident is there; the same request starts it.
+    """
+    if request.containment != "none":
+        containment_requests.allowed(request.containment)
+    fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
+    keys = {"idempotency-key": idempotency_key, "alert": request.alert_id}
+    given = {kind: (value, fingerprint) for kind, value in keys.items() if value is not None}
+    for _ in range(_TRIES):
+        incident = _new(request, source, opened_by)
+        if incidents.put(incident, given):
+            return _running(incident)
+        for kind, (value, _) in given.items():
+            if (found := incidents.find(kind, value)) is None:
+                continue
+            before, its_fingerprint = found
+            if kind == "idempotency-key" and its_fingerprint != fingerprint:
+                raise KeyReused(f"this Idempotency-Key opened {before['id']} with another request")
+            return _running(before)
+    raise TryAgain("others open the same incident")
+
+
+def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:
+    incident = incidents.new(request, source=source, opened_by=opened_by)
+    if request.containment == "none":
+        return incident
+    return {**incident, "containment": containment_requests.record(request.containment, opened_by), "contain_runs": 1}
+
+
+def _running(incident: Incident) -> Incident:
+    if not incident.get("execution_arns") and incident["state"] == "opening":
+        if containment_requests.state_of(incident) in ("pending", "containing"):
+            executions.ensure(incident, "contain")
+        waking.start(incident["id"])
+    return incident

@@ -1,0 +1,165 @@
+"""An incident's own steps: how long it still goes on, waiting for people, its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tapstack.domain.incidents import as_time, undo_command, utc_now
+from tapstack.responder.capture.interfaces import ids_of
+from tapstack.responder.containment.notifications import still_contained
+from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound.waking import wake
+from tapstack.responder.store import appliance, captures, incidents, retention
+from tapstack.responder.store.incidents import Incident
+
+
+def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
+    """Say whether to go on waiting, and for how long.
+
+    Args:
+        incident_id: which.
+        waited_until: until when the workflow has waited. When that is still the time of expiry, it is over:
+            the clock is not asked again.
+
+    Returns:
+        `status` `wait` with `seconds` (1 or more) and `until`, or `status` `close` with `because`.
+    """
+    incident = incidents.get(incident_id)
+    while True:
+        if incident["close_requested"]:
+            return {"status": "close", "because": "closed"}
+        until = incident["expires_at"]
+        seconds = int((as_time(until) - utc_now()).total_seconds())
+        if waited_until == until or seconds <= 0:
+            return {"status": "close", "because": "expired"}
+        # `wait` compares with this: an extension in between must not be slept through.
+        noted = incidents.change(
+            incident_id,
+            "SET waited_until = :until REMOVE #token",
+            condition="expires_at = :until AND close_requested = :no",
+            until=until,
+            no=False,
+        )
+        if noted is not None:
+            return {"status": "wait", "seconds": seconds, "until": until}
+        incident = incidents.get(incident_id)
+
+
+def wait(incident_id: str, token: str) -> dict[str, Any]:
+    """Leave the task token where closing and extending find it; use it at once if they were faster."""
+    stored = incidents.change(
+        incident_id,
+        "SET #token = :token",
+        condition="close_requested = :no AND expires_at = waited_until",
+        token=token,
+        no=False,
+    )
+    if stored is None:
+        wake(token, "changed")
+    return {}
+
+
+def notify(incident_id: str) -> dict[str, Any]:
+    """Tell people that packets flow, and where to look."""
+    incident = incidents.get(incident_id)
+    notifications.tell_once(incident, "capturing", *notifications.capturing(incident))
+    return {}
+
+
+def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
+    """Record that nothing of the incident mirrors any more, and tell people.
+
+    Args:
+        incident_id: which.
+        because: `closed` or `expired`; what the incident says by default.
+    """
+    incident = incidents.get(incident_id)
+    if because is None:
+        because = "closed" if incident["close_requested"] else "expired"
+    now = utc_now()
+    incidents.transition(
+        incident_id,
+        "closed",
+        by="incident",
+        detail=because,
+        sets={
+            "closed_because": because,
+            "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "listing": "closed",
+            **({} if still_contained(incident) else {"ttl": retention.forgotten_at(now)}),
+            "in_place": [],
+            "undo": None,
+        },
+        remove=("token", "waited_until"),
+    )
+    # Somebody may have agreed to contain it, or released it, at the same moment.
+    incident = retention.keep(incident_id)
+    notifications.tell_once(incident, "closed", *notifications.closed(incident, still_contained(incident)))
+    return {}
+
+
+def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
+    """Record that the workflow failed, what is still in place and how to undo it; tell people.
+
+    An incident that is closed stays closed: only what came after has failed.
+
+    Args:
+        incident_id: which.
+        error: the error's name.
+        cause: the error's message, as Step Functions passes it.
+    """
+    incident = incidents.get(incident_id)
+    cause = readable(cause)
+    if incident["state"] == "closed":
+        incidents.say(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
+        notifications.tell_once(
+            incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, error, cause)
+        )
+        return {}
+    in_place = what_is_in_place(incident)
+    executions = len(incident.get("execution_arns", ()))
+    incidents.transition(
+        incident_id,
+        "failed",
+        by="incident",
+        detail=f"{error}: {cause}",
+        sets={
+            "in_place": in_place,
+            "undo": undo_command(incident_id),
+            "closed_because": "failed",
+            "failed_executions": executions,
+        },
+        remove=("token", "waited_until"),
+    )
+    incident = incidents.get(incident_id)
+    # Every execution that fails is told of, once.
+    notifications.tell_once(
+        incident, f"failed {executions}", *notifications.failed(incident, error, cause, still_contained(incident))
+    )
+    return {}
+
+
+def what_is_in_place(incident: Incident) -> list[str]:
+    """Say what of an incident still exists, by the table: what it holds, it may have made."""
+    incident_id = incident["id"]
+    held = captures.get_all(ids_of(incident))
+    said = [
+        f"traffic mirror session {capture.session_id or 'of unknown id'} on {eni}"
+        + (f", shared with {len(capture.holders) - 1} other incidents" if len(capture.holders) > 1 else "")
+        for eni, capture in sorted(held.items())
+        if incident_id in capture.holders
+    ]
+    launched = appliance.get()
+    if incident_id in launched.holders and launched.state != "absent":
+        stack = (incident["appliance"] or {}).get("stack_name")
+        said.append(f"CloudFormation stack {stack}, which is {launched.state}")
+    return said
+
+
+def readable(cause: str) -> str:
+    """Return the message of an error that Lambda wrote as JSON; any other text as it is."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, TypeError, KeyError):
+        return cause

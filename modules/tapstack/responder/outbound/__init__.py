@@ -1,0 +1,1 @@
+"""What the response sends: notifications, and executions of its workflow."""

@@ -1,0 +1,170 @@
+"""What people are told by SNS, and programs by EventBridge: what happened, where to look, what to run next.
+
+Sources: Amazon SNS API Reference, Publish (a subject has up to 100 printable ASCII
+characters); Amazon EventBridge API Reference, PutEvents.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from tapstack.domain.incidents import undo_command
+from tapstack.responder.aws.clients import client
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
+
+EVENT_SOURCE: Final = "tapstack"
+INCIDENT_EVENT: Final = "Tapstack Incident"
+FINDING_EVENT: Final = "Tapstack Finding"
+SWEEP_EVENT: Final = "Tapstack Sweep"
+_SUBJECT: Final = 100
+
+
+def tell_once(incident: Incident, what: str, subject: str, text: str) -> None:
+    """Tell people and programs about an incident, once for each `what`.
+
+    A function that is killed between telling and noting so tells again: twice is better than never.
+    """
+    if what in incident.get("told", ()):
+        return
+    tell(subject, text)
+    emit(INCIDENT_EVENT, {"what": what, **incidents.shown(incident)})
+    incidents.change(incident["id"], "ADD told :what", what={what})
+
+
+def tell(subject: str, text: str) -> None:
+    """Tell people."""
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
+    for topic_arn in environment().topic_arns:
+        client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=text)
+
+
+def emit(detail_type: str, detail: dict[str, Any]) -> None:
+    """Tell programs.
+
+    Raises:
+        TryAgain: the bus did not take the event.
+    """
+    named = environment()
+    detail = {"deployment": named.deployment, "site": named.site, **detail}
+    answer = client("events").put_events(
+        Entries=[
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": detail_type,
+                "Detail": json.dumps(detail),
+                "EventBusName": named.event_bus,
+            }
+        ]
+    )
+    if answer.get("FailedEntryCount"):
+        raise TryAgain(f"the event bus did not take the event: {answer['Entries'][0].get('ErrorMessage', '')}")
+
+
+def capturing(incident: Incident) -> tuple[str, str]:
+    """Return subject and text: packets flow."""
+    mirrored = [item for item in incident["interfaces"] if item["state"] == "mirrored"]
+    return subject(incident, "packets flow"), text(
+        incident,
+        f"Packets of {_suspect(incident)} are captured until {incident['expires_at']}.",
+        ["Mirrored:", *(f"  {item['network_interface_id']} by {item['session_id']}" for item in mirrored)],
+        _refused(incident),
+        _where(incident),
+        [
+            "What to run next:",
+            f"  tapstack incident show {incident['id']}",
+            f"  tapstack incident extend {incident['id']} --minutes 60",
+            f"  tapstack incident close {incident['id']}",
+        ],
+    )
+
+
+def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
+    """Return subject and text: the incident is closed.
+
+    Args:
+        incident: that is closed.
+        still_contained: what there is to say about an instance that stays cut off.
+    """
+    why = {"expired": "its time was up", "closed": "somebody closed it"}.get(incident["closed_because"] or "", "")
+    return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
+        incident,
+        f"The incident is closed: {why}. Nothing that it made mirrors packets any more.",
+        still_contained,
+        _where(incident),
+        ["What to run next:", f"  tapstack incident show {incident['id']}"],
+    )
+
+
+def failed(incident: Incident, error: str, cause: str, still_contained: list[str]) -> tuple[str, str]:
+    """Return subject and text: the incident failed, and what is still in place.
+
+    Args:
+        incident: that failed.
+        error: the error's name.
+        cause: the error's message.
+        still_contained: what there is to say about an instance that is cut off.
+    """
+    in_place = incident["in_place"]
+    return subject(incident, "FAILED"), text(
+        incident,
+        f"The response failed: {error}: {cause}",
+        ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
+        _where(incident),
+        ["What to run next, which takes back all of it:", f"  {undo_command(incident['id'])}"],
+        still_contained,
+    )
+
+
+def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str]:
+    """Return subject and text: the incident is closed, but the appliance could not be retired."""
+    return subject(incident, "closed, appliance left"), text(
+        incident,
+        f"The incident is closed and mirrors nothing, but what came after failed: {error}: {cause}",
+        ["The appliance may still be there, and cost money. The sweeper tries again every 15 minutes."],
+        ["What to run next:", f"  tapstack incident show {incident['id']}"],
+    )
+
+
+def subject(incident: Incident, what: str) -> str:
+    """Return the subject of a message about an incident."""
+    return f"[tapstack {environment().site}] {incident['severity']} {incident['id']}: {what}"
+
+
+def _suspect(incident: Incident) -> str:
+    return str(incident["instance_id"] or ", ".join(incident["network_interface_ids"]))
+
+
+def text(incident: Incident, first: str, *parts: list[str]) -> str:
+    """Return a message about an incident.
+
+    Args:
+        incident: what it is about.
+        first: its first line.
+        *parts: lines that belong together; empty ones are left out.
+    """
+    about = [
+        first,
+        "",
+        f"Reason:   {incident['reason']}",
+        f"Severity: {incident['severity']}",
+        *([f"ATT&CK:   {incident['technique']}"] if incident["technique"] else []),
+        *([f"Alert:    {incident['alert_id']}"] if incident["alert_id"] else []),
+        f"Opened:   {incident['opened_at']} by {incident['opened_by']}",
+    ]
+    return "\n".join([*about, *(line for part in parts if part for line in ("", *part))]) + "\n"
+
+
+def _refused(incident: Incident) -> list[str]:
+    refused = [item for item in incident["interfaces"] if item["state"] == "refused"]
+    return (
+        ["Not mirrored:", *(f"  {item['network_interface_id']}: {item['note']}" for item in refused)] if refused else []
+    )
+
+
+def _where(incident: Incident) -> list[str]:
+    portal = (incident["appliance"] or {}).get("portal_url")
+    return ["Where to look:", f"  {portal}"] if portal else []

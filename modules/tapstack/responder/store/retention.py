@@ -1,0 +1,54 @@
+"""How long an incident is kept: for the time set once it is closed, and for as long as its instance is cut off."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from tapstack.domain.incidents import as_time
+from tapstack.responder.containment.notifications import still_contained
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
+
+_TRIES: Final = 5
+
+
+def forgotten_at(closed_at: datetime) -> int:
+    """Return when an incident is deleted that was closed then, in seconds of the epoch."""
+    return int((closed_at + timedelta(days=environment().retention_days)).timestamp())
+
+
+def keep(incident_id: str) -> Incident:
+    """Let a closed incident expire in its time, or keep it while what is needed to release it must not be forgotten.
+
+    To be called after whatever may change that: whoever comes last sees what the others did. Saying so twice is fine.
+
+    Args:
+        incident_id: which.
+
+    Returns:
+        The incident.
+
+    Raises:
+        UnknownIncident: there is none of that id.
+        TryAgain: others change its containment again and again.
+    """
+    for _ in range(_TRIES):
+        incident = incidents.get(incident_id)
+        contained = bool(still_contained(incident))
+        if incident["state"] != "closed" or ("ttl" in incident) != contained:
+            return incident
+        containment = incident["containment"]
+        same = "containment.#state = :state" if containment else "attribute_not_exists(containment.#state)"
+        kept = incidents.change(
+            incident_id,
+            "REMOVE #ttl" if contained else "SET #ttl = :ttl",
+            condition=same,
+            **({} if contained else {"ttl": forgotten_at(as_time(incident["closed_at"]))}),
+            **({"state": containment["state"]} if containment else {}),
+        )
+        if kept is not None:
+            return kept
+    raise TryAgain(f"others change the containment of incident {incident_id} at the same time")

@@ -1,0 +1,252 @@
+"""The sweeper: what all others missed is put right, every 15 minutes.
+
+It ends what nobody needs, mends what points to a target that is no more, wakes what stands
+still, and touches nothing that no incident of this deployment and site made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
+from tapstack.responder.appliance import steps as appliance_steps
+from tapstack.responder.appliance.mirror_target import current_receiver
+from tapstack.responder.aws.errors import message_of
+from tapstack.responder.aws.parallel import each
+from tapstack.responder.capture import ending, sessions
+from tapstack.responder.capture.sessions import Described
+from tapstack.responder.containment import audit
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import ApplianceFailed, TryAgain
+from tapstack.responder.outbound import executions, notifications, waking
+from tapstack.responder.store import appliance as stored
+from tapstack.responder.store import captures, incidents
+from tapstack.responder.store.captures import Capture
+from tapstack.responder.store.incidents import Incident
+
+START_WITHIN: Final = timedelta(minutes=5)
+"""How long an incident, or its containment, may be without an execution before it is given one."""
+TRIES: Final = 10
+"""How many executions an incident gets, to close and to contain; then people have to look."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a sweep did, each as one line."""
+
+    ended: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    appliance: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Sessions of ours whose incident is unknown and whose time is not up."""
+    contained: list[str] = field(default_factory=list)
+    """Containments that people should look at: nothing is done about them."""
+    problems: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Return how much was done, of each kind."""
+        return {name: len(getattr(self, name)) for name in self.__slots__}
+
+    def as_dict(self) -> dict[str, list[str]]:
+        """Return it as JSON has it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def sweep() -> Report:
+    """Put right what is not, and tell programs when there was something.
+
+    One part that fails keeps none of the others from being done; it is among the `problems`.
+    """
+    report = Report()
+    parts: tuple[Callable[[Report], None], ...] = (
+        _executions,
+        _decisions,
+        _sessions,
+        _captures,
+        _appliance,
+        _containments,
+    )
+    for part in parts:
+        try:
+            part(report)
+        except (BotoCoreError, ClientError, ApplianceFailed, TryAgain) as error:
+            said = message_of(error) if isinstance(error, ClientError) else str(error)
+            report.problems.append(f"{part.__name__.strip('_')}: {said}")
+    if any(report.as_dict().values()):
+        notifications.emit(notifications.SWEEP_EVENT, report.as_dict())
+    return report
+
+
+def _executions(report: Report) -> None:
+    """Give incidents that stand still an execution that goes on with them."""
+    for incident in incidents.listed("open"):
+        arn = incident.get("execution_arn")
+        expired = as_time(incident["expires_at"]) <= utc_now()
+        if arn is None:
+            if utc_now() - as_time(incident["opened_at"]) >= START_WITHIN:
+                waking.start(incident["id"], "close" if expired else "capture")
+                report.started.append(f"{incident['id']}: it had no execution")
+            continue
+        if incident["state"] == "failed" and not (expired or incident["close_requested"]):
+            continue  # people decide; what is left in place ends at its time
+        if len(incident["execution_arns"]) < TRIES and not waking.is_running(arn):
+            # By their number: one that was ended from outside has not noted that it failed.
+            waking.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
+            report.started.append(f"{incident['id']}: its execution had ended")
+
+
+def _decisions(report: Report) -> None:
+    """Go on with containments that were asked for, where no execution does: what was promised at the deadline, too.
+
+    Not with a release: how to release is in the execution that has ended, and for people to say again.
+    """
+    # Where nothing can be contained, the function may not even ask.
+    if environment().containment is None:
+        return
+    # The listing lags: what is ongoing there may have come to its end.
+    found = incidents.get_all(incident["id"] for incident in incidents.with_ongoing_containment())
+    for incident in found.values():
+        state = containment_requests.state_of(incident)
+        task: executions.Task = "release" if state == "releasing" else "contain"
+        if state not in incidents.ONGOING_CONTAINMENT or _asked_just_now(incident):
+            continue
+        if executions.is_under_way(incident, task):
+            continue
+        if state == "releasing":
+            report.contained.append(f"{incident['id']} is releasing, and no execution does it: release it again")
+        elif executions.count(incident, task) >= TRIES:
+            report.contained.append(f"{incident['id']} is {state}, and its executions end without doing it")
+        elif executions.start_anew(incident, task):
+            report.started.append(f"{incident['id']}: its containment was {state}, and no execution did it")
+
+
+def _asked_just_now(incident: Incident) -> bool:
+    """Tell whether who asked may be about to start the execution."""
+    containment = incident["containment"]
+    asked_at = containment["released_at"] if containment["state"] == "releasing" else containment["asked_at"]
+    return utc_now() - as_time(asked_at) < START_WITHIN
+
+
+def _sessions(report: Report) -> None:
+    """End sessions that nobody needs; send those that are needed to where the target is now."""
+    found = sessions.all_of_ours()
+    held = captures.get_all(session["NetworkInterfaceId"] for session in found)
+    known = _incidents_of(held.values(), found)
+    live = []
+    for session in found:
+        capture = held.get(session["NetworkInterfaceId"])
+        verdict = _verdict(session, capture, known)
+        if verdict == "needed":
+            live.append(session)
+        elif verdict == "unknown":
+            report.left.append(_named(session))
+        elif verdict == "orphan" and sessions.delete(session["TrafficMirrorSessionId"]):
+            report.ended.append(_named(session))
+        # What is held by dead incidents, or ending, is the next part's.
+    _mend(live, report)
+
+
+def _verdict(session: Described, capture: Capture | None, known: dict[str, Incident]) -> str:
+    session_id = session["TrafficMirrorSessionId"]
+    if capture is not None and (capture.ending or capture.session_id == session_id or capture.session_id is None):
+        if any(is_live(holder, known) for holder in capture.holders):
+            return "needed"
+        if capture.holders or capture.ending or capture.session_id == session_id:
+            return "ends"
+    elif capture is not None and capture.holders:
+        # Another session of ours is the one that is used.
+        return "orphan"
+    incident_id = sessions.tags_of(session)[TAG_INCIDENT]
+    return "unknown" if incident_id not in known and not _expired(session) else "orphan"
+
+
+def is_live(incident_id: str, known: dict[str, Incident]) -> bool:
+    """Tell whether an incident may still need what it holds: it exists and is not closed."""
+    return incident_id in known and known[incident_id]["state"] != "closed"
+
+
+def _expired(session: Described) -> bool:
+    try:
+        return as_time(sessions.tags_of(session).get(TAG_EXPIRES, "")) <= utc_now()
+    except RuleViolation:
+        return True
+
+
+def _mend(live: list[Described], report: Report) -> None:
+    to = current_receiver()
+    if to is None:
+        return
+    astray = [
+        session
+        for session in live
+        if (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"]) != (to.target_id, to.filter_id)
+    ]
+
+    def mend(session: Described) -> str | None:
+        try:
+            sessions.modify(session["TrafficMirrorSessionId"], target_id=to.target_id, filter_id=to.filter_id)
+        except ClientError as error:
+            if sessions.is_gone(error, session["TrafficMirrorSessionId"]):
+                return None
+            return f"{_named(session)}: {message_of(error)}"
+        report.mended.append(_named(session))
+        return None
+
+    report.problems += filter(None, each(mend, astray))
+
+
+def _captures(report: Report) -> None:
+    """Let go for incidents that are closed, and finish what is ending."""
+    held = captures.get_all(captures.listed())
+    known = _incidents_of(held.values(), ())
+    to_end = []
+    for eni, capture in held.items():
+        dead = [holder for holder in capture.holders if holder in known and not is_live(holder, known)]
+        # Nobody will ever let go for an incident that is in no table.
+        dead += [holder for holder in capture.holders if holder not in known]
+        now: Capture | None = capture
+        if dead:
+            now = captures.release(eni, dead)
+        elif not capture.holders and not capture.ending:
+            now = captures.end(capture)
+        if now is not None and now.ending:
+            to_end.append(now)
+    if to_end:
+        ending.finish(to_end)
+        report.ended += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in to_end]
+
+
+def _appliance(report: Report) -> None:
+    """Let go for incidents that are closed; retire what nobody has needed for long."""
+    now = stored.get()
+    if now.state == "absent":
+        return
+    known = incidents.get_all(now.holders)
+    if dead := [holder for holder in now.holders if not is_live(holder, known)]:
+        now = stored.release(dead)
+        report.appliance.append(f"released for {', '.join(sorted(dead))}")
+    if now.state == "retiring" or (now.state in ("ready", "launching") and appliance_steps.overdue(now)):
+        report.appliance.append(f"retired: {appliance_steps.retire_unneeded(again=True)}")
+
+
+def _containments(report: Report) -> None:
+    """Say which containments nobody may remember; only people release."""
+    if environment().containment is not None:
+        report.contained += audit.overlooked()
+
+
+def _incidents_of(held: Iterable[Capture], found: Iterable[Described]) -> dict[str, Incident]:
+    ids = {holder for capture in held for holder in capture.holders}
+    return incidents.get_all(ids | {sessions.tags_of(session)[TAG_INCIDENT] for session in found})
+
+
+def _named(session: Described) -> str:
+    return f"{session['TrafficMirrorSessionId']} on {session['NetworkInterfaceId']}"
