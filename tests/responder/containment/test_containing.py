@@ -215,7 +215,7 @@ def test_when_an_aws_service_owns_an_interface_then_the_others_are_cut_off_and_i
     owned = shop.company.interfaces["database"][1]
     real = inspect.attached
     monkeypatch.setattr(
-        looking,
+        inspect,
         "attached",
         lambda instance: [{**item, "RequesterManaged": item["NetworkInterfaceId"] == owned} for item in real(instance)],
     )
