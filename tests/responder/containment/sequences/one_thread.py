@@ -35,7 +35,13 @@ class Clock:
                 return datetime.fromtimestamp(clock.now, tz)
 
         still = SimpleNamespace(time=lambda: clock.now, sleep=lambda _: None)
-        for module in ("store.containments", "store.captures", "store.appliance", "store.table", "containment.containing"):
+        for module in (
+            "store.containments",
+            "store.captures",
+            "store.appliance",
+            "store.table",
+            "containment.containing",
+        ):
             monkeypatch.setattr(f"tapstack.responder.{module}.time", still)
         monkeypatch.setattr("tapstack.responder.capture.steps.time", still)
         monkeypatch.setattr("tapstack.responder.appliance.steps.time", still)
