@@ -89,7 +89,7 @@ check: packages ## Check the deployment file and this machine, touch nothing
 
 # Two processes share the tests (tests/parallel.py).
 PYTEST := $(PY) -m pytest -n 2
-test: packages ## Run the tests that need seconds: about a minute
+test: packages ## Run the tests that need seconds: one or two minutes on two idle cores
 	@$(PYTEST) $(ARGS)
 
 test-rehearsal: packages ## Run the tests of the AWS account on this machine, and deploy into it
