@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -27,7 +28,8 @@ def check_cidr(value: str) -> str:
         network = ipaddress.ip_network(value)
     except ValueError:
         try:
-            meant = f"; did you mean {ipaddress.ip_network(value, strict=False)}?"
+            network = ipaddress.ip_network(re.sub("%[^/]*", "", value), strict=False)
+            meant = f"; did you mean {network}?"
         except ValueError:
             meant = ""
         raise RuleViolation(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from tapstack.domain import template_urls
 from tapstack.domain.errors import RuleViolation
@@ -47,6 +47,10 @@ _KEPT_TYPES: Final = (
 NOTIFICATION_ARNS: Final = 5
 STACK_NAME_WITH_ROLES: Final = 40
 """Leaves 24 of a role's 64 characters to its name in the template, and to CloudFormation's random ones."""
+_CREDENTIALS: Final = frozenset(
+    {"x-amz-signature", "x-amz-credential", "x-amz-security-token", "awsaccesskeyid", "signature"}
+)
+"""Parameters of presigned addresses: Amazon S3 API Reference, signature versions 4 and 2; servers may ignore case."""
 TEMPLATE_URL_LENGTH: Final = 5120
 TEMPLATE_URL_EXAMPLE: Final = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/<uuid>.<uuid>.template"
 
@@ -70,7 +74,7 @@ def check_template_url(value: str) -> str:
         problem = "CloudFormation takes templates from Amazon S3 only"
     elif len(value) > TEMPLATE_URL_LENGTH:
         problem = f"it is longer than {TEMPLATE_URL_LENGTH} characters"
-    elif parts.username or parts.password or "X-Amz-Signature" in parts.query:
+    elif parts.username or parts.password or _CREDENTIALS & {name.lower() for name in parse_qs(parts.query)}:
         problem = "it holds credentials, which would end up in the state"
     if problem:
         raise RuleViolation(f"template url {value!r} cannot be used: {problem}; expected {TEMPLATE_URL_EXAMPLE}")

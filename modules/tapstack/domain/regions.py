@@ -80,6 +80,20 @@ def partition_of(region: str) -> Partition | None:
     return next((found for found in PARTITIONS if re.fullmatch(found.pattern, region, re.ASCII)), None)
 
 
+def check_form(value: str) -> str:
+    """Return `value` when it has the form of a Region's name, whether or not there is one of that name.
+
+    Raises:
+        RuleViolation: it has not; where it has the letters and digits of a known one, such as us-east1, that is named.
+    """
+    try:
+        return check_identifier("region", value)
+    except RuleViolation as violation:
+        plain = re.sub(r"[^a-z0-9]", "", value.lower())
+        meant = next((known for known in KNOWN if known.replace("-", "") == plain), None)
+        raise RuleViolation(f"{violation}; did you mean {meant}?" if meant else str(violation)) from None
+
+
 def check_region(value: str, *, accept_unknown: bool = False) -> str:
     """Return `value` when it is a Region, or a token.
 
@@ -90,9 +104,9 @@ def check_region(value: str, *, accept_unknown: bool = False) -> str:
     Raises:
         RuleViolation: it has not the form of one, belongs to no partition, or is not known and not accepted.
     """
-    check_identifier("region", value)
     if is_token(value) or value in KNOWN:
         return value
+    check_form(value)
     partition = partition_of(value)
     known = partition.regions if partition else KNOWN
     meant = did_you_mean(value, known)

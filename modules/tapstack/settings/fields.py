@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import (
@@ -156,7 +155,7 @@ NetworkInterfaceId = _identifier("network interface")
 RamPrincipal = _identifier("ram principal")
 Region = Annotated[
     str,
-    AfterValidator(partial(check_identifier, "region")),
+    AfterValidator(regions.check_form),
     WithJsonSchema(
         {
             "anyOf": [{"enum": list(regions.KNOWN)}, {"type": "string", "pattern": pattern_of("region")}],
@@ -169,11 +168,12 @@ SubnetId = _identifier("subnet")
 TargetId = _identifier("traffic mirror target")
 VpcId = _identifier("vpc")
 
+# Amazon S3 User Guide, "General purpose bucket naming rules".
 BucketName = _matching(
-    r"[a-z0-9][a-z0-9.-]+[a-z0-9]",
+    r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]+[a-z0-9]",
     (3, 63),
     "the name of a bucket: expected {} lower-case letters, digits, dots and hyphens, beginning and ending with a "
-    "letter or digit",
+    "letter or digit, no two dots together and no IP address",
 )
 KeyPrefix = _matching(
     r"[^/](.*[^/])?", (1, 512), "a prefix of keys: expected {} characters, without a slash at the beginning or the end"

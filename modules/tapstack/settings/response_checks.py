@@ -138,4 +138,10 @@ def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> 
         if len(set(notify.emails)) == len(notify.emails):
             refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
     for position, arn in enumerate(notify.topic_arns):
+        if arn.endswith(".fifo"):
+            checker.say(
+                (*path, "topic_arns", position),
+                "is a FIFO topic, which takes messages of a group only: expected a standard topic",
+                arn,
+            )
         checker.ask((*path, "topic_arns", position), partial(check_arn, arn, region, same_region=True), arn)

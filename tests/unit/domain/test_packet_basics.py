@@ -46,9 +46,14 @@ def test_when_a_template_url_is_one_of_s3_then_it_comes_back(url: str) -> None:
         (LONGEST + "a", "it is longer than 5120 characters"),
         ("https://me:secret@s3.amazonaws.com/b/epb", "it holds credentials, which would end up in the state"),
         ("https://me@s3.amazonaws.com/b/epb", "it holds credentials, which would end up in the state"),
-        (
-            "https://b.s3.amazonaws.com/epb?X-Amz-Signature=0123",
-            "it holds credentials, which would end up in the state",
+        *(
+            (f"https://b.s3.amazonaws.com/epb?{query}", "it holds credentials, which would end up in the state")
+            for query in (
+                "X-Amz-Signature=0123",
+                "x-amz-signature=0123",
+                "versionId=1&AWSAccessKeyId=AKIA&Expires=1&Signature=0123",
+                "X-Amz-Security-Token=0123",
+            )
         ),
     ],
 )

@@ -49,6 +49,9 @@ def test_when_a_region_is_known_then_it_passes_and_has_one_partition(region: str
         ("eu-central-1a", "'eu-central-1a' is not the name of a Region: expected the form eu-central-1"),
         ("EU-CENTRAL-1", "it must be lower case"),
         ("eu_central_1", "is not the name of a Region"),
+        ("eu_central_1", "; did you mean eu-central-1?"),
+        ("us-east1", "; did you mean us-east-1?"),
+        ("EU-Central-1 ", "; did you mean eu-central-1?"),
     ],
 )
 def test_fails_when_a_value_is_no_region(region: str, message: str) -> None:

@@ -140,14 +140,25 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         pytest.param(
             "backend: {s3: {bucket: b, region: eu-central-1}}\n" + USABLE,
             "1: backend.s3.bucket: 'b' is not the name of a bucket: expected 3 to 63 lower-case letters, digits, dots "
-            "and hyphens, beginning and ending with a letter or digit",
+            "and hyphens, beginning and ending with a letter or digit, no two dots together and no IP address",
             id="text too short",
         ),
         pytest.param(
             "backend: {s3: {bucket: My_Bucket, region: eu-central-1}}\n" + USABLE,
             "1: backend.s3.bucket: 'My_Bucket' is not the name of a bucket: expected 3 to 63 lower-case letters, "
-            "digits, dots and hyphens, beginning and ending with a letter or digit",
+            "digits, dots and hyphens, beginning and ending with a letter or digit, no two dots together and no IP "
+            "address",
             id="a misspelt bucket",
+        ),
+        *(
+            pytest.param(
+                f"backend: {{s3: {{bucket: {name}, region: eu-central-1}}}}\n" + USABLE,
+                f"1: backend.s3.bucket: {name!r} is not the name of a bucket: expected 3 to 63 lower-case letters, "
+                "digits, dots and hyphens, beginning and ending with a letter or digit, no two dots together and no IP "
+                "address",
+                id=f"the bucket {name}",
+            )
+            for name in ("a..b", "192.168.1.1")
         ),
         pytest.param(
             "backend: {s3: {bucket: state, region: eu-central-1, key_prefix: /a}}\n" + USABLE,

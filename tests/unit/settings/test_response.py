@@ -242,6 +242,12 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "given twice, first as emails[0]: keep one, got 'a@example.com'",
         ),
         (
+            "{notify: {topic_arns: ['arn:aws:sns:eu-central-1:111122223333:security.fifo']}}",
+            "notify.topic_arns[0]",
+            "is a FIFO topic, which takes messages of a group only: expected a standard topic, "
+            "got 'arn:aws:sns:eu-central-1:111122223333:security.fifo'",
+        ),
+        (
             "{notify: {topic_arns: ['arn:aws:sns:us-east-1:111122223333:security']}}",
             "notify.topic_arns[0]",
             "is in Region us-east-1: expected eu-central-1, got 'arn:aws:sns:us-east-1:111122223333:security'",
