@@ -113,8 +113,7 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
     with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
         ward.apply()
     ward.site = {
-        **before,
-        "packet_basics": None,
+        **{key: value for key, value in before.items() if key != "packet_basics"},
         "targets": {"sensor": {"network_interface_id": company.interfaces["database"][0]}},
         "sessions": {},
     }
