@@ -11,7 +11,7 @@ from strictmoto.identity.principals import Credentials
 from tests.strictmoto.iam.conftest import HERE, Enforcing, policy, refusal
 
 REGION: Final = "eu-central-1"
-WORKER: Final = f"arn:aws:sts::{HERE}:assumed-role/worker-0/rehearsal"
+WORKER: Final = f"arn:aws:sts::{HERE}:assumed-role/worker-0/strictmoto"
 NO: Final = "because no identity-based policy allows the"
 
 
@@ -262,7 +262,7 @@ class TestConditions:
             ({"StringEquals": {"aws:RequestedRegion": "us-east-1"}}, False),
             ({"StringEquals": {"aws:PrincipalAccount": HERE}}, True),
             ({"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{HERE}:role/worker-0"}}, True),
-            ({"StringLike": {"aws:userid": "*:rehearsal"}}, True),
+            ({"StringLike": {"aws:userid": "*:strictmoto"}}, True),
             ({"StringEquals": {"aws:PrincipalType": "AssumedRole"}}, True),
             ({"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}, False),
             ({"Bool": {"aws:ViaAWSService": "false"}}, True),

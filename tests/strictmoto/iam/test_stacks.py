@@ -146,7 +146,7 @@ class TestRefusals:
     def test_fails_when_the_caller_may_not_make_it(self, enforcing: Enforcing) -> None:
         caller = enforcing.worker("cloudformation", STACKS)
         assert create(caller, FILTER) == "ROLLBACK_COMPLETE"
-        arn = f"arn:aws:sts::{HERE}:assumed-role/worker-0/rehearsal"
+        arn = f"arn:aws:sts::{HERE}:assumed-role/worker-0/strictmoto"
         assert reasons(caller) == [
             "API: ec2:CreateTrafficMirrorFilter You are not authorized to perform this operation. "
             f"User: {arn} is not authorized to perform: ec2:CreateTrafficMirrorFilter on resource: "

@@ -20,7 +20,7 @@ from tests.strictmoto.test_call_rules import packed
 
 REGION: Final = "eu-central-1"
 WORKER: Final = f"arn:aws:iam::{HERE}:role/worker-0"
-SESSION: Final = f"arn:aws:sts::{HERE}:assumed-role/worker-0/rehearsal"
+SESSION: Final = f"arn:aws:sts::{HERE}:assumed-role/worker-0/strictmoto"
 ADMINISTRATOR: Final = f"arn:aws:iam::{HERE}:user/administrator"
 MAY: Final = {"Action": "sts:AssumeRole"}
 # botocore would refuse what the account shall refuse.
@@ -91,7 +91,7 @@ def test_fails_when_root_assumes_a_role(enforcing: Enforcing) -> None:
     session = client_of(enforcing, "sts", root.get_session_token()["Credentials"])
     assert refusal(assume, sts=session, role=role) == refused
     assert assume(administrator_of(enforcing), role)
-    assert enforcing.client("sts", role_arn=role).get_caller_identity()["Arn"].endswith("/next/rehearsal")
+    assert enforcing.client("sts", role_arn=role).get_caller_identity()["Arn"].endswith("/next/strictmoto")
 
 
 def test_when_the_account_assumes_a_role_then_its_administrator_does(enforcing: Enforcing) -> None:
