@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from tapstack import kernel
 from tapstack.domain.arguments import is_whole_token
@@ -250,7 +251,7 @@ def add_condition(element: Any, kind: str, condition: str, error_message: str) -
         error_message: what Terraform prints; whole sentences, as Terraform demands.
     """
     block = {"condition": condition, "error_message": rendered(error_message)}
-    given = _lifecycles.get(element.__jsii_ref__.ref, {}).get(kind)
+    given = _lifecycles.get(element, {}).get(kind)
     if renders_hcl():
         blocks = [*(given["value"] if given else ()), block]
         typed = {"value": blocks, "isBlock": True, "type": "list", "storageClassType": "objectList"}
@@ -259,11 +260,11 @@ def add_condition(element: Any, kind: str, condition: str, error_message: str) -
         _override_lifecycle(element, {kind: [*(given or ()), block]})
 
 
-_lifecycles: dict[str, dict[str, Any]] = {}
+_lifecycles: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 """What is in the lifecycle of each element: an override replaces the one before."""
 
 
 def _override_lifecycle(element: Any, arguments: dict[str, Any]) -> None:
-    lifecycle = _lifecycles.setdefault(element.__jsii_ref__.ref, {})
+    lifecycle = _lifecycles.setdefault(element, {})
     lifecycle.update(arguments)
     element.add_override("lifecycle", {"value": lifecycle} if renders_hcl() else lifecycle)

@@ -37,7 +37,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     import argparse
 
     from tapstack import __version__
-    from tapstack.cli.arguments import existing_file, unrecognized
+    from tapstack.cli.arguments import file_name, unrecognized
     from tapstack.cli.check import check
     from tapstack.cli.incident import add_incident_parser, refuse_token, run_incident
     from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
@@ -59,7 +59,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     checker.add_argument(
         "file",
         nargs="?",
-        type=existing_file,
+        type=file_name,
         help=f"the deployment file; ${FILE_VARIABLE}, the cdktf context value or deployment.yaml by default",
     )
     checker.add_argument(
@@ -93,7 +93,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     deployer.add_argument(
         "file",
         nargs="?",
-        type=existing_file,
+        type=file_name,
         help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )
     add_rehearse_incident_parser(rehearsals)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tapstack.domain.suggestions import did_you_mean
 
 
-def existing_file(text: str) -> Path:
+def file_name(text: str) -> Path:
     """Return the path of a file that is read; for argparse."""
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a file, got ''")

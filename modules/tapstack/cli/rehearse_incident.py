@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from tapstack.cli.arguments import existing_file
+from tapstack.cli.arguments import file_name
 from tapstack.cli.incident_api import IncidentApi, ServiceError, UserError, sign_with
 from tapstack.cli.incident_view import timeline
 from tapstack.cli.rehearse_account import missing
@@ -121,7 +121,7 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
     parser.add_argument(
         "file",
         nargs="?",
-        type=existing_file,
+        type=file_name,
         help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )
     parser.add_argument("--site", help="site whose response is rehearsed; by default the first that has one")

@@ -47,7 +47,7 @@ from tapstack.settings.tag_checks import check_tags
 def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
     homes: dict[str, str] = {}
-    receivers = _target_interfaces(checker, deployment)
+    targets = _target_interfaces(checker, deployment)
     regions = _regions_of_vpcs(checker, deployment)
     vpcs: dict[tuple[str, str], str] = {}
     stacks: dict[tuple[str, str], str] = {}
@@ -68,7 +68,7 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         with checker.part():
             _check_regions_of_vpcs(checker, path, site, regions)
         with checker.part():
-            _check_homes(checker, path, site, homes, receivers)
+            _check_homes(checker, path, site, homes, targets)
         with checker.part():
             _check_stacks(checker, path, deployment, stacks)
         with checker.part():
@@ -156,7 +156,7 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
 
 
 def _check_homes(
-    checker: Checker, path: Path, site: Site, homes: dict[str, str], receivers: dict[str, tuple[str, str]]
+    checker: Checker, path: Path, site: Site, homes: dict[str, str], targets: dict[str, tuple[str, str]]
 ) -> None:
     """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far.
 
@@ -166,21 +166,21 @@ def _check_homes(
     with checker.part():
         _check_balancers(checker, path, site, homes)
     with checker.part():
-        _check_receivers(checker, path, site, receivers)
+        _check_target_interfaces(checker, path, site, targets)
     for source_path, source in _known_sources(checker, path, site):
         interface = source.network_interface_id
         home = homes.setdefault(interface, name)
-        receiver, _ = receivers.get(interface, (name, ""))
+        owner, _ = targets.get(interface, (name, ""))
         if home != name:
             checker.say(
                 source_path,
                 f"{interface} is a source of site {home} as well: keep the sessions of one "
                 "network interface in one site, so that their numbers differ",
             )
-        if receiver != name:
+        if owner != name:
             checker.say(
                 source_path,
-                f"{interface} receives mirrored traffic as a target of site {receiver}, and an interface is either "
+                f"{interface} receives mirrored traffic as a target of site {owner}, and an interface is either "
                 "source or target",
             )
 
@@ -189,13 +189,13 @@ def _target_interfaces(checker: Checker, deployment: Deployment) -> dict[str, tu
     """Return the site that has a network interface as a target first, and its Region, by the interface's id."""
     found: dict[str, tuple[str, str]] = {}
     for name, site in deployment.sites.items():
-        for _, interface in _receivers(checker, ("sites", name), site):
+        for _, interface in _interfaces_of_targets(checker, ("sites", name), site):
             with checker.part():
                 found.setdefault(interface, (name, str(site.region)))
     return found
 
 
-def _receivers(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, str]]:
+def _interfaces_of_targets(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, str]]:
     """Yield the network interfaces that receive mirrored traffic, with their places."""
     with checker.part():
         if site.packet_basics is not None and site.packet_basics.network_interface_id is not None:
@@ -207,12 +207,12 @@ def _receivers(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path,
                     yield (*path, "targets", name, "network_interface_id"), target.network_interface_id
 
 
-def _check_receivers(checker: Checker, path: Path, site: Site, receivers: dict[str, tuple[str, str]]) -> None:
+def _check_target_interfaces(checker: Checker, path: Path, site: Site, targets: dict[str, tuple[str, str]]) -> None:
     """Refuse a target's interface that a site has in another Region; warn of one that has two targets."""
     seen: set[str] = set()
-    for here, interface in _receivers(checker, path, site):
+    for here, interface in _interfaces_of_targets(checker, path, site):
         with checker.part():
-            first, region = receivers[interface]
+            first, region = targets[interface]
             if region != str(site.region):
                 checker.say(
                     here,
@@ -488,11 +488,10 @@ def _check_load_balancer(checker: Checker, path: Path, balancer: LoadBalancer, s
         found = len(checker.problems)
         for position, address in enumerate(balancer.ip_addresses):
             checker.ask((*path, "ip_addresses", position), partial(check_appliance_address, address))
-        if len(checker.problems) > found:
-            pass
-        elif instances or addresses:
+        right = len(checker.problems) == found
+        if right and (instances or addresses):
             checker.ask(path, partial(check_appliances, instance_ids=instances, ip_addresses=addresses))
-        elif site.packet_basics is None:
+        elif right and site.packet_basics is None:
             checker.say(
                 path,
                 "expected instance_ids, ip_addresses, or packet_basics in the site: no appliance is behind it",
@@ -600,21 +599,22 @@ def _warn_of_named_and_found(checker: Checker, path: Path, site: Site) -> None:
     It is where the lookup has no condition but the site's VPC.
     """
     named: dict[str, dict[str, None]] = {}
-    for name, sessions in site.sessions.items():
-        for _, source in _sources(checker, (*path, "sessions", name), sessions):
-            if isinstance(source, KnownSource):
-                named.setdefault(name, {})[source.network_interface_id] = None
-    whole = (SourceLookup(vpc_id=site.vpc_id), SourceLookup(vpc_id=site.vpc_id, accept_instance_type=True))
+    whole: list[tuple[str, Path]] = []
+    everything = (SourceLookup(vpc_id=site.vpc_id), SourceLookup(vpc_id=site.vpc_id, accept_instance_type=True))
     for name, sessions in site.sessions.items():
         for here, source in _sources(checker, (*path, "sessions", name), sessions):
-            if source not in whole:
-                continue
-            for other, interfaces in named.items():
-                found = [interface for interface in interfaces if interface not in sessions.exclude]
-                if other != name and found:
-                    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-                    checker.warn(
-                        here,
-                        f"finds {', '.join(found[:3])}{more} of sessions {other} as well: a packet is mirrored once, "
-                        "by the session with the lowest number whose filter accepts it; put them into exclude",
-                    )
+            if isinstance(source, KnownSource):
+                named.setdefault(name, {})[source.network_interface_id] = None
+            elif source in everything:
+                whole.append((name, here))
+    for name, here in whole:
+        excluded = site.sessions[name].exclude
+        for other, interfaces in named.items():
+            found = [interface for interface in interfaces if interface not in excluded]
+            if other != name and found:
+                more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+                checker.warn(
+                    here,
+                    f"finds {', '.join(found[:3])}{more} of sessions {other} as well: a packet is mirrored once, "
+                    "by the session with the lowest number whose filter accepts it; put them into exclude",
+                )
