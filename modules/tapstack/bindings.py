@@ -117,7 +117,12 @@ def _rendering(binding: Callable[..., Any]) -> Callable[..., Any]:
                 raise RuleViolation(f"{where}{name}: {violation}") from None
         if args and "provider" not in given and (provider := provider_of(args[0])) is not None:
             given["provider"] = provider
-        return binding(*args, **given)
+        # cdktf's HCL quotes what is depended on, which Terraform deprecates.
+        needed = given.pop("depends_on", None) if renders_hcl() else None
+        made = binding(*args, **given)
+        if needed:
+            made.add_override("depends_on", _references([address(each) for each in needed]))
+        return made
 
     return make
 
@@ -229,12 +234,15 @@ def set_lifecycle(
     flags = {"prevent_destroy": prevent_destroy, "create_before_destroy": create_before_destroy}
     arguments: dict[str, Any] = {name: True for name, wanted in flags.items() if wanted}
     for name, given in references.items():
-        if given and renders_hcl():
-            arguments[name] = {"value": f"[{', '.join(given)}]", "type": "reference"}
-        elif given:
-            arguments[name] = list(given)
+        if given:
+            arguments[name] = _references(given) if renders_hcl() else list(given)
     if arguments:
         _override_lifecycle(resource, arguments)
+
+
+def _references(addresses: Sequence[str]) -> dict[str, str]:
+    """Return a list of addresses as cdktf's HCL has to be given it, so that it quotes none of them."""
+    return {"value": f"[{', '.join(addresses)}]", "type": "reference"}
 
 
 def add_condition(element: Any, kind: str, condition: str, error_message: str) -> None:

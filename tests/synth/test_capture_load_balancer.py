@@ -54,7 +54,7 @@ def test_when_made_then_it_is_internal_and_crosses_zones(template: Template) -> 
 def test_when_made_then_mirrored_packets_are_listened_for(template: Template) -> None:
     group = f"${{aws_lb_target_group.{only(template, 'aws_lb_target_group')}.arn}}"
     needed = {
-        f"{kind}.{name}"
+        f"${{{kind}.{name}}}"
         for kind in (
             "aws_vpc_security_group_ingress_rule",
             "aws_vpc_security_group_egress_rule",
@@ -66,7 +66,7 @@ def test_when_made_then_mirrored_packets_are_listened_for(template: Template) ->
     # So that the target is made after all of it, and deleted before any of it.
     assert set(listener.pop("depends_on")) == needed
     mirrored = template.resource("aws_ec2_traffic_mirror_target")
-    assert set(mirrored["depends_on"]) == {*needed, f"aws_lb_listener.{only(template, 'aws_lb_listener')}"}
+    assert set(mirrored["depends_on"]) == {*needed, f"${{aws_lb_listener.{only(template, 'aws_lb_listener')}}}"}
     assert_equal(
         listener,
         {

@@ -79,7 +79,7 @@ def test_when_the_example_is_built_then_sessions_come_after_all_that_lets_packet
     rules = production.resources["aws_ec2_traffic_mirror_filter_rule"]
     needed = [name for name, rule in rules.items() if rule["traffic_mirror_filter_id"] == outbound]
     mirrored = [
-        f"aws_vpc_security_group_ingress_rule.{name}"
+        f"${{aws_vpc_security_group_ingress_rule.{name}}}"
         for name, rule in production.resources["aws_vpc_security_group_ingress_rule"].items()
         if rule["from_port"] == 4789
     ]
@@ -87,9 +87,9 @@ def test_when_the_example_is_built_then_sessions_come_after_all_that_lets_packet
         sorted(production.resource("aws_ec2_traffic_mirror_session", "checkout")["depends_on"]),
         sorted(
             [
-                *(f"aws_ec2_traffic_mirror_filter_rule.{name}" for name in needed),
+                *(f"${{aws_ec2_traffic_mirror_filter_rule.{name}}}" for name in needed),
                 *mirrored,
-                f"aws_network_interface_sg_attachment.{attachment}",
+                f"${{aws_network_interface_sg_attachment.{attachment}}}",
             ]
         ),
     )

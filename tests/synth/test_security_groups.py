@@ -88,7 +88,7 @@ def test_when_an_interface_is_given_then_the_group_is_attached_to_it(template: T
             "security_group_id": "${aws_security_group.capture.id}",
             "network_interface_id": eni(1),
             "depends_on": [
-                f"aws_vpc_security_group_ingress_rule.{name}"
+                f"${{aws_vpc_security_group_ingress_rule.{name}}}"
                 for name, rule in template.resources["aws_vpc_security_group_ingress_rule"].items()
                 if rule["from_port"] == 4789
             ],
