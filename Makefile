@@ -70,14 +70,15 @@ synth: packages ## Write the Terraform into cdktf.out (ARGS=--hcl for HCL)
 	@echo "Terraform:"; ls -1 cdktf.out/stacks/*/cdk.tf*
 
 .PHONY: diff deploy destroy
-diff: setup ## Show what a deploy would change (ARGS=stack)
-	@.venv/bin/tapstack diff $(ARGS)
+# --set-up: they install the cdktf CLI when everything that can be refused was not.
+diff: packages ## Show what a deploy would change (ARGS=stack)
+	@.venv/bin/tapstack diff --set-up $(ARGS)
 
-deploy: setup ## Deploy (ARGS="stack --auto-approve")
-	@.venv/bin/tapstack deploy $(ARGS)
+deploy: packages ## Deploy (ARGS="stack --auto-approve")
+	@.venv/bin/tapstack deploy --set-up $(ARGS)
 
-destroy: setup ## Destroy (ARGS="stack --auto-approve")
-	@.venv/bin/tapstack destroy $(ARGS)
+destroy: packages ## Destroy (ARGS="stack --auto-approve")
+	@.venv/bin/tapstack destroy --set-up $(ARGS)
 
 .PHONY: rehearse
 rehearse: packages ## Take an incident through an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")

@@ -31,7 +31,7 @@ class SiteStack(cdk.TerraformStack):
         settings = deployment.sites[site]
         self.own_tags = {"tapstack:deployment": deployment.project, "tapstack:site": site}
         """What tells the resources of this site from those of others."""
-        accept_provider_range(self, deployment.provider.version)
+        accept_provider_range(self, deployment.provider.constraint)
         _add_backend(self, deployment, name, base, outdir)
         _add_provider(
             self,

@@ -25,7 +25,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         base: directory of the deployment file.
         outdir: where cdktf writes; `stacks/<stack>` in it is where Terraform runs.
     """
-    mirror = provider_mirror.find_mirror(deployment.provider.mirror, deployment.provider.version, base)
+    mirror = provider_mirror.find_mirror(deployment.provider.mirror, deployment.provider.constraint, base)
     warnings = keep_private(deployment, base, outdir)
     # hcl_output only names the files; cdktf takes the language from the environment.
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
@@ -48,7 +48,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         directory = outdir / "stacks" / name
         # Both languages side by side would be one configuration with everything twice.
         (directory / stale).unlink(missing_ok=True)
-        provider_mirror.link_mirror(mirror, directory, deployment.provider.version)
+        provider_mirror.link_mirror(mirror, directory, deployment.provider.constraint)
     # The cdktf CLI prints warnings itself, and says that it runs by this variable.
     return warnings if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" in os.environ else warnings + _annotations(outdir)
 

@@ -15,6 +15,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.collecting import say_so
 from tests.parallel import order_of, unit_of
 from tests.proxy import RecordingProxy
 
@@ -42,6 +43,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProxy]:
         yield listening
 
 
+@pytest.hookimpl(trylast=True)  # the terminal's own comes before
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the thousands of directories that cdktf's test apps leave behind in one that goes with this process."""
     # Programs that tests start heed signals, also where whatever started the tests ignores them, as shells have it for
@@ -53,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     directory = tempfile.mkdtemp(prefix="tapstack-tests-")
     os.environ["TMPDIR"] = directory
     config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
+    say_so(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -30,6 +31,34 @@ END_TO_END = "tests/end_to_end/test_rehearsal_faults.py::test_a[b::c]"
 )
 def test_when_tests_are_given_out_then_those_of_a_unit_stay_together(nodeid: str, unit: str) -> None:
     assert unit_of(nodeid) == unit
+
+
+@pytest.mark.parametrize("processes", ["0", "1"])
+def test_when_collecting_takes_long_then_that_is_said(tmp_path: Path, processes: str) -> None:
+    """No time is asserted: the collection ends when something was said of it."""
+    configure = "def pytest_configure(config): say_so(config, quiet=0.1)"
+    (tmp_path / "conftest.py").write_text(
+        f"import pytest\nfrom tests.collecting import say_so\n@pytest.hookimpl(trylast=True)\n{configure}\n"
+    )
+    (tmp_path / "test_slow.py").write_text(
+        "import pathlib, time\n"
+        f"while not pathlib.Path({str(tmp_path / 'said')!r}).exists(): time.sleep(0.01)\n"
+        "def test_nothing(): pass\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-n", processes, "-c", os.devnull, "--rootdir", str(tmp_path), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    with child:
+        for line in child.stdout:
+            if line.startswith("... starting, and collecting the tests ("):
+                (tmp_path / "said").touch()
+    assert child.returncode == 0
+    assert (tmp_path / "said").exists()
 
 
 def test_when_tests_are_given_out_then_what_takes_longest_begins() -> None:

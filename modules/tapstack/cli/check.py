@@ -17,7 +17,7 @@ from tapstack.workspace import credentials, state
 from tapstack.workspace import machine as machine_checks
 from tapstack.workspace.credentials import Access, CredentialsError
 from tapstack.workspace.privacy import refuse_unusable_state
-from tapstack.workspace.provider_mirror import UnusableMirrorError
+from tapstack.workspace.provider_mirror import UnusableMirrorError, unfitting_mirrors
 from tapstack.workspace.state import stack_names
 
 
@@ -32,6 +32,9 @@ def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: Text
         for warning in deployment.warnings():
             print(f"warning: {warning}", file=err, flush=True)
         warn_of_state(path, deployment, outdir, err=err)
+        provider = deployment.provider
+        for sentence in unfitting_mirrors(provider.mirror, provider.constraint, path.parent):
+            print(f"warning: {sentence}", file=err, flush=True)
         if machine:
             print(machine_checks.describe(deployment.provider, path.parent), file=out, flush=True)
         if aws:

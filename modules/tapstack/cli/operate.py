@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from tapstack.workspace.stacks import Command, Selection, SelectionError, select
 SKIP_VARIABLE: Final = "TAPSTACK_SKIP_AWS_CHECKS"
 COMMANDS: Final = ("synth", "diff", "deploy", "destroy")
 _CDKTF: Final = Path("node_modules", ".bin", "cdktf")
+_SET_UP: Final = Path("scripts", "set_up.py")
 INTERRUPTS: Final = Path(__file__).with_name("interrupts.cjs")
 _PARALLELISM: Final = "--parallelism"
 _TYPES: Final = {"N": count, "FILE": new_file, "DIRECTORY": directory}
@@ -73,6 +75,8 @@ def add_operate_parsers(commands: Any) -> None:
                 action="store_true",
                 help=f"skip the checks of credentials and protections; ${SKIP_VARIABLE}=1 does the same",
             )
+            # What make gives: it knows the stacks' names no sooner than this does.
+            parser.add_argument("--set-up", action="store_true", help=argparse.SUPPRESS)
         for option, (value, what, takers) in _PASSED_ON.items():
             if name in takers and value is None:
                 parser.add_argument(option, action="store_true", help=what)
@@ -108,8 +112,6 @@ def run_operate(
             raise RefusedError(
                 f"{project} has no main.py and cdktf.json: run this in the directory of Tapstack's project"
             )
-        if command != "synth" and not (project / _CDKTF).exists():
-            raise RefusedError(f"the cdktf CLI is not installed ({_CDKTF}): run make {command}, which installs it")
         outdir = Path(chosen.output or project / "cdktf.out")
         path = deployment_path(project)
         deployment = read(path, outdir)
@@ -117,17 +119,21 @@ def run_operate(
         if command != "synth":
             selection = select(deployment, chosen.stacks, command, file=shown(path))
             _refuse_to_wait(chosen, selection, terminal)
+            if not chosen.set_up and not (project / _CDKTF).exists():
+                raise RefusedError(f"the cdktf CLI is not installed ({_CDKTF}): run make {command}, which installs it")
         say(path, deployment, out=out)
         open_to_others = keep_private(deployment, path.parent, outdir)
         if selection is not None:  # a synthesis warns of the state itself
             warn_of_state(path, deployment, outdir, err=err)
             print(machine.describe(deployment.provider, path.parent), file=out, flush=True)
             provider = deployment.provider
-            mirrored = find_mirror(provider.mirror, provider.version, path.parent) is not None
+            mirrored = find_mirror(provider.mirror, provider.constraint, path.parent) is not None
             if not chosen.skip_aws_checks and os.environ.get(SKIP_VARIABLE, "") in ("", "0"):
                 _ask_aws(command, deployment, selection.stacks, shown(path), out=out, err=err)
         for warning in open_to_others:
             print(f"warning: {warning}", file=err)
+        if selection is not None and chosen.set_up:
+            _install_cli(project)
     except (
         DeploymentError,
         UnusableMirrorError,
@@ -158,6 +164,13 @@ def run_operate(
     os.umask(PRIVATE_UMASK)
     execute(arguments[0], arguments, environment)
     return 0
+
+
+def _install_cli(project: Path) -> None:
+    """Install the cdktf CLI as it is locked, where it is not; this takes longer than all that is checked before."""
+    done = subprocess.run([sys.executable, str(project / _SET_UP), "cdktf"], check=False)
+    if done.returncode:
+        raise RefusedError("the cdktf CLI is not installed: the reason is above")
 
 
 def _refuse_to_wait(chosen: argparse.Namespace, selection: Selection, terminal: bool) -> None:

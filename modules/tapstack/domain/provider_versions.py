@@ -36,6 +36,26 @@ def check_version_constraint(constraint: str) -> str:
     return constraint
 
 
+def check_supported_versions(constraint: str) -> str:
+    """Return `constraint` when a version that Tapstack supports can fulfil it."""
+    check_version_constraint(constraint)
+    both = supported(constraint)
+    # Where any version fulfils a constraint, one does that a lower bound names, or one of the next behind it.
+    numbers = [_parse(found) for found in re.findall(r"\d+(?:\.\d+)*", both)]
+    behind = range(len(numbers) + 1)
+    if not any(satisfies(f"{major}.{minor}.{patch + n}", both) for major, minor, patch in numbers for n in behind):
+        raise RuleViolation(
+            f"{constraint!r} allows no version of the AWS provider that Tapstack supports: expected one of "
+            f"{PROVIDER_VERSION}"
+        )
+    return constraint
+
+
+def supported(constraint: str) -> str:
+    """Return the constraint that holds a version to `constraint` and to what Tapstack supports."""
+    return constraint if constraint == PROVIDER_VERSION else f"{constraint}, {PROVIDER_VERSION}"
+
+
 def satisfies(version: str, constraint: str) -> bool:
     """Tell whether a released version, for example 5.100.0, fulfils a version constraint."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):

@@ -32,7 +32,7 @@ from tapstack.domain.identifiers import (
     pattern_of,
 )
 from tapstack.domain.peers import Peer
-from tapstack.domain.provider_versions import check_version_constraint
+from tapstack.domain.provider_versions import check_supported_versions
 from tapstack.domain.tags import OWN_KEY_PATTERN, check_own_tag_key, check_sought_tag_key, check_tag_value
 from tapstack.domain.threats import TACTICS
 
@@ -190,7 +190,7 @@ StackName = _text(check_cloudformation_stack_name, pattern="^[A-Za-z][A-Za-z0-9-
 TemplateUrl = _text(
     template.check_template_url, pattern="^https://", format="uri", examples=[template.TEMPLATE_URL_EXAMPLE]
 )
-VersionConstraint = _text(check_version_constraint, examples=[">= 5.100.0, < 7.0.0"])
+VersionConstraint = _text(check_supported_versions, examples=[">= 5.100.0, < 7.0.0"])
 
 CaptureMinutes = _number(incidents.check_minutes, incidents.MINUTES)
 SessionNumber = _number(limits.check_session_number, limits.SESSION_NUMBER)

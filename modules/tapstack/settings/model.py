@@ -19,7 +19,7 @@ from tapstack.domain.filter_presets import (
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
 from tapstack.domain.packet_basics import OnFailure
-from tapstack.domain.provider_versions import PROVIDER_VERSION
+from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
 from tapstack.domain.sources import AnySource, Source, SourceLookup
 from tapstack.settings import fields
 from tapstack.settings.appliance import ApplianceTemplate
@@ -75,13 +75,18 @@ class Provider(Settings):
     """The Terraform AWS provider of every site."""
 
     version: fields.VersionConstraint = PROVIDER_VERSION
-    """Version constraint."""
+    """Version constraint; only versions from 5.100.0 to below 7.0.0 are used."""
     mirror: str | None = None
     """Directory with the provider in Terraform's mirror layout, for machines that cannot reach the
     registry; relative to the deployment file. `none` ignores the usual places too. By default
     the usual places are searched."""
     max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
     """How often the provider retries an AWS call; the provider's own default (25) by default."""
+
+    @property
+    def constraint(self) -> str:
+        """The versions to use: those of `version` that Tapstack supports."""
+        return supported(self.version)
 
 
 class AssumeRole(Settings):

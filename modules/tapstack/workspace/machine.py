@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tapstack.settings.model import Provider
-from tapstack.workspace.provider_mirror import MIRROR_VARIABLE, find_mirror
+from tapstack.workspace.provider_mirror import MIRROR_VARIABLE, find_mirror, unfitting_mirrors
 
 TERRAFORM_FLOOR: Final = (1, 10)
 """The first Terraform with S3's native lock file."""
@@ -30,21 +30,23 @@ def describe(provider: Provider, base: Path) -> str:
 
     Raises:
         MachineError: Terraform is missing or too old, or no provider can be had.
-        UnusableMirrorError: a mirror was named that has no fitting provider.
+        UnusableMirrorError: the only mirror that Terraform would look into has no fitting provider.
     """
     version = terraform_version()
-    mirror = find_mirror(provider.mirror, provider.version, base)
+    mirror = find_mirror(provider.mirror, provider.constraint, base)
+    found = unfitting_mirrors(provider.mirror, provider.constraint, base)
     if mirror is not None:
         how = "named" if mirror.given else "found"
         source = f"{mirror.versions[0]} from the mirror {mirror.directory} ({how})"
     elif registry_answers():
-        source = f"{provider.version} from the Terraform registry"
+        source = f"{provider.constraint} from the Terraform registry"
     else:
         raise MachineError(
-            f"no AWS provider {provider.version}: the Terraform registry ({REGISTRY}) cannot be reached, and no "
-            "provider mirror was found. On a machine that reaches it, run `terraform providers mirror DIRECTORY` in "
-            "cdktf.out/stacks/<site>, bring DIRECTORY here and name it in provider.mirror of the deployment file or "
-            f"in ${MIRROR_VARIABLE}; ~/.terraform.d/plugins is found without being named"
+            f"no AWS provider {provider.constraint}: the Terraform registry ({REGISTRY}) cannot be reached, and "
+            f"{'; '.join(found) or 'no provider mirror was found'}. On a machine that reaches it, run `terraform "
+            "providers mirror DIRECTORY` in cdktf.out/stacks/<site>, bring DIRECTORY here and name it in "
+            f"provider.mirror of the deployment file or in ${MIRROR_VARIABLE}; ~/.terraform.d/plugins is found without "
+            "being named"
         )
     return f"Terraform {version}; AWS provider {source}"
 

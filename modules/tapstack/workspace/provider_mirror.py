@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def find_mirror(
         versions = _fitting(directory, constraint)
         if versions:
             return ProviderMirror(directory.resolve(), versions, given=True)
-        there = ", ".join(sorted(_versions(directory))) or "none"
+        there = ", ".join(versions_of(directory)) or "none"
         raise UnusableMirrorError(
             f"{origin}: {directory} has no AWS provider {constraint} for {_target()} (found: {there}). Expected "
             f"{PROVIDER}/<version>/{_target()}/ in it; `terraform providers mirror {named}` fills such a directory "
@@ -88,12 +89,50 @@ def find_mirror(
     return None
 
 
+def unfitting_mirrors(
+    setting: str | None, constraint: str, base: Path, environment: Mapping[str, str] = os.environ
+) -> list[str]:
+    """Return a sentence for each mirror with AWS providers, where there are some and none has a fitting version.
+
+    The arguments are those of `find_mirror`.
+
+    Raises:
+        UnusableMirrorError: Terraform would look nowhere else: the mirror was named, or is an implied one.
+    """
+    named = setting or environment.get(MIRROR_VARIABLE)
+    if named == NO_MIRROR:
+        return []
+    caches = _plugin_caches(environment)
+    places = [base / os.path.expanduser(named)] if named else list(usual_places(environment))
+    there = {place: versions_of(place) for place in places if place.resolve() not in caches}
+    if any(satisfies(version, constraint) for versions in there.values() for version in versions):
+        return []
+    sentences = {
+        place: f"the provider mirror {place} has AWS provider {', '.join(versions)} for {_target()}, expected "
+        f"{constraint}; `terraform providers mirror {place}` adds one on a machine that reaches the registry"
+        for place, versions in there.items()
+        if versions
+    }
+    alone = places if named else list(_implied_places(environment))
+    if stopping := [sentence for place, sentence in sentences.items() if place in alone]:
+        raise UnusableMirrorError("\n".join(stopping))
+    return list(sentences.values())
+
+
 def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
     """Yield the directories where a mirror is looked for, in order.
 
     Terraform's own implied mirror directories first, then any mirror that lies directly below
     /opt, /srv or /usr/local/share. Plugin caches are not among them: see `_plugin_caches`.
     """
+    yield from _implied_places(environment)
+    for root in ("/opt", "/srv", "/usr/local/share"):
+        for provider in sorted(Path(root).glob(f"*/{PROVIDER.as_posix()}")):
+            yield provider.parents[len(PROVIDER.parts) - 1]
+
+
+def _implied_places(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Yield Terraform's implied mirror directories: a provider that is in one is taken from no registry."""
     home = Path(environment.get("HOME") or Path.home())
     yield home / ".terraform.d" / "plugins"
     data = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
@@ -101,9 +140,6 @@ def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
     for root in [data, *shared.split(":")]:
         if root:
             yield Path(root) / "terraform" / "plugins"
-    for root in ("/opt", "/srv", "/usr/local/share"):
-        for provider in sorted(Path(root).glob(f"*/{PROVIDER.as_posix()}")):
-            yield provider.parents[len(PROVIDER.parts) - 1]
 
 
 def _plugin_caches(environment: Mapping[str, str]) -> set[Path]:
@@ -142,12 +178,11 @@ def link_mirror(mirror: ProviderMirror | None, stack_directory: Path, constraint
 
 
 def _fitting(directory: Path, constraint: str) -> tuple[str, ...]:
-    fitting = [version for version in _versions(directory) if satisfies(version, constraint)]
-    return tuple(sorted(fitting, key=lambda v: tuple(map(int, v.split("."))), reverse=True))
+    return tuple(version for version in versions_of(directory) if satisfies(version, constraint))
 
 
-def _versions(directory: Path) -> set[str]:
-    """Return the versions a mirror has for this machine, unpacked or as archives."""
+def versions_of(directory: Path) -> list[str]:
+    """Return the versions a mirror has for this machine, unpacked or as archives, the newest first."""
     provider = directory / PROVIDER
     unpacked = {path.parent.parent.name for path in provider.glob(f"*/{_target()}/terraform-provider-aws*")}
     ending = f"_{_target()}.zip"
@@ -155,7 +190,9 @@ def _versions(directory: Path) -> set[str]:
         path.name.removeprefix("terraform-provider-aws_").removesuffix(ending)
         for path in provider.glob(f"terraform-provider-aws_*{ending}")
     }
-    return unpacked | packed
+    return sorted(
+        unpacked | packed, key=lambda version: [int(part) for part in re.findall(r"\d+", version)], reverse=True
+    )
 
 
 def _target() -> str:

@@ -12,6 +12,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tapstack.settings.load import shown
 from tapstack.settings.model import Deployment, LocalBackend, S3Backend
 from tapstack.settings.problems import DeploymentError, Problem
 
@@ -107,12 +108,15 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
                 "for what is synthesized of this project with --output"
             )
             warnings.append(
-                f"site {site}: its state was kept in {_described(before)} and is to be kept in {_described(now)}. "
+                f"site {site}: its state was kept in {_described(before, outdir, site)} and is to be kept in "
+                f"{_described(now, outdir, site)}. "
                 f"{advice}"
             )
         left = local_state_file(LocalBackend(), deployment.project, site, base)
         if before == now and deployment.backend.s3 is not None and count_resources(left):
-            warnings.append(f"{left} is left over from before the state moved to {_described(now)}: delete it")
+            warnings.append(
+                f"{left} is left over from before the state moved to {_described(now, outdir, site)}: delete it"
+            )
     if deployment.backend.local is not None:
         directory = base / deployment.backend.local.directory / deployment.project
         for state in sorted(directory.glob("*.tfstate")):
@@ -164,7 +168,10 @@ def _former_project(before: dict[str, Any], now: dict[str, Any]) -> str | None:
     return was.parent.name if other else None
 
 
-def _described(place: dict[str, Any]) -> str:
+def _described(place: dict[str, Any], outdir: Path, site: str) -> str:
     if place["type"] == "s3":
         return f"s3://{place['bucket']}/{place['key']}"
-    return f"{place['type']} {place['path'] or ''}".strip()
+    if place["type"] == "local" and place["path"]:
+        # Terraform runs elsewhere than the user, and the path is relative to there.
+        return shown((outdir / "stacks" / site / place["path"]).resolve())
+    return str(place["type"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tapstack.cli import main
-from tapstack.workspace import credentials, machine
+from tapstack.workspace import credentials, machine, provider_mirror
 from tapstack.workspace.credentials import Access, Tried
 from tests.unit.settings.reading import USABLE
 
@@ -220,6 +220,71 @@ class TestMachine:
         monkeypatch.setenv("TAPSTACK_PROVIDER_MIRROR", str(tmp_path))
         assert main(["check", "--machine", str(EXAMPLE)]) == 2
         assert "has no AWS provider >= 5.100.0, < 7.0.0" in capsys.readouterr().err
+
+
+class TestProviderVersions:
+    """Only from 5.100.0 to below 7: see domain/provider_versions.py."""
+
+    @pytest.fixture
+    def mirror(self, tmp_path: Path) -> Path:
+        from tapstack.workspace.provider_mirror import PROVIDER, _target
+
+        provider = tmp_path / "mirror" / PROVIDER
+        provider.mkdir(parents=True)
+        for version in ("5.99.0", "5.100.0-beta1", "7.0.0"):
+            (provider / f"terraform-provider-aws_{version}_{_target()}.zip").touch()
+        return tmp_path / "mirror"
+
+    @pytest.mark.parametrize("version", ["", 'provider: {version: ">= 5.0"}\n'])
+    @pytest.mark.parametrize("options", [[], ["--machine"]])
+    def test_fails_when_the_named_mirror_has_unsupported_versions_only(
+        self,
+        version: str,
+        options: list[str],
+        mirror: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("TAPSTACK_PROVIDER_MIRROR", str(mirror))
+        monkeypatch.setattr(machine, "terraform_version", lambda: "1.11.4")
+        Path("deployment.yaml").write_text(version + USABLE)
+        assert main(["check", *options]) == 2
+        err = capsys.readouterr().err
+        assert f"the provider mirror {mirror} has AWS provider 7.0.0, 5.100.0-beta1, 5.99.0 for " in err
+        assert ">= 5.100.0, < 7.0.0; `terraform providers mirror" in err
+
+    def test_when_a_mirror_that_was_found_has_unsupported_versions_only_then_check_warns(
+        self, mirror: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(provider_mirror, "usual_places", lambda _environment: [mirror])
+        assert main(["check", str(EXAMPLE)]) == 0
+        assert capsys.readouterr().err.startswith(f"warning: the provider mirror {mirror} has AWS provider 7.0.0, ")
+
+    def test_fails_when_terraform_would_look_into_it_alone(
+        self, mirror: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(provider_mirror, "usual_places", lambda _environment: [mirror])
+        monkeypatch.setattr(provider_mirror, "_implied_places", lambda _environment: [mirror])
+        assert main(["check", str(EXAMPLE)]) == 2
+        assert capsys.readouterr().err.startswith(f"the provider mirror {mirror} has AWS provider 7.0.0, ")
+
+    @pytest.mark.parametrize("version", ["= 5.99.0", ">= 7.0", "~> 4.67", "< 5.100", "!= 6.0.0, >= 6.0, < 6.0.1"])
+    def test_fails_when_the_file_allows_unsupported_versions_only(
+        self, version: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("deployment.yaml").write_text(f'provider: {{version: "{version}"}}\n' + USABLE)
+        assert main(["check"]) == 2
+        assert capsys.readouterr().err == (
+            f"deployment.yaml:1: provider.version: {version!r} allows no version of the AWS provider that Tapstack "
+            "supports: expected one of >= 5.100.0, < 7.0.0\n"
+        )
+
+    @pytest.mark.parametrize(
+        "version", ["5.100.0", "~> 5.90", ">= 4", "> 6.0.0, != 6.0.1", "< 6", "!= 5.100.0, < 5.101"]
+    )
+    def test_when_the_file_allows_a_supported_version_too_then_it_is_valid(self, version: str) -> None:
+        Path("deployment.yaml").write_text(f'provider: {{version: "{version}"}}\n' + USABLE)
+        assert main(["check"]) == 0
 
 
 def test_when_nothing_listens_then_the_registry_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

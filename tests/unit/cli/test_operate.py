@@ -229,6 +229,36 @@ class TestRefusals:
             "the cdktf CLI is not installed (node_modules/.bin/cdktf): run make diff, which installs it\n"
         )
 
+    def test_fails_when_a_stack_is_unknown_before_the_cli_is_installed(self, project: Path) -> None:
+        (project / "node_modules/.bin/cdktf").unlink()
+        self.install_by(project, "open('installed', 'w')")
+        for options in ([], ["--set-up"]):
+            assert "did you mean a-response? " in self.refused("deploy", *options, "a-respons", "--auto-approve")
+            assert "add --auto-approve" in self.refused("deploy", *options, "a")
+        assert not (project / "installed").exists()
+
+    @pytest.mark.parametrize("command", ["diff", "deploy", "destroy"])
+    def test_when_make_asks_for_it_then_the_cli_is_installed_in_the_end(self, command: str, project: Path) -> None:
+        self.install_by(project, "import sys; open('installed', 'w').write(sys.argv[1])")
+        ran = Ran(command, "--set-up", "b", *([] if command == "diff" else ["--auto-approve"]))
+        assert (ran.code, ran.arguments[:2]) == (0, [command, "b"])
+        assert "--set-up" not in ran.arguments
+        assert (project / "installed").read_text() == "cdktf"
+
+    def test_fails_when_the_cli_cannot_be_installed(self, project: Path) -> None:
+        self.install_by(project, "raise SystemExit(2)")
+        assert self.refused("diff", "--set-up", "b") == "the cdktf CLI is not installed: the reason is above\n"
+
+    def install_by(self, project: Path, program: str) -> None:
+        (project / "scripts").mkdir()
+        (project / "scripts" / "set_up.py").write_text(program)
+
+    def test_when_make_operates_then_nothing_but_python_is_set_up_before(self) -> None:
+        makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+        for command in ("diff", "deploy", "destroy"):
+            assert f"\n{command}: packages ##" in makefile
+            assert f"tapstack {command} --set-up $(ARGS)" in makefile
+
     def test_fails_when_the_file_is_wrong(self, project: Path) -> None:
         (project / "deployment.yaml").write_text("sites: {}\n")
         assert self.refused("synth").startswith("deployment.yaml:1: sites: expected at least 1")

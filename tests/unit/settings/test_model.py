@@ -309,3 +309,9 @@ def test_when_null_means_something_then_it_is_accepted() -> None:
     assert site.response is not None
     assert site.response.appliance.launch is not None
     assert site.response.appliance.launch.retire_after_minutes is None
+
+
+def test_when_the_file_allows_other_providers_then_only_supported_ones_are_used() -> None:
+    deployment = parse_deployment('provider: {version: ">= 5.0"}\n' + USABLE)
+    assert deployment.provider.constraint == ">= 5.0, >= 5.100.0, < 7.0.0"
+    assert parse_deployment(USABLE).provider.constraint == ">= 5.100.0, < 7.0.0"

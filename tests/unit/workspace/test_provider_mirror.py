@@ -105,7 +105,7 @@ class TestNamed:
         with pytest.raises(UnusableMirrorError) as caught:
             find_mirror("mirror", CONSTRAINT, tmp_path, home)
         assert str(caught.value) == (
-            f"provider.mirror: {tmp_path}/mirror has no AWS provider ~> 99.0 for linux_amd64 (found: 97.0.0, 98.0.0). "
+            f"provider.mirror: {tmp_path}/mirror has no AWS provider ~> 99.0 for linux_amd64 (found: 98.0.0, 97.0.0). "
             f"Expected {PROVIDER}/<version>/linux_amd64/ in it; `terraform providers mirror mirror` fills such a "
             "directory on a machine that reaches the registry"
         )

@@ -160,30 +160,59 @@ class TestWarnings:
     @pytest.mark.parametrize(
         ("kind", "config", "backend", "moved"),
         [
-            ("local", {"path": OLD_PATH}, LOCAL, f"local {OLD_PATH} and is to be kept in local {PATH}"),
-            ("local", {"path": PATH}, S3, f"local {PATH} and is to be kept in s3://states/{KEY}"),
-            ("s3", {"bucket": "b", "key": "k"}, LOCAL, f"s3://b/k and is to be kept in local {PATH}"),
+            (
+                "local",
+                {"path": OLD_PATH},
+                LOCAL,
+                "{here}/old/tapstack/production.tfstate and is to be kept in {here}/state/tapstack/production.tfstate",
+            ),
+            (
+                "local",
+                {"path": PATH},
+                S3,
+                f"{{here}}/state/tapstack/production.tfstate and is to be kept in s3://states/{KEY}",
+            ),
+            (
+                "s3",
+                {"bucket": "b", "key": "k"},
+                LOCAL,
+                "s3://b/k and is to be kept in {here}/state/tapstack/production.tfstate",
+            ),
             (
                 "s3",
                 {"bucket": "states", "key": "old", "region": "eu-central-1"},
                 S3,
                 f"s3://states/old and is to be kept in s3://states/{KEY}",
             ),
-            ("gcs", {"prefix": "x"}, LOCAL, f"gcs and is to be kept in local {PATH}"),
+            ("gcs", {"prefix": "x"}, LOCAL, "gcs and is to be kept in {here}/state/tapstack/production.tfstate"),
         ],
     )
     def test_when_the_backend_changed_then_it_is_explained(
         self, tmp_path: Path, kind: str, config: dict[str, str], backend: str, moved: str
     ) -> None:
         record(tmp_path / "cdktf.out", kind, **config)
+        moved = moved.format(here=tmp_path)
         assert self.warnings(tmp_path, backend) == [f"site production: its state was kept in {moved}. {self.ADVICE}"]
+
+    def test_when_a_path_lies_below_the_working_directory_then_it_is_shown_from_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        record(tmp_path / "cdktf.out", "local", path="../../../../elsewhere/x.tfstate")
+        [warning] = self.warnings(Path(), LOCAL)
+        assert f"was kept in {tmp_path.parent}/elsewhere/x.tfstate and is to be kept in state/tapstack/" in warning
 
     @pytest.mark.parametrize(
         ("kind", "config", "backend", "was"),
         [
-            ("local", {"path": "../../../state/old/production.tfstate"}, LOCAL, "local {path}"),
-            ("local", {"path": "../../../../elsewhere/state/old/production.tfstate"}, LOCAL, "local {path}"),
-            ("local", {"path": "../../../state/old/production.tfstate"}, S3, "local {path}"),
+            ("local", {"path": "../../../state/old/production.tfstate"}, LOCAL, "{here}/state/old/production.tfstate"),
+            (
+                "local",
+                {"path": "../../../../elsewhere/state/old/production.tfstate"},
+                LOCAL,
+                "{up}/elsewhere/state/old/production.tfstate",
+            ),
+            ("local", {"path": "../../../state/old/production.tfstate"}, S3, "{here}/state/old/production.tfstate"),
             (
                 "s3",
                 {"bucket": "states", "key": "security/tap/old/production.tfstate", "region": "eu-central-1"},
@@ -197,9 +226,8 @@ class TestWarnings:
     ) -> None:
         record(tmp_path / "cdktf.out", kind, **config)
         [warning] = self.warnings(tmp_path, backend)
-        assert warning.startswith(
-            f"site production: its state was kept in {was.format(**config)} and is to be kept in "
-        )
+        was = was.format(here=tmp_path, up=tmp_path.parent, **config)
+        assert warning.startswith(f"site production: its state was kept in {was} and is to be kept in ")
         assert warning.endswith(
             ". Terraform will stop. Do not migrate: restore `project: old`, or name another directory for what is "
             "synthesized of this project with --output"
