@@ -400,6 +400,12 @@ def test_fails_when_a_template_names_what_there_is_not(setting: Setting, data: d
         run(setting, LaunchTemplate={"LaunchTemplateName": "web"})
 
 
+@pytest.mark.parametrize("placement", [{"AvailabilityZone": ""}, {"AvailabilityZone": "", "Tenancy": "default"}])
+def test_when_a_zone_is_empty_then_it_is_that_of_the_subnet(setting: Setting, placement: dict[str, str]) -> None:
+    [launched] = run(setting, Placement=placement)["Instances"]
+    assert launched["Placement"]["AvailabilityZone"] == "eu-central-1a"
+
+
 def test_when_more_instances_are_asked_for_at_most_then_they_are_launched(setting: Setting) -> None:
     setting.ec2.create_key_pair(KeyName="operators")
     launched = run(setting, MinCount=1, MaxCount=3, KeyName="operators")["Instances"]

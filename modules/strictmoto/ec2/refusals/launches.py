@@ -101,7 +101,8 @@ def _check_places(response: Any, nics: Sequence[Mapping[str, Any]], least: int, 
     Returns:
         how many instances there is room for.
     """
-    backend, zone = response.ec2_backend, response._get_param("Placement.AvailabilityZone")
+    # One that is empty, as Terraform sends it with a subnet, is none.
+    backend, zone = response.ec2_backend, response._get_param("Placement.AvailabilityZone") or None
     whole = {name: response._get_param(name) for name in ("SubnetId", "PrivateIpAddress")}
     for interface in [whole, *nics]:
         if existing := interface.get("NetworkInterfaceId"):
