@@ -42,6 +42,9 @@ def _ec2(parts: list[str]) -> Context:
     owners = [parts[4]] if parts[4] else [account for account, _ in list(ec2_backends.items())]
     for owner in owners:
         backend: Any = ec2_backends[owner][parts[3]]
+        if kind == "key-pair" and (pair := backend.key_pairs.get(name)) is not None:
+            # ARNs have its name, and tags its id.
+            name = pair.id
         found = {**_tagged(dict(backend.tags.get(name, {})), "aws", "ec2"), **_belonging(parts, kind, name, backend)}
         if found:
             return found
@@ -51,7 +54,9 @@ def _ec2(parts: list[str]) -> Context:
 _IDS: Final = {
     "image": "ec2:ImageID",
     "instance": "ec2:InstanceID",
+    "network-acl": "ec2:NetworkAclID",
     "network-interface": "ec2:NetworkInterfaceID",
+    "route-table": "ec2:RouteTableID",
     "security-group": "ec2:SecurityGroupID",
     "subnet": "ec2:SubnetID",
     "volume": "ec2:VolumeID",
@@ -95,6 +100,7 @@ def _instance(item: Any) -> dict[str, Any]:
 _FOUND: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "image": lambda backend, name: backend.amis.get(name),
     "instance": lambda backend, name: next((one for one in backend.all_instances() if one.id == name), None),
+    "network-acl": lambda backend, name: backend.network_acls.get(name),
     "network-interface": lambda backend, name: backend.enis.get(name),
     "route-table": lambda backend, name: backend.route_tables.get(name),
     "security-group": lambda backend, name: backend.get_security_group_from_id(name),
@@ -102,7 +108,7 @@ _FOUND: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "volume": lambda backend, name: backend.volumes.get(name),
     "vpc": lambda backend, name: backend.vpcs.get(name),
 }
-_IN_VPC: Final = frozenset({"network-interface", "route-table", "security-group", "subnet"})
+_IN_VPC: Final = frozenset({"network-acl", "network-interface", "route-table", "security-group", "subnet"})
 _PROPERTIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "image": lambda item: {
         "ec2:Owner": item.owner_alias or item.owner_id,

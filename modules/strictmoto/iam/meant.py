@@ -3,8 +3,8 @@
 IAM is asked about what the service acts on, however the call names it. What does not exist stays as the call has it.
 
 Sources: Service Authorization Reference, resource types of each service; Amazon EC2 API Reference, RunInstances
-("LaunchTemplate", and the default subnet and the default group); AWS Secrets Manager API Reference, "SecretId"; AWS KMS
-Developer Guide, "Key identifiers".
+("LaunchTemplate", and the default subnet and the default group), ReleaseAddress, DeleteKeyPair; AWS Secrets Manager
+API Reference, "SecretId"; AWS KMS Developer Guide, "Key identifiers".
 """
 
 from __future__ import annotations
@@ -130,9 +130,19 @@ def _ec2(call: Call, requested: Parameters, account: str) -> Parameters:
     if call.action in _BY_GROUP_NAME and requested.get("GroupName") and not requested.get("GroupId"):
         group = _backend(call, account).get_security_group_from_name(str(requested["GroupName"]))
         return {**requested, "GroupId": group.id} if group is not None else requested
-    if call.action != "RunInstances":
-        return requested
     found = dict(requested)
+    if requested.get("PublicIp") and not requested.get("AllocationId"):
+        held = [one for one in _backend(call, account).addresses if one.public_ip == requested["PublicIp"]]
+        return {**found, "AllocationId": held[0].allocation_id} if held else requested
+    if requested.get("KeyPairId") and not requested.get("KeyName"):
+        pairs = list(_backend(call, account).key_pairs.items())
+        key = next((name for name, one in pairs if one.id == requested["KeyPairId"]), None)
+        found |= {"KeyName": key} if key else {}
+    if requested.get("LaunchTemplateName") and call.action != "CreateLaunchTemplate":
+        held = _backend(call, account).launch_template_name_to_ids.get(requested["LaunchTemplateName"])
+        return {**found, "LaunchTemplateId": held} if held else requested
+    if call.action != "RunInstances":
+        return found
     if given := requested.get("LaunchTemplate"):
         found = _launched(given, requested, _backend(call, account))
     if names := found.get("SecurityGroups"):

@@ -13,12 +13,14 @@ from urllib.parse import parse_qsl
 
 from strictmoto.iam.authorizations import Authorization
 from strictmoto.iam.authorizations.ec2 import has_attributes
+from strictmoto.iam.authorizations.tags import keys_about
 from strictmoto.iam.lazy import Lazy
 from strictmoto.iam.policies import Context, Request, Resource
 from strictmoto.requests.calls import Call
 
 _ATTRIBUTE: Final = "ec2:Attribute"
-_OF_SOME_RESOURCES: Final = ("aws:RequestTag/", "aws:TagKeys", _ATTRIBUTE)
+_OF_TAGS: Final = ("aws:RequestTag/", "aws:TagKeys")
+_OF_SOME_RESOURCES: Final = (*_OF_TAGS, _ATTRIBUTE)
 """Condition keys of a request that IAM compares for some of its resources only."""
 _EQUALS: Final = re.compile(r"([#\w.-]+)\s*=\s*(:\w+)")
 # Condition keys that are a parameter of the request, by service.
@@ -91,9 +93,15 @@ def _given(arn: str, authorization: Authorization, context: Context) -> dict[str
         return {}
     service, _, action = authorization.action.partition(":")
     tagged = arn.endswith("/*") or action.startswith(("CreateTags", "DeleteTags", "Tag")) or service != "ec2"
-    kind = has_attributes(action) if service == "ec2" else ""
-    of_attributes = bool(kind) and arn.split(":")[5].partition("/")[0] == kind
-    return {key: value for key, value in context.items() if (of_attributes if key.startswith(_ATTRIBUTE) else tagged)}
+    kind = arn.split(":")[5].partition("/")[0] if service == "ec2" and arn != "*" else ""
+    of_attributes = bool(kind) and kind == has_attributes(action)
+    found = {key: value for key, value in context.items() if (of_attributes if key.startswith(_ATTRIBUTE) else tagged)}
+    if not (authorization.tags and kind):
+        return found
+    # Each kind that a call makes has its own tags.
+    others = {key: value for key, value in found.items() if not key.startswith(_OF_TAGS)}
+    own = keys_about(authorization.tags.get(kind, {})) if tagged else {}
+    return {**others, **{key: value if isinstance(value, tuple) else (value,) for key, value in own.items()}}
 
 
 def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authorization) -> dict[str, tuple[str, ...]]:

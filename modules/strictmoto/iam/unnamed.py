@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from strictmoto.iam.authorizations import Authorization
-from strictmoto.iam.authorizations.ec2 import UNNAMED
+from strictmoto.iam.authorizations.ec2 import UNNAMED, kind_of
 from strictmoto.requests.calls import Call
 
 Finder = Callable[[Any, Mapping[str, Any]], list[tuple[str, str]] | None]
@@ -71,9 +71,14 @@ def _holder(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]]
 
 def _address(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
     """The address of an association, and where it is."""
-    wanted = requested.get("AssociationId")
+    for name, held in (("AssociationId", "association_id"), ("PublicIp", "public_ip")):
+        if requested.get(name):
+            wanted, member = requested[name], held
+            break
+    else:
+        return None
     for address in backend.addresses:
-        if wanted and address.association_id == wanted:
+        if getattr(address, member) == wanted:
             found = [("elastic-ip", address.allocation_id)]
             found += [("network-interface", address.eni.id)] if address.eni else []
             return found + ([("instance", address.instance.id)] if address.instance else [])
@@ -88,10 +93,82 @@ def _filter(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]]
     return [("traffic-mirror-filter", rule.filter_id)] if rule is not None else None
 
 
+def _profile(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The instance of an association with an instance profile."""
+    wanted, held = requested.get("AssociationId"), list(backend.iam_instance_profile_associations.values())
+    return next(([("instance", one.instance.id)] for one in held if one.association_id == wanted), None)
+
+
+def _route_table(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The route table of an association, and the subnet or the gateway, where it is one's."""
+    wanted = requested.get("AssociationId")
+    for table in list(backend.route_tables.values()):
+        if wanted == table.main_association_id:
+            return [("route-table", table.id)]
+        if target := table._associations.get(wanted):
+            return [("route-table", table.id), (kind_of(target), target)]
+    return None
+
+
+def _network_acl(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The subnet of an association with a network ACL."""
+    wanted = requested.get("AssociationId")
+    associations = [one for acl in list(backend.network_acls.values()) for one in acl.associations]
+    return next(([("subnet", one.subnet_id)] for one in associations if one.new_association_id == wanted), None)
+
+
+def _subnet_block(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The subnet of a block of addresses."""
+    wanted = requested.get("AssociationId")
+    subnets = [one for zone in list(backend.subnets.values()) for one in list(zone.values())]
+    return next(([("subnet", one.id)] for one in subnets if wanted in one.ipv6_cidr_block_associations), None)
+
+
+def _vpc_block(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The VPC of a block of addresses."""
+    wanted, vpcs = requested.get("AssociationId"), list(backend.vpcs.values())
+    return next(([("vpc", one.id)] for one in vpcs if wanted in one._cidr_block_association_set), None)
+
+
+def _accepter(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The VPC of whoever accepts a peering."""
+    peering = backend.vpc_pcxs.get(requested.get("VpcPeeringConnectionId"))
+    return [("vpc", peering.peer_vpc.id)] if peering is not None else None
+
+
+def _attached(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The instance that a volume is attached to."""
+    volume = backend.volumes.get(requested.get("VolumeId"))
+    attachment = getattr(volume, "attachment", None)
+    return [("instance", attachment.instance.id)] if attachment else None
+
+
+def _volumes(backend: Any, requested: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The volumes of an instance that snapshots are taken of."""
+    asked = requested.get("InstanceSpecification") or {}
+    instance = next((one for one in backend.all_instances() if one.id == asked.get("InstanceId")), None)
+    if instance is None:
+        return None
+    root = instance.root_device_name if str(asked.get("ExcludeBootVolume")).lower() == "true" else None
+    but = asked.get("ExcludeDataVolumeIds") or ()
+    mapped = list(instance.block_device_mapping.items())
+    return [("volume", one.volume_id) for name, one in mapped if name != root and one.volume_id not in but]
+
+
 _FINDERS: Final[Mapping[str, Finder]] = {
+    "AcceptVpcPeeringConnection": _accepter,
+    "CreateSnapshots": _volumes,
     "DeleteTrafficMirrorFilterRule": _filter,
     "DetachNetworkInterface": _attachment,
+    "DetachVolume": _attached,
     "DisassociateAddress": _address,
+    "DisassociateIamInstanceProfile": _profile,
+    "DisassociateRouteTable": _route_table,
+    "DisassociateSubnetCidrBlock": _subnet_block,
+    "DisassociateVpcCidrBlock": _vpc_block,
     "ModifyNetworkInterfaceAttribute": _holder,
     "ModifyTrafficMirrorFilterRule": _filter,
+    "ReplaceIamInstanceProfileAssociation": _profile,
+    "ReplaceNetworkAclAssociation": _network_acl,
+    "ReplaceRouteTableAssociation": _route_table,
 }

@@ -93,7 +93,9 @@ def _of_ec2() -> Iterator[tuple[str, str, str, Callable[[Enforcing, Any], Any]]]
             interface = made["NetworkInterfaces"][0]
             found = {
                 "instance": made["InstanceId"],
+                "network-acl": ec2.describe_network_acls()["NetworkAcls"][0]["NetworkAclId"],
                 "network-interface": interface["NetworkInterfaceId"],
+                "route-table": ec2.describe_route_tables()["RouteTables"][0]["RouteTableId"],
                 "security-group": interface["Groups"][0]["GroupId"],
                 "subnet": interface["SubnetId"],
                 "volume": made["BlockDeviceMappings"][0]["Ebs"]["VolumeId"],
@@ -105,7 +107,9 @@ def _of_ec2() -> Iterator[tuple[str, str, str, Callable[[Enforcing, Any], Any]]]
 
     for kind, keys in (
         ("instance", "ec2:InstanceID ec2:InstanceType ec2:MetadataHttpTokens ec2:Tenancy"),
+        ("network-acl", "ec2:NetworkAclID ec2:Vpc"),
         ("network-interface", "ec2:NetworkInterfaceID ec2:Subnet ec2:Vpc"),
+        ("route-table", "ec2:RouteTableID ec2:Vpc"),
         ("security-group", "ec2:SecurityGroupID ec2:Vpc"),
         ("subnet", "ec2:SubnetID ec2:AvailabilityZone"),
         ("volume", "ec2:VolumeID ec2:VolumeSize ec2:VolumeType"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -195,6 +196,223 @@ class TestInstances:
         given = [{"DeviceIndex": 0, "NetworkInterfaceId": interface}]
         arguments = {"ImageId": template["ImageId"], "MinCount": 1, "MaxCount": 1}
         assert worker.run_instances(**arguments, NetworkInterfaces=given)["Instances"]
+
+
+@dataclass
+class Net:
+    """A network with what contains traffic in it, and clients that may do everything but to one resource."""
+
+    enforcing: Enforcing
+    ec2: Any
+    vpc: str
+    subnet: str
+    acl: str
+
+    def denied(self, resource: str) -> Any:
+        """Return a client that may do everything but to a resource."""
+        return self.enforcing.worker("ec2", *_but("ec2:*", f"arn:aws:ec2:{REGION}:{HERE}:{resource}"))
+
+    def allowed(self, action: str, *resources: str) -> Any:
+        """Return a client that may do one thing to some resources."""
+        arns = [f"arn:aws:ec2:{REGION}:{HERE}:{one}" for one in resources]
+        return self.enforcing.worker("ec2", {"Action": f"ec2:{action}", "Resource": arns})
+
+
+@pytest.fixture
+def net(enforcing: Enforcing) -> Net:
+    ec2 = enforcing.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.40.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.40.0.0/24")["Subnet"]["SubnetId"]
+    acl = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkAcls"][0]["NetworkAclId"]
+    return Net(enforcing, ec2, vpc, subnet, acl)
+
+
+def _entry(net: Net, **given: Any) -> dict[str, Any]:
+    rule = {"RuleNumber": 50, "Protocol": "-1", "RuleAction": "deny", "Egress": False, "CidrBlock": "0.0.0.0/0"}
+    return {"NetworkAclId": net.acl, **rule, **given}
+
+
+class TestNetworks:
+    def test_fails_when_a_network_acl_may_not_be_changed(self, net: Net) -> None:
+        assert net.allowed("CreateNetworkAclEntry", f"network-acl/{net.acl}").create_network_acl_entry(**_entry(net))
+        denied = net.denied("network-acl/*")
+        entry = {"NetworkAclId": net.acl, "RuleNumber": 50, "Egress": False}
+        refused = [
+            refusal(denied.create_network_acl_entry, **_entry(net, RuleNumber=51)),
+            refusal(denied.replace_network_acl_entry, **_entry(net)),
+            refusal(denied.delete_network_acl_entry, **entry),
+            refusal(denied.create_network_acl, VpcId=net.vpc),
+        ]
+        assert {code for code, _ in refused} == {"UnauthorizedOperation"}
+
+    @pytest.mark.parametrize("key", ["aws:ResourceTag/prot", "ec2:ResourceTag/prot"])
+    def test_fails_when_a_network_acl_has_a_tag_that_a_deny_names(self, net: Net, key: str) -> None:
+        net.ec2.create_tags(Resources=[net.acl], Tags=[{"Key": "prot", "Value": "1"}])
+        deny = {"Effect": "Deny", "Action": "ec2:*", "Condition": {"StringEquals": {key: "1"}}}
+        worker = net.enforcing.worker("ec2", {"Action": "ec2:*"}, deny)
+        assert refusal(worker.create_network_acl_entry, **_entry(net))[0] == "UnauthorizedOperation"
+        tags = {"Resources": [net.acl], "Tags": [{"Key": "prot"}]}
+        assert refusal(worker.delete_tags, **tags)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_a_network_acl_is_of_a_vpc_that_a_deny_names(self, net: Net) -> None:
+        vpc = {"ec2:Vpc": f"arn:aws:ec2:{REGION}:{HERE}:vpc/{net.vpc}"}
+        deny = {"Effect": "Deny", "Action": "ec2:*", "Condition": {"ArnEquals": vpc}}
+        worker = net.enforcing.worker("ec2", {"Action": "ec2:*"}, deny)
+        assert refusal(worker.create_network_acl_entry, **_entry(net))[0] == "UnauthorizedOperation"
+
+    def test_fails_when_the_network_acl_or_the_subnet_of_an_association_may_not_be(self, net: Net) -> None:
+        other = net.ec2.create_network_acl(VpcId=net.vpc)["NetworkAcl"]["NetworkAclId"]
+        [held] = net.ec2.describe_network_acls(NetworkAclIds=[net.acl])["NetworkAcls"][0]["Associations"]
+        given = {"AssociationId": held["NetworkAclAssociationId"], "NetworkAclId": other}
+        for resource in (f"network-acl/{other}", f"subnet/{net.subnet}"):
+            code, message = refusal(net.denied(resource).replace_network_acl_association, **given)
+            assert (code, resource in message) == ("UnauthorizedOperation", True)
+        allowed = net.allowed("ReplaceNetworkAclAssociation", f"network-acl/{other}", f"subnet/{net.subnet}")
+        assert allowed.replace_network_acl_association(**given)["NewAssociationId"]
+
+    def test_fails_when_the_route_table_of_an_association_may_not_be(self, net: Net) -> None:
+        table = net.ec2.create_route_table(VpcId=net.vpc)["RouteTable"]["RouteTableId"]
+        other = net.ec2.create_route_table(VpcId=net.vpc)["RouteTable"]["RouteTableId"]
+        held = net.ec2.associate_route_table(RouteTableId=table, SubnetId=net.subnet)["AssociationId"]
+        for resource in (f"route-table/{table}", f"subnet/{net.subnet}"):
+            denied = net.denied(resource)
+            assert refusal(denied.disassociate_route_table, AssociationId=held)[0] == "UnauthorizedOperation"
+            replaced = {"AssociationId": held, "RouteTableId": other}
+            assert refusal(denied.replace_route_table_association, **replaced)[0] == "UnauthorizedOperation"
+        allowed = net.allowed("DisassociateRouteTable", f"route-table/{table}", f"subnet/{net.subnet}")
+        assert allowed.disassociate_route_table(AssociationId=held)
+
+    def test_when_a_route_is_made_then_only_the_route_table_is_asked_about(self, net: Net) -> None:
+        table = net.ec2.create_route_table(VpcId=net.vpc)["RouteTable"]["RouteTableId"]
+        gateway = net.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        net.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=net.vpc)
+        route = {"RouteTableId": table, "DestinationCidrBlock": "0.0.0.0/0"}
+        assert net.allowed("CreateRoute", f"route-table/{table}").create_route(GatewayId=gateway, **route)
+        assert refusal(net.denied(f"route-table/{table}").delete_route, **route)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_an_address_is_named_by_itself(self, net: Net) -> None:
+        address = net.ec2.allocate_address(Domain="vpc")
+        interface = net.ec2.create_network_interface(SubnetId=net.subnet)["NetworkInterface"]["NetworkInterfaceId"]
+        named = {"PublicIp": address["PublicIp"]}
+        denied = net.denied(f"elastic-ip/{address['AllocationId']}")
+        for call, more in (
+            (denied.release_address, {}),
+            (denied.associate_address, {"NetworkInterfaceId": interface}),
+            (denied.disassociate_address, {}),
+        ):
+            assert refusal(call, **named, **more)[0] == "UnauthorizedOperation"
+
+    @pytest.mark.parametrize(
+        ("resource", "make", "undo", "given"),
+        [
+            (
+                "dhcp-options",
+                "DhcpOptions",
+                "delete",
+                {"DhcpConfigurations": [{"Key": "domain-name", "Values": ["a"]}]},
+            ),
+            ("transit-gateway", "TransitGateway", "delete", {}),
+            ("vpc-peering-connection", "VpcPeeringConnection", "accept", {"VpcId": None, "PeerVpcId": None}),
+            ("customer-gateway", "CustomerGateway", "delete", {"BgpAsn": 65000, "PublicIp": "192.0.2.1"}),
+            ("vpn-gateway", "VpnGateway", "delete", {}),
+            ("egress-only-internet-gateway", "EgressOnlyInternetGateway", "delete", {"VpcId": None}),
+        ],
+    )
+    def test_fails_when_another_kind_may_not_be_deleted(
+        self, net: Net, resource: str, make: str, undo: str, given: dict[str, Any]
+    ) -> None:
+        name = resource.replace("-", "_")
+        typed = {"Type": "ipsec.1"} if resource in ("customer-gateway", "vpn-gateway") else {}
+        arguments = {key: net.vpc if value is None else value for key, value in given.items()}
+        made = getattr(net.ec2, f"create_{name}")(**typed, **arguments)[make]
+        wanted = {f"{make}Id": made[f"{make}Id"]}
+        denied = net.denied(f"{resource}/{made[f'{make}Id']}")
+        assert refusal(getattr(denied, f"{undo}_{name}"), **wanted)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_the_vpc_of_the_accepter_may_not_be_peered(self, net: Net) -> None:
+        far = net.ec2.create_vpc(CidrBlock="10.41.0.0/16")["Vpc"]["VpcId"]
+        made = net.ec2.create_vpc_peering_connection(VpcId=net.vpc, PeerVpcId=far)["VpcPeeringConnection"]
+        given = {"VpcPeeringConnectionId": made["VpcPeeringConnectionId"]}
+        assert refusal(net.denied(f"vpc/{far}").accept_vpc_peering_connection, **given)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_a_key_pair_is_named_by_its_id_and_a_template_by_its_name(self, net: Net) -> None:
+        tags = [{"ResourceType": "key-pair", "Tags": [{"Key": "prot", "Value": "1"}]}]
+        key = net.ec2.create_key_pair(KeyName="k", TagSpecifications=tags)["KeyPairId"]
+        deny = {"Effect": "Deny", "Action": "ec2:*", "Condition": {"StringEquals": {"aws:ResourceTag/prot": "1"}}}
+        for worker in (net.denied("key-pair/k"), net.enforcing.worker("ec2", {"Action": "ec2:*"}, deny)):
+            assert refusal(worker.delete_key_pair, KeyPairId=key)[0] == "UnauthorizedOperation"
+        data = {"InstanceType": "t3.micro"}
+        net.ec2.create_launch_template(LaunchTemplateName="template", LaunchTemplateData=data)
+        denied = net.denied("launch-template/lt-*")
+        for call, more in (
+            (denied.delete_launch_template, {}),
+            (denied.create_launch_template_version, {"LaunchTemplateData": data}),
+            (denied.modify_launch_template, {"DefaultVersion": "1"}),
+        ):
+            assert refusal(call, LaunchTemplateName="template", **more)[0] == "UnauthorizedOperation"
+
+    def test_fails_when_the_instance_of_a_profile_or_of_a_volume_may_not_be_changed(self, net: Net) -> None:
+        launched = net.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=net.subnet)
+        instance = launched["Instances"][0]["InstanceId"]
+        iam = net.enforcing.client("iam")
+        iam.create_instance_profile(InstanceProfileName="p")
+        held = net.ec2.associate_iam_instance_profile(InstanceId=instance, IamInstanceProfile={"Name": "p"})
+        given = {"AssociationId": held["IamInstanceProfileAssociation"]["AssociationId"]}
+        [mapping] = net.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0][
+            "BlockDeviceMappings"
+        ]
+        volume = mapping["Ebs"]["VolumeId"]
+        denied = net.denied(f"instance/{instance}")
+        for call, arguments in (
+            (denied.disassociate_iam_instance_profile, given),
+            (denied.replace_iam_instance_profile_association, {**given, "IamInstanceProfile": {"Name": "p"}}),
+            (denied.detach_volume, {"VolumeId": volume}),
+            (net.denied(f"volume/{volume}").create_snapshots, {"InstanceSpecification": {"InstanceId": instance}}),
+        ):
+            assert refusal(call, **arguments)[0] == "UnauthorizedOperation"
+
+    def test_when_a_text_looks_like_an_id_then_it_names_nothing(self, net: Net) -> None:
+        launched = net.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=net.subnet)
+        instance = launched["Instances"][0]["InstanceId"]
+        volume = net.ec2.describe_volumes()["Volumes"][0]["VolumeId"]
+        resources = [f"arn:aws:ec2:{REGION}:{HERE}:volume/*", f"arn:aws:ec2:{REGION}::snapshot/*"]
+        worker = net.enforcing.worker(
+            "ec2", {"Action": ["ec2:CreateSnapshot", "ec2:CreateTags", "ec2:DeleteTags"], "Resource": resources}
+        )
+        tags = [{"Key": "InstanceId", "Value": instance}]
+        specification = {"ResourceType": "snapshot", "Tags": tags}
+        made = worker.create_snapshot(VolumeId=volume, Description=instance, TagSpecifications=[specification])
+        worker.create_tags(Resources=[made["SnapshotId"]], Tags=tags)
+        worker.delete_tags(Resources=[made["SnapshotId"]], Tags=tags)
+
+
+class TestTagsOnCreation:
+    INSTANCE: Final = f"arn:aws:ec2:{REGION}:{HERE}:instance/*"
+    VOLUME: Final = f"arn:aws:ec2:{REGION}:{HERE}:volume/*"
+    LAUNCH: Final[dict[str, Any]] = {"ImageId": "ami-12345678", "MinCount": 1, "MaxCount": 1}
+
+    def _tagged(self, **tags: str) -> list[dict[str, Any]]:
+        return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": "v"}]} for kind, key in tags.items()]
+
+    def test_fails_when_another_kind_has_the_tag_that_is_wanted(self, enforcing: Enforcing) -> None:
+        absent = {"Null": {"aws:RequestTag/Owner": "true"}}
+        deny = {"Effect": "Deny", "Action": "ec2:RunInstances", "Resource": self.INSTANCE, "Condition": absent}
+        worker = enforcing.worker("ec2", {"Action": "ec2:*"}, deny)
+        given = {**self.LAUNCH, "TagSpecifications": self._tagged(volume="Owner")}
+        assert refusal(worker.run_instances, **given)[0] == "UnauthorizedOperation"
+        assert worker.run_instances(**self.LAUNCH, TagSpecifications=self._tagged(instance="Owner"))["Instances"]
+
+    def test_when_each_kind_may_have_its_tag_then_it_is_given(self, enforcing: Enforcing) -> None:
+        def only(arn: str, key: str) -> dict[str, Any]:
+            condition = {"ForAllValues:StringEquals": {"aws:TagKeys": [key]}}
+            return {"Action": "ec2:CreateTags", "Resource": arn, "Condition": condition}
+
+        worker = enforcing.worker(
+            "ec2", {"Action": "ec2:RunInstances"}, only(self.INSTANCE, "I"), only(self.VOLUME, "V")
+        )
+        swapped = self._tagged(instance="V", volume="I")
+        assert worker.run_instances(**self.LAUNCH, TagSpecifications=self._tagged(instance="I", volume="V"))
+        assert "ec2:CreateTags" in refusal(worker.run_instances, **self.LAUNCH, TagSpecifications=swapped)[1]
 
 
 class TestSecretsAndKeys:

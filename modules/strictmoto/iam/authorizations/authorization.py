@@ -18,11 +18,14 @@ class Authorization:
         context: the keys that conditions compare, for example aws:RequestTag/owner,
             ec2:CreateAction and iam:PassedToService. Those about existing resources, such as
             aws:ResourceTag, are not among them.
+        tags: of what is made, by the kind in its ARN: a call may give each kind other ones. Keys of `context` about
+            tags are those of all of them together.
     """
 
     action: str
     resources: tuple[str, ...] = ("*",)
     context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""

@@ -12,7 +12,7 @@ from strictmoto.iam.authorizations.actions import NEEDS_NOTHING, iam_action, ser
 from strictmoto.iam.authorizations.authorization import Authorization
 from strictmoto.iam.authorizations.passing import passing
 from strictmoto.iam.authorizations.place import Place
-from strictmoto.iam.authorizations.tags import tag_keys_of, tags_of
+from strictmoto.iam.authorizations.tags import keys_about, tag_keys_of, tags_by_kind, tags_of
 from strictmoto.requests.calls import Call, operation_of
 
 # Creating something with tags needs this besides.
@@ -59,7 +59,10 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
     if call.service == "dynamodb" and call.action in partiql.ACTIONS:
         return tuple(partiql.authorizations_of(call.action, requested, place))
     own = Authorization(
-        iam_action(call, dict(requested)), _resources(call, requested, place), _context(call, requested)
+        iam_action(call, dict(requested)),
+        _resources(call, requested, place),
+        _context(call, requested),
+        tags_by_kind(requested) if call.service == "ec2" else {},
     )
     return (
         own,
@@ -102,11 +105,8 @@ def _member(operation: Any, name: str) -> str:
 
 
 def _context(call: Call, requested: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
-    tags = tags_of(requested)
     context: dict[str, str | tuple[str, ...]] = {"aws:RequestedRegion": call.region}
-    context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    if keys := {*tags, *tag_keys_of(requested)}:
-        context["aws:TagKeys"] = tuple(sorted(keys))
+    context |= keys_about(tags_of(requested), tag_keys_of(requested))
     if call.service == "ec2":
         context["ec2:Region"] = call.region
         context |= ec2.attributes_of(call.action, requested)
@@ -175,15 +175,12 @@ def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place
     if not tags_of(requested) or "Tag" in call.action:
         return
     if call.service == "ec2":
-        kinds = [specification.get("ResourceType") for specification in requested.get("TagSpecifications") or ()]
-        made = tuple(arn for arn in own.resources if arn.endswith("/*") and arn.split(":")[5][:-2] in kinds)
-        # A rule of a security group is made by a call that names the group alone.
-        made = made or tuple(place.arn("ec2", f"{kind}/*") for kind in kinds if kind)
-        yield Authorization("ec2:CreateTags", made or ("*",), {**own.context, "ec2:CreateAction": call.action})
+        made = tuple(ec2.arn_of(place, kind, "*") for kind, tags in own.tags.items() if tags)
+        created = {**own.context, "ec2:CreateAction": call.action}
+        yield Authorization("ec2:CreateTags", made or ("*",), created, own.tags)
     elif (name := _TAGGING.get(call.service)) and call.action.startswith(("Create", "Put")):
         action = name.format(call.action.removeprefix("Create"))
-        context = own.context
-        made = own.resources
+        context, made = own.context, own.resources
         if call.service == "elasticloadbalancing":
             context = {**context, "elasticloadbalancing:CreateAction": call.action}
             if kind := _MADE_BELOW.get(call.action):

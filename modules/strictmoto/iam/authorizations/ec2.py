@@ -1,74 +1,133 @@
-"""The resources of EC2's actions: those that the call names, and those that it is about to make."""
+"""The resources of EC2's actions: those that the call names, and those that it is about to make.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from strictmoto.iam.authorizations.place import Place
-from strictmoto.requests.texts import texts_in
 
 _KINDS: Final = {
+    "acl": "network-acl",
     "ami": "image",
+    "cagw": "carrier-gateway",
+    "cgw": "customer-gateway",
+    "dopt": "dhcp-options",
+    "eigw": "egress-only-internet-gateway",
     "eipalloc": "elastic-ip",
     "eni": "network-interface",
     "fl": "vpc-flow-log",
+    "fleet": "fleet",
+    "h": "dedicated-host",
     "i": "instance",
     "igw": "internet-gateway",
     "lt": "launch-template",
     "nat": "natgateway",
+    "pcx": "vpc-peering-connection",
     "pl": "prefix-list",
     "rtb": "route-table",
     "sg": "security-group",
     "sgr": "security-group-rule",
+    "sir": "spot-instances-request",
     "snap": "snapshot",
     "subnet": "subnet",
+    "tgw": "transit-gateway",
+    "tgw-attach": "transit-gateway-attachment",
+    "tgw-rtb": "transit-gateway-route-table",
     "tmf": "traffic-mirror-filter",
     "tmfr": "traffic-mirror-filter-rule",
     "tms": "traffic-mirror-session",
     "tmt": "traffic-mirror-target",
+    "vgw": "vpn-gateway",
     "vol": "volume",
     "vpc": "vpc",
     "vpce": "vpc-endpoint",
     "vpce-svc": "vpc-endpoint-service",
+    "vpn": "vpn-connection",
 }
 _PUBLIC: Final = frozenset({"image", "snapshot"})
 """Kinds whose ARNs name no account."""
-_ID: Final = re.compile(r"([a-z]+(?:-svc)?)-[0-9a-f]{8,17}")
+_ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9a-f]{8,17}")
+_NAMING: Final = ("Id", "Ids", "Groups", "Resources")
+"""How the names of members end that name resources: a text elsewhere, as in a tag, names none."""
 
 # What a call makes, where its name does not tell.
 _MADE: Final = {
     "AllocateAddress": ("elastic-ip",),
+    "AllocateHosts": ("dedicated-host",),
     "CopyImage": ("image",),
     "CopySnapshot": ("snapshot",),
+    "CreateDefaultSubnet": (),
+    "CreateDefaultVpc": (),
     "CreateFlowLogs": ("vpc-flow-log",),
+    "CreateLaunchTemplateVersion": (),
+    "CreateManagedPrefixList": ("prefix-list",),
     "CreateNatGateway": ("natgateway",),
+    "CreateNetworkAclEntry": (),
+    "CreateReservedInstancesListing": (),
+    "CreateRoute": (),
     "CreateSnapshots": ("snapshot",),
+    "CreateSpotDatafeedSubscription": (),
+    "CreateSubnetCidrReservation": (),
     "CreateTags": (),
+    "CreateTransitGatewayPeeringAttachment": ("transit-gateway-attachment",),
+    "CreateTransitGatewayRoute": (),
+    "CreateTransitGatewayVpcAttachment": ("transit-gateway-attachment",),
     "CreateVpcEndpointServiceConfiguration": ("vpc-endpoint-service",),
     "ImportKeyPair": ("key-pair",),
+    "RegisterImage": ("image",),
     "RunInstances": ("instance", "network-interface", "volume"),
 }
 # What IAM asks about, although the request does not name it.
 UNNAMED: Final[Mapping[str, tuple[str, ...]]] = {
+    "AcceptVpcPeeringConnection": ("vpc",),
     "CreateSnapshots": ("volume",),
     "DeleteTrafficMirrorFilterRule": ("traffic-mirror-filter",),
     "DetachNetworkInterface": ("instance", "network-interface"),
     "DisassociateIamInstanceProfile": ("instance",),
+    "DisassociateRouteTable": ("route-table", "subnet"),
+    "DisassociateSubnetCidrBlock": ("subnet",),
+    "DisassociateVpcCidrBlock": ("vpc",),
     # The one that the interface is attached to.
     "ModifyNetworkInterfaceAttribute": ("instance",),
     "ModifyTrafficMirrorFilterRule": ("traffic-mirror-filter",),
+    "ReplaceIamInstanceProfileAssociation": ("instance",),
+    "ReplaceNetworkAclAssociation": ("subnet",),
+    "ReplaceRouteTableAssociation": ("subnet",),
 }
 """Kinds by action; which one it is only the account knows."""
 # And what it asks about where a request has a member.
 _UNNAMED_OF: Final = {"ModifyInstanceAttribute": {"BlockDeviceMappings": "volume"}}
+_ROUTES: Final = (
+    "CarrierGatewayId",
+    "DestinationPrefixListId",
+    "EgressOnlyInternetGatewayId",
+    "GatewayId",
+    "InstanceId",
+    "LocalGatewayId",
+    "NatGatewayId",
+    "NetworkInterfaceId",
+    "TransitGatewayId",
+    "VpcEndpointId",
+    "VpcPeeringConnectionId",
+)
 # Members that name what the action does not ask IAM about.
-_NOT_ASKED: Final = {
+_NOT_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
     "AuthorizeSecurityGroupEgress": ("IpPermissions", "UserIdGroupPairs", "PrefixListIds"),
     "AuthorizeSecurityGroupIngress": ("IpPermissions", "UserIdGroupPairs", "PrefixListIds"),
+    # A template is kept: IAM is asked about what is in it when an instance is launched from it.
+    "CreateLaunchTemplate": ("LaunchTemplateData",),
+    "CreateLaunchTemplateVersion": ("LaunchTemplateData",),
+    # Which VPCs may be peered is what ec2:AccepterVpc and ec2:RequesterVpc say.
+    "CreateVpcPeeringConnection": ("PeerVpcId",),
+    **dict.fromkeys(("CreateRoute", "DeleteRoute", "ReplaceRoute"), _ROUTES),
     "RevokeSecurityGroupEgress": ("IpPermissions", "SecurityGroupRuleIds"),
     "RevokeSecurityGroupIngress": ("IpPermissions", "SecurityGroupRuleIds"),
+    "RunInstances": ("Placement",),
 }
 _WITHOUT_RESOURCES: Final = re.compile(
     r"Describe(?!\w*Attribute$)\w*|AssociateTrunkInterface|DisassociateTrunkInterface"
@@ -88,18 +147,37 @@ def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tup
         return ("*",)
     skipped = _NOT_ASKED.get(action, ())
     named = [
-        _arn(place, kind, text)
-        for text in texts_in({name: value for name, value in requested.items() if name not in skipped})
-        if (match := _ID.fullmatch(text)) and (kind := _KINDS.get(match[1]))
+        arn_of(place, kind, text)
+        for text in _named_in({name: value for name, value in requested.items() if name not in skipped})
+        if (kind := kind_of(text))
     ]
     if key := requested.get("KeyName"):
-        named.append(_arn(place, "key-pair", key))
+        named.append(arn_of(place, "key-pair", key))
     unnamed = [kind for member, kind in _UNNAMED_OF.get(action, {}).items() if member in requested]
     for kind in (*made_by(action), *UNNAMED.get(action, ()), *unnamed):
         # An interface that is given to an instance is not made.
         if not (action == "RunInstances" and any(f":{kind}/" in arn for arn in named)):
-            named.append(_arn(place, kind, "*"))
+            named.append(arn_of(place, kind, "*"))
     return tuple(dict.fromkeys(named)) or ("*",)
+
+
+def kind_of(text: str) -> str:
+    """Return the kind of resource that an id is one of, as ARNs name it; empty for what is no id of a resource."""
+    match = _ID.fullmatch(text)
+    return _KINDS.get(match[1], "") if match else ""
+
+
+def _named_in(value: Any, naming: bool = False) -> Iterator[str]:
+    """Return the texts of members that name resources, however deep they stand."""
+    if isinstance(value, str):
+        if naming:
+            yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _named_in(item, str(name).rstrip(".0123456789").endswith(_NAMING))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _named_in(item, naming)
 
 
 def attributes_of(action: str, requested: Mapping[str, Any]) -> dict[str, str]:
@@ -142,5 +220,6 @@ def _kebab(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
-def _arn(place: Place, kind: str, name: str) -> str:
+def arn_of(place: Place, kind: str, name: str) -> str:
+    """Return the ARN of a resource of EC2; those of images and snapshots name no account."""
     return place.arn("ec2", f"{kind}/{name}", account=kind not in _PUBLIC)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from strictmoto.iam.authorizations.authorization import Authorization
-from strictmoto.iam.authorizations.tags import tag_keys_of, tags_of
+from strictmoto.iam.authorizations.tags import keys_about, tag_keys_of, tags_of
 from strictmoto.requests.calls import Call
 
 _USUAL: Final = ("TagResource", "UntagResource")
@@ -31,12 +31,7 @@ def authorizations_of(call: Call, requested: Mapping[str, Any]) -> Iterator[Auth
     if call.service != "tagging" or call.action not in ("TagResources", "UntagResources"):
         return
     untags = call.action == "UntagResources"
-    tags = tags_of(requested)
-    context: dict[str, str | tuple[str, ...]] = {
-        "aws:RequestedRegion": call.region,
-        "aws:TagKeys": tuple(sorted({*tags, *tag_keys_of(requested)})),
-        **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
-    }
+    context = {"aws:RequestedRegion": call.region, **keys_about(tags_of(requested), tag_keys_of(requested))}
     for arn in map(str, requested.get("ResourceARNList") or ()):
         if arn.count(":") < 5:
             continue

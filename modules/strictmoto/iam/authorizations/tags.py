@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 _NAMES: Final = ("Tags", "tags", "TagList")
@@ -17,6 +17,22 @@ def tags_of(requested: Mapping[str, Any]) -> dict[str, str]:
     for name in _NAMES:
         found |= _read(requested.get(name))
     return found
+
+
+def tags_by_kind(requested: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the tags that a call of EC2 gives to each kind of resource that it makes."""
+    found: dict[str, dict[str, str]] = {}
+    for specification in requested.get("TagSpecifications") or ():
+        if kind := specification.get("ResourceType"):
+            found.setdefault(str(kind), {}).update(_read(specification.get("Tags")))
+    return found
+
+
+def keys_about(tags: Mapping[str, str], others: Iterable[str] = ()) -> dict[str, str | tuple[str, ...]]:
+    """Return the condition keys of a request about tags: those that it gives, and the keys of others."""
+    keys = tuple(sorted({*tags, *others}))
+    found: dict[str, str | tuple[str, ...]] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    return {**found, "aws:TagKeys": keys} if keys else found
 
 
 def tag_keys_of(requested: Mapping[str, Any]) -> tuple[str, ...]:
