@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_name
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -47,6 +50,14 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 def test_every_json_of_a_page_can_be_copied(page: Path) -> None:
     for block in re.findall(r"^```json\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
         assert json.loads(block)
+
+
+def test_when_a_page_says_what_a_name_is_then_the_code_agrees() -> None:
+    page = " ".join((ROOT / "docs" / "deployment-file.md").read_text().split())
+    assert "1 to 40 lower-case letters, digits and hyphens, beginning with a letter." in page
+    assert check_name("a-1") == "a-1"
+    with pytest.raises(RuleViolation, match="beginning with a letter"):
+        check_name("1-a")
 
 
 def test_a_broken_link_is_seen() -> None:

@@ -102,7 +102,9 @@ def parse_finding(document: object) -> Finding:
 def _unwrapped(part: _Part) -> _Part:
     keys = part.mapping()
     if "detail-type" in keys or "detail" in keys:
-        if (kind := keys.get("detail-type")) != EVENT_DETAIL_TYPE:
+        if "detail-type" not in keys:
+            raise RuleViolation(f"detail-type: is missing: an event of GuardDuty has it, {EVENT_DETAIL_TYPE!r}")
+        if (kind := keys["detail-type"]) != EVENT_DETAIL_TYPE:
             raise RuleViolation(f"detail-type: expected {EVENT_DETAIL_TYPE!r}, got {_shown(kind)}")
         if (source := keys.get("source", EVENT_SOURCE)) != EVENT_SOURCE:
             raise RuleViolation(f"source: expected {EVENT_SOURCE!r}, got {_shown(source)}")
@@ -259,5 +261,5 @@ class _Part:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = "null" if value is None else repr(value)
     return text if len(text) <= 100 else f"{text[:100]}..."

@@ -29,7 +29,7 @@ class Rule:
     """One rule of a policy. Its conditions all have to hold; without any it matches every finding.
 
     Attributes:
-        name: what messages call it; 1 to 40 lower-case letters, digits or hyphens.
+        name: what messages call it; 1 to 40 lower-case letters, digits or hyphens, beginning with a letter.
         action: what is done about a finding that matches.
         at_least: the lowest severity that matches, 0.0 to 10.0.
         types: patterns of finding types (`*`, `?`), one of which must fit; case does not count.

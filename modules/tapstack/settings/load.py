@@ -200,7 +200,9 @@ def _problem(details: Any, data: Any) -> Problem:
     else:
         hint = did_you_mean(value, _WORD.findall(context["expected"])) if _is_other_word(kind, value) else ""
         message = hint + _in_our_words(kind, details["msg"], context)
-        if isinstance(value, Mapping | list) and not kind.endswith("_type"):
+        if kind in ("int_type", "float_type") and (numbers := _numbers_at(path)):
+            message += f", {numbers}"
+        if isinstance(value, Mapping | list) and kind != "literal_error" and not kind.endswith("_type"):
             value = ABSENT
     return Problem(path, message, value if _plain(value) else ABSENT)
 
@@ -212,6 +214,7 @@ def _plain(value: Any) -> bool:
 _EXPECTED: Final = {
     "string_type": "expected text (put numbers in quotes)",
     "int_type": "expected a whole number",
+    "float_type": "expected a number",
     "bool_type": "expected true or false",
     "list_type": "expected a list",
     "dict_type": "expected a mapping",
@@ -287,6 +290,17 @@ def _models_at(location: FieldPath) -> list[type[BaseModel]]:
 
 def _fields_at(location: FieldPath) -> set[str]:
     return {name for model in _models_at(location) for name in model.model_fields}
+
+
+def _numbers_at(location: FieldPath) -> str | None:
+    """Say which numbers a field takes, where it takes not all."""
+    schemas = [model.model_json_schema() for model in _models_at(location[:-1]) if location[-1] in model.model_fields]
+    for schema in schemas:
+        field = schema["properties"][location[-1]]
+        for part in (field, *field.get("anyOf", ())):
+            if "minimum" in part and "maximum" in part:
+                return f"{part['minimum']} to {part['maximum']}"
+    return None
 
 
 def _near_field(location: FieldPath) -> str | None:

@@ -102,11 +102,12 @@ def test_when_a_type_is_told_then_its_purpose_is_what_stands_before_the_colon() 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (None, "expected a JSON object, got None"),
+        (None, "expected a JSON object, got null"),
         ([], "expected a JSON object, got []"),
         ({}, "resource: is missing: a GuardDuty finding has it"),
         ({"Id": "x"}, "Resource: is missing: a GuardDuty finding has it"),
-        ({"detail": {}}, "detail-type: expected 'GuardDuty Finding', got None"),
+        ({"detail": {}}, "detail-type: is missing: an event of GuardDuty has it, 'GuardDuty Finding'"),
+        ({"detail": {}, "detail-type": None}, "detail-type: expected 'GuardDuty Finding', got null"),
         (
             {"detail-type": "AWS API Call via CloudTrail", "detail": {}},
             "detail-type: expected 'GuardDuty Finding', got 'AWS API Call via CloudTrail'",

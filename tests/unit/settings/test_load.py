@@ -77,8 +77,19 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
             id="text for a boolean",
         ),
         pytest.param(
+            USABLE + "    filters: {f: {preset: [web]}}\n",
+            "9: sites.production.filters.f.preset: expected 'everything', 'everything_but_intra_vpc', 'web' or 'dns', "
+            "got ['web']",
+            id="a list for a word",
+        ),
+        pytest.param(
+            USABLE + "    response: {policy: [{name: a, action: notify, severity: {at_least: high}}]}\n",
+            "9: sites.production.response.policy[0].severity.at_least: expected a number, 0.0 to 10.0, got 'high'",
+            id="a word for a number",
+        ),
+        pytest.param(
             USABLE + "      timeout_minutes: '30'\n",
-            "9: sites.production.packet_basics.timeout_minutes: expected a whole number, got '30'",
+            "9: sites.production.packet_basics.timeout_minutes: expected a whole number, 5 to 240, got '30'",
             id="text for a number",
         ),
         pytest.param(

@@ -274,7 +274,10 @@ def test_fails_when_a_setting_is_changed() -> None:
             "response: {policy: [{name: a, action: capture, severity: }]}",
             "response.policy[0].severity: expected a mapping",
         ),
-        ("response: {capture: {packet_length: }}", "response.capture.packet_length: expected a whole number"),
+        (
+            "response: {capture: {packet_length: }}",
+            "response.capture.packet_length: expected a whole number, 1 to 65535",
+        ),
         (
             "filters: {f: {preset: }}",
             "filters.f.preset: expected 'everything', 'everything_but_intra_vpc', 'web' or 'dns'",
