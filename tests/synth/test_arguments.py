@@ -21,6 +21,7 @@ from tapstack import (
     RuleViolation,
     Source,
     StandingAppliance,
+    accept_provider_range,
     presets,
 )
 from tapstack.bindings import Construct, aws, cdk
@@ -241,3 +242,28 @@ def test_fails_when_an_id_cannot_be_a_name_in_terraform(id_: str) -> None:
     assert "cannot be a name in a Terraform address" in refusal(
         lambda: MirrorFilter(new_stack(), "it", rules=[], amazon_dns=True, logical_id=id_)
     )
+
+
+@pytest.mark.parametrize("construct", CONSTRUCTS)
+def test_fails_when_a_construct_is_in_no_stack_and_says_where(construct: Any) -> None:
+    app = cdk.App()
+    below = Construct(app, "team")
+    expected = "scope must be a TerraformStack or a construct in one, got"
+    assert refusal(lambda: construct(app, "it")) == f"it: {expected} App at the root"
+    assert refusal(lambda: construct(below, "it")) == f"team/it: {expected} Construct team"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scope: MirrorFilter.everything(scope, "it"),
+        lambda scope: PacketBasics.from_stack_name(scope, "it", "appliance"),
+    ],
+)
+def test_fails_when_a_factory_is_given_an_app(make: Callable[[Construct], object]) -> None:
+    assert refusal(lambda: make(cdk.App())).startswith("it: scope must be a TerraformStack or a construct in one")
+
+
+def test_fails_when_the_range_is_accepted_by_something_else_than_a_stack() -> None:
+    given: Any = cdk.App()
+    assert refusal(lambda: accept_provider_range(given)) == "stack must be a TerraformStack, got App"

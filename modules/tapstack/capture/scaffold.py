@@ -39,12 +39,28 @@ def checks_arguments(*, whole: Collection[str] = ()) -> Callable[[Init], Init]:
             if not isinstance(scope, Construct):
                 raise RuleViolation(f"{type(self).__name__}: scope must be a construct, got {scope!r}")
             with located(scope, str(id_)):
+                _check_stack(scope)
                 check_arguments(init, {"id_": id_, **keywords}, whole)
             init(self, scope, id_, *args, **keywords)
 
         return cast(Init, checking)
 
     return decorate
+
+
+def _check_stack(scope: Construct) -> None:
+    """Refuse a scope that is in no stack; cdktf says so later, of a part that the user does not know."""
+    while isinstance(scope, AwsConstruct):
+        scope = scope.within
+    if isinstance(scope, cdk.TerraformStack):
+        return
+    try:
+        cdk.TerraformStack.of(scope)
+    except RuntimeError:
+        raise RuleViolation(
+            f"scope must be a TerraformStack or a construct in one, got {type(scope).__name__} "
+            f"{scope.node.path or 'at the root'}"
+        ) from None
 
 
 @contextmanager

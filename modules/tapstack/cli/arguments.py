@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tapstack.domain.suggestions import did_you_mean
+from tapstack.workspace.writable import obstacle
 
 
 def file_name(text: str) -> Path:
@@ -45,7 +46,7 @@ def unwritable(path: Path) -> str | None:
         return f"{path.parent} is not an existing directory"
     if path.exists() and not path.is_file():
         return f"{path} is no regular file"
-    return None
+    return obstacle(path.parent)
 
 
 def unrecognized(parser: argparse.ArgumentParser, unknown: list[str]) -> str:

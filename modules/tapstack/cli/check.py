@@ -16,7 +16,7 @@ from tapstack.settings.response import Containment, Response
 from tapstack.workspace import credentials, state
 from tapstack.workspace import machine as machine_checks
 from tapstack.workspace.credentials import Access, CredentialsError
-from tapstack.workspace.privacy import refuse_unusable_state
+from tapstack.workspace.privacy import OutputError, refuse_unusable_output, refuse_unusable_state
 from tapstack.workspace.provider_mirror import UnusableMirrorError, unfitting_mirrors
 from tapstack.workspace.state import stack_names
 
@@ -27,6 +27,8 @@ def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: Text
     outdir = Path(os.environ.get("CDKTF_OUTDIR") or here / "cdktf.out")
     try:
         path = file or deployment_path(here)
+        if "CDKTF_OUTDIR" in os.environ:
+            refuse_unusable_output(outdir)
         deployment = read(path, outdir)
         say(path, deployment, out=out)
         for warning in deployment.warnings():
@@ -39,7 +41,13 @@ def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: Text
             print(machine_checks.describe(deployment.provider, path.parent), file=out, flush=True)
         if aws:
             try_access(deployment, stack_names(deployment), out=out, err=err)
-    except (DeploymentError, UnusableMirrorError, machine_checks.MachineError, CredentialsError) as error:
+    except (
+        DeploymentError,
+        UnusableMirrorError,
+        machine_checks.MachineError,
+        CredentialsError,
+        OutputError,
+    ) as error:
         print(error, file=err)
         return 2
     return 0

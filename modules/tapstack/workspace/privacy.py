@@ -7,13 +7,13 @@ A closed directory protects what Terraform writes into it later, whatever its um
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import Final
 
 from tapstack.settings.model import Deployment, LocalBackend
 from tapstack.settings.problems import DeploymentError
+from tapstack.workspace.writable import obstacle
 
 PRIVATE_UMASK: Final = 0o077
 """For processes that write state: their files are their user's own."""
@@ -40,12 +40,8 @@ def keep_private(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
         OutputError: `outdir` cannot be.
     """
     stacks = outdir / "stacks"
-    try:
-        _make(stacks)
-    except OSError as error:
-        raise OutputError(
-            f"--output: {outdir} cannot hold what is synthesized ({error.strerror}): expected a directory"
-        ) from None
+    refuse_unusable_output(outdir)
+    _make(stacks)
     # The default one, too: a state that moved to S3 leaves its copy there.
     states = {base / LocalBackend().directory / deployment.project}
     if deployment.backend.local is not None:
@@ -73,11 +69,18 @@ def refuse_unusable_state(deployment: Deployment, base: Path) -> None:
     if deployment.backend.local is None:
         return
     state = base / deployment.backend.local.directory / deployment.project
-    there = next(place for place in (state, *state.parents) if place.exists())
-    if not there.is_dir():
-        raise _unusable(deployment, state, f"{there} is no directory")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise _unusable(deployment, state, f"{there} may not be written")
+    if reason := obstacle(state):
+        raise _unusable(deployment, state, reason)
+
+
+def refuse_unusable_output(outdir: Path) -> None:
+    """Refuse a directory of the synthesis that cannot be one; nothing is made.
+
+    Raises:
+        OutputError: it, or one above it, is something else, or may not be written.
+    """
+    if reason := obstacle(outdir / "stacks"):
+        raise OutputError(f"--output: {outdir} cannot hold what is synthesized ({reason}): expected a directory")
 
 
 def _unusable(deployment: Deployment, state: Path, reason: str) -> DeploymentError:

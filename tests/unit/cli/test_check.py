@@ -51,6 +51,19 @@ def test_fails_when_the_state_cannot_be_kept_where_the_file_says(
     assert {path.name for path in tmp_path.iterdir()} == {"file", "deployment.yaml"}
 
 
+@pytest.mark.parametrize("place", ["/proc", "/sys/x", "/dev/full"])
+def test_fails_when_a_pseudo_file_system_is_to_keep_something(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deployment.yaml").write_text(f"backend:\n  local: {{directory: {place}}}\n" + USABLE)
+    assert main(["check"]) == 2
+    assert f"backend.local.directory: the state cannot be kept in {place}/tapstack (/" in capsys.readouterr().err
+    monkeypatch.setenv("CDKTF_OUTDIR", f"{place}/x")
+    (tmp_path / "deployment.yaml").write_text(USABLE)
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err.startswith(f"--output: {place}/x cannot hold what is synthesized (/")
+
+
 def test_fails_when_the_file_has_no_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["check", ""])

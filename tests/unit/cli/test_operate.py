@@ -259,6 +259,24 @@ class TestRefusals:
             assert f"\n{command}: packages ##" in makefile
             assert f"tapstack {command} --set-up $(ARGS)" in makefile
 
+    @pytest.mark.parametrize("command", ["synth", "diff", "deploy"])
+    def test_fails_when_the_output_cannot_be_written_and_nothing_is_begun(
+        self, command: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(machine, "describe", refuse)
+        arguments = {"synth": [], "diff": ["b"], "deploy": ["b", "--auto-approve"]}[command]
+        assert self.refused(command, *arguments, "--output", "/proc/x") == (
+            "--output: /proc/x cannot hold what is synthesized (/proc may not be written): expected a directory\n"
+        )
+
+    @pytest.mark.parametrize("command", ["synth", "diff"])
+    def test_fails_when_the_state_cannot_be_written(self, command: str, project: Path) -> None:
+        (project / "deployment.yaml").write_text("backend: {local: {directory: /proc}}\n" + OWN)
+        assert self.refused(command, *(["b"] if command == "diff" else [])) == (
+            "deployment.yaml:1: backend.local.directory: the state cannot be kept in /proc/tapstack (/proc may not be "
+            "written): expected a directory\n"
+        )
+
     def test_fails_when_the_file_is_wrong(self, project: Path) -> None:
         (project / "deployment.yaml").write_text("sites: {}\n")
         assert self.refused("synth").startswith("deployment.yaml:1: sites: expected at least 1")
@@ -312,6 +330,8 @@ class TestRefusals:
             (["--outputs-file", "none/o.json"], "none is not an existing directory"),
             (["--outputs-file", "."], ". is a directory: expected the name of a file"),
             (["--outputs-file", "/dev/null"], "/dev/null is no regular file"),
+            (["--outputs-file", "/proc/x"], "/proc may not be written"),
+            (["--outputs-file", "/proc/version"], "/proc may not be written"),
             (["--outputs-file", ""], "expected the name of a file, got ''"),
             (["--output", ""], "expected the name of a directory, got ''"),
             (["--parallelism", "x"], "expected a whole number of 1 or more, got 'x'"),
@@ -351,7 +371,7 @@ class TestRefusals:
         monkeypatch.setattr(credentials, "try_credentials", refuse)
         (project / "file").touch()
         assert self.refused("deploy", "b", "--auto-approve", "--output", "file").endswith(
-            "--output: file cannot hold what is synthesized (Not a directory): expected a directory\n"
+            "--output: file cannot hold what is synthesized (file is no directory): expected a directory\n"
         )
         (project / "deployment.yaml").write_text(OWN + "backend:\n  local: {directory: file}\n")
         assert self.refused("deploy", "b", "--auto-approve") == (
