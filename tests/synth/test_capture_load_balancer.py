@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tapstack import CaptureLoadBalancer, MirrorTarget, Peer, RuleViolation
-from tapstack.bindings import cdk
+from tapstack import CaptureLoadBalancer, Destination, MirrorTarget, Peer, RuleViolation
+from tapstack.bindings import Construct, aws, cdk
 from tests.synth.ids import INSTANCES, SUBNETS, TOKEN, VPC
 from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
@@ -210,7 +210,39 @@ def test_when_appliances_are_instances_then_aws_knows_their_zones() -> None:
 
 def test_fails_when_a_load_balancer_is_behind_two_targets() -> None:
     stack = new_stack()
-    destination = balancer(stack).destination
-    MirrorTarget(stack, "one", destination=destination)
-    with pytest.raises(RuleViolation, match="^site/two: the load balancer of two is behind one already"):
-        MirrorTarget(stack, "two", destination=destination)
+    made = balancer(stack)
+    # Each time the ARN is read it is another token.
+    MirrorTarget(stack, "one", destination=made.destination)
+    with pytest.raises(RuleViolation, match="^site/two: the load balancer of site/two is behind site/one already"):
+        MirrorTarget(stack, "two", destination=made.destination)
+
+
+def test_fails_when_a_load_balancer_of_the_users_own_is_behind_two_targets() -> None:
+    stack = new_stack()
+    lb = aws.Lb(stack, "lb", load_balancer_type="network")
+    other = aws.Lb(stack, "other", load_balancer_type="network")
+    MirrorTarget(stack, "one", destination=Destination.network_load_balancer(lb.arn))
+    MirrorTarget(stack, "two", destination=Destination.network_load_balancer(other.arn))
+    with pytest.raises(RuleViolation, match="is behind site/one already"):
+        MirrorTarget(stack, "three", destination=Destination.network_load_balancer(lb.arn))
+
+
+def test_fails_when_a_load_balancer_is_behind_targets_of_two_stacks() -> None:
+    arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/capture/0123456789abcdef"
+    app = cdk.App()
+    first, second = (cdk.TerraformStack(app, name) for name in ("first", "second"))
+    MirrorTarget(first, "t", destination=Destination.network_load_balancer(arn))
+    with pytest.raises(RuleViolation, match="^second/t: the load balancer of second/t is behind first/t already"):
+        MirrorTarget(second, "t", destination=Destination.network_load_balancer(arn))
+    # Expressions that are alike mean something in their own stack only.
+    for stack in (first, second):
+        lb = aws.Lb(stack, "lb", load_balancer_type="network")
+        MirrorTarget(stack, "own", destination=Destination.network_load_balancer(lb.arn))
+
+
+def test_fails_when_targets_of_one_id_in_two_scopes_have_one_load_balancer() -> None:
+    stack = new_stack()
+    lb = aws.Lb(stack, "lb", load_balancer_type="network")
+    MirrorTarget(Construct(stack, "a"), "t", destination=Destination.network_load_balancer(lb.arn))
+    with pytest.raises(RuleViolation, match="is behind site/a/t already"):
+        MirrorTarget(Construct(stack, "b"), "t", destination=Destination.network_load_balancer(lb.arn))

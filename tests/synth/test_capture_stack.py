@@ -185,7 +185,7 @@ sessions: {s: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0, sou
             ],
         },
     )
-    assert template.terraform["required_providers"][0]["aws"]["version"] == "~> 5.100"
+    assert template.terraform["required_providers"][0]["aws"]["version"] == "~> 5.100, >= 5.100.0, < 7.0.0"
     assert_equal(
         template.terraform["backend"][0]["s3"],
         {

@@ -18,7 +18,7 @@ from tapstack import (
     Source,
     SourceLookup,
 )
-from tapstack.bindings import aws, cdk
+from tapstack.bindings import Construct, aws, cdk
 from tapstack.capture.scaffold import checks_of
 from tapstack.domain.instance_types import source_patterns
 from tests.synth.ids import FILTER, INSTANCES, NLB, SUBNET, TARGET, TOKEN, VPC, eni
@@ -438,3 +438,17 @@ def test_when_everything_is_a_token_of_cdktf_then_terraform_gets_the_references(
     assert_equal(sessions["for_each"], {"other": "${var.number}"})
     reference = "${aws_ec2_traffic_mirror_target.elsewhere.network_interface_id}"
     assert {"other": reference} in template.locals.values()
+
+
+def test_when_groups_of_one_id_are_in_two_scopes_then_each_has_its_own_number() -> None:
+    stack = new_stack()
+    for name, source in (("a", "eni-0a000000000000001"), ("b", "eni-0a000000000000002")):
+        MirrorSessions(
+            Construct(stack, name),
+            "web",
+            sources=[Source.network_interface(source)],
+            target=MirrorTarget.from_id("tmt-0123456789abcdef0"),
+            filter=MirrorFilter.from_id("tmf-0123456789abcdef0"),
+        )
+    resources = Template(stack).resources["aws_ec2_traffic_mirror_session"]
+    assert sorted(number for body in resources.values() for number in body["for_each"].values()) == [1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapstack import Destination, MirrorFilter, MirrorSessions, MirrorTarget, RuleViolation, Source
+from tapstack.bindings import Construct, cdk
 from tests.synth.ids import ENDPOINT, FILTER, NLB, TARGET, TOKEN, eni
 from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
@@ -134,3 +135,18 @@ def test_fails_when_an_interface_becomes_a_target_after_it_was_a_source() -> Non
 def test_fails_when_the_interface_behind_a_new_target_is_not_known() -> None:
     with pytest.raises(RuleViolation, match="needs the id of the interface"):
         MirrorTarget(new_stack(), "t", destination=Destination.some_network_interface())
+
+
+def test_when_an_interface_has_two_targets_then_the_second_warns() -> None:
+    def make(stack: cdk.TerraformStack) -> None:
+        MirrorTarget(stack, "one", destination=Destination.network_interface(eni(1)))
+        MirrorTarget(stack, "two", destination=Destination.network_interface(eni(2)))
+        MirrorTarget(Construct(stack, "inner"), "one", destination=Destination.network_interface(eni(1)))
+        MirrorTarget(stack, "three", destination=Destination.network_interface(own()))
+        MirrorTarget(stack, "four", destination=Destination.network_interface(own()))
+
+    def own() -> str:
+        return str(cdk.Token.as_string("${aws_network_interface.own.id}"))
+
+    also = "its network interface is that of site/{} as well: the sources of both count towards the number it takes"
+    assert synthesize(make).warnings == [also.format("one"), also.format("three")]

@@ -181,10 +181,12 @@ class Front:
         if not models_of(signature.service):
             try:
                 verify(received, signature, self._keys)
+            except Refused as forged:
+                reason = forged
+            else:
                 message = f"Credential should be scoped to correct service, not '{signature.service}'. "
-                raise Refused("wrong service", message)
-            except Refused as refused:
-                return self._deny_stranger(refused, received, path, environ, start_response)
+                reason = Refused("wrong service", message)
+            return self._deny_stranger(reason, received, path, environ, start_response)
         try:
             caller = verify(received, signature, self._keys)
             _check_region(signature)

@@ -12,6 +12,7 @@ from tapstack.capture.mirror_target import IMirrorTarget, target_key
 from tapstack.capture.scaffold import (
     book_of,
     checks_arguments,
+    label_of,
     located,
     name_main_child,
     name_tag,
@@ -95,6 +96,7 @@ class MirrorSessions(AwsConstruct):
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the sessions, and the lookups of their sources."""
+        label = label_of(scope, id_)
         with located(scope, id_):
             known, lookups = split_sources(sources)
             _check_session(session_number, first_session_number, packet_length, virtual_network_id, target)
@@ -102,7 +104,7 @@ class MirrorSessions(AwsConstruct):
                 check_identifier("network interface", interface)
             check_construct_tags(tags, EC2)
             numbers, lookup_number, shared, warnings = _take_numbers(
-                book_of(scope, provider), id_, known, lookups, target, session_number, first_session_number
+                book_of(scope, provider), label, known, lookups, target, session_number, first_session_number
             )
         super().__init__(scope, id_, provider=provider)
         self._assertions: list[tuple[str, str]] = []
@@ -146,7 +148,7 @@ class MirrorSessions(AwsConstruct):
         merged = address(cdk.TerraformLocal(self, "Sources", f"${{{everything}}}"))
         self.resource.add_override("for_each", f"${{{merged}}}")
         warn_at_plan(self, f"{address(self.resource).partition('.')[2]}_sources", self._assertions)
-        self._refuse_a_fourth_session(id_, merged, shared)
+        self._refuse_a_fourth_session(label, merged, shared)
         capacity = target.destination.max_sources if target.destination else None
         if capacity is not None:
             add_condition(
@@ -260,11 +262,11 @@ class MirrorSessions(AwsConstruct):
         data.add_override("for_each", _chunks(interfaces))
         return f"toset(flatten([for found in values({address(data)}) : found.ids]))"
 
-    def _refuse_a_fourth_session(self, id_: str, merged: str, shared: Sequence[str]) -> None:
+    def _refuse_a_fourth_session(self, label: str, merged: str, shared: Sequence[str]) -> None:
         """Refuse a plan in which an interface would be in more sessions than AWS takes, where lookups overlap."""
         book = book_of(self)
         others = [book.found[group] for group in shared if group in book.found]
-        book.found[f"sessions {id_}"] = merged
+        book.found[f"sessions {label}"] = merged
         if len(others) < limits.SESSIONS_PER_INTERFACE:
             return
         groups = ", ".join(others)
@@ -274,7 +276,7 @@ class MirrorSessions(AwsConstruct):
             self.resource,
             "precondition",
             f"${{length({full}) == 0}}",
-            f"Network interfaces that {id_} finds are in {limits.SESSIONS_PER_INTERFACE} sessions already, and AWS "
+            f"Network interfaces that {label} finds are in {limits.SESSIONS_PER_INTERFACE} sessions already, and AWS "
             "takes no more. Narrow the lookups.",
         )
 
@@ -337,7 +339,7 @@ def _is_load_balancer(target: IMirrorTarget) -> bool:
 
 def _take_numbers(
     book: SessionBook,
-    id_: str,
+    label: str,
     known: Mapping[str, KnownSource],
     lookups: Sequence[SourceLookup],
     target: IMirrorTarget,
@@ -346,7 +348,7 @@ def _take_numbers(
 ) -> tuple[dict[str, int], int, list[str], list[str]]:
     """Write the sessions into the book; return numbers by source, that of lookups, overlapping groups, and warnings."""
     seen = len(book.warnings)
-    group = f"sessions {id_}"
+    group = f"sessions {label}"
     warnings: list[str] = []
     destination = target.destination
     capacity = destination.max_sources if destination else None
@@ -364,8 +366,8 @@ def _take_numbers(
             if destination and destination.value == interface:
                 raise RuleViolation(f"network interface {interface} cannot be mirrored to itself")
             numbers[name] = book.add_known(group, interface, wanted, start=first)
-        counted = f"{id_}/{name}" if is_token(interface) else interface
-        book.add_source(key, counted, capacity, target_name=id_, typed=typed)
+        counted = f"{label}/{name}" if is_token(interface) else interface
+        book.add_source(key, counted, capacity, target_name=label, typed=typed)
     lookup_number = book.add_unknown(group, session_number, start=first) if lookups else 0
     shared = book.add_lookups(group, lookups) if lookups else []
     warnings += dict.fromkeys(message for lookup in lookups for message in lookup.warnings())

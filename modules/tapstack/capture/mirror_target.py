@@ -9,12 +9,13 @@ from typing import Any, Protocol
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, set_lifecycle
 from tapstack.capture.scaffold import (
     CREATE_FIRST,
-    book_of,
     checks_arguments,
     located,
     name_main_child,
     name_tag,
     needs_of,
+    record_target,
+    warn,
 )
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
@@ -71,7 +72,8 @@ class MirrorTarget(AwsConstruct):
             `scope`, in the end the stack's provider without an alias, by default.
 
     Raises:
-        RuleViolation: a principal of the wrong form, or an interface that is a source already.
+        RuleViolation: a principal of the wrong form, an interface that is a source already, or a Network Load
+            Balancer that is behind another target of the app.
 
     See "Traffic mirror targets" and "Cross-account traffic mirroring targets" in the VPC
     Traffic Mirroring guide.
@@ -100,11 +102,10 @@ class MirrorTarget(AwsConstruct):
             if destination.value is None:
                 raise RuleViolation("a target needs the id of the interface that receives the packets")
             check_construct_tags(tags, EC2, *((RAM,) if share_with else ()))
-            if destination.kind == "network interface" and not is_token(destination.value):
-                book_of(scope, provider).add_target_interface(destination.value, id_)
-            if destination.kind == "network load balancer":
-                book_of(scope, provider).add_target_load_balancer(destination.value, id_)
+            warnings = record_target(scope, id_, destination.kind, destination.value, provider)
         super().__init__(scope, id_, provider=provider)
+        for message in warnings:
+            warn(self, message)
         self._destination = destination
         value = destination.value
         self.resource: Any = aws.Ec2TrafficMirrorTarget(

@@ -11,8 +11,10 @@ from tapstack.capture.scaffold import (
     as_text,
     book_of,
     checks_arguments,
+    label_of,
     located,
     name_main_child,
+    record_target,
     suppress_checkov,
     warn,
 )
@@ -132,11 +134,12 @@ class PacketBasics(Appliance):
             number = 0
             if mirror_source is not None:
                 check_identifier("network interface", mirror_source)
-                number = _reserve(book_of(scope, provider), id_, mirror_source, mirror_session_number)
-            if network_interface_id is not None and not is_token(network_interface_id):
-                book_of(scope, provider).add_target_interface(network_interface_id, id_)
+                number = _reserve(book_of(scope, provider), label_of(scope, id_), mirror_source, mirror_session_number)
+            warnings = []
+            if network_interface_id is not None:
+                warnings += record_target(scope, id_, "network interface", network_interface_id, provider)
         super().__init__(scope, id_, provider=provider)
-        for message in cidrs.remote_access_warnings(remote_access_cidr):
+        for message in warnings + cidrs.remote_access_warnings(remote_access_cidr):
             warn(self, message)
         own = {
             template.VPC_ID: vpc_id,

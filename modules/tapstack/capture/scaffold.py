@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 
 from tapstack.bindings import AwsConstruct, Construct, cdk, provider_of, renders_hcl
 from tapstack.domain.arguments import check_arguments
+from tapstack.domain.destinations import Kind
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.tokens import is_token
@@ -19,6 +20,7 @@ CREATE_FIRST: Final = cdk.TerraformResourceLifecycle(create_before_destroy=True)
 """The lifecycle of what packets need on their way: see docs/decisions/0040."""
 
 _books: dict[tuple[str, str | None], SessionBook] = {}
+_app_books: dict[str, SessionBook] = {}
 _checks: dict[str, dict[str, Any]] = {}
 _quarantined_vpcs: dict[str, set[str]] = {}
 
@@ -88,6 +90,51 @@ def book_of(scope: Construct, provider: cdk.TerraformProvider | None = None) -> 
     chosen = provider_of(scope) if provider is None else provider
     alias = None if chosen is None else chosen.alias
     return _books.setdefault((_reference(cdk.TerraformStack.of(scope)), alias), SessionBook())
+
+
+def record_target(
+    scope: Construct, id_: str, kind: Kind, value: str, provider: cdk.TerraformProvider | None
+) -> list[str]:
+    """Write what receives the packets of a target into the books; return what is to be warned of.
+
+    A load balancer or an interface is one thing in all stacks of an app: its name says its account and Region.
+
+    Raises:
+        RuleViolation: a Network Load Balancer that has another target, or an interface that is a source.
+    """
+    if kind == "gateway load balancer endpoint":
+        return []
+    app = _app_books.setdefault(_reference(scope.node.root), SessionBook())
+    path = "/".join(part for part in (scope.node.path, id_) if part)
+    if kind == "network load balancer":
+        app.add_target_load_balancer(_identity(scope, value), path)
+        return []
+    if not is_token(value):
+        book_of(scope, provider).add_target_interface(value, label_of(scope, id_))
+    also = app.add_target_interface(_identity(scope, value), path)
+    if also is None:
+        return []
+    return [f"its network interface is that of {also} as well: the sources of both count towards the number it takes"]
+
+
+def _identity(scope: Construct, value: str) -> str:
+    """Return what tells a value from others in the app: each time an attribute is read, it is another token."""
+    if not is_token(value):
+        return value
+    resolver = cdk.DefaultTokenResolver(cdk.StringConcat())
+    return f"{_stack_of(scope)} {cdk.Tokenization.resolve(value, resolver=resolver, scope=scope)}"
+
+
+def label_of(scope: Construct, id_: str) -> str:
+    """Return the path of a construct below its stack, which tells it from all others there."""
+    parts = [id_]
+    while isinstance(scope, AwsConstruct):
+        parts.append(scope.own_id)
+        scope = scope.within
+    if not isinstance(scope, cdk.TerraformStack):
+        above = len(cdk.TerraformStack.of(scope).node.path.split("/"))
+        parts += reversed(scope.node.path.split("/")[above:])
+    return "/".join(reversed(parts))
 
 
 def needs_of(scope: Construct, *needy: Any) -> list[Any] | None:

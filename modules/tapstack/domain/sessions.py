@@ -38,15 +38,16 @@ class SessionBook:
     """The address of what each group mirrors, where it has lookups."""
     _target_load_balancers: dict[str, str] = field(default_factory=dict)
 
-    def add_target_interface(self, interface: str, target: str) -> None:
-        """Record that `interface` receives mirrored traffic, so it can be no source.
+    def add_target_interface(self, interface: str, target: str) -> str | None:
+        """Record that `interface` receives mirrored traffic, so it can be no source; return who has it as well.
 
         Raises:
             RuleViolation: it is a source already.
         """
         if interface in self._numbers:
             raise RuleViolation(_source_is_target(interface, target))
-        self._target_interfaces[interface] = target
+        first = self._target_interfaces.setdefault(interface, target)
+        return first if first != target else None
 
     def add_target_load_balancer(self, arn: str, target: str) -> None:
         """Record that a Network Load Balancer is behind `target`: AWS takes one target for each.

@@ -60,9 +60,11 @@ def begin(*, program: bool = False) -> Beginning:
     global _begun
     if _begun is None:
         _begun = Beginning(program)
-        if program and not stock_import():
+        if stock_import():
+            return _begun
+        if program:
             _leave_garbage()
-        if not stock_import() and (runtime := find_runtime()) is not None:
+        if (runtime := find_runtime()) is not None:
             _begun.requests = _requests_ahead(program)
             _begun.node = spawn(runtime, _begun.requests)
     return _begun

@@ -226,6 +226,7 @@ def _check_target_interfaces(checker: Checker, path: Path, site: Site, targets: 
                     here,
                     f"{interface} is the interface of {whose} as well: the sources of both count towards the number "
                     "that it takes",
+                    by_constructs=True,
                 )
             seen.add(interface)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -65,11 +65,16 @@ def _doubtful(model: type[BaseModel], data: dict[str, Any]) -> set[str]:
 
 def without_unknown(data: Any) -> Any:
     """Return `data` with nothing (None) in place of what cannot be used."""
+    return rebuilt(data, lambda leaf: None if leaf is UNKNOWN else leaf)
+
+
+def rebuilt(data: Any, leaf: Callable[[Any], Any]) -> Any:
+    """Return a copy of `data`, in which no part is shared, with what `leaf` makes of what holds nothing else."""
     if isinstance(data, dict):
-        return {key: without_unknown(value) for key, value in data.items()}
+        return {key: rebuilt(value, leaf) for key, value in data.items()}
     if isinstance(data, list):
-        return [without_unknown(item) for item in data]
-    return None if data is UNKNOWN else data
+        return [rebuilt(item, leaf) for item in data]
+    return leaf(data)
 
 
 def _holds_unknown(data: Any) -> bool:

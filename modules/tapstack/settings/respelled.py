@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapstack.settings.partial import rebuilt
 from tapstack.settings.problems import Path
 
 
@@ -16,7 +17,7 @@ class Respelled:
 
     def __init__(self, data: Any) -> None:
         """Begin with every key as it is written."""
-        self.data = _copy(data)
+        self.data = rebuilt(data, lambda leaf: leaf)
         self._written: dict[Path, str] = {}
 
     def rename(self, path: Path, name: str) -> bool:
@@ -39,11 +40,3 @@ class Respelled:
     def written(self, path: Path) -> Path:
         """Return a path with its keys as the file has them."""
         return tuple(self._written.get(path[: position + 1], part) for position, part in enumerate(path))
-
-
-def _copy(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _copy(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_copy(item) for item in data]
-    return data

@@ -17,6 +17,7 @@ from moto.ec2.exceptions import EC2ClientError, UnvailableAMIIdError
 from moto.ec2.responses.instances import InstanceResponse as _Response
 from moto.ec2.responses.launch_templates import LaunchTemplates as _Templates
 
+from strictmoto.ec2.mirroring.errors import invalid
 from strictmoto.ec2.refusals.addresses import asked_addresses, check_addresses, room_for
 from strictmoto.ec2.refusals.settings import check_user_data, is_instance_type
 
@@ -58,9 +59,9 @@ def _keeping_short_user_data(create: Any) -> Any:
 def _check_counts(least: int, most: int) -> None:
     for name, count in (("Minimum", least), ("Maximum", most)):
         if count < 1:
-            raise _invalid(f"{name} instance count must be greater than zero")
+            raise invalid(f"{name} instance count must be greater than zero")
     if least > most:
-        raise _invalid("Maximum instance count must not be smaller than minimum instance count")
+        raise invalid("Maximum instance count must not be smaller than minimum instance count")
 
 
 def _check_what_is_launched(response: Any) -> None:
@@ -73,7 +74,7 @@ def _check_what_is_launched(response: Any) -> None:
     if image in backend.deleted_amis:
         raise UnvailableAMIIdError(image)
     if kind and not is_instance_type(kind):
-        raise _invalid(f"Invalid value '{kind}' for InstanceType.")
+        raise invalid(f"Invalid value '{kind}' for InstanceType.")
     if key and key not in backend.key_pairs:
         raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
 
@@ -88,11 +89,11 @@ def _check_indexes(response: Any, nics: Sequence[Mapping[str, Any]]) -> None:
             )
     indexes = [nic.get("DeviceIndex") for nic in nics]
     if None in indexes:
-        raise _invalid("Each network interface requires a device index.")
+        raise invalid("Each network interface requires a device index.")
     if len(set(indexes)) < len(indexes):
-        raise _invalid("Each network interface requires a unique device index.")
+        raise invalid("Each network interface requires a unique device index.")
     if 0 not in indexes:
-        raise _invalid("When specifying network interfaces, you must include a device at index 0.")
+        raise invalid("When specifying network interfaces, you must include a device at index 0.")
 
 
 def _check_places(response: Any, nics: Sequence[Mapping[str, Any]], least: int, most: int) -> int:
@@ -116,13 +117,9 @@ def _check_places(response: Any, nics: Sequence[Mapping[str, Any]], least: int, 
         else:
             continue
         if zone not in (None, subnet.availability_zone):
-            raise _invalid(
+            raise invalid(
                 f"Value ({zone}) for parameter availabilityZone is invalid. "
                 f"Subnet '{subnet.id}' is in the availability zone {subnet.availability_zone}"
             )
         zone = subnet.availability_zone
     return most
-
-
-def _invalid(message: str) -> Any:
-    return EC2ClientError("InvalidParameterValue", message)

@@ -16,6 +16,8 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.security_groups import SecurityGroups as _Response
 
+from strictmoto.ec2.mirroring.errors import invalid
+
 # moto has types, but none for what is replaced at run time.
 Response: Any = _Response
 
@@ -61,31 +63,27 @@ def check_rule(protocol: str | None, first: int | None, last: int | None) -> Non
     elif name in _WITH_TYPES:
         _check_types(first, last)
     elif name not in _ALL and not (name.isdecimal() and int(name) <= 255):
-        raise _invalid(f"Invalid value '{protocol}' for IP protocol. Unknown protocol.")
+        raise invalid(f"Invalid value '{protocol}' for IP protocol. Unknown protocol.")
 
 
 def _check_ports(first: int | None, last: int | None) -> None:
     if first is None or last is None:
-        raise _invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+        raise invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
     for end, port in (("from", first), ("to", last)):
         if port not in _PORTS:
-            raise _invalid(f"TCP/UDP ({end}) port ({port}) out of range")
+            raise invalid(f"TCP/UDP ({end}) port ({port}) out of range")
     if first > last:
-        raise _invalid(f"Invalid TCP/UDP port range ({first}:{last})")
+        raise invalid(f"Invalid TCP/UDP port range ({first}:{last})")
 
 
 def _check_types(kind: int | None, code: int | None) -> None:
     if kind is None or code is None:
-        raise _invalid("Invalid value 'Must specify both type and code with ICMP.' for portRange.")
+        raise invalid("Invalid value 'Must specify both type and code with ICMP.' for portRange.")
     for what, value in (("type", kind), ("code", code)):
         if value not in _ICMP:
-            raise _invalid(f"ICMP {what} ({value}) out of range")
+            raise invalid(f"ICMP {what} ({value}) out of range")
     if kind == -1 and code != -1:
-        raise _invalid(f"ICMP code ({code}) must be -1 where the type is -1")
-
-
-def _invalid(message: str) -> Any:
-    return EC2ClientError("InvalidParameterValue", message)
+        raise invalid(f"ICMP code ({code}) must be -1 where the type is -1")
 
 
 def _with_ports(read: Any) -> Any:
