@@ -1,4 +1,4 @@
-"""What every request of EC2 goes through before and after its action: the form of its ids, DryRun, and its filters.
+"""What every request of EC2 goes through before and after its action: its ids, DryRun, its client token and filters.
 
 Source: Amazon EC2 API Reference, "Common query parameters" (DryRun: permissions are checked, and no action is done).
 """
@@ -13,7 +13,7 @@ from moto.core.utils import camelcase_to_underscores
 from moto.ec2.exceptions import DryRunClientError, EC2ClientError
 from moto.ec2.responses._base_response import EC2BaseResponse
 
-from strictmoto.ec2 import filters, identifiers
+from strictmoto.ec2 import client_tokens, filters, identifiers
 
 # moto has types, but none for what is replaced at run time.
 Response: Any = EC2BaseResponse
@@ -31,7 +31,7 @@ def install() -> None:
             # IAM was asked before. Actions that moto does not have are refused as such.
             if _is_dry_run(self) and hasattr(self, camelcase_to_underscores(self._get_action())):
                 raise DryRunClientError
-            return filters.answer(self, lambda: call(self))
+            return client_tokens.answer_once(self, lambda: filters.answer(self, lambda: call(self)))
         except EC2ClientError as error:
             status, headers, body = self.serialized(ActionResult(error))
             answered = self._transform_response(self.response_headers, (body, {**headers, "status": status}))

@@ -176,6 +176,10 @@ REFUSED: dict[str, tuple[Call, str]] = {
         lambda it: divide(it, "10.20.9.0/24", AvailabilityZone="eu-west-1a"),
         "InvalidParameterValue",
     ),
+    "a token of a page that there is not": (
+        lambda it: it.ec2.describe_instances(NextToken="x"),
+        "InvalidNextToken",
+    ),
     "a subnet in use": (lambda it: it.ec2.delete_subnet(SubnetId=it.subnet), "DependencyViolation"),
 }
 

@@ -1,11 +1,10 @@
-"""What every action has in common: its parameters, DryRun, ClientToken, and one at a time.
+"""What every action has in common: its parameters, DryRun, and one at a time. `ec2.client_tokens` sees to the rest.
 
 The parameters an action takes, and those it needs, come from botocore's model of EC2.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
 import threading
 from collections.abc import Callable, Mapping
@@ -34,7 +33,6 @@ class Core:
         self.state = State()
         # moto serves requests in threads; a check and what follows it must not be parted.
         self._lock = threading.RLock()
-        self._tokens: dict[tuple[str, str], tuple[Parameters, Answer]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the lock, which no copy can have: late reads are answered from copies."""
@@ -56,18 +54,6 @@ class Core:
         except KeyError:
             raise kind.not_found(resource_id) from None
 
-    def _once(self, action: str, token: str, parameters: Parameters, perform: Callable[[], Answer]) -> Answer:
-        """Perform a creation the first time its client token is seen; answer the same afterwards."""
-        asked = {name: value for name, value in parameters.items() if name != "ClientToken"}
-        if (seen := self._tokens.get((action, token))) is None:
-            seen = self._tokens[action, token] = (copy.deepcopy(asked), perform())
-        if seen[0] != asked:
-            raise errors.refuse(
-                "IdempotentParameterMismatch",
-                f"The client token '{token}' was used with other parameters in a request before",
-            )
-        return copy.deepcopy(seen[1]) | {"ClientToken": token}
-
 
 def operation(method: Callable[[Any, Parameters], Answer]) -> Operation:
     """Make a method the action of its name, which takes the API's parameters as keyword arguments."""
@@ -81,9 +67,10 @@ def operation(method: Callable[[Any, Parameters], Answer]) -> Operation:
         if parameters.pop("DryRun", False):
             raise errors.dry_run()
         with self._lock:
-            if token := parameters.get("ClientToken"):
-                return self._once(action, token, parameters, lambda: method(self, parameters))
-            return method(self, parameters)
+            answer = method(self, parameters)
+        if token := parameters.get("ClientToken"):
+            answer["ClientToken"] = token
+        return answer
 
     return performed
 

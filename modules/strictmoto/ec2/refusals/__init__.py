@@ -12,16 +12,33 @@ from strictmoto.ec2.refusals import (
     addresses,
     attachments,
     attributes,
+    dependencies,
     launches,
+    network_acls,
     networks,
+    pages,
     security_groups,
     states,
     tags,
+    volumes,
 )
 
 
 @functools.cache
 def install() -> None:
     """Make the moto of this process refuse. A second call changes nothing."""
-    for part in (states, addresses, attachments, attributes, launches, networks, security_groups, tags):
+    for part in (
+        states,
+        addresses,
+        attachments,
+        attributes,
+        launches,
+        networks,
+        network_acls,
+        pages,
+        security_groups,
+        volumes,
+        dependencies,
+        tags,
+    ):
         part.install()

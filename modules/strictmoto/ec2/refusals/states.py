@@ -1,6 +1,10 @@
-"""Instances that ended start, stop and reboot no more.
+"""Instances that ended start, stop and reboot no more; those that are protected are not stopped or terminated.
 
-Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (IncorrectInstanceState).
+moto does what it can before it meets an instance that is protected.
+
+Sources: Amazon EC2 API Reference, TerminateInstances (what is done in which Availability Zone) and "Error codes for the
+Amazon EC2 API" (IncorrectInstanceState, OperationNotPermitted); Amazon EC2 User Guide, "Enable stop protection for your
+EC2 instances" (which protects from termination, too).
 """
 
 from __future__ import annotations
@@ -27,10 +31,11 @@ def has_ended(instance: Any) -> bool:
 
 
 def install() -> None:
-    """Refuse to change the state of what has ended."""
+    """Refuse to change the state of what has ended, or is protected."""
     EC2Backend.start_instances = _refusing("started", EC2Backend.start_instances)
     EC2Backend.stop_instances = _refusing("stopped", EC2Backend.stop_instances)
     EC2Backend.reboot_instances = _refusing("rebooted", EC2Backend.reboot_instances)
+    EC2Backend.terminate_instances = _sparing_protected(EC2Backend.terminate_instances)
 
 
 def _refusing(verb: str, done: Any) -> Any:
@@ -43,6 +48,37 @@ def _refusing(verb: str, done: Any) -> Any:
                     "IncorrectInstanceState",
                     f"The instance '{instance.id}' is not in a state from which it can be {verb}.",
                 )
+            if verb == "stopped" and instance.disable_api_stop is True:
+                raise _protected(instance, "stopped", "disableApiStop")
         return done(self, instance_ids)
 
     return refused
+
+
+def _sparing_protected(terminate: Any) -> Any:
+    """Return the termination that spares the Availability Zones of protected instances, and then is refused."""
+
+    @functools.wraps(terminate)
+    def terminate_instances(self: Any, instance_ids: list[str]) -> Any:
+        found = self.get_multi_instances_by_id(instance_ids) if instance_ids else []
+        protected = [instance for instance in found if _is_protected(instance)]
+        if not protected:
+            return terminate(self, instance_ids)
+        spared = {instance.availability_zone for instance in protected}
+        if others := [instance.id for instance in found if instance.availability_zone not in spared]:
+            terminate(self, others)
+        attribute = "disableApiTermination" if protected[0].disable_api_termination is True else "disableApiStop"
+        raise _protected(protected[0], "terminated", attribute)
+
+    return terminate_instances
+
+
+def _is_protected(instance: Any) -> bool:
+    return not has_ended(instance) and True in (instance.disable_api_termination, instance.disable_api_stop)
+
+
+def _protected(instance: Any, done: str, attribute: str) -> Any:
+    return EC2ClientError(
+        "OperationNotPermitted",
+        f"The instance '{instance.id}' may not be {done}. Modify its '{attribute}' instance attribute and try again.",
+    )
