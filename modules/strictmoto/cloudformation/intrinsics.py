@@ -23,10 +23,13 @@ from moto.cloudformation.exceptions import (
 )
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
+from strictmoto.cloudformation.forms import requires
 from strictmoto.cloudformation.templates import text
 
 _SUBSTITUTED: Final = re.compile(r"\$\{([^}]*)\}")
 _MOST_RANGES: Final = 256
+_WRONG: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What Python says of values of other types than expected."""
 
 # moto has types, but none for what is replaced at run time.
 moto_parsing: Any = parsing
@@ -56,7 +59,11 @@ def resolve(part: Any, known: Any) -> Any:
     if len(part) == 1:
         [(name, value)] = part.items()
         if function := _FUNCTIONS.get(name):
-            return function(value, known)
+            try:
+                return function(value, known)
+            except _WRONG as error:
+                # A parameter, or another function, gave something else than the function takes.
+                raise requires(name) from error
     resolved = {key: resolve(value, known) for key, value in part.items()}
     return {key: value for key, value in resolved.items() if value is not None}
 
@@ -80,10 +87,10 @@ def holds(condition: Any, known: Any, conditions: Mapping[str, Any]) -> bool:
             if value not in conditions:
                 raise ValidationError(message=f"Template error: unresolved condition dependency {value}")
             return bool(conditions[value])
-        if name == "Fn::Equals":
+        if name == "Fn::Equals" and isinstance(value, list) and len(value) == 2:
             first, second = (resolve(side, known) for side in value)
             return bool(_comparable(first) == _comparable(second))
-        if name in ("Fn::Not", "Fn::And", "Fn::Or"):
+        if name in ("Fn::Not", "Fn::And", "Fn::Or") and isinstance(value, list) and value:
             found = [holds(part, known, conditions) for part in value]
             return {"Fn::Not": not found[0], "Fn::And": all(found), "Fn::Or": any(found)}[name]
     raise ValidationError(message="Template error: every Condition member must be a boolean function")
@@ -142,8 +149,10 @@ def _if(arguments: list[Any], known: Any) -> Any:
 
 
 def _join(arguments: list[Any], known: Any) -> str:
-    delimiter, values = arguments
-    return str(delimiter).join(text(value) for value in resolve(values, known))
+    delimiter, values = arguments[0], resolve(arguments[1], known)
+    if not isinstance(values, list) or any(isinstance(value, dict | list) for value in values):
+        raise requires("Fn::Join")
+    return str(delimiter).join(text(value) for value in values)
 
 
 def _split(arguments: list[Any], known: Any) -> list[str]:
@@ -153,6 +162,8 @@ def _split(arguments: list[Any], known: Any) -> list[str]:
 
 def _select(arguments: list[Any], known: Any) -> Any:
     index, values = int(resolve(arguments[0], known)), resolve(arguments[1], known)
+    if not isinstance(values, list):
+        raise requires("Fn::Select")
     if not 0 <= index < len(values):
         raise ValidationError(message=f"Template error: Fn::Select cannot select nonexistent value at index {index}")
     return values[index]

@@ -6,9 +6,10 @@ template for what to update, so that a replaced resource leaves those that refer
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -21,6 +22,7 @@ from moto.ec2.models.core import TaggedEC2Resource
 from strictmoto.cloudformation import api_types, given, policies, schemas
 from strictmoto.cloudformation.api_types import STACK_TAGS, ApiResource, FailedError
 from strictmoto.cloudformation.asking import ask_for_model
+from strictmoto.cloudformation.dynamic_references import replace_references
 from strictmoto.cloudformation.events import CLIENT_TOKEN, publish
 from strictmoto.cloudformation.given import Given
 from strictmoto.cloudformation.templates import creation_order, text
@@ -115,11 +117,25 @@ def physical_id(resource: Any) -> str:
 
 def install() -> None:
     """Replace how moto's resource map makes, changes and unmakes resources."""
+    _replace_references()
     _make_with_events()
     ResourceMap.__getitem__ = _get_unless_sealed(ResourceMap.__getitem__)
     ResourceMap.create = _create
     ResourceMap.update = _update
     ResourceMap.delete = _delete
+
+
+def _replace_references() -> None:
+    """Let moto's models, too, get the values that dynamic references name."""
+    parse: Any = moto_parsing.parse_resource
+
+    @functools.wraps(parse)
+    def parse_resource(resource_json: dict[str, Any], resources_map: Any) -> Any:
+        resource_class, resolved_json, kind = parse(resource_json, resources_map)
+        properties = replace_references(resolved_json["Properties"], kind, resources_map)
+        return resource_class, {**resolved_json, "Properties": properties}, kind
+
+    moto_parsing.parse_resource = parse_resource
 
 
 def _make_with_events() -> None:
@@ -208,7 +224,8 @@ def _unmakable(logical_id: str, kind: str, properties: dict[str, Any]) -> str | 
 
 def resolved(resources_map: Any, resource_json: dict[str, Any]) -> Any:
     """A resource's properties with every reference replaced by what it stands for now."""
-    return parsing.clean_json(resource_json.get("Properties") or {}, resources_map)
+    properties = parsing.clean_json(resource_json.get("Properties") or {}, resources_map)
+    return replace_references(properties, str(resource_json["Type"]), resources_map)
 
 
 def replaces(kind: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
@@ -284,8 +301,26 @@ def _create(self: Any, template: dict[str, Any]) -> bool:
     return all(resource.is_created() for resource in map(self._parsed_resources.get, self) if resource is not None)
 
 
-def _update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> None:
-    """Make what is new, change what differs in what it says now, then unmake what is left over."""
+def _update(
+    self: Any,
+    template: dict[str, Any],
+    parameters: dict[str, Any] | None = None,
+    settle: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Make what is new, change what differs in what it says now, then unmake what is left over.
+
+    Args:
+        self: moto's map.
+        template: the new one.
+        parameters: the new ones; those that the map has by default.
+        settle: done when everything is made and changed, and before anything is unmade; what it raises undoes the rest.
+
+    Returns:
+        The logical names of what could not be unmade: it stays, and its stack knows it no more.
+
+    Raises:
+        ResourceFailedError: something could not be made, changed or settled.
+    """
     before = self._resource_json_map
     ledger: Ledger = self.ledger
     sealed, ledger.sealed = ledger.sealed, False
@@ -308,8 +343,10 @@ def _update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | No
             existing = self._parsed_resources.get(name)
             condition = after[name].get("Condition")
             gone = condition and not self.lazy_condition_map[condition]
-            if existing is not None and (gone or after[name]["Type"] != before[name]["Type"]):
-                left.append((name, self._parsed_resources.pop(name), before[name]))
+            # What an update that failed was about to unmake is there, though the template in between has it not.
+            old = before.get(name, after[name])
+            if existing is not None and (gone or after[name]["Type"] != old["Type"]):
+                left.append((name, self._parsed_resources.pop(name), old))
                 existing = None
             if existing is None:
                 _ = self[name]
@@ -318,22 +355,35 @@ def _update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | No
             _changed, leaves = _change(self, name, after[name])
             if leaves:
                 replaced.append((name, existing, properties))
-                left.append((name, existing, before[name]))
+                left.append((name, existing, old))
+        settle()
     except ResourceFailedError:
         for name, old, properties in reversed(replaced):
             new = self._parsed_resources[name]
+            # What cannot be unmade stays: its event says so.
+            with contextlib.suppress(ResourceFailedError):
+                _remove(self, name, new, after[name])
             self._parsed_resources[name], ledger.properties[name] = old, properties
-            _remove(self, name, new, after[name])
         for name, old, _json in left:
             self._parsed_resources.setdefault(name, old)
         raise
     finally:
         ledger.sealed = sealed
     left += [(name, self._parsed_resources.pop(name, None), before[name]) for name in before if name not in after]
-    order = creation_order(before) if before else []
-    for name, old, json in sorted(left, key=lambda entry: order.index(entry[0]), reverse=True):
-        if old is not None and not _is_retained(self, json):
+    order = {name: place for place, name in enumerate(creation_order(before) if before else ())}
+    failed = []
+    for name, old, json in sorted(left, key=lambda entry: order.get(entry[0], -1), reverse=True):
+        if old is None or _is_retained(self, json):
+            continue
+        kept = ledger.properties.get(name)
+        try:
             _remove(self, name, old, json)
+        except ResourceFailedError:
+            failed.append(name)
+        if kept is not None and name in self._parsed_resources:
+            # Of what took its place.
+            ledger.properties[name] = kept
+    return failed
 
 
 def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
@@ -415,7 +465,8 @@ def retag_all(self: Any, before: dict[str, str]) -> None:
     """Give every resource the tags that its stack has now, in place of those it had; its own win."""
     after, ledger = self.ledger.stack.tags, self.ledger
     for name, resource in self._parsed_resources.items():
-        if not _is_tagged(resource):
+        # What the template has no more is about to be unmade.
+        if not _is_tagged(resource) or name not in self._resource_json_map:
             continue
         own = {tag["Key"] for tag in (ledger.properties.get(name) or {}).get("Tags", [])}
         dropped = [key for key in before if key not in after and key not in own]
@@ -481,21 +532,33 @@ def _can_delete(resource: Any) -> bool:
     return hasattr(resource, "delete") or not hasattr(by_model, "__isabstractmethod__")
 
 
-def _delete(self: Any) -> None:
-    """Unmake everything, those that refer before what they refer to; what fails does not keep the rest."""
+def _delete(self: Any, retained: Iterable[str] = (), *, forced: bool = False) -> None:
+    """Unmake everything, those that refer before what they refer to; what fails does not keep the rest.
+
+    Args:
+        self: moto's map.
+        retained: logical names of resources that stay.
+        forced: whether what cannot be unmade stays, too.
+
+    Raises:
+        ResourceFailedError: something could not be unmade, and is not to stay.
+    """
     self.ledger.sealed = True
     failures: list[ResourceFailedError] = []
     for name in reversed(creation_order(self._resource_json_map)):
         resource, json = self._parsed_resources.get(name), self._resource_json_map[name]
         if resource is None:
             continue
-        if _is_retained(self, json):
+        if name in retained or _is_retained(self, json):
             self.ledger.tell(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
             continue
         try:
             _remove(self, name, resource, json)
         except ResourceFailedError as failed:
-            failures.append(failed)
+            if forced:
+                self.ledger.tell(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
+            else:
+                failures.append(failed)
         else:
             del self._parsed_resources[name]
     if failures:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from moto.cloudformation import models, responses
 from moto.cloudformation.exceptions import CloudFormationError, ValidationError
 from moto.cloudformation.responses import StackResourceDTO
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 
 from strictmoto.cloudformation import policies, s3_urls, templates, transforms
 from strictmoto.cloudformation.events import CLIENT_TOKEN
@@ -26,6 +26,7 @@ moto_responses: Any = responses
 CloudFormationResponse: Any = responses.CloudFormationResponse
 _LONGEST_BODY: Final = 51_200
 _LONGEST_NAME: Final = 128
+_FORCE: Final = "FORCE_DELETE_STACK"
 _STACK_NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 
 
@@ -35,6 +36,7 @@ def install() -> None:
     _create()
     _update()
     _delete()
+    _refuse_stack_sets()
     _set_policies()
     _describe_templates()
     _show_statuses()
@@ -134,6 +136,9 @@ def _update() -> None:
     @functools.wraps(update)
     def update_stack(self: Any) -> Any:
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+        # It has no template yet.
+        if stack.status == "REVIEW_IN_PROGRESS":
+            raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
         template = _template(self, stack=stack)
         _check_capabilities(self, template)
         transforms.check(template, self.current_account)
@@ -159,18 +164,48 @@ def _update() -> None:
 
 
 def _delete() -> None:
-    delete = CloudFormationResponse.delete_stack
-
-    @functools.wraps(delete)
-    def delete_stack(self: Any) -> Any:
-        if role_arn := self._get_param("RoleARN"):
-            name = self._get_param("StackName")
-            for stack in self.cloudformation_backend.stacks.values():
-                if name in (stack.name, stack.stack_id):
-                    stack.role_arn = role_arn
-        return delete(self)
+    def delete_stack(self: Any) -> EmptyResult:
+        name, role_arn = self._get_param("StackName"), self._get_param("RoleARN")
+        retained, mode = self._get_param("RetainResources", []), self._get_param("DeletionMode")
+        for stack in self.cloudformation_backend.stacks.values():
+            if name in (stack.name, stack.stack_id):
+                _check_retained(stack, retained, forced=mode == _FORCE)
+                stack.role_arn = role_arn or stack.role_arn
+        with _client_token(self):
+            self.cloudformation_backend.delete_stack(name, retained, forced=mode == _FORCE)
+        return EmptyResult()
 
     CloudFormationResponse.delete_stack = delete_stack
+
+
+def _check_retained(stack: Any, retained: list[str], *, forced: bool) -> None:
+    """Refuse to let resources stay where the stack was not about to be deleted and could not be."""
+    if not retained and not forced:
+        return
+    if stack.status != "DELETE_FAILED":
+        asked = f"Specified resources to retain: [{', '.join(retained)}]" if retained else f"DeletionMode is {_FORCE}"
+        raise ValidationError(
+            message=f"Invalid operation on stack [{stack.stack_id}]. {asked}, and it is not in DELETE_FAILED state."
+        )
+    ledger = stack.resource_map.ledger
+    if wrong := [name for name in retained if ledger.statuses.get(name) != "DELETE_FAILED"]:
+        raise ValidationError(
+            message=f"Resources to retain must be in a valid state. The following resources are not in DELETE_FAILED "
+            f"state: [{', '.join(wrong)}]"
+        )
+
+
+def _refuse_stack_sets() -> None:
+    """Refuse stack sets: moto remembers them, and makes no stack of any."""
+    for action in [name for name in dir(CloudFormationResponse) if "stack_set" in name or "stack_instances" in name]:
+        setattr(CloudFormationResponse, action, _missing(action))
+
+
+def _missing(action: str) -> Any:
+    def missing(self: Any) -> ActionResult:
+        raise NotImplementedError(f"strictmoto makes no stacks of stack sets ({action})")
+
+    return missing
 
 
 @contextmanager

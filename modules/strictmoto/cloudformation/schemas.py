@@ -20,6 +20,7 @@ _FALLBACK_REGION: Final = "us-east-1"
 _CUSTOM: Final = "Custom::"
 _CUSTOM_NAME: Final = re.compile(r"Custom::[A-Za-z0-9_@-]{1,52}")
 _NONE: Final[Mapping[str, Any]] = {}
+_JSON_TYPES: Final[Mapping[type, str]] = {dict: "JSONObject", list: "JSONArray"}
 # What the Template Reference says besides: properties that take a replacement under a condition that always holds here.
 _ALSO_REPLACING: Final[Mapping[str, tuple[str, ...]]] = {
     # Of the attached volumes only DeleteOnTermination changes in place.
@@ -77,7 +78,26 @@ def problems(kind: str, properties: Mapping[str, Any]) -> list[str]:
     if not allowed or kind.startswith(_CUSTOM) or "patternProperties" in schema:
         return []
     missing = [f"#: required key [{name}] not found" for name in schema.get("required", ()) if name not in properties]
-    return missing + [f"#: extraneous key [{name}] is not permitted" for name in properties if name not in allowed]
+    extra = [f"#: extraneous key [{name}] is not permitted" for name in properties if name not in allowed]
+    known_ones = ((name, value) for name, value in properties.items() if name in allowed)
+    return missing + extra + [wrong for name, value in known_ones if (wrong := _mistyped(schema, name, value))]
+
+
+def _mistyped(schema: Mapping[str, Any], name: str, value: Any) -> str:
+    """How AWS words that a property is a list or an object and should not be, or the other way round; "" where not."""
+    declared = schema["properties"][name]
+    if (reference := declared.get("$ref", "")).startswith("#/definitions/"):
+        declared = (schema.get("definitions") or _NONE).get(reference.removeprefix("#/definitions/")) or _NONE
+    wanted = declared.get("type")
+    found = _JSON_TYPES[list] if isinstance(value, list) else _JSON_TYPES[dict] if isinstance(value, dict) else "String"
+    expected = {"array": _JSON_TYPES[list], "object": _JSON_TYPES[dict]}.get(str(wanted))
+    if expected is None and isinstance(wanted, str):
+        # Numbers and truth values may be texts, and the other way round.
+        expected = wanted.capitalize() if found in _JSON_TYPES.values() else None
+    # Documents, such as policies, may be texts.
+    if expected in (None, found) or (wanted == "object" and found == "String"):
+        return ""
+    return f"#/{name}: expected type: {expected}, found: {found}"
 
 
 def _at(path: str, properties: Any) -> Any:

@@ -10,7 +10,8 @@ Source: CloudFormation API Reference, CreateStack and UpdateStack; User Guide, "
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,7 +28,7 @@ from strictmoto.cloudformation import parameters as stack_parameters
 from strictmoto.cloudformation.acting import acting_for
 from strictmoto.cloudformation.api_types import client
 from strictmoto.cloudformation.resources import Ledger, ResourceFailedError, reason_of, retag_all
-from strictmoto.cloudformation.templates import check_makeable, parse, text
+from strictmoto.cloudformation.templates import check_makeable, check_wanted, parse, text
 from strictmoto.cloudformation.yaml_templates import read
 from strictmoto.dns_suffixes import dns_suffix_of
 
@@ -42,6 +43,7 @@ ON_FAILURE: Final[ContextVar[str]] = ContextVar("ON_FAILURE", default="ROLLBACK"
 _PARENT_TAGS: Final[ContextVar[Mapping[str, str]]] = ContextVar("PARENT_TAGS", default=MappingProxyType({}))
 """The tags of the stack that is being made, which those nested in it get, too."""
 
+_LEFT: Final = "Update successful. One or more resources could not be deleted."
 _STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 
 
@@ -88,7 +90,18 @@ def _check_parameters() -> None:
         self.resolved_parameters = {}
         load(self)
 
+    def parse_ssm_parameter(self: Any, value: str, value_type: str) -> Any:
+        try:
+            return find(self, value, value_type)
+        except AttributeError:
+            # moto finds none.
+            raise ValidationError(
+                message=f"Unable to fetch parameters [{value}] from parameter store for this account."
+            ) from None
+
+    find = ResourceMap.parse_ssm_parameter
     ResourceMap.load_parameters = load_parameters
+    ResourceMap.parse_ssm_parameter = parse_ssm_parameter
 
 
 def _know_partitions() -> None:
@@ -112,6 +125,7 @@ def _keep_a_ledger() -> None:
         if self.template_dict:
             check_makeable(parse(self.template), self.region_name, self.account_id)
         resource_map = create(self)
+        check_wanted(self.template_dict, resource_map.lazy_condition_map)
         resource_map._parsed_resources["AWS::NotificationARNs"] = self.notification_arns
         resource_map.ledger = Ledger(self)
         return resource_map
@@ -205,10 +219,13 @@ def _make(create: Any, stack: Any) -> None:
     stack.disable_rollback = on_failure == "DO_NOTHING"
     stack.stack_status_reason = None
     try:
-        _refuse_absent(stack)
-        create(stack)
-        if stack.status in _STANDING:
-            exports.publish(stack)
+        with _failing():
+            _refuse_absent(stack)
+            create(stack)
+            if stack.status in _STANDING:
+                # They are evaluated now: AWS's stack fails with an output that cannot be.
+                _ = stack.outputs
+                exports.publish(stack)
     except ResourceFailedError as failed:
         _fail(stack, on_failure, _reason(failed, "create"))
     finally:
@@ -281,11 +298,16 @@ def _update() -> None:
             self._parse_template()
             self.role_arn = role_arn or self.role_arn
             self.tags = self.tags if tags is None else tags
-            try:
-                _read_parameters(self, declared, given)
-                self.resource_map.update(self.template_dict, given)
+
+            def settle() -> None:
                 retag_all(self.resource_map, before[2])
                 exports.renew(self, exported)
+                _status(self, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+
+            try:
+                with _failing():
+                    _read_parameters(self, declared, given)
+                    left = self.resource_map.update(self.template_dict, given, settle)
             except ResourceFailedError as failed:
                 self.tags = before[2]
                 _go_back(self, before[0], before[1], failed)
@@ -294,7 +316,7 @@ def _update() -> None:
                 self.description = self.template_dict.get("Description")
                 self.output_map = self._create_output_map()
                 self.policy = self.__dict__.pop("next_policy", None) or self.policy
-                _status(self, "UPDATE_COMPLETE")
+                _status(self, "UPDATE_COMPLETE", _LEFT if left else None)
             self.__dict__.pop("next_policy", None)
             self.last_updated_time = utcnow()
 
@@ -331,13 +353,28 @@ def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: Reso
     stack.resource_map.input_parameters = parameters
     try:
         # Going back is no update that a policy governs.
-        with policies.governed_by(""):
-            stack.resource_map.update(stack.template_dict, parameters)
+        with policies.governed_by(""), _failing():
+            left = stack.resource_map.update(
+                stack.template_dict,
+                parameters,
+                lambda: _status(stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"),
+            )
     except ResourceFailedError as again:
         _status(stack, "UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{again.logical_id}]. ")
         return
     stack.output_map = stack._create_output_map()
-    _status(stack, "UPDATE_ROLLBACK_COMPLETE")
+    _status(stack, "UPDATE_ROLLBACK_COMPLETE", _LEFT if left else None)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Fail the stack, and not the call, where something in the template cannot be evaluated or done."""
+    try:
+        yield
+    except ResourceFailedError:
+        raise
+    except Exception as error:
+        raise ResourceFailedError("", f"{reason_of(error)}. ") from error
 
 
 def _reason(failed: ResourceFailedError, done: str) -> str:
@@ -347,17 +384,18 @@ def _reason(failed: ResourceFailedError, done: str) -> str:
 
 
 def _delete() -> None:
-    def delete(self: Any) -> None:
+    def delete(self: Any, retained: Iterable[str] = (), *, forced: bool = False) -> None:
         _status(self, "DELETE_IN_PROGRESS", "User Initiated")
         try:
-            self.resource_map.delete()
+            with _failing():
+                self.resource_map.delete(retained, forced=forced)
         except ResourceFailedError as failed:
             _status(self, "DELETE_FAILED", str(failed))
         else:
             _status(self, "DELETE_COMPLETE")
             self.deletion_time = utcnow()
 
-    def delete_stack(self: Any, name_or_stack_id: str) -> None:
+    def delete_stack(self: Any, name_or_stack_id: str, retained: Iterable[str] = (), *, forced: bool = False) -> None:
         found = [stack for stack in self.stacks.values() if name_or_stack_id in (stack.name, stack.stack_id)]
         for stack in found:
             if stack.enable_termination_protection:
@@ -368,7 +406,7 @@ def _delete() -> None:
                 # The stack stays as it was, and says why.
                 _status(stack, stack.status, reason)
                 continue
-            acting = acting_for(stack, functools.partial(_delete_one, self, stack))
+            acting = acting_for(stack, functools.partial(_delete_one, self, stack, retained, forced=forced))
             # What is being done for it ends.
             working.cancel(stack)
             working.begin(stack, acting)
@@ -377,9 +415,9 @@ def _delete() -> None:
     CloudFormationBackend.delete_stack = delete_stack
 
 
-def _delete_one(backend: Any, stack: Any) -> None:
+def _delete_one(backend: Any, stack: Any, retained: Iterable[str], *, forced: bool) -> None:
     names = exports.of(stack)
-    stack.delete()
+    stack.delete(retained, forced=forced)
     if stack.status == "DELETE_COMPLETE":
         backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
         for name in names:

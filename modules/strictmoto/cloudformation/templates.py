@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import graphlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from moto.cloudformation.exceptions import ValidationError
 
 from strictmoto.cloudformation import schemas, transforms
+from strictmoto.cloudformation.forms import check_form
 from strictmoto.cloudformation.yaml_templates import read
 
 _IAM: Final = "AWS::IAM::"
@@ -65,8 +66,10 @@ def parse(body: str) -> dict[str, Any]:
     template = read(body)
     if not isinstance(template, dict):
         raise ValidationError(message="Template format error: unsupported structure.")
-    _check_form(template)
     resources = template.get("Resources")
+    if not isinstance(resources, dict | None):
+        raise ValidationError(message="Template format error: [/Resources] is not an object")
+    _check_form(template)
     if not resources:
         raise ValidationError(message="Template format error: At least one Resources member must be defined.")
     transforms.check_functions(template)
@@ -78,6 +81,8 @@ def parse(body: str) -> dict[str, Any]:
         if not transforms.is_expanded(template) and (extra := set(resource) - _ATTRIBUTES - {_EMBEDDED}):
             raise ValidationError(message=f"Invalid template resource property '{min(map(str, extra))}'")
     transforms.check_policies(template)
+    if not transforms.is_expanded(template):
+        check_form(template, extended=transforms.EXTENSIONS in transforms.declared(template))
     # A macro may add what is missing.
     if "Transform" not in template:
         known = {*resources, *(template.get("Parameters") or {})}
@@ -121,6 +126,42 @@ def check_types(template: dict[str, Any], region: str) -> None:
     types = dict.fromkeys(resource["Type"] for resource in template["Resources"].values())
     if unknown := [kind for kind in types if not schemas.known(kind, region)]:
         raise ValidationError(message=f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
+
+
+def check_wanted(template: dict[str, Any], conditions: Mapping[str, Any]) -> None:
+    """Refuse resources that need others whose conditions do not hold; DependsOn of such ones is passed over.
+
+    Args:
+        template: whose macros are expanded.
+        conditions: what each of its conditions says.
+    """
+    resources = template.get("Resources") or {}
+    unwanted = {name for name, json in resources.items() if "Condition" in json and not conditions[json["Condition"]]}
+    if not unwanted or "Transform" in template:
+        return
+    for block in ("Resources", "Outputs"):
+        parts = (template.get(block) or {}).items()
+        wanted = {
+            name: {key: value for key, value in json.items() if key != "DependsOn"}
+            for name, json in parts
+            if "Condition" not in json or conditions[json["Condition"]]
+        }
+        if found := sorted(unwanted & set(references(_chosen(wanted, conditions)))):
+            raise ValidationError(
+                message=f"Template format error: Unresolved resource dependencies [{', '.join(found)}] "
+                f"in the {block} block of the template"
+            )
+
+
+def _chosen(part: Any, conditions: Mapping[str, Any]) -> Any:
+    """A part of a template with what Fn::If chooses in its place."""
+    if isinstance(part, list):
+        return [_chosen(item, conditions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if isinstance(arguments := part.get("Fn::If"), list) and len(arguments) == 3 and arguments[0] in conditions:
+        return _chosen(arguments[1 if conditions[arguments[0]] else 2], conditions)
+    return {key: _chosen(value, conditions) for key, value in part.items()}
 
 
 def _check_attributes(part: Any, resources: dict[str, Any]) -> None:

@@ -41,6 +41,188 @@ def test_fails_when_a_template_holds_what_no_template_does(account: Account, mor
     assert said in refused(account, {**TEMPLATE, **more})
 
 
+def described(value: Any) -> dict[str, Any]:
+    """A template with a value in a property."""
+    return {"Resources": {"Q": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": value}}}}
+
+
+MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
+    "a function that joins no list": (described({"Fn::Join": ["-", "a"]}), "every Fn::Join object requires two"),
+    "a function that joins with a list": (
+        described({"Fn::Join": [["-"], ["a"]]}),
+        "every Fn::Join object requires two",
+    ),
+    "a function that joins nothing": (described({"Fn::Join": "a"}), "every Fn::Join object requires two parameters"),
+    "Sub of a number": (described({"Fn::Sub": 1}), "One or more Fn::Sub intrinsic functions"),
+    "Sub of three": (described({"Fn::Sub": ["a", {}, {}]}), "One or more Fn::Sub intrinsic functions"),
+    "Sub with a list of values": (described({"Fn::Sub": ["a", ["b"]]}), "One or more Fn::Sub intrinsic functions"),
+    "Select by a word": (described({"Fn::Select": ["a", ["b"]]}), "every Fn::Select object requires two parameters"),
+    "Select from a text": (described({"Fn::Select": [0, "b"]}), "every Fn::Select object requires two parameters"),
+    "Split of a list": (described({"Fn::Split": [",", ["a"]]}), "every Fn::Split object requires two parameters"),
+    "If of two": (described({"Fn::If": ["C", "a"]}), "every Fn::If object requires"),
+    "If of a condition that is not there": (
+        described({"Fn::If": ["C", "a", "b"]}),
+        "Template error: unresolved condition dependency C in Fn::If",
+    ),
+    "GetAtt without an attribute": (described({"Fn::GetAtt": ["Q"]}), "every Fn::GetAtt object requires two"),
+    "Ref of a list": (described({"Ref": ["Q"]}), "every Ref object must have a single String value"),
+    "Base64 of a list": (described({"Fn::Base64": ["Q"]}), "every Fn::Base64 object must have a String-typed value"),
+    "Cidr of one": (described({"Fn::Cidr": ["10.0.0.0/8"]}), "every Fn::Cidr object requires"),
+    "ImportValue of a list": (described({"Fn::ImportValue": ["a"]}), "every Fn::ImportValue object"),
+    "FindInMap of two": (described({"Fn::FindInMap": ["M", "a"]}), "every Fn::FindInMap object requires three"),
+    "FindInMap without a mapping": (
+        described({"Fn::FindInMap": ["M", "a", "b"]}),
+        "Template error: Mapping named 'M' is not present in the 'Mappings' section of template.",
+    ),
+    "FindInMap of a key that is not there": (
+        {**described({"Fn::FindInMap": ["M", "a", "b"]}), "Mappings": {"M": {"x": {"b": "c"}}}},
+        "Template error: Unable to get mapping for M::a::b",
+    ),
+    "FindInMap of a name that is not there": (
+        {**described({"Fn::FindInMap": ["M", "a", "b"]}), "Mappings": {"M": {"a": {"x": "c"}}}},
+        "Template error: Unable to get mapping for M::a::b",
+    ),
+    "a condition of a resource that is not there": (
+        {"Resources": {"Q": {**QUEUE, "Condition": "C"}}},
+        "Unresolved condition dependency C of Q in the Resources block",
+    ),
+    "a condition of an output that is not there": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": "a", "Condition": "C"}}},
+        "Unresolved condition dependency C of O in the Outputs block",
+    ),
+    "a condition that is no text": ({"Resources": {"Q": {**QUEUE, "Condition": ["C"]}}}, "Condition member must be"),
+    "conditions that need one another": (
+        {**TEMPLATE, "Conditions": {"A": {"Condition": "B"}, "B": {"Fn::Not": [{"Condition": "A"}]}}},
+        "circular condition dependency: [A, B]",
+    ),
+    "a condition on a condition that is not there": (
+        {**TEMPLATE, "Conditions": {"A": {"Condition": "B"}}},
+        "unresolved condition dependency B",
+    ),
+    "a condition about a resource": (
+        {**TEMPLATE, "Conditions": {"A": {"Fn::Equals": [{"Ref": "Q"}, "a"]}}},
+        "Unresolved dependencies [Q]. Cannot reference resources in the Conditions block of the template",
+    ),
+    "a condition that compares one": (
+        {**TEMPLATE, "Conditions": {"A": {"Fn::Equals": ["a"]}}},
+        "every Fn::Equals object requires a list of 2 string parameters",
+    ),
+    "Not of nothing": ({**TEMPLATE, "Conditions": {"A": {"Fn::Not": []}}}, "every Fn::Not object requires"),
+    "And of one": ({**TEMPLATE, "Conditions": {"A": {"Fn::And": [True]}}}, "every Fn::And object requires"),
+    "a condition that is a text": ({**TEMPLATE, "Conditions": {"A": "b"}}, "must be a boolean function"),
+    "resources in a list": ({"Resources": [QUEUE]}, "[/Resources] is not an object"),
+    "parameters in a list": ({**TEMPLATE, "Parameters": ["P"]}, "[/Parameters] is not an object"),
+    "outputs in a list": ({**TEMPLATE, "Outputs": ["P"]}, "[/Outputs] is not an object"),
+    "properties in a list": ({"Resources": {"Q": {**QUEUE, "Properties": ["a"]}}}, "Properties] is not an object"),
+    "a type that is a list": ({"Resources": {"Q": {"Type": ["a"]}}}, "'Type' must be a string"),
+    "DependsOn of an object": (
+        {"Resources": {"Q": {**QUEUE, "DependsOn": {"a": 1}}}},
+        "DependsOn value must be a string",
+    ),
+    "a parameter without a type": (
+        {**TEMPLATE, "Parameters": {"P": {}}},
+        "Parameters object must contain a Type member",
+    ),
+    "a parameter of an unknown type": (
+        {**TEMPLATE, "Parameters": {"P": {"Type": "Text"}}},
+        "Unrecognized parameter type: Text",
+    ),
+    "a parameter whose default is a list": (
+        {**TEMPLATE, "Parameters": {"P": {"Type": "String", "Default": ["a"]}}},
+        "Every Default member must be a string.",
+    ),
+    "a parameter with a bound that is a word": (
+        {**TEMPLATE, "Parameters": {"P": {"Type": "String", "Default": "a", "MinLength": "one"}}},
+        "Every MinLength member must be a number.",
+    ),
+    "a parameter with a pattern that is none": (
+        {**TEMPLATE, "Parameters": {"P": {"Type": "String", "Default": "a", "AllowedPattern": "("}}},
+        "AllowedPattern of parameter P",
+    ),
+    "an output without a value": ({**TEMPLATE, "Outputs": {"O": {"Description": "a"}}}, "Output O is malformed"),
+    "a policy of deletion that there is not": (
+        {"Resources": {"Q": {**QUEUE, "DeletionPolicy": "Keep"}}},
+        "Unrecognized DeletionPolicy Keep for resource Q",
+    ),
+    "a snapshot of what has none": (
+        {"Resources": {"Q": {**QUEUE, "DeletionPolicy": "Snapshot"}}},
+        "resource type AWS::SQS::Queue does not support deletion policy Snapshot",
+    ),
+}
+
+
+@pytest.mark.parametrize(("template", "said"), MALFORMED.values(), ids=MALFORMED)
+def test_fails_when_a_part_of_a_template_is_malformed(account: Account, template: dict[str, Any], said: str) -> None:
+    assert said in refused(account, template)
+
+
+UNRESOLVED: dict[str, tuple[dict[str, Any], str]] = {
+    "a resource that needs one whose condition is false": (
+        {
+            "Conditions": {"C": {"Fn::Equals": ["a", "b"]}},
+            "Resources": {
+                "Q": {**QUEUE, "Condition": "C"},
+                "T": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Q"}}},
+            },
+        },
+        "Unresolved resource dependencies [Q] in the Resources block of the template",
+    ),
+    "a parameter that Systems Manager does not have": (
+        {**TEMPLATE, "Parameters": {"P": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/none"}}},
+        "Unable to fetch parameters [/none] from parameter store for this account.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("template", "said"), UNRESOLVED.values(), ids=UNRESOLVED)
+def test_fails_when_a_template_names_what_is_not_there(account: Account, template: dict[str, Any], said: str) -> None:
+    with pytest.raises(ClientError) as error:
+        account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps(template))
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+    assert said in error.value.response["Error"]["Message"]
+    assert account.stacks.list_stacks()["StackSummaries"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "said"),
+    [
+        ("a,b", {"Fn::Select": [{"Ref": "P"}, ["c"]]}, "every Fn::Select object requires"),
+        ("a", {"Fn::Select": [0, {"Ref": "P"}]}, "every Fn::Select object requires"),
+        ("a", {"Fn::Join": ["-", {"Ref": "P"}]}, "every Fn::Join object requires"),
+        ("a", {"Fn::Cidr": [{"Ref": "P"}, 1, 8]}, "every Fn::Cidr object requires"),
+        ("7", {"Fn::Select": [{"Ref": "P"}, ["c"]]}, "Fn::Select cannot select nonexistent value at index 7"),
+    ],
+)
+def test_fails_when_a_parameter_makes_a_function_malformed_and_the_stack_rolls_back(
+    account: Account, given: str, value: Any, said: str
+) -> None:
+    template = {**described(value), "Parameters": {"P": {"Type": "String"}}}
+    account.stacks.create_stack(
+        StackName="tap",
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": "P", "ParameterValue": given}],
+    )
+    assert account.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert any(said in reason for _, status, reason in account.events("tap") if status == "CREATE_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"Tags": {"a": "b"}}, "#/Tags: expected type: JSONArray, found: JSONObject"),
+        ({"DelaySeconds": [1]}, "#/DelaySeconds: expected type: Integer, found: JSONArray"),
+        ({"QueueName": {"a": "b"}}, "#/QueueName: expected type: String, found: JSONObject"),
+    ],
+)
+def test_fails_when_a_property_is_a_list_or_an_object_and_should_not(
+    account: Account, properties: dict[str, Any], said: str
+) -> None:
+    template = {"Resources": {"Q": {**QUEUE, "Properties": properties}}}
+    account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps(template))
+    assert account.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert any(said in reason for _, status, reason in account.events("tap") if status == "CREATE_FAILED")
+
+
 @pytest.mark.parametrize("name", ["1bad", "a_b", "a" * 129])
 def test_fails_when_a_stack_cannot_be_called_so(account: Account, name: str) -> None:
     message = refused(account, TEMPLATE, name)
