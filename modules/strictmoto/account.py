@@ -54,7 +54,7 @@ _OF_EC2: Final = (
     "ec2.refusals",
     "ec2.mirroring",
 )
-_OF_LOAD_BALANCING: Final = ("elbv2.load_balancers", "elbv2.registrations")
+_OF_LOAD_BALANCING: Final = ("elbv2.load_balancers", "elbv2.refusals", "elbv2.registrations")
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
@@ -68,9 +68,9 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ram": ("ram.sharing",),
     "sqs": ("sqs.queues",),
     "events": ("events",),
-    "s3": ("s3.buckets", "s3.uploads"),
+    "s3": ("s3.buckets", "s3.uploads", "s3.locks"),
     "sns": ("sns.topics",),
-    "kms": ("kms.customer_keys",),
+    "kms": ("kms.customer_keys", "kms.key_states"),
     "scheduler": ("events",),
     "states": ("stepfunctions",),
     "sts": ("sts.user_sessions", "sts.sessions"),

@@ -19,11 +19,13 @@ import threading
 from typing import Any
 
 from moto.core.serialize import BaseJSONSerializer
-from moto.dynamodb import responses
+from moto.dynamodb import models, responses
+from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 # moto has types, but none for what is replaced at run time.
 DynamoHandler: Any = responses.DynamoHandler
+DynamoDBBackend: Any = models.DynamoDBBackend
 
 
 @functools.cache
@@ -39,6 +41,22 @@ def install() -> None:
 
     DynamoHandler.call_action = call_action
     _write_items_as_they_are()
+    _refuse_statements()
+
+
+def _refuse_statements() -> None:
+    """Refuse statements of PartiQL that what reads them for moto fails at."""
+    execute = DynamoDBBackend.execute_statement
+
+    @functools.wraps(execute)
+    def execute_statement(self: Any, statement: str, parameters: Any) -> Any:
+        try:
+            return execute(self, statement, parameters)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # Not AWS's words: AWS may well read it.
+            raise MockValidationException(f"strictmoto cannot read the statement {statement}") from None
+
+    DynamoDBBackend.execute_statement = execute_statement
 
 
 def _write_items_as_they_are() -> None:

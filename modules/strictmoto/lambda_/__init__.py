@@ -3,8 +3,8 @@
 One file a concern: what of a function decides how it runs (versions), its files on disk (packages), the process
 (environments) and what runs inside of it (bootstrap), who keeps processes warm (service), an invocation from request
 to answer (invoking), in the background (background) and what becomes of it (destinations), queues as event sources
-(mappings), who may invoke (permissions), what is logged (logs), and what moto lacks (configuration, sources,
-responses).
+(mappings), who may invoke (permissions), what is logged (logs), what cannot be deleted (deleting), and what moto lacks
+(configuration, sources, responses).
 
 For others: `invoke`, `send` and `may_invoke`.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def install() -> None:
     """Make the Lambda of this process's moto run functions. A second call changes nothing."""
     # Late: moto's Lambda imports half a dozen other services.
-    from strictmoto.lambda_ import configuration, mappings, responses, sources
+    from strictmoto.lambda_ import configuration, deleting, mappings, responses, sources
 
-    for part in (configuration, responses, mappings, sources):
+    for part in (configuration, responses, mappings, sources, deleting):
         part.install()
 
 
