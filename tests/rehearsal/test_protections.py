@@ -10,8 +10,9 @@ from strictmoto.account import Account
 from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment
+from tapstack.workspace import protections
 from tapstack.workspace.credentials import try_credentials
-from tapstack.workspace.protections import Found, find_protections
+from tapstack.workspace.protections import Found, find_dependents, find_protections
 
 URL = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template"
 LAUNCH = f"{{template_url: '{URL}', subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.0.0.0/8}}"
@@ -259,3 +260,64 @@ def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
     assert len(asked.protections) == 1
     [warning] = asked.warnings
     assert warning.startswith("ward-response: not checked: open incidents: An error occurred (UnauthorizedOperation)")
+
+
+@pytest.mark.parametrize(
+    ("appliance", "change", "back"),
+    [
+        ("{target: sensor, filter: tmf-0123456789abcdef0}", "this deploy would delete its role", "launch"),
+        (f"{{launch: {LAUNCH}}}", "this deploy would take CAPABILITY_IAM from its role", "launch.capabilities"),
+    ],
+)
+def test_when_a_launched_appliance_needs_the_role_that_a_deploy_changes_then_it_is_found(
+    aws_account: Account,
+    company: Company,
+    appliance: str,
+    change: str,
+    back: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = protections._cloudformation_stack
+
+    def with_capabilities(*arguments: Any) -> dict[str, Any] | None:
+        """AWS answers the capabilities with which a stack was made, moto does not."""
+        found = find(*arguments)
+        return found and {**found, "Capabilities": ["CAPABILITY_IAM"]}
+
+    monkeypatch.setattr(protections, "_cloudformation_stack", with_capabilities)
+
+    def dependents(appliance: str) -> list[str]:
+        interface = company.interfaces["web-1"][0]
+        deployment = parse_deployment(
+            f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+            f"    targets: {{sensor: {{network_interface_id: {interface}}}}}\n"
+            f"    response: {{appliance: {appliance}}}\n"
+        )
+        tried = try_credentials(deployment, ["ward-response"])
+        result = find_dependents(deployment, BOTH, tried.access, "deployment.yaml")
+        assert result.warnings == []
+        return result.protections
+
+    assert dependents(appliance) == []
+    create_stack(aws_account, company, "tap-ward-epb", deployment="tap", site="ward", incident="i")
+    assert dependents(appliance) == [
+        "ward-response: the CloudFormation stack tap-ward-epb (CREATE_COMPLETE), launched by an incident, still "
+        f"exists, and {change}, without which CloudFormation cannot delete it: put "
+        f"sites.ward.response.appliance.{back} back into deployment.yaml; or close the incidents and wait until it is "
+        "deleted, or delete it now, with its packets "
+        "(aws cloudformation delete-stack --stack-name tap-ward-epb --region eu-central-1)"
+    ]
+    assert dependents(f"{{launch: {LAUNCH[:-1]}, capabilities: [CAPABILITY_IAM]}}}}") == []
+
+
+def test_when_a_stack_of_that_name_is_somebody_elses_then_nothing_depends_on_the_role(
+    aws_account: Account, company: Company
+) -> None:
+    create_stack(aws_account, company, "tap-ward-epb")
+    text = (
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+        "    response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}\n"
+    )
+    deployment = parse_deployment(text)
+    tried = try_credentials(deployment, ["ward-response"])
+    assert find_dependents(deployment, BOTH, tried.access, "deployment.yaml") == Found([], [])

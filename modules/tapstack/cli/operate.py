@@ -186,14 +186,21 @@ def _refuse_to_wait(chosen: argparse.Namespace, selection: Selection, terminal: 
 def _ask_aws(
     command: Command, deployment: Deployment, stacks: Sequence[str], file: str, *, out: TextIO, err: TextIO
 ) -> None:
-    """Try the credentials, and before a destroy look for what stands in its way."""
+    """Try the credentials, and look for what stands in the way of a destroy or a deploy."""
     access = try_access(deployment, stacks, out=out, err=err)
-    if command == "destroy":
-        found = protections.find_protections(deployment, stacks, access, file)
-        for warning in found.warnings:
-            print(f"warning: {plain(warning)}", file=err)
-        if found.protections:
-            raise RefusedError("\n".join(["nothing was destroyed. First:", *map(plain, found.protections)]))
+    destroys = command == "destroy"
+    find = protections.find_protections if destroys else protections.find_dependents
+    found = find(deployment, stacks, access, file)
+    for warning in found.warnings:
+        print(f"warning: {plain(warning)}", file=err)
+    if found.protections and command == "diff":
+        print("\n".join(["warning: a deploy would be refused:", *map(plain, found.protections)]), file=err, flush=True)
+    elif found.protections:
+        raise RefusedError(
+            "\n".join(
+                [f"nothing was {'destroyed' if destroys else 'deployed'}. First:", *map(plain, found.protections)]
+            )
+        )
 
 
 def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool, mirrored: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""What would stop a destroy half way, or leave something behind: asked before anything is destroyed.
+"""What would stop a destroy half way, or leave something behind: asked before anything is destroyed or deployed.
 
 Only describe calls, most of which Terraform makes as well. What may not be asked is a warning.
 """
@@ -71,6 +71,25 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
         access: by site; sites that are missing are not asked.
         file: what messages call the deployment file.
     """
+    return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE)
+
+
+def find_dependents(deployment: Deployment, stacks: Sequence[str], access: Mapping[str, Access], file: str) -> Found:
+    """Return what stands in the account and needs what a deploy of stacks would take from it.
+
+    The arguments are those of `find_protections`.
+    """
+    return _find(deployment, stacks, access, file, {}, _OF_DEPLOYED_RESPONSE)
+
+
+def _find(
+    deployment: Deployment,
+    stacks: Sequence[str],
+    access: Mapping[str, Access],
+    file: str,
+    of_capture: Mapping[str, _Look],
+    of_response: Mapping[str, _Look],
+) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
     found = Found()
@@ -79,7 +98,7 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
         if name not in access:
             continue
         place = _Place(deployment, name, access[name], file)
-        for what, look in (_OF_CAPTURE if stack == name else _OF_RESPONSE).items():
+        for what, look in (of_capture if stack == name else of_response).items():
             try:
                 found.protections.extend(f"{stack}: {line}" for line in look(place))
             except (ClientError, BotoCoreError) as error:
@@ -137,9 +156,35 @@ def _launched_appliance(place: _Place) -> Iterator[str]:
         retired = f"wait until it is deleted, {minutes} minutes after the last incident, or delete it now"
     yield (
         f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, would be left behind: "
-        f"{retired}, with its packets "
-        f"(aws cloudformation delete-stack --stack-name {name} --region {place.access.region})"
+        f"{retired}, with its packets ({_deletion(place, name)})"
     )
+
+
+def _launched_with_another_role(place: _Place) -> Iterator[str]:
+    """Find the appliance that needs the role with which it was launched: CloudFormation deletes its stack with it."""
+    response = place.site.response
+    name = place.deployment.launched_stack_name(place.name)
+    stack = _cloudformation_stack(place, name)
+    ours = {TAG_DEPLOYMENT: place.deployment.project, TAG_SITE: place.name}
+    if response is None or stack is None or not ours.items() <= _tags(stack).items():
+        return
+    launch = response.appliance.launch
+    setting = f"sites.{place.name}.response.appliance.launch"
+    if launch is None:
+        change, back = "this deploy would delete its role", setting
+    elif missing := [given for given in stack.get("Capabilities", ()) if given not in launch.capabilities]:
+        change, back = f"this deploy would take {', '.join(missing)} from its role", f"{setting}.capabilities"
+    else:
+        return
+    yield (
+        f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, still exists, and {change}"
+        f", without which CloudFormation cannot delete it: put {back} back into {place.file}; or close the incidents "
+        f"and wait until it is deleted, or delete it now, with its packets ({_deletion(place, name)})"
+    )
+
+
+def _deletion(place: _Place, stack: str) -> str:
+    return f"aws cloudformation delete-stack --stack-name {stack} --region {place.access.region}"
 
 
 def _protected_appliance(place: _Place) -> Iterator[str]:
@@ -267,6 +312,9 @@ _OF_RESPONSE: Final[Mapping[str, _Look]] = {
     "open incidents": _open_incidents,
     "contained instances": _contained,
     "launched appliances": _launched_appliance,
+}
+_OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
+    "launched appliances": _launched_with_another_role,
 }
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {
     "deletion protection of the appliance": _protected_appliance,

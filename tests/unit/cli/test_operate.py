@@ -89,6 +89,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     access = {"a": Access(None, "eu-central-1", "arn:aws:iam::111122223333:user/ana", "111122223333")}
     monkeypatch.setattr(credentials, "try_credentials", lambda *_: Tried(access))
     monkeypatch.setattr(protections, "find_protections", lambda *_: Found())
+    monkeypatch.setattr(protections, "find_dependents", lambda *_: Found([], []))
     before = os.umask(0o022)
     yield tmp_path
     os.umask(before)
@@ -323,6 +324,20 @@ class TestRefusals:
             "nothing was destroyed. First:\na: the table t has deletion protection: set x\n"
         )
         assert Ran("deploy", "a", "--auto-approve").code == 0
+
+    def test_fails_when_something_needs_what_a_deploy_takes_from_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = Found(["a-response: the stack s needs its role: put it back"], ["a-response: not checked: x"])
+        monkeypatch.setattr(protections, "find_dependents", lambda *_: found)
+        assert self.refused("deploy", "a-response", "--auto-approve") == (
+            "warning: a-response: not checked: x\n"
+            "nothing was deployed. First:\na-response: the stack s needs its role: put it back\n"
+        )
+        ran = Ran("diff", "a-response")
+        assert ran.code == 0
+        assert ran.err.endswith(
+            "warning: a deploy would be refused:\na-response: the stack s needs its role: put it back\n"
+        )
+        assert Ran("destroy", "a-response", "--auto-approve").code == 0
 
     @pytest.mark.parametrize(
         ("option", "problem"),
