@@ -64,6 +64,7 @@ class CaptureStack(SiteStack):
             vpc_id=self._site.vpc_id,
             **settings.model_dump(exclude={"stack_name"}),
             stack_name=self._stack_name,
+            own_tags=self.own_tags,
         )
         group = self._site.capture_security_group
         if group.enabled:

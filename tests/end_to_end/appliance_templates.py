@@ -5,6 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 IMAGE: Final = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+NESTED: Final = """
+Parameters:
+  Interface: {Type: String}
+  Name: {Type: String}
+  Use: {Type: String, Default: some}
+Resources:
+  Target:
+    Type: AWS::EC2::TrafficMirrorTarget
+    Properties:
+      NetworkInterfaceId: !Ref Interface
+      Tags: [{Key: Name, Value: !Sub "${Name}.target"}]
+  Filter:
+    Type: AWS::EC2::TrafficMirrorFilter
+    Properties:
+      Tags: [{Key: Name, Value: !Sub "${Name}.filter"}, {Key: Use, Value: !Ref Use}]
+"""
 _MORE: Final = """
   Management:
     Type: AWS::EC2::NetworkInterfaceAttachment
@@ -91,6 +107,28 @@ def with_role(template: str, more: str) -> str:
     given = "      IamInstanceProfile: !Ref ApplianceProfile\n      InstanceType: m5.xlarge\n"
     template = _replaced(template, "      InstanceType: m5.xlarge\n", given)
     return _replaced(template, "\nOutputs:", f"{role}\nOutputs:")
+
+
+def nesting(template: str, url: str) -> str:
+    """Return a template in which another one, `NESTED`, makes target and filter, and none makes a session."""
+    before, _, rest = template.partition("  Target:\n")
+    nested = f"""  Nested:
+    Type: AWS::CloudFormation::Stack
+    DependsOn: Appliance
+    Properties:
+      TemplateURL: {url}
+      Parameters:
+        Interface: !Ref Interface
+        Name: !Ref AWS::StackName
+"""
+    return f"{before}{nested}\nOutputs:{rest.partition('Outputs:')[2]}"
+
+
+def nested_updated(template: str) -> str:
+    """Return what `nesting` returns with a change of the stack within it, in place."""
+    return _replaced(
+        template, "        Name: !Ref AWS::StackName\n", "        Name: !Ref AWS::StackName\n        Use: all\n"
+    )
 
 
 def _replaced(template: str, old: str, new: str) -> str:

@@ -16,7 +16,7 @@ from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.rehearsal.packet_basics import vendor_client
-from tests.end_to_end.appliance_templates import everything, updated, with_role
+from tests.end_to_end.appliance_templates import NESTED, everything, nested_updated, nesting, updated, with_role
 from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
 
 NESTED_TEMPLATE: Final = "nested-templates/nested.template"
@@ -29,21 +29,7 @@ _BROKEN: Final = """
     Properties:
       NetworkInterfaceId: eni-00000000000000000
 """
-_NESTED: Final = """
-Parameters:
-  Interface: {Type: String}
-  Name: {Type: String}
-Resources:
-  Target:
-    Type: AWS::EC2::TrafficMirrorTarget
-    Properties:
-      NetworkInterfaceId: !Ref Interface
-      Tags: [{Key: Name, Value: !Sub "${Name}.target"}]
-  Filter:
-    Type: AWS::EC2::TrafficMirrorFilter
-    Properties:
-      Tags: [{Key: Name, Value: !Sub "${Name}.filter"}]
-"""
+_TAG: Final = "[{Key: purpose, Value: packets}]"
 _LONG_AGO: Final = "2020-01-01T00:00:00Z"
 
 
@@ -207,8 +193,10 @@ def the_launch_fails(its: Scenarios) -> None:
 def the_template_nests_target_and_filter(its: Scenarios) -> None:
     """The product's template is not public: its target and its filter may be made by a stack within the stack."""
     response = its.response
-    with _nested_template(response) as url, _template(response, lambda text: _nesting(text, url)):
-        response.end(its.response.captured("web-1"))
+    with _nested_template(response) as url, _template(response, lambda text: nesting(text, url)):
+        incident = its.response.captured("web-1")
+        _update(response, nested_updated)
+        response.end(incident)
 
 
 def the_template_makes_a_role_within_the_boundary(its: Scenarios) -> None:
@@ -221,6 +209,8 @@ def the_template_makes_a_role_within_the_boundary(its: Scenarios) -> None:
         assert [
             iam.get_role(RoleName=name)["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] for name in made
         ] == [boundary]
+        _update(response, lambda body: body.replace("      Policies:\n", f"      Tags: {_TAG}\n      Policies:\n"))
+        _update(response, lambda body: body.replace(f"      Tags: {_TAG}\n", ""))
         response.end(incident)
     assert not [r for r in iam.list_roles()["Roles"] if r["RoleName"] in made]
 
@@ -238,20 +228,13 @@ def the_template_makes_a_role_without_the_boundary(its: Scenarios) -> None:
 def another_template_is_launched_and_changed(its: Scenarios) -> None:
     """What it makes otherwise, and what an operator changes in place, takes the rest of what the stack's role may."""
     response = its.response
-    ec2, stacks = response.account.client("ec2"), response.account.client("cloudformation")
+    ec2 = response.account.client("ec2")
     ec2.create_key_pair(KeyName="operators")
     volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
     with _template(response, lambda text: everything(text, "operators", snapshot)):
         incident = response.captured("web-1")
-        name = {"StackName": f"tapstack-{response.site}-epb"}
-        given = [
-            {"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True}
-            for parameter in stacks.describe_stacks(**name)["Stacks"][0]["Parameters"]
-        ]
-        body = updated(stacks.get_template(**name)["TemplateBody"])
-        stacks.update_stack(**name, TemplateBody=body, Parameters=given)
-        assert stacks.describe_stacks(**name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+        _update(response, updated)
         response.end(incident)
     ec2.delete_snapshot(SnapshotId=snapshot)
     ec2.delete_volume(VolumeId=volume)
@@ -450,19 +433,19 @@ def find(response: DeployedResponse, instance: str, finding_id: str, *, severity
     response.account.client("events").put_events(Entries=[entry])
 
 
-def _nesting(template: str, url: str) -> str:
-    """Return a template in which another one makes target and filter, and none makes a session."""
-    before, _, rest = template.partition("  Target:\n")
-    nested = f"""  Nested:
-    Type: AWS::CloudFormation::Stack
-    DependsOn: Appliance
-    Properties:
-      TemplateURL: {url}
-      Parameters:
-        Interface: !Ref Interface
-        Name: !Ref AWS::StackName
-"""
-    return f"{before}{nested}\nOutputs:{rest.partition('Outputs:')[2]}"
+def _update(response: DeployedResponse, change: Callable[[str], str]) -> None:
+    """Change the launched stack in place, as an operator does."""
+    stacks, name = response.account.client("cloudformation"), f"tapstack-{response.site}-epb"
+    stack = stacks.describe_stacks(StackName=name)["Stacks"][0]
+    stacks.update_stack(
+        StackName=name,
+        TemplateBody=change(stacks.get_template(StackName=name)["TemplateBody"]),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[
+            {"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True} for parameter in stack["Parameters"]
+        ],
+    )
+    assert stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
 
 
 def _where(response: DeployedResponse) -> dict[str, str]:
@@ -482,7 +465,7 @@ def _nested_template(response: DeployedResponse) -> Iterator[str]:
     read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read]}))
-    s3.put_object(Bucket=bucket, Key=key, Body=_NESTED.encode())
+    s3.put_object(Bucket=bucket, Key=key, Body=NESTED.encode())
     try:
         yield f"https://s3.amazonaws.com/{bucket}/{key}"
     finally:

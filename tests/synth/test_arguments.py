@@ -95,6 +95,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "subnet_id": SUBNET,
         "remote_access_cidr": "10.20.0.0/16",
         "capabilities": ["CAPABILITY_IAM"],
+        "own_tags": {"team": "soc"},
     },
     "IncidentResponse": {
         "deployment": "ir",

@@ -89,6 +89,7 @@ def test_when_everything_is_given_then_the_stack_gets_it() -> None:
             mirror_session_number=3,
             parameters={"InstanceSize": "xlarge"},
             capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            own_tags={"tapstack:site": "a"},
             on_failure="DELETE",
             timeout_minutes=60,
             notification_arns=[TOPIC],
@@ -96,7 +97,7 @@ def test_when_everything_is_given_then_the_stack_gets_it() -> None:
         )
     )
     stack = template.resource("aws_cloudformation_stack")
-    del stack["lifecycle"], stack["policy_body"]
+    del stack["lifecycle"], stack["policy_body"], stack["iam_role_arn"]
     assert_equal(
         stack,
         {
@@ -116,7 +117,12 @@ def test_when_everything_is_given_then_the_stack_gets_it() -> None:
             "timeout_in_minutes": 60,
             "notification_arns": [TOPIC],
             "timeouts": [{"create": "65m", "update": "65m", "delete": "65m"}],
-            "tags": {"team": "ir", "tapstack:deletion-protection": "on", "tapstack:template": FINGERPRINT},
+            "tags": {
+                "team": "ir",
+                "tapstack:site": "a",
+                "tapstack:deletion-protection": "on",
+                "tapstack:template": FINGERPRINT,
+            },
         },
     )
 
@@ -150,6 +156,94 @@ def test_when_an_appliance_is_made_then_no_plan_deletes_or_replaces_it(plain: Te
             "subnet_id": SUBNET,
         },
     )
+
+
+WITH_ROLES: dict[str, Any] = {"capabilities": ["CAPABILITY_IAM"], "own_tags": {"tapstack:site": "a"}}
+
+
+def json_of(build: Callable[[cdk.TerraformStack], Any]) -> dict[str, Any]:
+    """The Terraform JSON of a stack, in which policies can be read."""
+    stack = new_stack()
+    build(stack)
+    written: dict[str, Any] = json.loads(cdk.Testing.synth(stack))
+    return written
+
+
+def test_when_a_template_may_make_roles_then_the_stack_has_a_role_of_its_own_which_goes_after_it() -> None:
+    resources = json_of(lambda stack: make(stack, **WITH_ROLES))["resource"]
+    ((role_id, role),) = resources["aws_iam_role"].items()
+    ((policy_id, policy),) = resources["aws_iam_role_policy"].items()
+    (boundary,) = resources["aws_iam_policy"].values()
+    assert (role["name"], boundary["name"]) == ("site-epb-role", "site-epb-boundary")
+    assert role["tags"] == boundary["tags"] == {"tapstack:site": "a"}
+    (trusted,) = json.loads(role["assume_role_policy"])["Statement"]
+    assert trusted["Principal"] == {"Service": "cloudformation.amazonaws.com"}
+    assert trusted["Condition"]["ArnLikeIfExists"]["aws:SourceArn"].endswith(":stack/site-epb/*")
+    # The stack refers to the policy, the policy to the role: Terraform deletes them in the order of the list.
+    assert (
+        f"role/${{aws_iam_role_policy.{policy_id}.role}}"
+        in resources["aws_cloudformation_stack"]["epb"]["iam_role_arn"]
+    )
+    assert policy["role"] == f"${{aws_iam_role.{role_id}.name}}"
+    statements = {one["Sid"]: one for one in json.loads(policy["policy"])["Statement"]}
+    assert statements["NoRoleWithoutTheBoundary"]["Condition"]["StringNotEquals"]["iam:PermissionsBoundary"].startswith(
+        "${aws_iam_policy."
+    )
+    assert statements["MakeItsRoles"]["Resource"][0] == "arn:*:iam::*:role/site-epb-A*"
+    assert statements["ChangeAndDeleteOurs"]["Condition"] == {"StringEquals": {"aws:ResourceTag/tapstack:site": "a"}}
+    assert statements["CreateSecurityGroupHere"]["Resource"].endswith(f":vpc/{VPC}")
+    assert statements["MakeItHere"]["Resource"].endswith(f":subnet/{SUBNET}")
+
+
+@pytest.mark.parametrize("capabilities", [[], ["CAPABILITY_AUTO_EXPAND"]])
+def test_when_a_template_may_make_no_roles_then_the_stack_has_none(capabilities: list[Any]) -> None:
+    template = synthesize(lambda stack: make(stack, capabilities=capabilities, own_tags={"tapstack:site": "a"}))
+    assert set(template.resources) == {"aws_cloudformation_stack", "terraform_data"}
+    stack = template.resource("aws_cloudformation_stack")
+    assert "iam_role_arn" not in stack
+    assert "tapstack:site" not in stack["tags"]
+
+
+def test_when_a_boundary_is_given_then_none_is_made() -> None:
+    mine = "arn:aws:iam::111122223333:policy/appliances"
+    resources = json_of(lambda stack: make(stack, permissions_boundary=mine, **WITH_ROLES))["resource"]
+    assert "aws_iam_policy" not in resources
+    (policy,) = resources["aws_iam_role_policy"].values()
+    assert {"StringNotEquals": {"iam:PermissionsBoundary": mine}} in [
+        one.get("Condition") for one in json.loads(policy["policy"])["Statement"]
+    ]
+
+
+def test_when_a_template_needs_more_then_the_role_gets_it() -> None:
+    extra = {"Sid": "Extra", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}
+    resources = json_of(lambda stack: make(stack, extra_statements=[extra], **WITH_ROLES))["resource"]
+    (policy,) = resources["aws_iam_role_policy"].values()
+    assert extra in json.loads(policy["policy"])["Statement"]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_when_a_stack_has_a_role_then_a_plan_without_the_role_would_replace_what_it_must_keep(protected: bool) -> None:
+    """Of a stack, as it was deployed without and with the role: what each plan compares."""
+
+    def places(**more: Any) -> dict[str, dict[str, Any]]:
+        template = synthesize(lambda stack: make(stack, deletion_protection=protected, **more))
+        names = template.names("terraform_data")
+        (replacing,) = lifecycle(template.resource("aws_cloudformation_stack"))["replace_triggered_by"]
+        found = {name.split("_")[1]: template.resource("terraform_data", name) for name in names}
+        return {**found, "replaces": {"name": replacing.split(".")[1].split("_")[1]}}
+
+    without, with_roles = places(), places(**WITH_ROLES)
+    # Adding the role replaces nothing that is kept, and not the stack.
+    assert with_roles["replaces"]["name"] == "PlaceWithRole"
+    assert "PlaceWithRole" not in without
+    assert "prevent_destroy" not in lifecycle(with_roles["Place"])
+    assert ("prevent_destroy" in lifecycle(with_roles["PlaceWithRole"])) is protected
+    # Taking it away replaces what is kept, and with it the stack.
+    assert without["replaces"]["name"] == "Place"
+    assert ("prevent_destroy" in lifecycle(without["Place"])) is protected
+    assert {"role", *without["Place"]["triggers_replace"]} == set(with_roles["Place"]["triggers_replace"])
+    other = places(permissions_boundary="arn:aws:iam::111122223333:policy/mine", **WITH_ROLES)
+    assert other["PlaceWithRole"]["triggers_replace"] != with_roles["PlaceWithRole"]["triggers_replace"]
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -468,10 +562,22 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"timeout_minutes": 0}, "timeout must be a whole number of minutes, 1 or more, got 0"),
         ({"notification_arns": [TOPIC] * 6}, "a stack notifies at most 5 SNS topics, got 6"),
         ({"notification_arns": ["topic"]}, "'topic' is not the ARN of an SNS topic"),
+        ({"capabilities": ["CAPABILITY_IAM"]}, "capabilities for IAM need own_tags: the stack's role may change only"),
+        ({**WITH_ROLES, "own_tags": {"Name": "x"}}, r"own_tags\['Name'\]: the template gives each resource a Name"),
+        ({**WITH_ROLES, "own_tags": {"team": "a*"}}, r"own_tags\['team'\]: tag value 'a\*' holds '\*'"),
+        ({**WITH_ROLES, "stack_name": "s" * 41}, "expected a name of at most 40 characters, got 41"),
+        (
+            {"permissions_boundary": "arn:aws:iam::111122223333:policy/b"},
+            "permissions_boundary goes with capabilities CAPABILITY_IAM or CAPABILITY_NAMED_IAM",
+        ),
+        (
+            {**WITH_ROLES, "permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess"},
+            "permissions_boundary PowerUserAccess bounds next to nothing: leave it out, and a boundary is made",
+        ),
     ],
 )
 def test_fails_when_an_argument_is_wrong_or_opens_a_door(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(RuleViolation, match=f"^site/epb: .*{message}"):
+    with pytest.raises(RuleViolation, match=f"^site/epb(?:/Role)?: .*{message}"):
         make(new_stack(), **arguments)
 
 

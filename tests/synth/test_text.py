@@ -58,6 +58,7 @@ sites:
       remote_access_cidr: 10.20.0.0/16
       parameters: {KeyName: responders}
       capabilities: [CAPABILITY_IAM]
+      permissions_boundary: "arn:aws:iam::111122223333:policy/boundary"
       stack_name: epb
       mirror_source: eni-0123456789abcdef9
       on_failure: ROLLBACK

@@ -41,6 +41,12 @@ def test_when_others_call_then_they_are_stopped_at_this_stack_only(action: str) 
     assert f"`{action}`" in PAGE
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_when_the_appliance_of_a_site_has_a_role_then_others_are_stopped_at_its_stack_too(action: str) -> None:
+    assert not allows("developer", action, stack="tapstack-production-packet-basics")
+    assert allows("tapstack-deploy", action, stack="tapstack-production-packet-basics")
+
+
 @pytest.mark.parametrize("role", ["appliance", "sweeper"])
 def test_when_an_appliance_is_retired_then_its_functions_are_not_stopped(role: str) -> None:
     assert allows(f"tapstack-production-response-{role}", "DeleteStack")

@@ -7,6 +7,9 @@ from typing import Any
 
 from tapstack.bindings import Construct, address, aws, cdk, json_text, rendered, set_lifecycle, terraform_data
 from tapstack.capture.appliance import Appliance
+from tapstack.capture.appliance_role import ApplianceRole
+from tapstack.capture.expressions import Expressions
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import (
     as_text,
     book_of,
@@ -50,7 +53,15 @@ class PacketBasics(Appliance):
         mirror_session_number: of that session, 1 to 32766; 1 by default.
         parameters: further parameters of the template.
         capabilities: what the template may do besides making resources of its own, where it asks for it: IAM
-            roles (CAPABILITY_IAM), IAM resources of its own names, macros. None by default.
+            roles (CAPABILITY_IAM), IAM resources of its own names, macros. None by default. With one for IAM
+            CloudFormation makes the stack with a role of its own, `<stack>-role`, see `ApplianceRole`, and the
+            stack keeps that role as long as it stands.
+        permissions_boundary: ARN of the policy that every role of the template must have as its permissions
+            boundary. By default one is made, `<stack>-boundary`, where `capabilities` has one for IAM. It cannot
+            change while the stack stands.
+        own_tags: tags that tell what the stack makes from what is another's, and that never change: the role may
+            change only what has them. Needed where `capabilities` has one for IAM; the stack gets them.
+        extra_statements: further IAM statements of that role, for templates that need more.
         on_failure: what CloudFormation does when the creation fails; of no effect afterwards.
         timeout_minutes: how long CloudFormation waits for the creation, and Terraform for that and every change;
             1 or more.
@@ -90,6 +101,9 @@ class PacketBasics(Appliance):
         mirror_session_number: int | None = None,
         parameters: Mapping[str, str] | None = None,
         capabilities: Sequence[Capability] = (),
+        permissions_boundary: str | None = None,
+        own_tags: Mapping[str, str] | None = None,
+        extra_statements: Sequence[Mapping[str, Any]] = (),
         on_failure: OnFailure = "ROLLBACK",
         timeout_minutes: int = 30,
         notification_arns: Sequence[str] = (),
@@ -119,6 +133,8 @@ class PacketBasics(Appliance):
             template.check_parameters(dict(parameters or {}))
             template.check_notification_arns(notification_arns)
             template.check_timeout(timeout_minutes)
+            template.check_permissions_boundary(permissions_boundary, capabilities)
+            template.check_own_tags(own_tags, capabilities)
             # CloudFormation passes them on to what it makes.
             check_construct_tags(tags, EC2, CLOUDFORMATION, *((IAM,) if template.makes_iam(capabilities) else ()))
             for kind, given in (
@@ -150,6 +166,24 @@ class PacketBasics(Appliance):
         if mirror_source is not None:
             own[template.MIRROR_SOURCE] = mirror_source
             own[template.SESSION_NUMBER] = as_text(number)
+        role = None
+        if template.makes_iam(capabilities):
+            safe = Expressions(self).safe
+            role = ApplianceRole(
+                self,
+                "Role",
+                name=f"{name}-role",
+                place=Place.of(self),
+                stack_name=safe(name, "stack_name"),
+                own_tags=safe(dict(own_tags or {})),
+                vpc_id=safe(vpc_id, "vpc_id"),
+                subnet_id=safe(subnet_id, "subnet_id"),
+                boundary_name=f"{name}-boundary",
+                capabilities=capabilities,
+                permissions_boundary=safe(permissions_boundary, "permissions_boundary"),
+                extra_statements=extra_statements,
+                tags=own_tags,
+            )
         self.resource: Any = aws.CloudformationStack(
             self,
             "Resource",
@@ -157,6 +191,7 @@ class PacketBasics(Appliance):
             template_url=template_url,
             parameters={**(parameters or {}), **own},
             capabilities=list(capabilities) or None,
+            iam_role_arn=role.arn if role else None,
             on_failure=on_failure,
             timeout_in_minutes=timeout_minutes,
             policy_body=json_text(template.stack_policy(deletion_protection=deletion_protection)),
@@ -167,7 +202,7 @@ class PacketBasics(Appliance):
                 update=f"{timeout_minutes + 5}m",
                 delete=f"{timeout_minutes + 5}m",
             ),
-            tags=self._tags(tags, template_url, deletion_protection=deletion_protection),
+            tags=self._tags(tags, template_url, role.own_tags if role else {}, deletion_protection=deletion_protection),
         )
         name_main_child(self, self.resource)
         set_lifecycle(
@@ -176,7 +211,9 @@ class PacketBasics(Appliance):
             create_before_destroy=True,
             # They matter when the stack is made, and any change of them would replace it.
             ignore_changes=["on_failure", "timeout_in_minutes"],
-            replace_triggered_by=[self._place(vpc_id, subnet_id, deletion_protection=deletion_protection)],
+            replace_triggered_by=[
+                self._place(vpc_id, subnet_id, role, permissions_boundary, deletion_protection=deletion_protection)
+            ],
         )
         self._stack_is(
             self.resource,
@@ -194,7 +231,12 @@ class PacketBasics(Appliance):
             )
 
     def _tags(
-        self, tags: Mapping[str, str] | None, template_url: str, *, deletion_protection: bool
+        self,
+        tags: Mapping[str, str] | None,
+        template_url: str,
+        own_tags: Mapping[str, str],
+        *,
+        deletion_protection: bool,
     ) -> Mapping[str, str]:
         """Return the stack's tags with our own.
 
@@ -202,6 +244,7 @@ class PacketBasics(Appliance):
         takes a template for the one in use even where its update was rolled back; its tag says the truth.
         """
         own = {
+            **own_tags,
             template.DELETION_PROTECTION_TAG: "on" if deletion_protection else "off",
             template.TEMPLATE_TAG: self._fingerprint(template_url),
         }
@@ -219,19 +262,40 @@ class PacketBasics(Appliance):
             return f"${{substr(sha256({address(url)}), 0, 16)}}"
         return template.fingerprint(template_url)
 
-    def _place(self, vpc_id: str, subnet_id: str, *, deletion_protection: bool) -> str:
+    def _place(
+        self,
+        vpc_id: str,
+        subnet_id: str,
+        role: ApplianceRole | None,
+        permissions_boundary: str | None,
+        *,
+        deletion_protection: bool,
+    ) -> str:
         """Keep where the appliance stands, which cannot change while it stands; return the address.
 
         CloudFormation would replace its instance for another subnet, and Terraform would lose sight of the
         stack in another account or Region. So a plan says it instead, before anything is done.
+
+        Nor can a stack that has a role lose it, or its template's roles their boundary. So with a role the place is
+        kept under another name, and the first one is left as it is nowhere without: a plan without the role would
+        have to replace that one, and is refused.
         """
-        here = {
-            "account": aws.DataAwsCallerIdentity(self, "Account").account_id,
-            "region": aws.DataAwsRegion(self, "Region").id,
-            "vpc_id": vpc_id,
-            "subnet_id": subnet_id,
-        }
-        place = terraform_data(self, "Place", triggers_replace=rendered(here, typed=False))
+        if role is None:
+            account, region = (
+                aws.DataAwsCallerIdentity(self, "Account").account_id,
+                aws.DataAwsRegion(self, "Region").id,
+            )
+        else:
+            account, region = role.place.account, role.place.region
+        here = {"account": account, "region": region, "vpc_id": vpc_id, "subnet_id": subnet_id}
+        if role is None:
+            return self._kept("Place", here, deletion_protection=deletion_protection)
+        self._kept("Place", {**here, "role": "made"}, deletion_protection=False)
+        kept = {**here, "permissions_boundary": permissions_boundary or "made"}
+        return self._kept("PlaceWithRole", kept, deletion_protection=deletion_protection)
+
+    def _kept(self, name: str, values: Mapping[str, Any], *, deletion_protection: bool) -> str:
+        place = terraform_data(self, name, triggers_replace=rendered(values, typed=False))
         set_lifecycle(place, prevent_destroy=deletion_protection, create_before_destroy=True)
         return address(place)
 

@@ -7,13 +7,14 @@ Reference (CreateStack).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from tapstack.domain import template_urls
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tags import CLOUDFORMATION, EC2, IAM, tag_problems
 from tapstack.domain.tokens import is_token
 
 Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -147,9 +148,24 @@ def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[st
     name = policy_arn.rpartition("/")[2]
     if ":iam::aws:" in policy_arn and name in _BOUNDS_NOTHING:
         raise RuleViolation(
-            f"permissions_boundary {name} bounds next to nothing: leave it out, and the response makes a boundary of "
-            "its own, or give a policy that allows only what the appliance's roles need"
+            f"permissions_boundary {name} bounds next to nothing: leave it out, and a boundary is made, or give a "
+            "policy that allows only what the appliance's roles need"
         )
+
+
+def check_own_tags(own_tags: Mapping[str, str] | None, capabilities: Sequence[str]) -> None:
+    """Refuse tags that do not tell what a stack with a role of its own makes from what is another's."""
+    if not makes_iam(capabilities):
+        return
+    if not own_tags:
+        raise RuleViolation(
+            "capabilities for IAM need own_tags: the stack's role may change only what has them, and without them "
+            "that would be whatever there is"
+        )
+    if "Name" in own_tags:
+        raise RuleViolation("own_tags['Name']: the template gives each resource a Name of its own")
+    for about, problem in tag_problems(own_tags, (EC2, CLOUDFORMATION, IAM)):
+        raise RuleViolation(f"own_tags: {problem}" if about is None else f"own_tags[{about!r}]: {problem}")
 
 
 def check_parameters(parameters: dict[str, str]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tapstack.capture.iam_documents import Statement
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.response import policies
-from tapstack.response.policies import Reach, Statement
+from tapstack.response.policies import Reach
 
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 _NOT_OF_INTERFACES: Final = ("AssociatePublicIpAddress", "Description", "EnablePrimaryIpv6", "SourceDestCheck")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.place import Place
 from tapstack.response.alarms import APPLIANCE_HOURS, METRICS_NAMESPACE, Watched
-from tapstack.response.names import Place
 
 _WIDTH, _HEIGHT = 12, 6
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.iam_documents import document
 from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
@@ -61,7 +62,7 @@ class DeadLetters(AwsConstruct):
             self,
             "Policy",
             queue_url=self.resource.url,
-            policy=json_text(policies.document([statement, policies.secure_transport(self.resource.arn, "sqs:*")])),
+            policy=json_text(document([statement, policies.secure_transport(self.resource.arn, "sqs:*")])),
         )
 
     @property

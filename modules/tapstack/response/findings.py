@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.place import Place
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
-from tapstack.response.names import Place, name_within
+from tapstack.response.names import name_within
 
 SWEEP_MINUTES: Final = 15
 """How often the sweeper looks."""
@@ -106,10 +108,10 @@ class SweeperSchedule(AwsConstruct):
             "Role",
             name=name_within(name, "schedule"),
             description="Tapstack: starts the sweeper",
-            assume_role_policy=json_text(policies.trusting("scheduler.amazonaws.com", place)),
+            assume_role_policy=json_text(trusting("scheduler.amazonaws.com", place)),
             tags=dict(tags) if tags else None,
         )
-        statements: list[policies.Statement] = [
+        statements: list[Statement] = [
             {
                 "Sid": "StartTheSweeper",
                 "Effect": "Allow",
@@ -125,7 +127,7 @@ class SweeperSchedule(AwsConstruct):
             },
         ]
         policy: Any = aws.IamRolePolicy(
-            self, "Policy", name="schedule", role=role.name, policy=json_text(policies.document(statements))
+            self, "Policy", name="schedule", role=role.name, policy=json_text(document(statements))
         )
         aws.SchedulerSchedule(
             self,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.key import ResponseKey
 from tapstack.response.logs import log_group
-from tapstack.response.names import Place, name_within
+from tapstack.response.names import name_within
 from tapstack.response.package import FunctionPackage
 
 RUNTIME: Final = "python3.13"
@@ -72,7 +74,7 @@ class ResponderFunction(AwsConstruct):
         *,
         name: str,
         workshop: Workshop,
-        statements: Sequence[policies.Statement],
+        statements: Sequence[Statement],
         description: str,
         timeout_seconds: int,
         environment: Mapping[str, str] | None = None,
@@ -100,11 +102,11 @@ class ResponderFunction(AwsConstruct):
             "Role",
             name=full_name,
             description=f"Tapstack: {description}",
-            assume_role_policy=json_text(policies.trusting("lambda.amazonaws.com")),
+            assume_role_policy=json_text(trusting("lambda.amazonaws.com")),
             tags=tags,
         )
         policy: Any = aws.IamRolePolicy(
-            self, "Policy", name="responder", role=role.name, policy=json_text(policies.document(granted))
+            self, "Policy", name="responder", role=role.name, policy=json_text(document(granted))
         )
         self.resource: Any = aws.LambdaFunction(
             self,

@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from tapstack.bindings import AwsConstruct, Construct, cdk, json_text
+from tapstack.capture.appliance_role import ApplianceRole
+from tapstack.capture.expressions import Expressions
+from tapstack.capture.iam_documents import Statement
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs, limits, template_urls
 from tapstack.domain import policy as policy_rules
@@ -20,7 +24,6 @@ from tapstack.domain.tokens import is_token
 from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
-from tapstack.response.appliance_role import ApplianceRole
 from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
 from tapstack.response.authorization import Authorization
 from tapstack.response.capture_defaults import CaptureDefaults
@@ -29,11 +32,10 @@ from tapstack.response.containment_groups import ContainmentGroups
 from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
 from tapstack.response.dead_letters import DeadLetters
-from tapstack.response.expressions import Expressions
 from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
 from tapstack.response.functions import ResponderFunction, Workshop
 from tapstack.response.key import ResponseKey
-from tapstack.response.names import Place, name_within, pattern_within
+from tapstack.response.names import name_within, pattern_within
 from tapstack.response.notices import Notices
 from tapstack.response.package import build_package
 from tapstack.response.state_machine import IncidentWorkflow
@@ -274,8 +276,7 @@ class IncidentResponse(AwsConstruct):
             name=self._named("epb"),
             place=self._place,
             stack_name=stack_name,
-            deployment=self._deployment,
-            site=self._site,
+            own_tags={TAG_DEPLOYMENT: self._deployment, TAG_SITE: self._site},
             vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
             subnet_id=self._expressions.safe(appliance.subnet_id, "subnet_id"),
             boundary_name=self._named("epb-boundary", 128),
@@ -335,11 +336,11 @@ class IncidentResponse(AwsConstruct):
             own_roles=pattern_within(self._name, _LONGEST_ROLE),
         )
 
-    def _statements(self, name: str) -> list[policies.Statement]:
+    def _statements(self, name: str) -> list[Statement]:
         """Return what a function may do; a few may do more where instances may be contained."""
         of_containment: Any = getattr(containment_policies, name, None)
         usual: Any = getattr(policies, name, None)
-        statements: list[policies.Statement] = usual(self._reach) if usual else []
+        statements: list[Statement] = usual(self._reach) if usual else []
         if self._containable is not None and of_containment is not None:
             statements = [*statements, *of_containment(self._reach, self._containable)]
         return statements

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.response.names import Place
+from tapstack.capture.place import Place
 
 
 class ResponseKey(AwsConstruct):

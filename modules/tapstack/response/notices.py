@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.iam_documents import document
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import located
 from tapstack.domain.contacts import check_email
 from tapstack.domain.errors import RuleViolation
@@ -13,7 +15,6 @@ from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
 from tapstack.response import policies
 from tapstack.response.key import ResponseKey
-from tapstack.response.names import Place
 
 _ACTIONS_OF_TOPICS: Final = tuple(
     f"sns:{action}"
@@ -92,9 +93,7 @@ class Notices(AwsConstruct):
             self,
             "Policy",
             arn=self.resource.arn,
-            policy=json_text(
-                policies.document([statement, policies.secure_transport(self.resource.arn, *_ACTIONS_OF_TOPICS)])
-            ),
+            policy=json_text(document([statement, policies.secure_transport(self.resource.arn, *_ACTIONS_OF_TOPICS)])),
         )
         for email in dict.fromkeys(emails):
             aws.SnsTopicSubscription(

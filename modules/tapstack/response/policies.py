@@ -6,14 +6,12 @@ condition keys for ..."). Describe calls of EC2 know no resource, so the Region 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from tapstack.capture.iam_documents import Statement
+from tapstack.capture.place import Place
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.response.names import Place
-
-Statement = dict[str, Any]
 
 EVENT_SOURCE = "tapstack"
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
@@ -481,11 +479,6 @@ def _tag_sessions(reach: Reach) -> list[Statement]:
     ]
 
 
-def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a policy of these statements."""
-    return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
-
-
 def secure_transport(resource_arn: str, *actions: str) -> Statement:
     """Refuse whatever reaches a topic or a queue by plain HTTP, whoever asks."""
     return {
@@ -496,23 +489,3 @@ def secure_transport(resource_arn: str, *actions: str) -> Statement:
         "Resource": resource_arn,
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-
-
-def trusting(service: str, place: Place | None = None, *, for_arn: str | None = None) -> dict[str, Any]:
-    """Return the trust policy of a role that a service assumes, on behalf of the account where given.
-
-    Args:
-        service: which.
-        place: of the account.
-        for_arn: pattern of the resources for which it may, where the service says for which it does.
-    """
-    statement: Statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sts:AssumeRole",
-    }
-    if place is not None:
-        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": place.account}}
-        if for_arn is not None:
-            statement["Condition"]["ArnLikeIfExists"] = {"aws:SourceArn": for_arn}
-    return document([statement])

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
-from tapstack.response import policies, workflow
+from tapstack.response import workflow
 from tapstack.response.key import ResponseKey
 from tapstack.response.logs import log_group
-from tapstack.response.names import Place, name_within
+from tapstack.response.names import name_within
 
 
 class IncidentWorkflow(AwsConstruct):
@@ -61,7 +63,7 @@ class IncidentWorkflow(AwsConstruct):
             "Role",
             name=name_within(name, "workflow"),
             description="Tapstack: the workflow of incidents",
-            assume_role_policy=json_text(policies.trusting("states.amazonaws.com", place)),
+            assume_role_policy=json_text(trusting("states.amazonaws.com", place)),
             tags=dict(tags) if tags else None,
         )
         policy: Any = aws.IamRolePolicy(
@@ -69,7 +71,7 @@ class IncidentWorkflow(AwsConstruct):
             "Policy",
             name="workflow",
             role=role.name,
-            policy=json_text(policies.document(_statements(place, functions))),
+            policy=json_text(document(_statements(place, functions))),
         )
         self.resource: Any = aws.SfnStateMachine(
             self,
@@ -96,7 +98,7 @@ class IncidentWorkflow(AwsConstruct):
         return str(self.resource.arn)
 
 
-def _statements(place: Place, functions: Mapping[str, str]) -> list[policies.Statement]:
+def _statements(place: Place, functions: Mapping[str, str]) -> list[Statement]:
     return [
         {
             "Sid": "InvokeTheSteps",

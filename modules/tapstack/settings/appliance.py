@@ -32,5 +32,8 @@ class ApplianceTemplate(Settings):
     """Further parameters of the template."""
     capabilities: list[Capability] = Field(default_factory=list)
     """CloudFormation capabilities that the template requires; none by default."""
+    permissions_boundary: fields.IamPolicyArn | None = None
+    """Policy that every role of the template must have as its permissions boundary; by default one is created,
+    where `capabilities` has one for IAM."""
     timeout_minutes: Annotated[int, Field(ge=5, le=240)] = 30
     """How long CloudFormation may take to create the stack, and Terraform waits."""

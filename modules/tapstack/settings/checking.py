@@ -97,6 +97,10 @@ def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, re
         (*path, "remote_access_cidr"), *cidrs.remote_access_warnings(settings.remote_access_cidr), by_constructs=True
     )
     checker.ask((*path, "parameters"), lambda: template.check_parameters(settings.parameters))
+    checker.ask(
+        (*path, "permissions_boundary"),
+        lambda: template.check_permissions_boundary(settings.permissions_boundary, settings.capabilities),
+    )
 
 
 def check_target_reference(checker: Checker, path: Path, settings: Mirroring, site: Site) -> bool:

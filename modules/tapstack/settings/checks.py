@@ -14,10 +14,11 @@ from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.filter_rules import likely_mistakes, number_rules
 from tapstack.domain.load_balancers import check_appliance_address, check_appliances, check_load_balancer
-from tapstack.domain.packet_basics import check_stack_name_for_roles
+from tapstack.domain.packet_basics import check_stack_name_for_roles, makes_iam
 from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup
+from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -249,7 +250,8 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
     """Refuse a CloudFormation stack of a name that another one of the Region has; `stacks` names their sites so far."""
     name = str(path[-1])
     site = deployment.sites[name]
-    for stack_path, stack_name in _cloudformation_stacks(path, deployment, name):
+    for here, stack_name, settings in _cloudformation_stacks(path, deployment, name):
+        stack_path = (*here, "stack_name") if isinstance(settings, PacketBasics) else here
         stack = (site.region, stack_name)
         first = stacks.get(stack)
         if first is None:
@@ -258,37 +260,51 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
             checker.say(
                 stack_path, f"site {first} has a CloudFormation stack of this name in the same Region", stack_name
             )
-        launch = site.response.appliance.launch if site.response is not None else None
-        if launch is not None and stack_path[-1] == "launch":
-            checker.ask(
-                (*stack_path, "capabilities"),
-                partial(check_stack_name_for_roles, stack_name, launch.capabilities),
-            )
-        for other in deployment.sites:
-            if _continues(stack_name, deployment.launched_stack_name(other)) and not _accounts_differ(
-                deployment.sites[other], site
-            ):
-                checker.say(
-                    stack_path,
-                    f"begins as the roles do that incidents of site {other} launch with "
-                    f"{deployment.launched_stack_name(other)}: expected another name",
-                    stack_name,
-                )
+        checker.ask((*here, "capabilities"), partial(check_stack_name_for_roles, stack_name, settings.capabilities))
+        for other, other_site in deployment.sites.items():
+            for with_roles in _stacks_with_roles(deployment, other):
+                if _accounts_differ(other_site, site):
+                    continue
+                if _continues(stack_name, with_roles):
+                    checker.say(
+                        stack_path,
+                        f"begins as the roles do that the stack {with_roles} of site {other} may make: expected "
+                        "another name",
+                        stack_name,
+                    )
+                elif stack_name == with_roles and site.region != other_site.region and makes_iam(settings.capabilities):
+                    checker.say(
+                        stack_path,
+                        f"site {other} has a stack of this name in another Region, and both may make IAM roles, which "
+                        "are the account's: expected another name",
+                        stack_name,
+                    )
 
 
-def _continues(stack_name: str, launched: str) -> bool:
+def _stacks_with_roles(deployment: Deployment, name: str) -> Iterator[str]:
+    """Yield the names of a site's stacks that may make roles, now or once incidents launch one."""
+    yield deployment.launched_stack_name(name)
+    basics = deployment.sites[name].packet_basics
+    if basics is not None and makes_iam(basics.capabilities):
+        yield deployment.stack_name(name)
+
+
+def _continues(stack_name: str, with_roles: str) -> bool:
     """Tell whether roles of one stack could have the names of another's: see `ApplianceRole`."""
-    rest = stack_name.removeprefix(f"{launched}-")
+    rest = stack_name.removeprefix(f"{with_roles}-")
     return rest != stack_name and rest[:1].isupper()
 
 
-def _cloudformation_stacks(path: Path, deployment: Deployment, name: str) -> Iterator[tuple[Path, str]]:
-    """Yield the names of the site's CloudFormation stacks, with the places they come from."""
+def _cloudformation_stacks(
+    path: Path, deployment: Deployment, name: str
+) -> Iterator[tuple[Path, str, ApplianceTemplate]]:
+    """Yield the names of the site's CloudFormation stacks, with the settings and the places they come from."""
     site = deployment.sites[name]
     if site.packet_basics is not None:
-        yield (*path, PACKET_BASICS, "stack_name"), deployment.stack_name(name)
-    if site.response is not None and site.response.appliance.launch is not None:
-        yield (*path, "response", "appliance", "launch"), deployment.launched_stack_name(name)
+        yield (*path, PACKET_BASICS), deployment.stack_name(name), site.packet_basics
+    launch = site.response.appliance.launch if site.response is not None else None
+    if launch is not None:
+        yield (*path, "response", "appliance", "launch"), deployment.launched_stack_name(name), launch
 
 
 def _accounts_differ(one: Site, other: Site) -> bool:

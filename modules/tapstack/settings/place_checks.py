@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from functools import partial
 
 from tapstack.domain.regions import check_address, check_arn, check_region, partition_of
+from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.checking import Checker
 from tapstack.settings.model import PACKET_BASICS, Backend, Site
 from tapstack.settings.problems import Path
-from tapstack.settings.response import Launch
 
 
 def check_backend(checker: Checker, path: Path, backend: Backend) -> None:
@@ -45,13 +45,11 @@ def check_places(checker: Checker, path: Path, site: Site, backend: Backend) -> 
     with checker.part():
         if site.packet_basics is not None:
             here = (*path, PACKET_BASICS)
-            with checker.part():
-                url = site.packet_basics.template_url
-                checker.ask((*here, "template_url"), partial(check_address, url, region))
+            _check_appliance(checker, here, site.packet_basics, site)
             _check_arns(checker, (*here, "notification_arns"), site.packet_basics.notification_arns, region)
     with checker.part():
         if site.response is not None and site.response.appliance.launch is not None:
-            _check_launch(checker, (*path, "response", "appliance", "launch"), site.response.appliance.launch, site)
+            _check_appliance(checker, (*path, "response", "appliance", "launch"), site.response.appliance.launch, site)
 
 
 def _warn_of_state_elsewhere(checker: Checker, path: Path, region: str, backend: Backend) -> None:
@@ -71,12 +69,12 @@ def accounts_of(site: Site) -> list[str]:
     return [site.assume_role.role_arn.split(":")[4]] if site.assume_role is not None else []
 
 
-def _check_launch(checker: Checker, path: Path, launch: Launch, site: Site) -> None:
+def _check_appliance(checker: Checker, path: Path, settings: ApplianceTemplate, site: Site) -> None:
     with checker.part():
-        checker.ask((*path, "template_url"), partial(check_address, launch.template_url, site.region))
+        checker.ask((*path, "template_url"), partial(check_address, settings.template_url, site.region))
     with checker.part():
-        if launch.permissions_boundary is not None:
-            arn = launch.permissions_boundary
+        if settings.permissions_boundary is not None:
+            arn = settings.permissions_boundary
             # AWS's own policies belong to an account that is called so.
             accounts = [*found, "aws"] if (found := accounts_of(site)) else []
             checker.ask((*path, "permissions_boundary"), partial(check_arn, arn, site.region, accounts=accounts), arn)

@@ -63,9 +63,6 @@ class Authorization(Settings):
 class Launch(ApplianceTemplate):
     """An appliance that an incident launches, and that is retired when none needs it."""
 
-    permissions_boundary: fields.IamPolicyArn | None = None
-    """Policy that every role of the template must have as its permissions boundary; by default the response makes
-    one, where `capabilities` has one for IAM."""
     retire_after_minutes: Annotated[int, Field(ge=0, le=1440)] | None = 30
     """How long the appliance stays after the last incident; `null` keeps it."""
     max_hours: Annotated[int, Field(ge=1, le=720)] = 24

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from tapstack.domain import limits
-from tapstack.domain import packet_basics as template
 from tapstack.domain.containment_settings import MODE_OF_ACTION, check_action
 from tapstack.domain.destinations import Destination
 from tapstack.domain.policy import policy_problems
@@ -66,12 +65,7 @@ def _check_appliance(
     checker: Checker, path: Path, appliance: ResponseAppliance, site: Site, destinations: Destinations
 ) -> Destination | None:
     if appliance.launch is not None:
-        launch = appliance.launch
-        check_template(checker, (*path, "launch"), launch, site.region)
-        checker.ask(
-            (*path, "launch", "permissions_boundary"),
-            lambda: template.check_permissions_boundary(launch.permissions_boundary, launch.capabilities),
-        )
+        check_template(checker, (*path, "launch"), appliance.launch, site.region)
         return None
     if site.packet_basics is None and not appliance.model_fields_set:
         checker.say(path, "the site has no packet_basics to mirror to: expected launch, or target and filter")

@@ -18,13 +18,13 @@ from tapstack import (
     StandingAppliance,
 )
 from tapstack.bindings import cdk
+from tapstack.capture.expressions import Expressions
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import matches
 from tapstack.responder.api import openapi
 from tapstack.responder.api.answering import CATCH_ALL
 from tapstack.response import workflow
 from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
-from tapstack.response.expressions import Expressions
 from tapstack.response.names import name_within, pattern_within
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
 from tests.synth.response.building import NAMES, Response, launched, standing

@@ -12,11 +12,14 @@ import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from strictmoto.iam.policies import Request, Resource, Statement, judge, read_policy
-from tapstack import Containment
+from tapstack import Containment, PacketBasics
+from tapstack.bindings import cdk
 from tapstack.domain.errors import RuleViolation
+from tests.synth.ids import SUBNET, TEMPLATE_URL, VPC
 from tests.synth.response.building import Response, launched
+from tests.synth.template import new_stack
 
-SITES = ("a", "a-epb", "a-response")
+SITES = ("a", "a-epb", "a-packet-basics", "a-response")
 _PLACE = {"<partition.partition>": "aws", "<region.id>": "eu-central-1", "<caller_identity.account_id>": "111122223333"}
 _LOOKS = re.compile(r"(?:[a-z0-9-]+:)?(?:BatchGet|Describe|Get|List|Query)\w*")
 BOUNDARY = "arn:aws:iam::111122223333:policy/ir-{site}-response-epb-boundary"
@@ -59,7 +62,29 @@ def _site(name: str) -> Site:
         [role] = {value for key, value in names.items() if re.fullmatch(rf"{construct}(?:_Role|_Resource)?", key)}
         written = _text(body["policy"]).replace("<iam_policy.arn>", BOUNDARY.format(site=name))
         roles[role] = read_policy(json.loads(written))
+    roles |= _of_packet_basics(name)
     return Site(name, roles, list(_resources(name, list(roles), made)))
+
+
+def _of_packet_basics(site: str) -> dict[str, list[Statement]]:
+    """Return the statements of the role that the stack of a site's own appliance has, by its name."""
+    stack = new_stack()
+    PacketBasics(
+        stack,
+        "packet-basics",
+        template_url=TEMPLATE_URL,
+        vpc_id=VPC,
+        subnet_id=SUBNET,
+        remote_access_cidr="10.20.0.0/16",
+        stack_name=f"ir-{site}-packet-basics",
+        capabilities=["CAPABILITY_IAM"],
+        own_tags={"tapstack:deployment": "ir", "tapstack:site": site},
+    )
+    text = re.sub(r"\$\{(?:data\.)?aws_(\w+?)\.[\w-]+\.(\w+)\}", r"<\1.\2>", str(cdk.Testing.synth(stack)))
+    resources = json.loads(text)["resource"]
+    (role,), (policy,) = (resources[kind].values() for kind in ("aws_iam_role", "aws_iam_role_policy"))
+    boundary = f"arn:aws:iam::111122223333:policy/ir-{site}-packet-basics-boundary"
+    return {role["name"]: read_policy(json.loads(_text(policy["policy"]).replace("<iam_policy.arn>", boundary)))}
 
 
 def _resources(site: str, roles: list[str], made: Response) -> Iterator[Resource]:
@@ -70,8 +95,12 @@ def _resources(site: str, roles: list[str], made: Response) -> Iterator[Resource
         given = {f"aws:ResourceTag/{key}": (value,) for key, value in role["tags"].items()}
         yield Resource(f"{everywhere}:role/{role['name']}", given)
     # What CloudFormation names after the stacks of this site.
-    for stack in (f"ir-{site}-epb", f"ir-{site}-packet-basics"):
-        bounded = {**tags, "iam:PermissionsBoundary": (BOUNDARY.format(site=site),)}
+    of_response = BOUNDARY.format(site=site)
+    of_appliance = of_response.replace("response-epb", "packet-basics")
+    yield Resource(of_appliance)
+    yield Resource(f"{everywhere}:role/ir-{site}-packet-basics-role", tags)
+    for stack, boundary in ((f"ir-{site}-epb", of_response), (f"ir-{site}-packet-basics", of_appliance)):
+        bounded = {**tags, "iam:PermissionsBoundary": (boundary,)}
         yield Resource(f"{everywhere}:role/{stack}-ApplianceRole-1A2B3C4D5E6F", bounded)
         yield Resource(f"{everywhere}:instance-profile/{stack}-Profile-1A2B3C4D5E6F")
         yield Resource(f"arn:aws:cloudformation:{here}:stack/{stack}/0a1b2c3d", tags)
@@ -137,7 +166,9 @@ def test_when_names_of_sites_begin_alike_then_no_role_reaches_into_another_site(
 ) -> None:
     reached = _reached(sites[name], sites[other])
     if name == other:
-        # The question is one that can be answered with yes.
+        # The question is one that can be answered with yes, and no role reaches those that stacks are made with.
+        assert any(f"{name}-packet-basics-role may iam:PutRolePolicy" in line for line in reached)
+        assert not any(line.endswith(("-packet-basics-role", "-response-epb", "-boundary")) for line in reached)
         assert any("iam:PassRole" in line for line in reached)
         assert any("iam:PutRolePolicy" in line for line in reached)
         assert any("cloudformation:DeleteStack" in line for line in reached)
@@ -218,8 +249,6 @@ class TestLaunchedAppliance:
         ],
     )
     def test_fails_when_it_makes_something_elsewhere(self, sites: dict[str, Site], action: str, resource: str) -> None:
-        from tests.synth.ids import SUBNET, VPC
-
         statements = sites["a"].roles["ir-a-response-epb"]
 
         def may(what: str) -> bool:

@@ -104,8 +104,8 @@ def test_when_the_template_is_deployed_then_the_names_of_its_parameters_are_extr
 def test_fails_when_a_boundary_bounds_nothing(name: str, partition: str) -> None:
     arn = f"arn:{partition}:iam::aws:policy/{name}"
     assert refusal(lambda: check_permissions_boundary(arn, ["CAPABILITY_IAM"])) == (
-        f"permissions_boundary {name} bounds next to nothing: leave it out, and the response makes a boundary of its "
-        "own, or give a policy that allows only what the appliance's roles need"
+        f"permissions_boundary {name} bounds next to nothing: leave it out, and a boundary is made, or give a policy "
+        "that allows only what the appliance's roles need"
     )
 
 

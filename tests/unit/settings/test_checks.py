@@ -550,8 +550,8 @@ def test_fails_when_a_stack_could_have_the_roles_of_one_that_is_launched(name: s
         assert parse_deployment(text)
     else:
         assert report(text) == [
-            "deployment.yaml:9: sites.production.packet_basics.stack_name: begins as the roles do that incidents of "
-            f"site second launch with tapstack-second-epb: expected another name, got {name!r}"
+            "deployment.yaml:9: sites.production.packet_basics.stack_name: begins as the roles do that the "
+            f"stack tapstack-second-epb of site second may make: expected another name, got {name!r}"
         ]
 
 
@@ -569,6 +569,52 @@ def test_fails_when_a_launched_stack_has_too_long_a_name_for_roles() -> None:
         "capability for IAM"
     ]
     assert parse_deployment(text.replace("p" * 28, "p" * 27))
+
+
+WITH_ROLES = "      capabilities: [CAPABILITY_IAM]\n"
+
+
+def test_fails_when_the_appliances_stack_has_too_long_a_name_for_roles() -> None:
+    text = SITE + APPLIANCE + f"      stack_name: {'s' * 41}\n" + WITH_ROLES
+    [problem] = report(text)
+    assert "sites.production.packet_basics.capabilities: the stack sssss" in problem
+    assert "expected a name of at most 40 characters, got 41" in problem
+    assert parse_deployment(text.replace(WITH_ROLES, ""))
+
+
+@pytest.mark.parametrize("name", ["tapstack-second-packet-basics-Lab", "tapstack-second-packet-basics-lab"])
+@pytest.mark.parametrize("capabilities", [WITH_ROLES, ""])
+def test_fails_when_a_stack_could_have_the_roles_of_another_sites_appliance(name: str, capabilities: str) -> None:
+    text = SITE + APPLIANCE + f"      stack_name: {name}\n" + SECOND_SITE + APPLIANCE + capabilities
+    if capabilities and name.endswith("Lab"):
+        assert report(text) == [
+            "deployment.yaml:9: sites.production.packet_basics.stack_name: begins as the roles do that the stack "
+            f"tapstack-second-packet-basics of site second may make: expected another name, got {name!r}"
+        ]
+    else:
+        assert parse_deployment(text)
+
+
+def test_fails_when_a_boundary_goes_with_no_capability_for_roles() -> None:
+    boundary = "      permissions_boundary: arn:aws:iam::111122223333:policy/b\n"
+    [problem] = report(SITE + APPLIANCE + boundary)
+    assert "sites.production.packet_basics.permissions_boundary: permissions_boundary goes with capabilities" in problem
+    [problem] = report(SITE + APPLIANCE + WITH_ROLES + boundary.replace("1111", "9999") + ACCOUNT)
+    assert "sites.production.packet_basics.permissions_boundary" in problem
+    assert parse_deployment(SITE + APPLIANCE + WITH_ROLES + boundary + ACCOUNT)
+
+
+def test_fails_when_two_regions_have_stacks_of_one_name_that_may_make_roles() -> None:
+    second = SECOND_SITE.replace("eu-central-1", "us-east-1") + NAMED
+    problems = report(SITE + NAMED + WITH_ROLES + second + WITH_ROLES)
+    assert [problem.partition(": site ")[2] for problem in problems] == [
+        f"{other} has a stack of this name in another Region, and both may make IAM roles, which are the account's: "
+        "expected another name, got 'capture'"
+        for other in ("second", "production")
+    ]
+    assert parse_deployment(SITE + NAMED + WITH_ROLES + second)
+    elsewhere = second + WITH_ROLES + ACCOUNT.replace("1111", "4444")
+    assert parse_deployment(SITE + NAMED + WITH_ROLES + ACCOUNT + elsewhere)
 
 
 NAMED = APPLIANCE + "      stack_name: capture\n"

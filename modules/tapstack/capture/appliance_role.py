@@ -1,4 +1,4 @@
-"""The role that CloudFormation launches an appliance with."""
+"""The role that CloudFormation makes an appliance with: one that stands, or one that an incident launches."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import located
 from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.packet_basics import Capability, check_stack_name_for_roles, makes_iam
-from tapstack.response import policies
-from tapstack.response.names import Place
 
 _BOUNDED = (
     "cloudwatch:PutMetricData",
@@ -47,17 +46,16 @@ class ApplianceRole(AwsConstruct):
     The product's template is not public. This grants what its documentation says it makes: in the one
     subnet an instance with one network interface, in its VPC a security group, an Elastic IP where asked,
     a mirror target, a filter with rules, a session. What was made may be changed and deleted only where it
-    carries the tags of the deployment and the site, which CloudFormation puts on whatever a stack makes,
-    and nothing may be tagged as another site's. A template that needs more takes `extra_statements`;
-    CloudFormation names the missing action in its event.
+    carries the tags that the stack has and others have not (those of the deployment and the site), which
+    CloudFormation puts on whatever a stack makes, and nothing may be tagged as another's. A template that needs
+    more takes `extra_statements`; CloudFormation names the missing action in its event.
 
     IAM roles and instance profiles only where a capability says that the template makes them: each role
     with the permissions boundary, and each under the stack's name with a capital letter behind it, as
     CloudFormation names what a template calls `ApplianceRole`. Names of deployments and sites have no
     capitals, so none of another site or of a response begins so.
 
-    Only CloudFormation may assume it, only for this account and this stack, and the function that hands it
-    over may use it for the one stack, made from the one template.
+    Only CloudFormation may assume it, only for this account and this stack.
 
     Args:
         scope: the construct it belongs to.
@@ -65,8 +63,7 @@ class ApplianceRole(AwsConstruct):
         name: of the role, up to 64 characters.
         place: where it is deployed to.
         stack_name: of the stack.
-        deployment: name of the deployment.
-        site: name of the site.
+        own_tags: tags of the stack that tell what it makes from what is another's.
         vpc_id: that the appliance's security groups belong to.
         subnet_id: of its interface.
         boundary_name: of the permissions boundary that is made here, up to 128 characters.
@@ -90,8 +87,7 @@ class ApplianceRole(AwsConstruct):
         name: str,
         place: Place,
         stack_name: str,
-        deployment: str,
-        site: str,
+        own_tags: Mapping[str, str],
         vpc_id: str,
         subnet_id: str,
         boundary_name: str,
@@ -104,25 +100,26 @@ class ApplianceRole(AwsConstruct):
         with located(scope, id_):
             check_stack_name_for_roles(stack_name, capabilities)
         super().__init__(scope, id_)
+        self.place, self.own_tags = place, own_tags
         role: Any = aws.IamRole(
             self,
             "Resource",
             name=name,
             description="Tapstack: CloudFormation launches the appliance with it",
             assume_role_policy=json_text(
-                policies.trusting(
+                trusting(
                     "cloudformation.amazonaws.com", place, for_arn=place.arn("cloudformation", f"stack/{stack_name}/*")
                 )
             ),
             tags=dict(tags) if tags else None,
         )
-        statements = [*_statements(place, stack_name, deployment, site, vpc_id, subnet_id)]
+        statements = [*_statements(place, stack_name, own_tags, vpc_id, subnet_id)]
         if makes_iam(capabilities):
             boundary = permissions_boundary or self._boundary(boundary_name, place, tags)
             statements += _iam(place, stack_name, boundary)
         statements += [dict(statement) for statement in extra_statements]
         policy: Any = aws.IamRolePolicy(
-            self, "Policy", name="appliance", role=role.name, policy=json_text(policies.document(statements))
+            self, "Policy", name="appliance", role=role.name, policy=json_text(document(statements))
         )
         # By way of the policy: a stack is launched once the role may make it.
         self.arn = place.role_arn(policy.role)
@@ -134,28 +131,19 @@ class ApplianceRole(AwsConstruct):
             "Boundary",
             name=name,
             description="Tapstack: the most that roles of the appliance's template may do",
-            policy=json_text(policies.document(_bounded(place))),
+            policy=json_text(document(_bounded(place))),
             tags=dict(tags) if tags else None,
         )
         return str(made.arn)
 
 
 def _statements(
-    place: Place, stack_name: str, deployment: str, site: str, vpc_id: str, subnet_id: str
-) -> list[policies.Statement]:
-    ours = {
-        "StringEquals": {
-            f"aws:ResourceTag/{TAG_DEPLOYMENT}": deployment,
-            f"aws:ResourceTag/{TAG_SITE}": site,
-        }
-    }
+    place: Place, stack_name: str, own_tags: Mapping[str, str], vpc_id: str, subnet_id: str
+) -> list[Statement]:
+    requested = {f"aws:RequestTag/{key}": value for key, value in own_tags.items()}
+    ours = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own_tags.items()}}
     # Whoever has such a tag is reached by the functions of the site that it names.
-    under_our_tags = {
-        "StringEqualsIfExists": {
-            f"aws:RequestTag/{TAG_DEPLOYMENT}": deployment,
-            f"aws:RequestTag/{TAG_SITE}": site,
-        }
-    }
+    under_our_tags = {"StringEqualsIfExists": requested}
     anywhere = f"arn:{place.partition}:ec2:{place.region}"
     nested = place.arn("cloudformation", f"stack/{stack_name}-*")
     return [
@@ -227,14 +215,12 @@ def _statements(
             "Effect": "Allow",
             "Action": "cloudformation:CreateStack",
             "Resource": nested,
-            "Condition": {
-                "StringEquals": {f"aws:RequestTag/{TAG_DEPLOYMENT}": deployment, f"aws:RequestTag/{TAG_SITE}": site}
-            },
+            "Condition": {"StringEquals": requested},
         },
         {
-            "Sid": "DeleteNested",
+            "Sid": "ChangeNested",
             "Effect": "Allow",
-            "Action": "cloudformation:DeleteStack",
+            "Action": ["cloudformation:DeleteStack", "cloudformation:UpdateStack"],
             "Resource": nested,
             "Condition": ours,
         },
@@ -250,7 +236,7 @@ def _made() -> dict[tuple[str, ...], list[str]]:
     return found
 
 
-def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statement]:
+def _iam(place: Place, stack_name: str, boundary: str) -> list[Statement]:
     """Roles and instance profiles of the stack, by the names that CloudFormation gives them.
 
     What narrows them stands in statements of its own, so that the long list of names is there once: IAM takes 10,240
@@ -276,6 +262,7 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statemen
                 "iam:PassRole",
                 "iam:PutRolePolicy",
                 "iam:TagRole",
+                "iam:UntagRole",
             ],
             # IAM takes no pattern of roles and profiles.
             "Resource": named("role"),
@@ -310,7 +297,7 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[policies.Statemen
     ]
 
 
-def _bounded(place: Place) -> list[policies.Statement]:
+def _bounded(place: Place) -> list[Statement]:
     """The most that a role of the template may do, and only as an instance of the account and Region.
 
     Describing itself, metrics and logs, Session Manager, and metering for the Marketplace: whoever else assumes such a

@@ -1,0 +1,35 @@
+"""Documents of IAM: policies, and trust policies of roles that a service assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tapstack.capture.place import Place
+
+Statement = dict[str, Any]
+
+
+def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
+
+
+def trusting(service: str, place: Place | None = None, *, for_arn: str | None = None) -> dict[str, Any]:
+    """Return the trust policy of a role that a service assumes, on behalf of the account where given.
+
+    Args:
+        service: which.
+        place: of the account.
+        for_arn: pattern of the resources for which it may, where the service says for which it does.
+    """
+    statement: Statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    if place is not None:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": place.account}}
+        if for_arn is not None:
+            statement["Condition"]["ArnLikeIfExists"] = {"aws:SourceArn": for_arn}
+    return document([statement])
