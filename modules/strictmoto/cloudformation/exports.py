@@ -73,14 +73,18 @@ def _put(stack: Any, exports: list[Any]) -> None:
         known[export.name] = export
 
 
-def _importers(backend: Any, exporting: Any, name: str) -> str:
-    """The names of the stacks that import an export; "" where none does."""
-    users = [
+def importers(backend: Any, name: str, exporting: Any = None) -> list[str]:
+    """Return the names of the stacks that import an export; the one that exports it is not asked."""
+    return [
         stack.name
         for stack in backend.stacks.values()
         if stack is not exporting and name in set(_imported(stack.template_dict, stack.resource_map))
     ]
-    return " and ".join(users)
+
+
+def _importers(backend: Any, exporting: Any, name: str) -> str:
+    """The names of the stacks that import an export, for a message; "" where none does."""
+    return " and ".join(importers(backend, name, exporting))
 
 
 def _imported(part: Any, known: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from moto.cloudformation.exceptions import CloudFormationError, ValidationError
 from moto.cloudformation.responses import StackResourceDTO
 from moto.core.responses import ActionResult, EmptyResult
 
-from strictmoto.cloudformation import policies, s3_urls, templates, transforms
+from strictmoto.cloudformation import exports, policies, s3_urls, templates, transforms
 from strictmoto.cloudformation.events import CLIENT_TOKEN
 from strictmoto.cloudformation.stacks import ON_FAILURE
 
@@ -36,6 +36,8 @@ def install() -> None:
     _create()
     _update()
     _delete()
+    _protect()
+    _list_imports()
     _refuse_stack_sets()
     _set_policies()
     _describe_templates()
@@ -193,6 +195,27 @@ def _check_retained(stack: Any, retained: list[str], *, forced: bool) -> None:
             message=f"Resources to retain must be in a valid state. The following resources are not in DELETE_FAILED "
             f"state: [{', '.join(wrong)}]"
         )
+
+
+def _protect() -> None:
+    def update_termination_protection(self: Any) -> ActionResult:
+        stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+        stack.enable_termination_protection = self._get_bool_param("EnableTerminationProtection")
+        return ActionResult({"StackId": stack.stack_id})
+
+    CloudFormationResponse.update_termination_protection = update_termination_protection
+
+
+def _list_imports() -> None:
+    def list_imports(self: Any) -> ActionResult:
+        name = self._get_param("ExportName")
+        if name not in self.cloudformation_backend.exports:
+            raise ValidationError(message=f"Export '{name}' does not exist.")
+        if not (users := exports.importers(self.cloudformation_backend, name)):
+            raise ValidationError(message=f"Export '{name}' is not imported by any stack.")
+        return ActionResult({"Imports": users})
+
+    CloudFormationResponse.list_imports = list_imports
 
 
 def _refuse_stack_sets() -> None:

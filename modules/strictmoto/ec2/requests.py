@@ -6,7 +6,9 @@ Source: Amazon EC2 API Reference, "Common query parameters" (DryRun: permissions
 from __future__ import annotations
 
 import functools
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, Final
 
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
@@ -14,9 +16,12 @@ from moto.ec2.exceptions import DryRunClientError, EC2ClientError
 from moto.ec2.responses._base_response import EC2BaseResponse
 
 from strictmoto.ec2 import client_tokens, filters, identifiers
+from strictmoto.ec2.refusals.tags import check_exist
 
 # moto has types, but none for what is replaced at run time.
 Response: Any = EC2BaseResponse
+
+_ID: Final = re.compile(r"[a-z]+(-[a-z]+)*-([0-9a-f-]{8}|[0-9a-f-]{17,36})")
 
 
 @functools.cache
@@ -31,7 +36,9 @@ def install() -> None:
             # IAM was asked before. Actions that moto does not have are refused as such.
             if _is_dry_run(self) and hasattr(self, camelcase_to_underscores(self._get_action())):
                 raise DryRunClientError
-            return client_tokens.answer_once(self, lambda: filters.answer(self, lambda: call(self)))
+            return client_tokens.answer_once(
+                self, lambda: _answer(self, lambda: filters.answer(self, lambda: call(self)))
+            )
         except EC2ClientError as error:
             status, headers, body = self.serialized(ActionResult(error))
             answered = self._transform_response(self.response_headers, (body, {**headers, "status": status}))
@@ -42,6 +49,16 @@ def install() -> None:
 
     Response.call_action = call_action
     Response.error_on_dryrun = no_dry_run
+
+
+def _answer(response: Any, perform: Callable[[], Any]) -> Any:
+    """Do what is asked; where moto fails at what is not there, refuse that."""
+    try:
+        return perform()
+    except (AttributeError, LookupError, StopIteration, TypeError):
+        values = [value for given in response.querystring.values() for value in given]
+        check_exist(response.ec2_backend, [value for value in values if _ID.fullmatch(value)])
+        raise
 
 
 def _is_dry_run(response: Any) -> bool:

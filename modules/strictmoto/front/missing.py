@@ -1,16 +1,19 @@
-"""What is not there, where moto fails at it: AWS refuses such calls with an error of the service.
+"""What is not there, or was left out, where moto fails at it: AWS refuses such calls with an error of the service.
 
 moto takes ARNs apart and looks things up without asking whether they are there, and where that goes wrong it has no
 answer.
 
 Sources: the errors of each operation, which botocore's models of the services have; "Common Errors" of each service's
-API Reference (ValidationError, ValidationException); Amazon S3 API Reference, "Error responses" (InvalidArgument).
+API Reference (MissingParameter, ValidationError, ValidationException); Amazon S3 API Reference, "Error responses"
+(InvalidArgument, MissingRequestBodyError).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
+from xml.parsers.expat import ExpatError
 
 from strictmoto.call_rules.refusal import Refusal
 from strictmoto.requests.arns import is_somewhere
@@ -32,24 +35,43 @@ def refusal_of_missing(call: Call, error: Exception) -> Refusal | None:
     operation = operation_of(call)
     if operation is None:
         return None
+    if isinstance(error, ExpatError) and call.protocol == "rest-xml":
+        # moto reads a body that may be left out, and must not be.
+        return Refusal("MissingRequestBodyError", "Request Body is empty")
     texts = list(texts_in(call.parameters))
     named = error.args[0] if isinstance(error, KeyError) and error.args else None
+    # Where the model lets it be left out, and the service does not.
+    if isinstance(named, str) and named not in call.parameters and named in _members(operation.input_shape):
+        code = "MissingParameter" if call.protocol == "ec2" else _invalid(call, operation)
+        return Refusal(code, f"The request must contain the parameter {named}")
     # moto knows many things by the last part of their ARN.
     if isinstance(named, str) and any(named in (text, _PART.split(text)[-1]) for text in texts):
         for shape in operation.error_shapes:
             if _MISSING.search(shape.name):
                 return Refusal(shape.error_code, f"{named} does not exist")
+        return Refusal(_invalid(call, operation), f"{named} does not exist")
     for text in texts:
         if text.startswith("arn:") and not is_somewhere(text):
             return Refusal(_invalid(call, operation), f"Invalid ARN: {text}")
     return None
 
 
+def _members(shape: Any) -> Iterator[str]:
+    """Yield the names of the members of an input, and of the structures in it."""
+    if shape is None:
+        return
+    for name, member in shape.members.items():
+        yield name
+        inner = member.member if member.type_name == "list" else member
+        if inner.type_name == "structure":
+            yield from inner.members
+
+
 def _invalid(call: Call, operation: Any) -> str:
-    """Return the code with which an operation refuses an ARN that is none."""
+    """Return the code with which an operation refuses what cannot be, such as an ARN that is none."""
     for shape in operation.error_shapes:
         if _INVALID.search(shape.name):
             return str(shape.error_code)
-    if call.protocol == "rest-xml":
-        return "InvalidArgument"
+    if call.protocol in ("rest-xml", "ec2"):
+        return "InvalidArgument" if call.protocol == "rest-xml" else "InvalidParameterValue"
     return "ValidationException" if "json" in call.protocol else "ValidationError"

@@ -27,6 +27,7 @@ _ENDPOINTS: Final[Mapping[str, re.Pattern[str]]] = {
 }
 """The endpoints by protocol."""
 _SUBJECT: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+_RECEIVERS: Final = ("TopicArn", "TargetArn", "PhoneNumber")
 _OF_TOPICS: Final = frozenset(
     {
         "ArchivePolicy",
@@ -52,6 +53,8 @@ def refusals(action: str, requested: Mapping[str, Any]) -> Iterator[Refusal]:
         if name.endswith("Arn") and isinstance(value, str) and (count := len(value.split(":"))) < _ELEMENTS:
             yield _invalid(f"{name} Reason: An ARN must have at least {_ELEMENTS} elements, not {count}")
     if action == "Publish":
+        if not any(requested.get(name) for name in _RECEIVERS):
+            yield _invalid("TopicArn or TargetArn Reason: no value for required parameter")
         yield from _of_message(requested)
     elif action == "PublishBatch":
         for entry in requested.get("PublishBatchRequestEntries") or ():

@@ -279,6 +279,14 @@ def test_fails_when_a_stack_whose_export_is_imported_is_deleted(shared: Account)
     assert shared.stacks.list_exports()["Exports"] == []
 
 
+def test_when_an_export_is_imported_then_its_importers_are_listed(shared: Account) -> None:
+    assert shared.stacks.list_imports(ExportName="shared")["Imports"] == ["importer"]
+    shared.stacks.delete_stack(StackName="importer")
+    for name, said in (("shared", "is not imported by any stack"), ("other", "does not exist")):
+        with pytest.raises(ClientError, match=f"Export '{name}' {said}"):
+            shared.stacks.list_imports(ExportName=name)
+
+
 @pytest.mark.parametrize(("value", "verb"), [("two", "updated"), (None, "deleted")])
 def test_fails_when_an_update_changes_what_another_stack_imports(shared: Account, value: str | None, verb: str) -> None:
     shared.stacks.update_stack(StackName="exporter", TemplateBody=exporting(value))

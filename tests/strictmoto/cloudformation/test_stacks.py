@@ -146,6 +146,12 @@ def test_fails_when_a_protected_stack_is_deleted(account: Account) -> None:
     with pytest.raises(ClientError, match="cannot be deleted while TerminationProtection is enabled"):
         account.stacks.delete_stack(StackName="tap")
     assert statuses(account) == {"tap": "CREATE_COMPLETE"}
+    for protects in (False, True):
+        account.stacks.update_termination_protection(StackName="tap", EnableTerminationProtection=protects)
+        assert account.stack()["EnableTerminationProtection"] is protects
+    account.stacks.update_termination_protection(StackName="tap", EnableTerminationProtection=False)
+    account.stacks.delete_stack(StackName="tap")
+    assert statuses(account) == {"tap": "DELETE_COMPLETE"}
 
 
 def test_when_a_deletion_policy_retains_then_the_resource_stays(account: Account) -> None:

@@ -50,6 +50,8 @@ def install() -> None:
 def _keeping_short_user_data(create: Any) -> Any:
     @functools.wraps(create)
     def created(self: Any) -> Any:
+        if not any(self._get_param(name) for name in ("LaunchTemplateId", "LaunchTemplateName")):
+            raise EC2ClientError("MissingParameter", "The request must contain the parameter LaunchTemplateId")
         check_user_data(self._get_param("LaunchTemplateData.UserData"), "InvalidUserData.Malformed")
         return create(self)
 

@@ -8,7 +8,7 @@ Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (one code
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from moto.ec2.exceptions import EC2ClientError
@@ -28,13 +28,8 @@ def install() -> None:
 
     @functools.wraps(exist)
     def do_resources_exist(self: Any, resource_ids: list[str]) -> bool:
-        others = []
-        for resource_id in resource_ids:
-            if (kind := _KINDS.get(get_prefix(resource_id))) is None:
-                others.append(resource_id)
-            elif not kind[2](self, resource_id):
-                raise EC2ClientError(kind[0], f"The {kind[1]} '{resource_id}' does not exist")
-        return bool(exist(self, others))
+        check_exist(self, resource_ids)
+        return bool(exist(self, [one for one in resource_ids if get_prefix(one) not in _KINDS]))
 
     @functools.wraps(delete)
     def delete_tags(self: Any) -> Any:
@@ -45,6 +40,22 @@ def install() -> None:
 
     EC2Backend.do_resources_exist = do_resources_exist
     Response.delete_tags = delete_tags
+
+
+def check_exist(backend: Any, texts: Iterable[str]) -> None:
+    """Refuse the first text that is the id of something that does not exist; those of unknown kinds are passed over.
+
+    Args:
+        backend: of moto.
+        texts: ids, and others.
+
+    Raises:
+        EC2ClientError: the NotFound of its kind.
+    """
+    for text in texts:
+        kind = _KINDS.get(get_prefix(text))
+        if kind is not None and not kind[2](backend, text):
+            raise EC2ClientError(kind[0], f"The {kind[1]} '{text}' does not exist")
 
 
 def _in(*names: str) -> Callable[[Any, str], bool]:
@@ -95,7 +106,15 @@ _KINDS: Final[Mapping[str, tuple[str, str, Callable[[Any, str], bool]]]] = {
     "sir": ("InvalidSpotInstanceRequestID.NotFound", "spot instance request ID", _in("spot_instance_requests")),
     "snap": ("InvalidSnapshot.NotFound", "snapshot", _in("snapshots")),
     "subnet": ("InvalidSubnetID.NotFound", "subnet ID", _in_parts_of("subnets")),
+    "h": ("InvalidHostID.NotFound", "host ID", _in("hosts")),
+    "sfr": ("InvalidSpotFleetRequestId.NotFound", "spot fleet request ID", _in("spot_fleet_requests")),
     "tgw": ("InvalidTransitGatewayID.NotFound", "transit gateway", _in("transit_gateways")),
+    "tgw-attach": (
+        "InvalidTransitGatewayAttachmentID.NotFound",
+        "transit gateway attachment ID",
+        _in("transit_gateway_attachments"),
+    ),
+    "tgw-rtb": ("InvalidRouteTableID.NotFound", "transit gateway route table ID", _in("transit_gateways_route_tables")),
     "vol": ("InvalidVolume.NotFound", "volume", _in("volumes")),
     "vpc": ("InvalidVpcID.NotFound", "vpc ID", _in("vpcs")),
     "vpce": ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id", _in("vpc_end_points")),
