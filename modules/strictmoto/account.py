@@ -69,12 +69,13 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "sqs": ("sqs.queues",),
     "events": ("events",),
     "s3": ("s3.buckets", "s3.uploads", "s3.locks"),
+    "logs": ("logs.queries",),
     "sns": ("sns.topics",),
     "kms": ("kms.customer_keys", "kms.key_states"),
     "scheduler": ("events",),
     "states": ("stepfunctions",),
     "sts": ("sts.user_sessions", "sts.sessions"),
-    "iam": ("iam.managed_policies", "iam.names", "iam.users", "iam.refusals"),
+    "iam": ("iam.managed_policies", "iam.names", "iam.users", "iam.oneself", "iam.refusals"),
     "organizations": ("organizations.member_accounts",),
 }
 

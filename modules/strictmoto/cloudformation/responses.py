@@ -5,6 +5,7 @@ Source: CloudFormation API Reference, CreateStack, UpdateStack, GetTemplateSumma
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import re
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def _fetch_templates() -> None:
 
 def _check_capabilities(response: Any, template: dict[str, Any], *, reviewed: bool = False) -> None:
     """Refuse what a template needs and the request does not acknowledge; of changes to review, macros need nothing."""
+    _check_resource_types(response, template)
     needed, _reason = templates.capabilities(template)
     if reviewed:
         needed = [capability for capability in needed if capability != transforms.CAPABILITY]
@@ -64,6 +66,18 @@ def _check_capabilities(response: Any, template: dict[str, Any], *, reviewed: bo
         raise CloudFormationError(
             "InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]"
         )
+
+
+def _check_resource_types(response: Any, template: dict[str, Any]) -> None:
+    """Refuse resources of other types than those that the request lists: conditions of policies compare the list.
+
+    Source: CloudFormation API Reference, CreateStack, UpdateStack and CreateChangeSet (ResourceTypes).
+    """
+    given = response._get_param("ResourceTypes", [])
+    found = sorted({str(resource["Type"]) for resource in template["Resources"].values()})
+    others = [kind for kind in found if not any(fnmatch.fnmatchcase(kind, pattern) for pattern in given)]
+    if given and others:
+        raise ValidationError(message=f"Resource types [{', '.join(others)}] are not in the list of resource types")
 
 
 def _template(response: Any, *, stack: Any = None) -> dict[str, Any]:

@@ -19,13 +19,15 @@ import threading
 from typing import Any
 
 from moto.core.serialize import BaseJSONSerializer
-from moto.dynamodb import models, responses
-from moto.dynamodb.exceptions import MockValidationException
+from moto.dynamodb import responses
+from moto.dynamodb.exceptions import DynamodbException, MockValidationException
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.parsing import partiql
+
+from strictmoto.dynamodb.statements import readable
 
 # moto has types, but none for what is replaced at run time.
 DynamoHandler: Any = responses.DynamoHandler
-DynamoDBBackend: Any = models.DynamoDBBackend
 
 
 @functools.cache
@@ -40,23 +42,40 @@ def install() -> None:
             return call(self)
 
     DynamoHandler.call_action = call_action
+    _read_statements()
     _write_items_as_they_are()
-    _refuse_statements()
 
 
-def _refuse_statements() -> None:
-    """Refuse statements of PartiQL that what reads them for moto fails at."""
-    execute = DynamoDBBackend.execute_statement
+def _read_statements() -> None:
+    """Read statements of PartiQL as they may be written, and refuse those that cannot be read."""
+    parser: Any = partiql
+    query, describe = parser.query, parser.get_query_metadata
 
-    @functools.wraps(execute)
-    def execute_statement(self: Any, statement: str, parameters: Any) -> Any:
+    def unread(statement: str) -> MockValidationException:
+        return MockValidationException(f"Statement wasn't well formed, can't be processed: {statement}")
+
+    @functools.wraps(query)
+    def queried(statement: str, source_data: Any, parameters: Any) -> Any:
+        found = None
         try:
-            return execute(self, statement, parameters)
-        except (AttributeError, LookupError, TypeError, ValueError):
-            # Not AWS's words: AWS may well read it.
-            raise MockValidationException(f"strictmoto cannot read the statement {statement}") from None
+            text, left = readable(statement, parameters or ())
+            found = query(text, source_data, left)
+        except DynamodbException:
+            raise
+        except Exception as error:
+            raise unread(statement) from error
+        if found is None:
+            raise unread(statement)
+        return found
 
-    DynamoDBBackend.execute_statement = execute_statement
+    @functools.wraps(describe)
+    def described(statement: str) -> Any:
+        try:
+            return describe(readable(statement)[0])
+        except Exception as error:
+            raise unread(statement) from error
+
+    parser.query, parser.get_query_metadata = queried, described
 
 
 def _write_items_as_they_are() -> None:

@@ -8,11 +8,11 @@ service can assume.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strictmoto.iam import launches, trust
+from strictmoto.iam import launched, launches, trust
 from strictmoto.iam.authorizations import Authorization, authorizations_of
 from strictmoto.iam.authorizations.place import Place
 from strictmoto.iam.denials import NotAllowed, Refusal, message_of, refuse
@@ -70,7 +70,14 @@ def refusal_of(call: Call, principal_arn: str, connection: Connection) -> Refusa
 
 def needed_for(call: Call, principal_arn: str) -> tuple[Authorization, ...]:
     """Return what IAM has to allow for a call, with what it does not name, as the account has it at this time."""
-    return _needed(call, requested_by(call), principal_arn)
+    found = [one for asked in _asked(call, requested_by(call)) for one in _needed(*asked, principal_arn)]
+    return tuple(found)
+
+
+def _asked(call: Call, requested: Mapping[str, Any]) -> Iterator[tuple[Call, Mapping[str, Any]]]:
+    """Yield a call with its parameters, and the launches that it asks for."""
+    yield call, requested
+    yield from launched.launches_of(call, requested)
 
 
 def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tuple[Authorization, ...]:
@@ -95,9 +102,10 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
         [own] = authorizations_of(call, requested, identity.caller.arn)
         trust.check(call.action, requested, identity, request_of(call, requested, own, lambda _: {}, more=more).context)
         return
-    for authorization in _needed(call, requested, identity.caller.arn):
-        if denial := _denial(call, requested, authorization, identity, more):
-            raise NotAllowed(message_of(denial, identity.caller))
+    for asked in _asked(call, requested):
+        for authorization in _needed(*asked, identity.caller.arn):
+            if denial := _denial(*asked, authorization, identity, more):
+                raise NotAllowed(message_of(denial, identity.caller))
     if gives:
         check_roles(call, requested, identity.caller.account)
 

@@ -29,7 +29,9 @@ _OF_STATEMENTS: Final = frozenset(
         "Condition",
     }
 )
-_ACTION: Final = re.compile(r"\*|[\w-]+:[\w*?-]+", re.ASCII)
+_ACTION: Final = re.compile(r"\*|(?:\*|[\w-]+):[\w*?-]+", re.ASCII)
+_SID: Final = re.compile(r"[0-9A-Za-z]*")
+"""Of the policies that IAM keeps; those of resources may have spaces."""
 _PRINCIPALS: Final = frozenset({"AWS", "CanonicalUser", "Federated", "Service"})
 
 
@@ -68,7 +70,13 @@ def _check_statement(statement: dict[str, Any], kind: Kind) -> None:
     _refuse_unless(set(statement) <= _OF_STATEMENTS, "Unknown field")
     _refuse_unless("Effect" in statement, "Missing required field Effect")
     _refuse_unless(statement["Effect"] in ("Allow", "Deny"), f"Invalid effect: {statement['Effect']}")
-    _refuse_unless(isinstance(statement.get("Sid", ""), str), "Sid must be a string")
+    sid = statement.get("Sid", "")
+    _refuse_unless(isinstance(sid, str), "Sid must be a string")
+    _refuse_unless(
+        kind == "resource" or _SID.fullmatch(sid) is not None,
+        "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+        "[0-9A-Za-z]*",
+    )
     actions = _one_of(statement, "Action", "NotAction")
     for action in _texts(statement[actions], actions):
         _refuse_unless(_ACTION.fullmatch(action) is not None, f"Policy has invalid action: {action}")
@@ -105,7 +113,9 @@ def _check_principal(principal: Any) -> None:
     for kind, names in principal.items():
         _refuse_unless(kind in _PRINCIPALS, "Invalid principal in policy")
         for name in _texts(names, "Principal"):
-            _refuse_unless(bool(name), "Invalid principal in policy")
+            # A star stands for everybody, and for no part of an ARN.
+            right = bool(name) and (name == "*" or not set("*?") & set(name))
+            _refuse_unless(right, f'Invalid principal in policy: "{kind}":"{name}"')
 
 
 def _check_condition(condition: Any) -> None:

@@ -14,6 +14,7 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from strictmoto.iam import oneself
 from strictmoto.iam.authorizations import Authorization
 from strictmoto.iam.authorizations.place import Place
 from strictmoto.requests.calls import Call
@@ -30,7 +31,10 @@ _BY_GROUP_NAME: Final = frozenset(
         "UpdateSecurityGroupRuleDescriptionsIngress",
     }
 )
+_MAKES_STACKS: Final = frozenset({"CreateStack", "CreateStackSet"})
 _KEY_ID_LENGTH: Final = 36
+_ALL_SECRETS: Final = 1_000_000
+"""More than there are on a page."""
 
 
 def as_meant(call: Call, requested: Parameters, principal_arn: str) -> Parameters:
@@ -92,20 +96,6 @@ _OF_IAM: Final = (
     ("UserName", "users"),
 )
 _MAKES_IN_IAM: Final = frozenset({"CreateGroup", "CreateInstanceProfile", "CreateRole", "CreateUser"})
-_OF_ONESELF: Final = frozenset(
-    {
-        "ChangePassword",
-        "CreateAccessKey",
-        "DeleteAccessKey",
-        "GetLoginProfile",
-        "GetUser",
-        "ListAccessKeys",
-        "ListMFADevices",
-        "ListSigningCertificates",
-        "UpdateAccessKey",
-    }
-)
-"""Calls about the user who makes them, where they name none."""
 
 
 def _iam(call: Call, requested: Parameters, principal_arn: str) -> Parameters:
@@ -113,12 +103,16 @@ def _iam(call: Call, requested: Parameters, principal_arn: str) -> Parameters:
     from moto.iam.models import iam_backends
 
     found = dict(requested)
-    if call.action in _OF_ONESELF and not requested.get("UserName") and ":user/" in principal_arn:
-        found["UserName"] = principal_arn
+    parts = principal_arn.split(":", 5)
+    backend: Any = iam_backends[parts[4]][parts[1]]
+    if not requested.get("UserName"):
+        if call.action == "GetAccessKeyLastUsed":
+            key = backend.access_keys.get(requested.get("AccessKeyId"))
+            found |= {"UserName": key.user_name} if key is not None and key.user_name else {}
+        elif parts[5].startswith("user/") and call.action in oneself.actions():
+            return {**found, "UserName": principal_arn}
     if call.action in _MAKES_IN_IAM:
         return found
-    parts = principal_arn.split(":")
-    backend: Any = iam_backends[parts[4]][parts[1]]
     for member, kind in _OF_IAM:
         if name := requested.get(member):
             held = list(getattr(backend, kind).values())
@@ -203,6 +197,11 @@ def _secretsmanager(call: Call, requested: Parameters, account: str) -> Paramete
         return {**requested, "SecretId": _secret(call, str(given), account)}
     if listed := requested.get("SecretIdList"):
         return {**requested, "SecretIdList": [_secret(call, str(one), account) for one in listed]}
+    if call.action == "BatchGetSecretValue" and (filters := requested.get("Filters")):
+        from moto.secretsmanager.models import secretsmanager_backends
+
+        found, _ = secretsmanager_backends[account][call.region].list_secrets(filters, _ALL_SECRETS, None)
+        return {**requested, "SecretIdList": [one["ARN"] for one in found]}
     return requested
 
 
@@ -246,7 +245,51 @@ def _key_of(ciphertext: str) -> str:
         return ""
 
 
+def _cloudformation(call: Call, requested: Parameters, account: str) -> Parameters:
+    """Return the parameters with the ARN of the stack, also that of a change set, and the name of the change set."""
+    from moto.cloudformation.models import cloudformation_backends
+
+    if call.action in _MAKES_STACKS:
+        return requested
+    backend: Any = cloudformation_backends[account][call.region]
+    if change_set := backend.change_sets.get(requested.get("ChangeSetName")):
+        return {**requested, "StackName": change_set.stack_id, "ChangeSetName": change_set.change_set_name}
+    if name := requested.get("StackName"):
+        held = next((stack.stack_id for stack in list(backend.stacks.values()) if stack.name == name), name)
+        return {**requested, "StackName": held}
+    return requested
+
+
+def _autoscaling(call: Call, requested: Parameters, account: str) -> Parameters:
+    """Return the parameters with the ARN of the group that they name, also by an instance or in tags."""
+    from moto.autoscaling.models import autoscaling_backends
+
+    backend: Any = autoscaling_backends[account][call.region]
+    groups = {group.name: group for group in list(backend.autoscaling_groups.values())}
+
+    def arn_of(name: Any) -> Any:
+        return groups[name].arn if name in groups else name
+
+    found = dict(requested)
+    # What is made takes no more than the settings of an instance, or of a launch configuration.
+    if not call.action.startswith("Create"):
+        named = {requested.get("InstanceId"), *(requested.get("InstanceIds") or ())} - {None}
+        for group in list(groups.values()) if named and not requested.get("AutoScalingGroupName") else ():
+            if any(state.instance.id in named for state in list(group.instance_states)):
+                found["AutoScalingGroupName"] = group.arn
+        if call.action == "DeleteLaunchConfiguration":
+            held = backend.launch_configurations.get(requested.get("LaunchConfigurationName"))
+            found |= {"LaunchConfigurationName": held.arn} if held is not None else {}
+    if name := requested.get("AutoScalingGroupName"):
+        found["AutoScalingGroupName"] = arn_of(name)
+    if call.action in ("CreateOrUpdateTags", "DeleteTags"):
+        found["Tags"] = [{**tag, "ResourceId": arn_of(tag.get("ResourceId"))} for tag in requested.get("Tags") or ()]
+    return found
+
+
 _FINDERS: Final[Mapping[str, Callable[[Call, Parameters, str], Parameters]]] = {
+    "autoscaling": _autoscaling,
+    "cloudformation": _cloudformation,
     "ec2": _ec2,
     "iam": _iam,
     "kms": _kms,

@@ -1,8 +1,8 @@
 """What IAM refuses of users, roles and service-linked roles, and moto does.
 
-Sources: IAM API Reference, DeleteUser (DeleteConflict), CreateRole and PutUserPermissionsBoundary (NoSuchEntity),
-CreateServiceLinkedRole (InvalidInput), and the errors of actions on roles (UnmodifiableEntity); IAM User Guide, "Create
-a service-linked role". The texts are those that IAM sends.
+Sources: IAM API Reference, DeleteUser and DeletePolicy (DeleteConflict), CreateRole and PutUserPermissionsBoundary
+(NoSuchEntity), CreateServiceLinkedRole (InvalidInput), and the errors of actions on roles (UnmodifiableEntity); IAM
+User Guide, "Create a service-linked role" and "IAM JSON policy elements: Sid". The texts are those that IAM sends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import re
 from typing import Any, Final
+
+from strictmoto.iam.grammar import MalformedPolicyError, check_policy
 
 _LINKED: Final = "/aws-service-role/"
 _ON_ROLES: Final = (
@@ -49,6 +51,8 @@ def install() -> None:
     _keep_users(backend, exceptions.DeleteConflictException)
     _keep_linked_roles(response, exceptions.IAMException)
     _check_services(backend, exceptions.IAMException)
+    _keep_boundaries(backend, exceptions.DeleteConflictException)
+    _check_documents()
     for name in ("create_role", "put_role_permissions_boundary", "update_role"):
         setattr(response, name, _checked(getattr(response, name), exceptions))
 
@@ -67,6 +71,40 @@ def _keep_users(backend: Any, conflict: Any) -> None:
         delete(self, user_name)
 
     backend.delete_user = delete_user
+
+
+def _keep_boundaries(backend: Any, conflict: Any) -> None:
+    """A policy stays that is attached, or limits a user or a role: without it, nothing would be allowed."""
+    delete = backend.delete_policy
+
+    @functools.wraps(delete)
+    def delete_policy(self: Any, policy_arn: str) -> None:
+        bounded = (
+            getattr(one, "permissions_boundary_arn", None) for one in (*self.users.values(), *self.roles.values())
+        )
+        if policy_arn in bounded or getattr(self.managed_policies.get(policy_arn), "attachment_count", 0):
+            raise conflict("Cannot delete a policy attached to entities.")
+        delete(self, policy_arn)
+
+    backend.delete_policy = delete_policy
+
+
+def _check_documents() -> None:
+    """Refuse what moto takes in the policies of users, groups, roles and those that are managed."""
+    from moto.iam import exceptions, policy_validation
+
+    validator: Any = policy_validation.IAMPolicyDocumentValidator
+    validate = validator.validate
+
+    @functools.wraps(validate)
+    def checked(self: Any) -> None:
+        validate(self)
+        try:
+            check_policy(self._policy_document, "identity")
+        except MalformedPolicyError as error:
+            raise exceptions.MalformedPolicyDocument(str(error)) from error
+
+    validator.validate = checked
 
 
 def _keep_linked_roles(response: Any, error: Any) -> None:

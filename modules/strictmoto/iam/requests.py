@@ -6,10 +6,14 @@ context keys".
 
 from __future__ import annotations
 
+import datetime
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
+
+import dateutil.parser
 
 from strictmoto.iam.authorizations import Authorization
 from strictmoto.iam.authorizations.ec2 import has_attributes
@@ -37,6 +41,8 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
         "Delimiter": "s3:delimiter",
         "MaxKeys": "s3:max-keys",
         "MetadataDirective": "s3:x-amz-metadata-directive",
+        "ObjectLockLegalHoldStatus": "s3:object-lock-legal-hold",
+        "ObjectLockMode": "s3:object-lock-mode",
         "Prefix": "s3:prefix",
         "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
         "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
@@ -44,6 +50,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
         "StorageClass": "s3:x-amz-storage-class",
         "VersionId": "s3:VersionId",
     },
+    "ssm": {"Overwrite": "ssm:Overwrite", "Recursive": "ssm:Recursive"},
     "sns": {"Endpoint": "sns:Endpoint", "Protocol": "sns:Protocol"},
     "sts": {
         "ExternalId": "sts:ExternalId",
@@ -111,8 +118,11 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
         for name, key in _PARAMETERS.get(call.service, {}).items()
         if requested.get(name) not in (None, "")
     }
-    if call.service == "dynamodb" and (keys := tuple(dict.fromkeys(_leading_keys(requested, authorization)))):
-        found["dynamodb:LeadingKeys"] = keys
+    if call.service == "dynamodb":
+        if keys := tuple(dict.fromkeys(_leading_keys(requested, authorization))):
+            found["dynamodb:LeadingKeys"] = keys
+        if authorization.action == "dynamodb:PartiQLSelect":
+            found["dynamodb:FullTableScan"] = (str(not keys).lower(),)
     elif call.service == "events" and call.action == "PutEvents":
         entries = requested.get("Entries") or ()
         found["events:source"] = tuple(str(entry.get("Source", "")) for entry in entries)
@@ -123,6 +133,7 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
             found["kms:EncryptionContextKeys"] = tuple(given)
         found |= {f"kms:EncryptionContext:{key}": (str(value),) for key, value in given.items()}
     elif call.service == "s3":
+        found |= _of_locks(requested)
         found["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
         if tags := _object_tags(requested.get("Tagging")):
             found["s3:RequestObjectTagKeys"] = tuple(tags)
@@ -132,6 +143,32 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
     elif call.service == "lambda" and "EventSourceMapping" in call.action and requested.get("FunctionName"):
         found["lambda:FunctionArn"] = (str(requested["FunctionName"]),)
     return found
+
+
+def _of_locks(requested: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the condition keys of the documents that lock an object; those of headers are parameters."""
+    found: dict[str, tuple[str, ...]] = {}
+    retention, hold = requested.get("Retention"), requested.get("LegalHold")
+    given = retention if isinstance(retention, Mapping) else {}
+    until = given.get("RetainUntilDate") or requested.get("ObjectLockRetainUntilDate")
+    if given.get("Mode"):
+        found["s3:object-lock-mode"] = (str(given["Mode"]),)
+    if until:
+        found["s3:object-lock-retain-until-date"] = (str(until),)
+        if (days := _days_to(str(until))) is not None:
+            found["s3:object-lock-remaining-retention-days"] = (str(days),)
+    if isinstance(hold, Mapping) and hold.get("Status"):
+        found["s3:object-lock-legal-hold"] = (str(hold["Status"]),)
+    return found
+
+
+def _days_to(date: str) -> int | None:
+    try:
+        until = dateutil.parser.parse(date)
+    except (ValueError, OverflowError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=datetime.UTC)
+    return math.ceil((until - datetime.datetime.now(datetime.UTC)).total_seconds() / 86_400)
 
 
 def _object_tags(tagging: Any) -> dict[str, str]:
@@ -146,7 +183,8 @@ def _leading_keys(requested: Mapping[str, Any], authorization: Authorization) ->
     """Return the partition keys that a request names; of a query, the value that its condition compares."""
     for arn in authorization.resources:
         if key := _partition_key(arn):
-            yield from _values_of(requested, key)
+            of_statement = authorization.action.startswith("dynamodb:PartiQL")
+            yield from authorization.compared.get(key, ()) if of_statement else _values_of(requested, key)
 
 
 def _partition_key(arn: str) -> str:

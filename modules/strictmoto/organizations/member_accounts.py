@@ -1,6 +1,9 @@
-"""Accounts that an organization makes: their OrganizationAccountAccessRole is an administrator's.
+"""Accounts that an organization makes, and when its policies can be attached.
 
-Source: AWS Organizations User Guide, "Accessing a member account that has OrganizationAccountAccessRole".
+The OrganizationAccountAccessRole is an administrator's.
+
+Sources: AWS Organizations User Guide, "Accessing a member account that has OrganizationAccountAccessRole"; AWS
+Organizations API Reference, AttachPolicy (PolicyTypeNotEnabledException).
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ _ALL: Final = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "All
 def install() -> None:
     """Extend moto's organizations, once a process."""
     from moto.iam.models import iam_backends
+    from moto.organizations.exceptions import PolicyTypeNotEnabledException
     from moto.organizations.models import OrganizationsBackend
+    from moto.organizations.responses import OrganizationsResponse
     from moto.utilities.utils import get_partition
 
     backend: Any = OrganizationsBackend
-    create = backend.create_account
+    response: Any = OrganizationsResponse
+    create, attach = backend.create_account, response.attach_policy
 
     @functools.wraps(create)
     def create_account(self: Any, **given: Any) -> Any:
@@ -31,4 +37,13 @@ def install() -> None:
         iam.get_role(name).put_policy("AdministratorAccess", _ALL)
         return answer
 
-    backend.create_account = create_account
+    @functools.wraps(attach)
+    def attach_policy(self: Any) -> Any:
+        kept = self.organizations_backend
+        kind = kept.get_policy_by_id(self.request_params["PolicyId"]).type
+        root = next(unit for unit in kept.ou if unit.id == kept.org.root_id)
+        if not any(one["Type"] == kind for one in root.policy_types):
+            raise PolicyTypeNotEnabledException
+        return attach(self)
+
+    backend.create_account, response.attach_policy = create_account, attach_policy

@@ -17,6 +17,7 @@ from moto.s3 import models, responses
 from moto.s3.exceptions import AccessDeniedByLock, InvalidBucketState, NoSuchUpload
 
 # moto has types, but none for what is replaced at run time.
+FakeKey: Any = models.FakeKey
 S3Backend: Any = models.S3Backend
 S3Response: Any = responses.S3Response
 
@@ -29,7 +30,7 @@ _GOVERNANCE: Final = "GOVERNANCE"
 def install() -> None:
     """Make the S3 of this process's moto refuse so. A second call changes nothing."""
     retain, complete = S3Response.put_object_retention, S3Backend.complete_multipart_upload
-    version = S3Backend.put_bucket_versioning
+    version, locked = S3Backend.put_bucket_versioning, FakeKey.is_locked
 
     @functools.wraps(retain)
     def put_object_retention(self: Any) -> Any:
@@ -53,6 +54,11 @@ def install() -> None:
             )
         version(self, bucket_name, status)
 
+    def is_locked(self: Any, governance_bypass: Any) -> bool:
+        # moto takes a header that says `false` for one that says `true`.
+        return bool(locked(self, governance_bypass=str(governance_bypass).lower() == "true"))
+
+    FakeKey.is_locked = is_locked
     S3Response.put_object_retention = put_object_retention
     S3Backend.complete_multipart_upload = complete_multipart_upload
     S3Backend.put_bucket_versioning = put_bucket_versioning

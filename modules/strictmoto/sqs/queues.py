@@ -12,6 +12,7 @@ import time
 from typing import Any, Final
 
 from strictmoto.requests.documents import read_json
+from strictmoto.requests.queue_urls import queue_named_by
 from strictmoto.running import running
 
 # How long a long poll waits before it looks again: a message may become visible meanwhile.
@@ -35,6 +36,7 @@ def install() -> None:
     _look_again(queue)
     _allow_redrive(queue, SQSException)
     _remember_source(queue, responses.SQSResponse)
+    _find_by_address(responses.SQSResponse, SQSException)
 
 
 def _scale(message: Any, now: Any) -> None:
@@ -80,6 +82,28 @@ def _look_again(queue: Any) -> None:
             self._messages_lock.wait_for(lambda: self.messages, timeout=min(timeout, soonest + 0.001, _LOOK_AGAIN))
 
     queue.wait_for_messages = wait_for_messages
+
+
+def _find_by_address(response: Any, error: Any) -> None:
+    """Queues are those of the account that the address names; what is no address of one here is refused."""
+    get_url = response.get_queue_url
+
+    def get_queue_name(self: Any) -> str:
+        url = self._get_param("QueueUrl")
+        found = queue_named_by(url if isinstance(url, str) and url else self.path)
+        if found is None or found.region not in ("", self.region):
+            raise error("InvalidAddress", f"The address {url} is not valid for this endpoint.")
+        self.current_account = found.account or self.current_account
+        return found.name
+
+    @functools.wraps(get_url)
+    def get_queue_url(self: Any) -> Any:
+        self.current_account = self._get_param("QueueOwnerAWSAccountId") or self.current_account
+        return get_url(self)
+
+    response._get_queue_name, response.get_queue_url = get_queue_name, get_queue_url
+    # For moto's own IAM, which is not asked.
+    response._determine_resource = lambda _: "*"
 
 
 def _allow_redrive(queue: Any, error: Any) -> None:

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signing
 
 from strictmoto.identity.principals import Credentials
-from tests.strictmoto.iam.conftest import HERE, Enforcing, policy, refusal
+from tests.strictmoto.iam.conftest import HERE, THERE, Enforcing, policy, refusal
 
 REGION: Final = "eu-central-1"
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{HERE}:prot"
@@ -67,6 +67,128 @@ class TestQueues:
         url = f"{enforcing.account.endpoint}/{HERE}/{name}"
         body = gzip.compress(json.dumps({"QueueUrl": url, "MessageBody": "x"}).encode())
         assert _send(enforcing, denied, "/", {**self.JSON, "Content-Encoding": "gzip"}, body) == status
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "{}/queue/prot",
+            "{}/" + HERE + "//prot",
+            "{}/x/" + HERE + "/prot",
+            "{}/" + HERE + "/prot/",
+            "{}/" + HERE + "/prot?a=b",
+            "http://x/prot",
+            "/prot",
+            "https://sqs.us-east-1.amazonaws.com/" + HERE + "/prot",
+        ],
+    )
+    def test_fails_when_the_address_is_that_of_no_queue_here(self, enforcing: Enforcing, url: str) -> None:
+        enforcing.client("sqs").create_queue(QueueName="prot")
+        sqs = enforcing.worker("sqs", {"Action": "sqs:*"})
+        address = url.format(enforcing.account.endpoint)
+        assert refusal(sqs.send_message, QueueUrl=address, MessageBody="x")[0] == "InvalidAddress"
+
+    def test_when_a_queue_of_another_account_may_be_used_then_its_messages_are_there(
+        self, enforcing: Enforcing
+    ) -> None:
+        own = enforcing.client("sqs")
+        own.create_queue(QueueName="prot")
+        enforcing.account.enforces_iam = False
+        iam = enforcing.client("iam", role_arn=f"arn:aws:iam::{THERE}:role/founder")
+        arn = enforcing.role("owner", {"Action": "*"}, owner=iam)
+        enforcing.account.enforces_iam = True
+        far = enforcing.client("sqs", role_arn=arn)
+        url = far.create_queue(QueueName="prot")["QueueUrl"]
+        worker = enforcing.worker("sqs", {"Action": "sqs:*"})
+        owner = {"QueueName": "prot", "QueueOwnerAWSAccountId": THERE}
+        assert f":{THERE}:prot" in refusal(worker.get_queue_url, **owner)[1]
+        everyone = {"Principal": "*", "Action": "sqs:*", "Resource": f"arn:aws:sqs:{REGION}:{THERE}:prot"}
+        far.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(everyone)})
+        assert worker.get_queue_url(**owner)["QueueUrl"] == url
+        worker.send_message(QueueUrl=url, MessageBody="x")
+        assert far.receive_message(QueueUrl=url)["Messages"]
+        here = own.get_queue_url(QueueName="prot")["QueueUrl"]
+        assert "Messages" not in own.receive_message(QueueUrl=here)
+
+
+class TestStacks:
+    TEMPLATE: Final = json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}})
+    OTHER: Final = json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}, "T": {"Type": "AWS::SNS::Topic"}}})
+
+    @pytest.fixture
+    def change_set(self, enforcing: Enforcing) -> dict[str, Any]:
+        """A change set of the stack `prod`."""
+        stacks = enforcing.client("cloudformation")
+        stacks.create_stack(StackName="prod", TemplateBody=self.TEMPLATE)
+        made = stacks.create_change_set(StackName="prod", ChangeSetName="c", TemplateBody=self.OTHER)
+        return {"Id": made["Id"], "StackId": made["StackId"]}
+
+    @pytest.mark.parametrize("call", ["describe_change_set", "execute_change_set", "delete_change_set"])
+    @pytest.mark.parametrize("denied", ["arn:aws:cloudformation:*:*:stack/prod/*", "StackId"])
+    def test_fails_when_a_change_set_is_named_by_its_arn(
+        self, enforcing: Enforcing, change_set: dict[str, Any], call: str, denied: str
+    ) -> None:
+        stacks = enforcing.worker("cloudformation", *_but("cloudformation:*", change_set.get(denied, denied)))
+        assert refusal(getattr(stacks, call), ChangeSetName=change_set["Id"])[0] == "AccessDenied"
+
+    def test_when_the_stack_of_a_change_set_is_allowed_then_it_is(
+        self, enforcing: Enforcing, change_set: dict[str, Any]
+    ) -> None:
+        allowed = {"Action": "cloudformation:*", "Resource": change_set["StackId"]}
+        stacks = enforcing.worker("cloudformation", allowed)
+        assert stacks.describe_stacks(StackName="prod")["Stacks"]
+        assert stacks.describe_change_set(ChangeSetName=change_set["Id"])["StackName"] == "prod"
+
+    def test_fails_when_a_name_is_denied_by_the_whole_arn(
+        self, enforcing: Enforcing, change_set: dict[str, Any]
+    ) -> None:
+        stacks = enforcing.worker("cloudformation", *_but("cloudformation:*", change_set["StackId"]))
+        assert refusal(stacks.get_template, StackName="prod")[0] == "AccessDenied"
+
+    @pytest.mark.parametrize("named", ["Id", "name"])
+    def test_fails_when_a_change_set_has_another_name(
+        self, enforcing: Enforcing, change_set: dict[str, Any], named: str
+    ) -> None:
+        def only(name: str) -> dict[str, Any]:
+            condition = {"StringEquals": {"cloudformation:ChangeSetName": name}}
+            return {"Action": "cloudformation:DescribeChangeSet", "Condition": condition}
+
+        given = {"ChangeSetName": change_set["Id"]}
+        if named == "name":
+            given = {"ChangeSetName": "c", "StackName": "prod"}
+        assert enforcing.worker("cloudformation", only("c")).describe_change_set(**given)
+        other = enforcing.worker("cloudformation", only("d"))
+        assert refusal(other.describe_change_set, **given)[0] == "AccessDenied"
+
+    @pytest.mark.parametrize(
+        ("key", "given", "value"),
+        [
+            ("StackPolicyUrl", {"StackPolicyURL": "https://b.s3.amazonaws.com/p"}, "https://b.s3.amazonaws.com/p"),
+            ("TemplateUrl", {"TemplateURL": "https://b.s3.amazonaws.com/t"}, "https://b.s3.amazonaws.com/t"),
+            ("RoleArn", {"RoleARN": f"arn:aws:iam::{HERE}:role/r"}, f"arn:aws:iam::{HERE}:role/r"),
+            ("ResourceTypes", {"ResourceTypes": ["AWS::SQS::Queue"]}, "AWS::SQS::Queue"),
+        ],
+    )
+    def test_fails_when_a_condition_compares_what_a_stack_is_given(
+        self, enforcing: Enforcing, key: str, given: dict[str, Any], value: str
+    ) -> None:
+        condition = {"ForAnyValue:StringEquals": {f"cloudformation:{key}": value}}
+        deny = {"Effect": "Deny", "Action": "cloudformation:*", "Condition": condition}
+        stacks = enforcing.worker("cloudformation", {"Action": "*"}, deny)
+        body = {} if "TemplateURL" in given else {"TemplateBody": self.TEMPLATE}
+        for call in (stacks.create_stack, stacks.update_stack):
+            code, message = refusal(call, StackName="s", **body, **given)
+            assert code == "AccessDenied"
+            assert "explicit deny" in message
+
+    def test_fails_when_a_template_has_other_types_than_those_that_are_listed(self, enforcing: Enforcing) -> None:
+        stacks = enforcing.client("cloudformation")
+        made = {"StackName": "s", "TemplateBody": self.OTHER}
+        for listed in (["AWS::SQS::Queue"], ["AWS::SQS::*"]):
+            assert refusal(stacks.create_stack, **made, ResourceTypes=listed)[0] == "ValidationError"
+            more = {"ChangeSetName": "c", "ChangeSetType": "CREATE", "ResourceTypes": listed}
+            assert refusal(stacks.create_change_set, **made, **more)[0] == "ValidationError"
+        assert stacks.create_stack(**made, ResourceTypes=["AWS::SQS::*", "AWS::SNS::Topic"])["StackId"]
+        assert refusal(stacks.update_stack, **made, ResourceTypes=["AWS::SQS::*"])[0] == "ValidationError"
 
 
 class TestObjects:

@@ -20,12 +20,14 @@ class Authorization:
             aws:ResourceTag, are not among them.
         tags: of what is made, by the kind in its ARN: a call may give each kind other ones. Keys of `context` about
             tags are those of all of them together.
+        compared: values that a statement of PartiQL compares attributes with, or inserts, by attribute.
     """
 
     action: str
     resources: tuple[str, ...] = ("*",)
     context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    compared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""

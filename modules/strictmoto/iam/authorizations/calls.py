@@ -31,6 +31,13 @@ _MADE_IN_S3: Final = {
     "CreateMultipartUpload": "Object",
     "PutObject": "Object",
 }
+_OF_STACKS: Final = {
+    "ChangeSetName": "ChangeSetName",
+    "RoleARN": "RoleArn",
+    "StackPolicyURL": "StackPolicyUrl",
+    "TemplateURL": "TemplateUrl",
+}
+"""Condition keys of CloudFormation that are a parameter of the call."""
 _GRANTS: Final = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 _TRANSACTED: Final = {
     "Put": "PutItem",
@@ -55,7 +62,7 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
     if call.action in ("TransactWriteItems", "TransactGetItems"):
         return tuple(_transacted(requested, place))
     if call.service == "s3" and call.action == "DeleteObjects":
-        return tuple(_deleted(requested, place))
+        return (*_deleted(requested, place), *_bypassing(call, requested, place))
     if call.service == "dynamodb" and call.action in partiql.ACTIONS:
         return tuple(partiql.authorizations_of(call.action, requested, place))
     own = Authorization(
@@ -68,6 +75,7 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
         own,
         *_copies(call, requested, place),
         *_granting(call, own, requested),
+        *_bypassing(call, requested, place),
         *_tagging(call, own, requested, place),
         *_tagging_apis(call, own, requested, place),
         *_keeping_keys(call, requested, place),
@@ -111,7 +119,7 @@ def _context(call: Call, requested: Mapping[str, Any]) -> dict[str, str | tuple[
         context["ec2:Region"] = call.region
         context |= ec2.attributes_of(call.action, requested)
     if call.service == "cloudformation":
-        for parameter, key in (("TemplateURL", "TemplateUrl"), ("RoleARN", "RoleArn")):
+        for parameter, key in _OF_STACKS.items():
             if given := requested.get(parameter):
                 context[f"cloudformation:{key}"] = str(given)
         if kinds := requested.get("ResourceTypes"):
@@ -158,16 +166,75 @@ def _granting(call: Call, own: Authorization, requested: Mapping[str, Any]) -> I
     context = {"aws:RequestedRegion": call.region}
     if any(requested.get(name) for name in _GRANTS):
         yield Authorization(f"s3:Put{of}Acl", own.resources, context)
-    if requested.get("Tagging") and of == "Object":
-        yield Authorization("s3:PutObjectTagging", own.resources, context)
+    if of == "Bucket":
+        if requested.get("ObjectOwnership"):
+            yield Authorization("s3:PutBucketOwnershipControls", own.resources, context)
+        if str(requested.get("ObjectLockEnabledForBucket", "")).lower() == "true":
+            yield Authorization("s3:PutBucketObjectLockConfiguration", own.resources, context)
+            yield Authorization("s3:PutBucketVersioning", own.resources, context)
+        return
+    for action, members in _WITH_AN_OBJECT.items():
+        if any(requested.get(name) for name in members):
+            yield Authorization(f"s3:{action}", own.resources, context)
+
+
+_WITH_AN_OBJECT: Final = {
+    "PutObjectTagging": ("Tagging",),
+    "PutObjectRetention": ("ObjectLockMode", "ObjectLockRetainUntilDate"),
+    "PutObjectLegalHold": ("ObjectLockLegalHoldStatus",),
+}
+"""Actions that set what an object is put with."""
+
+
+def _bypassing(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Deleting or shortening what is retained for governance is an action of its own.
+
+    Source: Amazon S3 User Guide, "Managing Object Lock" ("Bypassing governance mode").
+    """
+    if call.service == "s3" and str(requested.get("BypassGovernanceRetention", "")).lower() == "true":
+        arns = named.resources_of("s3", call.action, requested, place)
+        yield Authorization("s3:BypassGovernanceRetention", arns, {"aws:RequestedRegion": call.region})
 
 
 def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
-    """Reading several secrets at once reads each of them."""
+    """Reading several secrets at once reads each of them, and finding them lists them; code is read, too.
+
+    Source: AWS Secrets Manager API Reference, BatchGetSecretValue ("Required permissions").
+    """
     if call.service == "secretsmanager" and call.action == "BatchGetSecretValue":
         for one in requested.get("SecretIdList") or ():
             found = named.resources_of("secretsmanager", "GetSecretValue", {"SecretId": one}, place)
             yield Authorization("secretsmanager:GetSecretValue", found, {"aws:RequestedRegion": call.region})
+        if requested.get("Filters"):
+            yield Authorization("secretsmanager:ListSecrets", ("*",), {"aws:RequestedRegion": call.region})
+    elif call.service == "lambda" and call.action in _WITH_CODE:
+        yield from _code(call, requested, place)
+
+
+_WITH_CODE: Final = {
+    "CreateFunction": "Code",
+    "PublishLayerVersion": "Content",
+    "UpdateFunctionCode": "",
+    "UpdateFunctionConfiguration": "",
+}
+"""Calls of Lambda with code, and the member that it is in."""
+
+
+def _code(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
+    """Code in a bucket is read by whoever gives it to Lambda; so are layers.
+
+    Sources: AWS Lambda Developer Guide, "Identity-based IAM policies for Lambda" and "Working with layers"; AWS Lambda
+    API Reference, CreateFunction.
+    """
+    context = {"aws:RequestedRegion": call.region}
+    member = _WITH_CODE[call.action]
+    code = (requested.get(member) or {}) if member else requested
+    if code.get("S3Bucket"):
+        name = f"{code['S3Bucket']}/{code.get('S3Key', '')}"
+        action = "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject"
+        yield Authorization(action, (place.arn("s3", name, region=False, account=False),), context)
+    if layers := requested.get("Layers"):
+        yield Authorization("lambda:GetLayerVersion", tuple(map(str, layers)), context)
 
 
 def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:

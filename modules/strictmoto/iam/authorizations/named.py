@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from strictmoto.iam.authorizations.place import Place
+from strictmoto.requests.queue_urls import queue_named_by
 from strictmoto.requests.texts import texts_in
 
 Finder = Callable[[str, Mapping[str, Any], Place], list[str]]
@@ -14,8 +15,11 @@ Finder = Callable[[str, Mapping[str, Any], Place], list[str]]
 # From the parameter to the resource in the ARN, by service; the first one that a call has counts,
 # and a list of names is as good as one.
 _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    "autoscaling": {"AutoScalingGroupName": "autoScalingGroup:*:autoScalingGroupName/{}"},
-    "cloudformation": {"StackName": "stack/{}/*"},
+    "autoscaling": {
+        "AutoScalingGroupName": "autoScalingGroup:*:autoScalingGroupName/{}",
+        "LaunchConfigurationName": "launchConfiguration:*:launchConfigurationName/{}",
+    },
+    "cloudformation": {"StackName": "stack/{}/*", "StackSetName": "stackset/{}:*"},
     "dynamodb": {"TableName": "table/{}"},
     "iam": {
         "InstanceProfileName": "instance-profile/{}",
@@ -100,7 +104,8 @@ def _dynamodb(action: str, requested: Mapping[str, Any], place: Place) -> list[s
 
 
 def _events(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
-    bus = str(requested.get("EventBusName") or "default").rpartition("/")[2]
+    given = str(requested.get("EventBusName") or "default")
+    bus = given.rpartition("/")[2]
     if action == "PutEvents":
         buses = [str(entry.get("EventBusName") or "default") for entry in requested.get("Entries") or ()]
         return [_arn(place, "events", bus, "event-bus/{}") for bus in buses]
@@ -109,6 +114,9 @@ def _events(action: str, requested: Mapping[str, Any], place: Place) -> list[str
     rule = requested.get("Rule") or (requested.get("Name") if action.endswith("Rule") else None)
     if rule is None:
         return []
+    # A rule belongs to whom its bus belongs to.
+    if given.startswith("arn:") and given.count(":") >= 5:
+        place = Place(*given.split(":")[3:5])
     return [place.arn("events", f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}")]
 
 
@@ -170,12 +178,22 @@ def _renamed(action: str, given: Mapping[str, str], place: Place, former: str) -
 
 
 def _logs(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
-    group = requested.get("logGroupName") or requested.get("logGroupIdentifier")
-    if group is None or action == "DescribeLogGroups":
+    if action == "DescribeLogGroups":
         return []
+    groups = [requested[name] for name in ("logGroupName", "logGroupIdentifier") if requested.get(name)]
+    groups += [one for name in ("logGroupNames", "logGroupIdentifiers") for one in requested.get(name) or ()]
     # IAM is asked about a group as about the streams in it, which is why policies end in `:*`.
-    arn = group if group.startswith("arn:") else place.arn("logs", f"log-group:{group}")
-    return [f"{arn.removesuffix(':*')}:log-stream:{requested.get('logStreamName', '')}"]
+    arns = [group if group.startswith("arn:") else place.arn("logs", f"log-group:{group}") for group in groups]
+    return [f"{arn.removesuffix(':*')}:log-stream:{requested.get('logStreamName', '')}" for arn in arns]
+
+
+def _autoscaling(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
+    """Return the groups that tags name; what a group is made of is no resource of its action."""
+    groups = [requested["AutoScalingGroupName"]] if requested.get("AutoScalingGroupName") else []
+    groups += requested.get("AutoScalingGroupNames") or ()
+    if action in ("CreateOrUpdateTags", "DeleteTags"):
+        groups += [tag["ResourceId"] for tag in requested.get("Tags") or () if tag.get("ResourceId")]
+    return [_arn(place, "autoscaling", str(one), _TABLES["autoscaling"]["AutoScalingGroupName"]) for one in groups]
 
 
 def _kms(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
@@ -209,12 +227,10 @@ def _scheduler(action: str, requested: Mapping[str, Any], place: Place) -> list[
 
 def _sqs(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
     if name := requested.get("QueueName"):
-        return [place.arn("sqs", str(name))]
-    if url := requested.get("QueueUrl"):
-        # A name alone is a queue of the caller's, as SQS takes it.
-        where, _, name = str(url).rstrip("/").rpartition("/")
-        account = where.rpartition("/")[2] or place.account
-        return [Place(place.region, account).arn("sqs", name)]
+        return [Place(place.region, requested.get("QueueOwnerAWSAccountId") or place.account).arn("sqs", str(name))]
+    # What is no address of a queue SQS refuses.
+    if (url := requested.get("QueueUrl")) and (found := queue_named_by(str(url))):
+        return [Place(place.region, found.account or place.account).arn("sqs", found.name)]
     return []
 
 
@@ -223,6 +239,10 @@ def _ssm(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
         found = [place.arn("ec2", f"instance/{one}") for one in requested.get("InstanceIds") or ()]
         document = str(requested.get("DocumentName", ""))
         return [*found, place.arn("ssm", f"document/{document}", account=not document.startswith("AWS-"))]
+    if kind := _TAGGED.get(str(requested.get("ResourceType"))):
+        return [place.arn("ssm", f"{kind}/{str(requested.get('ResourceId')).lstrip('/')}")]
+    if "Document" in action and requested.get("Name"):
+        return [place.arn("ssm", f"document/{requested['Name']}", account=not requested["Name"].startswith("AWS-"))]
     if "Parameter" not in action or action == "DescribeParameters":
         return []
     names = requested.get("Names") or [requested.get("Name") or requested.get("Path") or ""]
@@ -230,12 +250,21 @@ def _ssm(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
 
 
 def _parameter(name: str, place: Place) -> str:
-    """Return the ARN of a parameter; what AWS publishes belongs to no account."""
-    return place.arn(
-        "ssm",
-        name if name.startswith("arn:") else f"parameter/{name.lstrip('/')}",
-        account=not name.startswith(_PUBLISHED),
-    )
+    """Return the ARN of a parameter, without the version or the label; what AWS publishes belongs to no account."""
+    if name.startswith("arn:"):
+        return ":".join(name.split(":")[:6])
+    plain = name.partition(":")[0]
+    return place.arn("ssm", f"parameter/{plain.lstrip('/')}", account=not plain.startswith(_PUBLISHED))
+
+
+_TAGGED: Final = {
+    "Document": "document",
+    "MaintenanceWindow": "maintenancewindow",
+    "ManagedInstance": "managed-instance",
+    "Parameter": "parameter",
+    "PatchBaseline": "patchbaseline",
+}
+"""What the tags of Systems Manager may be of, as ARNs name it."""
 
 
 def _sts(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
@@ -260,6 +289,7 @@ def _elbv2(action: str, requested: Mapping[str, Any], place: Place) -> list[str]
 
 
 _FINDERS: Final[Mapping[str, Finder]] = {
+    "autoscaling": _autoscaling,
     "dynamodb": _dynamodb,
     "elasticloadbalancing": _elbv2,
     "events": _events,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from strictmoto.dynamodb.statements import compared_by
 from strictmoto.iam.authorizations.authorization import Authorization
 from strictmoto.iam.authorizations.place import Place
 
@@ -22,12 +23,13 @@ _NAMED: Final = re.compile(
 def authorizations_of(action: str, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
     """Yield what each statement of a call needs."""
     listed = requested.get("Statements") or requested.get("TransactStatements") or ()
-    texts = [one.get("Statement") for one in listed] if action != "ExecuteStatement" else [requested.get("Statement")]
     context = {"aws:RequestedRegion": place.region}
-    for text in texts:
-        kind, named = _KIND.match(str(text)), _NAMED.search(str(text))
+    for one in [requested] if action == "ExecuteStatement" else listed:
+        text = str(one.get("Statement"))
+        kind, named = _KIND.match(text), _NAMED.search(text)
         verb = kind[1].split("(")[-1].strip().capitalize() if kind else "Select"
-        yield Authorization(f"dynamodb:PartiQL{verb}", (_arn(named, place),), context)
+        compared = compared_by(text, one.get("Parameters") or ())
+        yield Authorization(f"dynamodb:PartiQL{verb}", (_arn(named, place),), context, compared=compared)
 
 
 def _arn(named: re.Match[str] | None, place: Place) -> str:
