@@ -1,7 +1,7 @@
 """Calls of IAM that name no user are about the user who makes them: moto takes the user from the key that is named.
 
-Source: IAM API Reference, "UserName" of CreateAccessKey, DeleteAccessKey, GetUser and their like ("if you do not specify a
-user name, IAM determines the user name implicitly based on the access key that signs the request") and of others.
+Source: IAM API Reference, UserName of CreateAccessKey, DeleteAccessKey, GetUser and their like ("if you do not specify
+a user name, IAM determines the user name implicitly based on the access key that signs the request"); ChangePassword.
 """
 
 from __future__ import annotations

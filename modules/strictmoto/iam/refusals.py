@@ -82,7 +82,8 @@ def _keep_boundaries(backend: Any, conflict: Any) -> None:
         bounded = (
             getattr(one, "permissions_boundary_arn", None) for one in (*self.users.values(), *self.roles.values())
         )
-        if policy_arn in bounded or getattr(self.managed_policies.get(policy_arn), "attachment_count", 0):
+        attached = getattr(self.managed_policies.get(policy_arn), "attachment_count", None)
+        if attached or policy_arn in bounded:
             raise conflict("Cannot delete a policy attached to entities.")
         delete(self, policy_arn)
 

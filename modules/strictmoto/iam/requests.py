@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import dateutil.parser
-
 from strictmoto.iam.authorizations import Authorization
 from strictmoto.iam.authorizations.ec2 import has_attributes
 from strictmoto.iam.authorizations.tags import keys_about
@@ -164,11 +162,11 @@ def _of_locks(requested: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def _days_to(date: str) -> int | None:
     try:
-        until = dateutil.parser.parse(date)
-    except (ValueError, OverflowError):
+        until = datetime.datetime.fromisoformat(date)
+    except ValueError:
         return None
     until = until if until.tzinfo else until.replace(tzinfo=datetime.UTC)
-    return math.ceil((until - datetime.datetime.now(datetime.UTC)).total_seconds() / 86_400)
+    return math.ceil((until - datetime.datetime.now(datetime.UTC)) / datetime.timedelta(days=1))
 
 
 def _object_tags(tagging: Any) -> dict[str, str]:

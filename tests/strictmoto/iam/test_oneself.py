@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from strictmoto.identity.principals import Credentials
-from tests.strictmoto.iam.conftest import HERE, Enforcing, refusal
+from tests.strictmoto.iam.conftest import HERE, Enforcing, policy, refusal
 
 OWN: Final = {"Action": "iam:*", "Resource": "arn:aws:iam::*:user/${aws:username}"}
 
@@ -75,3 +75,19 @@ def test_when_the_root_user_asks_who_it_is_then_it_has_no_name(enforcing: Enforc
     user = enforcing.client("iam").get_user()["User"]
     assert (user["Arn"], user["UserId"]) == (f"arn:aws:iam::{HERE}:root", HERE)
     assert "UserName" not in user
+
+
+def test_when_a_user_has_a_boundary_then_nothing_beyond_it_is_allowed(enforcing: Enforcing) -> None:
+    iam = enforcing.client("iam")
+    document = policy({"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"})
+    boundary = iam.create_policy(PolicyName="bound", PolicyDocument=document)["Policy"]["Arn"]
+    own = enforcing.user("bounded", {"Action": "ec2:*"}, PermissionsBoundary=boundary)
+    ec2 = enforcing.signed("ec2", own)
+    assert ec2.describe_vpcs()["Vpcs"]
+    message = refusal(ec2.describe_subnets)[1]
+    assert message.endswith("because no permissions boundary allows the ec2:DescribeSubnets action")
+    iam.delete_user_permissions_boundary(UserName="bounded")
+    assert ec2.describe_subnets()["Subnets"]
+    iam.put_user_permissions_boundary(UserName="bounded", PermissionsBoundary=boundary)
+    assert refusal(ec2.describe_subnets)[0] == "UnauthorizedOperation"
+    assert refusal(iam.delete_policy, PolicyArn=boundary)[0] == "DeleteConflict"

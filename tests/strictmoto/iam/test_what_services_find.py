@@ -47,6 +47,11 @@ class TestParameters:
         worker = enforcing.worker("ssm", *_but("ssm:PutParameter", Condition=overwriting))
         given = {"Name": "secret", "Value": "w", "Type": "String", "Overwrite": True}
         assert refusal(worker.put_parameter, **given)[0] == "AccessDeniedException"
+        worker = enforcing.worker(
+            "ssm", *_but("ssm:GetParametersByPath", Condition={"StringEquals": {"ssm:Recursive": "true"}})
+        )
+        assert worker.get_parameters_by_path(Path="/")["Parameters"]
+        assert refusal(worker.get_parameters_by_path, Path="/", Recursive=True)[0] == "AccessDeniedException"
 
 
 class TestSecrets:
@@ -265,14 +270,32 @@ class TestLocks:
         s3.put_object_retention(**kept, Retention=longer)
         assert refusal(s3.delete_object, **kept, BypassGovernanceRetention=True)[0] == "AccessDenied"
 
-    def test_fails_when_a_condition_compares_the_retention(self, enforcing: Enforcing, s3: Any) -> None:
-        long = {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "30"}}
-        worker = enforcing.worker("s3", *_but("s3:*", Condition=long))
-        given = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": self.FAR}
-        assert "explicit deny" in refusal(worker.put_object, Bucket="lock", Key="k", Body=b"x", **given)[1]
+    @pytest.mark.parametrize(
+        ("operator", "key", "value"),
+        [
+            ("NumericGreaterThan", "s3:object-lock-remaining-retention-days", "30"),
+            ("DateGreaterThan", "s3:object-lock-retain-until-date", "2035-01-01T00:00:00Z"),
+            ("StringEquals", "s3:object-lock-mode", "GOVERNANCE"),
+            ("StringEquals", "s3:object-lock-legal-hold", "ON"),
+        ],
+    )
+    def test_fails_when_a_condition_compares_the_lock(
+        self, enforcing: Enforcing, s3: Any, operator: str, key: str, value: str
+    ) -> None:
+        worker = enforcing.worker("s3", *_but("s3:*", Condition={operator: {key: value}}))
+        name = {"Bucket": "lock", "Key": "k"}
+        lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": self.FAR}
+        hold = {"ObjectLockLegalHoldStatus": "ON"}
+        given = hold if key.endswith("hold") else lock
+        assert "explicit deny" in refusal(worker.put_object, **name, Body=b"x", **given)[1]
+        assert worker.put_object(**name, Body=b"x")
         kept = self._kept(s3, "GOVERNANCE")
         retention = {"Mode": "GOVERNANCE", "RetainUntilDate": self.FAR}
-        assert "explicit deny" in refusal(worker.put_object_retention, **kept, Retention=retention)[1]
+        document: dict[str, Any] = {"Retention": retention}
+        call = worker.put_object_retention
+        if given is hold:
+            document, call = {"LegalHold": {"Status": "ON"}}, worker.put_object_legal_hold
+        assert "explicit deny" in refusal(call, **kept, **document)[1]
 
     def test_fails_when_a_bucket_may_not_lock(self, enforcing: Enforcing) -> None:
         worker = enforcing.worker("s3", *_but("s3:PutBucketObjectLockConfiguration"))
