@@ -60,13 +60,15 @@ def _sparing_protected(terminate: Any) -> Any:
 
     @functools.wraps(terminate)
     def terminate_instances(self: Any, instance_ids: list[str]) -> Any:
-        found = self.get_multi_instances_by_id(instance_ids) if instance_ids else []
-        protected = [instance for instance in found if _is_protected(instance)]
-        if not protected:
+        if not instance_ids:
             return terminate(self, instance_ids)
+        found = self.get_multi_instances_by_id(instance_ids)
+        protected = [instance for instance in found if _is_protected(instance)]
         spared = {instance.availability_zone for instance in protected}
-        if others := [instance.id for instance in found if instance.availability_zone not in spared]:
-            terminate(self, others)
+        # As moto does it, which would find them all once more.
+        ended = [(instance, instance.terminate()) for instance in found if instance.availability_zone not in spared]
+        if not protected:
+            return ended
         attribute = "disableApiTermination" if protected[0].disable_api_termination is True else "disableApiStop"
         raise _protected(protected[0], "terminated", attribute)
 
