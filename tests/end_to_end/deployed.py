@@ -186,7 +186,7 @@ class DeployedResponse:
         )["Items"]
 
     def not_back(self) -> list[str]:
-        """Return what the table says of containments that are in place, and of originals that are not back."""
+        """Return what the table says of containments that are in place, and of prior states that are not back."""
         found = []
         for item in self.items():
             if item["sk"]["S"] == "CONTAINMENT" and item["state"]["S"] != "absent":

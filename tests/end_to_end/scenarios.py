@@ -343,7 +343,7 @@ def the_schedule_starts_the_sweeper(its: Scenarios) -> None:
 
 
 def _swept(response: DeployedResponse) -> bool:
-    """Whether a round came to its end: originals are listed last, then a launched appliance is read for a measure."""
+    """Whether a round ended: prior states are listed last, then a launched appliance is read for a measure."""
     asked = [record.requested for record in response.records("sweeper")]
     listed = [
         position

@@ -176,7 +176,7 @@ class TestRelease:
         assert not _allows(limits, "release", action)
 
     def test_fails_when_it_writes_down_what_was_there(self, limits: Limits) -> None:
-        """It marks originals as back, and makes none: DynamoDB's conditions know no attributes of new items."""
+        """It marks prior states as back, and makes none: DynamoDB's conditions know no attributes of new items."""
         for function, allowed in (("containment", True), ("release", False)):
             verdict = limits.ask(
                 function, "dynamodb:PutItem", limits.items(), leading="CONTAINMENT#i-0123456789abcdef0"

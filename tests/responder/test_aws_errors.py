@@ -8,7 +8,7 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.responder.aws.clients import client
-from tapstack.responder.aws.errors import passing_as_try_again
+from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.errors import TryAgain
 from tests.responder.conftest import Site
 
@@ -29,6 +29,6 @@ def test_when_it_lasts_for_longer_than_clients_try_then_the_step_is_tried_again(
 ) -> None:
     operation, arguments = CALLS[service]
     site.account.faults.add(Fault("*", kind, times=4))
-    with pytest.raises(TryAgain), passing_as_try_again():
+    with pytest.raises(TryAgain), transient_as_try_again():
         getattr(client(service), operation)(**arguments)
     getattr(client(service), operation)(**arguments)

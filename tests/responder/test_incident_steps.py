@@ -11,7 +11,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import Conflict, UnknownIncident
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import waking
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site, opened, prepared
 from tests.responder.test_capturing import KINDS
@@ -22,12 +22,11 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The task tokens that were used: moto knows only those that its own executions gave."""
     used: list[str] = []
 
-    def wake(token: str, because: str) -> bool:
+    def end_wait(token: str, because: str) -> bool:
         used.append(token)
         return True
 
-    monkeypatch.setattr(waking, "wake", wake)
-    monkeypatch.setattr(incident_steps, "wake", wake)
+    monkeypatch.setattr(executions, "end_wait", end_wait)
     return used
 
 
@@ -92,7 +91,7 @@ class TestWaking:
         assert woken == ["token-1"]
 
     def test_when_the_token_is_not_known_any_more_then_nobody_minds(self, site: Site) -> None:
-        assert waking.wake("AAAA", "closed") is False
+        assert executions.end_wait("AAAA", "closed") is False
 
 
 class TestPeople:

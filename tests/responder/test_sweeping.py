@@ -12,7 +12,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.handlers import sweeper
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import waking
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.sweeper import sweep
@@ -25,7 +25,7 @@ UNKNOWN = "inc-20260101T000000-aaaaaaaa"
 def running(monkeypatch: pytest.MonkeyPatch) -> set[bool]:
     """Whether executions still run: put True or False into it."""
     answers = {True}
-    monkeypatch.setattr(waking, "is_running", lambda _: True in answers)
+    monkeypatch.setattr(executions, "is_running", lambda _: True in answers)
     return answers
 
 
@@ -157,8 +157,8 @@ class TestExecutions:
 
     def test_when_it_runs_then_that_is_seen(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")
-        assert waking.is_running(incidents.get(incident)["execution_arn"]) is True
-        assert waking.is_running(f"{site.state_machine_arn.replace('stateMachine', 'execution')}:nobody") is False
+        assert executions.is_running(incidents.get(incident)["execution_arn"]) is True
+        assert executions.is_running(f"{site.state_machine_arn.replace('stateMachine', 'execution')}:nobody") is False
 
 
 class TestAppliance:

@@ -134,7 +134,7 @@ class Facts:
         classic_balancers: names of those that it is registered with.
         role: name of the role of its instance profile.
         role_access: what that role has for this instance: ALLOWED, DENIED by containment, or NOT_OURS.
-        receiver: it receives mirrored packets: the appliance.
+        is_mirror_target: it receives mirrored packets: the appliance.
         spot: it is a Spot Instance, which AWS protects from no termination.
     """
 
@@ -152,7 +152,7 @@ class Facts:
     classic_balancers: tuple[str, ...] = ()
     role: str | None = None
     role_access: str = ALLOWED
-    receiver: bool = False
+    is_mirror_target: bool = False
     spot: bool = False
 
 
@@ -186,7 +186,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class PriorState:
     """What was there before containment changed it, as it is written down.
 
     Attributes:
@@ -366,7 +366,7 @@ class Settings(Protocol):
         """`restrict`, or nothing."""
 
 
-def plan_containment(facts: Facts, settings: Settings, recorded: Iterable[Original] = ()) -> Plan:
+def plan_containment(facts: Facts, settings: Settings, recorded: Iterable[PriorState] = ()) -> Plan:
     """Say what cutting an instance off would change.
 
     What is changed already is no change any more: a plan made during containment names what came since.
@@ -387,12 +387,12 @@ def plan_containment(facts: Facts, settings: Settings, recorded: Iterable[Origin
     return Plan(facts.instance_id, tuple(ordered), warnings=tuple(_warnings(facts, settings)))
 
 
-def refusal(facts: Facts, settings: Settings, recorded: Iterable[Original] = ()) -> str | None:
+def refusal(facts: Facts, settings: Settings, recorded: Iterable[PriorState] = ()) -> str | None:
     """Say why an instance must not, or cannot, be cut off; None when nothing stands against it."""
     instance = facts.instance_id
     if facts.state in GONE_STATES:
         return f"instance {instance} is {facts.state}: there is nothing to cut off any more"
-    if facts.receiver:
+    if facts.is_mirror_target:
         return f"instance {instance} is the appliance that receives the packets"
     if instance in settings.protect.instance_ids:
         return f"instance {instance} is protected by the deployment's settings"
@@ -473,7 +473,7 @@ def _as_detail(target: Registration) -> dict[str, Any]:
     return {"arn": target.target_group_arn, "id": target.target_id, "port": target.port, "zone": target.zone}
 
 
-def _with_original(change: Change, known: Mapping[tuple[Kind, str], Original]) -> Change | None:
+def _with_original(change: Change, known: Mapping[tuple[Kind, str], PriorState]) -> Change | None:
     """Return the change with what was there before containment; None where nothing is left to change."""
     remembered = known.get((change.what, change.key))
     if change.what == "snapshots" and remembered is not None and not remembered.restored:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tapstack.domain.containment import Change, Difference, Interface, Kind, Original, Plan, Value, is_ours
+from tapstack.domain.containment import Change, Difference, Interface, Kind, Plan, PriorState, Value, is_ours
 
 RELEASE_ORDER: Final[tuple[Kind, ...]] = (
     "profile",
@@ -43,14 +43,14 @@ class Step:
         difference: what stands against it, or is to be said.
     """
 
-    original: Original
+    original: PriorState
     do: Literal["restore", "give up", "block"]
     to: Value = None
     difference: Difference | None = None
 
 
 def steps_of_release(
-    originals: Iterable[Original],
+    prior_states: Iterable[PriorState],
     now: Now,
     *,
     missing_groups: Collection[str] = (),
@@ -60,18 +60,18 @@ def steps_of_release(
     """Say what to do about everything that is written down and not back yet, in the order of a release.
 
     Args:
-        originals: of the containment.
+        prior_states: of the containment.
         now: what is there.
-        missing_groups: security groups of originals that do not exist any more.
+        missing_groups: security groups of prior states that do not exist any more.
         overwrite: put back what was there, whatever others did meanwhile.
         keep: leave what others did meanwhile.
     """
-    waiting = [one for one in originals if not one.restored and one.kind in RELEASE_ORDER]
+    waiting = [one for one in prior_states if not one.restored and one.kind in RELEASE_ORDER]
     waiting.sort(key=lambda one: (RELEASE_ORDER.index(one.kind), one.key))
     return tuple(_step(one, now, set(missing_groups), overwrite, keep) for one in waiting)
 
 
-def _step(original: Original, now: Now, missing: set[str], overwrite: bool, keep: bool) -> Step:
+def _step(original: PriorState, now: Now, missing: set[str], overwrite: bool, keep: bool) -> Step:
     place = (original.kind, original.key)
     if place not in now:
         return Step(original, "give up", difference=_difference(original, None, "it is gone", blocks=False))
@@ -131,5 +131,5 @@ def plan_release(
     return Plan(instance_id, changes, differences=tuple(step.difference for step in listed if step.difference) + since)
 
 
-def _difference(original: Original, now: Value, why: str, *, blocks: bool = True) -> Difference:
+def _difference(original: PriorState, now: Value, why: str, *, blocks: bool = True) -> Difference:
     return Difference(original.kind, original.key, original.original, original.ours, now, why, blocks)

@@ -16,16 +16,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
-from tapstack.responder.appliance.mirror_target import current_receiver
+from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import ending, sessions
+from tapstack.responder.capture import sessions
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import audit
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
-from tapstack.responder.outbound import executions, notifications, waking
+from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -92,14 +92,14 @@ def _executions(report: Report) -> None:
         expired = as_time(incident["expires_at"]) <= utc_now()
         if arn is None:
             if utc_now() - as_time(incident["opened_at"]) >= START_WITHIN:
-                waking.start(incident["id"], "close" if expired else "capture")
+                executions.start(incident["id"], "close" if expired else "capture")
                 report.started.append(f"{incident['id']}: it had no execution")
             continue
         if incident["state"] == "failed" and not (expired or incident["close_requested"]):
             continue  # people decide; what is left in place ends at its time
-        if len(incident["execution_arns"]) < TRIES and not waking.is_running(arn):
+        if len(incident["execution_arns"]) < TRIES and not executions.is_running(arn):
             # By their number: one that was ended from outside has not noted that it failed.
-            waking.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
+            executions.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
             report.started.append(f"{incident['id']}: its execution had ended")
 
 
@@ -181,7 +181,7 @@ def _expired(session: Described) -> bool:
 
 
 def _mend(live: list[Described], report: Report) -> None:
-    to = current_receiver()
+    to = current_mirror_target()
     if to is None:
         return
     astray = [
@@ -220,7 +220,7 @@ def _captures(report: Report) -> None:
         if now is not None and now.ending:
             to_end.append(now)
     if to_end:
-        ending.finish(to_end)
+        sessions.finish(to_end)
         report.ended += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in to_end]
 
 

@@ -140,9 +140,9 @@ class Shop:
         elb.create_load_balancer(LoadBalancerName="old", Listeners=[listener], Subnets=[subnet])
         elb.register_instances_with_load_balancer(LoadBalancerName="old", Instances=[{"InstanceId": instance}])
 
-    def originals(self, instance: str) -> dict[tuple[str, str], Any]:
+    def prior_states(self, instance: str) -> dict[tuple[str, str], Any]:
         """What is written down and not back yet."""
-        return {(one.kind, one.key): one.original for one in containments.originals(instance) if not one.restored}
+        return {(one.kind, one.key): one.original for one in containments.prior_states(instance) if not one.restored}
 
     def state(self, incident: str) -> str:
         return str(incidents.get(incident)["containment"]["state"])

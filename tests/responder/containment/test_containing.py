@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.domain.containment import Original
+from tapstack.domain.containment import PriorState
 from tapstack.responder.containment import containing, inspect
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
@@ -40,7 +40,7 @@ def test_when_an_instance_is_contained_then_every_interface_has_the_quarantine_g
     held = containments.get(shop.database)
     assert held is not None
     assert (held.state, held.holders) == ("contained", frozenset({incident}))
-    assert {key: value for (kind, key), value in shop.originals(shop.database).items() if kind == "groups"} == before
+    assert {key: value for (kind, key), value in shop.prior_states(shop.database).items() if kind == "groups"} == before
 
 
 def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(shop: Shop) -> None:
@@ -106,9 +106,9 @@ def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -
 
 def test_when_containment_is_done_twice_then_nothing_is_overwritten(shop: Shop) -> None:
     incident = contained(shop.database)
-    before = shop.originals(shop.database)
+    before = shop.prior_states(shop.database)
     assert containing.contain(incident) == {"status": "contained"}
-    assert shop.originals(shop.database) == before
+    assert shop.prior_states(shop.database) == before
     assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
 
 
@@ -121,7 +121,7 @@ def test_when_an_interface_is_attached_during_containment_then_doing_it_again_cu
     assert not shop.is_cut_off(shop.database)
     containing.contain(incident)
     assert shop.is_cut_off(shop.database)
-    assert shop.originals(shop.database)[("groups", added)] == [shop.company.security_groups["web"]]
+    assert shop.prior_states(shop.database)[("groups", added)] == [shop.company.security_groups["web"]]
     assert release(incident) == "released"
     assert shop.groups_of(added) == [shop.company.security_groups["web"]]
 
@@ -131,18 +131,18 @@ def test_when_others_give_it_groups_meanwhile_then_doing_it_again_cuts_it_off_an
 ) -> None:
     incident = contained(shop.database)
     first = shop.company.interfaces["database"][0]
-    before = shop.originals(shop.database)
+    before = shop.prior_states(shop.database)
     shop.give(first, shop.company.security_groups["web"])
     containing.contain(incident)
     assert shop.is_cut_off(shop.database)
-    assert shop.originals(shop.database) == before
+    assert shop.prior_states(shop.database) == before
     [said] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "contained again"]
     assert said == f"{first} had {shop.company.security_groups['web']} meanwhile, by others"
 
 
 def test_when_it_was_released_meanwhile_then_a_step_that_comes_late_changes_nothing(shop: Shop) -> None:
     incident = contained(shop.database)
-    before = shop.originals(shop.database)
+    before = shop.prior_states(shop.database)
     assert release(incident) == "released"
     assert containing.contain(incident) == {"status": "overtaken"}
     assert {key: [*value] for key, value in shop.groups(shop.database).items()} == {
@@ -356,7 +356,7 @@ class TestOptions:
         )
         web = shop.company.instances["web-1"]
         incident = contained(web)
-        assert {kind for kind, _ in shop.originals(web)} == {"groups"}
+        assert {kind for kind, _ in shop.prior_states(web)} == {"groups"}
         warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
         assert warnings == ["it stays in service in the Auto Scaling group web, which may replace and terminate it"]
 
@@ -439,7 +439,7 @@ class TestFailures:
         cut, waited = threading.Event(), []
         real = OF_KIND["groups"].change
 
-        def change(instance: str, original: Original, to: object) -> None:
+        def change(instance: str, original: PriorState, to: object) -> None:
             real(instance, original, to)
             cut.set()
 

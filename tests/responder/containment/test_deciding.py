@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tapstack.responder.containment import release_requests
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import commands
@@ -41,10 +40,6 @@ def end(shop: Shop, incident: str, task: executions.Task) -> None:
 
 def runs_now(incident: str, task: executions.Task) -> bool:
     return executions.is_under_way(incidents.get(incident), task)
-
-
-def wants(_: Any) -> bool:
-    return True
 
 
 def said(incident: str) -> list[str]:
@@ -82,13 +77,13 @@ class TestLate:
 
     def test_when_it_is_contained_now_after_the_deadline_then_that_is_asked_for_anew(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = containment_requests.contain(incident, "now", by="ann", check=wants)["containment"]
+        found = containment_requests.contain(incident, "now", by="ann")["containment"]
         assert (found["mode"], found["state"], found["asked_by"]) == ("now", "containing", "ann")
         assert runs_now(incident, "contain")
 
     def test_when_it_is_asked_for_again_after_the_deadline_then_there_is_a_new_one(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = containment_requests.contain(incident, "approval", by="ann", check=wants)["containment"]
+        found = containment_requests.contain(incident, "approval", by="ann")["containment"]
         assert found["state"] == "pending"
         assert found["deadline"] > PAST
 
@@ -102,7 +97,7 @@ class TestLate:
     def test_when_it_is_released_after_the_deadline_then_the_default_comes_first(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
         with pytest.raises(Conflict, match=f"nothing of incident {incident} is contained"):
-            release_requests.release(incident, by="ann")
+            containment_requests.release(incident, by="ann")
         assert shop.state(incident) == "rejected"
 
     def test_when_another_question_was_asked_since_then_it_is_not_decided_by_default(self, shop: Shop) -> None:
@@ -120,16 +115,19 @@ class TestLate:
 
 
 @pytest.mark.parametrize("state", ["failed", "contained"])
-def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(shop: Shop, state: str) -> None:
+def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
     incident = contained(shop.database)
     ask_again(incident, state)
 
     def release_meanwhile(_: Any) -> bool:
-        release_requests.release(incident, by="bob")
+        containment_requests.release(incident, by="bob")
         return True
 
+    monkeypatch.setattr(containment_requests, "would_change", release_meanwhile)
     with pytest.raises(Conflict, match="is being released"):
-        containment_requests.contain(incident, "now", by="ann", check=release_meanwhile)
+        containment_requests.contain(incident, "now", by="ann")
     assert shop.state(incident) == "releasing"
     assert "containment asked for: now" not in said(incident)
 
@@ -139,17 +137,17 @@ def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
 ) -> None:
     incident = contained(shop.database)
     ask_again(incident, "failed")
-    check, asked_already = release_requests.check_can_be_released, list[str]()
+    check, asked_already = containment_requests.check_can_be_released, list[str]()
 
     def contain_meanwhile(found: Any) -> None:
         check(found)
         if not asked_already:
             asked_already.append(incident)
-            containment_requests.contain(incident, "now", by="bob", check=wants)
+            containment_requests.contain(incident, "now", by="bob")
 
-    monkeypatch.setattr(release_requests, "check_can_be_released", contain_meanwhile)
+    monkeypatch.setattr(containment_requests, "check_can_be_released", contain_meanwhile)
     with pytest.raises(Conflict, match="is being contained"):
-        release_requests.release(incident, by="ann")
+        containment_requests.release(incident, by="ann")
     assert shop.state(incident) == "containing"
     assert incidents.get(incident).get("release_runs", 0) == 0
 
@@ -180,7 +178,7 @@ class TestSweep:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
         read = incidents.get(incident)
-        executions.ask(
+        executions.request(
             read,
             "contain",
             "containment = :asked",
@@ -202,7 +200,7 @@ class TestSweep:
     def test_when_a_release_was_ended_then_it_is_said_and_not_done(self, shop: Shop) -> None:
         incident = contained(shop.database)
         incidents.change(incident, "SET containment.#state = :contained", contained="contained")
-        release_requests.release(incident, by="ann")
+        containment_requests.release(incident, by="ann")
         end(shop, incident, "release")
         assert sweep().contained == []
         incidents.change(incident, "SET containment.released_at = :past", past=PAST)

@@ -156,11 +156,11 @@ def _with_everything(shop: Shop) -> str:
 
 
 def _waiting(shop: Shop, instance: str) -> dict[str, list[str]]:
-    return {key: value for (kind, key), value in shop.originals(instance).items() if kind == "groups"}
+    return {key: value for (kind, key), value in shop.prior_states(instance).items() if kind == "groups"}
 
 
-def _nothing_is_lost(shop: Shop, instance: str, originals: dict[str, list[str]]) -> None:
+def _nothing_is_lost(shop: Shop, instance: str, prior_states: dict[str, list[str]]) -> None:
     """What an interface does not have any more is written down."""
     written = _waiting(shop, instance)
     for interface, groups in shop.groups(instance).items():
-        assert groups == originals[interface] or written[interface] == originals[interface]
+        assert groups == prior_states[interface] or written[interface] == prior_states[interface]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tapstack.domain.containment import Change, Original, Value
-from tapstack.responder.containment import containing, putting_back, releasing
+from tapstack.domain.containment import Change, PriorState, Value
+from tapstack.responder.containment import containing, releasing
 from tapstack.responder.containment.changes import groups
 from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import ContainmentFailed, TryAgain
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import waking
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import opened
@@ -46,7 +46,7 @@ def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did
 
 def test_when_a_release_was_overtaken_and_another_has_begun_then_the_first_can_write_nothing(shop: Shop) -> None:
     incident = contained(shop.database)
-    one = containments.originals(shop.database)[0]
+    one = containments.prior_states(shop.database)[0]
     first = containments.begin_release(there(shop))
     ask_again(incident, "containing")
     containing.contain(incident)
@@ -61,7 +61,7 @@ def test_when_a_release_was_overtaken_and_another_has_begun_then_the_first_can_w
         with pytest.raises(TryAgain):
             write()
     assert there(shop) == second
-    assert not any(original.restored for original in containments.originals(shop.database))
+    assert not any(original.restored for original in containments.prior_states(shop.database))
 
 
 def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_can_write_nothing(shop: Shop) -> None:
@@ -71,7 +71,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
     second = containments.hold(shop.database, incident, vpc_id="vpc-1", quarantine_group_id=shop.quarantine)
     assert second is not None
     assert (second.generation, second.holders) == (first.generation, first.holders)
-    remembered = containments.originals(shop.database)
+    remembered = containments.prior_states(shop.database)
     for write in (
         lambda: containments.record(first, [Change("groups", "eni-0new", ["sg-1"], ["sg-2"])], remembered),
         lambda: containments.mark_untracked(first),
@@ -81,7 +81,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
         with pytest.raises(TryAgain):
             write()
     assert there(shop) == second
-    assert containments.originals(shop.database) == remembered
+    assert containments.prior_states(shop.database) == remembered
 
 
 class TestPutBack:
@@ -92,12 +92,12 @@ class TestPutBack:
         [first, *_] = shop.company.interfaces["database"]
         shop.give(first, shop.quarantine)
         shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": True})
-        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert releasing.restore_again(incident) == {"status": "put back"}
         assert shop.changed_since(before) == []
         said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "put back once more"]
         assert len(said) == 2
         # Done again, it finds nothing.
-        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert releasing.restore_again(incident) == {"status": "put back"}
         assert shop.changed_since(before) == []
 
     def test_when_a_call_of_the_first_of_two_steps_lands_late_then_it_is_put_back(self, shop: Shop) -> None:
@@ -107,7 +107,7 @@ class TestPutBack:
         assert containing.contain(incident)["status"] == "wait"
         assert release(incident) == "released"
         shop.give(shop.company.interfaces["database"][0], shop.untrack)
-        putting_back.put_back(incident)
+        releasing.restore_again(incident)
         assert shop.changed_since(before) == []
 
     def test_when_others_changed_it_since_then_that_stays(self, shop: Shop) -> None:
@@ -115,7 +115,7 @@ class TestPutBack:
         assert release(incident) == "released"
         [first, *_] = shop.company.interfaces["database"]
         shop.give(first, shop.company.security_groups["web"])
-        putting_back.put_back(incident)
+        releasing.restore_again(incident)
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
 
     def test_when_aws_refuses_one_thing_then_the_others_are_put_back_and_people_are_told(self, shop: Shop) -> None:
@@ -131,7 +131,7 @@ class TestPutBack:
         with pytest.raises(
             ContainmentFailed, match=f"NOT put back: groups of {first}: {gone}: .*InvalidGroup.NotFound"
         ):
-            putting_back.put_back(incident)
+            releasing.restore_again(incident)
         assert shop.groups_of(second) == before
 
     def test_when_one_thing_is_gone_then_the_others_are_put_back(
@@ -145,24 +145,24 @@ class TestPutBack:
             shop.give(interface, shop.quarantine)
         restored = groups.restore
 
-        def deleted_meanwhile(instance: str, one: Original, to: Value) -> None:
+        def deleted_meanwhile(instance: str, one: PriorState, to: Value) -> None:
             if one.key == first:
                 raise Gone(first)
             restored(instance, one, to)
 
         monkeypatch.setattr(groups, "restore", deleted_meanwhile)
-        assert putting_back.put_back(incident) == {"status": "put back"}
+        assert releasing.restore_again(incident) == {"status": "put back"}
         assert shop.groups_of(second) == before
 
     def test_when_somebody_wants_it_cut_off_again_then_it_stays_so(self, shop: Shop) -> None:
         first = contained(shop.database)
         assert release(first) == "released"
         contained(shop.database)
-        assert putting_back.put_back(first) == {"status": "wanted"}
+        assert releasing.restore_again(first) == {"status": "wanted"}
         assert shop.is_cut_off(shop.database)
 
     def test_when_it_was_never_contained_then_nothing_is_done(self, shop: Shop) -> None:
-        assert putting_back.put_back(opened(shop.database)) == {"status": "wanted"}
+        assert releasing.restore_again(opened(shop.database)) == {"status": "wanted"}
 
 
 def there(shop: Shop) -> containments.Containment:
@@ -183,4 +183,4 @@ def test_when_executions_that_close_are_ended_from_outside_then_the_sweeper_star
         assert sweep().started == [f"{incident}: its execution had ended"]
         started = incidents.get(incident)["execution_arn"]
         assert started != ended
-        assert waking.is_running(started)
+        assert executions.is_running(started)

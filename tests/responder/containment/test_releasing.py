@@ -27,7 +27,7 @@ def test_when_it_is_released_then_the_account_is_as_it_was(shop: Shop, name: str
     held = containments.get(instance)
     assert held is not None
     assert (held.state, held.holders) == ("absent", frozenset())
-    assert shop.originals(instance) == {}
+    assert shop.prior_states(instance) == {}
 
 
 def test_when_it_is_behind_load_balancers_then_it_is_registered_as_it_was(shop: Shop) -> None:
@@ -151,7 +151,7 @@ class TestOthers:
     def test_when_others_changed_groups_then_nothing_is_put_back_and_the_difference_is_shown(self, shop: Shop) -> None:
         first = shop.company.interfaces["database"][0]
         incident = contained(shop.database)
-        originals = shop.originals(shop.database)
+        prior_states = shop.prior_states(shop.database)
         shop.give(first, shop.company.security_groups["web"])
         before = shop.all()
         assert release(incident) == "blocked"
@@ -160,7 +160,7 @@ class TestOthers:
         expected = {
             "what": "groups",
             "key": first,
-            "original": originals["groups", first],
+            "original": prior_states["groups", first],
             "ours": [shop.quarantine],
             "now": [shop.company.security_groups["web"]],
             "why": "others changed it",
@@ -193,9 +193,9 @@ class TestOthers:
     def test_when_others_put_back_the_originals_then_nothing_stands_against_it(self, shop: Shop) -> None:
         before = shop.all()
         incident = contained(shop.database)
-        originals = shop.originals(shop.database)
+        prior_states = shop.prior_states(shop.database)
         for interface in shop.company.interfaces["database"]:
-            shop.give(interface, *originals["groups", interface])
+            shop.give(interface, *prior_states["groups", interface])
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
 

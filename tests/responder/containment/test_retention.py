@@ -74,7 +74,7 @@ def test_when_it_expires_before_somebody_decides_then_only_a_yes_keeps_it(
     incident = opened(shop.database, containment="approval")
     close(incident)
     assert not is_kept(incident)
-    containment_requests.decide(incident, decision, by="bob", refuse=lambda _: None)
+    containment_requests.decide(incident, decision, by="bob")
     assert is_kept(incident) is kept
 
 

@@ -14,7 +14,7 @@ from tapstack.domain.containment import (
     Facts,
     Interface,
     Membership,
-    Original,
+    PriorState,
     Registration,
     Volume,
     plan_containment,
@@ -33,7 +33,7 @@ FACTS = Facts(
 )
 
 
-def planned(facts: Facts = FACTS, recorded: tuple[Original, ...] = (), **settings: Any) -> list[tuple[Any, ...]]:
+def planned(facts: Facts = FACTS, recorded: tuple[PriorState, ...] = (), **settings: Any) -> list[tuple[Any, ...]]:
     plan = plan_containment(facts, replace(SETTINGS, **settings), recorded)
     assert plan.refused is None
     return [(change.what, change.key, change.before, change.after) for change in plan.changes]
@@ -98,7 +98,7 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
     ("facts", "settings", "match"),
     [
         (replace(FACTS, state="shutting-down"), SETTINGS, "is shutting-down"),
-        (replace(FACTS, receiver=True), SETTINGS, "is the appliance"),
+        (replace(FACTS, is_mirror_target=True), SETTINGS, "is the appliance"),
         (FACTS, replace(SETTINGS, protect=Protect(instance_ids=("i-1",))), "by the deployment's settings"),
         (
             replace(FACTS, tags={"tier": "prod-1"}),
@@ -130,7 +130,7 @@ def test_when_it_is_a_spot_instance_then_it_is_not_protected_from_termination() 
 
 def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
     facts = replace(FACTS, interfaces=(Interface("eni-1", "vpc-1", ("sg-q",)),), volumes=(), shutdown_behavior="stop")
-    recorded = (Original("groups", "eni-1", ["sg-c"], ["sg-q"]),)
+    recorded = (PriorState("groups", "eni-1", ["sg-c"], ["sg-q"]),)
     assert planned(replace(facts, termination_protection=True), recorded) == []
 
 
@@ -138,7 +138,7 @@ def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
 def test_when_snapshots_are_written_down_then_they_are_not_taken_again_in_the_same_containment(
     restored: bool, left: list[str]
 ) -> None:
-    recorded = (Original("snapshots", "i-1", None, "taken", restored=restored),)
+    recorded = (PriorState("snapshots", "i-1", None, "taken", restored=restored),)
     found = planned(FACTS, recorded, snapshots=True)
     assert [what for what, *_ in found if what == "snapshots"] == left
 
@@ -148,7 +148,7 @@ def test_when_it_was_released_a_moment_ago_then_what_aws_still_shows_is_not_beli
     lately: bool, before: list[str] | None
 ) -> None:
     facts = replace(FACTS, interfaces=(*FACTS.interfaces[:1], Interface("eni-1", "vpc-1", ("sg-q",))))
-    recorded = (Original("groups", "eni-1", ["sg-c"], ["sg-q"], restored=True, lately=lately),)
+    recorded = (PriorState("groups", "eni-1", ["sg-c"], ["sg-q"], restored=True, lately=lately),)
     found = {key: value for what, key, value, _ in planned(facts, recorded) if what == "groups"}
     assert found.get("eni-1") == before
 
@@ -158,7 +158,7 @@ def test_when_there_are_two_steps_then_the_first_one_is_known() -> None:
     assert {tuple(change.passing) for change in plan.changes if change.what == "groups"} == {("sg-u",)}
 
 
-GROUPS = Original("groups", "eni-1", ["sg-a", "sg-b"], ["sg-q"], ["sg-u"])
+GROUPS = PriorState("groups", "eni-1", ["sg-a", "sg-b"], ["sg-q"], ["sg-u"])
 PLACE = ("groups", "eni-1")
 
 
@@ -195,17 +195,17 @@ def test_when_it_is_released_then_what_is_there_decides(
 
 
 def test_when_nothing_was_set_before_then_nothing_being_set_by_others_is_no_difference_of_ours() -> None:
-    tracking = Original("tracking", "eni-1", 350, 60)
+    tracking = PriorState("tracking", "eni-1", 350, 60)
     [step] = steps_of_release([tracking], {("tracking", "eni-1"): None})
     assert step.do == "block"
 
 
 def test_when_all_is_released_then_the_network_comes_first_and_the_evidence_last() -> None:
-    originals = [Original(kind, "k", ["before"], ["ours"]) for kind in reversed(RELEASE_ORDER)]
-    now = {(one.kind, one.key): ["ours"] for one in originals}
-    steps = steps_of_release([*originals, Original("snapshots", "k", None, "taken")], now)
+    prior_states = [PriorState(kind, "k", ["before"], ["ours"]) for kind in reversed(RELEASE_ORDER)]
+    now = {(one.kind, one.key): ["ours"] for one in prior_states}
+    steps = steps_of_release([*prior_states, PriorState("snapshots", "k", None, "taken")], now)
     assert [step.original.kind for step in steps] == list(RELEASE_ORDER)
-    assert steps_of_release([replace(one, restored=True) for one in originals], now) == ()
+    assert steps_of_release([replace(one, restored=True) for one in prior_states], now) == ()
 
 
 def test_when_an_interface_was_attached_since_then_the_plan_says_so_and_does_not_block() -> None:

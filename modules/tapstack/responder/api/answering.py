@@ -16,7 +16,7 @@ from tapstack.domain.incidents import ID_PATTERN
 from tapstack.responder.api import containment_routes, routes
 from tapstack.responder.api.problems import MEDIA_TYPE, Problem
 from tapstack.responder.api.requests import path_of, read
-from tapstack.responder.aws.errors import passing_as_try_again
+from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain, UnknownIncident
 from tapstack.responder.handlers.observing import logger, observed
@@ -97,7 +97,7 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
 def _attempt(route: Callable[..., Answer], event: dict[str, Any], ids: dict[str, str]) -> Answer | Problem:
     """Return the answer, or the refusal of a wrong request; what goes wrong here is raised, so that it is counted."""
     try:
-        with passing_as_try_again():
+        with transient_as_try_again():
             return route(read(event), **ids)
     except Problem as problem:
         return problem

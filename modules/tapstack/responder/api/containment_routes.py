@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tapstack.responder.api.requests import Request, read_json
-from tapstack.responder.containment import plans, release_requests
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -19,22 +18,22 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
     mode = body.get("mode")
     if body.get("dry_run"):
         containment_requests.allowed(mode)
-        return 200, plans.to_contain(incidents.get(incident_id)), {}
-    return _accepted(containment_requests.contain(incident_id, mode, by=request.who, check=plans.check))
+        return 200, containment_requests.plan_to_contain(incidents.get(incident_id)), {}
+    return _accepted(containment_requests.contain(incident_id, mode, by=request.who))
 
 
 def approve_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/approve: agree to a containment that waits for it."""
     if read_json(request, "APPROVE").get("dry_run"):
-        return 200, plans.to_contain(_waiting(incident_id)), {}
-    return _accepted(containment_requests.decide(incident_id, "approved", by=request.who, refuse=plans.check))
+        return 200, containment_requests.plan_to_contain(_waiting(incident_id)), {}
+    return _accepted(containment_requests.decide(incident_id, "approved", by=request.who))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/reject: refuse a containment that waits for approval."""
     body = read_json(request, "REJECT")
     if body.get("dry_run"):
-        return 200, plans.nothing(_waiting(incident_id)), {}
+        return 200, containment_requests.plan_nothing(_waiting(incident_id)), {}
     return _accepted(
         containment_requests.decide(incident_id, "rejected", by=request.who, reason=body.get("reason", ""))
     )
@@ -47,10 +46,10 @@ def release_incident(request: Request, incident_id: str) -> Answer:
     everybody = body.get("all", False)
     if body.get("dry_run"):
         incident = incidents.get(incident_id)
-        release_requests.check_flags(**given)
-        release_requests.check_can_be_released(incident)
-        return 200, plans.to_release(incident, **given, everybody=everybody), {}
-    return _accepted(release_requests.release(incident_id, by=request.who, **given, everybody=everybody))
+        containment_requests.check_flags(**given)
+        containment_requests.check_can_be_released(incident)
+        return 200, containment_requests.plan_to_release(incident, **given, everybody=everybody), {}
+    return _accepted(containment_requests.release(incident_id, by=request.who, **given, everybody=everybody))
 
 
 def _waiting(incident_id: str) -> Incident:

@@ -45,7 +45,7 @@ CONTAIN: Final = _object(
 APPROVE: Final = _object(dry_run=DRY_RUN)
 RELEASE: Final = _object(
     dry_run=DRY_RUN,
-    overwrite=_flag("Put back the originals where others changed something meanwhile. Not together with `keep`."),
+    overwrite=_flag("Put back the prior states where others changed something meanwhile. Not together with `keep`."),
     keep=_flag("Leave what others changed meanwhile as it is."),
     all=_flag("Release the instance even where other incidents hold it too."),
 )

@@ -12,7 +12,7 @@ from tapstack.responder.store.appliance import Appliance
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class MirrorTarget:
     """What sessions need to know of the appliance.
 
     Attributes:
@@ -26,27 +26,27 @@ class Receiver:
     max_sources: int | None = None
 
 
-def receiver() -> Receiver:
+def mirror_target() -> MirrorTarget:
     """Return where packets go.
 
     Raises:
         TryAgain: the launched appliance is not ready, or not any more.
     """
-    found = current_receiver()
+    found = current_mirror_target()
     if found is None:
         raise TryAgain("the appliance is not ready")
     return found
 
 
-def current_receiver() -> Receiver | None:
+def current_mirror_target() -> MirrorTarget | None:
     """Return where packets go; None while nothing receives any."""
     appliance = environment().appliance
     if isinstance(appliance, Standing):
-        return Receiver(appliance.target_id, appliance.filter_id, appliance.max_sources)
+        return MirrorTarget(appliance.target_id, appliance.filter_id, appliance.max_sources)
     launched = stored.get()
     if launched.state != "ready" or launched.target_id is None or launched.filter_id is None:
         return None
-    return Receiver(launched.target_id, launched.filter_id)
+    return MirrorTarget(launched.target_id, launched.filter_id)
 
 
 def standing(appliance: Standing) -> dict[str, Any]:

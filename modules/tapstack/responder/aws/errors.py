@@ -52,7 +52,7 @@ def message_of(error: ClientError) -> str:
     return f"{code_of(error)}: {error.response.get('Error', {}).get('Message', '')}".strip(": ")
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Tell whether trying again later may help: throttling, an inner failure, a lost connection."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -61,12 +61,12 @@ def passes(error: BaseException) -> bool:
 
 
 @contextmanager
-def passing_as_try_again() -> Iterator[None]:
+def transient_as_try_again() -> Iterator[None]:
     """Turn what passes into TryAgain, once botocore's own tries are used up."""
     try:
         yield
     except (ClientError, ConnectionError, HTTPClientError) as error:
-        if passes(error):
+        if is_transient(error):
             said = message_of(error) if isinstance(error, ClientError) else str(error)
             raise TryAgain(said) from error
         raise

@@ -16,7 +16,9 @@ from tapstack.domain.capture_plan import Session
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
+from tapstack.responder.aws.parallel import each
 from tapstack.responder.environment import environment
+from tapstack.responder.store import captures
 from tapstack.responder.store.captures import Capture
 
 Described = dict[str, Any]
@@ -171,3 +173,26 @@ def modify(session_id: str, *, target_id: str, filter_id: str) -> None:
     client("ec2").modify_traffic_mirror_session(
         TrafficMirrorSessionId=session_id, TrafficMirrorTargetId=target_id, TrafficMirrorFilterId=filter_id
     )
+
+
+def finish(ending: Iterable[Capture]) -> int:
+    """Finish captures that are ending; return how many sessions were deleted.
+
+    What the table knows and what EC2 shows both count: an answer of EC2 may be late, and
+    a function may have been killed before it wrote down what it made.
+    """
+    listed = [capture for capture in ending if capture.ending]
+    if not listed:
+        return 0
+    ours: dict[str, set[str]] = {c.network_interface_id: {c.session_id} if c.session_id else set() for c in listed}
+    for session in on_interfaces(list(ours)):
+        if is_ours(session):
+            ours[session["NetworkInterfaceId"]].add(session["TrafficMirrorSessionId"])
+
+    def end(capture: Capture) -> int:
+        found = sorted(ours[capture.network_interface_id])
+        deleted = sum(delete(session_id) for session_id in found)
+        captures.finish(capture, found)
+        return deleted
+
+    return sum(each(end, listed))

@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Step
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, can_be_extended
-from tapstack.responder.appliance.mirror_target import Receiver, receiver
-from tapstack.responder.aws.errors import code_of, message_of, passes
+from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
+from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import ending, sessions
+from tapstack.responder.capture import sessions
 from tapstack.responder.capture.interfaces import entry, ids_of
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
@@ -48,7 +48,7 @@ def start(incident_id: str) -> dict[str, int]:
     incident = incidents.get(incident_id)
     if not can_be_extended(incident["state"]):
         raise NothingMirrored(f"the incident is {incident['state']}")
-    to = receiver()
+    to = mirror_target()
     wanted = ids_of(incident, "eligible", "mirrored")
     held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident_id)}
     # What was ended just now may still be shown.
@@ -100,7 +100,7 @@ def stop(incident_id: str) -> dict[str, int]:
         capture for capture in each(lambda eni: captures.release(eni, [incident_id]), ids_of(incident)) if capture
     ]
     _hand_over(incident_id, [capture for capture in released if not capture.ending])
-    ending.finish(released)
+    sessions.finish(released)
     entries = [
         {**item, "state": "ended"} if item["state"] in ("mirrored", "eligible") else item
         for item in incident["interfaces"]
@@ -119,7 +119,7 @@ def _hand_over(incident_id: str, shared: list[Capture]) -> None:
         sessions.retag(session_ids, {TAG_INCIDENT: heir})
 
 
-def _sources(to: Receiver) -> set[str]:
+def _sources(to: MirrorTarget) -> set[str]:
     if to.max_sources is None:
         return set()
     return {session["NetworkInterfaceId"] for session in sessions.to_target(to.target_id)}
@@ -137,7 +137,7 @@ def _acquire_all(interface_ids: list[str], incident_id: str) -> list[Capture]:
         missing = [eni for eni in missing if eni not in found]
         if not missing:
             return list(found.values())
-        ending.finish(captures.get_all(missing).values())
+        sessions.finish(captures.get_all(missing).values())
     raise TryAgain(f"the capture of {missing[0]} is ending")
 
 
@@ -156,7 +156,7 @@ class _Start:
     """The sessions of one incident being made; used by many threads."""
 
     incident: Incident
-    to: Receiver
+    to: MirrorTarget
 
     def take(self, step: Step, held: dict[str, Capture]) -> dict[str, Any] | TryAgain:
         """Do what the plan says about an interface; return how the incident lists it then."""
@@ -167,13 +167,13 @@ class _Start:
             if step.do == "keep" and step.session_id is not None:
                 return self._mirrored(held[eni], step.session_id, step.session_number)
         except ClientError as error:
-            if passes(error) or code_of(error) in _NOT_THERE_YET:
+            if is_transient(error) or code_of(error) in _NOT_THERE_YET:
                 return TryAgain(f"{eni}: {message_of(error)}")
             return self._refused(eni, message_of(error))
         except TryAgain as again:
             return again
         except Exception as error:
-            if passes(error):
+            if is_transient(error):
                 return TryAgain(f"{eni}: {error}")
             raise
         return self._refused(eni, step.note)
@@ -193,7 +193,7 @@ class _Start:
                     number=number,
                 )
             except ClientError as error:
-                if passes(error) or code_of(error) in _NOT_THERE_YET:
+                if is_transient(error) or code_of(error) in _NOT_THERE_YET:
                     raise
                 refused = message_of(error)
                 # Somebody was faster: one of ours, or another with the same number. The table knows first.

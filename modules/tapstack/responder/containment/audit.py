@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.containment import Original, said
+from tapstack.domain.containment import PriorState, said
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment.changes import groups
@@ -34,15 +34,15 @@ def overlooked() -> list[str]:
     settings = environment().containment
     found = {one.instance_id: one for one in containments.listed() if one.in_place}
     known = incidents.get_all(incident for one in found.values() for incident in (*one.holders, *one.releasing_for))
-    originals = list(containments.listed_originals())
+    prior_states = list(containments.listed_originals())
     quarantines = {one.quarantine for one in settings.groups.values()} if settings is not None else set()
     lines: list[str] = []
     for instance_id, one in sorted(found.items()):
         lines += _about(one, known)
         if one.state == "contained" and settings is not None:
             lines += _uncut(instance_id, quarantines)
-    lines += _without_record(found, originals)
-    return lines if settings is None else lines + sorted(_without_reason(found, originals, settings))
+    lines += _without_record(found, prior_states)
+    return lines if settings is None else lines + sorted(_without_reason(found, prior_states, settings))
 
 
 def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
@@ -80,25 +80,25 @@ def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
             yield f"{instance_id} is contained, but its interface {interface.id} is NOT cut off: it has {groups}"
 
 
-def _without_record(found: Mapping[str, Containment], originals: Iterable[tuple[str, Original]]) -> Iterator[str]:
-    """Say which originals nothing would ever put back."""
+def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]]) -> Iterator[str]:
+    """Say which prior states nothing would ever put back."""
     lost: defaultdict[str, list[str]] = defaultdict(list)
-    for instance_id, original in originals:
+    for instance_id, original in prior_states:
         if instance_id in found and found[instance_id].generation == original.generation:
             continue
         now = containments.get(instance_id)
         if now is None or not now.in_place or now.generation != original.generation:
             lost[instance_id].append(f"{original.kind} of {original.key}")
     for instance_id, things in sorted(lost.items()):
-        yield f"{instance_id} is not contained, but originals of it are not back: {', '.join(sorted(things))}"
+        yield f"{instance_id} is not contained, but its prior state is not restored: {', '.join(sorted(things))}"
 
 
 def _without_reason(
-    found: Mapping[str, Containment], originals: Iterable[tuple[str, Original]], settings: Settings
+    found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]], settings: Settings
 ) -> Iterator[str]:
     """Say which interfaces are cut off, or open between two steps, although nothing in the table says why."""
     ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
-    waiting = {original.key for _, original in originals}
+    waiting = {original.key for _, original in prior_states}
     for item in groups.members(ours):
         instance_id = item.get("Attachment", {}).get("InstanceId", "")
         # The listing lags.
@@ -117,7 +117,7 @@ def _is_in_place(instance_id: str) -> bool:
     return there is not None and there.in_place
 
 
-def _unexplained(item: dict[str, Any], instance_id: str, known: Original | None) -> str:
+def _unexplained(item: dict[str, Any], instance_id: str, known: PriorState | None) -> str:
     has = ", ".join(group["GroupId"] for group in item["Groups"])
     had = f"; before its last containment it had {said(known.original)}" if known is not None else ""
     whose = f"{item['NetworkInterfaceId']} of {instance_id}" if instance_id else item["NetworkInterfaceId"]

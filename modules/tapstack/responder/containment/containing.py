@@ -1,6 +1,6 @@
 """An instance is cut off: what was there is written down, then changed, in the order that loses least.
 
-1. All originals of what can be known at once are in the table before anything is changed.
+1. All prior states of what can be known at once are in the table before anything is changed.
 2. What keeps the evidence (the instance stops where it shuts itself down, volumes stay, nobody terminates it) and
    Auto Scaling's standby get a head start of a few seconds, all at once: whoever notices that the network is gone may
    wipe the machine, and a group that finds it unhealthy terminates it.
@@ -22,9 +22,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import KINDS, Change, Facts, Kind, Original, Plan, plan_containment, said
+from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, plan_containment, said
 from tapstack.responder.aws.clients import PARALLEL
-from tapstack.responder.aws.errors import message_of, passes
+from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.containment.changes.gone import Gone, NotOurs
 from tapstack.responder.containment.inspect import look, with_balancers
@@ -49,7 +49,7 @@ def plan(instance_id: str) -> Plan:
     Raises:
         ContainmentRefused: there is no such instance.
     """
-    return plan_containment(look(instance_id), _settings(), containments.originals(instance_id))
+    return plan_containment(look(instance_id), _settings(), containments.prior_states(instance_id))
 
 
 def contain(incident_id: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class _Containing:
         self.incident = incident
         self.settings = settings
         self.instance_id: str = incident["instance_id"]
-        self.failures: list[tuple[Original, BaseException]] = []
+        self.failures: list[tuple[PriorState, BaseException]] = []
 
     def run(self) -> dict[str, Any]:
         if not self.instance_id:
@@ -116,8 +116,8 @@ class _Containing:
         self._tell(waiting, plan.warnings)
         return {"status": "contained"}
 
-    def _look(self) -> tuple[Facts, Plan, list[Original]]:
-        remembered = containments.originals(self.instance_id)
+    def _look(self) -> tuple[Facts, Plan, list[PriorState]]:
+        remembered = containments.prior_states(self.instance_id)
         facts = look(self.instance_id, balancers=False)
         plan = plan_containment(facts, self.settings, remembered)
         if plan.refused is not None:
@@ -134,7 +134,7 @@ class _Containing:
         group = self.settings.groups[facts.vpc_id].quarantine
         return containments.hold(self.instance_id, self.incident["id"], vpc_id=facts.vpc_id, quarantine_group_id=group)
 
-    def _write_down(self, held: Containment, changes: Sequence[Change], remembered: list[Original]) -> None:
+    def _write_down(self, held: Containment, changes: Sequence[Change], remembered: list[PriorState]) -> None:
         known = {(one.kind, one.key): one for one in containments.waiting(held, remembered)}
         containments.record(held, changes, remembered)
         for change in changes:
@@ -142,17 +142,17 @@ class _Containing:
             if there is not None and change.what == "groups" and change.before != there.original:
                 self._say("contained again", f"{change.key} had {said(change.before)} meanwhile, by others")
 
-    def _waiting(self, held: Containment) -> list[Original]:
-        return containments.waiting(held, containments.originals(self.instance_id))
+    def _waiting(self, held: Containment) -> list[PriorState]:
+        return containments.waiting(held, containments.prior_states(self.instance_id))
 
-    def _balancers(self, facts: Facts, waiting: list[Original]) -> list[Change]:
+    def _balancers(self, facts: Facts, waiting: list[PriorState]) -> list[Change]:
         """Return what load balancers have of the instance still; asked after the cut."""
         if not self.settings.load_balancers.deregister:
             return []
         plan = plan_containment(with_balancers(facts), self.settings, waiting)
         return [change for change in plan.changes if change.what in ("target-group", "classic-balancer")]
 
-    def _cut(self, held: Containment, interfaces: list[Original]) -> int:
+    def _cut(self, held: Containment, interfaces: list[PriorState]) -> int:
         """Change the groups of all interfaces; return the seconds to wait before the second of two steps."""
         two_step = self.settings.two_step
         if two_step.enabled and held.state != "contained" and any(one.passing for one in interfaces):
@@ -167,16 +167,16 @@ class _Containing:
         self._fail_uncut()
         return 0
 
-    def _do(self, originals: list[Original], *, passing: bool = False) -> None:
+    def _do(self, prior_states: list[PriorState], *, passing: bool = False) -> None:
         with ThreadPoolExecutor(PARALLEL) as pool:
-            _gather(self._begin(pool, originals, passing=passing))
+            _gather(self._begin(pool, prior_states, passing=passing))
 
     def _begin(
-        self, pool: ThreadPoolExecutor, originals: list[Original], *, passing: bool = False
+        self, pool: ThreadPoolExecutor, prior_states: list[PriorState], *, passing: bool = False
     ) -> list[Future[None]]:
-        return [pool.submit(self._change, one, passing) for one in originals]
+        return [pool.submit(self._change, one, passing) for one in prior_states]
 
-    def _change(self, original: Original, passing: bool) -> None:
+    def _change(self, original: PriorState, passing: bool) -> None:
         to = original.passing if passing and original.passing else original.ours
         try:
             OF_KIND[original.kind].change(self.instance_id, original, to)
@@ -185,7 +185,7 @@ class _Containing:
         except (ClientError, NotOurs, TryAgain) as error:
             self.failures.append((original, error))
         except Exception as error:
-            if not passes(error):
+            if not is_transient(error):
                 raise
             self.failures.append((original, error))
 
@@ -203,7 +203,7 @@ class _Containing:
             if _may_pass(error):
                 raise TryAgain(f"{original.kind} of {original.key}: {_message(error)}")
 
-    def _say_what_changes(self, waiting: list[Original]) -> None:
+    def _say_what_changes(self, waiting: list[PriorState]) -> None:
         """Write into the incident what is about to be changed: if this fails, people read it there."""
         incidents.change(
             self.incident["id"],
@@ -213,7 +213,7 @@ class _Containing:
             changed=_lines(waiting),
         )
 
-    def _tell(self, waiting: list[Original], warnings: Iterable[str]) -> None:
+    def _tell(self, waiting: list[PriorState], warnings: Iterable[str]) -> None:
         not_done = {(one.kind, one.key) for one, _ in self.failures}
         changed = _lines(one for one in waiting if (one.kind, one.key) not in not_done)
         told = incidents.change(
@@ -249,17 +249,17 @@ def _gather(futures: Iterable[Future[None]]) -> None:
         future.result()
 
 
-def _lines(originals: Iterable[Original]) -> list[str]:
-    ordered = sorted(originals, key=lambda one: (KINDS.index(one.kind), one.key))
+def _lines(prior_states: Iterable[PriorState]) -> list[str]:
+    ordered = sorted(prior_states, key=lambda one: (KINDS.index(one.kind), one.key))
     return [f"{one.kind} of {one.key}: {said(one.original)} -> {said(one.ours)}" for one in ordered]
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TryAgain) or passes(error)
+    return isinstance(error, TryAgain) or is_transient(error)
 
 
-def _of(originals: Iterable[Original], kinds: tuple[Kind, ...]) -> list[Original]:
-    found = [one for one in originals if one.kind in kinds]
+def _of(prior_states: Iterable[PriorState], kinds: tuple[Kind, ...]) -> list[PriorState]:
+    found = [one for one in prior_states if one.kind in kinds]
     return sorted(found, key=lambda one: (kinds.index(one.kind), one.key))
 
 

@@ -77,7 +77,7 @@ def look(instance_id: str, *, balancers: bool = True) -> Facts:
         membership=answers["membership"],
         role=role,
         role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
-        receiver=answers["receiver"],
+        is_mirror_target=answers["is_mirror_target"],
         spot=instance.get("InstanceLifecycle") == "spot",
     )
     return with_balancers(facts) if balancers else facts
@@ -93,7 +93,7 @@ def _questions() -> list[tuple[str, Callable[[Described], Any]]]:
         ("termination", of_id(termination.is_protected)),
         ("shutdown", of_id(shutdown.behavior_of)),
         ("membership", of_id(standby.membership)),
-        ("receiver", is_receiver),
+        ("is_mirror_target", is_mirror_target),
         ("role", profile.role_of if restricts else lambda _: None),
     ]
 
@@ -156,7 +156,7 @@ def with_balancers(facts: Facts) -> Facts:
     )
 
 
-def is_receiver(instance: Described) -> bool:
+def is_mirror_target(instance: Described) -> bool:
     """Tell whether an instance receives mirrored packets: to cut it off would end every capture.
 
     It is the stack's own appliance, or an interface of it is the target of any session, or it stands behind the

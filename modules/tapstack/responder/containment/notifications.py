@@ -19,8 +19,6 @@ SURVIVES: Final = (
     "credentials of its role that were taken elsewhere before",
 )
 """What security groups do not cut."""
-IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", "failed"})
-"""States in which an instance is, or may be, cut off."""
 
 
 def approval(incident: Incident) -> tuple[str, str]:
@@ -127,20 +125,6 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
 def left_open(instance_id: str) -> str:
     """Say that only the first of two steps was made: the instance is worse off than before."""
     return f"{instance_id} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
-
-
-def still_contained(incident: Incident) -> list[str]:
-    """Return what the end of an incident says about an instance that stays cut off; nothing where it does not."""
-    containment = incident.get("containment")
-    if not containment or containment["state"] not in IN_PLACE:
-        return []
-    if containment["state"] == "failed" and not containment["changed"]:
-        return []
-    return [
-        f"{incident['instance_id']} is STILL CONTAINED ({containment['state']}). Closing does not release it;",
-        "this does:",
-        f"  {undo_containment_command(incident['id'])}",
-    ]
 
 
 def _changed(incident: Incident) -> list[str]:

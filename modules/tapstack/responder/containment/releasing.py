@@ -13,20 +13,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import STANDBY, Difference, Interface, Kind, Original, Plan, Value, said
+from tapstack.domain.containment import STANDBY, Difference, Interface, Kind, Plan, PriorState, Value, is_ours, said
 from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, steps_of_release
-from tapstack.responder.aws.errors import message_of, passes
+from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.containment.changes import OF_KIND, groups, tracking
 from tapstack.responder.containment.changes.gone import Gone, NotOurs
 from tapstack.responder.containment.inspect import as_interfaces, attached, described
-from tapstack.responder.errors import TryAgain, UnknownIncident
+from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncident
 from tapstack.responder.store import containments, incidents, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
@@ -52,7 +52,7 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, every
         )
     view = _look(held)
     steps = steps_of_release(view.waiting, view.now, missing_groups=view.missing, overwrite=overwrite, keep=keep)
-    known = {one.key for one in view.originals if one.kind == "groups" and one.generation == held.generation}
+    known = {one.key for one in view.prior_states if one.kind == "groups" and one.generation == held.generation}
     return plan_release(instance_id, steps, view.now, attached=view.attached, known=known)
 
 
@@ -98,22 +98,22 @@ class _View:
     """What is written down of a containment, and what is there.
 
     Attributes:
-        originals: all that is remembered of the instance.
+        prior_states: all that is remembered of the instance.
         waiting: of them: what is not back yet.
         now: what is there.
-        missing: security groups of originals that are gone.
+        missing: security groups of prior states that are gone.
         attached: interfaces that the instance has.
     """
 
-    originals: list[Original]
-    waiting: list[Original]
+    prior_states: list[PriorState]
+    waiting: list[PriorState]
     now: dict[tuple[Kind, str], Value]
     missing: set[str]
     attached: tuple[Interface, ...] = ()
 
 
 def _look(held: Containment) -> _View:
-    remembered = containments.originals(held.instance_id)
+    remembered = containments.prior_states(held.instance_id)
     waiting = containments.waiting(held, remembered)
     instance = described(held.instance_id)
     now = _now(instance, waiting)
@@ -122,14 +122,9 @@ def _look(held: Containment) -> _View:
     return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
 
 
-def look_at(instance_id: str, originals: Iterable[Original]) -> dict[tuple[Kind, str], Value]:
-    """Return what is there now of what originals were written down of; without what is gone."""
-    return _now(described(instance_id), originals)
-
-
-def _now(instance: Any, originals: Iterable[Original]) -> dict[tuple[Kind, str], Value]:
-    by_kind: defaultdict[Kind, list[Original]] = defaultdict(list)
-    for one in originals:
+def _now(instance: Any, prior_states: Iterable[PriorState]) -> dict[tuple[Kind, str], Value]:
+    by_kind: defaultdict[Kind, list[PriorState]] = defaultdict(list)
+    for one in prior_states:
         by_kind[one.kind].append(one)
 
     def of_kind(kind: Kind) -> dict[tuple[Kind, str], Value]:
@@ -180,7 +175,7 @@ class _Releasing:
         Raises:
             TryAgain: there is more to put back.
         """
-        waiting = containments.waiting(self.held, containments.originals(self.held.instance_id))
+        waiting = containments.waiting(self.held, containments.prior_states(self.held.instance_id))
         if {(one.kind, one.key) for one in waiting} != {(one.kind, one.key) for one in view.waiting}:
             raise TryAgain(f"more of {self.held.instance_id} was cut off meanwhile")
 
@@ -197,7 +192,7 @@ class _Releasing:
             except NotOurs as found:
                 note = str(found)
             except ClientError as error:
-                if passes(error):
+                if is_transient(error):
                     raise
                 note = f"AWS refuses to put it back: {message_of(error)}"
                 if not self.keep:
@@ -221,7 +216,7 @@ class _Releasing:
         """Tell every incident that wanted the instance cut off, before the table forgets who did."""
         notes = [
             f"{one.kind} of {one.key}: {one.note}"
-            for one in containments.originals(self.held.instance_id)
+            for one in containments.prior_states(self.held.instance_id)
             if one.generation == self.held.generation and one.note
         ]
         for incident_id in sorted({self.incident["id"], *self.held.releasing_for}):
@@ -241,7 +236,7 @@ def _note_of(step: Step) -> str:
     return f"{step.difference.why}{left}"
 
 
-def _inexact(original: Original, there: Value) -> str:
+def _inexact(original: PriorState, there: Value) -> str:
     """Return what AWS cannot put back as it was."""
     if original.kind == "tracking" and original.original is None:
         return f"it was not set, and cannot be unset: it is AWS's usual default of {tracking.DEFAULT_SECONDS} s now"
@@ -275,3 +270,64 @@ def _after_writing(incident_id: str, state: str, detail: str, written: bool) -> 
         # One that was deleted by hand is kept no longer anyway.
         with suppress(UnknownIncident):
             retention.keep(incident_id)
+
+
+def restore_again(incident_id: str) -> dict[str, Any]:
+    """Restore what is as containment left it although a release has restored it.
+
+    EC2 knows no condition, so calls of a containment that was overtaken may land after the release. It can write
+    nothing down any more, so it ends as `overtaken`, and this comes next, in the same execution: the prior state is
+    still there.
+
+    Nothing is done where somebody wants the instance cut off again, and nothing about what others changed since.
+
+    Returns:
+        `status`: `wanted`, or `put back`.
+
+    Raises:
+        ContainmentFailed: AWS refuses to put something back; everything else is.
+    """
+    instance_id = incidents.get(incident_id)["instance_id"]
+    held = containments.get(instance_id)
+    if held is None or held.wanted:
+        return {"status": "wanted"}
+    returned = [
+        replace(one, restored=False)
+        for one in containments.prior_states(instance_id)
+        if one.restored and not one.note and one.generation == _last_generation(held)
+    ]
+    now = _now(described(instance_id), returned)
+    late = [one for one in returned if _is_as_we_left_it(one, now)]
+    refused = [left for step in steps_of_release(late, now) if (left := _restore_late(incident_id, instance_id, step))]
+    if refused:
+        raise ContainmentFailed(
+            f"{instance_id} was changed once more after its release, by what was under way, and NOT put back: "
+            + "; ".join(refused)
+        )
+    return {"status": "put back"}
+
+
+def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
+    """Put one thing back; return why it is not, empty where it is."""
+    one = step.original
+    what = f"{one.kind} of {one.key}: {said(step.to)}"
+    try:
+        OF_KIND[one.kind].restore(instance_id, one, step.to)
+    except (Gone, NotOurs):
+        return ""
+    except ClientError as error:
+        if is_transient(error):
+            raise
+        return f"{what}: AWS refuses: {message_of(error)}"
+    incidents.say(incident_id, "containment", "put back once more", what)
+    return ""
+
+
+def _last_generation(held: containments.Containment) -> int:
+    """The generation that was released last: the next one is counted when a release ends."""
+    return held.generation if held.in_place else held.generation - 1
+
+
+def _is_as_we_left_it(one: PriorState, now: dict[Any, Any]) -> bool:
+    there = now.get((one.kind, one.key))
+    return there is not None and there != one.original and is_ours(there, one.ours, one.passing)

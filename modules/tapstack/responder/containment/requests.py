@@ -1,23 +1,24 @@
-"""What people do about containment: ask for it, agree, refuse.
+"""What operators request about containment: to contain, approve, reject, release; and what each would change.
 
-The incident's `containment` says what was asked for and decided; who holds an instance cut off,
-and what it was before, are items of their own. A state is changed on condition of the one before, so that
-of two who decide at once one does. Once the time to answer is over, nobody's answer counts but the deployment's
-default, whoever notices. Work is an execution of its own: a capture that takes its time, or fails, keeps nobody from
-cutting an instance off.
+The incident's `containment` says what was requested and decided; who holds an instance contained, and its prior state,
+are items of their own. A state is changed on condition of the one before, so that of two who decide at once one does.
+After the deadline the deployment's default decides, whoever notices. Work is an execution of its own: a capture that
+takes its time, or fails, delays no containment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from tapstack.domain.containment import Plan
 from tapstack.domain.containment_settings import Mode
+from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
+from tapstack.responder.containment import containing, releasing
 from tapstack.responder.environment import Containment, environment
-from tapstack.responder.errors import Conflict, TryAgain
-from tapstack.responder.outbound import executions, waking
+from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
@@ -89,7 +90,7 @@ def state_of(incident: Incident) -> str | None:
     return str(containment["state"]) if containment else None
 
 
-def contain(incident_id: str, mode: Mode | None, *, by: str, check: Callable[[Incident], bool]) -> Incident:
+def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
     """Ask that an incident's instance is cut off. Saying so twice is fine; `now` agrees to what waits for approval.
 
     Asked for again, what was attached since is cut off as well.
@@ -98,7 +99,6 @@ def contain(incident_id: str, mode: Mode | None, *, by: str, check: Callable[[In
         incident_id: which.
         mode: `approval` or `now`; the more careful one that is allowed by default.
         by: who asks.
-        check: tells whether anything would be changed; raises ContainmentRefused where a guard rail forbids it.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -110,19 +110,19 @@ def contain(incident_id: str, mode: Mode | None, *, by: str, check: Callable[[In
         incident = in_time(incidents.get(incident_id))
         state = state_of(incident)
         if state == "pending" and chosen == "now":
-            return decide(incident_id, "approved", by=by, refuse=check)
+            return decide(incident_id, "approved", by=by)
         if state in ("pending", "containing"):
             executions.ensure(incident, "contain")
             return incident
         if state in ("releasing", "blocked"):
             raise Conflict(f"incident {incident_id} is being released: its containment is {state}")
         if state == "contained":
-            if not check(incident):
+            if not would_change(incident):
                 return incident
             asked, said = None, "again, for what was attached since"
         else:
             _check_can_be_contained(incident)
-            check(incident)
+            would_change(incident)
             asked = record(chosen, by)
             said = _asked_words(asked)
         changed = _ask(incident, asked)
@@ -138,11 +138,11 @@ def _ask(incident: Incident, asked: Record | None) -> Incident | None:
     state = state_of(incident)
     same = {"condition": "containment.#state = :state", "state": state} if state else {}
     if asked is None:
-        return executions.ask(incident, "contain", **same)
+        return executions.request(incident, "contain", **same)
     if state == "failed":
         # What was changed before it failed is changed still.
         asked["changed"] = incident["containment"]["changed"]
-    return executions.ask(
+    return executions.request(
         incident,
         "contain",
         # A closed incident whose instance is cut off is kept until it is released.
@@ -172,7 +172,6 @@ def decide(
     *,
     by: str,
     reason: str = "",
-    refuse: Callable[[Incident], object] | None = None,
 ) -> Incident:
     """Say yes or no to a containment that waits for it. The same person may say the same twice.
 
@@ -181,16 +180,16 @@ def decide(
         decision: yes or no.
         by: who says it.
         reason: why, for the timeline.
-        refuse: raises ContainmentRefused where a guard rail forbids it.
 
     Raises:
         UnknownIncident: there is none of that id.
         Conflict: nothing waits, the time to answer is over, or containment is not configured.
+        ContainmentRefused: a guard rail forbids what is approved.
     """
     configured()
     incident = incidents.get(incident_id)
-    if refuse is not None and _waits(incident):
-        refuse(incident)
+    if decision == "approved" and _waits(incident):
+        would_change(incident)
     changed = _answer(incident_id, decision, by=by)
     if changed is None:
         changed = in_time(incidents.get(incident_id))
@@ -200,7 +199,7 @@ def decide(
     else:
         incidents.say(incident_id, by, f"containment {decision}", reason)
     if changed.get("approval_token"):
-        waking.wake(changed["approval_token"], decision)
+        executions.end_wait(changed["approval_token"], decision)
     if decision == "approved" and state_of(changed) == "containing":
         executions.ensure(changed, "contain")
     return changed
@@ -300,4 +299,114 @@ def drop(incident: Incident, *, by: str) -> None:
     if changed is not None:
         incidents.say(incident["id"], by, "containment rejected", "the incident is closed")
         if changed.get("approval_token"):
-            waking.wake(changed["approval_token"], "rejected")
+            executions.end_wait(changed["approval_token"], "rejected")
+
+
+def release(
+    incident_id: str, *, by: str, overwrite: bool = False, keep: bool = False, everybody: bool = False
+) -> Incident:
+    """Ask that everything is put back. Saying so twice is fine.
+
+    Args:
+        incident_id: which.
+        by: who asks.
+        overwrite: put back the prior states where others changed something meanwhile.
+        keep: leave what others changed as it is.
+        everybody: even where other incidents hold the instance too.
+
+    Raises:
+        UnknownIncident: there is none of that id.
+        Conflict: there is nothing to put back, or it is being contained right now.
+        RuleViolation: overwrite and keep together.
+    """
+    configured()
+    check_flags(overwrite=overwrite, keep=keep)
+    given = {"overwrite": overwrite, "keep": keep, "all": everybody}
+    for _ in range(_TRIES):
+        incident = in_time(incidents.get(incident_id))
+        state = state_of(incident)
+        if state == "released" and not everybody:
+            return incident
+        if state == "releasing":
+            executions.ensure(incident, "release", **given)
+            return incident
+        check_can_be_released(incident)
+        changed = executions.request(
+            incident,
+            "release",
+            "containment.#state = :to, containment.released_by = :by, containment.released_at = :at",
+            condition="containment.#state = :state",
+            to="releasing",
+            by=by,
+            at=as_text(utc_now()),
+            state=state,
+        )
+        if changed is not None:
+            flags = ", ".join(name for name, chosen in given.items() if chosen)
+            incidents.say(incident_id, by, "release asked for", flags)
+            executions.ensure(changed, "release", **given)
+            return changed
+    raise TryAgain("others change the incident at the same time")
+
+
+def check_flags(*, overwrite: bool, keep: bool) -> None:
+    """Refuse two answers to the question what becomes of what others changed."""
+    if overwrite and keep:
+        raise RuleViolation("overwrite and keep exclude each other")
+
+
+def check_can_be_released(incident: Incident) -> None:
+    """Refuse to release what is not contained, or is being contained.
+
+    Raises:
+        Conflict: with the reason.
+    """
+    configured()
+    state = state_of(incident)
+    if state in (None, "rejected"):
+        raise Conflict(f"nothing of incident {incident['id']} is contained")
+    if state == "pending":
+        raise Conflict(f"the containment of incident {incident['id']} waits for approval: reject it")
+    if state == "containing" and executions.is_under_way(incident, "contain"):
+        raise Conflict(f"incident {incident['id']} is being contained: release it in a moment")
+
+
+def plan_to_contain(incident: Incident) -> dict[str, Any]:
+    """Return what cutting the incident's instance off would change.
+
+    Raises:
+        Conflict: the incident names no instance.
+    """
+    try:
+        return _planned(incident).as_dict()
+    except ContainmentRefused as refused:
+        return Plan(incident["instance_id"], refused=str(refused)).as_dict()
+
+
+def would_change(incident: Incident) -> bool:
+    """Tell whether cutting the incident's instance off would change anything.
+
+    Raises:
+        Conflict: the incident names no instance.
+        ContainmentRefused: a guard rail forbids it.
+    """
+    plan = _planned(incident)
+    if plan.refused is not None:
+        raise ContainmentRefused(plan.refused)
+    return bool(plan.changes)
+
+
+def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, everybody: bool) -> dict[str, Any]:
+    """Return what a release would change, and what others changed meanwhile."""
+    return releasing.plan(incident["id"], overwrite=overwrite, keep=keep, everybody=everybody).as_dict()
+
+
+def plan_nothing(incident: Incident) -> dict[str, Any]:
+    """Return a plan that changes nothing."""
+    return Plan(incident["instance_id"]).as_dict()
+
+
+def _planned(incident: Incident) -> Plan:
+    if not incident["instance_id"]:
+        raise Conflict("the incident names network interfaces: open one for the instance, and contain that")
+    return containing.plan(incident["instance_id"])

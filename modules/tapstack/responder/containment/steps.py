@@ -9,9 +9,7 @@ from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.handlers.observing import count
-from tapstack.responder.incident.steps import readable
-from tapstack.responder.outbound import notifications
-from tapstack.responder.outbound.waking import wake
+from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, retention
 from tapstack.responder.store.incidents import Incident
 
@@ -68,7 +66,7 @@ def approval(incident_id: str, token: str) -> dict[str, Any]:
         pending="pending",
     )
     if stored is None:
-        wake(token, "decided")
+        executions.end_wait(token, "decided")
     return {}
 
 
@@ -105,7 +103,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """
     count(FAILED)
     before = incidents.get(incident_id)
-    failure = f"{error}: {readable(cause)}{_left_open(before['instance_id'])}"
+    failure = f"{error}: {executions.failure_message(cause)}{_left_open(before['instance_id'])}"
     if containment_requests.state_of(before) in incidents.ONGOING_CONTAINMENT:
         incidents.change(
             incident_id,
@@ -122,7 +120,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         incidents.say(incident_id, "containment", "after containment", failure)
     incident = retention.keep(incident_id)
     runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
-    notifications.tell_once(
+    notifications.notify_once(
         incident, f"containment failed {runs}", *containment_notifications.failed(incident, failure)
     )
     return {}
@@ -143,10 +141,10 @@ def what_is_changed(instance_id: str) -> list[str]:
         return []
     return [
         f"{one.kind} of {one.key}: {in_words(one.original)} -> {in_words(one.ours)}"
-        for one in containments.waiting(there, containments.originals(instance_id))
+        for one in containments.waiting(there, containments.prior_states(instance_id))
     ]
 
 
 def _tell(incident: Incident, what: str, notice: Any) -> None:
     """Tell people once for each time that containment was asked for."""
-    notifications.tell_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))
+    notifications.notify_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))

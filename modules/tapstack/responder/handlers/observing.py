@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
-from tapstack.responder.aws.errors import passing_as_try_again
+from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 
 _COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
@@ -37,7 +37,7 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
     began = time.perf_counter()
     outcome = "Failed"
     try:
-        with passing_as_try_again():
+        with transient_as_try_again():
             yield metrics
         outcome = "Succeeded"
     except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapstack.responder.containment import putting_back, releasing
+from tapstack.responder.containment import releasing
 from tapstack.responder.handlers.observing import serve
 
 handler = serve(
@@ -14,6 +14,6 @@ handler = serve(
             keep=bool(event.get("keep", False)),
             everybody=bool(event.get("all", False)),
         ),
-        "put_back": lambda event: putting_back.put_back(event["incident_id"]),
+        "put_back": lambda event: releasing.restore_again(event["incident_id"]),
     },
 )

@@ -7,7 +7,7 @@ from typing import Final
 from tapstack.domain.incidents import as_text, can_be_extended, expiry, utc_now
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict, TryAgain
-from tapstack.responder.outbound import waking
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
@@ -41,7 +41,7 @@ def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
         if changed is not None:
             incidents.say(incident_id, by, "extended", f"until {until}")
             if changed.get("token"):
-                waking.wake(changed["token"], "extended")
+                executions.end_wait(changed["token"], "extended")
             return changed
     raise TryAgain("others change the incident at the same time")
 
@@ -60,9 +60,9 @@ def close(incident_id: str, *, by: str, reason: str = "") -> Incident:
         incidents.say(incident_id, by, "close requested", reason)
     containment_requests.drop(incident, by=by)
     if incident["state"] == "failed":
-        waking.start_closing(incident)
+        executions.start_closing(incident)
     elif not incident.get("execution_arns"):
-        waking.start(incident_id)
+        executions.start(incident_id)
     elif incident.get("token"):
-        waking.wake(incident["token"], "close requested")
+        executions.end_wait(incident["token"], "close requested")
     return incident

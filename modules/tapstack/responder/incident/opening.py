@@ -10,7 +10,7 @@ from typing import Final
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import TryAgain
-from tapstack.responder.outbound import executions, waking
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
@@ -67,5 +67,5 @@ def _running(incident: Incident) -> Incident:
     if not incident.get("execution_arns") and incident["state"] == "opening":
         if containment_requests.state_of(incident) in ("pending", "containing"):
             executions.ensure(incident, "contain")
-        waking.start(incident["id"])
+        executions.start(incident["id"])
     return incident

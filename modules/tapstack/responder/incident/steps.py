@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tapstack.domain.incidents import as_time, undo_command, utc_now
 from tapstack.responder.capture.interfaces import ids_of
-from tapstack.responder.containment.notifications import still_contained
-from tapstack.responder.outbound import notifications
-from tapstack.responder.outbound.waking import wake
+from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import appliance, captures, incidents, retention
 from tapstack.responder.store.incidents import Incident
 
@@ -56,14 +53,14 @@ def wait(incident_id: str, token: str) -> dict[str, Any]:
         no=False,
     )
     if stored is None:
-        wake(token, "changed")
+        executions.end_wait(token, "changed")
     return {}
 
 
 def notify(incident_id: str) -> dict[str, Any]:
     """Tell people that packets flow, and where to look."""
     incident = incidents.get(incident_id)
-    notifications.tell_once(incident, "capturing", *notifications.capturing(incident))
+    notifications.notify_once(incident, "capturing", *notifications.capturing(incident))
     return {}
 
 
@@ -87,7 +84,7 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
             "closed_because": because,
             "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "listing": "closed",
-            **({} if still_contained(incident) else {"ttl": retention.forgotten_at(now)}),
+            **({} if retention.still_contained(incident) else {"ttl": retention.forgotten_at(now)}),
             "in_place": [],
             "undo": None,
         },
@@ -95,7 +92,7 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
     )
     # Somebody may have agreed to contain it, or released it, at the same moment.
     incident = retention.keep(incident_id)
-    notifications.tell_once(incident, "closed", *notifications.closed(incident, still_contained(incident)))
+    notifications.notify_once(incident, "closed", *notifications.closed(incident, retention.still_contained(incident)))
     return {}
 
 
@@ -110,15 +107,15 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         cause: the error's message, as Step Functions passes it.
     """
     incident = incidents.get(incident_id)
-    cause = readable(cause)
+    cause = executions.failure_message(cause)
     if incident["state"] == "closed":
         incidents.say(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
-        notifications.tell_once(
+        notifications.notify_once(
             incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, error, cause)
         )
         return {}
     in_place = what_is_in_place(incident)
-    executions = len(incident.get("execution_arns", ()))
+    started = len(incident.get("execution_arns", ()))
     incidents.transition(
         incident_id,
         "failed",
@@ -128,14 +125,16 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
             "in_place": in_place,
             "undo": undo_command(incident_id),
             "closed_because": "failed",
-            "failed_executions": executions,
+            "failed_executions": started,
         },
         remove=("token", "waited_until"),
     )
     incident = incidents.get(incident_id)
     # Every execution that fails is told of, once.
-    notifications.tell_once(
-        incident, f"failed {executions}", *notifications.failed(incident, error, cause, still_contained(incident))
+    notifications.notify_once(
+        incident,
+        f"failed {started}",
+        *notifications.failed(incident, error, cause, retention.still_contained(incident)),
     )
     return {}
 
@@ -155,11 +154,3 @@ def what_is_in_place(incident: Incident) -> list[str]:
         stack = (incident["appliance"] or {}).get("stack_name")
         said.append(f"CloudFormation stack {stack}, which is {launched.state}")
     return said
-
-
-def readable(cause: str) -> str:
-    """Return the message of an error that Lambda wrote as JSON; any other text as it is."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, TypeError, KeyError):
-        return cause

@@ -1,9 +1,10 @@
-"""Executions that contain or release: numbered, so that there is one for each time it was asked for.
+"""Executions of the workflow: those of an incident's capture, and those that contain or release.
 
-They are no executions of the capture, which goes on beside them: the incident does not list them.
+An execution of the capture waits with a task token. Executions that contain or release are numbered, so that there is
+one for each time it was requested; the capture goes on beside them, and the incident does not list them.
 
-Source: AWS Step Functions API Reference, StartExecution: a name is used once, and the same name with the same input
-while the execution runs is the same execution.
+Sources: AWS Step Functions API Reference, SendTaskSuccess; StartExecution: a name is used once, and the same name with
+the same input while the execution runs is the same execution.
 """
 
 from __future__ import annotations
@@ -17,15 +18,78 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
-from tapstack.responder.outbound.waking import execution_arn, is_running
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
 Task = Literal["contain", "release"]
 _TRIES: Final = 5
+_TOO_LATE: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
 
 
-def ask(incident: Incident, task: Task, update: str = "", *, condition: str = "", **values: Any) -> Incident | None:
+def end_wait(token: str, because: str) -> bool:
+    """End the wait of an execution; tell whether it still waited.
+
+    Args:
+        token: of the task.
+        because: what changed, for the execution's history.
+    """
+    try:
+        client("stepfunctions").send_task_success(taskToken=token, output=json.dumps({"woken": because}))
+    except ClientError as error:
+        if code_of(error) in _TOO_LATE:
+            return False
+        raise
+    return True
+
+
+def start(incident_id: str, task: Literal["capture", "close"] = "capture", *, attempt: int = 0) -> str:
+    """Start an execution of the workflow, or find that it was started; return its ARN.
+
+    Args:
+        incident_id: names the execution, so that there is one.
+        task: from the beginning, or straight to the end.
+        attempt: counts the executions that only close.
+    """
+    named = environment()
+    name = incident_id if task == "capture" else f"{incident_id}-close-{attempt}"
+    try:
+        answer = client("stepfunctions").start_execution(
+            stateMachineArn=named.state_machine_arn,
+            name=name,
+            input=json.dumps({"incident_id": incident_id, "task": task}),
+        )
+        arn = str(answer["executionArn"])
+    except ClientError as error:
+        if code_of(error) != "ExecutionAlreadyExists":
+            raise
+        arn = execution_arn(name)
+    incidents.add_execution(incident_id, arn)
+    return arn
+
+
+def execution_arn(name: str) -> str:
+    """Return the ARN of an execution of the workflow by its name."""
+    return f"{environment().state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def start_closing(incident: Incident) -> str:
+    """Start an execution that closes an incident whose last one has ended; however often it is asked for, one."""
+    ended = incident.get("failed_executions") or len(incident.get("execution_arns", ()))
+    return start(incident["id"], "close", attempt=ended)
+
+
+def is_running(execution_arn: str) -> bool:
+    """Tell whether an execution still runs."""
+    try:
+        answer = client("stepfunctions").describe_execution(executionArn=execution_arn)
+    except ClientError as error:
+        if code_of(error) == "ExecutionDoesNotExist":
+            return False
+        raise
+    return bool(answer["status"] == "RUNNING")
+
+
+def request(incident: Incident, task: Task, update: str = "", *, condition: str = "", **values: Any) -> Incident | None:
     """Change an incident and count that a task was asked for; None where others have asked for it since.
 
     Args:
@@ -59,9 +123,9 @@ def ensure(incident: Incident, task: Task, **given: bool) -> None:
         TryAgain: others start it again and again.
     """
     for _ in range(_TRIES):
-        if _start(incident, task, **given):
+        if _start_numbered(incident, task, **given):
             return
-        incident = ask(incident, task) or incidents.get(incident["id"])
+        incident = request(incident, task) or incidents.get(incident["id"])
     raise TryAgain("others start the same execution")
 
 
@@ -73,8 +137,8 @@ def start_anew(incident: Incident, task: Task, **given: bool) -> bool:
         task: what is done.
         **given: how it is to be released.
     """
-    counted = ask(incident, task)
-    return counted is not None and _start(counted, task, **given)
+    counted = request(incident, task)
+    return counted is not None and _start_numbered(counted, task, **given)
 
 
 def is_under_way(incident: Incident, task: Task) -> bool:
@@ -87,7 +151,7 @@ def count(incident: Incident, task: Task) -> int:
     return int(incident.get(f"{task}_runs", 0))
 
 
-def _start(incident: Incident, task: Task, **given: bool) -> bool:
+def _start_numbered(incident: Incident, task: Task, **given: bool) -> bool:
     """Start the latest execution of a task; tell whether it runs now, which it does not when it has ended."""
     try:
         client("stepfunctions").start_execution(
@@ -104,3 +168,11 @@ def _start(incident: Incident, task: Task, **given: bool) -> bool:
 
 def _name(incident: Incident, task: Task) -> str:
     return f"{incident['id']}-{task}-{count(incident, task)}"
+
+
+def failure_message(cause: str) -> str:
+    """Return the message of an error that Lambda wrote as JSON; any other text as it is."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, TypeError, KeyError):
+        return cause

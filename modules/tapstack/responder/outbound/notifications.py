@@ -23,7 +23,7 @@ SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
 
 
-def tell_once(incident: Incident, what: str, subject: str, text: str) -> None:
+def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
     """Tell people and programs about an incident, once for each `what`.
 
     A function that is killed between telling and noting so tells again: twice is better than never.

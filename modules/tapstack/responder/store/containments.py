@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.domain.containment import Change, Kind, Original
+from tapstack.domain.containment import Change, Kind, PriorState
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -171,7 +171,7 @@ def tell_released(containment: Containment, incident_id: str, update: str, condi
     return False
 
 
-def originals(instance_id: str) -> list[Original]:
+def prior_states(instance_id: str) -> list[PriorState]:
     """Return all that is remembered of an instance, from its earlier containments too."""
     items = table.query(
         KeyConditionExpression="pk = :pk AND begins_with(sk, :original)",
@@ -181,18 +181,18 @@ def originals(instance_id: str) -> list[Original]:
     return [_original(item) for item in items]
 
 
-def original(instance_id: str, kind: Kind, key: str) -> Original | None:
+def original(instance_id: str, kind: Kind, key: str) -> PriorState | None:
     """Return what was there before the last containment that changed it; None where nothing is remembered."""
     item = table.read(original_key(instance_id, kind, key))
     return None if item is None else _original(item)
 
 
-def waiting(containment: Containment, remembered: Iterable[Original]) -> list[Original]:
-    """Return those originals of a containment that are not back yet."""
+def waiting(containment: Containment, remembered: Iterable[PriorState]) -> list[PriorState]:
+    """Return those prior states of a containment that are not back yet."""
     return [one for one in remembered if one.generation == containment.generation and not one.restored]
 
 
-def record(containment: Containment, changes: Sequence[Change], remembered: Iterable[Original]) -> None:
+def record(containment: Containment, changes: Sequence[Change], remembered: Iterable[PriorState]) -> None:
     """Write down what is there before it is changed; what is written down already stays as it is.
 
     Args:
@@ -288,7 +288,7 @@ def begin_release(containment: Containment) -> Containment:
     )
 
 
-def mark_restored(containment: Containment, original: Original, note: str = "") -> None:
+def mark_restored(containment: Containment, original: PriorState, note: str = "") -> None:
     """Note that something is back, or was given up.
 
     Args:
@@ -335,8 +335,8 @@ def listed() -> Iterator[Containment]:
         yield _containment(item)
 
 
-def listed_originals() -> Iterator[tuple[str, Original]]:
-    """Yield the originals that are not back yet, with their instance; what changed just now may be missing."""
+def listed_originals() -> Iterator[tuple[str, PriorState]]:
+    """Yield the prior states that are not back yet, with their instance; what changed just now may be missing."""
     for item in _listed(ORIGINALS_LISTING):
         yield item["instance_id"], _original(item)
 
@@ -413,6 +413,6 @@ def _containment(item: dict[str, Any]) -> Containment:
     return Containment(**{**known, **sets})
 
 
-def _original(item: dict[str, Any]) -> Original:
-    known = {name: item[name] for name in Original.__slots__ if name in item}
-    return Original(**known, lately=time.time() - item.get("restored_at", 0) < _LATE_SECONDS)
+def _original(item: dict[str, Any]) -> PriorState:
+    known = {name: item[name] for name in PriorState.__slots__ if name in item}
+    return PriorState(**known, lately=time.time() - item.get("restored_at", 0) < _LATE_SECONDS)

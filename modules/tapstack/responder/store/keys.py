@@ -24,7 +24,7 @@ CAPTURES_LISTING: Final = "capture"
 CONTAINMENTS_LISTING: Final = "containment"
 """What containments that are in place have as `listing`."""
 ORIGINALS_LISTING: Final = "original"
-"""What originals that are not back yet have as `listing`."""
+"""What prior states that are not back yet have as `listing`."""
 
 
 def incident_key(incident_id: str) -> dict[str, Any]:

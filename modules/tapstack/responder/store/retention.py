@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.incidents import as_time
-from tapstack.responder.containment.notifications import still_contained
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
+IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", "failed"})
+"""States in which an instance is, or may be, cut off."""
 _TRIES: Final = 5
 
 
@@ -52,3 +54,17 @@ def keep(incident_id: str) -> Incident:
         if kept is not None:
             return kept
     raise TryAgain(f"others change the containment of incident {incident_id} at the same time")
+
+
+def still_contained(incident: Incident) -> list[str]:
+    """Return what the end of an incident says about an instance that stays cut off; nothing where it does not."""
+    containment = incident.get("containment")
+    if not containment or containment["state"] not in IN_PLACE:
+        return []
+    if containment["state"] == "failed" and not containment["changed"]:
+        return []
+    return [
+        f"{incident['instance_id']} is STILL CONTAINED ({containment['state']}). Closing does not release it;",
+        "this does:",
+        f"  {undo_containment_command(incident['id'])}",
+    ]

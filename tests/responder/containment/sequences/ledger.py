@@ -17,7 +17,7 @@ Who = Literal["ours", "others"]
 
 
 class Thing(NamedTuple):
-    """A kind and a key, as originals have them; the key of what belongs to an instance begins with its id."""
+    """A kind and a key, as prior states have them; the key of what belongs to an instance begins with its id."""
 
     kind: str
     key: str
@@ -209,7 +209,7 @@ def _plain(value: Value) -> Value:
 
 
 def _changes(operation: str, parameters: Mapping[str, Any]) -> Iterator[tuple[Thing, Value]]:
-    """Yield what a call changes, as originals have it."""
+    """Yield what a call changes, as prior states have it."""
     match operation:
         case "ModifyNetworkInterfaceAttribute" if "Groups" in parameters:
             yield Thing("groups", parameters["NetworkInterfaceId"]), _plain(parameters["Groups"])

@@ -51,7 +51,7 @@ class Others:
         self.world.done["delete_group"] += 1
         self.world.groups.remove(group)
         self.world.ledger.gone_groups.add(group)
-        # Whose originals had it cannot get it back.
+        # Whose prior states had it cannot get it back.
         losing = {
             thing.key for (_, thing), owed in self.world.ledger.owed.items() if thing.kind == "groups" and group in owed
         }

@@ -1,6 +1,6 @@
 """The kinds of things that containment changes: a file each, all with the same three functions.
 
-`look` says what is there now, for things whose originals are written down; what it leaves out is gone. `change` puts
+`look` says what is there now, for things whose prior state is written down; what it leaves out is gone. `change` puts
 there what containment wants, `restore` what was there before. Both may be done twice, and raise Gone where there is
 nothing any more to change.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from tapstack.domain.containment import Kind, Original, Value
+from tapstack.domain.containment import Kind, PriorState, Value
 from tapstack.responder.containment.changes import (
     classic_balancers,
     groups,
@@ -28,18 +28,18 @@ from tapstack.responder.containment.changes import (
 class ChangeOfOneKind(Protocol):
     """What each of the files has."""
 
-    def look(self, instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+    def look(self, instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
         """Return what is there now, by key.
 
         Args:
             instance: as EC2 describes it; None where it is gone.
-            originals: of this kind, at least one.
+            prior_states: of this kind, at least one.
         """
 
-    def change(self, instance_id: str, original: Original, to: Value) -> None:
+    def change(self, instance_id: str, original: PriorState, to: Value) -> None:
         """Put there what containment wants."""
 
-    def restore(self, instance_id: str, original: Original, to: Value) -> None:
+    def restore(self, instance_id: str, original: PriorState, to: Value) -> None:
         """Put there what was before."""
 
 

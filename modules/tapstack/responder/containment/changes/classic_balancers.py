@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tapstack.domain.containment import DEREGISTERED, REGISTERED, Original, Value
+from tapstack.domain.containment import DEREGISTERED, REGISTERED, PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether the instance is registered with each that exists."""
     if instance is None:
         return {}
-    instance_id, wanted = instance["InstanceId"], {one.key for one in originals}
+    instance_id, wanted = instance["InstanceId"], {one.key for one in prior_states}
     # All are asked for, because one unknown name fails the call.
     return {
         item["LoadBalancerName"]: REGISTERED if _has(item, instance_id) else DEREGISTERED
@@ -27,7 +27,7 @@ def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict
     }
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Deregister the instance; one that is not registered is fine."""
     with gone_when("LoadBalancerNotFound"):
         client("elb").deregister_instances_from_load_balancer(
@@ -35,7 +35,7 @@ def change(instance_id: str, original: Original, to: Value) -> None:
         )
 
 
-def restore(instance_id: str, original: Original, to: Value) -> None:
+def restore(instance_id: str, original: PriorState, to: Value) -> None:
     """Register the instance again."""
     with gone_when("LoadBalancerNotFound"):
         client("elb").register_instances_with_load_balancer(

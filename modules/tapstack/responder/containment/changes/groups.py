@@ -11,21 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tapstack.domain.containment import Original, Value
+from tapstack.domain.containment import PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.capture.sessions import FILTER_VALUES
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the groups of each interface that exists, attached or not."""
     return {
         item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]]
-        for item in interfaces([one.key for one in originals])
+        for item in interfaces([one.key for one in prior_states])
     }
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Give an interface exactly these groups."""
     with gone_when("InvalidNetworkInterfaceID.NotFound"):
         client("ec2").modify_network_interface_attribute(NetworkInterfaceId=original.key, Groups=list(to))

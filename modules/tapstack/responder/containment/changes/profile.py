@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import ALLOWED, DENIED, NOT_OURS, Original, Value
+from tapstack.domain.containment import ALLOWED, DENIED, NOT_OURS, PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.containment.changes.gone import NotOurs, gone_when
@@ -25,10 +25,10 @@ from tapstack.responder.containment.changes.gone import NotOurs, gone_when
 _NO_SUCH: Final = "NoSuchEntity"
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether each role is denied what the instance asks for. The role outlives the instance."""
     states: dict[str, Value] = {}
-    for one in originals:
+    for one in prior_states:
         try:
             client("iam").get_role(RoleName=one.key)
         except ClientError as error:
@@ -39,7 +39,7 @@ def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict
     return states
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Deny it.
 
     Raises:
@@ -53,7 +53,7 @@ def change(instance_id: str, original: Original, to: Value) -> None:
         )
 
 
-def restore(instance_id: str, original: Original, to: Value) -> None:
+def restore(instance_id: str, original: PriorState, to: Value) -> None:
     """Deny it no longer.
 
     Raises:

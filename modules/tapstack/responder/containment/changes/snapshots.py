@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tapstack.domain.containment import Original, Value
+from tapstack.domain.containment import PriorState, Value
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.responder.aws.clients import client, impatient
 from tapstack.responder.containment.changes.gone import gone_when
@@ -18,12 +18,12 @@ TAG_CONTAINMENT: Final = "tapstack:containment"
 """Instance and generation of the containment that a snapshot was taken for."""
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return nothing: nothing is put back."""
     return {}
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Take them, once for a containment."""
     if not original.detail["volumes"]:
         return
@@ -53,5 +53,5 @@ def change(instance_id: str, original: Original, to: Value) -> None:
         )
 
 
-def restore(instance_id: str, original: Original, to: Value) -> None:
+def restore(instance_id: str, original: PriorState, to: Value) -> None:
     """Do nothing: they are evidence."""

@@ -13,14 +13,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import ENTERING_STANDBY, IN_SERVICE, STANDBY, Membership, Original, Value
+from tapstack.domain.containment import ENTERING_STANDBY, IN_SERVICE, STANDBY, Membership, PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import TryAgain
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the instance's state in its group."""
     found = None if instance is None else _described(instance["InstanceId"])
     if found is None:
@@ -29,7 +29,7 @@ def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict
     return {found["AutoScalingGroupName"]: STANDBY if state == ENTERING_STANDBY else state}
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Bring the instance into standby, unless it is."""
     try:
         client("autoscaling").enter_standby(
@@ -41,7 +41,7 @@ def change(instance_id: str, original: Original, to: Value) -> None:
         _stands(error, instance_id, original.key, (STANDBY, ENTERING_STANDBY))
 
 
-def restore(instance_id: str, original: Original, to: Value) -> None:
+def restore(instance_id: str, original: PriorState, to: Value) -> None:
     """Bring the instance back into service, unless it is.
 
     Raises:

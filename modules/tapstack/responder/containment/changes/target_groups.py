@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from tapstack.domain.containment import DEREGISTERED, REGISTERED, Original, Registration, Value
+from tapstack.domain.containment import DEREGISTERED, REGISTERED, PriorState, Registration, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.containment.changes.gone import Gone, gone_when
@@ -20,7 +20,7 @@ _KINDS: Final = frozenset({"instance", "ip"})
 _LEAVING: Final = frozenset({"Target.NotRegistered", "Target.DeregistrationInProgress"})
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether each target is registered; what has no instance or target group is gone."""
     if instance is None:
         return {}
@@ -31,9 +31,9 @@ def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict
         except Gone:
             return arn, None
 
-    found = dict(each(of_group, sorted({one.detail["arn"] for one in originals})))
+    found = dict(each(of_group, sorted({one.detail["arn"] for one in prior_states})))
     states: dict[str, Value] = {}
-    for one in originals:
+    for one in prior_states:
         there = found[one.detail["arn"]]
         if there is not None:
             named = (one.detail["id"], one.detail["port"])
@@ -42,19 +42,19 @@ def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict
     return states
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Deregister a target; one that is not registered is fine."""
     with gone_when("TargetGroupNotFound"):
         client("elbv2").deregister_targets(TargetGroupArn=original.detail["arn"], Targets=[_target(original)])
 
 
-def restore(instance_id: str, original: Original, to: Value) -> None:
+def restore(instance_id: str, original: PriorState, to: Value) -> None:
     """Register a target again."""
     with gone_when("TargetGroupNotFound"):
         client("elbv2").register_targets(TargetGroupArn=original.detail["arn"], Targets=[_target(original)])
 
 
-def _target(original: Original) -> dict[str, Any]:
+def _target(original: PriorState) -> dict[str, Any]:
     detail = original.detail
     zone = {"AvailabilityZone": detail["zone"]} if detail.get("zone") else {}
     return {"Id": detail["id"], "Port": detail["port"], **zone}

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tapstack.domain.containment import Original, Value
+from tapstack.domain.containment import PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether the instance is protected."""
     return {} if instance is None else {instance["InstanceId"]: is_protected(instance["InstanceId"])}
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Switch it on or off."""
     with gone_when("InvalidInstanceID.NotFound"):
         client("ec2").modify_instance_attribute(InstanceId=instance_id, DisableApiTermination={"Value": bool(to)})

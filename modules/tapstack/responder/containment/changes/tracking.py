@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tapstack.domain.containment import Original, Value
+from tapstack.domain.containment import PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes import groups
 from tapstack.responder.containment.changes.gone import gone_when
@@ -19,12 +19,14 @@ DEFAULT_SECONDS: Final = 432_000
 """Five days; instance types of Nitro v6 have 350 seconds instead."""
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the seconds of each interface that exists; None where nothing is set."""
-    return {item["NetworkInterfaceId"]: seconds_of(item) for item in groups.interfaces([one.key for one in originals])}
+    return {
+        item["NetworkInterfaceId"]: seconds_of(item) for item in groups.interfaces([one.key for one in prior_states])
+    }
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Set the seconds."""
     seconds = DEFAULT_SECONDS if to is None else int(to)
     with gone_when("InvalidNetworkInterfaceID.NotFound"):

@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tapstack.domain.containment import Original, Value, Volume
+from tapstack.domain.containment import PriorState, Value, Volume
 from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, originals: Sequence[Original]) -> dict[str, Value]:
+def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return it of each device that still has the same volume."""
     there = {volume.device: volume for volume in volumes_of(instance or {})}
     return {
         one.key: there[one.key].delete_on_termination
-        for one in originals
+        for one in prior_states
         if one.key in there and there[one.key].volume_id == one.detail["volume_id"]
     }
 
 
-def change(instance_id: str, original: Original, to: Value) -> None:
+def change(instance_id: str, original: PriorState, to: Value) -> None:
     """Set it for a device."""
     with gone_when("InvalidInstanceID.NotFound", "InvalidInstanceAttributeValue"):
         client("ec2").modify_instance_attribute(

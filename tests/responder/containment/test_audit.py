@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tapstack.responder.containment import containing
-from tapstack.responder.outbound import waking
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.keys import containment_key, original_key
 from tapstack.responder.sweeper import sweep
@@ -17,7 +17,7 @@ from tests.responder.containment.conftest import Shop, asked, contained, release
 
 @pytest.fixture(autouse=True)
 def _running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waking, "is_running", lambda _: True)
+    monkeypatch.setattr(executions, "is_running", lambda _: True)
 
 
 def reported(shop: Shop) -> list[str]:
@@ -130,5 +130,7 @@ def test_when_the_record_is_gone_then_it_is_said_which_originals_are_not_back(sh
         TableName="tap-incidents", Key=containment_key(shop.company.instances["legacy"])
     )
     [line] = reported(shop)
-    assert line.startswith(f"{shop.company.instances['legacy']} is not contained, but originals of it are not back: ")
+    assert line.startswith(
+        f"{shop.company.instances['legacy']} is not contained, but its prior state is not restored: "
+    )
     assert f"groups of {shop.company.interfaces['legacy'][0]}" in line
