@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts import openapi
 from scripts.costs import read_prices, render_costs
 from scripts.picture import draw
 from scripts.reference import render_reference
 from scripts.workflow_picture import definition_in, draw_workflow
 from tapstack import __version__
-from tapstack.responder.api import openapi
 from tapstack.settings.schema import json_schema, render_schema
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
+from tapstack.domain.operations import gateway_routes
 from tapstack.response import workflow
-from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tapstack.response.package import build_package
 from tests.strictmoto.trusting import TRUST
 
@@ -111,7 +111,7 @@ def deploy(
         definition=json.dumps(workflow.definition(functions) if real_workflow else WAITS),
         roleArn=role,
     )
-    routes = (*ROUTES, *(CONTAINMENT_ROUTES if containment else ()))
+    routes = gateway_routes(contains=containment is not None)
     api_id, endpoint = _api(account, functions["api"], routes, throttling)
     return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
 

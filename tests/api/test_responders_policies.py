@@ -11,7 +11,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from strictmoto.account import ACCOUNT_ID, Account
-from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
+from tapstack.domain.operations import OPERATIONS
 from tests.response_by_hand import Deployed, deploy
 from tests.strictmoto.signing import signed
 from tests.strictmoto.trusting import TRUST
@@ -26,7 +26,7 @@ LETS = {
     "approve": {"POST /incidents/{id}/approve", "POST /incidents/{id}/reject"},
     "release": {"POST /incidents/{id}/release"},
 }
-ASKED = [*(route for route in ROUTES if route != "$default"), *CONTAINMENT_ROUTES, "DELETE /incidents/{id}", "GET /"]
+ASKED = [*(each.route for each in OPERATIONS), "DELETE /incidents/{id}", "GET /"]
 
 
 @pytest.fixture(scope="module")

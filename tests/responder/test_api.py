@@ -13,8 +13,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from scripts import openapi
 from strictmoto.faults import Fault
-from tapstack.responder.api import openapi, requests
+from tapstack.responder.api import requests
 from tapstack.responder.api.answering import answer
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents

@@ -7,26 +7,11 @@ from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import name_main_child
+from tapstack.domain.operations import gateway_routes
 from tapstack.response.authorization import Authorization
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
 from tapstack.response.logs import log_group
-
-ROUTES: Final = (
-    "POST /incidents",
-    "GET /incidents",
-    "GET /incidents/{id}",
-    "POST /incidents/{id}/extend",
-    "POST /incidents/{id}/close",
-    "$default",
-)
-"""What the API answers. Whatever is no resource comes by `$default`: it is refused by the function, in the
-API's own form, and only to those who may call."""
-
-CONTAINMENT_ROUTES: Final = tuple(
-    f"POST /incidents/{{id}}/{what}" for what in ("contain", "approve", "reject", "release")
-)
-"""What it answers besides, where instances may be contained."""
 
 RATE_LIMIT: Final = 20
 """Requests a second, all callers together."""
@@ -105,7 +90,7 @@ class IncidentApi(AwsConstruct):
             timeout_milliseconds=INTEGRATION_MILLISECONDS,
         )
         authorizer = self._authorizer(name, authorization)
-        for route in (*ROUTES, *(CONTAINMENT_ROUTES if contains else ())):
+        for route in gateway_routes(contains=contains):
             aws.Apigatewayv2Route(
                 self,
                 _route_id(route),

@@ -9,9 +9,9 @@ import pytest
 
 from tapstack import Containment, PolicyRule
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.operations import gateway_routes
 from tapstack.responder.environment import QuarantineGroups, read_environment
 from tapstack.response import workflow
-from tapstack.response.api import CONTAINMENT_ROUTES, ROUTES
 from tests.synth.ids import OTHER_VPC, VPC
 from tests.synth.response.building import Response
 from tests.synth.template import assert_equal
@@ -77,7 +77,9 @@ def changing(statements: dict[str, dict[str, Any]]) -> list[str]:
 def test_when_it_is_not_asked_for_then_nothing_of_it_is_deployed(with_standing: Response) -> None:
     assert "aws_security_group" not in with_standing.terraform["resource"]
     assert len(with_standing.all("aws_lambda_function")) == 7
-    assert {route["route_key"] for route in with_standing.all("aws_apigatewayv2_route")} == set(ROUTES)
+    assert {route["route_key"] for route in with_standing.all("aws_apigatewayv2_route")} == set(
+        gateway_routes(contains=False)
+    )
     assert "containment" not in with_standing.settings()
     assert not any("contain" in alarm["alarm_name"] for alarm in with_standing.all("aws_cloudwatch_metric_alarm"))
     policies = [body["policy"] for body in with_standing.all("aws_iam_role_policy")]
@@ -135,7 +137,7 @@ def test_when_it_may_contain_then_the_workflow_and_the_api_know(containing: Resp
     machine = json.loads(containing.one("aws_sfn_state_machine")["definition"])
     assert_equal(machine, workflow.definition(functions, partition="<partition.partition>"))
     routes = {route["route_key"] for route in containing.all("aws_apigatewayv2_route")}
-    assert routes == {*ROUTES, *CONTAINMENT_ROUTES}
+    assert routes == set(gateway_routes(contains=True))
     alarms = {alarm["alarm_name"] for alarm in containing.all("aws_cloudwatch_metric_alarm")}
     assert {"ir-a-response-containment-failed", "ir-a-response-release-blocked"} <= alarms
 

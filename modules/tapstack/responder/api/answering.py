@@ -1,7 +1,7 @@
 """From a request to its answer: routes, refusals, headers.
 
-Five routes need no framework: Powertools' resolver doubles the time that importing takes, and
-knows neither 405 nor what this API refuses in a body.
+Without a framework: Powertools' resolver doubles the time that importing takes, and knows neither 405 nor what this
+API refuses in a body.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import ID_PATTERN
+from tapstack.domain.operations import CATCH_ALL, OPERATIONS, Operation
 from tapstack.responder.api import containment_routes, routes
 from tapstack.responder.api.problems import MEDIA_TYPE, Problem
 from tapstack.responder.api.requests import path_of, read
@@ -22,29 +23,23 @@ from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain, Un
 from tapstack.responder.handlers.observing import logger, observed
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
-_ID: Final = f"(?P<incident_id>{ID_PATTERN.strip('^$')})"
-ROUTES: Final[dict[str, dict[str, Callable[..., Answer]]]] = {
-    "/incidents": {"GET": routes.list_incidents, "POST": routes.open_incident},
-    f"/incidents/{_ID}": {"GET": routes.show_incident},
-    f"/incidents/{_ID}/extend": {"POST": routes.extend_incident},
-    f"/incidents/{_ID}/close": {"POST": routes.close_incident},
-    f"/incidents/{_ID}/contain": {"POST": containment_routes.contain_incident},
-    f"/incidents/{_ID}/approve": {"POST": containment_routes.approve_containment},
-    f"/incidents/{_ID}/reject": {"POST": containment_routes.reject_containment},
-    f"/incidents/{_ID}/release": {"POST": containment_routes.release_incident},
+HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
+    "openIncident": routes.open_incident,
+    "listIncidents": routes.list_incidents,
+    "showIncident": routes.show_incident,
+    "extendIncident": routes.extend_incident,
+    "closeIncident": routes.close_incident,
+    "containIncident": containment_routes.contain_incident,
+    "approveContainment": containment_routes.approve_containment,
+    "rejectContainment": containment_routes.reject_containment,
+    "releaseIncident": containment_routes.release_incident,
 }
-CATCH_ALL: Final = "$default"
-"""The gateway's route of whatever is none of these: it is only refused."""
-
-_OF_CONTAINMENT: Final = frozenset(
-    {
-        containment_routes.contain_incident,
-        containment_routes.approve_containment,
-        containment_routes.reject_containment,
-        containment_routes.release_incident,
-    }
-)
-"""The gateway has no route to them where containment is not configured."""
+"""What answers each operation."""
+_ID: Final = f"(?P<incident_id>{ID_PATTERN.strip('^$')})"
+_PATHS: Final = {
+    re.compile(path.replace("{id}", _ID), re.ASCII): {each.method: each for each in OPERATIONS if each.path == path}
+    for path in dict.fromkeys(each.path for each in OPERATIONS)
+}
 
 
 def answer(event: dict[str, Any]) -> dict[str, Any]:
@@ -71,20 +66,21 @@ def answer(event: dict[str, Any]) -> dict[str, Any]:
 
 def _routed(event: dict[str, Any], path: str) -> Answer:
     method = str(event.get("requestContext", {}).get("http", {}).get("method", ""))
-    for pattern, methods in ROUTES.items():
-        match = re.fullmatch(pattern, path, re.ASCII)
+    for pattern, operations in _PATHS.items():
+        match = pattern.fullmatch(path)
         if match is None:
             continue
-        if method not in methods:
-            allowed = ", ".join(methods)
+        if method not in operations:
+            allowed = ", ".join(operations)
             raise Problem("method-not-allowed", f"expected {allowed}", headers={"allow": allowed})
+        operation = operations[method]
         if event.get("routeKey") == CATCH_ALL:
-            if methods[method] in _OF_CONTAINMENT and environment().containment is None:
+            if operation.of_containment and environment().containment is None:
                 raise Problem("wrong-state", "containment is not configured for this site")
             # The gateway read another address than this one: what it let pass was not this operation.
             break
-        with observed(f"api.{methods[method].__name__}", match.groupdict().get("incident_id")):
-            answer_or_refusal = _attempt(methods[method], event, match.groupdict())
+        with observed(f"api.{HANDLERS[operation.id].__name__}", match.groupdict().get("incident_id")):
+            answer_or_refusal = _attempt(operation, event, match.groupdict())
         if isinstance(answer_or_refusal, Problem):
             raise answer_or_refusal
         return answer_or_refusal
@@ -94,11 +90,11 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
     )
 
 
-def _attempt(route: Callable[..., Answer], event: dict[str, Any], ids: dict[str, str]) -> Answer | Problem:
+def _attempt(operation: Operation, event: dict[str, Any], ids: dict[str, str]) -> Answer | Problem:
     """Return the answer, or the refusal of a wrong request; what goes wrong here is raised, so that it is counted."""
     try:
         with transient_as_try_again():
-            return route(read(event), **ids)
+            return HANDLERS[operation.id](read(event, operation), **ids)
     except Problem as problem:
         return problem
     except RuleViolation as violation:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tapstack.domain.operations import Operation
 from tapstack.responder.api.problems import Problem
 
 LARGEST_BODY: Final = 65_536
@@ -27,33 +28,29 @@ class Request:
     """One request.
 
     Attributes:
-        method: of HTTP, as sent: its case counts.
-        path: without the stage.
+        operation: what it asks for.
         headers: with names in lower case.
         query: of the address.
         body: bytes, empty when there are none.
         who: ARN or subject of the caller.
     """
 
-    method: str
-    path: str
+    operation: Operation
     headers: dict[str, str]
     query: dict[str, str]
     body: bytes
     who: str
 
 
-def read(event: dict[str, Any]) -> Request:
+def read(event: dict[str, Any], operation: Operation) -> Request:
     """Read an event of payload format 2.0.
 
     Raises:
         Problem: too large, wrongly encoded, or from nobody.
     """
     context = event.get("requestContext", {})
-    http = context.get("http", {})
     return Request(
-        method=str(http.get("method", "")),
-        path=path_of(event),
+        operation=operation,
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         query={str(name): str(value) for name, value in (event.get("queryStringParameters") or {}).items()},
         body=_body(event),
@@ -98,8 +95,8 @@ def _who(authorizer: dict[str, Any]) -> str:
     return found[:512]
 
 
-def read_json(request: Request, schema_name: str) -> dict[str, Any]:
-    """Return the body of a request, checked against a schema of the API.
+def read_json(request: Request) -> dict[str, Any]:
+    """Return the body of a request, checked against the schema of its operation.
 
     Raises:
         Problem: not JSON, not of the media type, or not what the schema says.
@@ -108,7 +105,7 @@ def read_json(request: Request, schema_name: str) -> dict[str, Any]:
     if request.body and media_type != "application/json":
         raise Problem("unsupported-media-type", "the body must be application/json")
     document = _parsed(request.body or b"{}")
-    checked: dict[str, Any] = check(schema_name, document)
+    checked: dict[str, Any] = check(str(request.operation.body), document)
     return checked
 
 

@@ -21,7 +21,7 @@ def open_incident(request: Request) -> Answer:
     key = request.headers.get("idempotency-key")
     if key is not None:
         _check_parameter("IDEMPOTENCY_KEY", "Idempotency-Key", key)
-    body = read_json(request, "OPEN")
+    body = read_json(request)
     limits = environment().capture
     asked = read_request(body, minutes=limits.minutes, max_minutes=limits.max_minutes)
     try:
@@ -55,14 +55,14 @@ def show_incident(request: Request, incident_id: str) -> Answer:
 
 def extend_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/extend: capture for longer."""
-    body = read_json(request, "EXTEND")
+    body = read_json(request)
     minutes = check_minutes(body["minutes"], most=environment().capture.max_minutes)
     return 202, incidents.shown(commands.extend(incident_id, minutes, by=request.who)), {}
 
 
 def close_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/close: end it; saying so twice is fine."""
-    body = read_json(request, "CLOSE")
+    body = read_json(request)
     return 202, incidents.shown(commands.close(incident_id, by=request.who, reason=body.get("reason", ""))), {}
 
 

@@ -1,0 +1,190 @@
+"""The OpenAPI 3.1 document of the API, made from the schemas that requests are checked against."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapstack.domain.operations import OPERATIONS, Operation
+from tapstack.responder.api import schemas
+from tapstack.responder.api.problems import MEDIA_TYPE, TITLES
+
+_GATEWAY: Final = {
+    401: "No valid token",
+    403: "Not signed, or not allowed",
+    413: "The request is too large for the gateway",
+    429: "Too many requests",
+    431: "The address and the headers are too large for the gateway",
+    500: "The function failed",
+    503: "The function took too long",
+}
+"""What the gateway answers by itself, whatever the operation."""
+_ANYWHERE: Final = frozenset({401, 413, 500, 503})
+"""What the function refuses whatever the operation."""
+_LINKS: Final = {
+    "showIncident": "Look at it.",
+    "extendIncident": "Capture for longer.",
+    "closeIncident": "End it.",
+}
+
+
+@dataclass(frozen=True)
+class _Details:
+    """What the document says of an operation besides what `domain.operations` declares."""
+
+    summary: str
+    answers: dict[int, tuple[str, str]]
+    problems: tuple[int, ...]
+    parameters: tuple[dict[str, Any], ...] = ()
+    body_required: bool = True
+    headers: dict[str, Any] | None = None
+    links: dict[str, Any] | None = None
+
+
+def _containment(summary: str) -> _Details:
+    answers = {
+        202: ("The incident; the work goes on", "Incident"),
+        200: ("What would change, for a dry run", "Plan"),
+    }
+    return _Details(summary, answers, (400, 404, 409, 415), body_required=False)
+
+
+def _parameter(where: str, name: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    described = {"description": schema["description"]} if "description" in schema else {}
+    return {
+        "name": name,
+        "in": where,
+        "required": required,
+        **described,
+        "schema": {key: value for key, value in schema.items() if key != "description"},
+    }
+
+
+_DETAILS: Final = {
+    "openIncident": _Details(
+        "Open an incident",
+        {202: ("Opened, or the same as before", "Opened")},
+        (400, 409, 415, 422),
+        (_parameter("header", "Idempotency-Key", schemas.IDEMPOTENCY_KEY),),
+        headers={"Location": {"required": True, "schema": {"type": "string"}, "description": "The incident's path."}},
+        links={
+            name: {
+                "operationId": name,
+                "parameters": {"id": "$response.body#/incident/id"},
+                "description": text,
+            }
+            for name, text in _LINKS.items()
+        },
+    ),
+    "listIncidents": _Details(
+        "List incidents, newest first; a failed one is open until it is closed",
+        {200: ("A page of incidents", "Listed")},
+        (400,),
+        (
+            _parameter("query", "state", schemas.STATE),
+            _parameter("query", "limit", schemas.LIMIT),
+            _parameter("query", "next", schemas.NEXT),
+        ),
+    ),
+    "showIncident": _Details(
+        "Show an incident with its timeline", {200: ("The incident", "IncidentWithTimeline")}, (404,)
+    ),
+    "extendIncident": _Details(
+        "Capture for longer", {202: ("The incident, with its new time of expiry", "Incident")}, (400, 404, 409, 415)
+    ),
+    "closeIncident": _Details(
+        "Close an incident; a failed one is cleaned up. Saying so twice is fine",
+        {202: ("The incident, which closes", "Incident")},
+        (400, 404, 415),
+        body_required=False,
+    ),
+    "containIncident": _containment("Contain the instance, now or on approval; 409 where a guard rail forbids it"),
+    "approveContainment": _containment("Approve a containment that is pending"),
+    "rejectContainment": _containment("Reject a containment that is pending"),
+    "releaseIncident": _containment("Restore the prior state, whether the incident is open or closed"),
+}
+
+
+def render(version: str) -> str:
+    """Return the document as text, as it is published."""
+    return json.dumps(document(version), indent=2, ensure_ascii=True) + "\n"
+
+
+def document(version: str) -> dict[str, Any]:
+    """Return the document.
+
+    Args:
+        version: of Tapstack.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tapstack incidents",
+            "version": version,
+            "summary": "Packet capture on demand: open an incident, look at it, extend it, contain it, close it.",
+            "description": "Requests are signed with AWS Signature Version 4 for `execute-api`, or bear a token, "
+            "as the deployment says. Work goes on after the answer: 202 means that it has begun.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"sigv4": []}, {"jwt": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.COMPONENTS,
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey",
+                    "name": "Authorization",
+                    "in": "header",
+                    "description": "AWS Signature Version 4.",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                },
+                "jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
+        },
+    }
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    details = _DETAILS[operation.id]
+    responses: dict[str, Any] = {}
+    for status, (description, schema) in details.answers.items():
+        responses[str(status)] = {
+            "description": description,
+            **({"headers": details.headers} if details.headers else {}),
+            "content": {"application/json": {"schema": _reference(schema)}},
+            **({"links": details.links} if details.links else {}),
+        }
+    for status in sorted({*details.problems, *_ANYWHERE, *_GATEWAY}):
+        responses[str(status)] = _refusal(status, by_function=status in details.problems or status in _ANYWHERE)
+    by_id = [_parameter("path", "id", schemas.INCIDENT_ID, required=True)] if "{id}" in operation.path else []
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": details.summary,
+        "parameters": [*by_id, *details.parameters],
+        "responses": responses,
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": details.body_required,
+            "content": {"application/json": {"schema": _reference(operation.body.capitalize())}},
+        }
+    return described
+
+
+def _refusal(status: int, *, by_function: bool) -> dict[str, Any]:
+    """Describe a refusal of the function, of the gateway before it, or of either."""
+    titles = [title for its, title in TITLES.values() if its == status and by_function]
+    content: dict[str, Any] = {}
+    if by_function:
+        content[MEDIA_TYPE] = {"schema": _reference("Problem")}
+    if status in _GATEWAY:
+        content["application/json"] = {"schema": _reference("GatewayProblem")}
+    return {"description": "; ".join(filter(None, [*titles, _GATEWAY.get(status)])), "content": content}
+
+
+def _reference(schema: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema}"}
