@@ -7,11 +7,12 @@ Run it with `python -m examples.incident_response`; docs/incidents.md says how t
 # Import tapstack before cdktf: that is what makes the AWS bindings load in a second.
 from tapstack import (
     Authorization,
-    CaptureDefaults,
-    Containment,
+    CaptureSettings,
+    ContainmentSettings,
     IncidentResponse,
     LaunchedAppliance,
     PolicyRule,
+    Protect,
     accept_provider_range,
 )
 
@@ -44,7 +45,7 @@ def build(app: App) -> TerraformStack:
         authorization=Authorization.jwt(
             "https://login.example.com/security", audience=["tapstack"], scopes=["incidents.respond"]
         ),
-        capture=CaptureDefaults(minutes=120, max_minutes=720),
+        capture=CaptureSettings(minutes=120, max_minutes=720),
         policy=[
             # What talks to its master, on anything but a honeypot.
             PolicyRule(name="honeypots", action="notify", tags={"role": "honeypot"}),
@@ -53,7 +54,7 @@ def build(app: App) -> TerraformStack:
             ),
         ],
         # Somebody has to agree within a quarter of an hour; the domain controllers are never cut off.
-        containment=Containment(modes=("approval",), protected_tags={"tapstack-protected": "*", "role": "domain-*"}),
+        containment=ContainmentSettings(protect=Protect(tags={"tapstack-protected": "*", "role": "domain-*"})),
         emails=["soc@example.com"],
         tags={"owner": "security-operations"},
     )

@@ -8,8 +8,6 @@ from typing import Any
 from stacks.site import SiteStack, add_output
 from tapstack import (
     Authorization,
-    CaptureDefaults,
-    Containment,
     Destination,
     IncidentResponse,
     LaunchedAppliance,
@@ -46,11 +44,11 @@ class ResponseStack(SiteStack):
             vpc_id=self._site.vpc_id,
             appliance=self._appliance(settings),
             authorization=_authorization(settings),
-            capture=CaptureDefaults(**settings.capture.model_dump()),
+            capture=settings.capture.to_domain(),
             policy=settings.rules(),
             emails=settings.notify.emails,
             topic_arns=settings.notify.topic_arns,
-            containment=_containment(settings),
+            containment=settings.containment.to_domain() if settings.containment else None,
             retention_days=settings.retention_days,
             log_retention_days=settings.log_retention_days,
             deletion_protection=settings.deletion_protection,
@@ -130,31 +128,6 @@ class ResponseStack(SiteStack):
 
 def _launched(settings: Launch, stack_name: str) -> LaunchedAppliance:
     return LaunchedAppliance(**settings.model_dump(), stack_name=stack_name)
-
-
-def _containment(settings: Response) -> Containment | None:
-    given = settings.containment
-    if given is None:
-        return None
-    return Containment(
-        modes=given.modes,
-        approval_minutes=given.approval.minutes,
-        without_answer=given.approval.default,
-        protected_tags=given.protect.tags,
-        protected_instance_ids=given.protect.instance_ids,
-        vpc_ids=given.vpc_ids,
-        per_hour=given.per_hour,
-        two_step_seconds=given.two_step.seconds if given.two_step.enabled else None,
-        tcp_established_seconds=given.tcp_established_seconds,
-        standby=given.auto_scaling.standby,
-        decrement_desired_capacity=given.auto_scaling.decrement_desired_capacity,
-        deregister=given.load_balancers.deregister,
-        termination_protection=given.termination_protection,
-        shutdown_behavior=given.shutdown_behavior,
-        keep_volumes=given.keep_volumes,
-        snapshots=given.snapshots,
-        restrict_instance_profile=given.instance_profile == "restrict",
-    )
 
 
 def _authorization(settings: Response) -> Authorization:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from tapstack.capture.provider import PROVIDER_VERSION, accept_provider_range
     from tapstack.capture.security_groups import CaptureSecurityGroup, ISecurityGroup, QuarantineSecurityGroup
     from tapstack.domain import filter_presets as presets
+    from tapstack.domain.capture_settings import CaptureSettings
+    from tapstack.domain.containment_settings import (
+        Approval,
+        AutoScaling,
+        ContainmentSettings,
+        LoadBalancers,
+        Protect,
+        TwoStep,
+    )
     from tapstack.domain.destinations import Destination
     from tapstack.domain.errors import RuleViolation
     from tapstack.domain.filter_presets import FilterPreset
@@ -29,17 +38,17 @@ if TYPE_CHECKING:
     from tapstack.domain.sources import KnownSource, Source, SourceLookup
     from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
     from tapstack.response.authorization import Authorization
-    from tapstack.response.capture_defaults import CaptureDefaults
-    from tapstack.response.containment import Containment
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
 
 _HOMES = {
     "ApplianceGate": "tapstack.capture.appliance_gate",
+    "Approval": "tapstack.domain.containment_settings",
     "Authorization": "tapstack.response.authorization",
-    "CaptureDefaults": "tapstack.response.capture_defaults",
+    "AutoScaling": "tapstack.domain.containment_settings",
     "CaptureLoadBalancer": "tapstack.capture.capture_load_balancer",
     "CaptureSecurityGroup": "tapstack.capture.security_groups",
-    "Containment": "tapstack.response.containment",
+    "CaptureSettings": "tapstack.domain.capture_settings",
+    "ContainmentSettings": "tapstack.domain.containment_settings",
     "Destination": "tapstack.domain.destinations",
     "FilterPreset": "tapstack.domain.filter_presets",
     "IMirrorFilter": "tapstack.capture.mirror_filter",
@@ -49,6 +58,7 @@ _HOMES = {
     "IncidentResponse": "tapstack.response.incident_response",
     "KnownSource": "tapstack.domain.sources",
     "LaunchedAppliance": "tapstack.response.appliances",
+    "LoadBalancers": "tapstack.domain.containment_settings",
     "MirrorFilter": "tapstack.capture.mirror_filter",
     "MirrorRule": "tapstack.domain.filter_rules",
     "MirrorSessions": "tapstack.capture.mirror_sessions",
@@ -58,23 +68,27 @@ _HOMES = {
     "Peer": "tapstack.domain.peers",
     "PolicyRule": "tapstack.response.incident_response",
     "PortRange": "tapstack.domain.filter_rules",
+    "Protect": "tapstack.domain.containment_settings",
     "QuarantineSecurityGroup": "tapstack.capture.security_groups",
     "RuleViolation": "tapstack.domain.errors",
     "Source": "tapstack.domain.sources",
     "SourceLookup": "tapstack.domain.sources",
     "StandingAppliance": "tapstack.response.appliances",
     "Traffic": "tapstack.domain.filter_rules",
+    "TwoStep": "tapstack.domain.containment_settings",
     "accept_provider_range": "tapstack.capture.provider",
 }
 
 __all__ = [
     "PROVIDER_VERSION",
     "ApplianceGate",
+    "Approval",
     "Authorization",
-    "CaptureDefaults",
+    "AutoScaling",
     "CaptureLoadBalancer",
     "CaptureSecurityGroup",
-    "Containment",
+    "CaptureSettings",
+    "ContainmentSettings",
     "Destination",
     "FilterPreset",
     "IMirrorFilter",
@@ -84,6 +98,7 @@ __all__ = [
     "IncidentResponse",
     "KnownSource",
     "LaunchedAppliance",
+    "LoadBalancers",
     "MirrorFilter",
     "MirrorRule",
     "MirrorSessions",
@@ -92,12 +107,14 @@ __all__ = [
     "Peer",
     "PolicyRule",
     "PortRange",
+    "Protect",
     "QuarantineSecurityGroup",
     "RuleViolation",
     "Source",
     "SourceLookup",
     "StandingAppliance",
     "Traffic",
+    "TwoStep",
     "accept_provider_range",
     "presets",
 ]

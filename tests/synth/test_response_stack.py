@@ -157,7 +157,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
       auto_scaling: {decrement_desired_capacity: true}
       load_balancers: {deregister: false}
       termination_protection: false
-      shutdown_behavior: false
+      stop_on_shutdown: false
       keep_volumes: false
       snapshots: true
       instance_profile: restrict"""
@@ -180,7 +180,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
             "auto_scaling": {"standby": True, "decrement_desired_capacity": True},
             "load_balancers": {"deregister": False},
             "termination_protection": False,
-            "shutdown_behavior": False,
+            "stop_on_shutdown": False,
             "keep_volumes": False,
             "snapshots": True,
             "instance_profile": "restrict",

@@ -14,7 +14,7 @@ from tapstack import (
     ApplianceGate,
     CaptureLoadBalancer,
     CaptureSecurityGroup,
-    Containment,
+    ContainmentSettings,
     Destination,
     IncidentResponse,
     LaunchedAppliance,
@@ -26,6 +26,7 @@ from tapstack import (
     QuarantineSecurityGroup,
     RuleViolation,
     Source,
+    TwoStep,
     presets,
 )
 from tapstack.bindings import Construct, aws, cdk
@@ -56,7 +57,7 @@ def response(scope: Construct, provider: Any) -> object:
         site="west",
         vpc_id=VPC,
         appliance=LaunchedAppliance(TEMPLATE, SUBNETS[0], "10.0.0.0/8"),
-        containment=Containment(two_step_seconds=60),
+        containment=ContainmentSettings(two_step=TwoStep(enabled=True)),
         emails=["responders@example.com"],
         provider=provider,
     )

@@ -24,8 +24,10 @@ R = TypeVar("R")
 
 _MEANT: Final = {
     "Authorization": "Authorization.iam() or Authorization.jwt(...)",
-    "CaptureDefaults": "CaptureDefaults(...)",
-    "Containment": "Containment(...)",
+    "Approval": "Approval(...)",
+    "AutoScaling": "AutoScaling(...)",
+    "CaptureSettings": "CaptureSettings(...)",
+    "ContainmentSettings": "ContainmentSettings(...)",
     "Destination": "Destination.network_interface(...), .network_load_balancer(...) or "
     ".gateway_load_balancer_endpoint(...)",
     "FilterPreset": "a preset of tapstack.presets",
@@ -33,13 +35,16 @@ _MEANT: Final = {
     "IMirrorTarget": "a MirrorTarget, PacketBasics.target or MirrorTarget.from_id(...)",
     "KnownSource": "Source.network_interface(...)",
     "LaunchedAppliance": "a LaunchedAppliance(...)",
+    "LoadBalancers": "LoadBalancers(...)",
     "MirrorRule": "MirrorRule(...)",
     "Peer": "Peer.security_group(...), .cidr(...), .prefix_list(...), .vpc(...) or .parse(...)",
     "PortRange": "PortRange(...)",
+    "Protect": "Protect(...)",
     "Rule": "PolicyRule(...)",
     "SourceLookup": "Source.instance(...), .tagged(...), .tagged_instances(...), .subnet(...) or .vpc(...)",
     "StandingAppliance": "a StandingAppliance(...)",
     "TerraformProvider": "an AwsProvider",
+    "TwoStep": "TwoStep(...)",
     "Traffic": "Traffic.tcp(...), .udp(...), .icmp() or another factory of it",
 }
 """How a user makes what is expected, by the name of its class."""
@@ -98,6 +103,13 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 def check_fields(instance: Any) -> None:
     """Check the fields of a dataclass against its annotations; for its `__post_init__`."""
     check_arguments(type(instance), {field.name: getattr(instance, field.name) for field in fields(instance)})
+
+
+def check_range(what: str, value: Any, allowed: tuple[int, int]) -> None:
+    """Refuse what is no whole number of a range, both ends included; True and False are none."""
+    low, high = allowed
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise RuleViolation(f"{what} must be a whole number from {low} to {high}, got {value!r}")
 
 
 def is_whole_token(value: Any) -> bool:

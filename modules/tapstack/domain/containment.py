@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, get_args
 
+from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.globs import matches
 
 Kind = Literal[
@@ -287,86 +288,7 @@ class Plan:
         }
 
 
-class _Groups(Protocol):
-    @property
-    def quarantine(self) -> str: ...
-    @property
-    def untrack(self) -> str | None: ...
-
-
-class _Protect(Protocol):
-    @property
-    def tags(self) -> Mapping[str, str]: ...
-    @property
-    def instance_ids(self) -> tuple[str, ...]: ...
-
-
-class _TwoStep(Protocol):
-    @property
-    def enabled(self) -> bool: ...
-
-
-class _AutoScaling(Protocol):
-    @property
-    def standby(self) -> bool: ...
-    @property
-    def decrement_desired_capacity(self) -> bool: ...
-
-
-class _LoadBalancers(Protocol):
-    @property
-    def deregister(self) -> bool: ...
-
-
-class Settings(Protocol):
-    """What a plan needs to know of the deployment's settings."""
-
-    @property
-    def groups(self) -> Mapping[str, _Groups]:
-        """The groups of each VPC in scope."""
-
-    @property
-    def protect(self) -> _Protect:
-        """What is never contained."""
-
-    @property
-    def two_step(self) -> _TwoStep:
-        """Whether connections are untracked first."""
-
-    @property
-    def tcp_established_seconds(self) -> int | None:
-        """How long idle TCP connections stay tracked meanwhile."""
-
-    @property
-    def auto_scaling(self) -> _AutoScaling:
-        """What becomes of members of Auto Scaling groups."""
-
-    @property
-    def load_balancers(self) -> _LoadBalancers:
-        """What becomes of targets."""
-
-    @property
-    def termination_protection(self) -> bool:
-        """Whether it is switched on."""
-
-    @property
-    def shutdown_behavior(self) -> bool:
-        """Whether it becomes stop."""
-
-    @property
-    def keep_volumes(self) -> bool:
-        """Whether volumes outlive the instance."""
-
-    @property
-    def snapshots(self) -> bool:
-        """Whether some are taken."""
-
-    @property
-    def instance_profile(self) -> str | None:
-        """`restrict`, or nothing."""
-
-
-def plan_containment(facts: Facts, settings: Settings, recorded: Iterable[PriorState] = ()) -> Plan:
+def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> Plan:
     """Say what cutting an instance off would change.
 
     What is changed already is no change any more: a plan made during containment names what came since.
@@ -387,7 +309,7 @@ def plan_containment(facts: Facts, settings: Settings, recorded: Iterable[PriorS
     return Plan(facts.instance_id, tuple(ordered), warnings=tuple(_warnings(facts, settings)))
 
 
-def refusal(facts: Facts, settings: Settings, recorded: Iterable[PriorState] = ()) -> str | None:
+def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> str | None:
     """Say why an instance must not, or cannot, be cut off; None when nothing stands against it."""
     instance = facts.instance_id
     if facts.state in GONE_STATES:
@@ -420,14 +342,14 @@ def refusal(facts: Facts, settings: Settings, recorded: Iterable[PriorState] = (
     return None
 
 
-def _is_cut(interface: Interface, settings: Settings) -> bool:
+def _is_cut(interface: Interface, settings: DeployedContainment) -> bool:
     return interface.group_ids == (settings.groups[interface.vpc_id].quarantine,)
 
 
-def _wanted(facts: Facts, settings: Settings) -> Iterator[Change]:
+def _wanted(facts: Facts, settings: DeployedContainment) -> Iterator[Change]:
     """Yield what shall be there, whether it is there already or not."""
     instance = facts.instance_id
-    if settings.shutdown_behavior:
+    if settings.stop_on_shutdown:
         yield Change("shutdown", instance, facts.shutdown_behavior, "stop")
     if settings.keep_volumes:
         for volume in facts.volumes:
@@ -452,7 +374,7 @@ def _wanted(facts: Facts, settings: Settings) -> Iterator[Change]:
         yield Change("snapshots", instance, None, "taken", detail={"volumes": [v.volume_id for v in facts.volumes]})
 
 
-def _standby(member: Membership, settings: Settings) -> Iterator[Change]:
+def _standby(member: Membership, settings: DeployedContainment) -> Iterator[Change]:
     if member.lifecycle_state in (IN_SERVICE, STANDBY, ENTERING_STANDBY):
         # AWS refuses to go below the minimum: then the group launches another instance.
         decrement = settings.auto_scaling.decrement_desired_capacity and member.desired > member.minimum
@@ -461,7 +383,7 @@ def _standby(member: Membership, settings: Settings) -> Iterator[Change]:
         yield Change("standby", member.group, now, STANDBY, detail=detail)
 
 
-def _cut(interface: Interface, settings: Settings) -> Iterator[Change]:
+def _cut(interface: Interface, settings: DeployedContainment) -> Iterator[Change]:
     groups = settings.groups[interface.vpc_id]
     passing = [groups.untrack] if settings.two_step.enabled and groups.untrack else None
     yield Change("groups", interface.id, list(interface.group_ids), [groups.quarantine], passing)
@@ -500,7 +422,7 @@ def _position(change: Change, facts: Facts) -> tuple[int, str]:
     return (order.index(change.key) if change.key in order else len(order), change.key)
 
 
-def _warnings(facts: Facts, settings: Settings) -> Iterator[str]:
+def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
     for interface in facts.interfaces:
         if interface.requester_managed:
             yield f"{interface.id} is managed by an AWS service, and stays connected"

@@ -1,4 +1,6 @@
-"""What may be said about containment: its modes, its numbers, and what a policy action means for it.
+"""The settings of containment, each with its default and its range; and what a policy action means for it.
+
+The deployment file validates into them, the construct writes them, the functions read them.
 
 Sources: Amazon EC2 User Guide, "Amazon EC2 security group connection tracking" (the idle timeout of
 established TCP connections: 60 to 432000 seconds); AWS Step Functions Developer Guide, "Wait" states.
@@ -6,9 +8,14 @@ established TCP connections: 60 to 432000 seconds); AWS Step Functions Developer
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal, get_args
 
+from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 
 Mode = Literal["approval", "now"]
 """Somebody has to agree first, or nobody has to."""
@@ -37,6 +44,190 @@ TWO_STEP_SECONDS: Final = (1, 3600)
 TCP_ESTABLISHED_SECONDS: Final = (60, 432_000)
 FURTHER_VPCS: Final = 9
 """Each has a pair of groups in the functions' environment, which holds 4 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How long a pending containment may be approved or rejected, and what happens without an answer.
+
+    Attributes:
+        minutes: How long a containment stays pending, 1 to 1440.
+        default: What happens without an answer: `leave` the instance connected, or `contain` it.
+    """
+
+    minutes: int = 15
+    default: WhenNobodyAnswers = "leave"
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+        check_range("approval.minutes", self.minutes, APPROVAL_MINUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """What is never contained; the appliance never is.
+
+    Attributes:
+        tags: An instance that has one of these tags is never contained; `*` in a value stands for any text.
+        instance_ids: Instances that are never contained.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=lambda: {"tapstack-protected": "*"})
+    instance_ids: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+        for key, value in self.tags.items():
+            check_sought_tag_key(key)
+            check_tag_value(value)
+        for instance_id in self.instance_ids:
+            check_identifier("instance", instance_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoStep:
+    """End tracked connections too: first an all-open group, which untracks them, then the quarantine group.
+
+    Attributes:
+        enabled: First an all-open security group, then the quarantine group. The instance is open to all traffic in
+            between.
+        seconds: How long the instance has the all-open group, 1 to 3600.
+    """
+
+    enabled: bool = False
+    seconds: int = 60
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+        check_range("two_step.seconds", self.seconds, TWO_STEP_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoScaling:
+    """Auto Scaling groups, which replace and terminate unhealthy instances.
+
+    Attributes:
+        standby: Put contained instances into standby, so that their group does not terminate them as unhealthy.
+        decrement_desired_capacity: Lower the desired capacity by one for each of them, so that the group launches no
+            replacement.
+    """
+
+    standby: bool = True
+    decrement_desired_capacity: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+        if self.decrement_desired_capacity and not self.standby:
+            raise RuleViolation("decrement_desired_capacity goes with standby")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancers:
+    """Load balancers that the instance is a target of.
+
+    Attributes:
+        deregister: Deregister contained instances, and register them again at release.
+    """
+
+    deregister: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainmentSettings:
+    """How an instance is isolated, and how evidence is protected. A release restores all of it.
+
+    Attributes:
+        modes: `approval`: a responder has to approve; `now`: none has to. Only `approval` by default.
+        approval: How long approval may take, and what happens without an answer.
+        protect: What is never contained.
+        vpc_ids: VPCs of the account and Region that are in scope besides the site's; at most 9.
+        per_hour: How many instances may be contained in a clock hour, 1 to 1000; more are refused, with a
+            notification.
+        two_step: End tracked connections too.
+        tcp_established_seconds: How long an idle TCP connection stays tracked while contained, 60 to 432000;
+            unchanged by default.
+        auto_scaling: What is done about Auto Scaling groups.
+        load_balancers: What is done about load balancers.
+        termination_protection: Protect the instance from termination.
+        stop_on_shutdown: Stop the instance on shutdown, in place of terminating it.
+        keep_volumes: Keep the volumes on termination.
+        snapshots: Take snapshots of the volumes; they stay.
+        instance_profile: `restrict` denies every call that this instance makes with its role; unchanged by default.
+
+    Raises:
+        RuleViolation: any of these is of the wrong form or out of range.
+
+    See the runbook AWSSupport-ContainEC2Instance, and "Security group connection tracking" in the Amazon EC2 User
+    Guide.
+    """
+
+    modes: Sequence[Mode] = ("approval",)
+    approval: Approval = Approval()
+    protect: Protect = field(default_factory=Protect)
+    vpc_ids: Sequence[str] = ()
+    per_hour: int = 5
+    two_step: TwoStep = TwoStep()
+    tcp_established_seconds: int | None = None
+    auto_scaling: AutoScaling = AutoScaling()
+    load_balancers: LoadBalancers = LoadBalancers()
+    termination_protection: bool = True
+    stop_on_shutdown: bool = True
+    keep_volumes: bool = True
+    snapshots: bool = False
+    instance_profile: Literal["restrict"] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+        if not self.modes:
+            raise RuleViolation(f"modes is empty: expected one or both of {', '.join(MODES)}")
+        for vpc_id in self.vpc_ids:
+            check_identifier("vpc", vpc_id)
+        if len(self.vpc_ids) > FURTHER_VPCS:
+            raise RuleViolation(f"at most {FURTHER_VPCS} further VPCs can be in scope, got {len(self.vpc_ids)}")
+        check_range("per_hour", self.per_hour, PER_HOUR)
+        if self.tcp_established_seconds is not None:
+            check_range("tcp_established_seconds", self.tcp_established_seconds, TCP_ESTABLISHED_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineGroups:
+    """The security groups of a VPC that contain.
+
+    Attributes:
+        quarantine: has no rules at all.
+        untrack: open both ways, for the first of two steps; none where there is one step.
+    """
+
+    quarantine: str
+    untrack: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedContainment(ContainmentSettings):
+    """How instances are contained where it is deployed.
+
+    Attributes:
+        groups: the security groups of each VPC in scope, by its id.
+    """
+
+    groups: Mapping[str, QuarantineGroups] = field(default_factory=dict)
+
+    @staticmethod
+    def of(settings: ContainmentSettings, groups: Mapping[str, QuarantineGroups]) -> DeployedContainment:
+        """Return settings with the groups that were deployed for them."""
+        return DeployedContainment(
+            **{each.name: getattr(settings, each.name) for each in fields(settings)}, groups=groups
+        )
+
 
 MODE_OF_ACTION: Final[dict[str, Mode]] = {"contain_on_approval": "approval", "contain_now": "now"}
 """The mode that an action of the policy contains in; both capture as well."""

@@ -6,27 +6,13 @@ import functools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any, TypeVar
 
+from tapstack.domain.capture_settings import CaptureSettings
+from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
 
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """How packets are captured.
-
-    Attributes:
-        minutes: when a request names no time.
-        max_minutes: that a request may name.
-        packet_length: bytes kept of each packet after the VXLAN header; whole packets when None.
-        virtual_network_id: VXLAN network identifier; chosen by AWS when None.
-        accept_unsupported_instance_types: sources are not checked against AWS's list.
-    """
-
-    minutes: int
-    max_minutes: int
-    packet_length: int | None = None
-    virtual_network_id: int | None = None
-    accept_unsupported_instance_types: bool = False
+T = TypeVar("T", bound=Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,124 +58,6 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
-    """What happens while nobody has said yes or no.
-
-    Attributes:
-        minutes: how long people are waited for.
-        default: what happens then: `contain` or `leave`.
-    """
-
-    minutes: int = 15
-    default: str = "leave"
-
-
-@dataclass(frozen=True, slots=True)
-class Protect:
-    """What is never contained.
-
-    Attributes:
-        tags: an instance with one of these is refused; `*` in a value stands for any text.
-        instance_ids: instances that are refused.
-    """
-
-    tags: Mapping[str, str] = field(default_factory=lambda: {"tapstack-protected": "*"})
-    instance_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TwoStep:
-    """An all-open group first, so that connections are no longer tracked, and the quarantine group then.
-
-    Attributes:
-        enabled: whether.
-        seconds: between the two.
-    """
-
-    enabled: bool = False
-    seconds: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class AutoScaling:
-    """What becomes of instances of an Auto Scaling group.
-
-    Attributes:
-        standby: they go into standby, so that nobody replaces and terminates them.
-        decrement_desired_capacity: the group does not launch another one in their place.
-    """
-
-    standby: bool = True
-    decrement_desired_capacity: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LoadBalancers:
-    """What becomes of targets of load balancers.
-
-    Attributes:
-        deregister: they are taken out, and registered again at release.
-    """
-
-    deregister: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantineGroups:
-    """The security groups of a VPC that contain.
-
-    Attributes:
-        quarantine: has no rules at all.
-        untrack: open both ways, for the first of two steps; none where there is one step.
-    """
-
-    quarantine: str
-    untrack: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Containment:
-    """How instances are cut off.
-
-    Attributes:
-        modes: that are allowed: `approval`, `now`.
-        groups: the groups of each VPC in scope, by its id.
-        approval: what happens while nobody has decided.
-        protect: what is never contained.
-        per_hour: how many instances are contained in an hour at most.
-        two_step: whether tracked connections are untracked first.
-        tcp_established_seconds: how long idle TCP connections stay tracked while contained; as it is when None.
-        auto_scaling: what becomes of instances of an Auto Scaling group.
-        load_balancers: what becomes of targets of load balancers.
-        termination_protection: switch it on.
-        shutdown_behavior: an instance that shuts itself down is stopped, not terminated.
-        keep_volumes: volumes outlive the instance.
-        snapshots: take some of the volumes.
-        instance_profile: `restrict` denies the role what this one instance asks for; left alone when None.
-    """
-
-    modes: tuple[str, ...]
-    groups: Mapping[str, QuarantineGroups]
-    approval: Approval = Approval()
-    protect: Protect = field(default_factory=Protect)
-    per_hour: int = 5
-    two_step: TwoStep = TwoStep()
-    tcp_established_seconds: int | None = None
-    auto_scaling: AutoScaling = AutoScaling()
-    load_balancers: LoadBalancers = LoadBalancers()
-    termination_protection: bool = True
-    shutdown_behavior: bool = True
-    keep_volumes: bool = True
-    snapshots: bool = False
-    instance_profile: str | None = None
-
-    @property
-    def vpc_ids(self) -> tuple[str, ...]:
-        """The VPCs in scope."""
-        return tuple(self.groups)
-
-
-@dataclass(frozen=True, slots=True)
 class Environment:
     """All that a function is told.
 
@@ -215,10 +83,10 @@ class Environment:
     topic_arns: tuple[str, ...]
     event_bus: str
     vpc_id: str
-    capture: Capture
+    capture: CaptureSettings
     appliance: Standing | Launch
     retention_days: int
-    containment: Containment | None = None
+    containment: DeployedContainment | None = None
     policy: str = field(default="[]", repr=False)
 
 
@@ -240,7 +108,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         topic_arns=tuple(filter(None, variables.get("TAPSTACK_TOPIC_ARN", "").split(","))),
         event_bus=variables.get("TAPSTACK_EVENT_BUS", "default"),
         vpc_id=settings["vpc_id"],
-        capture=Capture(**settings["capture"]),
+        capture=_with(CaptureSettings(), settings["capture"]),
         appliance=_appliance(settings["appliance"]),
         retention_days=int(settings["retention_days"]),
         containment=_containment(settings.get("containment")),
@@ -248,29 +116,24 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     )
 
 
-def _containment(settings: Mapping[str, Any] | None) -> Containment | None:
-    """Read how instances are cut off; what is not said is as the dataclasses have it."""
+def _containment(settings: Mapping[str, Any] | None) -> DeployedContainment | None:
     if settings is None:
         return None
-    parts: dict[str, Any] = {
-        "modes": tuple(settings["modes"]),
-        "groups": {vpc_id: QuarantineGroups(**groups) for vpc_id, groups in settings["groups"].items()},
+    groups = {vpc_id: QuarantineGroups(**pair) for vpc_id, pair in settings["groups"].items()}
+    return _with(DeployedContainment(), {**settings, "groups": groups})
+
+
+def _with(defaults: T, settings: Mapping[str, Any]) -> T:
+    """Return settings as JSON has them, in place of the defaults."""
+    given = {
+        name: _with(default, value) if is_dataclass(default := getattr(defaults, name, None)) else _frozen(value)
+        for name, value in settings.items()
     }
-    if "protect" in settings:
-        protect = dict(settings["protect"])
-        parts["protect"] = Protect(**{**protect, "instance_ids": tuple(protect.get("instance_ids", ()))})
-    for name, kind in _PARTS.items():
-        if name in settings:
-            parts[name] = kind(**settings[name])
-    return Containment(**{**settings, **parts})
+    return replace(defaults, **given)
 
 
-_PARTS: Final[Mapping[str, type[Any]]] = {
-    "approval": Approval,
-    "two_step": TwoStep,
-    "auto_scaling": AutoScaling,
-    "load_balancers": LoadBalancers,
-}
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _appliance(settings: Mapping[str, Any]) -> Standing | Launch:

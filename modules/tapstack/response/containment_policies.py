@@ -6,11 +6,12 @@ docs/decisions/0016. Sources: the Service Authorization Reference pages of the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tapstack.capture.iam_documents import Statement
+from tapstack.domain.containment_settings import ContainmentSettings
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.response import policies
 from tapstack.response.policies import Reach
@@ -39,37 +40,22 @@ class Containable:
     """What a containment may reach and do.
 
     Attributes:
+        settings: how instances are contained.
         vpc_ids: the VPCs in scope.
         group_ids: the groups that contain: those alone may be put on.
-        protected_tags: an instance that has one of these is never contained; `*` in a value stands for any text.
-        protected_instance_ids: neither are these.
-        standby: members of Auto Scaling groups go into standby.
-        deregister: targets are taken out of load balancers.
-        termination_protection: it is switched on.
-        shutdown_behavior: it is set.
-        keep_volumes: volumes are kept.
-        snapshots: some are taken.
-        restrict: roles of instances are restricted.
         own_roles: pattern of the names of the response's own roles, which are never restricted.
     """
 
+    settings: ContainmentSettings
     vpc_ids: Sequence[str]
     group_ids: Sequence[str]
-    protected_tags: Mapping[str, str]
-    protected_instance_ids: Sequence[str]
-    standby: bool
-    deregister: bool
-    termination_protection: bool
-    shutdown_behavior: bool
-    keep_volumes: bool
-    snapshots: bool
-    restrict: bool
     own_roles: str
 
     @property
     def attributes(self) -> bool:
         """Whether attributes of the instance are changed."""
-        return self.termination_protection or self.shutdown_behavior or self.keep_volumes
+        given = self.settings
+        return given.termination_protection or given.stop_on_shutdown or given.keep_volumes
 
 
 def api(reach: Reach, containable: Containable) -> list[Statement]:
@@ -120,13 +106,13 @@ def containment(reach: Reach, containable: Containable) -> list[Statement]:
         },
         *_change_instances(reach, containable, _not_protected(containable), _kept_from(containable)),
     ]
-    if containable.standby:
+    if containable.settings.auto_scaling.standby:
         statements.append(_auto_scaling(reach, "KeepItFromBeingReplaced", "EnterStandby"))
-    if containable.deregister:
+    if containable.settings.load_balancers.deregister:
         statements += _balancers(reach, "TakeItOut", "DeregisterTargets", "DeregisterInstancesFromLoadBalancer")
-    if containable.snapshots:
+    if containable.settings.snapshots:
         statements += _snapshots(reach)
-    if containable.restrict:
+    if containable.settings.instance_profile:
         statements += _roles(reach, containable, "DenyWhatTheInstanceAsksFor", "PutRolePolicy")
     return statements
 
@@ -154,11 +140,11 @@ def release(reach: Reach, containable: Containable) -> list[Statement]:
         # Protected since or not: what is contained can always be released.
         *_change_instances(reach, containable),
     ]
-    if containable.standby:
+    if containable.settings.auto_scaling.standby:
         statements.append(_auto_scaling(reach, "BringItBackIntoService", "ExitStandby"))
-    if containable.deregister:
+    if containable.settings.load_balancers.deregister:
         statements += _balancers(reach, "PutItBack", "RegisterTargets", "RegisterInstancesWithLoadBalancer")
-    if containable.restrict:
+    if containable.settings.instance_profile:
         statements += _roles(reach, containable, "DenyItNoLonger", "DeleteRolePolicy")
     return statements
 
@@ -206,7 +192,7 @@ def _look(
                 "Condition": {"StringEquals": {"aws:RequestedRegion": reach.place.region}},
             }
         )
-    if containable.restrict:
+    if containable.settings.instance_profile:
         account = f"arn:{reach.place.partition}:iam::{reach.place.account}"
         of_roles = ["iam:GetRolePolicy", *(["iam:GetRole"] if releasing else [])]
         statements.append(
@@ -227,8 +213,8 @@ def _look(
 def _read(containable: Containable, *, containing: bool) -> list[str]:
     """Return the attributes that are read one by one; the others, such as user data, never are."""
     read = {
-        "disableApiTermination": containing or containable.termination_protection,
-        "instanceInitiatedShutdownBehavior": containing or containable.shutdown_behavior,
+        "disableApiTermination": containing or containable.settings.termination_protection,
+        "instanceInitiatedShutdownBehavior": containing or containable.settings.stop_on_shutdown,
     }
     return [name for name, is_read in read.items() if is_read]
 
@@ -237,15 +223,15 @@ def _describing(reach: Reach, containable: Containable, *, containing: bool) -> 
     found = []
     if containing:
         found.append("autoscaling:DescribeAutoScalingGroups")
-    if containing or containable.standby:
+    if containing or containable.settings.auto_scaling.standby:
         found.append("autoscaling:DescribeAutoScalingInstances")
-    if containable.deregister:
+    if containable.settings.load_balancers.deregister:
         found.append("elasticloadbalancing:DescribeLoadBalancers")
     # What stands behind the load balancer of a standing appliance is the appliance.
     behind = containing and reach.target_id is not None
-    if containing and (containable.deregister or behind):
+    if containing and (containable.settings.load_balancers.deregister or behind):
         found.append("elasticloadbalancing:DescribeTargetGroups")
-    if containable.deregister or behind:
+    if containable.settings.load_balancers.deregister or behind:
         found.append("elasticloadbalancing:DescribeTargetHealth")
     return found
 
@@ -294,7 +280,7 @@ def _change_instances(reach: Reach, containable: Containable, *conditions: State
             "Condition": _together(_none_of(_not_modified(containable)), *conditions),
         }
     ]
-    if containable.keep_volumes:
+    if containable.settings.keep_volumes:
         volumes = reach.place.arn("ec2", "volume/*")
         statements.append({"Sid": "KeepTheirVolumes", "Effect": "Allow", "Action": action, "Resource": volumes})
     return statements
@@ -302,8 +288,8 @@ def _change_instances(reach: Reach, containable: Containable, *conditions: State
 
 def _not_modified(containable: Containable) -> list[str]:
     switched_off = {
-        "DisableApiTermination": not containable.termination_protection,
-        "InstanceInitiatedShutdownBehavior": not containable.shutdown_behavior,
+        "DisableApiTermination": not containable.settings.termination_protection,
+        "InstanceInitiatedShutdownBehavior": not containable.settings.stop_on_shutdown,
     }
     return sorted([*_NOT_OF_INSTANCES, *(name for name, is_off in switched_off.items() if is_off)])
 
@@ -320,8 +306,8 @@ def _none_of(attributes: Sequence[str]) -> Statement:
 def _kept_from(containable: Containable) -> Statement:
     """A request that keeps the evidence: the opposite is for whoever releases."""
     values = {
-        "DisableApiTermination": "true" if containable.termination_protection else None,
-        "InstanceInitiatedShutdownBehavior": "stop" if containable.shutdown_behavior else None,
+        "DisableApiTermination": "true" if containable.settings.termination_protection else None,
+        "InstanceInitiatedShutdownBehavior": "stop" if containable.settings.stop_on_shutdown else None,
     }
     given = {f"ec2:Attribute/{name}": value for name, value in values.items() if value}
     return {"StringEqualsIgnoreCaseIfExists": given} if given else {}
@@ -338,8 +324,8 @@ def _not_protected(containable: Containable) -> Statement:
 
     IAM takes the key of a tag in any case here, and so does `plan_containment`.
     """
-    tags = {f"aws:ResourceTag/{key}": pattern for key, pattern in containable.protected_tags.items()}
-    ids = list(containable.protected_instance_ids)
+    tags = {f"aws:ResourceTag/{key}": pattern for key, pattern in containable.settings.protect.tags.items()}
+    ids = list(containable.settings.protect.instance_ids)
     return {
         **({"StringNotLike": tags} if tags else {}),
         **({"StringNotEquals": {"ec2:InstanceID": ids}} if ids else {}),
@@ -434,3 +420,14 @@ def _roles(reach: Reach, containable: Containable, sid: str, action: str) -> lis
             "Condition": {"Null": {f"aws:ResourceTag/{TAG_DEPLOYMENT}": "false"}},
         },
     ]
+
+
+OF_FUNCTION: Final[Mapping[str, Callable[[Reach, Containable], list[Statement]]]] = {
+    "api": api,
+    "findings": findings,
+    "incident": incident,
+    "sweeper": sweeper,
+    "containment": containment,
+    "release": release,
+}
+"""The statements that each function has besides, where instances may be contained."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 from tapstack.bindings import AwsConstruct, Construct, cdk, json_text
@@ -14,7 +15,13 @@ from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs, limits, template_urls
 from tapstack.domain import policy as policy_rules
-from tapstack.domain.containment_settings import check_action
+from tapstack.domain.capture_settings import CaptureSettings
+from tapstack.domain.containment_settings import (
+    ContainmentSettings,
+    DeployedContainment,
+    QuarantineGroups,
+    check_action,
+)
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
@@ -26,8 +33,6 @@ from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, Respons
 from tapstack.response.api import IncidentApi
 from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
 from tapstack.response.authorization import Authorization
-from tapstack.response.capture_defaults import CaptureDefaults
-from tapstack.response.containment import Containment
 from tapstack.response.containment_groups import ContainmentGroups
 from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
@@ -103,11 +108,11 @@ class IncidentResponse(AwsConstruct):
         vpc_id: str,
         appliance: StandingAppliance | LaunchedAppliance,
         authorization: Authorization | None = None,
-        capture: CaptureDefaults | None = None,
+        capture: CaptureSettings | None = None,
         policy: Sequence[PolicyRule] = (),
         emails: Sequence[str] = (),
         topic_arns: Sequence[str] = (),
-        containment: Containment | None = None,
+        containment: ContainmentSettings | None = None,
         retention_days: int = 365,
         log_retention_days: int = 90,
         deletion_protection: bool = True,
@@ -168,10 +173,10 @@ class IncidentResponse(AwsConstruct):
         self._workshop = self._open_workshop(
             {
                 "vpc_id": self._expressions.safe(vpc_id, "vpc_id"),
-                "capture": (capture or CaptureDefaults()).settings(),
+                "capture": asdict(capture or CaptureSettings()),
                 "appliance": settings,
                 "retention_days": retention_days,
-                **self._told_of_containment(containment),
+                **self._settings_of_containment(containment),
             }
         )
         self.functions = self._add_functions(policy)
@@ -299,7 +304,7 @@ class IncidentResponse(AwsConstruct):
         named = cdk.Fn.trimprefix(cdk.Fn.replace(url, f"/{template_urls.OBJECT}/", "$1/$2"), "/")
         return policies.Template(url, str(cdk.TerraformLocal(self, "template_object", named).as_string))
 
-    def _containment_groups(self, containment: Containment | None, vpc_id: str) -> ContainmentGroups | None:
+    def _containment_groups(self, containment: ContainmentSettings | None, vpc_id: str) -> ContainmentGroups | None:
         if containment is None:
             return None
         return ContainmentGroups(
@@ -307,42 +312,34 @@ class IncidentResponse(AwsConstruct):
             "ContainmentGroups",
             name=self._name,
             vpc_ids=[vpc_id, *containment.vpc_ids],
-            two_step=containment.two_step_seconds is not None,
+            two_step=containment.two_step.enabled,
             tags=self._tags,
         )
 
-    def _told_of_containment(self, containment: Containment | None) -> dict[str, Any]:
+    def _settings_of_containment(self, containment: ContainmentSettings | None) -> dict[str, Any]:
         if containment is None or self.containment_groups is None:
             return {}
-        groups = self.containment_groups.by_vpc.items()
-        told = {self._expressions.safe(vpc_id, "vpc_id"): pair for vpc_id, pair in groups}
-        return {"containment": containment.settings(told)}
+        groups = {
+            self._expressions.safe(vpc_id, "vpc_id"): QuarantineGroups(**pair)
+            for vpc_id, pair in self.containment_groups.by_vpc.items()
+        }
+        return {"containment": asdict(DeployedContainment.of(containment, groups))}
 
-    def _reach_of_containment(self, containment: Containment | None) -> Containable | None:
+    def _reach_of_containment(self, containment: ContainmentSettings | None) -> Containable | None:
         if containment is None or self.containment_groups is None:
             return None
         return Containable(
+            settings=containment,
             vpc_ids=tuple(self.containment_groups.by_vpc),
             group_ids=tuple(self.containment_groups.ids),
-            protected_tags=containment.protected_tags,
-            protected_instance_ids=tuple(containment.protected_instance_ids),
-            snapshots=containment.snapshots,
-            standby=containment.standby,
-            deregister=containment.deregister,
-            restrict=containment.restrict_instance_profile,
-            termination_protection=containment.termination_protection,
-            shutdown_behavior=containment.shutdown_behavior,
-            keep_volumes=containment.keep_volumes,
             own_roles=pattern_within(self._name, _LONGEST_ROLE),
         )
 
     def _statements(self, name: str) -> list[Statement]:
         """Return what a function may do; a few may do more where instances may be contained."""
-        of_containment: Any = getattr(containment_policies, name, None)
-        usual: Any = getattr(policies, name, None)
-        statements: list[Statement] = usual(self._reach) if usual else []
-        if self._containable is not None and of_containment is not None:
-            statements = [*statements, *of_containment(self._reach, self._containable)]
+        statements = policies.OF_FUNCTION[name](self._reach) if name in policies.OF_FUNCTION else []
+        if self._containable is not None and name in containment_policies.OF_FUNCTION:
+            statements = [*statements, *containment_policies.OF_FUNCTION[name](self._reach, self._containable)]
         return statements
 
     def _open_workshop(self, settings: Mapping[str, Any]) -> Workshop:
@@ -442,7 +439,7 @@ class IncidentResponse(AwsConstruct):
         )
 
 
-def _check_policy(rules: Sequence[PolicyRule], containment: Containment | None) -> None:
+def _check_policy(rules: Sequence[PolicyRule], containment: ContainmentSettings | None) -> None:
     for _, problem in policy_rules.policy_problems(rules):
         raise RuleViolation(problem)
     for rule in rules:

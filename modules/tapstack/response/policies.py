@@ -6,8 +6,9 @@ condition keys for ..."). Describe calls of EC2 know no resource, so the Region 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tapstack.capture.iam_documents import Statement
 from tapstack.capture.place import Place
@@ -185,6 +186,18 @@ def sweeper(reach: Reach) -> list[Statement]:
         _tell_programs(reach),
         *(_retire(reach, reach.stack) if reach.stack else ()),
     ]
+
+
+OF_FUNCTION: Final[Mapping[str, Callable[[Reach], list[Statement]]]] = {
+    "api": api,
+    "findings": findings,
+    "prepare": prepare,
+    "appliance": appliance,
+    "capture": capture,
+    "incident": incident,
+    "sweeper": sweeper,
+}
+"""The statements of each function that captures need."""
 
 
 def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Self, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -56,6 +57,31 @@ class Settings(BaseModel):
         arbitrary_types_allowed=True,
     )
 
+    domain_type: ClassVar[type[Any] | None] = None
+    """The dataclass that a part validates into (`to_domain`), where it has one: defaults and descriptions are its."""
+
+    def __init_subclass__(cls, *, domain: type[Any] | None = None, **more: Any) -> None:
+        """Leave the dataclass to what follows once the fields are known."""
+        super().__init_subclass__(**more)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, domain: type[Any] | None = None, **more: Any) -> None:
+        """Take the defaults of the dataclass, and hold that both have the same fields."""
+        super().__pydantic_init_subclass__(**more)
+        if domain is None:
+            return
+        cls.domain_type = domain
+        declared = {each.name: each for each in dataclasses.fields(domain)}
+        if declared.keys() != cls.model_fields.keys():
+            raise TypeError(f"{cls.__name__} and {domain.__name__} have other fields")
+        for name, info in cls.model_fields.items():
+            _take_default(info, declared[name])
+
+    def to_domain(self) -> Any:
+        """Return this part as the dataclass that it validates into."""
+        assert self.domain_type is not None
+        return self.domain_type(**{name: _in_domain(getattr(self, name)) for name in type(self).model_fields})
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Let no null stand for a key that is left out: `severity:` would be a rule without one."""
@@ -77,6 +103,26 @@ class Settings(BaseModel):
         except RuleViolation as violation:
             raise MisfitError(str(violation)) from None
         return self
+
+
+def _take_default(info: FieldInfo, field: dataclasses.Field[Any]) -> None:
+    """Give a field of the file the default of a field of a dataclass."""
+    factory = field.default_factory
+    default = field.default if factory is dataclasses.MISSING else factory()
+    if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
+        info.default_factory = info.annotation
+    elif isinstance(default, tuple):
+        info.default_factory = lambda: list(default)
+    elif isinstance(default, Mapping):
+        info.default_factory = lambda: dict(default)
+    else:
+        info.default = default
+
+
+def _in_domain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.to_domain()
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _refuse_null(schema: Any) -> None:

@@ -192,7 +192,8 @@ def _problem(details: Any, data: Any) -> Problem:
             message += f": {description[0].lower()}{description[1:].rstrip('.')}"
     elif kind == "extra_forbidden":
         fields = sorted(_fields_at(location[:-1]))
-        hint = did_you_mean(str(location[-1]), fields)
+        renamed = RENAMED.get(str(location[-1]))
+        hint = f"it is called {renamed} now; " if renamed in fields else did_you_mean(str(location[-1]), fields)
         message, value = f"unknown key; {hint}known here: {', '.join(fields)}", ABSENT
     elif kind == "value_error":
         # Our own messages name the value themselves.
@@ -230,6 +231,8 @@ _EXPECTED: Final = {
 }
 
 
+RENAMED: Final = {"shutdown_behavior": "stop_on_shutdown"}
+"""Keys of earlier versions, and what they are called now."""
 _WORD: Final = re.compile("'([^']*)'")
 
 
@@ -305,7 +308,8 @@ def _numbers_at(location: FieldPath) -> str | None:
 
 def _near_field(location: FieldPath) -> str | None:
     """Return the field that a key of the wrong name was probably meant to be, if any."""
-    return nearest(str(location[-1]), sorted(_fields_at(location[:-1])))
+    name, fields = str(location[-1]), sorted(_fields_at(location[:-1]))
+    return renamed if (renamed := RENAMED.get(name)) in fields else nearest(name, fields)
 
 
 def _description(location: FieldPath) -> str | None:

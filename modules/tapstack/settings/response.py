@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tapstack.domain import policy_rules
+from tapstack.domain import containment_settings, policy_rules
+from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
     APPROVAL_MINUTES,
     FURTHER_VPCS,
@@ -87,20 +88,14 @@ class ResponseAppliance(Settings):
             )
 
 
-class ResponseCapture(Settings):
+class ResponseCapture(Settings, domain=CaptureSettings):
     """How incidents capture."""
 
-    minutes: fields.CaptureMinutes = 60
-    """How long to capture, unless the alert or the policy says otherwise."""
-    max_minutes: fields.CaptureMinutes = 1440
-    """The longest capture that an incident may have, extensions included."""
-    packet_length: fields.PacketLength | None = None
-    """Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network
-    Load Balancer."""
-    virtual_network_id: fields.VirtualNetworkId | None = None
-    """VXLAN network identifier; random and unique by default."""
-    accept_unsupported_instance_types: bool = False
-    """Also capture instances whose type is not on AWS's allow-list."""
+    minutes: fields.CaptureMinutes
+    max_minutes: fields.CaptureMinutes
+    packet_length: fields.PacketLength | None
+    virtual_network_id: fields.VirtualNetworkId | None
+    accept_unsupported_instance_types: bool
 
 
 class Severity(Settings):
@@ -149,86 +144,57 @@ class PolicyRule(Settings):
         )
 
 
-class Approval(Settings):
+class Approval(Settings, domain=containment_settings.Approval):
     """How long a pending containment may be approved or rejected, and what happens without an answer."""
 
-    minutes: Annotated[int, Field(ge=APPROVAL_MINUTES[0], le=APPROVAL_MINUTES[1])] = 15
-    """How long a containment stays pending."""
-    default: WhenNobodyAnswers = "leave"
-    """What happens without an answer: `leave` the instance connected, or `contain` it."""
+    minutes: Annotated[int, Field(ge=APPROVAL_MINUTES[0], le=APPROVAL_MINUTES[1])]
+    default: WhenNobodyAnswers
 
 
-class Protect(Settings):
+class Protect(Settings, domain=containment_settings.Protect):
     """What is never contained; the appliance never is."""
 
-    tags: fields.SoughtTags = Field(default_factory=lambda: {"tapstack-protected": "*"})
-    """An instance that has one of these tags is never contained; `*` in a value stands for any text."""
-    instance_ids: list[fields.InstanceId] = Field(default_factory=list)
-    """Instances that are never contained."""
+    tags: fields.SoughtTags
+    instance_ids: list[fields.InstanceId]
 
 
-class TwoStep(Settings):
+class TwoStep(Settings, domain=containment_settings.TwoStep):
     """End tracked connections too: first an all-open group, which untracks them, then the quarantine group."""
 
-    enabled: bool = False
-    """First an all-open security group, then the quarantine group. The instance is open to all traffic in between."""
-    seconds: Annotated[int, Field(ge=TWO_STEP_SECONDS[0], le=TWO_STEP_SECONDS[1])] = 60
-    """How long the instance has the all-open group."""
+    enabled: bool
+    seconds: Annotated[int, Field(ge=TWO_STEP_SECONDS[0], le=TWO_STEP_SECONDS[1])]
 
 
-class AutoScaling(Settings):
+class AutoScaling(Settings, domain=containment_settings.AutoScaling):
     """Auto Scaling groups, which replace and terminate unhealthy instances."""
 
-    standby: bool = True
-    """Put contained instances into standby, so that their group does not terminate them as unhealthy."""
-    decrement_desired_capacity: bool = False
-    """Lower the desired capacity by one for each of them, so that the group launches no replacement."""
+    standby: bool
+    decrement_desired_capacity: bool
 
 
-class LoadBalancers(Settings):
+class LoadBalancers(Settings, domain=containment_settings.LoadBalancers):
     """Load balancers that the instance is a target of."""
 
-    deregister: bool = True
-    """Deregister contained instances, and register them again at release."""
+    deregister: bool
 
 
-def _approval_only() -> list[Mode]:
-    return ["approval"]
-
-
-class Containment(Settings):
+class Containment(Settings, domain=containment_settings.ContainmentSettings):
     """How an instance is isolated, and how evidence is protected. A release restores all of it."""
 
-    modes: Annotated[list[Mode], Field(min_length=1, max_length=2)] = Field(default_factory=_approval_only)
-    """`approval`: a responder has to approve; `now`: none has to. Only `approval` by default."""
-    approval: Approval = Field(default_factory=Approval)
-    """How long approval may take, and what happens without an answer."""
-    protect: Protect = Field(default_factory=Protect)
-    """What is never contained."""
-    vpc_ids: Annotated[list[fields.VpcId], Field(max_length=FURTHER_VPCS)] = Field(default_factory=list)
-    """VPCs of the account and Region that are in scope besides the site's."""
-    per_hour: Annotated[int, Field(ge=PER_HOUR[0], le=PER_HOUR[1])] = 5
-    """How many instances may be contained in a clock hour; more are refused, with a notification."""
-    two_step: TwoStep = Field(default_factory=TwoStep)
-    """End tracked connections too."""
-    tcp_established_seconds: (
-        Annotated[int, Field(ge=TCP_ESTABLISHED_SECONDS[0], le=TCP_ESTABLISHED_SECONDS[1])] | None
-    ) = None
-    """How long an idle TCP connection stays tracked while contained; unchanged by default."""
-    auto_scaling: AutoScaling = Field(default_factory=AutoScaling)
-    """What is done about Auto Scaling groups."""
-    load_balancers: LoadBalancers = Field(default_factory=LoadBalancers)
-    """What is done about load balancers."""
-    termination_protection: bool = True
-    """Protect the instance from termination."""
-    shutdown_behavior: bool = True
-    """Stop the instance on shutdown, in place of terminating it."""
-    keep_volumes: bool = True
-    """Keep the volumes on termination."""
-    snapshots: bool = False
-    """Take snapshots of the volumes; they stay."""
-    instance_profile: Literal["restrict"] | None = None
-    """`restrict` denies every call that this instance makes with its role; unchanged by default."""
+    modes: Annotated[list[Mode], Field(min_length=1, max_length=2)]
+    approval: Approval
+    protect: Protect
+    vpc_ids: Annotated[list[fields.VpcId], Field(max_length=FURTHER_VPCS)]
+    per_hour: Annotated[int, Field(ge=PER_HOUR[0], le=PER_HOUR[1])]
+    two_step: TwoStep
+    tcp_established_seconds: Annotated[int, Field(ge=TCP_ESTABLISHED_SECONDS[0], le=TCP_ESTABLISHED_SECONDS[1])] | None
+    auto_scaling: AutoScaling
+    load_balancers: LoadBalancers
+    termination_protection: bool
+    stop_on_shutdown: bool
+    keep_volumes: bool
+    snapshots: bool
+    instance_profile: Literal["restrict"] | None
 
 
 class Notify(Settings):
@@ -247,7 +213,7 @@ class Response(Settings):
     """Who may call the API; AWS credentials by default."""
     appliance: ResponseAppliance = Field(default_factory=ResponseAppliance)
     """Where incidents mirror to; the site's `packet_basics` by default."""
-    capture: ResponseCapture = Field(default_factory=ResponseCapture)
+    capture: ResponseCapture = Field(default_factory=lambda: ResponseCapture.model_validate({}))
     """How long to capture, and how much of each packet."""
     policy: Annotated[list[PolicyRule], Field(max_length=50)] = Field(default_factory=list)
     """What is done about GuardDuty's findings: the first rule that matches decides; `notify` when none does."""

@@ -349,7 +349,7 @@ class TestOptions:
     def test_when_nothing_but_the_cut_is_wanted_then_nothing_else_is_changed(self, shop: Shop) -> None:
         shop.set(
             termination_protection=False,
-            shutdown_behavior=False,
+            stop_on_shutdown=False,
             keep_volumes=False,
             load_balancers={"deregister": False},
             auto_scaling={"standby": False},

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tapstack import Containment
+from tapstack import ContainmentSettings, TwoStep
 from tests.synth.ids import OTHER_VPC
 from tests.synth.response.building import Response, launched, standing
 
@@ -22,11 +22,11 @@ def with_standing() -> Response:
 @pytest.fixture(scope="session")
 def containing() -> Response:
     """A response that contains in two VPCs, in two steps, with all that can be switched on."""
-    containment = Containment(
+    containment = ContainmentSettings(
         modes=("approval", "now"),
         vpc_ids=[OTHER_VPC],
-        two_step_seconds=30,
+        two_step=TwoStep(enabled=True, seconds=30),
         snapshots=True,
-        restrict_instance_profile=True,
+        instance_profile="restrict",
     )
     return Response(appliance=standing(), containment=containment)

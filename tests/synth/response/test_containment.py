@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, cast
 
 import pytest
 
-from tapstack import Containment, PolicyRule
+from tapstack import Approval, AutoScaling, ContainmentSettings, LoadBalancers, PolicyRule, Protect, TwoStep
+from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.operations import gateway_routes
-from tapstack.responder.environment import QuarantineGroups, read_environment
+from tapstack.responder.environment import read_environment
 from tapstack.response import workflow
 from tests.synth.ids import OTHER_VPC, VPC
 from tests.synth.response.building import Response
@@ -106,7 +109,7 @@ def test_when_contained_in_several_vpcs_then_each_has_its_groups(containing: Res
 
 
 def test_when_the_cut_has_one_step_then_no_group_is_open() -> None:
-    made = Response(containment=Containment())
+    made = Response(containment=ContainmentSettings())
     [group] = made.all("aws_security_group")
     assert group["tags"]["tapstack:purpose"] == "quarantine"
 
@@ -122,9 +125,9 @@ def test_when_functions_are_told_then_they_understand_it(containing: Response) -
     assert (told.protect.tags, told.approval.minutes, told.per_hour) == ({"tapstack-protected": "*"}, 15, 5)
 
 
-def test_when_everything_is_as_usual_then_little_is_said(containing: Response) -> None:
-    made = Response(containment=Containment())
-    assert set(made.settings()["containment"]) == {"modes", "groups"}
+def test_when_everything_is_as_usual_then_all_of_it_is_said(containing: Response) -> None:
+    made = Response(containment=ContainmentSettings())
+    assert set(made.settings()["containment"]) == {field.name for field in fields(DeployedContainment)}
     told = read_environment(made.variables("api")).containment
     assert told is not None
     assert (told.approval.default, told.auto_scaling.standby, told.load_balancers.deregister) == ("leave", True, True)
@@ -166,8 +169,8 @@ def test_when_an_instance_is_cut_off_then_only_the_groups_that_contain_are_put_o
 def test_when_an_instance_is_protected_then_containment_may_not_change_it_and_a_release_may() -> None:
     protected = {"tier": "crown-*", "owner": "board"}
     made = Response(
-        containment=Containment(
-            protected_tags=protected, protected_instance_ids=("i-0123456789abcdef0",), shutdown_behavior=False
+        containment=ContainmentSettings(
+            protect=Protect(tags=protected, instance_ids=("i-0123456789abcdef0",)), stop_on_shutdown=False
         )
     )
     unmodified = none_of(*NOT_OF_INSTANCES, "InstanceInitiatedShutdownBehavior")
@@ -188,7 +191,7 @@ def test_when_an_instance_is_protected_then_containment_may_not_change_it_and_a_
 
 
 def test_when_all_may_be_contained_then_their_evidence_is_kept_all_the_same() -> None:
-    made = Response(containment=Containment(protected_tags={}))
+    made = Response(containment=ContainmentSettings(protect=Protect(tags={})))
     condition = made.statements("ContainmentFunction")["ChangeInstances"]["Condition"]
     kept = {"ec2:Attribute/DisableApiTermination": "true", "ec2:Attribute/InstanceInitiatedShutdownBehavior": "stop"}
     assert_equal(condition, {**none_of(*NOT_OF_INSTANCES), "StringEqualsIgnoreCaseIfExists": kept})
@@ -214,8 +217,12 @@ def test_when_a_function_does_neither_then_it_changes_nothing_of_an_instance(con
 
 
 def test_when_something_is_switched_off_then_nobody_may_do_it() -> None:
-    containment = Containment(
-        standby=False, deregister=False, termination_protection=False, shutdown_behavior=False, keep_volumes=False
+    containment = ContainmentSettings(
+        auto_scaling=AutoScaling(standby=False),
+        load_balancers=LoadBalancers(deregister=False),
+        termination_protection=False,
+        stop_on_shutdown=False,
+        keep_volumes=False,
     )
     made = Response(containment=containment)
     for name in ("containment", "release"):
@@ -226,29 +233,37 @@ def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
     rule = PolicyRule(name="c2", action="contain_now", at_least=8.0)
     assert (
         "contain_now"
-        in Response(containment=Containment(modes=("now",)), policy=[rule]).variables("findings")["TAPSTACK_POLICY"]
+        in Response(containment=ContainmentSettings(modes=("now",)), policy=[rule]).variables("findings")[
+            "TAPSTACK_POLICY"
+        ]
     )
     with pytest.raises(RuleViolation, match="contain_now needs the mode now: containment.modes has approval"):
-        Response(containment=Containment(), policy=[rule])
+        Response(containment=ContainmentSettings(), policy=[rule])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("make", "message"),
     [
-        ({"modes": ()}, "modes is empty: expected one or both of approval, now"),
-        ({"modes": ("later",)}, "modes[0] must be approval or now, got 'later'"),
-        ({"approval_minutes": 0}, "approval_minutes must be a whole number from 1 to 1440, got 0"),
-        ({"without_answer": "ask"}, "without_answer must be leave or contain, got 'ask'"),
-        ({"protected_instance_ids": ("web",)}, "'web' is not the id of an instance"),
-        ({"vpc_ids": ("vpc",)}, "'vpc' is not the id of a VPC"),
-        ({"vpc_ids": [VPC] * 10}, "at most 9 further VPCs can be in scope, got 10"),
-        ({"per_hour": True}, "per_hour must be a whole number, got True"),
-        ({"two_step_seconds": 0}, "two_step_seconds must be a whole number from 1 to 3600, got 0"),
-        ({"tcp_established_seconds": 59}, "tcp_established_seconds must be a whole number from 60 to 432000, got 59"),
-        ({"standby": False, "decrement_desired_capacity": True}, "decrement_desired_capacity goes with standby"),
+        (lambda: ContainmentSettings(modes=()), "modes is empty: expected one or both of approval, now"),
+        (lambda: ContainmentSettings(modes=cast(Any, ("later",))), "modes[0] must be approval or now, got 'later'"),
+        (lambda: Approval(minutes=0), "approval.minutes must be a whole number from 1 to 1440, got 0"),
+        (lambda: Approval(default=cast(Any, "ask")), "default must be leave or contain, got 'ask'"),
+        (lambda: Protect(instance_ids=("web",)), "'web' is not the id of an instance"),
+        (lambda: ContainmentSettings(vpc_ids=("vpc",)), "'vpc' is not the id of a VPC"),
+        (lambda: ContainmentSettings(vpc_ids=[VPC] * 10), "at most 9 further VPCs can be in scope, got 10"),
+        (lambda: ContainmentSettings(per_hour=True), "per_hour must be a whole number, got True"),
+        (lambda: TwoStep(seconds=0), "two_step.seconds must be a whole number from 1 to 3600, got 0"),
+        (
+            lambda: ContainmentSettings(tcp_established_seconds=59),
+            "tcp_established_seconds must be a whole number from 60 to 432000, got 59",
+        ),
+        (
+            lambda: AutoScaling(standby=False, decrement_desired_capacity=True),
+            "decrement_desired_capacity goes with standby",
+        ),
     ],
 )
-def test_fails_when_it_is_said_wrongly(arguments: dict[str, Any], message: str) -> None:
+def test_fails_when_it_is_said_wrongly(make: Callable[[], object], message: str) -> None:
     with pytest.raises(RuleViolation) as caught:
-        Containment(**arguments)
+        make()
     assert str(caught.value).startswith(message)

@@ -10,8 +10,8 @@ import pytest
 
 from tapstack import (
     Authorization,
-    CaptureDefaults,
-    Containment,
+    CaptureSettings,
+    ContainmentSettings,
     IncidentResponse,
     LaunchedAppliance,
     PolicyRule,
@@ -385,7 +385,7 @@ def test_when_names_are_long_then_they_are_cut_and_stay_apart() -> None:
 
 @pytest.mark.parametrize("length", [5, 17, 18, 19, 30, 40])
 def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(length: int) -> None:
-    containment = Containment(modes=("now",), restrict_instance_profile=True)
+    containment = ContainmentSettings(modes=("now",), instance_profile="restrict")
     made = Response(deployment="d" * length, site="s" * length, containment=containment)
     prefix = f"{'d' * length}-{'s' * length}-response"
     pattern = pattern_within(prefix, "incidents-workflow")
@@ -416,7 +416,7 @@ def test_when_responders_come_from_everywhere_then_a_warning_says_so() -> None:
 
 def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> None:
     template = synthesize(
-        lambda stack: add_response(stack, appliance=standing(), capture=CaptureDefaults(packet_length=20))
+        lambda stack: add_response(stack, appliance=standing(), capture=CaptureSettings(packet_length=20))
     )
     assert any("packet length 20 cuts headers" in warning for warning in template.warnings)
 
@@ -456,9 +456,9 @@ def test_fails_when_an_argument_is_wrong_and_says_where(arguments: dict[str, Any
         (lambda: launched(public_ip=True), "an Elastic IP puts the appliance's portal on the internet"),
         (lambda: launched(parameters={"VPCID": VPC}), "VPCID cannot be given as extra parameters"),
         (lambda: launched(stack_name="1"), "'1' is not a CloudFormation stack name"),
-        (lambda: CaptureDefaults(minutes=90, max_minutes=60), "minutes must be at most max_minutes, 60, got 90"),
-        (lambda: CaptureDefaults(packet_length=0), "packet length"),
-        (lambda: CaptureDefaults(virtual_network_id=0), "virtual network id"),
+        (lambda: CaptureSettings(minutes=90, max_minutes=60), "minutes must be at most max_minutes, 60, got 90"),
+        (lambda: CaptureSettings(packet_length=0), "packet length"),
+        (lambda: CaptureSettings(virtual_network_id=0), "virtual network id"),
         (lambda: Authorization.jwt("http://x", audience=["a"]), "'http://x' is no issuer of tokens"),
         (lambda: Authorization.jwt("https://x.example", audience=[]), "audience is empty"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from strictmoto.iam.policies import Request, Resource, Statement, judge, read_policy
-from tapstack import Containment, PacketBasics
+from tapstack import ContainmentSettings, PacketBasics
 from tapstack.bindings import cdk
 from tapstack.domain.errors import RuleViolation
 from tests.synth.ids import SUBNET, TEMPLATE_URL, VPC
@@ -51,7 +51,7 @@ def _site(name: str) -> Site:
     made = Response(
         site=name,
         appliance=launched(capabilities=("CAPABILITY_IAM",)),
-        containment=Containment(modes=("now",), restrict_instance_profile=True, snapshots=True),
+        containment=ContainmentSettings(modes=("now",), instance_profile="restrict", snapshots=True),
     )
     resources = made.terraform["resource"]
     # A policy names its role by a token, which is the role's of the same construct.
@@ -180,7 +180,7 @@ def test_when_policies_are_written_then_iam_takes_their_form() -> None:
     """The account's own validator, as far as it goes: what stands in a resource, for example."""
     made = Response(
         appliance=launched(capabilities=("CAPABILITY_IAM",)),
-        containment=Containment(modes=("now",), restrict_instance_profile=True, snapshots=True),
+        containment=ContainmentSettings(modes=("now",), instance_profile="restrict", snapshots=True),
     )
     for type_ in ("aws_iam_role_policy", "aws_iam_policy"):
         for body in made.all(type_):

@@ -9,8 +9,8 @@ import pytest
 import tapstack
 from tapstack import (
     Authorization,
-    CaptureDefaults,
-    Containment,
+    CaptureSettings,
+    ContainmentSettings,
     Destination,
     LaunchedAppliance,
     MirrorRule,
@@ -161,8 +161,8 @@ def test_fails_when_a_field_of_a_dataclass_does_not_fit() -> None:
         lambda: MirrorRule("ingress", description="a\nb"),
         lambda: StandingAppliance("tmt-0123456789abcdef0", 5),  # type: ignore[arg-type]
         lambda: LaunchedAppliance("https://s3.amazonaws.com/a/b", "subnet-0123456789abcdef0", 5),  # type: ignore[arg-type]
-        lambda: Containment(modes="approval"),  # type: ignore[arg-type]
-        lambda: CaptureDefaults(minutes="60"),  # type: ignore[arg-type]
+        lambda: ContainmentSettings(modes="approval"),  # type: ignore[arg-type]
+        lambda: CaptureSettings(minutes="60"),  # type: ignore[arg-type]
         lambda: Authorization.jwt("https://login.example.com", audience="api"),
     ],
 )

@@ -20,11 +20,18 @@ from tapstack.domain.containment import (
     plan_containment,
 )
 from tapstack.domain.containment_release import RELEASE_ORDER, plan_release, steps_of_release
-from tapstack.responder.environment import AutoScaling, Containment, Protect, QuarantineGroups, TwoStep
+from tapstack.domain.containment_settings import (
+    AutoScaling,
+    DeployedContainment,
+    Protect,
+    QuarantineGroups,
+    TwoStep,
+)
 
-SETTINGS = Containment(modes=("now",), groups={"vpc-1": QuarantineGroups("sg-q", "sg-u")})
+SETTINGS = DeployedContainment(modes=("now",), groups={"vpc-1": QuarantineGroups("sg-q", "sg-u")})
+INSTANCE = "i-0123456789abcdef0"
 FACTS = Facts(
-    instance_id="i-1",
+    instance_id=INSTANCE,
     state="running",
     vpc_id="vpc-1",
     interfaces=(Interface("eni-2", "vpc-1", ("sg-a", "sg-b")), Interface("eni-1", "vpc-1", ("sg-c",))),
@@ -43,13 +50,13 @@ def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() 
     facts = replace(
         FACTS,
         membership=Membership("web", "InService", 2, 1),
-        registrations=(Registration("arn", "i-1", 80),),
+        registrations=(Registration("arn", INSTANCE, 80),),
         classic_balancers=("old",),
     )
     assert planned(facts, tcp_established_seconds=60) == [
-        ("shutdown", "i-1", "terminate", "stop"),
+        ("shutdown", INSTANCE, "terminate", "stop"),
         ("volume", "/dev/xvda", True, False),
-        ("termination", "i-1", False, True),
+        ("termination", INSTANCE, False, True),
         ("standby", "web", "InService", "Standby"),
         ("groups", "eni-2", ["sg-a", "sg-b"], ["sg-q"]),
         ("groups", "eni-1", ["sg-c"], ["sg-q"]),
@@ -99,7 +106,7 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
     [
         (replace(FACTS, state="shutting-down"), SETTINGS, "is shutting-down"),
         (replace(FACTS, is_mirror_target=True), SETTINGS, "is the appliance"),
-        (FACTS, replace(SETTINGS, protect=Protect(instance_ids=("i-1",))), "by the deployment's settings"),
+        (FACTS, replace(SETTINGS, protect=Protect(instance_ids=(INSTANCE,))), "by the deployment's settings"),
         (
             replace(FACTS, tags={"tier": "prod-1"}),
             replace(SETTINGS, protect=Protect({"tier": "prod-*"})),
@@ -116,7 +123,7 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
         (replace(FACTS, interfaces=(Interface("e", "vpc-1", ("sg-q",)),)), SETTINGS, "somebody did it by hand"),
     ],
 )
-def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: Containment, match: str) -> None:
+def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: DeployedContainment, match: str) -> None:
     plan = plan_containment(facts, settings)
     assert plan.refused is not None
     assert match in plan.refused
@@ -138,7 +145,7 @@ def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
 def test_when_snapshots_are_written_down_then_they_are_not_taken_again_in_the_same_containment(
     restored: bool, left: list[str]
 ) -> None:
-    recorded = (PriorState("snapshots", "i-1", None, "taken", restored=restored),)
+    recorded = (PriorState("snapshots", INSTANCE, None, "taken", restored=restored),)
     found = planned(FACTS, recorded, snapshots=True)
     assert [what for what, *_ in found if what == "snapshots"] == left
 
@@ -209,7 +216,7 @@ def test_when_all_is_released_then_the_network_comes_first_and_the_evidence_last
 
 
 def test_when_an_interface_was_attached_since_then_the_plan_says_so_and_does_not_block() -> None:
-    plan = plan_release("i-1", (), {}, attached=[Interface("eni-9", "vpc-1", ("sg-a",))], known=["eni-1"])
+    plan = plan_release(INSTANCE, (), {}, attached=[Interface("eni-9", "vpc-1", ("sg-a",))], known=["eni-1"])
     assert [difference.as_dict() for difference in plan.differences] == [
         {
             "what": "groups",

@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tapstack.domain.containment import PriorState, said
+from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment.changes import groups
 from tapstack.responder.containment.inspect import as_interfaces, attached, described
 from tapstack.responder.containment.notifications import left_open
-from tapstack.responder.environment import Containment as Settings
 from tapstack.responder.environment import environment
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.containments import Containment
@@ -94,7 +94,7 @@ def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tup
 
 
 def _without_reason(
-    found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]], settings: Settings
+    found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]], settings: DeployedContainment
 ) -> Iterator[str]:
     """Say which interfaces are cut off, or open between two steps, although nothing in the table says why."""
     ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}

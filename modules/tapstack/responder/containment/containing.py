@@ -23,12 +23,12 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, plan_containment, said
+from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.responder.aws.clients import PARALLEL
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.containment.changes.gone import Gone, NotOurs
 from tapstack.responder.containment.inspect import look, with_balancers
-from tapstack.responder.environment import Containment as Settings
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
@@ -71,7 +71,7 @@ def contain(incident_id: str) -> dict[str, Any]:
     return _Containing(incident, _settings()).run()
 
 
-def _settings() -> Settings:
+def _settings() -> DeployedContainment:
     settings = environment().containment
     if settings is None:
         raise ContainmentRefused("containment is not configured for this site")
@@ -81,7 +81,7 @@ def _settings() -> Settings:
 class _Containing:
     """One run of it."""
 
-    def __init__(self, incident: Incident, settings: Settings) -> None:
+    def __init__(self, incident: Incident, settings: DeployedContainment) -> None:
         self.incident = incident
         self.settings = settings
         self.instance_id: str = incident["instance_id"]

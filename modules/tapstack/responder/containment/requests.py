@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from tapstack.domain.containment import Plan
-from tapstack.domain.containment_settings import Mode
+from tapstack.domain.containment_settings import DeployedContainment, Mode
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.responder.containment import containing, releasing
-from tapstack.responder.environment import Containment, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
@@ -30,7 +30,7 @@ BY_DEFAULT: Final = "the deployment's default"
 """Who decided where nobody did."""
 
 
-def configured() -> Containment:
+def configured() -> DeployedContainment:
     """Return how instances are cut off.
 
     Raises:

@@ -1,9 +1,11 @@
-"""How incidents capture."""
+"""The settings of captures by incidents, each with its default and its range.
+
+The deployment file validates into them, the construct writes them, the functions read them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tapstack.domain import limits
 from tapstack.domain.arguments import check_fields
@@ -11,16 +13,17 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import check_minutes
 
 
-@dataclass(frozen=True)
-class CaptureDefaults:
-    """How incidents capture, where an alert does not say.
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """How incidents capture.
 
     Attributes:
-        minutes: how long, 1 to 10080.
-        max_minutes: the longest that may be asked for, in one go or by extending; 1 to 10080.
-        packet_length: bytes kept of each packet after the VXLAN header; whole packets by default.
-        virtual_network_id: VXLAN network identifier, 1 to 16777215; random by default.
-        accept_unsupported_instance_types: try instance types, too, that are not on AWS's list.
+        minutes: How long to capture, unless the alert or the policy says otherwise; 1 to 10080.
+        max_minutes: The longest capture that an incident may have, extensions included; 1 to 10080.
+        packet_length: Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a
+            Network Load Balancer.
+        virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
+        accept_unsupported_instance_types: Also capture instances whose type is not on AWS's allow-list.
 
     Raises:
         RuleViolation: a number out of its range, or `minutes` above `max_minutes`.
@@ -43,7 +46,3 @@ class CaptureDefaults:
             limits.check_packet_length(self.packet_length)
         if self.virtual_network_id is not None:
             limits.check_virtual_network_id(self.virtual_network_id)
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the functions are told of it."""
-        return asdict(self)

@@ -1,0 +1,121 @@
+"""A setting of the response is declared once: what the file says arrives in the function, defaults included."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import pytest
+
+from tapstack.domain.capture_settings import CaptureSettings
+from tapstack.domain.containment_settings import ContainmentSettings, DeployedContainment, QuarantineGroups
+from tapstack.responder.environment import Environment, read_environment
+from tapstack.settings.fields import Settings
+from tapstack.settings.load import load_deployment
+from tapstack.settings.response import Containment, ResponseCapture
+
+GROUPS = {"vpc-0a1b2c3d4e5f60718": QuarantineGroups("sg-0a1b2c3d4e5f60718", "sg-0b1b2c3d4e5f60718")}
+OTHER: dict[str, Any] = {
+    "modes": ["now", "approval"],
+    "approval": {"minutes": 5, "default": "contain"},
+    "protect": {"tags": {"role": "dc-*"}, "instance_ids": ["i-0123456789abcdef0"]},
+    "vpc_ids": ["vpc-0b1b2c3d4e5f60718"],
+    "per_hour": 3,
+    "two_step": {"enabled": True, "seconds": 30},
+    "tcp_established_seconds": 60,
+    "auto_scaling": {"standby": True, "decrement_desired_capacity": True},
+    "load_balancers": {"deregister": False},
+    "termination_protection": False,
+    "stop_on_shutdown": False,
+    "keep_volumes": False,
+    "snapshots": True,
+    "instance_profile": "restrict",
+}
+
+
+def told(containment: ContainmentSettings, capture: CaptureSettings) -> Environment:
+    """Read what the construct writes, as a function does."""
+    settings = {
+        "vpc_id": "vpc-0a1b2c3d4e5f60718",
+        "capture": asdict(capture),
+        "appliance": {"standing": {"target_id": "tmt-1", "filter_id": "tmf-1"}},
+        "retention_days": 365,
+        "containment": asdict(DeployedContainment.of(containment, GROUPS)),
+    }
+    variables = {f"TAPSTACK_{name}": name for name in ("DEPLOYMENT", "SITE", "TABLE")}
+    return read_environment({**variables, "TAPSTACK_SETTINGS": json.dumps(settings)})
+
+
+@pytest.mark.parametrize("given", [{}, OTHER], ids=["defaults", "everything"])
+def test_when_the_file_says_something_then_the_function_reads_it(given: dict[str, Any]) -> None:
+    assert set(OTHER) == {each.name for each in fields(ContainmentSettings)}
+    containment = Containment.model_validate(given).to_domain()
+    capture = ResponseCapture.model_validate({}).to_domain()
+    if not given:
+        assert (containment, capture) == (ContainmentSettings(), CaptureSettings())
+
+    read = told(containment, capture)
+
+    assert (read.containment, read.capture) == (DeployedContainment.of(containment, GROUPS), capture)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(ContainmentSettings)])
+def test_when_one_setting_is_another_then_the_function_reads_the_other(name: str) -> None:
+    containment = Containment.model_validate({**OTHER, "modes": ["now"]}).to_domain()
+    changed = replace(ContainmentSettings(), **{name: getattr(containment, name)})
+
+    read = told(changed, CaptureSettings())
+
+    assert read.containment == DeployedContainment.of(changed, GROUPS)
+    assert read.containment != DeployedContainment.of(ContainmentSettings(), GROUPS)
+
+
+def test_when_an_earlier_version_left_out_its_defaults_then_the_function_has_them() -> None:
+    settings = {
+        "vpc_id": "vpc-1",
+        "capture": {"minutes": 60, "max_minutes": 1440},
+        "appliance": {"standing": {"target_id": "tmt-1", "filter_id": "tmf-1"}},
+        "retention_days": 365,
+        "containment": {"modes": ["approval"], "groups": {}},
+    }
+    variables = {f"TAPSTACK_{name}": name for name in ("DEPLOYMENT", "SITE", "TABLE")}
+
+    read = read_environment({**variables, "TAPSTACK_SETTINGS": json.dumps(settings)})
+
+    assert (read.containment, read.capture) == (DeployedContainment(), CaptureSettings())
+
+
+def test_fails_when_a_part_of_the_file_has_other_fields_than_its_dataclass() -> None:
+    @dataclass(frozen=True)
+    class Two:
+        a: int = 1
+        b: int = 2
+
+    with pytest.raises(TypeError, match="One and Two have other fields"):
+
+        class One(Settings, domain=Two):
+            a: int
+
+
+def test_when_a_part_has_a_dataclass_then_it_declares_no_default_of_its_own() -> None:
+    parts = [
+        part for part in Settings.__subclasses__() if part.domain_type and part.__module__ == Containment.__module__
+    ]
+    assert Containment in parts
+    for part in parts:
+        assert part.domain_type is not None
+        assert part.model_validate({}).to_domain() == part.domain_type()
+
+
+def test_fails_when_a_key_of_an_earlier_version_is_written(tmp_path: Any) -> None:
+    file = tmp_path / "deployment.yaml"
+    file.write_text(
+        "project: acme\nsites:\n  a:\n    account: '111122223333'\n    region: eu-central-1\n"
+        "    vpc_id: vpc-0a1b2c3d4e5f60718\n    response:\n      appliance:\n"
+        "        target: tmt-0123456789abcdef0\n        filter: tmf-0123456789abcdef0\n"
+        "      containment:\n        shutdown_behavior: false\n"
+    )
+
+    with pytest.raises(Exception, match="shutdown_behavior: unknown key; it is called stop_on_shutdown now"):
+        load_deployment(file)
