@@ -168,6 +168,8 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
     groups = said.pop("groups")
     assert set(groups) == {VPC, "vpc-0b1b2c3d4e5f60718"}
     assert all(set(pair) == {"quarantine", "untrack"} for pair in groups.values())
+    # The groups name them.
+    assert said.pop("vpc_ids") == []
     assert_equal(
         said,
         {

@@ -223,10 +223,9 @@ class DeployedContainment(ContainmentSettings):
 
     @staticmethod
     def of(settings: ContainmentSettings, groups: Mapping[str, QuarantineGroups]) -> DeployedContainment:
-        """Return settings with the groups that were deployed for them."""
-        return DeployedContainment(
-            **{each.name: getattr(settings, each.name) for each in fields(settings)}, groups=groups
-        )
+        """Return settings with the groups that were deployed for them, which name the VPCs in scope."""
+        given = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name != "vpc_ids"}
+        return DeployedContainment(**given, groups=groups)
 
 
 MODE_OF_ACTION: Final[dict[str, Mode]] = {"contain_on_approval": "approval", "contain_now": "now"}

@@ -62,7 +62,7 @@ def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() 
         ("groups", "eni-1", ["sg-c"], ["sg-q"]),
         ("tracking", "eni-2", None, 60),
         ("tracking", "eni-1", None, 60),
-        ("target-group", "arn i-1:80", "registered", "deregistered"),
+        ("target-group", f"arn {INSTANCE}:80", "registered", "deregistered"),
         ("classic-balancer", "old", "registered", "deregistered"),
     ]
 
