@@ -71,7 +71,7 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
         if match is None:
             continue
         if method not in operations:
-            allowed = ", ".join(operations)
+            allowed = ", ".join(sorted(operations))
             raise Problem("method-not-allowed", f"expected {allowed}", headers={"allow": allowed})
         operation = operations[method]
         if event.get("routeKey") == CATCH_ALL:
