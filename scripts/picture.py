@@ -49,6 +49,8 @@ def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:
     parts: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for address, kind, body in _elements(terraform):
         home = body["//"]["metadata"]["path"].split("/")[1]
+        if home in ("account", "place"):
+            continue  # where the site is
         homes[address] = home
         parts[home].append((kind, body))
     for home in sorted(parts):
@@ -61,7 +63,7 @@ def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:
     for address, _, body in _elements(terraform):
         for match in _REFERENCE.finditer(json.dumps({k: v for k, v in body.items() if k != "//"})):
             there = homes.get(match.group(0))
-            if there is not None and there != homes[address]:
+            if there is not None and there != homes.get(address, there):
                 arrows.add((homes[address], there))
     yield from (f"{_id(stack, here)} --> {_id(stack, there)}" for here, there in sorted(arrows))
 

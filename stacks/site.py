@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from tapstack import accept_provider_range
-from tapstack.bindings import Construct, aws, cdk, rendered
+from tapstack.bindings import (
+    Construct,
+    add_condition,
+    aws,
+    cdk,
+    rendered,
+    set_lifecycle,
+    terraform_data,
+)
 from tapstack.settings.model import Deployment, Provider, Site
 from tapstack.workspace import state
 
@@ -38,6 +46,27 @@ class SiteStack(cdk.TerraformStack):
             deployment.provider,
             settings,
             {**self.own_tags, **deployment.tags, **settings.tags},
+        )
+        self._refuse_another_place(settings.region, site)
+
+    def _refuse_another_place(self, region: str, site: str) -> None:
+        """Keep in the state where the site is, and refuse plans for another account or Region.
+
+        Terraform would find nothing there of what it deployed, forget it, and deploy everything again.
+        """
+        # Direct children of a stack are addressed by their ids; to ask the kernel for an address takes a round trip.
+        aws.DataAwsCallerIdentity(self, "account")
+        account = "data.aws_caller_identity.account.account_id"
+        here = {"account": f"${{{account}}}", "region": region}
+        place = terraform_data(self, "place", input=rendered(here, typed=False))
+        set_lifecycle(place, ignore_changes=["input"])
+        add_condition(
+            place,
+            "postcondition",
+            f'${{self.input.region == "{region}" && self.input.account == {account}}}',
+            f"Site {site} is deployed in ${{self.input.region}} of account ${{self.input.account}}, and what is there "
+            "would be forgotten. Restore its Region and account; destroy it there first, or give the site in the other "
+            "place another name.",
         )
 
 

@@ -217,3 +217,13 @@ def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_
     del ward.site["sessions"]["again"], ward.site["sessions"]["fourth"]
     ward.write()
     ward.deployed.destroy()
+
+
+def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_is_refused(ward: Ward) -> None:
+    ward.site["targets"] = {"sensor": {"network_interface_id": ward.company.interfaces["database"][0]}}
+    assert "CreateTrafficMirrorTarget" in ward.apply()
+    ward.site["region"] = "eu-west-1"
+    with pytest.raises(DeploymentFailedError, match="Site ward is deployed in eu-central-1 of account"):
+        ward.apply()
+    ward.site["region"] = REGION
+    assert "No changes" in ward.plan()
