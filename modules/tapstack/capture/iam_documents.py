@@ -21,7 +21,8 @@ def trusting(service: str, place: Place | None = None, *, for_arn: str | None = 
     Args:
         service: which.
         place: of the account.
-        for_arn: pattern of the resources for which it may, where the service says for which it does.
+        for_arn: pattern of the resources for which it may. To be given where it is not documented that the service
+            says for which account and resource it assumes a role: what it does not say is then no reason to refuse it.
     """
     statement: Statement = {
         "Effect": "Allow",
@@ -29,7 +30,12 @@ def trusting(service: str, place: Place | None = None, *, for_arn: str | None = 
         "Action": "sts:AssumeRole",
     }
     if place is not None:
-        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": place.account}}
-        if for_arn is not None:
-            statement["Condition"]["ArnLikeIfExists"] = {"aws:SourceArn": for_arn}
+        of_account = {"aws:SourceAccount": place.account}
+        if for_arn is None:
+            statement["Condition"] = {"StringEquals": of_account}
+        else:
+            statement["Condition"] = {
+                "StringEqualsIfExists": of_account,
+                "ArnLikeIfExists": {"aws:SourceArn": for_arn},
+            }
     return document([statement])

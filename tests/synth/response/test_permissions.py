@@ -244,9 +244,9 @@ def test_when_a_service_assumes_a_role_then_for_this_account_only(launching: Res
         "lambda.amazonaws.com": None,  # Lambda names no account when it assumes a role
         "states.amazonaws.com": this_account,
         "scheduler.amazonaws.com": this_account,
-        # Where CloudFormation names the stack, then for this one only.
+        # It is not documented whether CloudFormation names account and stack: where it does, then for this one only.
         "cloudformation.amazonaws.com": {
-            **this_account,
+            "StringEqualsIfExists": {"aws:SourceAccount": ACCOUNT},
             "ArnLikeIfExists": {
                 "aws:SourceArn": f"arn:<partition.partition>:cloudformation:{REGION}:{ACCOUNT}:stack/ir-a-epb/*"
             },
