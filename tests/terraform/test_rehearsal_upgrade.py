@@ -16,7 +16,7 @@ from strictmoto.account import Account
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.workspace.provider_mirror import link_mirror
 from tests.terraform.conftest import Terraform
-from tests.terraform.test_rehearsal_changes import Ward
+from tests.terraform.ward import Ward
 
 FIXTURES = sorted((Path(__file__).parent / "upgrade").glob("version_*.json"))
 
