@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ from stacks.site import SiteStack, add_output
 from tapstack import (
     Authorization,
     Destination,
+    ExistingAppliance,
     IncidentResponse,
     LaunchedAppliance,
     PacketBasics,
-    StandingAppliance,
 )
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
 from tapstack.settings.model import PACKET_BASICS, Deployment, Site
-from tapstack.settings.response import Launch, Response
+from tapstack.settings.response import Response
 from tapstack.workspace.state import response_stack_name
 
 _NAMED = {"target": "ec2:traffic-mirror-target", "filter": "ec2:traffic-mirror-filter"}
@@ -55,9 +56,11 @@ class ResponseStack(SiteStack):
         )
         self._add_outputs()
 
-    def _appliance(self, settings: Response) -> StandingAppliance | LaunchedAppliance:
+    def _appliance(self, settings: Response) -> ExistingAppliance | LaunchedAppliance:
         if settings.appliance.launch is not None:
-            return _launched(settings.appliance.launch, self._deployment.launched_stack_name(self._name))
+            name = self._deployment.launched_stack_name(self._name)
+            launched: LaunchedAppliance = settings.appliance.launch.to_domain()
+            return replace(launched, stack_name=name)
         asked = settings.appliance
         appliance = None
         if PACKET_BASICS in (asked.target, asked.filter):
@@ -69,7 +72,7 @@ class ResponseStack(SiteStack):
         else:
             filter_id = self._id_of("filter", asked.filter)
         if asked.target == PACKET_BASICS and appliance is not None:
-            return StandingAppliance(
+            return ExistingAppliance(
                 (given.target_id if given else None) or appliance.target.mirror_target_id,
                 filter_id,
                 portal_url=appliance.user_access_url,
@@ -77,7 +80,7 @@ class ResponseStack(SiteStack):
                 max_sources=Destination.some_network_interface().max_sources,
             )
         interface, most = _behind(self._site, asked.target)
-        return StandingAppliance(
+        return ExistingAppliance(
             self._id_of("target", asked.target), filter_id, target_interface_id=interface, max_sources=most
         )
 
@@ -124,10 +127,6 @@ class ResponseStack(SiteStack):
                 made.launched_stack_name,
                 "The CloudFormation stack that incidents launch: its events say why a launch failed.",
             )
-
-
-def _launched(settings: Launch, stack_name: str) -> LaunchedAppliance:
-    return LaunchedAppliance(**settings.model_dump(), stack_name=stack_name)
 
 
 def _authorization(settings: Response) -> Authorization:

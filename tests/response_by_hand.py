@@ -95,7 +95,7 @@ def deploy(
             {
                 "vpc_id": vpc,
                 "capture": {"minutes": 60, "max_minutes": max_minutes},
-                "appliance": {"standing": _standing(account, subnet)},
+                "appliance": {"existing": _standing(account, subnet)},
                 "retention_days": 365,
                 **({"containment": {**containment, "groups": _groups(ec2, vpc)}} if containment else {}),
             }

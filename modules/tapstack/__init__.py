@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tapstack.capture.provider import PROVIDER_VERSION, accept_provider_range
     from tapstack.capture.security_groups import CaptureSecurityGroup, ISecurityGroup, QuarantineSecurityGroup
     from tapstack.domain import filter_presets as presets
+    from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
     from tapstack.domain.capture_settings import CaptureSettings
     from tapstack.domain.containment_settings import (
         Approval,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
     from tapstack.domain.peers import Peer
     from tapstack.domain.sources import KnownSource, Source, SourceLookup
-    from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
     from tapstack.response.authorization import Authorization
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
 
@@ -57,7 +57,7 @@ _HOMES = {
     "ISecurityGroup": "tapstack.capture.security_groups",
     "IncidentResponse": "tapstack.response.incident_response",
     "KnownSource": "tapstack.domain.sources",
-    "LaunchedAppliance": "tapstack.response.appliances",
+    "LaunchedAppliance": "tapstack.domain.appliance_settings",
     "LoadBalancers": "tapstack.domain.containment_settings",
     "MirrorFilter": "tapstack.capture.mirror_filter",
     "MirrorRule": "tapstack.domain.filter_rules",
@@ -73,7 +73,7 @@ _HOMES = {
     "RuleViolation": "tapstack.domain.errors",
     "Source": "tapstack.domain.sources",
     "SourceLookup": "tapstack.domain.sources",
-    "StandingAppliance": "tapstack.response.appliances",
+    "ExistingAppliance": "tapstack.domain.appliance_settings",
     "Traffic": "tapstack.domain.filter_rules",
     "TwoStep": "tapstack.domain.containment_settings",
     "accept_provider_range": "tapstack.capture.provider",
@@ -90,6 +90,7 @@ __all__ = [
     "CaptureSettings",
     "ContainmentSettings",
     "Destination",
+    "ExistingAppliance",
     "FilterPreset",
     "IMirrorFilter",
     "IMirrorTarget",
@@ -112,7 +113,6 @@ __all__ = [
     "RuleViolation",
     "Source",
     "SourceLookup",
-    "StandingAppliance",
     "Traffic",
     "TwoStep",
     "accept_provider_range",

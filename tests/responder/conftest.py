@@ -232,7 +232,7 @@ def site(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
         "target_interface_id": None,
         "max_sources": None,
     }
-    tell(monkeypatch, bare, {"standing": standing})
+    tell(monkeypatch, bare, {"existing": standing})
     bare.account.recorder.clear()
     return bare
 

@@ -129,7 +129,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings = {
         "vpc_id": "vpc-0123456789abcdef0",
         "capture": {"minutes": 60, "max_minutes": 1440},
-        "appliance": {"standing": {"target_id": "tmt-0123456789abcdef0", "filter_id": "tmf-0123456789abcdef0"}},
+        "appliance": {"existing": {"target_id": "tmt-0123456789abcdef0", "filter_id": "tmf-0123456789abcdef0"}},
         "retention_days": 1,
     }
     for name in ("DEPLOYMENT", "SITE", "TABLE"):

@@ -51,8 +51,8 @@ class TestStart:
             capture,
             incident_id="inc-20260101t000000-00000001",
             expires_at="2026-01-01T00:00:00Z",
-            target_id=site.settings["appliance"]["standing"]["target_id"],
-            filter_id=site.settings["appliance"]["standing"]["filter_id"],
+            target_id=site.settings["appliance"]["existing"]["target_id"],
+            filter_id=site.settings["appliance"]["existing"]["filter_id"],
             number=1,
         )
         site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=gone)
@@ -94,7 +94,7 @@ class TestStart:
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
-        tell(monkeypatch, bare, {"standing": standing})
+        tell(monkeypatch, bare, {"existing": standing})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
         assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
         # One more of the same asks for those that are mirrored, and gets them.
@@ -105,7 +105,7 @@ class TestStart:
     def test_when_aws_refuses_for_a_reason_nobody_knew_then_the_incident_says_it(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        tell(monkeypatch, bare, {"standing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
+        tell(monkeypatch, bare, {"existing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
         assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
         notes = [entry["note"] for entry in interfaces_of(incident).values() if entry["state"] == "refused"]
@@ -191,7 +191,7 @@ class TestCalls:
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
-        tell(monkeypatch, bare, {"standing": standing})
+        tell(monkeypatch, bare, {"existing": standing})
         interfaces = [bare.instance()[1] for _ in range(3)]
         bare.account.recorder.clear()
         capture_steps.start(prepared(None, *interfaces))

@@ -84,7 +84,7 @@ def test_fails_when_no_interface_exists(site: Site) -> None:
 
 def test_fails_when_it_is_the_standing_appliance_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     instance, interface = site.instance()
-    appliance = {"standing": {**site.settings["appliance"]["standing"], "target_interface_id": interface}}
+    appliance = {"existing": {**site.settings["appliance"]["existing"], "target_interface_id": interface}}
     tell(monkeypatch, site, appliance)
     with pytest.raises(NothingToCapture, match="it belongs to the appliance that receives the packets"):
         prepare(opened(instance))

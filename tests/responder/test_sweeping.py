@@ -104,8 +104,8 @@ def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(
 ) -> None:
     _, interface = capturing_incident(site)
     theirs = site.session_of_others(interface, 5)
-    standing = {**site.settings["appliance"]["standing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
-    tell(monkeypatch, site, {"standing": standing})
+    standing = {**site.settings["appliance"]["existing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
+    tell(monkeypatch, site, {"existing": standing})
     assert len(sweep().mended) == 1
     [session] = site.ours()
     assert session["TrafficMirrorTargetId"] == standing["target_id"]

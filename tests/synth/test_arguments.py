@@ -11,6 +11,7 @@ import pytest
 import tapstack
 from tapstack import (
     Destination,
+    ExistingAppliance,
     IncidentResponse,
     MirrorFilter,
     MirrorSessions,
@@ -20,7 +21,6 @@ from tapstack import (
     QuarantineSecurityGroup,
     RuleViolation,
     Source,
-    StandingAppliance,
     accept_provider_range,
     presets,
 )
@@ -101,7 +101,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "deployment": "ir",
         "site": "a",
         "vpc_id": VPC,
-        "appliance": StandingAppliance("tmt-0123456789abcdef0", "tmf-0123456789abcdef0"),
+        "appliance": ExistingAppliance("tmt-0123456789abcdef0", "tmf-0123456789abcdef0"),
     },
 }
 OF_ANY = [{"aws:x": "y"}, {"tapstack:site": "z"}, {f"k{n}": "v" for n in range(60)}]
@@ -205,7 +205,7 @@ class TestSessions:
         ),
         (
             lambda stack: IncidentResponse(stack, "it", deployment="a", site="b", vpc_id="vpc-1", appliance="tmt-1"),  # type: ignore[arg-type]
-            "site/it: appliance must be a StandingAppliance(...) or a LaunchedAppliance(...), got 'tmt-1'",
+            "site/it: appliance must be a ExistingAppliance(...) or a LaunchedAppliance(...), got 'tmt-1'",
         ),
         (
             lambda stack: MirrorFilter.from_preset(stack, "it", "web"),  # type: ignore[arg-type]

@@ -137,7 +137,7 @@ def test_when_target_and_filter_are_the_sites_own_then_they_are_looked_up_by_nam
     assert lookups["target-sensor"]["resource_type_filters"] == ["ec2:traffic-mirror-target"]
     assert lookups["filter-all"]["resource_type_filters"] == ["ec2:traffic-mirror-filter"]
     assert "Deploy the stack a first." in lookups["target-sensor"]["lifecycle"]["postcondition"][0]["error_message"]
-    standing = told(stack)["appliance"]["standing"]
+    standing = told(stack)["appliance"]["existing"]
     assert standing["target_id"].startswith("${local.")
     assert (standing["target_interface_id"], standing["max_sources"]) == (eni(1), 10)
     assert "aws_cloudformation_stack" not in stack["data"]
@@ -193,7 +193,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
 def test_when_ids_are_written_then_nothing_is_looked_up(tmp_path: Path) -> None:
     stack = written(tmp_path, deployment(f"{{appliance: {{target: {TARGET}, filter: {FILTER}}}}}"))["a-response"]
     assert set(stack["data"]) == {"aws_caller_identity", "aws_partition", "aws_region"}
-    standing = told(stack)["appliance"]["standing"]
+    standing = told(stack)["appliance"]["existing"]
     assert (standing["target_id"], standing["filter_id"], standing["max_sources"]) == (TARGET, FILTER, None)
     assert dependencies(tmp_path) == {"a": [], "a-response": []}
 
@@ -201,7 +201,7 @@ def test_when_ids_are_written_then_nothing_is_looked_up(tmp_path: Path) -> None:
 def test_when_a_load_balancer_receives_then_sources_are_not_limited(tmp_path: Path) -> None:
     more = f'targets: {{many: {{network_load_balancer_arn: "{NLB}"}}}}'
     stack = written(tmp_path, deployment(f"{{appliance: {{target: many, filter: {FILTER}}}}}", more))["a-response"]
-    assert told(stack)["appliance"]["standing"]["max_sources"] is None
+    assert told(stack)["appliance"]["existing"]["max_sources"] is None
 
 
 def test_when_packet_basics_stands_then_it_is_found_by_the_name_of_its_stack(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_when_packet_basics_stands_then_it_is_found_by_the_name_of_its_stack(tmp
     stack = written(tmp_path, deployment("{}", more))["a-response"]
     (found,) = stack["data"]["aws_cloudformation_stack"].values()
     assert found["name"] == "ir-a-packet-basics"
-    standing = told(stack)["appliance"]["standing"]
+    standing = told(stack)["appliance"]["existing"]
     assert standing["max_sources"] == 10
     assert standing["portal_url"].startswith("${local.")
     assert standing["target_interface_id"].startswith("${data.aws_instance.")
@@ -223,7 +223,7 @@ def test_when_packet_basics_ids_are_written_then_they_serve(tmp_path: Path) -> N
         f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8, '
         f"target_id: {TARGET}, filter_id: {FILTER}, network_interface_id: {eni(7)}}}"
     )
-    standing = told(written(tmp_path, deployment("{}", more))["a-response"])["appliance"]["standing"]
+    standing = told(written(tmp_path, deployment("{}", more))["a-response"])["appliance"]["existing"]
     assert (standing["target_id"], standing["filter_id"], standing["target_interface_id"]) == (TARGET, FILTER, eni(7))
 
 

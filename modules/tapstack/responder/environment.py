@@ -9,29 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, TypeVar
 
+from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
 
 T = TypeVar("T", bound=Any)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """An appliance that is always there.
-
-    Attributes:
-        target_id: traffic mirror target.
-        filter_id: traffic mirror filter.
-        portal_url: where packets are looked at; none where nobody said.
-        target_interface_id: the interface behind the target; none for load balancers, or where unknown.
-        max_sources: distinct sources the target takes; no limit when None.
-    """
-
-    target_id: str
-    filter_id: str
-    portal_url: str | None = None
-    target_interface_id: str | None = None
-    max_sources: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,7 @@ class Environment:
     event_bus: str
     vpc_id: str
     capture: CaptureSettings
-    appliance: Standing | Launch
+    appliance: ExistingAppliance | Launch
     retention_days: int
     containment: DeployedContainment | None = None
     policy: str = field(default="[]", repr=False)
@@ -136,9 +118,9 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _appliance(settings: Mapping[str, Any]) -> Standing | Launch:
-    if "standing" in settings:
-        return Standing(**settings["standing"])
+def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | Launch:
+    if "existing" in settings:
+        return ExistingAppliance(**settings["existing"])
     launch = settings["launch"]
     # CloudFormation takes texts; JSON may have numbers and truth values.
     parameters = {key: _text(value) for key, value in launch["parameters"].items()}

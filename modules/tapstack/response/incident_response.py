@@ -15,6 +15,7 @@ from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs, limits, template_urls
 from tapstack.domain import policy as policy_rules
+from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
     ContainmentSettings,
@@ -31,7 +32,6 @@ from tapstack.domain.tokens import is_token
 from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
-from tapstack.response.appliances import LaunchedAppliance, StandingAppliance
 from tapstack.response.authorization import Authorization
 from tapstack.response.containment_groups import ContainmentGroups
 from tapstack.response.containment_policies import Containable
@@ -77,7 +77,7 @@ class IncidentResponse(AwsConstruct):
             begins the names of everything. 1 to 40 lower-case letters, digits or hyphens.
         site: name of the site, likewise.
         vpc_id: the VPC of the site; sources elsewhere are captured with a warning.
-        appliance: where incidents mirror to: a `StandingAppliance` or a `LaunchedAppliance`.
+        appliance: where incidents mirror to: a `ExistingAppliance` or a `LaunchedAppliance`.
         authorization: who may call the API; AWS credentials by default.
         capture: how incidents capture; 60 minutes, at most a day, whole packets by default.
         policy: what is done about GuardDuty's findings: the first rule that matches decides. By default
@@ -106,7 +106,7 @@ class IncidentResponse(AwsConstruct):
         deployment: str,
         site: str,
         vpc_id: str,
-        appliance: StandingAppliance | LaunchedAppliance,
+        appliance: ExistingAppliance | LaunchedAppliance,
         authorization: Authorization | None = None,
         capture: CaptureSettings | None = None,
         policy: Sequence[PolicyRule] = (),
@@ -255,7 +255,7 @@ class IncidentResponse(AwsConstruct):
         return name_within(self._name, what, limit)
 
     def _appliance(
-        self, appliance: StandingAppliance | LaunchedAppliance, vpc_id: str
+        self, appliance: ExistingAppliance | LaunchedAppliance, vpc_id: str
     ) -> tuple[dict[str, Any], policies.Reach]:
         """Return what the functions are told of the appliance, and what they may reach."""
         common: dict[str, Any] = {
@@ -268,10 +268,10 @@ class IncidentResponse(AwsConstruct):
             "event_bus": EVENT_BUS,
             "state_machine": self._named("incidents", 80),
         }
-        if isinstance(appliance, StandingAppliance):
+        if isinstance(appliance, ExistingAppliance):
             told = self._expressions.safe(appliance.settings())
-            standing = told["standing"]
-            return told, policies.Reach(target_id=standing["target_id"], filter_id=standing["filter_id"], **common)
+            existing = told["existing"]
+            return told, policies.Reach(target_id=existing["target_id"], filter_id=existing["filter_id"], **common)
         for message in cidrs.remote_access_warnings(appliance.remote_access_cidr):
             warn(self, message)
         stack_name = appliance.stack_name or f"{self._deployment}-{self._site}-epb"

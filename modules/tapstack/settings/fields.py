@@ -60,18 +60,28 @@ class Settings(BaseModel):
     domain_type: ClassVar[type[Any] | None] = None
     """The dataclass that a part validates into (`to_domain`), where it has one: defaults and descriptions are its."""
 
-    def __init_subclass__(cls, *, domain: type[Any] | None = None, **more: Any) -> None:
+    def __init_subclass__(
+        cls, *, domain: type[Any] | None = None, library_only: tuple[str, ...] = (), **more: Any
+    ) -> None:
         """Leave the dataclass to what follows once the fields are known."""
         super().__init_subclass__(**more)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, *, domain: type[Any] | None = None, **more: Any) -> None:
-        """Take the defaults of the dataclass, and hold that both have the same fields."""
+    def __pydantic_init_subclass__(
+        cls, *, domain: type[Any] | None = None, library_only: tuple[str, ...] = (), **more: Any
+    ) -> None:
+        """Take the defaults of the dataclass, and hold that both have the same fields.
+
+        Args:
+            domain: the dataclass.
+            library_only: fields of it that the file does not have.
+            **more: pydantic's own.
+        """
         super().__pydantic_init_subclass__(**more)
         if domain is None:
             return
         cls.domain_type = domain
-        declared = {each.name: each for each in dataclasses.fields(domain)}
+        declared = {each.name: each for each in dataclasses.fields(domain) if each.name not in library_only}
         if declared.keys() != cls.model_fields.keys():
             raise TypeError(f"{cls.__name__} and {domain.__name__} have other fields")
         for name, info in cls.model_fields.items():
@@ -109,6 +119,8 @@ def _take_default(info: FieldInfo, field: dataclasses.Field[Any]) -> None:
     """Give a field of the file the default of a field of a dataclass."""
     factory = field.default_factory
     default = field.default if factory is dataclasses.MISSING else factory()
+    if default is dataclasses.MISSING:
+        return
     if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
         info.default_factory = info.annotation
     elif isinstance(default, tuple):

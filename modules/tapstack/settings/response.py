@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tapstack.domain import containment_settings, policy_rules
+from tapstack.domain.appliance_settings import MAX_HOURS, RETIRE_AFTER_MINUTES, LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
     APPROVAL_MINUTES,
@@ -61,13 +62,11 @@ class Authorization(Settings):
             raise RuleViolation("expected exactly one of iam, jwt")
 
 
-class Launch(ApplianceTemplate):
+class Launch(ApplianceTemplate, domain=LaunchedAppliance, library_only=("stack_name", "extra_statements")):
     """An appliance that an incident launches, and that is retired when none needs it."""
 
-    retire_after_minutes: Annotated[int, Field(ge=0, le=1440)] | None = 30
-    """How long the appliance stays after the last incident; `null` keeps it."""
-    max_hours: Annotated[int, Field(ge=1, le=720)] = 24
-    """An alarm notifies when the appliance has run for longer."""
+    retire_after_minutes: Annotated[int, Field(ge=RETIRE_AFTER_MINUTES[0], le=RETIRE_AFTER_MINUTES[1])] | None
+    max_hours: Annotated[int, Field(ge=MAX_HOURS[0], le=MAX_HOURS[1])]
 
 
 class ResponseAppliance(Settings):

@@ -180,7 +180,7 @@ def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
     company = found_company(bare.account)
     bare.vpc, bare.subnet = company.shop.id, company.shop.private[0]
     standing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
-    tell(monkeypatch, bare, {"standing": standing})
+    tell(monkeypatch, bare, {"existing": standing})
 
     def group(name: str) -> str:
         made = bare.ec2.create_security_group(GroupName=name, Description=name, VpcId=company.shop.id)

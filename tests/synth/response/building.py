@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from tapstack import IncidentResponse, LaunchedAppliance, StandingAppliance
+from tapstack import ExistingAppliance, IncidentResponse, LaunchedAppliance
 from tapstack.bindings import cdk
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
 from tests.synth.template import new_stack
@@ -20,9 +20,9 @@ def launched(**more: Any) -> LaunchedAppliance:
     return LaunchedAppliance(**given)
 
 
-def standing(**more: Any) -> StandingAppliance:
+def standing(**more: Any) -> ExistingAppliance:
     """Return an appliance that stands."""
-    return StandingAppliance(TARGET, FILTER, **more)
+    return ExistingAppliance(TARGET, FILTER, **more)
 
 
 class Response:

@@ -12,10 +12,10 @@ from tapstack import (
     Authorization,
     CaptureSettings,
     ContainmentSettings,
+    ExistingAppliance,
     IncidentResponse,
     LaunchedAppliance,
     PolicyRule,
-    StandingAppliance,
 )
 from tapstack.bindings import cdk
 from tapstack.capture.expressions import Expressions
@@ -154,14 +154,14 @@ def test_when_an_appliance_is_launched_then_the_functions_are_told_how(launching
 
 
 def test_when_functions_are_told_then_they_understand_it(launching: Response, with_standing: Response) -> None:
-    from tapstack.responder.environment import Launch, Standing, read_environment
+    from tapstack.responder.environment import Launch, read_environment
 
     first = read_environment(launching.variables("findings"))
     assert isinstance(first.appliance, Launch)
     assert (first.vpc_id, first.capture.minutes, first.policy) == (VPC, 60, "[]")
     assert first.state_machine_arn.endswith(":stateMachine:ir-a-response-incidents")
     second = read_environment(with_standing.variables("capture"))
-    assert second.appliance == Standing(TARGET, FILTER, "https://10.0.0.5", None, 10)
+    assert second.appliance == ExistingAppliance(TARGET, FILTER, "https://10.0.0.5", None, 10)
 
 
 def test_when_there_is_a_policy_then_only_the_function_that_asks_it_is_told() -> None:
@@ -346,7 +346,7 @@ def test_when_tags_are_given_then_everything_that_can_has_them() -> None:
 def test_when_written_as_hcl_then_json_inside_survives() -> None:
     with rendering_hcl():
         template = synthesize(
-            lambda stack: add_response(stack, appliance=StandingAppliance(TARGET, FILTER, portal_url=EXPRESSION))
+            lambda stack: add_response(stack, appliance=ExistingAppliance(TARGET, FILTER, portal_url=EXPRESSION))
         )
     assert isinstance(template, Template)
     (local,) = template.locals
@@ -354,7 +354,7 @@ def test_when_written_as_hcl_then_json_inside_survives() -> None:
     assert json.loads(str(policy).replace('\\"', '"'))["Version"] == "2012-10-17"
     function = next(iter(template.resources["aws_lambda_function"].values()))
     told = json.loads(function["environment"][0]["variables"]["TAPSTACK_SETTINGS"].replace('\\"', '"'))
-    assert told["appliance"]["standing"]["portal_url"] == f"${{local.{local}}}"
+    assert told["appliance"]["existing"]["portal_url"] == f"${{local.{local}}}"
 
 
 def add_response(stack: cdk.TerraformStack, **arguments: Any) -> object:

@@ -12,12 +12,12 @@ from tapstack import (
     CaptureSettings,
     ContainmentSettings,
     Destination,
+    ExistingAppliance,
     LaunchedAppliance,
     MirrorRule,
     Peer,
     Source,
     SourceLookup,
-    StandingAppliance,
 )
 from tapstack.domain import arguments
 from tapstack.domain.arguments import check_arguments, check_fields, checked
@@ -159,7 +159,7 @@ def test_fails_when_a_field_of_a_dataclass_does_not_fit() -> None:
         lambda: Peer.parse(None),  # type: ignore[arg-type]
         lambda: MirrorRule("ingress", traffic="tcp"),  # type: ignore[arg-type]
         lambda: MirrorRule("ingress", description="a\nb"),
-        lambda: StandingAppliance("tmt-0123456789abcdef0", 5),  # type: ignore[arg-type]
+        lambda: ExistingAppliance("tmt-0123456789abcdef0", 5),  # type: ignore[arg-type]
         lambda: LaunchedAppliance("https://s3.amazonaws.com/a/b", "subnet-0123456789abcdef0", 5),  # type: ignore[arg-type]
         lambda: ContainmentSettings(modes="approval"),  # type: ignore[arg-type]
         lambda: CaptureSettings(minutes="60"),  # type: ignore[arg-type]

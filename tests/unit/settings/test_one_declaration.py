@@ -14,6 +14,7 @@ from tapstack.responder.environment import Environment, read_environment
 from tapstack.settings.fields import Settings
 from tapstack.settings.load import load_deployment
 from tapstack.settings.response import Containment, ResponseCapture
+from tests.synth.ids import TEMPLATE_URL
 
 GROUPS = {"vpc-0a1b2c3d4e5f60718": QuarantineGroups("sg-0a1b2c3d4e5f60718", "sg-0b1b2c3d4e5f60718")}
 OTHER: dict[str, Any] = {
@@ -39,7 +40,7 @@ def told(containment: ContainmentSettings, capture: CaptureSettings) -> Environm
     settings = {
         "vpc_id": "vpc-0a1b2c3d4e5f60718",
         "capture": asdict(capture),
-        "appliance": {"standing": {"target_id": "tmt-1", "filter_id": "tmf-1"}},
+        "appliance": {"existing": {"target_id": "tmt-0123456789abcdef0", "filter_id": "tmf-0123456789abcdef0"}},
         "retention_days": 365,
         "containment": asdict(DeployedContainment.of(containment, GROUPS)),
     }
@@ -75,7 +76,7 @@ def test_when_an_earlier_version_left_out_its_defaults_then_the_function_has_the
     settings = {
         "vpc_id": "vpc-1",
         "capture": {"minutes": 60, "max_minutes": 1440},
-        "appliance": {"standing": {"target_id": "tmt-1", "filter_id": "tmf-1"}},
+        "appliance": {"existing": {"target_id": "tmt-0123456789abcdef0", "filter_id": "tmf-0123456789abcdef0"}},
         "retention_days": 365,
         "containment": {"modes": ["approval"], "groups": {}},
     }
@@ -103,9 +104,11 @@ def test_when_a_part_has_a_dataclass_then_it_declares_no_default_of_its_own() ->
         part for part in Settings.__subclasses__() if part.domain_type and part.__module__ == Containment.__module__
     ]
     assert Containment in parts
+    needed = {"template_url": TEMPLATE_URL, "subnet_id": "subnet-0123456789abcdef0", "remote_access_cidr": "10.0.0.0/8"}
     for part in parts:
         assert part.domain_type is not None
-        assert part.model_validate({}).to_domain() == part.domain_type()
+        given = {name: value for name, value in needed.items() if name in part.model_fields}
+        assert part.model_validate(given).to_domain() == part.domain_type(**given)
 
 
 def test_fails_when_a_key_of_an_earlier_version_is_written(tmp_path: Any) -> None:

@@ -1,11 +1,12 @@
-"""Where packets go now: the standing appliance, or the one that was launched."""
+"""Where packets go now: the existing appliance, or the one that was launched."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from tapstack.responder.environment import Standing, environment
+from tapstack.domain.appliance_settings import ExistingAppliance
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store.appliance import Appliance
@@ -41,7 +42,7 @@ def mirror_target() -> MirrorTarget:
 def current_mirror_target() -> MirrorTarget | None:
     """Return where packets go; None while nothing receives any."""
     appliance = environment().appliance
-    if isinstance(appliance, Standing):
+    if isinstance(appliance, ExistingAppliance):
         return MirrorTarget(appliance.target_id, appliance.filter_id, appliance.max_sources)
     launched = stored.get()
     if launched.state != "ready" or launched.target_id is None or launched.filter_id is None:
@@ -49,8 +50,8 @@ def current_mirror_target() -> MirrorTarget | None:
     return MirrorTarget(launched.target_id, launched.filter_id)
 
 
-def standing(appliance: Standing) -> dict[str, Any]:
-    """Return a standing appliance as incidents show it."""
+def existing(appliance: ExistingAppliance) -> dict[str, Any]:
+    """Return an existing appliance as incidents show it."""
     return {
         "stack_name": None,
         "state": "standing",

@@ -12,11 +12,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.responder.appliance import mirror_target, stacks
 from tapstack.responder.aws.clients import client
-from tapstack.responder.environment import Launch, Standing, environment
+from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
@@ -37,8 +38,8 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     """
     incident = incidents.get(incident_id)
     settings = environment().appliance
-    if isinstance(settings, Standing):
-        _show(incident, mirror_target.standing(settings))
+    if isinstance(settings, ExistingAppliance):
+        _show(incident, mirror_target.existing(settings))
         return READY
     held = stored.hold(incident_id)
     if held is None:
@@ -195,7 +196,7 @@ def release(incident_id: str) -> dict[str, Any]:
     """Need the appliance no longer; `retire` says whether to retire it `after_seconds`, if nobody else comes."""
     settings = environment().appliance
     left = stored.release([incident_id])
-    if isinstance(settings, Standing) or settings.retire_after_minutes is None:
+    if isinstance(settings, ExistingAppliance) or settings.retire_after_minutes is None:
         return {"retire": False, "after_seconds": 0}
     retire = not left.holders and left.state != "absent"
     return {"retire": retire, "after_seconds": settings.retire_after_minutes * 60 if retire else 0}
@@ -227,7 +228,7 @@ def retire_unneeded(*, again: bool = False) -> str:
         ApplianceFailed: CloudFormation cannot delete it.
     """
     settings = environment().appliance
-    if isinstance(settings, Standing):
+    if isinstance(settings, ExistingAppliance):
         return "kept"
     now = stored.get()
     if now.state == "absent":
@@ -239,7 +240,7 @@ def retire_unneeded(*, again: bool = False) -> str:
 
 def running_hours() -> float:
     """Return for how many hours the launched appliance has been there; 0 without one."""
-    if isinstance(environment().appliance, Standing):
+    if isinstance(environment().appliance, ExistingAppliance):
         return 0.0
     launched = stored.get()
     return 0.0 if launched.state == "absent" else (time.time() - launched.launched_at) / 3600
@@ -248,7 +249,7 @@ def running_hours() -> float:
 def overdue(appliance: Appliance) -> bool:
     """Tell whether nobody has needed a launched appliance for longer than it is kept."""
     settings = environment().appliance
-    if isinstance(settings, Standing) or settings.retire_after_minutes is None or appliance.holders:
+    if isinstance(settings, ExistingAppliance) or settings.retire_after_minutes is None or appliance.holders:
         return False
     return time.time() - appliance.released_at >= settings.retire_after_minutes * 60
 

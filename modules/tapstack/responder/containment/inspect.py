@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.containment import ALLOWED, GONE_STATES, Facts, Interface
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
@@ -27,7 +28,7 @@ from tapstack.responder.containment.changes import (
     tracking,
     volumes,
 )
-from tapstack.responder.environment import Launch, Standing, environment
+from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import ContainmentRefused
 
 Described = dict[str, Any]
@@ -167,14 +168,14 @@ def is_mirror_target(instance: Described) -> bool:
     if isinstance(appliance, Launch) and {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags:
         return True
     ids = [item["NetworkInterfaceId"] for item in instance.get("NetworkInterfaces", [])]
-    if isinstance(appliance, Standing) and appliance.target_interface_id in ids:
+    if isinstance(appliance, ExistingAppliance) and appliance.target_interface_id in ids:
         return True
     if ids and _targets([{"Name": "network-interface-id", "Values": ids}]):
         return True
-    return isinstance(appliance, Standing) and _is_behind(appliance, instance)
+    return isinstance(appliance, ExistingAppliance) and _is_behind(appliance, instance)
 
 
-def _is_behind(appliance: Standing, instance: Described) -> bool:
+def _is_behind(appliance: ExistingAppliance, instance: Described) -> bool:
     balancers = [
         arn
         for target in _targets([{"Name": "traffic-mirror-target-id", "Values": [appliance.target_id]}])

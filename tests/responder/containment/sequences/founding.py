@@ -66,7 +66,7 @@ def found(
         return str(site.ec2.create_security_group(GroupName=name, Description=name, VpcId=site.vpc)["GroupId"])
 
     groups = [site.group, *(group(name) for name in ("database", "backup", "administration"))]
-    tell(monkeypatch, site, {"standing": {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}})
+    tell(monkeypatch, site, {"existing": {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}})
     world = World(site, monkeypatch, clock, calls, group("quarantine"), group("untrack"), default, groups=groups)
     site.settings["containment"] = {
         "modes": ["approval", "now"],

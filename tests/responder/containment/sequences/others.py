@@ -214,7 +214,7 @@ class Others:
             interface = self.world.site.interface()
             target = self.world.site.target(interface)
         self.world.touched |= {interface, target}
-        self.world.site.settings["appliance"]["standing"]["target_id"] = target
+        self.world.site.settings["appliance"]["existing"]["target_id"] = target
         self.world.tell()
 
 

@@ -1,15 +1,18 @@
-"""Where incidents mirror to: a target that stands, or an appliance that is launched for them."""
+"""Where incidents mirror to: an existing target, or an appliance that is launched for them.
+
+Each setting with its default and its range: the deployment file validates into them, the construct writes them, the
+functions read them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
-from tapstack.domain.arguments import check_fields
-from tapstack.domain.errors import RuleViolation
+from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability
 
@@ -18,7 +21,7 @@ MAX_HOURS: Final = (1, 720)
 
 
 @dataclass(frozen=True)
-class StandingAppliance:
+class ExistingAppliance:
     """A target and a filter that are there before any incident.
 
     Attributes:
@@ -49,16 +52,8 @@ class StandingAppliance:
             check_identifier("network interface", self.target_interface_id)
 
     def settings(self) -> dict[str, Any]:
-        """Return what the functions are told of it."""
-        return {
-            "standing": {
-                "target_id": self.target_id,
-                "filter_id": self.filter_id,
-                "portal_url": self.portal_url,
-                "target_interface_id": self.target_interface_id,
-                "max_sources": self.max_sources,
-            }
-        }
+        """Return what the functions read of it."""
+        return {"existing": asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -66,24 +61,23 @@ class LaunchedAppliance:
     """An ExtraHop Packet Basics appliance that the first incident launches, and that goes when none needs it.
 
     Attributes:
-        template_url: https URL of the template, copied from the Marketplace subscription.
-        subnet_id: of its one interface, which is both management interface and mirror target.
-        remote_access_cidr: who may reach its portal; an IPv4 block.
-        stack_name: of the CloudFormation stack; `<deployment>-<site>-epb` by default.
-        public_ip: give it an Elastic IP. Off by default.
-        parameters: further parameters of the template.
-        accept_template_url: accept a template that is not of AWS Marketplace's bucket, or a token.
-        capabilities: what the template may do besides making resources of its own; CloudFormation is given those
-            of them that the template asks for. None by default.
-        permissions_boundary: ARN of the policy that every role of the template must have as its permissions boundary,
-            in place of the one that the response makes where `capabilities` has one for IAM.
-        timeout_minutes: how long CloudFormation waits for the stack; 1 or more.
-        retire_after_minutes: how long it stays after the last incident, 0 to 1440; None keeps it.
-        max_hours: an alarm tells when it has been running for longer, 1 to 720.
-        accept_open_remote_access: accept 0.0.0.0/0 as `remote_access_cidr`.
-        accept_public_ip: accept `public_ip`.
-        extra_statements: IAM statements for the role that CloudFormation makes the stack with, for
-            templates that need more than `ApplianceRole` grants.
+        template_url: https URL of the CloudFormation template, copied from the Marketplace subscription.
+        subnet_id: Subnet of its one interface, which is management interface and mirror target.
+        remote_access_cidr: Who may reach its portal: an IPv4 block.
+        stack_name: Name of the CloudFormation stack; `<deployment>-<site>-epb` by default.
+        public_ip: Give it an Elastic IP.
+        parameters: Further parameters of the template.
+        accept_template_url: Accept a `template_url` of a bucket that is not AWS Marketplace's.
+        capabilities: CloudFormation capabilities that the template requires; none by default.
+        permissions_boundary: Policy that every role of the template must have as its permissions boundary; by default
+            one is created, where `capabilities` has one for IAM.
+        timeout_minutes: How long CloudFormation may take to create the stack.
+        retire_after_minutes: How long the appliance stays after the last incident, 0 to 1440; `null` keeps it.
+        max_hours: An alarm notifies when the appliance has run for longer, 1 to 720.
+        accept_open_remote_access: Accept 0.0.0.0/0 as `remote_access_cidr`.
+        accept_public_ip: Accept `public_ip`.
+        extra_statements: IAM statements for the role that CloudFormation creates the stack with, for templates that
+            need more than `ApplianceRole` grants.
 
     Raises:
         RuleViolation: any of these is of the wrong form, or opens a door that was not accepted.
@@ -122,11 +116,11 @@ class LaunchedAppliance:
         template.check_parameters(dict(self.parameters))
         template.check_timeout(self.timeout_minutes)
         if self.retire_after_minutes is not None:
-            _check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)
-        _check_range("max_hours", self.max_hours, MAX_HOURS)
+            check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)
+        check_range("max_hours", self.max_hours, MAX_HOURS)
 
     def settings(self, *, stack_name: str, role_arn: str, vpc_id: str) -> dict[str, Any]:
-        """Return what the functions are told of it."""
+        """Return what the functions read of it."""
         return {
             "launch": {
                 "stack_name": stack_name,
@@ -144,9 +138,3 @@ class LaunchedAppliance:
                 "retire_after_minutes": self.retire_after_minutes,
             }
         }
-
-
-def _check_range(what: str, value: int, allowed: tuple[int, int]) -> None:
-    low, high = allowed
-    if not isinstance(value, int) or not low <= value <= high:
-        raise RuleViolation(f"{what} must be a whole number from {low} to {high}, got {value!r}")
