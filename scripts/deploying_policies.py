@@ -375,10 +375,12 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
     return {
         _APPLIANCE: [
             allow("ReadTemplate", ["s3:GetObject"], f"arn:aws:s3:::{MARKETPLACE_BUCKET}/*", {}),
-            allow("Make", [f"ec2:{name}" for name in MADE], f"arn:aws:ec2:{region}:*:*/*", by_cloudformation),
-            allow("Tag", ["ec2:CreateTags", "ec2:DeleteTags"], everything, by_cloudformation),
-            allow("Change", [f"ec2:{name}" for name in CHANGED], everything, ours),
-            allow("Read", [f"ec2:{name}" for name in DESCRIBED], "*", by_cloudformation),
+            allow(
+                "CreateAppliance", [f"ec2:{name}" for name in MADE], f"arn:aws:ec2:{region}:*:*/*", by_cloudformation
+            ),
+            allow("TagAppliance", ["ec2:CreateTags", "ec2:DeleteTags"], everything, by_cloudformation),
+            allow("ModifyAppliance", [f"ec2:{name}" for name in CHANGED], everything, ours),
+            allow("DescribeAppliance", [f"ec2:{name}" for name in DESCRIBED], "*", by_cloudformation),
             allow(
                 "FindImage", ["ssm:GetParameters"], f"arn:aws:ssm:{region}::parameter/aws/service/*", by_cloudformation
             ),

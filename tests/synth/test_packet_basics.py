@@ -186,13 +186,13 @@ def test_when_a_template_may_make_roles_then_the_stack_has_a_role_of_its_own_whi
     )
     assert policy["role"] == f"${{aws_iam_role.{role_id}.name}}"
     statements = {one["Sid"]: one for one in json.loads(policy["policy"])["Statement"]}
-    assert statements["NoRoleWithoutTheBoundary"]["Condition"]["StringNotEquals"]["iam:PermissionsBoundary"].startswith(
-        "${aws_iam_policy."
-    )
-    assert statements["MakeItsRoles"]["Resource"][0] == "arn:*:iam::*:role/site-epb-A*"
-    assert statements["ChangeAndDeleteOurs"]["Condition"] == {"StringEquals": {"aws:ResourceTag/tapstack:site": "a"}}
-    assert statements["CreateSecurityGroupHere"]["Resource"].endswith(f":vpc/{VPC}")
-    assert statements["MakeItHere"]["Resource"].endswith(f":subnet/{SUBNET}")
+    assert statements["RequirePermissionsBoundary"]["Condition"]["StringNotEquals"][
+        "iam:PermissionsBoundary"
+    ].startswith("${aws_iam_policy.")
+    assert statements["CreateRoles"]["Resource"][0] == "arn:*:iam::*:role/site-epb-A*"
+    assert statements["ModifyStackResources"]["Condition"] == {"StringEquals": {"aws:ResourceTag/tapstack:site": "a"}}
+    assert statements["CreateGroupInVpc"]["Resource"].endswith(f":vpc/{VPC}")
+    assert statements["CreateInSubnet"]["Resource"].endswith(f":subnet/{SUBNET}")
 
 
 @pytest.mark.parametrize("capabilities", [[], ["CAPABILITY_AUTO_EXPAND"]])

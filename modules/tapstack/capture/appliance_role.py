@@ -149,7 +149,7 @@ def _statements(
     return [
         *(
             {
-                "Sid": f"Make{number}",
+                "Sid": f"Create{number}",
                 "Effect": "Allow",
                 "Action": [f"ec2:{action}" for action in actions],
                 "Resource": [place.arn("ec2", f"{kind}/*") for kind in kinds],
@@ -157,54 +157,54 @@ def _statements(
             for number, (actions, kinds) in enumerate(_made().items(), 1)
         ),
         {
-            "Sid": "CreateSecurityGroupHere",
+            "Sid": "CreateGroupInVpc",
             "Effect": "Allow",
             "Action": "ec2:CreateSecurityGroup",
             # A shared VPC, and its subnets, belong to another account.
             "Resource": f"{anywhere}:*:vpc/{vpc_id}",
         },
         {
-            "Sid": "MakeItHere",
+            "Sid": "CreateInSubnet",
             "Effect": "Allow",
             "Action": ["ec2:CreateNetworkInterface", "ec2:RunInstances"],
             "Resource": f"{anywhere}:*:subnet/{subnet_id}",
         },
         {
-            "Sid": "StartItFromItsImage",
+            "Sid": "RunFromImage",
             "Effect": "Allow",
             "Action": "ec2:RunInstances",
             "Resource": [f"{anywhere}::image/*", f"{anywhere}::snapshot/*", place.arn("ec2", "key-pair/*")],
         },
         {
-            "Sid": "TagWhatIsMade",
+            "Sid": "TagNew",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": place.arn("ec2", "*/*"),
             "Condition": {"StringEquals": {"ec2:CreateAction": list(MADE)}, **under_our_tags},
         },
         {
-            "Sid": "TagOursAgain",
+            "Sid": "RetagStackResources",
             "Effect": "Allow",
             "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
             "Resource": place.arn("ec2", "*/*"),
             "Condition": {**ours, **under_our_tags},
         },
         {
-            "Sid": "ChangeAndDeleteOurs",
+            "Sid": "ModifyStackResources",
             "Effect": "Allow",
             "Action": [f"ec2:{action}" for action in CHANGED],
             "Resource": place.arn("ec2", "*/*"),
             "Condition": ours,
         },
         {
-            "Sid": "LookAround",
+            "Sid": "DescribeNetwork",
             "Effect": "Allow",
             "Action": [f"ec2:{action}" for action in DESCRIBED],
             "Resource": "*",
             "Condition": {"StringEquals": {"ec2:Region": place.region}},
         },
         {
-            "Sid": "FindTheImage",
+            "Sid": "ReadImage",
             "Effect": "Allow",
             "Action": "ssm:GetParameters",
             "Resource": f"arn:{place.partition}:ssm:{place.region}::parameter/aws/service/*",
@@ -218,7 +218,7 @@ def _statements(
             "Condition": {"StringEquals": requested},
         },
         {
-            "Sid": "ChangeNested",
+            "Sid": "ModifyNested",
             "Effect": "Allow",
             "Action": ["cloudformation:DeleteStack", "cloudformation:UpdateStack"],
             "Resource": nested,
@@ -249,7 +249,7 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[Statement]:
 
     return [
         {
-            "Sid": "MakeItsRoles",
+            "Sid": "CreateRoles",
             "Effect": "Allow",
             "Action": [
                 "iam:CreateRole",
@@ -268,7 +268,7 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[Statement]:
             "Resource": named("role"),
         },
         {
-            "Sid": "MakeItsProfiles",
+            "Sid": "CreateProfiles",
             "Effect": "Allow",
             "Action": [
                 "iam:AddRoleToInstanceProfile",
@@ -281,14 +281,14 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[Statement]:
         },
         {
             # Holds as well where a role has no boundary at all.
-            "Sid": "NoRoleWithoutTheBoundary",
+            "Sid": "RequirePermissionsBoundary",
             "Effect": "Deny",
             "Action": ["iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePolicy"],
             "Resource": any_role,
             "Condition": {"StringNotEquals": {"iam:PermissionsBoundary": boundary}},
         },
         {
-            "Sid": "ItsRolesForInstancesOnly",
+            "Sid": "PassRolesToEC2Only",
             "Effect": "Deny",
             "Action": "iam:PassRole",
             "Resource": any_role,
@@ -307,7 +307,7 @@ def _bounded(place: Place) -> list[Statement]:
     here = {"StringEquals": {"aws:RequestedRegion": place.region}}
     return [
         {
-            "Sid": "WhatAnApplianceNeeds",
+            "Sid": "AllowApplianceCalls",
             "Effect": "Allow",
             "Action": list(_BOUNDED),
             "Resource": "*",

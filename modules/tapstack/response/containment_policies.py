@@ -61,7 +61,7 @@ class Containable:
 def api(reach: Reach, containable: Containable) -> list[Statement]:
     """The API asks for containment, decides and shows plans; it changes nothing itself."""
     return [
-        policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
+        policies.items(reach, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
         _look_at_executions(reach),
         *_look(reach, containable),
     ]
@@ -74,7 +74,7 @@ def findings(reach: Reach, containable: Containable) -> list[Statement]:
 
 def incident(reach: Reach, containable: Containable) -> list[Statement]:
     """What records a failure says what is changed already."""
-    return [policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
+    return [policies.items(reach, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
 
 
 def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
@@ -82,8 +82,8 @@ def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
     return [
         # A closed incident may wait for an answer still.
         policies.listed(reach, "containment", "original", "closed", sid="ListContainments"),
-        policies.items(reach, "LookAtContainments", "CONTAINMENT#*", actions=("GetItem",)),
-        policies.describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", sid="LookAtInstances"),
+        policies.items(reach, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
+        policies.describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
     ]
 
 
@@ -92,14 +92,12 @@ def containment(reach: Reach, containable: Containable) -> list[Statement]:
     statements = [
         policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
         _in_one_transaction(reach),
-        policies.items(
-            reach, "WriteDownWhatWasThere", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")
-        ),
-        policies.items(reach, "CountThem", "CONTAINMENTS#*", actions=("UpdateItem",)),
+        policies.items(reach, "StorePriorState", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")),
+        policies.items(reach, "CountContainments", "CONTAINMENTS#*", actions=("UpdateItem",)),
         *_look(reach, containable, releasing=False),
         _change_interfaces(reach, containable),
         {
-            "Sid": "PutOnTheGroupsThatContainOnly",
+            "Sid": "AssignQuarantineGroups",
             "Effect": "Allow",
             "Action": "ec2:ModifyNetworkInterfaceAttribute",
             "Resource": [reach.place.arn("ec2", f"security-group/{group_id}") for group_id in containable.group_ids],
@@ -107,13 +105,13 @@ def containment(reach: Reach, containable: Containable) -> list[Statement]:
         *_change_instances(reach, containable, _not_protected(containable), _kept_from(containable)),
     ]
     if containable.settings.auto_scaling.standby:
-        statements.append(_auto_scaling(reach, "KeepItFromBeingReplaced", "EnterStandby"))
+        statements.append(_auto_scaling(reach, "EnterStandby"))
     if containable.settings.load_balancers.deregister:
-        statements += _balancers(reach, "TakeItOut", "DeregisterTargets", "DeregisterInstancesFromLoadBalancer")
+        statements += _balancers(reach, "DeregisterTargets", "DeregisterInstancesFromLoadBalancer")
     if containable.settings.snapshots:
         statements += _snapshots(reach)
     if containable.settings.instance_profile:
-        statements += _roles(reach, containable, "DenyWhatTheInstanceAsksFor", "PutRolePolicy")
+        statements += _roles(reach, containable, "RestrictInstanceRole", "PutRolePolicy")
     return statements
 
 
@@ -124,14 +122,14 @@ def release(reach: Reach, containable: Containable) -> list[Statement]:
         _in_one_transaction(reach),
         policies.items(
             reach,
-            "MarkWhatIsBack",
+            "MarkRestored",
             "CONTAINMENT#*",
             actions=("ConditionCheckItem", "GetItem", "Query", "UpdateItem"),
         ),
         *_look(reach, containable, containing=False),
         _change_interfaces(reach, containable),
         {
-            "Sid": "PutOnGroupsOfTheVpcs",
+            "Sid": "AssignGroupsInScope",
             "Effect": "Allow",
             "Action": "ec2:ModifyNetworkInterfaceAttribute",
             "Resource": reach.place.arn("ec2", "security-group/*"),
@@ -141,11 +139,11 @@ def release(reach: Reach, containable: Containable) -> list[Statement]:
         *_change_instances(reach, containable),
     ]
     if containable.settings.auto_scaling.standby:
-        statements.append(_auto_scaling(reach, "BringItBackIntoService", "ExitStandby"))
+        statements.append(_auto_scaling(reach, "ExitStandby"))
     if containable.settings.load_balancers.deregister:
-        statements += _balancers(reach, "PutItBack", "RegisterTargets", "RegisterInstancesWithLoadBalancer")
+        statements += _balancers(reach, "RegisterTargets", "RegisterInstancesWithLoadBalancer")
     if containable.settings.instance_profile:
-        statements += _roles(reach, containable, "DenyItNoLonger", "DeleteRolePolicy")
+        statements += _roles(reach, containable, "RemoveRestriction", "DeleteRolePolicy")
     return statements
 
 
@@ -168,13 +166,13 @@ def _look(
             "DescribeNetworkInterfaces",
             *(["DescribeTrafficMirrorTargets"] if containing else []),
             *(["DescribeSecurityGroups"] if releasing else []),
-            sid="LookAtInstances",
+            sid="DescribeInstances",
         )
     ]
     if read := _read(containable, containing=containing):
         statements.append(
             {
-                "Sid": "LookAtAttributes",
+                "Sid": "DescribeInstanceAttributes",
                 "Effect": "Allow",
                 "Action": "ec2:DescribeInstanceAttribute",
                 "Resource": reach.place.arn("ec2", "instance/*"),
@@ -185,7 +183,7 @@ def _look(
     if elsewhere:
         statements.append(
             {
-                "Sid": "LookAtWhatDependsOnThem",
+                "Sid": "DescribeLoadBalancersAndAutoScaling",
                 "Effect": "Allow",
                 "Action": elsewhere,
                 "Resource": "*",
@@ -195,13 +193,11 @@ def _look(
     if containable.settings.instance_profile:
         account = f"arn:{reach.place.partition}:iam::{reach.place.account}"
         of_roles = ["iam:GetRolePolicy", *(["iam:GetRole"] if releasing else [])]
-        statements.append(
-            {"Sid": "LookAtRoles", "Effect": "Allow", "Action": of_roles, "Resource": f"{account}:role/*"}
-        )
+        statements.append({"Sid": "ReadRoles", "Effect": "Allow", "Action": of_roles, "Resource": f"{account}:role/*"})
         if containing:
             statements.append(
                 {
-                    "Sid": "LookAtInstanceProfiles",
+                    "Sid": "ReadInstanceProfiles",
                     "Effect": "Allow",
                     "Action": "iam:GetInstanceProfile",
                     "Resource": f"{account}:instance-profile/*",
@@ -238,7 +234,7 @@ def _describing(reach: Reach, containable: Containable, *, containing: bool) -> 
 
 def _look_at_executions(reach: Reach) -> Statement:
     return {
-        "Sid": "LookAtExecutions",
+        "Sid": "DescribeExecutions",
         "Effect": "Allow",
         "Action": "states:DescribeExecution",
         "Resource": reach.place.arn("states", f"execution:{reach.state_machine}:*"),
@@ -257,7 +253,7 @@ def _in_scope(reach: Reach, containable: Containable) -> Statement:
 
 def _change_interfaces(reach: Reach, containable: Containable) -> Statement:
     return {
-        "Sid": "ChangeInterfacesOfTheVpcs",
+        "Sid": "ModifyInterfacesInScope",
         "Effect": "Allow",
         "Action": "ec2:ModifyNetworkInterfaceAttribute",
         "Resource": reach.place.arn("ec2", "network-interface/*"),
@@ -273,7 +269,7 @@ def _change_instances(reach: Reach, containable: Containable, *conditions: State
     action = "ec2:ModifyInstanceAttribute"
     statements: list[Statement] = [
         {
-            "Sid": "ChangeInstances",
+            "Sid": "ModifyInstances",
             "Effect": "Allow",
             "Action": ["ec2:ModifyNetworkInterfaceAttribute", *([action] if containable.attributes else [])],
             "Resource": reach.place.arn("ec2", "instance/*"),
@@ -282,7 +278,7 @@ def _change_instances(reach: Reach, containable: Containable, *conditions: State
     ]
     if containable.settings.keep_volumes:
         volumes = reach.place.arn("ec2", "volume/*")
-        statements.append({"Sid": "KeepTheirVolumes", "Effect": "Allow", "Action": action, "Resource": volumes})
+        statements.append({"Sid": "KeepVolumes", "Effect": "Allow", "Action": action, "Resource": volumes})
     return statements
 
 
@@ -316,7 +312,7 @@ def _kept_from(containable: Containable) -> Statement:
 def _in_one_transaction(reach: Reach) -> Statement:
     """Who holds the instance, and what its incident says about it; keys of both are in the request."""
     actions = ("ConditionCheckItem", "UpdateItem")
-    return policies.items(reach, "HoldAndTellTogether", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
+    return policies.items(reach, "UpdateContainmentAndIncident", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
 
 
 def _not_protected(containable: Containable) -> Statement:
@@ -337,25 +333,25 @@ def _together(*conditions: Statement) -> Statement:
     return {operator: keys for condition in conditions for operator, keys in condition.items()}
 
 
-def _auto_scaling(reach: Reach, sid: str, action: str) -> Statement:
+def _auto_scaling(reach: Reach, action: str) -> Statement:
     return {
-        "Sid": sid,
+        "Sid": action,
         "Effect": "Allow",
         "Action": f"autoscaling:{action}",
         "Resource": reach.place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
     }
 
 
-def _balancers(reach: Reach, sid: str, of_target_groups: str, of_classic: str) -> list[Statement]:
+def _balancers(reach: Reach, of_target_groups: str, of_classic: str) -> list[Statement]:
     return [
         {
-            "Sid": f"{sid}OfTargetGroups",
+            "Sid": of_target_groups,
             "Effect": "Allow",
             "Action": f"elasticloadbalancing:{of_target_groups}",
             "Resource": reach.place.arn("elasticloadbalancing", "targetgroup/*"),
         },
         {
-            "Sid": f"{sid}OfClassicBalancers",
+            "Sid": of_classic,
             "Effect": "Allow",
             "Action": f"elasticloadbalancing:{of_classic}",
             "Resource": reach.place.arn("elasticloadbalancing", "loadbalancer/*"),
@@ -367,15 +363,15 @@ def _snapshots(reach: Reach) -> list[Statement]:
     # Snapshots name no account.
     snapshots = f"arn:{reach.place.partition}:ec2:{reach.place.region}::snapshot/*"
     return [
-        policies.describe(reach, "DescribeSnapshots", sid="LookAtSnapshots"),
+        policies.describe(reach, "DescribeSnapshots", sid="DescribeSnapshots"),
         {
-            "Sid": "SnapshotAnyVolume",
+            "Sid": "CreateSnapshots",
             "Effect": "Allow",
             "Action": "ec2:CreateSnapshots",
             "Resource": [reach.place.arn("ec2", "instance/*"), reach.place.arn("ec2", "volume/*")],
         },
         {
-            "Sid": "SnapshotUnderOurTags",
+            "Sid": "CreateTaggedSnapshots",
             "Effect": "Allow",
             "Action": "ec2:CreateSnapshots",
             "Resource": snapshots,
@@ -387,7 +383,7 @@ def _snapshots(reach: Reach) -> list[Statement]:
             },
         },
         {
-            "Sid": "TagWhatIsTaken",
+            "Sid": "TagSnapshots",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": snapshots,
@@ -406,14 +402,14 @@ def _roles(reach: Reach, containable: Containable, sid: str, action: str) -> lis
             "Resource": reach.place.role_arn("*"),
         },
         {
-            "Sid": "NeverOfItsOwnRoles",
+            "Sid": "DenyOwnRoles",
             "Effect": "Deny",
             "Action": f"iam:{action}",
             "Resource": reach.place.role_arn(containable.own_roles),
         },
         {
             # Every role of a response says whose it is, and what stands for instances has no such tag.
-            "Sid": "NeverOfAnyResponse",
+            "Sid": "DenyResponseRoles",
             "Effect": "Deny",
             "Action": f"iam:{action}",
             "Resource": reach.place.role_arn("*"),

@@ -51,7 +51,7 @@ class DeadLetters(AwsConstruct):
             tags=dict(tags) if tags else None,
         )
         statement = {
-            "Sid": "FindingsThatCouldNotBeDelivered",
+            "Sid": "AllowUndeliveredEvents",
             "Effect": "Allow",
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "sqs:SendMessage",

@@ -113,14 +113,14 @@ class SweeperSchedule(AwsConstruct):
         )
         statements: list[Statement] = [
             {
-                "Sid": "StartTheSweeper",
+                "Sid": "InvokeSweeper",
                 "Effect": "Allow",
                 "Action": "lambda:InvokeFunction",
                 "Resource": function.arn,
             },
             policies.send_to(dead_letters.arn),
             {
-                "Sid": "UseTheKey",
+                "Sid": "UseKey",
                 "Effect": "Allow",
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": key.arn,

@@ -55,14 +55,14 @@ def _policy(place: Place) -> dict[str, Any]:
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "IamPoliciesOfTheAccount",
+                "Sid": "EnableIamPolicies",
                 "Effect": "Allow",
                 "Principal": {"AWS": f"arn:{place.partition}:iam::{place.account}:root"},
                 "Action": "kms:*",
                 "Resource": "*",
             },
             {
-                "Sid": "LogGroupsOfTheAccount",
+                "Sid": "AllowLogGroups",
                 "Effect": "Allow",
                 "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
                 "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
@@ -72,7 +72,7 @@ def _policy(place: Place) -> dict[str, Any]:
                 },
             },
             {
-                "Sid": "AlarmsAndEventsOfTheAccount",
+                "Sid": "AllowAlarmsAndEvents",
                 "Effect": "Allow",
                 "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],

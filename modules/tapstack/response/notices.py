@@ -79,7 +79,7 @@ class Notices(AwsConstruct):
             self, "Resource", name=name, kms_master_key_id=key.arn, tags=dict(tags) if tags else None
         )
         statement = {
-            "Sid": "AlarmsOfTheAccount",
+            "Sid": "AllowAlarms",
             "Effect": "Allow",
             "Principal": {"Service": "cloudwatch.amazonaws.com"},
             "Action": "sns:Publish",

@@ -100,7 +100,7 @@ def findings(reach: Reach) -> list[Statement]:
     return [
         items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
         _start_execution(reach),
-        describe(reach, "DescribeInstances"),
+        describe(reach, "DescribeInstances", sid="DescribeInstances"),
         *_tell(reach),
     ]
 
@@ -120,19 +120,19 @@ def appliance(reach: Reach) -> list[Statement]:
     if reach.stack is None:
         # It shows what stands to the incident, and lets go of what was never held.
         return [
-            items(reach, "ShowItToIncidents", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
-            items(reach, "LetTheApplianceGo", "APPLIANCE", actions=("UpdateItem",)),
+            items(reach, "RecordApplianceInIncident", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
+            items(reach, "ReleaseAppliance", "APPLIANCE", actions=("UpdateItem",)),
         ]
     return [
         items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(reach, "HoldTheAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
+        items(reach, "ReserveAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
         # The stack's own session is a capture like every other one.
-        items(reach, "AdoptItsSession", "CAPTURE#*", actions=("UpdateItem",)),
+        items(reach, "RecordApplianceSession", "CAPTURE#*", actions=("UpdateItem",)),
         describe(reach, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
         *_launch(reach, reach.stack),
         *_retire(reach, reach.stack),
         {
-            "Sid": "ReadWhyItFailed",
+            "Sid": "ReadStackEvents",
             "Effect": "Allow",
             "Action": "cloudformation:DescribeStackEvents",
             "Resource": _stack_arn(reach, reach.stack),
@@ -144,7 +144,7 @@ def capture(reach: Reach) -> list[Statement]:
     """Starts, prolongs and ends mirroring."""
     return [
         items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(reach, "HoldCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
+        items(reach, "ReserveCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
         *_look_at_appliance(reach),
         describe(reach, "DescribeTrafficMirrorSessions"),
         *_create_sessions(reach),
@@ -157,8 +157,8 @@ def incident(reach: Reach) -> list[Statement]:
     """Keeps an incident's clock, closes it, and tells people."""
     return [
         items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(reach, "LookAtCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
-        items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",)),
+        items(reach, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
+        items(reach, "ReadAppliance", "APPLIANCE", actions=("GetItem",)),
         _task_success(reach),
         *_tell(reach),
     ]
@@ -167,10 +167,10 @@ def incident(reach: Reach) -> list[Statement]:
 def sweeper(reach: Reach) -> list[Statement]:
     """Ends what nobody needs any more, and mends what lost its target."""
     return [
-        items(reach, "GoOnWithIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
-        items(reach, "LetCapturesGo", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
+        items(reach, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
+        items(reach, "ReleaseCaptures", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
         items(
-            reach, "LetTheApplianceGo", "APPLIANCE", actions=("GetItem", "UpdateItem") if reach.stack else ("GetItem",)
+            reach, "ReleaseAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem") if reach.stack else ("GetItem",)
         ),
         listed(reach, "open", "capture"),
         describe(reach, "DescribeTrafficMirrorSessions"),
@@ -178,7 +178,7 @@ def sweeper(reach: Reach) -> list[Statement]:
         *_modify_sessions(reach),
         _start_execution(reach),
         {
-            "Sid": "LookAtExecutions",
+            "Sid": "DescribeExecutions",
             "Effect": "Allow",
             "Action": "states:DescribeExecution",
             "Resource": reach.place.arn("states", f"execution:{reach.state_machine}:*"),
@@ -204,7 +204,7 @@ def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]
     """Return what every function needs: its log, its traces, and the key of what it reads and writes."""
     return [
         {
-            "Sid": "WriteItsOwnLog",
+            "Sid": "WriteLogs",
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": f"{log_group_arn}:*",
@@ -218,7 +218,7 @@ def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]
             "Condition": {"StringEquals": {"aws:RequestedRegion": place.region}},
         },
         {
-            "Sid": "UseTheKey",
+            "Sid": "UseKey",
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": key_arn,
@@ -228,7 +228,7 @@ def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]
 
 def send_to(queue_arn: str) -> Statement:
     """Return what lets Lambda, or the Scheduler, put away what failed."""
-    return {"Sid": "PutAwayWhatFailed", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
+    return {"Sid": "SendToDeadLetterQueue", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
 def items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
@@ -244,7 +244,7 @@ def items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> S
 
 def _look_at_appliance(reach: Reach) -> list[Statement]:
     """Where packets go: of an appliance that stands, the environment says so."""
-    return [] if reach.stack is None else [items(reach, "LookAtTheAppliance", "APPLIANCE", actions=("GetItem",))]
+    return [] if reach.stack is None else [items(reach, "ReadAppliance", "APPLIANCE", actions=("GetItem",))]
 
 
 def _stack_arn(reach: Reach, stack: LaunchedStack) -> str:
@@ -255,7 +255,7 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
     return [
         {
             # What the template asks for is known before it is given.
-            "Sid": "ReadThisTemplateOnly",
+            "Sid": "ReadTemplateSummary",
             "Effect": "Allow",
             "Action": "cloudformation:GetTemplateSummary",
             "Resource": "*",
@@ -270,7 +270,7 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
             "Resource": f"arn:{reach.place.partition}:s3:::{stack.template.object_name}",
         },
         {
-            "Sid": "LaunchThisStackOnly",
+            "Sid": "CreateApplianceStack",
             "Effect": "Allow",
             "Action": "cloudformation:CreateStack",
             "Resource": _stack_arn(reach, stack),
@@ -284,7 +284,7 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
             },
         },
         {
-            "Sid": "CloudFormationMakesItWithThisRole",
+            "Sid": "PassStackRole",
             "Effect": "Allow",
             "Action": "iam:PassRole",
             "Resource": stack.role_arn,
@@ -297,14 +297,14 @@ def _retire(reach: Reach, stack: LaunchedStack) -> list[Statement]:
     return [
         {
             # CloudFormation deletes it with the role that it was made with, which nobody passes again.
-            "Sid": "DeleteThisStackOnly",
+            "Sid": "DeleteApplianceStack",
             "Effect": "Allow",
             "Action": "cloudformation:DeleteStack",
             "Resource": _stack_arn(reach, stack),
             "Condition": _our_tags(reach),
         },
         {
-            "Sid": "LookAtThisStackOnly",
+            "Sid": "DescribeApplianceStack",
             "Effect": "Allow",
             "Action": ["cloudformation:DescribeStackResources", "cloudformation:DescribeStacks"],
             "Resource": _stack_arn(reach, stack),
@@ -334,7 +334,7 @@ def listed(reach: Reach, *listings: str, sid: str = "ListItems") -> Statement:
 
 def _start_execution(reach: Reach) -> Statement:
     return {
-        "Sid": "StartTheWorkflow",
+        "Sid": "StartExecution",
         "Effect": "Allow",
         "Action": "states:StartExecution",
         "Resource": reach.state_machine_arn,
@@ -343,7 +343,7 @@ def _start_execution(reach: Reach) -> Statement:
 
 def _task_success(reach: Reach) -> Statement:
     return {
-        "Sid": "WakeTheWorkflow",
+        "Sid": "SendTaskSuccess",
         "Effect": "Allow",
         "Action": "states:SendTaskSuccess",
         "Resource": reach.state_machine_arn,
@@ -352,14 +352,14 @@ def _task_success(reach: Reach) -> Statement:
 
 def _tell(reach: Reach) -> list[Statement]:
     return [
-        {"Sid": "TellPeople", "Effect": "Allow", "Action": "sns:Publish", "Resource": list(reach.topic_arns)},
+        {"Sid": "PublishNotifications", "Effect": "Allow", "Action": "sns:Publish", "Resource": list(reach.topic_arns)},
         _tell_programs(reach),
     ]
 
 
 def _tell_programs(reach: Reach) -> Statement:
     return {
-        "Sid": "TellPrograms",
+        "Sid": "PutEvents",
         "Effect": "Allow",
         "Action": "events:PutEvents",
         "Resource": reach.place.arn("events", f"event-bus/{reach.event_bus}"),
@@ -367,7 +367,7 @@ def _tell_programs(reach: Reach) -> Statement:
     }
 
 
-def describe(reach: Reach, *actions: str, sid: str = "LookAround") -> Statement:
+def describe(reach: Reach, *actions: str, sid: str = "DescribeNetworkResources") -> Statement:
     """Describe calls of EC2, in the one Region."""
     return {
         "Sid": sid,
@@ -382,19 +382,19 @@ def _create_sessions(reach: Reach) -> list[Statement]:
     """A session of four resources: each is named, or tied to our tags."""
     return [
         {
-            "Sid": "MirrorAnyInterface",
+            "Sid": "UseMirrorSource",
             "Effect": "Allow",
             "Action": "ec2:CreateTrafficMirrorSession",
             "Resource": reach.place.arn("ec2", "network-interface/*"),
         },
         {
-            "Sid": "MirrorToTheAppliance",
+            "Sid": "MirrorToAppliance",
             "Effect": "Allow",
             "Action": "ec2:CreateTrafficMirrorSession",
             **_destinations(reach),
         },
         {
-            "Sid": "MirrorUnderOurTags",
+            "Sid": "CreateTaggedSessions",
             "Effect": "Allow",
             "Action": "ec2:CreateTrafficMirrorSession",
             "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
@@ -442,7 +442,7 @@ def _our_request(reach: Reach) -> Statement:
 
 def _delete_sessions(reach: Reach) -> Statement:
     return {
-        "Sid": "EndOurSessionsOnly",
+        "Sid": "DeleteSessions",
         "Effect": "Allow",
         "Action": "ec2:DeleteTrafficMirrorSession",
         "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
@@ -453,14 +453,14 @@ def _delete_sessions(reach: Reach) -> Statement:
 def _modify_sessions(reach: Reach) -> list[Statement]:
     return [
         {
-            "Sid": "MendOurSessionsOnly",
+            "Sid": "ModifySessions",
             "Effect": "Allow",
             "Action": "ec2:ModifyTrafficMirrorSession",
             "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
             "Condition": _our_sessions(reach),
         },
         {
-            "Sid": "SendThemToTheAppliance",
+            "Sid": "UseMirrorTarget",
             "Effect": "Allow",
             "Action": "ec2:ModifyTrafficMirrorSession",
             **_destinations(reach),
@@ -472,7 +472,7 @@ def _tag_sessions(reach: Reach) -> list[Statement]:
     sessions = reach.place.arn("ec2", "traffic-mirror-session/*")
     return [
         {
-            "Sid": "TagWhatIsMade",
+            "Sid": "TagSessions",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": sessions,
@@ -480,7 +480,7 @@ def _tag_sessions(reach: Reach) -> list[Statement]:
         },
         {
             # Never the deployment and the site: with those anything could be made ours.
-            "Sid": "MoveOurSessionsOn",
+            "Sid": "RetagSessions",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": sessions,
@@ -495,7 +495,7 @@ def _tag_sessions(reach: Reach) -> list[Statement]:
 def secure_transport(resource_arn: str, *actions: str) -> Statement:
     """Refuse whatever reaches a topic or a queue by plain HTTP, whoever asks."""
     return {
-        "Sid": "RefusePlainHttp",
+        "Sid": "DenyInsecureTransport",
         "Effect": "Deny",
         "Principal": "*",
         "Action": list(actions),

@@ -101,7 +101,7 @@ class IncidentWorkflow(AwsConstruct):
 def _statements(place: Place, functions: Mapping[str, str]) -> list[Statement]:
     return [
         {
-            "Sid": "InvokeTheSteps",
+            "Sid": "InvokeFunctions",
             "Effect": "Allow",
             "Action": "lambda:InvokeFunction",
             "Resource": [
@@ -109,7 +109,7 @@ def _statements(place: Place, functions: Mapping[str, str]) -> list[Statement]:
             ],
         },
         {
-            "Sid": "DeliverItsLog",
+            "Sid": "DeliverLogs",
             "Effect": "Allow",
             "Action": [
                 "logs:CreateLogDelivery",

@@ -159,9 +159,9 @@ def test_when_a_function_contains_or_releases_then_it_changes_this_and_no_more(c
 
 def test_when_an_instance_is_cut_off_then_only_the_groups_that_contain_are_put_on(containing: Response) -> None:
     statements = containing.statements("ContainmentFunction")
-    groups = statements["PutOnTheGroupsThatContainOnly"]
+    groups = statements["AssignQuarantineGroups"]
     assert groups["Resource"] == [f"arn:<partition.partition>:ec2:{PLACE}:security-group/<security_group.id>"] * 4
-    interfaces = statements["ChangeInterfacesOfTheVpcs"]
+    interfaces = statements["ModifyInterfacesInScope"]
     assert interfaces["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:network-interface/*"
     assert_equal(interfaces["Condition"], {**IN_SCOPE, **none_of(*NOT_OF_INTERFACES)})
 
@@ -174,7 +174,7 @@ def test_when_an_instance_is_protected_then_containment_may_not_change_it_and_a_
         )
     )
     unmodified = none_of(*NOT_OF_INSTANCES, "InstanceInitiatedShutdownBehavior")
-    contained, released = (made.statements(f"{name}Function")["ChangeInstances"] for name in ("Containment", "Release"))
+    contained, released = (made.statements(f"{name}Function")["ModifyInstances"] for name in ("Containment", "Release"))
     for statement in (contained, released):
         assert statement["Action"] == ["ec2:ModifyNetworkInterfaceAttribute", "ec2:ModifyInstanceAttribute"]
         assert statement["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:instance/*"
@@ -192,7 +192,7 @@ def test_when_an_instance_is_protected_then_containment_may_not_change_it_and_a_
 
 def test_when_all_may_be_contained_then_their_evidence_is_kept_all_the_same() -> None:
     made = Response(containment=ContainmentSettings(protect=Protect(tags={})))
-    condition = made.statements("ContainmentFunction")["ChangeInstances"]["Condition"]
+    condition = made.statements("ContainmentFunction")["ModifyInstances"]["Condition"]
     kept = {"ec2:Attribute/DisableApiTermination": "true", "ec2:Attribute/InstanceInitiatedShutdownBehavior": "stop"}
     assert_equal(condition, {**none_of(*NOT_OF_INSTANCES), "StringEqualsIgnoreCaseIfExists": kept})
 
@@ -205,7 +205,7 @@ def test_when_everything_may_be_done_then_the_policy_fits_into_a_role(containing
 
 
 def test_when_it_is_released_then_any_group_of_the_vpcs_may_come_back(containing: Response) -> None:
-    groups = containing.statements("ReleaseFunction")["PutOnGroupsOfTheVpcs"]
+    groups = containing.statements("ReleaseFunction")["AssignGroupsInScope"]
     assert groups["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:security-group/*"
     assert groups["Condition"] == IN_SCOPE
 

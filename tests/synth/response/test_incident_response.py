@@ -286,7 +286,7 @@ def test_when_alarms_tell_people_then_topic_and_key_let_them(launching: Response
     statement, _ = json.loads(launching.one("aws_sns_topic_policy")["policy"])["Statement"]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     key = {s["Sid"]: s for s in json.loads(launching.one("aws_kms_key")["policy"])["Statement"]}
-    assert "cloudwatch.amazonaws.com" in key["AlarmsAndEventsOfTheAccount"]["Principal"]["Service"]
+    assert "cloudwatch.amazonaws.com" in key["AllowAlarmsAndEvents"]["Principal"]["Service"]
     assert launching.one("aws_kms_key")["enable_key_rotation"] is True
 
 
@@ -294,7 +294,7 @@ def test_when_topics_exist_then_alarms_and_functions_know_them_too() -> None:
     topic = "arn:aws:sns:eu-central-1:111122223333:soc"
     made = Response(topic_arns=[topic])
     assert made.variables("incident")["TAPSTACK_TOPIC_ARN"] == f"<sns_topic.arn>,{topic}"
-    assert made.statements("IncidentFunction")["TellPeople"]["Resource"] == ["<sns_topic.arn>", topic]
+    assert made.statements("IncidentFunction")["PublishNotifications"]["Resource"] == ["<sns_topic.arn>", topic]
     assert made.all("aws_cloudwatch_metric_alarm")[0]["alarm_actions"] == ["<sns_topic.arn>", topic]
 
 
@@ -394,7 +394,7 @@ def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(le
     assert [name for name in names if not matches(pattern, name)] == []
     assert not matches(pattern, f"e{prefix}-api")
     for function in ("Containment", "Release"):
-        denied = made.statements(f"{function}Function")["NeverOfItsOwnRoles"]
+        denied = made.statements(f"{function}Function")["DenyOwnRoles"]
         assert (denied["Effect"], denied["Resource"].rpartition("/")[2]) == ("Deny", pattern)
 
 

@@ -273,7 +273,7 @@ class TestLaunchedAppliance:
         appliance = launched(capabilities=("CAPABILITY_IAM",), permissions_boundary=mine)
         made = Response(appliance=appliance)
         assert made.all("aws_iam_policy") == []
-        condition: Any = made.statements("ApplianceRole")["NoRoleWithoutTheBoundary"]["Condition"]
+        condition: Any = made.statements("ApplianceRole")["RequirePermissionsBoundary"]["Condition"]
         assert condition == {"StringNotEquals": {"iam:PermissionsBoundary": mine}}
 
     def test_when_the_boundary_is_made_then_it_bounds_whoever_is_no_instance(self) -> None:

@@ -68,9 +68,9 @@ def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Respons
 def test_when_sessions_are_ended_or_mended_then_only_those_that_an_incident_of_ours_made(launching: Response) -> None:
     expected = {"StringEquals": OURS, "Null": {"aws:ResourceTag/tapstack:incident": "false"}}
     for name, sid in (
-        ("capture", "EndOurSessionsOnly"),
-        ("sweeper", "EndOurSessionsOnly"),
-        ("sweeper", "MendOurSessionsOnly"),
+        ("capture", "DeleteSessions"),
+        ("sweeper", "DeleteSessions"),
+        ("sweeper", "ModifySessions"),
     ):
         statement = launching.statements(construct(name))[sid]
         assert statement["Resource"] == SESSIONS
@@ -78,7 +78,7 @@ def test_when_sessions_are_ended_or_mended_then_only_those_that_an_incident_of_o
 
 
 def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launching: Response) -> None:
-    condition = launching.statements("CaptureFunction")["MirrorUnderOurTags"]["Condition"]
+    condition = launching.statements("CaptureFunction")["CreateTaggedSessions"]["Condition"]
     assert_equal(
         condition,
         {
@@ -99,10 +99,10 @@ def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launchi
 
 def test_when_tags_are_changed_then_nothing_can_be_made_ours(launching: Response) -> None:
     statements = launching.statements("CaptureFunction")
-    assert statements["TagWhatIsMade"]["Condition"] == {
+    assert statements["TagSessions"]["Condition"] == {
         "StringEquals": {"ec2:CreateAction": "CreateTrafficMirrorSession"}
     }
-    moved = statements["MoveOurSessionsOn"]["Condition"]
+    moved = statements["RetagSessions"]["Condition"]
     assert moved["StringEquals"] == OURS
     assert moved["ForAllValues:StringEquals"]["aws:TagKeys"] == ["Name", "tapstack:incident", "tapstack:expires"]
 
@@ -112,8 +112,8 @@ def test_when_an_appliance_stands_then_sessions_go_to_it_and_nowhere_else(with_s
         f"arn:<partition.partition>:ec2:{REGION}:*:traffic-mirror-target/{TARGET}",
         f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:traffic-mirror-filter/{FILTER}",
     ]
-    assert with_standing.statements("CaptureFunction")["MirrorToTheAppliance"]["Resource"] == expected
-    assert with_standing.statements("SweeperFunction")["SendThemToTheAppliance"]["Resource"] == expected
+    assert with_standing.statements("CaptureFunction")["MirrorToAppliance"]["Resource"] == expected
+    assert with_standing.statements("SweeperFunction")["UseMirrorTarget"]["Resource"] == expected
 
 
 def test_when_an_appliance_stands_then_nobody_may_touch_cloudformation(with_standing: Response) -> None:
@@ -127,9 +127,9 @@ def test_when_an_appliance_is_launched_then_it_is_this_stack_from_this_template_
     statements = launching.statements("ApplianceFunction")
     stack = f"arn:<partition.partition>:cloudformation:{REGION}:{ACCOUNT}:stack/ir-a-epb/*"
     role = f"arn:<partition.partition>:iam::{ACCOUNT}:role/<iam_role_policy.role>"
-    assert statements["LaunchThisStackOnly"]["Resource"] == stack
+    assert statements["CreateApplianceStack"]["Resource"] == stack
     assert_equal(
-        statements["LaunchThisStackOnly"]["Condition"],
+        statements["CreateApplianceStack"]["Condition"],
         {
             "StringEquals": {
                 "cloudformation:TemplateUrl": TEMPLATE_URL,
@@ -139,10 +139,10 @@ def test_when_an_appliance_is_launched_then_it_is_this_stack_from_this_template_
             }
         },
     )
-    assert statements["DeleteThisStackOnly"]["Resource"] == stack
-    assert statements["DeleteThisStackOnly"]["Condition"] == {"StringEquals": OURS}
-    assert statements["CloudFormationMakesItWithThisRole"]["Resource"] == role
-    assert statements["CloudFormationMakesItWithThisRole"]["Condition"] == {
+    assert statements["DeleteApplianceStack"]["Resource"] == stack
+    assert statements["DeleteApplianceStack"]["Condition"] == {"StringEquals": OURS}
+    assert statements["PassStackRole"]["Resource"] == role
+    assert statements["PassStackRole"]["Condition"] == {
         "StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}
     }
 
@@ -184,14 +184,14 @@ def test_when_terraform_knows_the_address_then_it_says_which_object_may_be_read(
     address = next(name for name, value in told.items() if value == url)
     replaced = f'replace(local.{address}, "/{template_urls.OBJECT}/", "$1/$2")'
     assert told[named[1]] == f'${{trimprefix({replaced}, "/")}}'
-    conditions = made.statements("ApplianceFunction")["LaunchThisStackOnly"]["Condition"]["StringEquals"]
+    conditions = made.statements("ApplianceFunction")["CreateApplianceStack"]["Condition"]["StringEquals"]
     assert conditions["cloudformation:TemplateUrl"] == f"${{local.{address}}}"
 
 
 def test_when_cloudformation_launches_it_then_it_changes_only_what_carries_our_tags(launching: Response) -> None:
     statements = launching.statements("ApplianceRole")
-    assert statements["ChangeAndDeleteOurs"]["Condition"] == {"StringEquals": OURS}
-    assert all(action.startswith("ec2:") for action in actions(statements["ChangeAndDeleteOurs"]))
+    assert statements["ModifyStackResources"]["Condition"] == {"StringEquals": OURS}
+    assert all(action.startswith("ec2:") for action in actions(statements["ModifyStackResources"]))
 
 
 def test_when_the_template_makes_no_iam_resources_then_the_role_may_not_either() -> None:
@@ -231,7 +231,7 @@ def test_when_items_are_read_or_written_then_only_those_of_the_function(launchin
 
 def test_when_programs_are_told_then_as_tapstack_on_the_one_bus(launching: Response) -> None:
     for name in ("findings", "incident", "sweeper"):
-        statement = launching.statements(construct(name))["TellPrograms"]
+        statement = launching.statements(construct(name))["PutEvents"]
         assert statement["Resource"] == f"arn:<partition.partition>:events:{REGION}:{ACCOUNT}:event-bus/default"
         assert statement["Condition"] == {"StringEquals": {"events:source": "tapstack"}}
 
@@ -294,7 +294,7 @@ def test_when_an_appliance_stands_then_nothing_is_granted_that_only_a_launch_nee
         return {f"{sid}/{action}" for sid, statement in statements.items() for action in actions(statement)}
 
     assert granted(launching, "prepare") - granted(with_standing, "prepare") == {
-        "LookAround/ec2:DescribeTrafficMirrorSessions"
+        "DescribeNetworkResources/ec2:DescribeTrafficMirrorSessions"
     }
-    assert "LetTheApplianceGo/dynamodb:UpdateItem" not in granted(with_standing, "sweeper")
+    assert "ReleaseAppliance/dynamodb:UpdateItem" not in granted(with_standing, "sweeper")
     assert not any("PutItem" in action for action in granted(with_standing, "appliance"))
