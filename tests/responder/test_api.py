@@ -18,6 +18,7 @@ from strictmoto.faults import Fault
 from tapstack.responder.api import requests
 from tapstack.responder.api.answering import answer
 from tapstack.responder.environment import environment
+from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site
 from tests.responder.test_capturing import KINDS
@@ -90,6 +91,44 @@ class TestOpen:
             status, again = ask("POST", "/incidents", body, idempotency_key=key)
             assert (status, again["incident"]["id"]) == (202, first["incident"]["id"])
         assert len(ask("GET", "/incidents")[1]["incidents"]) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [{"instance_id": "i-0123456789abcdef1"}, {"network_interface_ids": ["eni-0123456789abcdef0"]}],
+        ids=["another instance", "interfaces"],
+    )
+    def test_fails_when_the_same_alert_comes_for_something_else(self, site: Site, other: dict[str, Any]) -> None:
+        _, first = ask("POST", "/incidents", {**OPEN, "alert_id": "siem-4711"})
+        body = {"reason": "again", "alert_id": "siem-4711", **other}
+        status, problem = ask("POST", "/incidents", body)
+        assert (status, problem["type"]) == (409, "urn:tapstack:problem:wrong-state")
+        assert problem["detail"] == (
+            f"alert_id siem-4711 belongs to incident {first['incident']['id']}, which captures {INSTANCE}: "
+            "send this request with another alert_id, or without"
+        )
+        assert ask("POST", "/incidents", {**body, "alert_id": "siem-4712"})[0] == 202
+
+    def test_when_the_same_alert_names_the_same_interfaces_then_it_is_the_same_incident(self, site: Site) -> None:
+        named = ["eni-0123456789abcdef0", "eni-0123456789abcdef1"]
+        body = {"reason": "again", "alert_id": "siem-4711", "network_interface_ids": named}
+        _, first = ask("POST", "/incidents", body)
+        status, again = ask("POST", "/incidents", {**body, "network_interface_ids": named[::-1]})
+        assert (status, again["incident"]["id"]) == (202, first["incident"]["id"])
+        assert ask("POST", "/incidents", {**body, "network_interface_ids": named[:1]})[0] == 409
+
+    def test_fails_when_the_alert_of_a_closed_incident_comes_again(self, site: Site) -> None:
+        alert = {**OPEN, "alert_id": "siem-4711"}
+        _, first = ask("POST", "/incidents", alert, idempotency_key="abc")
+        incident = first["incident"]["id"]
+        ask("POST", f"/incidents/{incident}/close")
+        said = f"alert_id siem-4711 belongs to incident {incident}, which is "
+        assert ask("POST", "/incidents", alert)[1]["detail"].startswith(f"{said}closing: send")
+        incident_steps.close(incident)
+        status, problem = ask("POST", "/incidents", alert)
+        assert (status, problem["type"]) == (409, "urn:tapstack:problem:wrong-state")
+        assert problem["detail"].startswith(f"{said}closed: send")
+        # A key stands for its answer, whatever became of the incident since.
+        assert ask("POST", "/incidents", alert, idempotency_key="abc")[1]["incident"]["id"] == incident
 
     def test_fails_when_the_same_key_comes_with_another_request(self, site: Site) -> None:
         ask("POST", "/incidents", OPEN, idempotency_key="abc")
@@ -303,6 +342,14 @@ class TestLife:
             status, closed = ask("POST", f"{path}/close", body)
             assert (status, closed["close_requested"]) == (202, True)
         assert ask("POST", f"{path}/extend", {"minutes": 120})[0] == 409
+
+    def test_fails_when_it_is_extended_beyond_what_a_capture_may_last(self, site: Site) -> None:
+        _, opened = ask("POST", "/incidents", OPEN)
+        path, incident = opened["links"]["self"], opened["incident"]["id"]
+        incidents.change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        status, problem = ask("POST", f"{path}/extend", {"minutes": 120})
+        assert (status, problem["type"]) == (409, "urn:tapstack:problem:wrong-state")
+        assert "may last until 2026-01-03T03:04:05Z, 1440 minutes after it was opened" in problem["detail"]
 
     def test_fails_without_internals_when_something_unexpected_happens(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

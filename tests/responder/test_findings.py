@@ -106,6 +106,7 @@ def test_when_its_incident_is_closed_then_people_are_told_and_no_other_is_opened
     incident_steps.close(incident, "expired")
     assert findings.handler(finding(instance, count=2), None)["incident_id"] == incident
     assert f"{incident}   (this finding's incident, which is closed)" in site.messages()[-1]["Message"]
+    assert f"tapstack incident open --instance {instance}" in site.messages()[-1]["Message"]
 
 
 def test_when_a_rule_asks_for_tags_then_those_of_now_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

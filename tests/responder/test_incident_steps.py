@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from strictmoto.faults import Fault
@@ -105,6 +107,40 @@ class TestPeople:
         commands.extend(incident, 60, by="ann")
         until = commands.extend(incident, 60, by="ann")["expires_at"]
         assert until <= as_text(expiry(utc_now(), 60))
+
+    def test_fails_when_it_would_last_longer_than_a_capture_may(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=60)
+        now = utc_now()
+        # Opened 23 hours ago, and extended until an hour from now less some seconds.
+        times = {"then": as_text(now - timedelta(hours=23)), "until": as_text(now + timedelta(minutes=50))}
+        incidents.change(incident, "SET opened_at = :then, expires_at = :until", **times)
+        for minutes in (1440, 61):
+            with pytest.raises(
+                Conflict, match=f"may last until {as_text(now + timedelta(hours=1))}, 1440 minutes after"
+            ):
+                commands.extend(incident, minutes, by="ann")
+        assert incidents.get(incident)["expires_at"] == times["until"]
+        assert [entry["what"] for entry in incidents.timeline(incident)] == ["opened"]
+        assert commands.extend(incident, 55, by="ann")["expires_at"] >= as_text(now + timedelta(minutes=55))
+        # What it lasts anyway is no extension.
+        assert commands.extend(incident, 5, by="ann")["expires_at"] >= as_text(now + timedelta(minutes=55))
+
+    @pytest.mark.parametrize(
+        ("left", "advice"), [(30, "extend it by at most (30|29) minutes from now"), (0, "open another incident")]
+    )
+    def test_fails_with_what_is_possible_when_it_would_last_too_long(self, site: Site, left: int, advice: str) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=60)
+        opened_at = utc_now() - timedelta(minutes=1440 - left)
+        times = {"then": as_text(opened_at), "until": as_text(utc_now() + timedelta(minutes=min(left, 10)))}
+        incidents.change(incident, "SET opened_at = :then, expires_at = :until", **times)
+        with pytest.raises(Conflict, match=rf"captures until {times['until']}; .*\(capture\.max_minutes\): {advice}$"):
+            commands.extend(incident, 60, by="ann")
+
+    def test_when_an_incident_of_before_lasts_longer_already_then_it_stays_so(self, site: Site) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=60)
+        until = as_text(utc_now() + timedelta(days=7))
+        incidents.change(incident, "SET expires_at = :until", until=until)
+        assert commands.extend(incident, 1440, by="ann")["expires_at"] == until
 
     def test_fails_when_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")

@@ -57,7 +57,8 @@ def add_incident_parser(commands: Any) -> None:
     opener.add_argument(
         "--alert-id",
         metavar="ID",
-        help="id of the alert in the tool that raised it; sending it again returns the same incident",
+        help="id of the alert in the tool that raised it; sending it again returns the same incident "
+        "while that is open",
     )
     opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
     opener.add_argument("--containment", choices=ASKED, help="also contain the instance: now, or on approval")
@@ -81,7 +82,12 @@ def add_incident_parser(commands: Any) -> None:
     _api_parser(actions, "show", "show an incident with its timeline").add_argument("id", metavar="ID")
     extender = _api_parser(actions, "extend", "capture for longer")
     extender.add_argument("id", metavar="ID")
-    extender.add_argument("--minutes", type=int, required=True, help="how long to capture, from now")
+    extender.add_argument(
+        "--minutes",
+        type=int,
+        required=True,
+        help="how long to capture, from now; the deployment limits the whole capture",
+    )
     incident_containment.add_parsers(actions, _api_parser)
     closer = _api_parser(
         actions,

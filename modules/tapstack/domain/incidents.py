@@ -82,7 +82,7 @@ class OpenRequest:
         network_interface_ids: 1 to 100, each once; empty where an instance is named.
         severity: how bad it is.
         technique: of MITRE ATT&CK, such as T1071 or T1071.004.
-        alert_id: of the tool that raised the alert; the same alert is the same incident.
+        alert_id: of the tool that raised the alert; sent again, it returns the incident that it opened.
         containment: whether the instance is cut off as well: `none`, `approval` or `now`.
     """
 

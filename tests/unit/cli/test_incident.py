@@ -240,6 +240,16 @@ class TestOthers:
         assert main(["incident", "extend", ID, "--minutes", "30"]) == 0
         assert (api.asked[0].path, api.asked[0].body) == (f"/incidents/{ID}/extend", {"minutes": 30})
 
+    def test_fails_with_what_is_possible_when_the_capture_would_last_too_long(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        detail = (
+            f"incident {ID} captures until A; its capture may last until B: extend it by at most 30 minutes from now"
+        )
+        api.answer((409, {"title": "Conflict", "detail": detail}))
+        assert main(["incident", "extend", ID, "--minutes", "60"]) == 2
+        assert capsys.readouterr().err == f"Conflict: {detail} (HTTP 409)\n"
+
     @pytest.mark.parametrize(("more", "body"), [([], {}), (["--reason", "done"], {"reason": "done"})])
     def test_when_an_incident_is_closed_then_the_reason_is_sent(
         self, api: ApiServer, more: list[str], body: dict[str, str]

@@ -75,7 +75,8 @@ _TECHNIQUE: Final[Schema] = {
 _ALERT: Final = _text(
     incidents.ALERT_ID_LENGTH,
     incidents.ALERT_ID_PATTERN,
-    "What the tool that raised the alert calls it. The same alert is the same incident.",
+    "Id of the alert in the tool that raised it. Sent again, it returns the same incident while that is open; with "
+    "another instance or other network interfaces, and once the incident is closed, it is refused with 409.",
 )
 
 OPEN: Final[Schema] = {
@@ -109,7 +110,11 @@ EXTEND: Final[Schema] = {
     "additionalProperties": False,
     "required": ["minutes"],
     "properties": {
-        "minutes": {**MINUTES, "description": "How long to go on from now, at least. Never makes a capture shorter."}
+        "minutes": {
+            **MINUTES,
+            "description": "How long to capture from now. Never shortens a capture. Refused with 409 where the capture "
+            "would last longer than the deployment allows, counted from when the incident was opened.",
+        }
     },
 }
 CLOSE: Final[Schema] = {
@@ -129,7 +134,7 @@ IDEMPOTENCY_KEY: Final[Schema] = {
     "minLength": incidents.IDEMPOTENCY_KEY_LENGTH[0],
     "maxLength": incidents.IDEMPOTENCY_KEY_LENGTH[1],
     "pattern": "^[!-~]+$",
-    "description": "Makes repeating safe: the same key with the same body is the same incident, for 24 hours.",
+    "description": "Sent again with the same body within 24 hours, it returns the same incident, open or closed.",
 }
 STATE: Final[Schema] = {"type": "string", "enum": list(incidents.LISTINGS), "default": "open"}
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}

@@ -1,11 +1,13 @@
-"""What people do with an incident once it is open: make its capture longer, close it."""
+"""What operators do with an open incident: extend its capture, close it."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final
 
-from tapstack.domain.incidents import as_text, can_be_extended, expiry, utc_now
+from tapstack.domain.incidents import as_text, as_time, can_be_extended, expiry, utc_now
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, TryAgain
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
@@ -17,18 +19,22 @@ _TRIES: Final = 5
 def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
     """Capture until `minutes` from now, or for as long as before where that is later.
 
+    A capture lasts at most `max_minutes` from when its incident was opened, extensions included.
+
     Raises:
         UnknownIncident: there is none of that id.
-        Conflict: it ends, or has ended.
+        Conflict: it ends, or has ended, or would last longer than that.
     """
     for _ in range(_TRIES):
         incident = incidents.get(incident_id)
         if not can_be_extended(incident["state"]) or incident["close_requested"]:
             state = "closing" if can_be_extended(incident["state"]) else incident["state"]
             raise Conflict(f"incident {incident_id} is {state}: its capture cannot be extended any more")
-        until = as_text(expiry(utc_now(), minutes))
+        now = utc_now()
+        until = as_text(expiry(now, minutes))
         if until <= incident["expires_at"]:
             return incident
+        _check_length(incident, minutes, now)
         changed = incidents.change(
             incident_id,
             "SET expires_at = :until",
@@ -44,6 +50,21 @@ def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
                 executions.end_wait(changed["token"], "extended")
             return changed
     raise TryAgain("others change the incident at the same time")
+
+
+def _check_length(incident: Incident, minutes: int, now: datetime) -> None:
+    """Refuse an extension by which the capture would last too long, with what is possible."""
+    most = environment().capture.max_minutes
+    end = expiry(as_time(incident["opened_at"]), most)
+    if expiry(now, minutes) <= end:
+        return
+    said = (
+        f"incident {incident['id']} captures until {incident['expires_at']}; "
+        f"its capture may last until {as_text(end)}, {most} minutes after it was opened (capture.max_minutes)"
+    )
+    left = (end - now) // timedelta(minutes=1)
+    can = as_text(expiry(now, left)) > incident["expires_at"]
+    raise Conflict(f"{said}: extend it by at most {left} minutes from now" if can else f"{said}: open another incident")
 
 
 def close(incident_id: str, *, by: str, reason: str = "") -> Incident:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain import policy
 from tapstack.domain.containment_settings import MODE_OF_ACTION
 from tapstack.domain.findings import Finding, parse_finding
-from tapstack.domain.incidents import OpenRequest, undo_command
+from tapstack.domain.incidents import OpenRequest, can_be_extended, undo_command
 from tapstack.domain.policy import Decision
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.capture.interfaces import instances
@@ -34,7 +34,7 @@ def receive(event: dict[str, Any]) -> dict[str, Any]:
     tags = _tags(finding) if policy.needs_tags(rules) and finding.instance_id else None
     decision = policy.decide(rules, finding, tags=tags)
     incident = None if decision.action == "notify" else _open(finding, decision)
-    if incident is None or incident["state"] in ("closed", "failed"):
+    if incident is None or not can_be_extended(incident["state"]):
         _tell(finding, decision, incident)
     result = {
         "finding": finding.id,
@@ -59,7 +59,10 @@ def _open(finding: Finding, decision: Decision) -> Incident:
         # A rule that asks for more than the deployment allows captures all the same.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
-    return opening.open_incident(request, source="guardduty", opened_by=OPENED_BY)
+    try:
+        return opening.open_incident(request, source="guardduty", opened_by=OPENED_BY)
+    except opening.AlertTaken as taken:
+        return taken.incident
 
 
 def _tags(finding: Finding) -> dict[str, str] | None:
@@ -93,7 +96,7 @@ def _tell(finding: Finding, decision: Decision, incident: Incident | None) -> No
         )
         if incident["state"] == "failed":
             lines.append(f"  {undo_command(incident['id'])}")
-    if finding.instance_id and (incident is None or incident["state"] == "closed"):
+    if finding.instance_id and (incident is None or incident["state"] in ("closing", "closed")):
         lines.append(f"  tapstack incident open --instance {finding.instance_id} --reason 'GuardDuty {finding.id}'")
     if not finding.instance_id:
         lines.append("  nothing: there is no EC2 instance to capture")

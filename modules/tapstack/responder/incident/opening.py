@@ -9,7 +9,7 @@ from typing import Final
 
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.errors import TryAgain
+from tapstack.responder.errors import Conflict, TryAgain
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -19,6 +19,21 @@ _TRIES: Final = 3
 
 class KeyReused(Exception):  # noqa: N818
     """The Idempotency-Key was sent before, with another request."""
+
+
+class AlertTaken(Conflict):
+    """The alert's incident captures something else, or no longer captures.
+
+    Attributes:
+        incident: of the alert.
+    """
+
+    def __init__(self, incident: Incident, why: str) -> None:
+        super().__init__(
+            f"alert_id {incident['alert_id']} belongs to incident {incident['id']}, which {why}: "
+            "send this request with another alert_id, or without"
+        )
+        self.incident = incident
 
 
 def open_incident(
@@ -34,6 +49,7 @@ def open_incident(
 
     Raises:
         KeyReused: the key came with another request before.
+        AlertTaken: the alert's incident captures something else, or is closed, or about to be.
         Conflict: containment is asked for, and not configured, or not in this mode.
         TryAgain: the workflow could not be started. The incident is there; the same request starts it.
     """
@@ -52,8 +68,20 @@ def open_incident(
             before, its_fingerprint = found
             if kind == "idempotency-key" and its_fingerprint != fingerprint:
                 raise KeyReused(f"this Idempotency-Key opened {before['id']} with another request")
+            if kind == "alert":
+                _check_same(before, request)
             return _running(before)
     raise TryAgain("others open the same incident")
+
+
+def _check_same(incident: Incident, request: OpenRequest) -> None:
+    """Refuse an alert whose incident does not capture what is asked for."""
+    asked = request.instance_id, set(request.network_interface_ids)
+    if asked != (incident["instance_id"], set(incident["network_interface_ids"])):
+        captured = incident["instance_id"] or ", ".join(incident["network_interface_ids"])
+        raise AlertTaken(incident, f"captures {captured}")
+    if incident["state"] in ("closing", "closed") or incident["close_requested"]:
+        raise AlertTaken(incident, "is closed" if incident["state"] == "closed" else "is closing")
 
 
 def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:

@@ -56,7 +56,7 @@ ONGOING_CONTAINMENT: Final = ("pending", "containing", "releasing")
 WANTED_CONTAINMENT: Final = ("containing", "contained")
 """States of a containment in which an incident wants its instance cut off."""
 REPEATS_KEPT: Final = timedelta(hours=24)
-"""How long an Idempotency-Key is remembered."""
+"""How long an Idempotency-Key is kept."""
 
 
 def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
@@ -93,7 +93,7 @@ def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
         keys: value and fingerprint by kind, `idempotency-key` or `alert`.
     """
     opened = as_time(incident["opened_at"])
-    # An alert is the same alert for as long as its incident is remembered.
+    # For as long as its incident is kept, an alert opens no other one.
     kept = {
         "idempotency-key": REPEATS_KEPT,
         "alert": timedelta(minutes=incident["minutes"], days=environment().retention_days),
