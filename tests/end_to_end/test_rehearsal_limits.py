@@ -35,7 +35,8 @@ class Limits:
         functions = self.response.account.client("lambda")
         told = functions.get_function_configuration(FunctionName=self.response.function("containment"))["Environment"]
         containing = json.loads(told["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
-        return {**containing[self.response.company.shop.id], **self.response.company.security_groups}
+        of_shop = {name: group for name, group in containing[self.response.company.shop.id].items() if group}
+        return {**of_shop, **self.response.company.security_groups}
 
     def group(self, name: str) -> Resource:
         return self._of_ec2("security-group", self.groups[name])
