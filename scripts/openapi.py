@@ -13,19 +13,19 @@ from tapstack.responder.api.problems import MEDIA_TYPE, TITLES
 _GATEWAY: Final = {
     401: "No valid token",
     403: "Not signed, or not allowed",
-    413: "The request is too large for the gateway",
+    413: "Request too large for the gateway",
     429: "Too many requests",
-    431: "The address and the headers are too large for the gateway",
+    431: "Address and headers too large for the gateway",
     500: "The function failed",
-    503: "The function took too long",
+    503: "The function timed out",
 }
 """What the gateway answers by itself, whatever the operation."""
 _ANYWHERE: Final = frozenset({401, 413, 500, 503})
 """What the function refuses whatever the operation."""
 _LINKS: Final = {
-    "showIncident": "Look at it.",
+    "showIncident": "Show the incident.",
     "extendIncident": "Capture for longer.",
-    "closeIncident": "End it.",
+    "closeIncident": "Close the incident.",
 }
 
 
@@ -44,7 +44,7 @@ class _Details:
 
 def _containment(summary: str) -> _Details:
     answers = {
-        202: ("The incident; the work goes on", "Incident"),
+        202: ("The incident; the work has begun", "Incident"),
         200: ("What would change, for a dry run", "Plan"),
     }
     return _Details(summary, answers, (400, 404, 409, 415), body_required=False)
@@ -94,12 +94,12 @@ _DETAILS: Final = {
         "Capture for longer", {202: ("The incident, with its new time of expiry", "Incident")}, (400, 404, 409, 415)
     ),
     "closeIncident": _Details(
-        "Close an incident; a failed one is cleaned up. Saying so twice is fine",
-        {202: ("The incident, which closes", "Incident")},
+        "Close an incident; a failed one is cleaned up. Idempotent",
+        {202: ("The incident, which is being closed", "Incident")},
         (400, 404, 415),
         body_required=False,
     ),
-    "containIncident": _containment("Contain the instance, now or on approval; 409 where a guard rail forbids it"),
+    "containIncident": _containment("Contain the instance, now or on approval; 409 when refused"),
     "approveContainment": _containment("Approve a containment that is pending"),
     "rejectContainment": _containment("Reject a containment that is pending"),
     "releaseIncident": _containment("Restore the prior state, whether the incident is open or closed"),
@@ -125,9 +125,9 @@ def document(version: str) -> dict[str, Any]:
         "info": {
             "title": "Tapstack incidents",
             "version": version,
-            "summary": "Packet capture on demand: open an incident, look at it, extend it, contain it, close it.",
+            "summary": "Packet capture on demand: open an incident, show it, extend it, contain it, close it.",
             "description": "Requests are signed with AWS Signature Version 4 for `execute-api`, or bear a token, "
-            "as the deployment says. Work goes on after the answer: 202 means that it has begun.",
+            "as the deployment says. 202 means that the work has begun; it continues after the response.",
         },
         "servers": [{"url": "/"}],
         "security": [{"sigv4": []}, {"jwt": []}],

@@ -119,7 +119,7 @@ class TestNow:
         assert team.groups(interface) == [team.quarantine]
         assert any(interface in line for line in found["containment"]["changed"])
         message = team.until_told(f"{incident}: CONTAINED")
-        assert "What survives it:" in message
+        assert "What continues:" in message
         assert f"tapstack incident release {incident}" in message
 
         # Twice is fine, and what others would be told is not told again.
@@ -231,7 +231,7 @@ class TestApproval:
         incident = team.open(instance)
         asked = team.do(incident, "contain").json["containment"]
         assert (asked["mode"], asked["state"], asked["default"]) == ("approval", "pending", "leave")
-        message = team.until_told(f"{incident}: CONTAIN? answer needed")
+        message = team.until_told(f"{incident}: containment pending approval")
         assert f"tapstack incident approve {incident}" in message
         assert team.groups(interface) == before
         assert team.do(incident, "release").problem == "wrong-state"
@@ -246,7 +246,7 @@ class TestApproval:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance, containment="approval")
-        team.until_told(f"{incident}: CONTAIN? answer needed")
+        team.until_told(f"{incident}: containment pending approval")
         assert team.do(incident, "reject", reason="false alarm").status == 202
         found = team.until(incident, "rejected")["containment"]
         assert found["decision"] == "rejected"
@@ -267,7 +267,7 @@ class TestApproval:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance, containment="approval")
-        team.until_told(f"{incident}: CONTAIN? answer needed")
+        team.until_told(f"{incident}: containment pending approval")
         team.do(incident, "close")
         assert team.until(incident, "rejected")["containment"]["decided_by"].startswith(ANN)
         team.until_told(f"{incident}: NOT contained")
@@ -290,7 +290,7 @@ class TestDryRun:
         instance, interface = team.instance()
         groups = team.groups(interface)
         incident = team.open(instance, containment="approval")
-        team.until_told(f"{incident}: CONTAIN? answer needed")
+        team.until_told(f"{incident}: containment pending approval")
         team.until_state(incident, "capturing")
         account = team.deployed.account
         before = take_snapshot(account, region="eu-central-1")

@@ -155,10 +155,10 @@ def an_interface_is_attached_after_the_cut(its: Scenarios) -> None:
     _contain(response, incident)
     with _attached(response, "database") as interface:
         groups = _groups(response, interface)
-        assert response.sweep()["contained"] == 1
+        assert response.sweep()["audit"] == 1
         _contain(response, incident)
         assert _groups(response, interface) == [_quarantine(response)]
-        assert response.sweep()["contained"] == 0
+        assert response.sweep()["audit"] == 0
         _release(response, incident)
         assert _groups(response, interface) == groups
 
@@ -208,14 +208,14 @@ def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
     original = next(item for item in stored if item["sk"]["S"].startswith("ORIGINAL#"))
     lost = {**original, "pk": {"S": f"CONTAINMENT#{_LOST}"}, "instance_id": {"S": _LOST}}
     response.put(lost)
-    assert response.sweep()["contained"] == 2
+    assert response.sweep()["audit"] == 2
     key = {name: lost[name] for name in ("pk", "sk")}
     response.account.client("dynamodb").delete_item(TableName=response.table, Key=key)
     # Closed or not, it can be released.
     _release(response, incident)
-    assert response.sweep()["contained"] == 0
+    assert response.sweep()["audit"] == 0
     response.give(by_hand, _quarantine(response))
-    assert response.sweep()["contained"] == 1
+    assert response.sweep()["audit"] == 1
     response.give(by_hand, *had)
 
 

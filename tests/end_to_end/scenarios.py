@@ -263,7 +263,7 @@ def the_sweeper_ends_what_nobody_needs(its: Scenarios) -> None:
     )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
     # Nobody knows who held this one.
     response.put(_capture(response.company.interfaces["database"][0], holders={"SS": ["inc-20200101t000000-00000001"]}))
-    assert response.sweep()["ended"] == 2
+    assert response.sweep()["deleted"] == 2
     assert orphan not in [s["TrafficMirrorSessionId"] for s in response.sessions()]
     assert response.show(incident)["state"] == "capturing"
     response.end(incident)
@@ -278,7 +278,7 @@ def the_sweeper_mends_a_session_whose_target_was_replaced(its: Scenarios) -> Non
     other_id = other["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
     name = {"TrafficMirrorSessionId": session["TrafficMirrorSessionId"]}
     ec2.modify_traffic_mirror_session(**name, TrafficMirrorTargetId=other_id)
-    assert response.sweep()["mended"] == 1
+    assert response.sweep()["retargeted"] == 1
     assert response.sessions()[0]["TrafficMirrorTargetId"] == session["TrafficMirrorTargetId"]
     ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=other_id)
     response.end(incident)
@@ -304,7 +304,7 @@ def the_sweeper_retires_what_nobody_has_needed_for_long(its: Scenarios) -> None:
     closed = {"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}
     response.change(closed, state={"S": "closed"}, listing={"S": "closed"})
     done = response.sweep()
-    assert (done["ended"], done["appliance"]) == (1, 1)
+    assert (done["deleted"], done["appliance"]) == (1, 1)
     appliance = {"pk": {"S": "APPLIANCE"}, "sk": {"S": "APPLIANCE"}}
     response.change(appliance, released_at={"N": "1"})
     assert response.sweep()["appliance"] == 1

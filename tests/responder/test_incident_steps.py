@@ -221,7 +221,7 @@ class TestEnd:
         incident_steps.close(incident, "closed")
         incident_steps.fail(incident, "ApplianceFailed", "stack x cannot be deleted")
         assert incidents.get(incident)["state"] == "closed"
-        assert site.messages()[-1]["Subject"].endswith("closed, appliance left")
+        assert site.messages()[-1]["Subject"].endswith("closed, appliance not deleted")
 
     @pytest.mark.parametrize("action", ["Publish", "PutEvents", "TransactWriteItems", "UpdateItem", "GetItem"])
     def test_when_a_call_of_closing_fails_once_then_it_is_closed(self, site: Site, action: str) -> None:

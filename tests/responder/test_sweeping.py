@@ -51,9 +51,9 @@ def test_when_the_incident_is_closed_then_its_sessions_end(site: Site, running: 
     [session] = site.ours()
     incident_steps.close(incident, "closed")
     report = sweep()
-    assert report.ended == [f"{session['TrafficMirrorSessionId']} on {interface}"]
+    assert report.deleted == [f"{session['TrafficMirrorSessionId']} on {interface}"]
     assert [s["TrafficMirrorSessionId"] for s in site.sessions()] == [theirs]
-    assert site.events("Tapstack Sweep")[0]["ended"] == report.ended
+    assert site.events("Tapstack Sweep")[0]["deleted"] == report.deleted
     assert not any(sweep().as_dict().values())
 
 
@@ -74,7 +74,7 @@ def test_when_nobody_holds_a_session_of_a_known_incident_then_it_ends(site: Site
     _, interface = site.instance()
     incident = opened(None, interface)
     site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
-    assert len(sweep().ended) == 1
+    assert len(sweep().deleted) == 1
     assert site.sessions() == []
 
 
@@ -95,7 +95,7 @@ def test_when_the_incident_is_unknown_then_its_session_ends_at_its_time(
     specification["Tags"].append({"Key": TAG_EXPIRES, "Value": expires})
     site.session_of_others(interface, 1, TagSpecifications=[specification])
     report = sweep()
-    assert (len(report.left), len(report.ended)) == ((1, 0) if left else (0, 1))
+    assert (len(report.unknown_sessions), len(report.deleted)) == ((1, 0) if left else (0, 1))
     assert len(site.ours()) == int(left)
 
 
@@ -106,7 +106,7 @@ def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(
     theirs = site.session_of_others(interface, 5)
     standing = {**site.settings["appliance"]["existing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
     tell(monkeypatch, site, {"existing": standing})
-    assert len(sweep().mended) == 1
+    assert len(sweep().retargeted) == 1
     [session] = site.ours()
     assert session["TrafficMirrorTargetId"] == standing["target_id"]
     assert session["TrafficMirrorFilterId"] == standing["filter_id"]
@@ -223,7 +223,7 @@ class TestAppliance:
             UpdateExpression="SET target_id = :target",
             ExpressionAttributeValues={":target": {"S": target}},
         )
-        assert len(sweep().mended) == 2
+        assert len(sweep().retargeted) == 2
         assert {session["TrafficMirrorTargetId"] for session in launching.ours()} == {target}
 
 
@@ -257,7 +257,7 @@ def test_when_the_function_runs_then_its_metrics_say_what_it_did(
 ) -> None:
     incident, _ = capturing_incident(site)
     incident_steps.close(incident, "closed")
-    assert sweeper.handler({}, None)["ended"] == 1
+    assert sweeper.handler({}, None)["deleted"] == 1
     said = capsys.readouterr().out
     assert '"ApplianceHours":[0.0]' in said
-    assert '"Ended":[1.0]' in said
+    assert '"Deleted":[1.0]' in said

@@ -144,7 +144,7 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
         print(error, file=err)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; what the service has begun goes on", file=err)
+        print("interrupted; the incident continues", file=err)
         return _INTERRUPTED
 
 
@@ -268,7 +268,7 @@ def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[s
             return found
         if time.monotonic() >= until:
             raise ServiceError(
-                f"{name} is still {plain(found.get('state'))} after {minutes} minutes; it goes on: "
+                f"{name} is still {plain(found.get('state'))} after {minutes} minutes; it continues: "
                 f"tapstack incident show {name}"
             )
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""`tapstack incident contain|approve|reject|release`: cut an instance off, decide about it, put everything back."""
+"""`tapstack incident contain|approve|reject|release`: contain an instance, decide about it, release it."""
 
 from __future__ import annotations
 
@@ -47,12 +47,10 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     releaser = _parser(actions, add, "release", "restore what containment changed")
     either = releaser.add_mutually_exclusive_group()
     either.add_argument(
-        "--overwrite", action="store_true", help="restore the prior state also where others changed something meanwhile"
+        "--overwrite", action="store_true", help="restore the prior state also where it was changed outside Tapstack"
     )
-    either.add_argument("--keep", action="store_true", help="leave what others changed meanwhile as it is")
-    releaser.add_argument(
-        "--all", action="store_true", help="even where other incidents want the instance contained too"
-    )
+    either.add_argument("--keep", action="store_true", help="keep what was changed outside Tapstack")
+    releaser.add_argument("--all", action="store_true", help="even where other incidents keep the instance contained")
 
 
 def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.ArgumentParser:
@@ -63,29 +61,29 @@ def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.Argu
 
 
 def contain(call: Call) -> int:
-    """Cut the instance off."""
+    """Contain the instance."""
     return _post(call, "contain", {"mode": call.chosen.mode} if call.chosen.mode else {})
 
 
 def approve(call: Call) -> int:
-    """Agree."""
+    """Approve a pending containment."""
     return _post(call, "approve", {})
 
 
 def reject(call: Call) -> int:
-    """Refuse."""
+    """Reject a pending containment."""
     return _post(call, "reject", {} if call.chosen.reason is None else {"reason": call.chosen.reason})
 
 
 def release(call: Call) -> int:
-    """Put everything back."""
+    """Restore the prior state."""
     return _post(call, "release", {name: True for name in _FLAGS if getattr(call.chosen, name)})
 
 
 def _post(call: Call, what: str, body: dict[str, Any]) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     dry_run = {"dry_run": True} if call.chosen.dry_run else {}
-    # The service knows each of these a second time, so that a lost answer does no harm.
+    # The service takes each of these twice, so that a lost response does no harm.
     answer = call.api().post(f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True)
     if not isinstance(answer, dict):
         raise ServiceError("the answer is no JSON object: is this the address of an incident API?")

@@ -140,8 +140,10 @@ def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decision: Dec
     if decision.rule is not None:
         lines.append(f"{len(decision.passed_over) + 1:>3} {decision.rule.name:<{width}}  matches: {decision.asked}")
     asked = len(decision.passed_over) + (decision.rule is not None)
-    lines += [f"{number:>3} {rule.name:<{width}}  not asked" for number, rule in enumerate(rules[asked:], asked + 1)]
-    because = f"rule {decision.rule.name}" if decision.rule else "no rule matches, and then people are notified"
+    lines += [
+        f"{number:>3} {rule.name:<{width}}  not evaluated" for number, rule in enumerate(rules[asked:], asked + 1)
+    ]
+    because = f"rule {decision.rule.name}" if decision.rule else "no rule matches, and the default is notify"
     lines += ["", f"decision  {_verdict(decision)}: {because}"]
     if decision.limited_because:
         lines.append(f"          not {decision.asked}: {decision.limited_because}")

@@ -1,4 +1,4 @@
-"""Plans for people: what containing or releasing would change, and what others changed meanwhile."""
+"""Plans as text: what containing or releasing would change, and what others changed meanwhile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _KEY_WIDTH: Final = 70
 _NOTHING: Final = {
     "contain": "nothing would change",
     "approve": "nothing would change",
-    "reject": "nothing would change: the instance is left as it is",
-    "release": "nothing would be put back",
+    "reject": "nothing would change: the instance is not contained",
+    "release": "nothing would be restored",
 }
 
 
@@ -34,15 +34,18 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
     lines += ["", *(table(["WHAT", "OF", "NOW", "THEN"], rows, "  ") if rows else [f"  {_NOTHING[what]}"])]
     differences = _entries(answer, "differences")
     if differences:
-        lines += ["", "  changed by others meanwhile", *_three_ways(differences)]
+        lines += ["", "  changed outside Tapstack", *_three_ways(differences)]
     if any(difference.get("blocks") for difference in differences):
-        lines += ["", "  the release would be blocked: --overwrite puts back what was, --keep leaves what is"]
+        lines += [
+            "",
+            "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
+        ]
     lines += [line for warning in _list(answer, "warnings") for line in ("", f"  note: {plain(warning)}")]
     return "\n".join(lines)
 
 
 def value(found: Any) -> str:
-    """Return a value for people."""
+    """Return a value as text."""
     match found:
         case None:
             return "-"

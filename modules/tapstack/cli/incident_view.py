@@ -1,4 +1,4 @@
-"""Incidents for people: a card for one, a table for many."""
+"""Incidents as text: a card for one, a table for many."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ _REASON_WIDTH: Final = 50
 _NOTE_WIDTH: Final = 80
 _LABEL: Final = 10
 _WORDS: Final = {
-    "pending": "waits for somebody's yes",
-    "contained": "CONTAINED: the instance is cut off until somebody releases it",
-    "blocked": "release BLOCKED: others changed something meanwhile",
+    "pending": "pending approval",
+    "blocked": "release blocked: changed outside Tapstack",
 }
 _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
     "pending": ("approve", "reject"),
@@ -64,7 +63,7 @@ def next_commands(incident: Incident, options: str = "") -> list[str]:
     if state == "closed":
         return of_containment
     if state == "failed":
-        return [f"tapstack incident close {name}{options}  # takes back what is still in place", *of_containment]
+        return [f"tapstack incident close {name}{options}  # deletes what remains", *of_containment]
     verbs = ["show {}", "extend {} --minutes 60", "close {}"] if can_be_extended(str(state)) else ["show {}"]
     return [*(f"tapstack incident {verb.format(name)}{options}" for verb in verbs), *of_containment]
 
@@ -104,7 +103,7 @@ def _containment(incident: Incident) -> list[str]:
         ("released", _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by")))),
         ("failed", plain(found.get("failure"))),
         *(("changed", plain(line)) for line in _list(found, "changed")),
-        *(("unrestored", plain(line)) for line in _list(found, "not_restored")),
+        *(("not_restored", plain(line)) for line in _list(found, "not_restored")),
         *(("others", _other(entry)) for entry in _entries(found, "differences")),
     ]
     return [f"  {label:<{_LABEL}} {text}" for label, text in facts if text]
@@ -113,7 +112,7 @@ def _containment(incident: Incident) -> list[str]:
 def _deadline(found: Mapping[str, Any]) -> str:
     if found.get("state") != "pending":
         return ""
-    default = {"contain": "contained", "leave": "left alone"}.get(str(found.get("default")), "")
+    default = {"contain": "contained", "leave": "not contained"}.get(str(found.get("default")), "")
     return _joined(", then it is ", plain(found.get("deadline")), default)
 
 

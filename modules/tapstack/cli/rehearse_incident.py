@@ -115,7 +115,8 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
         "incident",
         help="deploy the response into the account, and take an incident through it",
         description="Deploy a site's capture and response into an AWS account on this machine with real Terraform, "
-        "post an alert, show the incident live, close it, destroy everything, compare the account with what it "
+        "post an alert, show the incident live, contain and release its instance where the deployment allows it, close "
+        "it, destroy everything, compare the account with what it "
         "was, and write a report. Nothing leaves the machine.",
     )
     parser.add_argument(
@@ -336,7 +337,7 @@ class _Rehearsal:
         return response is not None and response.containment is not None
 
     def _contain_and_release(self, api: IncidentApi, incident: Any, ec2: Any) -> list[GroupsOf]:
-        """Cut the instance off, with somebody's approval where that can be asked for, and put everything back."""
+        """Contain the instance, with approval where the deployment allows that, and release it."""
         from tapstack.rehearsal.report.page import GroupsOf
 
         path, name = f"/incidents/{incident['id']}", incident["id"]
@@ -346,7 +347,7 @@ class _Rehearsal:
         mode = "approval" if "approval" in response.containment.modes else "now"
         before = _groups(ec2, incident["instance_id"])
         self.account.waits.scale = WAITS_FOR_PEOPLE
-        with self._step("Contain: somebody approves, and every interface is cut off"):
+        with self._step("Contain: approved, and every interface is isolated"):
             api.post(f"{path}/contain", {"mode": mode}, repeatable=True)
             if mode == "approval":
                 self._follow(api, name, "pending", part="containment")
@@ -354,7 +355,7 @@ class _Rehearsal:
             self._follow(api, name, "contained", part="containment")
             contained = _groups(ec2, incident["instance_id"])
         self.account.waits.scale = WAITS
-        with self._step("Release: everything is put back"):
+        with self._step("Release: the prior state is restored"):
             api.post(f"{path}/release", {}, repeatable=True)
             self._follow(api, name, "released", part="containment")
             after = _groups(ec2, incident["instance_id"])

@@ -25,7 +25,7 @@ _LEVELS: Final[tuple[tuple[float, Severity], ...]] = ((9.0, "critical"), (7.0, "
 """Where each level begins; below is low."""
 SAMPLE_PREFIX: Final = "[SAMPLE]"
 SAMPLE_INSTANCE: Final = "i-99999999"
-"""The instance of every sample finding. It does not exist; were it to, it would be somebody else's."""
+"""The instance of every sample finding. It does not exist; were it to, it would be another customer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Finding:
         network_interface_ids: that instance's, as GuardDuty knew them.
         tags: that instance's, as GuardDuty knew them; they may have changed since.
         title: one sentence of printable characters; empty where the finding has none.
-        archived: somebody, or a suppression rule, put it away.
+        archived: in GuardDuty, by a person or a suppression rule.
         sample: generated for trying out; what it names does not exist.
         resource_role: `TARGET` or `ACTOR`; none where GuardDuty does not say.
         count: how often it has occurred.

@@ -57,8 +57,8 @@ def decide(rules: Sequence[Rule], finding: Finding, *, tags: Mapping[str, str] |
     """Decide about a finding: the first rule that matches; `notify` when none does.
 
     A finding that names no instance, a sample, and an archived one are notified at most:
-    the first has nothing to capture, the instance of the second does not exist, and of the
-    third somebody has said that it does not count.
+    the first has nothing to capture, the instance of the second does not exist, and the
+    third was archived in GuardDuty, by a person or a suppression rule.
 
     Args:
         rules: in the order of the policy.
@@ -82,7 +82,7 @@ def _limit(finding: Finding) -> str | None:
     if finding.sample:
         return "the finding is a sample: what it names does not exist"
     if finding.archived:
-        return "the finding is archived: somebody, or a suppression rule, put it away"
+        return "the finding is archived"
     if finding.instance_id is None:
         return "the finding names no EC2 instance, so there is nothing to capture"
     return None

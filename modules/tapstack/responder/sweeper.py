@@ -1,7 +1,7 @@
-"""The sweeper: what all others missed is put right, every 15 minutes.
+"""The sweeper: it corrects what other functions missed, every 15 minutes.
 
-It ends what nobody needs, mends what points to a target that is no more, wakes what stands
-still, and touches nothing that no incident of this deployment and site made.
+It deletes sessions that no incident needs, modifies those whose mirror target is gone, restarts incidents without an
+execution, and touches nothing that no incident of this deployment and site made.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from tapstack.responder.store.incidents import Incident
 START_WITHIN: Final = timedelta(minutes=5)
 """How long an incident, or its containment, may be without an execution before it is given one."""
 TRIES: Final = 10
-"""How many executions an incident gets, to close and to contain; then people have to look."""
+"""How many executions an incident gets, to close and to contain; then operators have to inspect it."""
 
 
 @dataclass(slots=True)
 class Report:
     """What a sweep did, each as one line."""
 
-    ended: list[str] = field(default_factory=list)
-    mended: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    retargeted: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     appliance: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    unknown_sessions: list[str] = field(default_factory=list)
     """Sessions of ours whose incident is unknown and whose time is not up."""
-    contained: list[str] = field(default_factory=list)
-    """Containments that people should look at: nothing is done about them."""
+    audit: list[str] = field(default_factory=list)
+    """Containments that operators should inspect: nothing is done about them."""
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -61,7 +61,7 @@ class Report:
 
 
 def sweep() -> Report:
-    """Put right what is not, and tell programs when there was something.
+    """Put right what is not, and publish an event when there was something.
 
     One part that fails keeps none of the others from being done; it is among the `problems`.
     """
@@ -96,7 +96,7 @@ def _executions(report: Report) -> None:
                 report.started.append(f"{incident['id']}: it had no execution")
             continue
         if incident["state"] == "failed" and not (expired or incident["close_requested"]):
-            continue  # people decide; what is left in place ends at its time
+            continue  # operators decide; what is left in place ends at its time
         if len(incident["execution_arns"]) < TRIES and not executions.is_running(arn):
             # By their number: one that was ended from outside has not noted that it failed.
             executions.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
@@ -106,7 +106,7 @@ def _executions(report: Report) -> None:
 def _decisions(report: Report) -> None:
     """Go on with containments that were asked for, where no execution does: what was promised at the deadline, too.
 
-    Not with a release: how to release is in the execution that has ended, and for people to say again.
+    Not with a release: how to release is in the execution that has ended, and for operators to command again.
     """
     # Where nothing can be contained, the function may not even ask.
     if environment().containment is None:
@@ -121,9 +121,9 @@ def _decisions(report: Report) -> None:
         if executions.is_under_way(incident, task):
             continue
         if state == "releasing":
-            report.contained.append(f"{incident['id']} is releasing, and no execution does it: release it again")
+            report.audit.append(f"{incident['id']} is releasing, and no execution does it: release it again")
         elif executions.count(incident, task) >= TRIES:
-            report.contained.append(f"{incident['id']} is {state}, and its executions end without doing it")
+            report.audit.append(f"{incident['id']} is {state}, and its executions end without doing it")
         elif executions.start_anew(incident, task):
             report.started.append(f"{incident['id']}: its containment was {state}, and no execution did it")
 
@@ -136,7 +136,7 @@ def _asked_just_now(incident: Incident) -> bool:
 
 
 def _sessions(report: Report) -> None:
-    """End sessions that nobody needs; send those that are needed to where the target is now."""
+    """Delete sessions that no incident needs; send the others to the present mirror target."""
     found = sessions.all_of_ours()
     held = captures.get_all(session["NetworkInterfaceId"] for session in found)
     known = _incidents_of(held.values(), found)
@@ -147,9 +147,9 @@ def _sessions(report: Report) -> None:
         if verdict == "needed":
             live.append(session)
         elif verdict == "unknown":
-            report.left.append(_named(session))
+            report.unknown_sessions.append(_named(session))
         elif verdict == "orphan" and sessions.delete(session["TrafficMirrorSessionId"]):
-            report.ended.append(_named(session))
+            report.deleted.append(_named(session))
         # What is held by dead incidents, or ending, is the next part's.
     _mend(live, report)
 
@@ -197,20 +197,20 @@ def _mend(live: list[Described], report: Report) -> None:
             if sessions.is_gone(error, session["TrafficMirrorSessionId"]):
                 return None
             return f"{_named(session)}: {message_of(error)}"
-        report.mended.append(_named(session))
+        report.retargeted.append(_named(session))
         return None
 
     report.problems += filter(None, each(mend, astray))
 
 
 def _captures(report: Report) -> None:
-    """Let go for incidents that are closed, and finish what is ending."""
+    """Release captures of incidents that are closed, and finish what is ending."""
     held = captures.get_all(captures.listed())
     known = _incidents_of(held.values(), ())
     to_end = []
     for eni, capture in held.items():
         dead = [holder for holder in capture.holders if holder in known and not is_live(holder, known)]
-        # Nobody will ever let go for an incident that is in no table.
+        # No incident is left that would release it.
         dead += [holder for holder in capture.holders if holder not in known]
         now: Capture | None = capture
         if dead:
@@ -221,11 +221,11 @@ def _captures(report: Report) -> None:
             to_end.append(now)
     if to_end:
         sessions.finish(to_end)
-        report.ended += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in to_end]
+        report.deleted += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in to_end]
 
 
 def _appliance(report: Report) -> None:
-    """Let go for incidents that are closed; retire what nobody has needed for long."""
+    """Release the appliance for incidents that are closed; retire it when it is not needed for long."""
     now = stored.get()
     if now.state == "absent":
         return
@@ -238,9 +238,9 @@ def _appliance(report: Report) -> None:
 
 
 def _containments(report: Report) -> None:
-    """Say which containments nobody may remember; only people release."""
+    """Audit the containments; only operators release."""
     if environment().containment is not None:
-        report.contained += audit.overlooked()
+        report.audit += audit.overlooked()
 
 
 def _incidents_of(held: Iterable[Capture], found: Iterable[Described]) -> dict[str, Incident]:

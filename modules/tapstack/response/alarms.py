@@ -1,4 +1,4 @@
-"""What people are woken for."""
+"""Alarms, and what they watch."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Watched:
 
 
 class ResponseAlarms(AwsConstruct):
-    """CloudWatch alarms that tell people by SNS, when they begin and when they are over.
+    """CloudWatch alarms that notify by SNS, when they begin and when they are over.
 
     Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers
-    of the API that say "our fault"; containments that fail and releases that wait; an appliance that
+    of the API that say "our fault"; containments that fail and releases that are blocked; an appliance that
     runs longer than allowed; and packets that were not mirrored because production traffic went first.
     CloudWatch has that last number for each source instance, and sources change with every incident:
     the alarm queries the instances of the whole account and Region, those that others mirror included.
@@ -57,7 +57,7 @@ class ResponseAlarms(AwsConstruct):
         id_: its id within `scope`.
         name: begins the alarms' names.
         watched: what is watched.
-        topic_arns: who hears of it.
+        topic_arns: notified of alarms.
         tags: on the alarms.
 
     See "Monitoring Step Functions metrics", "Monitor mirrored traffic using Amazon CloudWatch" (VPC
@@ -83,7 +83,7 @@ class ResponseAlarms(AwsConstruct):
         self._executions(watched.state_machine_arn)
         self._alarm(
             "dead-letters",
-            "A finding or a sweep was given up: look into the queue.",
+            "A finding or a sweep could not be delivered: inspect the dead-letter queue.",
             namespace="AWS/SQS",
             metric_name="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": watched.dead_letters},
@@ -91,10 +91,10 @@ class ResponseAlarms(AwsConstruct):
             period=_MINUTE,
         )
         for metric, words in (("Errors", "fails"), ("Throttles", "is throttled")):
-            self._sum_of_functions(metric, f"A function of the responder {words}: look into its log.", watched)
+            self._sum_of_functions(metric, f"A function of the responder {words}: inspect its log.", watched)
         self._alarm(
             "api-faults",
-            "The API answered 5xx: look into its access log and the function's.",
+            "The API answered 5xx: inspect its access log and the function's.",
             namespace="AWS/ApiGateway",
             metric_name="5xx",
             dimensions={"ApiId": watched.api_id},
@@ -120,8 +120,8 @@ class ResponseAlarms(AwsConstruct):
 
     def _containment(self, watched: Watched) -> None:
         for what, metric, words in (
-            ("containment-failed", CONTAINMENTS_FAILED, "An instance is not contained, or not released, as asked"),
-            ("release-blocked", RELEASES_BLOCKED, "A release waits: others changed something meanwhile"),
+            ("containment-failed", CONTAINMENTS_FAILED, "A containment or a release failed"),
+            ("release-blocked", RELEASES_BLOCKED, "A release is blocked: something was changed outside Tapstack"),
         ):
             self._alarm(
                 what,
@@ -136,7 +136,7 @@ class ResponseAlarms(AwsConstruct):
     def _executions(self, state_machine_arn: str) -> None:
         for metric, words in (
             ("ExecutionsFailed", "failed"),
-            ("ExecutionsTimedOut", "ran out of time"),
+            ("ExecutionsTimedOut", "timed out"),
             ("ExecutionsAborted", "was aborted"),
         ):
             self._alarm(

@@ -72,7 +72,7 @@ class ContainmentGroups(AwsConstruct):
             "protocol": "-1",
             "cidr_blocks": ["0.0.0.0/0"],
             "ipv6_cidr_blocks": ["::/0"],
-            "description": "Everything, for seconds: what every rule allows is not tracked",
+            "description": "All traffic, for two-step containment",
         }
         group = self._group(
             id_,

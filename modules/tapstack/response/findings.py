@@ -133,7 +133,7 @@ class SweeperSchedule(AwsConstruct):
             self,
             "Resource",
             name=name,
-            description="Tapstack: end what expired, mend what lost its target",
+            description="Tapstack: delete expired sessions, correct mirror targets",
             schedule_expression=f"rate({SWEEP_MINUTES} minutes)",
             flexible_time_window=aws.SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
             kms_key_arn=key.arn,

@@ -63,10 +63,10 @@ class IncidentResponse(AwsConstruct):
     """Captures the packets of an EC2 instance when something is found on it, and ends what it began.
 
     An HTTP API and GuardDuty's findings open incidents. A Step Functions workflow finds the
-    interfaces of the instance, launches an appliance where none stands, mirrors every interface,
-    tells people where to look, waits until the incident is closed or its time is up, and takes
-    everything back. A DynamoDB table holds the incidents; a sweeper ends what got lost. Alarms and a
-    dashboard show how it is doing.
+    interfaces of the instance, launches an appliance where none exists, mirrors every interface,
+    notifies operators, waits until the incident is closed or expires, and deletes what it created. A
+    DynamoDB table holds the incidents; a sweeper corrects what was missed. Alarms and a dashboard show
+    its state.
 
     One a site: a second one of the same deployment and site would take the first one's names.
 
@@ -81,10 +81,10 @@ class IncidentResponse(AwsConstruct):
         authorization: who may call the API; AWS credentials by default.
         capture: how incidents capture; 60 minutes, at most a day, whole packets by default.
         policy: what is done about GuardDuty's findings: the first rule that matches decides. By default
-            people are told, and nothing else.
-        emails: who is told; each address is asked by AWS to confirm.
-        topic_arns: SNS topics that exist and are told as well.
-        containment: how instances are cut off. They cannot be, by default, and nothing of it is deployed.
+            operators are notified, and nothing else.
+        emails: notified; AWS asks each address to confirm.
+        topic_arns: existing SNS topics that are notified as well.
+        containment: how instances are contained. They cannot be, by default, and nothing of it is deployed.
         retention_days: how long closed incidents are kept, 1 to 3653.
         log_retention_days: how long logs are kept, of the days that CloudWatch Logs knows.
         deletion_protection: refuse to delete the table. On by default.
@@ -386,20 +386,20 @@ class IncidentResponse(AwsConstruct):
                 "findings",
                 add(
                     "findings",
-                    "asks the policy about GuardDuty findings",
+                    "evaluates the policy for GuardDuty findings",
                     environment={"TAPSTACK_POLICY": json_text(json.loads(policy_rules.dump(rules)))},
                     dead_letters=self.dead_letters,
                 ),
             ),
             ("prepare", add("prepare", "finds the interfaces of an incident")),
-            ("appliance", add("appliance", "launches the appliance, and takes it away")),
+            ("appliance", add("appliance", "launches and deletes the appliance")),
             ("capture", add("capture", "starts and ends mirroring")),
-            ("incident", add("incident", "keeps the clock of an incident, tells people, closes it")),
+            ("incident", add("incident", "notifies, closes an incident at its time of expiry")),
             (
                 "sweeper",
                 add(
                     "sweeper",
-                    "ends what expired, mends what lost its target",
+                    "deletes expired sessions, corrects mirror targets",
                     SWEEP_SECONDS,
                     dead_letters=self.dead_letters,
                 ),
@@ -407,8 +407,8 @@ class IncidentResponse(AwsConstruct):
         ]
         if self._containable is not None:
             made += [
-                ("containment", add("containment", "cuts an instance off")),
-                ("release", add("release", "puts everything back")),
+                ("containment", add("containment", "isolates an instance")),
+                ("release", add("release", "restores the prior state")),
             ]
         return dict(made)
 

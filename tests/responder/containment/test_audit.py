@@ -27,8 +27,8 @@ def reported(shop: Shop) -> list[str]:
     assert shop.changed_since(before) == []
     assert report.problems == []
     told: list[dict[str, Any]] = shop.site.events("Tapstack Sweep")
-    assert (told[-1]["contained"] if told else []) == report.contained
-    return report.contained
+    assert (told[-1]["audit"] if told else []) == report.audit
+    return report.audit
 
 
 def test_when_an_open_incident_wants_it_then_nothing_is_said(shop: Shop) -> None:

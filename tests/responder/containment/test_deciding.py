@@ -194,7 +194,7 @@ class TestSweep:
         incidents.change(incident, "SET contain_runs = :many, containment.asked_at = :past", many=TRIES, past=PAST)
         report = sweep()
         assert report.started == []
-        assert report.contained == [f"{incident} is containing, and its executions end without doing it"]
+        assert report.audit == [f"{incident} is containing, and its executions end without doing it"]
         assert not runs_now(incident, "contain")
 
     def test_when_a_release_was_ended_then_it_is_said_and_not_done(self, shop: Shop) -> None:
@@ -202,11 +202,11 @@ class TestSweep:
         incidents.change(incident, "SET containment.#state = :contained", contained="contained")
         containment_requests.release(incident, by="ann")
         end(shop, incident, "release")
-        assert sweep().contained == []
+        assert sweep().audit == []
         incidents.change(incident, "SET containment.released_at = :past", past=PAST)
         report = sweep()
         assert report.started == []
-        assert report.contained == [f"{incident} is releasing, and no execution does it: release it again"]
+        assert report.audit == [f"{incident} is releasing, and no execution does it: release it again"]
         assert shop.is_cut_off(shop.database)
 
     def test_when_all_is_under_way_or_done_then_nothing_is_said(self, shop: Shop) -> None:

@@ -197,7 +197,7 @@ class TestWait:
         api.answer((202, opened()), (200, incident(state="launching")))
         assert main([*OPEN, "--wait", "0"]) == 1
         assert capsys.readouterr().err.splitlines()[-1] == (
-            f"{ID} is still launching after 0 minutes; it goes on: tapstack incident show {ID}"
+            f"{ID} is still launching after 0 minutes; it continues: tapstack incident show {ID}"
         )
 
     def test_when_it_is_interrupted_then_the_incident_goes_on(
@@ -209,7 +209,7 @@ class TestWait:
         api.answer((202, opened()), (200, incident(state="launching")))
         monkeypatch.setattr("tapstack.cli.incident.time.sleep", interrupt)
         assert main([*OPEN, "--wait"]) == 130
-        assert capsys.readouterr().err.endswith("interrupted; what the service has begun goes on\n")
+        assert capsys.readouterr().err.endswith("interrupted; the incident continues\n")
 
 
 class TestOthers:

@@ -67,7 +67,7 @@ def test_when_something_is_asked_for_then_it_is_sent_and_the_card_is_shown(
     assert main(["incident", *arguments]) == 0
     [asked] = api.asked
     assert (asked.method, asked.path, asked.body) == ("POST", f"/incidents/{ID}/{path}", body)
-    assert "CONTAINED: the instance is cut off until somebody releases it" in capsys.readouterr().out
+    assert "state      contained" in capsys.readouterr().out
 
 
 def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) -> None:
@@ -97,13 +97,13 @@ def test_when_others_changed_something_then_all_three_are_shown() -> None:
     }
     found = plan({**PLAN, "changes": [], "differences": [difference], "warnings": []}, what="release")
     assert found.splitlines()[2:] == [
-        "  nothing would be put back",
+        "  nothing would be restored",
         "",
-        "  changed by others meanwhile",
+        "  changed outside Tapstack",
         "  WHAT    OF                     WAS     CONTAINED  NOW     WHY",
         "  groups  eni-0a000000000000001  sg-0a1  sg-0b1     sg-0c1  others changed it",
         "",
-        "  the release would be blocked: --overwrite puts back what was, --keep leaves what is",
+        "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
     ]
 
 
@@ -143,7 +143,7 @@ def test_fails_when_overwrite_and_keep_are_both_given() -> None:
 
 
 def test_fails_when_a_guard_rail_refuses_and_says_why(api: ApiServer, capsys: Printed) -> None:
-    api.answer((409, {"title": "The incident is in another state", "detail": "containment is refused: protected"}))
+    api.answer((409, {"title": "Conflict with the incident's state", "detail": "containment is refused: protected"}))
     assert main(["incident", "contain", ID]) == 2
     assert "containment is refused: protected (HTTP 409)" in capsys.readouterr().err
 
@@ -152,7 +152,7 @@ def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> Non
     lines = card(incident(containment=containment()), now=NOW).splitlines()
     start = lines.index("  containment")
     assert lines[start + 1 : start + 5] == [
-        "    state      CONTAINED: the instance is cut off until somebody releases it",
+        "    state      contained",
         "    asked      2026-01-02T03:05:05Z by guardduty",
         f"    decided    2026-01-02T03:06:05Z approved by {ANA}",
         "    changed    groups of eni-0a000000000000001: sg-0a1 -> sg-0b1",
@@ -185,5 +185,5 @@ def test_when_an_incident_is_closed_then_what_can_be_done_about_its_containment_
 def test_when_it_waits_then_the_card_says_until_when_and_what_then() -> None:
     waits = containment(state="pending", decided_by=None, decided_at=None, decision=None, changed=[])
     lines = card(incident(containment=waits), now=NOW).splitlines()
-    assert "    state      waits for somebody's yes" in lines
-    assert "    until      2026-01-02T03:20:05Z, then it is left alone" in lines
+    assert "    state      pending approval" in lines
+    assert "    until      2026-01-02T03:20:05Z, then it is not contained" in lines

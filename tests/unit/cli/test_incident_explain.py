@@ -33,7 +33,7 @@ def test_when_a_rule_matches_then_it_is_named_with_the_reasons_of_those_before(c
         "",
         "  1 test-systems         no: the instance has no tag environment",
         "  2 command-and-control  matches: capture",
-        "  3 brute-force          not asked",
+        "  3 brute-force          not evaluated",
         "",
         "decision  capture for 120 minutes: rule command-and-control",
         "note      tags are those in the finding; when one arrives, the instance's tags of that moment count",
@@ -52,7 +52,7 @@ def test_when_no_rule_matches_then_every_reason_is_told(capsys: Printed) -> None
         "  3 brute-force          no: type Recon:EC2/PortProbeUnprotectedPort does not fit "
         "UnauthorizedAccess:EC2/*BruteForce",
         "",
-        "decision  notify: no rule matches, and then people are notified",
+        "decision  notify: no rule matches, and the default is notify",
     ]
 
 

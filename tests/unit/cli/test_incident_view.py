@@ -43,7 +43,7 @@ def test_when_an_incident_failed_then_its_card_says_what_is_left_and_how_to_undo
         "    session tms-0a000000000000001",
         "",
         "  next",
-        f"    tapstack incident close {ID}  # takes back what is still in place",
+        f"    tapstack incident close {ID}  # deletes what remains",
     ]
 
 

@@ -124,7 +124,7 @@ class TestDecisions:
             ),
             (
                 {"service__archived": True},
-                "the finding is archived: somebody, or a suppression rule, put it away",
+                "the finding is archived",
             ),
         ],
     )

@@ -13,7 +13,7 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 def contain_incident(request: Request, incident_id: str) -> Answer:
-    """POST /incidents/{id}/contain: cut the instance off, now or on approval; or say what that would change."""
+    """POST /incidents/{id}/contain: contain the instance, now or on approval; or say what that would change."""
     body = read_json(request)
     mode = body.get("mode")
     if body.get("dry_run"):
@@ -23,14 +23,14 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
 
 
 def approve_containment(request: Request, incident_id: str) -> Answer:
-    """POST /incidents/{id}/approve: agree to a containment that waits for it."""
+    """POST /incidents/{id}/approve: approve a pending containment."""
     if read_json(request).get("dry_run"):
         return 200, containment_requests.plan_to_contain(_waiting(incident_id)), {}
     return _accepted(containment_requests.decide(incident_id, "approved", by=request.who))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:
-    """POST /incidents/{id}/reject: refuse a containment that waits for approval."""
+    """POST /incidents/{id}/reject: reject a pending containment."""
     body = read_json(request)
     if body.get("dry_run"):
         return 200, containment_requests.plan_nothing(_waiting(incident_id)), {}
@@ -40,7 +40,7 @@ def reject_containment(request: Request, incident_id: str) -> Answer:
 
 
 def release_incident(request: Request, incident_id: str) -> Answer:
-    """POST /incidents/{id}/release: put everything back; or say what that would change, and what others changed."""
+    """POST /incidents/{id}/release: restore the prior state; or say what that would change, and what others changed."""
     body = read_json(request)
     given = {"overwrite": body.get("overwrite", False), "keep": body.get("keep", False)}
     everybody = body.get("all", False)

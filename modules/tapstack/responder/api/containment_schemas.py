@@ -17,7 +17,7 @@ ASKED: Final[Schema] = {
     "type": "string",
     "enum": list(containment.ASKED),
     "default": "none",
-    "description": "Cut the instance off as well: `now`, or once somebody approves. Needs `instance_id`.",
+    "description": "Also contain the instance: `now`, or with `approval`. Needs `instance_id`.",
 }
 _TEXTS: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 
@@ -38,23 +38,23 @@ CONTAIN: Final = _object(
     mode={
         "type": "string",
         "enum": list(containment.MODES),
-        "description": "The more careful one that the deployment allows when omitted.",
+        "description": "When omitted: `approval` where the deployment allows it, else `now`.",
     },
     dry_run=DRY_RUN,
 )
 APPROVE: Final = _object(dry_run=DRY_RUN)
 RELEASE: Final = _object(
     dry_run=DRY_RUN,
-    overwrite=_flag("Put back the prior states where others changed something meanwhile. Not together with `keep`."),
-    keep=_flag("Leave what others changed meanwhile as it is."),
-    all=_flag("Release the instance even where other incidents hold it too."),
+    overwrite=_flag("Restore the prior state also where it was changed outside Tapstack. Not together with `keep`."),
+    keep=_flag("Keep what was changed outside Tapstack."),
+    all=_flag("Release the instance even where other incidents keep it contained."),
 )
 CHANGE: Final[Schema] = {
     "type": "object",
     "required": ["what", "key", "from", "to"],
     "properties": {
-        "what": {"type": "string", "description": "The kind of thing, such as `groups`."},
-        "key": {"type": "string", "description": "Which one, such as a network interface."},
+        "what": {"type": "string", "description": "The kind of setting, such as `groups`."},
+        "key": {"type": "string", "description": "The resource, such as a network interface."},
         "from": {"description": "As it is."},
         "to": {"description": "As it would be."},
     },
@@ -63,13 +63,16 @@ DIFFERENCE: Final[Schema] = {
     "type": "object",
     "required": ["what", "key", "original", "ours", "now", "why", "blocks"],
     "properties": {
-        "what": {"type": "string", "description": "The kind of thing, such as `groups`."},
-        "key": {"type": "string", "description": "Which one, such as a network interface."},
+        "what": {"type": "string", "description": "The kind of setting, such as `groups`."},
+        "key": {"type": "string", "description": "The resource, such as a network interface."},
         "original": {"description": "As it was before containment."},
         "ours": {"description": "As containment set it."},
         "now": {"description": "As it is now; null where it is gone."},
         "why": {"type": "string"},
-        "blocks": {"type": "boolean", "description": "Whether somebody has to decide before it is released."},
+        "blocks": {
+            "type": "boolean",
+            "description": "Whether it blocks the release until `overwrite` or `keep` is given.",
+        },
     },
 }
 PLAN: Final[Schema] = {
@@ -83,32 +86,32 @@ PLAN: Final[Schema] = {
         "differences": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Difference"},
-            "description": "What others changed meanwhile; what `blocks` waits for `overwrite` or `keep`.",
+            "description": "What was changed outside Tapstack; an entry with `blocks` needs `overwrite` or `keep`.",
         },
-        "warnings": {**_TEXTS, "description": "What it does not reach."},
+        "warnings": {**_TEXTS, "description": "What it does not cover."},
     },
 }
 _PROPERTIES: Final[dict[str, Schema]] = {
     "mode": {"type": "string", "enum": list(containment.MODES)},
     "state": {"type": "string", "enum": list(containment.STATES)},
-    "asked_by": {"type": "string", "description": "Who asked for it."},
+    "asked_by": {"type": "string", "description": "Who requested it."},
     "asked_at": {"type": "string", "format": "date-time", "description": "When."},
     "decided_by": _or_null("Who approved or rejected it."),
     "decided_at": _or_null("When.", format="date-time"),
-    "decision": _or_null("`default` when nobody answered.", enum=[*containment.DECISIONS, None]),
-    "deadline": _or_null("Until when it waits for an answer.", format="date-time"),
-    "default": _or_null("What happens without one.", enum=["leave", "contain", None]),
+    "decision": _or_null("`default` without an answer before the deadline.", enum=[*containment.DECISIONS, None]),
+    "deadline": _or_null("Until when it can be approved or rejected.", format="date-time"),
+    "default": _or_null("What happens without an answer.", enum=["leave", "contain", None]),
     "two_step": {"type": "boolean", "description": "Whether tracked connections are untracked first."},
-    "released_by": _or_null("Who asked that it is released."),
+    "released_by": _or_null("Who requested the release."),
     "released_at": _or_null("When.", format="date-time"),
-    "changed": {**_TEXTS, "description": "What is changed, each in a line."},
-    "not_restored": {**_TEXTS, "description": "What could not be put back, and why."},
+    "changed": {**_TEXTS, "description": "What is changed, one line each."},
+    "not_restored": {**_TEXTS, "description": "What could not be restored, and why."},
     "differences": {"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
     "failure": _or_null("Why it failed."),
 }
 CONTAINMENT: Final[Schema] = {
     "type": ["object", "null"],
-    "description": "Whether the instance is cut off; null when nobody asked for it. Closing does not release it.",
+    "description": "Containment of the instance; null when none was requested. Closing does not release it.",
     "required": list(_PROPERTIES),
     "properties": _PROPERTIES,
 }

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 MEDIA_TYPE: Final = "application/problem+json"
 TITLES: Final[dict[str, tuple[int, str]]] = {
-    "malformed-request": (400, "The request cannot be read"),
-    "invalid-request": (400, "The request is not valid"),
-    "not-authenticated": (401, "Nobody knows who asks"),
-    "no-such-incident": (404, "There is no such incident"),
-    "no-such-resource": (404, "There is nothing here"),
-    "method-not-allowed": (405, "This cannot be done here"),
-    "wrong-state": (409, "The incident is in another state"),
-    "too-large": (413, "The request is too large"),
-    "unsupported-media-type": (415, "The request is of a kind that is not taken"),
-    "idempotency-key-reused": (422, "The Idempotency-Key stands for another request"),
-    "internal-error": (500, "Something went wrong here"),
-    "try-again": (503, "AWS does not answer well; the same request may be sent again"),
+    "malformed-request": (400, "Malformed request"),
+    "invalid-request": (400, "Invalid request"),
+    "not-authenticated": (401, "Authentication required"),
+    "no-such-incident": (404, "Incident not found"),
+    "no-such-resource": (404, "Not found"),
+    "method-not-allowed": (405, "Method not allowed"),
+    "wrong-state": (409, "Conflict with the incident's state"),
+    "too-large": (413, "Request too large"),
+    "unsupported-media-type": (415, "Unsupported media type"),
+    "idempotency-key-reused": (422, "Idempotency-Key was used for another request"),
+    "internal-error": (500, "Internal error"),
+    "try-again": (503, "Temporarily unavailable, retry the request"),
 }
 """Status and title of every kind of refusal; the `type` of a problem is `urn:tapstack:problem:<kind>`."""
 
@@ -30,8 +30,8 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     Attributes:
         kind: key of `TITLES`.
         detail: what is wrong with this request.
-        errors: what is wrong where.
-        headers: that the answer has besides.
+        errors: each with where it is and what is wrong.
+        headers: further ones of the response.
     """
 
     kind: str

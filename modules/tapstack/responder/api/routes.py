@@ -61,7 +61,7 @@ def extend_incident(request: Request, incident_id: str) -> Answer:
 
 
 def close_incident(request: Request, incident_id: str) -> Answer:
-    """POST /incidents/{id}/close: end it; saying so twice is fine."""
+    """POST /incidents/{id}/close: close it; idempotent."""
     body = read_json(request)
     return 202, incidents.shown(commands.close(incident_id, by=request.who, reason=body.get("reason", ""))), {}
 

@@ -1,4 +1,4 @@
-"""What people are told about containment: what was cut, what survives it, how to put everything back.
+"""Notifications of containment: what was changed, what continues, how to release.
 
 Sources: Amazon EC2 User Guide, "Amazon EC2 security group connection tracking"; Amazon VPC User Guide, "Control
 traffic to your AWS resources using security groups" (what security groups do not filter).
@@ -22,12 +22,12 @@ SURVIVES: Final = (
 
 
 def approval(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: somebody has to say yes or no."""
+    """Return subject and text: a containment is pending."""
     containment, name = incident["containment"], incident["id"]
-    default = {"contain": "it is CONTAINED then", "leave": "it is left alone then"}[containment["default"]]
-    return subject(incident, "CONTAIN? answer needed"), text(
+    default = {"contain": "it is contained", "leave": "it is not contained"}[containment["default"]]
+    return subject(incident, "containment pending approval"), text(
         incident,
-        f"{containment['asked_by']} asks to cut {incident['instance_id']} off. "
+        f"{containment['asked_by']} requests containment of {incident['instance_id']}. "
         f"Without an answer by {containment['deadline']}, {default}.",
         [
             "What to run next:",
@@ -39,27 +39,29 @@ def approval(incident: Incident) -> tuple[str, str]:
 
 
 def left(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: the instance is left alone."""
+    """Return subject and text: the instance is not contained."""
     containment = incident["containment"]
-    why = "nobody answered in time" if containment["decision"] == "default" else f"{containment['decided_by']} said no"
+    rejected = f"rejected by {containment['decided_by']}"
+    why = "no answer before the deadline" if containment["decision"] == "default" else rejected
     return subject(incident, "NOT contained"), text(
         incident,
-        f"{incident['instance_id']} is not cut off: {why}. Nothing was changed.",
-        ["What to run next, to contain it all the same:", f"  tapstack incident contain {incident['id']}"],
+        f"{incident['instance_id']} is not contained: {why}. Nothing was changed.",
+        ["What to run next, to contain it anyway:", f"  tapstack incident contain {incident['id']}"],
     )
 
 
 def contained(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: the instance is cut off."""
+    """Return subject and text: the instance is contained."""
     containment = incident["containment"]
-    agreed = f", {containment['decision']} by {containment['decided_by']}" if containment["decision"] else ""
+    decided = {"approved": f", approved by {containment['decided_by']}", "default": ", by the deployment's default"}
+    agreed = decided.get(containment["decision"] or "", "")
     return subject(incident, "CONTAINED"), text(
         incident,
-        f"{incident['instance_id']} is cut off, as {containment['asked_by']} asked{agreed}.",
+        f"{incident['instance_id']} is contained, as {containment['asked_by']} requested{agreed}.",
         _changed(incident),
-        ["What survives it:", *(f"  {line}" for line in SURVIVES)],
+        ["What continues:", *(f"  {line}" for line in SURVIVES)],
         [
-            "It stays so until somebody releases it: neither closing the incident nor its expiry does.",
+            "It stays contained until it is released: neither closing the incident nor its expiry releases it.",
             "What to run next:",
             f"  tapstack incident show {incident['id']}",
             f"  {undo_containment_command(incident['id'])} --dry-run",
@@ -69,54 +71,57 @@ def contained(incident: Incident) -> tuple[str, str]:
 
 
 def released(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: everything is put back, but for what is listed."""
+    """Return subject and text: the prior state is restored, but for what is listed."""
     lost = [str(line) for line in incident["containment"]["not_restored"]]
     return subject(incident, "released" if not lost else "released, not all restored"), text(
         incident,
-        f"{incident['instance_id']} is released by {incident['containment'].get('released_by')}.",
+        f"{incident['instance_id']} was released by {incident['containment'].get('released_by')}.",
         ["Not restored:", *(f"  {line}" for line in lost)] if lost else [],
         ["What to run next:", f"  tapstack incident show {incident['id']}"],
     )
 
 
 def held(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: this incident lets go, and others keep the instance cut off."""
-    return subject(incident, "let go, STAYS CONTAINED"), text(
+    """Return subject and text: released for this incident, while others keep the instance contained."""
+    return subject(incident, "released for this incident, still contained"), text(
         incident,
         f"{incident['containment'].get('released_by')} released {incident['instance_id']} for this incident.",
         [str(line) for line in incident["containment"]["not_restored"]],
         [
-            "What to run next, to put everything back for all of them:",
+            "What to run next, to release it for all of them:",
             f"  {undo_containment_command(incident['id'])} --all",
         ],
     )
 
 
 def blocked(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: others changed something meanwhile, so nothing of it was overwritten."""
+    """Return subject and text: something was changed outside Tapstack, and is not overwritten."""
     name = incident["id"]
     return subject(incident, "release BLOCKED"), text(
         incident,
-        f"{incident['instance_id']} is STILL CONTAINED, at least in part: others changed something meanwhile, "
-        "and it is not overwritten unasked.",
+        f"{incident['instance_id']} is STILL CONTAINED, at least in part: something was changed outside "
+        "Tapstack, and is not overwritten unless you say so.",
         [
             "What to run next:",
-            f"  {undo_containment_command(name)} --dry-run     (shows what was, what we set, what is now)",
-            f"  {undo_containment_command(name)} --overwrite   (puts back what was)",
-            f"  {undo_containment_command(name)} --keep        (leaves what others changed)",
+            f"  {undo_containment_command(name)} --dry-run     (shows prior state, containment, present state)",
+            f"  {undo_containment_command(name)} --overwrite   (restores the prior state)",
+            f"  {undo_containment_command(name)} --keep        (keeps what was changed)",
         ],
     )
 
 
 def failed(incident: Incident, failure: str) -> tuple[str, str]:
-    """Return subject and text: it failed, what is changed already, how to undo it."""
+    """Return subject and text: a containment, or a release, failed; what is changed, how to undo it."""
     changed = _changed(incident)
     refused = failure.startswith("ContainmentRefused")
-    return subject(incident, "containment REFUSED" if refused else "containment FAILED"), text(
+    containment = incident["containment"]
+    task = "release" if containment.get("released_at") else "containment"
+    which = f"The {task}" if containment["state"] == "failed" else f"A step after the {task}"
+    return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
-        f"{incident['instance_id']} is not contained, or not released, as asked: {failure}",
+        f"{which} of {incident['instance_id']} failed: {failure}",
         changed or ["As far as is recorded, nothing of the instance is changed."],
-        ["What to run next, which takes back all of it:", f"  {undo_containment_command(incident['id'])}"]
+        ["What to run next, which restores the prior state:", f"  {undo_containment_command(incident['id'])}"]
         if changed
         else ["What to run next:", f"  tapstack incident show {incident['id']}"],
     )

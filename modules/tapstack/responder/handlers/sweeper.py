@@ -1,4 +1,4 @@
-"""Puts right what all others missed, on a schedule."""
+"""Corrects what other functions missed, on a schedule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     with observed("sweeper.sweep") as metrics:
         report = sweep()
         for name, count in report.counts().items():
-            metrics.add_metric(name.title(), MetricUnit.Count, count)
+            metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
         logger.info({"message": "swept", **report.as_dict()})
         _measure_appliance()
     return report.counts()

@@ -1,4 +1,4 @@
-"""What people are told by SNS, and programs by EventBridge: what happened, where to look, what to run next.
+"""Notifications to operators by SNS, events to subscribers by EventBridge: what happened, what to run next.
 
 Sources: Amazon SNS API Reference, Publish (a subject has up to 100 printable ASCII
 characters); Amazon EventBridge API Reference, PutEvents.
@@ -24,9 +24,9 @@ _SUBJECT: Final = 100
 
 
 def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
-    """Tell people and programs about an incident, once for each `what`.
+    """Notify operators and subscribers of an incident, once for each `what`.
 
-    A function that is killed between telling and noting so tells again: twice is better than never.
+    A function that is killed before this is recorded notifies again: twice is better than never.
     """
     if what in incident.get("told", ()):
         return
@@ -36,14 +36,14 @@ def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
 
 
 def tell(subject: str, text: str) -> None:
-    """Tell people."""
+    """Publish a notification to operators."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
     for topic_arn in environment().topic_arns:
         client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=text)
 
 
 def emit(detail_type: str, detail: dict[str, Any]) -> None:
-    """Tell programs.
+    """Publish an event to subscribers.
 
     Raises:
         TryAgain: the bus did not take the event.
@@ -87,12 +87,12 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
 
     Args:
         incident: that is closed.
-        still_contained: what there is to say about an instance that stays cut off.
+        still_contained: what there is to say about an instance that stays contained.
     """
-    why = {"expired": "its time was up", "closed": "somebody closed it"}.get(incident["closed_because"] or "", "")
+    why = {"expired": ": it expired", "closed": " by a command"}.get(incident["closed_because"] or "", "")
     return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
         incident,
-        f"The incident is closed: {why}. Nothing that it made mirrors packets any more.",
+        f"The incident was closed{why}. None of its sessions mirrors packets any more.",
         still_contained,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident['id']}"],
@@ -106,7 +106,7 @@ def failed(incident: Incident, error: str, cause: str, still_contained: list[str
         incident: that failed.
         error: the error's name.
         cause: the error's message.
-        still_contained: what there is to say about an instance that is cut off.
+        still_contained: what there is to say about an instance that is contained.
     """
     in_place = incident["in_place"]
     return subject(incident, "FAILED"), text(
@@ -114,17 +114,17 @@ def failed(incident: Incident, error: str, cause: str, still_contained: list[str
         f"The response failed: {error}: {cause}",
         ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
         _where(incident),
-        ["What to run next, which takes back all of it:", f"  {undo_command(incident['id'])}"],
+        ["What to run next, to delete what remains:", f"  {undo_command(incident['id'])}"],
         still_contained,
     )
 
 
 def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str]:
     """Return subject and text: the incident is closed, but the appliance could not be retired."""
-    return subject(incident, "closed, appliance left"), text(
+    return subject(incident, "closed, appliance not deleted"), text(
         incident,
-        f"The incident is closed and mirrors nothing, but what came after failed: {error}: {cause}",
-        ["The appliance may still be there, and cost money. The sweeper tries again every 15 minutes."],
+        f"The incident is closed and mirrors nothing, but a later step failed: {error}: {cause}",
+        ["The appliance may still exist, and cost money. The sweeper tries again every 15 minutes."],
         ["What to run next:", f"  tapstack incident show {incident['id']}"],
     )
 
@@ -167,4 +167,4 @@ def _refused(incident: Incident) -> list[str]:
 
 def _where(incident: Incident) -> list[str]:
     portal = (incident["appliance"] or {}).get("portal_url")
-    return ["Where to look:", f"  {portal}"] if portal else []
+    return ["Portal:", f"  {portal}"] if portal else []

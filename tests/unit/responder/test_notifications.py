@@ -1,0 +1,99 @@
+"""What operators are notified of, in words."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tapstack.responder.containment import notifications as of_containment
+from tapstack.responder.outbound import notifications
+
+
+@pytest.fixture(autouse=True)
+def _site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "environment", lambda: SimpleNamespace(site="production"))
+
+
+def incident(**containment: Any) -> Any:
+    """Return an incident whose containment is as given."""
+    return {
+        "id": "inc-1",
+        "instance_id": "i-1",
+        "reason": "Beaconing",
+        "severity": "high",
+        "technique": None,
+        "alert_id": None,
+        "opened_at": "2026-01-02T03:04:05Z",
+        "opened_by": "a person",
+        "closed_because": None,
+        "appliance": None,
+        "containment": {"changed": [], "not_restored": [], "decision": None, "decided_by": None, **containment},
+    }
+
+
+@pytest.mark.parametrize(
+    ("containment", "failure", "subject", "first"),
+    [
+        (
+            {"state": "failed", "released_at": None},
+            "TryAgain: x",
+            "containment FAILED",
+            "The containment of i-1 failed: TryAgain: x",
+        ),
+        (
+            {"state": "failed", "released_at": None},
+            "ContainmentRefused: protected",
+            "containment REFUSED",
+            "The containment of i-1 failed: ContainmentRefused: protected",
+        ),
+        (
+            {"state": "failed", "released_at": "2026-01-02T03:05:05Z"},
+            "TryAgain: x",
+            "release FAILED",
+            "The release of i-1 failed: TryAgain: x",
+        ),
+        (
+            {"state": "contained", "released_at": None},
+            "TryAgain: x",
+            "containment FAILED",
+            "A step after the containment of i-1 failed: TryAgain: x",
+        ),
+    ],
+)
+def test_when_a_containment_or_a_release_fails_then_the_notification_says_which(
+    containment: dict[str, Any], failure: str, subject: str, first: str
+) -> None:
+    said, text = of_containment.failed(incident(**containment), failure)
+    assert said == f"[tapstack production] high inc-1: {subject}"
+    assert text.splitlines()[0] == first
+
+
+@pytest.mark.parametrize(
+    ("decision", "by", "said"),
+    [
+        (None, None, "i-1 is contained, as a person requested."),
+        ("approved", "another", "i-1 is contained, as a person requested, approved by another."),
+        (
+            "default",
+            "the deployment's default",
+            "i-1 is contained, as a person requested, by the deployment's default.",
+        ),
+    ],
+)
+def test_when_an_instance_is_contained_then_the_notification_says_who_decided(
+    decision: str | None, by: str | None, said: str
+) -> None:
+    found = incident(state="contained", asked_by="a person", decision=decision, decided_by=by)
+    _, text = of_containment.contained(found)
+    assert text.splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    ("because", "said"),
+    [("expired", "was closed: it expired."), ("closed", "was closed by a command."), ("failed", "was closed.")],
+)
+def test_when_an_incident_is_closed_then_the_notification_says_why(because: str, said: str) -> None:
+    _, text = notifications.closed({**incident(), "closed_because": because}, [])
+    assert text.startswith(f"The incident {said} None of its sessions")
