@@ -35,13 +35,21 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
     differences = _entries(answer, "differences")
     if differences:
         lines += ["", "  changed outside Tapstack", *_three_ways(differences)]
-    if any(difference.get("blocks") for difference in differences):
+    advised = dict.fromkeys(found for difference in differences if (found := advice(difference)))
+    if advised:
+        lines += ["", *(f"  the release would be blocked. {line}" for line in advised)]
+    elif any(difference.get("blocks") for difference in differences):
         lines += [
             "",
             "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
         ]
     lines += [line for warning in _list(answer, "warnings") for line in ("", f"  note: {plain(warning)}")]
     return "\n".join(lines)
+
+
+def advice(difference: Mapping[str, Any]) -> str:
+    """Return what to do about a difference where overwriting restores nothing; empty where it does."""
+    return plain(difference.get("advice"))
 
 
 def value(found: Any) -> str:

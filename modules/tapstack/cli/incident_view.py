@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from tapstack.cli.incident_plan_view import advice
 from tapstack.cli.terminal import plain, shortened, table
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, can_be_extended
@@ -56,9 +57,13 @@ def timeline(incident: Incident, start: int = 0) -> list[str]:
 def next_commands(incident: Incident, options: str = "") -> list[str]:
     """Return what can be done with an incident now, ready to be run."""
     name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
+    containment = _mapping(incident, "containment")
+    # Where there is advice, overwriting restores nothing.
+    useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
     of_containment = [
         f"tapstack incident {verb} {name}{options}"
-        for verb in _VERBS_OF_CONTAINMENT.get(_mapping(incident, "containment").get("state"), ())
+        for verb in _VERBS_OF_CONTAINMENT.get(containment.get("state"), ())
+        if verb != useless
     ]
     if state == "closed":
         return of_containment
@@ -117,9 +122,8 @@ def _deadline(found: Mapping[str, Any]) -> str:
 
 
 def _other(difference: Mapping[str, Any]) -> str:
-    return _joined(
-        ": ", _joined(" of ", *(plain(difference.get(key)) for key in ("what", "key"))), plain(difference.get("why"))
-    )
+    why = _joined(". ", plain(difference.get("why")), advice(difference))
+    return _joined(": ", _joined(" of ", *(plain(difference.get(key)) for key in ("what", "key"))), why)
 
 
 def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:

@@ -226,7 +226,8 @@ class Difference:
         ours: what containment put there.
         now: what is there now; None where it is gone.
         why: in words.
-        blocks: somebody has to decide before it is released.
+        blocks: an operator has to decide before it is released.
+        advice: what to do where overwriting restores nothing; empty where it does.
     """
 
     what: Kind
@@ -236,6 +237,7 @@ class Difference:
     now: Value
     why: str
     blocks: bool = True
+    advice: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the API shows it."""
@@ -247,11 +249,12 @@ class Difference:
             "now": self.now,
             "why": self.why,
             "blocks": self.blocks,
+            "advice": self.advice,
         }
 
     def __str__(self) -> str:
-        """Return it for people."""
-        return f"{self.what} of {self.key}: {self.why}"
+        """Return it as a line of text."""
+        return f"{self.what} of {self.key}: {self.why}" + (f". {self.advice}" if self.advice else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +318,7 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
     if facts.state in GONE_STATES:
         return f"instance {instance} is {facts.state}: there is nothing to cut off any more"
     if facts.is_mirror_target:
-        return f"instance {instance} is the appliance that receives the packets"
+        return f"instance {instance} is a mirror target: isolating it would end captures"
     if instance in settings.protect.instance_ids:
         return f"instance {instance} is protected by the deployment's settings"
     for key, pattern in sorted(settings.protect.tags.items()):
@@ -426,6 +429,8 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
     for interface in facts.interfaces:
         if interface.requester_managed:
             yield f"{interface.id} is managed by an AWS service, and stays connected"
+    if settings.termination_protection and facts.spot:
+        yield "a Spot Instance cannot be protected from termination"
     if settings.instance_profile == "restrict" and facts.role_access == NOT_OURS:
         yield (
             f"the role {facts.role} is not restricted: it has {NOT_OURS} as the restriction of "
@@ -441,8 +446,14 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
             f"it is {member.lifecycle_state} in the Auto Scaling group {member.group}, and cannot go into standby: "
             "the group may terminate it"
         )
-    elif settings.auto_scaling.decrement_desired_capacity and member.desired <= member.minimum:
-        yield f"the Auto Scaling group {member.group} is at its minimum: it launches another instance in its place"
+    elif not settings.auto_scaling.decrement_desired_capacity:
+        if member.lifecycle_state == IN_SERVICE:
+            yield (
+                f"the Auto Scaling group {member.group} launches a replacement, which stays after the release: "
+                "decrement_desired_capacity is false"
+            )
+    elif member.desired <= member.minimum:
+        yield f"the Auto Scaling group {member.group} is at its minimum: it launches a replacement"
 
 
 def said(value: Value) -> str:

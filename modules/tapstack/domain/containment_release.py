@@ -28,6 +28,12 @@ RELEASE_ORDER: Final[tuple[Kind, ...]] = (
 """Rights and network first: whoever checks the instance's health shall find it healthy. Then its load balancers, then
 Auto Scaling, which ends what it finds unhealthy. What protects the evidence comes last. Snapshots stay."""
 
+NO_GROUP_LEFT: Final = (
+    "All prior security groups are deleted: --overwrite cannot help. Give the interface a group by hand, then release "
+    "with --keep. --keep alone leaves it in quarantine"
+)
+"""What to do about an interface that has no prior security group left."""
+
 Now = Mapping[tuple[Kind, str], Value]
 """What is there now; what is not in it is gone."""
 
@@ -77,16 +83,18 @@ def _step(original: PriorState, now: Now, missing: set[str], overwrite: bool, ke
         return Step(original, "give up", difference=_difference(original, None, "it is gone", blocks=False))
     there = now[place]
     to = original.original
+    gone = [group for group in to if group in missing] if original.kind == "groups" else []
+    left = [group for group in to if group not in missing] if gone else to
+    advice = "" if left or not gone else NO_GROUP_LEFT
     if not _same(there, to) and not is_ours(there, original.ours, original.passing):
-        difference = _difference(original, there, "others changed it")
+        difference = _difference(original, there, "others changed it", advice=advice)
         if keep:
             return Step(original, "give up", difference=difference)
         if not overwrite:
             return Step(original, "block", difference=difference)
-    if original.kind == "groups" and (gone := [group for group in to if group in missing]):
-        left = [group for group in to if group not in missing]
+    if gone:
         words = "security group does" if len(gone) == 1 else "security groups do"
-        difference = _difference(original, there, f"{', '.join(gone)}: the {words} not exist any more")
+        difference = _difference(original, there, f"{', '.join(gone)}: the {words} not exist any more", advice=advice)
         if not left:
             return Step(original, "give up" if keep else "block", difference=difference)
         return Step(original, "restore" if overwrite or keep else "block", left, difference)
@@ -131,5 +139,5 @@ def plan_release(
     return Plan(instance_id, changes, differences=tuple(step.difference for step in listed if step.difference) + since)
 
 
-def _difference(original: PriorState, now: Value, why: str, *, blocks: bool = True) -> Difference:
-    return Difference(original.kind, original.key, original.original, original.ours, now, why, blocks)
+def _difference(original: PriorState, now: Value, why: str, *, blocks: bool = True, advice: str = "") -> Difference:
+    return Difference(original.kind, original.key, original.original, original.ours, now, why, blocks, advice)

@@ -88,7 +88,10 @@ class Protect:
 
 @dataclass(frozen=True, slots=True)
 class TwoStep:
-    """End tracked connections too: first an all-open group, which untracks them, then the quarantine group.
+    """First an all-open group, then the quarantine group.
+
+    Also ends connections that are tracked only because of security group rules. Those through a NAT gateway and the
+    like continue.
 
     Attributes:
         enabled: First an all-open security group, then the quarantine group. The instance is open to all traffic in
@@ -107,12 +110,13 @@ class TwoStep:
 
 @dataclass(frozen=True, slots=True)
 class AutoScaling:
-    """Auto Scaling groups, which replace and terminate unhealthy instances.
+    """Auto Scaling groups, which terminate and replace unhealthy instances.
 
     Attributes:
-        standby: Put contained instances into standby, so that their group does not terminate them as unhealthy.
+        standby: Put contained instances into standby, so that their group does not terminate them as unhealthy. By
+            default the group launches a replacement.
         decrement_desired_capacity: Lower the desired capacity by one for each of them, so that the group launches no
-            replacement.
+            replacement, unless it is at its minimum.
     """
 
     standby: bool = True
@@ -151,12 +155,13 @@ class ContainmentSettings:
         vpc_ids: VPCs of the account and Region that are in scope besides the site's; at most 9.
         per_hour: How many instances may be contained in a clock hour, 1 to 1000; more are refused, with a
             notification.
-        two_step: End tracked connections too.
-        tcp_established_seconds: How long an idle TCP connection stays tracked while contained, 60 to 432000;
-            unchanged by default.
+        two_step: Also end connections that are tracked only because of security group rules; those through a NAT
+            gateway and the like continue.
+        tcp_established_seconds: How long an idle TCP connection stays tracked while contained, 60 to 432000; on
+            instances of the Nitro System only. Unchanged by default.
         auto_scaling: What is done about Auto Scaling groups.
         load_balancers: What is done about load balancers.
-        termination_protection: Protect the instance from termination.
+        termination_protection: Protect the instance from termination; a Spot Instance cannot be.
         stop_on_shutdown: Stop the instance on shutdown, in place of terminating it.
         keep_volumes: Keep the volumes on termination.
         snapshots: Take snapshots of the volumes; they stay.

@@ -158,14 +158,14 @@ class Protect(Settings, domain=containment_settings.Protect):
 
 
 class TwoStep(Settings, domain=containment_settings.TwoStep):
-    """End tracked connections too: first an all-open group, which untracks them, then the quarantine group."""
+    """First an all-open group, then the quarantine group: ends connections tracked because of group rules only."""
 
     enabled: bool
     seconds: Annotated[int, Field(ge=TWO_STEP_SECONDS[0], le=TWO_STEP_SECONDS[1])]
 
 
 class AutoScaling(Settings, domain=containment_settings.AutoScaling):
-    """Auto Scaling groups, which replace and terminate unhealthy instances."""
+    """Auto Scaling groups, which terminate and replace unhealthy instances."""
 
     standby: bool
     decrement_desired_capacity: bool

@@ -179,7 +179,7 @@ class TestGuardRails:
 
     def test_fails_when_it_receives_mirrored_packets(self, shop: Shop) -> None:
         shop.site.target(shop.company.interfaces["legacy"][0])
-        self.refused(shop, shop.company.instances["legacy"], "is the appliance")
+        self.refused(shop, shop.company.instances["legacy"], "is a mirror target")
 
     def test_fails_when_it_stands_behind_the_load_balancer_that_is_the_target(self, shop: Shop) -> None:
         elbv2 = shop.client("elbv2")
@@ -193,7 +193,7 @@ class TestGuardRails:
             DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
         )
         elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": shop.company.instances["legacy"]}])
-        self.refused(shop, shop.company.instances["legacy"], "is the appliance")
+        self.refused(shop, shop.company.instances["legacy"], "is a mirror target")
 
     def test_fails_when_somebody_put_it_into_quarantine_by_hand(self, shop: Shop) -> None:
         for interface in shop.company.interfaces["database"]:
@@ -280,7 +280,8 @@ class TestOptions:
         assert release(incident) == "released"
         assert timeouts() == [350, 432_000]
         assert incidents.get(incident)["containment"]["not_restored"] == [
-            f"tracking of {second}: it was not set, and cannot be unset: it is AWS's usual default of 432000 s now"
+            f"tracking of {second}: it was not set, and cannot be unset: it is 432000 s now, AWS's default except on "
+            "Nitro v6 instances, where that is 350 s"
         ]
 
     def test_when_snapshots_are_taken_then_they_are_taken_once_and_stay(self, shop: Shop) -> None:
@@ -406,7 +407,11 @@ class TestFailures:
         assert containing.contain(incident) == {"status": "contained"}
         assert shop.is_cut_off(web)
         warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
-        assert [line.startswith("not done: standby of web: ValidationError") for line in warnings] == [True]
+        assert [line.partition(":")[0] for line in warnings] == [
+            "the Auto Scaling group web launches a replacement, which stays after the release",
+            "not done",
+        ]
+        assert warnings[1].startswith("not done: standby of web: ValidationError")
         shop.monkeypatch.setattr(OF_KIND["standby"], "change", real)
         assert release(incident) == "released"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.responder.containment import containing, releasing
+from tapstack.domain.containment_release import NO_GROUP_LEFT
+from tapstack.responder.containment import containing, notifications, releasing
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
@@ -165,6 +166,7 @@ class TestOthers:
             "now": [shop.company.security_groups["web"]],
             "why": "others changed it",
             "blocks": True,
+            "advice": "",
         }
         assert incidents.get(incident)["containment"]["differences"] == [expected]
         plan = releasing.plan(incident)
@@ -224,10 +226,37 @@ class TestOthers:
         incident = contained(shop.database)
         shop.ec2.delete_security_group(GroupId=extra)
         assert release(incident, overwrite=True) == "blocked"
+        _, notified = notifications.blocked(incidents.get(incident))
+        assert f"{NO_GROUP_LEFT}." in notified
+        assert f"{incident} --keep" in notified
+        assert f"{incident} --overwrite" not in notified
         assert release(incident, keep=True) == "released"
         assert shop.groups_of(first) == [shop.quarantine]
         [said] = incidents.get(incident)["containment"]["not_restored"]
-        assert said.endswith(f"does not exist any more; left as it is: {shop.quarantine}")
+        assert said.endswith(f"does not exist any more; it STAYS IN QUARANTINE: {shop.quarantine}")
+
+    def test_when_all_groups_are_gone_and_one_is_given_by_hand_then_keep_lets_it_go(self, shop: Shop) -> None:
+        extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
+            "GroupId"
+        ]
+        first = shop.company.interfaces["database"][0]
+        shop.give(first, extra)
+        incident = contained(shop.database)
+        shop.ec2.delete_security_group(GroupId=extra)
+        shop.give(first, web := shop.company.security_groups["web"])
+        assert release(incident) == "blocked"
+        [difference] = incidents.get(incident)["containment"]["differences"]
+        assert (difference["why"], difference["advice"]) == ("others changed it", NO_GROUP_LEFT)
+        assert release(incident, keep=True) == "released"
+        assert shop.groups_of(first) == [web]
+
+    def test_when_the_release_was_blocked_by_an_earlier_version_then_it_is_read(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        shop.give(shop.company.interfaces["database"][0], shop.company.security_groups["web"])
+        assert release(incident) == "blocked"
+        incidents.change(incident, "REMOVE containment.differences[0].advice")
+        _, notified = notifications.blocked(incidents.get(incident))
+        assert f"{incident} --overwrite" in notified
 
     def test_when_an_interface_was_detached_then_its_groups_come_back_all_the_same(self, shop: Shop) -> None:
         second = shop.company.interfaces["database"][1]
@@ -296,6 +325,7 @@ class TestOthers:
         assert release(incident) == "blocked"
         [difference] = incidents.get(incident)["containment"]["differences"]
         assert difference["why"].startswith("AWS refuses to put it back: ValidationError: AutoScalingGroup web has")
+        assert difference["advice"] == releasing.AWS_REFUSES
         assert not shop.is_cut_off(web)
         assert shop.protected(web)[0]
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)

@@ -107,6 +107,28 @@ def test_when_others_changed_something_then_all_three_are_shown() -> None:
     ]
 
 
+def test_when_overwriting_restores_nothing_then_the_plan_and_the_card_say_what_does() -> None:
+    difference = {
+        "what": "groups",
+        "key": "eni-1",
+        "original": ["sg-a"],
+        "ours": ["sg-q"],
+        "now": ["sg-q"],
+        "why": "sg-a: the security group does not exist any more",
+        "blocks": True,
+        "advice": "give it a group by hand",
+    }
+    found = plan({**PLAN, "changes": [], "differences": [difference], "warnings": []}, what="release")
+    assert found.splitlines()[-1] == "  the release would be blocked. give it a group by hand"
+    blocked = incident(timeline=[], containment=containment(state="blocked", differences=[difference]))
+    lines = card(blocked, now=NOW).splitlines()
+    assert any(line.endswith(f"groups of eni-1: {difference['why']}. give it a group by hand") for line in lines)
+    assert [line.strip() for line in lines[-2:]] == [
+        f"tapstack incident release --dry-run {ID}",
+        f"tapstack incident release --keep {ID}",
+    ]
+
+
 def test_when_it_would_be_refused_then_the_plan_says_why() -> None:
     found = plan({**PLAN, "refused": "instance i-1 is protected"}, what="contain")
     assert found.splitlines()[-1] == "  refused: instance i-1 is protected"

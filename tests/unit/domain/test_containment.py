@@ -92,6 +92,17 @@ def test_when_the_group_is_at_its_minimum_then_it_is_not_made_smaller(minimum: i
     assert any("at its minimum" in warning for warning in plan.warnings) != decrement
 
 
+@pytest.mark.parametrize("state", ["InService", "Standby"])
+def test_when_the_desired_capacity_stays_then_the_plan_says_that_a_replacement_comes(state: str) -> None:
+    plan = plan_containment(replace(FACTS, membership=Membership("web", state, 2, 1)), SETTINGS)
+    said = (
+        "the Auto Scaling group web launches a replacement, which stays after the release: "
+        "decrement_desired_capacity is false"
+    )
+    # One that is in standby already has been replaced, or not, by whoever put it there.
+    assert plan.warnings == ((said,) if state == "InService" else ())
+
+
 def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
     facts = replace(FACTS, membership=Membership("web", "Terminating:Wait", 2, 1))
     plan = plan_containment(facts, SETTINGS)
@@ -105,7 +116,7 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
     ("facts", "settings", "match"),
     [
         (replace(FACTS, state="shutting-down"), SETTINGS, "is shutting-down"),
-        (replace(FACTS, is_mirror_target=True), SETTINGS, "is the appliance"),
+        (replace(FACTS, is_mirror_target=True), SETTINGS, "is a mirror target: isolating it would end captures"),
         (FACTS, replace(SETTINGS, protect=Protect(instance_ids=(INSTANCE,))), "by the deployment's settings"),
         (
             replace(FACTS, tags={"tier": "prod-1"}),
@@ -133,6 +144,10 @@ def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: DeployedCont
 def test_when_it_is_a_spot_instance_then_it_is_not_protected_from_termination() -> None:
     assert "termination" in [change[0] for change in planned()]
     assert "termination" not in [change[0] for change in planned(replace(FACTS, spot=True))]
+    said = "a Spot Instance cannot be protected from termination"
+    assert plan_containment(replace(FACTS, spot=True), SETTINGS).warnings == (said,)
+    unprotected = replace(SETTINGS, termination_protection=False)
+    assert plan_containment(replace(FACTS, spot=True), unprotected).warnings == ()
 
 
 def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
@@ -166,7 +181,7 @@ def test_when_there_are_two_steps_then_the_first_one_is_known() -> None:
 
 
 GROUPS = PriorState("groups", "eni-1", ["sg-a", "sg-b"], ["sg-q"], ["sg-u"])
-PLACE = ("groups", "eni-1")
+PLACE: Any = ("groups", "eni-1")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +216,25 @@ def test_when_it_is_released_then_what_is_there_decides(
     assert why is None or (step.difference is not None and why in step.difference.why)
 
 
+@pytest.mark.parametrize("flags", [{}, {"overwrite": True}])
+@pytest.mark.parametrize("now", [["sg-q"], ["sg-x"]], ids=["as contained", "changed by others"])
+def test_when_no_group_is_left_then_overwriting_is_not_what_it_advises(now: list[str], flags: Any) -> None:
+    [step] = steps_of_release([GROUPS], {PLACE: now}, missing_groups={"sg-a", "sg-b"}, **flags)
+    assert step.do == "block"
+    assert step.difference is not None
+    assert step.difference.advice == (
+        "All prior security groups are deleted: --overwrite cannot help. Give the interface a group by hand, then "
+        "release with --keep. --keep alone leaves it in quarantine"
+    )
+    assert str(step.difference).endswith(f". {step.difference.advice}")
+
+
+def test_when_a_group_is_left_then_there_is_no_such_advice() -> None:
+    [step] = steps_of_release([GROUPS], {PLACE: ["sg-q"]}, missing_groups={"sg-a"})
+    assert step.difference is not None
+    assert step.difference.advice == ""
+
+
 def test_when_nothing_was_set_before_then_nothing_being_set_by_others_is_no_difference_of_ours() -> None:
     tracking = PriorState("tracking", "eni-1", 350, 60)
     [step] = steps_of_release([tracking], {("tracking", "eni-1"): None})
@@ -226,6 +260,7 @@ def test_when_an_interface_was_attached_since_then_the_plan_says_so_and_does_not
             "now": ["sg-a"],
             "why": "it was attached since: left as it is",
             "blocks": False,
+            "advice": "",
         }
     ]
     assert not plan.blocked

@@ -73,6 +73,10 @@ DIFFERENCE: Final[Schema] = {
             "type": "boolean",
             "description": "Whether it blocks the release until `overwrite` or `keep` is given.",
         },
+        "advice": {
+            "type": "string",
+            "description": "What to do where `overwrite` restores nothing; empty where it does.",
+        },
     },
 }
 PLAN: Final[Schema] = {
@@ -101,7 +105,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "decision": _or_null("`default` without an answer before the deadline.", enum=[*containment.DECISIONS, None]),
     "deadline": _or_null("Until when it can be approved or rejected.", format="date-time"),
     "default": _or_null("What happens without an answer.", enum=["leave", "contain", None]),
-    "two_step": {"type": "boolean", "description": "Whether tracked connections are untracked first."},
+    "two_step": {"type": "boolean", "description": "Whether an all-open group comes first."},
     "released_by": _or_null("Who requested the release."),
     "released_at": _or_null("When.", format="date-time"),
     "changed": {**_TEXTS, "description": "What is changed, one line each."},

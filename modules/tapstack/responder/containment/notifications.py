@@ -13,8 +13,8 @@ from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store.incidents import Incident
 
 SURVIVES: Final = (
-    "connections that are being tracked, until they are idle; through a NAT gateway, a load balancer, a transit",
-    "  gateway or PrivateLink they always are",
+    "TCP and UDP flows that EC2 tracks, while they are used; those through gateways, load balancers, PrivateLink and",
+    "  the like are always tracked",
     "DNS by the VPC's resolver, and the instance metadata service",
     "credentials of its role that were taken elsewhere before",
 )
@@ -97,14 +97,16 @@ def held(incident: Incident) -> tuple[str, str]:
 def blocked(incident: Incident) -> tuple[str, str]:
     """Return subject and text: something was changed outside Tapstack, and is not overwritten."""
     name = incident["id"]
+    advice = dict.fromkeys(one["advice"] for one in incident["containment"]["differences"] if one.get("advice"))
     return subject(incident, "release BLOCKED"), text(
         incident,
         f"{incident['instance_id']} is STILL CONTAINED, at least in part: something was changed outside "
         "Tapstack, and is not overwritten unless you say so.",
+        [f"{line}." for line in advice],
         [
             "What to run next:",
             f"  {undo_containment_command(name)} --dry-run     (shows prior state, containment, present state)",
-            f"  {undo_containment_command(name)} --overwrite   (restores the prior state)",
+            *([] if advice else [f"  {undo_containment_command(name)} --overwrite   (restores the prior state)"]),
             f"  {undo_containment_command(name)} --keep        (keeps what was changed)",
         ],
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -30,6 +30,9 @@ from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncide
 from tapstack.responder.store import containments, incidents, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
+
+AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
+"""What to do about something that AWS refuses to restore: to overwrite it is refused as well."""
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, everybody: bool = False) -> Plan:
@@ -197,7 +200,15 @@ class _Releasing:
                 note = f"AWS refuses to put it back: {message_of(error)}"
                 if not self.keep:
                     self.refused.append(
-                        Difference(original.kind, original.key, original.original, original.ours, there, note)
+                        Difference(
+                            original.kind,
+                            original.key,
+                            original.original,
+                            original.ours,
+                            there,
+                            note,
+                            advice=AWS_REFUSES,
+                        )
                     )
                     return
         containments.mark_restored(self.held, original, note)
@@ -232,6 +243,8 @@ def _note_of(step: Step) -> str:
         return ""
     if step.do == "restore":
         return f"{step.difference.why}; the others are back" if step.to != step.original.original else ""
+    if step.original.kind == "groups" and step.difference.now == step.original.ours:
+        return f"{step.difference.why}; it STAYS IN QUARANTINE: {said(step.difference.now)}"
     left = f"; left as it is: {said(step.difference.now)}" if step.difference.blocks else ""
     return f"{step.difference.why}{left}"
 
@@ -239,7 +252,10 @@ def _note_of(step: Step) -> str:
 def _inexact(original: PriorState, there: Value) -> str:
     """Return what AWS cannot put back as it was."""
     if original.kind == "tracking" and original.original is None:
-        return f"it was not set, and cannot be unset: it is AWS's usual default of {tracking.DEFAULT_SECONDS} s now"
+        return (
+            f"it was not set, and cannot be unset: it is {tracking.DEFAULT_SECONDS} s now, AWS's default except on "
+            f"Nitro v6 instances, where that is {tracking.NITRO_V6_SECONDS} s"
+        )
     if original.kind == "standby" and there == STANDBY and not original.detail["decrement"]:
         return (
             "the instance is back in service; the one that the group launched in its place stays, and the group's "

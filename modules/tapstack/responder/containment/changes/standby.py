@@ -1,4 +1,6 @@
-"""An instance in standby in its Auto Scaling group: nobody replaces and terminates it.
+"""An instance in standby in its Auto Scaling group: the group does not terminate it as unhealthy.
+
+By default the group launches a replacement; it does not where its desired capacity is decremented.
 
 Auto Scaling takes it out of the group's load balancers by itself, and puts it back after. Leaving standby raises the
 group's desired capacity by one, which is what entering took away, where it did.

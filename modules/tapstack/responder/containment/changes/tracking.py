@@ -2,7 +2,8 @@
 
 It can be set, not unset: where nothing was set before, release sets AWS's default.
 
-Source: Amazon EC2 User Guide, "Security group connection tracking", "Idle connection tracking timeout".
+Sources: Amazon EC2 User Guide, "Security group connection tracking", "Idle connection tracking timeout"; Amazon EC2 API
+Reference, ConnectionTrackingConfiguration (the defaults).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from tapstack.responder.containment.changes import groups
 from tapstack.responder.containment.changes.gone import gone_when
 
 DEFAULT_SECONDS: Final = 432_000
-"""Five days; instance types of Nitro v6 have 350 seconds instead."""
+NITRO_V6_SECONDS: Final = 350
+"""The default of instance types of Nitro v6, in place of the five days of all others. No call says which those are."""
 
 
 def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
