@@ -19,10 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         # Imported late, all of it: Ctrl-C may come at any moment, and these take a while.
+        from tapstack.cli.output import heeding_output
         from tapstack.cli.supervision import interruptible
 
         with interruptible():
-            return _main(arguments)
+            return heeding_output(lambda: _main(arguments))
     except KeyboardInterrupt as interrupted:
         # Not on the line that has the terminal's ^C; and a terminal may be gone.
         try:
@@ -41,6 +42,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack.cli.check import check
     from tapstack.cli.incident import add_incident_parser, refuse_token, run_incident
     from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
+    from tapstack.cli.output import standard_output
     from tapstack.cli.rehearse_account import rehearse_account
     from tapstack.cli.rehearse_deploy import rehearse_deploy
     from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
@@ -104,18 +106,19 @@ def _main(arguments: Sequence[str] | None) -> int:
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(unrecognized(commands.choices[chosen.command], unknown))
+    out = standard_output()
     if chosen.command == "check":
-        return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=sys.stdout, err=sys.stderr)
+        return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=out, err=sys.stderr)
     if chosen.command in COMMANDS:
-        return run_operate(chosen, source=sys.stdin, out=sys.stdout, err=sys.stderr)
+        return run_operate(chosen, source=sys.stdin, out=out, err=sys.stderr)
     if chosen.command == "incident":
-        return run_incident(chosen, source=sys.stdin, out=sys.stdout, err=sys.stderr)
+        return run_incident(chosen, source=sys.stdin, out=out, err=sys.stderr)
     if chosen.rehearsal == "incident":
-        return run_rehearse_incident(chosen, out=sys.stdout, err=sys.stderr)
+        return run_rehearse_incident(chosen, out=out, err=sys.stderr)
     if chosen.rehearsal == "deploy":
         return supervised(
             lambda scratch: rehearse_deploy(
-                chosen.file, enforce_iam=chosen.iam, scratch=scratch, out=sys.stdout, err=sys.stderr
+                chosen.file, enforce_iam=chosen.iam, scratch=scratch, out=out, err=sys.stderr
             )
         )
     return rehearse_account(

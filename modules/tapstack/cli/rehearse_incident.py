@@ -100,8 +100,6 @@ def rehearse_incident(
     except (RehearsalFailedError, ServiceError) as error:
         print(error, file=err)
         return 1
-    except BrokenPipeError:
-        raise
     except OSError as error:
         print(f"{error.filename or report.path}: {error.strerror}", file=err)
         return 2

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from tapstack.cli.output import heeding_output
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, the end that others ask for, and a terminal that closes."""
 _BY_SIGNAL: Final = 128
@@ -109,10 +111,7 @@ def _work(work: Callable[[Path], int], scratch: Path, alive: int) -> NoReturn:
         threading.Thread(target=_end_with, args=(alive, scratch), name="supervision", daemon=True).start()
         # What others call temporary, too: the sockets of providers, the files of functions and of cdktf.
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-        code = work(scratch)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _BY_SIGNAL + signal.SIGPIPE
+        code = heeding_output(lambda: work(scratch))
     except BaseException:
         traceback.print_exc()
     finally:

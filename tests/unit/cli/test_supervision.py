@@ -15,7 +15,7 @@ from tests.unit.cli.terminal import Command, none_left, processes_of
 # It starts a program that ignores what it is asked, writes a file, says so, and never ends.
 WORK = """
 import subprocess, sys, tempfile, time
-from tapstack.cli import supervision
+from tapstack.cli import output, supervision
 
 def work(scratch):
     deaf = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]"
@@ -126,7 +126,7 @@ sys.exit(main(["check"]))
 def test_when_what_reads_the_output_has_ended_then_the_command_ends_quietly(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    work = "lambda scratch: print('x', flush=True)"
+    work = "lambda scratch: print('x', file=output.standard_output(), flush=True)"
     done = subprocess.run(
         [sys.executable, "-c", WORK + f"sys.exit(supervision.supervised({work}))"],
         stdout=writing,

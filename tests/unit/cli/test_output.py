@@ -1,0 +1,46 @@
+"""Standard output that takes no more ends a command, and says no more than there is to say."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+CHECK = ["check", str(ROOT / "deployment.yaml")]
+SYNTH = ["synth", "--output", "{}"]
+
+
+def started(arguments: list[str], directory: Path, out: int) -> subprocess.CompletedProcess[str]:
+    given = [argument.format(directory) for argument in arguments]
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())", *given],
+        cwd=ROOT,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [CHECK, SYNTH], ids=["check", "synth"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_when_the_reader_of_a_pipe_has_ended_then_so_does_the_command_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+        assert reader.stdin is not None
+        reader.wait()
+        done = started(arguments, tmp_path, reader.stdin.fileno())
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize("arguments", [CHECK, SYNTH, ["rehearse", "deploy"]], ids=["check", "synth", "rehearse"])
+def test_fails_when_a_full_disk_takes_no_output(tmp_path: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = started(arguments, tmp_path, full.fileno())
+    assert (done.returncode, done.stderr) == (1, "standard output: No space left on device\n")
