@@ -74,3 +74,33 @@ def test_when_there_are_more_interfaces_than_the_company_has_then_further_ones_a
 def test_fails_when_the_file_is_wrong(aws_account: Account) -> None:
     with pytest.raises(DeploymentError, match="mine.yaml:1: sites: is missing"):
         fit("project: x\n", aws_account, file="mine.yaml")
+
+
+def test_when_sites_share_an_account_and_a_region_then_each_vpc_is_one_of_its_own(aws_account: Account) -> None:
+    # given
+    text = """
+sites:
+  shop:
+    region: eu-central-1
+    vpc_id: vpc-0a1b2c3d4e5f60718
+    targets: {sensor: {network_interface_id: eni-0a000000000000001}}
+  office:
+    region: eu-central-1
+    vpc_id: vpc-0b1b2c3d4e5f60718
+    targets: {sensor: {network_interface_id: eni-0b000000000000001}}
+  branch:
+    region: eu-central-1
+    vpc_id: vpc-0b1b2c3d4e5f60718
+    quarantine_security_group: false
+    targets: {sensor: {network_interface_id: eni-0b000000000000002}}
+"""
+    # when
+    sites = parse_deployment(fit(text, aws_account)).sites
+    # then
+    assert sites["shop"].vpc_id != sites["office"].vpc_id == sites["branch"].vpc_id
+    ids = [str(site.targets["sensor"].network_interface_id) for site in sites.values()]
+    assert len(set(ids)) == 3
+    ec2 = aws_account.client("ec2", region="eu-central-1")
+    for site, interface in zip(sites.values(), ids, strict=True):
+        (found,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+        assert found["VpcId"] == site.vpc_id

@@ -47,22 +47,26 @@ class Company:
     security_groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def found_company(account: Account, *, region: str | None = None, role_arn: str | None = None) -> Company:
+def found_company(
+    account: Account, *, region: str | None = None, role_arn: str | None = None, number: int = 1
+) -> Company:
     """Make the company and return what it consists of.
 
     Args:
         account: where it is made.
         region: the account's default Region by default.
         role_arn: role to assume; its account gets the company. The caller's by default.
+        number: of the company in its account and Region; further ones have it in the names that are taken but once.
     """
-    return _Founder(account, region, role_arn).found()
+    return _Founder(account, region, role_arn, "" if number == 1 else f"-{number}").found()
 
 
 class _Founder:
-    def __init__(self, account: Account, region: str | None, role_arn: str | None) -> None:
+    def __init__(self, account: Account, region: str | None, role_arn: str | None, suffix: str) -> None:
         self._ec2, self._balancing, self._scaling = (
             account.client(service, region=region, role_arn=role_arn) for service in ("ec2", "elbv2", "autoscaling")
         )
+        self._web, self._shop = f"web{suffix}", f"shop{suffix}"
         self._zones = [zone["ZoneName"] for zone in self._ec2.describe_availability_zones()["AvailabilityZones"][:2]]
 
     def found(self) -> Company:
@@ -87,7 +91,7 @@ class _Founder:
         # The database is what the checkout runs on; lookups go by the tags of interfaces.
         checkout = [{"Key": "application", "Value": "checkout"}]
         self._ec2.create_tags(Resources=list(interfaces["database"]), Tags=checkout)
-        return Company(shop, office, "web", balancer, instances, interfaces, groups)
+        return Company(shop, office, self._web, balancer, instances, interfaces, groups)
 
     def _vpc(self, name: str, cidr: str) -> Vpc:
         vpc = self._ec2.create_vpc(CidrBlock=cidr, TagSpecifications=_tagged("vpc", name))["Vpc"]["VpcId"]
@@ -142,10 +146,14 @@ class _Founder:
 
     def _load_balancer(self, vpc: Vpc, group: str) -> tuple[str, str]:
         balancer = self._balancing.create_load_balancer(
-            Name="shop", Subnets=list(vpc.public), SecurityGroups=[group], Scheme="internet-facing", Type="application"
+            Name=self._shop,
+            Subnets=list(vpc.public),
+            SecurityGroups=[group],
+            Scheme="internet-facing",
+            Type="application",
         )["LoadBalancers"][0]["LoadBalancerArn"]
         targets = self._balancing.create_target_group(
-            Name="shop-web", Protocol="HTTPS", Port=443, VpcId=vpc.id, TargetType="instance"
+            Name=f"{self._shop}-web", Protocol="HTTPS", Port=443, VpcId=vpc.id, TargetType="instance"
         )["TargetGroups"][0]["TargetGroupArn"]
         self._balancing.create_listener(
             LoadBalancerArn=balancer,
@@ -157,7 +165,7 @@ class _Founder:
 
     def _web_servers(self, vpc: Vpc, group: str, targets: str) -> dict[str, str]:
         self._ec2.create_launch_template(
-            LaunchTemplateName="web",
+            LaunchTemplateName=self._web,
             LaunchTemplateData={
                 "ImageId": IMAGE,
                 "InstanceType": "m5.large",
@@ -166,8 +174,8 @@ class _Founder:
             },
         )
         self._scaling.create_auto_scaling_group(
-            AutoScalingGroupName="web",
-            LaunchTemplate={"LaunchTemplateName": "web", "Version": "$Latest"},
+            AutoScalingGroupName=self._web,
+            LaunchTemplate={"LaunchTemplateName": self._web, "Version": "$Latest"},
             MinSize=2,
             MaxSize=4,
             DesiredCapacity=2,
@@ -178,7 +186,7 @@ class _Founder:
                 for key, value in {**TAGS, "Name": "web", "application": "shop"}.items()
             ],
         )
-        members = self._scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"][0]
+        members = self._scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._web])["AutoScalingGroups"][0]
         ids = sorted(member["InstanceId"] for member in members["Instances"])
         return {f"web-{number}": instance for number, instance in enumerate(ids, 1)}
 

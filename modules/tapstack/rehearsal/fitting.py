@@ -1,6 +1,6 @@
 """Make a deployment file fit the account: its ids become those of the company.
 
-A deployment file names resources of its owner's accounts. In the rehearsal each site gets a
+A deployment file names resources of its owner's accounts. In the rehearsal each VPC of the file gets a
 company in its account and Region, and every id of the file one of that company's resources of
 the same kind, the same id always the same resource. Everything else stays as written.
 """
@@ -8,7 +8,8 @@ the same kind, the same id always the same resource. Everything else stays as wr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ def fit(
     publish: Callable[[str], str] | None = None,
     deployment: Deployment | None = None,
 ) -> str:
-    """Return a deployment file for the account, and found a company for every site of it.
+    """Return a deployment file for the account, and found a company for every VPC of it.
 
     Args:
         text: of a deployment file that is right.
@@ -42,8 +43,10 @@ def fit(
     """
     deployment = deployment or parse_deployment(text, file)
     names: dict[str, str] = {}
-    for site in deployment.sites.values():
-        names |= _names_of(site, account)
+    founded: Counter[tuple[str, str]] = Counter()
+    for (place, _), sites in _by_vpc(deployment).items():
+        founded[place] += 1
+        names |= _names_of(sites, account, founded[place])
     if publish is not None:
         # Nothing reaches from one partition into another: each site gets what its own Region can read.
         published = {region: publish(region) for region in {site.region for site in deployment.sites.values()}}
@@ -59,26 +62,41 @@ def _template_urls(site: Site) -> Iterator[str]:
         yield site.response.appliance.launch.template_url
 
 
-def _names_of(site: Site, account: Account) -> dict[str, str]:
-    """Return the account's name for every id of a site."""
+def _by_vpc(deployment: Deployment) -> Mapping[tuple[tuple[str, str], str], list[Site]]:
+    """Return the sites of each VPC, by the account and Region that it is in, and its id."""
+    found: dict[tuple[tuple[str, str], str], list[Site]] = {}
+    for site in deployment.sites.values():
+        role = _role_of(site)
+        place = (role.split(":")[4] if role else ACCOUNT_ID, site.region)
+        found.setdefault((place, site.vpc_id), []).append(site)
+    return found
+
+
+def _role_of(site: Site) -> str | None:
+    return site.assume_role.role_arn if site.assume_role else None
+
+
+def _names_of(sites: list[Site], account: Account, number: int) -> dict[str, str]:
+    """Return the account's name for every id of the sites of one VPC, the number of which is told in its Region."""
     names: dict[str, str] = {}
-    role = site.assume_role.role_arn if site.assume_role else None
-    if role is None:
-        # Without a role the caller's own account is deployed to.
-        names |= dict.fromkeys(site.allowed_account_ids, ACCOUNT_ID)
-    else:
-        found_role(role)
-    company = found_company(account, region=site.region, role_arn=role)
-    ec2 = account.client("ec2", region=site.region, role_arn=role)
-    names[site.vpc_id] = company.shop.id
+    for site in sites:
+        if (role := _role_of(site)) is None:
+            # Without a role the caller's own account is deployed to.
+            names |= dict.fromkeys(site.allowed_account_ids, ACCOUNT_ID)
+        else:
+            found_role(role)
+    region, role = sites[0].region, _role_of(sites[0])
+    company = found_company(account, region=region, role_arn=role, number=number)
+    ec2 = account.client("ec2", region=region, role_arn=role)
+    names[sites[0].vpc_id] = company.shop.id
     # Lookups first: instances stand in the private subnets, and a lookup shall find some.
-    subnets = list(dict.fromkeys(_ids(site.sessions, "subnet-") + _ids(site, "subnet-")))
+    subnets = list(dict.fromkeys(_ids([site.sessions for site in sites], "subnet-") + _ids(sites, "subnet-")))
     names |= _matched(subnets, company.shop.private + company.shop.public, None)
     servers = ("web-1", "web-2", "database")
-    names |= _matched(_ids(site, "i-"), tuple(company.instances[name] for name in servers), None)
+    names |= _matched(_ids(sites, "i-"), tuple(company.instances[name] for name in servers), None)
     interfaces = tuple(interface for name in servers for interface in company.interfaces[name])
-    names |= _matched(_ids(site, "eni-"), interfaces, lambda: _another_interface(ec2, company))
-    names |= _matched(_ids(site, "sg-"), tuple(company.security_groups.values()), None)
+    names |= _matched(_ids(sites, "eni-"), interfaces, lambda: _another_interface(ec2, company))
+    names |= _matched(_ids(sites, "sg-"), tuple(company.security_groups.values()), None)
     return names
 
 
