@@ -63,6 +63,8 @@ def _value(field: Schema, definitions: Schema) -> str:
         return "mapping, below" if definitions[field["$ref"].rpartition("/")[2]].get("properties") else "`{}`"
     if "enum" in field:
         return ", ".join(f"`{one}`" for one in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
     kind = field.get("type")
     if kind == "array":
         return f"list: {_value(field['items'], definitions)}"

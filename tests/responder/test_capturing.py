@@ -14,6 +14,7 @@ from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.incident import commands
 from tapstack.responder.store import captures, incidents
 from tests.responder.conftest import Site, interfaces_of, our_tags, prepared, tags, tell
+from tests.unit.cli import incidents as sample
 
 
 class TestStart:
@@ -80,6 +81,23 @@ class TestStart:
         held = captures.get(full)
         assert held is not None
         assert (held.holders, held.ending) == (frozenset(), False)
+        # The page and the tests of the command line show what is written here.
+        shown = sample.incident()
+        assert [entry["note"] for entry in shown["interfaces"] if entry["state"] == "refused"] == [
+            interfaces_of(incident)[full]["note"]
+        ]
+        kept = incidents.timeline(incident)
+        assert [
+            (entry["what"], entry["by"] if entry["by"] != shown["opened_by"] else "ann") for entry in shown["timeline"]
+        ] == [
+            ("opened", "ann"),
+            ("capturing", "capture"),
+        ]
+        assert [entry["what"] for entry in kept] == ["opened", "capturing"]
+        assert kept[0]["by"] == incidents.get(incident)["opened_by"]
+        assert kept[0]["detail"] == incidents.get(incident)["reason"]
+        assert shown["timeline"][0]["detail"] == shown["reason"]
+        assert (kept[1]["by"], kept[1]["detail"]) == ("capture", shown["timeline"][1]["detail"])
 
     def test_fails_when_no_interface_is_mirrored(self, site: Site) -> None:
         instance, full = site.instance()

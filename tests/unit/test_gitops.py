@@ -51,11 +51,11 @@ def test_only_the_job_with_an_approval_assumes_the_role_that_applies() -> None:
 
 def test_when_a_pull_request_is_planned_then_sites_are_planned_by_a_role_that_reads(tmp_path: Path) -> None:
     (tmp_path / "deployment.yaml").write_bytes((ROOT / "deployment.yaml").read_bytes())
-    *_, step, planning = (step["run"] for step in JOBS["plan"]["steps"] if "run" in step)
+    *_, step, planning = (step for step in JOBS["plan"]["steps"] if "run" in step)
 
-    subprocess.run(["sh", "-ec", step], cwd=tmp_path, check=True)
+    subprocess.run(["sh", "-ec", step["run"]], cwd=tmp_path, env={"PATH": "/usr/bin:/bin", **step["env"]}, check=True)
 
-    assert planning.startswith("make diff ")
+    assert planning["run"].startswith("make diff ")
     roles = {
         name: site.assume_role.role_arn
         for name, site in load_deployment(tmp_path / "deployment.yaml").sites.items()
@@ -84,8 +84,12 @@ def test_each_job_has_a_role_that_trusts_its_whole_subject(job: str, subject: st
 
 @pytest.mark.parametrize("repository", ["octo-org@123456/octo-repo@456789", "octo-org/octo-repo"])
 def test_when_the_roles_are_made_then_their_subject_is_there_before(repository: str, tmp_path: Path) -> None:
+    """The blocks of the page, one after another in one shell, with names of the reader's own."""
     _, naming, making = (textwrap.dedent(found) for found in re.findall(r"^ *```sh\n(.*?)```", PAGE, re.DOTALL | re.M))
     naming = naming.replace("octo-org@123456/octo-repo@456789", repository)
+    making = making.replace("=tapstack-plan", "=reader").replace("=tapstack-deploy", "=writer")
+    page = (ROOT / "docs/iam/README.md").read_text(encoding="utf-8")
+    (own_names,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "KEY_PREFIX=" in found)
     shutil.copytree(ROOT / "docs/iam", tmp_path / "docs/iam")
     aws = tmp_path / "bin/aws"
     aws.parent.mkdir()
@@ -93,7 +97,7 @@ def test_when_the_roles_are_made_then_their_subject_is_there_before(repository: 
     aws.write_text(
         '#!/bin/sh\ncase "$1 $2" in\n'
         '"sts get-caller-identity") echo 999900001111;;\n'
-        '"iam create-role") grep -o "repo:[^\\"]*" "${6#file://}";;\n'
+        '"iam create-role") echo "$4 $(grep -o "repo:[^\\"]*" "${6#file://}")";;\n'
         '"iam attach-role-policy") echo "$4 $6";;\n'
         "esac\n",
         encoding="utf-8",
@@ -101,7 +105,7 @@ def test_when_the_roles_are_made_then_their_subject_is_there_before(repository: 
     aws.chmod(0o755)
 
     made = subprocess.run(
-        ["sh", "-ec", naming + making],
+        ["sh", "-ec", own_names + naming + making],
         cwd=tmp_path,
         env={"PATH": f"{aws.parent}:/usr/bin:/bin"},
         check=True,
@@ -109,7 +113,8 @@ def test_when_the_roles_are_made_then_their_subject_is_there_before(repository: 
         text=True,
     ).stdout.splitlines()
 
-    assert made[:2] == [f"repo:{repository}:pull_request", f"repo:{repository}:environment:production"]
+    assert made[:2] == [f"reader repo:{repository}:pull_request", f"writer repo:{repository}:environment:production"]
+    assert {line.split()[0] for line in made[2:]} == {"reader", "writer"}
     assert {line.split()[1] for line in made[2:]} == {
         f"arn:aws:iam::999900001111:policy/tapstack-{file.stem}"
         for file in [ROOT / "docs/iam/plan.json", *(ROOT / "docs/iam").glob("apply-*.json")]

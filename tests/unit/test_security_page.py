@@ -14,6 +14,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs/security.md").read_text(enco
 (SHOWN,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 POLICY = json.loads(SHOWN)
 ACTIONS = [
+    "CancelUpdateStack",
     "ContinueUpdateRollback",
     "CreateChangeSet",
     "DeleteStack",

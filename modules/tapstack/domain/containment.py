@@ -316,7 +316,7 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
     """Say why an instance must not, or cannot, be cut off; None when nothing stands against it."""
     instance = facts.instance_id
     if facts.state in GONE_STATES:
-        return f"instance {instance} is {facts.state}: there is nothing to cut off any more"
+        return f"instance {instance} is {facts.state}: it cannot be contained"
     if facts.is_mirror_target:
         return f"instance {instance} is a mirror target: isolating it would end captures"
     if instance in settings.protect.instance_ids:
@@ -339,8 +339,8 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
     }
     if all(_is_cut(interface, settings) and interface.id not in mine for interface in changeable):
         return (
-            f"all interfaces of instance {instance} are in the quarantine group already, and nothing says which "
-            "groups they had: somebody did it by hand"
+            f"all interfaces of instance {instance} are in the quarantine group already, and no prior state is "
+            "recorded: it was done outside Tapstack"
         )
     return None
 

@@ -126,7 +126,7 @@ class AutoScaling:
         """Check what can be checked before AWS is asked."""
         check_fields(self)
         if self.decrement_desired_capacity and not self.standby:
-            raise RuleViolation("decrement_desired_capacity goes with standby")
+            raise RuleViolation("decrement_desired_capacity needs standby true, got false")
 
 
 @dataclass(frozen=True, slots=True)

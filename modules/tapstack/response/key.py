@@ -12,8 +12,8 @@ from tapstack.capture.place import Place
 class ResponseKey(AwsConstruct):
     """A KMS key of the deployment's own, rotated every year.
 
-    It encrypts the table, the topic, the queue of dead letters, the logs and the functions'
-    environment. Whom IAM policies of the account allow may use it; besides, only the services
+    It encrypts the table, the topic, the queue of dead letters, the schedule, the logs and the
+    functions' environment. Whom IAM policies of the account allow may use it; besides, only the services
     that deliver encrypted things: CloudWatch Logs for the account's log groups, CloudWatch alarms
     to the topic, EventBridge to the queue.
 

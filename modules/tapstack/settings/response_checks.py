@@ -92,7 +92,9 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
     for position, rule in enumerate(response.policy):
         with checker.part():
             modes = tuple(response.containment.modes) if response.containment is not None else None
-            checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
+            # That no mode is given is said where it is.
+            if modes != ():
+                checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
         with checker.part():
             if rule.action in MODE_OF_ACTION and rule.to_domain().unconditional:
                 what = "contains" if rule.action == "contain_now" else "asks to contain"
@@ -124,7 +126,7 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
             checker.say((*path, "approval"), "nobody is asked: modes has no approval")
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:
-        checker.say((*path, "auto_scaling", "decrement_desired_capacity"), "goes with standby: true", True)
+        checker.say((*path, "auto_scaling", "standby"), "decrement_desired_capacity needs true", False)
 
 
 def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:

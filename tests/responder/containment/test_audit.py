@@ -54,7 +54,7 @@ def test_when_an_interface_is_not_cut_off_then_it_is_said_and_left_so(shop: Shop
     first = shop.company.interfaces["database"][0]
     web = shop.company.security_groups["web"]
     shop.give(first, web)
-    assert reported(shop) == [f"{shop.database} is contained, but its interface {first} is NOT cut off: it has {web}"]
+    assert reported(shop) == [f"{shop.database} is contained, but its interface {first} is NOT isolated: it has {web}"]
     assert shop.groups_of(first) == [web]
 
 
@@ -69,7 +69,7 @@ def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_sai
     table.change(
         original_key(shop.database, "groups", first), "SET restored_at = :then", values={"then": int(time.time()) - 120}
     )
-    says = f"{{}} of {{}} has the group {shop.quarantine}, and no containment says why: give it its own groups back"
+    says = f"{{}} of {{}} has the group {shop.quarantine}, and no containment is recorded: restore its security groups"
     last = f"; before its last containment it had {had}"
     assert reported(shop) == [says.format(first, shop.database) + last]
     # Somebody else's, beside a group of its own: it is not cut off.
@@ -91,7 +91,7 @@ def test_when_an_interface_was_detached_since_it_was_cut_off_then_nothing_is_sai
     assert release(incident) == "released"
     shop.give(second, shop.quarantine)
     assert reported(shop) == [
-        f"{second} has the group {shop.quarantine}, and no containment says why: give it its own groups back"
+        f"{second} has the group {shop.quarantine}, and no containment is recorded: restore its security groups"
     ]
 
 

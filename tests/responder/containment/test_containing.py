@@ -198,12 +198,14 @@ class TestGuardRails:
     def test_fails_when_somebody_put_it_into_quarantine_by_hand(self, shop: Shop) -> None:
         for interface in shop.company.interfaces["database"]:
             shop.give(interface, shop.quarantine)
-        self.refused(shop, shop.database, "somebody did it by hand")
+        self.refused(shop, shop.database, "it was done outside Tapstack")
 
     def test_fails_when_too_many_instances_were_contained_in_this_hour(self, shop: Shop) -> None:
         shop.set(per_hour=1)
         first = contained(shop.database)
-        self.refused(shop, shop.company.instances["legacy"], "1 instances were contained in this hour already")
+        self.refused(
+            shop, shop.company.instances["legacy"], "per_hour is 1: 1 instances were contained in this clock hour"
+        )
         # Those that are contained count once, whoever asks.
         contained(shop.database)
         assert containing.contain(first) == {"status": "contained"}
@@ -430,7 +432,7 @@ class TestFailures:
     def test_fails_when_the_quarantine_group_is_gone_and_says_what_is_not_cut_off(self, shop: Shop) -> None:
         incident = asked(shop.database)
         shop.ec2.delete_security_group(GroupId=shop.quarantine)
-        with pytest.raises(ContainmentFailed, match="is NOT cut off: InvalidGroup"):
+        with pytest.raises(ContainmentFailed, match="is NOT isolated: InvalidGroup"):
             containing.contain(incident)
         assert incidents.get(incident)["containment"]["changed"] != []
         ask_again(incident, "failed")

@@ -53,7 +53,7 @@ class TestLate:
         self, shop: Shop, default: str, state: str, decision: Any
     ) -> None:
         incident = waiting(shop, default)
-        why = f"nobody answered by {PAST}, and the default is to {default} it; it is {state}"
+        why = f"no answer by {PAST}, and the default is to {default} it; it is {state}"
         for _ in range(2):
             with pytest.raises(Conflict, match=why):
                 containment_requests.decide(incident, decision, by="ann")
@@ -70,7 +70,7 @@ class TestLate:
     def test_fails_when_an_answer_is_tried_after_the_deadline_and_nothing_is_changed(self, shop: Shop) -> None:
         incident = waiting(shop)
         before = incidents.get(incident)
-        with pytest.raises(Conflict, match=f"nobody answered by {PAST}, and the default is to leave it$"):
+        with pytest.raises(Conflict, match=f"no answer by {PAST}, and the default is to leave it$"):
             containment_requests.check_waits(before)
         assert incidents.get(incident) == before
         assert not runs_now(incident, "contain")
@@ -129,7 +129,7 @@ def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(
     with pytest.raises(Conflict, match="is being released"):
         containment_requests.contain(incident, "now", by="ann")
     assert shop.state(incident) == "releasing"
-    assert "containment asked for: now" not in said(incident)
+    assert "containment requested: now" not in said(incident)
 
 
 def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(

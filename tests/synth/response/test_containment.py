@@ -259,7 +259,7 @@ def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
         ),
         (
             lambda: AutoScaling(standby=False, decrement_desired_capacity=True),
-            "decrement_desired_capacity goes with standby",
+            "decrement_desired_capacity needs standby true, got false",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from typing import Any
 
 ID = "inc-20260102T030405-k3v9x0ab"
+ANA = "arn:aws:sts::111122223333:assumed-role/responders/ana"
 
 
 def incident(**changes: Any) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def incident(**changes: Any) -> dict[str, Any]:
         "alert_id": "xdr-4711",
         "source": "api",
         "opened_at": "2026-01-02T03:04:05Z",
-        "opened_by": "arn:aws:sts::111122223333:assumed-role/responders/ana",
+        "opened_by": ANA,
         "expires_at": "2026-01-02T05:04:05Z",
         "minutes": 120,
         "instance_id": "i-0a000000000000001",
@@ -36,7 +37,7 @@ def incident(**changes: Any) -> dict[str, Any]:
                 "session_id": None,
                 "session_number": None,
                 "owned": False,
-                "note": "three sessions already",
+                "note": "it is in 3 sessions of others already, which is the most AWS allows",
             },
         ],
         "appliance": {
@@ -46,8 +47,13 @@ def incident(**changes: Any) -> dict[str, Any]:
         },
         "in_place": [],
         "timeline": [
-            {"at": "2026-01-02T03:04:05Z", "by": "api", "what": "opened", "detail": "by a SOAR"},
-            {"at": "2026-01-02T03:05:00Z", "by": "capture", "what": "mirrored", "detail": "1 interface"},
+            {"at": "2026-01-02T03:04:05Z", "by": ANA, "what": "opened", "detail": "beacons every minute"},
+            {
+                "at": "2026-01-02T03:05:00Z",
+                "by": "capture",
+                "what": "capturing",
+                "detail": "1 network interfaces mirrored, 1 refused",
+            },
         ],
         **changes,
     }

@@ -13,7 +13,7 @@ import pytest
 
 from tapstack.cli import incident_api, main
 from tests.unit.cli.api_server import ApiServer, serving
-from tests.unit.cli.incidents import ID, incident
+from tests.unit.cli.incidents import ANA, ID, incident
 
 OPEN = ["incident", "open", "--instance", "i-0a000000000000001", "--reason", "beacons"]
 Printed = pytest.CaptureFixture[str]
@@ -182,8 +182,8 @@ class TestWait:
         printed = capsys.readouterr()
         assert printed.err.splitlines() == [
             f"{ID}  opening",
-            "  2026-01-02T03:04:05Z  opened  by a SOAR  (api)",
-            "  2026-01-02T03:05:00Z  mirrored  1 interface  (capture)",
+            f"  2026-01-02T03:04:05Z  opened  beacons every minute  ({ANA})",
+            "  2026-01-02T03:05:00Z  capturing  1 network interfaces mirrored, 1 refused  (capture)",
         ]
         assert printed.out.splitlines()[0] == f"{ID}  capturing, severity high"
         assert [asked.path for asked in api.asked[1:]] == [f"/incidents/{ID}"] * 3

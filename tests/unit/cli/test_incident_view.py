@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tapstack.cli.incident_view import card, listing, next_commands, timeline
-from tests.unit.cli.incidents import ID, incident
+from tests.unit.cli.incidents import ANA, ID, incident
 
 NOW = datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC)
 
@@ -23,11 +23,12 @@ def test_when_an_incident_captures_then_its_card_says_where_to_look_and_what_to_
         "",
         "  INTERFACE              STATE     SESSION                NUMBER  NOTE",
         "  eni-0a000000000000001  mirrored  tms-0a000000000000001  1",
-        "  eni-0a000000000000002  refused   -                      -       three sessions already",
+        "  eni-0a000000000000002  refused   -                      -       "
+        "it is in 3 sessions of others already, which is the most AWS allows",
         "",
         "  timeline",
-        "    2026-01-02T03:04:05Z  opened  by a SOAR  (api)",
-        "    2026-01-02T03:05:00Z  mirrored  1 interface  (capture)",
+        f"    2026-01-02T03:04:05Z  opened  beacons every minute  ({ANA})",
+        "    2026-01-02T03:05:00Z  capturing  1 network interfaces mirrored, 1 refused  (capture)",
         "",
         "  next",
         f"    tapstack incident show {ID} --url https://a",

@@ -131,7 +131,7 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
         (replace(FACTS, vpc_id="vpc-2"), SETTINGS, "vpc-2, which is not in the scope"),
         (replace(FACTS, interfaces=(Interface("eni-1", "vpc-2", ()),)), SETTINGS, "vpc-2, which is not in the scope"),
         (replace(FACTS, interfaces=(Interface("e", "vpc-1", (), None, True),)), SETTINGS, "no network interface whose"),
-        (replace(FACTS, interfaces=(Interface("e", "vpc-1", ("sg-q",)),)), SETTINGS, "somebody did it by hand"),
+        (replace(FACTS, interfaces=(Interface("e", "vpc-1", ("sg-q",)),)), SETTINGS, "it was done outside Tapstack"),
     ],
 )
 def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: DeployedContainment, match: str) -> None:

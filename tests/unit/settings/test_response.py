@@ -283,8 +283,8 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         ),
         (
             "{containment: {auto_scaling: {standby: false, decrement_desired_capacity: true}}}",
-            "containment.auto_scaling.decrement_desired_capacity",
-            "goes with standby: true, got true",
+            "containment.auto_scaling.standby",
+            "decrement_desired_capacity needs true, got false",
         ),
         ("{containment: {per_hour: 0}}", "containment.per_hour", "expected at least 1, got 0"),
         ("{containment: {instance_profile: deny}}", "containment.instance_profile", "expected 'restrict', got 'deny'"),
@@ -292,6 +292,12 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "{containment: {}, policy: [{name: a, action: contain_now}]}",
             "policy[0].action",
             "contain_now needs the mode now: containment.modes has approval",
+        ),
+        (
+            # No second message about the rule.
+            "{containment: {modes: []}, policy: [{name: a, action: contain_now}]}",
+            "containment.modes",
+            "expected at least 1 entry",
         ),
         (
             "{polcy: []}",

@@ -77,7 +77,7 @@ def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
     for interface in as_interfaces(attached(instance_id)):
         if not set(interface.group_ids) <= quarantines:
             groups = ", ".join(interface.group_ids)
-            yield f"{instance_id} is contained, but its interface {interface.id} is NOT cut off: it has {groups}"
+            yield f"{instance_id} is contained, but its interface {interface.id} is NOT isolated: it has {groups}"
 
 
 def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]]) -> Iterator[str]:
@@ -121,4 +121,4 @@ def _unexplained(item: dict[str, Any], instance_id: str, known: PriorState | Non
     has = ", ".join(group["GroupId"] for group in item["Groups"])
     had = f"; before its last containment it had {said(known.original)}" if known is not None else ""
     whose = f"{item['NetworkInterfaceId']} of {instance_id}" if instance_id else item["NetworkInterfaceId"]
-    return f"{whose} has the group {has}, and no containment says why: give it its own groups back{had}"
+    return f"{whose} has the group {has}, and no containment is recorded: restore its security groups{had}"

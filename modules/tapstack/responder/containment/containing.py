@@ -126,11 +126,9 @@ class _Containing:
 
     def _hold(self, there: Containment | None, facts: Facts) -> Containment | None:
         counts = there is None or not there.in_place
-        if counts and not containments.count(self.instance_id, self.settings.per_hour):
-            raise ContainmentRefused(
-                f"{self.settings.per_hour} instances were contained in this hour already: more than that is for "
-                "people to look at first"
-            )
+        most = self.settings.per_hour
+        if counts and not containments.count(self.instance_id, most):
+            raise ContainmentRefused(f"per_hour is {most}: {most} instances were contained in this clock hour")
         group = self.settings.groups[facts.vpc_id].quarantine
         return containments.hold(self.instance_id, self.incident["id"], vpc_id=facts.vpc_id, quarantine_group_id=group)
 
@@ -196,7 +194,7 @@ class _Containing:
                 continue
             if _may_pass(error):
                 raise TryAgain(f"{original.key}: {_message(error)}")
-            raise ContainmentFailed(f"{original.key} is NOT cut off: {_message(error)}")
+            raise ContainmentFailed(f"{original.key} is NOT isolated: {_message(error)}")
 
     def _raise_passing(self) -> None:
         for original, error in self.failures:

@@ -50,7 +50,7 @@ def allowed(mode: Mode | None) -> Mode:
     """
     modes = configured().modes
     if mode is not None and mode not in modes:
-        raise Conflict(f"containment by {mode} is not allowed here, only by {' or '.join(modes)}")
+        raise Conflict(f"mode {mode} is not allowed: containment.modes has {', '.join(modes)}")
     return mode or ("approval" if "approval" in modes else "now")
 
 
@@ -127,7 +127,7 @@ def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
             said = _asked_words(asked)
         changed = _ask(incident, asked)
         if changed is not None:
-            incidents.say(incident_id, by, "containment asked for", said)
+            incidents.say(incident_id, by, "containment requested", said)
             executions.ensure(changed, "contain")
             return changed
     raise TryAgain("others change the incident at the same time")
@@ -281,10 +281,10 @@ def check_waits(incident: Incident) -> None:
 def _nothing_waits(incident: Incident) -> str:
     incident_id, containment = incident["id"], incident.get("containment")
     if not containment:
-        return f"nobody asked for containment of incident {incident_id}"
+        return f"no containment was requested for incident {incident_id}"
     state, decision = containment["state"], containment["decision"]
     if decision == "default" or state == "pending":
-        why = f"nobody answered by {containment['deadline']}, and the default is to {containment['default']} it"
+        why = f"no answer by {containment['deadline']}, and the default is to {containment['default']} it"
         why += "" if state == "pending" else f"; it is {state}"
     else:
         why = f"it is {state}" + (f", {decision} by {containment['decided_by']}" if decision else "")
@@ -343,7 +343,7 @@ def release(
         )
         if changed is not None:
             flags = ", ".join(name for name, chosen in given.items() if chosen)
-            incidents.say(incident_id, by, "release asked for", flags)
+            incidents.say(incident_id, by, "release requested", flags)
             executions.ensure(changed, "release", **given)
             return changed
     raise TryAgain("others change the incident at the same time")
