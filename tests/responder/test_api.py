@@ -116,6 +116,20 @@ class TestOpen:
         assert (status, again["incident"]["id"]) == (202, first["incident"]["id"])
         assert ask("POST", "/incidents", {**body, "network_interface_ids": named[:1]})[0] == 409
 
+    def test_fails_when_the_same_alert_is_to_be_contained_as_well(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        containment = {"modes": ["now"], "groups": {site.vpc: {"quarantine": site.group}}}
+        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps({**site.settings, "containment": containment}))
+        environment.cache_clear()
+        alert = {**OPEN, "alert_id": "siem-4711"}
+        incident = ask("POST", "/incidents", alert)[1]["incident"]["id"]
+        status, problem = ask("POST", "/incidents", {**alert, "containment": "now"})
+        assert status == 409
+        assert problem["detail"].endswith(f"was opened without containment: tapstack incident contain {incident}")
+        contained = {**alert, "alert_id": "siem-4712", "containment": "now"}
+        assert ask("POST", "/incidents", contained)[1] == ask("POST", "/incidents", contained)[1]
+
     def test_fails_when_the_alert_of_a_closed_incident_comes_again(self, site: Site) -> None:
         alert = {**OPEN, "alert_id": "siem-4711"}
         _, first = ask("POST", "/incidents", alert, idempotency_key="abc")

@@ -65,7 +65,7 @@ def add_incident_parser(commands: Any) -> None:
     opener.add_argument(
         "--idempotency-key",
         metavar="KEY",
-        help="sending it again returns the same incident; a random one by default",
+        help="sending it again within 24 hours returns the same incident; a random one by default",
     )
     opener.add_argument(
         "--wait",

@@ -22,17 +22,16 @@ class KeyReused(Exception):  # noqa: N818
 
 
 class AlertTaken(Conflict):
-    """The alert's incident captures something else, or no longer captures.
+    """The alert's incident is not what is asked for: it captures something else, or no longer, or contains nothing.
 
     Attributes:
         incident: of the alert.
     """
 
-    def __init__(self, incident: Incident, why: str) -> None:
-        super().__init__(
-            f"alert_id {incident['alert_id']} belongs to incident {incident['id']}, which {why}: "
-            "send this request with another alert_id, or without"
-        )
+    def __init__(
+        self, incident: Incident, why: str, do: str = "send this request with another alert_id, or without"
+    ) -> None:
+        super().__init__(f"alert_id {incident['alert_id']} belongs to incident {incident['id']}, which {why}: {do}")
         self.incident = incident
 
 
@@ -49,7 +48,8 @@ def open_incident(
 
     Raises:
         KeyReused: the key came with another request before.
-        AlertTaken: the alert's incident captures something else, or is closed, or about to be.
+        AlertTaken: the alert's incident captures something else, is closed or closing, or was opened without the
+            containment that is asked for.
         Conflict: containment is asked for, and not configured, or not in this mode.
         TryAgain: the workflow could not be started. The incident is there; the same request starts it.
     """
@@ -82,6 +82,8 @@ def _check_same(incident: Incident, request: OpenRequest) -> None:
         raise AlertTaken(incident, f"captures {captured}")
     if incident["state"] in ("closing", "closed") or incident["close_requested"]:
         raise AlertTaken(incident, "is closed" if incident["state"] == "closed" else "is closing")
+    if request.containment != "none" and not incident.get("containment"):
+        raise AlertTaken(incident, "was opened without containment", f"tapstack incident contain {incident['id']}")
 
 
 def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:
