@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is nearest to `word`, if any is near."""
+    """Return the known word that is nearest to `word`, if any is near; none where several begin with it."""
     known = list(known)
+    # contain_now is no likelier than contain_on_approval to be what contain meant.
+    if sum(other.startswith((f"{word}_", f"{word}-")) for other in known) > 1:
+        return None
     # Letters in another order first: difflib takes us-esat-1 for us-west-1.
     near = [other for other in known if sorted(other) == sorted(word)] or difflib.get_close_matches(word, known, n=1)
     return near[0] if near else None
