@@ -24,7 +24,7 @@ from constructs import Construct
 
 TEMPLATE_URL = (
     "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/"
-    "5f1c0b1e-6f5a-4c53-9d0e-2b8a7c6d5e4f/0123456789abcdef0123456789abcdef.template"
+    "5f1c0b1e-6f5a-4c53-9d0e-2b8a7c6d5e4f.1f2e3d4c-5b6a-4798-8877-665544332211.template"
 )
 
 

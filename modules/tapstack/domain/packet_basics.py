@@ -7,6 +7,7 @@ Reference (CreateStack).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -54,13 +55,15 @@ _CREDENTIALS: Final = frozenset(
 """Parameters of presigned addresses: Amazon S3 API Reference, signature versions 4 and 2; servers may ignore case."""
 TEMPLATE_URL_LENGTH: Final = 5120
 TEMPLATE_URL_EXAMPLE: Final = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/<uuid>.<uuid>.template"
+_PLACEHOLDER: Final = re.compile(r"<[^<>]*>|[<>]")
 
 
 def check_template_url(value: str) -> str:
     """Return `value` when CloudFormation can fetch a template from it: https, in Amazon S3.
 
     Raises:
-        RuleViolation: not https, not an Amazon S3 address, or longer than 5120 characters.
+        RuleViolation: a part in angle brackets is not filled in, not https, not an Amazon S3 address, or longer
+            than 5120 characters.
     """
     if is_token(value):
         return value
@@ -68,6 +71,11 @@ def check_template_url(value: str) -> str:
         parts = urlsplit(value)
     except ValueError:
         parts = urlsplit("")  # such as https://[: no address at all
+    if placeholders := _PLACEHOLDER.findall(value):
+        raise RuleViolation(
+            f"template url {value!r} cannot be used: put the ids of your subscription in place of "
+            f"{' and '.join(dict.fromkeys(placeholders))}"
+        )
     problem = ""
     if parts.scheme != "https":
         problem = "CloudFormation takes https only"

@@ -64,6 +64,17 @@ def test_fails_when_cloudformation_cannot_use_the_template_url(url: str, problem
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "placeholders"),
+    [("<uuid>.<uuid>", "<uuid>"), ("<uuid>/<32 hex>", "<uuid> and <32 hex>"), ("a>b", ">")],
+)
+def test_fails_when_a_template_url_is_the_form_of_one(key: str, placeholders: str) -> None:
+    url = f"https://s3.amazonaws.com/{FULFILLMENT}/{key}.template"
+    assert refusal(lambda: check_template_url(url)) == (
+        f"template url {url!r} cannot be used: put the ids of your subscription in place of {placeholders}"
+    )
+
+
 @pytest.mark.parametrize(("public_ip", "accept"), [(False, False), (False, True), (True, True)])
 def test_when_a_public_ip_is_absent_or_accepted_then_it_passes(public_ip: bool, accept: bool) -> None:
     check_public_ip(public_ip, accept=accept)
