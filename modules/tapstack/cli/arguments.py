@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,30 @@ def new_file(text: str) -> str:
     if problem := unwritable(Path(text)) if text else "expected the name of a file, got ''":
         raise argparse.ArgumentTypeError(problem)
     return text
+
+
+def outputs_file(text: str) -> str:
+    """Return the path of a file that the outputs are written to, as it was given; for argparse.
+
+    One that exists is replaced: it has to be empty, or such a file.
+    """
+    new_file(text)
+    path = Path(text)
+    if path.exists() and not _holds_outputs(path):
+        raise argparse.ArgumentTypeError(
+            f"{path} exists and is not a file of outputs: name another file, or remove this one"
+        )
+    return text
+
+
+def _holds_outputs(path: Path) -> bool:
+    """Tell whether a file holds what the cdktf CLI writes: the outputs of each stack by name."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        stacks = json.loads(text or "{}")
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(stacks, dict) and all(isinstance(outputs, dict) for outputs in stacks.values())
 
 
 def unwritable(path: Path) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from tapstack.cli.arguments import count, directory, new_file
+from tapstack.cli.arguments import count, directory, outputs_file
 from tapstack.cli.check import read, say, try_access, warn_of_state
 from tapstack.cli.terminal import plain
 from tapstack.kernel.node import node_binary
@@ -31,7 +31,7 @@ _CDKTF: Final = Path("node_modules", ".bin", "cdktf")
 _SET_UP: Final = Path("scripts", "set_up.py")
 INTERRUPTS: Final = Path(__file__).with_name("interrupts.cjs")
 _PARALLELISM: Final = "--parallelism"
-_TYPES: Final = {"N": count, "FILE": new_file, "DIRECTORY": directory}
+_TYPES: Final = {"N": count, "FILE": outputs_file, "DIRECTORY": directory}
 _IGNORE_MISSING: Final = "--ignore-missing-stack-dependencies"
 
 # Options of the cdktf CLI that are passed on: what they take, what they do, and the commands that know them.

@@ -7,6 +7,7 @@ A closed directory protects what Terraform writes into it later, whatever its um
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 from typing import Final
@@ -77,10 +78,26 @@ def refuse_unusable_output(outdir: Path) -> None:
     """Refuse a directory of the synthesis that cannot be one; nothing is made.
 
     Raises:
-        OutputError: it, or one above it, is something else, or may not be written.
+        OutputError: it, or one above it, is something else, or may not be written, or it has other files.
     """
     if reason := obstacle(outdir / "stacks"):
         raise OutputError(f"--output: {outdir} cannot hold what is synthesized ({reason}): expected a directory")
+    if outdir.is_dir() and not _is_of_syntheses(outdir):
+        raise OutputError(
+            f"--output: {outdir} has files that are not of a synthesis: expected a new or empty directory, or one that "
+            "was synthesized into"
+        )
+
+
+def _is_of_syntheses(outdir: Path) -> bool:
+    """Tell whether a directory has nothing yet, or what cdktf writes; a synthesis that failed leaves `stacks` alone."""
+    if {file.name for file in outdir.iterdir()} <= {"stacks"}:
+        return True
+    try:
+        manifest = json.loads((outdir / "manifest.json").read_text(encoding="utf-8"))
+        return manifest.keys() >= {"stacks", "version"}
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _unusable(deployment: Deployment, state: Path, reason: str) -> DeploymentError:

@@ -348,6 +348,10 @@ class TestRefusals:
             (["--outputs-file", "/proc/x"], "/proc may not be written"),
             (["--outputs-file", "/proc/version"], "/proc may not be written"),
             (["--outputs-file", ""], "expected the name of a file, got ''"),
+            (
+                ["--outputs-file", __file__],
+                f"{__file__} exists and is not a file of outputs: name another file, or remove this one",
+            ),
             (["--output", ""], "expected the name of a directory, got ''"),
             (["--parallelism", "x"], "expected a whole number of 1 or more, got 'x'"),
             (["--parallelism", "0"], "expected a whole number of 1 or more, got '0'"),
@@ -379,6 +383,12 @@ class TestRefusals:
         with pytest.raises(SystemExit):
             main(arguments)
         assert capsys.readouterr().err.endswith(f"unrecognized arguments: {hint}\n")
+
+    @pytest.mark.parametrize("text", ["", "{}", '{"b": {"quarantine_group_id": "sg-0123456789abcdef0"}}'])
+    def test_when_outputs_were_written_there_before_then_they_are_replaced(self, project: Path, text: str) -> None:
+        (project / "outputs.json").write_text(text)
+        ran = Ran("deploy", "b", "--auto-approve", "--outputs-file", "outputs.json")
+        assert ran.arguments[-2:] == ["--outputs-file", "outputs.json"]
 
     def test_fails_when_nothing_can_be_written_there_before_credentials_are_tried(
         self, project: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ import pytest
 
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment
-from tapstack.workspace.privacy import keep_private
+from tapstack.workspace.privacy import OutputError, keep_private
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,32 @@ def test_when_state_and_plans_of_before_are_open_then_they_are_closed(tmp_path: 
     assert keep_private(deployment(), tmp_path, tmp_path / "cdktf.out") == []
     assert {name: mode(states / name) for name in names} == dict.fromkeys(names, 0o600)
     assert (mode(states), mode(stacks)) == (0o700, 0o700)
+
+
+@pytest.mark.parametrize("manifest", [None, "{}", "[]", '{"manifest_version": 3, "name": "an extension"}'])
+def test_fails_when_the_output_has_other_files_and_they_stay_as_they_are(tmp_path: Path, manifest: str | None) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir(mode=0o755)
+    name = "letter" if manifest is None else "manifest.json"
+    (documents / name).write_text(manifest or "")
+    with pytest.raises(OutputError) as refused:
+        keep_private(deployment(), tmp_path, documents)
+    assert str(refused.value) == (
+        f"--output: {documents} has files that are not of a synthesis: expected a new or empty directory, or one that "
+        "was synthesized into"
+    )
+    assert [file.name for file in documents.iterdir()] == [name]
+    assert mode(documents) == 0o755
+
+
+def test_when_a_synthesis_was_written_or_began_there_then_it_is_taken_again(tmp_path: Path) -> None:
+    outdir = tmp_path / "out"
+    outdir.mkdir()
+    keep_private(deployment(), tmp_path, outdir)
+    keep_private(deployment(), tmp_path, outdir)
+    for name, text in (("manifest.json", '{"version": "0.21.0", "stacks": {}}'), ("further", "")):
+        (outdir / name).write_text(text)
+    keep_private(deployment(), tmp_path, outdir)
 
 
 def test_when_the_state_moved_to_s3_then_the_copy_that_was_left_is_closed(tmp_path: Path) -> None:
