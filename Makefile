@@ -67,7 +67,6 @@ cdktf-cli: packages
 .PHONY: synth
 synth: packages ## Write the Terraform into cdktf.out (ARGS=--hcl for HCL)
 	@.venv/bin/tapstack synth $(ARGS)
-	@echo "Terraform:"; ls -1 cdktf.out/stacks/*/cdk.tf*
 
 .PHONY: diff deploy destroy
 # --set-up: they install the cdktf CLI when everything that can be refused was not.

@@ -22,14 +22,17 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    from tapstack.cli.output import heeding_output
+
     try:
-        return _synthesize()
+        return heeding_output(_synthesize)
     finally:
         # Where the file was wrong nobody uses it.
         kernel.abandon()
 
 
 def _synthesize() -> int:
+    from tapstack.cli.output import standard_output
     from tapstack.domain.errors import RuleViolation
     from tapstack.settings.load import deployment_path, load_deployment, shown
     from tapstack.settings.problems import DeploymentError
@@ -56,6 +59,13 @@ def _synthesize() -> int:
         return 2
     for warning in [*deployment.warnings(before_synthesis=True), *warnings]:
         print(f"warning: {warning}", file=sys.stderr)
+    # The cdktf CLI would log it.
+    if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" not in os.environ:
+        out = standard_output()
+        print("Terraform:", file=out)
+        for name in state.stack_names(deployment):
+            (written,) = (outdir / "stacks" / name).glob("cdk.tf*")
+            print(f"  {shown(written)}", file=out)
     return 0
 
 

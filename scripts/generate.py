@@ -55,7 +55,8 @@ def _synthesized(*program: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as outdir:
         # In a process of its own: this one may have a kernel that writes HCL, or other settings.
         environment = {n: v for n, v in os.environ.items() if not n.startswith(("TAPSTACK_", "CDKTF_", "SYNTH_"))}
-        subprocess.run([sys.executable, *program], cwd=ROOT, env={**environment, "CDKTF_OUTDIR": outdir}, check=True)
+        environment["CDKTF_OUTDIR"] = outdir
+        subprocess.run([sys.executable, *program], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
         stacks = sorted(Path(outdir).glob("stacks/*/cdk.tf.json"))
         return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in stacks}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import main
 from stacks.capture import CaptureStack
 from stacks.synthesis import synthesize as synthesize_deployment
 from tapstack.bindings import cdk
@@ -282,6 +283,22 @@ def test_when_synthesized_then_the_files_are_json_and_warnings_come_back(
     terraform = json.loads(files["cdk.tf.json"].read_text())
     sessions = terraform["resource"]["aws_ec2_traffic_mirror_session"]["web-servers"]
     assert sessions["for_each"]["eni-0a000000000000003"] == 10
+
+
+def test_when_main_synthesizes_then_it_says_what_it_wrote_and_nothing_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CDKTF_OUTDIR", str(tmp_path / "out"))
+    monkeypatch.setenv("TAPSTACK_DEPLOYMENT", str(tmp_path / "deployment.yaml"))
+    monkeypatch.delenv("CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS", raising=False)
+    (tmp_path / "deployment.yaml").write_text(site("targets: {t: {network_interface_id: eni-00000001}}"))
+    (tmp_path / "out" / "stacks" / "before").mkdir(parents=True)
+    (tmp_path / "out" / "stacks" / "before" / "cdk.tf.json").touch()
+    assert main._synthesize() == 0
+    assert capsys.readouterr().out == f"Terraform:\n  {tmp_path}/out/stacks/a/cdk.tf.json\n"
+    monkeypatch.setenv("CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS", "true")
+    assert main._synthesize() == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_when_a_filter_is_one_sided_then_the_warning_comes_back(tmp_path: Path) -> None:
