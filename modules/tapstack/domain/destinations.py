@@ -45,6 +45,8 @@ class Destination:
                 interface takes: 100 for the largest size of some families, 10 otherwise.
             accept_instance_type: the instance type takes 100, whatever the list says.
         """
+        if instance_type is not None and not accept_instance_type:
+            instance_types.check_size(instance_type)
         return cls(
             "network interface",
             check_identifier("network interface", network_interface_id),

@@ -14,6 +14,7 @@ from typing import Final
 
 from tapstack.domain import limits
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tokens import is_token
 
 AS_OF: Final = "2026-11-26"
@@ -81,6 +82,10 @@ _SMALL_SIZES: Final = {
 
 _INSTANCE_TYPE: Final = re.compile(r"([a-z][a-z0-9-]*)\.([a-z0-9-]+)", re.ASCII)
 
+_SIZES: Final = ("nano", "micro", "small", "medium", "large", "xlarge", "metal")
+_SIZE: Final = re.compile(rf"{'|'.join(_SIZES)}|\d+xlarge|metal-\d+xl", re.ASCII)
+"""Sizes as Amazon EC2 Instance Types, "Naming conventions", has them."""
+
 
 def check_instance_type(value: str) -> str:
     """Return `value` when it has the form of an instance type, or is a token.
@@ -92,6 +97,20 @@ def check_instance_type(value: str) -> str:
         return value
     hint = "; it must be lower case" if _INSTANCE_TYPE.fullmatch(value.lower()) else ""
     raise RuleViolation(f"{value!r} is not an instance type: expected the form m5.xlarge{hint}")
+
+
+def check_size(instance_type: str) -> None:
+    """Refuse an instance type, as a person wrote it, of a size that no type has; a token passes.
+
+    Raises:
+        RuleViolation: such as m5.lrge.
+    """
+    size = check_instance_type(instance_type).partition(".")[2]
+    if not (is_token(instance_type) or _SIZE.fullmatch(size)):
+        raise RuleViolation(
+            f"instance type {instance_type} has the size {size}, which no type has: {did_you_mean(size, _SIZES)}accept "
+            "it with accept_instance_type if it is newer than this version"
+        )
 
 
 def can_be_mirrored(instance_type: str) -> bool:

@@ -191,6 +191,8 @@ class Source:
             )
         source = KnownSource(network_interface_id, network_interface_id if name is None else name, session_number)
         if instance_type is not None:
+            if not accept_instance_type:
+                instance_types.check_size(instance_type)
             instance_types.check_source_type(instance_type, accept=accept_instance_type)
         return source
 

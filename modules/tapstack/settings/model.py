@@ -18,6 +18,7 @@ from tapstack.domain.filter_presets import (
     web,
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
+from tapstack.domain.instance_types import check_size
 from tapstack.domain.packet_basics import OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
 from tapstack.domain.sources import AnySource, Source, SourceLookup
@@ -179,7 +180,7 @@ class Filter(Settings):
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
-        if self.preset and self.rules:
+        if self.preset and "rules" in self.model_fields_set:
             raise RuleViolation("expected either preset or rules, not both")
         if self.preset == "everything_but_intra_vpc":
             if not self.vpc_cidrs:
@@ -245,25 +246,21 @@ class Target(Settings):
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
-        given = [
-            name
-            for name in (
-                "network_interface_id",
-                "network_load_balancer_arn",
-                "gateway_load_balancer_endpoint_id",
-                "load_balancer",
-            )
-            if getattr(self, name) is not None
-        ]
+        kinds = (
+            "network_interface_id",
+            "network_load_balancer_arn",
+            "gateway_load_balancer_endpoint_id",
+            "load_balancer",
+        )
+        given = [name for name in kinds if getattr(self, name)]
         if len(given) != 1:
-            raise RuleViolation(
-                "expected exactly one of network_interface_id, network_load_balancer_arn, "
-                f"gateway_load_balancer_endpoint_id, load_balancer; found {', '.join(given) or 'none'}"
-            )
+            raise RuleViolation(f"expected exactly one of {', '.join(kinds)}; found {', '.join(given) or 'none'}")
         if self.instance_type is not None and self.network_interface_id is None:
             raise RuleViolation("instance_type goes with network_interface_id")
         if self.accept_instance_type and self.instance_type is None:
             raise RuleViolation("accept_instance_type goes with instance_type")
+        if self.instance_type is not None and not self.accept_instance_type:
+            check_size(self.instance_type)
 
 
 class SourceSettings(Settings):
@@ -285,9 +282,9 @@ class SourceSettings(Settings):
     """Every interface of this subnet."""
     vpc_id: fields.VpcId | None = None
     """Every interface of this VPC."""
-    tags: fields.SoughtTags = Field(default_factory=dict)
+    tags: Annotated[fields.SoughtTags, Field(min_length=1)] = Field(default_factory=dict)
     """Every interface that carries all these tags itself."""
-    instance_tags: fields.SoughtTags = Field(default_factory=dict)
+    instance_tags: Annotated[fields.SoughtTags, Field(min_length=1)] = Field(default_factory=dict)
     """Every interface of the instances that carry all these tags."""
     include_requester_managed: bool = False
     """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache only."""
@@ -403,7 +400,7 @@ class Site(Settings):
     """Accept a `region` that is newer than the list of this version."""
     vpc_id: fields.VpcId
     """The VPC."""
-    allowed_account_ids: list[fields.AccountId] = Field(default_factory=list)
+    allowed_account_ids: Annotated[list[fields.AccountId], Field(min_length=1)] = Field(default_factory=list)
     """The only accounts in which Terraform may work; any account by default."""
     assume_role: AssumeRole | None = None
     """The role to assume; the caller's own credentials by default."""

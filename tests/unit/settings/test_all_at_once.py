@@ -12,6 +12,10 @@ def fields(text: str) -> list[str]:
     return [line.split(": ")[1] for line in report(text)]
 
 
+def test_when_a_target_has_an_unknown_key_then_its_kinds_are_not_counted() -> None:
+    assert fields(USABLE + "    targets: {y: {preset: web}}\n") == ["sites.production.targets.y.preset"]
+
+
 def test_fails_when_a_preset_is_wrong_and_names_what_is_wrong_behind_it_too() -> None:
     text = (
         SITE

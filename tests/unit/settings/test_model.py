@@ -204,6 +204,28 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
             "targets.t",
             "accept_instance_type goes with instance_type",
         ),
+        (
+            "targets: {t: {network_interface_id: eni-0123abcd, instance_type: m5.lrge}}",
+            "targets.t",
+            "instance type m5.lrge has the size lrge, which no type has: did you mean large? accept it with "
+            "accept_instance_type if it is newer than this version",
+        ),
+        (
+            "sessions: {s: {sources: [{network_interface_id: eni-0123abcd, instance_type: m5.5large}]}}",
+            "sessions.s.sources[0]",
+            "instance type m5.5large has the size 5large, which no type has: did you mean large? accept it with "
+            "accept_instance_type if it is newer than this version",
+        ),
+        ("filters: {f: {preset: web, rules: []}}", "filters.f", "expected either preset or rules, not both"),
+        ("allowed_account_ids: []", "allowed_account_ids", "expected at least 1 entry"),
+        *(
+            (
+                f"sessions: {{s: {{sources: [{{subnet_id: subnet-0123abcd, {key}: {{}}}}]}}}}",
+                f"sessions.s.sources[0].{key}",
+                "expected at least 1 entry",
+            )
+            for key in ("tags", "instance_tags")
+        ),
         ("sessions: {s: {sources: []}}", "sessions.s.sources", "expected at least 1 entry"),
         (
             "sessions: {s: {sources: [{}]}}",
