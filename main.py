@@ -22,7 +22,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from tapstack.cli.output import heeding_output
+    from tapstack.workspace.output import heeding_output
 
     try:
         return heeding_output(_synthesize)
@@ -32,11 +32,11 @@ def main() -> int:
 
 
 def _synthesize() -> int:
-    from tapstack.cli.output import standard_output
     from tapstack.domain.errors import RuleViolation
     from tapstack.settings.load import deployment_path, load_deployment, shown
     from tapstack.settings.problems import DeploymentError
     from tapstack.workspace import provider_mirror, state
+    from tapstack.workspace.output import standard_output
     from tapstack.workspace.privacy import OutputError
 
     project = Path(__file__).resolve().parent

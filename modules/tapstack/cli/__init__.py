@@ -19,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         # Imported late, all of it: Ctrl-C may come at any moment, and these take a while.
-        from tapstack.cli.output import heeding_output
         from tapstack.cli.supervision import interruptible
+        from tapstack.workspace.output import heeding_output
 
         with interruptible():
             return heeding_output(lambda: _main(arguments))
@@ -42,12 +42,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack.cli.check import check
     from tapstack.cli.incident import add_incident_parser, refuse_token, run_incident
     from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
-    from tapstack.cli.output import standard_output
     from tapstack.cli.rehearse_account import rehearse_account
     from tapstack.cli.rehearse_deploy import rehearse_deploy
     from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
     from tapstack.cli.supervision import supervised
     from tapstack.settings.load import FILE_VARIABLE
+    from tapstack.workspace.output import standard_output
 
     parser = argparse.ArgumentParser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
     parser.add_argument("--version", action="version", version=f"tapstack {__version__}")

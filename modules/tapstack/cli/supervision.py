@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from tapstack.cli.output import heeding_output
+from tapstack.workspace.output import heeding_output
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, the end that others ask for, and a terminal that closes."""

@@ -18,7 +18,6 @@ from tapstack.domain.filter_presets import (
     web,
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
-from tapstack.domain.instance_types import check_size
 from tapstack.domain.packet_basics import OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
 from tapstack.domain.sources import AnySource, Source, SourceLookup
@@ -259,8 +258,6 @@ class Target(Settings):
             raise RuleViolation("instance_type goes with network_interface_id")
         if self.accept_instance_type and self.instance_type is None:
             raise RuleViolation("accept_instance_type goes with instance_type")
-        if self.instance_type is not None and not self.accept_instance_type:
-            check_size(self.instance_type)
 
 
 class SourceSettings(Settings):

@@ -95,7 +95,7 @@ def _is_of_syntheses(outdir: Path) -> bool:
         return True
     try:
         manifest = json.loads((outdir / "manifest.json").read_text(encoding="utf-8"))
-        return manifest.keys() >= {"stacks", "version"}
+        return bool(manifest.keys() >= {"stacks", "version"})
     except (OSError, ValueError, AttributeError):
         return False
 

@@ -15,7 +15,8 @@ from tests.unit.cli.terminal import Command, none_left, processes_of
 # It starts a program that ignores what it is asked, writes a file, says so, and never ends.
 WORK = """
 import subprocess, sys, tempfile, time
-from tapstack.cli import output, supervision
+from tapstack.cli import supervision
+from tapstack.workspace import output
 
 def work(scratch):
     deaf = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]"

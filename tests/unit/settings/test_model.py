@@ -206,7 +206,7 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
         ),
         (
             "targets: {t: {network_interface_id: eni-0123abcd, instance_type: m5.lrge}}",
-            "targets.t",
+            "targets.t.instance_type",
             "instance type m5.lrge has the size lrge, which no type has: did you mean large? accept it with "
             "accept_instance_type if it is newer than this version",
         ),
