@@ -43,7 +43,10 @@ PER_HOUR: Final = (1, 1000)
 TWO_STEP_SECONDS: Final = (1, 3600)
 TCP_ESTABLISHED_SECONDS: Final = (60, 432_000)
 FURTHER_VPCS: Final = 9
-"""Each has a pair of groups in the functions' environment, which holds 4 KB."""
+PROTECTED_INSTANCES: Final = 80
+PROTECTED_TAGS: Final = 25
+"""These three are in the functions' environment, which holds 4 KB, and in the inline policy of a role, which holds
+10,240 characters (IAM User Guide, "IAM and AWS STS quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class Protect:
     """What is never contained; the appliance never is.
 
     Attributes:
-        tags: An instance that has one of these tags is never contained; `*` in a value stands for any text.
-        instance_ids: Instances that are never contained.
+        tags: An instance that has one of these tags is never contained; `*` in a value stands for any text. At most 25.
+        instance_ids: Instances that are never contained; at most 80, which a tag can protect as well.
     """
 
     tags: Mapping[str, str] = field(default_factory=lambda: {"tapstack-protected": "*"})
@@ -79,6 +82,13 @@ class Protect:
     def __post_init__(self) -> None:
         """Check what can be checked before AWS is asked."""
         check_fields(self)
+        if len(self.tags) > PROTECTED_TAGS:
+            raise RuleViolation(f"at most {PROTECTED_TAGS} tags can protect instances, got {len(self.tags)}")
+        if len(self.instance_ids) > PROTECTED_INSTANCES:
+            raise RuleViolation(
+                f"at most {PROTECTED_INSTANCES} instances can be protected by their ids, got {len(self.instance_ids)}: "
+                "protect them by a tag"
+            )
         for key, value in self.tags.items():
             check_sought_tag_key(key)
             check_tag_value(value)

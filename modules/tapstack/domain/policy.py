@@ -16,10 +16,6 @@ from tapstack.domain.findings import Finding
 from tapstack.domain.policy_rules import Action
 from tapstack.domain.policy_rules import Rule as Rule
 
-DUMP_BYTES: Final = 2500
-"""Of a policy as JSON. All environment variables of a Lambda function together hold 4 KB
-(AWS Lambda Developer Guide, "Lambda quotas"); the others need their room."""
-
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
@@ -93,11 +89,10 @@ def needs_tags(rules: Sequence[Rule]) -> bool:
     return any(rule.tags for rule in rules)
 
 
-def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int | None, str]]:
+def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
     """Yield what is wrong with rules that are right one by one, each with the rule's position, 0 the first.
 
-    Two rules of one name, a rule that is never asked, and (without a position) a policy
-    larger than `DUMP_BYTES`.
+    Two rules of one name, and a rule that is never asked.
     """
     names: dict[str, int] = {}
     everything: Rule | None = None
@@ -108,12 +103,6 @@ def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int | None, str]]:
             yield position, f"rule {rule.name} is never asked: {everything.name} before it matches every finding"
         elif rule.unconditional:
             everything = rule
-    if (size := len(dump(rules).encode())) > DUMP_BYTES:
-        yield (
-            None,
-            f"the policy takes {size:,} bytes as JSON, more than the {DUMP_BYTES:,} that fit into a Lambda function's "
-            "environment: use patterns in place of lists, or fewer rules",
-        )
 
 
 def dump(rules: Sequence[Rule]) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws
+from tapstack.domain.function_environment import METRICS_NAMESPACE
 
-METRICS_NAMESPACE: Final = "Tapstack"
-METRICS_SERVICE: Final = "tapstack"
 APPLIANCE_HOURS: Final = "ApplianceHours"
 """How long the launched appliance has been running; the sweeper says so every 15 minutes."""
 CONTAINMENTS_FAILED: Final = "ContainmentsFailed"

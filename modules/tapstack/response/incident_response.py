@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
-from tapstack.bindings import AwsConstruct, Construct, cdk, json_text
+from tapstack.bindings import AwsConstruct, Construct, cdk
 from tapstack.capture.appliance_role import ApplianceRole
 from tapstack.capture.expressions import Expressions
 from tapstack.capture.iam_documents import Statement
@@ -24,13 +22,15 @@ from tapstack.domain.containment_settings import (
     check_action,
 )
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.identifiers import check_identifier, check_name
+from tapstack.domain.function_environment import EVENT_BUS, METRICS_SERVICE, FunctionEnvironment
+from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.policy_rules import Rule
+from tapstack.domain.regions import PARTITIONS
 from tapstack.domain.tags import RESPONSE, check_construct_tags
 from tapstack.domain.tokens import is_token
 from tapstack.response import containment_policies, policies
-from tapstack.response.alarms import METRICS_NAMESPACE, METRICS_SERVICE, ResponseAlarms, Watched
+from tapstack.response.alarms import ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
 from tapstack.response.authorization import Authorization
 from tapstack.response.containment_groups import ContainmentGroups
@@ -49,7 +49,6 @@ from tapstack.response.table import IncidentTable
 PolicyRule: TypeAlias = Rule
 """A rule of the policy: what it asks of a finding, and what it wants done."""
 
-EVENT_BUS: Final = "default"
 API_SECONDS: Final = 25
 """Below what the gateway waits."""
 STEP_SECONDS: Final = 120
@@ -57,6 +56,10 @@ SWEEP_SECONDS: Final = 300
 _DAYS: Final = (1, 3653)
 _LONGEST_ROLE: Final = "incidents-workflow"
 """What the longest name of a role ends with."""
+_ROOM_OF_A_TEMPLATE: Final = 256
+"""For the address of a template that is a token."""
+_PARTITION: Final = max((partition.name for partition in PARTITIONS), key=len)
+_REGION: Final = max((region for partition in PARTITIONS for region in partition.regions), key=len)
 
 
 class IncidentResponse(AwsConstruct):
@@ -170,16 +173,24 @@ class IncidentResponse(AwsConstruct):
         settings, self._reach = self._appliance(appliance, vpc_id)
         self.containment_groups = self._containment_groups(containment, vpc_id)
         self._containable = self._reach_of_containment(containment)
-        self._workshop = self._open_workshop(
-            {
-                "vpc_id": self._expressions.safe(vpc_id, "vpc_id"),
-                "capture": asdict(capture or CaptureSettings()),
-                "appliance": settings,
-                "retention_days": retention_days,
-                **self._settings_of_containment(containment),
-            }
+        told = FunctionEnvironment(
+            deployment=deployment,
+            site=site,
+            table=self.table.name,
+            state_machine_arn=self._reach.state_machine_arn,
+            topic_arns=self.notices.topic_arns,
+            vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
+            capture=capture or CaptureSettings(),
+            appliance=settings,
+            retention_days=retention_days,
+            containment=self._deployed_containment(containment),
+            rules=policy,
         )
-        self.functions = self._add_functions(policy)
+        with located(scope, id_):
+            if problem := told.problem(self._rooms(told)):
+                raise RuleViolation(problem[1])
+        self._workshop = self._open_workshop(told)
+        self.functions = self._add_functions(told)
         self.workflow = IncidentWorkflow(
             self,
             "Workflow",
@@ -316,14 +327,32 @@ class IncidentResponse(AwsConstruct):
             tags=self._tags,
         )
 
-    def _settings_of_containment(self, containment: ContainmentSettings | None) -> dict[str, Any]:
+    def _deployed_containment(self, containment: ContainmentSettings | None) -> DeployedContainment | None:
         if containment is None or self.containment_groups is None:
-            return {}
+            return None
         groups = {
             self._expressions.safe(vpc_id, "vpc_id"): QuarantineGroups(**pair)
             for vpc_id, pair in self.containment_groups.by_vpc.items()
         }
-        return {"containment": asdict(DeployedContainment.of(containment, groups))}
+        return DeployedContainment.of(containment, groups)
+
+    def _rooms(self, told: FunctionEnvironment) -> dict[str, str]:
+        """Return examples, none shorter than what AWS knows later, of what tokens of the environment stand for."""
+        topic = f"arn:{_PARTITION}:sns:{_REGION}:{example_of('account')[1:13]}:{self._named('notices', 256)}"
+        groups = self.containment_groups.ids if self.containment_groups else ()
+        vpc_ids = [told.vpc_id, *(told.containment.groups if told.containment else ())]
+        template = told.appliance.get("launch", {}).get("template_url", "")
+        examples = {
+            self.table.name: self._named("incidents", 255),
+            **dict.fromkeys(told.topic_arns, topic),
+            **dict.fromkeys(vpc_ids, example_of("vpc")),
+            **dict.fromkeys(groups, example_of("security group")),
+            template: "x" * _ROOM_OF_A_TEMPLATE,
+            self._place.partition: _PARTITION,
+            self._place.region: _REGION,
+            self._place.account: example_of("account")[1:13],
+        }
+        return {token: example for token, example in examples.items() if is_token(token)}
 
     def _reach_of_containment(self, containment: ContainmentSettings | None) -> Containable | None:
         if containment is None or self.containment_groups is None:
@@ -342,7 +371,7 @@ class IncidentResponse(AwsConstruct):
             statements = [*statements, *containment_policies.OF_FUNCTION[name](self._reach, self._containable)]
         return statements
 
-    def _open_workshop(self, settings: Mapping[str, Any]) -> Workshop:
+    def _open_workshop(self, told: FunctionEnvironment) -> Workshop:
         package = build_package()
         return Workshop(
             name=self._name,
@@ -350,24 +379,12 @@ class IncidentResponse(AwsConstruct):
             key=self.key,
             package=package,
             file=package.place(self, "Package"),
-            environment={
-                "TAPSTACK_DEPLOYMENT": self._deployment,
-                "TAPSTACK_SITE": self._site,
-                "TAPSTACK_TABLE": self.table.name,
-                "TAPSTACK_STATE_MACHINE_ARN": self._reach.state_machine_arn,
-                # Several are separated by commas.
-                "TAPSTACK_TOPIC_ARN": ",".join(self.notices.topic_arns),
-                "TAPSTACK_EVENT_BUS": EVENT_BUS,
-                "TAPSTACK_SETTINGS": json_text(settings),
-                "POWERTOOLS_SERVICE_NAME": METRICS_SERVICE,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                "POWERTOOLS_LOG_LEVEL": "INFO",
-            },
+            environment=told.variables(),
             log_retention_days=self._log_retention_days,
             tags=self._tags,
         )
 
-    def _add_functions(self, rules: Sequence[PolicyRule]) -> dict[str, ResponderFunction]:
+    def _add_functions(self, told: FunctionEnvironment) -> dict[str, ResponderFunction]:
         def add(name: str, description: str, timeout_seconds: int = STEP_SECONDS, **more: Any) -> ResponderFunction:
             return ResponderFunction(
                 self,
@@ -387,7 +404,7 @@ class IncidentResponse(AwsConstruct):
                 add(
                     "findings",
                     "evaluates the policy for GuardDuty findings",
-                    environment={"TAPSTACK_POLICY": json_text(json.loads(policy_rules.dump(rules)))},
+                    environment=told.policy_variables(),
                     dead_letters=self.dead_letters,
                 ),
             ),

@@ -63,7 +63,7 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         with checker.part():
             check_places(checker, path, site, deployment.backend)
         with checker.part():
-            _check_site(checker, path, site)
+            _check_site(checker, path, deployment.project, site)
         with checker.part():
             _check_vpc(checker, path, deployment, vpcs)
         with checker.part():
@@ -338,7 +338,7 @@ def _to_domain(settings: SourceSettings) -> AnySource:
     return settings.to_domain()
 
 
-def _check_site(checker: Checker, path: Path, site: Site) -> None:
+def _check_site(checker: Checker, path: Path, project: str, site: Site) -> None:
     with checker.part():
         parts = (site.packet_basics, site.response, site.sessions, site.targets, site.remove_packet_basics)
         if not any(parts):
@@ -379,7 +379,7 @@ def _check_site(checker: Checker, path: Path, site: Site) -> None:
                 _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
     with checker.part():
         _warn_of_named_and_found(checker, path, site)
-    check_response(checker, (*path, "response"), site, destinations)
+    check_response(checker, (*path, "response"), project, site, destinations)
 
 
 def _check_filter(checker: Checker, path: Path, settings: Filter) -> None:

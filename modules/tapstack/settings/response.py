@@ -13,6 +13,8 @@ from tapstack.domain.containment_settings import (
     APPROVAL_MINUTES,
     FURTHER_VPCS,
     PER_HOUR,
+    PROTECTED_INSTANCES,
+    PROTECTED_TAGS,
     TCP_ESTABLISHED_SECONDS,
     TWO_STEP_SECONDS,
     Mode,
@@ -153,8 +155,8 @@ class Approval(Settings, domain=containment_settings.Approval):
 class Protect(Settings, domain=containment_settings.Protect):
     """What is never contained; the appliance never is."""
 
-    tags: fields.SoughtTags
-    instance_ids: list[fields.InstanceId]
+    tags: Annotated[fields.SoughtTags, Field(max_length=PROTECTED_TAGS)]
+    instance_ids: Annotated[list[fields.InstanceId], Field(max_length=PROTECTED_INSTANCES)]
 
 
 class TwoStep(Settings, domain=containment_settings.TwoStep):

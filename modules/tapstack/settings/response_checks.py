@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Final
 
 from tapstack.domain import limits
-from tapstack.domain.containment_settings import MODE_OF_ACTION, check_action
+from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
+from tapstack.domain.containment_settings import MODE_OF_ACTION, DeployedContainment, QuarantineGroups, check_action
 from tapstack.domain.destinations import Destination
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.function_environment import FunctionEnvironment
+from tapstack.domain.identifiers import example_of
 from tapstack.domain.policy import policy_problems
-from tapstack.domain.regions import check_arn
+from tapstack.domain.regions import check_arn, partition_of
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -22,20 +27,30 @@ from tapstack.settings.problems import Path
 from tapstack.settings.response import Containment, Notify, Response, ResponseAppliance, ResponseCapture
 
 Destinations = Mapping[str, Destination | None]
+_EXISTING: Final = ExistingAppliance(
+    example_of("traffic mirror target"),
+    example_of("traffic mirror filter"),
+    portal_url="x" * 64,
+    target_interface_id=example_of("network interface"),
+    max_sources=100,
+)
+"""As large as one is whose ids AWS names later."""
 
 
-def check_response(checker: Checker, path: Path, site: Site, destinations: Destinations) -> None:
+def check_response(checker: Checker, path: Path, project: str, site: Site, destinations: Destinations) -> None:
     """Check a site's response, where it has one.
 
     Args:
         checker: gathers what is wrong.
         path: where the response stands in the file.
+        project: of the deployment.
         site: that has the response.
         destinations: what the site's targets lead to, by name.
     """
     response = site.response
     if response is None:
         return
+    found = len(checker.problems)
     with checker.part():
         _warn_of_any_token(checker, (*path, "authorization", "jwt"), response)
     destination = None
@@ -50,6 +65,52 @@ def check_response(checker: Checker, path: Path, site: Site, destinations: Desti
             _check_containment(checker, (*path, "containment"), response.containment, site)
     with checker.part():
         _check_notify(checker, (*path, "notify"), response.notify, site.region)
+    if len(checker.problems) == found:
+        with checker.part():
+            _check_environment(checker, path, project, site, response)
+
+
+def _check_environment(checker: Checker, path: Path, project: str, site: Site, response: Response) -> None:
+    """Refuse what does not fit into the environment of the functions."""
+    try:
+        problem = _environment_of(project, str(path[-2]), site, response).problem()
+    except RuleViolation:
+        # A part is wrong by itself, and reported there.
+        return
+    if problem:
+        largest, message = problem
+        checker.say((*path, *largest.split(".")), message)
+
+
+def _environment_of(project: str, name: str, site: Site, response: Response) -> FunctionEnvironment:
+    """Return what the functions of a site get, with examples of what only AWS knows."""
+    begin = f"{project}-{name}-response"
+    partition, account = partition_of(site.region), example_of("account")[1:13]
+    arn = f"arn:{partition.name if partition else 'aws'}:{{}}:{site.region}:{account}:{{}}"
+    appliance = _EXISTING.settings()
+    if response.appliance.launch is not None:
+        launched: LaunchedAppliance = response.appliance.launch.to_domain()
+        role = arn.format("iam", f"role/{begin}-epb")
+        appliance = launched.settings(stack_name=f"{project}-{name}-epb", role_arn=role, vpc_id=site.vpc_id)
+    containment = None
+    if response.containment is not None:
+        group = example_of("security group")
+        pair = QuarantineGroups(group, group if response.containment.two_step.enabled else None)
+        groups = dict.fromkeys([site.vpc_id, *response.containment.vpc_ids], pair)
+        containment = DeployedContainment.of(response.containment.to_domain(), groups)
+    return FunctionEnvironment(
+        deployment=project,
+        site=name,
+        table=f"{begin}-incidents",
+        state_machine_arn=arn.format("states", f"stateMachine:{begin}-incidents"),
+        topic_arns=[arn.format("sns", f"{begin}-notices"), *response.notify.topic_arns],
+        vpc_id=site.vpc_id,
+        capture=response.capture.to_domain(),
+        appliance=appliance,
+        retention_days=response.retention_days,
+        containment=containment,
+        rules=response.rules(),
+    )
 
 
 def _warn_of_any_token(checker: Checker, path: Path, response: Response) -> None:
@@ -111,7 +172,7 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     rule.minutes,
                 )
     for at, message in policy_problems(response.rules()):
-        checker.say(path if at is None else (*path, at), message)
+        checker.say((*path, at), message)
 
 
 def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site) -> None:

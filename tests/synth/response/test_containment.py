@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, cast
@@ -16,7 +17,7 @@ from tapstack.domain.operations import gateway_routes
 from tapstack.responder.environment import read_environment
 from tapstack.response import workflow
 from tests.synth.ids import OTHER_VPC, VPC
-from tests.synth.response.building import Response
+from tests.synth.response.building import Response, standing
 from tests.synth.template import assert_equal
 
 PLACE = "<region.id>:<caller_identity.account_id>"
@@ -127,7 +128,9 @@ def test_when_functions_are_told_then_they_understand_it(containing: Response) -
 
 def test_when_everything_is_as_usual_then_all_of_it_is_said(containing: Response) -> None:
     made = Response(containment=ContainmentSettings())
-    assert set(made.settings()["containment"]) == {field.name for field in fields(DeployedContainment)}
+    # Null is always the default, and takes room.
+    without = {"tcp_established_seconds", "instance_profile"}
+    assert set(made.settings()["containment"]) == {field.name for field in fields(DeployedContainment)} - without
     told = read_environment(made.variables("api")).containment
     assert told is not None
     assert (told.approval.default, told.auto_scaling.standby, told.load_balancers.deregister) == ("leave", True, True)
@@ -202,6 +205,40 @@ def test_when_everything_may_be_done_then_the_policy_fits_into_a_role(containing
     statements = containing.statements(f"{name.capitalize()}Function")
     # IAM User Guide, "IAM and AWS STS quotas": 10,240 characters for all inline policies of a role, without whitespace.
     assert len(json.dumps(list(statements.values()), separators=(",", ":"))) < 9_000
+
+
+@pytest.mark.parametrize("name", ["api", "containment", "release"])
+def test_when_as_much_is_protected_and_in_scope_as_can_be_then_the_policy_fits_into_a_role(name: str) -> None:
+    containment = ContainmentSettings(
+        vpc_ids=[f"vpc-{n:017x}" for n in range(9)],
+        protect=Protect(
+            tags={f"tapstack-protected-{n}": "*" for n in range(10)}, instance_ids=[f"i-{n:017x}" for n in range(40)]
+        ),
+        two_step=TwoStep(enabled=True),
+        snapshots=True,
+        instance_profile="restrict",
+    )
+    made = Response(deployment="d" * 40, site="s" * 40, appliance=standing(), containment=containment)
+    text = json.dumps(list(made.statements(f"{name.capitalize()}Function").values()), separators=(",", ":"))
+    policy = text.replace("<partition.partition>", "aws-us-gov").replace("<region.id>", "us-gov-east-1")
+    policy = policy.replace("<caller_identity.account_id>", "1" * 12).replace("<security_group.id>", "sg-" + "0" * 17)
+    assert len(policy) + 50 < 10_240, "IAM User Guide, IAM and AWS STS quotas"
+
+
+def test_fails_when_more_is_protected_than_the_functions_environment_holds() -> None:
+    containment = ContainmentSettings(
+        vpc_ids=[f"vpc-{n:017x}" for n in range(9)],
+        protect=Protect(instance_ids=[f"i-{n:017x}" for n in range(80)]),
+        two_step=TwoStep(enabled=True),
+    )
+    with pytest.raises(RuleViolation) as raised:
+        Response(containment=containment)
+    assert re.fullmatch(
+        r"site/response: the functions' environment would have 4,\d{3} bytes, and AWS Lambda accepts 4,096: shorten "
+        r"what takes most of it: containment.protect takes 1,982, containment.vpc_ids takes 1,053, appliance takes "
+        r"\d{3}",
+        str(raised.value),
+    )
 
 
 def test_when_it_is_released_then_any_group_of_the_vpcs_may_come_back(containing: Response) -> None:

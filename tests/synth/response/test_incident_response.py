@@ -129,8 +129,6 @@ def test_when_an_appliance_is_launched_then_the_functions_are_told_how(launching
             "capture": {
                 "minutes": 60,
                 "max_minutes": 1440,
-                "packet_length": None,
-                "virtual_network_id": None,
                 "accept_unsupported_instance_types": False,
             },
             "appliance": {

@@ -24,6 +24,9 @@ TARGETS = """\
       sensors: {load_balancer: {subnet_ids: [subnet-0123abc1, subnet-0123abc2], instance_ids: [i-0123abcd]}}
     filters: {web: {preset: web}}
 """
+TOPICS = [f"arn:aws:sns:eu-central-1:111122223333:{n}-{'x' * 254}" for n in range(10)]
+INSTANCES = [f"i-{n:017x}" for n in range(80)]
+VPCS = [f"vpc-{n:017x}" for n in range(9)]
 
 
 def test_when_a_response_says_everything_then_it_is_read() -> None:
@@ -320,10 +323,48 @@ def test_fails_when_logs_are_kept_for_a_time_that_aws_does_not_know() -> None:
 
 
 def test_fails_when_a_policy_does_not_fit_into_a_function_s_environment() -> None:
-    rules = "".join(f"        - {{name: r{n}, action: capture, tags: {{k: {'v' * 200}}}}}\n" for n in range(12))
+    rules = "".join(f"        - {{name: r{n}, action: capture, tags: {{k: {'v' * 200}}}}}\n" for n in range(13))
     [problem] = report(USABLE + "    response:\n      policy:\n" + rules)
-    assert problem.startswith("deployment.yaml:10: sites.production.response.policy: the policy takes 2,")
-    assert "more than the 2,500 that fit into a Lambda function's environment" in problem
+    assert problem == (
+        "deployment.yaml:10: sites.production.response.policy: the functions' environment would have 4,370 bytes, and "
+        "AWS Lambda accepts 4,096: shorten what takes most of it: policy takes 3,445, appliance takes 252"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "largest", "listed"),
+    [
+        (
+            f"{{notify: {{topic_arns: [{', '.join(TOPICS)}]}}, containment: {{vpc_ids: [{', '.join(VPCS)}]}}}}",
+            "notify.topic_arns",
+            "notify.topic_arns takes 3,026, containment.vpc_ids takes 683, appliance takes 252",
+        ),
+        (
+            f"{{containment: {{protect: {{instance_ids: [{', '.join(INSTANCES)}]}}, two_step: {{enabled: true}}, "
+            f"vpc_ids: [{', '.join(VPCS)}]}}}}",
+            "containment.protect",
+            "containment.protect takes 1,982, containment.vpc_ids takes 1,053, appliance takes 252",
+        ),
+    ],
+)
+def test_fails_when_other_parts_do_not_fit_into_a_function_s_environment(
+    written: str, largest: str, listed: str
+) -> None:
+    [problem] = report(f"{USABLE}    response: {written}\n")
+    assert problem.startswith(f"deployment.yaml:9: sites.production.response.{largest}: the functions' environment ")
+    assert problem.endswith(f"AWS Lambda accepts 4,096: shorten what takes most of it: {listed}")
+
+
+@pytest.mark.parametrize(
+    ("written", "field"),
+    [
+        (f"{{instance_ids: [{', '.join(INSTANCES)}, i-0fffffffffffffff0]}}", "instance_ids"),
+        (f"{{tags: {{{', '.join(f'key-{n}: a' for n in range(26))}}}}}", "tags"),
+    ],
+)
+def test_fails_when_more_is_protected_than_a_role_s_policy_holds(written: str, field: str) -> None:
+    [problem] = report(f"{USABLE}    response: {{containment: {{protect: {written}}}}}\n")
+    assert problem.startswith(f"deployment.yaml:9: sites.production.response.containment.protect.{field}: ")
 
 
 def test_fails_when_there_is_nothing_to_mirror_to() -> None:

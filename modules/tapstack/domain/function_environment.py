@@ -1,0 +1,138 @@
+"""What the functions of a response get as environment variables, and whether it is more than AWS Lambda accepts.
+
+The construct writes it; the check of the deployment file measures the same, with examples of what AWS names later.
+
+Source: AWS Lambda Developer Guide, "Lambda quotas": all environment variables of a function together hold 4 KB. The
+error of a larger one quotes them as JSON ("String measured"), and so JSON is measured here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from tapstack.domain import policy
+from tapstack.domain.capture_settings import CaptureSettings
+from tapstack.domain.containment_settings import DeployedContainment
+from tapstack.domain.policy_rules import Rule
+
+ENVIRONMENT_BYTES: Final = 4096
+EVENT_BUS: Final = "default"
+METRICS_NAMESPACE: Final = "Tapstack"
+METRICS_SERVICE: Final = "tapstack"
+_TOKEN: Final = re.compile(r"\$\{(?:TfToken\[[^]]*\]|[^{}]*)\}")
+_ROOM_OF_A_TOKEN: Final = "x" * 64
+"""The length of a role's name; ids of EC2 have at most 24 characters."""
+_LISTED_BYTES: Final = 150
+"""A part that takes less is not worth shortening."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionEnvironment:
+    """What the functions of a response get.
+
+    Attributes:
+        deployment: name of the deployment.
+        site: name of the site.
+        table: name of the table of incidents.
+        state_machine_arn: of the workflow.
+        topic_arns: topics that are notified.
+        vpc_id: of the site.
+        capture: how incidents capture.
+        appliance: what the functions read of it: see `domain.appliance_settings`.
+        retention_days: how long closed incidents are kept.
+        containment: how instances are contained; None where they are not.
+        rules: the policy, which only the function that receives findings gets.
+    """
+
+    deployment: str
+    site: str
+    table: str
+    state_machine_arn: str
+    topic_arns: Sequence[str]
+    vpc_id: str
+    capture: CaptureSettings
+    appliance: Mapping[str, Any]
+    retention_days: int
+    containment: DeployedContainment | None
+    rules: Sequence[Rule]
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables of every function."""
+        return {
+            "TAPSTACK_DEPLOYMENT": self.deployment,
+            "TAPSTACK_SITE": self.site,
+            "TAPSTACK_TABLE": self.table,
+            "TAPSTACK_STATE_MACHINE_ARN": self.state_machine_arn,
+            # Several are separated by commas.
+            "TAPSTACK_TOPIC_ARN": ",".join(self.topic_arns),
+            "TAPSTACK_EVENT_BUS": EVENT_BUS,
+            "TAPSTACK_SETTINGS": _json(self._settings()),
+            "POWERTOOLS_SERVICE_NAME": METRICS_SERVICE,
+            "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+            "POWERTOOLS_LOG_LEVEL": "INFO",
+        }
+
+    def policy_variables(self) -> dict[str, str]:
+        """Return what the function that receives findings gets besides."""
+        return {"TAPSTACK_POLICY": _json(json.loads(policy.dump(self.rules)))}
+
+    def problem(self, rooms: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+        """Return what is too large, with the part that takes most room; None where it fits.
+
+        Args:
+            rooms: examples of what tokens stand for; other tokens are taken for 64 characters.
+        """
+        size = _measure({**self.variables(), **self.policy_variables()}, rooms or {})
+        if size <= ENVIRONMENT_BYTES:
+            return None
+        parts = sorted(self._parts(rooms or {}).items(), key=lambda part: -part[1])
+        listed = [f"{name} takes {taken:,}" for name, taken in parts if taken >= _LISTED_BYTES]
+        return parts[0][0], (
+            f"the functions' environment would have {size:,} bytes, and AWS Lambda accepts {ENVIRONMENT_BYTES:,}: "
+            f"shorten what takes most of it: {', '.join(listed)}"
+        )
+
+    def _settings(self) -> Any:
+        return _without_nulls(
+            {
+                "vpc_id": self.vpc_id,
+                "capture": asdict(self.capture),
+                "appliance": self.appliance,
+                "retention_days": self.retention_days,
+                **({"containment": asdict(self.containment)} if self.containment else {}),
+            }
+        )
+
+    def _parts(self, rooms: Mapping[str, str]) -> dict[str, int]:
+        """Return the bytes that each part takes that the user can shorten, by its name in the file."""
+        contained = asdict(self.containment) if self.containment else {"protect": {}, "groups": {}}
+        parts = {
+            "policy": self.policy_variables(),
+            "containment.protect": _json(contained["protect"]),
+            "containment.vpc_ids": _json(_without_nulls(contained["groups"])),
+            "notify.topic_arns": ",".join(self.topic_arns),
+            "appliance": _json(_without_nulls(self.appliance)),
+        }
+        return {name: _measure(part, rooms) for name, part in parts.items()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what is null: the functions take the default, which null always is."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return value
+
+
+def _measure(value: Any, rooms: Mapping[str, str]) -> int:
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    for token, example in rooms.items():
+        text = text.replace(token, example)
+    return len(_TOKEN.sub(_ROOM_OF_A_TOKEN, text).encode())
