@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def group(account: Account, company: Company, name: str, *more: tuple[str, str])
     return str(made["GroupId"])
 
 
-def create_stack(account: Account, company: Company, name: str, **tags: str) -> None:
+def create_stack(account: Account, company: Company, name: str, role_arn: str = "", **tags: str) -> None:
     values = {
         "VPCID": company.shop.id,
         "MgmtTrafficMirrorSubnetID": company.shop.private[0],
@@ -84,6 +85,7 @@ def create_stack(account: Account, company: Company, name: str, **tags: str) -> 
     account.client("cloudformation").create_stack(
         StackName=name,
         TemplateURL=publish_template(account.client("s3")),
+        **({"RoleARN": role_arn} if role_arn else {}),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
         Tags=[{"Key": f"tapstack:{key.replace('_', '-')}", "Value": value} for key, value in tags.items()],
     )
@@ -308,6 +310,113 @@ def test_when_a_launched_appliance_needs_the_role_that_a_deploy_changes_then_it_
         "(aws cloudformation delete-stack --stack-name tap-ward-epb --region eu-central-1)"
     ]
     assert dependents(f"{{launch: {LAUNCH[:-1]}, capabilities: [CAPABILITY_IAM]}}}}") == []
+
+
+MADE = "arn:aws:iam::123456789012:policy/tap-ward-response-epb-boundary"
+OTHER = "arn:aws:iam::123456789012:policy/other"
+
+
+def deploying(company: Company, response: str, vpc_id: str | None = None) -> Found:
+    interface = company.interfaces["web-1"][0]
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {vpc_id or company.shop.id}\n"
+        f"    targets: {{sensor: {{network_interface_id: {interface}}}}}\n    response: {response}\n"
+    )
+    tried = try_credentials(deployment, ["ward-response"])
+    return find_dependents(deployment, BOTH, tried.access, "deployment.yaml")
+
+
+@pytest.mark.parametrize(
+    ("had", "wanted", "back"),
+    [
+        (MADE, OTHER, "take sites.ward.response.appliance.launch.permissions_boundary out of"),
+        (OTHER, "", "put sites.ward.response.appliance.launch.permissions_boundary back into"),
+        (OTHER, MADE, "put sites.ward.response.appliance.launch.permissions_boundary back into"),
+        (MADE, "", None),
+        (OTHER, OTHER, None),
+    ],
+)
+def test_when_a_launched_appliance_needs_the_boundary_that_a_deploy_changes_then_it_is_found(
+    aws_account: Account, company: Company, had: str, wanted: str, back: str | None
+) -> None:
+    iam = aws_account.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="tap-ward-response-epb",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]
+    demand = {
+        "Effect": "Deny",
+        "Action": "iam:CreateRole",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"iam:PermissionsBoundary": had}},
+    }
+    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, demand]
+    iam.put_role_policy(
+        RoleName="tap-ward-response-epb",
+        PolicyName="appliance",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+    )
+    create_stack(aws_account, company, "tap-ward-epb", role["Arn"], deployment="tap", site="ward", incident="i")
+    boundary = f", permissions_boundary: '{wanted}'" if wanted else ""
+    launch = f"{LAUNCH[:-1]}, capabilities: [CAPABILITY_IAM]{boundary}}}"
+
+    result = deploying(company, f"{{appliance: {{launch: {launch}}}}}")
+
+    assert result.warnings == []
+    if back is None:
+        assert result.protections == []
+    else:
+        [said] = result.protections
+        assert f"this deploy would take the permissions boundary {had} from its role, without which" in said
+        assert f"CloudFormation cannot delete it: {back} deployment.yaml; or close the incidents" in said
+
+
+@pytest.mark.parametrize(
+    ("containment", "elsewhere", "back"),
+    [
+        ("", False, "sites.ward.response.containment"),
+        (", containment: {}", False, None),
+        (", containment: {two_step: {enabled: true}}", False, None),
+        (", containment: {}", True, "{vpc} in sites.ward.response.containment.vpc_ids"),
+        (", containment: {vpc_ids: [vpc-0123456789abcdef0]}", True, "{vpc} in sites.ward.response.containment.vpc_ids"),
+    ],
+)
+def test_when_a_deploy_would_delete_the_group_of_a_contained_instance_then_it_is_found(
+    aws_account: Account, company: Company, containment: str, elsewhere: bool, back: str | None
+) -> None:
+    worn = group(aws_account, company, "q", ("tapstack:purpose", "quarantine"))
+    group(aws_account, company, "worn by none", ("tapstack:purpose", "quarantine"))
+    interface = company.interfaces["web-2"][0]
+    aws_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    vpc_id = "vpc-0fedcba9876543210" if elsewhere else None
+
+    result = deploying(company, f"{{appliance: {{launch: {LAUNCH}}}{containment}}}", vpc_id)
+
+    said = (
+        f"ward-response: the security group {worn} is on {interface} of {company.instances['web-2']}: this deploy "
+        f"would delete it: put {(back or '').format(vpc=company.shop.id)} back into deployment.yaml; or release the "
+        "instance first (tapstack incident release ID)"
+    )
+    assert result == Found([said] if back else [], [])
+
+
+@pytest.mark.parametrize("two_step", ["true", "false"])
+def test_when_a_deploy_would_delete_the_open_group_that_an_instance_has_then_it_is_found(
+    aws_account: Account, company: Company, two_step: str
+) -> None:
+    worn = group(aws_account, company, "u", ("tapstack:purpose", "untrack"))
+    interface = company.interfaces["web-2"][0]
+    aws_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+
+    result = deploying(
+        company, f"{{appliance: {{launch: {LAUNCH}}}, containment: {{two_step: {{enabled: {two_step}}}}}}}"
+    )
+
+    assert [f"the security group {worn} is on {interface}" in line for line in result.protections] == (
+        [True] if two_step == "false" else []
+    )
+    assert all("put sites.ward.response.containment.two_step.enabled back" in line for line in result.protections)
 
 
 def test_when_a_stack_of_that_name_is_somebody_elses_then_nothing_depends_on_the_role(

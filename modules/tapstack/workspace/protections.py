@@ -19,7 +19,10 @@ from tapstack.workspace.stacks import site_of
 _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
 _NO_TABLE: Final = "ResourceNotFoundException"
-_GROUPS_OF_CONTAINMENT: Final = "tag:tapstack:purpose"
+_TAG_PURPOSE: Final = "tapstack:purpose"
+_NO_ROLE: Final = "NoSuchEntity"
+_POLICY_OF_APPLIANCE: Final = "appliance"
+"""What `ApplianceRole` calls the policy of the role."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,37 @@ def _open_incidents(place: _Place) -> Iterator[str]:
 
 
 def _contained(place: _Place) -> Iterator[str]:
-    filters = [*place.ours, {"Name": _GROUPS_OF_CONTAINMENT, "Values": ["quarantine", "untrack"]}]
-    yield from _worn(place, filters, "release the instance (tapstack incident release ID)")
+    groups = [group["GroupId"] for group in _groups_of_containment(place)]
+    yield from _worn(place, groups, "release the instance (tapstack incident release ID)")
+
+
+def _contained_by_what_goes(place: _Place) -> Iterator[str]:
+    """Find the instances that have a group which the file no longer has: a deploy would delete it."""
+    response, setting = place.site.response, f"sites.{place.name}.response.containment"
+    containment = response.containment if response is not None else None
+    going: dict[str, list[str]] = {}
+    for group in _groups_of_containment(place):
+        if containment is None:
+            back = setting
+        elif group["VpcId"] not in (place.site.vpc_id, *containment.vpc_ids):
+            back = f"{group['VpcId']} in {setting}.vpc_ids"
+        elif _tags(group)[_TAG_PURPOSE] == "untrack" and not containment.two_step.enabled:
+            back = f"{setting}.two_step.enabled"
+        else:
+            continue
+        going.setdefault(back, []).append(group["GroupId"])
+    for back, groups in going.items():
+        yield from _worn(
+            place,
+            groups,
+            f"this deploy would delete it: put {back} back into {place.file}; or release the instance first (tapstack "
+            "incident release ID)",
+        )
+
+
+def _groups_of_containment(place: _Place) -> Iterator[dict[str, Any]]:
+    filters = [*place.ours, {"Name": f"tag:{_TAG_PURPOSE}", "Values": ["quarantine", "untrack"]}]
+    return place.pages("describe_security_groups", "SecurityGroups", filters)
 
 
 def _launched_appliance(place: _Place) -> Iterator[str]:
@@ -171,16 +203,48 @@ def _launched_with_another_role(place: _Place) -> Iterator[str]:
     launch = response.appliance.launch
     setting = f"sites.{place.name}.response.appliance.launch"
     if launch is None:
-        change, back = "this deploy would delete its role", setting
+        change, back = "this deploy would delete its role", f"put {setting} back into"
     elif missing := [given for given in stack.get("Capabilities", ()) if given not in launch.capabilities]:
-        change, back = f"this deploy would take {', '.join(missing)} from its role", f"{setting}.capabilities"
+        change = f"this deploy would take {', '.join(missing)} from its role"
+        back = f"put {setting}.capabilities back into"
+    elif (had := _boundary(place, stack.get("RoleARN"))) and had != (launch.permissions_boundary or _made(place, had)):
+        change = f"this deploy would take the permissions boundary {had} from its role"
+        what = f"{setting}.permissions_boundary"
+        back = f"take {what} out of" if had == _made(place, had) else f"put {what} back into"
     else:
         return
     yield (
         f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, still exists, and {change}"
-        f", without which CloudFormation cannot delete it: put {back} back into {place.file}; or close the incidents "
+        f", without which CloudFormation cannot delete it: {back} {place.file}; or close the incidents "
         f"and wait until it is deleted, or delete it now, with its packets ({_deletion(place, name)})"
     )
+
+
+def _boundary(place: _Place, role_arn: str | None) -> str | None:
+    """Return the permissions boundary that a stack's role demands of the roles that it makes; None without one."""
+    from botocore.exceptions import ClientError
+
+    if role_arn is None:
+        return None
+    try:
+        policy = place.access.client("iam").get_role_policy(
+            RoleName=role_arn.rpartition("/")[2], PolicyName=_POLICY_OF_APPLIANCE
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == _NO_ROLE:
+            return None
+        raise
+    for statement in policy["PolicyDocument"]["Statement"]:
+        demanded = statement.get("Condition", {}).get("StringNotEquals", {}).get("iam:PermissionsBoundary")
+        if demanded is not None:
+            return str(demanded)
+    return None
+
+
+def _made(place: _Place, boundary: str) -> str:
+    """Return the ARN of the boundary that the response creates, in the partition of another one."""
+    name = f"{place.deployment.project}-{place.name}-response-epb-boundary"
+    return f"{boundary.partition(':iam:')[0]}:iam::{place.access.account}:policy/{name}"
 
 
 def _deletion(place: _Place, stack: str) -> str:
@@ -280,11 +344,11 @@ def _quarantined(place: _Place) -> Iterator[str]:
     if place.site.quarantine_security_group:
         names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
         filters = [*place.ours, {"Name": "group-name", "Values": names}]
-        yield from _worn(place, filters, "give it another group")
+        groups = [group["GroupId"] for group in place.pages("describe_security_groups", "SecurityGroups", filters)]
+        yield from _worn(place, groups, "give it another group")
 
 
-def _worn(place: _Place, filters: Sequence[Mapping[str, Any]], lift: str) -> Iterator[str]:
-    groups = [group["GroupId"] for group in place.pages("describe_security_groups", "SecurityGroups", filters)]
+def _worn(place: _Place, groups: Sequence[str], lift: str) -> Iterator[str]:
     if not groups:
         return
     wearing = [{"Name": "group-id", "Values": groups}]
@@ -314,6 +378,7 @@ _OF_RESPONSE: Final[Mapping[str, _Look]] = {
     "launched appliances": _launched_appliance,
 }
 _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
+    "contained instances": _contained_by_what_goes,
     "launched appliances": _launched_with_another_role,
 }
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {
