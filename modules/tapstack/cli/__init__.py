@@ -35,10 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    import argparse
-
     from tapstack import __version__
-    from tapstack.cli.arguments import file_name, unrecognized
+    from tapstack.cli.arguments import Parser, file_name, unrecognized
     from tapstack.cli.check import check
     from tapstack.cli.incident import add_incident_parser, refuse_token, run_incident
     from tapstack.cli.operate import COMMANDS, add_operate_parsers, run_operate
@@ -49,7 +47,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack.settings.load import FILE_VARIABLE
     from tapstack.workspace.output import standard_output
 
-    parser = argparse.ArgumentParser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
+    parser = Parser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
     parser.add_argument("--version", action="version", version=f"tapstack {__version__}")
     refuse_token(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -105,7 +103,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         )
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
-        parser.error(unrecognized(commands.choices[chosen.command], unknown))
+        command = commands.choices[chosen.command]
+        command.error(unrecognized(command, unknown))
     out = standard_output()
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=out, err=sys.stderr)

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, NoReturn
 
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.workspace.writable import obstacle
+
+_INVALID_CHOICE: Final = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<choices>[^)]*)\)")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says which of its commands and choices was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with 2."""
+        if found := _INVALID_CHOICE.search(message):
+            hint = did_you_mean(found["given"], re.findall(r"[\w-]+", found["choices"])).strip()
+            message += f"; {hint}" if hint else ""
+        super().error(message)
 
 
 def file_name(text: str) -> Path:

@@ -207,7 +207,7 @@ class _Call:
             sign = sign_with_token(token)
         else:
             sign = sign_with_credentials(self.chosen.region or region_of(self.url))
-        return IncidentApi(self.url, sign)
+        return IncidentApi(self.url, sign, say=lambda line: print(line, file=self.err, flush=True))
 
     def show(self, answer: Any, text: Callable[[], str]) -> None:
         print(json.dumps(answer, indent=2) if self.chosen.json else text(), file=self.out, flush=True)

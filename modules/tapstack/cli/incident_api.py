@@ -176,17 +176,26 @@ def sign_with_token(token: str) -> Sign:
 class IncidentApi:
     """The incident API of one deployment."""
 
-    def __init__(self, url: str, sign: Sign, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        url: str,
+        sign: Sign,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        say: Callable[[str], object] = lambda _: None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             url: as `check_url` returns it.
             sign: authorizes a call.
             pause: waits for seconds.
+            say: gets a line when a call is made again.
         """
         self._url = url
         self._sign = sign
         self._pause = pause
+        self._say = say
         handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
         if _is_loopback(urllib.parse.urlsplit(url).hostname or ""):
             handlers.append(urllib.request.ProxyHandler({}))
@@ -233,11 +242,15 @@ class IncidentApi:
             except _NotReachedError as error:
                 if attempt == ATTEMPTS or not (repeatable or error.nothing_sent):
                     raise ServiceError(f"{self._url} cannot be reached: {error}") from None
+                why = str(error)
             else:
                 if answer.status < 300:
                     return answer
                 if attempt == ATTEMPTS or answer.status not in passing:
                     raise _as_error(answer)
+                why = f"HTTP {answer.status}"
+            if attempt == 1:
+                self._say(f"{self._url} does not answer yet ({why}): trying again")
             self._pause(_pause_before(attempt, after))
         raise AssertionError("the last attempt returns or raises")
 

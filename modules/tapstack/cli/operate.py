@@ -42,7 +42,7 @@ _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--skip-synth": (None, "use the Terraform that was synthesized before", ("diff", "deploy", "destroy")),
     "--skip-provider-lock": (None, "do not ask the registry for checksums", ("diff", "deploy", "destroy")),
     "--no-color": (None, "no colours, even on a terminal", ("diff", "deploy", "destroy")),
-    _IGNORE_MISSING: (None, "accepted; has no effect", ("deploy",)),
+    _IGNORE_MISSING: (None, "changes nothing: given to the cdktf CLI where it is needed", ("deploy",)),
     _PARALLELISM: ("N", "how many stacks to work on at once", ("deploy", "destroy")),
     "--terraform-parallelism": ("N", "how many calls Terraform makes at once", ("diff", "deploy", "destroy")),
     "--outputs-file": ("FILE", "write the outputs into a file", ("deploy",)),

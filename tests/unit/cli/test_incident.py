@@ -104,12 +104,17 @@ class TestOpen:
         api.answer((500, {"title": "internal error", "detail": "try again later"}))
         assert main(OPEN) == 1
         assert len(api.asked) == incident_api.ATTEMPTS
-        assert capsys.readouterr().err == "internal error: try again later (HTTP 500)\n"
+        assert capsys.readouterr().err == (
+            f"{api.url} does not answer yet (HTTP 500): trying again\ninternal error: try again later (HTTP 500)\n"
+        )
 
     def test_fails_when_nobody_listens(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setenv("TAPSTACK_URL", "http://127.0.0.1:9")
         assert main(OPEN) == 1
-        assert capsys.readouterr().err.startswith("http://127.0.0.1:9 cannot be reached: ")
+        first, last = capsys.readouterr().err.splitlines()
+        assert first.startswith("http://127.0.0.1:9 does not answer yet (")
+        assert first.endswith("): trying again")
+        assert last.startswith("http://127.0.0.1:9 cannot be reached: ")
 
     def test_when_a_key_is_given_then_it_is_sent(self, api: ApiServer) -> None:
         api.answer((202, opened()))
