@@ -10,6 +10,8 @@ import pytest
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
+from tapstack.settings.load import parse_deployment
+from tests.unit.settings.reading import USABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -69,3 +71,12 @@ def test_a_broken_link_is_seen() -> None:
         "docs/none.md",
         "docs/limits.md#nowhere",
     ]
+
+
+def test_when_the_page_shows_sessions_and_targets_then_nothing_is_to_be_warned_of() -> None:
+    page = (ROOT / "docs" / "deployment-file.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```yaml\n((?:targets|sessions):.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 2
+    filters = "    filters: {everything-in-and-out: {preset: everything}}\n"
+    site = "".join(f"    {line}\n" for part in shown for line in part.splitlines())
+    assert parse_deployment(USABLE + filters + site).warnings() == []
