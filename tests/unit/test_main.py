@@ -35,7 +35,7 @@ def run(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]
         (
             USABLE + "    sessions: {web: {sources: [eni-0123abcd], filter: wep}}\n",
             "deployment.yaml:9: sites.production.sessions.web.filter: no filter of this name: expected packet_basics, "
-            "or the id of a filter that exists (tmf-...), got 'wep'\n",
+            "or the id of a filter that exists (tmf-...); or add it under filters, got 'wep'\n",
         ),
         (
             "a: 'x\n",

@@ -14,8 +14,12 @@ ANY_IPV4: Final = "0.0.0.0/0"
 ANY_IPV6: Final = "::/0"
 
 
-def check_cidr(value: str) -> str:
+def check_cidr(value: str, *, examples: str = "10.0.0.0/16 or 2001:db8::/32") -> str:
     """Return the CIDR block `value` in the one spelling that AWS keeps (RFC 5952 for IPv6); a token unchanged.
+
+    Args:
+        value: a block, or a token.
+        examples: what a message shows of the form.
 
     Raises:
         RuleViolation: not a CIDR block, host bits are set (10.0.0.1/16), or an IPv4 block is written as IPv6.
@@ -29,12 +33,12 @@ def check_cidr(value: str) -> str:
     except ValueError:
         try:
             network = ipaddress.ip_network(re.sub("%[^/]*", "", value), strict=False)
-            meant = f"; did you mean {network}?"
+            # An address that ends as networks do was hardly meant as a host.
+            is_network = "/" not in value and str(network.network_address).endswith((".0", ":"))
+            meant = "" if is_network else f"; did you mean {network}?"
         except ValueError:
             meant = ""
-        raise RuleViolation(
-            f"{value!r} is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32{meant}"
-        ) from None
+        raise RuleViolation(f"{value!r} is not a CIDR block: expected the form {examples}{meant}") from None
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED.prefixlen:
         mapped = network.network_address.ipv4_mapped
         if mapped is not None:

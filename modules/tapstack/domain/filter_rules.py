@@ -15,6 +15,7 @@ from typing import Final, Literal, get_args
 from tapstack.domain import cidrs, limits
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tokens import is_token
 
 Direction = Literal["ingress", "egress"]
@@ -39,8 +40,9 @@ def parse_protocol(value: int | str) -> int | None:
         return PROTOCOLS[value]
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
         return value
+    meant = did_you_mean(value, PROTOCOLS) if isinstance(value, str) else ""
     raise RuleViolation(
-        f"expected {', '.join(PROTOCOLS)} or an IANA protocol number from 0 to 255 as protocol, got {value!r}"
+        f"{meant}expected {', '.join(PROTOCOLS)} or an IANA protocol number from 0 to 255 as protocol, got {value!r}"
     )
 
 

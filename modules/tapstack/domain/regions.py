@@ -84,11 +84,14 @@ def check_form(value: str) -> str:
     """Return `value` when it has the form of a Region's name, whether or not there is one of that name.
 
     Raises:
-        RuleViolation: it has not; where it has the letters and digits of a known one, such as us-east1, that is named.
+        RuleViolation: it has not; where it has the letters and digits of a known one, such as us-east1, or is a
+            zone of one, that is named.
     """
     try:
         return check_identifier("region", value)
     except RuleViolation as violation:
+        if value[:-1] in KNOWN:
+            raise RuleViolation(f"{violation}; {value} is an Availability Zone of {value[:-1]}") from None
         plain = re.sub(r"[^a-z0-9]", "", value.lower())
         meant = next((known for known in KNOWN if known.replace("-", "") == plain), None)
         raise RuleViolation(f"{violation}; did you mean {meant}?" if meant else str(violation)) from None

@@ -12,8 +12,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     # contain_now is no likelier than contain_on_approval to be what contain meant.
     if sum(other.startswith((f"{word}_", f"{word}-")) for other in known) > 1:
         return None
-    # Letters in another order first: difflib takes us-esat-1 for us-west-1.
-    near = [other for other in known if sorted(other) == sorted(word)] or difflib.get_close_matches(word, known, n=1)
+    # What difflib does not see: other case; and letters in another order, as it takes us-esat-1 for us-west-1.
+    near = [other for other in known if other.lower() == word.lower()]
+    near = (
+        near
+        or [other for other in known if sorted(other) == sorted(word)]
+        or difflib.get_close_matches(word, known, n=1)
+    )
     return near[0] if near else None
 
 

@@ -20,7 +20,7 @@ class ApplianceTemplate(Settings):
     """Accept a `template_url` of a bucket that is not AWS Marketplace's."""
     subnet_id: fields.SubnetId
     """Subnet of its one interface, which is management interface and mirror target."""
-    remote_access_cidr: fields.Cidr
+    remote_access_cidr: fields.Ipv4Cidr
     """Who may reach its portal: an IPv4 block."""
     accept_open_remote_access: bool = False
     """Accept 0.0.0.0/0 as `remote_access_cidr`."""

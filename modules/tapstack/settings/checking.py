@@ -137,7 +137,7 @@ def _check_reference(
         checker.say(
             path,
             f"no {what} of this name: {did_you_mean(value, [*names, PACKET_BASICS])}"
-            f"expected {_alternatives([*names, PACKET_BASICS], prefix, what)}",
+            f"expected {_alternatives([*names, PACKET_BASICS], prefix, what)}; or add it under {what}s",
             value,
         )
         return False

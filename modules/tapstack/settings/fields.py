@@ -241,6 +241,7 @@ RoleSessionName = _matching(
     r"[A-Za-z0-9_+=,.@-]+", (2, 64), "the name of a role's session: expected {} letters, digits and signs of _+=,.@-"
 )
 Cidr = _canonical(cidrs.check_cidr, examples=["10.0.0.0/16"])
+Ipv4Cidr = _canonical(lambda value: cidrs.check_cidr(value, examples="10.20.0.0/16"), examples=["10.20.0.0/16"])
 PeerText = _canonical(
     lambda value: Peer.parse(value).value, examples=["10.0.0.0/16", "sg-0123456789abcdef0", "vpc-0123456789abcdef0"]
 )

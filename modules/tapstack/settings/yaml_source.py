@@ -190,6 +190,9 @@ class YamlSource:
         return True
 
 
+_ACCOUNT_ID: Final = re.compile(r"0\d{11}")
+
+
 def _no_decimal(written: str, value: float, path: Path) -> str:
     """Say what YAML makes of a number that is not written as a decimal one, and what would be right."""
     read = f"YAML reads this as the number {value}"
@@ -197,6 +200,8 @@ def _no_decimal(written: str, value: float, path: Path) -> str:
     if pair is not None and str(path[-1] if path else "").endswith("_ports"):
         return f'{read}: a range is written "{pair[1]}-{pair[2]}"'
     meant = written.lstrip("+").replace("_", "")
+    if _ACCOUNT_ID.fullmatch(written):
+        return f"{read}: expected the id of an account in quotes, '{written}'"
     meant = meant.lstrip("0") if meant.isdecimal() else meant
     example = f", such as {meant}" if _DECIMAL.fullmatch(meant) else ""
     return f"{read}: expected a plain decimal number{example}, or quotes around text"

@@ -51,6 +51,7 @@ def test_when_a_region_is_known_then_it_passes_and_has_one_partition(region: str
         ("eu_central_1", "is not the name of a Region"),
         ("eu_central_1", "; did you mean eu-central-1?"),
         ("us-east1", "; did you mean us-east-1?"),
+        ("us-east-1a", "; us-east-1a is an Availability Zone of us-east-1"),
         ("EU-Central-1 ", "; did you mean eu-central-1?"),
     ],
 )

@@ -15,6 +15,7 @@ from tapstack.domain.suggestions import did_you_mean, nearest
         ("contain_noww", ACTIONS, "contain_now"),
         ("contain", ACTIONS, None),
         ("contain", ["contain_now"], "contain_now"),
+        ("TCP", ["udp", "tcp"], "tcp"),
         ("productio", ["production", "production-response"], "production"),
         ("us-esat-1", ["us-west-1", "us-east-1"], "us-east-1"),
     ],

@@ -129,8 +129,8 @@ def test_fails_when_an_account_id_is_read_as_a_number_and_shows_it_as_it_was_wri
         for n, message in enumerate(
             [
                 "expected text (put numbers in quotes), got 111122223333",
-                "YAML reads this as the number 1402433619: expected a plain decimal number, such as 12345670123, or "
-                "quotes around text, got 012345670123",
+                "YAML reads this as the number 1402433619: expected the id of an account in quotes, "
+                "'012345670123', got 012345670123",
             ]
         )
     ]

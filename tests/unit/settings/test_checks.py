@@ -29,14 +29,14 @@ def interfaces(count: int) -> str:
             f"    filters: {{web: {{preset: web}}}}\n    sessions: {{web: {{sources: [{ENI}], filter: wep}}}}\n",
             "10: sites.production.sessions.web.filter",
             "no filter of this name: did you mean web? expected web, packet_basics, or the id of a filter that "
-            "exists (tmf-...), got 'wep'",
+            "exists (tmf-...); or add it under filters, got 'wep'",
             id="unknown filter",
         ),
         pytest.param(
             SENSOR + f"    sessions: {{web: {{sources: [{ENI}], target: sensors}}}}\n",
             "10: sites.production.sessions.web.target",
             "no target of this name: did you mean sensor? expected sensor, packet_basics, or the id of a target that "
-            "exists (tmt-...), got 'sensors'",
+            "exists (tmt-...); or add it under targets, got 'sensors'",
             id="unknown target",
         ),
         pytest.param(

@@ -264,6 +264,12 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
             "session number must be a whole number from 1 to 32766, got 0",
         ),
         (
+            "filters: {f: {rules: [{direction: ingress, protocol: TCP}]}}",
+            "filters.f.rules[0].protocol",
+            "did you mean tcp? expected all, tcp, udp, icmp, icmpv6 or an IANA protocol number from 0 to 255 as "
+            "protocol, got 'TCP'",
+        ),
+        (
             "capture_security_group: {mirrored_from: [web]}",
             "capture_security_group.mirrored_from[0]",
             "'web' is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32",
@@ -340,3 +346,10 @@ def test_when_the_file_allows_other_providers_then_only_supported_ones_are_used(
     deployment = parse_deployment('provider: {version: ">= 5.0"}\n' + USABLE)
     assert deployment.provider.constraint == ">= 5.0, >= 5.100.0, < 7.0.0"
     assert parse_deployment(USABLE).provider.constraint == ">= 5.100.0, < 7.0.0"
+
+
+def test_fails_when_the_range_of_responders_is_no_block_and_shows_the_ipv4_form_alone() -> None:
+    assert report(USABLE.replace("10.20.0.0/16", "x")) == [
+        "deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: 'x' is not a CIDR block: expected the "
+        "form 10.20.0.0/16"
+    ]

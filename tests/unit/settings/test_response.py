@@ -160,8 +160,8 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{appliance: {target: sensors}}",
             "appliance.target",
-            "no target of this name: expected packet_basics, or the id of a target that exists (tmt-...), "
-            "got 'sensors'",
+            "no target of this name: expected packet_basics, or the id of a target that exists (tmt-...); "
+            "or add it under targets, got 'sensors'",
         ),
         (
             "{appliance: {filter: tmf-1}}",
