@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from strictmoto.cloudformation.api_types import STACK_TAGS, ApiResource
 from strictmoto.cloudformation.service_types import document
 
@@ -178,13 +180,20 @@ class InstanceProfile(ApiResource):
         self.call("get_instance_profile", InstanceProfileName=self.name)
 
     def update(self, old: dict[str, Any]) -> None:
-        """Put another role in the place of the old one."""
+        """Put another role in the place of the old one; a rollback finds what the update that failed left."""
         for role in old["Roles"]:
             if role not in self.properties["Roles"]:
-                self.call("remove_role_from_instance_profile", InstanceProfileName=self.name, RoleName=role)
+                self._remove(role)
         for role in self.properties["Roles"]:
             if role not in old["Roles"]:
                 self.call("add_role_to_instance_profile", InstanceProfileName=self.name, RoleName=role)
+
+    def _remove(self, role: str) -> None:
+        try:
+            self.call("remove_role_from_instance_profile", InstanceProfileName=self.name, RoleName=role)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchEntity":
+                raise
 
     def delete_it(self) -> None:
         """Delete it."""

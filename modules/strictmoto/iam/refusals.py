@@ -1,8 +1,9 @@
 """What IAM refuses of users, roles and service-linked roles, and moto does.
 
-Sources: IAM API Reference, DeleteUser and DeletePolicy (DeleteConflict), CreateRole and PutUserPermissionsBoundary
-(NoSuchEntity), CreateServiceLinkedRole (InvalidInput), and the errors of actions on roles (UnmodifiableEntity); IAM
-User Guide, "Create a service-linked role" and "IAM JSON policy elements: Sid". The texts are those that IAM sends.
+Sources: IAM API Reference, DeleteUser and DeletePolicy (DeleteConflict), CreateRole, PutUserPermissionsBoundary and
+RemoveRoleFromInstanceProfile (NoSuchEntity), CreateServiceLinkedRole (InvalidInput), and the errors of actions on roles
+(UnmodifiableEntity); IAM User Guide, "Create a service-linked role" and "IAM JSON policy elements: Sid". The texts are
+those that IAM sends.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def install() -> None:
     _keep_linked_roles(response, exceptions.IAMException)
     _check_services(backend, exceptions.IAMException)
     _keep_boundaries(backend, exceptions.DeleteConflictException)
+    _find_in_profiles(backend, exceptions.NoSuchEntity)
     _check_documents()
     for name in ("create_role", "put_role_permissions_boundary", "update_role"):
         setattr(response, name, _checked(getattr(response, name), exceptions))
@@ -88,6 +90,19 @@ def _keep_boundaries(backend: Any, conflict: Any) -> None:
         delete(self, policy_arn)
 
     backend.delete_policy = delete_policy
+
+
+def _find_in_profiles(backend: Any, absent: Any) -> None:
+    """A role that a profile does not hold cannot be removed from it: NoSuchEntity, whose text is inferred."""
+    remove = backend.remove_role_from_instance_profile
+
+    @functools.wraps(remove)
+    def remove_role_from_instance_profile(self: Any, profile_name: str, role_name: str) -> None:
+        if self.get_role(role_name) not in self.get_instance_profile(profile_name).roles:
+            raise absent(f"The role {role_name} is not in the instance profile {profile_name}.")
+        remove(self, profile_name, role_name)
+
+    backend.remove_role_from_instance_profile = remove_role_from_instance_profile
 
 
 def _check_documents() -> None:

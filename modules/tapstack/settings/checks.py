@@ -261,6 +261,20 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
                 stack_path, f"site {first} has a CloudFormation stack of this name in the same Region", stack_name
             )
         checker.ask((*here, "capabilities"), partial(check_stack_name_for_roles, stack_name, settings.capabilities))
+        if isinstance(settings, PacketBasics) and _makes_boundary(settings):
+            for other, other_site in deployment.sites.items():
+                # IAM does not tell names apart by case.
+                if (
+                    f"{deployment.project}-{other}-response-epb" == stack_name.lower()
+                    and _makes_boundary(_launch(other_site))
+                    and not _accounts_differ(other_site, site)
+                ):
+                    checker.say(
+                        stack_path,
+                        f"the response of site {other} makes an IAM policy {stack_name.lower()}-boundary, as this "
+                        "stack would: expected another name",
+                        stack_name,
+                    )
         for other, other_site in deployment.sites.items():
             for with_roles in _stacks_with_roles(deployment, other):
                 if _accounts_differ(other_site, site):
@@ -302,9 +316,18 @@ def _cloudformation_stacks(
     site = deployment.sites[name]
     if site.packet_basics is not None:
         yield (*path, PACKET_BASICS), deployment.stack_name(name), site.packet_basics
-    launch = site.response.appliance.launch if site.response is not None else None
+    launch = _launch(site)
     if launch is not None:
         yield (*path, "response", "appliance", "launch"), deployment.launched_stack_name(name), launch
+
+
+def _launch(site: Site) -> ApplianceTemplate | None:
+    return site.response.appliance.launch if site.response is not None else None
+
+
+def _makes_boundary(template: ApplianceTemplate | None) -> bool:
+    """Tell whether a permissions boundary is made for the roles of a template."""
+    return template is not None and makes_iam(template.capabilities) and template.permissions_boundary is None
 
 
 def _accounts_differ(one: Site, other: Site) -> bool:

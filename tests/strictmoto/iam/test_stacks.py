@@ -490,3 +490,27 @@ def test_fails_when_a_template_gives_what_a_service_does_not_take(enforcing: Enf
     queue = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 43_201}}}
     assert create(stacks, queue) == "ROLLBACK_COMPLETE"
     assert "Invalid value for the parameter VisibilityTimeout." in reasons(stacks)[0]
+
+
+def test_when_the_new_role_of_a_profile_may_not_be_passed_then_the_update_is_rolled_back(enforcing: Enforcing) -> None:
+    iam = enforcing.client("iam")
+    trust = policy({"Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    for name in ("one", "two"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+    iam.create_instance_profile(InstanceProfileName="empty")
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.remove_role_from_instance_profile(InstanceProfileName="empty", RoleName="one")
+    passed = {"Action": "iam:PassRole", "Resource": "arn:aws:iam::123456789012:role/one"}
+    stacks = enforcing.worker("cloudformation", STACKS, {"Action": "iam:*InstanceProfile"}, passed)
+
+    def profile(role: str) -> dict[str, Any]:
+        properties = {"InstanceProfileName": "p", "Roles": [role]}
+        return {"Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": properties}}
+
+    assert create(stacks, profile("one")) == "CREATE_COMPLETE"
+    stacks.update_stack(
+        StackName="tap", TemplateBody=json.dumps({"Resources": profile("two")}), Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
+    assert status(stacks) == "UPDATE_ROLLBACK_COMPLETE"
+    [role] = iam.get_instance_profile(InstanceProfileName="p")["InstanceProfile"]["Roles"]
+    assert role["RoleName"] == "one"

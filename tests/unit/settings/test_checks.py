@@ -595,6 +595,31 @@ def test_fails_when_a_stack_could_have_the_roles_of_another_sites_appliance(name
         assert parse_deployment(text)
 
 
+LAUNCHING = (
+    "    response: {appliance: {launch: {template_url: "
+    "'https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template', subnet_id: subnet-0123abcd, "
+    "remote_access_cidr: 10.0.0.0/8, capabilities: [CAPABILITY_IAM]}}}\n"
+)
+
+
+@pytest.mark.parametrize("name", ["tapstack-second-response-epb", "Tapstack-second-response-epb"])
+def test_fails_when_a_stack_and_a_response_would_make_one_boundary(name: str) -> None:
+    named = SITE + APPLIANCE + f"      stack_name: {name}\n"
+    assert report(named + WITH_ROLES + SECOND_SITE + LAUNCHING) == [
+        "deployment.yaml:9: sites.production.packet_basics.stack_name: the response of site second makes an IAM policy "
+        f"tapstack-second-response-epb-boundary, as this stack would: expected another name, got {name!r}"
+    ]
+    boundary = "      permissions_boundary: arn:aws:iam::111122223333:policy/b\n"
+    elsewhere = SECOND_SITE + ACCOUNT.replace("1111", "4444") + LAUNCHING
+    for text in (
+        named + SECOND_SITE + LAUNCHING,
+        named + WITH_ROLES + ACCOUNT + elsewhere,
+        named + WITH_ROLES + boundary + ACCOUNT + SECOND_SITE + ACCOUNT + LAUNCHING,
+        named + WITH_ROLES + SECOND_SITE + LAUNCHING.replace(", capabilities: [CAPABILITY_IAM]", ""),
+    ):
+        assert parse_deployment(text)
+
+
 def test_fails_when_a_boundary_goes_with_no_capability_for_roles() -> None:
     boundary = "      permissions_boundary: arn:aws:iam::111122223333:policy/b\n"
     [problem] = report(SITE + APPLIANCE + boundary)
