@@ -52,6 +52,7 @@ _OF_EC2: Final = (
     "ec2.interface_types",
     "ec2.instance_attributes",
     "ec2.refusals",
+    "ec2.launches",
     "ec2.mirroring",
 )
 _OF_LOAD_BALANCING: Final = ("elbv2.load_balancers", "elbv2.refusals", "elbv2.registrations")
@@ -62,7 +63,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "lambda": ("lambda_",),
     "apigateway": ("http_api",),
     "elasticloadbalancing": _OF_LOAD_BALANCING,
-    "autoscaling": ("autoscaling.standby", "elbv2.registrations"),
+    "autoscaling": (*_OF_EC2, "autoscaling.standby", "autoscaling.launches", "elbv2.registrations"),
     "monitoring": ("cloudwatch.metric_namespaces",),
     "dynamodb": ("dynamodb.tables",),
     "ram": ("ram.sharing",),

@@ -100,7 +100,10 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
     _check_session(call, requested, identity)
     if assumes:
         [own] = authorizations_of(call, requested, identity.caller.arn)
-        trust.check(call.action, requested, identity, request_of(call, requested, own, lambda _: {}, more=more).context)
+        # Tags that the session gets are keys of the role that is assumed.
+        request = request_of(call, requested, own, lambda _: {}, more=more)
+        of_role = request.resources[0].context if request.resources else {}
+        trust.check(call.action, requested, identity, Lazy(lambda: {**request.context, **of_role}))
         return
     for asked in _asked(call, requested):
         for authorization in _needed(*asked, identity.caller.arn):

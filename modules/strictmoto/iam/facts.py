@@ -83,11 +83,11 @@ def _belonging(parts: list[str], kind: str, name: str, backend: Any) -> Context:
 
 
 def _instance(item: Any) -> dict[str, Any]:
-    options, profile = getattr(item, "metadata_options", None), getattr(item, "iam_instance_profile", None)
+    options, profile = getattr(item, "metadata_options", None), getattr(item, "iam_instance_profile", None) or {}
     return {
         "ec2:AvailabilityZone": item.availability_zone,
         "ec2:EbsOptimized": str(item.ebs_optimized).lower(),
-        "ec2:InstanceProfile": getattr(profile, "arn", None),
+        "ec2:InstanceProfile": profile.get("Arn"),
         "ec2:InstanceType": item.instance_type,
         "ec2:MetadataHttpEndpoint": getattr(options, "http_endpoint", None),
         "ec2:MetadataHttpPutResponseHopLimit": getattr(options, "http_put_response_hop_limit", None),

@@ -2,8 +2,8 @@
 
 moto has an interpreter of the Amazon States Language. One file a concern makes it behave: what a definition may be
 (definitions), how a state is tried, timed out and interrupted (attempts), how long it waits (waits), task tokens
-(tokens), calls of other services (integrations, sdk) and their errors (errors), the life of an execution
-(executions) and of a state machine (machines), what is told of it (telling), and the API (responses).
+(tokens), calls of other services (integrations, sdk) and their errors (errors), what paths find (paths), the life of
+an execution (executions) and of a state machine (machines), what is told of it (telling), and the API (responses).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def install() -> None:
     # Late: moto's interpreter takes a second to import.
     from moto.core.config import default_user_config
 
-    from strictmoto.stepfunctions import attempts, errors, integrations, responses, tokens, waits
+    from strictmoto.stepfunctions import attempts, errors, integrations, paths, responses, tokens, waits
 
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
-    for part in (attempts, waits, tokens, errors, integrations, responses):
+    for part in (attempts, waits, tokens, errors, paths, integrations, responses):
         part.install()

@@ -20,7 +20,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sfn,
 )
 from moto.stepfunctions.parser.asl.parse import asl_parser
-from moto.stepfunctions.parser.asl.utils import json_path
 
 from strictmoto.identity import role_clients
 from strictmoto.stepfunctions import sdk
@@ -110,8 +109,6 @@ def _make_json() -> None:
 
 def _parse_once() -> None:
     """Parsing takes far longer than running; what is parsed is never changed by a run."""
-    paths: Any = json_path
-    paths.parse = functools.lru_cache(4096)(paths.parse)
     result: Any = result_path
     result.parse = functools.lru_cache(4096)(result.parse)
     parser: Any = asl_parser.AmazonStateLanguageParser

@@ -197,6 +197,41 @@ def test_when_a_session_is_tagged_then_the_trust_policy_must_allow_that_and_the_
             assert refusal(ec2.describe_vpcs)[0] == "UnauthorizedOperation"
 
 
+@pytest.mark.parametrize("by", ["trust", "identity"])
+def test_when_a_session_is_tagged_then_conditions_compare_the_tags_that_it_asks_for(
+    enforcing: Enforcing, by: str
+) -> None:
+    """Both actions have them: sts:AssumeRole and sts:TagSession."""
+    action = ["sts:AssumeRole", "sts:TagSession"]
+    condition = {
+        "StringEquals": {"aws:RequestTag/team": ["blue", "green"]},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]},
+        "Null": {"aws:TagKeys": "false"},
+    }
+    limited, open_ = {"Action": action, "Condition": condition}, {"Action": action}
+    sts = enforcing.worker("sts", limited if by == "identity" else open_)
+    role = trusting(enforcing, {"Principal": {"AWS": HERE}, **(limited if by == "trust" else open_)})
+
+    def tags(**given: str) -> list[dict[str, str]]:
+        return [{"Key": key, "Value": value} for key, value in given.items()]
+
+    assert assume(sts, role, Tags=tags(team="blue"))
+    for others in (tags(team="red"), tags(team="blue", cost="1")):
+        assert refusal(assume, sts=sts, role=role, Tags=others) == no(role)
+    assert refusal(assume, sts=sts, role=role) == no(role)
+
+
+def test_fails_when_a_deny_forbids_a_tag_of_a_session(enforcing: Enforcing) -> None:
+    denied = {"Effect": "Deny", "Action": "sts:TagSession", "Condition": {"StringEquals": {"aws:RequestTag/a": "1"}}}
+    action = ["sts:AssumeRole", "sts:TagSession"]
+    role = trusting(enforcing, {"Principal": {"AWS": HERE}, "Action": action})
+    sts = enforcing.worker("sts", {"Action": action}, denied)
+    assert assume(sts, role, Tags=[{"Key": "a", "Value": "2"}])
+    refused = refusal(assume, sts=sts, role=role, Tags=[{"Key": "a", "Value": "1"}])
+    assert refused[0] == "AccessDenied"
+    assert "not authorized to perform: sts:TagSession" in refused[1]
+
+
 def test_when_a_session_has_policies_then_they_limit_it(enforcing: Enforcing) -> None:
     role = enforcing.role("wide", {"Action": "ec2:*"})
     administrator = administrator_of(enforcing)

@@ -184,3 +184,53 @@ def test_fails_when_the_machine_runs_longer_than_its_timeout(workflows: Workflow
     assert ended["status"] == "TIMED_OUT"
     assert time.monotonic() - began < 3
     assert workflows.types(ended["executionArn"])[-1] == "ExecutionTimedOut"
+
+
+FOUND: dict[str, tuple[str, Any]] = {
+    "an index": ("$.d[0]", {"id": "a", "n": 1}),
+    "a member behind an index": ("$.d[0].id", "a"),
+    "an index behind an index": ("$.deep[1][0].id", "c"),
+    "the last one": ("$.d[-1].id", "b"),
+    "a list": ("$.one", [{"id": "x"}]),
+    "a wildcard that finds one": ("$.one[*].id", ["x"]),
+    "a wildcard that finds two": ("$.d[*].id", ["a", "b"]),
+    "a wildcard that finds none": ("$.d[*].absent", []),
+    "an index behind a wildcard": ("$.deep[*][0].id", ["b", "c"]),
+    "all members": ("$.map.*", [1]),
+    "a slice of one": ("$.d[0:1]", [{"id": "a", "n": 1}]),
+    "a descent to one": ("$.one..id", ["x"]),
+    "a filter that finds one": ("$.d[?(@.n == 2)].id", ["b"]),
+    "a filter that finds none": ("$.d[?(@.n == 3)].id", []),
+}
+
+
+@pytest.mark.parametrize(("path", "expected"), FOUND.values(), ids=FOUND)
+def test_when_a_path_is_definite_then_it_gives_the_value_and_else_a_list(
+    workflows: Workflows, path: str, expected: Any
+) -> None:
+    """As Jayway's JsonPath, which the guide names."""
+    given = {
+        "d": [{"id": "a", "n": 1}, {"id": "b", "n": 2}],
+        "deep": [[{"id": "b"}], [{"id": "c"}]],
+        "one": [{"id": "x"}],
+        "map": {"a": 1},
+    }
+    read = {"Type": "Pass", "InputPath": path, "ResultPath": "$.read", "Next": "Give"}
+    give = {"Type": "Pass", "Parameters": {"read.$": "$.read", "found.$": path}, "End": True}
+    assert workflows.output(machine(Read=read, Give=give), given) == {"read": expected, "found": expected}
+
+
+@pytest.mark.parametrize("path", ["$.d[5].id", "$.d[0].absent", "$.absent[*].id", "$.absent[?(@.n == 1)]"])
+def test_fails_when_what_a_path_must_meet_is_not_there(workflows: Workflows, path: str) -> None:
+    ended = workflows.run(machine(Pass={"Type": "Pass", "InputPath": path, "End": True}), {"d": [{"id": "a"}]})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+
+
+def test_when_a_choice_compares_a_member_behind_an_index_then_it_meets_the_value(workflows: Workflows) -> None:
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.d[0].VpcId", "StringEquals": "vpc-1", "Next": "Yes"}],
+        "Default": "No",
+    }
+    yes, no = ({"Type": "Pass", "Result": text, "End": True} for text in ("yes", "no"))
+    assert workflows.output(machine(Choose=choice, Yes=yes, No=no), {"d": [{"VpcId": "vpc-1"}]}) == "yes"

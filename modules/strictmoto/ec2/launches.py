@@ -1,0 +1,120 @@
+"""What an instance is launched with: what the request says, and its launch template where the request says nothing.
+
+moto takes the image, the type, user data, the key and groups from a template, and tags of instances and volumes. It
+does not read DisableApiTermination, nor tags of network interfaces, and gives an instance profile to the first instance
+only, with the id of its association.
+
+Sources: Amazon EC2 API Reference, RunInstances, TagSpecification and IamInstanceProfile; Amazon EC2 User Guide, "Launch
+instances from a launch template" (parameters of the request override those of the template).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from moto.core.exceptions import ServiceException
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import iam_instance_profile
+from moto.ec2.responses.instances import InstanceResponse as _Response
+from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
+
+# moto has types, but none for what is replaced at run time.
+Response: Any = _Response
+Association: Any = iam_instance_profile.IamInstanceProfileAssociation
+
+_OF_TEMPLATES: Final = (
+    "BlockDeviceMappings",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "EbsOptimized",
+    "HibernationOptions",
+    "IamInstanceProfile",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceMarketOptions",
+    "MetadataOptions",
+    "Monitoring",
+    "NetworkInterfaces",
+    "Placement",
+)
+"""What a launch takes from a template, besides what moto itself takes."""
+
+
+@functools.cache
+def install() -> None:
+    """Make the moto of this process launch so. A second call changes nothing."""
+    run, associate = Response.run_instances, Association.__init__
+
+    @functools.wraps(run)
+    def run_instances(self: Any) -> Any:
+        if template := self._get_param("LaunchTemplate"):
+            _take_from(self.ec2_backend._get_template_from_args(template).data, self.params)
+        check_profile(self.ec2_backend, self._get_param("IamInstanceProfile"))
+        result = run(self)
+        instances = result.result.instances
+        if self._get_param("DisableApiTermination") is True:
+            for instance in instances:
+                instance.disable_api_termination = True
+        complete(self.ec2_backend, instances, self.params)
+        return result
+
+    @functools.wraps(associate)
+    def associated(self: Any, *given: Any, **named: Any) -> None:
+        associate(self, *given, **named)
+        profile = self.iam_instance_profile
+        self.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
+
+    Response.run_instances = run_instances
+    Association.__init__ = associated
+
+
+def _take_from(template: Mapping[str, Any], request: dict[str, Any]) -> None:
+    """Write into a request what only its template says; of tags, what only its template tags."""
+    for name in _OF_TEMPLATES:
+        if template.get(name) is not None:
+            request.setdefault(name, template[name])
+    if given := template.get("TagSpecifications"):
+        tags = convert_tag_spec([*given, *(request.get("TagSpecifications") or ())])
+        request["TagSpecifications"] = [
+            {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in own.items()]}
+            for kind, own in tags.items()
+        ]
+
+
+def check_profile(backend: Any, given: Mapping[str, Any] | None) -> None:
+    """Refuse an instance profile that does not exist, before anything is launched with it."""
+    if not given:
+        return
+    name, arn = given.get("Name"), given.get("Arn")
+    try:
+        filter_iam_instance_profiles(backend.account_id, backend.partition, arn, name)
+    except ServiceException as error:
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"Value ({arn or name}) for parameter iamInstanceProfile.{'arn' if arn else 'name'} is invalid. "
+            f"Invalid IAM Instance Profile {'ARN' if arn else 'name'}",
+        ) from error
+
+
+def complete(backend: Any, instances: Iterable[Any], settings: Mapping[str, Any]) -> None:
+    """Give instances that were launched what moto leaves out.
+
+    Args:
+        backend: moto's EC2.
+        instances: what was launched.
+        settings: parameters of RunInstances, or what a launch template has.
+    """
+    tags = convert_tag_spec(settings.get("TagSpecifications") or []).get("network-interface", {})
+    existing = {one.get("NetworkInterfaceId") for one in settings.get("NetworkInterfaces") or ()}
+    profile = settings.get("IamInstanceProfile") or {}
+    for instance in instances:
+        for interface in instance.nics.values():
+            if interface.id not in existing:
+                interface.add_tags(tags)
+        if profile and instance.id not in backend.iam_instance_profile_associations:
+            backend.associate_iam_instance_profile(
+                instance.id,
+                iam_instance_profile_name=profile.get("Name"),
+                iam_instance_profile_arn=profile.get("Arn"),
+            )
