@@ -72,6 +72,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "s3": ("s3.buckets", "s3.uploads", "s3.locks"),
     "logs": ("logs.queries",),
     "sns": ("sns.topics",),
+    "ssm": ("ssm.commands",),
     "kms": ("kms.customer_keys", "kms.key_states"),
     "scheduler": ("events",),
     "states": ("stepfunctions",),

@@ -204,3 +204,18 @@ def test_fails_when_a_statement_cannot_be_read(aws_account: Account) -> None:
     dynamodb.put_item(TableName="captures", Item={"k": {"S": "a"}})
     with refused("ValidationException"):
         dynamodb.execute_statement(Statement="SELECT * FROM \"captures\" WHERE begins_with(k, 'a')")
+
+
+@pytest.mark.parametrize("named", ["alias/none", "arn:aws:kms:eu-central-1:123456789012:alias/none"])
+def test_fails_when_a_key_is_named_by_an_alias_that_is_not_there(aws_account: Account, named: str) -> None:
+    kms = aws_account.client("kms")
+    calls = [
+        lambda: kms.encrypt(KeyId=named, Plaintext=b"x"),
+        lambda: kms.describe_key(KeyId=named),
+        lambda: kms.enable_key(KeyId=named),
+        lambda: kms.list_grants(KeyId=named),
+        lambda: kms.generate_data_key(KeyId=named, KeySpec="AES_256"),
+    ]
+    for call in calls:
+        with refused("NotFoundException", "alias/none"):
+            call()

@@ -45,7 +45,9 @@ def _ec2(parts: list[str]) -> Context:
         if kind == "key-pair" and (pair := backend.key_pairs.get(name)) is not None:
             # ARNs have its name, and tags its id.
             name = pair.id
-        found = {**_tagged(dict(backend.tags.get(name, {})), "aws", "ec2"), **_belonging(parts, kind, name, backend)}
+        # Commands are sent to instances, too.
+        prefixes = ("aws", "ec2", "ssm") if kind == "instance" else ("aws", "ec2")
+        found = {**_tagged(dict(backend.tags.get(name, {})), *prefixes), **_belonging(parts, kind, name, backend)}
         if found:
             return found
     return {}
@@ -58,6 +60,7 @@ _IDS: Final = {
     "network-interface": "ec2:NetworkInterfaceID",
     "route-table": "ec2:RouteTableID",
     "security-group": "ec2:SecurityGroupID",
+    "snapshot": "ec2:SnapshotID",
     "subnet": "ec2:SubnetID",
     "volume": "ec2:VolumeID",
     "vpc": "ec2:VpcID",
@@ -97,6 +100,33 @@ def _instance(item: Any) -> dict[str, Any]:
     }
 
 
+def _snapshot(item: Any) -> dict[str, Any]:
+    volume, backend = item.volume, item.ec2_backend
+    place = f"arn:{backend.partition}:ec2:{backend.region_name}:{item.owner_id}"
+    return {
+        # Its ARN does not say it.
+        "aws:ResourceAccount": item.owner_id,
+        "ec2:Encrypted": bool(item.encrypted),
+        "ec2:Owner": item.owner_id,
+        "ec2:ParentVolume": f"{place}:volume/{volume.id}",
+        "ec2:SnapshotTime": item.start_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ec2:VolumeSize": volume.size,
+    }
+
+
+def _volume(item: Any) -> dict[str, Any]:
+    # moto keeps the IOPS that were asked for only; those of gp2 follow from the size.
+    derived = min(max(3 * int(item.size), 100), 16_000) if item.volume_type == "gp2" else None
+    return {
+        "ec2:AvailabilityZone": getattr(item.zone, "name", item.zone),
+        "ec2:Encrypted": str(item.encrypted).lower(),
+        "ec2:VolumeIops": item.iops or derived,
+        "ec2:VolumeSize": item.size,
+        "ec2:VolumeThroughput": item.throughput,
+        "ec2:VolumeType": item.volume_type,
+    }
+
+
 _FOUND: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "image": lambda backend, name: backend.amis.get(name),
     "instance": lambda backend, name: next((one for one in backend.all_instances() if one.id == name), None),
@@ -104,6 +134,7 @@ _FOUND: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "network-interface": lambda backend, name: backend.enis.get(name),
     "route-table": lambda backend, name: backend.route_tables.get(name),
     "security-group": lambda backend, name: backend.get_security_group_from_id(name),
+    "snapshot": lambda backend, name: backend.snapshots.get(name),
     "subnet": lambda backend, name: next((z[name] for z in list(backend.subnets.values()) if name in z), None),
     "volume": lambda backend, name: backend.volumes.get(name),
     "vpc": lambda backend, name: backend.vpcs.get(name),
@@ -117,15 +148,9 @@ _PROPERTIES: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     },
     "instance": _instance,
     "network-interface": lambda item: {"ec2:AvailabilityZone": getattr(item.subnet, "availability_zone", None)},
+    "snapshot": _snapshot,
     "subnet": lambda item: {"ec2:AvailabilityZone": item.availability_zone},
-    "volume": lambda item: {
-        "ec2:AvailabilityZone": getattr(item.zone, "name", item.zone),
-        "ec2:Encrypted": str(item.encrypted).lower(),
-        "ec2:VolumeIops": item.iops,
-        "ec2:VolumeSize": item.size,
-        "ec2:VolumeThroughput": item.throughput,
-        "ec2:VolumeType": item.volume_type,
-    },
+    "volume": _volume,
 }
 
 

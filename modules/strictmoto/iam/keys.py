@@ -71,11 +71,14 @@ GIVEN: Final = (
     "ec2:NetworkAclID",
     "ec2:NetworkInterfaceID",
     "ec2:Owner",
+    "ec2:ParentVolume",
     "ec2:Public",
     "ec2:Region",
     "ec2:RootDeviceType",
     "ec2:RouteTableID",
     "ec2:SecurityGroupID",
+    "ec2:SnapshotID",
+    "ec2:SnapshotTime",
     "ec2:Subnet",
     "ec2:SubnetID",
     "ec2:Tenancy",
@@ -137,6 +140,7 @@ GIVEN_BEGINNINGS: Final = (
     "s3:ExistingObjectTag/",
     "s3:RequestObjectTag/",
     "secretsmanager:ResourceTag/",
+    "ssm:ResourceTag/",
 )
 _GIVEN: Final = frozenset(name.lower() for name in GIVEN)
 _BEGINNINGS: Final = tuple(name.lower() for name in GIVEN_BEGINNINGS)

@@ -217,6 +217,16 @@ def _secret(call: Call, name: str, account: str) -> str:
     return name
 
 
+def _ssm(call: Call, requested: Parameters, account: str) -> Parameters:
+    """Return the parameters of a command with the instances that its targets find."""
+    if call.action != "SendCommand" or not requested.get("Targets"):
+        return requested
+    from strictmoto.ssm.commands import instances_of
+
+    found = instances_of(requested["Targets"], account, call.region)
+    return {**requested, "InstanceIds": [*(requested.get("InstanceIds") or ()), *found]}
+
+
 def _kms(call: Call, requested: Parameters, account: str) -> Parameters:
     from moto.kms.models import kms_backends
 
@@ -294,4 +304,5 @@ _FINDERS: Final[Mapping[str, Callable[[Call, Parameters, str], Parameters]]] = {
     "iam": _iam,
     "kms": _kms,
     "secretsmanager": _secretsmanager,
+    "ssm": _ssm,
 }

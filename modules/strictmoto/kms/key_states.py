@@ -1,6 +1,7 @@
-"""Keys that are disabled, or are to be deleted: what KMS does with them, and what it refuses.
+"""Keys that are disabled, are to be deleted, or are not there: what KMS does with them, and what it refuses.
 
-moto uses them as others, and answers nothing of use where the waiting period cannot be.
+moto uses them as others, and answers nothing of use where the waiting period cannot be. It fails at an alias that no
+key has.
 
 Source: AWS KMS Developer Guide, "Key states of AWS KMS keys"; KMS API Reference, ScheduleKeyDeletion.
 """
@@ -15,9 +16,12 @@ from typing import Any, Final
 
 from moto.core.exceptions import JsonRESTError
 from moto.kms import responses
+from moto.kms.exceptions import NotFoundException
+from moto.kms.models import KmsBackend as _Backend
 
 # moto has types, but none for what is replaced at run time.
 KmsResponse: Any = responses.KmsResponse
+KmsBackend: Any = _Backend
 
 _USES: Final = frozenset(
     {
@@ -63,6 +67,17 @@ def install() -> None:
     """Make the KMS of this process's moto refuse so. A second call changes nothing."""
     for name in (*_USES, *_CHANGES, "cancel_key_deletion"):
         setattr(KmsResponse, name, _in_states(name, getattr(KmsResponse, name)))
+    find = KmsBackend.any_id_to_key_id
+
+    @functools.wraps(find)
+    def any_id_to_key_id(self: Any, key_id: str) -> Any:
+        alias = key_id.rpartition(":")[2]
+        if alias.startswith("alias/") and not self.alias_exists(alias):
+            arn = f"arn:{self.partition}:kms:{self.region_name}:{self.account_id}:{alias}"
+            raise NotFoundException(f"Alias {arn} is not found.")
+        return find(self, key_id)
+
+    KmsBackend.any_id_to_key_id = any_id_to_key_id
 
 
 def _in_states(name: str, action: Any) -> Any:

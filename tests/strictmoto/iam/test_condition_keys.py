@@ -99,15 +99,17 @@ def _of_ec2() -> Iterator[tuple[str, str, str, Callable[[Enforcing, Any], Any]]]
             ec2 = enforcing.client("ec2")
             image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
             made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]
-            interface = made["NetworkInterfaces"][0]
+            interface, volume = made["NetworkInterfaces"][0], made["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+            snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
             found = {
                 "instance": made["InstanceId"],
                 "network-acl": ec2.describe_network_acls()["NetworkAcls"][0]["NetworkAclId"],
                 "network-interface": interface["NetworkInterfaceId"],
                 "route-table": ec2.describe_route_tables()["RouteTables"][0]["RouteTableId"],
                 "security-group": interface["Groups"][0]["GroupId"],
+                "snapshot": snapshot,
                 "subnet": interface["SubnetId"],
-                "volume": made["BlockDeviceMappings"][0]["Ebs"]["VolumeId"],
+                "volume": volume,
                 "vpc": interface["VpcId"],
             }
             client.create_tags(Resources=[found[kind]], Tags=[{"Key": "a", "Value": "b"}])
@@ -120,8 +122,12 @@ def _of_ec2() -> Iterator[tuple[str, str, str, Callable[[Enforcing, Any], Any]]]
         ("network-interface", "ec2:NetworkInterfaceID ec2:Subnet ec2:Vpc"),
         ("route-table", "ec2:RouteTableID ec2:Vpc"),
         ("security-group", "ec2:SecurityGroupID ec2:Vpc"),
+        (
+            "snapshot",
+            "ec2:SnapshotID ec2:Encrypted ec2:Owner ec2:ParentVolume ec2:SnapshotTime ec2:VolumeSize",
+        ),
         ("subnet", "ec2:SubnetID ec2:AvailabilityZone"),
-        ("volume", "ec2:VolumeID ec2:VolumeSize ec2:VolumeType"),
+        ("volume", "ec2:VolumeID ec2:VolumeIops ec2:VolumeSize ec2:VolumeType"),
         ("vpc", "ec2:VpcID"),
     ):
         yield kind, f"{keys} aws:TagKeys aws:RequestTag/a aws:ResourceAccount", "ec2:CreateTags", tag(kind)
@@ -334,7 +340,7 @@ def test_when_a_key_is_listed_as_given_then_a_test_gives_it() -> None:
     by_hand = {"aws:username", "iam:PassedToService", *ELSEWHERE}
     assert set(GIVEN) - tried - by_hand == set()
     beginnings = {"aws:PrincipalTag/", "aws:ResourceTag/", "ec2:ResourceTag/", "iam:ResourceTag/", "kms:ResourceTag/"}
-    beginnings.add("secretsmanager:ResourceTag/")
+    beginnings |= {"secretsmanager:ResourceTag/", "ssm:ResourceTag/"}
     assert {one for one in GIVEN_BEGINNINGS if not any(key.startswith(one) for key in tried)} == beginnings
 
 
