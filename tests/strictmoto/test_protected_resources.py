@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -209,7 +210,7 @@ def test_fails_when_a_statement_cannot_be_read(aws_account: Account) -> None:
 @pytest.mark.parametrize("named", ["alias/none", "arn:aws:kms:eu-central-1:123456789012:alias/none"])
 def test_fails_when_a_key_is_named_by_an_alias_that_is_not_there(aws_account: Account, named: str) -> None:
     kms = aws_account.client("kms")
-    calls = [
+    calls: list[Callable[[], Any]] = [
         lambda: kms.encrypt(KeyId=named, Plaintext=b"x"),
         lambda: kms.describe_key(KeyId=named),
         lambda: kms.enable_key(KeyId=named),
