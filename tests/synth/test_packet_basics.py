@@ -190,9 +190,12 @@ def test_when_a_template_may_make_roles_then_the_stack_has_a_role_of_its_own_whi
         "iam:PermissionsBoundary"
     ].startswith("${aws_iam_policy.")
     assert statements["CreateRoles"]["Resource"][0] == "arn:*:iam::*:role/site-epb-A*"
-    assert statements["ModifyStackResources"]["Condition"] == {"StringEquals": {"aws:ResourceTag/tapstack:site": "a"}}
-    assert statements["CreateGroupInVpc"]["Resource"].endswith(f":vpc/{VPC}")
-    assert statements["CreateInSubnet"]["Resource"].endswith(f":subnet/{SUBNET}")
+    assert statements["ModifyStackResources"]["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/tapstack:site": "a"},
+        "StringEqualsIfExists": {"aws:RequestTag/tapstack:site": "a"},
+    }
+    assert statements["CreateSecurityGroup"]["Resource"][-1].endswith(f":vpc/{VPC}")
+    assert statements["RunInstances"]["Resource"][-1].endswith(f":subnet/{SUBNET}")
 
 
 @pytest.mark.parametrize("capabilities", [[], ["CAPABILITY_AUTO_EXPAND"]])

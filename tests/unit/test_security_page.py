@@ -52,3 +52,14 @@ def test_when_the_appliance_of_a_site_has_a_role_then_others_are_stopped_at_its_
 def test_when_an_appliance_is_retired_then_its_functions_are_not_stopped(role: str) -> None:
     assert allows(f"tapstack-production-response-{role}", "DeleteStack")
     assert allows("tapstack-deploy", "UpdateStack")
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("stack", ["tapstack-production-epb", "tapstack-production-packet-basics"])
+def test_when_a_stack_is_within_the_stack_then_others_are_stopped_at_it_and_its_role_is_not(
+    stack: str, action: str
+) -> None:
+    nested = f"{stack}-Nested-1A2B3C4D5E6F"
+    assert not allows("developer", action, stack=nested)
+    role = "response-epb" if stack.endswith("-epb") else "packet-basics-role"
+    assert allows(f"tapstack-production-{role}", action, stack=nested)

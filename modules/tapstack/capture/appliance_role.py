@@ -10,7 +10,7 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import located
-from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
+from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, USED
 from tapstack.domain.packet_basics import Capability, check_stack_name_for_roles, makes_iam
 
 _BOUNDED = (
@@ -116,7 +116,7 @@ class ApplianceRole(AwsConstruct):
         statements = [*_statements(place, stack_name, own_tags, vpc_id, subnet_id)]
         if makes_iam(capabilities):
             boundary = permissions_boundary or self._boundary(boundary_name, place, tags)
-            statements += _iam(place, stack_name, boundary)
+            statements += _iam(stack_name, boundary)
         statements += [dict(statement) for statement in extra_statements]
         policy: Any = aws.IamRolePolicy(
             self, "Policy", name="appliance", role=role.name, policy=json_text(document(statements))
@@ -141,60 +141,57 @@ def _statements(
     place: Place, stack_name: str, own_tags: Mapping[str, str], vpc_id: str, subnet_id: str
 ) -> list[Statement]:
     requested = {f"aws:RequestTag/{key}": value for key, value in own_tags.items()}
-    ours = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own_tags.items()}}
+    tagged = {f"aws:ResourceTag/{key}": value for key, value in own_tags.items()}
+    ours = {"StringEquals": tagged}
     # Whoever has such a tag is reached by the functions of the site that it names.
     under_our_tags = {"StringEqualsIfExists": requested}
     anywhere = f"arn:{place.partition}:ec2:{place.region}"
-    nested = place.arn("cloudformation", f"stack/{stack_name}-*")
+    # A shared VPC, and its subnets, belong to another account.
+    vpc, subnet = f"{anywhere}:*:vpc/{vpc_id}", f"{anywhere}:*:subnet/{subnet_id}"
+    # An interface that an instance was made with has no tags, and may be used; one of another site may not.
+    of_no_other = {"ArnLikeIfExists": {"ec2:Subnet": subnet}, "StringEqualsIfExists": tagged}
+    nested = f"arn:{place.partition}:cloudformation:{place.region}:*:stack/{stack_name}-*"
+
+    def new(*kinds: str) -> list[str]:
+        # What is new is the account's.
+        return [f"{anywhere}:*:{kind}/*" for kind in kinds]
+
+    def create(action: str, *resources: str, condition: Mapping[str, Any] | None = None) -> Statement:
+        named = {"Sid": action, "Effect": "Allow", "Action": f"ec2:{action}", "Resource": list(resources)}
+        return {**named, "Condition": dict(condition)} if condition else named
+
     return [
-        *(
-            {
-                "Sid": f"Create{number}",
-                "Effect": "Allow",
-                "Action": [f"ec2:{action}" for action in actions],
-                "Resource": [place.arn("ec2", f"{kind}/*") for kind in kinds],
-            }
-            for number, (actions, kinds) in enumerate(_made().items(), 1)
+        create("AllocateAddress", *new("elastic-ip")),
+        create("CreateNetworkInterface", *new("network-interface"), subnet),
+        create("CreateSecurityGroup", *new("security-group"), vpc),
+        create("CreateTrafficMirrorFilter", *new("traffic-mirror-filter")),
+        create("CreateTrafficMirrorFilterRule", *new("traffic-mirror-filter-rule")),
+        # Any interface of the account may be a source.
+        create("CreateTrafficMirrorSession", *new("network-interface", "traffic-mirror-session")),
+        create("CreateTrafficMirrorTarget", *new("network-interface", "traffic-mirror-target"), condition=of_no_other),
+        create(
+            "RunInstances",
+            *new("instance", "key-pair", "network-interface", "volume"),
+            f"{anywhere}::image/*",
+            f"{anywhere}::snapshot/*",
+            subnet,
+            condition=of_no_other,
         ),
-        {
-            "Sid": "CreateGroupInVpc",
-            "Effect": "Allow",
-            "Action": "ec2:CreateSecurityGroup",
-            # A shared VPC, and its subnets, belong to another account.
-            "Resource": f"{anywhere}:*:vpc/{vpc_id}",
-        },
-        {
-            "Sid": "CreateInSubnet",
-            "Effect": "Allow",
-            "Action": ["ec2:CreateNetworkInterface", "ec2:RunInstances"],
-            "Resource": f"{anywhere}:*:subnet/{subnet_id}",
-        },
-        {
-            "Sid": "RunFromImage",
-            "Effect": "Allow",
-            "Action": "ec2:RunInstances",
-            "Resource": [f"{anywhere}::image/*", f"{anywhere}::snapshot/*", place.arn("ec2", "key-pair/*")],
-        },
         {
             "Sid": "TagNew",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": place.arn("ec2", "*/*"),
-            "Condition": {"StringEquals": {"ec2:CreateAction": list(MADE)}, **under_our_tags},
+            # Whatever it may create.
+            "Condition": {"Null": {"ec2:CreateAction": "false"}, **under_our_tags},
         },
         {
-            "Sid": "RetagStackResources",
-            "Effect": "Allow",
-            "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
-            "Resource": place.arn("ec2", "*/*"),
-            "Condition": {**ours, **under_our_tags},
-        },
-        {
+            # And what a rule, a session, an instance or an interface is made with: filters, targets, security groups.
             "Sid": "ModifyStackResources",
             "Effect": "Allow",
-            "Action": [f"ec2:{action}" for action in CHANGED],
+            "Action": [f"ec2:{action}" for action in ("CreateTags", "DeleteTags", *CHANGED, *USED)],
             "Resource": place.arn("ec2", "*/*"),
-            "Condition": ours,
+            "Condition": {**ours, **under_our_tags},
         },
         {
             "Sid": "DescribeNetwork",
@@ -227,22 +224,13 @@ def _statements(
     ]
 
 
-def _made() -> dict[tuple[str, ...], list[str]]:
-    """Return the kinds of resources by the calls that make or use them: each kind stands once."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    for kind in dict.fromkeys(kind for kinds in MADE.values() for kind in kinds):
-        actions = tuple(action for action, kinds in MADE.items() if kind in kinds)
-        found.setdefault(actions, []).append(kind)
-    return found
-
-
-def _iam(place: Place, stack_name: str, boundary: str) -> list[Statement]:
+def _iam(stack_name: str, boundary: str) -> list[Statement]:
     """Roles and instance profiles of the stack, by the names that CloudFormation gives them.
 
     What narrows them stands in statements of its own, so that the long list of names is there once: IAM takes 10,240
     characters of policies in a role. Nor does the list say the account: a role reaches IAM of its own account alone.
     """
-    any_role = f"arn:{place.partition}:iam::{place.account}:role/{stack_name}-*"
+    any_role = f"arn:*:iam::*:role/{stack_name}-*"
 
     def named(kind: str) -> list[str]:
         return [f"arn:*:iam::*:{kind}/{stack_name}-{letter}*" for letter in string.ascii_uppercase]
@@ -278,6 +266,13 @@ def _iam(place: Place, stack_name: str, boundary: str) -> list[Statement]:
                 "iam:RemoveRoleFromInstanceProfile",
             ],
             "Resource": named("instance-profile"),
+        },
+        {
+            # A path after the stack's name and a letter would let the name itself be another's.
+            "Sid": "RefusePaths",
+            "Effect": "Deny",
+            "Action": "iam:*",
+            "Resource": [f"arn:*:iam::*:{kind}/{stack_name}-*/*" for kind in ("role", "instance-profile")],
         },
         {
             # Holds as well where a role has no boundary at all.

@@ -9,25 +9,27 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
-MADE: Final[Mapping[str, tuple[str, ...]]] = {
-    "RunInstances": ("instance", "network-interface", "security-group", "volume"),
-    "CreateNetworkInterface": ("network-interface", "security-group"),
-    "CreateSecurityGroup": ("security-group",),
-    "AllocateAddress": ("elastic-ip",),
-    "CreateTrafficMirrorTarget": ("network-interface", "traffic-mirror-target"),
-    "CreateTrafficMirrorFilter": ("traffic-mirror-filter",),
-    "CreateTrafficMirrorFilterRule": ("traffic-mirror-filter", "traffic-mirror-filter-rule"),
-    "CreateTrafficMirrorSession": (
-        "network-interface",
-        "traffic-mirror-filter",
-        "traffic-mirror-session",
-        "traffic-mirror-target",
-    ),
-}
-"""Calls that make something, and the kinds of what each makes, or uses of what these made."""
+USED: Final = (
+    "CreateNetworkInterface",
+    "CreateTrafficMirrorFilterRule",
+    "CreateTrafficMirrorSession",
+    "RunInstances",
+)
+"""Calls that make something with what was made before: security groups, filters and targets."""
+
+MADE: Final = (
+    "RunInstances",
+    "CreateNetworkInterface",
+    "CreateSecurityGroup",
+    "AllocateAddress",
+    "CreateTrafficMirrorTarget",
+    "CreateTrafficMirrorFilter",
+    "CreateTrafficMirrorFilterRule",
+    "CreateTrafficMirrorSession",
+)
+"""Calls that make something."""
 
 CHANGED: Final = (
     "AssociateAddress",

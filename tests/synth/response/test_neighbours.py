@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
-from strictmoto.iam.policies import Request, Resource, Statement, judge, read_policy
+from strictmoto.iam.policies import Context, Request, Resource, Statement, judge, read_policy
 from tapstack import ContainmentSettings, PacketBasics
 from tapstack.bindings import cdk
 from tapstack.domain.errors import RuleViolation
@@ -131,7 +131,7 @@ _ANY_OF_THE_ACCOUNT = {
     "ec2:ModifyNetworkInterfaceAttribute",
     "elasticloadbalancing:",
 }
-# Of an appliance that makes its own, from whatever is there: tags decide what becomes of it then.
+# New resources have no tags yet: what they are made with is asked about in TestLaunchedAppliance.
 _MAKING = re.compile(r"ec2:(?:Create(?!Tags)|Allocate|Run)\w+")
 
 
@@ -259,6 +259,101 @@ class TestLaunchedAppliance:
         assert may(f"subnet/{SUBNET}" if resource.startswith("subnet") else f"vpc/{VPC}")
         assert not may(resource)
 
+    @pytest.mark.parametrize(
+        ("action", "kind"),
+        [
+            ("CreateTrafficMirrorFilterRule", "traffic-mirror-filter"),
+            ("CreateTrafficMirrorSession", "traffic-mirror-filter"),
+            ("CreateTrafficMirrorSession", "traffic-mirror-target"),
+            ("RunInstances", "security-group"),
+            ("CreateNetworkInterface", "security-group"),
+        ],
+    )
+    def test_fails_when_it_makes_something_with_what_is_not_the_stacks(
+        self, sites: dict[str, Site], action: str, kind: str
+    ) -> None:
+        assert self.may(sites, action, kind, self.tags("a"))
+        for tags in ({}, self.tags("b"), self.tags("a", deployment="other")):
+            assert not self.may(sites, action, kind, tags)
+
+    @pytest.mark.parametrize(
+        ("action", "kind"),
+        [
+            ("CreateTrafficMirrorTarget", "network-interface"),
+            ("RunInstances", "network-interface"),
+            ("RunInstances", "key-pair"),
+            ("RunInstances", "snapshot"),
+        ],
+    )
+    def test_fails_when_it_makes_something_with_what_is_another_sites(
+        self, sites: dict[str, Site], action: str, kind: str
+    ) -> None:
+        assert self.may(sites, action, kind, self.tags("a"))
+        # Such as an interface that an instance was made with.
+        assert self.may(sites, action, kind, {})
+        assert not self.may(sites, action, kind, self.tags("b"))
+        assert not self.may(sites, action, kind, self.tags("a", deployment="other"))
+
+    @pytest.mark.parametrize("action", ["CreateTrafficMirrorTarget", "RunInstances"])
+    @pytest.mark.parametrize(("subnet", "allowed"), [(SUBNET, True), ("subnet-0fedcba9876543210", False)])
+    def test_fails_when_an_interface_is_in_another_subnet(
+        self, sites: dict[str, Site], action: str, subnet: str, allowed: bool
+    ) -> None:
+        # A shared subnet is another account's.
+        given = {"ec2:Subnet": (f"arn:aws:ec2:eu-central-1:444455556666:subnet/{subnet}",)}
+        assert self.may(sites, action, "network-interface", given) is allowed
+
+    def test_when_a_session_is_made_then_any_interface_may_be_its_source(self, sites: dict[str, Site]) -> None:
+        assert self.may(sites, "CreateTrafficMirrorSession", "network-interface", self.tags("b"))
+
+    @pytest.mark.parametrize(
+        ("action", "kind"),
+        [
+            ("AllocateAddress", "elastic-ip"),
+            ("CreateNetworkInterface", "network-interface"),
+            ("CreateSecurityGroup", "security-group"),
+            ("CreateTrafficMirrorFilter", "traffic-mirror-filter"),
+            ("CreateTrafficMirrorFilterRule", "traffic-mirror-filter-rule"),
+            ("CreateTrafficMirrorSession", "traffic-mirror-session"),
+            ("CreateTrafficMirrorTarget", "traffic-mirror-target"),
+            ("RunInstances", "instance"),
+            ("RunInstances", "network-interface"),
+            ("RunInstances", "volume"),
+        ],
+    )
+    def test_when_something_is_new_then_it_is_made_and_tagged(
+        self, sites: dict[str, Site], action: str, kind: str
+    ) -> None:
+        given = {key.replace("Resource", "Request"): value for key, value in self.tags("a").items()}
+        assert self.may(sites, action, kind, given)
+        assert self.may(sites, "CreateTags", kind, {**given, "ec2:CreateAction": (action,)})
+        assert not self.may(sites, "CreateTags", kind, given)
+
+    def tags(self, site: str, deployment: str = "ir") -> dict[str, tuple[str, ...]]:
+        given = {"tapstack:deployment": deployment, "tapstack:site": site}
+        return {f"aws:ResourceTag/{key}": (value,) for key, value in given.items()}
+
+    def may(self, sites: dict[str, Site], action: str, kind: str, keys: Context) -> bool:
+        """Tell whether both roles of the site may; they never differ."""
+        account = "" if kind == "snapshot" else "111122223333"
+        asked = Resource(f"arn:aws:ec2:eu-central-1:{account}:{kind}/x-0123456789abcdef0", keys)
+        (answer,) = {
+            judge(sites["a"].roles[role], Request(f"ec2:{action}", (asked,))).allowed
+            for role in ("ir-a-response-epb", "ir-a-packet-basics-role")
+        }
+        return answer
+
+    @pytest.mark.parametrize("kind", ["role", "instance-profile"])
+    def test_fails_when_a_path_begins_as_the_names_do(self, sites: dict[str, Site], kind: str) -> None:
+        """IAM's names are the account's, whatever their path is: the ARN would hide that it is another's."""
+        action = "iam:CreateRole" if kind == "role" else "iam:CreateInstanceProfile"
+        given = {"iam:PermissionsBoundary": (BOUNDARY.format(site="a"),)}
+        for path, allowed in (("", True), ("ir-a-epb-A/", False), ("ir-a-epb-A/x/", False), ("x/", False)):
+            name = "ir-b-response-appliance" if path else "ir-a-epb-Role-1A2B"
+            asked = Resource(f"arn:aws:iam::111122223333:{kind}/{path}{name}")
+            verdict = judge(sites["a"].roles["ir-a-response-epb"], Request(action, (asked,), given))
+            assert verdict.allowed is allowed
+
     @pytest.mark.parametrize(("site", "allowed"), [("a", True), ("a-epb", False), ("", True)])
     def test_fails_when_it_tags_what_it_makes_as_another_sites(
         self, sites: dict[str, Site], site: str, allowed: bool
@@ -298,8 +393,11 @@ class TestLaunchedAppliance:
     def test_when_iam_takes_the_policies_then_they_are_short_enough(self) -> None:
         """IAM counts no white space: 10,240 characters in all inline policies of a role."""
         made = Response(site="s" * 20, deployment="d" * 15, appliance=launched(capabilities=("CAPABILITY_IAM",)))
-        texts = [json.dumps(list(made.statements("ApplianceRole").values()), separators=(",", ":"))]
-        assert len(_text(texts[0]).replace("<iam_policy.arn>", "x" * 160)) < 10_000
+        text = json.dumps(list(made.statements("ApplianceRole").values()), separators=(",", ":"))
+        text = text.replace("<iam_policy.arn>", "x" * 160)
+        for partition, region in (("aws", "ap-southeast-1"), ("aws-us-gov", "us-gov-west-1")):
+            there = text.replace("<partition.partition>", partition).replace("<region.id>", region)
+            assert len(_text(there)) < 10_240
 
     def test_fails_when_the_stack_has_too_long_a_name_for_roles(self) -> None:
         with pytest.raises(RuleViolation, match="expected a name of at most 40 characters, got 41; shorten the names"):

@@ -190,7 +190,7 @@ def test_when_terraform_knows_the_address_then_it_says_which_object_may_be_read(
 
 def test_when_cloudformation_launches_it_then_it_changes_only_what_carries_our_tags(launching: Response) -> None:
     statements = launching.statements("ApplianceRole")
-    assert statements["ModifyStackResources"]["Condition"] == {"StringEquals": OURS}
+    assert statements["ModifyStackResources"]["Condition"]["StringEquals"] == OURS
     assert all(action.startswith("ec2:") for action in actions(statements["ModifyStackResources"]))
 
 
