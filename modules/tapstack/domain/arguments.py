@@ -109,7 +109,7 @@ def check_range(what: str, value: Any, allowed: tuple[int, int]) -> None:
     """Refuse what is no whole number of a range, both ends included; True and False are none."""
     low, high = allowed
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise RuleViolation(f"{what} must be a whole number from {low} to {high}, got {value!r}")
+        raise RuleViolation(f"{what} must be a whole number from {low} to {high}, got {_shown(value)}")
 
 
 def is_whole_token(value: Any) -> bool:

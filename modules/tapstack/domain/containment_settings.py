@@ -208,6 +208,9 @@ class ContainmentSettings:
             check_identifier("vpc", vpc_id)
         if len(self.vpc_ids) > FURTHER_VPCS:
             raise RuleViolation(f"at most {FURTHER_VPCS} further VPCs can be in scope, got {len(self.vpc_ids)}")
+        for name, values in (("modes", self.modes), ("vpc_ids", self.vpc_ids)):
+            if twice := [value for position, value in enumerate(values) if value in values[:position]]:
+                raise RuleViolation(f"{name} has {twice[0]} twice: keep one")
         check_range("per_hour", self.per_hour, PER_HOUR)
         if self.tcp_established_seconds is not None:
             check_range("tcp_established_seconds", self.tcp_established_seconds, TCP_ESTABLISHED_SECONDS)

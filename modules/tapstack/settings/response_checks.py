@@ -183,7 +183,7 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
                     (*path, "vpc_ids", position), "is the site's own, which is in scope anyway: leave it out", vpc_id
                 )
     with checker.part():
-        if "approval" in containment.model_fields_set and "approval" not in containment.modes:
+        if containment.modes and "approval" in containment.model_fields_set and "approval" not in containment.modes:
             checker.say((*path, "approval"), "nobody is asked: modes has no approval")
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:

@@ -289,6 +289,12 @@ def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
         (lambda: ContainmentSettings(vpc_ids=("vpc",)), "'vpc' is not the id of a VPC"),
         (lambda: ContainmentSettings(vpc_ids=[VPC] * 10), "at most 9 further VPCs can be in scope, got 10"),
         (lambda: ContainmentSettings(per_hour=True), "per_hour must be a whole number, got True"),
+        (lambda: ContainmentSettings(modes=("now", "now")), "modes has now twice: keep one"),
+        (lambda: ContainmentSettings(vpc_ids=[VPC, VPC]), f"vpc_ids has {VPC} twice: keep one"),
+        (
+            lambda: ContainmentSettings(per_hour=int(-8.1e298)),
+            "per_hour must be a whole number from 1 to 1000, got a token",
+        ),
         (lambda: TwoStep(seconds=0), "two_step.seconds must be a whole number from 1 to 3600, got 0"),
         (
             lambda: ContainmentSettings(tcp_established_seconds=59),

@@ -367,6 +367,11 @@ def test_fails_when_more_is_protected_than_a_role_s_policy_holds(written: str, f
     assert problem.startswith(f"deployment.yaml:9: sites.production.response.containment.protect.{field}: ")
 
 
+def test_when_modes_are_empty_then_nothing_is_said_of_approval() -> None:
+    [problem] = report(f"{USABLE}    response: {{containment: {{modes: [], approval: {{minutes: 5}}}}}}\n")
+    assert "containment.modes: expected at least 1 entry" in problem
+
+
 def test_fails_when_there_is_nothing_to_mirror_to() -> None:
     assert report(SITE + TARGETS + "    response: {}\n") == [
         "deployment.yaml:9: sites.production.response.appliance: the site has no packet_basics to mirror to: expected "
