@@ -118,6 +118,7 @@ class CaptureStack(SiteStack):
             subnet_ids=settings.subnet_ids,
             instance_ids=instances,
             ip_addresses=settings.ip_addresses,
+            packet_basics=self.packet_basics,
             mirrored_from=self._peers(settings.mirrored_from),
             health_check_port=settings.health_check_port,
             deletion_protection=settings.deletion_protection,

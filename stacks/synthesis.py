@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stacks.capture import CaptureStack
 from tapstack.bindings import Construct, cdk, renders_hcl
-from tapstack.capture.scaffold import checks_of
+from tapstack.capture.scaffold import blocks_of
 from tapstack.settings.model import Deployment
 from tapstack.workspace import provider_mirror, state
 from tapstack.workspace.privacy import keep_private
@@ -42,7 +42,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     app.synth()
     for stack in app.node.children:
         if isinstance(stack, cdk.TerraformStack):
-            _write_checks(stack, outdir)
+            _write_blocks(stack, outdir)
     stale = "cdk.tf.json" if renders_hcl() else "cdk.tf"
     for name in state.stack_names(deployment):
         directory = outdir / "stacks" / name
@@ -53,12 +53,12 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     return warnings if "CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS" in os.environ else warnings + _annotations(outdir)
 
 
-def _write_checks(stack: Construct, outdir: Path) -> None:
-    """Write the check blocks of a stack beside its HCL, which cannot hold them; JSON holds them itself."""
+def _write_blocks(stack: Construct, outdir: Path) -> None:
+    """Write what the HCL of a stack cannot hold beside it: check and moved blocks; JSON holds them itself."""
     file = outdir / "stacks" / stack.node.id / "checks.tf.json"
-    blocks = checks_of(stack)
+    blocks = blocks_of(stack)
     if blocks and renders_hcl():
-        file.write_text(json.dumps({"check": blocks}, indent=2), encoding="utf-8")
+        file.write_text(json.dumps(blocks, indent=2), encoding="utf-8")
     else:
         file.unlink(missing_ok=True)
 

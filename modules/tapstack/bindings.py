@@ -121,7 +121,7 @@ def _rendering(binding: Callable[..., Any]) -> Callable[..., Any]:
         needed = given.pop("depends_on", None) if renders_hcl() else None
         made = binding(*args, **given)
         if needed:
-            made.add_override("depends_on", _references([address(each) for each in needed]))
+            depend_on(made, needed)
         return made
 
     return make
@@ -209,6 +209,26 @@ def terraform_data(scope: Construct, id_: str, **arguments: Any) -> Any:
     for name, value in arguments.items():
         resource.add_override(name, value)
     return resource
+
+
+def depend_on(resource: Any, needed: Sequence[Any]) -> None:
+    """Have Terraform make a resource after others; cdktf's HCL quotes them where they are an argument."""
+    addresses = [address(each) for each in needed]
+    resource.add_override("depends_on", _references(addresses) if renders_hcl() else addresses)
+
+
+def set_instances(resource: Any, for_each: str) -> None:
+    """Give a resource an instance for each value of a set, an expression in `${}`."""
+    resource.add_override("for_each", for_each)
+    _instances[resource] = for_each
+
+
+def instances_of(resource: Any) -> str:
+    """Return the values that a resource has an instance for; an empty text where it has one without a key."""
+    return _instances.get(resource, "")
+
+
+_instances: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def set_lifecycle(

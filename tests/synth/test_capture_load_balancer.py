@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tapstack import CaptureLoadBalancer, Destination, MirrorTarget, Peer, RuleViolation
+from tapstack import CaptureLoadBalancer, Destination, MirrorTarget, PacketBasics, Peer, RuleViolation
 from tapstack.bindings import Construct, aws, cdk
 from tests.synth.ids import INSTANCES, SUBNETS, TOKEN, VPC
 from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
@@ -104,13 +105,58 @@ def test_when_instances_are_given_then_each_is_attached(template: Template) -> N
 
 def test_when_made_then_packets_come_in_and_only_they_and_health_checks_go_out(template: Template) -> None:
     rules = template.resource("aws_vpc_security_group_ingress_rule")
-    assert (rules["ip_protocol"], rules["from_port"], rules["cidr_ipv4"]) == ("udp", 4789, "10.0.0.0/16")
+    assert (rules["ip_protocol"], rules["from_port"]) == ("udp", 4789)
+    assert rules["for_each"] == '${toset(concat(["10.0.0.0/16"]))}'
     out = template.resources["aws_vpc_security_group_egress_rule"].values()
     assert {(rule["ip_protocol"], rule["from_port"], rule["to_port"]) for rule in out} == {
         ("udp", 4789, 4789),
         ("tcp", 443, 443),
     }
     assert {rule["cidr_ipv4"] for rule in out} == {"${each.value}"}
+
+
+def _with_packet_basics(instance_ids: list[str] | None, known: str | None) -> dict[str, Any]:
+    """The synthesized JSON of a load balancer with an appliance of the stack; no ids are its own alone."""
+    stack = new_stack()
+    basics = PacketBasics(
+        stack,
+        "basics",
+        template_url="https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a.template",
+        vpc_id=VPC,
+        subnet_id=SUBNETS[0],
+        remote_access_cidr="10.20.0.0/16",
+        instance_id=known,
+    )
+    balancer(stack, instance_ids=instance_ids or [basics.instance_id], packet_basics=basics)
+    return dict(json.loads(cdk.Testing.synth(stack)))
+
+
+def test_when_the_appliance_of_the_stack_is_named_by_its_id_then_its_place_behind_the_load_balancer_is_the_same() -> (
+    None
+):
+    own, second = INSTANCES
+    kind = "aws_lb_target_group_attachment"
+    (by_lookup,) = _with_packet_basics(None, None)["resource"][kind]
+    for ids in ([own], [own, second], [second, own]):
+        synthesized = _with_packet_basics(ids, own)
+        assert synthesized["resource"][kind][by_lookup]["target_id"] == own
+        assert len(synthesized["resource"][kind]) == len(ids)
+        # The name that it had in older versions, where it was named by its id.
+        (moved,) = (each for each in synthesized["moved"] if each["to"] == f"{kind}.{by_lookup}")
+        assert moved["from"].startswith(f"{kind}.nlb_Appliance-{own}_")
+
+
+def test_when_an_id_may_be_that_of_the_appliance_of_the_stack_then_the_plan_refuses_it() -> None:
+    synthesized = _with_packet_basics(INSTANCES, None)
+    attachments = synthesized["resource"]["aws_lb_target_group_attachment"]
+    assert len(attachments) == len(INSTANCES)
+    for body in attachments.values():
+        assert body["lifecycle"]["create_before_destroy"] is True
+        (condition,) = body["lifecycle"]["precondition"]
+        assert condition["condition"].endswith(f'!= "{body["target_id"]}"}}')
+        assert "set instance_id of packet_basics to it as well" in condition["error_message"]
+    known = _with_packet_basics(INSTANCES, "i-00000000000000fff")["resource"]["aws_lb_target_group_attachment"]
+    assert all("precondition" not in body["lifecycle"] for body in known.values())
 
 
 def test_when_it_is_a_destination_then_the_target_names_its_arn(template: Template) -> None:

@@ -69,7 +69,14 @@ def test_when_the_example_is_built_then_it_has_what_a_capture_needs(production: 
             "aws_ec2_traffic_mirror_filter": ["outbound", "web"],
             "aws_ec2_traffic_mirror_session": ["checkout", "web-servers"],
             "aws_security_group": ["capture", "quarantine"],
-            "terraform_data": ["packet-basics_Place_F57E90B9", "packet-basics_TargetId_1CFEB3FD", "place"],
+            "terraform_data": [
+                "capture_Rules_A3B4A749",
+                "filter-outbound_Rules_7CC9B44C",
+                "filter-web_Rules_29B87B3F",
+                "packet-basics_Place_F57E90B9",
+                "packet-basics_TargetId_1CFEB3FD",
+                "place",
+            ],
         },
     )
 

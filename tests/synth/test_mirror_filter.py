@@ -42,6 +42,7 @@ def _rules(template: Template, name: str) -> dict[str, dict[str, object]]:
     for rule in template.resources["aws_ec2_traffic_mirror_filter_rule"].values():
         body = dict(rule)
         assert body.pop("lifecycle") == CREATE_FIRST
+        body.pop("depends_on", None)
         if body.pop("traffic_mirror_filter_id") == reference:
             rules[f"{body.pop('traffic_direction')} {body.pop('rule_number')}"] = body
     return rules
@@ -154,6 +155,22 @@ def test_when_a_rule_is_put_between_two_then_no_address_of_another_filter_change
     long = build([MirrorRule("ingress", "reject", Traffic.tcp(22)), MirrorRule("ingress"), MirrorRule("egress")])
     assert short < long
     assert len(long - short) == 1
+
+
+def test_when_rules_move_to_other_numbers_then_the_highest_number_is_changed_first_and_deletions_come_last() -> None:
+    rules = [MirrorRule("egress"), MirrorRule("egress", "reject", number=50), MirrorRule("ingress")]
+    template = synthesize(lambda stack: MirrorFilter(stack, "f", rules=rules))
+    made = template.resources["aws_ec2_traffic_mirror_filter_rule"]
+    after = {
+        (rule["traffic_direction"], rule["rule_number"]): [
+            made[reference.strip("${}").partition(".")[2]]["rule_number"] for reference in rule.get("depends_on", [])
+        ]
+        for rule in made.values()
+    }
+    assert after == {("egress", 50): [100], ("egress", 100): [], ("ingress", 100): []}
+    kept = template.resource("terraform_data")
+    assert {reference.strip("${}") for reference in kept["depends_on"]} == set(kept["input"])
+    assert set(kept["input"]) == {f"aws_ec2_traffic_mirror_filter_rule.{name}" for name in made}
 
 
 def test_when_cidrs_are_tokens_then_they_are_passed_on_and_never_taken_for_duplicates() -> None:

@@ -19,7 +19,7 @@ from tapstack import (
     SourceLookup,
 )
 from tapstack.bindings import Construct, aws, cdk
-from tapstack.capture.scaffold import checks_of
+from tapstack.capture.scaffold import blocks_of
 from tapstack.domain.instance_types import source_patterns
 from tests.synth.ids import FILTER, INSTANCES, NLB, SUBNET, TARGET, TOKEN, VPC, eni
 from tests.synth.template import Template, assert_equal, new_stack, synthesize
@@ -266,7 +266,7 @@ class TestLookups:
         stack = new_stack()
         add(stack, "web", Source.tagged({"app": "web"}))
         checks = json.loads(cdk.Testing.synth(stack))["check"]
-        assert checks == checks_of(stack)
+        assert checks == blocks_of(stack)["check"]
         nothing, left_out = checks["web_sources"]["assert"]
         assert nothing["condition"].endswith(".ids) > 0}")
         assert nothing["error_message"].startswith("The lookup (tag app = web) of web finds no network interface")

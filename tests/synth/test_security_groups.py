@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tapstack import CaptureSecurityGroup, Peer, QuarantineSecurityGroup, RuleViolation
 from tapstack.bindings import cdk
+from tapstack.capture.scaffold import blocks_of
 from tests.synth.ids import GROUP, TOKEN, VPC, eni
 from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
@@ -19,6 +21,15 @@ def capture(stack: cdk.TerraformStack, **arguments: Any) -> CaptureSecurityGroup
 
 def ingress(template: Template) -> list[dict[str, Any]]:
     return sorted(template.resources["aws_vpc_security_group_ingress_rule"].values(), key=repr)
+
+
+def rules_of_blocks(*peers: Peer) -> tuple[str, str]:
+    """The address of the rules for IPv4 blocks, and what they are for."""
+    rules = synthesize(lambda stack: capture(stack, mirrored_from=peers)).resources[
+        "aws_vpc_security_group_ingress_rule"
+    ]
+    ((name, rule),) = ((name, rule) for name, rule in rules.items() if rule.get("cidr_ipv4") == "${each.value}")
+    return name, str(rule["for_each"])
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +81,7 @@ def test_when_peers_are_given_then_each_gets_a_rule_of_its_own(template: Templat
         "description": "Appliance portal (HTTPS)",
     }
     expected = [
-        {**vxlan, "cidr_ipv4": "10.0.0.0/16"},
+        {**vxlan, "cidr_ipv4": "${each.value}", "for_each": '${toset(concat(["10.0.0.0/16"]))}'},
         {**vxlan, "cidr_ipv6": "fd00::/56"},
         {**vxlan, "referenced_security_group_id": GROUP},
         {**vxlan, "prefix_list_id": "pl-0123456789abcdef0"},
@@ -109,7 +120,7 @@ def test_when_the_peer_is_a_vpc_then_every_block_of_it_gets_a_rule() -> None:
     (vpc,) = template.data["aws_vpc"]
     assert rule["cidr_ipv4"] == "${each.value}"
     blocks = f"data.aws_vpc.{vpc}.cidr_block_associations"
-    assert rule["for_each"] == f"${{{{for a in {blocks} : a.cidr_block => a.cidr_block}}}}"
+    assert rule["for_each"] == f"${{toset(concat([for a in {blocks} : a.cidr_block]))}}"
     assert template.datum("aws_vpc") == {"id": VPC}
 
 
@@ -123,13 +134,48 @@ def test_when_blocks_and_vpcs_are_given_then_no_block_can_get_two_rules() -> Non
         for name, found in template.data["aws_vpc"].items()
         if found["id"] == vpc
     )
-    blocks = f"[for a in {one} : a.cidr_block]"
-    assert {str(rule.get("for_each", rule.get("count"))) for rule in ingress(template)} == {
-        f"${{{{for a in {one} : a.cidr_block => a.cidr_block}}}}",
-        f"${{{{for a in {two} : a.cidr_block => a.cidr_block if !contains(concat({blocks}), a.cidr_block)}}}}",
-        f'${{contains(concat({blocks}, [for a in {two} : a.cidr_block]), "10.0.0.0/16") ? 0 : 1}}',
+    blocks = f'["10.0.0.0/16"], [for a in {one} : a.cidr_block]'
+    assert {str(rule.get("for_each")) for rule in ingress(template)} == {
+        f"${{toset(concat({blocks}))}}",
+        f"${{toset([for a in {two} : a.cidr_block if !contains(concat({blocks}), a.cidr_block)])}}",
         "None",
     }
+
+
+def test_when_a_block_is_named_by_its_vpc_or_written_then_its_rule_has_one_address() -> None:
+    block, vpc = Peer.cidr("10.0.0.0/16"), Peer.vpc(VPC)
+    names = {rules_of_blocks(*peers)[0] for peers in ([block], [vpc], [block, vpc], [vpc, block])}
+    assert len(names) == 1
+    assert rules_of_blocks(block, vpc)[1] == rules_of_blocks(vpc, block)[1]
+
+
+def test_when_blocks_are_written_then_their_rules_of_older_versions_are_kept() -> None:
+    stack = new_stack()
+    other = "vpc-0123456789abcdef9"
+    capture(stack, mirrored_from=[Peer.cidr("10.0.0.0/16"), Peer.vpc(VPC), Peer.vpc(other)])
+    synthesized = json.loads(cdk.Testing.synth(stack))
+    kind = "aws_vpc_security_group_ingress_rule"
+    (own,) = (f'{kind}.{name}["10.0.0.0/16"]' for name in synthesized["resource"][kind] if VPC in name)
+    (others,) = (f'{kind}.{name}["10.0.0.0/16"]' for name in synthesized["resource"][kind] if other in name)
+    # The name that cdktf gave it.
+    before = f"{kind}.capture_mirrored-10000-16_129D3DDC"
+    assert synthesized["moved"] == [
+        {"from": others, "to": f"{before}[0]"},
+        {"from": f"{before}[0]", "to": before},
+        {"from": before, "to": own},
+    ]
+    assert blocks_of(stack)["moved"] == synthesized["moved"]
+
+
+def test_when_a_rule_is_taken_out_then_terraform_deletes_it_last() -> None:
+    template = synthesize(lambda stack: capture(stack, remote_access_cidrs=["10.20.0.0/16"]))
+    kept = template.resource("terraform_data")
+    rules = {
+        f"aws_vpc_security_group_ingress_rule.{name}": rule.get("for_each", "")
+        for name, rule in template.resources["aws_vpc_security_group_ingress_rule"].items()
+    }
+    assert kept["input"] == rules
+    assert {reference.strip("${}") for reference in kept["depends_on"]} == set(rules)
 
 
 def test_when_ids_are_tokens_then_they_are_passed_on() -> None:
@@ -151,10 +197,10 @@ def test_when_ids_are_tokens_then_they_are_passed_on() -> None:
 
 
 def test_when_a_peer_is_added_then_the_rules_of_others_keep_their_addresses() -> None:
-    few = synthesize(lambda stack: capture(stack))
-    more = synthesize(lambda stack: capture(stack, mirrored_from=[Peer.cidr("10.9.0.0/16"), Peer.cidr("10.0.0.0/16")]))
-    kind = "aws_vpc_security_group_ingress_rule"
-    assert few.names(kind) < more.names(kind)
+    few = rules_of_blocks(Peer.cidr("10.0.0.0/16"))
+    more = rules_of_blocks(Peer.cidr("10.9.0.0/16"), Peer.cidr("10.0.0.0/16"))
+    assert few[0] == more[0]
+    assert more[1] == '${toset(concat(["10.9.0.0/16", "10.0.0.0/16"]))}'
 
 
 @pytest.mark.parametrize(
@@ -182,7 +228,10 @@ def test_when_open_ranges_are_accepted_then_the_rules_are_made() -> None:
             accept_open_remote_access=True,
         )
     )
-    assert {rule.get("cidr_ipv4", rule.get("cidr_ipv6")) for rule in ingress(template)} == {"0.0.0.0/0", "::/0"}
+    assert [rule.get("for_each", rule.get("cidr_ipv6")) for rule in ingress(template)] == [
+        '${toset(concat(["0.0.0.0/0"]))}',
+        "::/0",
+    ]
 
 
 class TestQuarantine:

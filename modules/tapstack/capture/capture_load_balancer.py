@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk, set_lifecycle
+from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, set_lifecycle
+from tapstack.capture.appliance import IPacketBasics
 from tapstack.capture.scaffold import (
     CREATE_FIRST,
     as_text,
     checks_arguments,
+    delete_last,
+    former_address,
+    keep_moved,
     located,
     name_main_child,
     name_tag,
@@ -42,6 +46,8 @@ class CaptureLoadBalancer(AwsConstruct):
         instance_ids: the appliances; their primary interfaces receive the packets.
         ip_addresses: the appliances by private address, in place of `instance_ids`; also outside of the VPC, in
             a peered one or on premises, where the load balancer's nodes in all zones send to them.
+        packet_basics: an appliance that may be one of `instance_ids`: its place behind the load balancer is then the
+            same however it is named. Where its `instance_id` is looked up, the plan refuses it under a literal id.
         health_check_port: TCP port that answers on a healthy appliance; 443 by default.
         deletion_protection: refuse to be deleted. Off by default, so that a capture can be
             torn down when its incident closes.
@@ -71,6 +77,7 @@ class CaptureLoadBalancer(AwsConstruct):
         mirrored_from: Sequence[Peer],
         instance_ids: Sequence[str] = (),
         ip_addresses: Sequence[str] = (),
+        packet_basics: IPacketBasics | None = None,
         health_check_port: int = 443,
         deletion_protection: bool = False,
         accept_open_mirrored_from: bool = False,
@@ -95,7 +102,8 @@ class CaptureLoadBalancer(AwsConstruct):
             tags=tags,
         )
         self._vpc: str | None = None
-        rules = [*self.security_group.needs, *self._allow_out(vpc_id, ip_addresses, health_check_port)]
+        out = self._allow_out(vpc_id, ip_addresses, health_check_port)
+        rules = [*self.security_group.needs, *out]
         self.resource: Any = aws.Lb(
             self,
             "Resource",
@@ -126,7 +134,12 @@ class CaptureLoadBalancer(AwsConstruct):
         )
         # AWS takes a target group for one load balancer only, so a new load balancer needs a new one.
         set_lifecycle(group, create_before_destroy=True, replace_triggered_by=[f"{address(self.resource)}.id"])
-        attachments = self._attach(group, instance_ids, ip_addresses, vpc_id)
+        attachments = (
+            self._attach_instances(group, instance_ids, packet_basics)
+            if instance_ids
+            else self._attach_addresses(group, ip_addresses, vpc_id)
+        )
+        delete_last(self, "Appliances", [*out, *attachments])
         listener = aws.LbListener(
             self,
             "Listener",
@@ -150,22 +163,52 @@ class CaptureLoadBalancer(AwsConstruct):
         """What a `MirrorTarget` takes to mirror to it."""
         return replace(Destination.network_load_balancer(self.arn), needs=self._needs)
 
-    def _attach(self, group: Any, instance_ids: Sequence[str], ip_addresses: Sequence[str], vpc_id: str) -> list[Any]:
-        """Put the appliances behind the load balancer."""
+    def _attach_instances(
+        self, group: Any, instance_ids: Sequence[str], packet_basics: IPacketBasics | None
+    ) -> list[Any]:
+        """Put instances behind the load balancer.
+
+        Two attachments of one instance would be one target of AWS, which goes with either of them.
+        """
+        own = None if packet_basics is None else packet_basics.instance_id
+        literal = [each for each in instance_ids if not is_token(each) and each != own]
+        looked_up = address(cdk.TerraformLocal(self, "PacketBasics", own)) if literal and is_token(own) else None
         attachments = []
-        for position, appliance in enumerate(instance_ids or ip_addresses):
-            key = position if is_token(appliance) else appliance
-            attachment = aws.LbTargetGroupAttachment(
-                self,
-                f"Appliance-{key}",
-                target_group_arn=group.arn,
-                target_id=appliance,
-                port=limits.VXLAN_PORT,
-                availability_zone=None if instance_ids else self._zone_of(str(key), appliance, vpc_id),
-                lifecycle=CREATE_FIRST,
-            )
-            attachments.append(attachment)
+        for position, instance in enumerate(sorted(instance_ids, key=lambda each: each != own)):
+            if is_token(instance):
+                attachments.append(self._attach(group, str(position), instance))
+            elif instance == own:
+                attachments.append(self._attach(group, str(position), instance))
+                named = address(attachments[-1])
+                keep_moved(self, former_address(self, f"Appliance-{instance}", named.partition(".")[0]), named)
+            else:
+                attachments.append(self._attach(group, instance, instance))
+                if packet_basics is not None and looked_up is not None:
+                    add_condition(
+                        attachments[-1],
+                        "precondition",
+                        f'${{{looked_up} != "{instance}"}}',
+                        f"{instance} is the instance of {packet_basics.stack_name}, which is packet_basics here: set "
+                        "instance_id of packet_basics to it as well, so that it stays behind the load balancer.",
+                    )
         return attachments
+
+    def _attach_addresses(self, group: Any, ip_addresses: Sequence[str], vpc_id: str) -> list[Any]:
+        """Put private addresses behind the load balancer."""
+        keyed = [(str(position) if is_token(each) else each, each) for position, each in enumerate(ip_addresses)]
+        return [self._attach(group, key, each, zone=self._zone_of(key, each, vpc_id)) for key, each in keyed]
+
+    def _attach(self, group: Any, key: str, appliance: str, *, zone: str | None = None) -> Any:
+        attachment = aws.LbTargetGroupAttachment(
+            self,
+            f"Appliance-{key}",
+            target_group_arn=group.arn,
+            target_id=appliance,
+            port=limits.VXLAN_PORT,
+            availability_zone=zone,
+        )
+        set_lifecycle(attachment, create_before_destroy=True)
+        return attachment
 
     def _zone_of(self, key: str, ip_address: str, vpc_id: str) -> str:
         """Return the expression of an address's zone: `all` outside of the VPC, where AWS asks for one.

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk
-from tapstack.capture.scaffold import CREATE_FIRST, checks_arguments, located, name_main_child, name_tag, warn
+from tapstack.capture.scaffold import (
+    CREATE_FIRST,
+    checks_arguments,
+    delete_last,
+    located,
+    name_main_child,
+    name_tag,
+    warn,
+)
 from tapstack.domain import filter_presets
 from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
@@ -34,7 +42,7 @@ class MirrorFilter(AwsConstruct):
     """Decides which packets a session mirrors.
 
     Rules become resources of their own, addressed by direction and number, so that a rule
-    put between two others changes rules in place and collides with none.
+    put between two others changes rules in place, from the highest number down, and collides with none.
 
     Args:
         scope: the construct it belongs to.
@@ -87,7 +95,7 @@ class MirrorFilter(AwsConstruct):
             tags=name_tag(id_, tags),
         )
         name_main_child(self, self.resource, logical_id)
-        self.needs = tuple(self._add_rule(rule) for rule in numbered)
+        self.needs = tuple(self._add_rules(numbered))
         """What has to be there before a session uses the filter, and until no session does."""
 
     @property
@@ -178,7 +186,22 @@ class MirrorFilter(AwsConstruct):
         """Create a filter for DNS: the Route 53 Resolver, and port 53 over UDP and TCP and IPv4."""
         return cls.from_preset(scope, id_, filter_presets.dns(), tags=tags, provider=provider)
 
-    def _add_rule(self, rule: MirrorRule) -> Any:
+    def _add_rules(self, rules: Sequence[MirrorRule]) -> list[Any]:
+        """Make the rules, each after those of its direction with higher numbers.
+
+        A rule in front of others moves these down, each to the number of the next one. From the highest number down
+        none of them is ever missing. What is taken out is deleted at the end.
+        """
+        made: list[Any] = []
+        last: dict[str, Any] = {}
+        for rule in sorted(rules, key=lambda rule: -(rule.number or 0)):
+            last[rule.direction] = self._add_rule(rule, last.get(rule.direction))
+            made.append(last[rule.direction])
+        if made:
+            delete_last(self, "Rules", made)
+        return made
+
+    def _add_rule(self, rule: MirrorRule, after: Any) -> Any:
         return aws.Ec2TrafficMirrorFilterRule(
             self,
             f"{rule.direction}-{rule.number}",
@@ -194,6 +217,7 @@ class MirrorFilter(AwsConstruct):
                 aws.Ec2TrafficMirrorFilterRuleDestinationPortRange, rule.traffic.destination_ports
             ),
             description=rule.description or None,
+            depends_on=[after] if after is not None else None,
             lifecycle=CREATE_FIRST,
         )
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Final, TypeVar, cast
 
-from tapstack.bindings import AwsConstruct, Construct, cdk, provider_of, renders_hcl
+from tapstack.bindings import (
+    AwsConstruct,
+    Construct,
+    address,
+    cdk,
+    depend_on,
+    instances_of,
+    provider_of,
+    renders_hcl,
+    terraform_data,
+)
 from tapstack.domain.arguments import check_arguments
 from tapstack.domain.destinations import Kind
 from tapstack.domain.errors import RuleViolation
@@ -21,7 +32,7 @@ CREATE_FIRST: Final = cdk.TerraformResourceLifecycle(create_before_destroy=True)
 
 _books: dict[tuple[str, str | None], SessionBook] = {}
 _app_books: dict[str, SessionBook] = {}
-_checks: dict[str, dict[str, Any]] = {}
+_blocks: dict[str, dict[str, Any]] = {}
 _quarantined_vpcs: dict[str, set[str]] = {}
 
 
@@ -166,24 +177,57 @@ def _reference(construct: Any) -> str:
 def warn_at_plan(scope: Construct, name: str, assertions: Sequence[tuple[str, str]]) -> None:
     """Have Terraform warn, when it plans and applies, where a condition does not hold; nothing is refused.
 
-    A `check` block, which cdktf does not know. In JSON it is an override of the stack. In HCL cdktf writes no block of
-    its kind, so `checks_of` has them for whoever writes the stack's directory.
-
     Args:
-        scope: whose stack gets it.
+        scope: whose stack gets the `check` block.
         name: of the block, unique in the stack.
         assertions: conditions, as expressions in `${}`, each with what Terraform says where it is false.
     """
-    stack = cdk.TerraformStack.of(scope)
     block = {"assert": [{"condition": condition, "error_message": message} for condition, message in assertions]}
-    _checks.setdefault(_reference(stack), {})[name] = block
+    stack, blocks = _blocks_of_stack(scope)
+    blocks.setdefault("check", {})[name] = block
+    _override_block(stack, f"check.{name}", block)
+
+
+def keep_moved(scope: Construct, *addresses: str) -> None:
+    """Have Terraform keep what the state has at one of the addresses, from the oldest to the one that is in use."""
+    stack, blocks = _blocks_of_stack(scope)
+    moved = blocks.setdefault("moved", [])
+    moved += ({"from": old, "to": new} for old, new in pairwise(addresses))
+    _override_block(stack, "moved", list(moved))
+
+
+def former_address(scope: Construct, id_: str, resource_type: str) -> str:
+    """Return the address of a resource that a child of `scope` with this id had in older versions."""
+    return f"{resource_type}.{cdk.TerraformElement(scope, id_).friendly_unique_id}"
+
+
+def blocks_of(stack: Construct) -> dict[str, Any]:
+    """Return the blocks of a stack that cdktf does not know, `check` and `moved`, as Terraform's JSON has them.
+
+    In JSON they are overrides of the stack. In HCL cdktf writes no block of their kinds: whoever writes the stack's
+    directory puts these beside it.
+    """
+    return dict(_blocks.get(_reference(stack), {}))
+
+
+def _blocks_of_stack(scope: Construct) -> tuple[cdk.TerraformStack, dict[str, Any]]:
+    stack = cdk.TerraformStack.of(scope)
+    return stack, _blocks.setdefault(_reference(stack), {})
+
+
+def _override_block(stack: cdk.TerraformStack, path: str, block: Any) -> None:
     if not renders_hcl():
-        stack.add_override(f"check.{name}", block)
+        stack.add_override(path, block)
 
 
-def checks_of(stack: Construct) -> dict[str, Any]:
-    """Return the `check` blocks of a stack by name, as Terraform's JSON has them."""
-    return dict(_checks.get(_reference(stack), {}))
+def delete_last(scope: Construct, id_: str, resources: Sequence[Any]) -> None:
+    """Have Terraform delete those of the resources that are taken out when all others are created and changed.
+
+    It keeps their addresses and instances in the state, which changes after them and before what is not needed goes.
+    They need `CREATE_FIRST`, which Terraform remembers of what is taken out.
+    """
+    kept = terraform_data(scope, id_, input={address(each): instances_of(each) for each in resources})
+    depend_on(kept, resources)
 
 
 def name_main_child(construct: AwsConstruct, resource: Any, logical_id: str | None = None) -> None:

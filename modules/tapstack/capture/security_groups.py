@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk, set_lifecycle
+from tapstack.bindings import AwsConstruct, Construct, address, aws, cdk, set_instances, set_lifecycle
 from tapstack.capture.scaffold import (
     CREATE_FIRST,
     checks_arguments,
+    delete_last,
+    former_address,
+    keep_moved,
     located,
     name_main_child,
     name_tag,
@@ -131,10 +135,13 @@ class CaptureSecurityGroup(_OwnedGroup):
             tags=name_tag(id_, tags),
         )
         name_main_child(self, self.resource)
-        self.needs = allow_all(self, "mirrored", self, "ingress", mirrored_from, "udp", limits.VXLAN_PORT, MIRRORED)
+        self.needs = allow_all(
+            self, "mirrored", self, "ingress", mirrored_from, "udp", limits.VXLAN_PORT, MIRRORED, vpc_id=vpc_id
+        )
         """What lets mirrored packets in: the rules, and the attachment."""
         portal = [Peer.cidr(block) for block in remote_access_cidrs]
-        allow_all(self, "portal", self, "ingress", portal, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
+        opened = allow_all(self, "portal", self, "ingress", portal, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
+        delete_last(self, "Rules", [*self.needs, *opened])
         if network_interface_id is not None:
             attachment = aws.NetworkInterfaceSgAttachment(
                 self,
@@ -170,10 +177,14 @@ def allow_all(
     protocol: str,
     port: int,
     description: str,
+    *,
+    vpc_id: str | None = None,
 ) -> list[Any]:
-    """Let peers reach one port; return the rules, each a resource of its own, with one for each block of a VPC.
+    """Let peers reach one port; return the rules.
 
-    AWS refuses a second rule for one block, so a block that a VPC has is left to the rules of that VPC.
+    AWS refuses a second rule for one block. So with `vpc_id`, the VPC of the group, its blocks and those that are
+    written are instances of one resource, by block: whatever names a block, its rule stays the same one. Other VPCs
+    have the blocks that these do not have.
     """
     make: Any = aws.VpcSecurityGroupIngressRule if direction == "ingress" else aws.VpcSecurityGroupEgressRule
     common: dict[str, Any] = {
@@ -185,29 +196,40 @@ def allow_all(
         "lifecycle": CREATE_FIRST,
     }
     rules = []
-    blocks: list[str] = []
-    literal = []
+    written: dict[str, str] = {}
+    vpcs: dict[str, str] = {}
+    # The name that the rules of the VPC had when they were alone in their resource.
+    own = None if vpc_id is None else f"{id_}-ipv4" if is_token(vpc_id) else f"{id_}-{vpc_id}"
     for key, peer in keyed(without_duplicates(peers)):
         name = f"{id_}-{key}"
         if peer.kind == "vpc":
-            vpc = looked_up_vpc(scope, f"{name}-vpc", peer.value)
-            new = f" if !contains(concat({', '.join(blocks)}), a.cidr_block)" if blocks else ""
-            rule = make(scope, name, cidr_ipv4="${each.value}", **common)
-            found = f"{vpc}.cidr_block_associations"
-            rule.add_override("for_each", f"${{{{for a in {found} : a.cidr_block => a.cidr_block{new}}}}}")
-            blocks.append(f"[for a in {found} : a.cidr_block]")
+            vpcs[name] = f"{looked_up_vpc(scope, f'{name}-vpc', peer.value)}.cidr_block_associations"
+        elif own is not None and peer.kind == "cidr" and cidrs.family(peer.value) == 4:
+            written[name] = peer.value
         else:
             argument = {"security group": "referenced_security_group_id", "prefix list": "prefix_list_id"}.get(
                 peer.kind, "cidr_ipv6" if peer.kind == "cidr" and cidrs.family(peer.value) == 6 else "cidr_ipv4"
             )
-            rule = make(scope, name, **{argument: peer.value}, **common)
-            if argument == "cidr_ipv4" and not is_token(peer.value):
-                literal.append((rule, peer.value))
-        rules.append(rule)
-    if blocks:
-        for rule, block in literal:
-            rule.add_override("count", f'${{contains(concat({", ".join(blocks)}), "{block}") ? 0 : 1}}')
-    return rules
+            rules.append(make(scope, name, **{argument: peer.value}, **common))
+    taken = [json.dumps(list(written.values()))] if written else []
+    if own is not None and (written or own in vpcs):
+        if own in vpcs:
+            taken.append(f"[for a in {vpcs.pop(own)} : a.cidr_block]")
+        shared = make(scope, own, cidr_ipv4="${each.value}", **common)
+        set_instances(shared, f"${{toset(concat({', '.join(taken)}))}}")
+        rules.append(shared)
+    others = []
+    for name, found in vpcs.items():
+        new = f" if !contains(concat({', '.join(taken)}), a.cidr_block)" if taken else ""
+        rule = make(scope, name, cidr_ipv4="${each.value}", **common)
+        set_instances(rule, f"${{toset([for a in {found} : a.cidr_block{new}])}}")
+        taken.append(f"[for a in {found} : a.cidr_block]")
+        others.append(rule)
+    for name, block in written.items():
+        before = former_address(scope, name, address(shared).partition(".")[0])
+        instances = [f"{address(rule)}[{json.dumps(block)}]" for rule in (*others, shared)]
+        keep_moved(scope, *instances[:-1], f"{before}[0]", before, instances[-1])
+    return [*rules, *others]
 
 
 class QuarantineSecurityGroup(_OwnedGroup):

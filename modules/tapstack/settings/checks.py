@@ -466,6 +466,12 @@ def _check_packet_basics(checker: Checker, path: Path, basics: PacketBasics, reg
 
 def _check_group(checker: Checker, path: Path, group: CaptureSecurityGroup) -> None:
     _check_senders(checker, path, group.mirrored_from or [], accept_open=group.accept_open_mirrored_from)
+    if not group.enabled:
+        checker.warn(
+            (*path, "enabled"),
+            "only the appliance's other security groups let mirrored packets in: a capture group that is deployed is "
+            "taken off the appliance and deleted",
+        )
 
 
 def _check_senders(checker: Checker, path: Path, texts: list[str], *, accept_open: bool) -> None:

@@ -730,6 +730,12 @@ LOOKUPS = """\
 """
 
 
+def test_when_the_capture_group_is_turned_off_then_what_lets_packets_in_is_warned_of() -> None:
+    text = USABLE + "    capture_security_group: {enabled: false}\n"
+    (warning,) = parse_deployment(text).warnings()
+    assert "sites.production.capture_security_group.enabled: only the appliance's other security groups let" in warning
+
+
 def test_when_lookups_of_two_groups_overlap_then_the_second_is_warned_of() -> None:
     text = USABLE + LOOKUPS
     (warning,) = parse_deployment(text).warnings()
