@@ -181,44 +181,6 @@ def in_order(made: list[str], expected: list[str]) -> None:
         assert last < made.index(after), f"{before} after {after}: {made}"
 
 
-def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accepts(ward: Ward) -> None:
-    company = ward.company
-    balancer = {
-        "subnet_ids": list(company.shop.private),
-        "ip_addresses": ["10.0.10.9"],
-        "mirrored_from": [company.shop.cidr, "10.77.0.0/16"],
-    }
-    rules: list[dict[str, Any]] = [
-        {"direction": "egress", "action": "reject", "destination": "10.0.0.0/8"},
-        {"direction": "egress"},
-        {"direction": "ingress"},
-    ]
-    ward.site |= {"targets": {"t": {"load_balancer": balancer}}, "filters": {"f": {"rules": rules}}}
-    ward.apply()
-
-    # The range of the VPC named otherwise, one sender for another, and a rule in front.
-    balancer["mirrored_from"] = [company.shop.id, "10.78.0.0/16"]
-    rules.insert(0, {"direction": "egress", "action": "reject", "protocol": "tcp", "destination_ports": 22})
-    made = ward.apply()
-    assert [call for call in made if "SecurityGroup" in call] == [
-        "AuthorizeSecurityGroupIngress",
-        "RevokeSecurityGroupIngress",
-    ]
-    assert [call for call in made if "Filter" in call] == [
-        "CreateTrafficMirrorFilterRule",
-        "ModifyTrafficMirrorFilterRule",
-        "ModifyTrafficMirrorFilterRule",
-    ]
-
-    del rules[0]
-    made = ward.apply()
-    assert made == [
-        "ModifyTrafficMirrorFilterRule",
-        "ModifyTrafficMirrorFilterRule",
-        "DeleteTrafficMirrorFilterRule",
-    ]
-
-
 def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(ward: Ward) -> None:
     company, ec2 = ward.company, ward.account.client("ec2")
     target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["desktop"][0])
