@@ -246,7 +246,7 @@ def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
         first, _ = both
         overtaken(Walk(response, "overtaken", both))
         assert not _is_cut_off(response, "database")
-        if "put back once more" in [entry["what"] for entry in response.show(first)["timeline"]]:
+        if "restored once more" in [entry["what"] for entry in response.show(first)["timeline"]]:
             return
     raise AssertionError(f"in {_TRIES} tries no release was in time to overtake a containment")
 

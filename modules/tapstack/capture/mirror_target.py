@@ -60,7 +60,7 @@ class MirrorTarget(AwsConstruct):
         destination: what receives the packets: `Destination.network_interface(...)`,
             `.network_load_balancer(...)` or `.gateway_load_balancer_endpoint(...)`.
         share_with: account ids, or ARNs of an organization or organizational unit, that may
-            mirror to it. Shared through AWS RAM. Nobody by default.
+            mirror to it. Shared through AWS RAM. No account by default.
         allow_external_principals: let accounts outside the organization be shared with; they
             have to accept the invitation. Off by default.
         description: what it is for; names the construct by default. A later change replaces the target, and is left
@@ -98,7 +98,7 @@ class MirrorTarget(AwsConstruct):
             for principal in share_with:
                 check_identifier("ram principal", principal)
             if allow_external_principals and not share_with:
-                raise RuleViolation("allow_external_principals needs share_with: nobody is shared with")
+                raise RuleViolation("allow_external_principals needs share_with")
             if destination.value is None:
                 raise RuleViolation("a target needs the id of the interface that receives the packets")
             check_construct_tags(tags, EC2, *((RAM,) if share_with else ()))

@@ -76,7 +76,7 @@ class CaptureSecurityGroup(_OwnedGroup):
         id_: its id within `scope`; direct children of a stack are addressed by it.
         vpc_id: the VPC of the appliance, or a token.
         mirrored_from: the sources' security groups, CIDR blocks, prefix lists or VPCs.
-        remote_access_cidrs: who reaches the portal on TCP 443. Nobody by default.
+        remote_access_cidrs: who reaches the portal on TCP 443. No address by default.
         network_interface_id: the appliance's interface, which gets the group besides those it
             has. Attached to none by default.
         accept_open_remote_access: accept 0.0.0.0/0 and ::/0 in `remote_access_cidrs`.
@@ -236,7 +236,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
     """Isolates an instance: a security group without any rule, in or out.
 
     One a VPC. Terraform removes the egress rule that AWS gives every new group, and any
-    rule that somebody adds later. Connections that are being tracked go on until they
+    rule that is added later. Connections that are being tracked go on until they
     are idle; see "Security group connection tracking" in the Amazon EC2 User Guide.
 
     Args:

@@ -90,7 +90,7 @@ def unwritable(path: Path) -> str | None:
 
 
 def unrecognized(parser: argparse.ArgumentParser, unknown: list[str]) -> str:
-    """Say which arguments nobody knows, and which were probably meant.
+    """Say which arguments are unknown, and which were probably meant.
 
     By the names of options only, where there are some: what stands behind one may be a secret.
     """

@@ -212,7 +212,7 @@ class IncidentApi:
             path: below the API's address.
             body: sent as JSON.
             headers: besides the usual ones.
-            repeatable: whether the call may be made again when nobody knows what became of it.
+            repeatable: whether the call may be made again when its outcome is unknown.
         """
         return self._call("POST", path, body=body, headers=headers, repeatable=repeatable).body
 

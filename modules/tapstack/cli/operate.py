@@ -255,5 +255,5 @@ def _environment(*, terminal: bool, colour: bool) -> dict[str, str]:
 
 
 def _interactive(environment: Mapping[str, str]) -> bool:
-    """Tell whether somebody may sit at a terminal on which the CLI's question can be drawn and answered."""
+    """Tell whether there is a terminal on which the CLI's question can be drawn and answered."""
     return environment.get("CI", "").lower() in ("", "0", "false") and environment.get("TERM") != "dumb"

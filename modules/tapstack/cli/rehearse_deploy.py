@@ -121,7 +121,7 @@ def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]
     if provider.get("mirror") not in (None, NO_MIRROR):
         provider["mirror"] = str((base / os.path.expanduser(provider["mirror"])).resolve())
     sites = {name: _unprotected(site) for name, site in document["sites"].items()}
-    # The account holds no bucket for state, and the state of a rehearsal is nobody's concern.
+    # The account holds no bucket for state, and the state of a rehearsal has no other use.
     return {**document, **({"provider": provider} if provider else {}), "backend": {"local": {}}, "sites": sites}
 
 

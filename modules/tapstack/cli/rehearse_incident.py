@@ -40,7 +40,7 @@ REPORT: Final = Path("rehearsal.html")
 WAITS: Final = 0.005
 """An hour of waiting takes 18 seconds."""
 WAITS_FOR_PEOPLE: Final = 0.1
-"""A quarter of an hour for an answer takes 90 seconds: a slow machine shall not be told that nobody answered."""
+"""A quarter of an hour for an answer takes 90 seconds: a slow machine must not pass the deadline."""
 WAITS_AT_THE_END: Final = 0.001
 """The half hour that an appliance stays takes 2 seconds."""
 _INDENT: Final = " " * 7

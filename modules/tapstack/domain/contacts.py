@@ -1,4 +1,4 @@
-"""Addresses of people and of identity providers, checked for typing errors only."""
+"""Email addresses, and those of identity providers, checked for typing errors only."""
 
 from __future__ import annotations
 

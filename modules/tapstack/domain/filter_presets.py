@@ -62,7 +62,7 @@ def everything_but_intra_vpc(vpc_cidrs: Sequence[str]) -> FilterPreset:
         )
     rejects = []
     for cidr in vpc_cidrs:
-        # A token's family is unknown; the VPC attribute people pass is its IPv4 block.
+        # A token's family is unknown; the VPC attribute that users pass is its IPv4 block.
         anywhere = ANY_IPV6 if family(cidr) == 6 else ANY_IPV4
         rejects.append(MirrorRule("ingress", "reject", source=cidr, destination=anywhere))
         rejects.append(MirrorRule("egress", "reject", source=anywhere, destination=cidr))

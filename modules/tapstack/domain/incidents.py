@@ -73,7 +73,7 @@ _BEFORE: Final[Mapping[State, tuple[State, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """What somebody asks for: packets of an instance, or of network interfaces, for a while.
+    """What a caller requests: packets of an instance, or of network interfaces, for a while.
 
     Attributes:
         reason: why, in words; 1 to 1000 characters.
@@ -83,7 +83,7 @@ class OpenRequest:
         severity: how bad it is.
         technique: of MITRE ATT&CK, such as T1071 or T1071.004.
         alert_id: of the tool that raised the alert; sent again, it returns the incident that it opened.
-        containment: whether the instance is cut off as well: `none`, `approval` or `now`.
+        containment: whether the instance is contained as well: `none`, `approval` or `now`.
     """
 
     reason: str
@@ -125,7 +125,7 @@ class OpenRequest:
         if self.containment not in ASKED:
             raise RuleViolation(f"containment must be one of {', '.join(ASKED)}, got {self.containment!r}")
         if self.containment != "none" and self.instance_id is None:
-            raise RuleViolation("containment needs instance_id: an instance is cut off, not an interface")
+            raise RuleViolation("containment needs instance_id: an instance is contained, not an interface")
 
 
 def read_request(body: Mapping[str, Any], *, minutes: int, max_minutes: int) -> OpenRequest:
@@ -217,7 +217,7 @@ def _check_text(what: str, value: str, length: tuple[int, int], pattern: str) ->
 
 
 def _check_literal_id(kind: str, value: str) -> None:
-    # A token passes for any id where Terraform will fill it in; nobody fills it in here.
+    # A token passes for any id where Terraform will fill it in; here no value replaces it.
     if is_token(value):
         article = "an" if kind == "instance" else "a"
         raise RuleViolation(f"{value!r} is not the id of {article} {kind}")

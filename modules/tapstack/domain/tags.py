@@ -24,7 +24,7 @@ OWN_TAGS: Final = 10
 """Kept for Name, for the tapstack: tags, and for those that an appliance's template gives what it makes."""
 OWN_PREFIX: Final = "tapstack:"
 OWN_KEY_PATTERN: Final = "^(?![Aa][Ww][Ss]:|[Tt][Aa][Pp][Ss][Tt][Aa][Cc][Kk]:|Name$)"
-"""Of the keys that people may give, for the JSON Schema."""
+"""Of the keys that users may give, for the JSON Schema."""
 _SIGNS: Final = frozenset("_.:/=+-@")
 
 
@@ -90,7 +90,7 @@ def check_tag_value(value: str) -> str:
 
 
 def check_own_tag_key(key: str) -> str:
-    """Return `key` when people may put it on what is deployed.
+    """Return `key` when users may put it on what is deployed.
 
     Raises:
         RuleViolation: of a wrong length, AWS's (aws:), or Tapstack's (tapstack:, Name), by which it tells
@@ -129,7 +129,7 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
     """Yield what the services that the tags reach would refuse, with the key that it is about.
 
     Args:
-        tags: those that people give; each key and value is of the right length. Tokens in them pass.
+        tags: those that users give; each key and value is of the right length. Tokens in them pass.
         services: that get them.
     """
     reached = tuple(services)

@@ -44,7 +44,7 @@ THREAT_PURPOSES: Final[Mapping[str, tuple[str, ...]]] = {
     "Stealth": ("DefenseEvasion",),
     "Trojan": ("CommandAndControl",),
     "UnauthorizedAccess": ("InitialAccess",),
-    # These tell what is unusual or against a policy, not what somebody is after.
+    # These tell what is unusual or against a policy, not the aim of an attacker.
     "AttackSequence": (),
     "Behavior": (),
     "Object": (),

@@ -2,7 +2,7 @@
 
 `begin` starts it, before anything of cdktf or jsii is imported; `bindings` then hands it to
 jsii. A program that is Tapstack's own begins with `program=True`, which allows what would be
-noticed in somebody else's program: see docs/decisions/0024. Where an installed package looks
+noticed in another program: see docs/decisions/0024. Where an installed package looks
 different from what is expected here, jsii starts its kernel itself, as it always does.
 `$TAPSTACK_STOCK_IMPORT` set to 1 asks for that.
 
@@ -80,7 +80,7 @@ def _leave_garbage() -> None:
 
 
 def abandon() -> None:
-    """End a Node that nobody will use, and wait until it is gone."""
+    """End a Node that is not used, and wait until it is gone."""
     if _begun is not None and _begun.node is not None:
         _begun.node.end(at_once=True)
         _begun.node = None

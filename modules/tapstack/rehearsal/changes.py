@@ -28,7 +28,7 @@ class Change:
     """A change, and all that it should touch.
 
     Attributes:
-        title: for people.
+        title: of the change, in the report.
         document: the deployment file after it.
         addresses: pattern of the addresses that it should touch.
         actions: what Terraform should do with each of them.

@@ -48,13 +48,13 @@ class Environment:
         site: name of the site, the other tag.
         table: DynamoDB table.
         state_machine_arn: of the workflow.
-        topic_arns: SNS topics that people listen to.
+        topic_arns: SNS topics that notifications are published to.
         event_bus: EventBridge bus that programs listen to.
         vpc_id: of the site.
         capture: how packets are captured.
         appliance: what receives them.
         retention_days: how long a closed incident is kept.
-        containment: how instances are cut off; they are not when None.
+        containment: how instances are contained; they are not when None.
         policy: what is done about findings, as JSON.
     """
 

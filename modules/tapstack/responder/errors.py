@@ -31,8 +31,8 @@ class Conflict(Exception):  # noqa: N818
 
 
 class ContainmentRefused(Exception):  # noqa: N818
-    """The instance must not, or cannot, be cut off; nothing was changed."""
+    """The instance must not, or cannot, be contained; nothing was changed."""
 
 
 class ContainmentFailed(Exception):  # noqa: N818
-    """The instance could not be cut off, or not be put back after that; what was changed is written down."""
+    """The instance could not be contained, or not be released; what was changed is recorded."""

@@ -240,7 +240,7 @@ def _appliance(report: Report) -> None:
 def _containments(report: Report) -> None:
     """Audit the containments; only operators release."""
     if environment().containment is not None:
-        report.audit += audit.overlooked()
+        report.audit += audit.findings()
 
 
 def _incidents_of(held: Iterable[Capture], found: Iterable[Described]) -> dict[str, Incident]:

@@ -46,5 +46,5 @@ class Authorization:
         if not is_token(issuer):
             check_issuer(issuer)
         if not audience:
-            raise RuleViolation("audience is empty: tokens that the provider gave to anybody else would be accepted")
+            raise RuleViolation("audience is empty: tokens that the provider issued to other clients would be accepted")
         return Authorization(issuer, tuple(audience), tuple(scopes))

@@ -13,10 +13,10 @@ TAG_PURPOSE = "tapstack:purpose"
 
 
 class ContainmentGroups(AwsConstruct):
-    """A quarantine group in each VPC, without any rule; for cuts in two steps an all-open one besides.
+    """A quarantine group in each VPC, without any rule; for two-step containment an all-open one besides.
 
     They are the response's own, apart from the quarantine group of a capture, so that a role can be limited to them.
-    Terraform removes the egress rule that AWS gives every new group, and any rule that somebody adds later. A group
+    Terraform removes the egress rule that AWS gives every new group, and any rule that is added later. A group
     that an instance has on cannot be deleted: release before the response is destroyed.
 
     Args:
@@ -79,7 +79,7 @@ class ContainmentGroups(AwsConstruct):
             vpc_id,
             "untrack",
             "all open, for the seconds before quarantine",
-            # On purpose: only what every rule allows is no longer tracked, and cut off by the quarantine group.
+            # On purpose: only what every rule allows is no longer tracked, and ended by the quarantine group.
             ingress=[aws.SecurityGroupIngress(**everything)],
             egress=[aws.SecurityGroupEgress(**everything)],
         )

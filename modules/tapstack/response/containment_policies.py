@@ -14,7 +14,7 @@ from tapstack.capture.iam_documents import Statement
 from tapstack.domain.containment_settings import ContainmentSettings
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.response import policies
-from tapstack.response.policies import Reach
+from tapstack.response.policies import Permissions
 
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 _NOT_OF_INTERFACES: Final = ("AssociatePublicIpAddress", "Description", "EnablePrimaryIpv6", "SourceDestCheck")
@@ -29,7 +29,7 @@ _NOT_OF_INSTANCES: Final = (
     "SriovNetSupport",
     "UserData",
 )
-"""Attributes that nobody here modifies, of those that conditions know: plain values, and objects with a Value alone.
+"""Attributes that are never modified, of those that conditions know: plain values, and objects with a Value alone.
 
 Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key".
 """
@@ -37,7 +37,7 @@ Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key"
 
 @dataclass(frozen=True)
 class Containable:
-    """What a containment may reach and do.
+    """What a containment may use and change.
 
     Attributes:
         settings: how instances are contained.
@@ -58,110 +58,114 @@ class Containable:
         return given.termination_protection or given.stop_on_shutdown or given.keep_volumes
 
 
-def api(reach: Reach, containable: Containable) -> list[Statement]:
+def api(permissions: Permissions, containable: Containable) -> list[Statement]:
     """The API asks for containment, decides and shows plans; it changes nothing itself."""
     return [
-        policies.items(reach, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
-        _look_at_executions(reach),
-        *_look(reach, containable),
+        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
+        _describe_executions(permissions),
+        *_inspect(permissions, containable),
     ]
 
 
-def findings(reach: Reach, containable: Containable) -> list[Statement]:
+def findings(permissions: Permissions, containable: Containable) -> list[Statement]:
     """What receives findings opens incidents that contain."""
-    return [_look_at_executions(reach)]
+    return [_describe_executions(permissions)]
 
 
-def incident(reach: Reach, containable: Containable) -> list[Statement]:
+def incident(permissions: Permissions, containable: Containable) -> list[Statement]:
     """What records a failure says what is changed already."""
-    return [policies.items(reach, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
+    return [policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
 
 
-def sweeper(reach: Reach, containable: Containable) -> list[Statement]:
+def sweeper(permissions: Permissions, containable: Containable) -> list[Statement]:
     """The sweeper goes on with what was asked for, and reports what is contained without an open incident."""
     return [
         # A closed incident may wait for an answer still.
-        policies.listed(reach, "containment", "original", "closed", sid="ListContainments"),
-        policies.items(reach, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
-        policies.describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
+        policies.listed(permissions, "containment", "original", "closed", sid="ListContainments"),
+        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
+        policies.describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
     ]
 
 
-def containment(reach: Reach, containable: Containable) -> list[Statement]:
-    """Cuts an instance off: puts on the groups that contain and no others, and keeps what would undo it from it."""
+def containment(permissions: Permissions, containable: Containable) -> list[Statement]:
+    """Contains an instance: assigns the quarantine groups and no others, and prevents what would undo that."""
     statements = [
-        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        _in_one_transaction(reach),
-        policies.items(reach, "StorePriorState", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")),
-        policies.items(reach, "CountContainments", "CONTAINMENTS#*", actions=("UpdateItem",)),
-        *_look(reach, containable, releasing=False),
-        _change_interfaces(reach, containable),
+        policies.items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _in_one_transaction(permissions),
+        policies.items(
+            permissions, "StorePriorState", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")
+        ),
+        policies.items(permissions, "CountContainments", "CONTAINMENTS#*", actions=("UpdateItem",)),
+        *_inspect(permissions, containable, releasing=False),
+        _change_interfaces(permissions, containable),
         {
             "Sid": "AssignQuarantineGroups",
             "Effect": "Allow",
             "Action": "ec2:ModifyNetworkInterfaceAttribute",
-            "Resource": [reach.place.arn("ec2", f"security-group/{group_id}") for group_id in containable.group_ids],
+            "Resource": [
+                permissions.place.arn("ec2", f"security-group/{group_id}") for group_id in containable.group_ids
+            ],
         },
-        *_change_instances(reach, containable, _not_protected(containable), _kept_from(containable)),
+        *_change_instances(permissions, containable, _not_protected(containable), _kept_from(containable)),
     ]
     if containable.settings.auto_scaling.standby:
-        statements.append(_auto_scaling(reach, "EnterStandby"))
+        statements.append(_auto_scaling(permissions, "EnterStandby"))
     if containable.settings.load_balancers.deregister:
-        statements += _balancers(reach, "DeregisterTargets", "DeregisterInstancesFromLoadBalancer")
+        statements += _balancers(permissions, "DeregisterTargets", "DeregisterInstancesFromLoadBalancer")
     if containable.settings.snapshots:
-        statements += _snapshots(reach)
+        statements += _snapshots(permissions)
     if containable.settings.instance_profile:
-        statements += _roles(reach, containable, "RestrictInstanceRole", "PutRolePolicy")
+        statements += _roles(permissions, containable, "RestrictInstanceRole", "PutRolePolicy")
     return statements
 
 
-def release(reach: Reach, containable: Containable) -> list[Statement]:
-    """Puts everything back: any group of the VPCs in scope, because any may have been there before."""
+def release(permissions: Permissions, containable: Containable) -> list[Statement]:
+    """Releases an instance: assigns any group of the VPCs in scope, because any may have been there before."""
     statements = [
-        policies.items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        _in_one_transaction(reach),
+        policies.items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        _in_one_transaction(permissions),
         policies.items(
-            reach,
+            permissions,
             "MarkRestored",
             "CONTAINMENT#*",
             actions=("ConditionCheckItem", "GetItem", "Query", "UpdateItem"),
         ),
-        *_look(reach, containable, containing=False),
-        _change_interfaces(reach, containable),
+        *_inspect(permissions, containable, containing=False),
+        _change_interfaces(permissions, containable),
         {
             "Sid": "AssignGroupsInScope",
             "Effect": "Allow",
             "Action": "ec2:ModifyNetworkInterfaceAttribute",
-            "Resource": reach.place.arn("ec2", "security-group/*"),
-            "Condition": _in_scope(reach, containable),
+            "Resource": permissions.place.arn("ec2", "security-group/*"),
+            "Condition": _in_scope(permissions, containable),
         },
         # Protected since or not: what is contained can always be released.
-        *_change_instances(reach, containable),
+        *_change_instances(permissions, containable),
     ]
     if containable.settings.auto_scaling.standby:
-        statements.append(_auto_scaling(reach, "ExitStandby"))
+        statements.append(_auto_scaling(permissions, "ExitStandby"))
     if containable.settings.load_balancers.deregister:
-        statements += _balancers(reach, "RegisterTargets", "RegisterInstancesWithLoadBalancer")
+        statements += _balancers(permissions, "RegisterTargets", "RegisterInstancesWithLoadBalancer")
     if containable.settings.instance_profile:
-        statements += _roles(reach, containable, "RemoveRestriction", "DeleteRolePolicy")
+        statements += _roles(permissions, containable, "RemoveRestriction", "DeleteRolePolicy")
     return statements
 
 
-def _look(
-    reach: Reach, containable: Containable, *, containing: bool = True, releasing: bool = True
+def _inspect(
+    permissions: Permissions, containable: Containable, *, containing: bool = True, releasing: bool = True
 ) -> list[Statement]:
-    """See what is there. Most of these calls know no resources, so the Region limits them.
+    """Inspect what exists. Most of these calls know no resources, so the Region limits them.
 
     Args:
-        reach: what the functions may reach.
+        permissions: what the functions may use.
         containable: what a containment may do.
-        containing: before an instance is cut off.
-        releasing: before everything is put back.
+        containing: before an instance is contained.
+        releasing: before the prior state is restored.
     """
-    elsewhere = _describing(reach, containable, containing=containing)
+    elsewhere = _describing(permissions, containable, containing=containing)
     statements: list[Statement] = [
         policies.describe(
-            reach,
+            permissions,
             "DescribeInstances",
             "DescribeNetworkInterfaces",
             *(["DescribeTrafficMirrorTargets"] if containing else []),
@@ -175,7 +179,7 @@ def _look(
                 "Sid": "DescribeInstanceAttributes",
                 "Effect": "Allow",
                 "Action": "ec2:DescribeInstanceAttribute",
-                "Resource": reach.place.arn("ec2", "instance/*"),
+                "Resource": permissions.place.arn("ec2", "instance/*"),
                 # IfExists, because no page of AWS says whether EC2 names the attribute of a Describe call to IAM.
                 "Condition": {"StringEqualsIgnoreCaseIfExists": {"ec2:Attribute": read}},
             }
@@ -187,11 +191,11 @@ def _look(
                 "Effect": "Allow",
                 "Action": elsewhere,
                 "Resource": "*",
-                "Condition": {"StringEquals": {"aws:RequestedRegion": reach.place.region}},
+                "Condition": {"StringEquals": {"aws:RequestedRegion": permissions.place.region}},
             }
         )
     if containable.settings.instance_profile:
-        account = f"arn:{reach.place.partition}:iam::{reach.place.account}"
+        account = f"arn:{permissions.place.partition}:iam::{permissions.place.account}"
         of_roles = ["iam:GetRolePolicy", *(["iam:GetRole"] if releasing else [])]
         statements.append({"Sid": "ReadRoles", "Effect": "Allow", "Action": of_roles, "Resource": f"{account}:role/*"})
         if containing:
@@ -215,7 +219,7 @@ def _read(containable: Containable, *, containing: bool) -> list[str]:
     return [name for name, is_read in read.items() if is_read]
 
 
-def _describing(reach: Reach, containable: Containable, *, containing: bool) -> list[str]:
+def _describing(permissions: Permissions, containable: Containable, *, containing: bool) -> list[str]:
     found = []
     if containing:
         found.append("autoscaling:DescribeAutoScalingGroups")
@@ -224,7 +228,7 @@ def _describing(reach: Reach, containable: Containable, *, containing: bool) -> 
     if containable.settings.load_balancers.deregister:
         found.append("elasticloadbalancing:DescribeLoadBalancers")
     # What stands behind the load balancer of a standing appliance is the appliance.
-    behind = containing and reach.target_id is not None
+    behind = containing and permissions.target_id is not None
     if containing and (containable.settings.load_balancers.deregister or behind):
         found.append("elasticloadbalancing:DescribeTargetGroups")
     if containable.settings.load_balancers.deregister or behind:
@@ -232,17 +236,17 @@ def _describing(reach: Reach, containable: Containable, *, containing: bool) -> 
     return found
 
 
-def _look_at_executions(reach: Reach) -> Statement:
+def _describe_executions(permissions: Permissions) -> Statement:
     return {
         "Sid": "DescribeExecutions",
         "Effect": "Allow",
         "Action": "states:DescribeExecution",
-        "Resource": reach.place.arn("states", f"execution:{reach.state_machine}:*"),
+        "Resource": permissions.place.arn("states", f"execution:{permissions.state_machine}:*"),
     }
 
 
-def _in_scope(reach: Reach, containable: Containable) -> Statement:
-    place = reach.place
+def _in_scope(permissions: Permissions, containable: Containable) -> Statement:
+    place = permissions.place
     # A shared VPC belongs to another account.
     return {
         "ArnLike": {
@@ -251,17 +255,17 @@ def _in_scope(reach: Reach, containable: Containable) -> Statement:
     }
 
 
-def _change_interfaces(reach: Reach, containable: Containable) -> Statement:
+def _change_interfaces(permissions: Permissions, containable: Containable) -> Statement:
     return {
         "Sid": "ModifyInterfacesInScope",
         "Effect": "Allow",
         "Action": "ec2:ModifyNetworkInterfaceAttribute",
-        "Resource": reach.place.arn("ec2", "network-interface/*"),
-        "Condition": {**_in_scope(reach, containable), **_none_of(_NOT_OF_INTERFACES)},
+        "Resource": permissions.place.arn("ec2", "network-interface/*"),
+        "Condition": {**_in_scope(permissions, containable), **_none_of(_NOT_OF_INTERFACES)},
     }
 
 
-def _change_instances(reach: Reach, containable: Containable, *conditions: Statement) -> list[Statement]:
+def _change_instances(permissions: Permissions, containable: Containable, *conditions: Statement) -> list[Statement]:
     """Change attributes of instances, and interfaces that they have: EC2 asks about the instance as well.
 
     No security group is among the resources of ModifyInstanceAttribute: groups cannot be changed that way.
@@ -272,12 +276,12 @@ def _change_instances(reach: Reach, containable: Containable, *conditions: State
             "Sid": "ModifyInstances",
             "Effect": "Allow",
             "Action": ["ec2:ModifyNetworkInterfaceAttribute", *([action] if containable.attributes else [])],
-            "Resource": reach.place.arn("ec2", "instance/*"),
+            "Resource": permissions.place.arn("ec2", "instance/*"),
             "Condition": _together(_none_of(_not_modified(containable)), *conditions),
         }
     ]
     if containable.settings.keep_volumes:
-        volumes = reach.place.arn("ec2", "volume/*")
+        volumes = permissions.place.arn("ec2", "volume/*")
         statements.append({"Sid": "KeepVolumes", "Effect": "Allow", "Action": action, "Resource": volumes})
     return statements
 
@@ -309,10 +313,10 @@ def _kept_from(containable: Containable) -> Statement:
     return {"StringEqualsIgnoreCaseIfExists": given} if given else {}
 
 
-def _in_one_transaction(reach: Reach) -> Statement:
+def _in_one_transaction(permissions: Permissions) -> Statement:
     """Who holds the instance, and what its incident says about it; keys of both are in the request."""
     actions = ("ConditionCheckItem", "UpdateItem")
-    return policies.items(reach, "UpdateContainmentAndIncident", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
+    return policies.items(permissions, "UpdateContainmentAndIncident", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
 
 
 def _not_protected(containable: Containable) -> Statement:
@@ -333,42 +337,42 @@ def _together(*conditions: Statement) -> Statement:
     return {operator: keys for condition in conditions for operator, keys in condition.items()}
 
 
-def _auto_scaling(reach: Reach, action: str) -> Statement:
+def _auto_scaling(permissions: Permissions, action: str) -> Statement:
     return {
         "Sid": action,
         "Effect": "Allow",
         "Action": f"autoscaling:{action}",
-        "Resource": reach.place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
+        "Resource": permissions.place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
     }
 
 
-def _balancers(reach: Reach, of_target_groups: str, of_classic: str) -> list[Statement]:
+def _balancers(permissions: Permissions, of_target_groups: str, of_classic: str) -> list[Statement]:
     return [
         {
             "Sid": of_target_groups,
             "Effect": "Allow",
             "Action": f"elasticloadbalancing:{of_target_groups}",
-            "Resource": reach.place.arn("elasticloadbalancing", "targetgroup/*"),
+            "Resource": permissions.place.arn("elasticloadbalancing", "targetgroup/*"),
         },
         {
             "Sid": of_classic,
             "Effect": "Allow",
             "Action": f"elasticloadbalancing:{of_classic}",
-            "Resource": reach.place.arn("elasticloadbalancing", "loadbalancer/*"),
+            "Resource": permissions.place.arn("elasticloadbalancing", "loadbalancer/*"),
         },
     ]
 
 
-def _snapshots(reach: Reach) -> list[Statement]:
+def _snapshots(permissions: Permissions) -> list[Statement]:
     # Snapshots name no account.
-    snapshots = f"arn:{reach.place.partition}:ec2:{reach.place.region}::snapshot/*"
+    snapshots = f"arn:{permissions.place.partition}:ec2:{permissions.place.region}::snapshot/*"
     return [
-        policies.describe(reach, "DescribeSnapshots", sid="DescribeSnapshots"),
+        policies.describe(permissions, "DescribeSnapshots", sid="DescribeSnapshots"),
         {
             "Sid": "CreateSnapshots",
             "Effect": "Allow",
             "Action": "ec2:CreateSnapshots",
-            "Resource": [reach.place.arn("ec2", "instance/*"), reach.place.arn("ec2", "volume/*")],
+            "Resource": [permissions.place.arn("ec2", "instance/*"), permissions.place.arn("ec2", "volume/*")],
         },
         {
             "Sid": "CreateTaggedSnapshots",
@@ -377,8 +381,8 @@ def _snapshots(reach: Reach) -> list[Statement]:
             "Resource": snapshots,
             "Condition": {
                 "StringEquals": {
-                    f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
-                    f"aws:RequestTag/{TAG_SITE}": reach.site,
+                    f"aws:RequestTag/{TAG_DEPLOYMENT}": permissions.deployment,
+                    f"aws:RequestTag/{TAG_SITE}": permissions.site,
                 }
             },
         },
@@ -392,33 +396,33 @@ def _snapshots(reach: Reach) -> list[Statement]:
     ]
 
 
-def _roles(reach: Reach, containable: Containable, sid: str, action: str) -> list[Statement]:
+def _roles(permissions: Permissions, containable: Containable, sid: str, action: str) -> list[Statement]:
     """No condition knows the document of a policy: a function that may write one must not write its own."""
     return [
         {
             "Sid": sid,
             "Effect": "Allow",
             "Action": f"iam:{action}",
-            "Resource": reach.place.role_arn("*"),
+            "Resource": permissions.place.role_arn("*"),
         },
         {
             "Sid": "DenyOwnRoles",
             "Effect": "Deny",
             "Action": f"iam:{action}",
-            "Resource": reach.place.role_arn(containable.own_roles),
+            "Resource": permissions.place.role_arn(containable.own_roles),
         },
         {
             # Every role of a response says whose it is, and what stands for instances has no such tag.
             "Sid": "DenyResponseRoles",
             "Effect": "Deny",
             "Action": f"iam:{action}",
-            "Resource": reach.place.role_arn("*"),
+            "Resource": permissions.place.role_arn("*"),
             "Condition": {"Null": {f"aws:ResourceTag/{TAG_DEPLOYMENT}": "false"}},
         },
     ]
 
 
-OF_FUNCTION: Final[Mapping[str, Callable[[Reach, Containable], list[Statement]]]] = {
+OF_FUNCTION: Final[Mapping[str, Callable[[Permissions, Containable], list[Statement]]]] = {
     "api": api,
     "findings": findings,
     "incident": incident,

@@ -1,7 +1,7 @@
 """What the workflow has besides where instances may be contained: two tasks that are executions of their own.
 
-`contain` asks what was decided, waits for somebody's yes where it was not, and cuts the instance off; `release` puts
-everything back. Neither touches the capture, which runs in the incident's own execution: to cut off now never waits for
+`contain` asks what was decided, waits for approval where it was not, and contains the instance; `release` restores
+its prior state. Neither touches the capture, which runs in the incident's own execution: to contain now never waits for
 an appliance, and a capture that fails, or ends, leaves a containment as it is.
 """
 
@@ -41,7 +41,7 @@ def states(
         "Decided": answered(
             "$.decided.result.status", {"contain": "Contain", "leave": "ContainmentLeft"}, "WaitForApproval"
         ),
-        # Nobody's answer is an answer too: the deployment's default.
+        # Without an answer the deployment's default applies.
         "WaitForApproval": wait_for_token(
             "approval", "$.decided.result.seconds", "ApprovalTimeIsUp", "Decide", _FAILING
         ),
@@ -57,7 +57,7 @@ def states(
             {"contained": "NotifyContainment", "overtaken": "PutBack"},
             "WaitBetweenSteps",
         ),
-        # EC2 knows no condition: what was under way when somebody released the instance has landed after that.
+        # EC2 knows no condition: what was under way when the instance was released has arrived after that.
         "PutBack": step("release", "put_back", "put_back", "ContainmentDone", _FAILING),
         "WaitBetweenSteps": {"Type": "Wait", "SecondsPath": "$.contained.result.seconds", "Next": "Contain"},
         "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone", _FAILING),

@@ -1,4 +1,4 @@
-"""What comes in without anybody calling: GuardDuty's findings, and the clock."""
+"""What starts functions without a request: GuardDuty's findings, and the schedule."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ MEMORY_MEGABYTES: Final = 512
 
 
 @dataclass(frozen=True)
-class Workshop:
+class FunctionDefaults:
     """What all functions of a response have in common.
 
     Attributes:
@@ -56,12 +56,12 @@ class ResponderFunction(AwsConstruct):
         scope: the construct it belongs to.
         id_: its id within `scope`.
         name: which handler of `tapstack.responder.handlers` it runs; ends its name.
-        workshop: what it has in common with the others.
+        defaults: what it has in common with the others.
         statements: what it may do besides writing its log and its traces.
         description: what it does.
         timeout_seconds: how long it may run, 1 to 900.
         environment: further variables.
-        dead_letters: where events end that it failed to handle, for functions that nobody waits for.
+        dead_letters: where events end that it failed to handle, for functions that are invoked asynchronously.
 
     See "Understanding the Lambda execution environment" and "Defining Lambda function permissions with
     an execution role" in the AWS Lambda Developer Guide.
@@ -73,7 +73,7 @@ class ResponderFunction(AwsConstruct):
         id_: str,
         *,
         name: str,
-        workshop: Workshop,
+        defaults: FunctionDefaults,
         statements: Sequence[Statement],
         description: str,
         timeout_seconds: int,
@@ -82,18 +82,18 @@ class ResponderFunction(AwsConstruct):
     ) -> None:
         """Create the function, its role and its log group."""
         super().__init__(scope, id_)
-        full_name = name_within(workshop.name, name)
-        tags = dict(workshop.tags) if workshop.tags else None
+        full_name = name_within(defaults.name, name)
+        tags = dict(defaults.tags) if defaults.tags else None
         logs = log_group(
             self,
             "Logs",
             name=f"/aws/lambda/{full_name}",
-            key=workshop.key,
-            retention_days=workshop.log_retention_days,
+            key=defaults.key,
+            retention_days=defaults.log_retention_days,
             tags=tags,
         )
         granted = [
-            *policies.basics(workshop.place, log_group_arn=logs.arn, key_arn=workshop.key.arn),
+            *policies.basics(defaults.place, log_group_arn=logs.arn, key_arn=defaults.key.arn),
             *([policies.send_to(dead_letters.arn)] if dead_letters else []),
             *statements,
         ]
@@ -115,16 +115,16 @@ class ResponderFunction(AwsConstruct):
             description=f"Tapstack: {description}",
             # By way of the policy, so that the function is made once it may do its work: Lambda
             # checks then that it may send to its queue of dead letters.
-            role=workshop.place.role_arn(policy.role),
+            role=defaults.place.role_arn(policy.role),
             runtime=RUNTIME,
             architectures=[ARCHITECTURE],
             handler=f"tapstack.responder.handlers.{name}.handler",
-            filename=workshop.file,
-            source_code_hash=workshop.package.source_code_hash,
+            filename=defaults.file,
+            source_code_hash=defaults.package.source_code_hash,
             memory_size=MEMORY_MEGABYTES,
             timeout=timeout_seconds,
-            kms_key_arn=workshop.key.arn,
-            environment=aws.LambdaFunctionEnvironment(variables={**workshop.environment, **(environment or {})}),
+            kms_key_arn=defaults.key.arn,
+            environment=aws.LambdaFunctionEnvironment(variables={**defaults.environment, **(environment or {})}),
             logging_config=aws.LambdaFunctionLoggingConfig(log_format="Text", log_group=logs.name),
             tracing_config=aws.LambdaFunctionTracingConfig(mode="Active"),
             dead_letter_config=aws.LambdaFunctionDeadLetterConfig(target_arn=dead_letters.arn)

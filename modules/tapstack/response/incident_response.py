@@ -38,7 +38,7 @@ from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
-from tapstack.response.functions import ResponderFunction, Workshop
+from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.key import ResponseKey
 from tapstack.response.names import name_within, pattern_within
 from tapstack.response.notices import Notices
@@ -170,14 +170,14 @@ class IncidentResponse(AwsConstruct):
             rule_arn=self._place.arn("events", f"rule/{rule_name}"),
             tags=tags,
         )
-        settings, self._reach = self._appliance(appliance, vpc_id)
+        settings, self._permissions = self._appliance(appliance, vpc_id)
         self.containment_groups = self._containment_groups(containment, vpc_id)
-        self._containable = self._reach_of_containment(containment)
+        self._containable = self._containment_permissions(containment)
         told = FunctionEnvironment(
             deployment=deployment,
             site=site,
             table=self.table.name,
-            state_machine_arn=self._reach.state_machine_arn,
+            state_machine_arn=self._permissions.state_machine_arn,
             topic_arns=self.notices.topic_arns,
             vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
             capture=capture or CaptureSettings(),
@@ -189,12 +189,12 @@ class IncidentResponse(AwsConstruct):
         with located(scope, id_):
             if problem := told.problem(self._rooms(told)):
                 raise RuleViolation(problem[1])
-        self._workshop = self._open_workshop(told)
+        self._defaults = self._function_defaults(told)
         self.functions = self._add_functions(told)
         self.workflow = IncidentWorkflow(
             self,
             "Workflow",
-            name=self._reach.state_machine,
+            name=self._permissions.state_machine,
             place=self._place,
             key=self.key,
             functions={name: function.arn for name, function in self.functions.items()},
@@ -249,7 +249,7 @@ class IncidentResponse(AwsConstruct):
 
     @property
     def topic_arn(self) -> str:
-        """The ARN of the topic that people are told by, as a token."""
+        """The ARN of the topic that notifications are published to, as a token."""
         return self.notices.topic_arn
 
     @property
@@ -260,15 +260,15 @@ class IncidentResponse(AwsConstruct):
     @property
     def launched_stack_name(self) -> str | None:
         """The name of the CloudFormation stack that incidents launch; None where an appliance stands."""
-        return self._reach.stack.name if self._reach.stack else None
+        return self._permissions.stack.name if self._permissions.stack else None
 
     def _named(self, what: str, limit: int = 64) -> str:
         return name_within(self._name, what, limit)
 
     def _appliance(
         self, appliance: ExistingAppliance | LaunchedAppliance, vpc_id: str
-    ) -> tuple[dict[str, Any], policies.Reach]:
-        """Return what the functions are told of the appliance, and what they may reach."""
+    ) -> tuple[dict[str, Any], policies.Permissions]:
+        """Return the settings of the appliance for the functions, and their permissions."""
         common: dict[str, Any] = {
             "place": self._place,
             "deployment": self._deployment,
@@ -282,7 +282,9 @@ class IncidentResponse(AwsConstruct):
         if isinstance(appliance, ExistingAppliance):
             told = self._expressions.safe(appliance.settings())
             existing = told["existing"]
-            return told, policies.Reach(target_id=existing["target_id"], filter_id=existing["filter_id"], **common)
+            return told, policies.Permissions(
+                target_id=existing["target_id"], filter_id=existing["filter_id"], **common
+            )
         for message in cidrs.remote_access_warnings(appliance.remote_access_cidr):
             warn(self, message)
         stack_name = appliance.stack_name or f"{self._deployment}-{self._site}-epb"
@@ -303,7 +305,7 @@ class IncidentResponse(AwsConstruct):
         )
         stack = policies.LaunchedStack(stack_name, self._template(appliance.template_url), role.arn)
         told = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
-        return self._expressions.safe(told), policies.Reach(stack=stack, **common)
+        return self._expressions.safe(told), policies.Permissions(stack=stack, **common)
 
     def _template(self, address: str) -> policies.Template:
         """Return the template, and where it is in S3."""
@@ -354,7 +356,7 @@ class IncidentResponse(AwsConstruct):
         }
         return {token: example for token, example in examples.items() if is_token(token)}
 
-    def _reach_of_containment(self, containment: ContainmentSettings | None) -> Containable | None:
+    def _containment_permissions(self, containment: ContainmentSettings | None) -> Containable | None:
         if containment is None or self.containment_groups is None:
             return None
         return Containable(
@@ -366,14 +368,14 @@ class IncidentResponse(AwsConstruct):
 
     def _statements(self, name: str) -> list[Statement]:
         """Return what a function may do; a few may do more where instances may be contained."""
-        statements = policies.OF_FUNCTION[name](self._reach) if name in policies.OF_FUNCTION else []
+        statements = policies.OF_FUNCTION[name](self._permissions) if name in policies.OF_FUNCTION else []
         if self._containable is not None and name in containment_policies.OF_FUNCTION:
-            statements = [*statements, *containment_policies.OF_FUNCTION[name](self._reach, self._containable)]
+            statements = [*statements, *containment_policies.OF_FUNCTION[name](self._permissions, self._containable)]
         return statements
 
-    def _open_workshop(self, told: FunctionEnvironment) -> Workshop:
+    def _function_defaults(self, told: FunctionEnvironment) -> FunctionDefaults:
         package = build_package()
-        return Workshop(
+        return FunctionDefaults(
             name=self._name,
             place=self._place,
             key=self.key,
@@ -390,7 +392,7 @@ class IncidentResponse(AwsConstruct):
                 self,
                 f"{name.capitalize()}Function",
                 name=name,
-                workshop=self._workshop,
+                defaults=self._defaults,
                 statements=self._statements(name),
                 description=description,
                 timeout_seconds=timeout_seconds,

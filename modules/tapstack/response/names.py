@@ -18,7 +18,7 @@ def name_within(prefix: str, what: str, limit: int = LIMIT) -> str:
     """Return `<prefix>-<what>`, with the prefix cut and a digest in its place where that is too long.
 
     Raises:
-        RuleViolation: the prefix is a token, whose length nobody knows yet.
+        RuleViolation: the prefix is a token, whose length is not known yet.
     """
     if is_token(prefix):
         raise RuleViolation(f"the name {prefix!r} is a token: names of a response must be known at synthesis")

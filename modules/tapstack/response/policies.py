@@ -50,8 +50,8 @@ class LaunchedStack:
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What the functions of a response may reach.
+class Permissions:
+    """What the functions of a response may use.
 
     Attributes:
         place: account and Region.
@@ -59,12 +59,12 @@ class Reach:
         site: name of the site, likewise.
         table_arn: the table.
         index_arn: its index.
-        topic_arns: the topics that hear of incidents.
-        event_bus: the name of the bus that hears of them.
+        topic_arns: the topics that notifications are published to.
+        event_bus: the name of the bus that events are put on.
         state_machine: name of the workflow.
-        target_id: the mirror target; none where the appliance is launched, which brings one.
+        target_id: the mirror target; none where the appliance is launched, whose stack has one.
         filter_id: the mirror filter, likewise.
-        stack: the appliance that may be launched; none where one stands.
+        stack: the appliance that may be launched; none where one exists.
     """
 
     place: Place
@@ -85,110 +85,113 @@ class Reach:
         return self.place.arn("states", f"stateMachine:{self.state_machine}")
 
 
-def api(reach: Reach) -> list[Statement]:
+def api(permissions: Permissions) -> list[Statement]:
     """The API: opens, lists, extends and closes incidents."""
     return [
-        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
-        listed(reach, "open", "closed"),
-        _start_execution(reach),
-        _task_success(reach),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
+        listed(permissions, "open", "closed"),
+        _start_execution(permissions),
+        _task_success(permissions),
     ]
 
 
-def findings(reach: Reach) -> list[Statement]:
-    """What receives GuardDuty's findings: opens incidents, or only tells people."""
+def findings(permissions: Permissions) -> list[Statement]:
+    """What receives GuardDuty's findings: opens incidents, or only notifies."""
     return [
-        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
-        _start_execution(reach),
-        describe(reach, "DescribeInstances", sid="DescribeInstances"),
-        *_tell(reach),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
+        _start_execution(permissions),
+        describe(permissions, "DescribeInstances", sid="DescribeInstances"),
+        *_publish(permissions),
     ]
 
 
-def prepare(reach: Reach) -> list[Statement]:
+def prepare(permissions: Permissions) -> list[Statement]:
     """Finds the interfaces of an incident, and what AWS would refuse."""
     # The stack of an appliance mirrors the suspect itself, so it is told a session number that is free.
-    numbers = ("DescribeTrafficMirrorSessions",) if reach.stack else ()
+    numbers = ("DescribeTrafficMirrorSessions",) if permissions.stack else ()
     return [
-        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        describe(reach, "DescribeInstances", "DescribeNetworkInterfaces", *numbers),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", *numbers),
     ]
 
 
-def appliance(reach: Reach) -> list[Statement]:
-    """Launches the appliance, and takes it away."""
-    if reach.stack is None:
+def appliance(permissions: Permissions) -> list[Statement]:
+    """Launches and deletes the appliance."""
+    if permissions.stack is None:
         # It shows what stands to the incident, and lets go of what was never held.
         return [
-            items(reach, "RecordApplianceInIncident", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
-            items(reach, "ReleaseAppliance", "APPLIANCE", actions=("UpdateItem",)),
+            items(permissions, "RecordApplianceInIncident", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
+            items(permissions, "ReleaseAppliance", "APPLIANCE", actions=("UpdateItem",)),
         ]
     return [
-        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(reach, "ReserveAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(permissions, "ReserveAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
         # The stack's own session is a capture like every other one.
-        items(reach, "RecordApplianceSession", "CAPTURE#*", actions=("UpdateItem",)),
-        describe(reach, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
-        *_launch(reach, reach.stack),
-        *_retire(reach, reach.stack),
+        items(permissions, "RecordApplianceSession", "CAPTURE#*", actions=("UpdateItem",)),
+        describe(permissions, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
+        *_launch(permissions, permissions.stack),
+        *_retire(permissions, permissions.stack),
         {
             "Sid": "ReadStackEvents",
             "Effect": "Allow",
             "Action": "cloudformation:DescribeStackEvents",
-            "Resource": _stack_arn(reach, reach.stack),
+            "Resource": _stack_arn(permissions, permissions.stack),
         },
     ]
 
 
-def capture(reach: Reach) -> list[Statement]:
+def capture(permissions: Permissions) -> list[Statement]:
     """Starts, prolongs and ends mirroring."""
     return [
-        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(reach, "ReserveCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
-        *_look_at_appliance(reach),
-        describe(reach, "DescribeTrafficMirrorSessions"),
-        *_create_sessions(reach),
-        _delete_sessions(reach),
-        *_tag_sessions(reach),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(permissions, "ReserveCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
+        *_read_appliance(permissions),
+        describe(permissions, "DescribeTrafficMirrorSessions"),
+        *_create_sessions(permissions),
+        _delete_sessions(permissions),
+        *_tag_sessions(permissions),
     ]
 
 
-def incident(reach: Reach) -> list[Statement]:
-    """Keeps an incident's clock, closes it, and tells people."""
+def incident(permissions: Permissions) -> list[Statement]:
+    """Closes an incident when it expires or is to be closed, and notifies."""
     return [
-        items(reach, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(reach, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
-        items(reach, "ReadAppliance", "APPLIANCE", actions=("GetItem",)),
-        _task_success(reach),
-        *_tell(reach),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(permissions, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
+        items(permissions, "ReadAppliance", "APPLIANCE", actions=("GetItem",)),
+        _task_success(permissions),
+        *_publish(permissions),
     ]
 
 
-def sweeper(reach: Reach) -> list[Statement]:
-    """Ends what nobody needs any more, and mends what lost its target."""
+def sweeper(permissions: Permissions) -> list[Statement]:
+    """Deletes sessions without an incident, and modifies those whose mirror target is gone."""
     return [
-        items(reach, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
-        items(reach, "ReleaseCaptures", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
+        items(permissions, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
+        items(permissions, "ReleaseCaptures", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
         items(
-            reach, "ReleaseAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem") if reach.stack else ("GetItem",)
+            permissions,
+            "ReleaseAppliance",
+            "APPLIANCE",
+            actions=("GetItem", "UpdateItem") if permissions.stack else ("GetItem",),
         ),
-        listed(reach, "open", "capture"),
-        describe(reach, "DescribeTrafficMirrorSessions"),
-        _delete_sessions(reach),
-        *_modify_sessions(reach),
-        _start_execution(reach),
+        listed(permissions, "open", "capture"),
+        describe(permissions, "DescribeTrafficMirrorSessions"),
+        _delete_sessions(permissions),
+        *_modify_sessions(permissions),
+        _start_execution(permissions),
         {
             "Sid": "DescribeExecutions",
             "Effect": "Allow",
             "Action": "states:DescribeExecution",
-            "Resource": reach.place.arn("states", f"execution:{reach.state_machine}:*"),
+            "Resource": permissions.place.arn("states", f"execution:{permissions.state_machine}:*"),
         },
-        _tell_programs(reach),
-        *(_retire(reach, reach.stack) if reach.stack else ()),
+        _put_events(permissions),
+        *(_retire(permissions, permissions.stack) if permissions.stack else ()),
     ]
 
 
-OF_FUNCTION: Final[Mapping[str, Callable[[Reach], list[Statement]]]] = {
+OF_FUNCTION: Final[Mapping[str, Callable[[Permissions], list[Statement]]]] = {
     "api": api,
     "findings": findings,
     "prepare": prepare,
@@ -231,27 +234,27 @@ def send_to(queue_arn: str) -> Statement:
     return {"Sid": "SendToDeadLetterQueue", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
-def items(reach: Reach, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
+def items(permissions: Permissions, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
     """Items by the beginning of their partition key."""
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Action": [f"dynamodb:{action}" for action in actions],
-        "Resource": reach.table_arn,
+        "Resource": permissions.table_arn,
         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(partitions)}},
     }
 
 
-def _look_at_appliance(reach: Reach) -> list[Statement]:
+def _read_appliance(permissions: Permissions) -> list[Statement]:
     """Where packets go: of an appliance that stands, the environment says so."""
-    return [] if reach.stack is None else [items(reach, "ReadAppliance", "APPLIANCE", actions=("GetItem",))]
+    return [] if permissions.stack is None else [items(permissions, "ReadAppliance", "APPLIANCE", actions=("GetItem",))]
 
 
-def _stack_arn(reach: Reach, stack: LaunchedStack) -> str:
-    return reach.place.arn("cloudformation", f"stack/{stack.name}/*")
+def _stack_arn(permissions: Permissions, stack: LaunchedStack) -> str:
+    return permissions.place.arn("cloudformation", f"stack/{stack.name}/*")
 
 
-def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
+def _launch(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
     return [
         {
             # What the template asks for is known before it is given.
@@ -263,23 +266,23 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
         },
         {
             # CloudFormation reads it with the permissions of who calls, also where the stack has a role. The bucket is
-            # another account's, and both accounts must allow that, even where everybody may read the bucket.
+            # another account's, and both accounts must allow that, even where the bucket is public.
             "Sid": "ReadTemplate",
             "Effect": "Allow",
             "Action": stack.template.reading,
-            "Resource": f"arn:{reach.place.partition}:s3:::{stack.template.object_name}",
+            "Resource": f"arn:{permissions.place.partition}:s3:::{stack.template.object_name}",
         },
         {
             "Sid": "CreateApplianceStack",
             "Effect": "Allow",
             "Action": "cloudformation:CreateStack",
-            "Resource": _stack_arn(reach, stack),
+            "Resource": _stack_arn(permissions, stack),
             "Condition": {
                 "StringEquals": {
                     "cloudformation:TemplateUrl": stack.template.url,
                     "cloudformation:RoleArn": stack.role_arn,
-                    f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
-                    f"aws:RequestTag/{TAG_SITE}": reach.site,
+                    f"aws:RequestTag/{TAG_DEPLOYMENT}": permissions.deployment,
+                    f"aws:RequestTag/{TAG_SITE}": permissions.site,
                 }
             },
         },
@@ -293,183 +296,188 @@ def _launch(reach: Reach, stack: LaunchedStack) -> list[Statement]:
     ]
 
 
-def _retire(reach: Reach, stack: LaunchedStack) -> list[Statement]:
+def _retire(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
     return [
         {
-            # CloudFormation deletes it with the role that it was made with, which nobody passes again.
+            # CloudFormation deletes it with the role that it was made with, which is not passed again.
             "Sid": "DeleteApplianceStack",
             "Effect": "Allow",
             "Action": "cloudformation:DeleteStack",
-            "Resource": _stack_arn(reach, stack),
-            "Condition": _our_tags(reach),
+            "Resource": _stack_arn(permissions, stack),
+            "Condition": _our_tags(permissions),
         },
         {
             "Sid": "DescribeApplianceStack",
             "Effect": "Allow",
             "Action": ["cloudformation:DescribeStackResources", "cloudformation:DescribeStacks"],
-            "Resource": _stack_arn(reach, stack),
+            "Resource": _stack_arn(permissions, stack),
         },
     ]
 
 
-def _our_tags(reach: Reach) -> Statement:
+def _our_tags(permissions: Permissions) -> Statement:
     return {
         "StringEquals": {
-            f"aws:ResourceTag/{TAG_DEPLOYMENT}": reach.deployment,
-            f"aws:ResourceTag/{TAG_SITE}": reach.site,
+            f"aws:ResourceTag/{TAG_DEPLOYMENT}": permissions.deployment,
+            f"aws:ResourceTag/{TAG_SITE}": permissions.site,
         }
     }
 
 
-def listed(reach: Reach, *listings: str, sid: str = "ListItems") -> Statement:
+def listed(permissions: Permissions, *listings: str, sid: str = "ListItems") -> Statement:
     """Items by the list that they are on."""
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Action": "dynamodb:Query",
-        "Resource": reach.index_arn,
+        "Resource": permissions.index_arn,
         "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(listings)}},
     }
 
 
-def _start_execution(reach: Reach) -> Statement:
+def _start_execution(permissions: Permissions) -> Statement:
     return {
         "Sid": "StartExecution",
         "Effect": "Allow",
         "Action": "states:StartExecution",
-        "Resource": reach.state_machine_arn,
+        "Resource": permissions.state_machine_arn,
     }
 
 
-def _task_success(reach: Reach) -> Statement:
+def _task_success(permissions: Permissions) -> Statement:
     return {
         "Sid": "SendTaskSuccess",
         "Effect": "Allow",
         "Action": "states:SendTaskSuccess",
-        "Resource": reach.state_machine_arn,
+        "Resource": permissions.state_machine_arn,
     }
 
 
-def _tell(reach: Reach) -> list[Statement]:
+def _publish(permissions: Permissions) -> list[Statement]:
     return [
-        {"Sid": "PublishNotifications", "Effect": "Allow", "Action": "sns:Publish", "Resource": list(reach.topic_arns)},
-        _tell_programs(reach),
+        {
+            "Sid": "PublishNotifications",
+            "Effect": "Allow",
+            "Action": "sns:Publish",
+            "Resource": list(permissions.topic_arns),
+        },
+        _put_events(permissions),
     ]
 
 
-def _tell_programs(reach: Reach) -> Statement:
+def _put_events(permissions: Permissions) -> Statement:
     return {
         "Sid": "PutEvents",
         "Effect": "Allow",
         "Action": "events:PutEvents",
-        "Resource": reach.place.arn("events", f"event-bus/{reach.event_bus}"),
+        "Resource": permissions.place.arn("events", f"event-bus/{permissions.event_bus}"),
         "Condition": {"StringEquals": {"events:source": EVENT_SOURCE}},
     }
 
 
-def describe(reach: Reach, *actions: str, sid: str = "DescribeNetworkResources") -> Statement:
+def describe(permissions: Permissions, *actions: str, sid: str = "DescribeNetworkResources") -> Statement:
     """Describe calls of EC2, in the one Region."""
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Action": [f"ec2:{action}" for action in actions],
         "Resource": "*",
-        "Condition": {"StringEquals": {"ec2:Region": reach.place.region}},
+        "Condition": {"StringEquals": {"ec2:Region": permissions.place.region}},
     }
 
 
-def _create_sessions(reach: Reach) -> list[Statement]:
+def _create_sessions(permissions: Permissions) -> list[Statement]:
     """A session of four resources: each is named, or tied to our tags."""
     return [
         {
             "Sid": "UseMirrorSource",
             "Effect": "Allow",
             "Action": "ec2:CreateTrafficMirrorSession",
-            "Resource": reach.place.arn("ec2", "network-interface/*"),
+            "Resource": permissions.place.arn("ec2", "network-interface/*"),
         },
         {
             "Sid": "MirrorToAppliance",
             "Effect": "Allow",
             "Action": "ec2:CreateTrafficMirrorSession",
-            **_destinations(reach),
+            **_destinations(permissions),
         },
         {
             "Sid": "CreateTaggedSessions",
             "Effect": "Allow",
             "Action": "ec2:CreateTrafficMirrorSession",
-            "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
-            "Condition": _our_request(reach),
+            "Resource": permissions.place.arn("ec2", "traffic-mirror-session/*"),
+            "Condition": _our_request(permissions),
         },
     ]
 
 
-def _destinations(reach: Reach) -> Statement:
+def _destinations(permissions: Permissions) -> Statement:
     """The target and the filter that sessions may have: those named, or those of the launched stack."""
-    if reach.target_id is not None and reach.filter_id is not None:
+    if permissions.target_id is not None and permissions.filter_id is not None:
         return {
             # A target may belong to another account, which shares it.
             "Resource": [
-                f"arn:{reach.place.partition}:ec2:{reach.place.region}:*:traffic-mirror-target/{reach.target_id}",
-                reach.place.arn("ec2", f"traffic-mirror-filter/{reach.filter_id}"),
+                f"arn:{permissions.place.partition}:ec2:{permissions.place.region}:*:traffic-mirror-target/{permissions.target_id}",
+                permissions.place.arn("ec2", f"traffic-mirror-filter/{permissions.filter_id}"),
             ],
         }
     return {
         # CloudFormation hands the tags of the stack on to what it makes.
         "Resource": [
-            reach.place.arn("ec2", "traffic-mirror-target/*"),
-            reach.place.arn("ec2", "traffic-mirror-filter/*"),
+            permissions.place.arn("ec2", "traffic-mirror-target/*"),
+            permissions.place.arn("ec2", "traffic-mirror-filter/*"),
         ],
-        "Condition": _our_tags(reach),
+        "Condition": _our_tags(permissions),
     }
 
 
-def _our_sessions(reach: Reach) -> Statement:
+def _our_sessions(permissions: Permissions) -> Statement:
     """Sessions that an incident of this deployment and site made; those of others lack a tag."""
-    return {**_our_tags(reach), "Null": {f"aws:ResourceTag/{TAG_INCIDENT}": "false"}}
+    return {**_our_tags(permissions), "Null": {f"aws:ResourceTag/{TAG_INCIDENT}": "false"}}
 
 
-def _our_request(reach: Reach) -> Statement:
+def _our_request(permissions: Permissions) -> Statement:
     """Requests that tag what they make as ours, and with nothing else."""
     return {
         "StringEquals": {
-            f"aws:RequestTag/{TAG_DEPLOYMENT}": reach.deployment,
-            f"aws:RequestTag/{TAG_SITE}": reach.site,
+            f"aws:RequestTag/{TAG_DEPLOYMENT}": permissions.deployment,
+            f"aws:RequestTag/{TAG_SITE}": permissions.site,
         },
         "Null": {f"aws:RequestTag/{TAG_INCIDENT}": "false", f"aws:RequestTag/{TAG_EXPIRES}": "false"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", TAG_INCIDENT, TAG_EXPIRES, TAG_DEPLOYMENT, TAG_SITE]},
     }
 
 
-def _delete_sessions(reach: Reach) -> Statement:
+def _delete_sessions(permissions: Permissions) -> Statement:
     return {
         "Sid": "DeleteSessions",
         "Effect": "Allow",
         "Action": "ec2:DeleteTrafficMirrorSession",
-        "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
-        "Condition": _our_sessions(reach),
+        "Resource": permissions.place.arn("ec2", "traffic-mirror-session/*"),
+        "Condition": _our_sessions(permissions),
     }
 
 
-def _modify_sessions(reach: Reach) -> list[Statement]:
+def _modify_sessions(permissions: Permissions) -> list[Statement]:
     return [
         {
             "Sid": "ModifySessions",
             "Effect": "Allow",
             "Action": "ec2:ModifyTrafficMirrorSession",
-            "Resource": reach.place.arn("ec2", "traffic-mirror-session/*"),
-            "Condition": _our_sessions(reach),
+            "Resource": permissions.place.arn("ec2", "traffic-mirror-session/*"),
+            "Condition": _our_sessions(permissions),
         },
         {
             "Sid": "UseMirrorTarget",
             "Effect": "Allow",
             "Action": "ec2:ModifyTrafficMirrorSession",
-            **_destinations(reach),
+            **_destinations(permissions),
         },
     ]
 
 
-def _tag_sessions(reach: Reach) -> list[Statement]:
-    sessions = reach.place.arn("ec2", "traffic-mirror-session/*")
+def _tag_sessions(permissions: Permissions) -> list[Statement]:
+    sessions = permissions.place.arn("ec2", "traffic-mirror-session/*")
     return [
         {
             "Sid": "TagSessions",
@@ -485,7 +493,7 @@ def _tag_sessions(reach: Reach) -> list[Statement]:
             "Action": "ec2:CreateTags",
             "Resource": sessions,
             "Condition": {
-                **_our_sessions(reach),
+                **_our_sessions(permissions),
                 "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", TAG_INCIDENT, TAG_EXPIRES]},
             },
         },

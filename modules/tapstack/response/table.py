@@ -23,7 +23,7 @@ class IncidentTable(AwsConstruct):
         id_: its id within `scope`.
         name: of the table.
         key: encrypts it.
-        deletion_protection: refuse to be deleted, by anybody and by Terraform.
+        deletion_protection: refuse to be deleted, by any caller and by Terraform.
         tags: on the table.
 
     See "Point-in-time backups", "Using time to live" and "Using deletion protection" in the Amazon

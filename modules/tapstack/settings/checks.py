@@ -494,7 +494,7 @@ def _check_peers(texts: list[str], *, accept_open: bool) -> None:
 def _check_target(checker: Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:
     with checker.part():
         if target.allow_external_principals and not target.share_with:
-            checker.say((*path, "allow_external_principals"), "goes with share_with: nobody is shared with", True)
+            checker.say((*path, "allow_external_principals"), "needs share_with", True)
     if target.network_interface_id is not None:
         interface = target.network_interface_id
         checker.ask(

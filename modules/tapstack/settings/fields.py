@@ -154,7 +154,7 @@ def accepts_null(info: FieldInfo) -> bool:
 
 def _identifier(kind: str) -> Any:
     schema: dict[str, Any] = {"type": "string", "pattern": pattern_of(kind)}
-    if re.fullmatch(pattern_of(kind), example_of(kind)):  # some examples are for people
+    if re.fullmatch(pattern_of(kind), example_of(kind)):  # some examples are not literal
         schema["examples"] = [example_of(kind)]
     return Annotated[str, AfterValidator(lambda value: check_identifier(kind, value)), WithJsonSchema(schema)]
 

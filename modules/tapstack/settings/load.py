@@ -172,7 +172,7 @@ def _placed(problem: Problem, source: YamlSource) -> Problem:
 
 
 def shown(path: Path) -> str:
-    """The path as people would write it: relative where it lies below the working directory."""
+    """The path as a user would write it: relative where it lies below the working directory."""
     try:
         return str(path.resolve().relative_to(Path.cwd().resolve()))
     except (ValueError, OSError, RuntimeError):  # the last of a link that leads to itself

@@ -56,7 +56,7 @@ class Problem:
 
 
 class DeploymentError(Exception):
-    """A deployment file that cannot be used; `str()` of it is a report for people."""
+    """A deployment file that cannot be used; `str()` of it is a report to read."""
 
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         """Sort the problems as they come in the file."""

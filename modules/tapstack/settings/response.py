@@ -221,7 +221,7 @@ class Response(Settings):
     containment: Containment | None = None
     """How instances are contained; without it they cannot be."""
     notify: Notify = Field(default_factory=Notify)
-    """Who is notified of incidents; nobody by default."""
+    """Who is notified of incidents; no address by default."""
     retention_days: Annotated[int, Field(ge=1, le=3653)] = 365
     """How long closed incidents are kept."""
     log_retention_days: LogRetentionDays = 90

@@ -184,7 +184,7 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
                 )
     with checker.part():
         if containment.modes and "approval" in containment.model_fields_set and "approval" not in containment.modes:
-            checker.say((*path, "approval"), "nobody is asked: modes has no approval")
+            checker.say((*path, "approval"), "has no effect: modes has no approval")
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:
         checker.say((*path, "auto_scaling", "standby"), "decrement_desired_capacity needs true", False)

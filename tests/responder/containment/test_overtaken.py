@@ -35,7 +35,7 @@ def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did
 
     monkeypatch.setattr(releasing, "_look", overtaken)
     with pytest.raises(TryAgain):
-        releasing.release(second, everybody=True)
+        releasing.release(second, all_incidents=True)
     monkeypatch.setattr(releasing, "_look", looked)
     assert shop.is_cut_off(shop.database)
     ask_again(third)
@@ -94,7 +94,7 @@ class TestPutBack:
         shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": True})
         assert releasing.restore_again(incident) == {"status": "put back"}
         assert shop.changed_since(before) == []
-        said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "put back once more"]
+        said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "restored once more"]
         assert len(said) == 2
         # Done again, it finds nothing.
         assert releasing.restore_again(incident) == {"status": "put back"}
@@ -129,7 +129,7 @@ class TestPutBack:
             shop.give(interface, shop.quarantine)
         shop.ec2.delete_security_group(GroupId=gone)
         with pytest.raises(
-            ContainmentFailed, match=f"NOT put back: groups of {first}: {gone}: .*InvalidGroup.NotFound"
+            ContainmentFailed, match=f"NOT restored: groups of {first}: {gone}: .*InvalidGroup.NotFound"
         ):
             releasing.restore_again(incident)
         assert shop.groups_of(second) == before

@@ -120,7 +120,7 @@ class TestSecondIncident:
     def test_when_one_releases_for_everybody_then_all_of_them_are_told(self, shop: Shop) -> None:
         before = shop.all()
         first, second = contained(shop.database), contained(shop.database)
-        assert release(first, everybody=True) == "released"
+        assert release(first, all_incidents=True) == "released"
         assert shop.changed_since(before) == []
         assert (shop.state(first), shop.state(second)) == ("released", "released")
 

@@ -45,7 +45,7 @@ def test_when_one_releases_for_everybody_then_the_others_are_kept_no_longer(shop
     first, second = contained(shop.database), contained(shop.database)
     close(first)
     close(second)
-    assert release(first, everybody=True) == "released"
+    assert release(first, all_incidents=True) == "released"
     assert not is_kept(first)
     assert not is_kept(second)
 

@@ -263,7 +263,7 @@ def interfaces(count: int) -> str:
         pytest.param(
             "    targets: {t: {network_interface_id: eni-0123abcd, allow_external_principals: true}}\n",
             "9: sites.production.targets.t.allow_external_principals",
-            "goes with share_with: nobody is shared with, got true",
+            "needs share_with, got true",
             id="external principals without a share",
         ),
         pytest.param(

@@ -272,7 +272,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{containment: {modes: [now], approval: {minutes: 5}}}",
             "containment.approval",
-            "nobody is asked: modes has no approval",
+            "has no effect: modes has no approval",
         ),
         (
             "{containment: {vpc_ids: [vpc-0a1b2c3d4e5f60718]}}",

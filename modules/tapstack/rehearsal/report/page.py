@@ -109,7 +109,7 @@ def render(report: Report) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them: 0.4 s, 12 s, 2 min 5 s."""
+    """Return seconds in the usual units: 0.4 s, 12 s, 2 min 5 s."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

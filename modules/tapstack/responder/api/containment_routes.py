@@ -43,13 +43,13 @@ def release_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/release: restore the prior state; or say what that would change, and what others changed."""
     body = read_json(request)
     given = {"overwrite": body.get("overwrite", False), "keep": body.get("keep", False)}
-    everybody = body.get("all", False)
+    all_incidents = body.get("all", False)
     if body.get("dry_run"):
         incident = incidents.get(incident_id)
         containment_requests.check_flags(**given)
         containment_requests.check_can_be_released(incident)
-        return 200, containment_requests.plan_to_release(incident, **given, everybody=everybody), {}
-    return _accepted(containment_requests.release(incident_id, by=request.who, **given, everybody=everybody))
+        return 200, containment_requests.plan_to_release(incident, **given, all_incidents=all_incidents), {}
+    return _accepted(containment_requests.release(incident_id, by=request.who, **given, all_incidents=all_incidents))
 
 
 def _waiting(incident_id: str) -> Incident:

@@ -46,7 +46,7 @@ def read(event: dict[str, Any], operation: Operation) -> Request:
     """Read an event of payload format 2.0.
 
     Raises:
-        Problem: too large, wrongly encoded, or from nobody.
+        Problem: too large, wrongly encoded, or not authenticated.
     """
     context = event.get("requestContext", {})
     return Request(
@@ -90,7 +90,7 @@ def _who(authorizer: dict[str, Any]) -> str:
         "sub"
     )
     if not isinstance(found, str) or not found:
-        # The gateway lets nobody through without; whoever wires it differently finds out here.
+        # The gateway lets no request through without; one that is configured otherwise is found here.
         raise Problem("not-authenticated", "the gateway did not say who asks")
     return found[:512]
 
@@ -154,7 +154,7 @@ def check(schema_name: str, value: Any) -> Any:
         where = ".".join(str(part) for part in error.path[1:]) or "body"
         said = re.sub(r"^data\S*\s+", "", str(error.message))
         if error.rule == "pattern":
-            # The pattern itself says little to people.
+            # The pattern itself says little to the caller.
             said = "must be of the documented form"
         if error.rule == "additionalProperties":
             said = "must have no other properties than the documented ones"

@@ -57,7 +57,7 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         return _look(settings, incident, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None or stack["StackStatus"] not in stacks.STANDING:
-        # Somebody deleted it, and it is needed.
+        # It was deleted, and is needed.
         stored.record_lost(held)
         return WAIT
     _show(incident, mirror_target.launched(settings.stack_name, held, "ready"))
@@ -148,7 +148,7 @@ def _adopt_session(stack: stacks.Stack, session_id: str | None) -> None:
 def _by_name(what: str, stack_name: str) -> str | None:
     """Find the stack's target or filter by its Name tag, should the template nest them.
 
-    Anybody may give something a name. Only CloudFormation gives the tag of its stack's name, which a nested stack's
+    Any caller may give something a name. Only CloudFormation gives the tag of its stack's name, which a nested stack's
     begins with, and what a stack of ours makes has our tags.
     """
     named = environment()
@@ -193,7 +193,7 @@ def _show_launch(incident: Incident, settings: Launch, held: Appliance) -> None:
 
 
 def release(incident_id: str) -> dict[str, Any]:
-    """Need the appliance no longer; `retire` says whether to retire it `after_seconds`, if nobody else comes."""
+    """Release the appliance; `retire` says whether to retire it `after_seconds`, if no other incident needs it."""
     settings = environment().appliance
     left = stored.release([incident_id])
     if isinstance(settings, ExistingAppliance) or settings.retire_after_minutes is None:
@@ -203,7 +203,7 @@ def release(incident_id: str) -> dict[str, Any]:
 
 
 def retire(incident_id: str) -> dict[str, str]:
-    """Delete the appliance if nobody needs it; `status` is `gone`, `kept`, or `wait` to be called again.
+    """Delete the appliance if no incident needs it; `status` is `gone`, `kept`, or `wait` to be called again.
 
     Raises:
         ApplianceFailed: CloudFormation cannot delete it.
@@ -219,7 +219,7 @@ def retire(incident_id: str) -> dict[str, str]:
 
 
 def retire_unneeded(*, again: bool = False) -> str:
-    """Delete the appliance if nobody needs it; return `gone`, `kept`, or `wait` to be called again.
+    """Delete the appliance if no incident needs it; return `gone`, `kept`, or `wait` to be called again.
 
     Args:
         again: try once more what CloudFormation could not delete before: the reason may be gone.
@@ -247,7 +247,7 @@ def running_hours() -> float:
 
 
 def overdue(appliance: Appliance) -> bool:
-    """Tell whether nobody has needed a launched appliance for longer than it is kept."""
+    """Tell whether no incident has needed a launched appliance for longer than it is kept."""
     settings = environment().appliance
     if isinstance(settings, ExistingAppliance) or settings.retire_after_minutes is None or appliance.holders:
         return False

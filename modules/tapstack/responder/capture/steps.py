@@ -93,7 +93,7 @@ def extend(incident_id: str) -> dict[str, int]:
 
 
 def stop(incident_id: str) -> dict[str, int]:
-    """Let go of every interface of an incident, and end what nobody else holds; return how many `ended`."""
+    """Release every interface of an incident, and end what no other incident holds; return how many `ended`."""
     incident = incidents.get(incident_id)
     incidents.transition(incident_id, "closing", by="capture", detail="mirroring stops")
     released = [
@@ -196,7 +196,7 @@ class _Start:
                 if is_transient(error) or code_of(error) in _NOT_THERE_YET:
                     raise
                 refused = message_of(error)
-                # Somebody was faster: one of ours, or another with the same number. The table knows first.
+                # Another session was first: one of ours, or another with the same number. The table knows first.
                 if code_of(error) == "IdempotentParameterMismatch":
                     time.sleep(turn * 0.2)
                     if (known := captures.get(eni)) is not None and known.session_id is not None:
@@ -208,7 +208,7 @@ class _Start:
                     return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
                 if code_of(error) == "IdempotentParameterMismatch":
                     if turn >= _PATIENT_TURNS:
-                        # Whoever used the token has no session to show for it: nobody could use it again.
+                        # Whoever used the token has no session to show for it: no call could use it again.
                         capture = captures.count_on(capture) or captures.get(eni) or capture
                     continue
                 taken |= {session["SessionNumber"] for session in there}
@@ -225,7 +225,7 @@ class _Start:
             now = captures.get(eni)
             recorded = now.session_id if now is not None and self.incident["id"] in now.holders else None
             if recorded is None or (now is not None and now.ending):
-                # Too late: everybody has let go, and nobody else would end this session.
+                # Too late: all have released it, and no other would end this session.
                 sessions.delete(session_id)
                 raise TryAgain(f"{eni}: its capture ended while it began")
             if recorded != session_id:

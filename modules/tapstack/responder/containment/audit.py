@@ -1,6 +1,6 @@
-"""Containments that people may have forgotten, or that are not whole: the sweeper says so, and changes nothing.
+"""The audit of containments: forgotten or incomplete ones, which the sweeper reports and does not change.
 
-Nobody is released, and nobody cut off, by a schedule: both are decisions.
+No schedule contains or releases an instance: both are decisions of operators.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ BETWEEN_STEPS: Final = timedelta(minutes=5)
 """How much longer than set an instance may be in the all-open group of the first of two steps."""
 
 
-def overlooked() -> list[str]:
-    """Return a line for each thing that somebody should look at."""
+def findings() -> list[str]:
+    """Return a line for each containment that an operator should inspect."""
     settings = environment().containment
     found = {one.instance_id: one for one in containments.listed() if one.in_place}
     known = incidents.get_all(incident for one in found.values() for incident in (*one.holders, *one.releasing_for))
@@ -81,7 +81,7 @@ def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
 
 
 def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]]) -> Iterator[str]:
-    """Say which prior states nothing would ever put back."""
+    """Say which prior states would never be restored."""
     lost: defaultdict[str, list[str]] = defaultdict(list)
     for instance_id, original in prior_states:
         if instance_id in found and found[instance_id].generation == original.generation:
@@ -96,7 +96,7 @@ def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tup
 def _without_reason(
     found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]], settings: DeployedContainment
 ) -> Iterator[str]:
-    """Say which interfaces are cut off, or open between two steps, although nothing in the table says why."""
+    """Say which interfaces are isolated, or open between two steps, although nothing in the table says why."""
     ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
     waiting = {original.key for _, original in prior_states}
     for item in groups.members(ours):
@@ -108,7 +108,7 @@ def _without_reason(
         if known is not None and known.lately:
             continue
         if item["NetworkInterfaceId"] in waiting:
-            continue  # detached since it was cut off
+            continue  # detached since it was isolated
         yield _unexplained(item, instance_id, known)
 
 

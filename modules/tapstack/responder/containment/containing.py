@@ -1,7 +1,7 @@
-"""An instance is cut off: what was there is written down, then changed, in the order that loses least.
+"""An instance is contained: its prior state is recorded, then changed, in the order that loses least.
 
 1. All prior states of what can be known at once are in the table before anything is changed.
-2. What keeps the evidence (the instance stops where it shuts itself down, volumes stay, nobody terminates it) and
+2. What keeps the evidence (the instance stops where it shuts itself down, volumes stay, no call terminates it) and
    Auto Scaling's standby get a head start of a few seconds, all at once: whoever notices that the network is gone may
    wipe the machine, and a group that finds it unhealthy terminates it.
 3. The cut does not wait any longer, and no failure of the step before keeps it from being made.
@@ -44,7 +44,7 @@ _AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "class
 
 
 def plan(instance_id: str) -> Plan:
-    """Return what cutting an instance off would change, now.
+    """Return what containing an instance would change, now.
 
     Raises:
         ContainmentRefused: there is no such instance.
@@ -57,16 +57,16 @@ def contain(incident_id: str) -> dict[str, Any]:
 
     Returns:
         `status` `contained`; `wait` with `seconds` and `next`, between two steps; or `overtaken` where the incident
-        wants it no longer: what was changed before that was noticed has to be put back.
+        wants it no longer: what was changed before that was noticed has to be restored.
 
     Raises:
         ContainmentRefused: a guard rail forbids it; nothing was changed.
-        ContainmentFailed: an interface could not be cut off.
+        ContainmentFailed: an interface could not be isolated.
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
     if (incident.get("containment") or {}).get("state") not in incidents.WANTED_CONTAINMENT:
-        # Released, or failed, since this was asked for: nothing is cut off behind people's back.
+        # Released, or failed, since this was asked for: nothing is isolated without a request.
         return {"status": "overtaken"}
     return _Containing(incident, _settings()).run()
 
@@ -96,7 +96,7 @@ class _Containing:
         if held is None:
             return {"status": "overtaken"}
         if _moved(there, held):
-            # Somebody released it while we looked: what we saw may be from before.
+            # It was released while it was inspected: what was read may be from before.
             facts, plan, remembered = self._look()
         self._write_down(held, plan.changes, remembered)
         waiting = self._waiting(held)
@@ -113,7 +113,7 @@ class _Containing:
         self._do(_of(waiting, _AFTER))
         self._raise_passing()
         containments.finish_containing(held)
-        self._tell(waiting, plan.warnings)
+        self._record(waiting, plan.warnings)
         return {"status": "contained"}
 
     def _look(self) -> tuple[Facts, Plan, list[PriorState]]:
@@ -188,7 +188,7 @@ class _Containing:
             self.failures.append((original, error))
 
     def _fail_uncut(self) -> None:
-        """Raise where an interface is not cut off, whatever else may have been done."""
+        """Raise where an interface is not isolated, whatever else may have been done."""
         for original, error in list(self.failures):
             if original.kind != "groups":
                 continue
@@ -202,7 +202,7 @@ class _Containing:
                 raise TryAgain(f"{original.kind} of {original.key}: {_message(error)}")
 
     def _say_what_changes(self, waiting: list[PriorState]) -> None:
-        """Write into the incident what is about to be changed: if this fails, people read it there."""
+        """Write into the incident what is about to be changed: if this fails, operators read it there."""
         incidents.change(
             self.incident["id"],
             "SET containment.changed = :changed",
@@ -211,7 +211,7 @@ class _Containing:
             changed=_lines(waiting),
         )
 
-    def _tell(self, waiting: list[PriorState], warnings: Iterable[str]) -> None:
+    def _record(self, waiting: list[PriorState], warnings: Iterable[str]) -> None:
         not_done = {(one.kind, one.key) for one, _ in self.failures}
         changed = _lines(one for one in waiting if (one.kind, one.key) not in not_done)
         told = incidents.change(

@@ -1,4 +1,4 @@
-"""What is known of an instance before it is cut off: a handful of calls, most of them at once.
+"""What is known of an instance before it is contained: a handful of calls, most of them at once.
 
 Sources: Amazon EC2 API Reference, DescribeInstances, DescribeNetworkInterfaces, DescribeInstanceAttribute and
 DescribeTrafficMirrorTargets.

@@ -1,7 +1,7 @@
 """An instance is connected again: what was there comes back, and what others did is not overwritten unasked.
 
-Every change is looked at first. Where others changed something, or a group is gone, nothing at all is put back until
-somebody decides; otherwise it goes in this order: the role and the network, load balancers, Auto Scaling, and what
+Every change is inspected first. Where others changed something, or a group is gone, nothing at all is restored until
+an operator decides; otherwise it goes in this order: the role and the network, load balancers, Auto Scaling, and what
 protects the evidence last. An instance that is checked before its network is back would be found unhealthy, and ended
 by its group.
 
@@ -35,21 +35,21 @@ AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves i
 """What to do about something that AWS refuses to restore: to overwrite it is refused as well."""
 
 
-def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, everybody: bool = False) -> Plan:
+def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
     """Return what a release would change, and what others have changed since.
 
     Args:
         incident_id: whose instance.
-        overwrite: put back what was there, whatever others did meanwhile.
+        overwrite: restore the prior state, whatever was changed outside Tapstack.
         keep: leave what others did meanwhile.
-        everybody: other incidents that want the instance cut off do not count.
+        all_incidents: other incidents that want the instance contained do not count.
     """
     incident = incidents.get(incident_id)
     instance_id = incident["instance_id"]
     held = containments.get(instance_id) if instance_id else None
     if held is None or not held.in_place:
         return Plan(instance_id, refused=f"instance {instance_id} is not contained")
-    if others := _others(held, incident_id, everybody):
+    if others := _others(held, incident_id, all_incidents):
         return Plan(
             instance_id, refused=f"it stays contained for {', '.join(others)}: all of them release it with --all"
         )
@@ -60,19 +60,19 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, every
 
 
 def release(
-    incident_id: str, *, overwrite: bool = False, keep: bool = False, everybody: bool = False
+    incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False
 ) -> dict[str, Any]:
-    """Want an instance cut off no longer; put everything back where nobody else does.
+    """Release an instance for an incident; restore its prior state where no other incident holds it.
 
     Args:
         incident_id: whose instance.
-        overwrite: put back what was there, whatever others did meanwhile.
+        overwrite: restore the prior state, whatever was changed outside Tapstack.
         keep: leave what others did meanwhile.
-        everybody: for all incidents that want it cut off.
+        all_incidents: for all incidents that want it contained.
 
     Returns:
         `status`: `released`, `blocked` (others changed something, or AWS refuses something: nothing more is put
-        back before somebody decides) or `held` (other incidents want it cut off).
+        back before an operator decides) or `held` (other incidents want it contained).
 
     Raises:
         TryAgain: throttled, or overtaken by others.
@@ -83,7 +83,7 @@ def release(
     if held is None or not held.in_place:
         _write(incident_id, "released", "it is not contained any more", differences=[], changed=[])
         return {"status": "released"}
-    if held.state != "releasing" and (others := _others(held, incident_id, everybody)):
+    if held.state != "releasing" and (others := _others(held, incident_id, all_incidents)):
         if containments.let_go(instance_id, incident_id) is None:
             raise TryAgain(f"the containment of {instance_id} was changed by others")
         stays = f"{instance_id} STAYS CONTAINED: {', '.join(others)} want it so"
@@ -92,8 +92,8 @@ def release(
     return _Releasing(incident, held, overwrite=overwrite, keep=keep).run()
 
 
-def _others(held: Containment, incident_id: str, everybody: bool) -> list[str]:
-    return [] if everybody else sorted(held.holders - {incident_id})
+def _others(held: Containment, incident_id: str, all_incidents: bool) -> list[str]:
+    return [] if all_incidents else sorted(held.holders - {incident_id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +166,21 @@ class _Releasing:
         for one in view.waiting:
             if one.kind not in RELEASE_ORDER:
                 containments.mark_restored(self.held, one)
-        self._tell()
+        self._record()
         containments.finish_release(self.held)
         return {"status": "released"}
 
     def _check_nothing_was_missed(self, view: _View) -> None:
-        """Look again where more was cut off since we looked, for an incident that held the instance already.
+        """Inspect again where more was isolated since then, for an incident that held the instance already.
 
         From here on nothing can be written down: the containment is in our hands.
 
         Raises:
-            TryAgain: there is more to put back.
+            TryAgain: there is more to restore.
         """
         waiting = containments.waiting(self.held, containments.prior_states(self.held.instance_id))
         if {(one.kind, one.key) for one in waiting} != {(one.kind, one.key) for one in view.waiting}:
-            raise TryAgain(f"more of {self.held.instance_id} was cut off meanwhile")
+            raise TryAgain(f"more of {self.held.instance_id} was isolated meanwhile")
 
     def _take(self, step: Step, view: _View) -> None:
         original = step.original
@@ -223,8 +223,8 @@ class _Releasing:
         )
         return {"status": "blocked"}
 
-    def _tell(self) -> None:
-        """Tell every incident that wanted the instance cut off, before the table forgets who did."""
+    def _record(self) -> None:
+        """Record it in every incident that wanted the instance contained, before the table forgets which did."""
         notes = [
             f"{one.kind} of {one.key}: {one.note}"
             for one in containments.prior_states(self.held.instance_id)
@@ -250,7 +250,7 @@ def _note_of(step: Step) -> str:
 
 
 def _inexact(original: PriorState, there: Value) -> str:
-    """Return what AWS cannot put back as it was."""
+    """Return what AWS cannot restore."""
     if original.kind == "tracking" and original.original is None:
         return (
             f"it was not set, and cannot be unset: it is {tracking.DEFAULT_SECONDS} s now, AWS's default except on "
@@ -295,7 +295,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     nothing down any more, so it ends as `overtaken`, and this comes next, in the same execution: the prior state is
     still there.
 
-    Nothing is done where somebody wants the instance cut off again, and nothing about what others changed since.
+    Nothing is done where an incident wants the instance contained again, and nothing about what others changed since.
 
     Returns:
         `status`: `wanted`, or `put back`.
@@ -317,7 +317,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     refused = [left for step in steps_of_release(late, now) if (left := _restore_late(incident_id, instance_id, step))]
     if refused:
         raise ContainmentFailed(
-            f"{instance_id} was changed once more after its release, by what was under way, and NOT put back: "
+            f"{instance_id} was changed once more after its release, by what was under way, and NOT restored: "
             + "; ".join(refused)
         )
     return {"status": "put back"}
@@ -335,7 +335,7 @@ def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
         if is_transient(error):
             raise
         return f"{what}: AWS refuses: {message_of(error)}"
-    incidents.say(incident_id, "containment", "put back once more", what)
+    incidents.say(incident_id, "containment", "restored once more", what)
     return ""
 
 

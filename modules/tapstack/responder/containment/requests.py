@@ -27,11 +27,11 @@ Decision = Literal["approved", "rejected", "default"]
 _TRIES: Final = 5
 _STATE_OF: Final = {"approved": "containing", "rejected": "rejected", "contain": "containing", "leave": "rejected"}
 BY_DEFAULT: Final = "the deployment's default"
-"""Who decided where nobody did."""
+"""Who decided where no operator did."""
 
 
 def configured() -> DeployedContainment:
-    """Return how instances are cut off.
+    """Return how instances are contained.
 
     Raises:
         Conflict: they are not, here.
@@ -58,8 +58,8 @@ def record(mode: Mode, by: str) -> Record:
     """Return what a new containment says in its incident.
 
     Args:
-        mode: it waits for somebody's yes, or does not.
-        by: who asks for it.
+        mode: it waits for approval, or does not.
+        by: who requests it.
     """
     settings = configured()
     now = utc_now()
@@ -85,15 +85,15 @@ def record(mode: Mode, by: str) -> Record:
 
 
 def state_of(incident: Incident) -> str | None:
-    """Return the state of an incident's containment; None where nobody asked for any."""
+    """Return the state of an incident's containment; None where none was requested."""
     containment = incident.get("containment")
     return str(containment["state"]) if containment else None
 
 
 def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
-    """Ask that an incident's instance is cut off. Saying so twice is fine; `now` agrees to what waits for approval.
+    """Request containment of an incident's instance. Idempotent; `now` approves what is pending.
 
-    Asked for again, what was attached since is cut off as well.
+    Requested again, what was attached since is contained as well.
 
     Args:
         incident_id: which.
@@ -145,7 +145,7 @@ def _ask(incident: Incident, asked: Record | None) -> Incident | None:
     return executions.request(
         incident,
         "contain",
-        # A closed incident whose instance is cut off is kept until it is released.
+        # A closed incident whose instance is contained is kept until it is released.
         "containment = :asked REMOVE approval_token" + (", #ttl" if asked["state"] == "containing" else ""),
         asked=asked,
         **same,
@@ -173,12 +173,12 @@ def decide(
     by: str,
     reason: str = "",
 ) -> Incident:
-    """Say yes or no to a containment that waits for it. The same person may say the same twice.
+    """Approve or reject a pending containment. Idempotent for one caller.
 
     Args:
         incident_id: which.
-        decision: yes or no.
-        by: who says it.
+        decision: which.
+        by: who decides.
         reason: why, for the timeline.
 
     Raises:
@@ -206,7 +206,7 @@ def decide(
 
 
 def in_time(incident: Incident) -> Incident:
-    """Return an incident as it is: with the default decided where nobody has answered in time.
+    """Return an incident as it is: with the default decided where there was no answer in time.
 
     The workflow does so at the deadline; who comes later finds a question only where its execution was ended from
     outside, and starts another.
@@ -219,7 +219,7 @@ def in_time(incident: Incident) -> Incident:
 
 
 def by_default(incident: Incident) -> Incident:
-    """Decide a containment that waits as the deployment does where nobody answers; return the incident as it is."""
+    """Decide a pending containment by the default of the deployment; return the incident as it is."""
     default, deadline = incident["containment"]["default"], incident["containment"]["deadline"]
     settled = _settle(
         incident["id"],
@@ -237,7 +237,7 @@ def by_default(incident: Incident) -> Incident:
 
 
 def _answer(incident_id: str, decision: Literal["approved", "rejected"], *, by: str) -> Incident | None:
-    """Write down somebody's answer; None where nothing waits for it any more."""
+    """Record an answer; None where nothing is pending any more."""
     return _settle(incident_id, decision, _STATE_OF[decision], by=by, condition="containment.deadline > :now")
 
 
@@ -303,29 +303,29 @@ def drop(incident: Incident, *, by: str) -> None:
 
 
 def release(
-    incident_id: str, *, by: str, overwrite: bool = False, keep: bool = False, everybody: bool = False
+    incident_id: str, *, by: str, overwrite: bool = False, keep: bool = False, all_incidents: bool = False
 ) -> Incident:
-    """Ask that everything is put back. Saying so twice is fine.
+    """Request the release. Idempotent.
 
     Args:
         incident_id: which.
         by: who asks.
-        overwrite: put back the prior states where others changed something meanwhile.
+        overwrite: restore the prior state also where it was changed outside Tapstack.
         keep: leave what others changed as it is.
-        everybody: even where other incidents hold the instance too.
+        all_incidents: even where other incidents hold the instance too.
 
     Raises:
         UnknownIncident: there is none of that id.
-        Conflict: there is nothing to put back, or it is being contained right now.
+        Conflict: there is nothing to restore, or it is being contained right now.
         RuleViolation: overwrite and keep together.
     """
     configured()
     check_flags(overwrite=overwrite, keep=keep)
-    given = {"overwrite": overwrite, "keep": keep, "all": everybody}
+    given = {"overwrite": overwrite, "keep": keep, "all": all_incidents}
     for _ in range(_TRIES):
         incident = in_time(incidents.get(incident_id))
         state = state_of(incident)
-        if state == "released" and not everybody:
+        if state == "released" and not all_incidents:
             return incident
         if state == "releasing":
             executions.ensure(incident, "release", **given)
@@ -372,7 +372,7 @@ def check_can_be_released(incident: Incident) -> None:
 
 
 def plan_to_contain(incident: Incident) -> dict[str, Any]:
-    """Return what cutting the incident's instance off would change.
+    """Return what containing the incident's instance would change.
 
     Raises:
         Conflict: the incident names no instance.
@@ -384,7 +384,7 @@ def plan_to_contain(incident: Incident) -> dict[str, Any]:
 
 
 def would_change(incident: Incident) -> bool:
-    """Tell whether cutting the incident's instance off would change anything.
+    """Tell whether containing the incident's instance would change anything.
 
     Raises:
         Conflict: the incident names no instance.
@@ -396,9 +396,9 @@ def would_change(incident: Incident) -> bool:
     return bool(plan.changes)
 
 
-def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, everybody: bool) -> dict[str, Any]:
+def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_incidents: bool) -> dict[str, Any]:
     """Return what a release would change, and what others changed meanwhile."""
-    return releasing.plan(incident["id"], overwrite=overwrite, keep=keep, everybody=everybody).as_dict()
+    return releasing.plan(incident["id"], overwrite=overwrite, keep=keep, all_incidents=all_incidents).as_dict()
 
 
 def plan_nothing(incident: Incident) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The workflow's steps around a containment: waiting for somebody's yes, telling people, writing down a failure."""
+"""The workflow's steps around a containment: waiting for approval, notifying, recording a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCKED: Final = "ReleasesBlocked"
 
 
 def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
-    """Say whether the instance is contained, left alone, or people are waited for.
+    """Say whether the instance is contained, is not, or approval is waited for.
 
     Args:
         incident_id: which.
@@ -37,7 +37,7 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
         if waited_until == deadline or seconds <= 0:
             incident = containment_requests.by_default(incident)
             continue
-        # A token of an earlier wait wakes nobody any more.
+        # A token of an earlier wait has no use any more.
         noted = incidents.change(
             incident_id,
             "REMOVE approval_token",
@@ -46,18 +46,18 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
             deadline=deadline,
         )
         if noted is not None:
-            _tell(noted, "approval", containment_notifications.approval)
+            _notify(noted, "approval", containment_notifications.approval)
             return {"status": "wait", "seconds": seconds, "until": deadline}
         incident = incidents.get(incident_id)
     if containment_requests.state_of(incident) in incidents.WANTED_CONTAINMENT:
         return {"status": "contain"}
     if containment_requests.state_of(incident) == "rejected":
-        _tell(incident, "left", containment_notifications.left)
+        _notify(incident, "left", containment_notifications.left)
     return {"status": "leave"}
 
 
 def approval(incident_id: str, token: str) -> dict[str, Any]:
-    """Leave the task token where a yes or no finds it; use it at once if that was faster."""
+    """Store the task token where a decision finds it; use it at once if that was faster."""
     stored = incidents.change(
         incident_id,
         "SET approval_token = :mine",
@@ -71,7 +71,7 @@ def approval(incident_id: str, token: str) -> dict[str, Any]:
 
 
 def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
-    """Tell people how a containment, or a release, came out.
+    """Notify how a containment, or a release, ended.
 
     Args:
         incident_id: which.
@@ -80,16 +80,16 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
     incident = incidents.get(incident_id)
     state = containment_requests.state_of(incident)
     if state == "contained":
-        _tell(incident, "contained", containment_notifications.contained)
+        _notify(incident, "contained", containment_notifications.contained)
     elif state == "released":
-        _tell(
+        _notify(
             incident,
             f"released {incident.get('release_runs', 0)}",
             containment_notifications.held if outcome == "held" else containment_notifications.released,
         )
     elif state == "blocked":
         count(BLOCKED)
-        _tell(incident, f"blocked {incident.get('release_runs', 0)}", containment_notifications.blocked)
+        _notify(incident, f"blocked {incident.get('release_runs', 0)}", containment_notifications.blocked)
     return {}
 
 
@@ -116,7 +116,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         )
         incidents.say(incident_id, "containment", "containment failed", failure)
     else:
-        # Only what came after it, such as telling people, has failed.
+        # Only what came after it, such as notifying, has failed.
         incidents.say(incident_id, "containment", "after containment", failure)
     incident = retention.keep(incident_id)
     runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
@@ -145,6 +145,6 @@ def what_is_changed(instance_id: str) -> list[str]:
     ]
 
 
-def _tell(incident: Incident, what: str, notice: Any) -> None:
-    """Tell people once for each time that containment was asked for."""
+def _notify(incident: Incident, what: str, notice: Any) -> None:
+    """Notify once for each time that containment was requested."""
     notifications.notify_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))

@@ -1,4 +1,4 @@
-"""Puts back what a containment changed, and what one that was overtaken changed late."""
+"""Restores what a containment changed, and what one that was overtaken changed late."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ handler = serve(
             event["incident_id"],
             overwrite=bool(event.get("overwrite", False)),
             keep=bool(event.get("keep", False)),
-            everybody=bool(event.get("all", False)),
+            all_incidents=bool(event.get("all", False)),
         ),
         "put_back": lambda event: releasing.restore_again(event["incident_id"]),
     },

@@ -1,4 +1,4 @@
-"""A GuardDuty finding comes in: the policy decides whether people are told, packets captured, the instance cut off."""
+"""A GuardDuty finding: the policy decides whether to notify, to capture packets, to contain the instance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def receive(event: dict[str, Any]) -> dict[str, Any]:
     decision = policy.decide(rules, finding, tags=tags)
     incident = None if decision.action == "notify" else _open(finding, decision)
     if incident is None or not can_be_extended(incident["state"]):
-        _tell(finding, decision, incident)
+        _notify(finding, decision, incident)
     result = {
         "finding": finding.id,
         "type": finding.type,
@@ -76,7 +76,7 @@ def _tags(finding: Finding) -> dict[str, str] | None:
     return {tag["Key"]: tag["Value"] for instance in found for tag in instance.get("Tags", [])} if found else None
 
 
-def _tell(finding: Finding, decision: Decision, incident: Incident | None) -> None:
+def _notify(finding: Finding, decision: Decision, incident: Incident | None) -> None:
     rule = f"rule {decision.rule.name}" if decision.rule else "no rule of the policy"
     lines = [
         f"{finding.title or finding.type}",
@@ -101,4 +101,4 @@ def _tell(finding: Finding, decision: Decision, incident: Incident | None) -> No
     if not finding.instance_id:
         lines.append("  nothing: there is no EC2 instance to capture")
     subject = f"[tapstack {environment().site}] GuardDuty {finding.level}: {finding.type}"
-    notifications.tell(subject, "\n".join(lines) + "\n")
+    notifications.publish(subject, "\n".join(lines) + "\n")

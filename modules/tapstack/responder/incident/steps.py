@@ -1,4 +1,4 @@
-"""An incident's own steps: how long it still goes on, waiting for people, its end."""
+"""An incident's own steps: how long it continues, waiting for commands, its end."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def wait(incident_id: str, token: str) -> dict[str, Any]:
 
 
 def notify(incident_id: str) -> dict[str, Any]:
-    """Tell people that packets flow, and where to look."""
+    """Notify that packets flow, and where they are shown."""
     incident = incidents.get(incident_id)
     notifications.notify_once(incident, "capturing", *notifications.capturing(incident))
     return {}
 
 
 def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
-    """Record that nothing of the incident mirrors any more, and tell people.
+    """Record that nothing of the incident mirrors any more, and notify.
 
     Args:
         incident_id: which.
@@ -90,14 +90,14 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
         },
         remove=("token", "waited_until"),
     )
-    # Somebody may have agreed to contain it, or released it, at the same moment.
+    # It may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)
     notifications.notify_once(incident, "closed", *notifications.closed(incident, retention.still_contained(incident)))
     return {}
 
 
 def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
-    """Record that the workflow failed, what is still in place and how to undo it; tell people.
+    """Record that the workflow failed, what is still in place and how to undo it; notify.
 
     An incident that is closed stays closed: only what came after has failed.
 

@@ -30,12 +30,12 @@ def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
     """
     if what in incident.get("told", ()):
         return
-    tell(subject, text)
+    publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incidents.shown(incident)})
     incidents.change(incident["id"], "ADD told :what", what={what})
 
 
-def tell(subject: str, text: str) -> None:
+def publish(subject: str, text: str) -> None:
     """Publish a notification to operators."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
     for topic_arn in environment().topic_arns:

@@ -29,7 +29,7 @@ class Appliance:
         portal_url: where packets are looked at, once ready.
         source_interface: what its stack mirrors itself, if anything.
         launched_at: when the launch began, in seconds of the epoch.
-        released_at: when the last holder let go, in seconds of the epoch; 0 while it is held.
+        released_at: when the last incident released it, in seconds of the epoch; 0 while it is held.
         released_by: the last holder.
         failed_generation: the last launch that failed; 0 when none did.
         failure: why.
@@ -157,7 +157,7 @@ def release(incident_ids: Iterable[str]) -> Appliance:
 
 
 def begin_retirement(appliance: Appliance) -> Appliance | None:
-    """Take it out of use; None when somebody needs it again."""
+    """Take it out of use; None when an incident needs it again."""
     return _change(
         "SET #state = :retiring",
         "generation = :generation AND #state IN (:launching, :ready, :retiring) AND attribute_not_exists(holders)",

@@ -1,7 +1,7 @@
 """Who needs the capture of an interface: many incidents share one session, the last one ends it.
 
 A capture has a generation, which every session that is made for it carries in its client
-token. Once its last holder lets go it is `ending`, and nobody can hold it before the
+token. Once its last holder releases it, it is `ending`, and no incident can hold it before the
 session is deleted and the generation counted on.
 """
 
@@ -17,7 +17,7 @@ from tapstack.responder.store import table
 from tapstack.responder.store.keys import BY_STATE, CAPTURES_LISTING, capture_key, pack
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
-"""How long a capture that nobody holds is remembered. Generations begin with the time, so that none returns."""
+"""How long a capture without a holder is remembered. Generations begin with the time, so that none returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def count_on(capture: Capture) -> Capture | None:
 
 
 def release(network_interface_id: str, incident_ids: Iterable[str]) -> Capture | None:
-    """Hold it no longer for these incidents; return what it is then, None when nobody ever held it.
+    """Hold it no longer for these incidents; return what it is then, None when it was never held.
 
-    When nobody is left, it is `ending` in what is returned, and the caller deletes the
+    When no holder is left, it is `ending` in what is returned, and the caller deletes the
     session and finishes.
     """
     item = table.change(
@@ -117,14 +117,14 @@ def release(network_interface_id: str, incident_ids: Iterable[str]) -> Capture |
 
 
 def end(capture: Capture) -> Capture:
-    """Mark a capture that nobody holds as ending; return what it is then, unchanged when somebody holds it again."""
+    """Mark a capture without a holder as ending; return what it is then, unchanged when it is held again."""
     item = table.change(
         capture_key(capture.network_interface_id),
         "SET ending = :yes, listing = :listing",
         condition="attribute_exists(generation) AND attribute_not_exists(holders)",
         values={"yes": True, "listing": CAPTURES_LISTING},
     )
-    # Where somebody holds it again, it is left to him.
+    # Where it is held again, its new holder decides.
     return capture if item is None else _capture(item)
 
 
@@ -161,7 +161,7 @@ def get_all(network_interface_ids: Iterable[str]) -> dict[str, Capture]:
 
 
 def listed() -> Iterator[str]:
-    """Yield the interfaces whose capture somebody holds, or ends; what changed just now may be missing."""
+    """Yield the interfaces whose capture is held, or ends; what changed just now may be missing."""
     items = table.query(
         IndexName=BY_STATE,
         KeyConditionExpression="listing = :listing",

@@ -1,8 +1,8 @@
-"""Who wants an instance cut off, and what was there before: written down before anything is changed.
+"""Which incidents want an instance contained, and its prior state: recorded before anything is changed.
 
 A containment has a generation, and a turn that counts whenever it changes hands: a function that was overtaken, by a
 release or by a new containment, can write nothing any more. Originals are written once in a generation. They stay
-for a while after everything is back, for people to look at.
+for a while after everything is back, for operators to inspect.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Containment:
         state: `containing`, `contained`, `releasing`, or `absent` once all is back.
         generation: which of its containments there ever were.
         turn: how often it changed hands.
-        holders: the incidents that want it cut off.
+        holders: the incidents that want it contained.
         releasing_for: the incidents that wanted it when a release began, and have not been told of its end.
         since: when it began.
         untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
@@ -63,7 +63,7 @@ class Containment:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody wants the instance cut off, and it is not being released."""
+        """Whether an incident wants the instance contained, and it is not being released."""
         return self.state in incidents.WANTED_CONTAINMENT
 
     @property
@@ -97,7 +97,7 @@ def count(instance_id: str, limit: int) -> bool:
 
 
 def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id: str) -> Containment | None:
-    """Want an instance cut off, for an incident: join what is in place, or begin; a release that goes on is overtaken.
+    """Hold an instance contained for an incident: join what is in place, or begin; a running release is overtaken.
 
     Returns:
         The containment; None where the incident wants it no longer. Both are asked in one: a release for all that ends
@@ -160,7 +160,7 @@ def tell_released(containment: Containment, incident_id: str, update: str, condi
         **values: of both.
 
     Raises:
-        TryAgain: the release was overtaken: an incident may want the instance cut off again.
+        TryAgain: the release was overtaken: an incident may want the instance contained again.
     """
     check = _check(containment, "#state = :releasing", releasing="releasing")
     if table.write_together([check, incidents.update(incident_id, update, condition, **values)]):
@@ -250,7 +250,7 @@ def finish_containing(containment: Containment) -> Containment:
 
 
 def let_go(instance_id: str, incident_id: str) -> Containment | None:
-    """Want it no longer for an incident, while others still do; None when nobody else does."""
+    """Want it no longer for an incident, while others still do; None when no other does."""
     return _change(
         instance_id,
         "DELETE holders :incident, releasing_for :incident",
@@ -263,13 +263,13 @@ def let_go(instance_id: str, incident_id: str) -> Containment | None:
 
 
 def begin_release(containment: Containment) -> Containment:
-    """Take the containment in hand, to put everything back.
+    """Begin the release of a containment.
 
     Args:
-        containment: as it was looked at; its holders are let go.
+        containment: as it was read; its holders are released.
 
     Raises:
-        TryAgain: somebody has wanted or released it since.
+        TryAgain: an incident has wanted or released it since.
     """
     if containment.state == "releasing":
         return _own(containment, "SET turn = turn + :one", "releasing", one=1)

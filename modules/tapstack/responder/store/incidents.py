@@ -50,11 +50,11 @@ PUBLIC: Final = (
     "closed_because",
     "containment",
 )
-"""What people and programs see of an incident, in this order, besides its timeline."""
+"""What operators and subscribers see of an incident, in this order, besides its timeline."""
 ONGOING_CONTAINMENT: Final = ("pending", "containing", "releasing")
 """States of a containment in which an execution waits, or works."""
 WANTED_CONTAINMENT: Final = ("containing", "contained")
-"""States of a containment in which an incident wants its instance cut off."""
+"""States of a containment in which an incident wants its instance contained."""
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is kept."""
 
@@ -257,7 +257,7 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
 
 
 def shown(incident: Incident) -> dict[str, Any]:
-    """Return what people and programs see of an incident."""
+    """Return what operators and subscribers see of an incident."""
     return {name: incident.get(name) for name in PUBLIC}
 
 

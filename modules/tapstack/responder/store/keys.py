@@ -19,7 +19,7 @@ CONTAINMENTS: Final = "CONTAINMENTS"
 BY_STATE: Final = "by-state"
 """The index: hash key `listing`, range key `opened_at`."""
 CAPTURES_LISTING: Final = "capture"
-"""What captures that somebody holds, or that end, have as `listing`: the sweeper finds them by it."""
+"""What captures that are held, or that end, have as `listing`: the sweeper finds them by it."""
 
 CONTAINMENTS_LISTING: Final = "containment"
 """What containments that are in place have as `listing`."""

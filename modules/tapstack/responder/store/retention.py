@@ -1,4 +1,4 @@
-"""How long an incident is kept: for the time set once it is closed, and for as long as its instance is cut off."""
+"""How long an incident is kept: for the time set once it is closed, and for as long as its instance is contained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
 IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", "failed"})
-"""States in which an instance is, or may be, cut off."""
+"""States in which an instance is, or may be, contained."""
 _TRIES: Final = 5
 
 
@@ -57,7 +57,7 @@ def keep(incident_id: str) -> Incident:
 
 
 def still_contained(incident: Incident) -> list[str]:
-    """Return what the end of an incident says about an instance that stays cut off; nothing where it does not."""
+    """Return what the end of an incident says about an instance that stays contained; nothing where it does not."""
     containment = incident.get("containment")
     if not containment or containment["state"] not in IN_PLACE:
         return []

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from strictmoto.testing.snapshot import Snapshot, differences
 from tapstack.domain.incidents import TAG_INCIDENT
-from tapstack.responder.containment.audit import overlooked
+from tapstack.responder.containment.audit import findings as audit_findings
 from tapstack.responder.store import captures, containments, incidents
 from tests.responder.conftest import tags
 from tests.responder.containment.sequences.interrupting import Pick
@@ -178,7 +178,7 @@ class Judge:
         assert left == [], left
         # Others may have cut something off by themselves: the sweeper tells of that, and of nothing else.
         cut = {item["NetworkInterfaceId"] for item in self.world.described() if self._is_cut(groups_of(item))}
-        assert {line.split()[0] for line in overlooked()} == cut
+        assert {line.split()[0] for line in audit_findings()} == cut
         ours = [thing for thing in self.world.ledger.now if self.world.ledger.by.get(thing) == "ours"]
         assert ours == []
         there = self._as_the_ledger_says()

@@ -97,7 +97,7 @@ class People:
     def about(self, incident: str, what: str, by: Interruption | None = None, **body: Any) -> int | None:
         """Ask for something about an incident; return the answer's status, None where nobody answers."""
         if what == "release":
-            self.release_asked(incident, everybody=bool(body.get("all")))
+            self.release_asked(incident, all_incidents=bool(body.get("all")))
         told = self.ask(f"/incidents/{incident}/{what}", body, by)
         assert told is None or told[0] in (202, 409, 503), told
         wants = what == "approve" or (what == "contain" and self._wants(body["mode"]))
@@ -105,9 +105,9 @@ class People:
             self.world.wanted.add(incidents.get(incident)["instance_id"])
         return told[0] if told is not None else None
 
-    def release_asked(self, incident: str, *, everybody: bool) -> None:
+    def release_asked(self, incident: str, *, all_incidents: bool) -> None:
         self.world.releasing.add(incident)
-        if everybody:
+        if all_incidents:
             self.world.releasing.add(str(incidents.get(incident)["instance_id"]))
 
     def ask(

@@ -19,7 +19,7 @@ TAG_CONTAINMENT: Final = "tapstack:containment"
 
 
 def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
-    """Return nothing: nothing is put back."""
+    """Return nothing: nothing is restored."""
     return {}
 
 
