@@ -27,7 +27,7 @@ from tapstack.cli.incident_api import (
 from tapstack.cli.incident_explain import explain
 from tapstack.cli.terminal import plain
 from tapstack.domain import incidents
-from tapstack.domain.containment_settings import ASKED
+from tapstack.domain.containment_settings import REQUESTED
 from tapstack.domain.errors import RuleViolation
 from tapstack.settings.load import FILE_VARIABLE
 
@@ -61,7 +61,7 @@ def add_incident_parser(commands: Any) -> None:
         "while that is open",
     )
     opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
-    opener.add_argument("--containment", choices=ASKED, help="also contain the instance: now, or on approval")
+    opener.add_argument("--containment", choices=REQUESTED, help="also contain the instance: now, or on approval")
     opener.add_argument(
         "--idempotency-key",
         metavar="KEY",

@@ -18,13 +18,13 @@ from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 
 Mode = Literal["approval", "now"]
-"""Somebody has to agree first, or nobody has to."""
-Asked = Literal["none", "approval", "now"]
+"""With approval first, or without."""
+Requested = Literal["none", "approval", "now"]
 """What a request to open an incident asks for."""
-WhenNobodyAnswers = Literal["leave", "contain"]
+ApprovalDefault = Literal["leave", "contain"]
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
-ASKED: Final[tuple[Asked, ...]] = get_args(Asked)
+REQUESTED: Final[tuple[Requested, ...]] = get_args(Requested)
 STATES: Final = (
     "pending",
     "containing",
@@ -35,7 +35,7 @@ STATES: Final = (
     "failed",
     "blocked",
 )
-"""`pending` waits for somebody's yes; `blocked` is a release that would overwrite what others changed."""
+"""`pending` waits for approval; `blocked` is a release that would overwrite what others changed."""
 DECISIONS: Final = ("approved", "rejected", "default")
 
 APPROVAL_MINUTES: Final = (1, 1440)
@@ -59,7 +59,7 @@ class Approval:
     """
 
     minutes: int = 15
-    default: WhenNobodyAnswers = "leave"
+    default: ApprovalDefault = "leave"
 
     def __post_init__(self) -> None:
         """Check what can be checked before AWS is asked."""

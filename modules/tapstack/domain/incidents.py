@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
-from tapstack.domain.containment_settings import ASKED, Asked
+from tapstack.domain.containment_settings import REQUESTED, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
@@ -93,7 +93,7 @@ class OpenRequest:
     severity: Severity = DEFAULT_SEVERITY
     technique: str | None = None
     alert_id: str | None = None
-    containment: Asked = "none"
+    containment: Requested = "none"
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -122,8 +122,8 @@ class OpenRequest:
             raise RuleViolation(f"technique must have the form T1071 or T1071.004, got {self.technique!r}")
         if self.alert_id is not None:
             _check_text("alert_id", self.alert_id, ALERT_ID_LENGTH, ALERT_ID_PATTERN)
-        if self.containment not in ASKED:
-            raise RuleViolation(f"containment must be one of {', '.join(ASKED)}, got {self.containment!r}")
+        if self.containment not in REQUESTED:
+            raise RuleViolation(f"containment must be one of {', '.join(REQUESTED)}, got {self.containment!r}")
         if self.containment != "none" and self.instance_id is None:
             raise RuleViolation("containment needs instance_id: an instance is contained, not an interface")
 

@@ -17,8 +17,8 @@ from tapstack.domain.containment_settings import (
     PROTECTED_TAGS,
     TCP_ESTABLISHED_SECONDS,
     TWO_STEP_SECONDS,
+    ApprovalDefault,
     Mode,
-    WhenNobodyAnswers,
 )
 from tapstack.domain.errors import RuleViolation
 from tapstack.settings import fields
@@ -149,7 +149,7 @@ class Approval(Settings, domain=containment_settings.Approval):
     """How long a pending containment may be approved or rejected, and what happens without an answer."""
 
     minutes: Annotated[int, Field(ge=APPROVAL_MINUTES[0], le=APPROVAL_MINUTES[1])]
-    default: WhenNobodyAnswers
+    default: ApprovalDefault
 
 
 class Protect(Settings, domain=containment_settings.Protect):

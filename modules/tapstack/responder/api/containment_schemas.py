@@ -13,9 +13,9 @@ DRY_RUN: Final[Schema] = {
     "default": False,
     "description": "Change nothing: answer 200 with exactly what would change.",
 }
-ASKED: Final[Schema] = {
+REQUESTED: Final[Schema] = {
     "type": "string",
-    "enum": list(containment.ASKED),
+    "enum": list(containment.REQUESTED),
     "default": "none",
     "description": "Also contain the instance: `now`, or with `approval`. Needs `instance_id`.",
 }

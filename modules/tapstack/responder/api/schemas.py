@@ -12,7 +12,6 @@ from tapstack.domain import incidents
 from tapstack.domain.identifiers import pattern_of
 from tapstack.responder.api.containment_schemas import (
     APPROVE,
-    ASKED,
     CHANGE,
     CONTAIN,
     CONTAINMENT,
@@ -20,6 +19,7 @@ from tapstack.responder.api.containment_schemas import (
     DRY_RUN,
     PLAN,
     RELEASE,
+    REQUESTED,
 )
 from tapstack.responder.api.problems import TITLES
 
@@ -97,7 +97,7 @@ OPEN: Final[Schema] = {
         "technique": _TECHNIQUE,
         "alert_id": _ALERT,
         "minutes": {**MINUTES, "description": "How long to capture; the deployment's own time when omitted."},
-        "containment": ASKED,
+        "containment": REQUESTED,
     },
 }
 # Documented here, checked by the domain, which says why.
