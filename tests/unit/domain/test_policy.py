@@ -169,7 +169,7 @@ class TestRules:
             ),
             ({"tags": {"": "x"}}, "'' is not a tag key"),
             ({"tags": {"a": "x" * 257}}, "a tag value holds at most 256 characters, got 257"),
-            ({"resource_role": "actor"}, "'actor' is no resource role: expected TARGET, ACTOR"),
+            ({"resource_role": "actor"}, "'actor' is no resource role: did you mean ACTOR? expected TARGET, ACTOR"),
             ({"minutes": 0}, "minutes must be a whole number from 1 to 10080, got 0"),
             ({"action": "notify", "minutes": 5}, "minutes goes with an action that captures, got 5 with notify"),
         ],
