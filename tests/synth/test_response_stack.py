@@ -194,14 +194,15 @@ def test_when_ids_are_written_then_nothing_is_looked_up(tmp_path: Path) -> None:
     stack = written(tmp_path, deployment(f"{{appliance: {{target: {TARGET}, filter: {FILTER}}}}}"))["a-response"]
     assert set(stack["data"]) == {"aws_caller_identity", "aws_partition", "aws_region"}
     standing = told(stack)["appliance"]["existing"]
-    assert (standing["target_id"], standing["filter_id"], standing["max_sources"]) == (TARGET, FILTER, None)
+    assert (standing["target_id"], standing["filter_id"]) == (TARGET, FILTER)
+    assert "max_sources" not in standing
     assert dependencies(tmp_path) == {"a": [], "a-response": []}
 
 
 def test_when_a_load_balancer_receives_then_sources_are_not_limited(tmp_path: Path) -> None:
     more = f'targets: {{many: {{network_load_balancer_arn: "{NLB}"}}}}'
     stack = written(tmp_path, deployment(f"{{appliance: {{target: many, filter: {FILTER}}}}}", more))["a-response"]
-    assert told(stack)["appliance"]["existing"]["max_sources"] is None
+    assert "max_sources" not in told(stack)["appliance"]["existing"]
 
 
 def test_when_packet_basics_stands_then_it_is_found_by_the_name_of_its_stack(tmp_path: Path) -> None:
