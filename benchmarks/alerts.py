@@ -64,7 +64,7 @@ class Bench:
         self.account = account
         self.deployed: Deployed = deploy(account, real_workflow=True)
         settings = json.loads(self.deployed.variables["TAPSTACK_SETTINGS"])
-        self._standing: dict[str, str] = settings["appliance"]["standing"]
+        self._existing: dict[str, str] = settings["appliance"]["existing"]
         self._states = account.client("stepfunctions")
         self._waiting = self._states.create_state_machine(
             name="waits", definition=json.dumps(WAITS), roleArn=f"arn:aws:iam::123456789012:role/{NAME}"
@@ -126,8 +126,8 @@ class Bench:
             interface = ec2.describe_network_interfaces(NetworkInterfaceIds=[attached["NetworkInterfaceId"]])
             session = ec2.create_traffic_mirror_session(
                 NetworkInterfaceId=interface["NetworkInterfaces"][0]["NetworkInterfaceId"],
-                TrafficMirrorTargetId=self._standing["target_id"],
-                TrafficMirrorFilterId=self._standing["filter_id"],
+                TrafficMirrorTargetId=self._existing["target_id"],
+                TrafficMirrorFilterId=self._existing["filter_id"],
                 SessionNumber=1,
             )
             sessions.append(session["TrafficMirrorSession"]["TrafficMirrorSessionId"])

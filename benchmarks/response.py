@@ -121,7 +121,7 @@ Tapstack calls EC2 once less. The three ways:
 - *samples*: what public samples do. Describe the instances; then, one interface after the other, describe it and mirror
   it with a fixed session number. Nothing is recorded, nothing checked, and a second alert fails.
 - *Tapstack, its steps*: the handlers of the functions, called in this process as API and workflow call them: open the
-  incident, prepare, ensure the (standing) appliance, start the capture.
+  incident, prepare, ensure the appliance, start the capture.
 - *Tapstack, deployed*: a signed request to the HTTP API; functions in processes of their own, and Step Functions, do
   the rest. Until the last session is made.
 
