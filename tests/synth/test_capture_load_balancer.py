@@ -142,7 +142,7 @@ def test_when_the_appliance_of_the_stack_is_named_by_its_id_then_its_place_behin
         assert synthesized["resource"][kind][by_lookup]["target_id"] == own
         assert len(synthesized["resource"][kind]) == len(ids)
         # The name that it had in older versions, where it was named by its id.
-        (moved,) = (each for each in synthesized["moved"] if each["to"] == f"{kind}.{by_lookup}")
+        (moved,) = (each for (each,) in synthesized["moved"] if each["to"] == f"{kind}.{by_lookup}")
         assert moved["from"].startswith(f"{kind}.nlb_Appliance-{own}_")
 
 

@@ -160,9 +160,9 @@ def test_when_blocks_are_written_then_their_rules_of_older_versions_are_kept() -
     # The name that cdktf gave it.
     before = f"{kind}.capture_mirrored-10000-16_129D3DDC"
     assert synthesized["moved"] == [
-        {"from": others, "to": f"{before}[0]"},
-        {"from": f"{before}[0]", "to": before},
-        {"from": before, "to": own},
+        [{"from": others, "to": f"{before}[0]"}],
+        [{"from": f"{before}[0]", "to": before}],
+        [{"from": before, "to": own}],
     ]
     assert blocks_of(stack)["moved"] == synthesized["moved"]
 

@@ -82,4 +82,4 @@ sites:
         **aws_account.environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 to add, 0 to change, 0 to destroy" in done.stdout
+    assert "3 to add, 0 to change, 0 to destroy" in done.stdout

@@ -192,7 +192,8 @@ def keep_moved(scope: Construct, *addresses: str) -> None:
     """Have Terraform keep what the state has at one of the addresses, from the oldest to the one that is in use."""
     stack, blocks = _blocks_of_stack(scope)
     moved = blocks.setdefault("moved", [])
-    moved += ({"from": old, "to": new} for old, new in pairwise(addresses))
+    # Each in a list of its own, as JSON's syntax allows for a body: checkov reads no file with a plain `moved`.
+    moved += ([{"from": old, "to": new}] for old, new in pairwise(addresses))
     _override_block(stack, "moved", list(moved))
 
 
