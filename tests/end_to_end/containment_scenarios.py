@@ -184,16 +184,24 @@ def guard_rails_refuse(its: Scenarios) -> None:
     ec2, database = response.account.client("ec2"), response.company.instances["database"]
     tag = {"Key": "tapstack-protected", "Value": "yes"}
     ec2.create_tags(Resources=[database], Tags=[tag])
-    for name, why in (("legacy", "receives"), ("desktop", "not in the scope"), ("database", "protected by its tag")):
-        incident = response.open(name)
-        assert why in _dry_run(response, incident, "contain")["refused"]
-        with pytest.raises(UserError, match=why):
-            response.contain(incident)
-        assert not response.containment(incident)
-        assert not _is_cut_off(response, name)
-        # An instance that cannot be mirrored fails the capture: what is closed before that, the sweeper ends.
-        response.until(incident, "failed" if name == "legacy" else "capturing")
-    ec2.delete_tags(Resources=[database], Tags=[tag])
+    try:
+        for name, why in (
+            ("legacy", "is a mirror target"),
+            ("desktop", "not in the scope"),
+            ("database", "protected by its tag"),
+        ):
+            incident = response.open(name)
+            refused = _dry_run(response, incident, "contain")["refused"]
+            assert why in refused, refused
+            with pytest.raises(UserError, match=why):
+                response.contain(incident)
+            assert not response.containment(incident)
+            assert not _is_cut_off(response, name)
+            # An instance that cannot be mirrored fails the capture: what is closed before that, the sweeper ends.
+            response.until(incident, "failed" if name == "legacy" else "capturing")
+    finally:
+        # Otherwise every later test is refused too.
+        ec2.delete_tags(Resources=[database], Tags=[tag])
 
 
 def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
