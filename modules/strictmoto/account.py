@@ -129,7 +129,7 @@ class _Moto(DomainDispatcherApplication):
     """moto's server, which finds the application of a service once, and says which services it does not have."""
 
     def get_backend_for_host(self, host: str | None) -> Any:
-        """Return moto's name of the service; None where nothing tells.
+        """Return moto's name of the service; None where the request does not show it.
 
         Raises:
             NotImplementedError: moto does not have it.

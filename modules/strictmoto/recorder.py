@@ -20,7 +20,7 @@ from strictmoto.requests.structures import requested_by
 class Record:
     """A call and what the account answered.
 
-    What can be told from the rest is worked out when it is first asked for, so that recording
+    What follows from the rest is worked out when it is first asked for, so that recording
     costs next to nothing.
 
     Attributes:
@@ -33,7 +33,7 @@ class Record:
         invoked_by: the service that made the call for the principal, such as cloudformation.amazonaws.com; empty where
             the principal made it itself.
         headers: of the answer, with lower-case names.
-        body: of the answer, where it is a refusal or tells what was created, and no secret.
+        body: of the answer, where it is a refusal or says what was created, and no secret.
     """
 
     call: Call
@@ -102,7 +102,7 @@ class Recorder:
     """Keeps the calls of an account in the order of their answers; safe to use from many threads.
 
     Attributes:
-        listeners: told of every call once it is recorded, before it is answered, in its own thread.
+        listeners: called with every call once it is recorded, before it is answered, in its own thread.
     """
 
     def __init__(self) -> None:

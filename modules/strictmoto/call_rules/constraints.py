@@ -111,8 +111,8 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _told(shape: Any, value: Any, place: str, constraint: str) -> str:
-    told = "" if shape.metadata.get("sensitive") else f" '{_text(value)}'"
-    return f"Value{told} at '{place}' failed to satisfy constraint: {constraint}"
+    shown = "" if shape.metadata.get("sensitive") else f" '{_text(value)}'"
+    return f"Value{shown} at '{place}' failed to satisfy constraint: {constraint}"
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ class Refusal:
 
     Attributes:
         code: of the error.
-        message: for people.
+        message: for the reader.
         status: of the HTTP answer.
     """
 

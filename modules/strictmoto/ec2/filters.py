@@ -148,7 +148,7 @@ def _kept(parsed: dict[str, Any], path: Sequence[str], accepts: Callable[[Any], 
 
 
 def _condition(action: str, given: Mapping[str, Any], backend: Any) -> Callable[[Any], bool]:
-    """Return what tells of an item whether a filter accepts it: any of its values is any of the item's."""
+    """Return a function that says whether a filter accepts an item: any of its values is any of the item's."""
     name = str(given["Name"])
     patterns = [_pattern(str(value)) for value in given.get("Values") or ()]
     if is_of_tags(name):
@@ -170,7 +170,7 @@ def _condition(action: str, given: Mapping[str, Any], backend: Any) -> Callable[
 
 
 def _condition_on_interfaces(given: Mapping[str, Any], backend: Any) -> Callable[[Any], bool]:
-    """Return what tells of an instance whether a filter accepts an interface of it, as that is described itself."""
+    """Return a function that says whether a filter accepts an interface within an instance's description."""
     action = "DescribeNetworkInterfaces"
     # moto associates an address with an interface, which shows it for its primary private one.
     name = str(given["Name"]).removeprefix(_OF_INTERFACES).replace("addresses.association.", "association.")

@@ -33,7 +33,7 @@ _ATTRIBUTE: Final = "trunk_associations"
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """A branch interface and the trunk it goes through, by the number that tells it from others there."""
+    """A branch interface and the trunk it goes through, by its number on that trunk."""
 
     id: str
     branch: str

@@ -101,7 +101,7 @@ class Front:
         origins: Collection[str],
         prepare: Callable[[str], None],
     ) -> None:
-        """Stand before `moto`; `prepare` is told of a service before moto gets a call of it.
+        """Stand before `moto`; `prepare` gets each service's name before moto gets its first call.
 
         Web pages of `origins` may call HTTP APIs.
         """
@@ -207,7 +207,7 @@ class Front:
         return _deny(refused, protocol, "s3" if protocol == "rest-xml" else "", environ, start_response)
 
     def _serve(self, request: _Request) -> Iterable[bytes]:
-        """Answer a call of somebody who is known."""
+        """Answer a call whose caller is known."""
         # moto takes the account from this header, which a caller may not choose.
         request.environ["HTTP_X_MOTO_ACCOUNT_ID"] = request.caller.account_id
         request.reading.apply_to(request.environ)

@@ -13,7 +13,7 @@ def refusal(protocol: str, code: str, message: str) -> tuple[dict[str, str], byt
     Args:
         protocol: botocore's name of it, such as ec2 or rest-json; rest-xml is S3's way.
         code: of the error, for example Throttling.
-        message: for people.
+        message: for the reader.
     """
     identity = str(uuid.uuid4())
     headers, body = _written(protocol, code, message, identity)

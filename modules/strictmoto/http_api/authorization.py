@@ -1,4 +1,4 @@
-"""Who may call a route: nobody in particular, a principal of IAM, or the bearer of a token.
+"""Who may call a route: anyone, a principal of IAM, or the bearer of a token.
 
 Source: API Gateway Developer Guide, "Control and manage access to HTTP APIs in API Gateway" and "Control access to HTTP
 APIs with IAM authorization in API Gateway".
@@ -18,7 +18,7 @@ from strictmoto.running import running
 
 
 def authorize(request: Request, place: Place, match: Match) -> dict[str, Any] | None:
-    """Return what the function is told of the caller; None for a route that is open to all.
+    """Return what the function's event says of the caller; None for a route that is open to all.
 
     Raises:
         Denied: the caller may not.

@@ -48,10 +48,10 @@ def message_of(denial: Denial, caller: Caller) -> str:
     """Return AWS's message for a denial, and which condition keys the account did not know."""
     # An action without resources names none.
     where = "" if denial.resource == "*" else f" on resource: {denial.resource}"
-    told = f"User: {caller.shown} is not authorized to perform: {denial.action}{where} {denial.reason}"
+    message = f"User: {caller.shown} is not authorized to perform: {denial.action}{where} {denial.reason}"
     if denial.unknown:
-        told += f" (strictmoto gives no value to {', '.join(denial.unknown)}, which a policy compares)"
-    return told
+        message += f" (strictmoto gives no value to {', '.join(denial.unknown)}, which a policy compares)"
+    return message
 
 
 def refuse(call: Call, error: NotAllowed) -> Refusal:

@@ -19,7 +19,7 @@ from strictmoto.iam.denials import NotAllowed, Refusal, message_of, refuse
 from strictmoto.iam.evaluation import Denial, Guard, decide
 from strictmoto.iam.facts import facts_of
 from strictmoto.iam.guards import GUARDED, guard_of
-from strictmoto.iam.identities import NOBODY, Identity, identity_of, is_root, organization_keys
+from strictmoto.iam.identities import UNKNOWN, Identity, identity_of, is_root, organization_keys
 from strictmoto.iam.lazy import Lazy
 from strictmoto.iam.meant import as_meant, roles_of_profiles
 from strictmoto.iam.policies import Context
@@ -94,7 +94,7 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
     gives = gives_role(call)
     if is_root(principal_arn) and not (assumes or gives or call.service in GUARDED or is_organized()):
         return
-    identity = identity_of(principal_arn, call.access_key) if principal_arn else NOBODY
+    identity = identity_of(principal_arn, call.access_key) if principal_arn else UNKNOWN
     requested = requested_by(call)
     more = keys_of(connection, identity, call.service)
     _check_session(call, requested, identity)

@@ -96,7 +96,7 @@ class Identity:
     known: bool = True
 
 
-NOBODY: Final = Identity(Caller(), Policies(), known=False)
+UNKNOWN: Final = Identity(Caller(), Policies(), known=False)
 """Whoever shows a token of an identity provider in the place of a signature."""
 
 
@@ -123,7 +123,7 @@ def identity_of(principal_arn: str, access_key: str) -> Identity:
 
 @functools.lru_cache(4096)
 def _session(access_key: str, account: str, partition: str) -> Any:
-    """Return moto's session of an access key, which is nobody else's ever."""
+    """Return moto's session of an access key, which belongs to that key only."""
     return sts_backends[account][partition].get_assumed_role_from_access_key(access_key)
 
 

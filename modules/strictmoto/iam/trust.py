@@ -55,7 +55,7 @@ def check(action: str, requested: Mapping[str, Any], identity: Identity, context
     Args:
         action: one of ASSUMING.
         requested: the parameters of the call.
-        identity: who asks; nobody in particular where a token is shown.
+        identity: who asks; unknown where a token is shown.
         context: the condition keys of the request.
 
     Raises:

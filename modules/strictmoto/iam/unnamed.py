@@ -24,7 +24,7 @@ def with_unnamed(
     Args:
         call: what is asked.
         requested: its parameters in the structure of the API.
-        authorizations: what the call itself tells.
+        authorizations: what the call itself names.
         account: that it is made in.
     """
     if call.service != "ec2" or not authorizations:

@@ -73,4 +73,4 @@ class Behalf:
 
 
 BEHALF: Final[ContextVar[Behalf | None]] = ContextVar("BEHALF", default=None)
-"""For whom the work is done that goes on here; None where nobody is asked."""
+"""For whom the work is done that goes on here; None where no identity is asked."""

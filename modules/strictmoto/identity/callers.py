@@ -67,7 +67,7 @@ class AccessKey:
 
 
 def make_root_credentials() -> Credentials:
-    """Return a new access key for the root user of an account: nobody can guess it."""
+    """Return a new access key for the root user of an account: it cannot be guessed."""
     name = "AKIA" + "".join(secrets.choice(_LETTERS) for _ in range(16))
     return Credentials(name, base64.b64encode(secrets.token_bytes(30)).decode())
 
@@ -81,7 +81,7 @@ class AccessKeys:
         self._sessions: dict[str, AccessKey] = {}
 
     def find(self, name: str, region: str) -> AccessKey | None:
-        """Return an access key; None where nobody has it, or it is not active.
+        """Return an access key; None where there is none, or it is not active.
 
         Args:
             name: its id.

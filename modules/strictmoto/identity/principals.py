@@ -56,7 +56,7 @@ def assume(role_arn: str, session_name: str, region: str, *, service: str = "", 
         role_arn: the role; its calls are made in the role's account.
         session_name: how the service names the session, for example the function's name.
         region: any Region of the role's partition.
-        service: that assumes it, for example lambda.amazonaws.com; nobody asks the role otherwise.
+        service: that assumes it, for example lambda.amazonaws.com; no call is made in the role otherwise.
         source_arn: of what it is assumed for, where the service names it.
 
     Raises:
@@ -76,7 +76,7 @@ def assume(role_arn: str, session_name: str, region: str, *, service: str = "", 
         external_id="",
     )
     if service == _LAMBDA:
-        # What a function calls can be told from what else its role does.
+        # What a function calls can be distinguished from other calls of its role.
         role.strict_session = Session(function=source_arn)  # type: ignore[attr-defined]
     return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
 

@@ -47,7 +47,7 @@ Reason = Literal[
     "two signatures",
 ]
 """Why a request is refused: it bears no signature, one of another version, or half of one, in its headers or its query;
-it does not say the hash of its payload; nobody has the key; the session token is not the key's, or has expired; a
+it does not say the hash of its payload; the key is unknown; the session token is not the key's, or has expired; a
 header is not signed; the payload is not what its hash says; the signature is another one; it was signed too long ago,
 or in the future; the credential is scoped to what is no service, or to a Region where it is not;
 it bears a signature in its headers and another in its query."""
@@ -186,11 +186,11 @@ def verify(request: Received, signature: Signature, keys: AccessKeys) -> Caller:
         keys: of the account.
 
     Raises:
-        Refused: it is of nobody, too old, for something else, or wrong.
+        Refused: it is by an unknown key, too old, for something else, or wrong.
     """
     key = keys.find(signature.access_key, signature.region)
     if key is None:
-        raise Refused("unknown key", f"nobody has the access key {signature.access_key}")
+        raise Refused("unknown key", f"there is no access key {signature.access_key}")
     if not hmac.compare_digest(signature.token.encode(), key.session_token.encode()):
         raise Refused("wrong token", "the session token is not that of the access key")
     now = datetime.datetime.now(datetime.UTC)

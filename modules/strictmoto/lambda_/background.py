@@ -1,4 +1,4 @@
-"""Invocations that nobody waits for: Lambda tries again, and at last tells a destination.
+"""Asynchronous invocations: Lambda tries again, and in the end sends the result to a destination.
 
 Source: Lambda Developer Guide, "Invoking a Lambda function asynchronously", "How Lambda handles errors and retries
 with asynchronous invocation".

@@ -169,7 +169,7 @@ class Runtime:
             return "error", self._report(error, invocation["request_id"])
 
     def _report(self, error: Exception, request_id: str) -> bytes:
-        """Log an error and return the payload that tells of it."""
+        """Log an error and return the payload that reports it."""
         found = {
             "errorMessage": str(error),
             "errorType": error.kind if isinstance(error, Fault) else type(error).__name__,

@@ -86,7 +86,7 @@ class Environment:
     """
 
     def __init__(self, version: Version, task: Path, layers: Path) -> None:
-        """Start the process; it loads the handler while nobody waits.
+        """Start the process; it loads the handler in the background.
 
         Args:
             version: what it runs.
@@ -223,7 +223,7 @@ class Environment:
 
     def _send(self, about: dict[str, Any], payload: bytes) -> None:
         text = json.dumps(about).encode()
-        # Where the process has ended, there is no answer to receive, and that is told of.
+        # Where the process has ended, there is no answer to receive, and that is reported.
         with contextlib.suppress(OSError):
             self._connection.sendall(struct.pack("!II", len(text), len(payload)) + text + payload)
 

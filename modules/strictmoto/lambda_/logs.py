@@ -22,7 +22,7 @@ TAIL: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a REPORT line tells.
+    """What a REPORT line says.
 
     Attributes:
         duration: milliseconds.

@@ -83,7 +83,7 @@ def _check(backend: Any, spec: dict[str, Any]) -> None:
 def _poll(within: Service, backend: Any, mapping: Any, queue: Queue) -> None:
     """Work for a mapping as long as it exists."""
     sqs = sqs_backends[backend.account_id][backend.region_name]
-    # Each batch that is at work holds one; what is left tells how many more may begin.
+    # Each batch that is at work holds one; what is left is how many more may begin.
     limit = (mapping.scaling_config or {}).get("MaximumConcurrency") or _BATCHES_AT_A_TIME
     places = threading.Semaphore(min(int(limit), _BATCHES_AT_A_TIME))
     while not within.stopping.is_set() and backend.get_event_source_mapping(mapping.uuid) is mapping:
@@ -175,8 +175,8 @@ def _failed(mapping: Any, batch: list[Message], answer: Answer | None) -> set[st
     if "ReportBatchItemFailures" not in (mapping.function_response_types or ()):
         return set()
     try:
-        told = json.loads(answer.payload)
-        failures = (told or {}).get("batchItemFailures") or []
+        response = json.loads(answer.payload)
+        failures = (response or {}).get("batchItemFailures") or []
         failed = {failure["itemIdentifier"] for failure in failures}
     except (ValueError, TypeError, KeyError, AttributeError):
         return everything

@@ -67,7 +67,7 @@ def _arn_of(function: Any, asked_for: str, qualifier: str | None) -> str:
 
 def _invoke(self: Any) -> _Response:
     asked_for = unquote(self.path.rsplit("/", 2)[-2])
-    # moto asks for "qualifier", which nobody sends.
+    # moto reads "qualifier", which no client sends.
     qualifier = parse_qs(self.parsed_url.query).get("Qualifier", [None])[0]
     headers: dict[str, Any] = {}
     function = self.backend.get_function(asked_for, qualifier)

@@ -119,7 +119,7 @@ class Service:
             stale = [e for e in self._idle if e.version.place == version.place and e.version != version]
             fitting = [e for e in self._idle if e.version == version]
             dead = [e for e in fitting if not e.alive]
-            # The one that worked last, so that those that nobody needs grow old.
+            # The one that worked last, so that those that are not needed grow old.
             found = next((e for e in reversed(fitting) if e.alive), None)
             if found:
                 self._idle.remove(found)

@@ -50,7 +50,7 @@ def install() -> None:
 
 
 def _send(arn: str, event: dict[str, Any], principal: str, source_arn: str) -> None:
-    """Send an event; nobody hears of a function that is gone or that may not be invoked."""
+    """Send an event; that a function is gone or may not be invoked is not reported."""
     with contextlib.suppress(LambdaClientError, Refused):
         functions.send(arn, json.dumps(event).encode(), principal=principal, source_arn=source_arn)
 

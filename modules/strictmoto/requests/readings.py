@@ -257,8 +257,8 @@ def _read_operation(asked: _Asked, model: str, operation: Any, labels: Mapping[s
     wrong = None
     if model == "s3":
         if others := sorted(sent & _flags(model) - known):
-            told = ", ".join(sorted({*others, *(known & _flags(model) & sent)}))
-            wrong = Wrong("InvalidArgument", f"Conflicting query string parameters: {told}")
+            named = ", ".join(sorted({*others, *(known & _flags(model) & sent)}))
+            wrong = Wrong("InvalidArgument", f"Conflicting query string parameters: {named}")
     elif not (_ANY in known or known.issuperset(sent)):
         query = urlencode([pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in known])
     if wrong is None and asked.protocol == "rest-json" and asked.body and _is_document(operation):

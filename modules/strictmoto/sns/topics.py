@@ -29,7 +29,7 @@ def install() -> None:
         if self.protocol in ("http", "https"):
             return
         guarded = self.protocol == "sqs" and running().enforces_iam
-        # SNS tells nobody; what cannot be delivered is gone, or goes to the dead-letter queue of the subscription.
+        # SNS reports no failure: what cannot be delivered is lost, or goes to the subscription's dead-letter queue.
         if not guarded or service_may("sns.amazonaws.com", "sqs:SendMessage", self.endpoint, self.topic.arn):
             publish(self, *args, **kwargs)
 

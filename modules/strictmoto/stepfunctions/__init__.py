@@ -3,7 +3,7 @@
 moto has an interpreter of the Amazon States Language. One file a concern makes it behave: what a definition may be
 (definitions), how a state is tried, timed out and interrupted (attempts), how long it waits (waits), task tokens
 (tokens), calls of other services (integrations, sdk) and their errors (errors), what paths find (paths), the life of
-an execution (executions) and of a state machine (machines), what is told of it (telling), and the API (responses).
+an execution (executions) and of a state machine (machines), what it publishes (publishing), and the API (responses).
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class Diagnostic:
 
     def as_dict(self) -> dict[str, str]:
         """Return it as the API does."""
-        told = {"severity": self.severity, "code": self.code, "message": self.message}
-        return {**told, "location": self.location} if self.location else told
+        diagnostic = {"severity": self.severity, "code": self.code, "message": self.message}
+        return {**diagnostic, "location": self.location} if self.location else diagnostic
 
 
 def check(definition: str) -> list[Diagnostic]:

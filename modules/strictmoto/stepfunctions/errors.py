@@ -161,7 +161,7 @@ def _named(task: Any, error: Exception) -> tuple[str, str] | None:
 
 
 def function_error(payload: str) -> tuple[str, str]:
-    """Return the name and the cause of the failure that a function's answer tells."""
+    """Return the name and the cause of the failure in a function's answer."""
     try:
         name = json.loads(payload)["errorType"]
     except (ValueError, TypeError, KeyError):
@@ -174,16 +174,16 @@ def function_error(payload: str) -> tuple[str, str]:
 
 def _service_error(service: str, error: ClientError) -> tuple[str, str]:
     prefix, general, long_name = _OPTIMISED[service]
-    told, answer = error.response["Error"], error.response["ResponseMetadata"]
+    reported, answer = error.response["Error"], error.response["ResponseMetadata"]
     # botocore has a class of its own for what the service's model knows.
     kind = type(error).__name__
     name = general if kind == "ClientError" else kind
     name = name if name.endswith("Exception") else f"{name}Exception"
     details = (
-        f"Service: {long_name}; Status Code: {answer['HTTPStatusCode']}; Error Code: {told['Code']}; "
+        f"Service: {long_name}; Status Code: {answer['HTTPStatusCode']}; Error Code: {reported['Code']}; "
         f"Request ID: {answer.get('RequestId', '')}; Proxy: null"
     )
-    return f"{prefix}.{name}", f"{told['Message']} ({details})"
+    return f"{prefix}.{name}", f"{reported['Message']} ({details})"
 
 
 def _failed(task: Any, env: Any, name: str, cause: str) -> FailureEvent:

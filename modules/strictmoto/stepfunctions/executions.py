@@ -20,7 +20,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, Progr
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from strictmoto.running import running
-from strictmoto.stepfunctions import attempts, sdk, telling, tokens
+from strictmoto.stepfunctions import attempts, publishing, sdk, tokens
 
 # How long whoever stops an execution waits for its threads, in seconds.
 _PATIENCE: Final = 3.0
@@ -87,7 +87,7 @@ class Run:
             execution_type=self.sm_type,
             context=context,
             event_history_context=EventHistoryContext.of_program_start(),
-            cloud_watch_logging_session=telling.log_of(self.exec_arn, self.machine.loggingConfiguration),
+            cloud_watch_logging_session=publishing.log_of(self.exec_arn, self.machine.loggingConfiguration),
             activity_store={},
         )
 
@@ -108,7 +108,7 @@ class Run:
         with _lock:
             _register()
             _runs.add(self)
-        telling.publish(self)
+        publishing.publish(self)
         self._thread = threading.Thread(target=self._run, name=f"strictmoto-{self.name}", daemon=True)
         self._thread.start()
 
@@ -117,8 +117,8 @@ class Run:
             self._program.eval(self.env)
             ended = self.env.program_state()
             if isinstance(ended, ProgramError):
-                told = ended.error or {}
-                self._end(ExecutionStatus.FAILED, told.get("error"), told.get("cause"))
+                failure = ended.error or {}
+                self._end(ExecutionStatus.FAILED, failure.get("error"), failure.get("cause"))
             elif isinstance(ended, ProgramTimedOut):
                 self._end(ExecutionStatus.TIMED_OUT)
             else:
@@ -136,7 +136,7 @@ class Run:
             self.error, self.cause = error, cause
             self.status = status.value
             self.stop_date = datetime.datetime.now(datetime.UTC)
-        telling.publish(self)
+        publishing.publish(self)
         return True
 
     def stop(self, error: str | None = None, cause: str | None = None) -> None:
@@ -155,7 +155,7 @@ class Run:
             self._thread.join(seconds)
 
     def drop(self) -> None:
-        """End it without telling anyone, because the account forgets everything."""
+        """End it without an event, because the account forgets everything."""
         with self._ending:
             self.stop_date = self.stop_date or datetime.datetime.now(datetime.UTC)
         self._halt()

@@ -47,8 +47,8 @@ def check_definition(definition: str | None) -> None:
     """
     faults = definitions.check(definition or "")
     if faults:
-        told = ", ".join(f"{fault.code}: {fault.message} at {fault.location or '/'}" for fault in faults)
-        raise AWSError(f"Invalid State Machine Definition: '{told}'", "InvalidDefinition")
+        listed = ", ".join(f"{fault.code}: {fault.message} at {fault.location or '/'}" for fault in faults)
+        raise AWSError(f"Invalid State Machine Definition: '{listed}'", "InvalidDefinition")
 
 
 def find(backend: Any, arn: str) -> Any:

@@ -34,7 +34,7 @@ class TaskToken:
     """
 
     def __init__(self, machine_arn: str) -> None:
-        """Make one that nobody can guess."""
+        """Make one that cannot be guessed."""
         self.value = "AQ" + secrets.token_urlsafe(120)
         self.machine_arn = machine_arn
         self._changed = threading.Condition()
@@ -115,7 +115,7 @@ def find(value: str) -> TaskToken:
 
 
 def machine_of(value: str) -> str | None:
-    """Return the ARN of the state machine that gave out a token; None for one that nobody gave out."""
+    """Return the ARN of the state machine that gave out a token; None for one that is not known."""
     token = _tokens.get(value)
     return token.machine_arn if token is not None else None
 

@@ -64,8 +64,8 @@ def _refusals(requested: Mapping[str, Any], longest: int) -> Iterator[Refusal]:
 
 
 def _constraint(value: str, member: str, constraint: str) -> Refusal:
-    told = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-    return Refusal(_INVALID, told)
+    message = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    return Refusal(_INVALID, message)
 
 
 def _exists(arn: str) -> bool:

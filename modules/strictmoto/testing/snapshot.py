@@ -23,7 +23,7 @@ class _Kind:
         path: where the answer has them.
         key: what names one; empty where the answer has only names.
         options: of the operation.
-        keep: tells those that count.
+        keep: says which of them count.
     """
 
     service: str
@@ -123,7 +123,7 @@ def take_snapshot(
 
 
 def _customer_keys(kms: Any) -> Iterator[dict[str, Any]]:
-    """Keys that somebody made: AWS makes some of its own when they are first used, and moto calls them a customer's."""
+    """Customer-managed keys: AWS makes some of its own when they are first used, and moto calls them a customer's."""
     aliases = [alias for page in kms.get_paginator("list_aliases").paginate() for alias in page["Aliases"]]
     of_aws = {alias.get("TargetKeyId") for alias in aliases if alias["AliasName"].startswith("alias/aws/")}
     for page in kms.get_paginator("list_keys").paginate():

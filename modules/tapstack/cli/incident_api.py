@@ -33,7 +33,7 @@ TIMEOUT: Final = 35.0
 _LONGEST_PAUSE: Final = 20.0
 _LARGEST_ANSWER: Final = 10_000_000
 _LONGEST_TOKEN: Final = 100_000
-_PROCESSED_BY_NOBODY: Final = frozenset({429})
+_NEVER_PROCESSED: Final = frozenset({429})
 _PASSING: Final = frozenset({429, 500, 502, 503, 504})
 _EXECUTE_API: Final = re.compile(
     r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.(?:" + "|".join(map(re.escape, DNS_SUFFIXES)) + ")"
@@ -233,7 +233,7 @@ class IncidentApi:
         sent = {"Accept": "application/json, application/problem+json", "User-Agent": f"tapstack/{__version__}"}
         sent |= {"Content-Type": "application/json"} if data is not None else {}
         sent |= headers or {}
-        passing = _PASSING if repeatable else _PROCESSED_BY_NOBODY
+        passing = _PASSING if repeatable else _NEVER_PROCESSED
         for attempt in range(1, ATTEMPTS + 1):
             after: str | None = None
             try:

@@ -7,7 +7,7 @@ imported, and a program of Tapstack's own does not wait for answers that it can 
 - a few methods answer nothing;
 - an attribute of a resource that was read once is a token for the same expression again.
 
-Each answer is read, and held against what was told, before the next one that has to be waited
+Each answer is read, and compared with what was sent, before the next one that has to be waited
 for; an error is raised there. All of them are read before anything is written to disk, since
 that is asked for by a request that is waited for.
 """
@@ -203,7 +203,7 @@ def _link_class(process: Any, types: Any) -> Any:
             if numbers:
                 self._next_number = max(self._next_number or 0, *(number + 1 for number in numbers))
             elif b'"error"' in line:
-                # Who knows what it has numbered before it failed: the next answer tells.
+                # Who knows what it has numbered before it failed: the next answer says.
                 self._next_number = None
             return json.loads(line, object_hook=process.ohook)
 

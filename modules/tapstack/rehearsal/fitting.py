@@ -77,7 +77,7 @@ def _role_of(site: Site) -> str | None:
 
 
 def _names_of(sites: list[Site], account: Account, number: int) -> dict[str, str]:
-    """Return the account's name for every id of the sites of one VPC, the number of which is told in its Region."""
+    """Return the account's name for every id of the sites of one VPC, which are numbered within their Region."""
     names: dict[str, str] = {}
     for site in sites:
         if (role := _role_of(site)) is None:

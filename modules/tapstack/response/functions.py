@@ -135,7 +135,7 @@ class ResponderFunction(AwsConstruct):
         reasons = {
             "CKV_AWS_115": "Reserving concurrency takes it from everything else in the account; API and steps retry.",
             "CKV_AWS_117": "It calls AWS APIs only; in a VPC it would need endpoints, and nothing would be safer.",
-            "CKV_AWS_272": "The zip is made by the synthesis and pinned by its digest; there is nobody to sign it.",
+            "CKV_AWS_272": "The zip is made by the synthesis and pinned by its digest; there is no signer.",
         }
         if dead_letters is None:
             reasons["CKV_AWS_116"] = "Its callers wait for its answer, so nothing is lost where it fails."

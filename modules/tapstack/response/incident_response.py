@@ -173,7 +173,7 @@ class IncidentResponse(AwsConstruct):
         settings, self._permissions = self._appliance(appliance, vpc_id)
         self.containment_groups = self._containment_groups(containment, vpc_id)
         self._containable = self._containment_permissions(containment)
-        told = FunctionEnvironment(
+        environment = FunctionEnvironment(
             deployment=deployment,
             site=site,
             table=self.table.name,
@@ -187,10 +187,10 @@ class IncidentResponse(AwsConstruct):
             rules=policy,
         )
         with located(scope, id_):
-            if problem := told.problem(self._rooms(told)):
+            if problem := environment.problem(self._longest_values(environment)):
                 raise RuleViolation(problem[1])
-        self._defaults = self._function_defaults(told)
-        self.functions = self._add_functions(told)
+        self._defaults = self._function_defaults(environment)
+        self.functions = self._add_functions(environment)
         self.workflow = IncidentWorkflow(
             self,
             "Workflow",
@@ -280,9 +280,9 @@ class IncidentResponse(AwsConstruct):
             "state_machine": self._named("incidents", 80),
         }
         if isinstance(appliance, ExistingAppliance):
-            told = self._expressions.safe(appliance.settings())
-            existing = told["existing"]
-            return told, policies.Permissions(
+            settings = self._expressions.safe(appliance.settings())
+            existing = settings["existing"]
+            return settings, policies.Permissions(
                 target_id=existing["target_id"], filter_id=existing["filter_id"], **common
             )
         for message in cidrs.remote_access_warnings(appliance.remote_access_cidr):
@@ -304,8 +304,8 @@ class IncidentResponse(AwsConstruct):
             tags=self._tags,
         )
         stack = policies.LaunchedStack(stack_name, self._template(appliance.template_url), role.arn)
-        told = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
-        return self._expressions.safe(told), policies.Permissions(stack=stack, **common)
+        settings = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
+        return self._expressions.safe(settings), policies.Permissions(stack=stack, **common)
 
     def _template(self, address: str) -> policies.Template:
         """Return the template, and where it is in S3."""
@@ -338,15 +338,15 @@ class IncidentResponse(AwsConstruct):
         }
         return DeployedContainment.of(containment, groups)
 
-    def _rooms(self, told: FunctionEnvironment) -> dict[str, str]:
-        """Return examples, none shorter than what AWS knows later, of what tokens of the environment stand for."""
+    def _longest_values(self, environment: FunctionEnvironment) -> dict[str, str]:
+        """Return, by token in the environment, an example that is at least as long as the value AWS will give."""
         topic = f"arn:{_PARTITION}:sns:{_REGION}:{example_of('account')[1:13]}:{self._named('notices', 256)}"
         groups = self.containment_groups.ids if self.containment_groups else ()
-        vpc_ids = [told.vpc_id, *(told.containment.groups if told.containment else ())]
-        template = told.appliance.get("launch", {}).get("template_url", "")
+        vpc_ids = [environment.vpc_id, *(environment.containment.groups if environment.containment else ())]
+        template = environment.appliance.get("launch", {}).get("template_url", "")
         examples = {
             self.table.name: self._named("incidents", 255),
-            **dict.fromkeys(told.topic_arns, topic),
+            **dict.fromkeys(environment.topic_arns, topic),
             **dict.fromkeys(vpc_ids, example_of("vpc")),
             **dict.fromkeys(groups, example_of("security group")),
             template: "x" * _ROOM_OF_A_TEMPLATE,
@@ -373,7 +373,7 @@ class IncidentResponse(AwsConstruct):
             statements = [*statements, *containment_policies.OF_FUNCTION[name](self._permissions, self._containable)]
         return statements
 
-    def _function_defaults(self, told: FunctionEnvironment) -> FunctionDefaults:
+    def _function_defaults(self, environment: FunctionEnvironment) -> FunctionDefaults:
         package = build_package()
         return FunctionDefaults(
             name=self._name,
@@ -381,12 +381,12 @@ class IncidentResponse(AwsConstruct):
             key=self.key,
             package=package,
             file=package.place(self, "Package"),
-            environment=told.variables(),
+            environment=environment.variables(),
             log_retention_days=self._log_retention_days,
             tags=self._tags,
         )
 
-    def _add_functions(self, told: FunctionEnvironment) -> dict[str, ResponderFunction]:
+    def _add_functions(self, environment: FunctionEnvironment) -> dict[str, ResponderFunction]:
         def add(name: str, description: str, timeout_seconds: int = STEP_SECONDS, **more: Any) -> ResponderFunction:
             return ResponderFunction(
                 self,
@@ -406,7 +406,7 @@ class IncidentResponse(AwsConstruct):
                 add(
                     "findings",
                     "evaluates the policy for GuardDuty findings",
-                    environment=told.policy_variables(),
+                    environment=environment.policy_variables(),
                     dead_letters=self.dead_letters,
                 ),
             ),

@@ -107,7 +107,7 @@ def findings(permissions: Permissions) -> list[Statement]:
 
 def prepare(permissions: Permissions) -> list[Statement]:
     """Finds the interfaces of an incident, and what AWS would refuse."""
-    # The stack of an appliance mirrors the suspect itself, so it is told a session number that is free.
+    # The stack of an appliance mirrors the suspect itself, so it gets a session number that is free.
     numbers = ("DescribeTrafficMirrorSessions",) if permissions.stack else ()
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),

@@ -168,7 +168,7 @@ def _placed(problem: Problem, source: YamlSource) -> Problem:
     """Return a problem with its line, and what it shows as the file has it."""
     path, value = problem.path, problem.value
     shown_value = value if value is ABSENT else source.as_written(path, value)
-    return Problem(path, source.told(path, problem.message), shown_value, source.line(path))
+    return Problem(path, source.explain(path, problem.message), shown_value, source.line(path))
 
 
 def shown(path: Path) -> str:

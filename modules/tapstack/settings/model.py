@@ -335,7 +335,7 @@ _LOOKUPS: Final = {"i-": "instance_id", "subnet-": "subnet_id", "vpc-": "vpc_id"
 
 
 def _source(value: Any) -> Any:
-    """A bare network interface id stands for the mapping; an id of something else is told apart."""
+    """A bare network interface id stands for the mapping; an id of another kind is refused with its own message."""
     if not isinstance(value, str):
         return value
     for prefix, name in _LOOKUPS.items():
@@ -445,7 +445,7 @@ class Deployment(Settings):
     _place: _Place = PrivateAttr(default_factory=lambda: _Place())
 
     def note_place(self, file: str, line: Callable[[Path], int | None]) -> None:
-        """Keep what the file is called, and what tells the line of a part of it."""
+        """Keep what the file is called, and what finds the line of a part of it."""
         self._place = _Place(file, line)
 
     def refusal(self, path: Path, message: str) -> DeploymentError:

@@ -14,7 +14,7 @@ class UnknownValueError(Exception):
 
 
 class _Unknown:
-    """Can be passed on and told from others by identity; anything else raises."""
+    """Can be passed on and compared by identity; anything else raises."""
 
     def _refuse(self, *_: Any) -> NoReturn:
         raise UnknownValueError

@@ -103,7 +103,7 @@ class YamlSource:
             return Written(self._written[path])
         return value
 
-    def told(self, path: Path, message: str) -> str:
+    def explain(self, path: Path, message: str) -> str:
         """Return a message about what stands at `path` with the number or truth value as the file has it."""
         if path not in self._values:
             return message

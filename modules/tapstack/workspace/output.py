@@ -23,7 +23,7 @@ class OutputRefusedError(Exception):
 
 
 class _Output:
-    """A stream that tells its own errors from those of files."""
+    """A stream whose own errors can be distinguished from those of files."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

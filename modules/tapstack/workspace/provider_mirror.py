@@ -143,14 +143,14 @@ def _implied_places(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _plugin_caches(environment: Mapping[str, str]) -> set[Path]:
-    """Return where Terraform caches providers: as told, and where the cdktf CLI tells it to.
+    """Return where Terraform caches providers: as configured, and where the cdktf CLI has it do so.
 
     A cache looks like a mirror, but as one it would be source and destination of the same
     installation, which Terraform refuses.
     """
     home = Path(environment.get("HOME") or Path.home())
-    told = environment.get("TF_PLUGIN_CACHE_DIR")
-    return {cache.resolve() for cache in (home / ".terraform.d" / "plugin-cache", *([Path(told)] if told else []))}
+    given = environment.get("TF_PLUGIN_CACHE_DIR")
+    return {cache.resolve() for cache in (home / ".terraform.d" / "plugin-cache", *([Path(given)] if given else []))}
 
 
 def link_mirror(mirror: ProviderMirror | None, stack_directory: Path, constraint: str = PROVIDER_VERSION) -> None:

@@ -43,7 +43,7 @@ OF_OTHERS = [
     (f"https://s3.amazonaws.com/{OURS}//evil/x.template", OURS),
     (f"https://s3.amazonaws.com/{OURS}/x\\..\\evil", OURS),
 ]
-OF_NOBODY = [
+UNOWNED = [
     f"http://s3.amazonaws.com/{OURS}/{KEY}",
     f"https://s3.amazonaws.com.example.com/{OURS}/{KEY}",
     f"https://example.com/s3.amazonaws.com/{OURS}/{KEY}",
@@ -79,7 +79,7 @@ def test_fails_when_a_template_is_of_another_bucket_and_not_accepted(url: str, b
     check_source(url, accept=True)
 
 
-@pytest.mark.parametrize("url", OF_NOBODY)
+@pytest.mark.parametrize("url", UNOWNED)
 def test_fails_when_it_is_no_object_of_s3(url: str) -> None:
     assert parse(url) is None
     assert "accept_template_url" in refusal(lambda: check_source(url, accept=False))

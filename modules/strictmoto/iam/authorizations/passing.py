@@ -87,8 +87,8 @@ def _roles(value: Any, shape: Any, service: str, place: Place, name: str = "") -
             value = {str(named): value.get("AttributeValue")}
         for key, item in value.items():
             # The keys of a map are the caller's own words, such as the variables of a function.
-            tells = kind == "structure" or name in _MAPS_OF_PARAMETERS
-            inner = key if tells and (key in _NAMED_OTHERWISE or _NAMED_AFTER_ROLES.search(key)) else name
+            names_inner = kind == "structure" or name in _MAPS_OF_PARAMETERS
+            inner = key if names_inner and (key in _NAMED_OTHERWISE or _NAMED_AFTER_ROLES.search(key)) else name
             inner = inner or (key if key in _MAPS_OF_PARAMETERS else "")
             members = {} if shape is None or kind != "structure" else shape.members
             yield from _roles(item, shape.value if kind == "map" else members.get(key), service, place, inner)

@@ -1,4 +1,4 @@
-"""What is told of an execution: to EventBridge when its status changes, to CloudWatch Logs what it does.
+"""What an execution publishes: its status to EventBridge, its history to CloudWatch Logs.
 
 Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge" and "Using
 CloudWatch Logs to log execution history".
@@ -15,12 +15,12 @@ from typing import Any, Final
 from moto.stepfunctions.parser.asl.eval.event.logging import is_logging_enabled_for
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
-# What EventBridge hears of input and output together, in bytes.
+# The most that an event holds of input and output together, in bytes.
 _MOST_DATA: Final = 248 * 1024
 
 
 def publish(run: Any) -> None:
-    """Tell EventBridge the status of an execution of a Standard workflow."""
+    """Publish to EventBridge the status of an execution of a Standard workflow."""
     from strictmoto.events import bus
 
     if run.sm_type != "STANDARD":
@@ -92,8 +92,8 @@ class Log:
         if self._stream not in group.streams:
             backend.create_log_stream(self._group, self._stream)
         moment = datetime.datetime.fromisoformat(history_log["event_timestamp"])
-        told = {**history_log, "event_timestamp": str(_milliseconds(moment))}
-        events = [{"timestamp": _milliseconds(moment), "message": to_json_str(told, separators=(",", ":"))}]
+        entry = {**history_log, "event_timestamp": str(_milliseconds(moment))}
+        events = [{"timestamp": _milliseconds(moment), "message": to_json_str(entry, separators=(",", ":"))}]
         backend.put_log_events(self._group, self._stream, events)
 
 
