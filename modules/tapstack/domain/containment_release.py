@@ -28,6 +28,18 @@ RELEASE_ORDER: Final[tuple[Kind, ...]] = (
 """Rights and network first: whoever checks the instance's health shall find it healthy. Then its load balancers, then
 Auto Scaling, which ends what it finds unhealthy. What protects the evidence comes last. Snapshots stay."""
 
+SETTING_OF_KIND: Final[Mapping[Kind, str]] = {
+    "shutdown": "stop_on_shutdown",
+    "volume": "keep_volumes",
+    "termination": "termination_protection",
+    "standby": "auto_scaling.standby",
+    "profile": "instance_profile",
+    "target-group": "load_balancers.deregister",
+    "classic-balancer": "load_balancers.deregister",
+}
+"""The setting of containment that each kind depends on, at release too: without it the role of the release function
+lacks the permission. Groups and tracking are restored whatever the settings are, and snapshots never."""
+
 NO_GROUP_LEFT: Final = (
     "All prior security groups are deleted: --overwrite cannot help. Give the interface a group by hand, then release "
     "with --keep. --keep alone leaves it in quarantine"

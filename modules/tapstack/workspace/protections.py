@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
+from tapstack.domain.containment import Kind
+from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
@@ -20,6 +23,9 @@ _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
 _NO_TABLE: Final = "ResourceNotFoundException"
 _TAG_PURPOSE: Final = "tapstack:purpose"
+_BY_STATE: Final = "by-state"
+_PRIOR_STATES: Final = "original"
+"""The index of the table of incidents, and what prior states that are not restored yet have as `listing`."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """What `ApplianceRole` calls the policy of the role."""
@@ -112,7 +118,7 @@ def _find(
 def _protected_table(place: _Place) -> Iterator[str]:
     from botocore.exceptions import ClientError
 
-    name = f"{place.deployment.project}-{place.name}-response-incidents"
+    name = _table(place)
     try:
         table = place.access.client("dynamodb").describe_table(TableName=name)["Table"]
     except ClientError as error:
@@ -121,6 +127,10 @@ def _protected_table(place: _Place) -> Iterator[str]:
         raise
     if table.get("DeletionProtectionEnabled"):
         yield _switched_on(place, f"the table {name}", "response.deletion_protection", f"{place.name}-response")
+
+
+def _table(place: _Place) -> str:
+    return f"{place.deployment.project}-{place.name}-response-incidents"
 
 
 def _switched_on(place: _Place, what: str, setting: str, stack: str) -> str:
@@ -166,6 +176,51 @@ def _contained_by_what_goes(place: _Place) -> Iterator[str]:
             f"this deploy would delete it: put {back} back into {place.file}; or release the instance first (tapstack "
             "incident release ID)",
         )
+
+
+def _restored_no_longer(place: _Place) -> Iterator[str]:
+    """Find what containment changed and a release could not restore after the deploy: it lacks the permission then."""
+    response, setting = place.site.response, f"sites.{place.name}.response.containment"
+    containment = response.containment if response is not None else None
+    lost: dict[tuple[str, str], list[str]] = {}
+    for instance_id, kind in _not_restored(place):
+        if containment is None:
+            back = f"put {setting} back into"
+        elif (switch := SETTING_OF_KIND.get(kind)) is not None and not attrgetter(switch)(containment):
+            back = f"set {setting}.{switch} to {'restrict' if kind == 'profile' else 'true'} in"
+        else:
+            continue
+        lost.setdefault((instance_id, back), []).append(kind)
+    for (instance_id, back), kinds in lost.items():
+        what = ", ".join(kind for kind in RELEASE_ORDER if kind in kinds)
+        yield (
+            f"{instance_id} is contained, and a release could not restore this of it after this deploy: {what}: "
+            f"{back} {place.file}; or release the instance first (tapstack incident release ID)"
+        )
+
+
+def _not_restored(place: _Place) -> Iterator[tuple[str, Kind]]:
+    """Yield what a release has yet to restore: the instance, and the kind."""
+    from botocore.exceptions import ClientError
+
+    pages = (
+        place.access.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=_table(place),
+            IndexName=_BY_STATE,
+            KeyConditionExpression="listing = :listing",
+            ExpressionAttributeValues={":listing": {"S": _PRIOR_STATES}},
+        )
+    )
+    try:
+        for page in pages:
+            for item in page["Items"]:
+                if (kind := item["kind"]["S"]) in RELEASE_ORDER:
+                    yield item["instance_id"]["S"], kind
+    except ClientError as error:
+        if error.response["Error"]["Code"] != _NO_TABLE:
+            raise
 
 
 def _groups_of_containment(place: _Place) -> Iterator[dict[str, Any]]:
@@ -379,6 +434,7 @@ _OF_RESPONSE: Final[Mapping[str, _Look]] = {
 }
 _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
     "contained instances": _contained_by_what_goes,
+    "prior states of contained instances": _restored_no_longer,
     "launched appliances": _launched_with_another_role,
 }
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {

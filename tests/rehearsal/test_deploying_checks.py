@@ -1,0 +1,82 @@
+"""What is asked before a deploy, a destroy or a diff is allowed to the roles of docs/iam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.identity.principals import assume
+from tapstack.rehearsal.company import found_company
+from tapstack.settings.load import parse_deployment
+from tapstack.settings.model import Deployment
+from tapstack.workspace.credentials import Access, try_credentials
+from tapstack.workspace.protections import Found, find_dependents, find_protections
+from tests.response_by_hand import create_table
+from tests.strictmoto.trusting import TRUST
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/iam"
+STACKS: Final = ("production-response", "production")
+APPLYING: Final = tuple(sorted(file.name for file in FOLDER.glob("apply-*.json")))
+
+
+@pytest.fixture
+def deployment(aws_account: Account) -> Deployment:
+    """The names of the example, in the account."""
+    create_table(aws_account.client("dynamodb"), "tapstack-production-response-incidents")
+    return parse_deployment(
+        f"project: tapstack\nsites:\n  production:\n    region: eu-central-1\n"
+        f"    vpc_id: {found_company(aws_account).shop.id}\n    response:\n      containment: {{}}\n"
+        "      appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}\n"
+    )
+
+
+def access(
+    account: Account,
+    deployment: Deployment,
+    policies: Sequence[str],
+    monkeypatch: pytest.MonkeyPatch,
+    without: str = "",
+) -> dict[str, Access]:
+    """The account as a role with these policies reaches it, IAM enforced."""
+    iam = account.client("iam")
+    role = iam.create_role(RoleName="deploying", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    for name in policies:
+        document = (FOLDER / name).read_text(encoding="utf-8").replace("111122223333", ACCOUNT_ID)
+        iam.put_role_policy(RoleName="deploying", PolicyName=name.removesuffix(".json"), PolicyDocument=document)
+    keys = assume(role, "terraform", "eu-central-1")
+    environment = {
+        **account.environment,
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+        "AWS_SESSION_TOKEN": keys.session_token,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setattr(account, "enforces_iam", True)
+    tried = try_credentials(deployment, STACKS)
+    assert tried.errors == []
+    return dict(tried.access)
+
+
+@pytest.mark.parametrize("find", [find_dependents, find_protections])
+def test_when_the_role_that_applies_asks_what_stands_in_the_way_then_it_may(
+    find: Callable[..., Found], aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = access(aws_account, deployment, ["plan.json", *APPLYING], monkeypatch)
+    assert find(deployment, STACKS, reached, "deployment.yaml").warnings == []
+
+
+def test_when_the_role_that_plans_asks_then_it_warns_of_the_two_that_it_may_not_ask(
+    aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = access(aws_account, deployment, ["plan.json"], monkeypatch)
+    found = find_dependents(deployment, STACKS, reached, "deployment.yaml")
+    assert [warning.split(": ")[2] for warning in found.warnings] == [
+        "prior states of contained instances",
+        "launched appliances",
+    ]
