@@ -126,11 +126,11 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                     {"Variable": "$.remaining.result.status", "StringEquals": "close", "Next": "StopCapture"},
                     {"Variable": "$.woken", "IsPresent": True, "Next": "MoveExpiry"},
                 ],
-                "Default": "WaitForPeople",
+                "Default": "WaitForOperators",
             },
-            "MoveExpiry": step("capture", "extend", "extended", "WaitForPeople"),
+            "MoveExpiry": step("capture", "extend", "extended", "WaitForOperators"),
             # Running out of time is the ordinary end of a capture, not a failure.
-            "WaitForPeople": wait_for_token("wait", "$.remaining.result.seconds", "TimeIsUp", "TimeLeft"),
+            "WaitForOperators": wait_for_token("wait", "$.remaining.result.seconds", "TimeIsUp", "TimeLeft"),
             "TimeIsUp": {
                 "Type": "Pass",
                 "InputPath": "$.remaining.result.until",
