@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -26,8 +26,8 @@ from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.retry import TRIES, retried
 
-_TRIES: Final = 5
 _PATIENT_TURNS: Final = 2
 """So often whoever was faster is given time to note its session."""
 _LATE_SECONDS: Final = 60
@@ -129,8 +129,9 @@ def _acquire_all(interface_ids: list[str], incident_id: str) -> list[Capture]:
     """Hold all of them; what is ending, whoever was ending it, is brought to its end first."""
     found: dict[str, Capture] = {}
     missing = interface_ids
-    for turn in range(_TRIES):
-        time.sleep(turn * 0.2)
+
+    def attempt() -> list[Capture] | None:
+        nonlocal missing
         for eni, capture in zip(missing, each(lambda eni: captures.acquire(eni, incident_id), missing), strict=True):
             if capture is not None:
                 found[eni] = capture
@@ -138,7 +139,9 @@ def _acquire_all(interface_ids: list[str], incident_id: str) -> list[Capture]:
         if not missing:
             return list(found.values())
         sessions.finish(captures.get_all(missing).values())
-    raise TryAgain(f"the capture of {missing[0]} is ending")
+        return None
+
+    return retried(attempt, lambda: f"the capture of {missing[0]} is ending", pause=(0.2, 0.2))
 
 
 def _without_lost_session(capture: Capture, described: list[sessions.Described]) -> Capture:
@@ -149,6 +152,25 @@ def _without_lost_session(capture: Capture, described: list[sessions.Described])
         return capture
     captures.forget_session(capture)
     return captures.get(capture.network_interface_id) or capture
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A session that is to be made.
+
+    Attributes:
+        capture: it is made for.
+        number: that it shall have.
+        taken: numbers that others have.
+        turn: how often EC2 refused it.
+        refused: why it did, at last.
+    """
+
+    capture: Capture
+    number: int
+    taken: set[int] = field(default_factory=set)
+    turn: int = 0
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,45 +201,57 @@ class _Start:
         return self._refused(eni, step.note)
 
     def _create(self, capture: Capture, number: int) -> dict[str, Any]:
-        eni = capture.network_interface_id
-        taken: set[int] = set()
-        refused = ""
-        for turn in range(_TRIES):
-            try:
-                session_id = sessions.create(
-                    capture,
-                    incident_id=self.incident["id"],
-                    expires_at=self.incident["expires_at"],
-                    target_id=self.to.target_id,
-                    filter_id=self.to.filter_id,
-                    number=number,
-                )
-            except ClientError as error:
-                if is_transient(error) or code_of(error) in _NOT_THERE_YET:
-                    raise
-                refused = message_of(error)
-                # Another session was first: one of ours, or another with the same number. The table knows first.
-                if code_of(error) == "IdempotentParameterMismatch":
-                    time.sleep(turn * 0.2)
-                    if (known := captures.get(eni)) is not None and known.session_id is not None:
-                        return self._mirrored(known, known.session_id, None)
-                there = sessions.on_interfaces([eni])
-                ended = capture.ended_sessions
-                ours = [s for s in there if sessions.is_ours(s) and s["TrafficMirrorSessionId"] not in ended]
-                if ours:
-                    return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
-                if code_of(error) == "IdempotentParameterMismatch":
-                    if turn >= _PATIENT_TURNS:
-                        # Whoever used the token has no session to show for it: no call could use it again.
-                        capture = captures.count_on(capture) or captures.get(eni) or capture
-                    continue
-                taken |= {session["SessionNumber"] for session in there}
-                if number not in taken and "session number" not in message_of(error).lower():
-                    raise
-                number = capture_plan.first_free_number(taken | {number})
-            else:
-                return self._mirrored(capture, session_id, number)
-        raise TryAgain(f"{eni}: others made sessions on it at the same time, {_TRIES} times; at last: {refused}")
+        wanted = _Wanted(capture, number)
+        return retried(
+            lambda: self._create_once(wanted),
+            lambda: (
+                f"{capture.network_interface_id}: others made sessions on it at the same time, {TRIES} times; "
+                f"at last: {wanted.refused}"
+            ),
+        )
+
+    def _create_once(self, wanted: _Wanted) -> dict[str, Any] | None:
+        capture = wanted.capture
+        try:
+            session_id = sessions.create(
+                capture,
+                incident_id=self.incident["id"],
+                expires_at=self.incident["expires_at"],
+                target_id=self.to.target_id,
+                filter_id=self.to.filter_id,
+                number=wanted.number,
+            )
+        except ClientError as error:
+            if is_transient(error) or code_of(error) in _NOT_THERE_YET:
+                raise
+            wanted.turn += 1
+            wanted.refused = message_of(error)
+            return self._after_refusal(wanted, error)
+        return self._mirrored(capture, session_id, wanted.number)
+
+    def _after_refusal(self, wanted: _Wanted, error: ClientError) -> dict[str, Any] | None:
+        """Use the session that was first; None where another is to be tried, with another number or another token."""
+        capture, eni = wanted.capture, wanted.capture.network_interface_id
+        # Another session was first: one of ours, or another with the same number. The table knows first.
+        if code_of(error) == "IdempotentParameterMismatch":
+            time.sleep((wanted.turn - 1) * 0.2)
+            if (known := captures.get(eni)) is not None and known.session_id is not None:
+                return self._mirrored(known, known.session_id, None)
+        there = sessions.on_interfaces([eni])
+        ended = capture.ended_sessions
+        ours = [s for s in there if sessions.is_ours(s) and s["TrafficMirrorSessionId"] not in ended]
+        if ours:
+            return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
+        if code_of(error) == "IdempotentParameterMismatch":
+            if wanted.turn > _PATIENT_TURNS:
+                # Whoever used the token has no session to show for it: no call could use it again.
+                wanted.capture = captures.count_on(capture) or captures.get(eni) or capture
+            return None
+        wanted.taken |= {session["SessionNumber"] for session in there}
+        if wanted.number not in wanted.taken and "session number" not in message_of(error).lower():
+            raise error
+        wanted.number = capture_plan.first_free_number(wanted.taken | {wanted.number})
+        return None
 
     def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> dict[str, Any]:
         eni = capture.network_interface_id

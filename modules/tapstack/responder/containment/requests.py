@@ -17,14 +17,14 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.responder.containment import containing, releasing
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain
+from tapstack.responder.errors import Conflict, ContainmentRefused
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.retry import retried
 
 Record = dict[str, Any]
 Decision = Literal["approved", "rejected", "default"]
-_TRIES: Final = 5
 _STATE_OF: Final = {"approved": "containing", "rejected": "rejected", "contain": "containing", "leave": "rejected"}
 BY_DEFAULT: Final = "the deployment's default"
 """Who decided where no operator did."""
@@ -106,31 +106,33 @@ def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
         ContainmentRefused: a guard rail forbids it.
     """
     chosen = allowed(mode)
-    for _ in range(_TRIES):
-        incident = in_time(incidents.get(incident_id))
-        state = state_of(incident)
-        if state == "pending" and chosen == "now":
-            return decide(incident_id, "approved", by=by)
-        if state in ("pending", "containing"):
-            executions.ensure(incident, "contain")
+    return retried(lambda: _contain_once(incident_id, chosen, by), "others change the incident at the same time")
+
+
+def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
+    incident = in_time(incidents.get(incident_id))
+    state = state_of(incident)
+    if state == "pending" and chosen == "now":
+        return decide(incident_id, "approved", by=by)
+    if state in ("pending", "containing"):
+        executions.ensure(incident, "contain")
+        return incident
+    if state in ("releasing", "blocked"):
+        raise Conflict(f"incident {incident_id} is being released: its containment is {state}")
+    if state == "contained":
+        if not would_change(incident):
             return incident
-        if state in ("releasing", "blocked"):
-            raise Conflict(f"incident {incident_id} is being released: its containment is {state}")
-        if state == "contained":
-            if not would_change(incident):
-                return incident
-            asked, said = None, "again, for what was attached since"
-        else:
-            _check_can_be_contained(incident)
-            would_change(incident)
-            asked = record(chosen, by)
-            said = _asked_words(asked)
-        changed = _ask(incident, asked)
-        if changed is not None:
-            incidents.say(incident_id, by, "containment requested", said)
-            executions.ensure(changed, "contain")
-            return changed
-    raise TryAgain("others change the incident at the same time")
+        asked, said = None, "again, for what was attached since"
+    else:
+        _check_can_be_contained(incident)
+        would_change(incident)
+        asked = record(chosen, by)
+        said = _asked_words(asked)
+    changed = _ask(incident, asked)
+    if changed is not None:
+        incidents.say(incident_id, by, "containment requested", said)
+        executions.ensure(changed, "contain")
+    return changed
 
 
 def _ask(incident: Incident, asked: Record | None) -> Incident | None:
@@ -322,31 +324,33 @@ def release(
     configured()
     check_flags(overwrite=overwrite, keep=keep)
     given = {"overwrite": overwrite, "keep": keep, "all": all_incidents}
-    for _ in range(_TRIES):
-        incident = in_time(incidents.get(incident_id))
-        state = state_of(incident)
-        if state == "released" and not all_incidents:
-            return incident
-        if state == "releasing":
-            executions.ensure(incident, "release", **given)
-            return incident
-        check_can_be_released(incident)
-        changed = executions.request(
-            incident,
-            "release",
-            "containment.#state = :to, containment.released_by = :by, containment.released_at = :at",
-            condition="containment.#state = :state",
-            to="releasing",
-            by=by,
-            at=as_text(utc_now()),
-            state=state,
-        )
-        if changed is not None:
-            flags = ", ".join(name for name, chosen in given.items() if chosen)
-            incidents.say(incident_id, by, "release requested", flags)
-            executions.ensure(changed, "release", **given)
-            return changed
-    raise TryAgain("others change the incident at the same time")
+    return retried(lambda: _release_once(incident_id, by, given), "others change the incident at the same time")
+
+
+def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident | None:
+    incident = in_time(incidents.get(incident_id))
+    state = state_of(incident)
+    if state == "released" and not given["all"]:
+        return incident
+    if state == "releasing":
+        executions.ensure(incident, "release", **given)
+        return incident
+    check_can_be_released(incident)
+    changed = executions.request(
+        incident,
+        "release",
+        "containment.#state = :to, containment.released_by = :by, containment.released_at = :at",
+        condition="containment.#state = :state",
+        to="releasing",
+        by=by,
+        at=as_text(utc_now()),
+        state=state,
+    )
+    if changed is not None:
+        flags = ", ".join(name for name, chosen in given.items() if chosen)
+        incidents.say(incident_id, by, "release requested", flags)
+        executions.ensure(changed, "release", **given)
+    return changed
 
 
 def check_flags(*, overwrite: bool, keep: bool) -> None:

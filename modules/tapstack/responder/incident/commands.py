@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, expiry, utc_now
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import Conflict, TryAgain
+from tapstack.responder.errors import Conflict
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
-
-_TRIES: Final = 5
+from tapstack.responder.store.retry import retried
 
 
 def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
@@ -25,31 +23,33 @@ def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
         UnknownIncident: there is none of that id.
         Conflict: it ends, or has ended, or would last longer than that.
     """
-    for _ in range(_TRIES):
-        incident = incidents.get(incident_id)
-        if not can_be_extended(incident["state"]) or incident["close_requested"]:
-            state = "closing" if can_be_extended(incident["state"]) else incident["state"]
-            raise Conflict(f"incident {incident_id} is {state}: its capture cannot be extended any more")
-        now = utc_now()
-        until = as_text(expiry(now, minutes))
-        if until <= incident["expires_at"]:
-            return incident
-        _check_length(incident, minutes, now)
-        changed = incidents.change(
-            incident_id,
-            "SET expires_at = :until",
-            condition="expires_at = :before AND close_requested = :no AND #state = :state",
-            until=until,
-            before=incident["expires_at"],
-            no=False,
-            state=incident["state"],
-        )
-        if changed is not None:
-            incidents.say(incident_id, by, "extended", f"until {until}")
-            if changed.get("token"):
-                executions.end_wait(changed["token"], "extended")
-            return changed
-    raise TryAgain("others change the incident at the same time")
+    return retried(lambda: _extend_once(incident_id, minutes, by), "others change the incident at the same time")
+
+
+def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
+    incident = incidents.get(incident_id)
+    if not can_be_extended(incident["state"]) or incident["close_requested"]:
+        state = "closing" if can_be_extended(incident["state"]) else incident["state"]
+        raise Conflict(f"incident {incident_id} is {state}: its capture cannot be extended any more")
+    now = utc_now()
+    until = as_text(expiry(now, minutes))
+    if until <= incident["expires_at"]:
+        return incident
+    _check_length(incident, minutes, now)
+    changed = incidents.change(
+        incident_id,
+        "SET expires_at = :until",
+        condition="expires_at = :before AND close_requested = :no AND #state = :state",
+        until=until,
+        before=incident["expires_at"],
+        no=False,
+        state=incident["state"],
+    )
+    if changed is not None:
+        incidents.say(incident_id, by, "extended", f"until {until}")
+        if changed.get("token"):
+            executions.end_wait(changed["token"], "extended")
+    return changed
 
 
 def _check_length(incident: Incident, minutes: int, now: datetime) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Final
 
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.errors import Conflict, TryAgain
+from tapstack.responder.errors import Conflict
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
-
-_TRIES: Final = 3
+from tapstack.responder.store.retry import retried
 
 
 class KeyReused(Exception):  # noqa: N818
@@ -58,20 +57,26 @@ def open_incident(
     fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
     keys = {"idempotency-key": idempotency_key, "alert": request.alert_id}
     given = {kind: (value, fingerprint) for kind, value in keys.items() if value is not None}
-    for _ in range(_TRIES):
+
+    def attempt() -> Incident | None:
         incident = _new(request, source, opened_by)
-        if incidents.put(incident, given):
-            return _running(incident)
-        for kind, (value, _) in given.items():
-            if (found := incidents.find(kind, value)) is None:
-                continue
-            before, its_fingerprint = found
-            if kind == "idempotency-key" and its_fingerprint != fingerprint:
-                raise KeyReused(f"this Idempotency-Key opened {before['id']} with another request")
-            if kind == "alert":
-                _check_same(before, request)
-            return _running(before)
-    raise TryAgain("others open the same incident")
+        return incident if incidents.put(incident, given) else _before(request, given)
+
+    return _running(retried(attempt, "others open the same incident", tries=3))
+
+
+def _before(request: OpenRequest, keys: Mapping[str, tuple[str, str]]) -> Incident | None:
+    """Return the incident that one of the keys stands for; None where that has just expired."""
+    for kind, (value, fingerprint) in keys.items():
+        if (found := incidents.find(kind, value)) is None:
+            continue
+        before, its_fingerprint = found
+        if kind == "idempotency-key" and its_fingerprint != fingerprint:
+            raise KeyReused(f"this Idempotency-Key opened {before['id']} with another request")
+        if kind == "alert":
+            _check_same(before, request)
+        return before
+    return None
 
 
 def _check_same(incident: Incident, request: OpenRequest) -> None:

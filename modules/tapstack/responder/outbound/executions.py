@@ -17,12 +17,11 @@ from botocore.exceptions import ClientError
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.retry import retried
 
 Task = Literal["contain", "release"]
-_TRIES: Final = 5
 _TOO_LATE: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
 
 
@@ -122,11 +121,15 @@ def ensure(incident: Incident, task: Task, **given: bool) -> None:
     Raises:
         TryAgain: others start it again and again.
     """
-    for _ in range(_TRIES):
+
+    def attempt() -> bool | None:
+        nonlocal incident
         if _start_numbered(incident, task, **given):
-            return
+            return True
         incident = request(incident, task) or incidents.get(incident["id"])
-    raise TryAgain("others start the same execution")
+        return None
+
+    retried(attempt, "others start the same execution")
 
 
 def start_anew(incident: Incident, task: Task, **given: bool) -> bool:

@@ -28,13 +28,13 @@ from tapstack.responder.store.keys import (
     pack,
     pack_item,
 )
+from tapstack.responder.store.retry import retried
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
 _LATE_SECONDS: Final = 60
 """How long EC2 may still show what was there before a change."""
 _TOGETHER: Final = 99
 """Items that one transaction takes besides its check (Amazon DynamoDB API Reference, TransactWriteItems: 100)."""
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
         containing="containing",
         contained="contained",
     )
-    for _ in range(_TRIES):
+
+    def attempt() -> tuple[Containment | None] | None:
         begin = _update(
             instance_id,
             "SET #state = :containing, instance_id = :instance, generation = if_not_exists(generation, :one), "
@@ -143,10 +144,13 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
         if table.write_together([wants, join]) or table.write_together([wants, begin]):
             found = get(instance_id)
             if found is not None and incident_id in found.holders and found.wanted:
-                return found
+                return (found,)
         elif incidents.get(incident_id)["containment"]["state"] not in incidents.WANTED_CONTAINMENT:
-            return None
-    raise TryAgain(f"the containment of {instance_id} is changed by others")
+            return (None,)
+        return None
+
+    [held] = retried(attempt, f"the containment of {instance_id} is changed by others")
+    return held
 
 
 def tell_released(containment: Containment, incident_id: str, update: str, condition: str, **values: Any) -> bool:

@@ -8,13 +8,12 @@ from typing import Final
 from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.incidents import as_time
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.retry import retried
 
 IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", "failed"})
 """States in which an instance is, or may be, contained."""
-_TRIES: Final = 5
 
 
 def forgotten_at(closed_at: datetime) -> int:
@@ -37,23 +36,24 @@ def keep(incident_id: str) -> Incident:
         UnknownIncident: there is none of that id.
         TryAgain: others change its containment again and again.
     """
-    for _ in range(_TRIES):
-        incident = incidents.get(incident_id)
-        contained = bool(still_contained(incident))
-        if incident["state"] != "closed" or ("ttl" in incident) != contained:
-            return incident
-        containment = incident["containment"]
-        same = "containment.#state = :state" if containment else "attribute_not_exists(containment.#state)"
-        kept = incidents.change(
-            incident_id,
-            "REMOVE #ttl" if contained else "SET #ttl = :ttl",
-            condition=same,
-            **({} if contained else {"ttl": forgotten_at(as_time(incident["closed_at"]))}),
-            **({"state": containment["state"]} if containment else {}),
-        )
-        if kept is not None:
-            return kept
-    raise TryAgain(f"others change the containment of incident {incident_id} at the same time")
+    said = f"others change the containment of incident {incident_id} at the same time"
+    return retried(lambda: _keep_once(incident_id), said)
+
+
+def _keep_once(incident_id: str) -> Incident | None:
+    incident = incidents.get(incident_id)
+    contained = bool(still_contained(incident))
+    if incident["state"] != "closed" or ("ttl" in incident) != contained:
+        return incident
+    containment = incident["containment"]
+    same = "containment.#state = :state" if containment else "attribute_not_exists(containment.#state)"
+    return incidents.change(
+        incident_id,
+        "REMOVE #ttl" if contained else "SET #ttl = :ttl",
+        condition=same,
+        **({} if contained else {"ttl": forgotten_at(as_time(incident["closed_at"]))}),
+        **({"state": containment["state"]} if containment else {}),
+    )
 
 
 def still_contained(incident: Incident) -> list[str]:

@@ -5,8 +5,6 @@ Source: Amazon DynamoDB API Reference, UpdateItem, TransactWriteItems, BatchGetI
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,11 +13,10 @@ from botocore.exceptions import ClientError
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import TryAgain
 from tapstack.responder.store.keys import pack, unpack_item
+from tapstack.responder.store.retry import retried
 
 _BATCH: Final = 100
-_TRIES: Final = 5
 
 
 def read(key: dict[str, Any]) -> dict[str, Any] | None:
@@ -30,18 +27,22 @@ def read(key: dict[str, Any]) -> dict[str, Any] | None:
 
 def read_all(keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return those of many items that exist, in no order."""
-    found: list[dict[str, Any]] = []
+    return [item for start in range(0, len(keys), _BATCH) for item in _batch(keys[start : start + _BATCH])]
+
+
+def _batch(keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     table = environment().table
-    for start in range(0, len(keys), _BATCH):
-        asked: dict[str, Any] = {table: {"Keys": list(keys[start : start + _BATCH]), "ConsistentRead": True}}
-        for _ in range(_TRIES):
-            answer = client("dynamodb").batch_get_item(RequestItems=asked)
-            found += [unpack_item(item) for item in answer["Responses"].get(table, [])]
-            if not (asked := answer.get("UnprocessedKeys", {})):
-                break
-        else:
-            raise TryAgain("the table did not answer for all keys")
-    return found
+    asked: dict[str, Any] = {table: {"Keys": list(keys), "ConsistentRead": True}}
+    found: list[dict[str, Any]] = []
+
+    def read_rest() -> list[dict[str, Any]] | None:
+        nonlocal asked
+        answer = client("dynamodb").batch_get_item(RequestItems=asked)
+        found.extend(unpack_item(item) for item in answer["Responses"].get(table, []))
+        asked = answer.get("UnprocessedKeys", {})
+        return None if asked else found
+
+    return retried(read_rest, "the table did not answer for all keys")
 
 
 def change(
@@ -83,20 +84,23 @@ def write_together(items: Sequence[dict[str, Any]]) -> bool:
     Raises:
         TryAgain: others write the same items again and again.
     """
-    for turn in range(_TRIES):
-        time.sleep(turn * random.uniform(0.05, 0.2))
-        try:
-            client("dynamodb").transact_write_items(TransactItems=list(items))
-            return True
-        except ClientError as error:
-            if code_of(error) != "TransactionCanceledException":
-                raise
-            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-            if "ConditionalCheckFailed" in reasons:
-                return False
-            if "ValidationError" in reasons:
-                raise
-    raise TryAgain("others write the same items")
+    return retried(lambda: _transaction(items), "others write the same items", pause=(0.05, 0.2))
+
+
+def _transaction(items: Sequence[dict[str, Any]]) -> bool | None:
+    """Tell whether all conditions held; None where another transaction was faster."""
+    try:
+        client("dynamodb").transact_write_items(TransactItems=list(items))
+    except ClientError as error:
+        if code_of(error) != "TransactionCanceledException":
+            raise
+        reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+        if "ConditionalCheckFailed" in reasons:
+            return False
+        if "ValidationError" in reasons:
+            raise
+        return None
+    return True
 
 
 def part(
