@@ -4,8 +4,8 @@ One file a concern: what a template says (yaml_templates, templates, intrinsics)
 (parameters), what AWS's schemas say of types (schemas), the life of a stack (stacks, working) and of its resources
 (resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), with whose permissions
 it is done (acting, asking), and the types that are made by calls of the account's API (api_types, ec2_types,
-addresses, security_groups, mirroring_types, balancer_types, function_types, iam_types, service_types,
-custom_resources).
+addresses, security_groups, mirroring_types, network_types, balancer_types, function_types, iam_types,
+service_types, messaging_types, bucket_types, dns_types, operating_types, scaling_types, custom_resources).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def install() -> None:
         bucket_types,
         change_sets,
         custom_resources,
+        dns_types,
         ec2_types,
         events,
         function_types,
@@ -32,8 +33,11 @@ def install() -> None:
         intrinsics,
         messaging_types,
         mirroring_types,
+        network_types,
+        operating_types,
         resources,
         responses,
+        scaling_types,
         security_groups,
         service_types,
         stacks,
@@ -54,6 +58,10 @@ def install() -> None:
         addresses,
         mirroring_types,
         security_groups,
+        network_types,
+        dns_types,
+        operating_types,
+        scaling_types,
         resources,
         stacks,
         responses,

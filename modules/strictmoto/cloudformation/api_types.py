@@ -249,11 +249,12 @@ class ApiResource:
         meta = client(service or self.SERVICE, self.account_id, self.region).meta
         return meta.service_model.operation_model(meta.method_to_api_mapping[operation])
 
-    def refuse_existing(self, operation: str, **named: Any) -> None:
+    def refuse_existing(self, operation: str, listed: str = "", **named: Any) -> None:
         """Fail where another has the name already, though the API's Create call would take that for its own.
 
         Args:
             operation: finds the other, or raises an error that says it is absent.
+            listed: the member of the answer that lists it, where the operation raises no error.
             named: its parameters.
 
         Raises:
@@ -262,13 +263,15 @@ class ApiResource:
         # CloudFormation knows; whose permissions the stack has is not asked.
         token = BEHALF.set(None)
         try:
-            self.call(operation, **named)
+            found = self.call(operation, **named)
         except ClientError as error:
             if is_absent(error):
                 return
             raise
         finally:
             BEHALF.reset(token)
+        if listed and not found.get(listed):
+            return
         said = f"Resource of type '{self.TYPE}' with identifier '{self.name}' already exists."
         where = f"(RequestToken: {uuid.uuid4()}, HandlerErrorCode: AlreadyExists)"
         raise FailedError(f'Resource handler returned message: "{said}" {where}')

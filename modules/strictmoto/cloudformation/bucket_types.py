@@ -33,12 +33,12 @@ def _renamed(given: Mapping[str, Any], **names: str) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in given.items()}
 
 
-def _encryption(given: Mapping[str, Any]) -> dict[str, Any]:
+def _encryption(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
     default = {"ServerSideEncryptionByDefault": "ApplyServerSideEncryptionByDefault"}
     return {"Rules": [_renamed(rule, **default) for rule in given["ServerSideEncryptionConfiguration"]]}
 
 
-def _lifecycle(given: Mapping[str, Any]) -> dict[str, Any]:
+def _lifecycle(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
     return {**given, "Rules": [_lifecycle_rule(rule) for rule in given["Rules"]]}
 
 
@@ -74,17 +74,22 @@ def _lifecycle_rule(given: Mapping[str, Any]) -> dict[str, Any]:
     return rule
 
 
-def _cors(given: Mapping[str, Any]) -> dict[str, Any]:
+def _cors(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
     names = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds"}
     return {"CORSRules": [_renamed(rule, **names) for rule in given["CorsRules"]]}
 
 
-def _logging(given: Mapping[str, Any]) -> dict[str, Any]:
-    target = {"TargetPrefix": "", **_renamed(given, DestinationBucketName="TargetBucket", LogFilePrefix="TargetPrefix")}
+def _logging(given: Mapping[str, Any], bucket: str) -> dict[str, Any]:
+    """The logging of a bucket, into itself where the template names no other."""
+    target = {
+        "TargetBucket": bucket,
+        "TargetPrefix": "",
+        **_renamed(given, DestinationBucketName="TargetBucket", LogFilePrefix="TargetPrefix"),
+    }
     return {"LoggingEnabled": target}
 
 
-def _notification(given: Mapping[str, Any]) -> dict[str, Any]:
+def _notification(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
     told = {name: value for name, value in given.items() if name not in {one[0] for one in _EVENTS}}
     if "EventBridgeConfiguration" in told:
         told["EventBridgeConfiguration"] = {}
@@ -101,7 +106,7 @@ def _notified(given: Mapping[str, Any], target: str, arn: str) -> dict[str, Any]
     return one
 
 
-def _website(given: Mapping[str, Any]) -> dict[str, Any]:
+def _website(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
     told = dict(given)
     if "IndexDocument" in given:
         told["IndexDocument"] = {"Suffix": given["IndexDocument"]}
@@ -122,7 +127,7 @@ class _Part:
         name: the property.
         setting: the call that sets it.
         parameter: what the call takes.
-        taken: makes the parameter of the property.
+        taken: makes the parameter of the property and the bucket's name.
         ending: the call that ends it; "" where it is set to what `ended` says.
         ended: the parameter where the property is no longer there.
     """
@@ -130,7 +135,7 @@ class _Part:
     name: str
     setting: str
     parameter: str
-    taken: Callable[[Any], Any] = lambda given: given
+    taken: Callable[[Any, str], Any] = lambda given, _bucket: given
     ending: str = ""
     ended: Any = None
 
@@ -178,7 +183,7 @@ _PARTS: Final = (
         "AccelerateConfiguration",
         "put_bucket_accelerate_configuration",
         "AccelerateConfiguration",
-        lambda given: _renamed(given, AccelerationStatus="Status"),
+        lambda given, _bucket: _renamed(given, AccelerationStatus="Status"),
         ended=_OFF,
     ),
     _Part(
@@ -193,7 +198,7 @@ _PARTS: Final = (
         "ReplicationConfiguration",
         ending="delete_bucket_replication",
     ),
-    _Part("Tags", "put_bucket_tagging", "Tagging", lambda tags: {"TagSet": tags}, "delete_bucket_tagging"),
+    _Part("Tags", "put_bucket_tagging", "Tagging", lambda tags, _bucket: {"TagSet": tags}, "delete_bucket_tagging"),
 )
 
 
@@ -256,7 +261,7 @@ class Bucket(ApiResource):
             if given is None and part.ending:
                 self.call(part.ending, Bucket=self.name)
             else:
-                wanted = part.ended if given is None else part.taken(given)
+                wanted = part.ended if given is None else part.taken(given, self.name)
                 self.call(part.setting, Bucket=self.name, **{part.parameter: wanted})
 
 

@@ -9,12 +9,15 @@ Source: Amazon S3 User Guide, "Granting permissions to publish event notificatio
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
 from strictmoto.iam.access import service_may
 from strictmoto.iam.public import is_public
 from strictmoto.identity.callers import CALLER
 from strictmoto.running import running
+
+_WITH_ACLS: Final = ("BucketOwnerPreferred", "ObjectWriter")
+"""What a bucket's ownership is where it has ACLs: a new one has none."""
 
 
 @functools.cache
@@ -29,10 +32,28 @@ def install() -> None:
     # The Region is that of the signature, and not what a key may look like.
     reading: Any = responses
     reading.parse_region_from_url = lambda _url, use_default_region=True: None
+    _log_without_acls()
     _block_public_policies()
     module: Any = notifications
     module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
     module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")
+
+
+def _log_without_acls() -> None:
+    """Take a target of logs whose ACLs are off: that its policy lets S3 write is not looked at (inferred).
+
+    Source: Amazon S3 User Guide, "Enabling Amazon S3 server access logging", permissions of log delivery.
+    """
+    from moto.s3.models import FakeBucket
+
+    bucket: Any = FakeBucket
+    granted = bucket._log_permissions_enabled_acl
+
+    def log_permissions_enabled_acl(target_bucket: Any) -> bool:
+        has_acls = any(name in str(target_bucket.ownership_rule) for name in _WITH_ACLS)
+        return not has_acls or bool(granted(target_bucket=target_bucket))
+
+    bucket._log_permissions_enabled_acl = staticmethod(log_permissions_enabled_acl)
 
 
 def _block_public_policies() -> None:

@@ -316,9 +316,13 @@ LOST: dict[str, tuple[Resources, str, str]] = {
         "RepositoryPolicyText",
     ),
     "zone": (
-        {"Z": resource("AWS::Route53::HostedZone", Name="example.com.", HostedZoneTags=TAGS)},
+        {
+            "Z": resource(
+                "AWS::Route53::HostedZone", Name="example.com.", HostedZoneFeatures={"EnableAcceleratedRecovery": True}
+            )
+        },
         "AWS::Route53::HostedZone",
-        "HostedZoneTags",
+        "HostedZoneFeatures",
     ),
 }
 

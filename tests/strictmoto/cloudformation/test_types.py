@@ -627,7 +627,11 @@ def failures(account: Account) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_when_a_stack_has_the_type_then_it_is_made_changed_and_deleted(stacked: Account, case: Case) -> None:
-    account = stacked
+    check(stacked, case)
+
+
+def check(account: Account, case: Case) -> None:
+    """Make a stack of the case, change it, and delete it."""
     assert case.read(account) == case.gone
     account.stacks.create_stack(**template(case.resources("one")))
     assert failures(account) == []

@@ -85,3 +85,40 @@ def test_when_a_type_is_made_then_the_page_says_by_what(account: Account, marker
     made = {kind for kind in schemas.kinds(REGION) if api_types.makes(kind)}
     by_calls = {kind for kind in made if api_types.own_type(kind)}
     assert listed == (by_calls | {"Custom::*"} if marker == "types made by calls" else made - by_calls)
+
+
+FIELD = (
+    "AutoScaling",
+    "CloudFormation",
+    "CloudWatch",
+    "EC2",
+    "ElasticLoadBalancingV2",
+    "Events",
+    "IAM",
+    "KMS",
+    "Lambda",
+    "Logs",
+    "NetworkFirewall",
+    "RAM",
+    "Route53",
+    "S3",
+    "SNS",
+    "SQS",
+    "SSM",
+    "Scheduler",
+    "SecretsManager",
+    "StepFunctions",
+)
+"""The services whose types templates of this field name."""
+IAM = ["CAPABILITY_NAMED_IAM"]
+
+
+def test_fails_whatever_type_of_the_field_the_account_does_not_make(account: Account) -> None:
+    kinds = [kind for kind in schemas.kinds(REGION) if kind.split("::")[1] in FIELD]
+    unmade = sorted(kind for kind in kinds if not api_types.makes(kind))
+    assert len(unmade) > 50
+    for number, kind in enumerate(unmade):
+        stack = create(account, {"Resources": {"Bad": {"Type": kind}}}, f"tap{number}", Capabilities=IAM)
+        assert account.stack(stack)["StackStatus"] == "ROLLBACK_COMPLETE", kind
+        reasons = [reason for _name, status, reason in account.events(stack) if status == "CREATE_FAILED"]
+        assert reasons == [f"strictmoto does not make {kind}"]
