@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from tapstack.domain.cidrs import ANY_IPV4, ANY_IPV6, family
+from tapstack.domain.cidrs import ANY_IPV4, ANY_IPV6, family, is_everybody
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction, MirrorRule, Traffic
 
@@ -62,6 +62,11 @@ def everything_but_intra_vpc(vpc_cidrs: Sequence[str]) -> FilterPreset:
         )
     rejects = []
     for cidr in vpc_cidrs:
+        if is_everybody(cidr):
+            raise RuleViolation(
+                f"everything_but_intra_vpc takes the CIDR blocks of the VPC, got {cidr}: no packet to or from it would "
+                "be mirrored"
+            )
         # A token's family is unknown; the VPC attribute that users pass is its IPv4 block.
         anywhere = ANY_IPV6 if family(cidr) == 6 else ANY_IPV4
         rejects.append(MirrorRule("ingress", "reject", source=cidr, destination=anywhere))

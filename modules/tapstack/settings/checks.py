@@ -293,6 +293,17 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
                         "are the account's: expected another name",
                         stack_name,
                     )
+                elif (
+                    stack_name != with_roles
+                    and stack_name.lower() == with_roles.lower()
+                    and makes_iam(settings.capabilities)
+                ):
+                    checker.say(
+                        stack_path,
+                        f"differs from the stack {with_roles} of site {other} in case only, and both may make IAM "
+                        "roles, whose names IAM does not tell apart by case: expected another name",
+                        stack_name,
+                    )
 
 
 def _stacks_with_roles(deployment: Deployment, name: str) -> Iterator[str]:
@@ -406,7 +417,9 @@ def _check_site(checker: Checker, path: Path, project: str, site: Site) -> None:
 
 
 def _check_filter(checker: Checker, path: Path, settings: Filter) -> None:
-    """Check what the rules of a filter say together; what a preset brings is right."""
+    """Check what the rules of a filter say together; what a preset brings is right, and not in the file."""
+    if settings.preset is not None:
+        return
     preset = settings.to_domain()
     rules, found = preset.rules, len(checker.problems)
     for position, rule in enumerate(rules):

@@ -60,6 +60,14 @@ def test_fails_when_the_blocks_of_the_vpc_do_not_fit_into_a_filter(count: int) -
     )
 
 
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "::/0"])
+def test_fails_when_the_block_of_the_vpc_is_every_address(cidr: str) -> None:
+    assert refusal(lambda: filter_presets.everything_but_intra_vpc(["10.0.0.0/16", cidr])) == (
+        f"everything_but_intra_vpc takes the CIDR blocks of the VPC, got {cidr}: no packet to or from it would be "
+        "mirrored"
+    )
+
+
 def test_when_web_is_mirrored_then_it_is_as_server_and_as_client() -> None:
     preset = filter_presets.web()
     assert not preset.amazon_dns

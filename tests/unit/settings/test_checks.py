@@ -206,6 +206,12 @@ def interfaces(count: int) -> str:
             id="rule given twice",
         ),
         pytest.param(
+            "    filters: {f: {preset: everything_but_intra_vpc, vpc_cidrs: ['2001:db8::/32', '2001:0DB8::/32']}}\n",
+            "9: sites.production.filters.f.vpc_cidrs[1]",
+            "given twice, first as vpc_cidrs[0]: keep one, got '2001:db8::/32'",
+            id="block of the VPC given twice, in two spellings",
+        ),
+        pytest.param(
             "    allowed_account_ids: ['111122223333', '111122223333']\n",
             "9: sites.production.allowed_account_ids[1]",
             "given twice, first as allowed_account_ids[0]: keep one, got '111122223333'",
@@ -640,6 +646,26 @@ def test_fails_when_two_regions_have_stacks_of_one_name_that_may_make_roles() ->
     assert parse_deployment(SITE + NAMED + WITH_ROLES + second)
     elsewhere = second + WITH_ROLES + ACCOUNT.replace("1111", "4444")
     assert parse_deployment(SITE + NAMED + WITH_ROLES + ACCOUNT + elsewhere)
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
+def test_fails_when_stacks_that_may_make_roles_differ_in_case_only(region: str) -> None:
+    second = SECOND_SITE.replace("eu-central-1", region) + NAMED.replace("capture", "Capture")
+    problems = report(SITE + NAMED + WITH_ROLES + second + WITH_ROLES)
+    assert [problem.partition("stack_name: ")[2] for problem in problems] == [
+        f"differs from the stack {theirs} of site {other} in case only, and both may make IAM roles, whose names IAM "
+        f"does not tell apart by case: expected another name, got '{ours}'"
+        for theirs, other, ours in (("Capture", "second", "capture"), ("capture", "production", "Capture"))
+    ]
+    assert parse_deployment(SITE + NAMED + WITH_ROLES + second)
+    elsewhere = second + WITH_ROLES + ACCOUNT.replace("1111", "4444")
+    assert parse_deployment(SITE + NAMED + WITH_ROLES + ACCOUNT + elsewhere)
+
+
+def test_fails_when_a_stack_differs_in_case_only_from_one_that_an_incident_launches() -> None:
+    named = SITE + APPLIANCE + WITH_ROLES + "      stack_name: Tapstack-production-epb\n"
+    [problem] = report(named)
+    assert "differs from the stack tapstack-production-epb of site production in case only" in problem
 
 
 NAMED = APPLIANCE + "      stack_name: capture\n"
