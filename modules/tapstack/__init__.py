@@ -127,6 +127,9 @@ def __getattr__(name: str) -> Any:
         found: Any = importlib.import_module("tapstack.domain.filter_presets")
     elif name in _HOMES:
         found = getattr(importlib.import_module(_HOMES[name]), name)
+    elif now := importlib.import_module("tapstack.domain.renamed").OLD_NAMES.get(name):
+        # Not an AttributeError, whose words `from tapstack import ...` does not show.
+        raise ImportError(f"tapstack has no {name} any more: it is tapstack.{now}", name="tapstack")
     else:
         raise AttributeError(f"module 'tapstack' has no attribute {name!r}")
     globals()[name] = found

@@ -205,7 +205,7 @@ class TestSessions:
         ),
         (
             lambda stack: IncidentResponse(stack, "it", deployment="a", site="b", vpc_id="vpc-1", appliance="tmt-1"),  # type: ignore[arg-type]
-            "site/it: appliance must be a ExistingAppliance(...) or a LaunchedAppliance(...), got 'tmt-1'",
+            "site/it: appliance must be an ExistingAppliance(...) or a LaunchedAppliance(...), got 'tmt-1'",
         ),
         (
             lambda stack: MirrorFilter.from_preset(stack, "it", "web"),  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tapstack
+from tapstack.domain.renamed import OLD_NAMES
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "modules" / "tapstack"
@@ -179,6 +180,14 @@ def test_when_a_name_of_the_domain_is_used_then_it_resolves(name: str) -> None:
 def test_fails_when_a_name_is_unknown() -> None:
     with pytest.raises(AttributeError, match="^module 'tapstack' has no attribute 'Nothing'$"):
         _ = tapstack.Nothing
+
+
+@pytest.mark.parametrize(("old", "now"), OLD_NAMES.items())
+def test_fails_when_a_name_is_an_old_one_and_says_the_new_one(old: str, now: str) -> None:
+    assert now in tapstack.__all__
+    for statement in (f"tapstack.{old}", f"from tapstack import {old}"):
+        with pytest.raises(ImportError, match=f"^tapstack has no {old} any more: it is tapstack.{now}$"):
+            exec(statement, {"tapstack": tapstack})
 
 
 def undocumented(node: ast.Module | ast.ClassDef, name: str) -> Iterator[str]:

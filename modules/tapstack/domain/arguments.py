@@ -42,7 +42,7 @@ _MEANT: Final = {
     "Protect": "Protect(...)",
     "Rule": "PolicyRule(...)",
     "SourceLookup": "Source.instance(...), .tagged(...), .tagged_instances(...), .subnet(...) or .vpc(...)",
-    "ExistingAppliance": "a ExistingAppliance(...)",
+    "ExistingAppliance": "an ExistingAppliance(...)",
     "TerraformProvider": "an AwsProvider",
     "TwoStep": "TwoStep(...)",
     "Traffic": "Traffic.tcp(...), .udp(...), .icmp() or another factory of it",

@@ -15,6 +15,7 @@ from typing import Final, Literal, get_args
 from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.renamed import names_old_arguments
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 
 Mode = Literal["approval", "now"]
@@ -154,6 +155,7 @@ class LoadBalancers:
         check_fields(self)
 
 
+@names_old_arguments
 @dataclass(frozen=True, slots=True)
 class ContainmentSettings:
     """How an instance is isolated, and how evidence is protected. A release restores all of it.

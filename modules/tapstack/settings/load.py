@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from tapstack.domain.renamed import OLD_KEYS
 from tapstack.domain.suggestions import did_you_mean, nearest
 from tapstack.settings import partial
 from tapstack.settings.checking import Checker
@@ -192,7 +193,7 @@ def _problem(details: Any, data: Any) -> Problem:
             message += f": {description[0].lower()}{description[1:].rstrip('.')}"
     elif kind == "extra_forbidden":
         fields = sorted(_fields_at(location[:-1]))
-        renamed = RENAMED.get(str(location[-1]))
+        renamed = OLD_KEYS.get(str(location[-1]))
         hint = f"it is called {renamed} now; " if renamed in fields else did_you_mean(str(location[-1]), fields)
         message, value = f"unknown key; {hint}known here: {', '.join(fields)}", ABSENT
     elif kind == "value_error":
@@ -229,10 +230,6 @@ _EXPECTED: Final = {
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
 }
-
-
-RENAMED: Final = {"shutdown_behavior": "stop_on_shutdown"}
-"""Keys of earlier versions, and what they are called now."""
 _WORD: Final = re.compile("'([^']*)'")
 
 
@@ -309,7 +306,7 @@ def _numbers_at(location: FieldPath) -> str | None:
 def _near_field(location: FieldPath) -> str | None:
     """Return the field that a key of the wrong name was probably meant to be, if any."""
     name, fields = str(location[-1]), sorted(_fields_at(location[:-1]))
-    return renamed if (renamed := RENAMED.get(name)) in fields else nearest(name, fields)
+    return renamed if (renamed := OLD_KEYS.get(name)) in fields else nearest(name, fields)
 
 
 def _description(location: FieldPath) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -22,11 +23,13 @@ from tapstack.domain.containment import (
 from tapstack.domain.containment_release import RELEASE_ORDER, plan_release, steps_of_release
 from tapstack.domain.containment_settings import (
     AutoScaling,
+    ContainmentSettings,
     DeployedContainment,
     Protect,
     QuarantineGroups,
     TwoStep,
 )
+from tapstack.domain.renamed import OLD_ARGUMENTS
 
 SETTINGS = DeployedContainment(modes=("now",), groups={"vpc-1": QuarantineGroups("sg-q", "sg-u")})
 INSTANCE = "i-0123456789abcdef0"
@@ -44,6 +47,15 @@ def planned(facts: Facts = FACTS, recorded: tuple[PriorState, ...] = (), **setti
     plan = plan_containment(facts, replace(SETTINGS, **settings), recorded)
     assert plan.refused is None
     return [(change.what, change.key, change.before, change.after) for change in plan.changes]
+
+
+@pytest.mark.parametrize(("old", "now"), OLD_ARGUMENTS["ContainmentSettings"].items())
+def test_fails_when_an_argument_is_an_old_one_and_says_how_it_is_written_now(old: str, now: str) -> None:
+    given: dict[str, Any] = {old: True}
+    said = f"ContainmentSettings has no argument {old} any more: write {now}"
+    with pytest.raises(TypeError, match=f"^{re.escape(said)}$"):
+        ContainmentSettings(**given)
+    assert now.partition("=")[0] in {field.name for field in fields(ContainmentSettings)}
 
 
 def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() -> None:
