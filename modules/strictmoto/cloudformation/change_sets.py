@@ -17,7 +17,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from strictmoto.cloudformation import parameters as stack_parameters
 from strictmoto.cloudformation import resources, schemas, templates
 from strictmoto.cloudformation.responses import check_name
-from strictmoto.cloudformation.stacks import ON_FAILURE
+from strictmoto.cloudformation.stacks import CAPABILITIES, ON_FAILURE
 
 # moto has types, but none for what is replaced at run time.
 Stack: Any = models.Stack
@@ -71,6 +71,7 @@ def create_change_set(self: Any) -> ActionResult:
         tags=tags or None,
         role_arn=self._get_param("RoleARN"),
     )
+    made.capabilities = tuple(self._get_param("Capabilities", []))
     made.on_failure = self._get_param("OnStackFailure")
     retagged = bool(tags) and tags != stack.tags
     if kind == "UPDATE" and not made.changes and not retagged and not _other_outputs(stack, made):
@@ -119,7 +120,7 @@ def execute_change_set(self: Any) -> ActionResult:
             del backend.change_sets[other.change_set_id]
     found.execution_status = _EXECUTED
     on_failure = found.on_failure or ("DO_NOTHING" if self._get_bool_param("DisableRollback", False) else "ROLLBACK")
-    token = ON_FAILURE.set(on_failure)
+    token, acknowledged = ON_FAILURE.set(on_failure), CAPABILITIES.set(found.capabilities)
     try:
         if found.change_set_type == "CREATE":
             stack.template, stack.parameters = found.template, found.parameters
@@ -131,8 +132,10 @@ def execute_change_set(self: Any) -> ActionResult:
             stack._add_stack_event("CREATE_IN_PROGRESS", resource_status_reason="User Initiated")
             stack.create_resources()
         else:
+            stack.capabilities = found.capabilities
             stack.update(found.template, found.role_arn, parameters=found.parameters, tags=found.tags)
     finally:
+        CAPABILITIES.reset(acknowledged)
         ON_FAILURE.reset(token)
     return EmptyResult()
 

@@ -19,7 +19,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from strictmoto.cloudformation import exports, policies, s3_urls, templates, transforms
 from strictmoto.cloudformation.events import CLIENT_TOKEN
-from strictmoto.cloudformation.stacks import ON_FAILURE
+from strictmoto.cloudformation.stacks import CAPABILITIES, ON_FAILURE
 
 # moto has types, but none for what is replaced at run time.
 moto_models: Any = models
@@ -137,10 +137,12 @@ def _create() -> None:
         if policy := _policy(self, "StackPolicy"):
             policies.check(policy)
         token = ON_FAILURE.set(on_failure or ("DO_NOTHING" if rollback else "ROLLBACK"))
+        acknowledged = CAPABILITIES.set(tuple(self._get_param("Capabilities", [])))
         try:
             with _client_token(self):
                 return create(self)
         finally:
+            CAPABILITIES.reset(acknowledged)
             ON_FAILURE.reset(token)
 
     CloudFormationResponse.create_stack = create_stack
@@ -167,6 +169,7 @@ def _update() -> None:
             raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
         # The policy that the stack has governs this update; a new one those that follow.
         stack.next_policy = policy
+        stack.capabilities = tuple(self._get_param("Capabilities", []))
         with policies.governed_by(during), _client_token(self):
             return update(self)
 

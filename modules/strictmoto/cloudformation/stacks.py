@@ -13,7 +13,6 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -40,8 +39,10 @@ ResourceMap: Any = parsing.ResourceMap
 
 ON_FAILURE: Final[ContextVar[str]] = ContextVar("ON_FAILURE", default="ROLLBACK")
 """What becomes of a stack that cannot be made, for the CreateStack that is being answered."""
-_PARENT_TAGS: Final[ContextVar[Mapping[str, str]]] = ContextVar("PARENT_TAGS", default=MappingProxyType({}))
-"""The tags of the stack that is being made, which those nested in it get, too."""
+CAPABILITIES: Final[ContextVar[tuple[str, ...]]] = ContextVar("CAPABILITIES", default=())
+"""What the call that is being answered acknowledges for the stack that it makes or changes."""
+_PARENT: Final[ContextVar[Any]] = ContextVar("PARENT", default=None)
+"""The stack that is being made or changed: those nested in it have its tags, its role and its capabilities."""
 
 _LEFT: Final = "Update successful. One or more resources could not be deleted."
 _STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
@@ -160,19 +161,23 @@ def _status(stack: Any, status: str, reason: str | None = None) -> None:
 
 def _create() -> None:
     create = Stack.create_resources
-    create_stack = CloudFormationBackend.create_stack
 
     def create_resources(self: Any) -> None:
+        _inherit(self, _PARENT.get())
         working.begin(self, acting_for(self, functools.partial(_make, create, self)))
 
-    def backend(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if inherited := _PARENT_TAGS.get():
-            kwargs["tags"] = {**inherited, **(kwargs.get("tags") or {})}
-        return create_stack(self, name, *args, **kwargs)
-
     @classmethod  # type: ignore[misc]
-    def nested(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        stack = make_nested(cls, *args, **kwargs)
+    def nested(
+        cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_kwargs: Any
+    ) -> Any:
+        properties, parent = cloudformation_json["Properties"], _PARENT.get()
+        stack = models.cloudformation_backends[account_id][region_name].create_stack(
+            name=resource_name,
+            notification_arns=properties.get("NotificationARNs"),
+            role_arn=parent.role_arn,
+            timeout_in_mins=properties.get("TimeoutInMinutes"),
+            **_nested(properties, parent),
+        )
         if stack.status not in _STANDING:
             raise ValidationError(message=f"Embedded stack {stack.stack_id} was not successfully created")
         return stack
@@ -187,9 +192,9 @@ def _create() -> None:
         region_name: str,
     ) -> Any:
         properties = cloudformation_json["Properties"]
-        body = s3_urls.fetch(properties["TemplateURL"], account_id, get_partition(region_name))
-        given = {name: text(value) for name, value in properties.get("Parameters", {}).items()}
-        original_resource.update(body, None, given)
+        original_resource.notification_arns = properties.get("NotificationARNs") or []
+        original_resource.timeout_in_minutes = properties.get("TimeoutInMinutes")
+        original_resource.update(**_nested(properties, _PARENT.get()))
         if original_resource.status != "UPDATE_COMPLETE":
             raise ValidationError(message=f"Embedded stack {original_resource.stack_id} was not successfully updated")
         return original_resource
@@ -200,14 +205,48 @@ def _create() -> None:
                 return output["OutputValue"]
         raise UnformattedGetAttTemplateException
 
-    make_nested = Stack.create_from_cloudformation_json.__func__
     Stack.update_from_cloudformation_json = nested_update
     Stack.get_cfn_attribute = nested_attribute
     # What Ref says.
     Stack.physical_resource_id = property(lambda self: self.stack_id)
     Stack.create_resources = create_resources
     Stack.create_from_cloudformation_json = nested
-    CloudFormationBackend.create_stack = functools.wraps(create_stack)(backend)
+
+
+def _nested(properties: Mapping[str, Any], parent: Any) -> dict[str, Any]:
+    """Return what a stack that is nested in another is made of: its own tags win.
+
+    Raises:
+        ValidationError: a parameter is no text.
+    """
+    given = properties.get("Parameters") or {}
+    if any(isinstance(value, dict | list) for value in given.values()):
+        raise ValidationError(
+            message="Value of property Parameters must be an object with String (or simple type) properties"
+        )
+    return {
+        "template": s3_urls.fetch(properties["TemplateURL"], parent.account_id, get_partition(parent.region_name)),
+        "parameters": {name: text(value) for name, value in given.items()},
+        "tags": {**parent.tags, **{tag["Key"]: text(tag["Value"]) for tag in properties.get("Tags") or ()}},
+    }
+
+
+def _inherit(stack: Any, parent: Any) -> None:
+    """Let a stack know the one that it is nested in, and what was acknowledged for it."""
+    if parent is None:
+        stack.capabilities = CAPABILITIES.get()
+    else:
+        stack.parent_id, stack.root_id = parent.stack_id, getattr(parent, "root_id", parent.stack_id)
+        stack.capabilities = parent.capabilities
+
+
+@contextmanager
+def _parent_of_others(stack: Any) -> Iterator[None]:
+    token = _PARENT.set(stack)
+    try:
+        yield
+    finally:
+        _PARENT.reset(token)
 
 
 def _make(create: Any, stack: Any) -> None:
@@ -215,11 +254,10 @@ def _make(create: Any, stack: Any) -> None:
     on_failure = ON_FAILURE.get()
     # A nested stack that fails is its parent's failure, and rolls back by itself.
     token = ON_FAILURE.set("ROLLBACK")
-    parent = _PARENT_TAGS.set(dict(stack.tags))
     stack.disable_rollback = on_failure == "DO_NOTHING"
     stack.stack_status_reason = None
     try:
-        with _failing():
+        with _failing(), _parent_of_others(stack):
             _refuse_absent(stack)
             create(stack)
             if stack.status in _STANDING:
@@ -229,7 +267,6 @@ def _make(create: Any, stack: Any) -> None:
     except ResourceFailedError as failed:
         _fail(stack, on_failure, _reason(failed, "create"))
     finally:
-        _PARENT_TAGS.reset(parent)
         ON_FAILURE.reset(token)
     stack.resource_map.ledger.sealed = True
     if stack.status == "DELETE_COMPLETE":
@@ -305,7 +342,7 @@ def _update() -> None:
                 _status(self, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 
             try:
-                with _failing():
+                with _failing(), _parent_of_others(self):
                     _read_parameters(self, declared, given)
                     left = self.resource_map.update(self.template_dict, given, settle)
             except ResourceFailedError as failed:
@@ -353,7 +390,7 @@ def _go_back(stack: Any, template: str, parameters: dict[str, Any], failed: Reso
     stack.resource_map.input_parameters = parameters
     try:
         # Going back is no update that a policy governs.
-        with policies.governed_by(""), _failing():
+        with policies.governed_by(""), _failing(), _parent_of_others(stack):
             left = stack.resource_map.update(
                 stack.template_dict,
                 parameters,

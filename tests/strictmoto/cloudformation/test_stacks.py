@@ -415,3 +415,66 @@ def test_when_a_nested_stack_changes_then_it_stays_and_its_outputs_are_known_out
     assert account.left_behind()["filters"] == before
     account.stacks.delete_stack(StackName="tap")
     assert account.left_behind() == {}
+
+
+def nested(account: Account, name: str, template: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    """A nested stack of a template, which is put into a bucket."""
+    account.client("s3").put_object(Bucket="templates", Key=f"{name}.json", Body=json.dumps(template).encode())
+    url = f"https://s3.amazonaws.com/templates/{name}.json"
+    return {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url, **properties}}
+
+
+def test_when_stacks_are_nested_then_each_names_its_parent_and_its_root(account: Account) -> None:
+    account.client("s3").create_bucket(
+        Bucket="templates", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    tags = [{"Key": "team", "Value": "red"}]
+    innermost = nested(account, "innermost", {"Resources": {"Good": GOOD}}, Tags=tags)
+    inner = nested(account, "inner", {"Resources": {"Innermost": innermost}})
+    role = "arn:aws:iam::123456789012:role/deployer"
+    given: dict[str, Any] = {
+        "Capabilities": ["CAPABILITY_IAM"],
+        "RoleARN": role,
+        "Tags": [{"Key": "team", "Value": "blue"}],
+    }
+    # The second update adds a stack that is nested in two others.
+    create(account, {"Resources": {"Good": GOOD}}, **given)
+    body = json.dumps({"Resources": {"Inner": inner}})
+    account.stacks.update_stack(StackName="tap", TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+    found = {one["StackName"].split("-")[-2] if "-" in one["StackName"] else "tap": one for one in all_stacks(account)}
+    root, middle, leaf = found["tap"], found["Inner"], found["Innermost"]
+    assert not {"ParentId", "RootId"} & set(root)
+    assert (middle["ParentId"], middle["RootId"]) == (root["StackId"], root["StackId"])
+    assert (leaf["ParentId"], leaf["RootId"]) == (middle["StackId"], root["StackId"])
+    assert {one["RoleARN"] for one in found.values()} == {role}
+    assert {tuple(one["Capabilities"]) for one in found.values()} == {("CAPABILITY_NAMED_IAM",)}
+    assert [one["Tags"] for one in (root, middle, leaf)] == [given["Tags"], given["Tags"], tags]
+    listed = {one["StackId"]: one.get("ParentId") for one in account.stacks.list_stacks()["StackSummaries"]}
+    assert listed[leaf["StackId"]] == middle["StackId"]
+
+
+def test_fails_when_a_parameter_of_a_nested_stack_is_a_list(account: Account) -> None:
+    account.client("s3").create_bucket(
+        Bucket="templates", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    template = {"Parameters": {"Words": {"Type": "CommaDelimitedList"}}, "Resources": {"Good": GOOD}}
+    inner = nested(account, "inner", template, Parameters={"Words": ["a", "b"]})
+    create(account, {"Resources": {"Inner": inner}})
+    [reason] = [
+        reason for name, status, reason in account.events("tap") if (name, status) == ("Inner", "CREATE_FAILED")
+    ]
+    assert "Value of property Parameters must be an object with String (or simple type) properties" in reason
+
+
+def all_stacks(account: Account) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = account.stacks.describe_stacks()["Stacks"]
+    return found
+
+
+def test_when_a_change_set_is_executed_then_its_capabilities_are_the_stacks(account: Account) -> None:
+    body = json.dumps({"Resources": {"Good": GOOD}})
+    given = {"StackName": "tap", "ChangeSetName": "first", "ChangeSetType": "CREATE", "TemplateBody": body}
+    account.stacks.create_change_set(**given, Capabilities=["CAPABILITY_IAM"])
+    described = account.stacks.describe_change_set(StackName="tap", ChangeSetName="first")
+    account.stacks.execute_change_set(StackName="tap", ChangeSetName="first")
+    assert described["Capabilities"] == account.stack()["Capabilities"] == ["CAPABILITY_IAM"]
