@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from strictmoto.account import REGION, Account
+from strictmoto.company import Company, found_company
 from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.store.keys import unpack

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from strictmoto.account import Account
-from tapstack.rehearsal.company import IMAGE, Company
+from strictmoto.company import IMAGE, Company
 
 PAYMENTS: Final = "payments"
 """Name of the instance, its Auto Scaling group, its role, its target groups and its classic load balancer."""

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.company import found_company
 from strictmoto.identity.principals import assume
-from tapstack.rehearsal.company import found_company
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment
 from tapstack.workspace.credentials import Access, try_credentials

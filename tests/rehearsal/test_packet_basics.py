@@ -15,6 +15,7 @@ from tapstack.domain.regions import PARTITIONS
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 from tapstack.rehearsal.packet_basics import publish_template, template_body
 from tests.strictmoto.cloudformation.conftest import Account
+from tests.strictmoto.iam.conftest import Enforcing, refusal
 
 
 def create(account: Account, **given: str) -> dict[str, Any]:
@@ -200,3 +201,15 @@ def test_fails_when_the_source_is_mirrored_by_that_number_already(account: Accou
     [reason] = [r for name, status, r in account.events("second") if (name, status) == ("Session", "CREATE_FAILED")]
     assert source in reason
     assert account.left_behind() == before
+
+
+def test_when_the_stand_in_is_published_then_whoever_reads_it_needs_a_policy(enforcing: Enforcing) -> None:
+    stacks = {"Action": "cloudformation:*"}
+    url = publish_template(enforcing.client("s3"))
+    named = url.removeprefix("https://s3.amazonaws.com/")
+    bucket = named.partition("/")[0]
+    assert bucket not in [one["Name"] for one in enforcing.client("s3").list_buckets()["Buckets"]]
+    may_not = enforcing.worker("cloudformation", stacks)
+    assert refusal(may_not.validate_template, TemplateURL=url)[1].startswith("S3 error: Access Denied")
+    read = {"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{named}"}
+    enforcing.worker("cloudformation", stacks, read).validate_template(TemplateURL=url)

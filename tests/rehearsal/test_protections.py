@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strictmoto.account import Account
-from tapstack.rehearsal.company import Company, found_company
+from strictmoto.company import Company, found_company
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import protections

@@ -9,7 +9,7 @@ import pytest
 
 from strictmoto.account import Account
 from strictmoto.cloudwatch.metrics import UNITS, Measurement
-from tapstack.rehearsal.company import IMAGE
+from strictmoto.company import IMAGE
 from tests.strictmoto.ec2.mirroring.network import refused
 from tests.strictmoto.signing import own_api
 

@@ -18,7 +18,7 @@ from tests.strictmoto.signing import own_api
 
 REGION = "eu-central-1"
 MINE = f"{REGION}:123456789012"
-ROLE = "arn:aws:iam::123456789012:role/tapstack-capture"
+ROLE = "arn:aws:iam::123456789012:role/northwind-capture"
 
 
 def last(account: Account, action: str) -> Record:
@@ -133,7 +133,7 @@ class TestResources:
                 TagSpecifications=[
                     {
                         "ResourceType": "traffic-mirror-session",
-                        "Tags": [{"Key": "tapstack:incident", "Value": "i-1"}],
+                        "Tags": [{"Key": "northwind:incident", "Value": "i-1"}],
                     }
                 ],
             )
@@ -149,10 +149,10 @@ class TestResources:
             "ec2:CreateTags": (session,),
         }
         own, tagging = record.authorizations
-        assert own.context["aws:RequestTag/tapstack:incident"] == "i-1"
-        assert own.context["aws:TagKeys"] == ("tapstack:incident",)
+        assert own.context["aws:RequestTag/northwind:incident"] == "i-1"
+        assert own.context["aws:TagKeys"] == ("northwind:incident",)
         assert tagging.context["ec2:CreateAction"] == "CreateTrafficMirrorSession"
-        assert record.request_tags == {"tapstack:incident": "i-1"}
+        assert record.request_tags == {"northwind:incident": "i-1"}
 
     def test_when_a_rule_is_made_with_tags_then_tagging_it_is_asked_about(self, aws_account: Account) -> None:
         with pytest.raises(ClientError):
@@ -165,8 +165,8 @@ class TestResources:
         assert questions(record)["ec2:CreateTags"] == (f"arn:aws:ec2:{MINE}:security-group-rule/*",)
 
     def test_when_a_key_is_made_with_tags_then_conditions_know_them(self, aws_account: Account) -> None:
-        aws_account.client("kms").create_key(Tags=[{"TagKey": "tapstack:deployment", "TagValue": "a"}])
-        assert last(aws_account, "CreateKey").request_tags == {"tapstack:deployment": "a"}
+        aws_account.client("kms").create_key(Tags=[{"TagKey": "northwind:deployment", "TagValue": "a"}])
+        assert last(aws_account, "CreateKey").request_tags == {"northwind:deployment": "a"}
 
     def test_when_a_load_balancer_is_tagged_at_its_creation_then_conditions_know_that(
         self, aws_account: Account
@@ -328,14 +328,14 @@ class TestResources:
             (
                 "logs",
                 "create_log_stream",
-                {"logGroupName": "/tapstack/api", "logStreamName": "one"},
-                {"logs:CreateLogStream": [f"arn:aws:logs:{MINE}:log-group:/tapstack/api:log-stream:one"]},
+                {"logGroupName": "/northwind/api", "logStreamName": "one"},
+                {"logs:CreateLogStream": [f"arn:aws:logs:{MINE}:log-group:/northwind/api:log-stream:one"]},
             ),
             (
                 "kms",
                 "describe_key",
-                {"KeyId": "alias/tapstack"},
-                {"kms:DescribeKey": [f"arn:aws:kms:{MINE}:alias/tapstack"]},
+                {"KeyId": "alias/northwind"},
+                {"kms:DescribeKey": [f"arn:aws:kms:{MINE}:alias/northwind"]},
             ),
             (
                 "events",
@@ -346,14 +346,14 @@ class TestResources:
             (
                 "scheduler",
                 "get_schedule",
-                {"Name": "release-1", "GroupName": "tapstack"},
-                {"scheduler:GetSchedule": [f"arn:aws:scheduler:{MINE}:schedule/tapstack/release-1"]},
+                {"Name": "release-1", "GroupName": "northwind"},
+                {"scheduler:GetSchedule": [f"arn:aws:scheduler:{MINE}:schedule/northwind/release-1"]},
             ),
             (
                 "cloudformation",
                 "describe_stack_events",
-                {"StackName": "tapstack-production"},
-                {"cloudformation:DescribeStackEvents": [f"arn:aws:cloudformation:{MINE}:stack/tapstack-production/*"]},
+                {"StackName": "northwind-production"},
+                {"cloudformation:DescribeStackEvents": [f"arn:aws:cloudformation:{MINE}:stack/northwind-production/*"]},
             ),
             (
                 "secretsmanager",
@@ -364,8 +364,8 @@ class TestResources:
             (
                 "ssm",
                 "get_parameter",
-                {"Name": "/tapstack/a"},
-                {"ssm:GetParameter": [f"arn:aws:ssm:{MINE}:parameter/tapstack/a"]},
+                {"Name": "/northwind/a"},
+                {"ssm:GetParameter": [f"arn:aws:ssm:{MINE}:parameter/northwind/a"]},
             ),
             ("sts", "get_caller_identity", {}, {}),
             ("resourcegroupstaggingapi", "get_resources", {}, {"tag:GetResources": ["*"]}),

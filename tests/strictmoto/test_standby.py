@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from strictmoto.account import Account
-from tapstack.rehearsal.company import Company, found_company
+from strictmoto.company import Company, found_company
 
 pytestmark = pytest.mark.rehearsal
 

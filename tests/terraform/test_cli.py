@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from strictmoto.account import Account
-from tapstack.rehearsal.company import found_company
+from strictmoto.company import found_company
 from tests.terraform.conftest import Terraform, clean_environment
 
 pytestmark = pytest.mark.thorough

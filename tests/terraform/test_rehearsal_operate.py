@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from strictmoto.account import Account
+from strictmoto.company import Company, found_company
 from strictmoto.testing.snapshot import differences, take_snapshot
-from tapstack.rehearsal.company import Company, found_company
 from tapstack.rehearsal.packet_basics import publish_template
 from tests.terraform.conftest import Terraform, clean_environment
 

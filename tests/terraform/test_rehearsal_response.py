@@ -6,8 +6,8 @@ from pathlib import Path
 
 from stacks.synthesis import synthesize
 from strictmoto.account import Account
+from strictmoto.company import found_company
 from strictmoto.testing.snapshot import differences, take_snapshot
-from tapstack.rehearsal.company import found_company
 from tapstack.rehearsal.deployment import SiteDeployment
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import state

@@ -10,7 +10,7 @@ import pytest
 
 from stacks.synthesis import synthesize
 from strictmoto.account import Account
-from tapstack.rehearsal.company import Company, found_company
+from strictmoto.company import Company, found_company
 from tapstack.rehearsal.deployment import SiteDeployment
 from tapstack.settings.load import parse_deployment
 from tests.terraform.conftest import Terraform

@@ -12,12 +12,13 @@ from strictmoto.ec2.mirroring import instance_types as judged_types
 from strictmoto.ec2.mirroring import limits as judged
 from tapstack.domain import instance_types, limits
 
-HOME = Path(__file__).parents[2] / "modules" / "strictmoto"
-SOURCES = sorted(path for path in HOME.rglob("*") if path.suffix in (".py", ".md"))
+ROOT = Path(__file__).parents[2]
+HOMES = (ROOT / "modules" / "strictmoto", ROOT / "tests" / "strictmoto")
+SOURCES = sorted(path for home in HOMES for path in home.rglob("*") if path.suffix in (".py", ".md"))
 
 
-@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(HOME)))
-def test_when_the_account_is_read_then_it_does_not_name_the_product(file: Path) -> None:
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_when_the_account_or_its_tests_are_read_then_they_do_not_name_the_product(file: Path) -> None:
     assert "tapstack" not in file.read_text(encoding="utf-8").lower()
 
 

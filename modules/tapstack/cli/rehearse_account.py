@@ -14,7 +14,7 @@ from tapstack.rehearsal.progress import Progress
 
 if TYPE_CHECKING:
     from strictmoto.account import Account
-    from tapstack.rehearsal.company import Company
+    from strictmoto.company import Company
 
 
 def rehearse_account(*, port: int, empty: bool, enforce_iam: bool, out: TextIO, err: TextIO) -> int:
@@ -53,7 +53,7 @@ def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, ou
     with contextlib.ExitStack() as until_stopped:
         with Progress(lambda line: print(line, file=err, flush=True)) as progress, progress.doing("starting"):
             from strictmoto.account import Account
-            from tapstack.rehearsal.company import found_company
+            from strictmoto.company import found_company
             from tapstack.rehearsal.packet_basics import publish_template
 
             account = until_stopped.enter_context(Account(port=port, enforce_iam=enforce_iam))

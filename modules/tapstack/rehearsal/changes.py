@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tapstack.rehearsal.company import IMAGE
+from strictmoto.company import IMAGE
 from tapstack.rehearsal.deployment import SiteDeployment
 
 Document = dict[str, Any]

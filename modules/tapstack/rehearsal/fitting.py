@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.company import Company, found_company
 from strictmoto.identity.principals import found_role
-from tapstack.rehearsal.company import Company, found_company
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment, Site
 

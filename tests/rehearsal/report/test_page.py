@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from strictmoto.account import Account
-from tapstack.rehearsal.company import found_company
+from strictmoto.company import found_company
 from tapstack.rehearsal.report.drawing import draw
 from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal
 from tapstack.rehearsal.report.topology import Instance, Interface, MirrorSession, Subnet, Topology, take_topology

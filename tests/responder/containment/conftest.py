@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from strictmoto.account import REGION, Account
+from strictmoto.company import Company, found_company
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
-from tapstack.rehearsal.company import Company, found_company
 from tapstack.responder.aws import clients
 from tapstack.responder.containment import containing, releasing
 from tapstack.responder.environment import environment

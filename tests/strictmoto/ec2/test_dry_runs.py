@@ -18,8 +18,8 @@ from moto.core.utils import camelcase_to_underscores
 from moto.ec2.responses import EC2Response
 
 from strictmoto.account import REGION, Account
+from strictmoto.company import found_company
 from strictmoto.ec2.identifiers import KINDS
-from tapstack.rehearsal.company import found_company
 
 _MODEL: Final = botocore.session.get_session().get_service_model("ec2")
 

@@ -10,8 +10,8 @@ import botocore
 import pytest
 
 from strictmoto.account import Account
+from strictmoto.company import IMAGE, Company, found_company
 from strictmoto.ec2.filter_names import documented, items_of, path_of
-from tapstack.rehearsal.company import IMAGE, Company, found_company
 from tests.strictmoto.ec2.mirroring.network import refused
 
 ACTIONS = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from strictmoto.account import Account
-from tapstack.rehearsal.company import IMAGE
+from strictmoto.company import IMAGE
 from tests.strictmoto.ec2.mirroring.network import Network, refused
 
 

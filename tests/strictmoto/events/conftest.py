@@ -38,7 +38,7 @@ class Events:
 
     def rule(self, *targets: dict[str, Any], pattern: Any = None, name: str = "rule", **options: Any) -> str:
         if "ScheduleExpression" not in options:
-            options["EventPattern"] = json.dumps(pattern or {"source": ["tapstack"]})
+            options["EventPattern"] = json.dumps(pattern or {"source": ["northwind"]})
         arn = self.bus.put_rule(Name=name, **options)["RuleArn"]
         numbered = [{"Id": str(n), **target} for n, target in enumerate(targets)]
         bus = {"EventBusName": options["EventBusName"]} if "EventBusName" in options else {}
@@ -46,7 +46,7 @@ class Events:
         return str(arn)
 
     def put(self, detail: Any = None, **entry: Any) -> Any:
-        given = {"Source": "tapstack", "DetailType": "opened", "Detail": json.dumps(detail or {}), **entry}
+        given = {"Source": "northwind", "DetailType": "opened", "Detail": json.dumps(detail or {}), **entry}
         return self.bus.put_events(Entries=[given])["Entries"][0]
 
     def messages(self, url: str, count: int = 1, seconds: int = 5) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def event(detail: Any) -> dict[str, Any]:
     return {
         "id": "1",
         "account": "123456789012",
-        "source": "tapstack",
+        "source": "northwind",
         "time": "2026-11-21T10:00:00Z",
         "region": "eu-central-1",
         "resources": [],
@@ -105,7 +105,7 @@ def test_when_a_field_is_missing_then_only_exists_false_means_it(events: Events,
     [
         ("{", "Filter is not an object"),
         ("{}", "Empty filter"),
-        ('{"source": "tapstack"}', "must be an object or an array"),
+        ('{"source": "northwind"}', "must be an object or an array"),
         ('{"source": []}', "Empty arrays are not allowed"),
         ('{"detail": {}}', "Empty objects are not allowed"),
         ('{"source": [{"like": "x"}]}', "Unrecognized match type like"),

@@ -26,7 +26,7 @@ def test_when_an_event_is_put_then_a_queue_gets_it_whole(events: Events) -> None
         "version": "0",
         "id": entry["EventId"],
         "detail-type": "opened",
-        "source": "tapstack",
+        "source": "northwind",
         "account": "123456789012",
         "region": "eu-central-1",
         "resources": ["arn:aws:ec2:eu-central-1:123456789012:instance/i-1"],
@@ -169,7 +169,7 @@ def test_when_the_target_is_a_bus_of_another_region_then_its_rules_hear_of_it_un
     url, arn = events.queue()
     far = events.account.client("events", region="eu-west-1")
     bus = far.create_event_bus(Name="central")["EventBusArn"]
-    far.put_rule(Name="rule", EventBusName="central", EventPattern='{"source": ["tapstack"]}')
+    far.put_rule(Name="rule", EventBusName="central", EventPattern='{"source": ["northwind"]}')
     far.put_targets(Rule="rule", EventBusName="central", Targets=[{"Id": "1", "Arn": arn}])
     events.rule({"Arn": bus, "RoleArn": ROLE})
     entry = events.put({"n": 1})
@@ -224,7 +224,7 @@ def test_when_a_target_is_throttled_then_it_is_tried_again_until_the_policy_ends
     [({"Source": ""}, "InvalidArgument"), ({"Detail": "{"}, "MalformedDetail"), ({"Detail": "[]"}, "MalformedDetail")],
 )
 def test_when_one_entry_is_wrong_then_only_that_one_fails(events: Events, entry: Any, code: str) -> None:
-    good = {"Source": "tapstack", "DetailType": "opened", "Detail": "{}"}
+    good = {"Source": "northwind", "DetailType": "opened", "Detail": "{}"}
     answer = events.bus.put_events(Entries=[{**good, **entry}, good])
     assert answer["FailedEntryCount"] == 1
     assert answer["Entries"][0]["ErrorCode"] == code
@@ -232,7 +232,7 @@ def test_when_one_entry_is_wrong_then_only_that_one_fails(events: Events, entry:
 
 
 def test_fails_when_there_are_too_many_entries_or_they_are_too_large(events: Events) -> None:
-    good = {"Source": "tapstack", "DetailType": "opened", "Detail": "{}"}
+    good = {"Source": "northwind", "DetailType": "opened", "Detail": "{}"}
     with pytest.raises(ClientError, match="less than or equal to 10"):
         events.bus.put_events(Entries=[good] * 11)
     events.bus.put_events(Entries=[{**good, "Detail": json.dumps({"x": "y" * 1_000_000})}])

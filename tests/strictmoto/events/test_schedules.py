@@ -100,9 +100,9 @@ def test_when_a_schedule_calls_any_action_then_the_account_does_it(events: Event
 
 def test_when_a_schedule_puts_an_event_then_rules_hear_of_it(events: Events, scheduler: Any) -> None:
     url, arn = events.queue()
-    events.rule({"Arn": arn}, pattern={"source": ["tapstack.clock"]})
+    events.rule({"Arn": arn}, pattern={"source": ["northwind.clock"]})
     bus = "arn:aws:events:eu-central-1:123456789012:event-bus/default"
-    parameters = {"Source": "tapstack.clock", "DetailType": "tick"}
+    parameters = {"Source": "northwind.clock", "DetailType": "tick"}
     create(scheduler, at(10), {"Arn": bus, "EventBridgeParameters": parameters, "Input": '{"n": 1}'})
     [heard] = events.heard(url)
     assert (heard["detail-type"], heard["detail"]) == ("tick", {"n": 1})

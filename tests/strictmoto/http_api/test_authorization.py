@@ -178,7 +178,7 @@ class Issuer:
 
     def token(self, key: jwk.RSAKey | None = None, **claims: Any) -> str:
         now = int(time.time())
-        given = {"iss": self.url, "aud": "tapstack", "sub": "ada", "iat": now, "nbf": now, "exp": now + 60, **claims}
+        given = {"iss": self.url, "aud": "northwind", "sub": "ada", "iat": now, "nbf": now, "exp": now + 60, **claims}
         kept = {name: value for name, value in given.items() if value is not None}
         return jwt.encode({"alg": "RS256", "kid": "one"}, kept, key or self.key)
 
@@ -212,7 +212,7 @@ class TestTokens:
             Name="company",
             AuthorizerType="JWT",
             IdentitySource=["$request.header.Authorization"],
-            JwtConfiguration={"Issuer": issuer.url, "Audience": ["tapstack"]},
+            JwtConfiguration={"Issuer": issuer.url, "Audience": ["northwind"]},
         )
         api.route(
             "GET /incidents",
@@ -239,7 +239,7 @@ class TestTokens:
             assert answer.status == status
 
     def test_when_the_audience_is_a_client_id_then_it_counts(self, api: HttpApi, issuer: Issuer) -> None:
-        token = issuer.token(aud=None, client_id="tapstack")
+        token = issuer.token(aud=None, client_id="northwind")
         assert self.api(api, issuer).request("GET", "/incidents", Authorization=f"Bearer {token}").status == 200
 
     def test_when_the_token_has_one_of_the_scopes_then_it_may(self, api: HttpApi, issuer: Issuer) -> None:

@@ -159,9 +159,9 @@ class TestConditions:
 
     def test_when_only_one_resource_has_the_tag_then_only_that_is_allowed(self) -> None:
         statements = policy(
-            Action="ec2:Delete*", Condition={"StringEquals": {"aws:ResourceTag/tapstack:deployment": "shop"}}
+            Action="ec2:Delete*", Condition={"StringEquals": {"aws:ResourceTag/northwind:deployment": "shop"}}
         )
-        tagged = Resource(SESSION, {"aws:ResourceTag/tapstack:deployment": ("shop",)})
+        tagged = Resource(SESSION, {"aws:ResourceTag/northwind:deployment": ("shop",)})
         assert allowed(statements, "ec2:DeleteTrafficMirrorSession", tagged)
         assert not allowed(statements, "ec2:DeleteTrafficMirrorSession", Resource(SESSION))
 

@@ -10,7 +10,6 @@ import pytest
 from botocore.config import Config
 
 from strictmoto.identity.principals import found_role
-from tapstack.rehearsal.packet_basics import publish_template
 from tests.strictmoto.iam.conftest import HERE, THERE, Enforcing, policy, refusal
 
 BODY: Final = json.dumps({"Resources": {"Wait": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
@@ -134,16 +133,6 @@ class TestOfAnotherAccount:
         assert code == "AccessDenied"
         assert message.endswith("because no identity-based policy allows the s3:GetObject action")
         assert may.get_object(**wanted)["Body"].read() == BODY.encode()
-
-    def test_when_the_stand_in_is_published_then_whoever_reads_it_needs_a_policy(self, enforcing: Enforcing) -> None:
-        url = publish_template(enforcing.client("s3"))
-        named = url.removeprefix("https://s3.amazonaws.com/")
-        bucket = named.partition("/")[0]
-        assert bucket not in [one["Name"] for one in enforcing.client("s3").list_buckets()["Buckets"]]
-        may_not = enforcing.worker("cloudformation", STACKS)
-        assert refusal(may_not.validate_template, TemplateURL=url)[1].startswith(DENIED)
-        read = {"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{named}"}
-        enforcing.worker("cloudformation", STACKS, read).validate_template(TemplateURL=url)
 
 
 @pytest.mark.parametrize("enforces", [True, False])

@@ -238,7 +238,7 @@ class TestEnvironment:
         functions.create(code, Timeout=30, MemorySize=256)
         assert functions.invoke().payload == "arn:aws:sts::123456789012:assumed-role/function/work"
 
-    @pytest.mark.parametrize("package", ["tapstack", "moto", "yaml", "pip"])
+    @pytest.mark.parametrize("package", ["strictmoto", "moto", "yaml", "pip"])
     def test_fails_when_a_function_imports_what_only_this_machine_has(self, functions: Lambda, package: str) -> None:
         functions.create(f"import {package}\n")
         assert functions.invoke().payload["errorMessage"] == (

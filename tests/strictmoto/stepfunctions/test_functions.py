@@ -109,7 +109,7 @@ def test_when_a_rule_may_invoke_a_function_then_it_gets_the_event(workflows: Wor
     account = workflows.account
     sqs, events = account.client("sqs"), account.client("events")
     url = sqs.create_queue(QueueName="said")["QueueUrl"]
-    rule = events.put_rule(Name="rule", EventPattern='{"source": ["tapstack"]}')["RuleArn"]
+    rule = events.put_rule(Name="rule", EventPattern='{"source": ["northwind"]}')["RuleArn"]
     account.client("lambda").add_permission(
         FunctionName="step",
         StatementId="rule",
@@ -118,7 +118,7 @@ def test_when_a_rule_may_invoke_a_function_then_it_gets_the_event(workflows: Wor
         SourceArn=rule,
     )
     events.put_targets(Rule="rule", Targets=[{"Id": "1", "Arn": arn}])
-    events.put_events(Entries=[{"Source": "tapstack", "DetailType": "opened", "Detail": json.dumps({"queue": url})}])
+    events.put_events(Entries=[{"Source": "northwind", "DetailType": "opened", "Detail": json.dumps({"queue": url})}])
     said = received(sqs, url)
     assert said["detail-type"] == "opened"
 

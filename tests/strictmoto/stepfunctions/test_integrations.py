@@ -185,7 +185,7 @@ def test_when_an_sns_message_or_an_event_carries_the_token_then_it_ends_the_task
 
 def test_when_a_workflow_puts_events_then_failed_entries_fail_it(workflows: Workflows) -> None:
     put = "arn:aws:states:::events:putEvents"
-    entry = {"Source": "tapstack", "DetailType": "opened", "Detail": {"incident.$": "$.id"}}
+    entry = {"Source": "northwind", "DetailType": "opened", "Detail": {"incident.$": "$.id"}}
     good = workflows.create(machine(Put=task(put, {"Entries": [entry]})), "good")
     bad = workflows.create(machine(Put=task(put, {"Entries": [{**entry, "DetailType": ""}]})), "bad")
     assert workflows.end(workflows.start(good, {"id": 1}))["status"] == "SUCCEEDED"

@@ -42,15 +42,15 @@ def describe(network: Network, kind: str, *filters: tuple[str, str]) -> list[lis
 @pytest.mark.parametrize("kind", KINDS)
 def test_when_tagged_at_creation_then_every_view_has_the_tags(network: Network, kind: str) -> None:
     """TagSpecifications with the resource type of the action."""
-    resource_id = create(network, kind, **tagged(kind, [*NAME, {"Key": "tapstack:incident", "Value": "42"}]))
+    resource_id = create(network, kind, **tagged(kind, [*NAME, {"Key": "northwind:incident", "Value": "42"}]))
     create(network, kind)
-    assert describe(network, kind, ("tag:Name", "tap")) == [[*NAME, {"Key": "tapstack:incident", "Value": "42"}]]
-    assert describe(network, kind, ("tag:Name", "t?p"), ("tag-key", "tapstack:*"), ("tag-value", "42"))
+    assert describe(network, kind, ("tag:Name", "tap")) == [[*NAME, {"Key": "northwind:incident", "Value": "42"}]]
+    assert describe(network, kind, ("tag:Name", "t?p"), ("tag-key", "northwind:*"), ("tag-value", "42"))
     assert describe(network, kind, ("tag:Name", "other")) == []
     found = network.ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": [f"traffic-mirror-{kind}"]}])
     assert [(tag["ResourceId"], tag["ResourceType"], tag["Key"]) for tag in found["Tags"]] == [
         (resource_id, f"traffic-mirror-{kind}", "Name"),
-        (resource_id, f"traffic-mirror-{kind}", "tapstack:incident"),
+        (resource_id, f"traffic-mirror-{kind}", "northwind:incident"),
     ]
 
 

@@ -13,7 +13,7 @@ from joserfc import jwk, jwt
 
 from tests.strictmoto.iam.conftest import HERE, THERE, Enforcing, client_of, policy, refusal
 
-FOLDER: Final = Path(__file__).resolve().parents[3] / "docs/iam"
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/iam"
 ISSUER: Final = "token.actions.githubusercontent.com"
 REPOSITORY: Final = "repo:OWNER/REPOSITORY"
 KEY: Final = jwk.RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})

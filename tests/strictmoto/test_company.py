@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strictmoto.account import Account
-from tapstack.domain.instance_types import can_be_mirrored
-from tapstack.rehearsal.company import Company, found_company
+from strictmoto.company import Company, found_company
+from strictmoto.ec2.mirroring.instance_types import can_be_source
 
 
 @pytest.fixture
@@ -31,12 +31,10 @@ def test_when_founded_then_there_is_what_responders_meet(aws_account: Account, c
     assert len(ec2.describe_nat_gateways()["NatGateways"]) == 1
 
 
-def test_when_founded_then_some_instances_can_be_mirrored_and_some_cannot(
-    aws_account: Account, company: Company
-) -> None:
+def test_when_founded_then_some_instances_can_be_source_and_some_cannot(aws_account: Account, company: Company) -> None:
     found = aws_account.client("ec2").describe_instances(InstanceIds=list(company.instances.values()))
     types = {i["InstanceId"]: i["InstanceType"] for r in found["Reservations"] for i in r["Instances"]}
-    verdicts = {name: can_be_mirrored(types[id_]) for name, id_ in company.instances.items()}
+    verdicts = {name: can_be_source(types[id_]) for name, id_ in company.instances.items()}
     assert verdicts == {"web-1": True, "web-2": True, "database": True, "legacy": False, "desktop": True}
 
 
