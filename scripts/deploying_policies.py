@@ -190,6 +190,8 @@ def _other_settings(document: dict[str, Any]) -> None:
     response["log_retention_days"] = 30
     response["capture"] = {"minutes": 30}
     response["policy"] = []
+    # One more security group, and the only one that has rules.
+    response["containment"]["two_step"] = {"enabled": True}
     response["notify"] = {"emails": ["incidents@example.com"]}
 
 
