@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tapstack.domain.counts import counted
+
 # What a construct is called by the resources in it, most telling first.
 _KINDS = {
     "aws_sfn_state_machine": "incident response: API, workflow, functions, table",
@@ -79,7 +81,7 @@ def _elements(terraform: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
 def _label(construct: str, kinds: list[str]) -> str:
     what = next((words for kind, words in _KINDS.items() if kind in kinds), "lookups")
     counts = Counter(kinds)
-    details = [_count(counts[kind], words) for kind, words in _COUNTED.items() if counts[kind]]
+    details = [counted(counts[kind], words) for kind, words in _COUNTED.items() if counts[kind]]
     if construct == "quarantine":
         details = ["no rule at all"]
     return "<br/>".join([f"<b>{construct}</b>", what, *([", ".join(details)] if details else [])])
@@ -90,7 +92,7 @@ def _sources(parts: list[tuple[str, dict[str, Any]]]) -> str:
     for kind, body in parts:
         if kind == "aws_ec2_traffic_mirror_session":
             if isinstance(body["for_each"], dict):
-                return _count(len(body["for_each"]), "network interface")
+                return counted(len(body["for_each"]), "network interface")
             conditions = [
                 _condition(block["name"], block["values"][0])
                 for found, data in parts
@@ -108,12 +110,6 @@ def _condition(name: str, value: str) -> str:
 
 def _region(terraform: Mapping[str, Any]) -> str:
     return str(terraform["provider"]["aws"][0]["region"])
-
-
-def _count(number: int, what: str) -> str:
-    first, *rest = what.rsplit(" ", 1)
-    plural = f"{first} {rest[0]}s" if rest else f"{first}s"
-    return f"{number} {what if number == 1 else plural}"
 
 
 def _id(*parts: str) -> str:

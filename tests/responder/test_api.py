@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from referencing.jsonschema import DRAFT202012
 
 from scripts import openapi
 from strictmoto.faults import Fault
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.api import requests
 from tapstack.responder.api.answering import answer
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site
 from tests.responder.test_capturing import KINDS
@@ -364,6 +367,42 @@ class TestLife:
         status, problem = ask("POST", f"{path}/extend", {"minutes": 120})
         assert (status, problem["type"]) == (409, "urn:tapstack:problem:wrong-state")
         assert "may last until 2026-01-03T03:04:05Z, 1440 minutes after it was opened" in problem["detail"]
+        assert problem["detail"].endswith("open another incident")
+
+    def test_when_it_is_shown_then_it_says_until_when_its_capture_may_last(self, site: Site) -> None:
+        _, opened = ask("POST", "/incidents", OPEN)
+        path, incident = opened["links"]["self"], opened["incident"]["id"]
+        incidents.change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        assert ask("GET", path)[1]["extendable_until"] == "2026-01-03T03:04:05Z"
+        assert ask("POST", f"{path}/close", None)[1]["extendable_until"] is None
+
+    @pytest.mark.parametrize(
+        ("opened", "expires", "proposed"),
+        [
+            (timedelta(), timedelta(hours=1), "tapstack incident extend {} --minutes 60"),
+            (
+                timedelta(hours=-23, minutes=-29, seconds=-30),
+                timedelta(minutes=1),
+                "tapstack incident extend {} --minutes 30",
+            ),
+            (timedelta(hours=-24), timedelta(), "# it cannot be extended: a capture lasts until "),
+        ],
+    )
+    def test_when_packets_flow_then_what_is_proposed_is_possible(
+        self, site: Site, opened: timedelta, expires: timedelta, proposed: str
+    ) -> None:
+        _, answered = ask("POST", "/incidents", OPEN)
+        incident, now = answered["incident"]["id"], utc_now()
+        changed = incidents.change(
+            incident,
+            "SET opened_at = :then, expires_at = :until",
+            then=as_text(now + opened),
+            until=as_text(now + expires),
+        )
+        assert changed is not None
+        lines = [line.strip() for line in notifications.capturing(changed)[1].splitlines()]
+        [line] = [line for line in lines if "extend" in line]
+        assert line.startswith(proposed.format(incident))
 
     def test_fails_without_internals_when_something_unexpected_happens(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

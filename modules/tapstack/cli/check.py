@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tapstack.cli.terminal import plain
+from tapstack.domain.counts import counted
 from tapstack.domain.sources import KnownSource
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
@@ -101,7 +102,7 @@ def try_access(deployment: Deployment, stacks: Sequence[str], *, out: TextIO, er
 def _summary(path: str, deployment: Deployment) -> str:
     backend = deployment.backend
     where = f"s3://{backend.s3.bucket}" if backend.s3 else f"the local directory {backend.local.directory}"  # type: ignore[union-attr]
-    lines = [f"{path}: valid. {_count(len(deployment.sites), 'site')}, state in {where}"]
+    lines = [f"{path}: valid. {counted(len(deployment.sites), 'site')}, state in {where}"]
     for name, site in deployment.sites.items():
         accounts = ", ".join(site.allowed_account_ids) or "any account"
         lines.append(f"  {name}: {site.region}, {accounts}, {site.vpc_id}: {'; '.join(_parts(site))}")
@@ -112,12 +113,12 @@ def _parts(site: Site) -> list[str]:
     parts = ["a Packet Basics appliance"] if site.packet_basics else []
     for what, found in (("target", site.targets), ("filter", site.filters)):
         if found:
-            parts.append(f"{_count(len(found), what)} ({', '.join(found)})")
+            parts.append(f"{counted(len(found), what)} ({', '.join(found)})")
     for name, sessions in site.sessions.items():
         sources = [settings.to_domain() for settings in sessions.sources]
         known = sum(isinstance(source, KnownSource) for source in sources)
         counts = [
-            _count(number, what) for number, what in ((known, "interface"), (len(sources) - known, "lookup")) if number
+            counted(number, what) for number, what in ((known, "interface"), (len(sources) - known, "lookup")) if number
         ]
         parts.append(f"sessions {name}: {' and '.join(counts)} to {sessions.target} through {sessions.filter}")
     if site.quarantine_security_group:
@@ -131,8 +132,8 @@ def _response(response: Response) -> str:
     calls = "AWS credentials" if response.authorization.iam is not None else "tokens"
     appliance = response.appliance
     what = "launches an appliance" if appliance.launch else f"to {appliance.target} through {appliance.filter}"
-    rules = _count(len(response.policy), "policy rule") if response.policy else "no policy, so findings only notify"
-    heard = _count(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
+    rules = counted(len(response.policy), "policy rule") if response.policy else "no policy, so findings only notify"
+    heard = counted(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
     contains = f"contains {_modes(response.containment)}" if response.containment else "never contains"
     return f"a response ({what}; called with {calls}; {rules}; {contains}; {heard})"
 
@@ -140,7 +141,3 @@ def _response(response: Response) -> str:
 def _modes(containment: Containment) -> str:
     words = {"approval": "on approval", "now": "at once"}
     return " or ".join(words[mode] for mode in dict.fromkeys(containment.modes))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

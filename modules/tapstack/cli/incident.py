@@ -28,6 +28,7 @@ from tapstack.cli.incident_explain import explain
 from tapstack.cli.terminal import plain
 from tapstack.domain import incidents
 from tapstack.domain.containment_settings import REQUESTED
+from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.settings.load import FILE_VARIABLE
 
@@ -251,7 +252,14 @@ def _open(call: _Call) -> int:
 
 def _opened(found: Mapping[str, Any], options: str) -> str:
     name, state = plain(found.get("id")), plain(found.get("state"))
-    return "\n".join([f"{name}  {state}", "", "next", *(f"  {line}" for line in view.next_commands(found, options))])
+    return "\n".join(
+        [
+            f"{name}  {state}",
+            "",
+            "next",
+            *(f"  {line}" for line in view.next_commands(found, incidents.utc_now(), options)),
+        ]
+    )
 
 
 def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[str, Any]:
@@ -268,7 +276,7 @@ def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[s
             return found
         if time.monotonic() >= until:
             raise ServiceError(
-                f"{name} is still {plain(found.get('state'))} after {minutes} minutes; it continues: "
+                f"{name} is still {plain(found.get('state'))} after {counted(minutes, 'minute')}; it continues: "
                 f"tapstack incident show {name}"
             )
         time.sleep(POLL_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tapstack.cli.terminal import plain
+from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import Finding, parse_finding
 from tapstack.domain.policy import Decision, decide, needs_tags
@@ -118,7 +119,7 @@ def _notes(site: Site, name: str, rules: tuple[Rule, ...], finding: Finding) -> 
 
 
 def _verdict(decision: Decision) -> str:
-    minutes = f" for {decision.minutes} minutes" if decision.minutes else ""
+    minutes = f" for {counted(decision.minutes, 'minute')}" if decision.minutes else ""
     return f"{decision.action}{minutes}"
 
 

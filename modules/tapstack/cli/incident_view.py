@@ -10,7 +10,7 @@ from typing import Any, Final
 from tapstack.cli.incident_plan_view import advice
 from tapstack.cli.terminal import plain, shortened, table
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import as_time, can_be_extended
+from tapstack.domain.incidents import as_time, can_be_extended, extend_command
 
 Incident = Mapping[str, Any]
 _REASON_WIDTH: Final = 50
@@ -45,7 +45,7 @@ def card(incident: Incident, *, now: datetime, options: str = "") -> str:
     lines += _block(_containment(incident), "  containment")
     lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
     lines += _block([f"  {plain(entry)}" for entry in _list(incident, "in_place")], "  still in place")
-    lines += _block([f"  {line}" for line in next_commands(incident, options)], "  next")
+    lines += _block([f"  {line}" for line in next_commands(incident, now, options)], "  next")
     return "\n".join(lines)
 
 
@@ -54,7 +54,7 @@ def timeline(incident: Incident, start: int = 0) -> list[str]:
     return [_timeline_line(entry) for entry in _entries(incident, "timeline")[start:]]
 
 
-def next_commands(incident: Incident, options: str = "") -> list[str]:
+def next_commands(incident: Incident, now: datetime, options: str = "") -> list[str]:
     """Return what can be done with an incident now, ready to be run."""
     name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
     containment = _mapping(incident, "containment")
@@ -69,8 +69,26 @@ def next_commands(incident: Incident, options: str = "") -> list[str]:
         return of_containment
     if state == "failed":
         return [f"tapstack incident close {name}{options}  # deletes what remains", *of_containment]
-    verbs = ["show {}", "extend {} --minutes 60", "close {}"] if can_be_extended(str(state)) else ["show {}"]
-    return [*(f"tapstack incident {verb.format(name)}{options}" for verb in verbs), *of_containment]
+    show = f"tapstack incident show {name}{options}"
+    if not can_be_extended(str(state)):
+        return [show, *of_containment]
+    return [
+        show,
+        *_extension(incident, name, now, options),
+        f"tapstack incident close {name}{options}",
+        *of_containment,
+    ]
+
+
+def _extension(incident: Incident, name: str, now: datetime, options: str) -> list[str]:
+    """Return the command that extends the capture; why there is none; or nothing where it is closing."""
+    expires_at, latest = plain(incident.get("expires_at")), plain(incident.get("extendable_until"))
+    if not latest:
+        return []
+    try:
+        return [extend_command(name, now, expires_at, latest, options)]
+    except RuleViolation:
+        return []
 
 
 def listing(answer: Mapping[str, Any], *, options: str = "") -> str:

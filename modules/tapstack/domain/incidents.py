@@ -47,6 +47,8 @@ ALERT_ID_PATTERN: Final = r"^[!-~]([ -~]*[!-~])?$"
 REASON_LENGTH: Final = (1, 1000)
 ALERT_ID_LENGTH: Final = (1, 256)
 IDEMPOTENCY_KEY_LENGTH: Final = (1, 128)
+_EXTENSION_MINUTES: Final = 60
+"""What is proposed, where so much is left."""
 MINUTES: Final = (1, 10080)
 """A minute to a week; a deployment may allow less."""
 INTERFACES: Final = (1, 100)
@@ -201,6 +203,37 @@ def as_time(text: str) -> datetime:
 def expiry(now: datetime, minutes: int) -> datetime:
     """Return when a capture of that many minutes ends."""
     return now + timedelta(minutes=minutes)
+
+
+def minutes_left(now: datetime, expires_at: str, latest: str) -> int:
+    """Return for how many minutes from now a capture can be extended at most; 0 where none would make it longer.
+
+    Args:
+        now: the time.
+        expires_at: when the capture ends.
+        latest: when it ends at the latest, extensions included.
+
+    Raises:
+        RuleViolation: a time is of another form than `as_text` writes.
+    """
+    left = (as_time(latest) - now) // timedelta(minutes=1)
+    return left if left > 0 and expiry(now, left) > as_time(expires_at) else 0
+
+
+def extend_command(incident_id: str, now: datetime, expires_at: str, latest: str, options: str = "") -> str:
+    """Return the command that makes a capture longer, or a comment that says why there is none.
+
+    Args:
+        incident_id: which incident.
+        now: as in `minutes_left`.
+        expires_at: likewise.
+        latest: likewise.
+        options: that the command needs, with a space before each.
+    """
+    left = minutes_left(now, expires_at, latest)
+    if not left:
+        return f"# it cannot be extended: a capture lasts until {latest} at most (capture.max_minutes)"
+    return f"tapstack incident extend {incident_id} --minutes {min(left, _EXTENSION_MINUTES)}{options}"
 
 
 def undo_command(incident_id: str) -> str:

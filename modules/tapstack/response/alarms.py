@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws
+from tapstack.domain.counts import counted
 from tapstack.domain.function_environment import METRICS_NAMESPACE
 
 APPLIANCE_HOURS: Final = "ApplianceHours"
@@ -107,7 +108,7 @@ class ResponseAlarms(AwsConstruct):
         if watched.appliance_hours is not None:
             self._alarm(
                 "appliance-hours",
-                f"The launched appliance has been running for more than {watched.appliance_hours} hours: "
+                f"The launched appliance has been running for more than {counted(watched.appliance_hours, 'hour')}: "
                 "close the incidents that hold it, or allow more.",
                 namespace=METRICS_NAMESPACE,
                 metric_name=APPLIANCE_HOURS,

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tapstack.domain.containment import Kind
 from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
+from tapstack.domain.counts import counted
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
@@ -240,7 +241,7 @@ def _launched_appliance(place: _Place) -> Iterator[str]:
     if minutes is None:
         retired = "nothing deletes it (retire_after_minutes: null): delete it"
     else:
-        retired = f"wait until it is deleted, {minutes} minutes after the last incident, or delete it now"
+        retired = f"wait until it is deleted, {counted(minutes, 'minute')} after the last incident, or delete it now"
     yield (
         f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, would be left behind: "
         f"{retired}, with its packets ({_deletion(place, name)})"

@@ -204,7 +204,7 @@ class TestGuardRails:
         shop.set(per_hour=1)
         first = contained(shop.database)
         self.refused(
-            shop, shop.company.instances["legacy"], "per_hour is 1: 1 instances were contained in this clock hour"
+            shop, shop.company.instances["legacy"], "per_hour is 1: 1 instance was contained in this clock hour"
         )
         # Those that are contained count once, whoever asks.
         contained(shop.database)

@@ -28,7 +28,7 @@ def test_when_an_incident_captures_then_its_card_says_where_to_look_and_what_to_
         "",
         "  timeline",
         f"    2026-01-02T03:04:05Z  opened  beacons every minute  ({ANA})",
-        "    2026-01-02T03:05:00Z  capturing  1 network interfaces mirrored, 1 refused  (capture)",
+        "    2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 refused  (capture)",
         "",
         "  next",
         f"    tapstack incident show {ID} --url https://a",
@@ -78,7 +78,35 @@ def test_when_an_incident_ends_then_the_time_left_is_told(until: str, shown: str
     ],
 )
 def test_when_an_incident_is_in_a_state_then_only_what_can_be_done_is_proposed(state: str, verbs: list[str]) -> None:
-    assert [command.split()[2] for command in next_commands(incident(state=state))] == verbs
+    assert [command.split()[2] for command in next_commands(incident(state=state), NOW)] == verbs
+
+
+@pytest.mark.parametrize(
+    ("latest", "proposed"),
+    [
+        (
+            "2026-01-02T05:04:05Z",
+            "# it cannot be extended: a capture lasts until 2026-01-02T05:04:05Z at most (capture.max_minutes)",
+        ),
+        (
+            "2026-01-02T05:04:59Z",
+            "# it cannot be extended: a capture lasts until 2026-01-02T05:04:59Z at most (capture.max_minutes)",
+        ),
+        ("2026-01-02T05:05:05Z", f"tapstack incident extend {ID} --minutes 60 --url https://a"),
+        ("2026-01-02T05:04:05", None),
+        (None, None),
+    ],
+)
+def test_when_a_capture_lasts_as_long_as_it_may_then_no_extension_is_proposed(
+    latest: str | None, proposed: str | None
+) -> None:
+    commands = next_commands(incident(extendable_until=latest), NOW, " --url https://a")
+    assert commands[1:-1] == ([proposed] if proposed else [])
+
+
+def test_when_less_than_an_hour_is_left_then_that_is_proposed() -> None:
+    soon = incident(expires_at="2026-01-02T03:40:00Z", extendable_until="2026-01-02T03:54:30Z")
+    assert f"tapstack incident extend {ID} --minutes 20" in next_commands(soon, NOW)
 
 
 def test_when_incidents_are_listed_then_each_has_a_line() -> None:
@@ -116,5 +144,5 @@ def test_when_the_service_sends_control_characters_then_none_reach_the_terminal(
     text = card(odd, now=NOW)
     assert "\x1b" not in text
     assert "\u202e" not in text
-    assert "'x $(reboot)'" in next_commands(odd)[0]
+    assert "'x $(reboot)'" in next_commands(odd, NOW)[0]
     assert timeline(odd) == ["x $(reboot)  x $(reboot)"]

@@ -194,6 +194,9 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "close_requested": {"type": "boolean"},
     "closed_because": {"type": ["string", "null"], "enum": ["closed", "expired", "failed", None]},
     "containment": {"$ref": "#/components/schemas/Containment"},
+    "extendable_until": _or_null(
+        _time("When the capture ends at the latest, extensions included. None where it cannot be extended any more.")
+    ),
 }
 INCIDENT: Final[Schema] = {
     "type": "object",

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Step
+from tapstack.domain.counts import counted
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, can_be_extended
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
@@ -79,7 +80,7 @@ def start(incident_id: str) -> dict[str, int]:
             + "; ".join(f"{item['network_interface_id']}: {item['note']}" for item in entries)
         )
     refused = len(entries) - mirrored
-    detail = f"{mirrored} network interfaces mirrored" + (f", {refused} refused" if refused else "")
+    detail = f"{counted(mirrored, 'network interface')} mirrored" + (f", {refused} refused" if refused else "")
     incidents.transition(incident_id, "capturing", by="capture", detail=detail)
     return {"mirrored": mirrored, "refused": refused}
 

@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, plan_containment, said
 from tapstack.domain.containment_settings import DeployedContainment
+from tapstack.domain.counts import counted
 from tapstack.responder.aws.clients import PARALLEL
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.containment.changes import OF_KIND
@@ -128,7 +129,8 @@ class _Containing:
         counts = there is None or not there.in_place
         most = self.settings.per_hour
         if counts and not containments.count(self.instance_id, most):
-            raise ContainmentRefused(f"per_hour is {most}: {most} instances were contained in this clock hour")
+            were = f"{counted(most, 'instance')} {'was' if most == 1 else 'were'}"
+            raise ContainmentRefused(f"per_hour is {most}: {were} contained in this clock hour")
         group = self.settings.groups[facts.vpc_id].quarantine
         return containments.hold(self.instance_id, self.incident["id"], vpc_id=facts.vpc_id, quarantine_group_id=group)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from tapstack.domain.incidents import as_text, as_time, can_be_extended, expiry, utc_now
+from tapstack.domain.counts import counted
+from tapstack.domain.incidents import as_text, as_time, can_be_extended, expiry, minutes_left, utc_now
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict
@@ -55,16 +56,17 @@ def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
 def _check_length(incident: Incident, minutes: int, now: datetime) -> None:
     """Refuse an extension by which the capture would last too long, with what is possible."""
     most = environment().capture.max_minutes
-    end = expiry(as_time(incident["opened_at"]), most)
+    end = as_time(incidents.latest_end(incident))
     if expiry(now, minutes) <= end:
         return
     said = (
-        f"incident {incident['id']} captures until {incident['expires_at']}; "
-        f"its capture may last until {as_text(end)}, {most} minutes after it was opened (capture.max_minutes)"
+        f"incident {incident['id']} captures until {incident['expires_at']}; its capture may last until "
+        f"{as_text(end)}, {counted(most, 'minute')} after it was opened (capture.max_minutes)"
     )
-    left = (end - now) // timedelta(minutes=1)
-    can = as_text(expiry(now, left)) > incident["expires_at"]
-    raise Conflict(f"{said}: extend it by at most {left} minutes from now" if can else f"{said}: open another incident")
+    left = minutes_left(now, incident["expires_at"], as_text(end))
+    raise Conflict(
+        f"{said}: extend it by at most {counted(left, 'minute')} from now" if left else f"{said}: open another incident"
+    )
 
 
 def close(incident_id: str, *, by: str, reason: str = "") -> Incident:

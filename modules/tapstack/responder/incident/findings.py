@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import policy
 from tapstack.domain.containment_settings import MODE_OF_ACTION
+from tapstack.domain.counts import counted
 from tapstack.domain.findings import Finding, parse_finding
 from tapstack.domain.incidents import OpenRequest, can_be_extended, undo_command
 from tapstack.domain.policy import Decision
@@ -84,7 +85,8 @@ def _notify(finding: Finding, decision: Decision, incident: Incident | None) -> 
         f"Type:     {finding.type}",
         f"Severity: {finding.severity:g} ({finding.level})",
         f"Instance: {finding.instance_id or 'none'}",
-        f"Finding:  {finding.id} in {finding.region}, account {finding.account_id}, seen {finding.count} times",
+        f"Finding:  {finding.id} in {finding.region}, account {finding.account_id}, "
+        f"seen {counted(finding.count, 'time')}",
         f"Decision: {decision.action}, by {rule}",
     ]
     if decision.limited_because:

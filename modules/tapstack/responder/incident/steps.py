@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapstack.domain.counts import counted
 from tapstack.domain.incidents import as_time, undo_command, utc_now
 from tapstack.responder.capture.interfaces import ids_of
 from tapstack.responder.outbound import executions, notifications
@@ -145,7 +146,7 @@ def what_is_in_place(incident: Incident) -> list[str]:
     held = captures.get_all(ids_of(incident))
     said = [
         f"traffic mirror session {capture.session_id or 'of unknown id'} on {eni}"
-        + (f", shared with {len(capture.holders) - 1} other incidents" if len(capture.holders) > 1 else "")
+        + (f", shared with {counted(len(capture.holders) - 1, 'other incident')}" if len(capture.holders) > 1 else "")
         for eni, capture in sorted(held.items())
         if incident_id in capture.holders
     ]

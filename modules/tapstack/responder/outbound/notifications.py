@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from tapstack.domain.incidents import undo_command
+from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -76,7 +76,7 @@ def capturing(incident: Incident) -> tuple[str, str]:
         [
             "What to run next:",
             f"  tapstack incident show {incident['id']}",
-            f"  tapstack incident extend {incident['id']} --minutes 60",
+            f"  {extend_command(incident['id'], utc_now(), incident['expires_at'], incidents.latest_end(incident))}",
             f"  tapstack incident close {incident['id']}",
         ],
     )

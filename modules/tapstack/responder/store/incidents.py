@@ -14,6 +14,7 @@ from tapstack.domain.incidents import (
     State,
     as_text,
     as_time,
+    can_be_extended,
     expiry,
     may_become,
     new_id,
@@ -258,7 +259,13 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
 
 def shown(incident: Incident) -> dict[str, Any]:
     """Return what operators and subscribers see of an incident."""
-    return {name: incident.get(name) for name in PUBLIC}
+    latest = latest_end(incident) if can_be_extended(incident["state"]) and not incident["close_requested"] else None
+    return {**{name: incident.get(name) for name in PUBLIC}, "extendable_until": latest}
+
+
+def latest_end(incident: Incident) -> str:
+    """Return when a capture ends at the latest, extensions included."""
+    return as_text(expiry(as_time(incident["opened_at"]), environment().capture.max_minutes))
 
 
 def add_execution(incident_id: str, execution_arn: str) -> None:
