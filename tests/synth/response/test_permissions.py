@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,27 @@ def construct(name: str) -> str:
 def actions(statement: dict[str, Any]) -> list[str]:
     found = statement["Action"]
     return [found] if isinstance(found, str) else list(found)
+
+
+def test_when_a_role_may_change_the_launched_stack_then_it_is_exempt_from_the_service_control_policy(
+    launching: Response,
+) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/security.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    [statement] = json.loads(shown)["Statement"]
+    made = {
+        body["name"]
+        for part in (*map(construct, NAMES), "ApplianceRole")
+        for name, body in launching.terraform["resource"]["aws_iam_role"].items()
+        if name.startswith(f"response_{part}_")
+        and {action for found in launching.statements(part).values() for action in actions(found)}
+        & set(statement["Action"])
+    }
+    exempt = {arn.rpartition("/")[2] for arn in statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"]}
+    assert {name.replace("ir-a-", "tapstack-production-") for name in made} == exempt - {
+        "tapstack-deploy",
+        "tapstack-production-packet-basics-role",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
