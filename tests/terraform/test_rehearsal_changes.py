@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -179,6 +180,78 @@ def in_order(made: list[str], expected: list[str]) -> None:
         assert after in made
         last = len(made) - 1 - made[::-1].index(before)
         assert last < made.index(after), f"{before} after {after}: {made}"
+
+
+def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accepts(ward: Ward) -> None:
+    company = ward.company
+    capture = {"mirrored_from": [company.shop.cidr, "10.77.0.0/16"]}
+    rules: list[dict[str, Any]] = [
+        {"direction": "egress", "action": "reject", "destination": "10.0.0.0/8"},
+        {"direction": "egress"},
+        {"direction": "ingress"},
+    ]
+    ward.site |= {
+        "packet_basics": {
+            "template_url": publish_template(ward.account.client("s3")),
+            "subnet_id": company.shop.private[0],
+            "remote_access_cidr": "10.1.0.0/16",
+        },
+        "capture_security_group": capture,
+        "filters": {"f": {"rules": rules}},
+    }
+    ward.apply()
+
+    # The range of the VPC named otherwise, one sender for another, and a rule in front.
+    capture["mirrored_from"] = [company.shop.id, "10.78.0.0/16"]
+    rules.insert(0, {"direction": "egress", "action": "reject", "protocol": "tcp", "destination_ports": 22})
+    made = ward.apply()
+    assert [call for call in made if "SecurityGroup" in call] == [
+        "AuthorizeSecurityGroupIngress",
+        "RevokeSecurityGroupIngress",
+    ]
+    assert [call for call in made if "Filter" in call] == [
+        "CreateTrafficMirrorFilterRule",
+        "ModifyTrafficMirrorFilterRule",
+        "ModifyTrafficMirrorFilterRule",
+    ]
+
+    del rules[0]
+    assert ward.apply() == [
+        "ModifyTrafficMirrorFilterRule",
+        "ModifyTrafficMirrorFilterRule",
+        "DeleteTrafficMirrorFilterRule",
+    ]
+
+
+def test_fails_when_two_groups_change_places_and_a_number_for_one_of_them_is_the_way_out(ward: Ward) -> None:
+    company = ward.company
+    groups: dict[str, Any] = {
+        name: {"target": "sensor", "filter": "web", "sources": [company.interfaces["web-1"][0]]} for name in ("a", "b")
+    }
+    ward.site |= {
+        "targets": {"sensor": {"network_interface_id": company.interfaces["database"][0]}},
+        "filters": {"web": {"preset": "web"}},
+        "sessions": groups,
+    }
+    ward.apply()
+    assert numbers(ward) == [1, 2]
+
+    ward.site["sessions"] = {name: groups[name] for name in ("b", "a")}
+    with pytest.raises(DeploymentFailedError, match="Session number [12] is in use"):
+        ward.apply()
+    assert numbers(ward) == [1, 2]
+
+    groups["a"]["session_number"] = 3
+    with suppress(DeploymentFailedError):
+        ward.apply()
+    ward.apply()
+    assert numbers(ward) == [1, 3]
+
+
+def numbers(ward: Ward) -> list[int]:
+    """Return the session numbers that are there."""
+    found = ward.account.client("ec2").describe_traffic_mirror_sessions()["TrafficMirrorSessions"]
+    return sorted(session["SessionNumber"] for session in found)
 
 
 def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(ward: Ward) -> None:
