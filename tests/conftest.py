@@ -28,6 +28,11 @@ hypothesis.settings.load_profile("tapstack")
 HERE = Path(__file__).parent
 IN_THE_ACCOUNT = frozenset({"strictmoto", "rehearsal", "responder", "api", "end_to_end"})
 """The directories whose tests need the account on this machine."""
+IN_THE_FIRST_COMMAND = frozenset(
+    Path("responder", name)
+    for name in ("test_api.py", "test_incident_steps.py", "test_interfaces.py", "test_sessions.py")
+)
+"""Of these, the files that `make test` runs too: in process, in seconds, and a fault there is seen first."""
 
 
 @pytest.fixture
@@ -60,19 +65,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import what the markers leave out, which takes seconds."""
-    part = collection_path.relative_to(HERE).parts[:1] if collection_path.is_relative_to(HERE) else ()
-    marker = "rehearsal" if set(part) & IN_THE_ACCOUNT else "".join(part)
+    path = collection_path.relative_to(HERE) if collection_path.is_relative_to(HERE) else Path()
+    if any(file.is_relative_to(path) for file in IN_THE_FIRST_COMMAND):
+        return None
+    marker = "rehearsal" if set(path.parts[:1]) & IN_THE_ACCOUNT else "".join(path.parts[:1])
     return True if marker in ("rehearsal", "isolated") and f"not {marker}" in config.option.markexpr else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        directories = item.path.relative_to(HERE).parts
+        path = item.path.relative_to(HERE)
+        directories = path.parts
         if directories[0] == "isolated":
             item.add_marker(pytest.mark.isolated)
         if directories[0] in ("terraform", "end_to_end"):
             item.add_marker(pytest.mark.terraform)
-        if directories[0] in IN_THE_ACCOUNT or item.path.stem.startswith("test_rehearsal"):
+        in_the_account = directories[0] in IN_THE_ACCOUNT or path.stem.startswith("test_rehearsal")
+        if in_the_account and path not in IN_THE_FIRST_COMMAND:
             item.add_marker(pytest.mark.rehearsal)
     items.sort(key=lambda item: order_of(item.nodeid))
 
