@@ -18,7 +18,8 @@ from tapstack.responder.aws import clients
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import opening
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, table
+from tapstack.responder.store.keys import incident_key
 from tests.iam_off import enforces_iam as enforces_iam
 from tests.iam_off import iam as iam
 from tests.response_by_hand import create_table
@@ -145,7 +146,7 @@ def opened(instance: str | None = None, *interfaces: str, minutes: int = 60, **m
     body: dict[str, Any] = {"reason": "beaconing", **more}
     body |= {"instance_id": instance} if instance else {"network_interface_ids": list(interfaces)}
     request = read_request(body, minutes=minutes, max_minutes=1440)
-    return str(opening.open_incident(request, source="api", opened_by="arn:aws:iam::123456789012:user/ann")["id"])
+    return str(opening.open_incident(request, source="api", opened_by="arn:aws:iam::123456789012:user/ann").id)
 
 
 def prepared(instance: str | None = None, *interfaces: str, **more: Any) -> str:
@@ -155,8 +156,20 @@ def prepared(instance: str | None = None, *interfaces: str, **more: Any) -> str:
     return incident
 
 
+def item(incident: str) -> dict[str, Any]:
+    """An incident's item, as the table has it."""
+    found = table.read(incident_key(incident))
+    assert found is not None
+    return found
+
+
+def change(incident: str, update: str, **values: Any) -> None:
+    """Let an incident be what a test needs."""
+    assert incidents.changed(incident, update, **values) is not None
+
+
 def interfaces_of(incident: str) -> dict[str, dict[str, Any]]:
-    return {entry["network_interface_id"]: entry for entry in incidents.get(incident)["interfaces"]}
+    return {entry["network_interface_id"]: entry for entry in item(incident)["interfaces"]}
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
-from tests.responder.conftest import Site
+from tests.responder.conftest import Site, change, item
 from tests.responder.test_capturing import KINDS
 
 ANN = "arn:aws:iam::123456789012:user/ann"
@@ -165,7 +165,7 @@ class TestOpen:
             status, body = ask("POST", "/incidents", OPEN, idempotency_key=kind.replace(" ", "-"))
             site.account.faults.clear()
             assert status == 202
-            assert incidents.get(body["incident"]["id"])["execution_arns"]
+            assert item(body["incident"]["id"])["execution_arns"]
         assert len(ask("GET", "/incidents")[1]["incidents"]) == len(KINDS)
 
     def test_fails_when_the_workflow_cannot_be_started_and_the_same_request_starts_it_later(self, site: Site) -> None:
@@ -175,7 +175,7 @@ class TestOpen:
         site.account.faults.clear()
         status, body = ask("POST", "/incidents", OPEN, idempotency_key="abc")
         assert status == 202
-        assert incidents.get(body["incident"]["id"])["execution_arns"]
+        assert item(body["incident"]["id"])["execution_arns"]
         assert len(ask("GET", "/incidents")[1]["incidents"]) == 1
 
 
@@ -363,7 +363,7 @@ class TestLife:
     def test_fails_when_it_is_extended_beyond_what_a_capture_may_last(self, site: Site) -> None:
         _, opened = ask("POST", "/incidents", OPEN)
         path, incident = opened["links"]["self"], opened["incident"]["id"]
-        incidents.change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
         status, problem = ask("POST", f"{path}/extend", {"minutes": 120})
         assert (status, problem["type"]) == (409, "urn:tapstack:problem:wrong-state")
         assert "may last until 2026-01-03T03:04:05Z, 1440 minutes after it was opened" in problem["detail"]
@@ -372,7 +372,7 @@ class TestLife:
     def test_when_it_is_shown_then_it_says_until_when_its_capture_may_last(self, site: Site) -> None:
         _, opened = ask("POST", "/incidents", OPEN)
         path, incident = opened["links"]["self"], opened["incident"]["id"]
-        incidents.change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
         assert ask("GET", path)[1]["extendable_until"] == "2026-01-03T03:04:05Z"
         assert ask("POST", f"{path}/close", None)[1]["extendable_until"] is None
 
@@ -393,14 +393,13 @@ class TestLife:
     ) -> None:
         _, answered = ask("POST", "/incidents", OPEN)
         incident, now = answered["incident"]["id"], utc_now()
-        changed = incidents.change(
+        change(
             incident,
             "SET opened_at = :then, expires_at = :until",
             then=as_text(now + opened),
             until=as_text(now + expires),
         )
-        assert changed is not None
-        lines = [line.strip() for line in notifications.capturing(changed)[1].splitlines()]
+        lines = [line.strip() for line in notifications.capturing(incidents.get(incident))[1].splitlines()]
         [line] = [line for line in lines if "extend" in line]
         assert line.startswith(proposed.format(incident))
 

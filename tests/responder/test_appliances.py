@@ -17,7 +17,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
-from tests.responder.conftest import Site, prepared, tags, tell
+from tests.responder.conftest import Site, change, item, prepared, tags, tell
 from tests.responder.test_capturing import KINDS
 
 NAME = "tap-frankfurt-epb"
@@ -35,7 +35,7 @@ def test_when_one_stands_then_it_is_ready_without_a_call(site: Site) -> None:
     incident = prepared(site.instance()[0])
     site.account.recorder.clear()
     assert appliance_steps.ensure(incident) == {"status": "ready"}
-    assert incidents.get(incident)["appliance"]["portal_url"] == "https://10.0.0.9"
+    assert item(incident)["appliance"]["portal_url"] == "https://10.0.0.9"
     assert appliance_steps.release(incident) == {"retire": False, "after_seconds": 0}
     assert appliance_steps.retire(incident) == {"status": "kept"}
     assert site.calls("cloudformation") == []
@@ -45,7 +45,7 @@ def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_i
     instance, interface = launching.instance()
     incident = prepared(instance)
     assert appliance_steps.ensure(incident) == {"status": "wait"}
-    assert incidents.get(incident)["state"] == "launching"
+    assert item(incident)["state"] == "launching"
     ready(incident)
     [create] = launching.account.recorder.records(action="CreateStack")
     assert create.call.parameters["OnFailure"] == "DELETE"
@@ -54,7 +54,7 @@ def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_i
     held = captures.get(interface)
     assert held is not None
     assert (held.session_id, held.holders) == (session["TrafficMirrorSessionId"], frozenset({incident}))
-    shown = incidents.get(incident)["appliance"]
+    shown = item(incident)["appliance"]
     assert shown["state"] == "ready"
     assert shown["portal_url"].startswith("https://10.0.")
     assert "Credentials" not in str(incidents.get(incident))
@@ -67,7 +67,7 @@ def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_i
     assert appliance_steps.retire(incident) == {"status": "gone"}
     assert appliance_steps.retire(incident) == {"status": "gone"}
     assert stacks.describe(NAME) is None
-    assert incidents.get(incident)["appliance"]["state"] == "gone"
+    assert item(incident)["appliance"]["state"] == "gone"
 
 
 def test_when_many_incidents_come_at_once_then_there_is_one_stack(launching: Site) -> None:
@@ -146,7 +146,7 @@ def test_fails_when_the_creation_fails_and_nothing_is_left(launching: Site) -> N
     with pytest.raises(ApplianceFailed, match=r"stack tap-frankfurt-epb failed: Session \(AWS::EC2::TrafficMirrorSe"):
         ready(incident)
     assert stacks.describe(NAME) is None
-    assert incidents.get(incident)["appliance"]["state"] == "failed"
+    assert item(incident)["appliance"]["state"] == "failed"
 
 
 def test_fails_when_another_saw_the_launch_fail(launching: Site) -> None:
@@ -156,7 +156,7 @@ def test_fails_when_another_saw_the_launch_fail(launching: Site) -> None:
     appliance_steps.ensure(first)
     held = stored.hold(second)
     assert held is not None
-    incidents.change(second, "SET waits_for_launch = :generation", generation=held.generation)
+    change(second, "SET waits_for_launch = :generation", generation=held.generation)
     with pytest.raises(ApplianceFailed):
         ready(first)
     with pytest.raises(ApplianceFailed, match="stack tap-frankfurt-epb failed"):

@@ -13,7 +13,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.incident import commands
 from tapstack.responder.store import captures, incidents
-from tests.responder.conftest import Site, interfaces_of, our_tags, prepared, tags, tell
+from tests.responder.conftest import Site, interfaces_of, item, our_tags, prepared, tags, tell
 from tests.unit.cli import incidents as sample
 
 
@@ -28,11 +28,11 @@ class TestStart:
         assert tags(by_interface[first]) == {
             "Name": f"{incident} {first}",
             TAG_INCIDENT: incident,
-            TAG_EXPIRES: incidents.get(incident)["expires_at"],
+            TAG_EXPIRES: item(incident)["expires_at"],
             TAG_DEPLOYMENT: "tap",
             TAG_SITE: "frankfurt",
         }
-        assert incidents.get(incident)["state"] == "capturing"
+        assert item(incident)["state"] == "capturing"
         assert interfaces_of(incident)[first] == {
             "network_interface_id": first,
             "state": "mirrored",
@@ -94,8 +94,8 @@ class TestStart:
             ("capturing", "capture"),
         ]
         assert [entry["what"] for entry in kept] == ["opened", "capturing"]
-        assert kept[0]["by"] == incidents.get(incident)["opened_by"]
-        assert kept[0]["detail"] == incidents.get(incident)["reason"]
+        assert kept[0]["by"] == item(incident)["opened_by"]
+        assert kept[0]["detail"] == item(incident)["reason"]
         assert shown["timeline"][0]["detail"] == shown["reason"]
         assert (kept[1]["by"], kept[1]["detail"]) == ("capture", shown["timeline"][1]["detail"])
 
@@ -231,7 +231,7 @@ class TestStop:
         assert capture_steps.stop(incident) == {"ended": 1}
         assert [session["TrafficMirrorSessionId"] for session in site.sessions(interface)] == [theirs]
         assert interfaces_of(incident)[interface]["state"] == "ended"
-        assert incidents.get(incident)["state"] == "closing"
+        assert item(incident)["state"] == "closing"
 
     def test_when_another_incident_holds_it_then_the_session_stays_and_names_that_one(self, site: Site) -> None:
         instance, interface = site.instance()
@@ -290,7 +290,7 @@ def test_when_it_is_extended_then_the_sessions_say_until_when(site: Site) -> Non
     commands.extend(incident, 600, by="ann")
     assert capture_steps.extend(incident) == {"extended": 1}
     [session] = site.ours()
-    assert tags(session)[TAG_EXPIRES] == incidents.get(incident)["expires_at"]
+    assert tags(session)[TAG_EXPIRES] == item(incident)["expires_at"]
 
 
 def test_when_a_session_is_gone_then_the_others_are_extended(site: Site) -> None:
@@ -300,7 +300,7 @@ def test_when_a_session_is_gone_then_the_others_are_extended(site: Site) -> None
     site.ec2.delete_network_interface(NetworkInterfaceId=interfaces[0])
     commands.extend(incident, 600, by="ann")
     capture_steps.extend(incident)
-    until = incidents.get(incident)["expires_at"]
+    until = item(incident)["expires_at"]
     assert [tags(session)[TAG_EXPIRES] for session in site.ours()] == [until, until]
 
 
@@ -336,7 +336,7 @@ class TestFaults:
             assert capture_steps.stop(incident) == {"ended": 1}
             site.account.faults.clear()
             assert site.ours() == []
-            assert incidents.get(incident)["state"] == "closing"
+            assert item(incident)["state"] == "closing"
 
     def test_when_ec2_throttles_on_and_on_then_the_step_asks_to_be_tried_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

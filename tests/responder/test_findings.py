@@ -13,8 +13,7 @@ from tapstack.domain.policy import Rule
 from tapstack.responder.environment import environment
 from tapstack.responder.handlers import findings
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.store import incidents
-from tests.responder.conftest import Site
+from tests.responder.conftest import Site, item
 
 CAPTURE = Rule("c2", "capture", types=("Backdoor:EC2/*",), minutes=90)
 
@@ -59,7 +58,7 @@ def test_when_a_rule_captures_then_an_incident_is_open_and_the_same_finding_is_t
     decides(monkeypatch, CAPTURE)
     instance, _ = site.instance()
     first = findings.handler(finding(instance), None)
-    incident = incidents.get(first["incident_id"])
+    incident = item(first["incident_id"])
     assert (incident["instance_id"], incident["minutes"], incident["severity"]) == (instance, 90, "high")
     assert (incident["source"], incident["alert_id"]) == ("guardduty", "0123456789abcdef0123456789abcdef")
     again = findings.handler(finding(instance, count=7), None)
@@ -79,7 +78,7 @@ def test_when_a_rule_contains_then_it_captures_and_contains_once(
     decides(monkeypatch, Rule("c2", action, types=("Backdoor:EC2/*",)))
     instance, _ = site.instance()
     opened = findings.handler(finding(instance), None)["incident_id"]
-    containment = incidents.get(opened)["containment"]
+    containment = item(opened)["containment"]
     assert (containment["mode"], containment["state"], containment["asked_by"]) == (mode, state, "guardduty")
     findings.handler(finding(instance, count=2), None)
     started = [
@@ -93,7 +92,7 @@ def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_al
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decides(monkeypatch, Rule("c2", "contain_now", types=("Backdoor:EC2/*",)))
-    incident = incidents.get(findings.handler(finding(site.instance()[0]), None)["incident_id"])
+    incident = item(findings.handler(finding(site.instance()[0]), None)["incident_id"])
     assert (incident["state"], incident["containment"]) == ("opening", None)
 
 

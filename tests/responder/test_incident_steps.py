@@ -15,7 +15,7 @@ from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
-from tests.responder.conftest import Site, opened, prepared
+from tests.responder.conftest import Site, change, item, opened, prepared
 from tests.responder.test_capturing import KINDS
 
 
@@ -38,7 +38,7 @@ class TestClock:
         left = incident_steps.remaining(incident)
         assert left["status"] == "wait"
         assert 590 <= left["seconds"] <= 600
-        assert left["until"] == incidents.get(incident)["expires_at"]
+        assert left["until"] == item(incident)["expires_at"]
 
     def test_when_it_has_waited_until_then_the_clock_is_not_asked(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
@@ -53,7 +53,7 @@ class TestClock:
 
     def test_when_its_time_is_over_then_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
-        incidents.change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
+        change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
         assert incident_steps.remaining(incident) == {"status": "close", "because": "expired"}
 
     def test_when_closing_is_asked_for_then_it_closes(self, site: Site) -> None:
@@ -99,13 +99,13 @@ class TestWaking:
 class TestPeople:
     def test_when_an_extension_is_shorter_then_nothing_changes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=600)
-        before = incidents.get(incident)["expires_at"]
-        assert commands.extend(incident, 5, by="ann")["expires_at"] == before
+        before = item(incident)["expires_at"]
+        assert commands.extend(incident, 5, by="ann").expires_at == before
 
     def test_when_it_is_extended_twice_then_it_is_once(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
         commands.extend(incident, 60, by="ann")
-        until = commands.extend(incident, 60, by="ann")["expires_at"]
+        until = commands.extend(incident, 60, by="ann").expires_at
         assert until <= as_text(expiry(utc_now(), 60))
 
     def test_fails_when_it_would_last_longer_than_a_capture_may(self, site: Site) -> None:
@@ -113,17 +113,17 @@ class TestPeople:
         now = utc_now()
         # Opened 23 hours ago, and extended until an hour from now less some seconds.
         times = {"then": as_text(now - timedelta(hours=23)), "until": as_text(now + timedelta(minutes=50))}
-        incidents.change(incident, "SET opened_at = :then, expires_at = :until", **times)
+        change(incident, "SET opened_at = :then, expires_at = :until", **times)
         for minutes in (1440, 61):
             with pytest.raises(
                 Conflict, match=f"may last until {as_text(now + timedelta(hours=1))}, 1440 minutes after"
             ):
                 commands.extend(incident, minutes, by="ann")
-        assert incidents.get(incident)["expires_at"] == times["until"]
+        assert item(incident)["expires_at"] == times["until"]
         assert [entry["what"] for entry in incidents.timeline(incident)] == ["opened"]
-        assert commands.extend(incident, 55, by="ann")["expires_at"] >= as_text(now + timedelta(minutes=55))
+        assert commands.extend(incident, 55, by="ann").expires_at >= as_text(now + timedelta(minutes=55))
         # What it lasts anyway is no extension.
-        assert commands.extend(incident, 5, by="ann")["expires_at"] >= as_text(now + timedelta(minutes=55))
+        assert commands.extend(incident, 5, by="ann").expires_at >= as_text(now + timedelta(minutes=55))
 
     @pytest.mark.parametrize(
         ("left", "advice"), [(30, "extend it by at most (30|29) minutes from now"), (0, "open another incident")]
@@ -132,15 +132,15 @@ class TestPeople:
         incident = opened("i-0123456789abcdef0", minutes=60)
         opened_at = utc_now() - timedelta(minutes=1440 - left)
         times = {"then": as_text(opened_at), "until": as_text(utc_now() + timedelta(minutes=min(left, 10)))}
-        incidents.change(incident, "SET opened_at = :then, expires_at = :until", **times)
+        change(incident, "SET opened_at = :then, expires_at = :until", **times)
         with pytest.raises(Conflict, match=rf"captures until {times['until']}; .*\(capture\.max_minutes\): {advice}$"):
             commands.extend(incident, 60, by="ann")
 
     def test_when_an_incident_of_before_lasts_longer_already_then_it_stays_so(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=60)
         until = as_text(utc_now() + timedelta(days=7))
-        incidents.change(incident, "SET expires_at = :until", until=until)
-        assert commands.extend(incident, 1440, by="ann")["expires_at"] == until
+        change(incident, "SET expires_at = :until", until=until)
+        assert commands.extend(incident, 1440, by="ann").expires_at == until
 
     def test_fails_when_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")
@@ -173,7 +173,7 @@ class TestEnd:
         assert "https://10.0.0.9" in first
         assert f"tapstack incident close {incident}" in first
         assert [event["what"] for event in site.events("Tapstack Incident")] == ["capturing", "closed"]
-        now = incidents.get(incident)
+        now = item(incident)
         assert (now["state"], now["listing"], now["closed_because"]) == ("closed", "closed", "expired")
         assert now["ttl"] > 0
         assert [event["what"] for event in incidents.timeline(incident)] == [
@@ -192,7 +192,7 @@ class TestEnd:
         cause = '{"errorMessage": "it broke", "errorType": "X"}'
         for _ in range(2):
             incident_steps.fail(incident, "NothingMirrored", cause)
-        now = incidents.get(incident)
+        now = item(incident)
         [session] = launching.ours()
         assert now["state"] == "failed"
         assert now["listing"] == "open"
@@ -214,13 +214,13 @@ class TestEnd:
         assert appliance_steps.release(incident)["retire"]
         appliance_steps.retire(incident)
         assert launching.sessions() == []
-        assert incidents.get(incident)["in_place"] == []
+        assert item(incident)["in_place"] == []
 
     def test_when_what_comes_after_closing_fails_then_it_stays_closed_and_people_are_told(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.close(incident, "closed")
         incident_steps.fail(incident, "ApplianceFailed", "stack x cannot be deleted")
-        assert incidents.get(incident)["state"] == "closed"
+        assert item(incident)["state"] == "closed"
         assert site.messages()[-1]["Subject"].endswith("closed, appliance not deleted")
 
     @pytest.mark.parametrize("action", ["Publish", "PutEvents", "TransactWriteItems", "UpdateItem", "GetItem"])
@@ -230,4 +230,4 @@ class TestEnd:
             site.account.faults.add(Fault(action, kind))
             incident_steps.close(incident, "closed")
             site.account.faults.clear()
-            assert incidents.get(incident)["state"] == "closed"
+            assert item(incident)["state"] == "closed"

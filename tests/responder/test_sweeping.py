@@ -14,9 +14,9 @@ from tapstack.responder.handlers import sweeper
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
-from tapstack.responder.store import captures, incidents
+from tapstack.responder.store import captures
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, opened, our_tags, prepared, tell
+from tests.responder.conftest import Site, change, item, opened, our_tags, prepared, tell
 
 UNKNOWN = "inc-20260101T000000-aaaaaaaa"
 
@@ -138,11 +138,9 @@ class TestExecutions:
 
     def test_when_an_incident_has_no_execution_then_it_gets_one(self, site: Site, running: set[bool]) -> None:
         incident = opened("i-0123456789abcdef0")
-        incidents.change(
-            incident, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z"
-        )
+        change(incident, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z")
         assert sweep().started == [f"{incident}: it had no execution"]
-        assert incidents.get(incident)["execution_arn"].endswith(f":{incident}")
+        assert item(incident)["execution_arn"].endswith(f":{incident}")
 
     def test_when_it_failed_then_it_is_left_to_people_until_its_time_is_up(
         self, site: Site, running: set[bool]
@@ -152,12 +150,12 @@ class TestExecutions:
         running.clear()
         assert sweep().started == []
         assert len(site.ours()) == 1
-        incidents.change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
+        change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
         assert len(sweep().started) == 1
 
     def test_when_it_runs_then_that_is_seen(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0")
-        assert executions.is_running(incidents.get(incident)["execution_arn"]) is True
+        assert executions.is_running(item(incident)["execution_arn"]) is True
         assert executions.is_running(f"{site.state_machine_arn.replace('stateMachine', 'execution')}:nobody") is False
 
 
@@ -234,7 +232,7 @@ def test_when_one_part_fails_then_the_others_are_done(
     incident_steps.close(incident, "closed")
     # An execution that cannot be started keeps nothing from being ended.
     other = opened("i-0123456789abcdef0")
-    incidents.change(other, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z")
+    change(other, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z")
     site.client("stepfunctions").delete_state_machine(stateMachineArn=site.state_machine_arn)
     report = sweep()
     assert len(report.problems) == 1

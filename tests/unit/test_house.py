@@ -206,6 +206,69 @@ def test_when_something_is_public_then_it_has_a_docstring(file: Path) -> None:
     assert list(undocumented(ast.parse(file.read_text(encoding="utf-8")), module_name(file))) == []
 
 
+# DynamoDB's words in texts: what an expression begins with, its functions and placeholders; keys and their parts.
+_EXPRESSION = re.compile(
+    r"^(?:SET|REMOVE|ADD|DELETE) [#\w]"
+    r"|\b(?:attribute_(?:not_)?exists|begins_with|if_not_exists)\("
+    r"|(?:=|<>|[<>]|\bIN) \(?:[a-z]"
+    r"|#(?:state|token|ttl)\b"
+    r"|Expression(?:Attribute(?:Names|Values))?$"
+)
+_KEY = re.compile(r"^(?:pk|sk)$|^(?:INCIDENT|CAPTURE|APPLIANCE|KEY|EVENT|CONTAINMENTS?|ORIGINAL)(?:#.*)?$")
+
+
+def words_of_the_table(source: str) -> list[str]:
+    """Texts and names of arguments that are of DynamoDB's language, or of a key; docstrings are not read."""
+    tree = ast.parse(source)
+    documents = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents
+    ]
+    names = [node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg]
+    return [text for text in (*texts, *names) if _EXPRESSION.search(text) or _KEY.search(text) or text == "dynamodb"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        file
+        for file in sorted((PACKAGE / "responder").rglob("*.py"))
+        if not file.is_relative_to(PACKAGE / "responder" / "store")
+    ],
+    ids=lambda file: str(file.relative_to(PACKAGE)),
+)
+def test_when_a_file_is_not_of_the_store_then_it_names_no_expression_and_no_key(file: Path) -> None:
+    assert words_of_the_table(file.read_text(encoding="utf-8")) == []
+
+
+def test_when_a_file_is_of_the_store_then_its_expressions_and_keys_are_found() -> None:
+    store = PACKAGE / "responder" / "store"
+    for name in ("appliance", "captures", "containments", "incidents", "requests", "keys", "table"):
+        assert words_of_the_table((store / f"{name}.py").read_text(encoding="utf-8")) != [], name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'change(incident, "SET containment.#state = :to", to="x")',
+        'check(incident, "attribute_not_exists(holders)")',
+        'query(KeyConditionExpression="listing = :listing")',
+        'read({"pk": {"S": f"INCIDENT#{name}"}, "sk": {"S": "INCIDENT"}})',
+        'client("dynamodb").get_item()',
+    ],
+)
+def test_fails_when_a_line_speaks_of_the_table(line: str) -> None:
+    assert words_of_the_table(line) != []
+
+
 def repository_files() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=False

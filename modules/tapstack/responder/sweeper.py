@@ -22,7 +22,6 @@ from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import audit
-from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.outbound import executions, notifications
@@ -30,6 +29,7 @@ from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.records import Task
 
 START_WITHIN: Final = timedelta(minutes=5)
 """How long an incident, or its containment, may be without an execution before it is given one."""
@@ -88,19 +88,19 @@ def sweep() -> Report:
 def _executions(report: Report) -> None:
     """Give incidents that stand still an execution that goes on with them."""
     for incident in incidents.listed("open"):
-        arn = incident.get("execution_arn")
-        expired = as_time(incident["expires_at"]) <= utc_now()
+        arn = incident.execution_arn
+        expired = as_time(incident.expires_at) <= utc_now()
         if arn is None:
-            if utc_now() - as_time(incident["opened_at"]) >= START_WITHIN:
-                executions.start(incident["id"], "close" if expired else "capture")
-                report.started.append(f"{incident['id']}: it had no execution")
+            if utc_now() - as_time(incident.opened_at) >= START_WITHIN:
+                executions.start(incident.id, "close" if expired else "capture")
+                report.started.append(f"{incident.id}: it had no execution")
             continue
-        if incident["state"] == "failed" and not (expired or incident["close_requested"]):
+        if incident.state == "failed" and not (expired or incident.close_requested):
             continue  # operators decide; what is left in place ends at its time
-        if len(incident["execution_arns"]) < TRIES and not executions.is_running(arn):
+        if len(incident.execution_arns) < TRIES and not executions.is_running(arn):
             # By their number: one that was ended from outside has not noted that it failed.
-            executions.start(incident["id"], "close", attempt=len(incident["execution_arns"]))
-            report.started.append(f"{incident['id']}: its execution had ended")
+            executions.start(incident.id, "close", attempt=len(incident.execution_arns))
+            report.started.append(f"{incident.id}: its execution had ended")
 
 
 def _decisions(report: Report) -> None:
@@ -112,27 +112,27 @@ def _decisions(report: Report) -> None:
     if environment().containment is None:
         return
     # The listing lags: what is ongoing there may have come to its end.
-    found = incidents.get_all(incident["id"] for incident in incidents.with_ongoing_containment())
+    found = incidents.get_all(incident.id for incident in incidents.with_ongoing_containment())
     for incident in found.values():
-        state = containment_requests.state_of(incident)
-        task: executions.Task = "release" if state == "releasing" else "contain"
+        state = incident.containment_state
+        task: Task = "release" if state == "releasing" else "contain"
         if state not in incidents.ONGOING_CONTAINMENT or _asked_just_now(incident):
             continue
         if executions.is_under_way(incident, task):
             continue
         if state == "releasing":
-            report.audit.append(f"{incident['id']} is releasing, and no execution does it: release it again")
-        elif executions.count(incident, task) >= TRIES:
-            report.audit.append(f"{incident['id']} is {state}, and its executions end without doing it")
+            report.audit.append(f"{incident.id} is releasing, and no execution does it: release it again")
+        elif incident.runs(task) >= TRIES:
+            report.audit.append(f"{incident.id} is {state}, and its executions end without doing it")
         elif executions.start_anew(incident, task):
-            report.started.append(f"{incident['id']}: its containment was {state}, and no execution did it")
+            report.started.append(f"{incident.id}: its containment was {state}, and no execution did it")
 
 
 def _asked_just_now(incident: Incident) -> bool:
     """Tell whether who asked may be about to start the execution."""
-    containment = incident["containment"]
-    asked_at = containment["released_at"] if containment["state"] == "releasing" else containment["asked_at"]
-    return utc_now() - as_time(asked_at) < START_WITHIN
+    containment = incident.requested_containment
+    asked_at = containment.released_at if containment.state == "releasing" else containment.asked_at
+    return utc_now() - as_time(str(asked_at)) < START_WITHIN
 
 
 def _sessions(report: Report) -> None:
@@ -170,7 +170,7 @@ def _verdict(session: Described, capture: Capture | None, known: dict[str, Incid
 
 def is_live(incident_id: str, known: dict[str, Incident]) -> bool:
     """Tell whether an incident may still need what it holds: it exists and is not closed."""
-    return incident_id in known and known[incident_id]["state"] != "closed"
+    return incident_id in known and known[incident_id].state != "closed"
 
 
 def _expired(session: Described) -> bool:

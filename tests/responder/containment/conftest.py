@@ -16,9 +16,9 @@ from tapstack.responder.aws import clients
 from tapstack.responder.containment import containing, releasing
 from tapstack.responder.environment import environment
 from tapstack.responder.handlers.observing import logger
-from tapstack.responder.store import containments, incidents
+from tapstack.responder.store import containments
 from tapstack.responder.store.keys import pack
-from tests.responder.conftest import TABLE, Site, opened, tell
+from tests.responder.conftest import TABLE, Site, change, item, opened, tell
 from tests.responder.containment.sequences.interrupting import Calls
 from tests.responder.containment.sequences.one_thread import Inline, answer_here
 
@@ -145,7 +145,7 @@ class Shop:
         return {(one.kind, one.key): one.original for one in containments.prior_states(instance) if not one.restored}
 
     def state(self, incident: str) -> str:
-        return str(incidents.get(incident)["containment"]["state"])
+        return str(item(incident)["containment"]["state"])
 
 
 def asked(instance: str, **more: Any) -> str:
@@ -155,7 +155,7 @@ def asked(instance: str, **more: Any) -> str:
 
 def ask_again(incident: str, state: str = "releasing") -> None:
     """Say what the API would: the containment comes into another state."""
-    incidents.change(incident, "SET containment.#state = :state", state=state)
+    change(incident, "SET containment.#state = :state", state=state)
 
 
 def contained(instance: str) -> str:

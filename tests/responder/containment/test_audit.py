@@ -9,9 +9,10 @@ import pytest
 
 from tapstack.responder.containment import containing
 from tapstack.responder.outbound import executions
-from tapstack.responder.store import containments, incidents, table
+from tapstack.responder.store import containments, table
 from tapstack.responder.store.keys import containment_key, original_key
 from tapstack.responder.sweeper import sweep
+from tests.responder.conftest import change
 from tests.responder.containment.conftest import Shop, asked, contained, release
 
 
@@ -38,7 +39,7 @@ def test_when_an_open_incident_wants_it_then_nothing_is_said(shop: Shop) -> None
 
 def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(shop: Shop) -> None:
     incident = contained(shop.database)
-    incidents.change(
+    change(
         incident, "SET #state = :closed, listing = :closed, closed_at = :at", closed="closed", at="2026-01-01T00:00:00Z"
     )
     assert reported(shop) == [

@@ -17,6 +17,7 @@ from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
+from tests.responder.conftest import item
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 from tests.strictmoto.trusting import TRUST
 
@@ -45,7 +46,7 @@ def test_when_an_instance_is_contained_then_every_interface_has_the_quarantine_g
 
 def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(shop: Shop) -> None:
     incident = contained(shop.database)
-    changed = incidents.get(incident)["containment"]["changed"]
+    changed = item(incident)["containment"]["changed"]
     assert [line.partition(" of ")[0] for line in changed] == ["volume", "termination", "groups", "groups"]
     for interface in shop.company.interfaces["database"]:
         assert any(line.startswith(f"groups of {interface}: sg-") for line in changed)
@@ -251,7 +252,7 @@ class TestOptions:
         containing.contain(incident)
         containment_steps.fail(incident, "ContainmentRefused", "it is protected")
         said = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
-        assert incidents.get(incident)["containment"]["failure"] == f"ContainmentRefused: it is protected; {said}"
+        assert item(incident)["containment"]["failure"] == f"ContainmentRefused: it is protected; {said}"
         assert said in shop.site.messages()[-1]["Message"]
         assert release(incident) == "released"
 
@@ -281,7 +282,7 @@ class TestOptions:
         assert timeouts() == [60, 60]
         assert release(incident) == "released"
         assert timeouts() == [350, 432_000]
-        assert incidents.get(incident)["containment"]["not_restored"] == [
+        assert item(incident)["containment"]["not_restored"] == [
             f"tracking of {second}: it was not set, and cannot be unset: it is 432000 s now, AWS's default except on "
             "Nitro v6 instances, where that is 350 s"
         ]
@@ -346,7 +347,7 @@ class TestOptions:
         assert release(incident) == "blocked"
         assert release(incident, **decision) == "released"
         assert _policy(shop) == theirs
-        [note] = incidents.get(incident)["containment"]["not_restored"]
+        [note] = item(incident)["containment"]["not_restored"]
         assert note.startswith("profile of app: ")
 
     def test_when_nothing_but_the_cut_is_wanted_then_nothing_else_is_changed(self, shop: Shop) -> None:
@@ -434,7 +435,7 @@ class TestFailures:
         shop.ec2.delete_security_group(GroupId=shop.quarantine)
         with pytest.raises(ContainmentFailed, match="is NOT isolated: InvalidGroup"):
             containing.contain(incident)
-        assert incidents.get(incident)["containment"]["changed"] != []
+        assert item(incident)["containment"]["changed"] != []
         ask_again(incident, "failed")
         assert release(incident) == "released"
         assert shop.protected(shop.database) == (False, "stop", [True])

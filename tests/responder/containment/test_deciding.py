@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import commands
 from tapstack.responder.outbound import executions
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, requests
+from tapstack.responder.store.records import Task
 from tapstack.responder.sweeper import TRIES, sweep
-from tests.responder.conftest import opened
+from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained
 
 PAST = "2026-01-01T00:00:00Z"
@@ -22,23 +24,23 @@ def waiting(shop: Shop, default: str = "leave", *, late: bool = True) -> str:
     """Open an incident that waits for a yes, whose execution somebody has ended in the console."""
     shop.set(approval={"minutes": 15, "default": default})
     incident = opened(shop.database, containment="approval")
-    incidents.change(incident, "SET containment.asked_at = :past", past=PAST)
+    change(incident, "SET containment.asked_at = :past", past=PAST)
     if late:
-        incidents.change(incident, "SET containment.deadline = :past", past=PAST)
+        change(incident, "SET containment.deadline = :past", past=PAST)
     end(shop, incident, "contain")
     return incident
 
 
-def arn(shop: Shop, incident: str, task: executions.Task) -> str:
-    number = executions.count(incidents.get(incident), task)
+def arn(shop: Shop, incident: str, task: Task) -> str:
+    number = incidents.get(incident).runs(task)
     return f"{shop.site.state_machine_arn.replace(':stateMachine:', ':execution:')}:{incident}-{task}-{number}"
 
 
-def end(shop: Shop, incident: str, task: executions.Task) -> None:
+def end(shop: Shop, incident: str, task: Task) -> None:
     shop.client("stepfunctions").stop_execution(executionArn=arn(shop, incident, task))
 
 
-def runs_now(incident: str, task: executions.Task) -> bool:
+def runs_now(incident: str, task: Task) -> bool:
     return executions.is_under_way(incidents.get(incident), task)
 
 
@@ -57,7 +59,7 @@ class TestLate:
         for _ in range(2):
             with pytest.raises(Conflict, match=why):
                 containment_requests.decide(incident, decision, by="ann")
-        found = incidents.get(incident)["containment"]
+        found = item(incident)["containment"]
         assert (found["state"], found["decision"], found["decided_by"]) == (
             state,
             "default",
@@ -77,13 +79,13 @@ class TestLate:
 
     def test_when_it_is_contained_now_after_the_deadline_then_that_is_asked_for_anew(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = containment_requests.contain(incident, "now", by="ann")["containment"]
+        found = containment_requests.contain(incident, "now", by="ann").requested_containment.as_dict()
         assert (found["mode"], found["state"], found["asked_by"]) == ("now", "containing", "ann")
         assert runs_now(incident, "contain")
 
     def test_when_it_is_asked_for_again_after_the_deadline_then_there_is_a_new_one(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = containment_requests.contain(incident, "approval", by="ann")["containment"]
+        found = containment_requests.contain(incident, "approval", by="ann").requested_containment.as_dict()
         assert found["state"] == "pending"
         assert found["deadline"] > PAST
 
@@ -105,13 +107,13 @@ class TestLate:
         read = incidents.get(incident)
         containment_requests.by_default(read)
         later = "2099-01-01T00:00:00Z"
-        incidents.change(
+        change(
             incident,
             "SET containment.#state = :pending, containment.deadline = :later",
             pending="pending",
             later=later,
         )
-        assert containment_requests.by_default(read)["containment"]["state"] == "pending"
+        assert containment_requests.by_default(read).containment_state == "pending"
 
 
 @pytest.mark.parametrize("state", ["failed", "contained"])
@@ -149,7 +151,7 @@ def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
     with pytest.raises(Conflict, match="is being contained"):
         containment_requests.release(incident, by="ann")
     assert shop.state(incident) == "containing"
-    assert incidents.get(incident).get("release_runs", 0) == 0
+    assert item(incident).get("release_runs", 0) == 0
 
 
 class TestSweep:
@@ -159,7 +161,7 @@ class TestSweep:
         self, shop: Shop, late: bool, listing: str
     ) -> None:
         incident = waiting(shop, late=late)
-        incidents.change(incident, "SET listing = :listing", listing=listing)
+        change(incident, "SET listing = :listing", listing=listing)
         assert not runs_now(incident, "contain")
         assert sweep().started == [f"{incident}: its containment was pending, and no execution did it"]
         assert runs_now(incident, "contain")
@@ -170,20 +172,15 @@ class TestSweep:
         end(shop, incident, "contain")
         # Who asked may be about to start it.
         assert sweep().started == []
-        incidents.change(incident, "SET containment.asked_at = :past", past=PAST)
+        change(incident, "SET containment.asked_at = :past", past=PAST)
         assert sweep().started == [f"{incident}: its containment was containing, and no execution did it"]
         assert runs_now(incident, "contain")
 
     def test_when_nothing_was_ever_started_then_it_is(self, shop: Shop) -> None:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
-        read = incidents.get(incident)
-        executions.request(
-            read,
-            "contain",
-            "containment = :asked",
-            asked={**containment_requests.record("now", "ann"), "asked_at": PAST},
-        )
+        asked = replace(containment_requests.record("now", "ann"), asked_at=PAST)
+        requests.request_containment(incidents.get(incident), asked)
         assert not runs_now(incident, "contain")
         sweep()
         assert runs_now(incident, "contain")
@@ -191,7 +188,7 @@ class TestSweep:
     def test_when_executions_end_again_and_again_then_people_have_to_look(self, shop: Shop) -> None:
         incident = asked(shop.database)
         end(shop, incident, "contain")
-        incidents.change(incident, "SET contain_runs = :many, containment.asked_at = :past", many=TRIES, past=PAST)
+        change(incident, "SET contain_runs = :many, containment.asked_at = :past", many=TRIES, past=PAST)
         report = sweep()
         assert report.started == []
         assert report.audit == [f"{incident} is containing, and its executions end without doing it"]
@@ -199,11 +196,11 @@ class TestSweep:
 
     def test_when_a_release_was_ended_then_it_is_said_and_not_done(self, shop: Shop) -> None:
         incident = contained(shop.database)
-        incidents.change(incident, "SET containment.#state = :contained", contained="contained")
+        change(incident, "SET containment.#state = :contained", contained="contained")
         containment_requests.release(incident, by="ann")
         end(shop, incident, "release")
         assert sweep().audit == []
-        incidents.change(incident, "SET containment.released_at = :past", past=PAST)
+        change(incident, "SET containment.released_at = :past", past=PAST)
         report = sweep()
         assert report.started == []
         assert report.audit == [f"{incident} is releasing, and no execution does it: release it again"]

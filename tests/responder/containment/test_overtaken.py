@@ -14,7 +14,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import opened
+from tests.responder.conftest import item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 
 
@@ -175,12 +175,12 @@ def test_when_executions_that_close_are_ended_from_outside_then_the_sweeper_star
     incident = opened(shop.database)
     workflow = shop.client("stepfunctions")
     incident_steps.fail(incident, "ApplianceFailed", "no capacity")
-    workflow.stop_execution(executionArn=incidents.get(incident)["execution_arn"])
+    workflow.stop_execution(executionArn=item(incident)["execution_arn"])
     commands.close(incident, by="ann")
     for _ in range(2):
-        ended = incidents.get(incident)["execution_arn"]
+        ended = item(incident)["execution_arn"]
         workflow.stop_execution(executionArn=ended)
         assert sweep().started == [f"{incident}: its execution had ended"]
-        started = incidents.get(incident)["execution_arn"]
+        started = item(incident)["execution_arn"]
         assert started != ended
         assert executions.is_running(started)

@@ -11,6 +11,7 @@ from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
 from tapstack.responder.store import containments, incidents
+from tests.responder.conftest import change, item
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, item_of, release
 
 
@@ -24,7 +25,7 @@ def test_when_it_is_released_then_the_account_is_as_it_was(shop: Shop, name: str
     assert release(incident) == "released"
     assert shop.changed_since(before) == []
     assert shop.state(incident) == "released"
-    assert incidents.get(incident)["containment"]["not_restored"] == []
+    assert item(incident)["containment"]["not_restored"] == []
     held = containments.get(instance)
     assert held is not None
     assert (held.state, held.holders) == ("absent", frozenset())
@@ -62,7 +63,7 @@ def test_when_the_group_launched_another_in_its_place_then_the_release_says_that
     incident = contained(web)
     assert release(incident) == "released"
     assert shop.lifecycle(web) == "InService"
-    [said] = incidents.get(incident)["containment"]["not_restored"]
+    [said] = item(incident)["containment"]["not_restored"]
     assert said.startswith("standby of web: the instance is back in service; the one that the group launched")
 
 
@@ -113,7 +114,7 @@ class TestSecondIncident:
         assert release(first) == "held"
         assert shop.is_cut_off(shop.database)
         stays = f"{shop.database} STAYS CONTAINED: {second} want it so"
-        assert incidents.get(first)["containment"]["not_restored"] == [stays]
+        assert item(first)["containment"]["not_restored"] == [stays]
         assert release(second) == "released"
         assert shop.changed_since(before) == []
 
@@ -168,7 +169,7 @@ class TestOthers:
             "blocks": True,
             "advice": "",
         }
-        assert incidents.get(incident)["containment"]["differences"] == [expected]
+        assert item(incident)["containment"]["differences"] == [expected]
         plan = releasing.plan(incident)
         assert plan.blocked
         assert [difference.as_dict() for difference in plan.differences] == [expected]
@@ -188,7 +189,7 @@ class TestOthers:
         assert release(incident, keep=True) == "released"
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
         assert shop.groups_of(second) == second_before
-        assert incidents.get(incident)["containment"]["not_restored"] == [
+        assert item(incident)["containment"]["not_restored"] == [
             f"groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']}"
         ]
 
@@ -213,7 +214,7 @@ class TestOthers:
         assert release(incident) == "blocked"
         assert release(incident, overwrite=True) == "released"
         assert shop.groups_of(first) == [groups["database"]]
-        assert incidents.get(incident)["containment"]["not_restored"] == [
+        assert item(incident)["containment"]["not_restored"] == [
             f"groups of {first}: {extra}: the security group does not exist any more; the others are back"
         ]
 
@@ -232,7 +233,7 @@ class TestOthers:
         assert f"{incident} --overwrite" not in notified
         assert release(incident, keep=True) == "released"
         assert shop.groups_of(first) == [shop.quarantine]
-        [said] = incidents.get(incident)["containment"]["not_restored"]
+        [said] = item(incident)["containment"]["not_restored"]
         assert said.endswith(f"does not exist any more; it STAYS IN QUARANTINE: {shop.quarantine}")
 
     def test_when_all_groups_are_gone_and_one_is_given_by_hand_then_keep_lets_it_go(self, shop: Shop) -> None:
@@ -245,7 +246,7 @@ class TestOthers:
         shop.ec2.delete_security_group(GroupId=extra)
         shop.give(first, web := shop.company.security_groups["web"])
         assert release(incident) == "blocked"
-        [difference] = incidents.get(incident)["containment"]["differences"]
+        [difference] = item(incident)["containment"]["differences"]
         assert (difference["why"], difference["advice"]) == ("others changed it", NO_GROUP_LEFT)
         assert release(incident, keep=True) == "released"
         assert shop.groups_of(first) == [web]
@@ -254,7 +255,7 @@ class TestOthers:
         incident = contained(shop.database)
         shop.give(shop.company.interfaces["database"][0], shop.company.security_groups["web"])
         assert release(incident) == "blocked"
-        incidents.change(incident, "REMOVE containment.differences[0].advice")
+        change(incident, "REMOVE containment.differences[0].advice")
         _, notified = notifications.blocked(incidents.get(incident))
         assert f"{incident} --overwrite" in notified
 
@@ -276,7 +277,7 @@ class TestOthers:
         shop.ec2.delete_network_interface(NetworkInterfaceId=second)
         assert release(incident) == "released"
         assert shop.groups_of(first) == before
-        assert incidents.get(incident)["containment"]["not_restored"] == [f"groups of {second}: it is gone"]
+        assert item(incident)["containment"]["not_restored"] == [f"groups of {second}: it is gone"]
 
     def test_when_an_interface_was_attached_since_then_it_is_shown_and_left_alone(self, shop: Shop) -> None:
         incident = contained(shop.database)
@@ -300,7 +301,7 @@ class TestOthers:
         assert release(incident) == "released"
         # It was attached later, and so outlives the instance.
         assert shop.groups_of(second) == before
-        gone = incidents.get(incident)["containment"]["not_restored"]
+        gone = item(incident)["containment"]["not_restored"]
         assert [line for line in gone if not line.endswith("it is gone")] == []
         assert len(gone) == 3
 
@@ -312,7 +313,7 @@ class TestOthers:
         elbv2.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
         shop.client("elb").delete_load_balancer(LoadBalancerName="old")
         assert release(incident) == "released"
-        gone = incidents.get(incident)["containment"]["not_restored"]
+        gone = item(incident)["containment"]["not_restored"]
         assert [line.partition(" ")[0] for line in gone] == ["classic-balancer", "target-group"]
 
     def test_when_auto_scaling_refuses_then_it_is_blocked_and_goes_on_once_that_is_mended(self, shop: Shop) -> None:
@@ -323,7 +324,7 @@ class TestOthers:
         scaling = shop.client("autoscaling")
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=1)
         assert release(incident) == "blocked"
-        [difference] = incidents.get(incident)["containment"]["differences"]
+        [difference] = item(incident)["containment"]["differences"]
         assert difference["why"].startswith("AWS refuses to put it back: ValidationError: AutoScalingGroup web has")
         assert difference["advice"] == releasing.AWS_REFUSES
         assert not shop.is_cut_off(web)

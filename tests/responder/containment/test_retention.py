@@ -14,19 +14,19 @@ from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents, retention
-from tests.responder.conftest import opened
+from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, asked, contained, release
 
 
 def close(incident: str) -> None:
     capture_steps.stop(incident)
     incident_steps.close(incident, "closed")
-    assert incidents.get(incident)["state"] == "closed"
+    assert item(incident)["state"] == "closed"
 
 
 def is_kept(incident: str) -> bool:
     """Tell whether it is kept for good; else its time must be right."""
-    found = incidents.get(incident)
+    found = item(incident)
     if "ttl" not in found:
         return True
     assert found["ttl"] == (as_time(found["closed_at"]) + timedelta(days=365)).timestamp()
@@ -91,16 +91,16 @@ def test_when_others_change_its_containment_meanwhile_then_it_is_read_again(
 ) -> None:
     incident = contained(shop.database)
     close(incident)
-    real = incidents.change
-    incidents.change(incident, "SET #ttl = :ttl", ttl=1)
+    real = incidents.changed
+    change(incident, "SET #ttl = :ttl", ttl=1)
 
     def overtaken(*args: Any, **more: Any) -> Any:
-        monkeypatch.setattr(incidents, "change", real)
+        monkeypatch.setattr(incidents, "changed", real)
         release(incident)
         return real(*args, **more)
 
-    monkeypatch.setattr(incidents, "change", overtaken)
-    assert retention.keep(incident)["containment"]["state"] == "released"
+    monkeypatch.setattr(incidents, "changed", overtaken)
+    assert retention.keep(incident).containment_state == "released"
 
 
 def test_fails_when_there_is_no_such_incident(shop: Shop) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tapstack.domain.incidents import Because
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.outbound import notifications
+from tapstack.responder.store.incidents import Incident, IncidentContainment
 
 
 @pytest.fixture(autouse=True)
@@ -16,21 +19,22 @@ def _site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "environment", lambda: SimpleNamespace(site="production"))
 
 
-def incident(**containment: Any) -> Any:
+def incident(**containment: Any) -> Incident:
     """Return an incident whose containment is as given."""
-    return {
-        "id": "inc-1",
-        "instance_id": "i-1",
-        "reason": "Beaconing",
-        "severity": "high",
-        "technique": None,
-        "alert_id": None,
-        "opened_at": "2026-01-02T03:04:05Z",
-        "opened_by": "a person",
-        "closed_because": None,
-        "appliance": None,
-        "containment": {"changed": [], "not_restored": [], "decision": None, "decided_by": None, **containment},
-    }
+    given = {"state": "contained", "asked_by": "a person", **containment}
+    return Incident(
+        id="inc-1",
+        state="capturing",
+        reason="Beaconing",
+        minutes=60,
+        source="api",
+        opened_by="a person",
+        opened_at="2026-01-02T03:04:05Z",
+        expires_at="2026-01-02T04:04:05Z",
+        severity="high",
+        instance_id="i-1",
+        containment=IncidentContainment(mode="now", asked_at="2026-01-02T03:04:05Z", **given),
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,6 @@ def test_when_an_instance_is_contained_then_the_notification_says_who_decided(
     ("because", "said"),
     [("expired", "was closed: it expired."), ("closed", "was closed by a command."), ("failed", "was closed.")],
 )
-def test_when_an_incident_is_closed_then_the_notification_says_why(because: str, said: str) -> None:
-    _, text = notifications.closed({**incident(), "closed_because": because}, [])
+def test_when_an_incident_is_closed_then_the_notification_says_why(because: Because, said: str) -> None:
+    _, text = notifications.closed(replace(incident(), closed_because=because), [])
     assert text.startswith(f"The incident {said} None of its sessions")

@@ -28,7 +28,7 @@ def open_incident(request: Request) -> Answer:
         incident = opening.open_incident(asked, source="api", opened_by=request.who, idempotency_key=key)
     except opening.KeyReused as reused:
         raise Problem("idempotency-key-reused", str(reused)) from reused
-    path = f"/incidents/{incident['id']}"
+    path = f"/incidents/{incident.id}"
     links = {"self": path, "close": f"{path}/close", "extend": f"{path}/extend"}
     return 202, {"incident": incidents.shown(incident), "links": links}, {"location": path}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store.appliance import Appliance
+from tapstack.responder.store.incidents import IncidentAppliance
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +50,19 @@ def current_mirror_target() -> MirrorTarget | None:
     return MirrorTarget(launched.target_id, launched.filter_id)
 
 
-def existing(appliance: ExistingAppliance) -> dict[str, Any]:
+def existing(appliance: ExistingAppliance) -> IncidentAppliance:
     """Return an existing appliance as incidents show it."""
-    return {
-        "stack_name": None,
-        "state": "standing",
-        "portal_url": appliance.portal_url,
-        "target_id": appliance.target_id,
-        "filter_id": appliance.filter_id,
-        "launched_by_us": False,
-    }
+    return IncidentAppliance(
+        stack_name=None,
+        state="standing",
+        portal_url=appliance.portal_url,
+        target_id=appliance.target_id,
+        filter_id=appliance.filter_id,
+        launched_by_us=False,
+    )
 
 
-def launched(stack_name: str, appliance: Appliance, state: str) -> dict[str, Any]:
+def launched(stack_name: str, appliance: Appliance, state: str) -> IncidentAppliance:
     """Return a launched appliance as incidents show it.
 
     Args:
@@ -70,12 +70,12 @@ def launched(stack_name: str, appliance: Appliance, state: str) -> dict[str, Any
         appliance: what the table knows.
         state: launching, ready, retiring, gone or failed.
     """
-    return {
-        "stack_name": stack_name,
-        "state": state,
-        "portal_url": appliance.portal_url,
-        "target_id": appliance.target_id,
-        "filter_id": appliance.filter_id,
-        "launched_by_us": True,
-        "generation": appliance.generation,
-    }
+    return IncidentAppliance(
+        stack_name=stack_name,
+        state=state,
+        portal_url=appliance.portal_url,
+        target_id=appliance.target_id,
+        filter_id=appliance.filter_id,
+        launched_by_us=True,
+        generation=appliance.generation,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from tapstack.domain.appliance_settings import ExistingAppliance
@@ -39,16 +40,16 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     incident = incidents.get(incident_id)
     settings = environment().appliance
     if isinstance(settings, ExistingAppliance):
-        _show(incident, mirror_target.existing(settings))
+        incidents.record_appliance(incident, mirror_target.existing(settings))
         return READY
     held = stored.hold(incident_id)
     if held is None:
         _go_on_retiring(settings)
         return WAIT
-    if 0 < incident.get("waits_for_launch", 0) <= held.failed_generation:
+    if 0 < incident.waits_for_launch <= held.failed_generation:
         # Another incident has seen the launch fail, and told the table.
         stored.release([incident_id])
-        _show(incident, mirror_target.launched(settings.stack_name, held, "failed"))
+        incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "failed"))
         raise ApplianceFailed(held.failure)
     incidents.transition(incident_id, "launching", by="appliance", detail=f"stack {settings.stack_name}")
     if held.state == "absent":
@@ -60,7 +61,7 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         # It was deleted, and is needed.
         stored.record_lost(held)
         return WAIT
-    _show(incident, mirror_target.launched(settings.stack_name, held, "ready"))
+    incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "ready"))
     return READY
 
 
@@ -74,7 +75,7 @@ def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[st
             return WAIT
         if existing["StackStatus"] == "DELETE_IN_PROGRESS":
             return WAIT
-    begun = stored.begin_launch(held, incident["id"], incident.get("source_interface"))
+    begun = stored.begin_launch(held, incident.id, incident.source_interface)
     if begun is None:
         return WAIT
     return _create(settings, incident, begun)
@@ -82,9 +83,8 @@ def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[st
 
 def _create(settings: Launch, incident: Incident, begun: Appliance) -> Mapping[str, str]:
     _show_launch(incident, settings, begun)
-    source = (incident["source_interface"], incident["source_number"]) if incident.get("source_interface") else None
     try:
-        stack_id = stacks.create(settings, incident["id"], begun.generation, source)
+        stack_id = stacks.create(settings, incident.id, begun.generation, incident.mirror_source)
     except ApplianceFailed as failed:
         stored.record_failure(begun, str(failed))
         raise
@@ -94,11 +94,11 @@ def _create(settings: Launch, incident: Incident, begun: Appliance) -> Mapping[s
 
 
 def _look(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
-    _show_launch(incident, settings, held)
+    incident = _show_launch(incident, settings, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None:
         # Whoever launches it may have been killed between the table and CloudFormation, for good even.
-        patient = time.time() - held.launched_at < _LATE_SECONDS and held.launched_by != incident["id"]
+        patient = time.time() - held.launched_at < _LATE_SECONDS and held.launched_by != incident.id
         return WAIT if held.stack_id is not None or patient else _create(settings, incident, held)
     if held.stack_id is None:
         held = stored.record_stack(held, stack["StackId"]) or held
@@ -113,7 +113,7 @@ def _look(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str,
     if status != stacks.GONE:
         stacks.delete(stack, held.generation)
     stored.record_failure(held, reason)
-    _show(incident, mirror_target.launched(settings.stack_name, held, "failed"))
+    incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "failed"))
     raise ApplianceFailed(reason)
 
 
@@ -129,7 +129,7 @@ def _take_over(settings: Launch, incident: Incident, held: Appliance, stack: sta
     ready = stored.record_ready(held, target_id=target_id, filter_id=filter_id, portal_url=stacks.portal_url(stack))
     if ready is None:
         return WAIT
-    _show(incident, mirror_target.launched(settings.stack_name, ready, "ready"))
+    incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, ready, "ready"))
     return READY
 
 
@@ -179,17 +179,10 @@ def _check_ours(settings: Launch, stack: stacks.Stack) -> None:
         )
 
 
-def _show(incident: Incident, appliance: dict[str, Any]) -> None:
-    if incident["appliance"] != appliance:
-        incidents.change(incident["id"], "SET appliance = :appliance", appliance=appliance)
-        incident["appliance"] = appliance
-
-
-def _show_launch(incident: Incident, settings: Launch, held: Appliance) -> None:
+def _show_launch(incident: Incident, settings: Launch, held: Appliance) -> Incident:
     """Show that it is being launched, and note which launch the incident waits for."""
-    if incident.get("waits_for_launch") != held.generation:
-        incidents.change(incident["id"], "SET waits_for_launch = :generation", generation=held.generation)
-    _show(incident, mirror_target.launched(settings.stack_name, held, "launching"))
+    incidents.wait_for_launch(incident, held.generation)
+    return incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
 
 
 def release(incident_id: str) -> dict[str, Any]:
@@ -213,8 +206,8 @@ def retire(incident_id: str) -> dict[str, str]:
     status = "kept" if last.state == "ready" and last.released_by != incident_id else retire_unneeded()
     state = {"gone": "gone", "wait": "retiring"}.get(status)
     incident = incidents.get(incident_id)
-    if state is not None and incident["appliance"] and incident["appliance"].get("launched_by_us"):
-        _show(incident, {**incident["appliance"], "state": state})
+    if state is not None and incident.appliance and incident.appliance.launched_by_us:
+        incidents.record_appliance(incident, replace(incident.appliance, state=state))
     return {"status": status}
 
 

@@ -5,7 +5,7 @@ Sources: Amazon EC2 API Reference, DescribeInstances and DescribeNetworkInterfac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -18,7 +18,7 @@ from tapstack.responder.capture import sessions
 from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import NothingToCapture
 from tapstack.responder.store import incidents
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.incidents import IncidentInterface
 
 _GONE: Final = frozenset({"terminated", "shutting-down"})
 _STACK_TAG: Final = "aws:cloudformation:stack-name"
@@ -36,7 +36,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
         NothingToCapture: the instance does not exist any more, or no interface can be mirrored.
     """
     incident = incidents.get(incident_id)
-    found = _of_instance(incident) if incident["instance_id"] else _named(incident["network_interface_ids"])
+    found = _of_instance(incident.instance_id) if incident.instance_id else _named(incident.network_interface_ids)
     accept = environment().capture.accept_unsupported_instance_types
     refused = {
         interface.id: reason
@@ -47,14 +47,9 @@ def prepare(incident_id: str) -> dict[str, Any]:
     notes = {interface.id: _warnings(interface) for interface in found}
     source, number = _source(eligible)
     # What was mirrored by an earlier run of this step stays known.
-    before = {entry["network_interface_id"]: entry for entry in incident["interfaces"]}
-    incidents.change(
-        incident_id,
-        "SET interfaces = :interfaces, source_interface = :source, source_number = :number",
-        interfaces=[_entry(i.id, refused.get(i.id), notes[i.id], before.get(i.id)) for i in found],
-        source=source,
-        number=number,
-    )
+    before = {one.network_interface_id: one for one in incident.interfaces}
+    interfaces = [_listed(i.id, refused.get(i.id), notes[i.id], before.get(i.id)) for i in found]
+    incidents.record_prepared(incident_id, interfaces, (source, number))
     if not before:
         for note in filter(None, notes.values()):
             incidents.say(incident_id, "prepare", "warning", note)
@@ -81,8 +76,7 @@ def _source(eligible: list[str]) -> tuple[str | None, int | None]:
     return None, None
 
 
-def _of_instance(incident: Incident) -> list[Interface]:
-    instance_id = incident["instance_id"]
+def _of_instance(instance_id: str) -> list[Interface]:
     try:
         found = instances([instance_id])
     except ClientError as error:
@@ -96,10 +90,10 @@ def _of_instance(incident: Incident) -> list[Interface]:
     return [_interface(attached, found[0]) for attached in found[0].get("NetworkInterfaces", [])]
 
 
-def _named(ids: list[str]) -> list[Interface]:
+def _named(ids: Sequence[str]) -> list[Interface]:
     pages = client("ec2").get_paginator("describe_network_interfaces")
     # A filter, because an unknown id in NetworkInterfaceIds would fail the whole call.
-    filters = [{"Name": "network-interface-id", "Values": ids}]
+    filters = [{"Name": "network-interface-id", "Values": list(ids)}]
     described = {
         item["NetworkInterfaceId"]: item
         for page in pages.paginate(Filters=filters)
@@ -162,32 +156,7 @@ def _warnings(interface: Interface) -> str:
     return "; ".join(capture_plan.warnings(interface, vpc_id=environment().vpc_id))
 
 
-def _entry(interface_id: str, refused: str | None, note: str, before: dict[str, Any] | None) -> dict[str, Any]:
-    if before is not None and before["state"] == "mirrored":
+def _listed(interface_id: str, refused: str | None, note: str, before: IncidentInterface | None) -> IncidentInterface:
+    if before is not None and before.state == "mirrored":
         return before
-    return entry(interface_id, "refused" if refused else "eligible", note=refused or note)
-
-
-def entry(
-    interface_id: str,
-    state: str,
-    *,
-    session_id: str | None = None,
-    session_number: int | None = None,
-    note: str = "",
-) -> dict[str, Any]:
-    """Return an interface as an incident lists it."""
-    return {
-        "network_interface_id": interface_id,
-        "state": state,
-        "session_id": session_id,
-        "session_number": session_number,
-        "owned": session_id is not None,
-        "note": note,
-    }
-
-
-def ids_of(incident: Incident, *states: str) -> list[str]:
-    """Return the interfaces of an incident that are in one of these states; all without any."""
-    listed: Iterable[dict[str, Any]] = incident["interfaces"]
-    return [item["network_interface_id"] for item in listed if not states or item["state"] in states]
+    return IncidentInterface(interface_id, "refused" if refused else "eligible", note=refused or note)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from botocore.exceptions import ClientError
 
@@ -22,11 +22,10 @@ from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_targ
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import sessions
-from tapstack.responder.capture.interfaces import entry, ids_of
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.incidents import Incident, IncidentInterface
 from tapstack.responder.store.retry import TRIES, retried
 
 _PATIENT_TURNS: Final = 2
@@ -47,10 +46,10 @@ def start(incident_id: str) -> dict[str, int]:
         TryAgain: throttled, or something that EC2 does not show yet.
     """
     incident = incidents.get(incident_id)
-    if not can_be_extended(incident["state"]):
-        raise NothingMirrored(f"the incident is {incident['state']}")
+    if not can_be_extended(incident.state):
+        raise NothingMirrored(f"the incident is {incident.state}")
     to = mirror_target()
-    wanted = ids_of(incident, "eligible", "mirrored")
+    wanted = incident.interface_ids("eligible", "mirrored")
     held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident_id)}
     # What was ended just now may still be shown.
     ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
@@ -67,17 +66,17 @@ def start(incident_id: str) -> dict[str, int]:
     outcomes = dict(each(lambda step: (step.network_interface_id, work.take(step, held)), steps))
     passing = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
     entries = [
-        {**before, **outcome} if isinstance(outcome := outcomes.get(before["network_interface_id"]), dict) else before
-        for before in incident["interfaces"]
+        outcome if isinstance(outcome := outcomes.get(before.network_interface_id), IncidentInterface) else before
+        for before in incident.interfaces
     ]
-    mirrored = sum(item["state"] == "mirrored" for item in entries)
-    incidents.change(incident_id, "SET interfaces = :interfaces", interfaces=entries)
+    mirrored = sum(item.state == "mirrored" for item in entries)
+    incidents.record_interfaces(incident_id, entries)
     if passing:
         raise passing[0]
     if not mirrored:
         raise NothingMirrored(
             "AWS mirrors none of the network interfaces: "
-            + "; ".join(f"{item['network_interface_id']}: {item['note']}" for item in entries)
+            + "; ".join(f"{item.network_interface_id}: {item.note}" for item in entries)
         )
     refused = len(entries) - mirrored
     detail = f"{counted(mirrored, 'network interface')} mirrored" + (f", {refused} refused" if refused else "")
@@ -88,8 +87,8 @@ def start(incident_id: str) -> dict[str, int]:
 def extend(incident_id: str) -> dict[str, int]:
     """Write the new time of expiry on the sessions of an incident; return how many `extended`."""
     incident = incidents.get(incident_id)
-    session_ids = [item["session_id"] for item in incident["interfaces"] if item["state"] == "mirrored"]
-    sessions.retag(session_ids, {TAG_EXPIRES: incident["expires_at"]})
+    session_ids = [str(item.session_id) for item in incident.in_state("mirrored")]
+    sessions.retag(session_ids, {TAG_EXPIRES: incident.expires_at})
     return {"extended": len(session_ids)}
 
 
@@ -98,16 +97,17 @@ def stop(incident_id: str) -> dict[str, int]:
     incident = incidents.get(incident_id)
     incidents.transition(incident_id, "closing", by="capture", detail="mirroring stops")
     released = [
-        capture for capture in each(lambda eni: captures.release(eni, [incident_id]), ids_of(incident)) if capture
+        capture
+        for capture in each(lambda eni: captures.release(eni, [incident_id]), incident.interface_ids())
+        if capture
     ]
     _hand_over(incident_id, [capture for capture in released if not capture.ending])
     sessions.finish(released)
     entries = [
-        {**item, "state": "ended"} if item["state"] in ("mirrored", "eligible") else item
-        for item in incident["interfaces"]
+        replace(item, state="ended") if item.state in ("mirrored", "eligible") else item for item in incident.interfaces
     ]
-    incidents.change(incident_id, "SET interfaces = :interfaces", interfaces=entries)
-    return {"ended": sum(item["state"] == "mirrored" for item in incident["interfaces"])}
+    incidents.record_interfaces(incident_id, entries)
+    return {"ended": len(incident.in_state("mirrored"))}
 
 
 def _hand_over(incident_id: str, shared: list[Capture]) -> None:
@@ -181,7 +181,7 @@ class _Start:
     incident: Incident
     to: MirrorTarget
 
-    def take(self, step: Step, held: dict[str, Capture]) -> dict[str, Any] | TryAgain:
+    def take(self, step: Step, held: dict[str, Capture]) -> IncidentInterface | TryAgain:
         """Do what the plan says about an interface; return how the incident lists it then."""
         eni = step.network_interface_id
         try:
@@ -201,7 +201,7 @@ class _Start:
             raise
         return self._refused(eni, step.note)
 
-    def _create(self, capture: Capture, number: int) -> dict[str, Any]:
+    def _create(self, capture: Capture, number: int) -> IncidentInterface:
         wanted = _Wanted(capture, number)
         return retried(
             lambda: self._create_once(wanted),
@@ -211,13 +211,13 @@ class _Start:
             ),
         )
 
-    def _create_once(self, wanted: _Wanted) -> dict[str, Any] | None:
+    def _create_once(self, wanted: _Wanted) -> IncidentInterface | None:
         capture = wanted.capture
         try:
             session_id = sessions.create(
                 capture,
-                incident_id=self.incident["id"],
-                expires_at=self.incident["expires_at"],
+                incident_id=self.incident.id,
+                expires_at=self.incident.expires_at,
                 target_id=self.to.target_id,
                 filter_id=self.to.filter_id,
                 number=wanted.number,
@@ -230,7 +230,7 @@ class _Start:
             return self._after_refusal(wanted, error)
         return self._mirrored(capture, session_id, wanted.number)
 
-    def _after_refusal(self, wanted: _Wanted, error: ClientError) -> dict[str, Any] | None:
+    def _after_refusal(self, wanted: _Wanted, error: ClientError) -> IncidentInterface | None:
         """Use the session that was first; None where another is to be tried, with another number or another token."""
         capture, eni = wanted.capture, wanted.capture.network_interface_id
         # Another session was first: one of ours, or another with the same number. The table knows first.
@@ -254,11 +254,11 @@ class _Start:
         wanted.number = capture_plan.first_free_number(wanted.taken | {wanted.number})
         return None
 
-    def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> dict[str, Any]:
+    def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> IncidentInterface:
         eni = capture.network_interface_id
         if not captures.record(capture, session_id):
             now = captures.get(eni)
-            recorded = now.session_id if now is not None and self.incident["id"] in now.holders else None
+            recorded = now.session_id if now is not None and self.incident.id in now.holders else None
             if recorded is None or (now is not None and now.ending):
                 # Too late: all have released it, and no other would end this session.
                 sessions.delete(session_id)
@@ -266,11 +266,11 @@ class _Start:
             if recorded != session_id:
                 sessions.delete(session_id)
                 session_id, number = recorded, None
-        return entry(eni, "mirrored", session_id=session_id, session_number=number)
+        return IncidentInterface(eni, "mirrored", session_id=session_id, session_number=number)
 
-    def _refused(self, eni: str, note: str) -> dict[str, Any]:
-        released = captures.release(eni, [self.incident["id"]])
+    def _refused(self, eni: str, note: str) -> IncidentInterface:
+        released = captures.release(eni, [self.incident.id])
         if released is not None and released.ending and released.session_id is None:
             # EC2 just showed, or said, that there is no session of ours: no need to look again.
             captures.finish(released)
-        return entry(eni, "refused", note=note)
+        return IncidentInterface(eni, "refused", note=note)

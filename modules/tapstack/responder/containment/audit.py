@@ -48,7 +48,7 @@ def findings() -> list[str]:
 def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
     instance = one.instance_id
     wanted = sorted(one.holders | one.releasing_for)
-    live = [incident for incident in wanted if incident in known and known[incident]["state"] != "closed"]
+    live = [incident for incident in wanted if incident in known and known[incident].state != "closed"]
     if not live:
         names = f": its incidents are over ({', '.join(wanted)})" if wanted else ", and no incident says why"
         yield f"{instance} is {one.state} without an open incident{names}"

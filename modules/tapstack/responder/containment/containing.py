@@ -32,7 +32,7 @@ from tapstack.responder.containment.changes.gone import Gone, NotOurs
 from tapstack.responder.containment.inspect import look, with_balancers
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
-from tapstack.responder.store import containments, incidents
+from tapstack.responder.store import containments, incidents, requests
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
@@ -66,7 +66,7 @@ def contain(incident_id: str) -> dict[str, Any]:
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
-    if (incident.get("containment") or {}).get("state") not in incidents.WANTED_CONTAINMENT:
+    if incident.containment_state not in incidents.WANTED_CONTAINMENT:
         # Released, or failed, since this was asked for: nothing is isolated without a request.
         return {"status": "overtaken"}
     return _Containing(incident, _settings()).run()
@@ -85,7 +85,7 @@ class _Containing:
     def __init__(self, incident: Incident, settings: DeployedContainment) -> None:
         self.incident = incident
         self.settings = settings
-        self.instance_id: str = incident["instance_id"]
+        self.instance_id = incident.instance_id or ""
         self.failures: list[tuple[PriorState, BaseException]] = []
 
     def run(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class _Containing:
             were = f"{counted(most, 'instance')} {'was' if most == 1 else 'were'}"
             raise ContainmentRefused(f"per_hour is {most}: {were} contained in this clock hour")
         group = self.settings.groups[facts.vpc_id].quarantine
-        return containments.hold(self.instance_id, self.incident["id"], vpc_id=facts.vpc_id, quarantine_group_id=group)
+        return containments.hold(self.instance_id, self.incident.id, vpc_id=facts.vpc_id, quarantine_group_id=group)
 
     def _write_down(self, held: Containment, changes: Sequence[Change], remembered: list[PriorState]) -> None:
         known = {(one.kind, one.key): one for one in containments.waiting(held, remembered)}
@@ -205,27 +205,13 @@ class _Containing:
 
     def _say_what_changes(self, waiting: list[PriorState]) -> None:
         """Write into the incident what is about to be changed: if this fails, operators read it there."""
-        incidents.change(
-            self.incident["id"],
-            "SET containment.changed = :changed",
-            condition="containment.#state = :containing",
-            containing="containing",
-            changed=_lines(waiting),
-        )
+        requests.record_changes(self.incident.id, _lines(waiting))
 
     def _record(self, waiting: list[PriorState], warnings: Iterable[str]) -> None:
         not_done = {(one.kind, one.key) for one, _ in self.failures}
         changed = _lines(one for one in waiting if (one.kind, one.key) not in not_done)
-        told = incidents.change(
-            self.incident["id"],
-            "SET containment.#state = :contained, containment.changed = :changed",
-            # Contained already: something was attached since.
-            condition="containment.#state IN (:containing, :contained)",
-            contained="contained",
-            containing="containing",
-            changed=changed,
-        )
-        if told is None or self.incident["containment"]["changed"] == changed:
+        told = requests.record_contained(self.incident.id, changed)
+        if not told or list(self.incident.requested_containment.changed) == changed:
             return
         self._say("contained", "; ".join(changed))
         for warning in warnings:
@@ -234,7 +220,7 @@ class _Containing:
             self._say("warning", f"not done: {original.kind} of {original.key}: {_message(error)}")
 
     def _say(self, what: str, detail: str) -> None:
-        incidents.say(self.incident["id"], "containment", what, detail)
+        incidents.say(self.incident.id, "containment", what, detail)
 
 
 def _moved(before: Containment | None, held: Containment) -> bool:

@@ -23,12 +23,12 @@ SURVIVES: Final = (
 
 def approval(incident: Incident) -> tuple[str, str]:
     """Return subject and text: a containment is pending."""
-    containment, name = incident["containment"], incident["id"]
-    default = {"contain": "it is contained", "leave": "it is not contained"}[containment["default"]]
+    containment, name = incident.requested_containment, incident.id
+    default = {"contain": "it is contained", "leave": "it is not contained"}[containment.default or "leave"]
     return subject(incident, "containment pending approval"), text(
         incident,
-        f"{containment['asked_by']} requests containment of {incident['instance_id']}. "
-        f"Without an answer by {containment['deadline']}, {default}.",
+        f"{containment.asked_by} requests containment of {incident.instance_id}. "
+        f"Without an answer by {containment.deadline}, {default}.",
         [
             "What to run next:",
             f"  tapstack incident approve {name} --dry-run   (shows what would change)",
@@ -40,44 +40,44 @@ def approval(incident: Incident) -> tuple[str, str]:
 
 def left(incident: Incident) -> tuple[str, str]:
     """Return subject and text: the instance is not contained."""
-    containment = incident["containment"]
-    rejected = f"rejected by {containment['decided_by']}"
-    why = "no answer before the deadline" if containment["decision"] == "default" else rejected
+    containment = incident.requested_containment
+    rejected = f"rejected by {containment.decided_by}"
+    why = "no answer before the deadline" if containment.decision == "default" else rejected
     return subject(incident, "NOT contained"), text(
         incident,
-        f"{incident['instance_id']} is not contained: {why}. Nothing was changed.",
-        ["What to run next, to contain it anyway:", f"  tapstack incident contain {incident['id']}"],
+        f"{incident.instance_id} is not contained: {why}. Nothing was changed.",
+        ["What to run next, to contain it anyway:", f"  tapstack incident contain {incident.id}"],
     )
 
 
 def contained(incident: Incident) -> tuple[str, str]:
     """Return subject and text: the instance is contained."""
-    containment = incident["containment"]
-    decided = {"approved": f", approved by {containment['decided_by']}", "default": ", by the deployment's default"}
-    agreed = decided.get(containment["decision"] or "", "")
+    containment = incident.requested_containment
+    decided = {"approved": f", approved by {containment.decided_by}", "default": ", by the deployment's default"}
+    agreed = decided.get(containment.decision or "", "")
     return subject(incident, "CONTAINED"), text(
         incident,
-        f"{incident['instance_id']} is contained, as {containment['asked_by']} requested{agreed}.",
+        f"{incident.instance_id} is contained, as {containment.asked_by} requested{agreed}.",
         _changed(incident),
         ["What continues:", *(f"  {line}" for line in SURVIVES)],
         [
             "It stays contained until it is released: neither closing the incident nor its expiry releases it.",
             "What to run next:",
-            f"  tapstack incident show {incident['id']}",
-            f"  {undo_containment_command(incident['id'])} --dry-run",
-            f"  {undo_containment_command(incident['id'])}",
+            f"  tapstack incident show {incident.id}",
+            f"  {undo_containment_command(incident.id)} --dry-run",
+            f"  {undo_containment_command(incident.id)}",
         ],
     )
 
 
 def released(incident: Incident) -> tuple[str, str]:
     """Return subject and text: the prior state is restored, but for what is listed."""
-    lost = [str(line) for line in incident["containment"]["not_restored"]]
+    lost = [str(line) for line in incident.requested_containment.not_restored]
     return subject(incident, "released" if not lost else "released, not all restored"), text(
         incident,
-        f"{incident['instance_id']} was released by {incident['containment'].get('released_by')}.",
+        f"{incident.instance_id} was released by {incident.requested_containment.released_by}.",
         ["Not restored:", *(f"  {line}" for line in lost)] if lost else [],
-        ["What to run next:", f"  tapstack incident show {incident['id']}"],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 
 
@@ -85,22 +85,22 @@ def held(incident: Incident) -> tuple[str, str]:
     """Return subject and text: released for this incident, while others keep the instance contained."""
     return subject(incident, "released for this incident, still contained"), text(
         incident,
-        f"{incident['containment'].get('released_by')} released {incident['instance_id']} for this incident.",
-        [str(line) for line in incident["containment"]["not_restored"]],
+        f"{incident.requested_containment.released_by} released {incident.instance_id} for this incident.",
+        [str(line) for line in incident.requested_containment.not_restored],
         [
             "What to run next, to release it for all of them:",
-            f"  {undo_containment_command(incident['id'])} --all",
+            f"  {undo_containment_command(incident.id)} --all",
         ],
     )
 
 
 def blocked(incident: Incident) -> tuple[str, str]:
     """Return subject and text: something was changed outside Tapstack, and is not overwritten."""
-    name = incident["id"]
-    advice = dict.fromkeys(one["advice"] for one in incident["containment"]["differences"] if one.get("advice"))
+    name = incident.id
+    advice = dict.fromkeys(one["advice"] for one in incident.requested_containment.differences if one.get("advice"))
     return subject(incident, "release BLOCKED"), text(
         incident,
-        f"{incident['instance_id']} is STILL CONTAINED, at least in part: something was changed outside "
+        f"{incident.instance_id} is STILL CONTAINED, at least in part: something was changed outside "
         "Tapstack, and is not overwritten unless you say so.",
         [f"{line}." for line in advice],
         [
@@ -116,16 +116,16 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     """Return subject and text: a containment, or a release, failed; what is changed, how to undo it."""
     changed = _changed(incident)
     refused = failure.startswith("ContainmentRefused")
-    containment = incident["containment"]
-    task = "release" if containment.get("released_at") else "containment"
-    which = f"The {task}" if containment["state"] == "failed" else f"A step after the {task}"
+    containment = incident.requested_containment
+    task = "release" if containment.released_at else "containment"
+    which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
-        f"{which} of {incident['instance_id']} failed: {failure}",
+        f"{which} of {incident.instance_id} failed: {failure}",
         changed or ["As far as is recorded, nothing of the instance is changed."],
-        ["What to run next, which restores the prior state:", f"  {undo_containment_command(incident['id'])}"]
+        ["What to run next, which restores the prior state:", f"  {undo_containment_command(incident.id)}"]
         if changed
-        else ["What to run next:", f"  tapstack incident show {incident['id']}"],
+        else ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 
 
@@ -135,5 +135,5 @@ def left_open(instance_id: str) -> str:
 
 
 def _changed(incident: Incident) -> list[str]:
-    changed = incident["containment"]["changed"]
+    changed = incident.requested_containment.changed
     return ["Changed:", *(f"  {line}" for line in changed)] if changed else []

@@ -27,7 +27,7 @@ from tapstack.responder.containment.changes import OF_KIND, groups, tracking
 from tapstack.responder.containment.changes.gone import Gone, NotOurs
 from tapstack.responder.containment.inspect import as_interfaces, attached, described
 from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncident
-from tapstack.responder.store import containments, incidents, retention
+from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
@@ -44,9 +44,8 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_i
         keep: leave what others did meanwhile.
         all_incidents: other incidents that want the instance contained do not count.
     """
-    incident = incidents.get(incident_id)
-    instance_id = incident["instance_id"]
-    held = containments.get(instance_id) if instance_id else None
+    instance_id = incidents.get(incident_id).named_instance_id
+    held = containments.get(instance_id)
     if held is None or not held.in_place:
         return Plan(instance_id, refused=f"instance {instance_id} is not contained")
     if others := _others(held, incident_id, all_incidents):
@@ -78,16 +77,17 @@ def release(
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
-    instance_id = incident["instance_id"]
-    held = containments.get(instance_id) if instance_id else None
+    instance_id = incident.named_instance_id
+    held = containments.get(instance_id)
     if held is None or not held.in_place:
-        _write(incident_id, "released", "it is not contained any more", differences=[], changed=[])
+        written = requests.record_not_contained(incident_id)
+        _after_writing(incident_id, "released", "it is not contained any more", written)
         return {"status": "released"}
     if held.state != "releasing" and (others := _others(held, incident_id, all_incidents)):
         if containments.let_go(instance_id, incident_id) is None:
             raise TryAgain(f"the containment of {instance_id} was changed by others")
         stays = f"{instance_id} STAYS CONTAINED: {', '.join(others)} want it so"
-        _write(incident_id, "released", stays, not_restored=[stays], differences=[], changed=[])
+        _after_writing(incident_id, "released", stays, requests.record_not_contained(incident_id, [stays]))
         return {"status": "held"}
     return _Releasing(incident, held, overwrite=overwrite, keep=keep).run()
 
@@ -215,12 +215,8 @@ class _Releasing:
 
     def _blocked(self, differences: Iterable[Difference]) -> dict[str, Any]:
         listed = list(differences)
-        _write(
-            self.incident["id"],
-            "blocked",
-            "; ".join(str(one) for one in listed),
-            differences=[one.as_dict() for one in listed],
-        )
+        written = requests.record_blocked(self.incident.id, [one.as_dict() for one in listed])
+        _after_writing(self.incident.id, "blocked", "; ".join(str(one) for one in listed), written)
         return {"status": "blocked"}
 
     def _record(self) -> None:
@@ -230,11 +226,9 @@ class _Releasing:
             for one in containments.prior_states(self.held.instance_id)
             if one.generation == self.held.generation and one.note
         ]
-        for incident_id in sorted({self.incident["id"], *self.held.releasing_for}):
+        for incident_id in sorted({self.incident.id, *self.held.releasing_for}):
             detail = "; ".join(notes) or f"everything of {self.held.instance_id} is as it was"
-            update, condition, given = _writing("released", not_restored=notes, differences=[], changed=[])
-            told = containments.tell_released(self.held, incident_id, update, condition, **given)
-            _after_writing(incident_id, "released", detail, told)
+            _after_writing(incident_id, "released", detail, requests.record_released(self.held, incident_id, notes))
 
 
 def _note_of(step: Step) -> str:
@@ -264,22 +258,8 @@ def _inexact(original: PriorState, there: Value) -> str:
     return ""
 
 
-def _write(incident_id: str, state: str, detail: str, **values: Any) -> None:
-    """Write into an incident how its containment stands, and into its timeline when that is news."""
-    update, condition, given = _writing(state, **values)
-    written = incidents.change(incident_id, update, condition=condition, **given)
-    _after_writing(incident_id, state, detail, written is not None)
-
-
-def _writing(state: str, **values: Any) -> tuple[str, str, dict[str, Any]]:
-    return (
-        "SET containment.#state = :to" + "".join(f", containment.{name} = :{name}" for name in values),
-        "attribute_exists(containment.#state) AND containment.#state <> :to",
-        {"to": state, **values},
-    )
-
-
-def _after_writing(incident_id: str, state: str, detail: str, written: bool) -> None:
+def _after_writing(incident_id: str, state: requests.End, detail: str, written: bool) -> None:
+    """Say in the timeline how a containment stands, where that is news."""
     if written:
         incidents.say(incident_id, "containment", state, detail)
     if state == "released":
@@ -303,7 +283,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     Raises:
         ContainmentFailed: AWS refuses to put something back; everything else is.
     """
-    instance_id = incidents.get(incident_id)["instance_id"]
+    instance_id = incidents.get(incident_id).named_instance_id
     held = containments.get(instance_id)
     if held is None or held.wanted:
         return {"status": "wanted"}

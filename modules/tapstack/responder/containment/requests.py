@@ -8,6 +8,8 @@ takes its time, or fails, delays no containment.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -20,12 +22,17 @@ from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store import requests as store
+from tapstack.responder.store.incidents import Incident, IncidentContainment
+from tapstack.responder.store.records import ContainmentState
 from tapstack.responder.store.retry import retried
 
-Record = dict[str, Any]
-Decision = Literal["approved", "rejected", "default"]
-_STATE_OF: Final = {"approved": "containing", "rejected": "rejected", "contain": "containing", "leave": "rejected"}
+_STATE_OF: Final[Mapping[str, ContainmentState]] = {
+    "approved": "containing",
+    "rejected": "rejected",
+    "contain": "containing",
+    "leave": "rejected",
+}
 BY_DEFAULT: Final = "the deployment's default"
 """Who decided where no operator did."""
 
@@ -54,7 +61,7 @@ def allowed(mode: Mode | None) -> Mode:
     return mode or ("approval" if "approval" in modes else "now")
 
 
-def record(mode: Mode, by: str) -> Record:
+def record(mode: Mode, by: str) -> IncidentContainment:
     """Return what a new containment says in its incident.
 
     Args:
@@ -64,30 +71,15 @@ def record(mode: Mode, by: str) -> Record:
     settings = configured()
     now = utc_now()
     waits = mode == "approval"
-    return {
-        "mode": mode,
-        "state": "pending" if waits else "containing",
-        "asked_by": by,
-        "asked_at": as_text(now),
-        "decided_by": None,
-        "decided_at": None,
-        "decision": None,
-        "deadline": as_text(now + timedelta(minutes=settings.approval.minutes)) if waits else None,
-        "default": settings.approval.default if waits else None,
-        "two_step": settings.two_step.enabled,
-        "released_by": None,
-        "released_at": None,
-        "changed": [],
-        "not_restored": [],
-        "differences": [],
-        "failure": None,
-    }
-
-
-def state_of(incident: Incident) -> str | None:
-    """Return the state of an incident's containment; None where none was requested."""
-    containment = incident.get("containment")
-    return str(containment["state"]) if containment else None
+    return IncidentContainment(
+        mode=mode,
+        state="pending" if waits else "containing",
+        asked_by=by,
+        asked_at=as_text(now),
+        deadline=as_text(now + timedelta(minutes=settings.approval.minutes)) if waits else None,
+        default=settings.approval.default if waits else None,
+        two_step=settings.two_step.enabled,
+    )
 
 
 def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
@@ -111,7 +103,7 @@ def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
 
 def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
     incident = in_time(incidents.get(incident_id))
-    state = state_of(incident)
+    state = incident.containment_state
     if state == "pending" and chosen == "now":
         return decide(incident_id, "approved", by=by)
     if state in ("pending", "containing"):
@@ -135,37 +127,28 @@ def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
     return changed
 
 
-def _ask(incident: Incident, asked: Record | None) -> Incident | None:
+def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | None:
     """Write down what is asked for; nothing new where the instance is contained, and is contained again."""
-    state = state_of(incident)
-    same = {"condition": "containment.#state = :state", "state": state} if state else {}
     if asked is None:
-        return executions.request(incident, "contain", **same)
-    if state == "failed":
+        return store.request_containment_again(incident)
+    if incident.containment is not None and incident.containment.state == "failed":
         # What was changed before it failed is changed still.
-        asked["changed"] = incident["containment"]["changed"]
-    return executions.request(
-        incident,
-        "contain",
-        # A closed incident whose instance is contained is kept until it is released.
-        "containment = :asked REMOVE approval_token" + (", #ttl" if asked["state"] == "containing" else ""),
-        asked=asked,
-        **same,
-    )
+        asked = replace(asked, changed=incident.containment.changed)
+    return store.request_containment(incident, asked)
 
 
-def _asked_words(asked: Record) -> str:
-    if asked["state"] != "pending":
+def _asked_words(asked: IncidentContainment) -> str:
+    if asked.state != "pending":
         return "now"
-    return f"on approval until {asked['deadline']}; {asked['default']} without an answer"
+    return f"on approval until {asked.deadline}; {asked.default} without an answer"
 
 
 def _check_can_be_contained(incident: Incident) -> None:
-    if not incident["instance_id"]:
+    if not incident.instance_id:
         raise Conflict("the incident names network interfaces: open one for the instance, and contain that")
-    if incident["close_requested"] or not (can_be_extended(incident["state"]) or incident["state"] == "failed"):
-        state = incident["state"] if incident["state"] in ("closing", "closed") else "closing"
-        raise Conflict(f"incident {incident['id']} is {state}: open another one, and contain that")
+    if incident.close_requested or not (can_be_extended(incident.state) or incident.state == "failed"):
+        state = incident.state if incident.state in ("closing", "closed") else "closing"
+        raise Conflict(f"incident {incident.id} is {state}: open another one, and contain that")
 
 
 def decide(
@@ -192,17 +175,17 @@ def decide(
     incident = incidents.get(incident_id)
     if decision == "approved" and _waits(incident):
         would_change(incident)
-    changed = _answer(incident_id, decision, by=by)
+    changed = store.answer(incident_id, decision, _STATE_OF[decision], by)
     if changed is None:
         changed = in_time(incidents.get(incident_id))
-        containment = changed.get("containment") or {}
-        if (containment.get("decision"), containment.get("decided_by")) != (decision, by):
+        decided = changed.containment
+        if decided is None or (decided.decision, decided.decided_by) != (decision, by):
             raise Conflict(_nothing_waits(changed))
     else:
         incidents.say(incident_id, by, f"containment {decision}", reason)
-    if changed.get("approval_token"):
-        executions.end_wait(changed["approval_token"], decision)
-    if decision == "approved" and state_of(changed) == "containing":
+    if changed.approval_token:
+        executions.end_wait(changed.approval_token, decision)
+    if decision == "approved" and changed.containment_state == "containing":
         executions.ensure(changed, "contain")
     return changed
 
@@ -213,7 +196,7 @@ def in_time(incident: Incident) -> Incident:
     The workflow does so at the deadline; who comes later finds a question only where its execution was ended from
     outside, and starts another.
     """
-    if state_of(incident) != "pending" or not _is_late(incident):
+    if incident.containment_state != "pending" or not _is_late(incident):
         return incident
     incident = by_default(incident)
     executions.ensure(incident, "contain")
@@ -222,51 +205,21 @@ def in_time(incident: Incident) -> Incident:
 
 def by_default(incident: Incident) -> Incident:
     """Decide a pending containment by the default of the deployment; return the incident as it is."""
-    default, deadline = incident["containment"]["default"], incident["containment"]["deadline"]
-    settled = _settle(
-        incident["id"],
-        "default",
-        _STATE_OF[default],
-        by=BY_DEFAULT,
-        # Not a question that was asked since.
-        condition="containment.deadline = :deadline",
-        deadline=deadline,
-    )
+    default = incident.requested_containment.default or "leave"
+    settled = store.decide_by_default(incident, _STATE_OF[default], BY_DEFAULT)
     if settled is None:
-        return incidents.get(incident["id"])
-    incidents.say(incident["id"], "incident", "containment by default", f"{default}: no answer")
+        return incidents.get(incident.id)
+    incidents.say(incident.id, "incident", "containment by default", f"{default}: no answer")
     return settled
 
 
-def _answer(incident_id: str, decision: Literal["approved", "rejected"], *, by: str) -> Incident | None:
-    """Record an answer; None where nothing is pending any more."""
-    return _settle(incident_id, decision, _STATE_OF[decision], by=by, condition="containment.deadline > :now")
-
-
-def _settle(
-    incident_id: str, decision: Decision, state: str, *, by: str, condition: str, **values: Any
-) -> Incident | None:
-    return incidents.change(
-        incident_id,
-        "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
-        "containment.decided_at = :now" + (" REMOVE #ttl" if state == "containing" else ""),
-        condition=f"containment.#state = :pending AND {condition}",
-        to=state,
-        decision=decision,
-        by=by,
-        now=as_text(utc_now()),
-        pending="pending",
-        **values,
-    )
-
-
 def _waits(incident: Incident) -> bool:
-    return state_of(incident) == "pending" and not _is_late(incident)
+    return incident.containment_state == "pending" and not _is_late(incident)
 
 
 def _is_late(incident: Incident) -> bool:
     """Tell whether the time to answer is over."""
-    return as_time(incident["containment"]["deadline"]) <= utc_now()
+    return as_time(str(incident.requested_containment.deadline)) <= utc_now()
 
 
 def check_waits(incident: Incident) -> None:
@@ -281,27 +234,27 @@ def check_waits(incident: Incident) -> None:
 
 
 def _nothing_waits(incident: Incident) -> str:
-    incident_id, containment = incident["id"], incident.get("containment")
+    incident_id, containment = incident.id, incident.containment
     if not containment:
         return f"no containment was requested for incident {incident_id}"
-    state, decision = containment["state"], containment["decision"]
+    state, decision = containment.state, containment.decision
     if decision == "default" or state == "pending":
-        why = f"no answer by {containment['deadline']}, and the default is to {containment['default']} it"
+        why = f"no answer by {containment.deadline}, and the default is to {containment.default} it"
         why += "" if state == "pending" else f"; it is {state}"
     else:
-        why = f"it is {state}" + (f", {decision} by {containment['decided_by']}" if decision else "")
+        why = f"it is {state}" + (f", {decision} by {containment.decided_by}" if decision else "")
     return f"no containment of incident {incident_id} waits for approval: {why}"
 
 
 def drop(incident: Incident, *, by: str) -> None:
     """Take back the question whether to contain: whoever closes the incident in time has answered it."""
-    if state_of(incident) != "pending":
+    if incident.containment_state != "pending":
         return
-    changed = _answer(incident["id"], "rejected", by=by)
+    changed = store.answer(incident.id, "rejected", "rejected", by)
     if changed is not None:
-        incidents.say(incident["id"], by, "containment rejected", "the incident is closed")
-        if changed.get("approval_token"):
-            executions.end_wait(changed["approval_token"], "rejected")
+        incidents.say(incident.id, by, "containment rejected", "the incident is closed")
+        if changed.approval_token:
+            executions.end_wait(changed.approval_token, "rejected")
 
 
 def release(
@@ -329,23 +282,14 @@ def release(
 
 def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident | None:
     incident = in_time(incidents.get(incident_id))
-    state = state_of(incident)
+    state = incident.containment_state
     if state == "released" and not given["all"]:
         return incident
     if state == "releasing":
         executions.ensure(incident, "release", **given)
         return incident
     check_can_be_released(incident)
-    changed = executions.request(
-        incident,
-        "release",
-        "containment.#state = :to, containment.released_by = :by, containment.released_at = :at",
-        condition="containment.#state = :state",
-        to="releasing",
-        by=by,
-        at=as_text(utc_now()),
-        state=state,
-    )
+    changed = store.request_release(incident, by)
     if changed is not None:
         flags = ", ".join(name for name, chosen in given.items() if chosen)
         incidents.say(incident_id, by, "release requested", flags)
@@ -366,13 +310,13 @@ def check_can_be_released(incident: Incident) -> None:
         Conflict: with the reason.
     """
     configured()
-    state = state_of(incident)
+    state = incident.containment_state
     if state in (None, "rejected"):
-        raise Conflict(f"nothing of incident {incident['id']} is contained")
+        raise Conflict(f"nothing of incident {incident.id} is contained")
     if state == "pending":
-        raise Conflict(f"the containment of incident {incident['id']} waits for approval: reject it")
+        raise Conflict(f"the containment of incident {incident.id} waits for approval: reject it")
     if state == "containing" and executions.is_under_way(incident, "contain"):
-        raise Conflict(f"incident {incident['id']} is being contained: release it in a moment")
+        raise Conflict(f"incident {incident.id} is being contained: release it in a moment")
 
 
 def plan_to_contain(incident: Incident) -> dict[str, Any]:
@@ -384,7 +328,7 @@ def plan_to_contain(incident: Incident) -> dict[str, Any]:
     try:
         return _planned(incident).as_dict()
     except ContainmentRefused as refused:
-        return Plan(incident["instance_id"], refused=str(refused)).as_dict()
+        return Plan(incident.named_instance_id, refused=str(refused)).as_dict()
 
 
 def would_change(incident: Incident) -> bool:
@@ -402,15 +346,15 @@ def would_change(incident: Incident) -> bool:
 
 def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_incidents: bool) -> dict[str, Any]:
     """Return what a release would change, and what others changed meanwhile."""
-    return releasing.plan(incident["id"], overwrite=overwrite, keep=keep, all_incidents=all_incidents).as_dict()
+    return releasing.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents).as_dict()
 
 
 def plan_nothing(incident: Incident) -> dict[str, Any]:
     """Return a plan that changes nothing."""
-    return Plan(incident["instance_id"]).as_dict()
+    return Plan(incident.named_instance_id).as_dict()
 
 
 def _planned(incident: Incident) -> Plan:
-    if not incident["instance_id"]:
+    if not incident.instance_id:
         raise Conflict("the incident names network interfaces: open one for the instance, and contain that")
-    return containing.plan(incident["instance_id"])
+    return containing.plan(incident.instance_id)

@@ -10,7 +10,7 @@ from tapstack.responder.containment import notifications as containment_notifica
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.handlers.observing import count
 from tapstack.responder.outbound import executions, notifications
-from tapstack.responder.store import containments, incidents, retention
+from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.incidents import Incident
 
 FAILED: Final = "ContainmentsFailed"
@@ -30,42 +30,27 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
         `status` `contain` or `leave`; or `wait` with `seconds` (1 or more) and `until`.
     """
     incident = incidents.get(incident_id)
-    while containment_requests.state_of(incident) == "pending":
-        containment = incident["containment"]
-        deadline = containment["deadline"]
+    while incident.containment_state == "pending":
+        deadline = str(incident.requested_containment.deadline)
         seconds = int((as_time(deadline) - utc_now()).total_seconds())
         if waited_until == deadline or seconds <= 0:
             incident = containment_requests.by_default(incident)
             continue
-        # A token of an earlier wait has no use any more.
-        noted = incidents.change(
-            incident_id,
-            "REMOVE approval_token",
-            condition="containment.#state = :pending AND containment.deadline = :deadline",
-            pending="pending",
-            deadline=deadline,
-        )
+        noted = requests.note_approval_wait(incident)
         if noted is not None:
             _notify(noted, "approval", containment_notifications.approval)
             return {"status": "wait", "seconds": seconds, "until": deadline}
         incident = incidents.get(incident_id)
-    if containment_requests.state_of(incident) in incidents.WANTED_CONTAINMENT:
+    if incident.containment_state in incidents.WANTED_CONTAINMENT:
         return {"status": "contain"}
-    if containment_requests.state_of(incident) == "rejected":
+    if incident.containment_state == "rejected":
         _notify(incident, "left", containment_notifications.left)
     return {"status": "leave"}
 
 
 def approval(incident_id: str, token: str) -> dict[str, Any]:
     """Store the task token where a decision finds it; use it at once if that was faster."""
-    stored = incidents.change(
-        incident_id,
-        "SET approval_token = :mine",
-        condition="containment.#state = :pending",
-        mine=token,
-        pending="pending",
-    )
-    if stored is None:
+    if not requests.store_approval_token(incident_id, token):
         executions.end_wait(token, "decided")
     return {}
 
@@ -78,18 +63,18 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
         outcome: of a release: `released`, `blocked` or `held`.
     """
     incident = incidents.get(incident_id)
-    state = containment_requests.state_of(incident)
+    state = incident.containment_state
     if state == "contained":
         _notify(incident, "contained", containment_notifications.contained)
     elif state == "released":
         _notify(
             incident,
-            f"released {incident.get('release_runs', 0)}",
+            f"released {incident.release_runs}",
             containment_notifications.held if outcome == "held" else containment_notifications.released,
         )
     elif state == "blocked":
         count(BLOCKED)
-        _notify(incident, f"blocked {incident.get('release_runs', 0)}", containment_notifications.blocked)
+        _notify(incident, f"blocked {incident.release_runs}", containment_notifications.blocked)
     return {}
 
 
@@ -103,23 +88,15 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """
     count(FAILED)
     before = incidents.get(incident_id)
-    failure = f"{error}: {executions.failure_message(cause)}{_left_open(before['instance_id'])}"
-    if containment_requests.state_of(before) in incidents.ONGOING_CONTAINMENT:
-        incidents.change(
-            incident_id,
-            "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
-            condition="containment.#state = :before",
-            failed="failed",
-            failure=failure,
-            changed=what_is_changed(before["instance_id"]),
-            before=containment_requests.state_of(before),
-        )
+    failure = f"{error}: {executions.failure_message(cause)}{_left_open(str(before.instance_id))}"
+    if before.containment_state in incidents.ONGOING_CONTAINMENT:
+        requests.record_failure(before, failure, what_is_changed(str(before.instance_id)))
         incidents.say(incident_id, "containment", "containment failed", failure)
     else:
         # Only what came after it, such as notifying, has failed.
         incidents.say(incident_id, "containment", "after containment", failure)
     incident = retention.keep(incident_id)
-    runs = f"{incident.get('contain_runs', 0)}-{incident.get('release_runs', 0)}"
+    runs = f"{incident.contain_runs}-{incident.release_runs}"
     notifications.notify_once(
         incident, f"containment failed {runs}", *containment_notifications.failed(incident, failure)
     )
@@ -147,4 +124,4 @@ def what_is_changed(instance_id: str) -> list[str]:
 
 def _notify(incident: Incident, what: str, notice: Any) -> None:
     """Notify once for each time that containment was requested."""
-    notifications.notify_once(incident, f"{what} {incident['containment']['asked_at']}", *notice(incident))
+    notifications.notify_once(incident, f"{what} {incident.requested_containment.asked_at}", *notice(incident))

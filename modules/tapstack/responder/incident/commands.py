@@ -29,27 +29,19 @@ def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
 
 def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
     incident = incidents.get(incident_id)
-    if not can_be_extended(incident["state"]) or incident["close_requested"]:
-        state = "closing" if can_be_extended(incident["state"]) else incident["state"]
+    if not can_be_extended(incident.state) or incident.close_requested:
+        state = "closing" if can_be_extended(incident.state) else incident.state
         raise Conflict(f"incident {incident_id} is {state}: its capture cannot be extended any more")
     now = utc_now()
     until = as_text(expiry(now, minutes))
-    if until <= incident["expires_at"]:
+    if until <= incident.expires_at:
         return incident
     _check_length(incident, minutes, now)
-    changed = incidents.change(
-        incident_id,
-        "SET expires_at = :until",
-        condition="expires_at = :before AND close_requested = :no AND #state = :state",
-        until=until,
-        before=incident["expires_at"],
-        no=False,
-        state=incident["state"],
-    )
+    changed = incidents.extend(incident, until)
     if changed is not None:
         incidents.say(incident_id, by, "extended", f"until {until}")
-        if changed.get("token"):
-            executions.end_wait(changed["token"], "extended")
+        if changed.token:
+            executions.end_wait(changed.token, "extended")
     return changed
 
 
@@ -60,10 +52,10 @@ def _check_length(incident: Incident, minutes: int, now: datetime) -> None:
     if expiry(now, minutes) <= end:
         return
     said = (
-        f"incident {incident['id']} captures until {incident['expires_at']}; its capture may last until "
+        f"incident {incident.id} captures until {incident.expires_at}; its capture may last until "
         f"{as_text(end)}, {counted(most, 'minute')} after it was opened (capture.max_minutes)"
     )
-    left = minutes_left(now, incident["expires_at"], as_text(end))
+    left = minutes_left(now, incident.expires_at, as_text(end))
     raise Conflict(
         f"{said}: extend it by at most {counted(left, 'minute')} from now" if left else f"{said}: open another incident"
     )
@@ -76,16 +68,16 @@ def close(incident_id: str, *, by: str, reason: str = "") -> Incident:
         UnknownIncident: there is none of that id.
     """
     before = incidents.get(incident_id)
-    if before["state"] == "closed":
+    if before.state == "closed":
         return before
-    incident = incidents.change(incident_id, "SET close_requested = :yes", yes=True) or before
-    if not before["close_requested"]:
+    incident = incidents.request_close(incident_id) or before
+    if not before.close_requested:
         incidents.say(incident_id, by, "close requested", reason)
     containment_requests.drop(incident, by=by)
-    if incident["state"] == "failed":
+    if incident.state == "failed":
         executions.start_closing(incident)
-    elif not incident.get("execution_arns"):
+    elif not incident.execution_arns:
         executions.start(incident_id)
-    elif incident.get("token"):
-        executions.end_wait(incident["token"], "close requested")
+    elif incident.token:
+        executions.end_wait(incident.token, "close requested")
     return incident

@@ -35,14 +35,14 @@ def receive(event: dict[str, Any]) -> dict[str, Any]:
     tags = _tags(finding) if policy.needs_tags(rules) and finding.instance_id else None
     decision = policy.decide(rules, finding, tags=tags)
     incident = None if decision.action == "notify" else _open(finding, decision)
-    if incident is None or not can_be_extended(incident["state"]):
+    if incident is None or not can_be_extended(incident.state):
         _notify(finding, decision, incident)
     result = {
         "finding": finding.id,
         "type": finding.type,
         "action": decision.action,
         "rule": decision.rule.name if decision.rule else None,
-        "incident_id": incident["id"] if incident else None,
+        "incident_id": incident.id if incident else None,
     }
     notifications.emit(notifications.FINDING_EVENT, result)
     return result
@@ -93,12 +93,10 @@ def _notify(finding: Finding, decision: Decision, incident: Incident | None) -> 
         lines.append(f"          not {decision.asked}: {decision.limited_because}")
     lines += ["", "What to run next:"]
     if incident is not None:
-        lines.append(
-            f"  tapstack incident show {incident['id']}   (this finding's incident, which is {incident['state']})"
-        )
-        if incident["state"] == "failed":
-            lines.append(f"  {undo_command(incident['id'])}")
-    if finding.instance_id and (incident is None or incident["state"] in ("closing", "closed")):
+        lines.append(f"  tapstack incident show {incident.id}   (this finding's incident, which is {incident.state})")
+        if incident.state == "failed":
+            lines.append(f"  {undo_command(incident.id)}")
+    if finding.instance_id and (incident is None or incident.state in ("closing", "closed")):
         lines.append(f"  tapstack incident open --instance {finding.instance_id} --reason 'GuardDuty {finding.id}'")
     if not finding.instance_id:
         lines.append("  nothing: there is no EC2 instance to capture")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
@@ -30,7 +30,7 @@ class AlertTaken(Conflict):
     def __init__(
         self, incident: Incident, why: str, do: str = "send this request with another alert_id, or without"
     ) -> None:
-        super().__init__(f"alert_id {incident['alert_id']} belongs to incident {incident['id']}, which {why}: {do}")
+        super().__init__(f"alert_id {incident.alert_id} belongs to incident {incident.id}, which {why}: {do}")
         self.incident = incident
 
 
@@ -72,7 +72,7 @@ def _before(request: OpenRequest, keys: Mapping[str, tuple[str, str]]) -> Incide
             continue
         before, its_fingerprint = found
         if kind == "idempotency-key" and its_fingerprint != fingerprint:
-            raise KeyReused(f"this Idempotency-Key opened {before['id']} with another request")
+            raise KeyReused(f"this Idempotency-Key opened {before.id} with another request")
         if kind == "alert":
             _check_same(before, request)
         return before
@@ -82,25 +82,26 @@ def _before(request: OpenRequest, keys: Mapping[str, tuple[str, str]]) -> Incide
 def _check_same(incident: Incident, request: OpenRequest) -> None:
     """Refuse an alert whose incident does not capture what is asked for."""
     asked = request.instance_id, set(request.network_interface_ids)
-    if asked != (incident["instance_id"], set(incident["network_interface_ids"])):
-        captured = incident["instance_id"] or ", ".join(incident["network_interface_ids"])
+    if asked != (incident.instance_id, set(incident.network_interface_ids)):
+        captured = incident.instance_id or ", ".join(incident.network_interface_ids)
         raise AlertTaken(incident, f"captures {captured}")
-    if incident["state"] in ("closing", "closed") or incident["close_requested"]:
-        raise AlertTaken(incident, "is closed" if incident["state"] == "closed" else "is closing")
-    if request.containment != "none" and not incident.get("containment"):
-        raise AlertTaken(incident, "was opened without containment", f"tapstack incident contain {incident['id']}")
+    if incident.state in ("closing", "closed") or incident.close_requested:
+        raise AlertTaken(incident, "is closed" if incident.state == "closed" else "is closing")
+    if request.containment != "none" and not incident.containment:
+        raise AlertTaken(incident, "was opened without containment", f"tapstack incident contain {incident.id}")
 
 
 def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:
     incident = incidents.new(request, source=source, opened_by=opened_by)
     if request.containment == "none":
         return incident
-    return {**incident, "containment": containment_requests.record(request.containment, opened_by), "contain_runs": 1}
+    containment = containment_requests.record(request.containment, opened_by)
+    return replace(incident, containment=containment, contain_runs=1)
 
 
 def _running(incident: Incident) -> Incident:
-    if not incident.get("execution_arns") and incident["state"] == "opening":
-        if containment_requests.state_of(incident) in ("pending", "containing"):
+    if not incident.execution_arns and incident.state == "opening":
+        if incident.containment_state in ("pending", "containing"):
             executions.ensure(incident, "contain")
-        executions.start(incident["id"])
+        executions.start(incident.id)
     return incident

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapstack.domain.counts import counted
-from tapstack.domain.incidents import as_time, undo_command, utc_now
-from tapstack.responder.capture.interfaces import ids_of
+from tapstack.domain.incidents import Because, as_text, as_time, undo_command, utc_now
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import appliance, captures, incidents, retention
 from tapstack.responder.store.incidents import Incident
@@ -25,35 +24,21 @@ def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, An
     """
     incident = incidents.get(incident_id)
     while True:
-        if incident["close_requested"]:
+        if incident.close_requested:
             return {"status": "close", "because": "closed"}
-        until = incident["expires_at"]
+        until = incident.expires_at
         seconds = int((as_time(until) - utc_now()).total_seconds())
         if waited_until == until or seconds <= 0:
             return {"status": "close", "because": "expired"}
         # `wait` compares with this: an extension in between must not be slept through.
-        noted = incidents.change(
-            incident_id,
-            "SET waited_until = :until REMOVE #token",
-            condition="expires_at = :until AND close_requested = :no",
-            until=until,
-            no=False,
-        )
-        if noted is not None:
+        if incidents.note_wait(incident_id, until):
             return {"status": "wait", "seconds": seconds, "until": until}
         incident = incidents.get(incident_id)
 
 
 def wait(incident_id: str, token: str) -> dict[str, Any]:
     """Leave the task token where closing and extending find it; use it at once if they were faster."""
-    stored = incidents.change(
-        incident_id,
-        "SET #token = :token",
-        condition="close_requested = :no AND expires_at = waited_until",
-        token=token,
-        no=False,
-    )
-    if stored is None:
+    if not incidents.store_token(incident_id, token):
         executions.end_wait(token, "changed")
     return {}
 
@@ -65,7 +50,7 @@ def notify(incident_id: str) -> dict[str, Any]:
     return {}
 
 
-def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
+def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
     """Record that nothing of the incident mirrors any more, and notify.
 
     Args:
@@ -74,23 +59,10 @@ def close(incident_id: str, because: str | None = None) -> dict[str, Any]:
     """
     incident = incidents.get(incident_id)
     if because is None:
-        because = "closed" if incident["close_requested"] else "expired"
+        because = "closed" if incident.close_requested else "expired"
     now = utc_now()
-    incidents.transition(
-        incident_id,
-        "closed",
-        by="incident",
-        detail=because,
-        sets={
-            "closed_because": because,
-            "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "listing": "closed",
-            **({} if retention.still_contained(incident) else {"ttl": retention.forgotten_at(now)}),
-            "in_place": [],
-            "undo": None,
-        },
-        remove=("token", "waited_until"),
-    )
+    ttl = None if retention.still_contained(incident) else retention.forgotten_at(now)
+    incidents.record_closed(incident_id, because, as_text(now), ttl)
     # It may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)
     notifications.notify_once(incident, "closed", *notifications.closed(incident, retention.still_contained(incident)))
@@ -109,28 +81,16 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """
     incident = incidents.get(incident_id)
     cause = executions.failure_message(cause)
-    if incident["state"] == "closed":
+    if incident.state == "closed":
         incidents.say(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
         notifications.notify_once(
             incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, error, cause)
         )
         return {}
-    in_place = what_is_in_place(incident)
-    started = len(incident.get("execution_arns", ()))
-    incidents.transition(
-        incident_id,
-        "failed",
-        by="incident",
-        detail=f"{error}: {cause}",
-        sets={
-            "in_place": in_place,
-            "undo": undo_command(incident_id),
-            "closed_because": "failed",
-            "failed_executions": started,
-        },
-        remove=("token", "waited_until"),
+    started = len(incident.execution_arns)
+    incident = incidents.record_failed(
+        incident, f"{error}: {cause}", in_place=what_is_in_place(incident), undo=undo_command(incident_id)
     )
-    incident = incidents.get(incident_id)
     # Every execution that fails is told of, once.
     notifications.notify_once(
         incident,
@@ -142,8 +102,8 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
 
 def what_is_in_place(incident: Incident) -> list[str]:
     """Say what of an incident still exists, by the table: what it holds, it may have made."""
-    incident_id = incident["id"]
-    held = captures.get_all(ids_of(incident))
+    incident_id = incident.id
+    held = captures.get_all(incident.interface_ids())
     said = [
         f"traffic mirror session {capture.session_id or 'of unknown id'} on {eni}"
         + (f", shared with {counted(len(capture.holders) - 1, 'other incident')}" if len(capture.holders) > 1 else "")
@@ -152,6 +112,6 @@ def what_is_in_place(incident: Incident) -> list[str]:
     ]
     launched = appliance.get()
     if incident_id in launched.holders and launched.state != "absent":
-        stack = (incident["appliance"] or {}).get("stack_name")
+        stack = incident.appliance.stack_name if incident.appliance else None
         said.append(f"CloudFormation stack {stack}, which is {launched.state}")
     return said

@@ -10,18 +10,18 @@ the same input while the execution runs is the same execution.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, requests
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.records import Task
 from tapstack.responder.store.retry import retried
 
-Task = Literal["contain", "release"]
 _TOO_LATE: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
 
 
@@ -73,8 +73,8 @@ def execution_arn(name: str) -> str:
 
 def start_closing(incident: Incident) -> str:
     """Start an execution that closes an incident whose last one has ended; however often it is asked for, one."""
-    ended = incident.get("failed_executions") or len(incident.get("execution_arns", ()))
-    return start(incident["id"], "close", attempt=ended)
+    ended = incident.failed_executions or len(incident.execution_arns)
+    return start(incident.id, "close", attempt=ended)
 
 
 def is_running(execution_arn: str) -> bool:
@@ -86,28 +86,6 @@ def is_running(execution_arn: str) -> bool:
             return False
         raise
     return bool(answer["status"] == "RUNNING")
-
-
-def request(incident: Incident, task: Task, update: str = "", *, condition: str = "", **values: Any) -> Incident | None:
-    """Change an incident and count that a task was asked for; None where others have asked for it since.
-
-    Args:
-        incident: as it was read.
-        task: what is asked for.
-        update: what else is set, as DynamoDB's update expression has it after `SET`.
-        condition: what else must hold.
-        **values: of both.
-    """
-    run = count(incident, task)
-    same = f"{task}_runs = :run" if run else f"attribute_not_exists({task}_runs)"
-    return incidents.change(
-        incident["id"],
-        f"SET {task}_runs = :next" + (f", {update}" if update else ""),
-        condition=same + (f" AND {condition}" if condition else ""),
-        next=run + 1,
-        **({"run": run} if run else {}),
-        **values,
-    )
 
 
 def ensure(incident: Incident, task: Task, **given: bool) -> None:
@@ -126,7 +104,7 @@ def ensure(incident: Incident, task: Task, **given: bool) -> None:
         nonlocal incident
         if _start_numbered(incident, task, **given):
             return True
-        incident = request(incident, task) or incidents.get(incident["id"])
+        incident = requests.request_execution(incident, task) or incidents.get(incident.id)
         return None
 
     retried(attempt, "others start the same execution")
@@ -140,7 +118,7 @@ def start_anew(incident: Incident, task: Task, **given: bool) -> bool:
         task: what is done.
         **given: how it is to be released.
     """
-    counted = request(incident, task)
+    counted = requests.request_execution(incident, task)
     return counted is not None and _start_numbered(counted, task, **given)
 
 
@@ -149,18 +127,13 @@ def is_under_way(incident: Incident, task: Task) -> bool:
     return is_running(execution_arn(_name(incident, task)))
 
 
-def count(incident: Incident, task: Task) -> int:
-    """Return how often a task was asked for."""
-    return int(incident.get(f"{task}_runs", 0))
-
-
 def _start_numbered(incident: Incident, task: Task, **given: bool) -> bool:
     """Start the latest execution of a task; tell whether it runs now, which it does not when it has ended."""
     try:
         client("stepfunctions").start_execution(
             stateMachineArn=environment().state_machine_arn,
             name=_name(incident, task),
-            input=json.dumps({"incident_id": incident["id"], "task": task, **given}),
+            input=json.dumps({"incident_id": incident.id, "task": task, **given}),
         )
     except ClientError as error:
         if code_of(error) != "ExecutionAlreadyExists":
@@ -170,7 +143,7 @@ def _start_numbered(incident: Incident, task: Task, **given: bool) -> bool:
 
 
 def _name(incident: Incident, task: Task) -> str:
-    return f"{incident['id']}-{task}-{count(incident, task)}"
+    return f"{incident.id}-{task}-{incident.runs(task)}"
 
 
 def failure_message(cause: str) -> str:

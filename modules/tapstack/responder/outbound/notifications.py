@@ -28,11 +28,11 @@ def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
 
     A function that is killed before this is recorded notifies again: twice is better than never.
     """
-    if what in incident.get("told", ()):
+    if what in incident.told:
         return
     publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incidents.shown(incident)})
-    incidents.change(incident["id"], "ADD told :what", what={what})
+    incidents.mark_notified(incident.id, what)
 
 
 def publish(subject: str, text: str) -> None:
@@ -66,18 +66,18 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
 
 def capturing(incident: Incident) -> tuple[str, str]:
     """Return subject and text: packets flow."""
-    mirrored = [item for item in incident["interfaces"] if item["state"] == "mirrored"]
+    mirrored = incident.in_state("mirrored")
     return subject(incident, "packets flow"), text(
         incident,
-        f"Packets of {_suspect(incident)} are captured until {incident['expires_at']}.",
-        ["Mirrored:", *(f"  {item['network_interface_id']} by {item['session_id']}" for item in mirrored)],
+        f"Packets of {_suspect(incident)} are captured until {incident.expires_at}.",
+        ["Mirrored:", *(f"  {item.network_interface_id} by {item.session_id}" for item in mirrored)],
         _refused(incident),
         _where(incident),
         [
             "What to run next:",
-            f"  tapstack incident show {incident['id']}",
-            f"  {extend_command(incident['id'], utc_now(), incident['expires_at'], incidents.latest_end(incident))}",
-            f"  tapstack incident close {incident['id']}",
+            f"  tapstack incident show {incident.id}",
+            f"  {extend_command(incident.id, utc_now(), incident.expires_at, incidents.latest_end(incident))}",
+            f"  tapstack incident close {incident.id}",
         ],
     )
 
@@ -89,13 +89,13 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
         incident: that is closed.
         still_contained: what there is to say about an instance that stays contained.
     """
-    why = {"expired": ": it expired", "closed": " by a command"}.get(incident["closed_because"] or "", "")
+    why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
     return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
         incident,
         f"The incident was closed{why}. None of its sessions mirrors packets any more.",
         still_contained,
         _where(incident),
-        ["What to run next:", f"  tapstack incident show {incident['id']}"],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 
 
@@ -108,13 +108,13 @@ def failed(incident: Incident, error: str, cause: str, still_contained: list[str
         cause: the error's message.
         still_contained: what there is to say about an instance that is contained.
     """
-    in_place = incident["in_place"]
+    in_place = incident.in_place
     return subject(incident, "FAILED"), text(
         incident,
         f"The response failed: {error}: {cause}",
         ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
         _where(incident),
-        ["What to run next, to delete what remains:", f"  {undo_command(incident['id'])}"],
+        ["What to run next, to delete what remains:", f"  {undo_command(incident.id)}"],
         still_contained,
     )
 
@@ -125,17 +125,17 @@ def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str
         incident,
         f"The incident is closed and mirrors nothing, but a later step failed: {error}: {cause}",
         ["The appliance may still exist, and cost money. The sweeper tries again every 15 minutes."],
-        ["What to run next:", f"  tapstack incident show {incident['id']}"],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 
 
 def subject(incident: Incident, what: str) -> str:
     """Return the subject of a message about an incident."""
-    return f"[tapstack {environment().site}] {incident['severity']} {incident['id']}: {what}"
+    return f"[tapstack {environment().site}] {incident.severity} {incident.id}: {what}"
 
 
 def _suspect(incident: Incident) -> str:
-    return str(incident["instance_id"] or ", ".join(incident["network_interface_ids"]))
+    return str(incident.instance_id or ", ".join(incident.network_interface_ids))
 
 
 def text(incident: Incident, first: str, *parts: list[str]) -> str:
@@ -149,22 +149,20 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
     about = [
         first,
         "",
-        f"Reason:   {incident['reason']}",
-        f"Severity: {incident['severity']}",
-        *([f"ATT&CK:   {incident['technique']}"] if incident["technique"] else []),
-        *([f"Alert:    {incident['alert_id']}"] if incident["alert_id"] else []),
-        f"Opened:   {incident['opened_at']} by {incident['opened_by']}",
+        f"Reason:   {incident.reason}",
+        f"Severity: {incident.severity}",
+        *([f"ATT&CK:   {incident.technique}"] if incident.technique else []),
+        *([f"Alert:    {incident.alert_id}"] if incident.alert_id else []),
+        f"Opened:   {incident.opened_at} by {incident.opened_by}",
     ]
     return "\n".join([*about, *(line for part in parts if part for line in ("", *part))]) + "\n"
 
 
 def _refused(incident: Incident) -> list[str]:
-    refused = [item for item in incident["interfaces"] if item["state"] == "refused"]
-    return (
-        ["Not mirrored:", *(f"  {item['network_interface_id']}: {item['note']}" for item in refused)] if refused else []
-    )
+    refused = incident.in_state("refused")
+    return ["Not mirrored:", *(f"  {item.network_interface_id}: {item.note}" for item in refused)] if refused else []
 
 
 def _where(incident: Incident) -> list[str]:
-    portal = (incident["appliance"] or {}).get("portal_url")
+    portal = incident.appliance.portal_url if incident.appliance else None
     return ["Portal:", f"  {portal}"] if portal else []

@@ -145,7 +145,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
             found = get(instance_id)
             if found is not None and incident_id in found.holders and found.wanted:
                 return (found,)
-        elif incidents.get(incident_id)["containment"]["state"] not in incidents.WANTED_CONTAINMENT:
+        elif incidents.get(incident_id).containment_state not in incidents.WANTED_CONTAINMENT:
             return (None,)
         return None
 
@@ -153,26 +153,9 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
     return held
 
 
-def tell_released(containment: Containment, incident_id: str, update: str, condition: str, **values: Any) -> bool:
-    """Change an incident while its instance is being released; False where its condition does not hold.
-
-    Args:
-        containment: that is released.
-        incident_id: which incident.
-        update: of it, as in `incidents.change`.
-        condition: likewise.
-        **values: of both.
-
-    Raises:
-        TryAgain: the release was overtaken: an incident may want the instance contained again.
-    """
-    check = _check(containment, "#state = :releasing", releasing="releasing")
-    if table.write_together([check, incidents.update(incident_id, update, condition, **values)]):
-        return True
-    now = get(containment.instance_id)
-    if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
-        raise TryAgain(f"the release of {containment.instance_id} was overtaken")
-    return False
+def being_released(containment: Containment) -> dict[str, Any]:
+    """Return the part of a transaction that holds a containment to being released, in the same hands."""
+    return _check(containment, "#state = :releasing", releasing="releasing")
 
 
 def prior_states(instance_id: str) -> list[PriorState]:
@@ -311,8 +294,7 @@ def mark_restored(containment: Containment, original: PriorState, note: str = ""
         {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
         {"ttl": "ttl"},
     )
-    check = _check(containment, "#state = :releasing", releasing="releasing")
-    if not table.write_together([check, update]):
+    if not table.write_together([being_released(containment), update]):
         raise TryAgain(f"the release of {containment.instance_id} was overtaken")
 
 

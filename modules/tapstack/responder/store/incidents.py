@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tapstack.domain.incidents import (
+    Because,
     OpenRequest,
     Source,
     State,
@@ -24,64 +25,48 @@ from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
 from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, idempotency_key, incident_key, pack, pack_item
-
-Incident = dict[str, Any]
-"""An incident's item, as Python has it."""
-
-PUBLIC: Final = (
-    "id",
-    "state",
-    "reason",
-    "severity",
-    "technique",
-    "alert_id",
-    "source",
-    "opened_at",
-    "expires_at",
-    "closed_at",
-    "opened_by",
-    "minutes",
-    "instance_id",
-    "network_interface_ids",
-    "interfaces",
-    "appliance",
-    "in_place",
-    "undo",
-    "close_requested",
-    "closed_because",
-    "containment",
+from tapstack.responder.store.records import (
+    PUBLIC,
+    ContainmentState,
+    Incident,
+    IncidentAppliance,
+    IncidentContainment,
+    IncidentInterface,
+    incident_of,
+    new_item,
+    public,
 )
-"""What operators and subscribers see of an incident, in this order, besides its timeline."""
-ONGOING_CONTAINMENT: Final = ("pending", "containing", "releasing")
+
+__all__ = ["PUBLIC", "Incident", "IncidentAppliance", "IncidentContainment", "IncidentInterface"]
+
+ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containing", "releasing")
 """States of a containment in which an execution waits, or works."""
-WANTED_CONTAINMENT: Final = ("containing", "contained")
+WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contained")
 """States of a containment in which an incident wants its instance contained."""
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is kept."""
+_WAITS: Final = ("token", "waited_until")
+"""Attributes of the task that waits."""
 
 
 def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
     """Return a new incident, which is in no table yet."""
     now = utc_now()
-    return {
-        **asdict(request),
-        "network_interface_ids": list(request.network_interface_ids),
-        "id": new_id(now),
-        "state": "opening",
-        "listing": "open",
-        "source": source,
-        "opened_by": opened_by,
-        "opened_at": as_text(now),
-        "expires_at": as_text(expiry(now, request.minutes)),
-        "closed_at": None,
-        "closed_because": None,
-        "close_requested": False,
-        "interfaces": [],
-        "appliance": None,
-        "in_place": [],
-        "undo": None,
-        "containment": None,
-    }
+    return Incident(
+        id=new_id(now),
+        state="opening",
+        reason=request.reason,
+        minutes=request.minutes,
+        source=source,
+        opened_by=opened_by,
+        opened_at=as_text(now),
+        expires_at=as_text(expiry(now, request.minutes)),
+        severity=request.severity,
+        technique=request.technique,
+        alert_id=request.alert_id,
+        instance_id=request.instance_id,
+        network_interface_ids=request.network_interface_ids,
+    )
 
 
 def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
@@ -93,18 +78,18 @@ def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
         incident: what `new` returned.
         keys: value and fingerprint by kind, `idempotency-key` or `alert`.
     """
-    opened = as_time(incident["opened_at"])
+    opened = as_time(incident.opened_at)
     # For as long as its incident is kept, an alert opens no other one.
     kept = {
         "idempotency-key": REPEATS_KEPT,
-        "alert": timedelta(minutes=incident["minutes"], days=environment().retention_days),
+        "alert": timedelta(minutes=incident.minutes, days=environment().retention_days),
     }
     writes = [
-        _put({**incident_key(incident["id"]), **pack_item(incident)}, "attribute_not_exists(pk)"),
-        _put(_event(incident["id"], incident["opened_by"], "opened", incident["reason"])),
+        _put({**incident_key(incident.id), **pack_item(new_item(incident))}, "attribute_not_exists(pk)"),
+        _put(_event(incident.id, incident.opened_by, "opened", incident.reason)),
     ]
     for kind, (value, fingerprint) in keys.items():
-        item = {"incident_id": incident["id"], "fingerprint": fingerprint, "ttl": _epoch(opened + kept[kind])}
+        item = {"incident_id": incident.id, "fingerprint": fingerprint, "ttl": _epoch(opened + kept[kind])}
         # DynamoDB deletes what has expired within days, not at once.
         writes.append(
             _put(
@@ -115,7 +100,7 @@ def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
             )
         )
     # A second try after a lost answer finds what the first one wrote.
-    return table.write_together(writes) or table.read(incident_key(incident["id"])) is not None
+    return table.write_together(writes) or table.read(incident_key(incident.id)) is not None
 
 
 def find(kind: str, value: str) -> tuple[Incident, str] | None:
@@ -124,7 +109,7 @@ def find(kind: str, value: str) -> tuple[Incident, str] | None:
     if key is None or key["ttl"] < _epoch(utc_now()):
         return None
     found = table.read(incident_key(key["incident_id"]))
-    return None if found is None else (found, key["fingerprint"])
+    return None if found is None else (incident_of(found), key["fingerprint"])
 
 
 def get(incident_id: str) -> Incident:
@@ -136,17 +121,170 @@ def get(incident_id: str) -> Incident:
     found = table.read(incident_key(incident_id))
     if found is None:
         raise UnknownIncident(f"there is no incident {incident_id}")
-    return found
+    return incident_of(found)
 
 
 def get_all(incident_ids: Iterable[str]) -> dict[str, Incident]:
     """Return those of many incidents that exist, by id."""
     found = table.read_all([incident_key(incident_id) for incident_id in sorted(set(incident_ids))])
-    return {incident["id"]: incident for incident in found}
+    return {item["id"]: incident_of(item) for item in found}
 
 
-def change(incident_id: str, update: str, *, condition: str | None = None, **values: Any) -> Incident | None:
-    """Change an incident and return it; None when the condition does not hold.
+def extend(incident: Incident, until: str) -> Incident | None:
+    """Let an incident capture until a later time; None where others have changed or closed it since it was read."""
+    return changed(
+        incident.id,
+        "SET expires_at = :until",
+        condition="expires_at = :before AND close_requested = :no AND #state = :state",
+        until=until,
+        before=incident.expires_at,
+        no=False,
+        state=incident.state,
+    )
+
+
+def request_close(incident_id: str) -> Incident | None:
+    """Note that an incident is to be closed; None where there is none of that id."""
+    return changed(incident_id, "SET close_requested = :yes", yes=True)
+
+
+def note_wait(incident_id: str, until: str) -> bool:
+    """Note until when the workflow waits; False where an incident was extended, or is to be closed, meanwhile."""
+    noted = changed(
+        incident_id,
+        "SET waited_until = :until REMOVE #token",
+        condition="expires_at = :until AND close_requested = :no",
+        until=until,
+        no=False,
+    )
+    return noted is not None
+
+
+def store_token(incident_id: str, token: str) -> bool:
+    """Leave the token of the task that waits; False where there is nothing to wait for any more."""
+    stored = changed(
+        incident_id,
+        "SET #token = :token",
+        condition="close_requested = :no AND expires_at = waited_until",
+        token=token,
+        no=False,
+    )
+    return stored is not None
+
+
+def record_interfaces(incident_id: str, interfaces: Iterable[IncidentInterface]) -> None:
+    """Record what became of the interfaces of an incident."""
+    changed(incident_id, "SET interfaces = :interfaces", interfaces=[one.as_dict() for one in interfaces])
+
+
+def record_prepared(
+    incident_id: str, interfaces: Iterable[IncidentInterface], source: tuple[str | None, int | None]
+) -> None:
+    """Record which interfaces an incident has.
+
+    Args:
+        incident_id: which.
+        interfaces: all of them.
+        source: interface and session number that the stack of an appliance mirrors itself.
+    """
+    changed(
+        incident_id,
+        "SET interfaces = :interfaces, source_interface = :source, source_number = :number",
+        interfaces=[one.as_dict() for one in interfaces],
+        source=source[0],
+        number=source[1],
+    )
+
+
+def record_appliance(incident: Incident, appliance: IncidentAppliance) -> Incident:
+    """Record which appliance receives the packets of an incident; return the incident with it."""
+    if incident.appliance == appliance:
+        return incident
+    changed(incident.id, "SET appliance = :appliance", appliance=appliance.as_dict())
+    return replace(incident, appliance=appliance)
+
+
+def wait_for_launch(incident: Incident, generation: int) -> None:
+    """Note which launch of the appliance an incident waits for."""
+    if incident.waits_for_launch != generation:
+        changed(incident.id, "SET waits_for_launch = :generation", generation=generation)
+
+
+def mark_notified(incident_id: str, what: str) -> None:
+    """Note that operators and subscribers were notified of something."""
+    changed(incident_id, "ADD told :what", what={what})
+
+
+def record_closed(incident_id: str, because: Because, closed_at: str, ttl: int | None) -> None:
+    """Close an incident, with an entry in its timeline.
+
+    Args:
+        incident_id: which.
+        because: why.
+        closed_at: when.
+        ttl: when it is deleted, in seconds of the epoch; None where it is kept.
+    """
+    transition(
+        incident_id,
+        "closed",
+        by="incident",
+        detail=because,
+        sets={
+            "closed_because": because,
+            "closed_at": closed_at,
+            "listing": "closed",
+            **({} if ttl is None else {"ttl": ttl}),
+            "in_place": [],
+            "undo": None,
+        },
+        remove=_WAITS,
+    )
+
+
+def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], undo: str) -> Incident:
+    """Note that an execution of an incident failed, with an entry in its timeline; return the incident as it is then.
+
+    Args:
+        incident: which.
+        detail: why.
+        in_place: what of it remains.
+        undo: the command that deletes that.
+    """
+    transition(
+        incident.id,
+        "failed",
+        by="incident",
+        detail=detail,
+        sets={
+            "in_place": list(in_place),
+            "undo": undo,
+            "closed_because": "failed",
+            "failed_executions": len(incident.execution_arns),
+        },
+        remove=_WAITS,
+    )
+    return get(incident.id)
+
+
+def expire(incident: Incident, at: int | None) -> Incident | None:
+    """Let a closed incident be deleted at a time, or never; None where its containment has changed since it was read.
+
+    Args:
+        incident: which.
+        at: in seconds of the epoch; None to keep it.
+    """
+    state = incident.containment_state
+    return changed(
+        incident.id,
+        "REMOVE #ttl" if at is None else "SET #ttl = :ttl",
+        condition="containment.#state = :state" if state else "attribute_not_exists(containment.#state)",
+        **({} if at is None else {"ttl": at}),
+        **({"state": state} if state else {}),
+    )
+
+
+def changed(incident_id: str, update: str, *, condition: str | None = None, **values: Any) -> Incident | None:
+    """Change an incident and return it; None when the condition does not hold. For the store alone.
 
     Args:
         incident_id: which; it must exist.
@@ -155,18 +293,19 @@ def change(incident_id: str, update: str, *, condition: str | None = None, **val
         **values: of both.
     """
     both = "attribute_exists(pk)" + (f" AND ({condition})" if condition else "")
-    return table.change(
+    item = table.change(
         incident_key(incident_id), update, condition=both, values=values, names=_names(f"{update} {both}")
     )
+    return None if item is None else incident_of(item)
 
 
 def check(incident_id: str, condition: str, **values: Any) -> dict[str, Any]:
-    """Return the part of a transaction that holds an incident to a condition; named as in `change`."""
+    """Return the part of a transaction that holds an incident to a condition; named as in `changed`."""
     return table.part(incident_key(incident_id), None, condition, values, _names(condition))
 
 
 def update(incident_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
-    """Return the part of a transaction that changes an incident; named as in `change`."""
+    """Return the part of a transaction that changes an incident; named as in `changed`."""
     return table.part(incident_key(incident_id), update, condition, values, _names(f"{update} {condition}"))
 
 
@@ -219,7 +358,7 @@ def timeline(incident_id: str) -> list[dict[str, str]]:
 
 def listed(listing: str) -> Iterator[Incident]:
     """Yield the incidents of a listing, newest first; what changed just now may be missing."""
-    return table.query(**_listing(listing), ScanIndexForward=False)
+    yield from map(incident_of, table.query(**_listing(listing), ScanIndexForward=False))
 
 
 def with_ongoing_containment() -> Iterator[Incident]:
@@ -227,12 +366,13 @@ def with_ongoing_containment() -> Iterator[Incident]:
     for listing in ("open", "closed"):
         named = _listing(listing)
         values = named.pop("ExpressionAttributeValues")
-        yield from table.query(
+        found = table.query(
             **named,
             FilterExpression=f"containment.#state IN ({', '.join(f':{state}' for state in ONGOING_CONTAINMENT)})",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues={**values, **{f":{state}": pack(state) for state in ONGOING_CONTAINMENT}},
         )
+        yield from map(incident_of, found)
 
 
 def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[Incident], tuple[str, str] | None]:
@@ -249,28 +389,28 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
         key = {**incident_key(incident_id), "listing": pack(listing), "opened_at": pack(opened_at)}
         start = {"ExclusiveStartKey": key}
     incidents: list[Incident] = []
-    for incident in table.query(**_listing(listing), ScanIndexForward=False, **start):
+    for item in table.query(**_listing(listing), ScanIndexForward=False, **start):
         if len(incidents) == limit:
             last = incidents[-1]
-            return incidents, (last["opened_at"], last["id"])
-        incidents.append(incident)
+            return incidents, (last.opened_at, last.id)
+        incidents.append(incident_of(item))
     return incidents, None
 
 
 def shown(incident: Incident) -> dict[str, Any]:
     """Return what operators and subscribers see of an incident."""
-    latest = latest_end(incident) if can_be_extended(incident["state"]) and not incident["close_requested"] else None
-    return {**{name: incident.get(name) for name in PUBLIC}, "extendable_until": latest}
+    latest = latest_end(incident) if can_be_extended(incident.state) and not incident.close_requested else None
+    return {**public(incident), "extendable_until": latest}
 
 
 def latest_end(incident: Incident) -> str:
     """Return when a capture ends at the latest, extensions included."""
-    return as_text(expiry(as_time(incident["opened_at"]), environment().capture.max_minutes))
+    return as_text(expiry(as_time(incident.opened_at), environment().capture.max_minutes))
 
 
 def add_execution(incident_id: str, execution_arn: str) -> None:
     """Note that an execution of the workflow was started for an incident; the newest one counts."""
-    change(incident_id, "SET execution_arn = :arn ADD execution_arns :arns", arn=execution_arn, arns={execution_arn})
+    changed(incident_id, "SET execution_arn = :arn ADD execution_arns :arns", arn=execution_arn, arns={execution_arn})
 
 
 def _listing(listing: str) -> dict[str, Any]:

@@ -43,28 +43,20 @@ def keep(incident_id: str) -> Incident:
 def _keep_once(incident_id: str) -> Incident | None:
     incident = incidents.get(incident_id)
     contained = bool(still_contained(incident))
-    if incident["state"] != "closed" or ("ttl" in incident) != contained:
+    if incident.state != "closed" or (incident.ttl is not None) != contained:
         return incident
-    containment = incident["containment"]
-    same = "containment.#state = :state" if containment else "attribute_not_exists(containment.#state)"
-    return incidents.change(
-        incident_id,
-        "REMOVE #ttl" if contained else "SET #ttl = :ttl",
-        condition=same,
-        **({} if contained else {"ttl": forgotten_at(as_time(incident["closed_at"]))}),
-        **({"state": containment["state"]} if containment else {}),
-    )
+    return incidents.expire(incident, None if contained else forgotten_at(as_time(str(incident.closed_at))))
 
 
 def still_contained(incident: Incident) -> list[str]:
     """Return what the end of an incident says about an instance that stays contained; nothing where it does not."""
-    containment = incident.get("containment")
-    if not containment or containment["state"] not in IN_PLACE:
+    containment = incident.containment
+    if containment is None or containment.state not in IN_PLACE:
         return []
-    if containment["state"] == "failed" and not containment["changed"]:
+    if containment.state == "failed" and not containment.changed:
         return []
     return [
-        f"{incident['instance_id']} is STILL CONTAINED ({containment['state']}). Closing does not release it;",
+        f"{incident.instance_id} is STILL CONTAINED ({containment.state}). Closing does not release it;",
         "this does:",
-        f"  {undo_containment_command(incident['id'])}",
+        f"  {undo_containment_command(incident.id)}",
     ]

@@ -103,7 +103,7 @@ class Judge:
                 assert not wants, f"{incident['id']} is {state}, and holds {incident['instance_id']}"
 
     def _all_incidents(self) -> list[dict[str, Any]]:
-        return [incidents.get(one["id"]) for name in ("open", "closed") for one in incidents.listed(name)]
+        return [incidents.shown(incidents.get(one.id)) for name in ("open", "closed") for one in incidents.listed(name)]
 
     def settle_containments(self, pick: Pick) -> None:
         """Let all that contains and releases come to rest; captures need not begin."""

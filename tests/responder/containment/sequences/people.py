@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from tapstack.responder.api.answering import answer
-from tapstack.responder.store import incidents
+from tests.responder.conftest import item
 from tests.responder.containment.sequences.interrupting import Interruption, Pick
 from tests.responder.containment.sequences.ledger import Step
 from tests.responder.containment.sequences.world import World
@@ -102,13 +102,13 @@ class People:
         assert told is None or told[0] in (202, 409, 503), told
         wants = what == "approve" or (what == "contain" and self._wants(body["mode"]))
         if wants and (told is None or told[0] != 409):
-            self.world.wanted.add(incidents.get(incident)["instance_id"])
+            self.world.wanted.add(item(incident)["instance_id"])
         return told[0] if told is not None else None
 
     def release_asked(self, incident: str, *, all_incidents: bool) -> None:
         self.world.releasing.add(incident)
         if all_incidents:
-            self.world.releasing.add(str(incidents.get(incident)["instance_id"]))
+            self.world.releasing.add(str(item(incident)["instance_id"]))
 
     def ask(
         self, path: str, body: dict[str, Any], by: Interruption | None = None, *, key: str | None = None

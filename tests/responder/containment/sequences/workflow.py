@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from tapstack.responder.handlers import sweeper
-from tapstack.responder.store import containments, incidents
+from tapstack.responder.store import containments
+from tests.responder.conftest import item
 from tests.responder.containment.sequences.interrupting import Interruption, Pick
 from tests.responder.containment.sequences.ledger import Step
 from tests.responder.containment.sequences.stepping import Execution, handlers
@@ -73,7 +74,7 @@ class Workflow:
     ) -> Callable[[Any, object], Any]:
         def run(payload: dict[str, Any], context: object) -> Any:
             incident = payload["incident_id"]
-            instance = str(incidents.get(incident)["instance_id"])
+            instance = str(item(incident)["instance_id"])
             flags = {name: bool(payload.get(name)) for name in ("overwrite", "keep", "all")}
             there = [interface for interface, its in self.world.attached.items() if its == instance]
             began = self.world.ledger.calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tapstack.responder.incident import commands, opening
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, opened
+from tests.responder.conftest import Site, item, opened
 from tests.responder.containment.conftest import Shop
 from tests.responder.containment.versions.playing import (
     ANN,
@@ -56,7 +57,19 @@ def shown(name: str) -> dict[str, Any]:
     return incidents.shown(incidents.get(name))
 
 
+def test_when_an_incident_is_shown_then_it_is_the_json_that_its_item_is(shop: Shop) -> None:
+    play(shop)
+    for name in (CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN):
+        assert json.dumps(shown(name)).startswith(
+            json.dumps({public: item(name)[public] for public in incidents.PUBLIC})[:-1]
+        )
+
+
 def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_extended_and_closed(updated: Shop) -> None:
+    for name in (CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN):
+        assert {public: shown(name)[public] for public in incidents.PUBLIC} == {
+            public: item(name)[public] for public in incidents.PUBLIC
+        }
     found = shown(CAPTURING)
     assert (found["id"], found["state"], found["severity"]) == (CAPTURING, "capturing", "high")
     assert (found["technique"], found["alert_id"], found["opened_by"]) == ("T1071", "edr-1", ANN)

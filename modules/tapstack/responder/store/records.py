@@ -1,0 +1,313 @@
+"""An incident as the functions have it: its interfaces, its appliance and its containment.
+
+The store makes them from items and writes them as items; nothing else knows how an item looks. Attributes that an
+earlier version did not write have defaults, and those that nothing here knows are left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal
+
+from tapstack.domain.containment_settings import ApprovalDefault, Mode
+from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
+
+Task = Literal["contain", "release"]
+"""What executions beside the capture do."""
+ContainmentState = Literal[
+    "pending", "containing", "contained", "releasing", "released", "blocked", "failed", "rejected"
+]
+Decision = Literal["approved", "rejected", "default"]
+
+PUBLIC: Final = (
+    "id",
+    "state",
+    "reason",
+    "severity",
+    "technique",
+    "alert_id",
+    "source",
+    "opened_at",
+    "expires_at",
+    "closed_at",
+    "opened_by",
+    "minutes",
+    "instance_id",
+    "network_interface_ids",
+    "interfaces",
+    "appliance",
+    "in_place",
+    "undo",
+    "close_requested",
+    "closed_because",
+    "containment",
+)
+"""What operators and subscribers see of an incident, in this order, besides its timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentInterface:
+    """A network interface as an incident lists it.
+
+    Attributes:
+        network_interface_id: which.
+        state: whether it is mirrored.
+        session_id: the traffic mirror session of ours; none where it is not mirrored.
+        session_number: of the session, where it is known.
+        note: why it is refused, or a remark.
+    """
+
+    network_interface_id: str
+    state: InterfaceState
+    session_id: str | None = None
+    session_number: int | None = None
+    note: str = ""
+
+    @property
+    def owned(self) -> bool:
+        """Whether an incident of this deployment made the session."""
+        return self.session_id is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON and items have it."""
+        return {
+            "network_interface_id": self.network_interface_id,
+            "state": self.state,
+            "session_id": self.session_id,
+            "session_number": self.session_number,
+            "owned": self.owned,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentAppliance:
+    """The appliance as an incident shows it.
+
+    Attributes:
+        stack_name: of a launched one.
+        state: `standing` where it exists already; otherwise launching, ready, retiring, gone or failed.
+        portal_url: where packets are shown.
+        target_id: traffic mirror target.
+        filter_id: traffic mirror filter.
+        launched_by_us: whether an incident launched it.
+        generation: of the launch; none where it exists already.
+    """
+
+    stack_name: str | None
+    state: str
+    portal_url: str | None
+    target_id: str | None
+    filter_id: str | None
+    launched_by_us: bool
+    generation: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON and items have it."""
+        shown = asdict(self)
+        return shown if self.generation is not None else {k: v for k, v in shown.items() if k != "generation"}
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentContainment:
+    """What was requested and decided about containing the instance of an incident.
+
+    Attributes:
+        mode: it waits for approval, or does not.
+        state: how far it is.
+        asked_by: who requested it.
+        asked_at: when.
+        decided_by: who approved or rejected it.
+        decided_at: when.
+        decision: which.
+        deadline: when the default decides; none where nothing waits.
+        default: what is decided then.
+        two_step: whether flows that EC2 tracks are ended first.
+        released_by: who requested the release.
+        released_at: when.
+        changed: what is changed, a line each.
+        not_restored: what a release did not restore, a line each.
+        differences: what blocks a release.
+        failure: why it failed.
+    """
+
+    mode: Mode
+    state: ContainmentState
+    asked_by: str
+    asked_at: str
+    decided_by: str | None = None
+    decided_at: str | None = None
+    decision: Decision | None = None
+    deadline: str | None = None
+    default: ApprovalDefault | None = None
+    two_step: bool = False
+    released_by: str | None = None
+    released_at: str | None = None
+    changed: tuple[str, ...] = ()
+    not_restored: tuple[str, ...] = ()
+    differences: tuple[dict[str, Any], ...] = ()
+    failure: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON and items have it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident as the table has it.
+
+    Attributes:
+        id: names its execution and the tags.
+        state: of its life.
+        reason: why it was opened.
+        minutes: how long it captures, as requested.
+        source: how it came in.
+        opened_by: who opened it.
+        opened_at: when.
+        expires_at: when the capture ends by itself.
+        severity: how bad it is.
+        listing: `open` or `closed`.
+        technique: of MITRE ATT&CK.
+        alert_id: of the tool that raised the alert.
+        instance_id: whose interfaces are captured; none where interfaces are named.
+        network_interface_ids: as requested.
+        interfaces: what became of each.
+        appliance: that receives the packets, once it is known.
+        containment: what was requested about it; none where nothing was.
+        in_place: what of a failed incident remains.
+        undo: the command that deletes what remains.
+        close_requested: whether its end was requested.
+        closed_at: when it was closed.
+        closed_because: why.
+        token: of the task that waits for commands.
+        waited_until: until when that waits.
+        approval_token: of the task that waits for approval.
+        execution_arn: of its latest execution.
+        execution_arns: of all of them.
+        failed_executions: how many there were when the latest failure was recorded.
+        contain_runs: how often an execution that contains was requested.
+        release_runs: how often one that releases was.
+        source_interface: what the stack of an appliance mirrors itself.
+        source_number: the number of that session.
+        waits_for_launch: which launch of the appliance it waits for.
+        told: what was notified already.
+        ttl: when it is deleted, in seconds of the epoch; none while it is kept.
+    """
+
+    id: str
+    state: State
+    reason: str
+    minutes: int
+    source: Source
+    opened_by: str
+    opened_at: str
+    expires_at: str
+    severity: Severity
+    listing: str = "open"
+    technique: str | None = None
+    alert_id: str | None = None
+    instance_id: str | None = None
+    network_interface_ids: tuple[str, ...] = ()
+    interfaces: tuple[IncidentInterface, ...] = ()
+    appliance: IncidentAppliance | None = None
+    containment: IncidentContainment | None = None
+    in_place: tuple[str, ...] = ()
+    undo: str | None = None
+    close_requested: bool = False
+    closed_at: str | None = None
+    closed_because: Because | None = None
+    token: str | None = None
+    waited_until: str | None = None
+    approval_token: str | None = None
+    execution_arn: str | None = None
+    execution_arns: tuple[str, ...] = ()
+    failed_executions: int = 0
+    contain_runs: int = 0
+    release_runs: int = 0
+    source_interface: str | None = None
+    source_number: int | None = None
+    waits_for_launch: int = 0
+    told: tuple[str, ...] = ()
+    ttl: int | None = None
+
+    @property
+    def mirror_source(self) -> tuple[str, int] | None:
+        """What the stack of an appliance mirrors itself: an interface, and the number of its session."""
+        if self.source_interface is None or self.source_number is None:
+            return None
+        return self.source_interface, self.source_number
+
+    @property
+    def containment_state(self) -> ContainmentState | None:
+        """How far its containment is; None where none was requested."""
+        return self.containment.state if self.containment is not None else None
+
+    @property
+    def named_instance_id(self) -> str:
+        """Its instance, where it is known that it names one.
+
+        Raises:
+            ValueError: it names network interfaces.
+        """
+        if self.instance_id is None:
+            raise ValueError(f"incident {self.id} names no instance")
+        return self.instance_id
+
+    @property
+    def requested_containment(self) -> IncidentContainment:
+        """Its containment, where it is known that one was requested.
+
+        Raises:
+            ValueError: none was.
+        """
+        if self.containment is None:
+            raise ValueError(f"no containment was requested for incident {self.id}")
+        return self.containment
+
+    def interface_ids(self, *states: InterfaceState) -> list[str]:
+        """Return the interfaces that are in one of these states; all without any."""
+        return [one.network_interface_id for one in self.interfaces if not states or one.state in states]
+
+    def in_state(self, state: InterfaceState) -> list[IncidentInterface]:
+        """Return the interfaces that are in a state."""
+        return [one for one in self.interfaces if one.state == state]
+
+    def runs(self, task: Task) -> int:
+        """Return how often a task was requested."""
+        return self.contain_runs if task == "contain" else self.release_runs
+
+
+def incident_of(item: dict[str, Any]) -> Incident:
+    """Return the incident that an item of the table is."""
+    known = _known(Incident, item)
+    if known.get("appliance") is not None:
+        known["appliance"] = IncidentAppliance(**_known(IncidentAppliance, known["appliance"]))
+    if known.get("containment") is not None:
+        known["containment"] = IncidentContainment(**_known(IncidentContainment, known["containment"]))
+    known["interfaces"] = tuple(
+        IncidentInterface(**_known(IncidentInterface, one)) for one in item.get("interfaces", ())
+    )
+    return Incident(**known)
+
+
+def public(incident: Incident) -> dict[str, Any]:
+    """Return what operators and subscribers see of an incident's item."""
+    return {name: _plain(getattr(incident, name)) for name in PUBLIC}
+
+
+def new_item(incident: Incident) -> dict[str, Any]:
+    """Return a new incident as its item has it: what is not there yet is absent, because conditions ask for it."""
+    runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
+    return {**public(incident), "listing": incident.listing, **runs}
+
+
+def _known(kind: type[Any], item: dict[str, Any]) -> dict[str, Any]:
+    names = [field.name for field in fields(kind)]
+    return {name: tuple(item[name]) if isinstance(item[name], list) else item[name] for name in names if name in item}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value.as_dict() if hasattr(value, "as_dict") else value

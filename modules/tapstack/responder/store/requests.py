@@ -1,0 +1,216 @@
+"""What an incident says about the containment of its instance: requested, decided, and how it ends.
+
+A state is changed on condition of the one before: of two who decide at once, one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.store import containments, incidents, table
+from tapstack.responder.store.containments import Containment
+from tapstack.responder.store.records import ContainmentState, Decision, Incident, IncidentContainment, Task
+
+End = Literal["released", "blocked"]
+"""How a release ends."""
+
+
+def request_execution(incident: Incident, task: Task) -> Incident | None:
+    """Count that one more execution of a task was requested; None where others have requested it since."""
+    return _requested(incident, task)
+
+
+def request_containment(incident: Incident, asked: IncidentContainment) -> Incident | None:
+    """Record that containment was requested; None where others have requested or changed it since."""
+    # A closed incident whose instance is contained is kept until it is released.
+    kept = ", #ttl" if asked.state == "containing" else ""
+    return _requested(
+        incident,
+        "contain",
+        f"containment = :asked REMOVE approval_token{kept}",
+        condition=_same(incident),
+        asked=asked.as_dict(),
+    )
+
+
+def request_containment_again(incident: Incident) -> Incident | None:
+    """Record that what was attached to a contained instance is to be contained too; None as for the first time."""
+    return _requested(incident, "contain", condition=_same(incident))
+
+
+def request_release(incident: Incident, by: str) -> Incident | None:
+    """Record that the release was requested; None where others have requested or changed it since."""
+    return _requested(
+        incident,
+        "release",
+        "containment.#state = :to, containment.released_by = :by, containment.released_at = :at",
+        condition=_same(incident),
+        to="releasing",
+        by=by,
+        at=as_text(utc_now()),
+    )
+
+
+def answer(
+    incident_id: str, decision: Literal["approved", "rejected"], to: ContainmentState, by: str
+) -> Incident | None:
+    """Record an operator's answer; None where nothing is pending any more, or the time to answer is over."""
+    return _settle(incident_id, decision, to, by, "containment.deadline > :now")
+
+
+def decide_by_default(incident: Incident, to: ContainmentState, by: str) -> Incident | None:
+    """Record that the default decided; None where nothing is pending any more, or it was requested anew."""
+    deadline = incident.requested_containment.deadline
+    return _settle(incident.id, "default", to, by, "containment.deadline = :deadline", deadline=deadline)
+
+
+def note_approval_wait(incident: Incident) -> Incident | None:
+    """Note that the workflow waits for approval: a token of an earlier wait has no use; None where others decided."""
+    return incidents.changed(
+        incident.id,
+        "REMOVE approval_token",
+        condition="containment.#state = :pending AND containment.deadline = :deadline",
+        pending="pending",
+        deadline=incident.requested_containment.deadline,
+    )
+
+
+def store_approval_token(incident_id: str, token: str) -> bool:
+    """Leave the token of the task that waits for approval; False where nothing is pending any more."""
+    stored = incidents.changed(
+        incident_id,
+        "SET approval_token = :mine",
+        condition="containment.#state = :pending",
+        mine=token,
+        pending="pending",
+    )
+    return stored is not None
+
+
+def record_changes(incident_id: str, changed: Sequence[str]) -> None:
+    """Record what is about to be changed: if that fails, operators read it there."""
+    incidents.changed(
+        incident_id,
+        "SET containment.changed = :changed",
+        condition="containment.#state = :containing",
+        containing="containing",
+        changed=list(changed),
+    )
+
+
+def record_contained(incident_id: str, changed: Sequence[str]) -> bool:
+    """Record that the instance is contained; False where the incident does not want it any more."""
+    told = incidents.changed(
+        incident_id,
+        "SET containment.#state = :contained, containment.changed = :changed",
+        # Contained already: something was attached since.
+        condition="containment.#state IN (:containing, :contained)",
+        contained="contained",
+        containing="containing",
+        changed=list(changed),
+    )
+    return told is not None
+
+
+def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> None:
+    """Record that what was under way failed, unless it has come to another state since it was read."""
+    incidents.changed(
+        incident.id,
+        "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
+        condition="containment.#state = :before",
+        failed="failed",
+        failure=failure,
+        changed=list(changed),
+        before=incident.containment_state,
+    )
+
+
+def record_not_contained(incident_id: str, not_restored: Sequence[str] | None = None) -> bool:
+    """Record that the instance is not contained for an incident any more; False where it says so already.
+
+    Args:
+        incident_id: which.
+        not_restored: why it is not as it was; what the incident says already by default.
+    """
+    said = {} if not_restored is None else {"not_restored": list(not_restored)}
+    return _end(incident_id, "released", **said, differences=[], changed=[])
+
+
+def record_blocked(incident_id: str, differences: Sequence[dict[str, Any]]) -> bool:
+    """Record what blocks a release; False where the incident says already that it is blocked."""
+    return _end(incident_id, "blocked", differences=list(differences))
+
+
+def record_released(containment: Containment, incident_id: str, not_restored: Sequence[str]) -> bool:
+    """Record in an incident that its instance is released, while it is; False where it says so already.
+
+    Args:
+        containment: that is released.
+        incident_id: which.
+        not_restored: what is not as it was.
+
+    Raises:
+        TryAgain: the release was overtaken: an incident may want the instance contained again.
+    """
+    update, condition, values = _ending("released", not_restored=list(not_restored), differences=[], changed=[])
+    check = containments.being_released(containment)
+    if table.write_together([check, incidents.update(incident_id, update, condition, **values)]):
+        return True
+    now = containments.get(containment.instance_id)
+    if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
+        raise TryAgain(f"the release of {containment.instance_id} was overtaken")
+    return False
+
+
+def _requested(
+    incident: Incident, task: Task, update: str = "", *, condition: str = "", **values: Any
+) -> Incident | None:
+    run = incident.runs(task)
+    same = f"{task}_runs = :run" if run else f"attribute_not_exists({task}_runs)"
+    state = incident.containment_state
+    return incidents.changed(
+        incident.id,
+        f"SET {task}_runs = :next" + (f", {update}" if update else ""),
+        condition=same + (f" AND {condition}" if condition else ""),
+        next=run + 1,
+        **({"run": run} if run else {}),
+        **({"state": state} if condition and state else {}),
+        **values,
+    )
+
+
+def _same(incident: Incident) -> str:
+    return "containment.#state = :state" if incident.containment_state else ""
+
+
+def _settle(
+    incident_id: str, decision: Decision, to: ContainmentState, by: str, condition: str, **values: Any
+) -> Incident | None:
+    return incidents.changed(
+        incident_id,
+        "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
+        "containment.decided_at = :now" + (" REMOVE #ttl" if to == "containing" else ""),
+        condition=f"containment.#state = :pending AND {condition}",
+        to=to,
+        decision=decision,
+        by=by,
+        now=as_text(utc_now()),
+        pending="pending",
+        **values,
+    )
+
+
+def _end(incident_id: str, state: End, **values: Any) -> bool:
+    update, condition, given = _ending(state, **values)
+    return incidents.changed(incident_id, update, condition=condition, **given) is not None
+
+
+def _ending(state: End, **values: Any) -> tuple[str, str, dict[str, Any]]:
+    return (
+        "SET containment.#state = :to" + "".join(f", containment.{name} = :{name}" for name in values),
+        "attribute_exists(containment.#state) AND containment.#state <> :to",
+        {"to": state, **values},
+    )
