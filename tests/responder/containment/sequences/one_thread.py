@@ -39,7 +39,7 @@ class Clock:
             "store.containments",
             "store.captures",
             "store.appliance",
-            "store.table",
+            "store.retry",
             "containment.containing",
         ):
             monkeypatch.setattr(f"tapstack.responder.{module}.time", still)
