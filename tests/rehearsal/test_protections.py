@@ -430,3 +430,48 @@ def test_when_a_stack_of_that_name_is_somebody_elses_then_nothing_depends_on_the
     deployment = parse_deployment(text)
     tried = try_credentials(deployment, ["ward-response"])
     assert find_dependents(deployment, BOTH, tried.access, "deployment.yaml") == Found([], [])
+
+
+@pytest.mark.parametrize(
+    ("order", "deployed", "names", "number"),
+    [
+        (("a", "b"), {"a": 1, "b": 2}, "", 0),
+        (("b", "a"), {"a": 1, "b": 2}, "a and b", 3),
+        (("b", "c", "a"), {"a": 1, "b": 2, "c": 3}, "a and b and c", 4),
+        (("c", "b", "a"), {"c": 1, "a": 2, "b": 3}, "a and b", 4),
+        # Somewhere to go: a second apply completes it.
+        (("c", "a", "b"), {"a": 1, "b": 2}, "", 0),
+        (("b", "a"), {"a": 1, "b": 2, "incident": 3}, "a and b", 4),
+        (("b", "a"), {"a": 1, "another": 2}, "", 0),
+    ],
+)
+def test_when_groups_of_sessions_would_exchange_their_numbers_then_it_is_found(
+    aws_account: Account, company: Company, order: tuple[str, ...], deployed: dict[str, int], names: str, number: int
+) -> None:
+    ec2 = aws_account.client("ec2")
+    target, mirror_filter = target_and_filter(aws_account, company)
+    interface, sensor = company.interfaces["web-2"][0], company.interfaces["database"][0]
+    for group, had in deployed.items():
+        of_incident = [("tapstack:incident", INCIDENT)] if group == "incident" else []
+        ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=interface,
+            TrafficMirrorTargetId=target,
+            TrafficMirrorFilterId=mirror_filter,
+            SessionNumber=had,
+            Description=f"Tapstack tap/ward/{group}",
+            **tagged("traffic-mirror-session", *of_incident),
+        )
+    groups = ", ".join(f"{name}: {{target: sensor, filter: web, sources: [{interface}]}}" for name in order)
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+        f"    targets: {{sensor: {{network_interface_id: {sensor}}}}}\n    filters: {{web: {{preset: web}}}}\n"
+        f"    sessions: {{{groups}}}\n"
+    )
+    result = find_dependents(deployment, ["ward"], try_credentials(deployment, ["ward"]).access, "deployment.yaml")
+
+    said = (
+        f"ward: the groups of sessions {names} would exchange their numbers on {interface}, which AWS refuses (Session "
+        "number N is in use): put them into the order of before in deployment.yaml; or give sites.ward.sessions.a "
+        f"session_number: {number}, and apply again where AWS says in use"
+    )
+    assert result == Found([said] if names else [], [])

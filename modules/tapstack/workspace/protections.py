@@ -16,7 +16,9 @@ from tapstack.domain.counts import counted
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
-from tapstack.settings.model import Deployment, Site
+from tapstack.domain.sessions import SessionBook
+from tapstack.domain.sources import KnownSource
+from tapstack.settings.model import PACKET_BASICS, Deployment, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of
 
@@ -89,7 +91,7 @@ def find_dependents(deployment: Deployment, stacks: Sequence[str], access: Mappi
 
     The arguments are those of `find_protections`.
     """
-    return _find(deployment, stacks, access, file, {}, _OF_DEPLOYED_RESPONSE)
+    return _find(deployment, stacks, access, file, _OF_DEPLOYED_CAPTURE, _OF_DEPLOYED_RESPONSE)
 
 
 def _find(
@@ -396,6 +398,48 @@ def _sessions_of_others(place: _Place) -> Iterator[str]:
                     yield f"{used}, which is not of this site: delete it (aws ec2 {command} --region {region})"
 
 
+def _exchanged_numbers(place: _Place) -> Iterator[str]:
+    """Find groups each of which needs a number that the other has on an interface: AWS refuses both changes."""
+    wanted = _numbers_of_groups(place.site)
+    described: dict[str, dict[int, str]] = {}
+    highest = max(wanted.values(), default=0)
+    for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", place.ours):
+        group = session.get("Description", "").rpartition("/")[2]
+        highest = max(highest, session["SessionNumber"])
+        if TAG_INCIDENT not in _tags(session) and group in wanted:
+            described.setdefault(session["NetworkInterfaceId"], {})[session["SessionNumber"]] = group
+    exchanged: dict[tuple[str, ...], list[str]] = {}
+    for interface, groups in described.items():
+        for group in groups.values():
+            chain = [group]
+            while (waits_for := groups.get(wanted[chain[-1]])) is not None and waits_for not in chain:
+                chain.append(waits_for)
+            if waits_for == group == min(chain) and len(chain) > 1:
+                exchanged.setdefault(tuple(sorted(chain)), []).append(interface)
+    for chained, interfaces in exchanged.items():
+        yield (
+            f"the groups of sessions {' and '.join(chained)} would exchange their numbers on {_some(interfaces)}, "
+            f"which AWS refuses (Session number N is in use): put them into the order of before in {place.file}; or "
+            f"give sites.{place.name}.sessions.{max(chained, key=wanted.__getitem__)} session_number: {highest + 1}, "
+            "and apply again where AWS says in use"
+        )
+
+
+def _numbers_of_groups(site: Site) -> dict[str, int]:
+    """Return the number that each group of sessions will have, as the constructs take it."""
+    book, numbers = SessionBook(), {}
+    basics = site.packet_basics
+    if basics is not None and basics.mirror_source is not None:
+        book.add_mirror_source(PACKET_BASICS, basics.mirror_source, basics.mirror_session_number)
+    for name, sessions in site.sessions.items():
+        numbers[name] = book.add_group(name, sessions.session_number, start=sessions.first_session_number)
+        for source in (settings.to_domain() for settings in sessions.sources):
+            if isinstance(source, KnownSource):
+                number = source.session_number if source.session_number is not None else sessions.session_number
+                book.add_known(name, source.network_interface_id, number, start=sessions.first_session_number)
+    return numbers
+
+
 def _quarantined(place: _Place) -> Iterator[str]:
     if place.site.quarantine_security_group:
         names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
@@ -438,6 +482,7 @@ _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
     "prior states of contained instances": _restored_no_longer,
     "launched appliances": _launched_with_another_role,
 }
+_OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {"numbers of sessions": _exchanged_numbers}
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {
     "deletion protection of the appliance": _protected_appliance,
     "deletion protection of load balancers": _protected_load_balancers,
