@@ -78,7 +78,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "s3": ("s3.buckets", "s3.uploads", "s3.locks"),
     "logs": ("logs.queries", "logs.filters"),
     "sns": ("sns.topics",),
-    "ssm": ("ssm.commands",),
+    "ssm": ("ssm.commands", "ssm.documents"),
     "kms": ("kms.customer_keys", "kms.key_states"),
     "scheduler": ("events",),
     "states": ("stepfunctions",),

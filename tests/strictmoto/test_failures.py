@@ -13,6 +13,9 @@ TABLE = "tgw-rtb-0123456789abcdef0"
 ATTACHMENT = "tgw-attach-0123456789abcdef0"
 GATEWAY = "tgw-0123456789abcdef0"
 NOTHING: dict[str, Any] = {}
+INSTANCE = "i-0123456789abcdef0"
+GROUP = {"AutoScalingGroupName": "nothing"}
+STATES = "arn:aws:states:eu-central-1:123456789012"
 CALLS: list[tuple[str, str, dict[str, Any], str]] = [
     ("ec2", "delete_nat_gateway", {"NatGatewayId": "nat-0123456789abcdef0"}, "NatGatewayNotFound"),
     ("ec2", "delete_transit_gateway", {"TransitGatewayId": GATEWAY}, "InvalidTransitGatewayID.NotFound"),
@@ -57,10 +60,52 @@ CALLS: list[tuple[str, str, dict[str, Any], str]] = [
         "InvalidParameter",
     ),
     ("events", "put_partner_events", {"Entries": [NOTHING]}, "ValidationException"),
+    ("autoscaling", "set_instance_health", {"InstanceId": INSTANCE, "HealthStatus": "Unhealthy"}, "ValidationError"),
+    (
+        "autoscaling",
+        "terminate_instance_in_auto_scaling_group",
+        {"InstanceId": INSTANCE, "ShouldDecrementDesiredCapacity": True},
+        "ValidationError",
+    ),
+    ("autoscaling", "enable_metrics_collection", {**GROUP, "Granularity": "1Minute"}, "ValidationError"),
+    ("autoscaling", "describe_warm_pool", GROUP, "ValidationError"),
+    ("autoscaling", "put_scaling_policy", {**GROUP, "PolicyName": "p"}, "ValidationError"),
+    ("autoscaling", "describe_auto_scaling_groups", {"NextToken": "xyz"}, "InvalidNextToken"),
+    ("ec2", "allocate_hosts", {"AvailabilityZone": "eu-central-1a"}, "MissingParameter"),
+    (
+        "ec2",
+        "create_fleet",
+        {"LaunchTemplateConfigs": [NOTHING], "TargetCapacitySpecification": {"TotalTargetCapacity": 1}},
+        "MissingParameter",
+    ),
+    ("ec2", "modify_spot_fleet_request", {"SpotFleetRequestId": "sfr-0"}, "InvalidSpotFleetRequestId.NotFound"),
+    (
+        "ec2",
+        "describe_launch_template_versions",
+        {"LaunchTemplateId": "lt-0123456789abcdef0", "MinVersion": "xyz"},
+        "InvalidParameterValue",
+    ),
+    ("ec2", "describe_iam_instance_profile_associations", {"NextToken": "xyz"}, "InvalidNextToken"),
+    ("s3", "copy_object", {"Bucket": "evidence", "Key": "a", "CopySource": "made-up"}, "InvalidArgument"),
+    ("s3", "put_object", {"Bucket": "evidence", "Key": "a", "GrantRead": "xyz"}, "InvalidArgument"),
+    ("stepfunctions", "list_executions", NOTHING, "ValidationException"),
+    ("stepfunctions", "describe_map_run", {"mapRunArn": f"{STATES}:mapRun:m/e:1"}, "ResourceNotFound"),
+    ("iam", "list_roles", {"Marker": "xyz"}, "ValidationError"),
+    ("elbv2", "describe_load_balancers", {"Marker": "xyz"}, "ValidationError"),
+    ("sns", "list_topics", {"NextToken": "xyz"}, "InvalidParameter"),
+    ("ssm", "list_documents", {"NextToken": "xyz"}, "InvalidNextToken"),
+    ("secretsmanager", "list_secrets", {"NextToken": "xyz"}, "InvalidNextTokenException"),
+    ("cloudformation", "describe_stacks", {"NextToken": "xyz"}, "ValidationError"),
+    ("ssm", "create_document", {"Content": "a", "Name": "n", "DocumentFormat": "YAML"}, "InvalidDocumentContent"),
+    ("kms", "retire_grant", NOTHING, "ValidationException"),
+    ("logs", "delete_metric_filter", {"logGroupName": "l", "filterName": "f"}, "ResourceNotFoundException"),
+    ("dynamodb", "transact_write_items", {"TransactItems": [NOTHING]}, "ValidationException"),
 ]
 
 
-@pytest.mark.parametrize(("service", "action", "given", "code"), CALLS, ids=[f"{call[0]}:{call[1]}" for call in CALLS])
+@pytest.mark.parametrize(
+    ("service", "action", "given", "code"), CALLS, ids=[f"{call[0]}:{call[1]}:{call[3]}" for call in CALLS]
+)
 def test_fails_when_a_call_names_nothing_that_is_there(
     aws_account: Account, service: str, action: str, given: dict[str, Any], code: str
 ) -> None:
@@ -74,3 +119,90 @@ def test_fails_when_a_body_is_left_out(aws_account: Account, action: str) -> Non
     s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     with refused("MissingRequestBodyError"):
         getattr(s3, action)(Bucket="evidence")
+
+
+def test_fails_when_tags_are_taken_off_an_object_that_is_not_there(aws_account: Account) -> None:
+    s3 = aws_account.client("s3")
+    s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    with refused("NoSuchKey"):
+        s3.delete_object_tagging(Bucket="evidence", Key="nothing")
+
+
+def test_when_a_source_or_a_grant_has_its_form_then_it_is_taken(aws_account: Account) -> None:
+    s3 = aws_account.client("s3")
+    s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(
+        Bucket="evidence", Key="a b/c", Body=b"x", GrantRead='id="abc", uri=http://acs.amazonaws.com/groups/a'
+    )
+    s3.copy_object(Bucket="evidence", Key="d", CopySource={"Bucket": "evidence", "Key": "a b/c"})
+    s3.copy_object(Bucket="evidence", Key="e", CopySource="/evidence/d")
+    assert s3.get_object(Bucket="evidence", Key="e")["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({}, "MissingParameter"),
+        ({"CidrBlock": "xyz"}, "InvalidParameterValue"),
+        ({"CidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"),
+    ],
+)
+def test_fails_when_a_block_of_a_vpc_is_none_and_the_vpc_stays_as_it_was(
+    aws_account: Account, given: dict[str, str], code: str
+) -> None:
+    ec2 = aws_account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    with refused(code):
+        ec2.associate_vpc_cidr_block(VpcId=vpc, **given)
+    [found] = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    assert [one["CidrBlock"] for one in found["CidrBlockAssociationSet"]] == ["10.1.0.0/16"]
+
+
+def test_fails_when_a_subnet_has_no_addresses_of_version_6(aws_account: Account) -> None:
+    ec2 = aws_account.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    with refused("InvalidParameterValue"):
+        ec2.assign_ipv6_addresses(NetworkInterfaceId=interface, Ipv6AddressCount=1)
+
+
+def test_when_a_parameter_that_is_not_there_was_asked_for_then_others_can_be_listed(aws_account: Account) -> None:
+    ssm = aws_account.client("ssm")
+    with refused("ParameterNotFound"):
+        ssm.label_parameter_version(Name="/nothing", Labels=["a"])
+    ssm.put_parameter(Name="/there", Type="String", Value="one")
+    ssm.put_parameter(Name="/there", Type="String", Value="two", Overwrite=True)
+    assert ssm.get_parameter(Name="/there")["Parameter"]["Version"] == 2
+    assert aws_account.client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"] == []
+
+
+def test_when_an_instance_is_asked_for_its_devices_then_they_are_those_it_has(aws_account: Account) -> None:
+    ec2 = aws_account.client("ec2")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.large")["Instances"][0][
+        "InstanceId"
+    ]
+    found = ec2.describe_instance_attribute(InstanceId=made, Attribute="blockDeviceMapping")["BlockDeviceMappings"]
+    described = ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
+    assert [(one["DeviceName"], one["Ebs"]["VolumeId"]) for one in found] == [
+        (one["DeviceName"], one["Ebs"]["VolumeId"]) for one in described
+    ]
+    assert found
+
+
+def test_when_tags_are_described_then_kinds_have_their_names_of_aws(aws_account: Account) -> None:
+    ec2 = aws_account.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    gateway = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    prefixes = ec2.create_managed_prefix_list(PrefixListName="p", MaxEntries=1, AddressFamily="IPv4")
+    named = {address: "elastic-ip", gateway: "natgateway", prefixes["PrefixList"]["PrefixListId"]: "prefix-list"}
+    ec2.create_tags(Resources=list(named), Tags=[{"Key": "a", "Value": "b"}])
+    assert {one["ResourceId"]: one["ResourceType"] for one in ec2.describe_tags()["Tags"]} == named
+    only = ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": ["natgateway"]}])["Tags"]
+    assert [one["ResourceId"] for one in only] == [gateway]
+
+
+def test_fails_when_a_snapshot_is_not_there_and_the_message_names_it(aws_account: Account) -> None:
+    with refused("InvalidSnapshot.NotFound", "snap-0123456789abcdef0"):
+        aws_account.client("ec2").delete_snapshot(SnapshotId="snap-0123456789abcdef0")

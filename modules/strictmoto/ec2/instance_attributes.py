@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
-from moto.core.responses import EmptyResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import instances
 
@@ -51,6 +51,15 @@ def install() -> None:
                 raise EC2ClientError("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
         return modify(self)
 
+    describe = InstanceResponse.describe_instance_attribute
+
+    @functools.wraps(describe)
+    def describe_instance_attribute(self: Any) -> Any:
+        if self._get_param("Attribute") != "blockDeviceMapping":
+            return describe(self)
+        instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+        return ActionResult({"InstanceId": instance.id, "BlockDeviceMappings": instance.block_device_mappings})
+
     run = InstanceResponse.run_instances
 
     @functools.wraps(run)
@@ -61,6 +70,7 @@ def install() -> None:
                     raise EC2ClientError("UnsupportedOperation", f"'{name}' is not supported for spot instances.")
         return run(self)
 
+    InstanceResponse.describe_instance_attribute = describe_instance_attribute
     InstanceResponse.modify_instance_attribute = modify_instance_attribute
     InstanceResponse.run_instances = run_instances
 

@@ -4,7 +4,7 @@ moto takes ARNs apart and looks things up without asking whether they are there,
 answer.
 
 Sources: the errors of each operation, which botocore's models of the services have; "Common Errors" of each service's
-API Reference (MissingParameter, ValidationError, ValidationException); Amazon S3 API Reference, "Error responses"
+API Reference (InvalidNextToken, ValidationError, ValidationException); Amazon S3 API Reference, "Error responses"
 (InvalidArgument, MissingRequestBodyError).
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
 from strictmoto.call_rules.refusal import Refusal
+from strictmoto.call_rules.required import missing, missing_of
 from strictmoto.requests.arns import is_somewhere
 from strictmoto.requests.calls import Call, operation_of
 from strictmoto.requests.texts import texts_in
@@ -23,6 +24,11 @@ from strictmoto.requests.texts import texts_in
 _MISSING: Final = re.compile(r"NotFound|NoSuch|DoesNotExist")
 _INVALID: Final = re.compile(r"InvalidArn|InvalidParameter|InvalidArgument|Validation|BadRequest|InvalidInput")
 _PART: Final = re.compile("[:/]")
+_PAGES: Final = frozenset({"marker", "nexttoken", "paginationtoken"})
+_TOKEN_ERROR: Final = re.compile(r"Token|Marker")
+_NO_NUMBER: Final = re.compile(
+    r"(?:invalid literal for int\(\) with base 10|could not convert string to float): '(.*)'"
+)
 
 
 def refusal_of_missing(call: Call, error: Exception) -> Refusal | None:
@@ -42,8 +48,7 @@ def refusal_of_missing(call: Call, error: Exception) -> Refusal | None:
     named = error.args[0] if isinstance(error, KeyError) and error.args else None
     # Where the model lets it be left out, and the service does not.
     if isinstance(named, str) and named not in call.parameters and named in _members(operation.input_shape):
-        code = "MissingParameter" if call.protocol == "ec2" else _invalid(call, operation)
-        return Refusal(code, f"The request must contain the parameter {named}")
+        return missing(call, named)
     # moto knows many things by the last part of their ARN.
     if isinstance(named, str) and any(named in (text, _PART.split(text)[-1]) for text in texts):
         for shape in operation.error_shapes:
@@ -53,7 +58,27 @@ def refusal_of_missing(call: Call, error: Exception) -> Refusal | None:
     for text in texts:
         if text.startswith("arn:") and not is_somewhere(text):
             return Refusal(_invalid(call, operation), f"Invalid ARN: {text}")
+    if absent := missing_of(call):
+        return absent
+    for name, value in call.parameters.items():
+        if name.lower() in _PAGES:
+            return Refusal(_code_of_token(call, operation), f"The token '{value}' is invalid.")
+    if (number := _NO_NUMBER.fullmatch(str(error))) and number[1] in texts:
+        return Refusal(_invalid(call, operation), f"Value '{number[1]}' is not a number.")
+    written = [name for name in call.parameters if name.endswith("Expression")]
+    if call.service == "dynamodb" and written and isinstance(error, ValueError):
+        return Refusal("ValidationException", f"Invalid {written[0]}: Syntax error")
     return None
+
+
+def _code_of_token(call: Call, operation: Any) -> str:
+    """Return the code with which an operation refuses the token of a page that no answer gave."""
+    if call.protocol == "ec2":
+        return "InvalidNextToken"
+    for shape in operation.error_shapes:
+        if _TOKEN_ERROR.search(shape.name):
+            return str(shape.error_code)
+    return "ValidationError" if call.service == "iam" else _invalid(call, operation)
 
 
 def _members(shape: Any) -> Iterator[str]:

@@ -33,6 +33,7 @@ def install() -> None:
     reading: Any = responses
     reading.parse_region_from_url = lambda _url, use_default_region=True: None
     _log_without_acls()
+    _untag_what_is_there()
     _block_public_policies()
     module: Any = notifications
     module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
@@ -54,6 +55,23 @@ def _log_without_acls() -> None:
         return not has_acls or bool(granted(target_bucket=target_bucket))
 
     bucket._log_permissions_enabled_acl = staticmethod(log_permissions_enabled_acl)
+
+
+def _untag_what_is_there() -> None:
+    """Refuse to take tags off an object that is not there, at which moto fails."""
+    from moto.s3.exceptions import MissingKey
+    from moto.s3.models import S3Backend
+
+    backend: Any = S3Backend
+    delete = backend.delete_object_tagging
+
+    @functools.wraps(delete)
+    def delete_object_tagging(self: Any, bucket_name: str, key_name: str, version_id: str | None = None) -> None:
+        if self.get_object(bucket_name, key_name, version_id=version_id) is None:
+            raise MissingKey(key=key_name)
+        delete(self, bucket_name, key_name, version_id)
+
+    backend.delete_object_tagging = delete_object_tagging
 
 
 def _block_public_policies() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import models
-from moto.stepfunctions.exceptions import ValidationException
+from moto.stepfunctions.exceptions import ResourceNotFound, ValidationException
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailure, CallbackOutcomeSuccess
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -48,8 +48,23 @@ def install() -> None:
         send_task_heartbeat,
     ):
         setattr(response, answer.__name__, answer)
+    for name in ("describe_map_run", "update_map_run"):
+        setattr(response, name, _of_a_map_run(getattr(response, name)))
     executions.abort_at_transitions(machines.is_deleting)
     _forget_with_moto()
+
+
+def _of_a_map_run(answer: Any) -> Any:
+    """Refuse map runs that are not there: moto fails at its own refusal."""
+
+    @functools.wraps(answer)
+    def answering(self: Any) -> Any:
+        try:
+            return answer(self)
+        except TypeError:
+            raise ResourceNotFound(self._get_param("mapRunArn")) from None
+
+    return answering
 
 
 def _forget_with_moto() -> None:
@@ -250,6 +265,9 @@ def list_executions(self: Any) -> ActionResult:
             f"1 validation error detected: Value '{status}' at 'statusFilter' failed to satisfy constraint: "
             f"Member must satisfy enum value set: [{', '.join(_STATUSES)}]"
         )
+    if arn is None:
+        # No execution here is one of a map run.
+        raise ResourceNotFound(self._get_param("mapRunArn"))
     machines._machine_of(backend, arn)
     found = [
         run

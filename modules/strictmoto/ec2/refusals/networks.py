@@ -8,6 +8,7 @@ Sources: Amazon EC2 API Reference, CreateSubnet, DeleteSubnet and "Error codes f
 from __future__ import annotations
 
 import functools
+import ipaddress
 from typing import Any, Final
 
 from moto.ec2.exceptions import EC2ClientError, InvalidSubnetRangeError
@@ -19,12 +20,15 @@ EC2Backend: Any = _Backend
 Response: Any = _Response
 
 _TOO_SMALL: Final = (29, 30, 31, 32)
+_LARGEST, _SMALLEST = 16, 28
+"""Prefixes that a block of a VPC may have."""
 
 
 def install() -> None:
     """Refuse others, refuse to delete them, and free what a NAT gateway held."""
     create = Response.create_subnet
     delete, end = EC2Backend.delete_subnet, EC2Backend.delete_nat_gateway
+    associate, assign = EC2Backend.associate_vpc_cidr_block, EC2Backend.assign_ipv6_addresses
 
     @functools.wraps(create)
     def create_subnet(self: Any) -> Any:
@@ -55,6 +59,36 @@ def install() -> None:
             self.delete_network_interface(gateway._eni.id)
         return gateway
 
+    def associate_vpc_cidr_block(self: Any, vpc_id: str, cidr_block: str | None, amazon_provided: Any = None) -> Any:
+        if not amazon_provided:
+            _check_block(cidr_block)
+        return associate(self, vpc_id, cidr_block, amazon_provided)
+
+    def assign_ipv6_addresses(self: Any, eni_id: str, *args: Any, **given: Any) -> Any:
+        subnet = self.get_network_interface(eni_id).subnet
+        if not any(subnet.ipv6_cidr_block_associations.values()):
+            raise EC2ClientError(
+                "InvalidParameterValue", f"The subnet '{subnet.id}' has no IPv6 CIDR block to assign addresses of."
+            )
+        return assign(self, eni_id, *args, **given)
+
+    EC2Backend.associate_vpc_cidr_block = functools.wraps(associate)(associate_vpc_cidr_block)
+    EC2Backend.assign_ipv6_addresses = functools.wraps(assign)(assign_ipv6_addresses)
     Response.create_subnet = create_subnet
     EC2Backend.delete_subnet = delete_subnet
     EC2Backend.delete_nat_gateway = delete_nat_gateway
+
+
+def _check_block(block: str | None) -> None:
+    """Refuse what is no block of a VPC: moto would keep it, and fail at the VPC from then on."""
+    if block is None:
+        raise EC2ClientError("Unsupported", "strictmoto has no pools of addresses.")
+    try:
+        network = ipaddress.IPv4Network(block)
+    except ValueError:
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"Value ({block}) for parameter cidrBlock is invalid. This is not a valid CIDR block.",
+        ) from None
+    if not _LARGEST <= network.prefixlen <= _SMALLEST:
+        raise EC2ClientError("InvalidVpc.Range", f"The CIDR '{block}' is invalid.")

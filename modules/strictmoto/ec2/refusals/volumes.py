@@ -13,13 +13,15 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidSnapshotIdError
+from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore as _Response
 
 from strictmoto.ec2.refusals.states import has_ended, state_of
 
 # moto has types, but none for what is replaced at run time.
 Response: Any = _Response
+EC2Backend: Any = _Backend
 
 _SIZES: Final[Mapping[str, range]] = {
     "gp2": range(1, 16_385),
@@ -36,6 +38,8 @@ _DEFAULT_TYPE: Final = "gp2"
 
 def install() -> None:
     """Refuse others."""
+    for name in ("describe_snapshots", "get_snapshot", "delete_snapshot"):
+        setattr(EC2Backend, name, _naming_absent(getattr(EC2Backend, name)))
     attach, detach = Response.attach_volume, Response.detach_volume
     create, modify = Response.create_volume, Response.modify_volume
 
@@ -132,3 +136,19 @@ def _check_size(kind: str, size: int | None, least: int = 0) -> None:
 
 def _invalid(message: str) -> Any:
     return EC2ClientError("InvalidParameterValue", message)
+
+
+def _naming_absent(find: Any) -> Any:
+    """Name the snapshot that is not there: moto's refusal has no message."""
+
+    @functools.wraps(find)
+    def finding(self: Any, *args: Any, **named: Any) -> Any:
+        try:
+            return find(self, *args, **named)
+        except InvalidSnapshotIdError as absent:
+            asked = next(iter((*args, *named.values())))
+            wanted = asked if isinstance(asked, list) else [asked]
+            unknown = next((one for one in wanted if one not in self.snapshots), "")
+            raise EC2ClientError(absent.code, f"The snapshot '{unknown}' does not exist.") from None
+
+    return finding

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from strictmoto.iam.authorizations.place import Place
 
-_KINDS: Final = {
+KINDS: Final = {
     "acl": "network-acl",
     "ami": "image",
     "cagw": "carrier-gateway",
@@ -49,6 +49,7 @@ _KINDS: Final = {
     "vpce-svc": "vpc-endpoint-service",
     "vpn": "vpn-connection",
 }
+"""The kind of a resource, as its ARN and its tags name it, by what its id begins with."""
 _PUBLIC: Final = frozenset({"image", "snapshot"})
 """Kinds whose ARNs name no account."""
 _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9a-f]{8,17}")
@@ -164,7 +165,7 @@ def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tup
 def kind_of(text: str) -> str:
     """Return the kind of resource that an id is one of, as ARNs name it; empty for what is no id of a resource."""
     match = _ID.fullmatch(text)
-    return _KINDS.get(match[1], "") if match else ""
+    return KINDS.get(match[1], "") if match else ""
 
 
 def _named_in(value: Any, naming: bool = False) -> Iterator[str]:
