@@ -53,23 +53,24 @@ _OF_EC2: Final = (
     "ec2.instance_attributes",
     "ec2.refusals",
     "ec2.launches",
+    "ec2.state_events",
     "ec2.mirroring",
 )
 _OF_LOAD_BALANCING: Final = ("elbv2.load_balancers", "elbv2.refusals", "elbv2.registrations")
+_OF_SCALING: Final = (
+    "autoscaling.standby",
+    "autoscaling.launches",
+    "autoscaling.groups",
+    "autoscaling.activity_events",
+)
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": _OF_EC2,
     "tagging": _OF_EC2,
-    "cloudformation": (*_OF_EC2, *_OF_LOAD_BALANCING, "cloudformation", "lambda_", "iam.names"),
+    "cloudformation": (*_OF_EC2, *_OF_LOAD_BALANCING, *_OF_SCALING, "cloudformation", "lambda_", "iam.names"),
     "lambda": ("lambda_",),
     "apigateway": ("http_api",),
     "elasticloadbalancing": _OF_LOAD_BALANCING,
-    "autoscaling": (
-        *_OF_EC2,
-        "autoscaling.standby",
-        "autoscaling.launches",
-        "autoscaling.groups",
-        "elbv2.registrations",
-    ),
+    "autoscaling": (*_OF_EC2, *_OF_SCALING, "elbv2.registrations"),
     "monitoring": ("cloudwatch.metric_namespaces",),
     "dynamodb": ("dynamodb.tables",),
     "ram": ("ram.sharing",),

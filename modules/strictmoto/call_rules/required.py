@@ -41,6 +41,9 @@ def refusal_of_required(call: Call) -> Refusal | None:
     """Return how a service refuses a call without what it must have, before anything is done; None where it has it."""
     groups = _ALTERNATIVES.get((call.service, call.action), ())
     if call.service == "ec2":
+        if str(call.parameters.get("DryRun", "")).lower() == "true":
+            # Of a dry run permissions are checked, and ids.
+            return None
         groups = (*((name,) for name in _required(call.model, call.action)), *groups)
     for group in groups:
         if not any(_is_given(call, name) for name in group):
