@@ -93,6 +93,8 @@ def deploy(
         "TAPSTACK_EVENT_BUS": "default",
         "TAPSTACK_SETTINGS": json.dumps(
             {
+                "account_id": ACCOUNT_ID,
+                "region": REGION,
                 "vpc_id": vpc,
                 "capture": {"minutes": 60, "max_minutes": max_minutes},
                 "appliance": {"existing": _standing(account, subnet)},

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.metrics import Metrics
 
-from strictmoto.account import Account
+from strictmoto.account import ACCOUNT_ID, REGION, Account
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.aws import clients
@@ -226,6 +226,8 @@ def found_site(account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
 def tell(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, Any], **capture: Any) -> None:
     """Give the functions their settings."""
     site.settings = {
+        "account_id": ACCOUNT_ID,
+        "region": REGION,
         "vpc_id": site.vpc,
         "capture": {"minutes": 60, "max_minutes": 1440, **capture},
         "appliance": appliance,

@@ -18,6 +18,7 @@ from tapstack.domain import policy
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.policy_rules import Rule
+from tapstack.domain.regions import AccountRegion
 
 ENVIRONMENT_BYTES: Final = 4096
 EVENT_BUS: Final = "default"
@@ -40,6 +41,7 @@ class FunctionEnvironment:
         table: name of the table of incidents.
         state_machine_arn: of the workflow.
         topic_arns: topics that are notified.
+        home: account and Region of the site.
         vpc_id: of the site.
         capture: how incidents capture.
         appliance: what the functions read of it: see `domain.appliance_settings`.
@@ -53,6 +55,7 @@ class FunctionEnvironment:
     table: str
     state_machine_arn: str
     topic_arns: Sequence[str]
+    home: AccountRegion
     vpc_id: str
     capture: CaptureSettings
     appliance: Mapping[str, Any]
@@ -99,6 +102,7 @@ class FunctionEnvironment:
     def _settings(self) -> Any:
         return _without_nulls(
             {
+                **self.home.as_dict(),
                 "vpc_id": self.vpc_id,
                 "capture": asdict(self.capture),
                 "appliance": self.appliance,

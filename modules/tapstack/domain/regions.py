@@ -75,6 +75,23 @@ DNS_SUFFIXES: Final = tuple(dict.fromkeys(partition.dns_suffix for partition in 
 KNOWN: Final = tuple(region for partition in PARTITIONS for region in partition.regions)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class AccountRegion:
+    """Where something is: ids of AWS name it only together with its account and its Region.
+
+    Attributes:
+        account_id: 12 digits.
+        region: such as eu-central-1.
+    """
+
+    account_id: str
+    region: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as records, events and settings have it."""
+        return {"account_id": self.account_id, "region": self.region}
+
+
 def partition_of(region: str) -> Partition | None:
     """Return the partition of a Region, known or named like its Regions; None for a token, and for any other name."""
     return next((found for found in PARTITIONS if re.fullmatch(found.pattern, region, re.ASCII)), None)

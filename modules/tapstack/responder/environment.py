@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
+from tapstack.domain.regions import AccountRegion
 
 T = TypeVar("T", bound=Any)
 
@@ -51,6 +52,7 @@ class Environment:
         topic_arns: SNS topics that notifications are published to.
         event_bus: EventBridge bus that programs listen to.
         vpc_id: of the site.
+        home: account and Region of the site. What has no other in the table is there.
         capture: how packets are captured.
         appliance: what receives them.
         retention_days: how long a closed incident is kept.
@@ -68,6 +70,7 @@ class Environment:
     capture: CaptureSettings
     appliance: ExistingAppliance | Launch
     retention_days: int
+    home: AccountRegion = field(default_factory=lambda: AccountRegion("", ""))
     containment: DeployedContainment | None = None
     policy: str = field(default="[]", repr=False)
 
@@ -93,6 +96,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         capture=_with(CaptureSettings(), settings["capture"]),
         appliance=_appliance(settings["appliance"]),
         retention_days=int(settings["retention_days"]),
+        home=AccountRegion(settings.get("account_id", ""), settings.get("region", "")),
         containment=_containment(settings.get("containment")),
         policy=variables.get("TAPSTACK_POLICY", "[]"),
     )

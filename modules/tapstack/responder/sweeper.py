@@ -205,16 +205,16 @@ def _mend(live: list[Described], report: Report) -> None:
 
 def _captures(report: Report) -> None:
     """Release captures of incidents that are closed, and finish what is ending."""
-    held = captures.get_all(captures.listed())
-    known = _incidents_of(held.values(), ())
+    held = captures.listed()
+    known = _incidents_of(held, ())
     to_end = []
-    for eni, capture in held.items():
+    for capture in held:
         dead = [holder for holder in capture.holders if holder in known and not is_live(holder, known)]
         # No incident is left that would release it.
         dead += [holder for holder in capture.holders if holder not in known]
         now: Capture | None = capture
         if dead:
-            now = captures.release(eni, dead)
+            now = captures.release(capture.network_interface_id, dead, capture.where)
         elif not capture.holders and not capture.ending:
             now = captures.end(capture)
         if now is not None and now.ending:

@@ -26,7 +26,7 @@ from tapstack.domain.function_environment import EVENT_BUS, METRICS_SERVICE, Fun
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.policy_rules import Rule
-from tapstack.domain.regions import PARTITIONS
+from tapstack.domain.regions import PARTITIONS, AccountRegion
 from tapstack.domain.tags import RESPONSE, check_construct_tags
 from tapstack.domain.tokens import is_token
 from tapstack.response import containment_policies, policies
@@ -179,6 +179,7 @@ class IncidentResponse(AwsConstruct):
             table=self.table.name,
             state_machine_arn=self._permissions.state_machine_arn,
             topic_arns=self.notices.topic_arns,
+            home=AccountRegion(self._place.account, self._place.region),
             vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
             capture=capture or CaptureSettings(),
             appliance=settings,

@@ -14,7 +14,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import example_of
 from tapstack.domain.policy import policy_problems
-from tapstack.domain.regions import check_arn, partition_of
+from tapstack.domain.regions import AccountRegion, check_arn, partition_of
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -104,6 +104,7 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
         table=f"{begin}-incidents",
         state_machine_arn=arn.format("states", f"stateMachine:{begin}-incidents"),
         topic_arns=[arn.format("sns", f"{begin}-notices"), *response.notify.topic_arns],
+        home=AccountRegion(account, site.region),
         vpc_id=site.vpc_id,
         capture=response.capture.to_domain(),
         appliance=appliance,

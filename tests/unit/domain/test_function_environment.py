@@ -9,6 +9,7 @@ from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.policy_rules import Rule
+from tapstack.domain.regions import AccountRegion
 
 TOKEN = "${TfToken[TOKEN.7]}"
 SMALL = FunctionEnvironment(
@@ -17,6 +18,7 @@ SMALL = FunctionEnvironment(
     table="acme-a-response-incidents",
     state_machine_arn="arn:aws:states:eu-central-1:111122223333:stateMachine:acme-a-response-incidents",
     topic_arns=["arn:aws:sns:eu-central-1:111122223333:acme-a-response-notices"],
+    home=AccountRegion("111122223333", "eu-central-1"),
     vpc_id="vpc-0123456789abcdef0",
     capture=CaptureSettings(),
     appliance=ExistingAppliance("tmt-0123456789abcdef0", "tmf-0123456789abcdef0").settings(),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tapstack.domain.incidents import Because
+from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store.incidents import Incident, IncidentContainment
@@ -24,6 +25,7 @@ def incident(**containment: Any) -> Incident:
     given = {"state": "contained", "asked_by": "a person", **containment}
     return Incident(
         id="inc-1",
+        where=AccountRegion("111122223333", "eu-central-1"),
         state="capturing",
         reason="Beaconing",
         minutes=60,

@@ -16,6 +16,7 @@ from typing import Any, Final
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import MIRROR_SOURCE
+from tapstack.domain.regions import AccountRegion
 from tapstack.responder.appliance import mirror_target, stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import Launch, environment
@@ -42,7 +43,7 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     if isinstance(settings, ExistingAppliance):
         incidents.record_appliance(incident, mirror_target.existing(settings))
         return READY
-    held = stored.hold(incident_id)
+    held = stored.hold(incident_id, incident.where)
     if held is None:
         _go_on_retiring(settings)
         return WAIT
@@ -125,7 +126,7 @@ def _take_over(settings: Launch, incident: Incident, held: Appliance, stack: sta
         reason = f"stack {settings.stack_name} has no traffic mirror target, or no filter"
         stored.record_failure(held, reason)
         raise ApplianceFailed(reason)
-    _adopt_session(stack, found.get(stacks.SESSION))
+    _adopt_session(stack, found.get(stacks.SESSION), held.where)
     ready = stored.record_ready(held, target_id=target_id, filter_id=filter_id, portal_url=stacks.portal_url(stack))
     if ready is None:
         return WAIT
@@ -133,13 +134,13 @@ def _take_over(settings: Launch, incident: Incident, held: Appliance, stack: sta
     return READY
 
 
-def _adopt_session(stack: stacks.Stack, session_id: str | None) -> None:
+def _adopt_session(stack: stacks.Stack, session_id: str | None, where: AccountRegion) -> None:
     """Record the session that the stack made as that of the incident it was made for."""
     source = stacks.parameter(stack, MIRROR_SOURCE)
     launched_by = stacks.tags_of(stack).get(TAG_INCIDENT)
     if session_id is None or source is None or launched_by is None:
         return
-    capture = captures.acquire(source, launched_by)
+    capture = captures.acquire(source, launched_by, where)
     # Where an earlier capture is still ending, starting this one ends it, with this session, and makes another.
     if capture is not None:
         captures.record(capture, session_id)

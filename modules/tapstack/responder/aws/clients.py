@@ -13,6 +13,8 @@ from typing import Any, Final
 import botocore.session
 from botocore.config import Config
 
+from tapstack.responder.environment import environment
+
 PARALLEL: Final = 8
 """Threads that call EC2 and the table at once."""
 # At worst 4 attempts of 8 seconds and 7 seconds between them: well below the functions' timeout of
@@ -40,7 +42,9 @@ def _made(name: str, service: str, options: dict[str, Any]) -> Any:
     with _lock:
         if name not in _clients:
             config = Config(connect_timeout=3, max_pool_connections=2 * PARALLEL, **options)
-            _clients[name] = botocore.session.get_session().create_client(service, config=config)
+            _clients[name] = botocore.session.get_session().create_client(
+                service, region_name=environment().home.region or None, config=config
+            )
         return _clients[name]
 
 

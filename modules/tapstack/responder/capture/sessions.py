@@ -117,16 +117,17 @@ def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: st
                 "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
             }
         ],
-        ClientToken=client_token(eni, capture.generation),
+        ClientToken=client_token(capture),
         **{name: value for name, value in optional.items() if value is not None},
     )
     return str(answer["TrafficMirrorSession"]["TrafficMirrorSessionId"])
 
 
-def client_token(network_interface_id: str, generation: int) -> str:
-    """Return the client token of one generation of the capture of an interface."""
+def client_token(capture: Capture) -> str:
+    """Return the client token of one generation of the capture of an interface: one for each account and Region."""
     named = environment()
-    return str(uuid.uuid5(_NAMESPACE, "/".join((named.deployment, named.site, network_interface_id, str(generation)))))
+    parts = (named.deployment, named.site, captures.name_of(capture), str(capture.generation))
+    return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
 def delete(session_id: str) -> bool:

@@ -50,7 +50,7 @@ def start(incident_id: str) -> dict[str, int]:
         raise NothingMirrored(f"the incident is {incident.state}")
     to = mirror_target()
     wanted = incident.interface_ids("eligible", "mirrored")
-    held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident_id)}
+    held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident)}
     # What was ended just now may still be shown.
     ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
     described = [s for s in sessions.on_interfaces(wanted) if s["TrafficMirrorSessionId"] not in ended]
@@ -98,7 +98,7 @@ def stop(incident_id: str) -> dict[str, int]:
     incidents.transition(incident_id, "closing", by="capture", detail="mirroring stops")
     released = [
         capture
-        for capture in each(lambda eni: captures.release(eni, [incident_id]), incident.interface_ids())
+        for capture in each(lambda eni: captures.release(eni, [incident_id], incident.where), incident.interface_ids())
         if capture
     ]
     _hand_over(incident_id, [capture for capture in released if not capture.ending])
@@ -126,20 +126,22 @@ def _sources(to: MirrorTarget) -> set[str]:
     return {session["NetworkInterfaceId"] for session in sessions.to_target(to.target_id)}
 
 
-def _acquire_all(interface_ids: list[str], incident_id: str) -> list[Capture]:
+def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:
     """Hold all of them; what is ending, whoever was ending it, is brought to its end first."""
     found: dict[str, Capture] = {}
     missing = interface_ids
 
     def attempt() -> list[Capture] | None:
         nonlocal missing
-        for eni, capture in zip(missing, each(lambda eni: captures.acquire(eni, incident_id), missing), strict=True):
+        for eni, capture in zip(
+            missing, each(lambda eni: captures.acquire(eni, incident.id, incident.where), missing), strict=True
+        ):
             if capture is not None:
                 found[eni] = capture
         missing = [eni for eni in missing if eni not in found]
         if not missing:
             return list(found.values())
-        sessions.finish(captures.get_all(missing).values())
+        sessions.finish(captures.get_all(missing, incident.where).values())
         return None
 
     return retried(attempt, lambda: f"the capture of {missing[0]} is ending", pause=(0.2, 0.2))
@@ -152,7 +154,7 @@ def _without_lost_session(capture: Capture, described: list[sessions.Described])
     if capture.session_id is None or capture.session_id in shown or late:
         return capture
     captures.forget_session(capture)
-    return captures.get(capture.network_interface_id) or capture
+    return captures.get(capture.network_interface_id, capture.where) or capture
 
 
 @dataclass(slots=True)
@@ -236,7 +238,7 @@ class _Start:
         # Another session was first: one of ours, or another with the same number. The table knows first.
         if code_of(error) == "IdempotentParameterMismatch":
             time.sleep((wanted.turn - 1) * 0.2)
-            if (known := captures.get(eni)) is not None and known.session_id is not None:
+            if (known := captures.get(eni, capture.where)) is not None and known.session_id is not None:
                 return self._mirrored(known, known.session_id, None)
         there = sessions.on_interfaces([eni])
         ended = capture.ended_sessions
@@ -246,7 +248,7 @@ class _Start:
         if code_of(error) == "IdempotentParameterMismatch":
             if wanted.turn > _PATIENT_TURNS:
                 # Whoever used the token has no session to show for it: no call could use it again.
-                wanted.capture = captures.count_on(capture) or captures.get(eni) or capture
+                wanted.capture = captures.count_on(capture) or captures.get(eni, capture.where) or capture
             return None
         wanted.taken |= {session["SessionNumber"] for session in there}
         if wanted.number not in wanted.taken and "session number" not in message_of(error).lower():
@@ -257,7 +259,7 @@ class _Start:
     def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> IncidentInterface:
         eni = capture.network_interface_id
         if not captures.record(capture, session_id):
-            now = captures.get(eni)
+            now = captures.get(eni, capture.where)
             recorded = now.session_id if now is not None and self.incident.id in now.holders else None
             if recorded is None or (now is not None and now.ending):
                 # Too late: all have released it, and no other would end this session.
@@ -269,7 +271,7 @@ class _Start:
         return IncidentInterface(eni, "mirrored", session_id=session_id, session_number=number)
 
     def _refused(self, eni: str, note: str) -> IncidentInterface:
-        released = captures.release(eni, [self.incident.id])
+        released = captures.release(eni, [self.incident.id], self.incident.where)
         if released is not None and released.ending and released.session_id is None:
             # EC2 just showed, or said, that there is no session of ours: no need to look again.
             captures.finish(released)

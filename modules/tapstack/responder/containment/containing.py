@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, plan_containment, said
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.counts import counted
+from tapstack.domain.regions import AccountRegion
 from tapstack.responder.aws.clients import PARALLEL
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.containment.changes import OF_KIND
@@ -44,13 +45,13 @@ _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standb
 _AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "classic-balancer", "snapshots")
 
 
-def plan(instance_id: str) -> Plan:
+def plan(instance_id: str, where: AccountRegion | None = None) -> Plan:
     """Return what containing an instance would change, now.
 
     Raises:
         ContainmentRefused: there is no such instance.
     """
-    return plan_containment(look(instance_id), _settings(), containments.prior_states(instance_id))
+    return plan_containment(look(instance_id), _settings(), containments.prior_states(instance_id, where))
 
 
 def contain(incident_id: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ class _Containing:
     def run(self) -> dict[str, Any]:
         if not self.instance_id:
             raise ContainmentRefused("the incident names network interfaces, and no instance")
-        there = containments.get(self.instance_id)
+        there = containments.get(self.instance_id, self.incident.where)
         facts, plan, remembered = self._look()
         held = self._hold(there, facts)
         if held is None:
@@ -118,7 +119,7 @@ class _Containing:
         return {"status": "contained"}
 
     def _look(self) -> tuple[Facts, Plan, list[PriorState]]:
-        remembered = containments.prior_states(self.instance_id)
+        remembered = containments.prior_states(self.instance_id, self.incident.where)
         facts = look(self.instance_id, balancers=False)
         plan = plan_containment(facts, self.settings, remembered)
         if plan.refused is not None:
@@ -128,11 +129,17 @@ class _Containing:
     def _hold(self, there: Containment | None, facts: Facts) -> Containment | None:
         counts = there is None or not there.in_place
         most = self.settings.per_hour
-        if counts and not containments.count(self.instance_id, most):
+        if counts and not containments.count(self.instance_id, most, self.incident.where):
             were = f"{counted(most, 'instance')} {'was' if most == 1 else 'were'}"
             raise ContainmentRefused(f"per_hour is {most}: {were} contained in this clock hour")
         group = self.settings.groups[facts.vpc_id].quarantine
-        return containments.hold(self.instance_id, self.incident.id, vpc_id=facts.vpc_id, quarantine_group_id=group)
+        return containments.hold(
+            self.instance_id,
+            self.incident.id,
+            self.incident.where,
+            vpc_id=facts.vpc_id,
+            quarantine_group_id=group,
+        )
 
     def _write_down(self, held: Containment, changes: Sequence[Change], remembered: list[PriorState]) -> None:
         known = {(one.kind, one.key): one for one in containments.waiting(held, remembered)}
@@ -143,7 +150,7 @@ class _Containing:
                 self._say("contained again", f"{change.key} had {said(change.before)} meanwhile, by others")
 
     def _waiting(self, held: Containment) -> list[PriorState]:
-        return containments.waiting(held, containments.prior_states(self.instance_id))
+        return containments.waiting(held, containments.prior_states(self.instance_id, self.incident.where))
 
     def _balancers(self, facts: Facts, waiting: list[PriorState]) -> list[Change]:
         """Return what load balancers have of the instance still; asked after the cut."""

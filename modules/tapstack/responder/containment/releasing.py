@@ -44,8 +44,9 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_i
         keep: leave what others did meanwhile.
         all_incidents: other incidents that want the instance contained do not count.
     """
-    instance_id = incidents.get(incident_id).named_instance_id
-    held = containments.get(instance_id)
+    incident = incidents.get(incident_id)
+    instance_id = incident.named_instance_id
+    held = containments.get(instance_id, incident.where)
     if held is None or not held.in_place:
         return Plan(instance_id, refused=f"instance {instance_id} is not contained")
     if others := _others(held, incident_id, all_incidents):
@@ -78,13 +79,13 @@ def release(
     """
     incident = incidents.get(incident_id)
     instance_id = incident.named_instance_id
-    held = containments.get(instance_id)
+    held = containments.get(instance_id, incident.where)
     if held is None or not held.in_place:
         written = requests.record_not_contained(incident_id)
         _after_writing(incident_id, "released", "it is not contained any more", written)
         return {"status": "released"}
     if held.state != "releasing" and (others := _others(held, incident_id, all_incidents)):
-        if containments.let_go(instance_id, incident_id) is None:
+        if containments.let_go(held, incident_id) is None:
             raise TryAgain(f"the containment of {instance_id} was changed by others")
         stays = f"{instance_id} STAYS CONTAINED: {', '.join(others)} want it so"
         _after_writing(incident_id, "released", stays, requests.record_not_contained(incident_id, [stays]))
@@ -116,7 +117,7 @@ class _View:
 
 
 def _look(held: Containment) -> _View:
-    remembered = containments.prior_states(held.instance_id)
+    remembered = containments.prior_states(held.instance_id, held.where)
     waiting = containments.waiting(held, remembered)
     instance = described(held.instance_id)
     now = _now(instance, waiting)
@@ -178,7 +179,7 @@ class _Releasing:
         Raises:
             TryAgain: there is more to restore.
         """
-        waiting = containments.waiting(self.held, containments.prior_states(self.held.instance_id))
+        waiting = containments.waiting(self.held, containments.prior_states(self.held.instance_id, self.held.where))
         if {(one.kind, one.key) for one in waiting} != {(one.kind, one.key) for one in view.waiting}:
             raise TryAgain(f"more of {self.held.instance_id} was isolated meanwhile")
 
@@ -223,7 +224,7 @@ class _Releasing:
         """Record it in every incident that wanted the instance contained, before the table forgets which did."""
         notes = [
             f"{one.kind} of {one.key}: {one.note}"
-            for one in containments.prior_states(self.held.instance_id)
+            for one in containments.prior_states(self.held.instance_id, self.held.where)
             if one.generation == self.held.generation and one.note
         ]
         for incident_id in sorted({self.incident.id, *self.held.releasing_for}):
@@ -283,13 +284,14 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     Raises:
         ContainmentFailed: AWS refuses to put something back; everything else is.
     """
-    instance_id = incidents.get(incident_id).named_instance_id
-    held = containments.get(instance_id)
+    incident = incidents.get(incident_id)
+    instance_id = incident.named_instance_id
+    held = containments.get(instance_id, incident.where)
     if held is None or held.wanted:
         return {"status": "wanted"}
     returned = [
         replace(one, restored=False)
-        for one in containments.prior_states(instance_id)
+        for one in containments.prior_states(instance_id, held.where)
         if one.restored and not one.note and one.generation == _last_generation(held)
     ]
     now = _now(described(instance_id), returned)

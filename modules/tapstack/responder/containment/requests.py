@@ -357,4 +357,4 @@ def plan_nothing(incident: Incident) -> dict[str, Any]:
 def _planned(incident: Incident) -> Plan:
     if not incident.instance_id:
         raise Conflict("the incident names network interfaces: open one for the instance, and contain that")
-    return containing.plan(incident.instance_id)
+    return containing.plan(incident.instance_id, incident.where)

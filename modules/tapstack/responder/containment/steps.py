@@ -88,9 +88,9 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """
     count(FAILED)
     before = incidents.get(incident_id)
-    failure = f"{error}: {executions.failure_message(cause)}{_left_open(str(before.instance_id))}"
+    failure = f"{error}: {executions.failure_message(cause)}{_left_open(before)}"
     if before.containment_state in incidents.ONGOING_CONTAINMENT:
-        requests.record_failure(before, failure, what_is_changed(str(before.instance_id)))
+        requests.record_failure(before, failure, what_is_changed(before))
         incidents.say(incident_id, "containment", "containment failed", failure)
     else:
         # Only what came after it, such as notifying, has failed.
@@ -103,22 +103,24 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     return {}
 
 
-def _left_open(instance_id: str) -> str:
+def _left_open(incident: Incident) -> str:
     """Say it where only the first of two steps was made."""
-    there = containments.get(instance_id)
+    instance_id = str(incident.instance_id)
+    there = containments.get(instance_id, incident.where)
     if there is None or there.state != "containing" or not there.untracked_at:
         return ""
     return f"; {containment_notifications.left_open(instance_id)}"
 
 
-def what_is_changed(instance_id: str) -> list[str]:
+def what_is_changed(incident: Incident) -> list[str]:
     """Say what of an instance is not as it was, by the table: what is written down may have been changed."""
-    there = containments.get(instance_id)
+    instance_id = str(incident.instance_id)
+    there = containments.get(instance_id, incident.where)
     if there is None or not there.in_place:
         return []
     return [
         f"{one.kind} of {one.key}: {in_words(one.original)} -> {in_words(one.ours)}"
-        for one in containments.waiting(there, containments.prior_states(instance_id))
+        for one in containments.waiting(there, containments.prior_states(instance_id, there.where))
     ]
 
 

@@ -103,14 +103,14 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
 def what_is_in_place(incident: Incident) -> list[str]:
     """Say what of an incident still exists, by the table: what it holds, it may have made."""
     incident_id = incident.id
-    held = captures.get_all(incident.interface_ids())
+    held = captures.get_all(incident.interface_ids(), incident.where)
     said = [
         f"traffic mirror session {capture.session_id or 'of unknown id'} on {eni}"
         + (f", shared with {counted(len(capture.holders) - 1, 'other incident')}" if len(capture.holders) > 1 else "")
         for eni, capture in sorted(held.items())
         if incident_id in capture.holders
     ]
-    launched = appliance.get()
+    launched = appliance.get(incident.where)
     if incident_id in launched.holders and launched.state != "absent":
         stack = incident.appliance.stack_name if incident.appliance else None
         said.append(f"CloudFormation stack {stack}, which is {launched.state}")

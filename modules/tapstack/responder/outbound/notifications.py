@@ -31,7 +31,7 @@ def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
     if what in incident.told:
         return
     publish(subject, text)
-    emit(INCIDENT_EVENT, {"what": what, **incidents.shown(incident)})
+    emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
     incidents.mark_notified(incident.id, what)
 
 
@@ -49,7 +49,7 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
         TryAgain: the bus did not take the event.
     """
     named = environment()
-    detail = {"deployment": named.deployment, "site": named.site, **detail}
+    detail = {"deployment": named.deployment, "site": named.site, **named.home.as_dict(), **detail}
     answer = client("events").put_events(
         Entries=[
             {
@@ -154,6 +154,7 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
         *([f"ATT&CK:   {incident.technique}"] if incident.technique else []),
         *([f"Alert:    {incident.alert_id}"] if incident.alert_id else []),
         f"Opened:   {incident.opened_at} by {incident.opened_by}",
+        f"Account:  {incident.where.account_id}, {incident.where.region}",
     ]
     return "\n".join([*about, *(line for part in parts if part for line in ("", *part))]) + "\n"
 

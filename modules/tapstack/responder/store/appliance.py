@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tapstack.domain.regions import AccountRegion
+from tapstack.responder.environment import environment
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import appliance_key
+from tapstack.responder.store.keys import appliance_key, where_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Appliance:
     """The appliance as the table has it.
 
     Attributes:
+        where: its account and Region.
         state: absent, launching, ready or retiring.
         generation: which of the launches there ever were; begins with the time.
         holders: the incidents that need it.
@@ -35,6 +38,7 @@ class Appliance:
         failure: why.
     """
 
+    where: AccountRegion
     state: str = "absent"
     generation: int = 0
     holders: frozenset[str] = frozenset()
@@ -51,28 +55,34 @@ class Appliance:
     failure: str = ""
 
 
-def hold(incident_id: str) -> Appliance | None:
+def hold(incident_id: str, where: AccountRegion | None = None) -> Appliance | None:
     """Need the appliance for an incident; None while it is being retired."""
+    there = where or environment().home
     return _change(
-        "ADD holders :incident SET generation = if_not_exists(generation, :now), "
-        "#state = if_not_exists(#state, :absent) REMOVE released_at, released_by",
+        there,
+        "ADD holders :incident SET account_id = :account, #region = :region, "
+        "generation = if_not_exists(generation, :now), #state = if_not_exists(#state, :absent) "
+        "REMOVE released_at, released_by",
         "attribute_not_exists(#state) OR #state <> :retiring",
         incident={incident_id},
+        account=there.account_id,
+        region=there.region,
         now=int(time.time()),
         absent="absent",
         retiring="retiring",
     )
 
 
-def get() -> Appliance:
+def get(where: AccountRegion | None = None) -> Appliance:
     """Return the appliance as it is now."""
-    item = table.read(appliance_key())
-    return Appliance() if item is None else _appliance(item)
+    item = table.read(appliance_key(where))
+    return Appliance(where or environment().home) if item is None else _appliance(item)
 
 
 def begin_launch(appliance: Appliance, incident_id: str, source_interface: str | None) -> Appliance | None:
     """Note that an incident launches it; None when another does already."""
     return _change(
+        appliance.where,
         "SET #state = :launching, launched_by = :incident, launched_at = :now, source_interface = :source "
         "REMOVE stack_id, target_id, filter_id, portal_url",
         "generation = :generation AND #state = :absent",
@@ -88,6 +98,7 @@ def begin_launch(appliance: Appliance, incident_id: str, source_interface: str |
 def record_stack(appliance: Appliance, stack_id: str) -> Appliance | None:
     """Note which stack is being made."""
     return _change(
+        appliance.where,
         "SET stack_id = :stack",
         "generation = :generation AND #state = :launching",
         generation=appliance.generation,
@@ -99,6 +110,7 @@ def record_stack(appliance: Appliance, stack_id: str) -> Appliance | None:
 def record_ready(appliance: Appliance, *, target_id: str, filter_id: str, portal_url: str | None) -> Appliance | None:
     """Note that the stack stands, and what it consists of."""
     return _change(
+        appliance.where,
         "SET #state = :ready, target_id = :target, filter_id = :filter, portal_url = :portal",
         "generation = :generation AND #state IN (:launching, :ready)",
         generation=appliance.generation,
@@ -113,6 +125,7 @@ def record_ready(appliance: Appliance, *, target_id: str, filter_id: str, portal
 def record_failure(appliance: Appliance, reason: str) -> None:
     """Note that the launch failed, for all who wait for it; the next one who needs it launches anew."""
     _change(
+        appliance.where,
         "SET #state = :absent, failed_generation = :generation, failure = :reason, generation = generation + :one "
         "REMOVE holders, stack_id",
         "generation = :generation AND #state IN (:launching, :ready)",
@@ -128,6 +141,7 @@ def record_failure(appliance: Appliance, reason: str) -> None:
 def record_lost(appliance: Appliance) -> None:
     """Note that the stack is gone, although incidents need it: the next one launches it anew."""
     _change(
+        appliance.where,
         "SET #state = :absent, generation = generation + :one REMOVE stack_id, target_id, filter_id, portal_url",
         "generation = :generation AND #state = :ready",
         generation=appliance.generation,
@@ -137,28 +151,28 @@ def record_lost(appliance: Appliance) -> None:
     )
 
 
-def release(incident_ids: Iterable[str]) -> Appliance:
+def release(incident_ids: Iterable[str], where: AccountRegion | None = None) -> Appliance:
     """Need it no longer for these incidents; return what it is then."""
     let_go = sorted(set(incident_ids))
-    left = _change("DELETE holders :incidents", "attribute_exists(#state)", incidents=set(let_go))
+    there = where or environment().home
+    left = _change(there, "DELETE holders :incidents", "attribute_exists(#state)", incidents=set(let_go))
     if left is None:
-        return Appliance()
+        return Appliance(there)
     if left.holders or left.released_at:
         return left
-    return (
-        _change(
-            "SET released_at = :now, released_by = :incident",
-            "attribute_not_exists(holders) AND attribute_not_exists(released_at)",
-            now=int(time.time()),
-            incident=let_go[-1],
-        )
-        or get()
-    )
+    return _change(
+        there,
+        "SET released_at = :now, released_by = :incident",
+        "attribute_not_exists(holders) AND attribute_not_exists(released_at)",
+        now=int(time.time()),
+        incident=let_go[-1],
+    ) or get(there)
 
 
 def begin_retirement(appliance: Appliance) -> Appliance | None:
     """Take it out of use; None when an incident needs it again."""
     return _change(
+        appliance.where,
         "SET #state = :retiring",
         "generation = :generation AND #state IN (:launching, :ready, :retiring) AND attribute_not_exists(holders)",
         generation=appliance.generation,
@@ -171,6 +185,7 @@ def begin_retirement(appliance: Appliance) -> Appliance | None:
 def record_gone(appliance: Appliance) -> None:
     """Note that its stack is deleted."""
     _change(
+        appliance.where,
         "SET #state = :absent, generation = generation + :one "
         "REMOVE stack_id, target_id, filter_id, portal_url, source_interface, launched_by, "
         "released_at, released_by",
@@ -182,12 +197,12 @@ def record_gone(appliance: Appliance) -> None:
     )
 
 
-def _change(update: str, condition: str, **values: Any) -> Appliance | None:
-    names = {"state": "state"} if "#state" in update + condition else {}
-    item = table.change(appliance_key(), update, condition=condition, values=values, names=names)
+def _change(where: AccountRegion, update: str, condition: str, **values: Any) -> Appliance | None:
+    names = {name: name for name in ("state", "region") if f"#{name}" in update + condition}
+    item = table.change(appliance_key(where), update, condition=condition, values=values, names=names)
     return None if item is None else _appliance(item)
 
 
 def _appliance(item: dict[str, Any]) -> Appliance:
     known = {name: item[name] for name in Appliance.__slots__ if name in item and name != "holders"}
-    return Appliance(**known, holders=frozenset(item.get("holders", ())))
+    return Appliance(where_of(item), **known, holders=frozenset(item.get("holders", ())))

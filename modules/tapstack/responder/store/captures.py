@@ -8,13 +8,15 @@ session is deleted and the generation counted on.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.regions import AccountRegion
+from tapstack.responder.environment import environment
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import BY_STATE, CAPTURES_LISTING, capture_key, pack
+from tapstack.responder.store.keys import BY_STATE, CAPTURES_LISTING, capture_key, named, pack, where_of
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
 """How long a capture without a holder is remembered. Generations begin with the time, so that none returns."""
@@ -26,6 +28,7 @@ class Capture:
 
     Attributes:
         network_interface_id: whose packets.
+        where: account and Region of the interface, and of its session.
         generation: which of the captures there ever were.
         holders: the incidents that need it.
         session_id: of the session that mirrors; none while it is not known.
@@ -35,6 +38,7 @@ class Capture:
     """
 
     network_interface_id: str
+    where: AccountRegion
     generation: int
     holders: frozenset[str] = frozenset()
     session_id: str | None = None
@@ -43,22 +47,30 @@ class Capture:
     ended_sessions: frozenset[str] = frozenset()
 
 
-def acquire(network_interface_id: str, incident_id: str) -> Capture | None:
+def name_of(capture: Capture) -> str:
+    """Return what names the interface among those of all accounts and Regions."""
+    return named(capture.network_interface_id, capture.where)
+
+
+def acquire(network_interface_id: str, incident_id: str, where: AccountRegion | None = None) -> Capture | None:
     """Hold the capture of an interface; None while it is ending, which the caller then finishes."""
-    now = int(time.time())
+    now, there = int(time.time()), where or environment().home
     item = table.change(
-        capture_key(network_interface_id),
+        capture_key(network_interface_id, there),
         "ADD holders :incident SET generation = if_not_exists(generation, :now), network_interface_id = :eni, "
-        "listing = :listing, opened_at = if_not_exists(opened_at, :opened) REMOVE #ttl",
+        "account_id = :account, #region = :region, listing = :listing, "
+        "opened_at = if_not_exists(opened_at, :opened) REMOVE #ttl",
         condition="attribute_not_exists(ending)",
         values={
             "incident": {incident_id},
             "now": now,
             "eni": network_interface_id,
+            "account": there.account_id,
+            "region": there.region,
             "listing": CAPTURES_LISTING,
             "opened": as_text(utc_now()),
         },
-        names={"ttl": "ttl"},
+        names={"ttl": "ttl", "region": "region"},
     )
     return None if item is None else _capture(item)
 
@@ -67,7 +79,7 @@ def record(capture: Capture, session_id: str) -> bool:
     """Note which session mirrors; False when the capture has ended meanwhile, or has another session."""
     return (
         table.change(
-            capture_key(capture.network_interface_id),
+            capture_key(capture.network_interface_id, capture.where),
             "SET session_id = :session, session_since = :now",
             condition="generation = :generation AND attribute_not_exists(ending) AND attribute_exists(holders) "
             "AND (attribute_not_exists(session_id) OR session_id = :session)",
@@ -80,7 +92,7 @@ def record(capture: Capture, session_id: str) -> bool:
 def forget_session(capture: Capture) -> None:
     """Note that the session is gone, although it is needed: the next one gets a new generation."""
     table.change(
-        capture_key(capture.network_interface_id),
+        capture_key(capture.network_interface_id, capture.where),
         "SET generation = generation + :one REMOVE session_id, session_since",
         condition="generation = :generation AND session_id = :session AND attribute_not_exists(ending)",
         values={"one": 1, "generation": capture.generation, "session": capture.session_id},
@@ -90,7 +102,7 @@ def forget_session(capture: Capture) -> None:
 def count_on(capture: Capture) -> Capture | None:
     """Give up the client token of a capture that has no session; None where it has one, or is another already."""
     item = table.change(
-        capture_key(capture.network_interface_id),
+        capture_key(capture.network_interface_id, capture.where),
         "SET generation = generation + :one",
         condition="generation = :generation AND attribute_not_exists(session_id) AND attribute_not_exists(ending)",
         values={"one": 1, "generation": capture.generation},
@@ -98,14 +110,16 @@ def count_on(capture: Capture) -> Capture | None:
     return None if item is None else _capture(item)
 
 
-def release(network_interface_id: str, incident_ids: Iterable[str]) -> Capture | None:
+def release(
+    network_interface_id: str, incident_ids: Iterable[str], where: AccountRegion | None = None
+) -> Capture | None:
     """Hold it no longer for these incidents; return what it is then, None when it was never held.
 
     When no holder is left, it is `ending` in what is returned, and the caller deletes the
     session and finishes.
     """
     item = table.change(
-        capture_key(network_interface_id),
+        capture_key(network_interface_id, where),
         "DELETE holders :incidents",
         condition="attribute_exists(generation)",
         values={"incidents": set(incident_ids)},
@@ -119,7 +133,7 @@ def release(network_interface_id: str, incident_ids: Iterable[str]) -> Capture |
 def end(capture: Capture) -> Capture:
     """Mark a capture without a holder as ending; return what it is then, unchanged when it is held again."""
     item = table.change(
-        capture_key(capture.network_interface_id),
+        capture_key(capture.network_interface_id, capture.where),
         "SET ending = :yes, listing = :listing",
         condition="attribute_exists(generation) AND attribute_not_exists(holders)",
         values={"yes": True, "listing": CAPTURES_LISTING},
@@ -132,7 +146,7 @@ def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
     """Note that an ending capture has ended, and which sessions were deleted."""
     ended = set(ended_sessions)
     table.change(
-        capture_key(capture.network_interface_id),
+        capture_key(capture.network_interface_id, capture.where),
         "SET generation = generation + :one, #ttl = :ttl"
         + (", ended_sessions = :ended" if ended else "")
         + " REMOVE ending, session_id, session_since, listing, opened_at",
@@ -148,32 +162,33 @@ def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
     )
 
 
-def get(network_interface_id: str) -> Capture | None:
+def get(network_interface_id: str, where: AccountRegion | None = None) -> Capture | None:
     """Return the capture of an interface as it is now."""
-    item = table.read(capture_key(network_interface_id))
+    item = table.read(capture_key(network_interface_id, where))
     return None if item is None else _capture(item)
 
 
-def get_all(network_interface_ids: Iterable[str]) -> dict[str, Capture]:
+def get_all(network_interface_ids: Iterable[str], where: AccountRegion | None = None) -> dict[str, Capture]:
     """Return those of many captures that there are, by interface."""
-    keys = [capture_key(interface) for interface in sorted(set(network_interface_ids))]
+    keys = [capture_key(interface, where) for interface in sorted(set(network_interface_ids))]
     return {item["network_interface_id"]: _capture(item) for item in table.read_all(keys)}
 
 
-def listed() -> Iterator[str]:
-    """Yield the interfaces whose capture is held, or ends; what changed just now may be missing."""
+def listed() -> list[Capture]:
+    """Return the captures that are held, or that end, as they are now; what changed just now may be missing."""
     items = table.query(
         IndexName=BY_STATE,
         KeyConditionExpression="listing = :listing",
         ExpressionAttributeValues={":listing": pack(CAPTURES_LISTING)},
     )
-    for item in items:
-        yield item["network_interface_id"]
+    keys = {(item["network_interface_id"], where_of(item)) for item in items}
+    return [_capture(item) for item in table.read_all([capture_key(*key) for key in sorted(keys)])]
 
 
 def _capture(item: dict[str, Any]) -> Capture:
     return Capture(
         network_interface_id=item["network_interface_id"],
+        where=where_of(item),
         generation=item["generation"],
         holders=frozenset(item.get("holders", ())),
         session_id=item.get("session_id"),

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tapstack.domain.containment import Change, Kind, PriorState
 from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents, table
@@ -24,9 +25,11 @@ from tapstack.responder.store.keys import (
     ORIGINALS_LISTING,
     containment_key,
     containments_key,
+    named,
     original_key,
     pack,
     pack_item,
+    where_of,
 )
 from tapstack.responder.store.retry import retried
 
@@ -43,6 +46,7 @@ class Containment:
 
     Attributes:
         instance_id: which instance.
+        where: its account and Region.
         state: `containing`, `contained`, `releasing`, or `absent` once all is back.
         generation: which of its containments there ever were.
         turn: how often it changed hands.
@@ -53,6 +57,7 @@ class Containment:
     """
 
     instance_id: str
+    where: AccountRegion
     state: str
     generation: int
     turn: int
@@ -72,22 +77,22 @@ class Containment:
         return self.state != "absent"
 
 
-def get(instance_id: str) -> Containment | None:
+def get(instance_id: str, where: AccountRegion | None = None) -> Containment | None:
     """Return the containment of an instance as it is now; None when there never was one."""
-    item = table.read(containment_key(instance_id))
+    item = table.read(containment_key(instance_id, where))
     return None if item is None else _containment(item)
 
 
-def count(instance_id: str, limit: int) -> bool:
+def count(instance_id: str, limit: int, where: AccountRegion | None = None) -> bool:
     """Count an instance that is going to be contained; False when so many were in this hour already."""
-    now = utc_now()
+    now, name = utc_now(), named(instance_id, where)
     counted = table.change(
         containments_key(f"{now:%Y-%m-%dT%H}"),
         "ADD instances :instances SET #ttl = :ttl",
         condition="attribute_not_exists(instances) OR size(instances) < :limit OR contains(instances, :instance)",
         values={
-            "instances": {instance_id},
-            "instance": instance_id,
+            "instances": {name},
+            "instance": name,
             "limit": limit,
             "ttl": int(now.timestamp()) + _KEPT_SECONDS,
         },
@@ -96,7 +101,14 @@ def count(instance_id: str, limit: int) -> bool:
     return counted is not None
 
 
-def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id: str) -> Containment | None:
+def hold(
+    instance_id: str,
+    incident_id: str,
+    where: AccountRegion | None = None,
+    *,
+    vpc_id: str,
+    quarantine_group_id: str,
+) -> Containment | None:
     """Hold an instance contained for an incident: join what is in place, or begin; a running release is overtaken.
 
     Returns:
@@ -107,6 +119,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
         TryAgain: others change it again and again.
         UnknownIncident: there is none of that id.
     """
+    there = where or environment().home
     wants = incidents.check(
         incident_id,
         "containment.#state IN (:containing, :contained)",
@@ -115,6 +128,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
     )
     join = _update(
         instance_id,
+        there,
         "ADD holders :incident",
         "#state IN (:containing, :contained)",
         incident={incident_id},
@@ -125,7 +139,9 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
     def attempt() -> tuple[Containment | None] | None:
         begin = _update(
             instance_id,
-            "SET #state = :containing, instance_id = :instance, generation = if_not_exists(generation, :one), "
+            there,
+            "SET #state = :containing, instance_id = :instance, account_id = :account, #region = :region, "
+            "generation = if_not_exists(generation, :one), "
             "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
             "listing = :listing, opened_at = :now REMOVE untracked_at, #ttl ADD holders :incident",
             "attribute_not_exists(#state) OR #state IN (:absent, :releasing)",
@@ -134,6 +150,8 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
             absent="absent",
             releasing="releasing",
             instance=instance_id,
+            account=there.account_id,
+            region=there.region,
             vpc=vpc_id,
             group=quarantine_group_id,
             now=as_text(utc_now()),
@@ -142,7 +160,7 @@ def hold(instance_id: str, incident_id: str, *, vpc_id: str, quarantine_group_id
             zero=0,
         )
         if table.write_together([wants, join]) or table.write_together([wants, begin]):
-            found = get(instance_id)
+            found = get(instance_id, there)
             if found is not None and incident_id in found.holders and found.wanted:
                 return (found,)
         elif incidents.get(incident_id).containment_state not in incidents.WANTED_CONTAINMENT:
@@ -158,19 +176,19 @@ def being_released(containment: Containment) -> dict[str, Any]:
     return _check(containment, "#state = :releasing", releasing="releasing")
 
 
-def prior_states(instance_id: str) -> list[PriorState]:
+def prior_states(instance_id: str, where: AccountRegion | None = None) -> list[PriorState]:
     """Return all that is remembered of an instance, from its earlier containments too."""
     items = table.query(
         KeyConditionExpression="pk = :pk AND begins_with(sk, :original)",
-        ExpressionAttributeValues={":pk": containment_key(instance_id)["pk"], ":original": pack(ORIGINAL)},
+        ExpressionAttributeValues={":pk": containment_key(instance_id, where)["pk"], ":original": pack(ORIGINAL)},
         ConsistentRead=True,
     )
     return [_original(item) for item in items]
 
 
-def original(instance_id: str, kind: Kind, key: str) -> PriorState | None:
+def original(instance_id: str, kind: Kind, key: str, where: AccountRegion | None = None) -> PriorState | None:
     """Return what was there before the last containment that changed it; None where nothing is remembered."""
-    item = table.read(original_key(instance_id, kind, key))
+    item = table.read(original_key(instance_id, kind, key, where))
     return None if item is None else _original(item)
 
 
@@ -208,7 +226,7 @@ def _write_each(containment: Containment, changes: Sequence[Change]) -> None:
     for change in changes:
         if _write(containment, [change]):
             continue
-        written = table.read(original_key(containment.instance_id, change.what, change.key))
+        written = table.read(original_key(containment.instance_id, change.what, change.key, containment.where))
         if written is None or written["generation"] != containment.generation or written["restored"]:
             raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
 
@@ -236,10 +254,10 @@ def finish_containing(containment: Containment) -> Containment:
     return _own(containment, "SET #state = :to", "containing", "contained", to="contained")
 
 
-def let_go(instance_id: str, incident_id: str) -> Containment | None:
+def let_go(containment: Containment, incident_id: str) -> Containment | None:
     """Want it no longer for an incident, while others still do; None when no other does."""
     return _change(
-        instance_id,
+        containment,
         "DELETE holders :incident, releasing_for :incident",
         # A set of its own alone, or none at all, is the last holder's: it releases.
         "attribute_exists(holders) AND holders <> :incident AND #state IN (:containing, :contained)",
@@ -288,7 +306,7 @@ def mark_restored(containment: Containment, original: PriorState, note: str = ""
     """
     now = int(time.time())
     update = table.part(
-        original_key(containment.instance_id, original.kind, original.key),
+        original_key(containment.instance_id, original.kind, original.key, containment.where),
         "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
         "generation = :generation",
         {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
@@ -338,12 +356,15 @@ def _listed(listing: str) -> Iterator[dict[str, Any]]:
 def _check(containment: Containment, condition: str, **values: Any) -> dict[str, Any]:
     both = f"{condition} AND generation = :generation AND turn = :turn"
     given = {**values, "generation": containment.generation, "turn": containment.turn}
-    return table.part(containment_key(containment.instance_id), None, both, given, {"state": "state"})
+    return table.part(
+        containment_key(containment.instance_id, containment.where), None, both, given, {"state": "state"}
+    )
 
 
 def _put(containment: Containment, change: Change) -> dict[str, Any]:
     item = {
         "instance_id": containment.instance_id,
+        **containment.where.as_dict(),
         "kind": change.what,
         "key": change.key,
         "original": change.before,
@@ -355,19 +376,20 @@ def _put(containment: Containment, change: Change) -> dict[str, Any]:
         "listing": ORIGINALS_LISTING,
         "opened_at": as_text(utc_now()),
     }
+    key = original_key(containment.instance_id, change.what, change.key, containment.where)
     condition = "attribute_not_exists(pk) OR generation < :generation OR restored = :yes"
     values = {"generation": containment.generation, "yes": True}
     return {
         "Put": {
             "TableName": environment().table,
-            "Item": {**original_key(containment.instance_id, change.what, change.key), **pack_item(item)},
+            "Item": {**key, **pack_item(item)},
             **table.expressions(None, condition, values),
         }
     }
 
 
-def _update(instance_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
-    return table.part(containment_key(instance_id), update, condition, values, _names(update + condition))
+def _update(instance_id: str, where: AccountRegion, update: str, condition: str, **values: Any) -> dict[str, Any]:
+    return table.part(containment_key(instance_id, where), update, condition, values, _names(update + condition))
 
 
 def _own(containment: Containment, update: str, *states: str, and_also: str = "", **values: Any) -> Containment:
@@ -377,26 +399,26 @@ def _own(containment: Containment, update: str, *states: str, and_also: str = ""
     if and_also:
         condition += f" AND {and_also}"
     given = {**values, **named, "g": containment.generation, "t": containment.turn}
-    changed = _change(containment.instance_id, update, condition, **given)
+    changed = _change(containment, update, condition, **given)
     if changed is None:
         raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
     return changed
 
 
-def _change(instance_id: str, update: str, condition: str, **values: Any) -> Containment | None:
-    names = _names(update + condition)
-    item = table.change(containment_key(instance_id), update, condition=condition, values=values, names=names)
+def _change(containment: Containment, update: str, condition: str, **values: Any) -> Containment | None:
+    names, key = _names(update + condition), containment_key(containment.instance_id, containment.where)
+    item = table.change(key, update, condition=condition, values=values, names=names)
     return None if item is None else _containment(item)
 
 
 def _names(text: str) -> dict[str, str]:
-    return {name: name for name in ("state", "ttl") if f"#{name}" in text}
+    return {name: name for name in ("state", "ttl", "region") if f"#{name}" in text}
 
 
 def _containment(item: dict[str, Any]) -> Containment:
     sets = {name: frozenset(item.get(name, ())) for name in ("holders", "releasing_for")}
     known = {name: item[name] for name in Containment.__slots__ if name in item}
-    return Containment(**{**known, **sets})
+    return Containment(**{**known, **sets, "where": where_of(item)})
 
 
 def _original(item: dict[str, Any]) -> PriorState:

@@ -54,6 +54,7 @@ def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
     now = utc_now()
     return Incident(
         id=new_id(now),
+        where=environment().home,
         state="opening",
         reason=request.reason,
         minutes=request.minutes,

@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
+from tapstack.domain.regions import AccountRegion
+from tapstack.responder.environment import environment
+
 INCIDENT: Final = "INCIDENT"
 CAPTURE: Final = "CAPTURE"
 APPLIANCE: Final = "APPLIANCE"
@@ -37,29 +40,50 @@ def event_key(incident_id: str, event: str) -> dict[str, Any]:
     return _key(f"INCIDENT#{incident_id}", f"{EVENT}{event}")
 
 
-def capture_key(network_interface_id: str) -> dict[str, Any]:
-    """Return the key of the capture of an interface."""
-    return _key(f"CAPTURE#{network_interface_id}", CAPTURE)
+def capture_key(network_interface_id: str, where: AccountRegion | None = None) -> dict[str, Any]:
+    """Return the key of the capture of an interface, in the site's own account and Region by default."""
+    return _key(f"CAPTURE#{named(network_interface_id, where)}", CAPTURE)
 
 
-def appliance_key() -> dict[str, Any]:
-    """Return the key of the launched appliance."""
-    return _key(APPLIANCE, APPLIANCE)
+def appliance_key(where: AccountRegion | None = None) -> dict[str, Any]:
+    """Return the key of the appliance that was launched somewhere; in the site's own account and Region by default."""
+    # The functions' roles name the partition.
+    return _key(APPLIANCE, APPLIANCE if _is_home(where) else named(APPLIANCE, where))
 
 
-def containment_key(instance_id: str) -> dict[str, Any]:
-    """Return the key of the containment of an instance."""
-    return _key(f"{CONTAINMENT}#{instance_id}", CONTAINMENT)
+def containment_key(instance_id: str, where: AccountRegion | None = None) -> dict[str, Any]:
+    """Return the key of the containment of an instance, in the site's own account and Region by default."""
+    return _key(f"{CONTAINMENT}#{named(instance_id, where)}", CONTAINMENT)
 
 
-def original_key(instance_id: str, kind: str, key: str) -> dict[str, Any]:
-    """Return the key of what was there before an instance's containment changed it."""
-    return _key(f"{CONTAINMENT}#{instance_id}", f"{ORIGINAL}{kind}#{key}")
+def original_key(instance_id: str, kind: str, key: str, where: AccountRegion | None = None) -> dict[str, Any]:
+    """Return the key of what was there before the containment of an instance changed it."""
+    return _key(f"{CONTAINMENT}#{named(instance_id, where)}", f"{ORIGINAL}{kind}#{key}")
 
 
 def containments_key(hour: str) -> dict[str, Any]:
     """Return the key of the instances that were contained in an hour, such as 2026-01-02T03."""
     return _key(f"{CONTAINMENTS}#{hour}", CONTAINMENTS)
+
+
+def named(resource_id: str, where: AccountRegion | None) -> str:
+    """Return how keys name something: by its id alone at home, and with its account and Region elsewhere.
+
+    At home, it is how all versions name it: what an earlier one wrote is found, and no key changes twice.
+    """
+    if where is None or _is_home(where):
+        return resource_id
+    return f"{where.account_id}#{where.region}#{resource_id}"
+
+
+def where_of(item: dict[str, Any]) -> AccountRegion:
+    """Return where an item's resource is. Versions that wrote neither account nor Region knew one of each."""
+    home = environment().home
+    return AccountRegion(item.get("account_id") or home.account_id, item.get("region") or home.region)
+
+
+def _is_home(where: AccountRegion | None) -> bool:
+    return where is None or where == environment().home
 
 
 def idempotency_key(kind: str, value: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 
 from tapstack.domain.containment_settings import ApprovalDefault, Mode
 from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
+from tapstack.domain.regions import AccountRegion
+from tapstack.responder.store.keys import where_of
 
 Task = Literal["contain", "release"]
 """What executions beside the capture do."""
@@ -159,6 +161,7 @@ class Incident:
 
     Attributes:
         id: names its execution and the tags.
+        where: account and Region of its instance, or of its interfaces, of their sessions and of its appliance.
         state: of its life.
         reason: why it was opened.
         minutes: how long it captures, as requested.
@@ -196,6 +199,7 @@ class Incident:
     """
 
     id: str
+    where: AccountRegion
     state: State
     reason: str
     minutes: int
@@ -280,7 +284,7 @@ class Incident:
 
 def incident_of(item: dict[str, Any]) -> Incident:
     """Return the incident that an item of the table is."""
-    known = _known(Incident, item)
+    known = {**_known(Incident, item), "where": where_of(item)}
     if known.get("appliance") is not None:
         known["appliance"] = IncidentAppliance(**_known(IncidentAppliance, known["appliance"]))
     if known.get("containment") is not None:
@@ -299,7 +303,7 @@ def public(incident: Incident) -> dict[str, Any]:
 def new_item(incident: Incident) -> dict[str, Any]:
     """Return a new incident as its item has it: what is not there yet is absent, because conditions ask for it."""
     runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
-    return {**public(incident), "listing": incident.listing, **runs}
+    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs}
 
 
 def _known(kind: type[Any], item: dict[str, Any]) -> dict[str, Any]:

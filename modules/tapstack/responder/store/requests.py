@@ -159,7 +159,7 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
     check = containments.being_released(containment)
     if table.write_together([check, incidents.update(incident_id, update, condition, **values)]):
         return True
-    now = containments.get(containment.instance_id)
+    now = containments.get(containment.instance_id, containment.where)
     if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
         raise TryAgain(f"the release of {containment.instance_id} was overtaken")
     return False

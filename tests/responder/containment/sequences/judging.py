@@ -192,7 +192,7 @@ class Judge:
     def _nothing_is_left(self) -> None:
         self._nothing_is_contained()
         assert self.world.site.ours() == []
-        held = captures.get_all(captures.listed())
+        held = captures.listed()
         assert not held, held
         now = photograph(self.world.ec2)
         unexpected = [

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from strictmoto.account import ACCOUNT_ID, REGION
 from tapstack.domain.incidents import read_request
+from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.handlers import appliance, capture, incident, prepare, release
 from tapstack.responder.incident import commands, opening
 from tapstack.responder.outbound import executions
-from tapstack.responder.store import incidents
+from tapstack.responder.store import appliance as appliance_store
+from tapstack.responder.store import captures, containments, incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, item, opened
-from tests.responder.containment.conftest import Shop
+from tests.responder.containment.conftest import Shop, asked
 from tests.responder.containment.versions.playing import (
     ANN,
     BEGUN,
@@ -28,6 +31,7 @@ from tests.responder.containment.versions.playing import (
     PENDING,
     captured,
     contained,
+    items,
     play,
     play_launched,
     step,
@@ -57,12 +61,40 @@ def shown(name: str) -> dict[str, Any]:
     return incidents.shown(incidents.get(name))
 
 
-def test_when_an_incident_is_shown_then_it_is_the_json_that_its_item_is(shop: Shop) -> None:
+def test_when_incidents_are_written_then_json_has_them_as_their_items_are_and_all_say_where(shop: Shop) -> None:
     play(shop)
     for name in (CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN):
         assert json.dumps(shown(name)).startswith(
             json.dumps({public: item(name)[public] for public in incidents.PUBLIC})[:-1]
         )
+    located = [
+        found
+        for found in items(shop.site)
+        if found["sk"]["S"].partition("#")[0] in ("INCIDENT", "CAPTURE", "CONTAINMENT", "ORIGINAL")
+    ]
+    assert {(found["account_id"]["S"], found["region"]["S"]) for found in located} == {(ACCOUNT_ID, REGION)}
+    events = shop.site.events("Tapstack Incident")
+    assert {(event["account_id"], event["region"]) for event in events} == {(ACCOUNT_ID, REGION)}
+    assert all(f"Account:  {ACCOUNT_ID}, {REGION}" in message["Message"] for message in shop.site.messages())
+
+
+def test_when_an_instance_of_another_account_has_the_same_id_then_it_is_another(shop: Shop) -> None:
+    contained(asked(shop.database))
+    elsewhere = AccountRegion("444455556666", REGION)
+    [primary, *_] = shop.company.interfaces["database"]
+    assert containments.get(shop.database) is not None
+    assert containments.get(shop.database, elsewhere) is None
+    assert containments.prior_states(shop.database, elsewhere) == []
+    held = captures.acquire(primary, CAPTURING, elsewhere)
+    assert held is not None
+    assert captures.get(primary) is None
+    assert [(one.network_interface_id, one.where) for one in captures.listed()] == [(primary, elsewhere)]
+    ended = captures.release(primary, [CAPTURING], elsewhere)
+    assert ended is not None
+    captures.finish(ended)
+    assert captures.listed() == []
+    assert appliance_store.hold(CAPTURING, elsewhere) == appliance_store.get(elsewhere)
+    assert appliance_store.get().holders == frozenset()
 
 
 def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_extended_and_closed(updated: Shop) -> None:
