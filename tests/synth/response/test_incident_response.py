@@ -125,6 +125,8 @@ def test_when_an_appliance_is_launched_then_the_functions_are_told_how(launching
     assert_equal(
         told,
         {
+            "account_id": "<caller_identity.account_id>",
+            "region": "<region.id>",
             "vpc_id": VPC,
             "capture": {
                 "minutes": 60,
