@@ -80,7 +80,7 @@ destroy: packages ## Destroy (ARGS="stack --auto-approve")
 	@.venv/bin/tapstack destroy --set-up $(ARGS)
 
 .PHONY: rehearse
-rehearse: packages ## Take an incident through an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
+rehearse: packages ## Run one incident from alert to close in an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
 .PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal bench-response faults moto-tests generate

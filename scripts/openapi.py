@@ -15,7 +15,7 @@ _GATEWAY: Final = {
     403: "Not signed, or not allowed",
     413: "Request too large for the gateway",
     429: "Too many requests",
-    431: "Address and headers too large for the gateway",
+    431: "URL and headers too large for the gateway",
     500: "The function failed",
     503: "The function timed out",
 }

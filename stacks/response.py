@@ -116,10 +116,12 @@ class ResponseStack(SiteStack):
         """Say what a person needs next."""
         made = self.response
         add_output(self, "api_endpoint", made.api_endpoint, "Address of the API, TAPSTACK_URL of `tapstack incident`.")
-        add_output(self, "state_machine_arn", made.state_machine_arn, "The workflow; an incident is an execution.")
+        add_output(
+            self, "state_machine_arn", made.state_machine_arn, "The workflow; an incident's capture is an execution."
+        )
         add_output(self, "table_name", made.table_name, "The table of incidents.")
-        add_output(self, "topic_arn", made.topic_arn, "Subscribe to it to hear of incidents and alarms.")
-        add_output(self, "dashboard_url", made.dashboard_url, "How the response is doing.")
+        add_output(self, "topic_arn", made.topic_arn, "Subscribe to it to get notifications of incidents and alarms.")
+        add_output(self, "dashboard_url", made.dashboard_url, "URL of the CloudWatch dashboard.")
         if made.launched_stack_name is not None:
             add_output(
                 self,

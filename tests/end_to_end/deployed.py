@@ -241,7 +241,7 @@ class DeployedResponse:
         wait_for(lambda: not running(), lambda: f"still running: {running()}")
 
     def captured(self, *suspects: str, **more: Any) -> Incident:
-        """Open an incident and wait until its packets flow and its workflow waits for people."""
+        """Open an incident and wait until its sessions exist and its workflow waits for operators."""
         incident = self.open(*suspects, **more)
         self.until(incident, "capturing")
         self.until_waiting(incident)

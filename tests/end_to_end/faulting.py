@@ -41,7 +41,7 @@ RIGHT: Final = "as without a fault"
 FAILED: Final = "failed, and closing brought all back"
 UNDONE: Final = "containment failed, and a release brought all back"
 SWEPT: Final = "closed, and the sweeper brought the appliance back"
-MISSED: Final = "not met"
+MISSED: Final = "not triggered"
 OTHERWISE: Final = "otherwise"
 ENDS: Final = (RIGHT, FAILED, UNDONE, SWEPT, MISSED, OTHERWISE)
 

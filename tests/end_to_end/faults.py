@@ -43,7 +43,7 @@ _HOW: Final = """\
 the function when a call has had its effect, each once. `throttled` meets the first call of each action of a function on
 each path; the others the first one anywhere: `for long` lasts for all four tries of AWS's client, so that the function
 sees it, `timed out` answers after the client gave up, and `late` is a read that misses the last creation. A fault is
-not met where its call is not made, or where nothing was created before a read that should be late.
+not triggered where its call is not made, or where nothing was created before a read that should be late.
 Paths that share calls with another one, because a function does the same on both, are tried with the calls of the other
 functions only."""
 ROLES: Final = {"incidents-workflow": "the workflow itself"}

@@ -14,6 +14,7 @@ from tapstack.settings.load import parse_deployment
 from tapstack.workspace import protections
 from tapstack.workspace.credentials import try_credentials
 from tapstack.workspace.protections import Found, find_dependents, find_protections
+from tests.strictmoto.test_shared_targets import MEMBER, Member
 
 URL = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template"
 LAUNCH = f"{{template_url: '{URL}', subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.0.0.0/8}}"
@@ -199,6 +200,25 @@ def test_when_other_sessions_use_what_the_capture_made_then_they_are_named_once(
         ],
     }
     assert found(company, "ward").protections == said[whose]
+
+
+def test_when_another_account_mirrors_to_a_shared_target_then_its_owner_is_named(
+    aws_account: Account, company: Company
+) -> None:
+    target, _ = target_and_filter(aws_account, company)
+    aws_account.client("ram").create_resource_share(
+        name="sensor",
+        allowExternalPrincipals=True,
+        principals=[MEMBER],
+        resourceArns=[f"arn:aws:ec2:eu-central-1:123456789012:traffic-mirror-target/{target}"],
+    )
+    member = Member(aws_account, MEMBER)
+    member.accept()
+    name = member.mirror(target)["TrafficMirrorSessionId"]
+    assert found(company, "ward").protections == [
+        f"ward: the target {target} is used by the session {name}, which is not of this site: ask its owner, the "
+        f"account {MEMBER}, to delete it"
+    ]
 
 
 def test_when_an_instance_is_contained_then_it_is_named(aws_account: Account, company: Company) -> None:

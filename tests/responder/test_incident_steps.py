@@ -166,7 +166,7 @@ class TestEnd:
             assert incident_steps.close(incident, "expired") == {}
         told = [message["Subject"] for message in site.messages()]
         assert told == [
-            f"[tapstack frankfurt] medium {incident}: packets flow",
+            f"[tapstack frankfurt] medium {incident}: mirroring started",
             f"[tapstack frankfurt] medium {incident}: closed",
         ]
         first = site.messages()[0]["Message"]

@@ -26,7 +26,7 @@ from tapstack.domain import cidrs, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings, without_duplicates
+from tapstack.domain.peers import Peer, check_not_whole_internet, sender_warnings, without_duplicates
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.tags import EC2, check_construct_tags
 from tapstack.domain.tokens import is_token
@@ -111,7 +111,7 @@ class CaptureSecurityGroup(_OwnedGroup):
             check_identifier("vpc", vpc_id)
             if not mirrored_from:
                 raise RuleViolation("mirrored_from is empty: no mirrored packet could reach the appliance")
-            check_not_everybody(mirrored_from, accept_open=accept_open_mirrored_from)
+            check_not_whole_internet(mirrored_from, accept_open=accept_open_mirrored_from)
             for block in remote_access_cidrs:
                 cidrs.check_remote_access(block, accept_open=accept_open_remote_access)
             cidrs.check_remote_access_together(remote_access_cidrs, accept_open=accept_open_remote_access)

@@ -98,9 +98,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     )
     add_rehearse_incident_parser(rehearsals)
     for rehearsal in rehearsals.choices.values():
-        rehearsal.add_argument(
-            "--no-iam", dest="iam", action="store_false", help="let every principal do everything, whatever IAM says"
-        )
+        rehearsal.add_argument("--no-iam", dest="iam", action="store_false", help="do not enforce IAM")
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         command = commands.choices[chosen.command]

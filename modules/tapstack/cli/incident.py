@@ -263,7 +263,7 @@ def _opened(found: Mapping[str, Any], options: str) -> str:
 
 
 def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[str, Any]:
-    """Print what happens until packets flow, or never will; return the incident as it is then."""
+    """Print what happens until mirroring has started, or never will; return the incident as it is then."""
     until = time.monotonic() + 60 * minutes
     seen = 0
     while True:

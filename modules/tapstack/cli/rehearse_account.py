@@ -64,7 +64,7 @@ def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, ou
             print(_introduction(account, company, template_url), file=out, flush=True)
         stopped.wait()
     with contextlib.suppress(OSError):
-        print("\nThe rehearsal account is gone.", file=out, flush=True)
+        print("\nThe rehearsal account has stopped.", file=out, flush=True)
     return 0
 
 

@@ -111,7 +111,7 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
     """Add the command to those of `tapstack rehearse`."""
     parser = rehearsals.add_parser(
         "incident",
-        help="deploy the response into the account, and take an incident through it",
+        help="deploy the response into the account, and run one incident from alert to close",
         description="Deploy a site's capture and response into an AWS account on this machine with real Terraform, "
         "post an alert, show the incident live, contain and release its instance where the deployment allows it, close "
         "it, destroy everything, compare the account with what it "

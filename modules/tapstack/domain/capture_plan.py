@@ -81,7 +81,7 @@ def refusal(interface: Interface, *, accept_unsupported_instance_types: bool = F
         accept_unsupported_instance_types: the list of instance types of this version does not count.
     """
     if interface.appliance:
-        return "it belongs to the appliance that receives the packets, and an interface is either source or target"
+        return "it belongs to the appliance that receives the packets, and no interface can be both source and target"
     if interface.type != "interface":
         return f"it is of type {interface.type}: only interfaces of type interface can be mirrored"
     if interface.instance_type is not None:

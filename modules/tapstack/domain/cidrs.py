@@ -66,7 +66,7 @@ def check_same_family(source: str, destination: str) -> None:
         )
 
 
-def is_everybody(value: str) -> bool:
+def is_whole_internet(value: str) -> bool:
     """Tell whether a CIDR block is the whole internet: 0.0.0.0/0 or ::/0."""
     return not is_token(value) and ipaddress.ip_network(value).prefixlen == 0
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from tapstack.domain.cidrs import ANY_IPV4, ANY_IPV6, family, is_everybody
+from tapstack.domain.cidrs import ANY_IPV4, ANY_IPV6, family, is_whole_internet
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction, MirrorRule, Traffic
 
@@ -62,7 +62,7 @@ def everything_but_intra_vpc(vpc_cidrs: Sequence[str]) -> FilterPreset:
         )
     rejects = []
     for cidr in vpc_cidrs:
-        if is_everybody(cidr):
+        if is_whole_internet(cidr):
             raise RuleViolation(
                 f"everything_but_intra_vpc takes the CIDR blocks of the VPC, got {cidr}: no packet to or from it would "
                 "be mirrored"

@@ -279,7 +279,7 @@ def _covers(earlier: MirrorRule, later: MirrorRule) -> bool:
     if earlier.matches_same_as(later) and not is_token([earlier.source, earlier.destination]):
         return True
     return earlier.traffic == Traffic() and all(
-        cidrs.is_everybody(whole) and cidrs.family(whole) == cidrs.family(part)
+        cidrs.is_whole_internet(whole) and cidrs.family(whole) == cidrs.family(part)
         for whole, part in (
             (earlier.source_cidr, later.source_cidr),
             (earlier.destination_cidr, later.destination_cidr),

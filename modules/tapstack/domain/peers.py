@@ -63,7 +63,7 @@ class Peer:
         return cls.cidr(value)
 
 
-def check_not_everybody(peers: Sequence[Peer], *, accept_open: bool) -> None:
+def check_not_whole_internet(peers: Sequence[Peer], *, accept_open: bool) -> None:
     """Refuse the whole internet as a sender of mirrored traffic, unless that was accepted; blocks count together."""
     if not accept_open and (wide := cidrs.open_ranges(peer.value for peer in peers if peer.kind == "cidr")):
         raise RuleViolation(

@@ -237,7 +237,7 @@ def _mirror_source_is_source(interface: str, group: str) -> str:
 def _source_is_target(interface: str, target: str) -> str:
     return (
         f"network interface {interface} cannot be a source: it receives mirrored traffic as {target}, "
-        "and an interface is either source or target"
+        "and no interface can be both source and target"
     )
 
 

@@ -47,7 +47,7 @@ class ResponseAlarms(AwsConstruct):
     """CloudWatch alarms that notify by SNS, when they begin and when they are over.
 
     Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers
-    of the API that say "our fault"; containments that fail and releases that are blocked; an appliance that
+    of the API that say 5xx; containments that fail and releases that are blocked; an appliance that
     runs longer than allowed; and packets that were not mirrored because production traffic went first.
     CloudWatch has that last number for each source instance, and sources change with every incident:
     the alarm queries the instances of the whole account and Region, those that others mirror included.
@@ -109,7 +109,7 @@ class ResponseAlarms(AwsConstruct):
             self._alarm(
                 "appliance-hours",
                 f"The launched appliance has been running for more than {counted(watched.appliance_hours, 'hour')}: "
-                "close the incidents that hold it, or allow more.",
+                "close the incidents that use it, or raise max_hours.",
                 namespace=METRICS_NAMESPACE,
                 metric_name=APPLIANCE_HOURS,
                 dimensions=dict(watched.dimensions),
@@ -141,7 +141,7 @@ class ResponseAlarms(AwsConstruct):
         ):
             self._alarm(
                 metric.removeprefix("Executions").lower() + "-executions",
-                f"The workflow of an incident {words}: `tapstack incident list` says which.",
+                f"An execution of the workflow {words}: inspect it in Step Functions; its name has the incident's id.",
                 namespace="AWS/States",
                 metric_name=metric,
                 dimensions={"StateMachineArn": state_machine_arn},
@@ -172,11 +172,11 @@ class ResponseAlarms(AwsConstruct):
         direction = metric.removeprefix("NetworkSkipMirror").lower()
         self._alarm(
             f"skipped-{direction}",
-            f"Packets going {direction} were not mirrored, because production traffic goes first: a capture has gaps.",
+            f"{direction.capitalize()}bound packets were not mirrored: other traffic goes first. Captures have gaps.",
             metric_query=[
                 aws.CloudwatchMetricAlarmMetricQuery(
                     id="skipped",
-                    # Grouping by source would need a query that no alarm may have.
+                    # One time series: the alarm says that packets were skipped, not on which instance.
                     expression=f'SELECT MAX({metric}) FROM SCHEMA("AWS/EC2", InstanceId)',
                     label=metric,
                     # Mirroring metrics come every 5 minutes, whatever the monitoring.

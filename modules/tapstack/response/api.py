@@ -38,7 +38,7 @@ class IncidentApi(AwsConstruct):
     """An HTTP API in front of the function that answers it.
 
     No route is open: callers sign with AWS credentials, or show a token. Browsers of other sites
-    are not answered (no CORS). Requests beyond 20 a second, or 100 at once, get 429.
+    are not answered (no CORS). Above 20 requests a second (burst: 100), requests get 429.
 
     Args:
         scope: the construct it belongs to.

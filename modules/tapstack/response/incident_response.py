@@ -1,4 +1,4 @@
-"""The whole response of a site: from an alert to packets, and back to nothing."""
+"""The whole response of a site: from an alert to packets, to clean-up."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _REGION: Final = max((region for partition in PARTITIONS for region in partition
 
 
 class IncidentResponse(AwsConstruct):
-    """Captures the packets of an EC2 instance when something is found on it, and ends what it began.
+    """Captures the packets of an EC2 instance when something is found on it, and removes what it created.
 
     An HTTP API and GuardDuty's findings open incidents. A Step Functions workflow finds the
     interfaces of the instance, launches an appliance where none exists, mirrors every interface,

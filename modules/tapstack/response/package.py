@@ -1,7 +1,7 @@
 """The functions' package: one zip for all of them, the same bytes wherever it is built.
 
 Files are sorted, their times and modes fixed, and they are stored, not deflated: what zlib
-makes of the same bytes differs between its builds, and a plan would then show seven functions
+makes of the same bytes differs between its builds, and a plan would then show every function
 changed because a colleague made it. boto3, with botocore and jmespath, comes with Lambda's
 own runtime.
 """

@@ -16,7 +16,7 @@ from tapstack.response.names import name_within
 
 
 class IncidentWorkflow(AwsConstruct):
-    """A Step Functions Standard state machine; an incident is an execution of the same name.
+    """A Step Functions Standard state machine; an incident's capture is an execution of the same name.
 
     Its history is kept by Step Functions for 90 days and can be looked at step by step. The log has
     every event of it without its data: what alerts say stays in the table.

@@ -1,6 +1,6 @@
 """The workflow of an incident, as a Step Functions definition.
 
-The table is the truth and the workflow the motor: it passes on the incident's id, and what a
+State is in the table; the workflow calls the steps: it passes on the incident's id, and what a
 step answered where the next one needs it. Steps are idempotent, so each is retried where
 Lambda itself failed, or where the step asks for it (`TryAgain`). Whatever is not retried,
 or fails too often, leads to `RecordFailure`, which writes down what is still in place and how to

@@ -15,7 +15,7 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.filter_rules import likely_mistakes, number_rules
 from tapstack.domain.load_balancers import check_appliance_address, check_appliances, check_load_balancer
 from tapstack.domain.packet_basics import check_stack_name_for_roles, makes_iam
-from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings
+from tapstack.domain.peers import Peer, check_not_whole_internet, sender_warnings
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup
 from tapstack.settings.appliance import ApplianceTemplate
@@ -501,7 +501,7 @@ def _check_senders(checker: Checker, path: Path, texts: list[str], *, accept_ope
 
 
 def _check_peers(texts: list[str], *, accept_open: bool) -> None:
-    check_not_everybody([Peer.parse(text) for text in texts], accept_open=accept_open)
+    check_not_whole_internet([Peer.parse(text) for text in texts], accept_open=accept_open)
 
 
 def _check_target(checker: Checker, path: Path, target: Target, site: Site, book: SessionBook) -> Destination | None:

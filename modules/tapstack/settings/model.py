@@ -50,7 +50,7 @@ class S3Backend(Settings):
     accept_unknown_region: bool = False
     """Accept a `region` that is newer than the list of this version."""
     key_prefix: fields.KeyPrefix = "tapstack"
-    """State keys are `<key_prefix>/<project>/<site>.tfstate`."""
+    """State keys are `<key_prefix>/<project>/<stack>.tfstate`."""
     kms_key_id: fields.KmsKeyArn | None = None
     """Encrypts the state; the bucket's default key by default."""
     role_arn: fields.IamRoleArn | None = None
@@ -439,7 +439,7 @@ class Deployment(Settings):
     provider: Provider = Field(default_factory=Provider)
     """The Terraform AWS provider."""
     sites: Annotated[dict[fields.Name, Site], Field(min_length=1)]
-    """Sites by name; each becomes a stack."""
+    """Sites by name; each becomes a Terraform stack, and its response another."""
 
     _warnings: list[tuple[str, bool]] = PrivateAttr(default_factory=list)
     _place: _Place = PrivateAttr(default_factory=lambda: _Place())

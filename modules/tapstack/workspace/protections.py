@@ -154,7 +154,7 @@ def _open_incidents(place: _Place) -> Iterator[str]:
 
 def _contained(place: _Place) -> Iterator[str]:
     groups = [group["GroupId"] for group in _groups_of_containment(place)]
-    yield from _worn(place, groups, "release the instance (tapstack incident release ID)")
+    yield from _attached_groups(place, groups, "release the instance (tapstack incident release ID)")
 
 
 def _contained_by_what_goes(place: _Place) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _contained_by_what_goes(place: _Place) -> Iterator[str]:
             continue
         going.setdefault(back, []).append(group["GroupId"])
     for back, groups in going.items():
-        yield from _worn(
+        yield from _attached_groups(
             place,
             groups,
             f"this deploy would delete it: put {back} back into {place.file}; or release the instance first (tapstack "
@@ -395,7 +395,10 @@ def _sessions_of_others(place: _Place) -> Iterator[str]:
                 else:
                     command = f"delete-traffic-mirror-session --traffic-mirror-session-id {name}"
                     region = place.access.region
-                    yield f"{used}, which is not of this site: delete it (aws ec2 {command} --region {region})"
+                    remedy = f"delete it (aws ec2 {command} --region {region})"
+                    if (owner := session.get("OwnerId", place.access.account)) != place.access.account:
+                        remedy = f"ask its owner, the account {owner}, to delete it"
+                    yield f"{used}, which is not of this site: {remedy}"
 
 
 def _exchanged_numbers(place: _Place) -> Iterator[str]:
@@ -445,10 +448,10 @@ def _quarantined(place: _Place) -> Iterator[str]:
         names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
         filters = [*place.ours, {"Name": "group-name", "Values": names}]
         groups = [group["GroupId"] for group in place.pages("describe_security_groups", "SecurityGroups", filters)]
-        yield from _worn(place, groups, "give it another group")
+        yield from _attached_groups(place, groups, "give it another group")
 
 
-def _worn(place: _Place, groups: Sequence[str], lift: str) -> Iterator[str]:
+def _attached_groups(place: _Place, groups: Sequence[str], lift: str) -> Iterator[str]:
     if not groups:
         return
     wearing = [{"Name": "group-id", "Values": groups}]

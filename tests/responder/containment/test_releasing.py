@@ -113,7 +113,7 @@ class TestSecondIncident:
         second = contained(shop.database)
         assert release(first) == "held"
         assert shop.is_cut_off(shop.database)
-        stays = f"{shop.database} STAYS CONTAINED: {second} want it so"
+        stays = f"{shop.database} is STILL CONTAINED by {second}"
         assert item(first)["containment"]["not_restored"] == [stays]
         assert release(second) == "released"
         assert shop.changed_since(before) == []

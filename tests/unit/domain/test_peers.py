@@ -1,6 +1,6 @@
 import pytest
 
-from tapstack.domain.peers import Peer, check_not_everybody, sender_warnings, without_duplicates
+from tapstack.domain.peers import Peer, check_not_whole_internet, sender_warnings, without_duplicates
 from tests.unit.refusals import refusal
 
 GROUP = "sg-0123456789abcdef0"
@@ -38,15 +38,15 @@ def test_fails_when_a_peer_is_none_of_these(text: str, message: str) -> None:
 @pytest.mark.parametrize("block", ["0.0.0.0/0", "::/0"])
 def test_fails_when_everybody_may_send(block: str) -> None:
     peers = [Peer.security_group(GROUP), Peer.cidr(block)]
-    assert refusal(lambda: check_not_everybody(peers, accept_open=False)) == (
+    assert refusal(lambda: check_not_whole_internet(peers, accept_open=False)) == (
         f"mirrored traffic from {block} lets the whole internet feed the appliance: give the sources' security "
         "groups or CIDR blocks, or accept it with accept_open_mirrored_from"
     )
 
 
 def test_when_everybody_is_accepted_or_not_meant_then_peers_pass() -> None:
-    check_not_everybody([Peer.cidr("0.0.0.0/0")], accept_open=True)
-    check_not_everybody([Peer.cidr("10.0.0.0/8"), Peer.cidr(TOKEN), Peer.security_group(GROUP)], accept_open=False)
+    check_not_whole_internet([Peer.cidr("0.0.0.0/0")], accept_open=True)
+    check_not_whole_internet([Peer.cidr("10.0.0.0/8"), Peer.cidr(TOKEN), Peer.security_group(GROUP)], accept_open=False)
 
 
 def test_when_a_peer_is_given_twice_then_it_is_dropped_unless_it_is_a_token() -> None:
@@ -56,10 +56,10 @@ def test_when_a_peer_is_given_twice_then_it_is_dropped_unless_it_is_a_token() ->
 
 def test_fails_when_blocks_together_are_everybody() -> None:
     peers = [Peer.cidr("0.0.0.0/1"), Peer.security_group(GROUP), Peer.cidr("128.0.0.0/1")]
-    assert refusal(lambda: check_not_everybody(peers, accept_open=False)).startswith(
+    assert refusal(lambda: check_not_whole_internet(peers, accept_open=False)).startswith(
         "mirrored traffic from 0.0.0.0/1 and 128.0.0.0/1 lets the whole internet feed the appliance: "
     )
-    check_not_everybody(peers, accept_open=True)
+    check_not_whole_internet(peers, accept_open=True)
 
 
 @pytest.mark.parametrize(

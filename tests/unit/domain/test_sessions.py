@@ -149,7 +149,7 @@ class TestUnknownInterfaces:
 class TestTargets:
     MESSAGE = (
         f"network interface {ENI} cannot be a source: it receives mirrored traffic as target sensor, "
-        "and an interface is either source or target"
+        "and no interface can be both source and target"
     )
 
     def test_fails_when_a_target_becomes_a_source(self, book: SessionBook) -> None:

@@ -78,21 +78,21 @@ def interfaces(count: int) -> str:
             f"    sessions: {{web: {{sources: [{ENI}], target: sensor}}}}\n",
             "10: sites.production.sessions.web.sources[0]",
             f"network interface {ENI} cannot be a source: it receives mirrored traffic as target sensor, and an "
-            "interface is either source or target",
+            "no interface can be both source and target",
             id="source is target",
         ),
         pytest.param(
             f"      network_interface_id: {ENI}\n    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n",
             "10: sites.production.sessions.web.sources[0]",
             f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and an "
-            "interface is either source or target",
+            "no interface can be both source and target",
             id="source is the appliance",
         ),
         pytest.param(
             f"      network_interface_id: {ENI}\n      mirror_source: {ENI}\n",
             "10: sites.production.packet_basics.mirror_source",
             f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and an "
-            "interface is either source or target",
+            "no interface can be both source and target",
             id="the appliance mirrors itself",
         ),
         pytest.param(
@@ -456,7 +456,7 @@ def test_fails_when_a_site_mirrors_what_another_sends_packets_to() -> None:
     )
     assert report(text) == [
         f"deployment.yaml:9: sites.second.sessions.web.sources[0]: {ENI} receives mirrored traffic as a target of site "
-        "production, and an interface is either source or target"
+        "production, and no interface can be both source and target"
     ]
 
 

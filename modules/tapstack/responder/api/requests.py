@@ -1,4 +1,4 @@
-"""Reading a request: what an HTTP API hands over, taken apart with suspicion.
+"""Reading a request: what an HTTP API hands over, taken apart and validated.
 
 Source: Amazon API Gateway Developer Guide, "Working with AWS Lambda proxy integrations for
 HTTP APIs" (payload format 2.0).

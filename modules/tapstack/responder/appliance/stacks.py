@@ -32,7 +32,8 @@ IN_PROGRESS: Final = "_IN_PROGRESS"
 NAMED_IAM: Final = "CAPABILITY_NAMED_IAM"
 """Stands for CAPABILITY_IAM as well."""
 _TO_GIVE: Final = (
-    "look at what it makes, then give the launch the capabilities that the template asks for, and deploy: "
+    "inspect the roles in the template, then allow the capabilities it requires in "
+    "response.appliance.launch.capabilities and deploy: "
     "response.appliance.launch.capabilities in the deployment file"
 )
 

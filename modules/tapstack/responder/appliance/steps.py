@@ -1,9 +1,8 @@
 """The appliance that receives packets: there when an incident needs it, gone when none does.
 
-A standing appliance is simply there. One that is launched is a CloudFormation stack: the
-first incident makes it, all others join, the last one lets it go. CloudFormation is the truth
-about the stack, the table about who needs it. Every step looks and does the next thing;
-the workflow waits between them, so that no function does.
+An existing appliance needs nothing. A launched one is a CloudFormation stack: the first incident creates it, later
+ones join, and it is retired after the last. CloudFormation has the stack's state, the table the incidents that use
+it. Every step reads both and does the next thing; the workflow waits between steps, so that no function does.
 """
 
 from __future__ import annotations

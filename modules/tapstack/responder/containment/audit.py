@@ -50,12 +50,12 @@ def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
     wanted = sorted(one.holders | one.releasing_for)
     live = [incident for incident in wanted if incident in known and known[incident].state != "closed"]
     if not live:
-        names = f": its incidents are over ({', '.join(wanted)})" if wanted else ", and no incident says why"
+        names = f": its incidents are closed ({', '.join(wanted)})" if wanted else ", and no incident says why"
         yield f"{instance} is {one.state} without an open incident{names}"
     if one.state == "containing" and 0 < one.untracked_at < time.time() - _two_steps() - BETWEEN_STEPS.total_seconds():
         yield left_open(instance)
     if one.state != "contained" and _since(one) >= UNDER_WAY:
-        yield f"{instance} is {one.state} since {one.since}: it does not come to its end"
+        yield f"{instance} is {one.state} since {one.since}: it has not completed"
 
 
 def _two_steps() -> int:
@@ -72,7 +72,7 @@ def _since(one: Containment) -> timedelta:
 
 def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
     if described(instance_id) is None:
-        yield f"{instance_id} is contained, and is gone: a release puts back what is left of it"
+        yield f"{instance_id} is contained, but terminated: release it to restore what remains"
         return
     for interface in as_interfaces(attached(instance_id)):
         if not set(interface.group_ids) <= quarantines:

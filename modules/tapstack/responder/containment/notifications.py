@@ -13,10 +13,10 @@ from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store.incidents import Incident
 
 SURVIVES: Final = (
-    "TCP and UDP flows that EC2 tracks, while they are used; those through gateways, load balancers, PrivateLink and",
-    "  the like are always tracked",
+    "TCP, UDP and ICMP flows that EC2 tracks, while they are used; those through gateways, load balancers,",
+    "  PrivateLink and the like are always tracked",
     "DNS by the VPC's resolver, and the instance metadata service",
-    "credentials of its role that were taken elsewhere before",
+    "role credentials copied off the instance earlier, unless this deployment restricts the role",
 )
 """What security groups do not cut."""
 
@@ -131,7 +131,9 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
 
 def left_open(instance_id: str) -> str:
     """Say that only the first of two steps was made: the instance is worse off than before."""
-    return f"{instance_id} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+    return (
+        f"{instance_id} has the all-open security group (two_step did not finish): contain it again or release it now"
+    )
 
 
 def _changed(incident: Incident) -> list[str]:

@@ -145,7 +145,7 @@ def _asked_words(asked: IncidentContainment) -> str:
 
 def _check_can_be_contained(incident: Incident) -> None:
     if not incident.instance_id:
-        raise Conflict("the incident names network interfaces: open one for the instance, and contain that")
+        raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
     if incident.close_requested or not (can_be_extended(incident.state) or incident.state == "failed"):
         state = incident.state if incident.state in ("closing", "closed") else "closing"
         raise Conflict(f"incident {incident.id} is {state}: open another one, and contain that")
@@ -356,5 +356,5 @@ def plan_nothing(incident: Incident) -> dict[str, Any]:
 
 def _planned(incident: Incident) -> Plan:
     if not incident.instance_id:
-        raise Conflict("the incident names network interfaces: open one for the instance, and contain that")
+        raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
     return containing.plan(incident.instance_id, incident.where)

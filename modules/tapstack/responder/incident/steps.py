@@ -44,7 +44,7 @@ def wait(incident_id: str, token: str) -> dict[str, Any]:
 
 
 def notify(incident_id: str) -> dict[str, Any]:
-    """Notify that packets flow, and where they are shown."""
+    """Notify that mirroring has started, and where packets are shown."""
     incident = incidents.get(incident_id)
     notifications.notify_once(incident, "capturing", *notifications.capturing(incident))
     return {}

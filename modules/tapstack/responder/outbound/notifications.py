@@ -26,7 +26,7 @@ _SUBJECT: Final = 100
 def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
     """Notify operators and subscribers of an incident, once for each `what`.
 
-    A function that is killed before this is recorded notifies again: twice is better than never.
+    A function that is killed before this is recorded notifies again: at least once.
     """
     if what in incident.told:
         return
@@ -65,9 +65,9 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
 
 
 def capturing(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: packets flow."""
+    """Return subject and text: mirroring has started."""
     mirrored = incident.in_state("mirrored")
-    return subject(incident, "packets flow"), text(
+    return subject(incident, "mirroring started"), text(
         incident,
         f"Packets of {_suspect(incident)} are captured until {incident.expires_at}.",
         ["Mirrored:", *(f"  {item.network_interface_id} by {item.session_id}" for item in mirrored)],
@@ -92,7 +92,7 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
     return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
         incident,
-        f"The incident was closed{why}. None of its sessions mirrors packets any more.",
+        f"The incident was closed{why}. It captures no more; sessions that other incidents share continue.",
         still_contained,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
@@ -123,7 +123,7 @@ def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str
     """Return subject and text: the incident is closed, but the appliance could not be retired."""
     return subject(incident, "closed, appliance not deleted"), text(
         incident,
-        f"The incident is closed and mirrors nothing, but a later step failed: {error}: {cause}",
+        f"The incident is closed and captures nothing, but a later step failed: {error}: {cause}",
         ["The appliance may still exist, and cost money. The sweeper tries again every 15 minutes."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
