@@ -181,8 +181,8 @@ def _check_homes(
         if owner != name:
             checker.say(
                 source_path,
-                f"{interface} receives mirrored traffic as a target of site {owner}, and an interface is either "
-                "source or target",
+                f"{interface} receives mirrored traffic as a target of site {owner}, and no interface can be "
+                "both source and target",
             )
 
 

@@ -102,4 +102,4 @@ def test_when_an_instance_is_contained_then_the_notification_says_who_decided(
 )
 def test_when_an_incident_is_closed_then_the_notification_says_why(because: Because, said: str) -> None:
     _, text = notifications.closed(replace(incident(), closed_because=because), [])
-    assert text.startswith(f"The incident {said} None of its sessions")
+    assert text.startswith(f"The incident {said} It captures no more;")

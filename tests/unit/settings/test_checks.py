@@ -77,21 +77,21 @@ def interfaces(count: int) -> str:
             f"    targets: {{sensor: {{network_interface_id: {ENI}}}}}\n"
             f"    sessions: {{web: {{sources: [{ENI}], target: sensor}}}}\n",
             "10: sites.production.sessions.web.sources[0]",
-            f"network interface {ENI} cannot be a source: it receives mirrored traffic as target sensor, and an "
+            f"network interface {ENI} cannot be a source: it receives mirrored traffic as target sensor, and "
             "no interface can be both source and target",
             id="source is target",
         ),
         pytest.param(
             f"      network_interface_id: {ENI}\n    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n",
             "10: sites.production.sessions.web.sources[0]",
-            f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and an "
+            f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and "
             "no interface can be both source and target",
             id="source is the appliance",
         ),
         pytest.param(
             f"      network_interface_id: {ENI}\n      mirror_source: {ENI}\n",
             "10: sites.production.packet_basics.mirror_source",
-            f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and an "
+            f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and "
             "no interface can be both source and target",
             id="the appliance mirrors itself",
         ),

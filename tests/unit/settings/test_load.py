@@ -51,7 +51,11 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
             "9: sites.production.assume_role.role_arn: is missing: the role",
             id="missing key",
         ),
-        pytest.param("project: tap\n", "1: sites: is missing: sites by name; each becomes a stack", id="missing sites"),
+        pytest.param(
+            "project: tap\n",
+            "1: sites: is missing: sites by name; each becomes a Terraform stack, and its response another",
+            id="missing sites",
+        ),
         pytest.param("sites: {}\n", "1: sites: expected at least 1 entry", id="no site"),
         pytest.param(
             USABLE + "    sessions: {web: {sources: [i-0123abcd]}}\n",
