@@ -43,7 +43,7 @@ def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(sh
         incident, "SET #state = :closed, listing = :closed, closed_at = :at", closed="closed", at="2026-01-01T00:00:00Z"
     )
     assert reported(shop) == [
-        f"{shop.database} is contained without an open incident: its incidents are over ({incident})"
+        f"{shop.database} is contained without an open incident: its incidents are closed ({incident})"
     ]
     assert shop.is_cut_off(shop.database)
     assert release(incident) == "released"
@@ -100,7 +100,7 @@ def test_when_the_instance_is_gone_then_it_is_said(shop: Shop) -> None:
     contained(shop.database)
     shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
     shop.ec2.terminate_instances(InstanceIds=[shop.database])
-    assert reported(shop) == [f"{shop.database} is contained, and is gone: a release puts back what is left of it"]
+    assert reported(shop) == [f"{shop.database} is contained, but terminated: release it to restore what remains"]
 
 
 def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
@@ -109,7 +109,7 @@ def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
     containing.contain(incident)
     assert reported(shop) == []
     table.change(containment_key(shop.database), "SET since = :then", values={"then": "2026-01-01T00:00:00Z"})
-    assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it does not come to its end"]
+    assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it has not completed"]
 
 
 def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_open(shop: Shop) -> None:
@@ -119,7 +119,9 @@ def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_op
     assert reported(shop) == []
     later = time.time() + 60 + 301
     shop.monkeypatch.setattr("time.time", lambda: later)
-    open_ = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+    open_ = (
+        f"{shop.database} has the all-open security group (two_step did not finish): contain it again or release it now"
+    )
     assert reported(shop) == [open_]
     containing.contain(incident)
     assert reported(shop) == []

@@ -251,7 +251,10 @@ class TestOptions:
         incident = asked(shop.database)
         containing.contain(incident)
         containment_steps.fail(incident, "ContainmentRefused", "it is protected")
-        said = f"{shop.database} is LEFT OPEN, in the group of the first of two steps: contain again, or release"
+        said = (
+            f"{shop.database} has the all-open security group (two_step did not finish): "
+            "contain it again or release it now"
+        )
         assert item(incident)["containment"]["failure"] == f"ContainmentRefused: it is protected; {said}"
         assert said in shop.site.messages()[-1]["Message"]
         assert release(incident) == "released"
