@@ -58,6 +58,8 @@ _OF_EC2: Final = (
 )
 _OF_LOAD_BALANCING: Final = ("elbv2.load_balancers", "elbv2.refusals", "elbv2.registrations")
 _OF_SCALING: Final = (
+    "autoscaling.capacity",
+    "autoscaling.members",
     "autoscaling.standby",
     "autoscaling.launches",
     "autoscaling.groups",

@@ -3,8 +3,8 @@
 moto puts hooks, policies and actions of groups that there are not, fails at other calls about them, and shows every
 lifecycle hook with the same role and target.
 
-Source: Auto Scaling API Reference, PutLifecycleHook, DescribeLifecycleHooks, SetInstanceHealth and
-TerminateInstanceInAutoScalingGroup; "Common errors" (ValidationError).
+Source: Auto Scaling API Reference, PutLifecycleHook, DescribeLifecycleHooks, SetInstanceHealth,
+SuspendProcesses and TerminateInstanceInAutoScalingGroup; "Common errors" (ValidationError).
 """
 
 from __future__ import annotations
@@ -46,6 +46,17 @@ _OF_A_GROUP: Final = (
     "suspend_processes",
 )
 _OF_AN_INSTANCE: Final = ("set_instance_health", "terminate_instance_in_auto_scaling_group")
+_PROCESSES: Final = (
+    "Launch",
+    "Terminate",
+    "AddToLoadBalancer",
+    "AlarmNotification",
+    "AZRebalance",
+    "HealthCheck",
+    "InstanceRefresh",
+    "ReplaceUnhealthy",
+    "ScheduledActions",
+)
 _LONGEST: Final = 172_800
 """Seconds that an instance waits at most: 48 hours, or 100 times the timeout."""
 
@@ -57,6 +68,7 @@ def install() -> None:
         setattr(Response, name, _where_there_is(getattr(Response, name), _check_group))
     for name in _OF_AN_INSTANCE:
         setattr(Response, name, _where_there_is(getattr(Response, name), _check_instance))
+    _check_processes()
     _keep_hooks()
     _answer_with_policies()
 
@@ -80,6 +92,16 @@ def _check_instance(response: Any) -> None:
     groups = response.autoscaling_backend.autoscaling_groups.values()
     if not any(state.instance.id == instance_id for group in groups for state in group.instance_states):
         raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
+
+
+def _check_processes() -> None:
+    for name in ("suspend_processes", "resume_processes"):
+        setattr(Response, name, _where_there_is(getattr(Response, name), _check_names))
+
+
+def _check_names(response: Any) -> None:
+    if unknown := [name for name in response._get_param("ScalingProcesses", []) if name not in _PROCESSES]:
+        raise ValidationError(f"Invalid scaling process: {', '.join(unknown)}. Valid are {', '.join(_PROCESSES)}.")
 
 
 def _keep_hooks() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from moto.autoscaling import models
 from moto.autoscaling.exceptions import ValidationError
 
+from strictmoto.autoscaling.members import UPDATE, deregister, members_of, sizes_of
+
 # moto has types, but none for what is replaced at run time.
 AutoScalingBackend: Any = models.AutoScalingBackend
 
@@ -29,18 +31,16 @@ def install() -> None:
         group = _checked(self, group_name, instance_ids, "InService")
         after = (group.desired_capacity or 0) - len(instance_ids)
         if should_decrement and after < group.min_size:
-            raise ValidationError(f"{_sizes(group)} To place into standby {len(instance_ids)} instance, {_UPDATE}")
+            raise ValidationError(f"{sizes_of(group)} To place into standby {len(instance_ids)} instance, {UPDATE}")
         activities = enter(self, group_name, instance_ids, should_decrement)
-        for arn in group.target_group_arns:
-            if (balanced := self.elbv2_backend.target_groups.get(arn)) is not None:
-                balanced.deregister([{"Id": instance_id} for instance_id in instance_ids])
+        deregister(self, group, instance_ids)
         return activities
 
     @functools.wraps(leave)
     def exit_standby_instances(self: Any, group_name: str, instance_ids: list[str]) -> Any:
         group = _checked(self, group_name, instance_ids, "Standby")
         if (group.desired_capacity or 0) + len(instance_ids) > group.max_size:
-            raise ValidationError(f"{_sizes(group)} To remove from standby {len(instance_ids)} instance, {_UPDATE}")
+            raise ValidationError(f"{sizes_of(group)} To remove from standby {len(instance_ids)} instance, {UPDATE}")
         return leave(self, group_name, instance_ids)
 
     def update_attached_target_groups(self: Any, group_name: str) -> None:
@@ -55,24 +55,9 @@ def install() -> None:
     AutoScalingBackend.update_attached_target_groups = update_attached_target_groups
 
 
-_UPDATE = "please update the AutoScalingGroup sizes appropriately."
-
-
 def _checked(backend: Any, group_name: str, instance_ids: list[str], expected: str) -> Any:
-    group = backend.autoscaling_groups.get(group_name)
-    if group is None:
-        raise ValidationError(f"AutoScalingGroup name not found - {group_name}")
-    states = {state.instance.id: state.lifecycle_state for state in group.instance_states}
-    for instance_id in instance_ids:
-        if instance_id not in states:
-            raise ValidationError(f"The instance {instance_id} is not part of Auto Scaling group {group_name}.")
-        if states[instance_id] != expected:
-            raise ValidationError(f"The instance {instance_id} is not in {expected}.")
+    group, states = members_of(backend, group_name, instance_ids)
+    for state in states:
+        if state.lifecycle_state != expected:
+            raise ValidationError(f"The instance {state.instance.id} is not in {expected}.")
     return group
-
-
-def _sizes(group: Any) -> str:
-    return (
-        f"AutoScalingGroup {group.name} has min-size={group.min_size}, max-size={group.max_size}, "
-        f"and desired-size={group.desired_capacity}."
-    )
