@@ -8,6 +8,7 @@ resolved on first use (PEP 562).
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -128,8 +129,12 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         found = getattr(importlib.import_module(_HOMES[name]), name)
     elif now := importlib.import_module("tapstack.domain.renamed").OLD_NAMES.get(name):
-        # Not an AttributeError, whose words `from tapstack import ...` does not show.
-        raise ImportError(f"tapstack has no {name} any more: it is tapstack.{now}", name="tapstack")
+        said = f"tapstack has no {name} any more: it is tapstack.{now}"
+        # hasattr() wants an AttributeError, whose words `from tapstack import ...` does not show. That asks importlib
+        # first, which lets an ImportError through. No exception can be both.
+        if sys._getframe(1).f_globals.get("__name__") == importlib._bootstrap.__name__:
+            raise ImportError(said, name="tapstack")
+        raise AttributeError(said, name=name)
     else:
         raise AttributeError(f"module 'tapstack' has no attribute {name!r}")
     globals()[name] = found

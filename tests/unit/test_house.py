@@ -185,8 +185,9 @@ def test_fails_when_a_name_is_unknown() -> None:
 @pytest.mark.parametrize(("old", "now"), OLD_NAMES.items())
 def test_fails_when_a_name_is_an_old_one_and_says_the_new_one(old: str, now: str) -> None:
     assert now in tapstack.__all__
-    for statement in (f"tapstack.{old}", f"from tapstack import {old}"):
-        with pytest.raises(ImportError, match=f"^tapstack has no {old} any more: it is tapstack.{now}$"):
+    assert not hasattr(tapstack, old)
+    for statement, error in ((f"tapstack.{old}", AttributeError), (f"from tapstack import {old}", ImportError)):
+        with pytest.raises(error, match=f"^tapstack has no {old} any more: it is tapstack.{now}$"):
             exec(statement, {"tapstack": tapstack})
 
 

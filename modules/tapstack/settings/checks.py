@@ -213,7 +213,7 @@ def _check_target_interfaces(checker: Checker, path: Path, site: Site, targets: 
     seen: set[str] = set()
     for here, interface in _interfaces_of_targets(checker, path, site):
         with checker.part():
-            first, region = targets[interface]
+            first, region = targets.get(interface, (str(path[-1]), site.region))
             if region != str(site.region):
                 checker.say(
                     here,
@@ -315,9 +315,12 @@ def _stacks_with_roles(deployment: Deployment, name: str) -> Iterator[str]:
 
 
 def _continues(stack_name: str, with_roles: str) -> bool:
-    """Tell whether roles of one stack could have the names of another's: see `ApplianceRole`."""
-    rest = stack_name.removeprefix(f"{with_roles}-")
-    return rest != stack_name and rest[:1].isupper()
+    """Tell whether roles of one stack could have the names of another's: see `ApplianceRole`.
+
+    IAM does not tell names apart by case.
+    """
+    begin = f"{with_roles}-"
+    return stack_name.lower().startswith(begin.lower()) and stack_name[len(begin) :][:1].isupper()
 
 
 def _cloudformation_stacks(

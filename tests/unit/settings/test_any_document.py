@@ -1,10 +1,12 @@
 """Whatever a file holds, it is read or refused with a report: never a traceback."""
 
 import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,3 +95,50 @@ def test_when_anything_in_the_example_is_replaced_then_it_is_read_or_reported(da
     else:
         holder[place] = value
     check_that_it_is_read_or_reported(yaml.safe_dump(document, sort_keys=False))
+
+
+WIDE = """
+sites:
+  one:
+    region: eu-central-1
+    vpc_id: vpc-0123abcd
+    backend_key: one
+    tags: {team: soc}
+    allowed_account_ids: ["111122223333"]
+    packet_basics:
+      template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
+      subnet_id: subnet-0123abcd
+      remote_access_cidr: 10.0.0.0/8
+      capabilities: [CAPABILITY_IAM]
+      network_interface_id: eni-0123aaaa
+      mirror_source: eni-0123aaab
+    capture_security_group: {mirrored_from: [10.0.0.0/8]}
+    quarantine_security_group: true
+    targets:
+      sensor: {network_interface_id: eni-0123aaac}
+      many: {network_load_balancer_arn: "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/a/b"}
+      made: {load_balancer: {subnet_ids: [subnet-0123abcd], instance_ids: [i-0123abcd], mirrored_from: [10.0.0.0/8]}}
+    filters: {web: {preset: web}}
+    sessions:
+      named: {target: sensor, filter: web, sources: [eni-0123aaad]}
+      found: {target: sensor, filter: web, sources: [{vpc_id: vpc-0123abcd}], exclude: [eni-0123aaae]}
+    response: {appliance: {target: sensor, filter: web}, containment: {}}
+  two:
+    region: eu-central-1
+    vpc_id: vpc-0123abce
+    targets: {sensor: {network_interface_id: eni-0123aaac}}
+"""
+BROKEN: tuple[Any, ...] = (None, "x", 7, [], {})
+RESPONSES = (Path(__file__).parent / "response.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, yaml.safe_load(WIDE), yaml.safe_load(RESPONSES)])
+def test_when_a_key_of_a_site_is_missing_or_malformed_then_the_file_is_read_or_reported(
+    example: dict[str, Any],
+) -> None:
+    name, site = next(iter(example["sites"].items()))
+    for key in site:
+        without = {other: value for other, value in site.items() if other != key}
+        for changed in (without, *({**site, key: broken} for broken in BROKEN)):
+            document = {**example, "sites": {**example["sites"], name: changed}}
+            check_that_it_is_read_or_reported(json.dumps(document, indent=1))

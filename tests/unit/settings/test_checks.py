@@ -544,7 +544,15 @@ def test_fails_when_several_sites_mirror_one_interface() -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "right"), [("tapstack-second-epb-Lab", False), ("tapstack-second-epb-lab", True)])
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("tapstack-second-epb-Lab", False),
+        ("Tapstack-SECOND-epb-Lab", False),
+        ("tapstack-second-epb-lab", True),
+        ("Tapstack-second-epb-lab", True),
+    ],
+)
 def test_fails_when_a_stack_could_have_the_roles_of_one_that_is_launched(name: str, right: bool) -> None:
     text = (
         USABLE
