@@ -1,7 +1,8 @@
 """Names and paths of what IAM keeps: refused where AWS documents that they cannot be.
 
 An ARN is made of them: what may stand in a name decides which ARNs there can be. The patterns are those of the IAM API
-Reference, which botocore's model of the service has; IAM User Guide, "IAM and AWS STS quotas".
+Reference, which botocore's model of the service has; IAM User Guide, "IAM and AWS STS quotas" (names of users, groups,
+roles and instance profiles are not distinguished by case).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from moto.core.utils import get_service_model
 from moto.iam import models
-from moto.iam.exceptions import ValidationError
+from moto.iam.exceptions import EntityAlreadyExists, ValidationError
 from moto.iam.models import IAMBackend
 
 # By moto's method: the operation of IAM, and its member by moto's argument.
@@ -30,6 +31,15 @@ _CHECKED: Final = {
     "put_user_policy": ("PutUserPolicy", {"policy_name": "PolicyName"}),
     "put_role_policy": ("PutRolePolicy", {"policy_name": "PolicyName"}),
     "put_group_policy": ("PutGroupPolicy", {"policy_name": "PolicyName"}),
+}
+# By moto's method: its argument, moto's table, and how IAM says that a name is taken.
+_DISTINCT: Final = {
+    "create_user": ("user_name", "users", "User with name {} already exists."),
+    "update_user": ("new_user_name", "users", "User with name {} already exists."),
+    "create_role": ("role_name", "roles", "Role with name {} already exists."),
+    "create_group": ("group_name", "groups", "Group with name {} already exists."),
+    "update_group": ("new_group_name", "groups", "Group with name {} already exists."),
+    "create_instance_profile": ("name", "instance_profiles", "Instance Profile {} already exists."),
 }
 _LETTERS: Final = string.ascii_uppercase + string.digits
 _BAD_PATH: Final = (
@@ -79,6 +89,8 @@ def install() -> None:
     backend: Any = IAMBackend
     for name, (operation, members) in _CHECKED.items():
         setattr(backend, name, _checking(getattr(backend, name), operation, members))
+    for name, (argument, table, message) in _DISTINCT.items():
+        setattr(backend, name, _distinguishing(getattr(backend, name), argument, table, message))
     for model, prefix in ((models.User, "AIDA"), (models.Group, "AGPA")):
         _name_by(model, prefix)
 
@@ -108,3 +120,25 @@ def _checking(method: Any, operation: str, members: dict[str, str]) -> Any:
         return method(*args, **given)
 
     return checked
+
+
+def _distinguishing(method: Any, argument: str, table: str, message: str) -> Any:
+    """Refuse a name that differs from another one by its case only; what is the same moto refuses itself."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def distinguished(self: Any, *args: Any, **given: Any) -> Any:
+        bound = signature.bind(self, *args, **given).arguments
+        name = bound.get(argument)
+        # What changes its own name may change its case.
+        own = bound.get(argument.removeprefix("new_")) if argument.startswith("new_") else None
+        taken = (one.name for one in list(getattr(self, table).values()) if one.name != own)
+        if name and any(_is_like(one, name) for one in taken):
+            raise EntityAlreadyExists(message.format(name))
+        return method(self, *args, **given)
+
+    return distinguished
+
+
+def _is_like(taken: str, name: str) -> bool:
+    return len(taken) == len(name) and taken != name and taken.lower() == name.lower()

@@ -481,6 +481,34 @@ def test_when_an_address_is_given_back_then_another_interface_may_have_it(settin
     assert run(setting, PrivateIpAddress="10.20.0.77")["Instances"][0]["PrivateIpAddress"] == "10.20.0.77"
 
 
+def test_when_addresses_are_assigned_then_the_answer_has_those_only(setting: Setting) -> None:
+    own = addresses_of(setting, setting.interface)
+    counted = assign(setting, SecondaryPrivateIpAddressCount=2)["AssignedPrivateIpAddresses"]
+    named = assign(setting, PrivateIpAddresses=["10.20.0.77"])["AssignedPrivateIpAddresses"]
+    assert named == [{"PrivateIpAddress": "10.20.0.77"}]
+    found = [item["PrivateIpAddress"] for item in (*counted, *named)]
+    assert len(found) == 3
+    assert addresses_of(setting, setting.interface) == [*own, *found]
+
+
+def test_fails_when_addresses_are_assigned_by_name_and_by_count(setting: Setting) -> None:
+    own = addresses_of(setting, setting.interface)
+    with refused("InvalidParameterCombination"):
+        assign(setting, PrivateIpAddresses=["10.20.0.77"], SecondaryPrivateIpAddressCount=1)
+    assert addresses_of(setting, setting.interface) == own
+
+
+def test_fails_when_the_primary_address_or_an_absent_one_is_unassigned(setting: Setting) -> None:
+    own = addresses_of(setting, setting.interface)
+    assign(setting, PrivateIpAddresses=["10.20.0.77"])
+    for address in (own[0], "10.20.0.99"):
+        with refused("InvalidParameterValue"):
+            setting.ec2.unassign_private_ip_addresses(
+                NetworkInterfaceId=setting.interface, PrivateIpAddresses=["10.20.0.77", address]
+            )
+    assert addresses_of(setting, setting.interface) == [*own, "10.20.0.77"]
+
+
 def test_when_reassignment_is_allowed_then_a_secondary_address_moves(setting: Setting) -> None:
     other = create(setting)["NetworkInterface"]["NetworkInterfaceId"]
     setting.ec2.assign_private_ip_addresses(NetworkInterfaceId=other, PrivateIpAddresses=["10.20.0.77"])

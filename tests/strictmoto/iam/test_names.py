@@ -53,6 +53,31 @@ def test_takes_paths_that_are_some(enforcing: Enforcing, operation: str) -> None
     assert found["Arn"].endswith("/teams/network/made")
 
 
+@pytest.mark.parametrize("operation", [name for name in MADE if name != "create_policy"])
+def test_fails_where_a_name_differs_by_its_case_only(enforcing: Enforcing, operation: str) -> None:
+    iam, given = enforcing.client("iam"), MADE[operation]
+    key = next(iter(given))
+    getattr(iam, operation)(**given)
+
+    code, message = refusal(getattr(iam, operation), **{**given, key: "Made"})
+
+    assert code == "EntityAlreadyExists"
+    assert "Made" in message
+
+
+def test_takes_the_own_name_in_another_case_and_fails_with_that_of_another(enforcing: Enforcing) -> None:
+    iam = enforcing.client("iam")
+    for name in ("worker", "other"):
+        iam.create_user(UserName=name)
+        iam.create_group(GroupName=name)
+
+    iam.update_user(UserName="worker", NewUserName="Worker")
+    iam.update_group(GroupName="worker", NewGroupName="Worker")
+
+    assert refusal(iam.update_user, UserName="Worker", NewUserName="OTHER")[0] == "EntityAlreadyExists"
+    assert refusal(iam.update_group, GroupName="Worker", NewGroupName="OTHER")[0] == "EntityAlreadyExists"
+
+
 def test_fails_where_another_name_is_none(enforcing: Enforcing) -> None:
     iam = enforcing.client("iam")
     iam.create_user(UserName="worker")

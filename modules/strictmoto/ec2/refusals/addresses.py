@@ -2,9 +2,9 @@
 
 moto takes any, and gives random ones, some of them twice, or outside of the subnet.
 
-Sources: Amazon EC2 API Reference, CreateNetworkInterface, AssignPrivateIpAddresses and "Error codes for the Amazon EC2
-API" (InvalidIPAddress.InUse, InvalidParameterValue, InsufficientFreeAddressesInSubnet); Amazon VPC User Guide, "Subnet
-CIDR blocks" (the first four addresses and the last one are AWS's).
+Sources: Amazon EC2 API Reference, CreateNetworkInterface, AssignPrivateIpAddresses, UnassignPrivateIpAddresses and
+"Error codes for the Amazon EC2 API" (InvalidIPAddress.InUse, InvalidParameterValue, InsufficientFreeAddressesInSubnet);
+Amazon VPC User Guide, "Subnet CIDR blocks" (the first four addresses and the last one are AWS's).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any, Final
 
+from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.models.subnets import Subnet as _Subnet
@@ -184,6 +185,7 @@ def _choose_free_addresses() -> None:
 
 def _refuse_on_request() -> None:
     create, assign = Response.create_network_interface, Response.assign_private_ip_addresses
+    unassign = Response.unassign_private_ip_addresses
 
     @functools.wraps(create)
     def create_network_interface(self: Any) -> Any:
@@ -196,6 +198,11 @@ def _refuse_on_request() -> None:
     def assign_private_ip_addresses(self: Any) -> Any:
         interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
         wanted = self._get_param("PrivateIpAddresses", [])
+        if wanted and self._get_param("SecondaryPrivateIpAddressCount") is not None:
+            raise EC2ClientError(
+                "InvalidParameterCombination",
+                "The parameters PrivateIpAddresses and SecondaryPrivateIpAddressCount cannot be used together.",
+            )
         moved = [] if self._get_param("AllowReassignment") is not True else wanted
         others = {address: holder_of(interface.subnet, address) for address in moved}
         # Only what is another's secondary address moves.
@@ -208,10 +215,34 @@ def _refuse_on_request() -> None:
             others[address].private_ip_addresses = [
                 item for item in others[address].private_ip_addresses if item["PrivateIpAddress"] != address
             ]
-        return assign(self)
+        assign(self)
+        # moto answers with all that the interface has.
+        added = wanted or [address for address in _addresses(interface) if address not in own]
+        return ActionResult(
+            {
+                "NetworkInterfaceId": interface.id,
+                "AssignedPrivateIpAddresses": [{"PrivateIpAddress": address} for address in added],
+            }
+        )
+
+    @functools.wraps(unassign)
+    def unassign_private_ip_addresses(self: Any) -> Any:
+        interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
+        given, own = self._get_param("PrivateIpAddresses", []), _addresses(interface)
+        if absent := [address for address in given if address not in own]:
+            raise EC2ClientError(
+                "InvalidParameterValue", f"Some of [{', '.join(absent)}] are not assigned to interface {interface.id}"
+            )
+        if interface.private_ip_address in given:
+            raise EC2ClientError(
+                "InvalidParameterValue",
+                f"The primary address {interface.private_ip_address} of interface {interface.id} cannot be unassigned",
+            )
+        return unassign(self)
 
     Response.create_network_interface = create_network_interface
     Response.assign_private_ip_addresses = assign_private_ip_addresses
+    Response.unassign_private_ip_addresses = unassign_private_ip_addresses
 
 
 def asked_addresses(primary: str | None, others: list[dict[str, Any]] | None) -> list[str]:

@@ -1,8 +1,10 @@
-"""Tags of resources that do not exist.
+"""Tags of resources that do not exist, and all tags of those that do.
 
-moto takes them for some kinds, instances and network interfaces among them, and DeleteTags for all.
+moto takes tags for some kinds of what is not there, instances and network interfaces among them, and DeleteTags for
+all. Where no tag is named, it deletes none.
 
-Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (one code for each kind of resource).
+Sources: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (one code for each kind of resource) and
+DeleteTags ("if you omit this parameter, we delete all user-defined tags").
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ from moto.ec2.utils import get_prefix
 EC2Backend: Any = _Backend
 Response: Any = _Response
 
+_RESERVED: Final = "aws:"
+"""How the keys begin that AWS gives, and nobody else deletes."""
+
 
 def install() -> None:
-    """Refuse to change them."""
+    """Refuse to change them, and delete all where none is named."""
     exist, delete = EC2Backend.do_resources_exist, Response.delete_tags
 
     @functools.wraps(exist)
@@ -36,7 +41,12 @@ def install() -> None:
         resource_ids = self._get_param("Resources", [])
         validate_resource_ids(resource_ids)
         self.ec2_backend.do_resources_exist(resource_ids)
-        return delete(self)
+        answered = delete(self)
+        if not self._get_param("Tags", []):
+            for resource_id in resource_ids:
+                keys = [key for key in self.ec2_backend.tags.get(resource_id, ()) if not key.startswith(_RESERVED)]
+                self.ec2_backend.delete_tag_keys([resource_id], keys)
+        return answered
 
     EC2Backend.do_resources_exist = do_resources_exist
     Response.delete_tags = delete_tags
