@@ -251,9 +251,10 @@ class TestLookups:
         assert listed["filter"][0] == by_interface
         assert listed["filter"][1] == {"name": "instance-type", "values": list(source_patterns())}
 
-    def test_when_every_type_is_accepted_then_no_instance_is_asked_for(self) -> None:
+    def test_when_every_type_is_accepted_then_no_instance_is_asked_for_but_appliances(self) -> None:
         lookup = SourceLookup(vpc_id=VPC, accept_instance_type=True)
-        assert "aws_instances" not in synthesize(lambda stack: add(stack, "all", lookup)).data
+        [asked] = synthesize(lambda stack: add(stack, "all", lookup)).data["aws_instances"]
+        assert "Tagged" in asked
 
     def test_when_instances_are_found_by_their_tags_then_their_interfaces_are(self) -> None:
         template = synthesize(lambda stack: add(stack, "web", Source.tagged_instances({"app": "web"}, vpc_id=VPC)))

@@ -448,18 +448,23 @@ def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left
             "instance_state_names": ["pending", "running", "stopping", "stopped"],
         },
     )
+    (tagged,) = (name for name in template.data["aws_instances"] if "Tagged" in name)
     assert_equal(
-        template.datum("aws_network_interfaces", interfaces)["filter"],
+        template.datum("aws_instances", tagged)["filter"],
         [
-            {
-                "name": "attachment.instance-id",
-                "values": f'${{coalescelist(data.aws_instances.{instances}.ids, ["none"])}}',
-            }
+            {"name": "tag:aws:cloudformation:stack-name", "values": ["*"]},
+            {"name": "tag-key", "values": ["tapstack:deletion-protection", "tapstack:incident"]},
         ],
     )
+    (ids,) = (name for name in template.locals if name.startswith("s_ApplianceIds"))
+    both = f"data.aws_instances.{instances}.ids, data.aws_instances.{tagged}.ids"
+    assert template.locals[ids] == f"${{distinct(concat({both}))}}"
+    datum = template.datum("aws_network_interfaces", interfaces)
+    assert datum["filter"] == [{"name": "attachment.instance-id", "values": "${each.value}"}]
+    assert datum["for_each"] == f"${{{{for i, part in chunklist(sort(tolist(local.{ids})), 200) : i => part}}}}"
     (local,) = (value for name, value in template.locals.items() if name.startswith("s_Sources"))
     assert "setsubtract(setunion(setsubtract(local.s_Found_" in local
-    assert f"concat(data.aws_network_interfaces.{interfaces}.ids)" in local
+    assert f"setunion(toset(flatten([for found in values(data.aws_network_interfaces.{interfaces}) :" in local
 
 
 def test_when_a_lookup_mirrors_elsewhere_then_targets_and_appliances_are_left_out_too() -> None:

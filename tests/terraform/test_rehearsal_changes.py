@@ -12,6 +12,7 @@ import pytest
 
 from tapstack.rehearsal.deployment import DeploymentFailedError
 from tapstack.rehearsal.packet_basics import publish_template, template_body, vendor_client
+from tests.rehearsal.test_protections import create_stack
 from tests.terraform.ward import REGION, Ward
 from tests.terraform.ward import ward as ward
 
@@ -300,3 +301,17 @@ def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_
         ward.apply()
     ward.site["region"] = REGION
     assert "No changes" in ward.plan()
+
+
+def test_when_an_incident_launched_an_appliance_then_no_lookup_mirrors_it(ward: Ward) -> None:
+    company, sensor = ward.company, ward.company.interfaces["desktop"][0]
+    ward.site |= {
+        "targets": {"sensor": {"network_interface_id": sensor}},
+        "filters": {"all": {"rules": [{"direction": "egress"}]}},
+        "sessions": {"whole": {"target": "sensor", "filter": "all", "sources": [{"vpc_id": company.shop.id}]}},
+    }
+    assert ward.apply().count("CreateTrafficMirrorSession") > 1
+
+    create_stack(ward.account, company, "tapstack-other-epb", deployment="tapstack", site="other", incident="i")
+
+    assert ward.apply() == []

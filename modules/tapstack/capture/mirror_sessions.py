@@ -23,6 +23,8 @@ from tapstack.capture.scaffold import (
 from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_sources
 from tapstack.domain.tags import EC2, check_construct_tags
@@ -59,8 +61,9 @@ class MirrorSessions(AwsConstruct):
             had a length keeps it when this is omitted later: give 65535 for whole packets.
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default. A
             session that had one keeps it when this is omitted later.
-        exclude: network interface ids that lookups must leave out. Interfaces of targets and
-            appliances that the stack has so far are left out always.
+        exclude: network interface ids that lookups must leave out. Interfaces of targets
+            that the stack has so far, and of appliances, are left out always: those that it has, and all that
+            Tapstack made or that an incident launched.
         description: what it is for; names the construct by default.
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
@@ -196,11 +199,8 @@ class MirrorSessions(AwsConstruct):
         # A local, because a token inside an expression would bring its own ${}.
         unique = rendered(list(dict.fromkeys(left_out)), typed=False)
         subtract = [address(cdk.TerraformLocal(self, "Excluded", unique))] if unique else []
-        if book.appliances:
-            subtract.append(self._interfaces_of_appliances(book.appliances))
-        if subtract:
-            found = f"setsubtract({found}, concat({', '.join(subtract)}))"
-        return found
+        subtract.append(self._interfaces_of_appliances(book.appliances))
+        return f"setsubtract({found}, setunion({', '.join(subtract)}))"
 
     def _ids_of(self, id_: str, lookup: SourceLookup) -> str:
         """Look the interfaces up and return the expression of their ids."""
@@ -289,23 +289,28 @@ class MirrorSessions(AwsConstruct):
         return address(data)
 
     def _interfaces_of_appliances(self, stack_names: Sequence[str]) -> str:
-        """Return the expression of the interface ids of appliances that their stacks may not have made yet.
+        """Return the expression of the interface ids of appliances, which receive mirrored traffic.
 
-        Both lookups depend on nothing, so that Terraform reads them when it plans: for_each keys
+        Those of the stacks that are named, and all that carry a tag of appliances: of other sites, and those
+        that incidents launch, as long as they exist. CloudFormation's own tag, which nobody else can set, tells
+        them from instances that are only tagged alike.
+
+        The lookups depend on nothing, so that Terraform reads them when it plans: for_each keys
         must be known then. Before the first apply they find nothing, and nothing is right.
         """
-        instances = aws.DataAwsInstances(
+        tagged = {f"tag:{STACK_NAME_TAG}": ["*"], "tag-key": [DELETION_PROTECTION_TAG, TAG_INCIDENT]}
+        found = [self._appliances("Tagged", tagged)]
+        if stack_names:
+            found.insert(0, self._appliances("Appliances", {f"tag:{STACK_NAME_TAG}": stack_names}))
+        ids = address(cdk.TerraformLocal(self, "ApplianceIds", f"${{distinct(concat({', '.join(found)}))}}"))
+        return self._in_chunks("ApplianceInterfaces", ids, [], "attachment.instance-id")
+
+    def _appliances(self, id_: str, filters: Mapping[str, Sequence[str]]) -> str:
+        data = aws.DataAwsInstances(
             self,
-            "Appliances",
-            filter=[aws.DataAwsInstancesFilter(name=f"tag:{STACK_NAME_TAG}", values=list(stack_names))],
+            id_,
+            filter=[aws.DataAwsInstancesFilter(name=name, values=list(values)) for name, values in filters.items()],
             instance_state_names=_PRESENT,
-        )
-        # An empty list of values would be refused; "none" is the id of no instance.
-        ids = cdk.Token.as_list(f'${{coalescelist({address(instances)}.ids, ["none"])}}')
-        data = aws.DataAwsNetworkInterfaces(
-            self,
-            "ApplianceInterfaces",
-            filter=[aws.DataAwsNetworkInterfacesFilter(name="attachment.instance-id", values=ids)],
         )
         return f"{address(data)}.ids"
 
