@@ -16,7 +16,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from strictmoto.cloudformation import parameters as stack_parameters
 from strictmoto.cloudformation import resources, schemas, templates
-from strictmoto.cloudformation.responses import check_name
+from strictmoto.cloudformation.responses import check_name, refuse_unchangeable
 from strictmoto.cloudformation.stacks import CAPABILITIES, ON_FAILURE
 
 # moto has types, but none for what is replaced at run time.
@@ -163,8 +163,7 @@ def _stack_of(response: Any, kind: str) -> Any:
     if not standing:
         raise ValidationError(message=f"Stack [{name}] does not exist")
     stack = standing[0]
-    if stack.status == _REVIEW or stack.status.endswith("_IN_PROGRESS") or stack.status == "ROLLBACK_COMPLETE":
-        raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
+    refuse_unchangeable(stack)
     return stack
 
 

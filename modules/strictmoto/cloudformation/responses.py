@@ -154,9 +154,7 @@ def _update() -> None:
     @functools.wraps(update)
     def update_stack(self: Any) -> Any:
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
-        # It has no template yet.
-        if stack.status == "REVIEW_IN_PROGRESS":
-            raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
+        refuse_unchangeable(stack)
         template = _template(self, stack=stack)
         _check_capabilities(self, template)
         transforms.check(template, self.current_account)
@@ -165,8 +163,6 @@ def _update() -> None:
             if given:
                 policies.check(given)
         _refuse_no_change(self, stack, template)
-        if stack.status.endswith("_IN_PROGRESS"):
-            raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
         # The policy that the stack has governs this update; a new one those that follow.
         stack.next_policy = policy
         stack.capabilities = tuple(self._get_param("Capabilities", []))
@@ -263,6 +259,16 @@ def _policy(response: Any, name: str) -> str | None:
     if body and url:
         raise ValidationError(message=f"You cannot specify both {name}URL and {name}Body")
     return s3_urls.fetch_policy(url, response.current_account, response.partition) if url else body
+
+
+def refuse_unchangeable(stack: Any) -> None:
+    """Refuse to change a stack that was rolled back, is at work, or has no template yet.
+
+    Source: CloudFormation User Guide, "Stack status codes" (ROLLBACK_COMPLETE). That it comes before "No updates are to
+    be performed." is inferred.
+    """
+    if stack.status == "ROLLBACK_COMPLETE" or stack.status.endswith("_IN_PROGRESS"):
+        raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
 
 
 def _refuse_no_change(response: Any, stack: Any, template: dict[str, Any]) -> None:

@@ -115,10 +115,13 @@ def test_fails_when_both_ways_to_handle_failure_are_given(account: Account) -> N
         create(account, FAILING, OnFailure="DELETE", DisableRollback=True)
 
 
-def test_fails_when_a_rolled_back_stack_is_updated(account: Account) -> None:
+@pytest.mark.parametrize(
+    "given", [{"TemplateBody": json.dumps({"Resources": {"Good": GOOD}})}, {"UsePreviousTemplate": True}]
+)
+def test_fails_when_a_rolled_back_stack_is_updated(account: Account, given: dict[str, Any]) -> None:
     create(account, FAILING)
     with pytest.raises(ClientError, match="ROLLBACK_COMPLETE state and can not be updated"):
-        account.stacks.update_stack(StackName="tap", TemplateBody=json.dumps({"Resources": {"Good": GOOD}}))
+        account.stacks.update_stack(StackName="tap", **given)
 
 
 def test_fails_when_a_resource_cannot_be_deleted_and_the_stack_stays(account: Account) -> None:
