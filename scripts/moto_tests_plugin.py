@@ -16,7 +16,6 @@ _servers: list[Any] = []
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server, and have moto's decorators use it."""
-    del config
     if os.environ["TAPSTACK_MOTO_TESTS"] == "stock":
         from moto.server import ThreadedMotoServer
 
@@ -48,6 +47,19 @@ def pytest_configure(config: pytest.Config) -> None:
         self._fake_creds = account.credentials.as_environment()
 
     MockAWS.__init__ = with_credentials  # type: ignore[method-assign]
+    config.pluginmanager.register(_Fresh(account))
+
+
+class _Fresh:
+    """Empties the account before each test: some of moto's make what they need without its decorators."""
+
+    def __init__(self, account: Any) -> None:
+        self.account = account
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Empty it."""
+        self.account.reset()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
