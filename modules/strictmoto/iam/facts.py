@@ -5,6 +5,7 @@ Source: Service Authorization Reference, resource types and condition keys of ea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,15 +14,28 @@ from strictmoto.iam.policies import Context
 from strictmoto.requests.arns import is_somewhere
 
 _WILD: Final = frozenset("*?")
+_KIND: Final = re.compile(r"[^:/]+")
 
 
 def facts_of(arn: str) -> Context:
     """Return the condition keys of a resource; nothing for one that does not exist. Looked up when asked for."""
     parts = arn.split(":", 5)
-    find = _FINDERS.get(parts[2]) if len(parts) == 6 else None
+    find = _finder(parts)
     if find is None or not is_somewhere(arn):
         return {}
     return Lazy(lambda: find(parts))
+
+
+def reads_tags_of(arn: str) -> bool:
+    """Return whether the account knows the tags of such resources, or that they can have none."""
+    return _finder(arn.split(":", 5)) is not None
+
+
+def _finder(parts: list[str]) -> Callable[[list[str]], Context] | None:
+    if len(parts) < 6:
+        return None
+    kind = _KIND.match(parts[5])
+    return FINDERS.get(parts[2]) or (FINDERS.get(f"{parts[2]}:{kind[0]}") if kind else None)
 
 
 def _tagged(tags: Mapping[str, Any], *prefixes: str) -> dict[str, tuple[str, ...]]:
@@ -197,6 +211,14 @@ def _function(parts: list[str]) -> Context:
     return _tagged(function.tags or {}, "aws") if function is not None else {}
 
 
+def _mapping(parts: list[str]) -> Context:
+    from moto.awslambda.models import lambda_backends
+
+    backend: Any = lambda_backends[parts[4]][parts[3]]
+    mapping = backend._event_source_mappings.get(parts[5].partition(":")[2])
+    return _tagged(mapping.tags or {}, "aws") if mapping is not None else {}
+
+
 def _queue(parts: list[str]) -> Context:
     from moto.sqs.models import sqs_backends
 
@@ -218,13 +240,6 @@ def _key(parts: list[str]) -> Context:
     return _tagged(backend.tagger.get_tag_dict_for_resource(parts[5].partition("/")[2]), "aws")
 
 
-def _machine(parts: list[str]) -> Context:
-    from moto.stepfunctions.models import stepfunctions_backends
-
-    backend: Any = stepfunctions_backends[parts[4]][parts[3]]
-    return _tagged(backend.tagger.get_tag_dict_for_resource(":".join(parts)), "aws")
-
-
 def _log_group(parts: list[str]) -> Context:
     from moto.logs.models import logs_backends
 
@@ -244,34 +259,69 @@ def _secret(parts: list[str]) -> Context:
     return {}
 
 
-def _iam(parts: list[str]) -> Context:
+def _iam_backend(parts: list[str]) -> Any:
     from moto.iam.models import iam_backends
 
-    kind, _, path = parts[5].partition("/")
-    backend: Any = iam_backends[parts[4]][parts[1]]
-    name = path.rpartition("/")[2]
-    if kind == "role":
-        role = next((role for role in list(backend.roles.values()) if role.name == name), None)
-        if role is None:
-            return {}
-        tags = role.tags.values() if isinstance(role.tags, Mapping) else role.tags
-        bounded = {"iam:PermissionsBoundary": (role.permissions_boundary_arn,)} if role.permissions_boundary_arn else {}
-        return {**_tagged(_pairs(tags), "aws", "iam"), **bounded}
-    if kind == "user":
-        return _tagged(backend.tagger.get_tag_dict_for_resource(":".join(parts)), "aws", "iam")
-    return {}
+    return iam_backends[parts[4]][parts[1]]
+
+
+def _role(parts: list[str]) -> Context:
+    name = parts[5].rpartition("/")[2]
+    role = next((role for role in list(_iam_backend(parts).roles.values()) if role.name == name), None)
+    return {**_of_iam(role), **_bounded(role.permissions_boundary_arn)} if role is not None else {}
+
+
+def _user(parts: list[str]) -> Context:
+    backend = _iam_backend(parts)
+    user = backend.users.get(parts[5].rpartition("/")[2])
+    if user is None:
+        return {}
+    tags = backend.tagger.get_tag_dict_for_resource(user.arn)
+    return {**_tagged(tags, "aws", "iam"), **_bounded(getattr(user, "permissions_boundary_arn", None))}
+
+
+def _of_iam(item: Any) -> Context:
+    """Return the tags of what has them itself, in a list or by their keys."""
+    tags = item.tags.values() if isinstance(item.tags, Mapping) else item.tags
+    return _tagged(_pairs(tags), "aws", "iam")
+
+
+def _bounded(arn: str | None) -> Context:
+    return {"iam:PermissionsBoundary": (arn,)} if arn else {}
+
+
+def _managed_policy(parts: list[str]) -> Context:
+    # Those of AWS belong to no account, and have no tags.
+    policy = _iam_backend(parts).managed_policies.get(":".join(parts)) if parts[4] != "aws" else None
+    return _of_iam(policy) if policy is not None else {}
+
+
+def _profile(parts: list[str]) -> Context:
+    profile = _iam_backend(parts).instance_profiles.get(parts[5].rpartition("/")[2])
+    return _of_iam(profile) if profile is not None else {}
+
+
+def _provider(parts: list[str]) -> Context:
+    provider = _iam_backend(parts).open_id_providers.get(":".join(parts))
+    return _of_iam(provider) if provider is not None else {}
 
 
 def _balancing(parts: list[str]) -> Context:
     from moto.elbv2.models import elbv2_backends
 
     backend: Any = elbv2_backends[parts[4]][parts[3]]
-    arn = ":".join(parts)
-    for items in (backend.load_balancers, backend.target_groups):
-        if arn in items:
-            tags = backend.tagging_service.get_tag_dict_for_resource(arn)
-            return _tagged(tags, "aws", "elasticloadbalancing")
-    return {}
+    tags = backend.tagging_service.get_tag_dict_for_resource(":".join(parts))
+    return _tagged(tags, "aws", "elasticloadbalancing")
+
+
+def _load_balancer(parts: list[str]) -> Context:
+    from moto.elb.models import elb_backends
+
+    name = parts[5].partition("/")[2]
+    if "/" in name:
+        return _balancing(parts)
+    classic = elb_backends[parts[4]][parts[3]].load_balancers.get(name)
+    return _tagged(classic.tags, "aws", "elasticloadbalancing") if classic is not None else {}
 
 
 def _group(parts: list[str]) -> Context:
@@ -293,21 +343,61 @@ def _by_arn(module: str, backends: str) -> Callable[[list[str]], Context]:
     return find
 
 
-_FINDERS: Final[Mapping[str, Callable[[list[str]], Context]]] = {
-    "autoscaling": _group,
-    "cloudformation": _stack,
-    "dynamodb": _table,
+def _none(_: list[str]) -> Context:
+    return {}
+
+
+_EVENTS: Final = _by_arn("moto.events.models", "events_backends")
+_STATES: Final = _by_arn("moto.stepfunctions.parser.models", "stepfunctions_parser_backends")
+UNTAGGED: Final = (
+    "autoscaling:launchConfiguration",
+    "cloudformation:changeSet",
+    "events:api-destination",
+    "events:archive",
+    "events:connection",
+    "events:replay",
+    "execute-api",
+    "iam:group",
+    "kms:alias",
+    "lambda:layer",
+    "scheduler:schedule",
+    "states:execution",
+    "states:express",
+    "states:mapRun",
+    "sts",
+)
+"""Resources that AWS takes no tags for."""
+FINDERS: Final[Mapping[str, Callable[[list[str]], Context]]] = {
+    **dict.fromkeys(UNTAGGED, _none),
+    "autoscaling:autoScalingGroup": _group,
+    "cloudformation:stack": _stack,
+    "dynamodb:table": _table,
     "ec2": _ec2,
-    "elasticloadbalancing": _balancing,
-    "events": _by_arn("moto.events.models", "events_backends"),
-    "iam": _iam,
-    "kms": _key,
-    "lambda": _function,
-    "logs": _log_group,
+    "elasticloadbalancing:listener": _balancing,
+    "elasticloadbalancing:listener-rule": _balancing,
+    "elasticloadbalancing:loadbalancer": _load_balancer,
+    "elasticloadbalancing:targetgroup": _balancing,
+    "events:event-bus": _EVENTS,
+    "events:rule": _EVENTS,
+    "iam:instance-profile": _profile,
+    "iam:oidc-provider": _provider,
+    "iam:policy": _managed_policy,
+    "iam:role": _role,
+    "iam:user": _user,
+    "kms:key": _key,
+    "lambda:event-source-mapping": _mapping,
+    "lambda:function": _function,
+    "logs:destination": _by_arn("moto.logs.models", "logs_backends"),
+    "logs:log-group": _log_group,
     "s3": _object,
-    "scheduler": _by_arn("moto.scheduler.models", "scheduler_backends"),
-    "secretsmanager": _secret,
+    "scheduler:schedule-group": _by_arn("moto.scheduler.models", "scheduler_backends"),
+    "secretsmanager:secret": _secret,
     "sns": _topic,
     "sqs": _queue,
-    "states": _machine,
+    "states:activity": _STATES,
+    "states:stateMachine": _STATES,
 }
+"""What finds the keys of a kind of resource, by service where all its resources are of one kind or found alike.
+
+Of other kinds the tags are unknown: a statement that compares them lets nothing through.
+"""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 from typing import Final
 
+from strictmoto.iam.facts import reads_tags_of
+
 GIVEN: Final = (
     "aws:CalledVia",
     "aws:CalledViaFirst",
@@ -132,8 +134,10 @@ GIVEN_BEGINNINGS: Final = (
     "aws:PrincipalTag/",
     "aws:RequestTag/",
     "aws:ResourceTag/",
+    "autoscaling:ResourceTag/",
     "ec2:Attribute/",
     "ec2:ResourceTag/",
+    "elasticloadbalancing:ResourceTag/",
     "iam:ResourceTag/",
     "kms:EncryptionContext:",
     "kms:ResourceTag/",
@@ -185,30 +189,7 @@ _OF_LAUNCHES: Final = frozenset(
         "volumetype",
     )
 )
-_TAGS_KNOWN: Final = frozenset(
-    (
-        "autoscaling",
-        "cloudformation",
-        "dynamodb",
-        "ec2",
-        "elasticloadbalancing",
-        "events",
-        "iam",
-        "kms",
-        "lambda",
-        "logs",
-        "scheduler",
-        "secretsmanager",
-        "sns",
-        "sqs",
-        "states",
-        # These have no tags that aws:ResourceTag compares.
-        "execute-api",
-        "s3",
-        "sts",
-    )
-)
-_RESOURCE_TAG: Final = "aws:resourcetag/"
+_RESOURCE_TAG: Final = ":resourcetag/"
 
 
 @functools.lru_cache(4096)
@@ -229,9 +210,8 @@ def is_told(key: str, action: str, arn: str) -> bool:
         return not (service == "sts" and "." in owner)
     if name in _OF_LAUNCHES and action.lower().startswith(_ACTIONS_UNREAD):
         return False
-    if name.startswith(_RESOURCE_TAG):
-        of = arn.split(":")[2] if arn.count(":") > 2 else ""
-        return not of or arn.endswith("/*") or of in _TAGS_KNOWN
+    if _RESOURCE_TAG in name and ":" in arn and not arn.endswith("/*") and not reads_tags_of(arn):
+        return False
     if service == "ec2" and owner == "ec2" and arn == "*":
         # Their keys are those of resources.
         return True

@@ -21,6 +21,7 @@ from strictmoto.iam.policies import Context, Request, Resource
 from strictmoto.requests.calls import Call
 
 _ATTRIBUTE: Final = "ec2:Attribute"
+_BOUNDARY: Final = "iam:PermissionsBoundary"
 _OF_TAGS: Final = ("aws:RequestTag/", "aws:TagKeys")
 _OF_SOME_RESOURCES: Final = (*_OF_TAGS, _ATTRIBUTE)
 """Condition keys of a request that IAM compares for some of its resources only."""
@@ -29,7 +30,6 @@ _EQUALS: Final = re.compile(r"([#\w.-]+)\s*=\s*(:\w+)")
 _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     "iam": {
         "AWSServiceName": "iam:AWSServiceName",
-        "PermissionsBoundary": "iam:PermissionsBoundary",
         "PolicyArn": "iam:PolicyARN",
     },
     "lambda": {"Principal": "lambda:Principal"},
@@ -80,15 +80,19 @@ def request_of(
     context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
     of_some = {key: value for key, value in context.items() if key.startswith(_OF_SOME_RESOURCES)}
     shared = {key: value for key, value in context.items() if key not in of_some}
+    # The boundary that a call sets is compared, not the one that it replaces.
+    new = {_BOUNDARY: (str(requested["PermissionsBoundary"]),)} if requested.get("PermissionsBoundary") else {}
     return Request(
         authorization.action,
-        tuple(_resource(arn, authorization, of_some, facts_of(arn)) for arn in resources or authorization.resources),
+        tuple(
+            _resource(arn, authorization, of_some, facts_of(arn), new) for arn in resources or authorization.resources
+        ),
         Lazy(lambda: {**shared, **_of_service(call, requested, authorization), **(more or {})}),
     )
 
 
-def _resource(arn: str, authorization: Authorization, of_some: Context, facts: Context) -> Resource:
-    given = _given(arn, authorization, of_some)
+def _resource(arn: str, authorization: Authorization, of_some: Context, facts: Context, new: Context) -> Resource:
+    given = {**_given(arn, authorization, of_some), **new}
     return Resource(arn, Lazy(lambda: {**facts, **given}) if given else facts)
 
 

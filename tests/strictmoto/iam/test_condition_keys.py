@@ -341,6 +341,7 @@ def test_when_a_key_is_listed_as_given_then_a_test_gives_it() -> None:
     assert set(GIVEN) - tried - by_hand == set()
     beginnings = {"aws:PrincipalTag/", "aws:ResourceTag/", "ec2:ResourceTag/", "iam:ResourceTag/", "kms:ResourceTag/"}
     beginnings |= {"secretsmanager:ResourceTag/", "ssm:ResourceTag/"}
+    beginnings |= {"autoscaling:ResourceTag/", "elasticloadbalancing:ResourceTag/"}
     assert {one for one in GIVEN_BEGINNINGS if not any(key.startswith(one) for key in tried)} == beginnings
 
 
@@ -376,6 +377,50 @@ class TestSessions:
         assert enforcing.signed("ec2", of_function).describe_vpcs()["Vpcs"]
         other = assume(role, "g", REGION)
         assert refusal(enforcing.signed("ec2", other).describe_vpcs)[0] == "UnauthorizedOperation"
+
+
+@pytest.mark.parametrize("kind", ["User", "Role"])
+class TestBoundaries:
+    """Source: IAM User Guide, "Delegating responsibility to others using permissions boundaries"."""
+
+    OTHER: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
+    BOUNDARY: Final = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    COMPARED: Final = {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}
+
+    def _make(self, enforcing: Enforcing, kind: str) -> None:
+        if kind == "User":
+            enforcing.client("iam").create_user(UserName="x", PermissionsBoundary=self.BOUNDARY)
+            enforcing.client("iam").create_user(UserName="y")
+        else:
+            enforcing.role("x", PermissionsBoundary=self.BOUNDARY)
+            enforcing.role("y")
+
+    def test_when_an_administrator_may_only_give_policies_within_a_boundary_then_it_is_compared(
+        self, enforcing: Enforcing, kind: str
+    ) -> None:
+        self._make(enforcing, kind)
+        worker = enforcing.worker("iam", {"Action": "iam:*", "Condition": self.COMPARED})
+        call = getattr(worker, f"put_{kind.lower()}_policy")
+        given = {"PolicyName": "p", "PolicyDocument": policy({"Action": "s3:*"})}
+        call(**{f"{kind}Name": "x"}, **given)
+        assert refusal(call, **{f"{kind}Name": "y"}, **given)[0] == "AccessDenied"
+
+    def test_fails_when_a_boundary_may_not_be_deleted(self, enforcing: Enforcing, kind: str) -> None:
+        self._make(enforcing, kind)
+        deny = {"Effect": "Deny", "Action": f"iam:Delete{kind}PermissionsBoundary", "Condition": self.COMPARED}
+        call = getattr(
+            enforcing.worker("iam", {"Action": "iam:*"}, deny), f"delete_{kind.lower()}_permissions_boundary"
+        )
+        assert "with an explicit deny" in refusal(call, **{f"{kind}Name": "x"})[1]
+
+    def test_fails_when_a_boundary_is_replaced_by_one_that_is_not_allowed(
+        self, enforcing: Enforcing, kind: str
+    ) -> None:
+        self._make(enforcing, kind)
+        worker = enforcing.worker("iam", {"Action": "iam:*", "Condition": self.COMPARED})
+        call = getattr(worker, f"put_{kind.lower()}_permissions_boundary")
+        assert refusal(call, **{f"{kind}Name": "x"}, PermissionsBoundary=self.OTHER)[0] == "AccessDenied"
+        call(**{f"{kind}Name": "y"}, PermissionsBoundary=self.BOUNDARY)
 
 
 class TestKeysThatTheAccountCannotTell:

@@ -288,6 +288,11 @@ def _elbv2(action: str, requested: Mapping[str, Any], place: Place) -> list[str]
     return []
 
 
+def _states(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
+    # What is made has only a name.
+    return [place.arn("states", f"activity:{requested.get('name')}")] if action == "CreateActivity" else []
+
+
 _FINDERS: Final[Mapping[str, Finder]] = {
     "autoscaling": _autoscaling,
     "dynamodb": _dynamodb,
@@ -301,5 +306,6 @@ _FINDERS: Final[Mapping[str, Finder]] = {
     "scheduler": _scheduler,
     "sqs": _sqs,
     "ssm": _ssm,
+    "states": _states,
     "sts": _sts,
 }
