@@ -92,6 +92,7 @@ GIVEN: Final = (
     "ec2:Vpc",
     "ec2:VpcID",
     "elasticloadbalancing:CreateAction",
+    "events:TargetArn",
     "events:detail-type",
     "events:source",
     "iam:AWSServiceName",

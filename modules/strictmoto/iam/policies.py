@@ -146,7 +146,8 @@ class Statement:
         """Return how a statement of a resource's policy names a caller; nothing where it is about others."""
         found = frozenset(grade for kind, name in self.principals or () if (grade := _grade(kind, name, caller)))
         if self.but_principals:
-            return frozenset() if found else frozenset({"anyone"})
+            excepted = bool(found) if self.allows else _spared(found, caller)
+            return frozenset() if excepted else frozenset({"anyone"})
         return found
 
     def resources_of(self, request: Request) -> list[str]:
@@ -174,6 +175,20 @@ def _grade(kind: str, name: str, caller: Caller) -> Grade | None:
     if name and name == caller.session:
         return "session"
     return "principal" if name and name == caller.arn else None
+
+
+def _spared(found: frozenset[Grade], caller: Caller) -> bool:
+    """Return whether a statement that denies all but some does not deny a caller.
+
+    The ARN of an account spares its root user only; of a session the role must be named, too.
+
+    Source: IAM User Guide, "AWS JSON policy elements: NotPrincipal".
+    """
+    if "anyone" in found:
+        return True
+    if caller.session:
+        return found >= {"principal", "session"}
+    return "principal" in found or ("account" in found and caller.arn.endswith(_ACCOUNT))
 
 
 @functools.lru_cache(16384)

@@ -7,6 +7,7 @@ context keys".
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +18,11 @@ from strictmoto.iam.authorizations import Authorization
 from strictmoto.iam.authorizations.ec2 import has_attributes
 from strictmoto.iam.authorizations.tags import keys_about
 from strictmoto.iam.lazy import Lazy
-from strictmoto.iam.policies import Context, Request, Resource
+from strictmoto.iam.policies import Context, Request, Resource, as_list
 from strictmoto.requests.calls import Call
+from strictmoto.requests.documents import read_json
 
 _ATTRIBUTE: Final = "ec2:Attribute"
-_BOUNDARY: Final = "iam:PermissionsBoundary"
 _OF_TAGS: Final = ("aws:RequestTag/", "aws:TagKeys")
 _OF_SOME_RESOURCES: Final = (*_OF_TAGS, _ATTRIBUTE)
 """Condition keys of a request that IAM compares for some of its resources only."""
@@ -57,6 +58,9 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
+_MAY_BE_EMPTY: Final = frozenset({"Prefix", "Delimiter"})
+"""Parameters whose empty value is a value of the condition key."""
+
 
 def request_of(
     call: Call,
@@ -80,19 +84,25 @@ def request_of(
     context = {key: value if isinstance(value, tuple) else (value,) for key, value in authorization.context.items()}
     of_some = {key: value for key, value in context.items() if key.startswith(_OF_SOME_RESOURCES)}
     shared = {key: value for key, value in context.items() if key not in of_some}
-    # The boundary that a call sets is compared, not the one that it replaces.
-    new = {_BOUNDARY: (str(requested["PermissionsBoundary"]),)} if requested.get("PermissionsBoundary") else {}
+    named = resources or authorization.resources
     return Request(
         authorization.action,
-        tuple(
-            _resource(arn, authorization, of_some, facts_of(arn), new) for arn in resources or authorization.resources
-        ),
+        tuple(_resource(arn, call, requested, authorization, of_some, facts_of(arn)) for arn in named),
         Lazy(lambda: {**shared, **_of_service(call, requested, authorization), **(more or {})}),
     )
 
 
-def _resource(arn: str, authorization: Authorization, of_some: Context, facts: Context, new: Context) -> Resource:
-    given = {**_given(arn, authorization, of_some), **new}
+def _resource(
+    arn: str,
+    call: Call,
+    requested: Mapping[str, Any],
+    authorization: Authorization,
+    of_some: Context,
+    facts: Context,
+) -> Resource:
+    given = _given(arn, authorization, of_some)
+    if find := _OF_RESOURCES.get(call.service):
+        return Resource(arn, Lazy(lambda: {**facts, **given, **find(requested, authorization, arn)}))
     return Resource(arn, Lazy(lambda: {**facts, **given}) if given else facts)
 
 
@@ -118,17 +128,10 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
     found: dict[str, tuple[str, ...]] = {
         key: (str(requested[name]).lower() if isinstance(requested[name], bool) else str(requested[name]),)
         for name, key in _PARAMETERS.get(call.service, {}).items()
-        if requested.get(name) not in (None, "")
+        if requested.get(name) not in (None, *(() if name in _MAY_BE_EMPTY else ("",)))
     }
-    if call.service == "dynamodb":
-        if keys := tuple(dict.fromkeys(_leading_keys(requested, authorization))):
-            found["dynamodb:LeadingKeys"] = keys
-        if authorization.action == "dynamodb:PartiQLSelect":
-            found["dynamodb:FullTableScan"] = (str(not keys).lower(),)
-    elif call.service == "events" and call.action == "PutEvents":
-        entries = requested.get("Entries") or ()
-        found["events:source"] = tuple(str(entry.get("Source", "")) for entry in entries)
-        found["events:detail-type"] = tuple(str(entry.get("DetailType", "")) for entry in entries)
+    if call.service == "events":
+        found |= _of_events(call.action, requested)
     elif call.service == "kms":
         given = requested.get("EncryptionContext") or {}
         if given:
@@ -181,12 +184,80 @@ def _object_tags(tagging: Any) -> dict[str, str]:
     return {str(tag.get("Key")): str(tag.get("Value", "")) for tag in tags or () if isinstance(tag, Mapping)}
 
 
-def _leading_keys(requested: Mapping[str, Any], authorization: Authorization) -> Iterator[str]:
-    """Return the partition keys that a request names; of a query, the value that its condition compares."""
-    for arn in authorization.resources:
-        if key := _partition_key(arn):
-            of_statement = authorization.action.startswith("dynamodb:PartiQL")
-            yield from authorization.compared.get(key, ()) if of_statement else _values_of(requested, key)
+def _of_events(action: str, requested: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the keys of events that are put, of the pattern of a rule, and of its targets.
+
+    Source: Amazon EventBridge User Guide, "Using IAM policy conditions in Amazon EventBridge".
+    """
+    given: dict[str, list[Any]] = {}
+    if action == "PutEvents":
+        entries = requested.get("Entries") or ()
+        given["source"] = [entry.get("Source", "") for entry in entries]
+        given["detail-type"] = [entry.get("DetailType", "") for entry in entries]
+    elif action == "PutRule":
+        pattern = _pattern(str(requested.get("EventPattern") or ""))
+        given = {name: as_list(pattern[name]) for name in ("source", "detail-type") if name in pattern}
+    elif action == "PutTargets":
+        given["TargetArn"] = [target.get("Arn", "") for target in requested.get("Targets") or ()]
+    # What matches more than one value, such as a prefix, is no value that a policy names.
+    return {
+        f"events:{name}": tuple(one if isinstance(one, str) else json.dumps(one) for one in values)
+        for name, values in given.items()
+    }
+
+
+def _pattern(text: str) -> Mapping[str, Any]:
+    """Return the pattern of a rule; one that cannot be read EventBridge refuses."""
+    try:
+        found = read_json(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _of_principal(requested: Mapping[str, Any], _: Authorization, __: str) -> Context:
+    """Return the boundary that a call sets: it is compared, not the one that it replaces."""
+    given = requested.get("PermissionsBoundary")
+    return {"iam:PermissionsBoundary": (str(given),)} if given else {}
+
+
+def _of_table(requested: Mapping[str, Any], authorization: Authorization, arn: str) -> Context:
+    """Return what a request says of one of its tables."""
+    found: dict[str, tuple[str, ...]] = {}
+    if keys := tuple(dict.fromkeys(_leading_keys(requested, authorization, arn))):
+        found["dynamodb:LeadingKeys"] = keys
+    if authorization.action == "dynamodb:PartiQLSelect":
+        found["dynamodb:FullTableScan"] = (str(not keys).lower(),)
+    return found
+
+
+_OF_RESOURCES: Final[Mapping[str, Callable[[Mapping[str, Any], Authorization, str], Context]]] = {
+    "dynamodb": _of_table,
+    "iam": _of_principal,
+}
+"""What returns the keys that a request has for one of its resources, by service."""
+
+
+def _leading_keys(requested: Mapping[str, Any], authorization: Authorization, arn: str) -> Iterator[str]:
+    """Return the partition keys that a request names in a table; of a query, the value that its condition compares."""
+    key = _partition_key(arn)
+    if not key:
+        return
+    if authorization.action.startswith("dynamodb:PartiQL"):
+        yield from authorization.compared.get(key, ())
+        return
+    for part in _about(requested, arn.split("/")[1]):
+        yield from _values_of(part, key)
+
+
+def _about(requested: Mapping[str, Any], table: str) -> list[Any]:
+    """Return the parts of a request that are about a table; tables are named, or by their ARNs."""
+    if items := requested.get("RequestItems"):
+        return [item for name, item in items.items() if str(name).rpartition("/")[2] == table]
+    if items := requested.get("TransactItems"):
+        parts = [part for item in items for part in item.values()]
+        return [part for part in parts if str(part.get("TableName", "")).rpartition("/")[2] == table]
+    return [requested]
 
 
 def _partition_key(arn: str) -> str:
@@ -217,6 +288,8 @@ def _values_of(requested: Any, key: str) -> Iterator[str]:
         if name in ("Key", "Item", "Keys"):
             items = value if isinstance(value, list) else [value]
             yield from (_plain(item[key]) for item in items if key in item)
+        elif name == "KeyConditions":
+            yield from (_plain(one) for one in (value.get(key) or {}).get("AttributeValueList") or ())
         elif name == "KeyConditionExpression":
             names, values = (requested.get(f"ExpressionAttribute{kind}") or {} for kind in ("Names", "Values"))
             yield from (_plain(values[of]) for one, of in _EQUALS.findall(value) if names.get(one, one) == key)

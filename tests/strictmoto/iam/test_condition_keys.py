@@ -35,6 +35,7 @@ ELSEWHERE: Final = {
     "cloudformation:ResourceTypes": "test_templates_of_stacks.py",
     "cloudformation:RoleArn": "test_templates_of_stacks.py",
     "cloudformation:StackPolicyUrl": "test_what_calls_mean.py",
+    "events:TargetArn": "test_what_services_find.py",
     "cloudformation:TemplateUrl": "test_templates_of_stacks.py",
     "dynamodb:FullTableScan": "test_what_services_find.py",
     "lambda:SourceFunctionArn": "test_condition_keys.py",

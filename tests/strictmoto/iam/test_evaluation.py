@@ -14,6 +14,7 @@ THERE: Final = "111122223333"
 ROLE: Final = f"arn:aws:iam::{HERE}:role/worker"
 SESSION: Final = f"arn:aws:sts::{HERE}:assumed-role/worker/one"
 USER: Final = f"arn:aws:iam::{HERE}:user/ann"
+ACCOUNT: Final = f"arn:aws:iam::{HERE}:root"
 WORKER: Final = Caller(ROLE, HERE, SESSION)
 ANN: Final = Caller(USER, HERE)
 QUEUE: Final = f"arn:aws:sqs:eu-central-1:{HERE}:work"
@@ -160,6 +161,29 @@ def test_when_all_but_some_are_denied_then_they_may() -> None:
     all_but_the_worker = statements({"Effect": "Deny", "NotPrincipal": {"AWS": [ROLE, SESSION]}})
     assert ask(Policies(ALLOW), at=all_but_the_worker) == ""
     assert ask(Policies(ALLOW), ANN, at=all_but_the_worker) == deny("a resource-based policy")
+
+
+@pytest.mark.parametrize(
+    ("caller", "named", "spared"),
+    [
+        (WORKER, [ROLE, SESSION, ACCOUNT], True),
+        (WORKER, [ROLE, ACCOUNT], False),
+        (WORKER, [SESSION, ACCOUNT], False),
+        (WORKER, [ACCOUNT], False),
+        (WORKER, [HERE], False),
+        (ANN, [ANN.arn, ACCOUNT], True),
+        (ANN, [ACCOUNT], False),
+        (ANN, [HERE], False),
+        (Caller(ACCOUNT, HERE), [ACCOUNT], True),
+        (Caller(ACCOUNT, HERE), [ANN.arn], False),
+        (ANN, ["*"], True),
+    ],
+)
+def test_when_all_but_an_account_are_denied_then_only_its_root_user_may(
+    caller: Caller, named: list[str], spared: bool
+) -> None:
+    denies = statements({"Effect": "Deny", "NotPrincipal": {"AWS": named}})
+    assert ask(Policies(ALLOW), caller, at=denies) == ("" if spared else deny("a resource-based policy"))
 
 
 def test_when_a_service_calls_as_itself_then_the_resource_alone_decides() -> None:

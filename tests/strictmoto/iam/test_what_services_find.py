@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import zipfile
 from typing import Any, Final
 
@@ -355,6 +356,77 @@ class TestRules:
         entry = {"Source": "s", "DetailType": "d", "Detail": "{}", "EventBusName": self.BUS}
         assert self.BUS in refusal(worker.put_events, Entries=[entry])[1]
 
+    PATTERN: Final = json.dumps({"source": ["aws.ec2", "own"], "detail-type": ["a"]})
+
+    @pytest.mark.parametrize(
+        ("key", "value"), [("events:source", "aws.ec2"), ("events:source", "own"), ("events:detail-type", "a")]
+    )
+    def test_fails_when_a_rule_may_not_match_a_source(self, enforcing: Enforcing, key: str, value: str) -> None:
+        denied = {"ForAnyValue:StringEquals": {key: value}}
+        worker = enforcing.worker("events", *_but("events:PutRule", Condition=denied))
+        given = {"Name": "r", "EventPattern": self.PATTERN}
+        assert "with an explicit deny" in refusal(worker.put_rule, **given)[1]
+        assert worker.put_rule(Name="r", EventPattern='{"source": ["other"]}')["RuleArn"]
+        assert worker.put_rule(Name="r", ScheduleExpression="rate(1 day)")["RuleArn"]
+
+    def test_when_only_some_sources_may_be_matched_then_a_prefix_is_none_of_them(self, enforcing: Enforcing) -> None:
+        condition = {"ForAllValues:StringEquals": {"events:source": ["aws.ec2"]}, "Null": {"events:source": "false"}}
+        worker = enforcing.worker("events", {"Action": "events:PutRule", "Condition": condition})
+        assert worker.put_rule(Name="r", EventPattern='{"source": ["aws.ec2"]}')["RuleArn"]
+        for pattern in ('{"source": ["aws.ec2", "own"]}', '{"source": [{"prefix": "aws."}]}', '{"detail-type": ["a"]}'):
+            assert refusal(worker.put_rule, Name="r", EventPattern=pattern)[0] == "AccessDeniedException"
+
+    def test_fails_when_a_rule_may_not_have_a_target(self, enforcing: Enforcing) -> None:
+        enforcing.client("events").put_rule(Name="r", ScheduleExpression="rate(1 day)")
+        arn = f"arn:aws:sqs:{REGION}:{HERE}:"
+        denied = {"ForAnyValue:ArnLike": {"events:TargetArn": f"{arn}no*"}}
+        worker = enforcing.worker("events", *_but("events:PutTargets", Condition=denied))
+        targets = [{"Id": "1", "Arn": f"{arn}yes"}, {"Id": "2", "Arn": f"{arn}none"}]
+        assert "with an explicit deny" in refusal(worker.put_targets, Rule="r", Targets=targets)[1]
+        assert worker.put_targets(Rule="r", Targets=targets[:1])["FailedEntryCount"] == 0
+
+
+class TestListings:
+    @pytest.fixture
+    def s3(self, enforcing: Enforcing) -> Any:
+        """S3 with a bucket of one object."""
+        client = enforcing.client("s3")
+        client.create_bucket(Bucket="vic", CreateBucketConfiguration={"LocationConstraint": REGION})
+        client.put_object(Bucket="vic", Key="k", Body=b"x")
+        return client
+
+    @pytest.mark.parametrize("method", ["list_objects", "list_objects_v2"])
+    def test_when_a_prefix_is_sent_empty_then_that_is_its_value(
+        self, enforcing: Enforcing, s3: Any, method: str
+    ) -> None:
+        condition = {"StringEquals": {"s3:prefix": ["", "home/"], "s3:delimiter": "/"}}
+        worker = enforcing.worker("s3", {"Action": "s3:ListBucket", "Condition": condition})
+        call = getattr(worker, method)
+        assert call(Bucket="vic", Prefix="", Delimiter="/")["Contents"]
+        assert refusal(call, Bucket="vic", Delimiter="/")[0] == "AccessDenied"
+        assert refusal(call, Bucket="vic", Prefix="")[0] == "AccessDenied"
+
+    def test_fails_when_attributes_are_read_of_an_object_that_may_not_be(self, enforcing: Enforcing, s3: Any) -> None:
+        given = {"Bucket": "vic", "Key": "k", "ObjectAttributes": ["ETag"]}
+        for one, other in (("GetObjectAttributes", "GetObject"), ("GetObject", "GetObjectAttributes")):
+            worker = enforcing.worker("s3", {"Action": f"s3:{one}"})
+            assert f"s3:{other}" in refusal(worker.get_object_attributes, **given)[1]
+        both = enforcing.worker("s3", {"Action": ["s3:GetObject", "s3:GetObjectAttributes"]})
+        assert both.get_object_attributes(**given)["ETag"]
+
+
+class TestImages:
+    def test_fails_when_the_snapshots_of_an_image_may_not_be_made(self, enforcing: Enforcing) -> None:
+        made = enforcing.client("ec2").run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)["Instances"][0]
+        arns = [f"arn:aws:ec2:{REGION}:{HERE}:instance/*", f"arn:aws:ec2:{REGION}::image/*"]
+        given = {"InstanceId": made["InstanceId"], "Name": "image"}
+        worker = enforcing.worker("ec2", {"Action": "ec2:CreateImage", "Resource": arns})
+        assert refusal(worker.create_image, **given)[0] == "UnauthorizedOperation"
+        worker = enforcing.worker(
+            "ec2", {"Action": "ec2:CreateImage", "Resource": [*arns, f"arn:aws:ec2:{REGION}::snapshot/*"]}
+        )
+        assert worker.create_image(**given)["ImageId"]
+
 
 class TestStatements:
     @pytest.fixture
@@ -415,6 +487,58 @@ class TestStatements:
     def test_fails_when_a_statement_cannot_be_read(self, table: Any, statement: str) -> None:
         assert refusal(table.execute_statement, Statement=statement)[0] == "ValidationException"
         assert refusal(table.batch_execute_statement, Statements=[{"Statement": statement}])[0] == "ValidationException"
+
+
+class TestLeadingKeys:
+    """Source: Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control"."""
+
+    @pytest.fixture
+    def worker(self, enforcing: Enforcing) -> Any:
+        """What may reach one item of a table, and all of another."""
+        client = enforcing.client("dynamodb")
+        for name in ("kept", "free"):
+            client.create_table(
+                TableName=name,
+                KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        arn = f"arn:aws:dynamodb:{REGION}:{HERE}:table"
+        own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}}
+        return enforcing.worker(
+            "dynamodb",
+            {"Action": "dynamodb:*", "Resource": f"{arn}/kept", "Condition": own},
+            {"Action": "dynamodb:*", "Resource": f"{arn}/free"},
+        )
+
+    def test_fails_when_an_old_query_compares_another_key(self, worker: Any) -> None:
+        def asked(key: str) -> dict[str, Any]:
+            return {"k": {"AttributeValueList": [{"S": key}], "ComparisonOperator": "EQ"}}
+
+        assert refusal(worker.query, TableName="kept", KeyConditions=asked("his"))[0] == "AccessDeniedException"
+        assert worker.query(TableName="kept", KeyConditions=asked("mine"))["Count"] == 0
+
+    @pytest.mark.parametrize("by_arn", [False, True])
+    @pytest.mark.parametrize("method", ["batch_write_item", "batch_get_item", "write", "get"])
+    def test_when_a_call_is_about_several_tables_then_each_has_its_own_keys(
+        self, worker: Any, method: str, by_arn: bool
+    ) -> None:
+        def call(kept: str) -> Any:
+            before = f"arn:aws:dynamodb:{REGION}:{HERE}:table/" if by_arn else ""
+            keys = {f"{before}kept": kept, f"{before}free": "his"}
+            if method == "batch_write_item":
+                puts = {name: [{"PutRequest": {"Item": {"k": {"S": key}}}}] for name, key in keys.items()}
+                return worker.batch_write_item(RequestItems=puts)
+            if method == "batch_get_item":
+                return worker.batch_get_item(RequestItems={n: {"Keys": [{"k": {"S": key}}]} for n, key in keys.items()})
+            if method == "write":
+                items = [{"Put": {"TableName": name, "Item": {"k": {"S": key}}}} for name, key in keys.items()]
+                return worker.transact_write_items(TransactItems=items)
+            items = [{"Get": {"TableName": name, "Key": {"k": {"S": key}}}} for name, key in keys.items()]
+            return worker.transact_get_items(TransactItems=items)
+
+        call("mine")
+        assert refusal(call, kept="his")[0] == "AccessDeniedException"
 
 
 class TestPolicies:

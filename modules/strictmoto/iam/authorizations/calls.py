@@ -197,9 +197,10 @@ def _bypassing(call: Call, requested: Mapping[str, Any], place: Place) -> Iterat
 
 
 def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
-    """Reading several secrets at once reads each of them, and finding them lists them; code is read, too.
+    """Reading several secrets at once reads each of them, and finding them lists them; code and objects are read, too.
 
-    Source: AWS Secrets Manager API Reference, BatchGetSecretValue ("Required permissions").
+    Sources: AWS Secrets Manager API Reference, BatchGetSecretValue ("Required permissions"); Amazon S3 API Reference,
+    GetObjectAttributes ("Permissions").
     """
     if call.service == "secretsmanager" and call.action == "BatchGetSecretValue":
         for one in requested.get("SecretIdList") or ():
@@ -209,6 +210,10 @@ def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator
             yield Authorization("secretsmanager:ListSecrets", ("*",), {"aws:RequestedRegion": call.region})
     elif call.service == "lambda" and call.action in _WITH_CODE:
         yield from _code(call, requested, place)
+    elif call.service == "s3" and call.action == "GetObjectAttributes":
+        found = named.resources_of("s3", call.action, requested, place)
+        action = "s3:GetObjectVersion" if requested.get("VersionId") else "s3:GetObject"
+        yield Authorization(action, found, {"aws:RequestedRegion": call.region})
 
 
 _WITH_CODE: Final = {

@@ -64,6 +64,8 @@ _MADE: Final = {
     "CopySnapshot": ("snapshot",),
     "CreateDefaultSubnet": (),
     "CreateDefaultVpc": (),
+    # It takes a snapshot of each volume.
+    "CreateImage": ("image", "snapshot"),
     "CreateFlowLogs": ("vpc-flow-log",),
     "CreateLaunchTemplateVersion": (),
     "CreateManagedPrefixList": ("prefix-list",),
