@@ -144,7 +144,7 @@ def refused(walk: Walk) -> Incident:
     response.until_settled(incident, "failed")
     failed = response.containment(incident)
     assert failed["failure"].startswith("ContainmentRefused"), failed
-    assert any(line.startswith("groups of ") for line in failed["changed"]), failed
+    assert any(line.startswith("security groups of ") for line in failed["changed"]), failed
     return _released(response, incident)
 
 

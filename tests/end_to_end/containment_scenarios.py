@@ -172,7 +172,7 @@ def every_try_to_contain_dies_and_people_ask_again(its: Scenarios) -> None:
         with pytest.raises(UserError, match="is being contained"):
             response.release(incident)
         response.until_settled(incident, "failed")
-    assert [line for line in response.containment(incident)["changed"] if line.startswith("groups of ")]
+    assert [line for line in response.containment(incident)["changed"] if line.startswith("security groups of ")]
     _contain(response, incident)
     assert _is_cut_off(response, "database")
     _release(response, incident)

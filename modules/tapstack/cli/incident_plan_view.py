@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.cli.terminal import plain, shortened, table
+from tapstack.domain.containment import NAMES, short
 
 _VALUE_WIDTH: Final = 60
 _KEY_WIDTH: Final = 70
@@ -27,10 +28,7 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
     lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]
     if refused := plain(answer.get("refused")):
         return "\n".join([*lines, "", f"  refused: {refused}"])
-    rows = [
-        [plain(change.get("what")), shortened(plain(change.get("key")), _KEY_WIDTH), *_values(change, "from", "to")]
-        for change in _entries(answer, "changes")
-    ]
+    rows = [[*_subject(change), *_values(change, "from", "to")] for change in _entries(answer, "changes")]
     lines += ["", *(table(["WHAT", "OF", "NOW", "THEN"], rows, "  ") if rows else [f"  {_NOTHING[what]}"])]
     differences = _entries(answer, "differences")
     if differences:
@@ -67,14 +65,18 @@ def value(found: Any) -> str:
 def _three_ways(differences: list[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
-            plain(difference.get("what")),
-            shortened(plain(difference.get("key")), _KEY_WIDTH),
+            *_subject(difference),
             *_values(difference, "original", "ours", "now"),
             shortened(plain(difference.get("why")), _VALUE_WIDTH),
         ]
         for difference in differences
     ]
     return table(["WHAT", "OF", "WAS", "CONTAINED", "NOW", "WHY"], rows, "  ")
+
+
+def _subject(entry: Mapping[str, Any]) -> list[str]:
+    kind, key = plain(entry.get("what")), plain(entry.get("key"))
+    return [NAMES.get(kind, kind), shortened(short(key), _KEY_WIDTH)]
 
 
 def _values(entry: Mapping[str, Any], *names: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tapstack.cli.incident_plan_view import advice
 from tapstack.cli.terminal import plain, shortened, table
+from tapstack.domain.containment import in_words
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, can_be_extended, extend_command
 
@@ -39,7 +40,8 @@ def card(incident: Incident, *, now: datetime, options: str = "") -> str:
     """
     name = plain(incident.get("id"))
     severity = plain(incident.get("severity"))
-    lines = [f"{name}  {plain(incident.get('state'))}{f', severity {severity}' if severity else ''}"]
+    state = f"{plain(incident.get('state'))}{', its end is requested' if _is_ending(incident) else ''}"
+    lines = [f"{name}  {state}{f', severity {severity}' if severity else ''}"]
     lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now) if text]
     lines += _block(_interfaces(incident))
     lines += _block(_containment(incident), "  containment")
@@ -70,7 +72,7 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     if state == "failed":
         return [f"tapstack incident close {name}{options}  # deletes what remains", *of_containment]
     show = f"tapstack incident show {name}{options}"
-    if not can_be_extended(str(state)):
+    if not can_be_extended(str(state)) or _is_ending(incident):
         return [show, *of_containment]
     return [
         show,
@@ -126,7 +128,7 @@ def _containment(incident: Incident) -> list[str]:
         ("released", _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by")))),
         ("failed", plain(found.get("failure"))),
         *(("changed", plain(line)) for line in _list(found, "changed")),
-        *(("not_restored", plain(line)) for line in _list(found, "not_restored")),
+        *(("left", plain(line)) for line in _list(found, "not_restored")),
         *(("others", _other(entry)) for entry in _entries(found, "differences")),
     ]
     return [f"  {label:<{_LABEL}} {text}" for label, text in facts if text]
@@ -141,7 +143,7 @@ def _deadline(found: Mapping[str, Any]) -> str:
 
 def _other(difference: Mapping[str, Any]) -> str:
     why = _joined(". ", plain(difference.get("why")), advice(difference))
-    return _joined(": ", _joined(" of ", *(plain(difference.get(key)) for key in ("what", "key"))), why)
+    return _joined(": ", in_words(plain(difference.get("what")), plain(difference.get("key"))), why)
 
 
 def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
@@ -167,11 +169,18 @@ def _end(incident: Incident, now: datetime) -> tuple[str, str]:
         because = plain(incident.get("closed_because"))
         return "closed", f"{closed}{f', because it was {because}' if because in ('closed', 'expired') else ''}"
     until = plain(incident.get("expires_at"))
+    if _is_ending(incident):
+        return "until", "its sessions are deleted, which takes some seconds"
     try:
         left = int((as_time(until) - now).total_seconds()) // 60
     except RuleViolation:
         return "until", until
     return "until", f"{until} ({_in(left)})"
+
+
+def _is_ending(incident: Incident) -> bool:
+    """Whether it goes on as it was, and its end has been requested."""
+    return bool(incident.get("close_requested")) and can_be_extended(str(incident.get("state")))
 
 
 def _in(minutes: int) -> str:

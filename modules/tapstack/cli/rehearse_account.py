@@ -13,7 +13,7 @@ from tapstack.cli.supervision import handled_by
 from tapstack.rehearsal.progress import Progress
 
 if TYPE_CHECKING:
-    from strictmoto.account import Account
+    from strictmoto.account import ACCOUNT_ID, Account
     from strictmoto.company import Company
 
 
@@ -72,6 +72,7 @@ def _introduction(account: Account, company: Company | None, template_url: str |
     lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it.", ""]
     lines += ["For boto3, the AWS CLI and Terraform:", ""]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in account.environment.items()]
+    lines += ["", f"Its account id, for allowed_account_ids: {ACCOUNT_ID}"]
     if company is not None:
         lines += ["", "It holds a small company:", ""]
         for name, vpc in (("shop", company.shop), ("office", company.office)):

@@ -32,6 +32,19 @@ Kind = Literal[
 """In the order in which an instance is cut off: what keeps the evidence, what keeps others from replacing the
 instance, the cut itself, and what is slower or only tidies up."""
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+NAMES: Final[Mapping[str, str]] = {
+    "shutdown": "shutdown behavior",
+    "volume": "delete on termination",
+    "termination": "termination protection",
+    "standby": "Auto Scaling state",
+    "groups": "security groups",
+    "tracking": "tracked TCP timeout",
+    "profile": "permissions",
+    "target-group": "registration in the target group",
+    "classic-balancer": "registration in the load balancer",
+}
+"""What EC2's console and API call what is changed, where the kind alone says something else."""
+_TARGET_GROUP: Final = ":targetgroup/"
 GONE_STATES: Final = frozenset({"terminated", "shutting-down"})
 REGISTERED: Final = "registered"
 DEREGISTERED: Final = "deregistered"
@@ -182,8 +195,8 @@ class Change:
         return {"what": self.what, "key": self.key, "from": self.before, "to": self.after}
 
     def __str__(self) -> str:
-        """Return it for people."""
-        return f"{self.what} of {self.key}: {said(self.before)} -> {said(self.after)}"
+        """Return it as text."""
+        return f"{in_words(self.what, self.key)}: {said(self.before)} -> {said(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +267,7 @@ class Difference:
 
     def __str__(self) -> str:
         """Return it as a line of text."""
-        return f"{self.what} of {self.key}: {self.why}" + (f". {self.advice}" if self.advice else "")
+        return f"{in_words(self.what, self.key)}: {self.why}" + (f". {self.advice}" if self.advice else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,8 +469,18 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
         yield f"the Auto Scaling group {member.group} is at its minimum: it launches a replacement"
 
 
+def in_words(kind: str, key: str) -> str:
+    """Return what a kind of change is about, for example `termination protection of i-0a1b2c3d4e5f60718`."""
+    return f"{NAMES.get(kind, kind)} of {short(key)}"
+
+
+def short(key: str) -> str:
+    """Return the key of a change without what is the same for all target groups of the account."""
+    return key.partition(_TARGET_GROUP)[2] or key
+
+
 def said(value: Value) -> str:
-    """Return a value for people."""
+    """Return a value as text."""
     match value:
         case None:
             return "not set"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads te
 _STRING: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _TEXT_TAGS: Final = frozenset({_STRING, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
+_INVISIBLE: Final = re.compile(r"[\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
+"""Spaces that YAML takes for letters, and marks that no editor shows: pages are copied with them."""
 _MOST_NODES: Final = 1_000_000
 """Aliases let a small file stand for an endless one ("billion laughs")."""
 _DEEPEST: Final = 100
@@ -282,6 +285,12 @@ def _advice(what: str, context: str, error: Any, text: str) -> str:
         return "double the backslash, or use single quotes"
     if character == "\t":
         return "indent with spaces, not with tabs"
+    for number in dict.fromkeys((mark.line, max(mark.line - 1, 0))):
+        if number < len(lines) and (found := _INVISIBLE.search(lines[number])):
+            name = unicodedata.name(found.group(), "a character that cannot be seen").lower()
+            return (
+                f"line {number + 1}, column {found.start() + 1} is a {name} (U+{ord(found.group()):04X}): use a space"
+            )
     if "undefined alias" in what:
         return "define its anchor above it, or put a value that begins with * in quotes"
     if "cannot start any token" in what:

@@ -136,4 +136,4 @@ def test_when_the_record_is_gone_then_it_is_said_which_originals_are_not_back(sh
     assert line.startswith(
         f"{shop.company.instances['legacy']} is not contained, but its prior state is not restored: "
     )
-    assert f"groups of {shop.company.interfaces['legacy'][0]}" in line
+    assert f"security groups of {shop.company.interfaces['legacy'][0]}" in line

@@ -47,9 +47,14 @@ def test_when_an_instance_is_contained_then_every_interface_has_the_quarantine_g
 def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(shop: Shop) -> None:
     incident = contained(shop.database)
     changed = item(incident)["containment"]["changed"]
-    assert [line.partition(" of ")[0] for line in changed] == ["volume", "termination", "groups", "groups"]
+    assert [line.partition(" of ")[0] for line in changed] == [
+        "delete on termination",
+        "termination protection",
+        "security groups",
+        "security groups",
+    ]
     for interface in shop.company.interfaces["database"]:
-        assert any(line.startswith(f"groups of {interface}: sg-") for line in changed)
+        assert any(line.startswith(f"security groups of {interface}: sg-") for line in changed)
     assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
 
 
@@ -286,8 +291,8 @@ class TestOptions:
         assert release(incident) == "released"
         assert timeouts() == [350, 432_000]
         assert item(incident)["containment"]["not_restored"] == [
-            f"tracking of {second}: it was not set, and cannot be unset: it is 432000 s now, AWS's default except on "
-            "Nitro v6 instances, where that is 350 s"
+            f"tracked TCP timeout of {second}: it was not set, and cannot be unset: it is 432000 s now, AWS's "
+            "default except on Nitro v6 instances, where that is 350 s"
         ]
 
     def test_when_snapshots_are_taken_then_they_are_taken_once_and_stay(self, shop: Shop) -> None:
@@ -334,7 +339,7 @@ class TestOptions:
         assert _policy(shop) == OF_OTHERS
         [warning] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
         assert warning == (
-            f"not done: profile of app: the role app has a policy tapstack-containment-{shop.database} that "
+            f"not done: permissions of app: the role app has a policy tapstack-containment-{shop.database} that "
             "containment did not write: it is left as it is"
         )
 
@@ -351,7 +356,7 @@ class TestOptions:
         assert release(incident, **decision) == "released"
         assert _policy(shop) == theirs
         [note] = item(incident)["containment"]["not_restored"]
-        assert note.startswith("profile of app: ")
+        assert note.startswith("permissions of app: ")
 
     def test_when_nothing_but_the_cut_is_wanted_then_nothing_else_is_changed(self, shop: Shop) -> None:
         shop.set(
@@ -417,7 +422,7 @@ class TestFailures:
             "the Auto Scaling group web launches a replacement, which stays after the release",
             "not done",
         ]
-        assert warnings[1].startswith("not done: standby of web: ValidationError")
+        assert warnings[1].startswith("not done: Auto Scaling state of web: ValidationError")
         shop.monkeypatch.setattr(OF_KIND["standby"], "change", real)
         assert release(incident) == "released"
 

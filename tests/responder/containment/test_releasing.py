@@ -64,7 +64,9 @@ def test_when_the_group_launched_another_in_its_place_then_the_release_says_that
     assert release(incident) == "released"
     assert shop.lifecycle(web) == "InService"
     [said] = item(incident)["containment"]["not_restored"]
-    assert said.startswith("standby of web: the instance is back in service; the one that the group launched")
+    assert said.startswith(
+        "Auto Scaling state of web: the instance is back in service; the one that the group launched"
+    )
 
 
 def test_when_it_is_released_twice_then_the_second_changes_nothing(shop: Shop) -> None:
@@ -190,7 +192,7 @@ class TestOthers:
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
         assert shop.groups_of(second) == second_before
         assert item(incident)["containment"]["not_restored"] == [
-            f"groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']}"
+            f"security groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']}"
         ]
 
     def test_when_others_put_back_the_originals_then_nothing_stands_against_it(self, shop: Shop) -> None:
@@ -215,7 +217,7 @@ class TestOthers:
         assert release(incident, overwrite=True) == "released"
         assert shop.groups_of(first) == [groups["database"]]
         assert item(incident)["containment"]["not_restored"] == [
-            f"groups of {first}: {extra}: the security group does not exist any more; the others are back"
+            f"security groups of {first}: {extra}: the security group does not exist any more; the others are back"
         ]
 
     def test_when_all_groups_of_an_interface_are_gone_then_only_keep_lets_it_go(self, shop: Shop) -> None:
@@ -277,7 +279,7 @@ class TestOthers:
         shop.ec2.delete_network_interface(NetworkInterfaceId=second)
         assert release(incident) == "released"
         assert shop.groups_of(first) == before
-        assert item(incident)["containment"]["not_restored"] == [f"groups of {second}: it is gone"]
+        assert item(incident)["containment"]["not_restored"] == [f"security groups of {second}: it is gone"]
 
     def test_when_an_interface_was_attached_since_then_it_is_shown_and_left_alone(self, shop: Shop) -> None:
         incident = contained(shop.database)

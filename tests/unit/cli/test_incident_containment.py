@@ -40,7 +40,7 @@ def containment(**changes: Any) -> dict[str, Any]:
         "decision": "approved",
         "deadline": "2026-01-02T03:20:05Z",
         "default": "leave",
-        "changed": ["groups of eni-0a000000000000001: sg-0a1 -> sg-0b1"],
+        "changed": ["security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1"],
         "not_restored": [],
         "differences": [],
         "failure": None,
@@ -77,9 +77,9 @@ def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) 
     assert capsys.readouterr().out.splitlines() == [
         "dry run of contain: i-0a000000000000001, nothing was changed",
         "",
-        "  WHAT         OF                     NOW             THEN",
-        "  groups       eni-0a000000000000001  sg-0a1, sg-0a2  sg-0b1",
-        "  termination  i-0a000000000000001    no              yes",
+        "  WHAT                    OF                     NOW             THEN",
+        "  security groups         eni-0a000000000000001  sg-0a1, sg-0a2  sg-0b1",
+        "  termination protection  i-0a000000000000001    no              yes",
         "",
         "  note: it is at its minimum",
     ]
@@ -100,8 +100,8 @@ def test_when_others_changed_something_then_all_three_are_shown() -> None:
         "  nothing would be restored",
         "",
         "  changed outside Tapstack",
-        "  WHAT    OF                     WAS     CONTAINED  NOW     WHY",
-        "  groups  eni-0a000000000000001  sg-0a1  sg-0b1     sg-0c1  others changed it",
+        "  WHAT             OF                     WAS     CONTAINED  NOW     WHY",
+        "  security groups  eni-0a000000000000001  sg-0a1  sg-0b1     sg-0c1  others changed it",
         "",
         "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
     ]
@@ -122,7 +122,9 @@ def test_when_overwriting_restores_nothing_then_the_plan_and_the_card_say_what_d
     assert found.splitlines()[-1] == "  the release would be blocked. give it a group by hand"
     blocked = incident(timeline=[], containment=containment(state="blocked", differences=[difference]))
     lines = card(blocked, now=NOW).splitlines()
-    assert any(line.endswith(f"groups of eni-1: {difference['why']}. give it a group by hand") for line in lines)
+    assert any(
+        line.endswith(f"security groups of eni-1: {difference['why']}. give it a group by hand") for line in lines
+    )
     assert [line.strip() for line in lines[-2:]] == [
         f"tapstack incident release --dry-run {ID}",
         f"tapstack incident release --keep {ID}",
@@ -177,7 +179,7 @@ def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> Non
         "    state      contained",
         "    asked      2026-01-02T03:05:05Z by guardduty",
         f"    decided    2026-01-02T03:06:05Z approved by {ANA}",
-        "    changed    groups of eni-0a000000000000001: sg-0a1 -> sg-0b1",
+        "    changed    security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1",
     ]
     assert lines[-2:] == [
         f"    tapstack incident release --dry-run {ID}",

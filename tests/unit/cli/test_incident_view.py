@@ -55,6 +55,13 @@ def test_when_an_incident_is_closed_then_its_card_says_since_when_and_why() -> N
     assert "  next" not in lines
 
 
+def test_when_its_end_is_requested_then_its_card_says_so_and_does_not_propose_it_again() -> None:
+    lines = card(incident(close_requested=True), now=NOW).splitlines()
+    assert lines[0] == f"{ID}  capturing, its end is requested, severity high"
+    assert "  until      its sessions are deleted, which takes some seconds" in lines
+    assert lines[-2:] == ["  next", f"    tapstack incident show {ID}"]
+
+
 @pytest.mark.parametrize(
     ("until", "shown"),
     [

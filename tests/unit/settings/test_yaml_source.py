@@ -300,6 +300,16 @@ class TestSyntax:
                 "with tabs",
             ),
             (
+                "sites:\n  production:\n\u00a0\u00a0\u00a0 region: eu-central-1\n    vpc_id: a\n",
+                "4: this is not YAML (column 11): mapping values are not allowed in this context; line 3, column 1 is "
+                "a no-break space (U+00A0): use a space",
+            ),
+            (
+                "sites:\n  production: a\n  region:\u00a0eu-central-1\n  vpc_id: b\n",
+                "4: this is not YAML (column 3): could not find expected ':'; line 3, column 10 is a no-break space "
+                "(U+00A0): use a space",
+            ),
+            (
                 "a: [1\nb: 2\n",
                 "2: this is not YAML (column 2): did not find expected ',' or ']'; close the bracket that line 1 "
                 "opens, or put a comma between two values",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.containment import PriorState, said
+from tapstack.domain.containment import PriorState, in_words, said
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, utc_now
@@ -88,7 +88,7 @@ def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tup
             continue
         now = containments.get(instance_id)
         if now is None or not now.in_place or now.generation != original.generation:
-            lost[instance_id].append(f"{original.kind} of {original.key}")
+            lost[instance_id].append(in_words(original.kind, original.key))
     for instance_id, things in sorted(lost.items()):
         yield f"{instance_id} is not contained, but its prior state is not restored: {', '.join(sorted(things))}"
 

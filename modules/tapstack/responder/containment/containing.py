@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, plan_containment, said
+from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, in_words, plan_containment, said
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.counts import counted
 from tapstack.domain.regions import AccountRegion
@@ -208,7 +208,7 @@ class _Containing:
     def _raise_passing(self) -> None:
         for original, error in self.failures:
             if _may_pass(error):
-                raise TryAgain(f"{original.kind} of {original.key}: {_message(error)}")
+                raise TryAgain(f"{in_words(original.kind, original.key)}: {_message(error)}")
 
     def _say_what_changes(self, waiting: list[PriorState]) -> None:
         """Write into the incident what is about to be changed: if this fails, operators read it there."""
@@ -224,7 +224,7 @@ class _Containing:
         for warning in warnings:
             self._say("warning", warning)
         for original, error in self.failures:
-            self._say("warning", f"not done: {original.kind} of {original.key}: {_message(error)}")
+            self._say("warning", f"not done: {in_words(original.kind, original.key)}: {_message(error)}")
 
     def _say(self, what: str, detail: str) -> None:
         incidents.say(self.incident.id, "containment", what, detail)
@@ -244,7 +244,7 @@ def _gather(futures: Iterable[Future[None]]) -> None:
 
 def _lines(prior_states: Iterable[PriorState]) -> list[str]:
     ordered = sorted(prior_states, key=lambda one: (KINDS.index(one.kind), one.key))
-    return [f"{one.kind} of {one.key}: {said(one.original)} -> {said(one.ours)}" for one in ordered]
+    return [f"{in_words(one.kind, one.key)}: {said(one.original)} -> {said(one.ours)}" for one in ordered]
 
 
 def _may_pass(error: BaseException) -> bool:

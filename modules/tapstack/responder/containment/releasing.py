@@ -19,7 +19,18 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import STANDBY, Difference, Interface, Kind, Plan, PriorState, Value, is_ours, said
+from tapstack.domain.containment import (
+    STANDBY,
+    Difference,
+    Interface,
+    Kind,
+    Plan,
+    PriorState,
+    Value,
+    in_words,
+    is_ours,
+    said,
+)
 from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, steps_of_release
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.aws.parallel import each
@@ -223,7 +234,7 @@ class _Releasing:
     def _record(self) -> None:
         """Record it in every incident that wanted the instance contained, before the table forgets which did."""
         notes = [
-            f"{one.kind} of {one.key}: {one.note}"
+            f"{in_words(one.kind, one.key)}: {one.note}"
             for one in containments.prior_states(self.held.instance_id, self.held.where)
             if one.generation == self.held.generation and one.note
         ]
@@ -308,7 +319,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
 def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
     """Put one thing back; return why it is not, empty where it is."""
     one = step.original
-    what = f"{one.kind} of {one.key}: {said(step.to)}"
+    what = f"{in_words(one.kind, one.key)}: {said(step.to)}"
     try:
         OF_KIND[one.kind].restore(instance_id, one, step.to)
     except (Gone, NotOurs):

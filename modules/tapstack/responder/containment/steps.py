@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tapstack.domain.containment import said as in_words
+from tapstack.domain.containment import in_words, said
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
@@ -119,7 +119,7 @@ def what_is_changed(incident: Incident) -> list[str]:
     if there is None or not there.in_place:
         return []
     return [
-        f"{one.kind} of {one.key}: {in_words(one.original)} -> {in_words(one.ours)}"
+        f"{in_words(one.kind, one.key)}: {said(one.original)} -> {said(one.ours)}"
         for one in containments.waiting(there, containments.prior_states(instance_id, there.where))
     ]
 
