@@ -343,7 +343,7 @@ class TestRefused:
         body = {"network_interface_ids": [interface], "reason": "beacons"}
         assert team.post("/incidents", {**body, "containment": "now"}).problem == "invalid-request"
         incident = team.post("/incidents", body).json["incident"]["id"]
-        assert "open one for the instance" in team.do(incident, "contain").json["detail"]
+        assert "open an incident for the instance" in team.do(incident, "contain").json["detail"]
 
     def test_fails_when_nothing_is_contained(self, team: Responder) -> None:
         instance, _ = team.instance()
