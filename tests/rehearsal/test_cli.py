@@ -44,7 +44,7 @@ def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert out == "\nThe rehearsal account is gone.\n"
+    assert out == "\nThe rehearsal account has stopped.\n"
     assert "Traceback" not in err
     assert lines[0].startswith("An AWS account for rehearsals listens on http://127.0.0.1:")
 
@@ -62,7 +62,7 @@ sys.exit(main(["rehearse", "account", "--empty"]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
-    assert done.stdout.endswith("\nThe rehearsal account is gone.\n")
+    assert done.stdout.endswith("\nThe rehearsal account has stopped.\n")
     assert "Traceback" not in done.stderr
 
 

@@ -13,7 +13,7 @@ from tapstack.cli.supervision import handled_by
 from tapstack.rehearsal.progress import Progress
 
 if TYPE_CHECKING:
-    from strictmoto.account import ACCOUNT_ID, Account
+    from strictmoto.account import Account
     from strictmoto.company import Company
 
 
@@ -69,6 +69,8 @@ def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, ou
 
 
 def _introduction(account: Account, company: Company | None, template_url: str | None) -> str:
+    from strictmoto.account import ACCOUNT_ID
+
     lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it.", ""]
     lines += ["For boto3, the AWS CLI and Terraform:", ""]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in account.environment.items()]
