@@ -47,6 +47,7 @@ def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     assert out == "\nThe rehearsal account has stopped.\n"
     assert "Traceback" not in err
     assert lines[0].startswith("An AWS account for rehearsals listens on http://127.0.0.1:")
+    assert lines[1].startswith("Its account id is 123456789012: ")
 
 
 def test_when_stopped_while_it_starts_then_it_ends_cleanly() -> None:

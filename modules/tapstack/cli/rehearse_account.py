@@ -71,10 +71,10 @@ def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, ou
 def _introduction(account: Account, company: Company | None, template_url: str | None) -> str:
     from strictmoto.account import ACCOUNT_ID
 
-    lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it.", ""]
+    lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it."]
+    lines += [f"Its account id is {ACCOUNT_ID}: allowed_account_ids has it, or is left out.", ""]
     lines += ["For boto3, the AWS CLI and Terraform:", ""]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in account.environment.items()]
-    lines += ["", f"Its account id, for allowed_account_ids: {ACCOUNT_ID}"]
     if company is not None:
         lines += ["", "It holds a small company:", ""]
         for name, vpc in (("shop", company.shop), ("office", company.office)):
