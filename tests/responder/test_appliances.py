@@ -198,8 +198,8 @@ class TestCapabilities:
             appliance_steps.ensure(incident)
         assert str(refused.value) == (
             "the template of the stack tap-frankfurt-epb asks for CAPABILITY_IAM (The following resource(s) require "
-            "capabilities: [AWS::IAM::Role]), and the settings give it nothing; look at what it makes, then give the "
-            "launch the capabilities that the template asks for, and deploy: response.appliance.launch.capabilities in "
+            "capabilities: [AWS::IAM::Role]), and the settings give it nothing; inspect the roles in the "
+            "template, then allow the capabilities it requires, and deploy: response.appliance.launch.capabilities in "
             "the deployment file"
         )
         assert launching.account.recorder.records(action="CreateStack") == []

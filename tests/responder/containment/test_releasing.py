@@ -316,7 +316,10 @@ class TestOthers:
         shop.client("elb").delete_load_balancer(LoadBalancerName="old")
         assert release(incident) == "released"
         gone = item(incident)["containment"]["not_restored"]
-        assert [line.partition(" ")[0] for line in gone] == ["classic-balancer", "target-group"]
+        assert [line.partition(" of ")[0] for line in gone] == [
+            "registration in the load balancer",
+            "registration in the target group",
+        ]
 
     def test_when_auto_scaling_refuses_then_it_is_blocked_and_goes_on_once_that_is_mended(self, shop: Shop) -> None:
         shop.fit_group()

@@ -32,8 +32,7 @@ IN_PROGRESS: Final = "_IN_PROGRESS"
 NAMED_IAM: Final = "CAPABILITY_NAMED_IAM"
 """Stands for CAPABILITY_IAM as well."""
 _TO_GIVE: Final = (
-    "inspect the roles in the template, then allow the capabilities it requires in "
-    "response.appliance.launch.capabilities and deploy: "
+    "inspect the roles in the template, then allow the capabilities it requires, and deploy: "
     "response.appliance.launch.capabilities in the deployment file"
 )
 

@@ -110,7 +110,8 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
     assert {one["session_id"] for one in found["interfaces"]} == made
     decided = found["containment"]
     assert (decided["state"], decided["mode"], decided["asked_by"]) == ("contained", "now", ANN)
-    assert any(line.startswith("security groups of eni-") for line in decided["changed"])
+    # In the words of the version that contained it.
+    assert any(line.startswith("groups of eni-") for line in decided["changed"])
     what = [entry["what"] for entry in incidents.timeline(CAPTURING)]
     assert what[0] == "opened"
     assert {"contained", "capturing"} <= set(what)
