@@ -292,7 +292,7 @@ class MirrorSessions(AwsConstruct):
         """Return the expression of the interface ids of appliances, which receive mirrored traffic.
 
         Those of the stacks that are named, and all that carry a tag of appliances: of other sites, and those
-        that incidents launch, as long as they exist. CloudFormation's own tag, which nobody else can set, tells
+        that incidents launch, as long as they exist. CloudFormation's own tag, which only CloudFormation can set, tells
         them from instances that are only tagged alike.
 
         The lookups depend on nothing, so that Terraform reads them when it plans: for_each keys

@@ -227,6 +227,10 @@ class PriorState:
     lately: bool = False
     note: str = ""
 
+    def __str__(self) -> str:
+        """Return what containment changed, as text."""
+        return f"{in_words(self.kind, self.key)}: {said(self.original)} -> {said(self.ours)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -24,7 +24,7 @@ EC2Backend: Any = _Backend
 Response: Any = _Response
 
 _RESERVED: Final = "aws:"
-"""How the keys begin that AWS gives, and nobody else deletes."""
+"""Prefixes of the keys that AWS sets and that only AWS deletes."""
 
 
 def install() -> None:

@@ -244,7 +244,7 @@ def _gather(futures: Iterable[Future[None]]) -> None:
 
 def _lines(prior_states: Iterable[PriorState]) -> list[str]:
     ordered = sorted(prior_states, key=lambda one: (KINDS.index(one.kind), one.key))
-    return [f"{in_words(one.kind, one.key)}: {said(one.original)} -> {said(one.ours)}" for one in ordered]
+    return [str(one) for one in ordered]
 
 
 def _may_pass(error: BaseException) -> bool:

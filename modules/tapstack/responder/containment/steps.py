@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tapstack.domain.containment import in_words, said
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
@@ -118,10 +117,7 @@ def what_is_changed(incident: Incident) -> list[str]:
     there = containments.get(instance_id, incident.where)
     if there is None or not there.in_place:
         return []
-    return [
-        f"{in_words(one.kind, one.key)}: {said(one.original)} -> {said(one.ours)}"
-        for one in containments.waiting(there, containments.prior_states(instance_id, there.where))
-    ]
+    return [str(one) for one in containments.waiting(there, containments.prior_states(instance_id, there.where))]
 
 
 def _notify(incident: Incident, what: str, notice: Any) -> None:
