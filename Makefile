@@ -124,7 +124,7 @@ bench-response: packages ## Measure the response, from an alert to packets, besi
 faults: packages ## Let every AWS call of an incident fail, in every way (more than an hour); writes docs/faults.md
 	@$(PY) -m tests.end_to_end.faults $(ARGS)
 
-moto-tests: packages ## Compare the rehearsal account with moto by moto's own tests (minutes; fetches them); writes docs/rehearsal-moto-tests.md
+moto-tests: packages ## Compare the account with moto by moto's own tests (minutes; fetches them); writes docs/moto-tests.md of strictmoto
 	@$(PY) -m scripts.moto_tests $(ARGS)
 
 generate: packages ## Write the generated files again

@@ -1,4 +1,4 @@
-"""Measures the rehearsal account beside stock moto: start, memory, calls a second; writes docs/benchmarks-rehearsal.md.
+"""Measures the account beside stock moto: start, memory, calls a second; writes modules/strictmoto/docs/benchmarks.md.
 
 Each round starts a new process for either, in turn, which makes an account, answers calls
 over HTTP and reports. `make bench-rehearsal` runs it.
@@ -20,7 +20,7 @@ from pathlib import Path
 import moto
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENT = ROOT / "docs" / "benchmarks-rehearsal.md"
+DOCUMENT = ROOT / "modules/strictmoto/docs/benchmarks.md"
 SLOWER_AT_MOST = 1.1
 """What the account may cost: a tenth more than stock moto."""
 CALLS = 400

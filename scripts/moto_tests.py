@@ -6,7 +6,7 @@ source, or "inferred" where no public page says it; the command fails where a te
 and where one is named that does not. It is no part of the tests: it fetches moto's source distribution from the
 package index, and takes minutes.
 
-    python -m scripts.moto_tests            # all of it, and docs/rehearsal-moto-tests.md
+    python -m scripts.moto_tests            # all of it, and modules/strictmoto/docs/moto-tests.md
     python -m scripts.moto_tests test_ec2/test_traffic_mirrors.py
 """
 
@@ -31,7 +31,7 @@ from strictmoto.account import TESTED_MOTO
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CACHE: Final = ROOT / ".environments" / "moto-tests"
-DOCUMENT: Final = ROOT / "docs" / "rehearsal-moto-tests.md"
+DOCUMENT: Final = ROOT / "modules/strictmoto/docs/moto-tests.md"
 SUBJECTS: Final = {
     "Traffic Mirroring": ("test_ec2/test_traffic_mirrors.py",),
     "Network interfaces": ("test_ec2/test_elastic_network_interfaces.py",),

@@ -4,7 +4,7 @@ Checked is what one request gives; moto counts what a resource has already, wher
 
 Sources: Tagging AWS Resources guide, "Tag naming limits and requirements"; the API Reference of each service, at its
 type Tag and the errors of its actions on tags; IAM User Guide, "Rules for tagging in IAM and AWS STS". Codes that no
-page names are inferred, which docs/rehearsal-conformance.md says of each.
+page names are inferred, which docs/conformance.md says of each.
 """
 
 from __future__ import annotations

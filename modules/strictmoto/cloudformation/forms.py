@@ -1,7 +1,7 @@
 """The form of a template, part by part: what AWS refuses before there is a stack, and moto fails at.
 
 Sources: CloudFormation Template Reference, "Template sections", "Resource attributes" and "Intrinsic functions", at
-each function. AWS's pages have few of the texts: docs/rehearsal-cloudformation.md says which are inferred.
+each function. AWS's pages have few of the texts: docs/cloudformation.md says which are inferred.
 """
 
 from __future__ import annotations

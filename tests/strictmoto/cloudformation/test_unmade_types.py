@@ -80,7 +80,7 @@ def test_fails_when_properties_are_not_the_types(account: Account, properties: d
 
 @pytest.mark.parametrize("marker", ["types made by calls", "types made by models"])
 def test_when_a_type_is_made_then_the_page_says_by_what(account: Account, marker: str) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "rehearsal-cloudformation.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "modules/strictmoto/docs/cloudformation.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`([^`]+)`", page.split(f"<!-- {marker} -->")[1].partition("\n\n")[0]))
     made = {kind for kind in schemas.kinds(REGION) if api_types.makes(kind)}
     by_calls = {kind for kind in made if api_types.own_type(kind)}

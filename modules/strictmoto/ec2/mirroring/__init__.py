@@ -5,7 +5,7 @@ AWS's validation, quotas and error codes; `of(ec2_backend)` gives the same to Py
 beside the API, such as the CloudFormation part. State hangs on moto's EC2 backend of one
 account and Region, and so vanishes when moto is reset.
 
-Source of the rules: VPC Traffic Mirroring guide; docs/rehearsal-conformance.md lists them, and says which are
+Source of the rules: VPC Traffic Mirroring guide; docs/conformance.md lists them, and says which are
 inferred.
 """
 

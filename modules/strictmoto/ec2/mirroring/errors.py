@@ -2,7 +2,7 @@
 
 Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API". Where that page
 has no code for a refusal, InvalidParameterValue stands in;
-docs/rehearsal-conformance.md marks those as inferred.
+docs/conformance.md marks those as inferred.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What EC2 refuses of instances, network interfaces, subnets, security groups and tags, and moto does.
 
 Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API". Its page has codes; where it has none for a
-refusal, and for the words of messages, docs/rehearsal-conformance.md says "inferred".
+refusal, and for the words of messages, docs/conformance.md says "inferred".
 """
 
 from __future__ import annotations
