@@ -105,11 +105,12 @@ def check_fields(instance: Any) -> None:
     check_arguments(type(instance), {field.name: getattr(instance, field.name) for field in fields(instance)})
 
 
-def check_range(what: str, value: Any, allowed: tuple[int, int]) -> None:
-    """Refuse what is no whole number of a range, both ends included; True and False are none."""
+def check_range(what: str, value: Any, allowed: tuple[int, int], unit: str = "") -> None:
+    """Refuse what is no whole number of a range, both ends included; 5.0 is one, True and False are none."""
     low, high = allowed
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise RuleViolation(f"{what} must be a whole number from {low} to {high}, got {_shown(value)}")
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not whole or not low <= value <= high:
+        raise RuleViolation(f"{what} must be a whole number from {low} to {high}{unit}, got {_shown(value)}")
 
 
 def is_whole_token(value: Any) -> bool:

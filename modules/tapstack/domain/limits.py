@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tapstack.domain.arguments import check_range
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.tokens import is_token
 
@@ -30,13 +31,9 @@ PACKET_LENGTH_FLOORS: Final = {"IPv4": 35, "IPv6": 55}
 """Below these, headers are cut: advice of AWS's, which refuses no length that is shorter."""
 
 
-def _check_range(what: str, value: float, allowed: tuple[int, int], note: str = "") -> None:
-    low, high = allowed
-    whole = (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, float) and value.is_integer()
-    )
-    if not is_token(value) and not (whole and low <= value <= high):
-        raise RuleViolation(f"{what} must be a whole number from {low} to {high}{note}, got {value!r}")
+def _check_range(what: str, value: float, allowed: tuple[int, int], unit: str = "") -> None:
+    if not is_token(value):
+        check_range(what, value, allowed, unit)
 
 
 def check_session_number(value: float) -> None:
