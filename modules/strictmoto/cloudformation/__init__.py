@@ -2,10 +2,10 @@
 
 One file a concern: what a template says (yaml_templates, templates, intrinsics), what its parameters may be
 (parameters), what AWS's schemas say of types (schemas), the life of a stack (stacks, working) and of its resources
-(resources), the API's own rules (responses, change_sets), what EventBridge hears of it (events), with whose permissions
-it is done (acting, asking), and the types that are made by calls of the account's API (api_types, ec2_types,
-addresses, security_groups, mirroring_types, network_types, balancer_types, function_types, iam_types,
-service_types, messaging_types, bucket_types, dns_types, operating_types, scaling_types, custom_resources).
+(resources), what it puts out (outputs), the API's own rules (responses, change_sets), what EventBridge hears of it
+(events), with whose permissions it is done (acting, asking), and the types that are made by calls of the account's API
+(api_types, ec2_types, addresses, security_groups, mirroring_types, network_types, balancer_types, function_types,
+iam_types, service_types, messaging_types, bucket_types, dns_types, operating_types, scaling_types, custom_resources).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def install() -> None:
         mirroring_types,
         network_types,
         operating_types,
+        outputs,
         resources,
         responses,
         scaling_types,
@@ -45,6 +46,7 @@ def install() -> None:
 
     for part in (
         intrinsics,
+        outputs,
         given,
         api_types,
         custom_resources,

@@ -23,6 +23,7 @@ _POLICIES: Final[Mapping[str, tuple[str, ...]]] = {
     "DeletionPolicy": ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot"),
     "UpdateReplacePolicy": ("Delete", "Retain", "Snapshot"),
 }
+_GIVING_LISTS: Final = frozenset({"Fn::Cidr", "Fn::GetAZs", "Fn::Split"})
 _SNAPSHOTS: Final = frozenset(
     {
         "AWS::DocDB::DBCluster",
@@ -35,6 +36,22 @@ _SNAPSHOTS: Final = frozenset(
         "AWS::Redshift::Cluster",
     }
 )
+
+
+def check_nulls(part: Any, path: str = "") -> None:
+    """Refuse null, wherever it is: AWS::NoValue leaves out what is not wanted.
+
+    Args:
+        part: of a template.
+        path: where it is in the template.
+
+    Raises:
+        ValidationError: the first null.
+    """
+    if part is None:
+        raise ValidationError(message=f"[{path or '/'}] 'null' values are not allowed in templates")
+    for name, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        check_nulls(value, f"{path}/{name}")
 
 
 def check_form(template: dict[str, Any], *, extended: bool) -> None:
@@ -56,10 +73,7 @@ def check_form(template: dict[str, Any], *, extended: bool) -> None:
             if not isinstance(part, dict):
                 raise _format_error(f"Every {section} member must be an object, and {name} is none.")
     for name, output in (template.get("Outputs") or {}).items():
-        if "Value" not in output and not any(key.startswith("Fn::") for key in output):
-            raise _format_error(
-                f"Output {name} is malformed. The Value field of every Outputs member must be specified."
-            )
+        _check_output(name, output)
     for name, resource in template["Resources"].items():
         _check_resource(name, resource, extended=extended)
     for block in ("Conditions", "Resources", "Outputs", "Rules"):
@@ -70,6 +84,14 @@ def check_form(template: dict[str, Any], *, extended: bool) -> None:
 def requires(function: str) -> ValidationError:
     """Return AWS's refusal of a function that is given something else than it takes."""
     return ValidationError(message=f"Template error: {_REQUIRED[function]}")
+
+
+def unnamed_export(name: str) -> ValidationError:
+    """Return AWS's refusal of an output whose export has no name that it may have."""
+    return _format_error(
+        f"Output {name} is malformed. The Name field of every Export member must be specified and consist only of "
+        "alphanumeric characters, colons, or hyphens."
+    )
 
 
 def _format_error(message: str) -> ValidationError:
@@ -133,6 +155,25 @@ def _check_resource(name: str, resource: dict[str, Any], *, extended: bool) -> N
             raise ValidationError(
                 message=f"Template error: resource type {resource['Type']} does not support deletion policy Snapshot"
             )
+
+
+def _check_output(name: str, output: dict[str, Any]) -> None:
+    if not isinstance(output.get("Description", ""), str | int | float):
+        raise _format_error("Every Description member must be a string.")
+    if "Value" not in output:
+        if any(key.startswith("Fn::") for key in output):
+            return
+        raise _format_error(f"Output {name} is malformed. The Value field of every Outputs member must be specified.")
+    value, must = output["Value"], "The Value field of every Outputs member must evaluate to a String"
+    if isinstance(value, list):
+        raise _format_error(f"{must} and not a List.")
+    if isinstance(value, dict) and not _is_function(value):
+        raise _format_error(f"{must} and not a Map.")
+    if isinstance(value, dict) and value.keys() & _GIVING_LISTS:
+        raise _format_error(f"{must}.")
+    export = output.get("Export")
+    if export is not None and not (isinstance(export, dict) and _is_text(export.get("Name"))):
+        raise unnamed_export(name)
 
 
 def _check_functions(part: Any, mappings: dict[str, Any], *, extended: bool) -> None:

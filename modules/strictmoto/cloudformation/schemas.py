@@ -21,6 +21,12 @@ _CUSTOM: Final = "Custom::"
 _CUSTOM_NAME: Final = re.compile(r"Custom::[A-Za-z0-9_@-]{1,52}")
 _NONE: Final[Mapping[str, Any]] = {}
 _JSON_TYPES: Final[Mapping[type, str]] = {dict: "JSONObject", list: "JSONArray"}
+_DEFINITIONS: Final = "#/definitions/"
+_SCALARS: Final = {
+    "boolean": re.compile("true|false"),
+    "integer": re.compile(r"[-+]?\d+(\.0*)?"),
+    "number": re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?"),
+}
 # What the Template Reference says besides: properties that take a replacement under a condition that always holds here.
 _ALSO_REPLACING: Final[Mapping[str, tuple[str, ...]]] = {
     # Of the attached volumes only DeleteOnTermination changes in place.
@@ -72,32 +78,63 @@ def identifier(kind: str) -> str:
 
 
 def problems(kind: str, properties: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the names of a resource's properties, as AWS words it."""
+    """What is wrong with the form of a resource's properties, at any depth, as AWS words it."""
     schema = _schema(kind)
-    allowed = schema.get("properties")
-    if not allowed or kind.startswith(_CUSTOM) or "patternProperties" in schema:
+    if not schema.get("properties") or kind.startswith(_CUSTOM) or "patternProperties" in schema:
         return []
-    missing = [f"#: required key [{name}] not found" for name in schema.get("required", ()) if name not in properties]
-    extra = [f"#: extraneous key [{name}] is not permitted" for name in properties if name not in allowed]
-    known_ones = ((name, value) for name, value in properties.items() if name in allowed)
-    return missing + extra + [wrong for name, value in known_ones if (wrong := _mistyped(schema, name, value))]
+    # Which other properties there are, no schema of AWS's own types leaves open.
+    return list(_wrong_members(schema, {**schema, "additionalProperties": False}, properties, "#"))
 
 
-def _mistyped(schema: Mapping[str, Any], name: str, value: Any) -> str:
-    """How AWS words that a property is a list or an object and should not be, or the other way round; "" where not."""
-    declared = schema["properties"][name]
-    if (reference := declared.get("$ref", "")).startswith("#/definitions/"):
-        declared = (schema.get("definitions") or _NONE).get(reference.removeprefix("#/definitions/")) or _NONE
-    wanted = declared.get("type")
-    found = _JSON_TYPES[list] if isinstance(value, list) else _JSON_TYPES[dict] if isinstance(value, dict) else "String"
-    expected = {"array": _JSON_TYPES[list], "object": _JSON_TYPES[dict]}.get(str(wanted))
-    if expected is None and isinstance(wanted, str):
-        # Numbers and truth values may be texts, and the other way round.
-        expected = wanted.capitalize() if found in _JSON_TYPES.values() else None
-    # Documents, such as policies, may be texts.
-    if expected in (None, found) or (wanted == "object" and found == "String"):
-        return ""
-    return f"#/{name}: expected type: {expected}, found: {found}"
+def _wrong_members(
+    schema: Mapping[str, Any], declared: Mapping[str, Any], value: Mapping[str, Any], at: str
+) -> Iterator[str]:
+    """Yield what is wrong with an object: keys that are missing, that it may not have, and wrong values."""
+    allowed = declared.get("properties") or _NONE
+    for name in declared.get("required", ()):
+        if name not in value:
+            yield f"{at}: required key [{name}] not found"
+    if declared.get("additionalProperties") is False and "patternProperties" not in declared:
+        for name in value:
+            if name not in allowed:
+                yield f"{at}: extraneous key [{name}] is not permitted"
+    for name, one in value.items():
+        if name in allowed:
+            yield from _wrong(schema, allowed[name], one, f"{at}/{name}")
+
+
+def _wrong(schema: Mapping[str, Any], declared: Mapping[str, Any], value: Any, at: str) -> Iterator[str]:
+    """Yield what is wrong with a value and what is in it."""
+    # The data may have items by position, or true for anything.
+    while isinstance(declared, dict) and (reference := str(declared.get("$ref", ""))).startswith(_DEFINITIONS):
+        declared = (schema.get("definitions") or _NONE).get(reference.removeprefix(_DEFINITIONS)) or _NONE
+    if not isinstance(declared, dict):
+        return
+    if expected := _mistyped(declared, value):
+        found = _JSON_TYPES.get(type(value), "String")
+        yield f"{at}: expected type: {expected}, found: {found}"
+    elif isinstance(value, dict):
+        yield from _wrong_members(schema, declared, value, at)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _wrong(schema, declared.get("items") or _NONE, one, f"{at}/{index}")
+
+
+def _mistyped(declared: Mapping[str, Any], value: Any) -> str:
+    """The type that a value should have and has not; "" where it has it, or where several are allowed."""
+    match declared.get("type"):
+        case "array":
+            return "" if isinstance(value, list) else _JSON_TYPES[list]
+        case "object":
+            # Documents, such as policies, may be texts.
+            is_document = not isinstance(value, list) and not declared.get("properties")
+            return "" if isinstance(value, dict) or is_document else _JSON_TYPES[dict]
+        case "string":
+            return "String" if type(value) in _JSON_TYPES else ""
+        case "integer" | "number" | "boolean" as wanted:
+            # They may be texts.
+            return "" if _SCALARS[wanted].fullmatch(str(value).lower()) else wanted.capitalize()
+    return ""
 
 
 def _at(path: str, properties: Any) -> Any:

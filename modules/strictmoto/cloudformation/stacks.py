@@ -22,7 +22,7 @@ from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
-from strictmoto.cloudformation import exports, policies, s3_urls, working
+from strictmoto.cloudformation import exports, outputs, policies, s3_urls, working
 from strictmoto.cloudformation import parameters as stack_parameters
 from strictmoto.cloudformation.acting import acting_for
 from strictmoto.cloudformation.api_types import client
@@ -61,19 +61,11 @@ def install() -> None:
 
 
 def _read_templates() -> None:
-    validate = ResourceMap.validate_outputs
-
     def parse_change_set(self: Any) -> None:
         self.template_dict = read(self.template)
 
-    def validate_outputs(self: Any) -> None:
-        """Validate outputs where no function may name their resource."""
-        if not self._template.get("Transform"):
-            validate(self)
-
     Stack.parse_template = staticmethod(read)
     ChangeSet._parse_template = parse_change_set
-    ResourceMap.validate_outputs = validate_outputs
 
 
 def _check_parameters() -> None:
@@ -90,6 +82,13 @@ def _check_parameters() -> None:
                 slot["Default"] = text(slot["Default"])
         self.resolved_parameters = {}
         load(self)
+        # moto leaves the default of a list as it is, and the spaces around what is in one.
+        for name, slot in declared.items():
+            if slot["Type"].startswith(("List<", "CommaDelimitedList")):
+                value = self.resolved_parameters[name]
+                values = value.split(",") if isinstance(value, str) else value
+                stripped = [one.strip() if isinstance(one, str) else one for one in values]
+                self.resolved_parameters[name] = self._parsed_resources[name] = stripped
 
     def parse_ssm_parameter(self: Any, value: str, value_type: str) -> Any:
         try:
@@ -100,9 +99,33 @@ def _check_parameters() -> None:
                 message=f"Unable to fetch parameters [{value}] from parameter store for this account."
             ) from None
 
+    def parameter_list(self: Any) -> list[dict[str, str]]:
+        """What DescribeStacks shows: the texts that were given."""
+        return [_shown(self, name, value) for name, value in _texts(self).items()]
+
     find = ResourceMap.parse_ssm_parameter
+    Stack.parameter_list = property(parameter_list)
+    Stack.stack_parameters = property(_texts)
     ResourceMap.load_parameters = load_parameters
     ResourceMap.parse_ssm_parameter = parse_ssm_parameter
+
+
+def _texts(stack: Any) -> dict[str, str]:
+    """The parameters of a stack as they were given, or their defaults; moto knows what they stand for only."""
+    given = stack.resource_map.input_parameters
+    declared = stack.template_dict.get("Parameters") or {}
+    return {name: text(given.get(name, slot.get("Default", ""))) for name, slot in declared.items()}
+
+
+def _shown(stack: Any, name: str, value: str) -> dict[str, str]:
+    slot = stack.template_dict["Parameters"][name]
+    if text(slot.get("NoEcho", False)) == "true":
+        return {"ParameterKey": name, "ParameterValue": "****"}
+    shown = {"ParameterKey": name, "ParameterValue": value}
+    if slot.get("Type", "").startswith("AWS::SSM::Parameter::Value"):
+        found = stack.resource_map.resolved_parameters.get(name, "")
+        shown["ResolvedValue"] = ",".join(found) if isinstance(found, list) else text(found)
+    return shown
 
 
 def _know_partitions() -> None:
@@ -136,13 +159,13 @@ def _keep_a_ledger() -> None:
 
 def _show_only_what_stands() -> None:
     """moto makes the resources that outputs and exports name; a stack that failed must stay as it is."""
-    outputs, exports = Stack.outputs.fget, Stack.exports.fget
+    put_out, exported = Stack.outputs.fget, Stack.exports.fget
 
     def shown_outputs(self: Any) -> Any:
-        return outputs(self) if self.status in _STANDING else None
+        return put_out(self) if self.status in _STANDING else None
 
     def shown_exports(self: Any) -> Any:
-        return exports(self) if self.status in _STANDING else []
+        return exported(self) if self.status in _STANDING else []
 
     def shown_resources(self: Any) -> Any:
         made = map(self.resource_map._parsed_resources.get, list(self.resource_map))
@@ -262,7 +285,7 @@ def _make(create: Any, stack: Any) -> None:
             create(stack)
             if stack.status in _STANDING:
                 # They are evaluated now: AWS's stack fails with an output that cannot be.
-                _ = stack.outputs
+                outputs.evaluate(stack)
                 exports.publish(stack)
     except ResourceFailedError as failed:
         _fail(stack, on_failure, _reason(failed, "create"))
@@ -338,6 +361,7 @@ def _update() -> None:
 
             def settle() -> None:
                 retag_all(self.resource_map, before[2])
+                outputs.evaluate(self)
                 exports.renew(self, exported)
                 _status(self, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from moto.cloudformation.exceptions import ValidationError
 
 from strictmoto.cloudformation import schemas, transforms
-from strictmoto.cloudformation.forms import check_form
+from strictmoto.cloudformation.forms import check_form, check_nulls
 from strictmoto.cloudformation.yaml_templates import read
 
 _IAM: Final = "AWS::IAM::"
@@ -66,6 +66,7 @@ def parse(body: str) -> dict[str, Any]:
     template = read(body)
     if not isinstance(template, dict):
         raise ValidationError(message="Template format error: unsupported structure.")
+    check_nulls(template)
     resources = template.get("Resources")
     if not isinstance(resources, dict | None):
         raise ValidationError(message="Template format error: [/Resources] is not an object")

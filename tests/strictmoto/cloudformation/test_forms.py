@@ -140,6 +140,48 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
         "AllowedPattern of parameter P",
     ),
     "an output without a value": ({**TEMPLATE, "Outputs": {"O": {"Description": "a"}}}, "Output O is malformed"),
+    "an output that is a list": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": [{"Ref": "Q"}]}}},
+        "Template format error: The Value field of every Outputs member must evaluate to a String and not a List.",
+    ),
+    "an output that is an object": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": {"a": "b"}}}},
+        "Template format error: The Value field of every Outputs member must evaluate to a String and not a Map.",
+    ),
+    "an output of a function that gives a list": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": {"Fn::GetAZs": ""}}}},
+        "Template format error: The Value field of every Outputs member must evaluate to a String.",
+    ),
+    "an output whose description is an object": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": "a", "Description": {"b": "c"}}}},
+        "Template format error: Every Description member must be a string.",
+    ),
+    "an export that is a text": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": "a", "Export": "b"}}},
+        "Output O is malformed. The Name field of every Export member must be specified and consist only of",
+    ),
+    "an export whose name is a list": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": "a", "Export": {"Name": ["b"]}}}},
+        "Output O is malformed. The Name field of every Export member must be specified and consist only of",
+    ),
+    "null in a property": (
+        {"Resources": {"Q": {**QUEUE, "Properties": {"QueueName": None}}}},
+        "[/Resources/Q/Properties/QueueName] 'null' values are not allowed in templates",
+    ),
+    "null in a list": (
+        {"Resources": {"Q": {**QUEUE, "DependsOn": [None]}}},
+        "[/Resources/Q/DependsOn/0] 'null' values are not allowed in templates",
+    ),
+    "null in a function": (
+        {"Resources": {"Q": {**QUEUE, "Properties": {"QueueName": {"Fn::Join": ["", ["a", None]]}}}}},
+        "[/Resources/Q/Properties/QueueName/Fn::Join/1/1] 'null' values are not allowed in templates",
+    ),
+    "null as a section": ({**TEMPLATE, "Conditions": None}, "[/Conditions] 'null' values are not allowed in templates"),
+    "null as a resource": ({"Resources": {"Q": None}}, "[/Resources/Q] 'null' values are not allowed in templates"),
+    "null as an output": (
+        {**TEMPLATE, "Outputs": {"O": {"Value": None}}},
+        "[/Outputs/O/Value] 'null' values are not allowed in templates",
+    ),
     "a policy of deletion that there is not": (
         {"Resources": {"Q": {**QUEUE, "DeletionPolicy": "Keep"}}},
         "Unrecognized DeletionPolicy Keep for resource Q",
@@ -212,15 +254,70 @@ def test_fails_when_a_parameter_makes_a_function_malformed_and_the_stack_rolls_b
         ({"Tags": {"a": "b"}}, "#/Tags: expected type: JSONArray, found: JSONObject"),
         ({"DelaySeconds": [1]}, "#/DelaySeconds: expected type: Integer, found: JSONArray"),
         ({"QueueName": {"a": "b"}}, "#/QueueName: expected type: String, found: JSONObject"),
+        ({"DelaySeconds": "soon"}, "#/DelaySeconds: expected type: Integer, found: String"),
+        ({"FifoQueue": "yes"}, "#/FifoQueue: expected type: Boolean, found: String"),
+        ({"Tags": ["a"]}, "#/Tags/0: expected type: JSONObject, found: String"),
+        ({"Tags": [{"Key": "a"}]}, "#/Tags/0: required key [Value] not found"),
+        ({"Tags": [{"Key": ["a"], "Value": "b"}]}, "#/Tags/0/Key: expected type: String, found: JSONArray"),
+        ({"Tags": [{"Key": "a", "Value": "b", "C": "d"}]}, "#/Tags/0: extraneous key [C] is not permitted"),
     ],
 )
-def test_fails_when_a_property_is_a_list_or_an_object_and_should_not(
+def test_fails_when_a_property_has_another_form_at_any_depth(
     account: Account, properties: dict[str, Any], said: str
 ) -> None:
     template = {"Resources": {"Q": {**QUEUE, "Properties": properties}}}
     account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps(template))
     assert account.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
     assert any(said in reason for _, status, reason in account.events("tap") if status == "CREATE_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(5, "5"), (5.5, "5.5"), (True, "true"), (False, "false"), ({"Fn::Select": [0, [7]]}, "7")]
+)
+def test_when_an_output_is_a_number_or_a_truth_value_then_it_is_a_text(
+    account: Account, value: Any, expected: str
+) -> None:
+    outputs = {"O": {"Value": value, "Export": {"Name": 8}}}
+    account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps({**TEMPLATE, "Outputs": outputs}))
+    [shown] = account.stack()["Outputs"]
+    assert (shown["OutputValue"], shown["ExportName"]) == (expected, "8")
+    assert [(one["Name"], one["Value"]) for one in account.stacks.list_exports()["Exports"]] == [("8", expected)]
+    account.stacks.create_stack(StackName="importer", TemplateBody=importing({"Fn::ImportValue": "8"}))
+    assert account.stack("importer")["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_when_the_condition_of_an_output_is_false_then_nothing_is_exported(account: Account) -> None:
+    template = {
+        **TEMPLATE,
+        "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
+        "Outputs": {"O": {"Value": "a", "Condition": "Never", "Export": {"Name": "never"}}},
+    }
+    account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps(template))
+    assert account.stack()["StackStatus"] == "CREATE_COMPLETE"
+    assert account.stacks.list_exports()["Exports"] == []
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({"Value": {"Ref": "P"}}, "Template format error: Every Value member must be a string."),
+        (
+            {"Value": "a", "Export": {"Name": {"Fn::Select": [0, {"Ref": "P"}]}}},
+            "Output O is malformed. The Name field of every Export member must be specified and consist only of",
+        ),
+    ],
+)
+def test_fails_when_an_output_turns_out_to_be_no_text(account: Account, output: dict[str, Any], said: str) -> None:
+    """The stack fails, and an update goes back."""
+    declared = {**TEMPLATE, "Parameters": {"P": {"Type": "CommaDelimitedList", "Default": "a b,c"}}}
+    failing = json.dumps({**declared, "Outputs": {"O": output}})
+    account.stacks.create_stack(StackName="tap", TemplateBody=failing)
+    assert account.stack()["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert said in account.stack()["StackStatusReason"]
+    account.stacks.create_stack(StackName="other", TemplateBody=json.dumps(declared))
+    account.stacks.update_stack(StackName="other", TemplateBody=failing)
+    assert account.stack("other")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert any(said in reason for _, status, reason in account.events("other") if "ROLLBACK" in status)
 
 
 @pytest.mark.parametrize("name", ["1bad", "a_b", "a" * 129])

@@ -481,3 +481,49 @@ def test_when_a_change_set_is_executed_then_its_capabilities_are_the_stacks(acco
     described = account.stacks.describe_change_set(StackName="tap", ChangeSetName="first")
     account.stacks.execute_change_set(StackName="tap", ChangeSetName="first")
     assert described["Capabilities"] == account.stack()["Capabilities"] == ["CAPABILITY_IAM"]
+
+
+LISTED: dict[str, Any] = {
+    "Parameters": {
+        "Words": {"Type": "CommaDelimitedList", "Default": "a, b"},
+        "Numbers": {"Type": "List<Number>", "Default": "1, 2"},
+        "Secret": {"Type": "String", "NoEcho": True, "Default": "hidden"},
+    },
+    "Resources": {"Good": GOOD},
+    "Outputs": {name: {"Value": {"Fn::Join": ["|", {"Ref": name}]}} for name in ("Words", "Numbers")},
+}
+
+
+@pytest.mark.parametrize(("given", "words"), [(None, "a|b"), ("c ,d", "c|d")])
+def test_when_a_parameter_is_a_list_then_it_is_one_and_shown_as_given(
+    account: Account, given: str | None, words: str
+) -> None:
+    parameters = [{"ParameterKey": "Words", "ParameterValue": given}] if given else []
+    account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps(LISTED), Parameters=parameters)
+    stack = account.stack()
+    assert {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]} == {"Words": words, "Numbers": "1|2"}
+    shown = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    assert shown == {"Words": given or "a, b", "Numbers": "1, 2", "Secret": "****"}
+
+
+def test_when_a_change_set_keeps_a_list_then_it_is_still_one(account: Account) -> None:
+    account.stacks.create_stack(StackName="tap", TemplateBody=json.dumps(LISTED))
+    account.stacks.create_change_set(
+        StackName="tap",
+        ChangeSetName="more",
+        TemplateBody=json.dumps({**LISTED, "Resources": {"Good": GOOD, "More": GOOD}}),
+        Parameters=[{"ParameterKey": "Words", "UsePreviousValue": True}],
+    )
+    account.stacks.execute_change_set(StackName="tap", ChangeSetName="more")
+    stack = account.stack()
+    assert stack["StackStatus"] == "UPDATE_COMPLETE"
+    assert {"OutputKey": "Words", "OutputValue": "a|b"} in stack["Outputs"]
+
+
+def test_when_a_parameter_names_one_of_systems_manager_then_its_value_is_shown_besides(account: Account) -> None:
+    account.client("ssm").put_parameter(Name="/names", Value="a,b", Type="StringList")
+    declared = {"Names": {"Type": "AWS::SSM::Parameter::Value<List<String>>", "Default": "/names"}}
+    body = json.dumps({"Parameters": declared, "Resources": {"Good": GOOD}})
+    account.stacks.create_stack(StackName="tap", TemplateBody=body)
+    [shown] = account.stack()["Parameters"]
+    assert shown == {"ParameterKey": "Names", "ParameterValue": "/names", "ResolvedValue": "a,b"}
