@@ -33,7 +33,7 @@ class CaptureStack(SiteStack):
         site = deployment.sites[name]
         self._site = site
         self._name = name
-        self._project = deployment.project
+        self._deployment = deployment
         self._stack_name = deployment.stack_name(name)
         self.packet_basics = self._add_packet_basics()
         if site.quarantine_security_group:
@@ -156,7 +156,7 @@ class CaptureStack(SiteStack):
         )
 
     def _description(self, key: str) -> str:
-        return f"Tapstack {self._project}/{self._name}/{key}"
+        return self._deployment.description(self._name, key)
 
     def _target(self, name: str) -> IMirrorTarget:
         if name == PACKET_BASICS and self.packet_basics is not None:

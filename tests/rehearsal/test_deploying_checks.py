@@ -27,9 +27,18 @@ APPLYING: Final = tuple(sorted(file.name for file in FOLDER.glob("apply-*.json")
 def deployment(aws_account: Account) -> Deployment:
     """The names of the example, in the account."""
     create_table(aws_account.client("dynamodb"), "tapstack-production-response-incidents")
+    company = found_company(aws_account)
+    tags = {"tapstack:deployment": "tapstack", "tapstack:site": "production", "Name": "many"}
+    aws_account.client("elbv2").create_load_balancer(
+        Name="nlb",
+        Type="network",
+        Scheme="internal",
+        Subnets=list(company.shop.private[:2]),
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
     return parse_deployment(
         f"project: tapstack\nsites:\n  production:\n    region: eu-central-1\n"
-        f"    vpc_id: {found_company(aws_account).shop.id}\n    response:\n      containment: {{}}\n"
+        f"    vpc_id: {company.shop.id}\n    response:\n      containment: {{}}\n"
         "      appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}\n"
     )
 

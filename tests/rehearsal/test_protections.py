@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from tapstack.settings.load import parse_deployment
 from tapstack.workspace import protections
 from tapstack.workspace.credentials import try_credentials
 from tapstack.workspace.protections import Found, find_dependents, find_protections
+from tests.response_by_hand import create_table
 from tests.strictmoto.test_shared_targets import MEMBER, Member
 
 URL = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template"
 LAUNCH = f"{{template_url: '{URL}', subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.0.0.0/8}}"
 INCIDENT = "inc-20260102t030405-k3v9x0ab"
 OURS = [{"Key": "tapstack:deployment", "Value": "tap"}, {"Key": "tapstack:site", "Value": "ward"}]
+Find = Callable[..., Found]
 BOTH = ("ward-response", "ward")
 
 
@@ -52,9 +55,13 @@ def tagged(kind: str, *more: tuple[str, str], of: list[dict[str, str]] = OURS) -
 def target_and_filter(account: Account, company: Company, of: list[dict[str, str]] = OURS) -> tuple[str, str]:
     ec2 = account.client("ec2")
     target = ec2.create_traffic_mirror_target(
-        NetworkInterfaceId=company.interfaces["database"][0], **tagged("traffic-mirror-target", of=of)
+        NetworkInterfaceId=company.interfaces["database"][0],
+        Description="Tapstack tap/ward/sensor",
+        **tagged("traffic-mirror-target", ("Name", "sensor"), of=of),
     )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
-    made = ec2.create_traffic_mirror_filter(**tagged("traffic-mirror-filter", of=of))["TrafficMirrorFilter"]
+    made = ec2.create_traffic_mirror_filter(**tagged("traffic-mirror-filter", ("Name", "web"), of=of))[
+        "TrafficMirrorFilter"
+    ]
     return target, made["TrafficMirrorFilterId"]
 
 
@@ -154,17 +161,7 @@ def test_when_the_appliance_is_protected_then_the_setting_is_named_until_it_is_o
 def test_when_a_load_balancer_is_protected_then_the_setting_is_named(
     aws_account: Account, company: Company, value: str
 ) -> None:
-    client = aws_account.client("elbv2")
-    made = client.create_load_balancer(
-        Name="nlb",
-        Type="network",
-        Scheme="internal",
-        Subnets=list(company.shop.private[:2]),
-        Tags=[*OURS, {"Key": "Name", "Value": "many"}],
-    )["LoadBalancers"][0]["LoadBalancerArn"]
-    client.modify_load_balancer_attributes(
-        LoadBalancerArn=made, Attributes=[{"Key": "deletion_protection.enabled", "Value": value}]
-    )
+    load_balancer(aws_account, company.shop.private[:2], protected=value == "true")
     said = (
         "ward: the load balancer many has deletion protection: set "
         "sites.ward.targets.many.load_balancer.deletion_protection to false in deployment.yaml, and run "
@@ -252,13 +249,235 @@ def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
 def test_when_a_launched_appliance_stands_then_it_is_named(
     aws_account: Account, company: Company, retire: str, how: str
 ) -> None:
-    create_stack(aws_account, company, "tap-ward-epb")
+    create_stack(aws_account, company, "tap-ward-epb", deployment="tap", site="ward", incident=INCIDENT)
     [line] = found(company, *BOTH, retire=retire).protections
     assert line.startswith("ward-response: the CloudFormation stack tap-ward-epb (CREATE_")
     assert (
         f"), launched by an incident, would be left behind: {how}, with its packets "
         "(aws cloudformation delete-stack --stack-name tap-ward-epb --region eu-central-1)"
     ) in line
+
+
+@pytest.mark.parametrize("tags", [{}, {"deployment": "tap", "site": "other", "incident": INCIDENT}])
+def test_when_a_stack_of_the_launched_name_is_not_of_this_site_then_it_stays(
+    aws_account: Account, company: Company, tags: dict[str, str]
+) -> None:
+    create_stack(aws_account, company, "tap-ward-epb", **tags)
+    assert found(company, *BOTH) == Found([], [])
+
+
+SPARE = "targets: {spare: {network_interface_id: eni-0fedcba9876543210}}"
+"""A site captures something."""
+
+
+def of_file(company: Company, settings: str, *stacks: str, find: Find = find_protections) -> Found:
+    """What is found where the file has only these settings of the site."""
+    deployment = parse_deployment(
+        f"project: tap\nsites: {{ward: {{region: eu-central-1, vpc_id: {company.shop.id}, {settings}}}}}\n"
+    )
+    tried = try_credentials(deployment, stacks)
+    assert (tried.errors, tried.warnings) == ([], [])
+    return find(deployment, stacks, tried.access, "deployment.yaml")
+
+
+GIVEN = "response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}"
+
+
+def test_when_the_file_lost_the_launch_then_the_launched_appliance_is_found_by_its_tags(
+    aws_account: Account, company: Company
+) -> None:
+    create_stack(aws_account, company, "tap-ward-epb", deployment="tap", site="ward", incident=INCIDENT)
+    assert of_file(company, GIVEN, "ward-response").protections == [
+        "ward-response: the CloudFormation stack tap-ward-epb (CREATE_COMPLETE), launched by an incident, would be "
+        "left behind: close the incidents and wait until it is deleted, or delete it now, with its packets (aws "
+        "cloudformation delete-stack --stack-name tap-ward-epb --region eu-central-1)"
+    ]
+
+
+@pytest.mark.parametrize(("applied", "written", "protected"), [("on", "false", True), ("off", "false", False)])
+def test_when_the_file_gives_the_appliance_another_stack_name_then_it_is_found_by_its_tags(
+    aws_account: Account, company: Company, applied: str, written: str, protected: bool
+) -> None:
+    create_stack(aws_account, company, "as-it-was", deployment="tap", site="ward", deletion_protection=applied)
+    settings = f"packet_basics: {LAUNCH[:-1]}, stack_name: another, deletion_protection: {written}}}"
+    said = (
+        "keeps packets, and has deletion protection: set sites.ward.packet_basics.stack_name to as-it-was, as it was, "
+        "and sites.ward.packet_basics.deletion_protection to false in deployment.yaml, and run make deploy "
+        'ARGS="ward"'
+    )
+    protections = of_file(company, settings, "ward").protections
+    assert [line.partition(" keeps")[0][:20] for line in protections] == (["ward: the appliance "] if protected else [])
+    assert all(line.endswith(said) for line in protections)
+
+
+def test_when_the_file_lost_the_response_then_the_capture_waits_for_it(aws_account: Account, company: Company) -> None:
+    create_table(aws_account.client("dynamodb"), "tap-ward-response-incidents")
+    assert of_file(company, SPARE, "ward").protections == [
+        "ward: the response of this site, with the table tap-ward-response-incidents, still exists, and may use this "
+        "capture: put sites.ward.response back into deployment.yaml, and destroy both, the response first (make "
+        'destroy ARGS="ward-response ward")'
+    ]
+    assert of_file(company, GIVEN, "ward").protections == []
+
+
+def load_balancer(account: Account, subnets: Sequence[str], *, protected: bool = True, of: Any = OURS) -> str:
+    client = account.client("elbv2")
+    made = client.create_load_balancer(
+        Name="nlb",
+        Type="network",
+        Scheme="internal",
+        Subnets=list(subnets),
+        Tags=[*of, {"Key": "Name", "Value": "many"}],
+    )["LoadBalancers"][0]["LoadBalancerArn"]
+    client.modify_load_balancer_attributes(
+        LoadBalancerArn=made,
+        Attributes=[{"Key": "deletion_protection.enabled", "Value": "true" if protected else "false"}],
+    )
+    return str(made)
+
+
+@pytest.mark.parametrize("targets", [SPARE, "targets: {many: {network_interface_id: eni-0123456789abcdef0}}"])
+def test_when_the_file_lost_a_protected_load_balancer_then_it_is_found_by_its_tags(
+    aws_account: Account, company: Company, targets: str
+) -> None:
+    load_balancer(aws_account, company.shop.private[:2])
+    assert of_file(company, targets, "ward").protections == [
+        "ward: the load balancer many has deletion protection: put sites.ward.targets.many.load_balancer back into "
+        'deployment.yaml, with deletion_protection: false, and run make deploy ARGS="ward"'
+    ]
+    [said] = of_file(company, targets, "ward", find=find_dependents).protections
+    assert said == (
+        "ward: the load balancer many has deletion protection, and this deploy would delete it: put "
+        "sites.ward.targets.many.load_balancer back into deployment.yaml; if it is to be deleted, first set "
+        "sites.ward.targets.many.load_balancer.deletion_protection to false there, and run make deploy "
+        'ARGS="ward", in a deploy of its own'
+    )
+
+
+def test_when_a_deploy_would_take_a_subnet_from_a_protected_load_balancer_then_it_is_found(
+    aws_account: Account, company: Company
+) -> None:
+    kept, gone = company.shop.private[:2]
+    load_balancer(aws_account, [kept, gone])
+
+    def dependents(*subnets: str) -> list[str]:
+        many = f"{{load_balancer: {{subnet_ids: [{', '.join(subnets)}], instance_ids: [i-00000001]}}}}"
+        return of_file(company, f"targets: {{many: {many}}}", "ward", find=find_dependents).protections
+
+    assert dependents(kept, gone, "subnet-0123456789abcdef0") == []
+    [said] = dependents(kept, "subnet-0123456789abcdef0")
+    assert said.startswith(
+        "ward: the load balancer many has deletion protection, and this deploy would replace it: put "
+        f"{gone} in sites.ward.targets.many.load_balancer.subnet_ids back into deployment.yaml; if it"
+    )
+
+
+@pytest.mark.parametrize("whose", ["unprotected", "of another site"])
+def test_when_a_load_balancer_needs_no_lifting_then_it_does_not_stand_in_the_way(
+    aws_account: Account, company: Company, whose: str
+) -> None:
+    other = [{"Key": "tapstack:deployment", "Value": "tap"}, {"Key": "tapstack:site", "Value": "other"}]
+    subnets = company.shop.private[:2]
+    load_balancer(aws_account, subnets, protected=whose != "unprotected", of=OURS if whose == "unprotected" else other)
+    for find in (find_protections, find_dependents):
+        assert of_file(company, SPARE, "ward", find=find) == Found([], [])
+
+
+def test_when_the_file_lost_the_quarantine_group_then_what_has_it_is_found_by_its_tags(
+    aws_account: Account, company: Company
+) -> None:
+    worn = group(aws_account, company, "tap-ward-quarantine")
+    interface = company.interfaces["web-2"][0]
+    aws_account.client("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[worn])
+    said = f"ward: the security group {worn} is on {interface} of {company.instances['web-2']}: "
+    off = f"{SPARE}, quarantine_security_group: false"
+    assert of_file(company, off, "ward").protections == [f"{said}give it another group"]
+    assert of_file(company, SPARE, "ward", find=find_dependents).protections == []
+    assert of_file(company, off, "ward", find=find_dependents).protections == [
+        f"{said}this deploy would delete it: set sites.ward.quarantine_security_group to true in deployment.yaml; or "
+        "first give it another group"
+    ]
+    moved = parse_deployment(
+        "project: tap\nsites: {ward: {region: eu-central-1, vpc_id: vpc-0123456789abcdef0, " + SPARE + "}}\n"
+    )
+    access = try_credentials(moved, ["ward"]).access
+    assert find_dependents(moved, ["ward"], access, "deployment.yaml").protections == [
+        f"{said}this deploy would delete it: set sites.ward.vpc_id to {company.shop.id} in deployment.yaml; or first "
+        "give it another group"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "back"),
+    [
+        ("targets: {sensor: {network_interface_id: DATABASE}}", None),
+        (SPARE, "put sites.ward.targets.sensor back into"),
+        (
+            "targets: {sensor: {network_interface_id: eni-0123456789abcdef0}}",
+            "set sites.ward.targets.sensor.network_interface_id to DATABASE in",
+        ),
+        (
+            "targets: {sensor: {network_load_balancer_arn: 'arn:aws:elasticloadbalancing:eu-central-1:123456789012:"
+            "loadbalancer/net/nlb/0123456789abcdef'}}",
+            "set sites.ward.targets.sensor.network_interface_id to DATABASE in",
+        ),
+        (
+            "targets: {sensor: {network_interface_id: DATABASE, description: new}}",
+            "take sites.ward.targets.sensor.description out of",
+        ),
+    ],
+)
+@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
+def test_when_a_deploy_would_delete_the_target_of_a_session_then_it_is_found(
+    aws_account: Account, company: Company, settings: str, back: str | None, whose: str
+) -> None:
+    ec2, database = aws_account.client("ec2"), company.interfaces["database"][0]
+    target = ec2.create_traffic_mirror_target(
+        NetworkInterfaceId=database,
+        Description="Tapstack tap/ward/sensor",
+        **tagged("traffic-mirror-target", ("Name", "sensor")),
+    )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    rules = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
+    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    name, _ = session(aws_account, company, (target, rules), **tags)
+
+    result = of_file(company, settings.replace("DATABASE", database), "ward", find=find_dependents)
+
+    used = f"ward: the target {target} is used by the session {name}"
+    lift = f"and this deploy would delete it: {(back or '').replace('DATABASE', database)} deployment.yaml; or first"
+    said = {
+        "its own": [],
+        "of an incident": [f"{used} of {INCIDENT}, {lift} close it (tapstack incident close {INCIDENT})"],
+        "of others": [
+            f"{used}, which is not of this site, {lift} delete it (aws ec2 delete-traffic-mirror-session "
+            f"--traffic-mirror-session-id {name} --region eu-central-1)"
+        ],
+    }
+    assert result == Found(said[whose] if back else [], [])
+
+
+@pytest.mark.parametrize("settings", [SPARE, f"{SPARE}, filters: {{web: {{preset: web}}}}"])
+def test_when_a_deploy_would_delete_the_filter_of_an_incident_then_it_is_found(
+    aws_account: Account, company: Company, settings: str
+) -> None:
+    ec2 = aws_account.client("ec2")
+    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["database"][0])
+    rules = ec2.create_traffic_mirror_filter(**tagged("traffic-mirror-filter", ("Name", "web")))["TrafficMirrorFilter"]
+    ids = target["TrafficMirrorTarget"]["TrafficMirrorTargetId"], rules["TrafficMirrorFilterId"]
+    name, _ = session(aws_account, company, ids, **tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT)))
+
+    said = of_file(company, settings, "ward", find=find_dependents).protections
+
+    assert said == (
+        []
+        if settings != SPARE
+        else [
+            f"ward: the filter {ids[1]} is used by the session {name} of {INCIDENT}, and this deploy would delete it: "
+            "put sites.ward.filters.web back into deployment.yaml; or first close it (tapstack incident close "
+            f"{INCIDENT})"
+        ]
+    )
 
 
 def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(

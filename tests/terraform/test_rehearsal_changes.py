@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 
 from tapstack.rehearsal.deployment import DeploymentFailedError
 from tapstack.rehearsal.packet_basics import publish_template, template_body, vendor_client
+from tapstack.settings.load import parse_deployment
+from tapstack.workspace.credentials import try_credentials
+from tapstack.workspace.protections import find_dependents
 from tests.rehearsal.test_protections import create_stack
 from tests.terraform.ward import REGION, Ward
 from tests.terraform.ward import ward as ward
@@ -108,7 +112,9 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
     ward.deployed.destroy()
 
 
-def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is_deleted(ward: Ward) -> None:
+def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is_deleted(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
     company = ward.company
     web_1, web_2 = (company.interfaces[name][0] for name in ("web-1", "web-2"))
     balancer: dict[str, Any] = {
@@ -133,6 +139,7 @@ def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is
     }
     ward.apply()
     sessions, targets, filters = ward.site["sessions"], ward.site["targets"], ward.site["filters"]
+    refuses_what_incidents_use(ward, monkeypatch)
 
     # A filter renamed, and its load balancer in other subnets.
     filters["new"] = filters.pop("web")
@@ -172,6 +179,50 @@ def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is
         in_order(made, ["ModifyTrafficMirrorSession", gone])
     assert ward.apply() == []
     ward.deployed.destroy()
+
+
+def refuses_what_incidents_use(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The targets and filters that Terraform made are known by their tags, and those of the file stay."""
+    ec2, ours = ward.account.client("ec2"), {"tapstack:deployment": "tapstack", "tapstack:site": "ward"}
+    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
+    rules = {
+        next(tag["Value"] for tag in each["Tags"] if tag["Key"] == "Name"): each["TrafficMirrorFilterId"]
+        for each in ec2.describe_traffic_mirror_filters(Filters=filters)["TrafficMirrorFilters"]
+    }
+    made = []
+    for number, target in enumerate(ec2.describe_traffic_mirror_targets(Filters=filters)["TrafficMirrorTargets"], 100):
+        session = ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=ward.company.interfaces["web-2"][0],
+            TrafficMirrorTargetId=target["TrafficMirrorTargetId"],
+            TrafficMirrorFilterId=rules["web"],
+            SessionNumber=number,
+            TagSpecifications=[
+                {
+                    "ResourceType": "traffic-mirror-session",
+                    "Tags": [{"Key": key, "Value": value} for key, value in {**ours, "tapstack:incident": "i"}.items()],
+                }
+            ],
+        )
+        made.append(session["TrafficMirrorSession"]["TrafficMirrorSessionId"])
+
+    def refused(**site: Any) -> list[str]:
+        deployment = parse_deployment(json.dumps({"project": "tapstack", "sites": {"ward": {**ward.site, **site}}}))
+        found = find_dependents(deployment, ["ward"], try_credentials(deployment, ["ward"]).access, "the file")
+        assert found.warnings == []
+        return sorted(line.split(" would delete it: ")[1].split(" the file")[0] for line in found.protections)
+
+    for name, value in ward.account.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    assert refused() == []
+    spare = {"spare": {"network_interface_id": ward.company.interfaces["database"][0]}}
+    assert refused(targets=spare, sessions={}, filters={}) == [
+        "put sites.ward.targets.balanced back into",
+        "put sites.ward.targets.sensor back into",
+    ]
+    assert refused(filters={}, sessions={}) == ["put sites.ward.filters.web back into"] * 2
+    for session_id in made:
+        ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session_id)
 
 
 def in_order(made: list[str], expected: list[str]) -> None:

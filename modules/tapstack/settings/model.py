@@ -478,6 +478,10 @@ class Deployment(Settings):
         """Return the name that the quarantine group of a site is made with; one that exists keeps the name it has."""
         return f"{self.project}-{site}-quarantine"
 
+    def description(self, site: str, name: str) -> str:
+        """Return what describes a target, a filter or the sessions of a group in AWS by default."""
+        return f"Tapstack {self.project}/{site}/{name}"
+
     def launched_stack_name(self, site: str) -> str:
         """Return the name of the CloudFormation stack that incidents of a site launch."""
         return f"{self.project}-{site}-epb"

@@ -1,6 +1,7 @@
 """What would stop a destroy half way, or leave something behind: asked before anything is destroyed or deployed.
 
-Only describe calls, most of which Terraform makes as well. What may not be asked is a warning.
+What was deployed is found by its tags and names: the file may have been changed since. Only describe calls, most of
+which Terraform makes as well. What may not be asked is a warning.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import KnownSource
-from tapstack.settings.model import PACKET_BASICS, Deployment, Site
+from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of
+from tapstack.workspace.state import response_stack_name
 
 _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
 _NO_TABLE: Final = "ResourceNotFoundException"
 _TAG_PURPOSE: Final = "tapstack:purpose"
+_TAG_STACK: Final = "aws:cloudformation:stack-name"
 _BY_STATE: Final = "by-state"
 _PRIOR_STATES: Final = "original"
 """The index of the table of incidents, and what prior states that are not restored yet have as `listing`."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """What `ApplianceRole` calls the policy of the role."""
+_ANOTHER_GROUP: Final = "give it another group"
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class _Place:
             {"Name": f"tag:{TAG_DEPLOYMENT}", "Values": [self.deployment.project]},
             {"Name": f"tag:{TAG_SITE}", "Values": [self.name]},
         ]
+
+    def owns(self, described: Mapping[str, Any]) -> bool:
+        """Tell whether something carries the tags of this site."""
+        ours = {TAG_DEPLOYMENT: self.deployment.project, TAG_SITE: self.name}
+        return ours.items() <= _tags(described).items()
 
     def pages(self, operation: str, result: str, filters: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield what an operation of EC2 describes."""
@@ -119,17 +128,31 @@ def _find(
 
 
 def _protected_table(place: _Place) -> Iterator[str]:
+    table = _described_table(place)
+    if table is not None and table.get("DeletionProtectionEnabled"):
+        what = f"the table {table['TableName']}"
+        yield _switched_on(place, what, "response.deletion_protection", response_stack_name(place.name))
+
+
+def _response_left_out(place: _Place) -> Iterator[str]:
+    """Find the response of a file that no longer has it: it goes before the capture, which it may use."""
+    if place.site.response is None and (table := _described_table(place)) is not None:
+        yield (
+            f"the response of this site, with the table {table['TableName']}, still exists, and may use this capture: "
+            f"put sites.{place.name}.response back into {place.file}, and destroy both, the response first (make "
+            f'destroy ARGS="{response_stack_name(place.name)} {place.name}")'
+        )
+
+
+def _described_table(place: _Place) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
-    name = _table(place)
     try:
-        table = place.access.client("dynamodb").describe_table(TableName=name)["Table"]
+        return dict(place.access.client("dynamodb").describe_table(TableName=_table(place))["Table"])
     except ClientError as error:
         if error.response["Error"]["Code"] == _NO_TABLE:
-            return
+            return None
         raise
-    if table.get("DeletionProtectionEnabled"):
-        yield _switched_on(place, f"the table {name}", "response.deletion_protection", f"{place.name}-response")
 
 
 def _table(place: _Place) -> str:
@@ -232,31 +255,26 @@ def _groups_of_containment(place: _Place) -> Iterator[dict[str, Any]]:
 
 
 def _launched_appliance(place: _Place) -> Iterator[str]:
-    response = place.site.response
-    if response is None or response.appliance.launch is None:
-        return
-    name = place.deployment.launched_stack_name(place.name)
-    stack = _cloudformation_stack(place, name)
+    stack = _launched_stack(place)
     if stack is None:
         return
-    minutes = response.appliance.launch.retire_after_minutes
-    if minutes is None:
+    launch = place.site.response.appliance.launch if place.site.response is not None else None
+    if launch is None:
+        retired = "close the incidents and wait until it is deleted, or delete it now"
+    elif (minutes := launch.retire_after_minutes) is None:
         retired = "nothing deletes it (retire_after_minutes: null): delete it"
     else:
         retired = f"wait until it is deleted, {counted(minutes, 'minute')} after the last incident, or delete it now"
     yield (
-        f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, would be left behind: "
-        f"{retired}, with its packets ({_deletion(place, name)})"
+        f"the CloudFormation stack {stack['StackName']} ({stack['StackStatus']}), launched by an incident, would be "
+        f"left behind: {retired}, with its packets ({_deletion(place, stack)})"
     )
 
 
 def _launched_with_another_role(place: _Place) -> Iterator[str]:
     """Find the appliance that needs the role with which it was launched: CloudFormation deletes its stack with it."""
-    response = place.site.response
-    name = place.deployment.launched_stack_name(place.name)
-    stack = _cloudformation_stack(place, name)
-    ours = {TAG_DEPLOYMENT: place.deployment.project, TAG_SITE: place.name}
-    if response is None or stack is None or not ours.items() <= _tags(stack).items():
+    response, stack = place.site.response, _launched_stack(place)
+    if response is None or stack is None:
         return
     launch = response.appliance.launch
     setting = f"sites.{place.name}.response.appliance.launch"
@@ -272,9 +290,9 @@ def _launched_with_another_role(place: _Place) -> Iterator[str]:
     else:
         return
     yield (
-        f"the CloudFormation stack {name} ({stack['StackStatus']}), launched by an incident, still exists, and {change}"
-        f", without which CloudFormation cannot delete it: {back} {place.file}; or close the incidents "
-        f"and wait until it is deleted, or delete it now, with its packets ({_deletion(place, name)})"
+        f"the CloudFormation stack {stack['StackName']} ({stack['StackStatus']}), launched by an incident, still exists"
+        f", and {change}, without which CloudFormation cannot delete it: {back} {place.file}; or close the incidents "
+        f"and wait until it is deleted, or delete it now, with its packets ({_deletion(place, stack)})"
     )
 
 
@@ -305,26 +323,36 @@ def _made(place: _Place, boundary: str) -> str:
     return f"{boundary.partition(':iam:')[0]}:iam::{place.access.account}:policy/{name}"
 
 
-def _deletion(place: _Place, stack: str) -> str:
-    return f"aws cloudformation delete-stack --stack-name {stack} --region {place.access.region}"
+def _launched_stack(place: _Place) -> dict[str, Any] | None:
+    """Return the stack of the appliance that an incident launched; the response leaves alone what has not its tags."""
+    stack = _cloudformation_stack(place, place.deployment.launched_stack_name(place.name))
+    return stack if stack is not None and place.owns(stack) and TAG_INCIDENT in _tags(stack) else None
+
+
+def _deletion(place: _Place, stack: Mapping[str, Any]) -> str:
+    return f"aws cloudformation delete-stack --stack-name {stack['StackName']} --region {place.access.region}"
 
 
 def _protected_appliance(place: _Place) -> Iterator[str]:
     name = place.deployment.stack_name(place.name)
     stack = _cloudformation_stack(place, name)
-    given = place.site.packet_basics
     if stack is None:
-        if given is None and not place.site.remove_packet_basics:
-            yield from _left_out(place)
-        return
-    # Terraform goes by the file, and what was applied may differ from it: both must be off.
-    if _tags(stack).get(DELETION_PROTECTION_TAG) == "on" or (given is not None and given.deletion_protection):
+        if not place.site.remove_packet_basics:
+            yield from _protected_by_another_name(place)
+    elif _keeps_packets(place, stack):
         what = f"the appliance, in the CloudFormation stack {name}, keeps packets, and"
         yield _switched_on(place, what, "packet_basics.deletion_protection", place.name)
 
 
-def _left_out(place: _Place) -> Iterator[str]:
-    """Find the appliance of a file that no longer has it, and so no longer says what its stack is called."""
+def _keeps_packets(place: _Place, described: Mapping[str, Any]) -> bool:
+    """Tell whether an appliance is protected: Terraform goes by the file, and what was applied may differ from it."""
+    given = place.site.packet_basics
+    return _tags(described).get(DELETION_PROTECTION_TAG) == "on" or (given is not None and given.deletion_protection)
+
+
+def _protected_by_another_name(place: _Place) -> Iterator[str]:
+    """Find the appliance whose stack is not called what the file says, or of which the file says nothing."""
+    given, setting = place.site.packet_basics, f"sites.{place.name}.packet_basics"
     filters = [
         *place.ours,
         {"Name": "tag-key", "Values": [DELETION_PROTECTION_TAG]},
@@ -332,11 +360,18 @@ def _left_out(place: _Place) -> Iterator[str]:
     ]
     for reservation in place.pages("describe_instances", "Reservations", filters):
         for instance in reservation["Instances"]:
-            yield (
-                f"the appliance {instance['InstanceId']} keeps packets: put sites.{place.name}.packet_basics back "
-                f"into {place.file}; or, if it is to be deleted with them, set "
-                f"sites.{place.name}.remove_packet_basics to true there"
-            )
+            keeps = f"the appliance {instance['InstanceId']} keeps packets"
+            if given is None:
+                yield (
+                    f"{keeps}: put {setting} back into {place.file}; or, if it is to be deleted with them, set "
+                    f"sites.{place.name}.remove_packet_basics to true there"
+                )
+            elif _keeps_packets(place, instance):
+                stack = _tags(instance).get(_TAG_STACK, "NAME")
+                yield (
+                    f"{keeps}, and has deletion protection: set {setting}.stack_name to {stack}, as it was, and "
+                    f'{setting}.deletion_protection to false in {place.file}, and run make deploy ARGS="{place.name}"'
+                )
 
 
 def _cloudformation_stack(place: _Place, name: str) -> dict[str, Any] | None:
@@ -352,53 +387,143 @@ def _cloudformation_stack(place: _Place, name: str) -> dict[str, Any] | None:
 
 
 def _protected_load_balancers(place: _Place) -> Iterator[str]:
-    if not any(target.load_balancer for target in place.site.targets.values()):
-        return
+    for name, _ in _load_balancers_with_protection(place):
+        setting = f"targets.{name}.load_balancer"
+        if _load_balancer(place.site, name) is not None:
+            yield _switched_on(place, f"the load balancer {name}", f"{setting}.deletion_protection", place.name)
+        else:
+            yield (
+                f"the load balancer {name} has deletion protection: put sites.{place.name}.{setting} back into "
+                f'{place.file}, with deletion_protection: false, and run make deploy ARGS="{place.name}"'
+            )
+
+
+def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
+    """Find load balancers that a deploy would delete: AWS refuses that last, when what belongs to them is gone."""
+    for name, balancer in _load_balancers_with_protection(place):
+        setting = f"sites.{place.name}.targets.{name}.load_balancer"
+        given = _load_balancer(place.site, name)
+        if given is None:
+            change, back = "delete it", setting
+        # Terraform adds subnets in place, and replaces the load balancer where one goes (aws_lb, `subnets`).
+        elif gone := [each for each in _subnets(balancer) if each not in given.subnet_ids]:
+            change, back = "replace it", f"{', '.join(gone)} in {setting}.subnet_ids"
+        else:
+            continue
+        yield (
+            f"the load balancer {name} has deletion protection, and this deploy would {change}: put {back} back into "
+            f"{place.file}; if it is to be deleted, first set {setting}.deletion_protection to false there, and run "
+            f'make deploy ARGS="{place.name}", in a deploy of its own'
+        )
+
+
+def _load_balancers_with_protection(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the protected load balancers of the site, each with the name of the target that it is made for."""
     client = place.access.client("elbv2")
     pages = client.get_paginator("describe_load_balancers").paginate()
-    arns = [balancer["LoadBalancerArn"] for page in pages for balancer in page["LoadBalancers"]]
-    ours = {TAG_DEPLOYMENT: place.deployment.project, TAG_SITE: place.name}
+    found = {
+        balancer["LoadBalancerArn"]: balancer
+        for page in pages
+        for balancer in page["LoadBalancers"]
+        if (balancer["Type"], balancer.get("Scheme")) == ("network", "internal")
+    }
+    arns = list(found)
     for start in range(0, len(arns), _ARNS_OF_A_CALL):
-        described = client.describe_tags(ResourceArns=arns[start : start + _ARNS_OF_A_CALL])["TagDescriptions"]
-        for balancer in described:
-            tags = _tags(balancer)
-            if not ours.items() <= tags.items():
+        for described in client.describe_tags(ResourceArns=arns[start : start + _ARNS_OF_A_CALL])["TagDescriptions"]:
+            if not place.owns(described):
                 continue
-            attributes = client.describe_load_balancer_attributes(LoadBalancerArn=balancer["ResourceArn"])["Attributes"]
+            arn = described["ResourceArn"]
+            attributes = client.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
             if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
-                name = tags.get("Name", "NAME")
-                setting = f"targets.{name}.load_balancer.deletion_protection"
-                yield _switched_on(place, f"the load balancer {name}", setting, place.name)
+                yield _tags(described).get("Name", "NAME"), found[arn]
+
+
+def _load_balancer(site: Site, name: str) -> LoadBalancer | None:
+    target = site.targets.get(name)
+    return target.load_balancer if target is not None else None
+
+
+def _subnets(balancer: Mapping[str, Any]) -> list[str]:
+    return [zone["SubnetId"] for zone in balancer["AvailabilityZones"]]
 
 
 def _sessions_of_others(place: _Place) -> Iterator[str]:
-    ours = {TAG_DEPLOYMENT: place.deployment.project, TAG_SITE: place.name}
+    for used, remedy, _ in _sessions_on(place, lambda *_: "goes"):
+        yield f"{used}: {remedy}"
+
+
+def _sessions_on_what_goes(place: _Place) -> Iterator[str]:
+    """Find sessions on what a deploy would delete: AWS refuses that, or, of another account's, ends the mirroring."""
+    for used, remedy, back in _sessions_on(place, _back):
+        yield f"{used}, and this deploy would delete it: {back} {place.file}; or first {remedy}"
+
+
+_Back = Callable[[_Place, str, Mapping[str, Any]], str | None]
+"""Says of a mirror target or filter what would keep it; None where it stays."""
+
+
+def _sessions_on(place: _Place, back: _Back) -> Iterator[tuple[str, str, str]]:
+    """Yield the sessions that are not the stack's own on targets and filters that go: what it uses, how to end it."""
     seen = set()
     for what, operation, result, key in (
         ("target", "describe_traffic_mirror_targets", "TrafficMirrorTargets", "TrafficMirrorTargetId"),
         ("filter", "describe_traffic_mirror_filters", "TrafficMirrorFilters", "TrafficMirrorFilterId"),
     ):
-        ids = [item[key] for item in place.pages(operation, result, place.ours)]
+        found = {item[key]: back(place, what, item) for item in place.pages(operation, result, place.ours)}
+        going = {name: kept for name, kept in found.items() if kept is not None}
+        ids = list(going)
         for start in range(0, len(ids), _VALUES_OF_A_FILTER):
             filters = [{"Name": f"traffic-mirror-{what}-id", "Values": ids[start : start + _VALUES_OF_A_FILTER]}]
             for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
-                name, tags = session["TrafficMirrorSessionId"], _tags(session)
-                incident = tags.get(TAG_INCIDENT)
-                own = ours.items() <= tags.items()
-                # The stack's own sessions go first.
+                name, own = session["TrafficMirrorSessionId"], place.owns(session)
+                incident = _tags(session).get(TAG_INCIDENT)
+                # The stack's own sessions go first, or move.
                 if name in seen or (own and incident is None):
                     continue
                 seen.add(name)
                 used = f"the {what} {session[key]} is used by the session {name}"
+                kept = going[session[key]]
                 if own:
-                    yield f"{used} of {incident}: close it (tapstack incident close {incident})"
+                    yield f"{used} of {incident}", f"close it (tapstack incident close {incident})", kept
                 else:
                     command = f"delete-traffic-mirror-session --traffic-mirror-session-id {name}"
-                    region = place.access.region
-                    remedy = f"delete it (aws ec2 {command} --region {region})"
+                    remedy = f"delete it (aws ec2 {command} --region {place.access.region})"
                     if (owner := session.get("OwnerId", place.access.account)) != place.access.account:
                         remedy = f"ask its owner, the account {owner}, to delete it"
-                    yield f"{used}, which is not of this site: {remedy}"
+                    yield f"{used}, which is not of this site", remedy, kept
+
+
+def _back(place: _Place, what: str, described: Mapping[str, Any]) -> str | None:
+    """Return what keeps a mirror target or filter that a deploy of the file would delete or replace."""
+    tags = _tags(described)
+    name = tags.get("Name", "NAME")
+    setting = f"sites.{place.name}.{what}s.{name}"
+    if _TAG_STACK in tags:
+        return None  # the appliance's own, which goes with it
+    if name not in (place.site.targets if what == "target" else place.site.filters):
+        return f"put {setting} back into"
+    return _replacing(place, name, setting, described) if what == "target" else None
+
+
+def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, Any]) -> str | None:
+    """Return what a target would have to be again: AWS cannot change it, and so Terraform replaces the target."""
+    given = place.site.targets[name]
+    balancer = described.get("NetworkLoadBalancerArn")
+    if balancer and given.load_balancer is not None:
+        return None
+    if balancer and given.network_load_balancer_arn != balancer:
+        return f"put the load balancer {balancer} back behind {setting} in"
+    for key, now in (
+        ("network_interface_id", described.get("NetworkInterfaceId")),
+        ("gateway_load_balancer_endpoint_id", described.get("GatewayLoadBalancerEndpointId")),
+    ):
+        if now and now != getattr(given, key):
+            return f"set {setting}.{key} to {now} in"
+    usual = place.deployment.description(place.name, name)
+    before = described.get("Description", "")
+    if balancer or before == (given.description or usual):
+        return None
+    return f"take {setting}.description out of" if before == usual else f"set {setting}.description to {before!r} in"
 
 
 def _exchanged_numbers(place: _Place) -> Iterator[str]:
@@ -444,11 +569,29 @@ def _numbers_of_groups(site: Site) -> dict[str, int]:
 
 
 def _quarantined(place: _Place) -> Iterator[str]:
-    if place.site.quarantine_security_group:
-        names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
-        filters = [*place.ours, {"Name": "group-name", "Values": names}]
-        groups = [group["GroupId"] for group in place.pages("describe_security_groups", "SecurityGroups", filters)]
-        yield from _attached_groups(place, groups, "give it another group")
+    yield from _attached_groups(place, [group["GroupId"] for group in _quarantine_groups(place)], _ANOTHER_GROUP)
+
+
+def _quarantined_by_what_goes(place: _Place) -> Iterator[str]:
+    """Find the interfaces that have a quarantine group which a deploy would delete."""
+    going: dict[str, list[str]] = {}
+    for group in _quarantine_groups(place):
+        if not place.site.quarantine_security_group:
+            back = f"set sites.{place.name}.quarantine_security_group to true in"
+        elif group["VpcId"] != place.site.vpc_id:
+            back = f"set sites.{place.name}.vpc_id to {group['VpcId']} in"
+        else:
+            continue
+        going.setdefault(back, []).append(group["GroupId"])
+    for back, groups in going.items():
+        lift = f"this deploy would delete it: {back} {place.file}; or first {_ANOTHER_GROUP}"
+        yield from _attached_groups(place, groups, lift)
+
+
+def _quarantine_groups(place: _Place) -> Iterator[dict[str, Any]]:
+    names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
+    filters = [*place.ours, {"Name": "group-name", "Values": names}]
+    return place.pages("describe_security_groups", "SecurityGroups", filters)
 
 
 def _attached_groups(place: _Place, groups: Sequence[str], lift: str) -> Iterator[str]:
@@ -485,8 +628,14 @@ _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
     "prior states of contained instances": _restored_no_longer,
     "launched appliances": _launched_with_another_role,
 }
-_OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {"numbers of sessions": _exchanged_numbers}
+_OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
+    "numbers of sessions": _exchanged_numbers,
+    "deletion protection of load balancers": _protected_load_balancers_that_go,
+    "sessions of others": _sessions_on_what_goes,
+    "instances in quarantine": _quarantined_by_what_goes,
+}
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {
+    "responses left out of the file": _response_left_out,
     "deletion protection of the appliance": _protected_appliance,
     "deletion protection of load balancers": _protected_load_balancers,
     "sessions of others": _sessions_of_others,
