@@ -3,7 +3,8 @@
 One file a concern: what of a function decides how it runs (versions), its files on disk (packages), the process
 (environments) and what runs inside of it (bootstrap), who keeps processes warm (service), an invocation from request
 to answer (invoking), in the background (background) and what becomes of it (destinations), queues as event sources
-(mappings), who may invoke (permissions), what is logged (logs), what cannot be deleted (deleting), and what moto lacks
+(mappings), who may invoke (permissions), what is logged (logs), what cannot be deleted (deleting), which function a
+name means (naming), and what moto lacks
 (configuration, sources, responses).
 
 For others: `invoke`, `send` and `may_invoke`.
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 def install() -> None:
     """Make the Lambda of this process's moto run functions. A second call changes nothing."""
     # Late: moto's Lambda imports half a dozen other services.
-    from strictmoto.lambda_ import configuration, deleting, mappings, responses, sources
+    from strictmoto.lambda_ import configuration, deleting, mappings, naming, responses, sources
 
-    for part in (configuration, responses, mappings, sources, deleting):
+    for part in (configuration, responses, mappings, sources, deleting, naming):
         part.install()
 
 

@@ -29,6 +29,7 @@ from strictmoto.identity.signatures import Received
 from strictmoto.requests.calls import Call, operation_named
 from strictmoto.requests.document_types import wrong_type
 from strictmoto.requests.documents import TooDeepError, read_json
+from strictmoto.requests.function_names import function_named_by
 from strictmoto.requests.rest_parameters import read_parameters
 from strictmoto.requests.services import models_of, service_model
 from strictmoto.s3.digests import refusal_of_digests
@@ -69,6 +70,8 @@ class Reading:
         labels: what stands in the path, by the names of the model.
         content_type: that moto gets; empty where it gets that of the request.
         body: that moto gets; None where it gets that of the request.
+        path: that moto gets, encoded; empty where it gets that of the request.
+        account_id: whose resources moto uses; empty for the caller's.
         wrong: why the request is none; None where it is one.
     """
 
@@ -78,6 +81,8 @@ class Reading:
     labels: Mapping[str, str] = field(default_factory=dict)
     content_type: str = ""
     body: bytes | None = None
+    path: str = ""
+    account_id: str = ""
     wrong: Wrong | None = None
 
     @property
@@ -90,6 +95,11 @@ class Reading:
     def apply_to(self, environ: dict[str, Any]) -> None:
         """Leave moto what was read, and nothing that says otherwise."""
         environ["QUERY_STRING"] = self.query
+        if self.path:
+            environ["RAW_URI"] = self.path
+            environ["PATH_INFO"] = unquote(self.path)
+        if self.account_id:
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account_id
         if self.call.protocol not in ("json", CBOR):
             environ.pop("HTTP_X_AMZ_TARGET", None)
         if self.content_type:
@@ -272,7 +282,43 @@ def _read_operation(asked: _Asked, model: str, operation: Any, labels: Mapping[s
     if wrong is None and asked.protocol == "rest-xml" and asked.body and not chunked and _is_document(operation):
         wrong = _wrong_of_xml(asked.body, operation, model)
     parameters = {} if wrong else read_parameters(operation, asked.method, labels, query, asked.headers, asked.body)
-    return Reading(asked.call(operation.name, parameters, model), query, labels=labels, wrong=wrong)
+    reading = Reading(asked.call(operation.name, parameters, model), query, labels=labels, wrong=wrong)
+    if wrong is None and model == "lambda" and ":" in unquote(labels.get("FunctionName", "")):
+        return _with_plain_name(asked, operation, reading)
+    return reading
+
+
+def _with_plain_name(asked: _Asked, operation: Any, reading: Reading) -> Reading:
+    """Return a call of Lambda whose function is named by an ARN, or by a part of one, as one with its plain name.
+
+    Source: Lambda API Reference, "Invoke" (FunctionName, "Name formats"; Qualifier). The words are those of Lambda.
+    """
+    sent = unquote(reading.labels["FunctionName"])
+    function = function_named_by(sent)
+    if function is None:
+        # What its pattern says is checked elsewhere.
+        return reading
+    if function.region not in ("", asked.region):
+        message = f"Functions from '{function.region}' are not reachable in this region ('{asked.region}')"
+        return replace(reading, wrong=Wrong("ResourceNotFoundException", message, 404))
+    query = reading.query
+    if function.qualifier:
+        [given] = parse_qs(query).get("Qualifier", [function.qualifier])[:1]
+        if "Qualifier" not in operation.input_shape.members:
+            message = (
+                "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
+                "operation. Please specify either a function name or an unqualified function ARN."
+            )
+            return replace(reading, wrong=Wrong("InvalidParameterValueException", message))
+        if given != function.qualifier:
+            message = "The derived qualifier from the function name does not match the specified qualifier."
+            return replace(reading, wrong=Wrong("InvalidParameterValueException", message))
+        query = urlencode(
+            [*((name, value) for name, value in parse_qsl(query) if name != "Qualifier"), ("Qualifier", given)]
+        )
+    path = "/".join(function.name if unquote(part) == sent else part for part in asked.path.split("/"))
+    labels = {**reading.labels, "FunctionName": function.name}
+    return replace(reading, path=path, query=query, labels=labels, account_id=function.account)
 
 
 def read_document(body: bytes) -> dict[str, Any]:

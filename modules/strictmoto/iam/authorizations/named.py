@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from strictmoto.iam.authorizations.place import Place
+from strictmoto.requests.function_names import Function, function_named_by
 from strictmoto.requests.queue_urls import queue_named_by
 from strictmoto.requests.texts import texts_in
 
@@ -128,10 +129,11 @@ def _lambda(action: str, requested: Mapping[str, Any], place: Place) -> list[str
     name = requested.get("FunctionName")
     if name is None:
         return []
-    # A name may be an ARN, or the end of one: account:function:name.
-    arn = name if name.startswith("arn:") else place.arn("lambda", f"function:{name.rpartition('function:')[2]}")
-    qualifier = requested.get("Qualifier")
-    return [f"{arn}:{qualifier}" if qualifier and arn.count(":") == 6 else arn]
+    function = function_named_by(str(name)) or Function(str(name))
+    place = Place(function.region or place.region, function.account or place.account)
+    arn = place.arn("lambda", f"function:{function.name}")
+    qualifier = function.qualifier or requested.get("Qualifier")
+    return [f"{arn}:{qualifier}" if qualifier else arn]
 
 
 _IAM_MADE: Final = {
