@@ -369,6 +369,12 @@ class TestLife:
         assert "may last until 2026-01-03T03:04:05Z, 1440 minutes after it was opened" in problem["detail"]
         assert problem["detail"].endswith("open another incident")
 
+    def test_when_it_is_shown_then_it_says_in_which_modes_it_can_be_contained(self, site: Site) -> None:
+        _, opened = ask("POST", "/incidents", OPEN)
+        path = opened["links"]["self"]
+        # Without containment in the deployment file there is none.
+        assert ask("GET", path)[1]["containment_modes"] == []
+
     def test_when_it_is_shown_then_it_says_until_when_its_capture_may_last(self, site: Site) -> None:
         _, opened = ask("POST", "/incidents", OPEN)
         path, incident = opened["links"]["self"], opened["incident"]["id"]

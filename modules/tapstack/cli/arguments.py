@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tapstack.domain.suggestions import did_you_mean
+from tapstack.domain.suggestions import about_quotes, did_you_mean
 from tapstack.workspace.writable import obstacle
 
 _INVALID_CHOICE: Final = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<choices>[^)]*)\)")
@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         if found := _INVALID_CHOICE.search(message):
             hint = did_you_mean(found["given"], re.findall(r"[\w-]+", found["choices"])).strip()
             message += f"; {hint}" if hint else ""
-        super().error(message)
+        super().error(message + about_quotes(message))
 
 
 def file_name(text: str) -> Path:
@@ -97,7 +97,8 @@ def unrecognized(parser: argparse.ArgumentParser, unknown: list[str]) -> str:
     options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
     known = sorted(set(_options(parser)))
     hints = [did_you_mean(option, known).strip() for option in options]
-    return "; ".join([f"unrecognized arguments: {' '.join(options or unknown)}", *dict.fromkeys(filter(None, hints))])
+    told = "; ".join([f"unrecognized arguments: {' '.join(options or unknown)}", *dict.fromkeys(filter(None, hints))])
+    return told + about_quotes(" ".join(f"'{argument}'" for argument in unknown))
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

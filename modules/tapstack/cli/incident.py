@@ -30,6 +30,7 @@ from tapstack.domain import incidents
 from tapstack.domain.containment_settings import REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.suggestions import about_quotes
 from tapstack.settings.load import FILE_VARIABLE
 
 URL_VARIABLE: Final = "TAPSTACK_URL"
@@ -139,7 +140,7 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
             )
         return _ACTIONS[chosen.incident](_Call(chosen, source, out, err))
     except (UserError, RuleViolation) as error:
-        print(error, file=err)
+        print(f"{error}{about_quotes(str(error))}", file=err)
         return 2
     except ServiceError as error:
         print(error, file=err)

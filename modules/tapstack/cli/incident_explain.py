@@ -130,8 +130,8 @@ def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decision: Dec
     lines = [
         f"finding   {plain(finding.type)}, severity {finding.severity:g} ({finding.level})",
         f"          {about}{role}; {tactics}",
-        f"site      {site}, {len(rules)} {'rule' if len(rules) == 1 else 'rules'}",
-        "",
+        f"site      {site}, {counted(len(rules), 'rule') if rules else 'no rules'}",
+        *([""] if rules else []),
     ]
     width = max((len(rule.name) for rule in rules), default=0)
     for number, passed in enumerate(decision.passed_over, 1):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tapstack.cli.terminal import plain, shortened, table
+from tapstack.cli.terminal import plain, table
 from tapstack.domain.containment import NAMES, short
 
-_VALUE_WIDTH: Final = 60
-_KEY_WIDTH: Final = 70
+_WIDEST: Final = 60
 _NOTHING: Final = {
     "contain": "nothing would change",
     "approve": "nothing would change",
@@ -29,7 +28,10 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
     if refused := plain(answer.get("refused")):
         return "\n".join([*lines, "", f"  refused: {refused}"])
     rows = [[*_subject(change), *_values(change, "from", "to")] for change in _entries(answer, "changes")]
-    lines += ["", *(table(["WHAT", "OF", "NOW", "THEN"], rows, "  ") if rows else [f"  {_NOTHING[what]}"])]
+    lines += [
+        "",
+        *(table(["WHAT", "OF", "NOW", "THEN"], rows, "  ", widest=_WIDEST) if rows else [f"  {_NOTHING[what]}"]),
+    ]
     differences = _entries(answer, "differences")
     if differences:
         lines += ["", "  changed outside Tapstack", *_three_ways(differences)]
@@ -67,20 +69,20 @@ def _three_ways(differences: list[Mapping[str, Any]]) -> list[str]:
         [
             *_subject(difference),
             *_values(difference, "original", "ours", "now"),
-            shortened(plain(difference.get("why")), _VALUE_WIDTH),
+            plain(difference.get("why")),
         ]
         for difference in differences
     ]
-    return table(["WHAT", "OF", "WAS", "CONTAINED", "NOW", "WHY"], rows, "  ")
+    return table(["WHAT", "OF", "WAS", "CONTAINED", "NOW", "WHY"], rows, "  ", widest=_WIDEST)
 
 
 def _subject(entry: Mapping[str, Any]) -> list[str]:
     kind, key = plain(entry.get("what")), plain(entry.get("key"))
-    return [NAMES.get(kind, kind), shortened(short(key), _KEY_WIDTH)]
+    return [NAMES.get(kind, kind), short(key)]
 
 
 def _values(entry: Mapping[str, Any], *names: str) -> list[str]:
-    return [shortened(value(entry.get(name)), _VALUE_WIDTH) for name in names]
+    return [value(entry.get(name)) for name in names]
 
 
 def _list(holder: Mapping[str, Any], key: str) -> list[Any]:

@@ -28,6 +28,7 @@ _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
     "failed": ("release",),
 }
 """What can be done with a containment in each state; in the others it is on its way, or over."""
+_VERBS_TO_CONTAIN: Final = ("contain --dry-run", "contain")
 
 
 def card(incident: Incident, *, now: datetime, options: str = "") -> str:
@@ -62,11 +63,10 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     containment = _mapping(incident, "containment")
     # Where there is advice, overwriting restores nothing.
     useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
-    of_containment = [
-        f"tapstack incident {verb} {name}{options}"
-        for verb in _VERBS_OF_CONTAINMENT.get(containment.get("state"), ())
-        if verb != useless
-    ]
+    verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
+    if _list(incident, "containment_modes"):
+        verbs += _VERBS_TO_CONTAIN
+    of_containment = [f"tapstack incident {verb} {name}{options}" for verb in verbs if verb != useless]
     if state == "closed":
         return of_containment
     if state == "failed":
@@ -95,20 +95,23 @@ def _extension(incident: Incident, name: str, now: datetime, options: str) -> li
 
 def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
     """Return a table of incidents, and how to see more."""
+    incidents = _entries(answer, "incidents")
     rows = [
         [
             plain(incident.get("id")),
             plain(incident.get("state")),
             plain(incident.get("severity")),
-            plain(incident.get("expires_at")),
+            plain(incident.get("closed_at")) or plain(incident.get("expires_at")),
             shortened(_subject(incident), 30),
             shortened(plain(incident.get("reason")), _REASON_WIDTH),
         ]
-        for incident in _entries(answer, "incidents")
+        for incident in incidents
     ]
     if not rows:
         return "no incidents"
-    lines = table(["INCIDENT", "STATE", "SEVERITY", "UNTIL", "OF", "REASON"], rows)
+    # A listing has open incidents or closed ones.
+    ended = "CLOSED" if incidents[0].get("closed_at") else "UNTIL"
+    lines = table(["INCIDENT", "STATE", "SEVERITY", ended, "OF", "REASON"], rows)
     if following := plain(answer.get("next")):
         lines += ["", f"there are more: tapstack incident list{options} --next {shlex.quote(following)}"]
     return "\n".join(lines)
@@ -204,11 +207,11 @@ def _interfaces(incident: Incident) -> list[str]:
             plain(interface.get("state")),
             plain(interface.get("session_id")) or "-",
             plain(interface.get("session_number")) or "-",
-            shortened(plain(interface.get("note")), _NOTE_WIDTH),
+            plain(interface.get("note")),
         ]
         for interface in _entries(incident, "interfaces")
     ]
-    return table(["INTERFACE", "STATE", "SESSION", "NUMBER", "NOTE"], rows, "  ") if rows else []
+    return table(["INTERFACE", "STATE", "SESSION", "NUMBER", "NOTE"], rows, "  ", widest=_NOTE_WIDTH) if rows else []
 
 
 def _block(lines: Sequence[str], title: str | None = None) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 # Whole escape sequences first, so that their parameters do not stay behind: CSI, OSC and the like, two-byte ones.
@@ -30,10 +32,25 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
-    """Return the lines of a table whose columns are as wide as they need to be."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "", *, widest: int = 0) -> list[str]:
+    """Return the lines of a table whose columns are as wide as they need to be.
+
+    Args:
+        header: a word for each column.
+        rows: a text for each column.
+        indent: what each line begins with.
+        widest: cells of more characters go on in further lines, broken between words; 0 for none.
+    """
+    wrapped = [[_wrapped(cell, widest) for cell in row] for row in [header, *rows]]
+    widths = [max(len(line) for row in wrapped for line in row[column]) for column in range(len(header))]
     return [
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
-        for row in [header, *rows]
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))).rstrip()
+        for row in wrapped
+        for line in zip_longest(*row, fillvalue="")
     ]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a cell; a word is never broken, because an id would then be no id."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) if width else [text]
+    return lines or [""]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -53,17 +54,17 @@ _LONGEST_SHOWN: Final = 40
 
 _FACTORIES: Final[dict[str, dict[str, str]]] = {
     "Destination": {
-        "eni-": "Destination.network_interface",
-        "arn:": "Destination.network_load_balancer",
-        "vpce-": "Destination.gateway_load_balancer_endpoint",
+        r"eni-": "Destination.network_interface",
+        r"arn:": "Destination.network_load_balancer",
+        r"vpce-": "Destination.gateway_load_balancer_endpoint",
     },
-    "IMirrorFilter": {"": "MirrorFilter.from_id"},
-    "IMirrorTarget": {"": "MirrorTarget.from_id"},
-    "KnownSource": {"eni-": "Source.network_interface"},
-    "Peer": {"": "Peer.parse"},
-    "SourceLookup": {"i-": "Source.instance", "subnet-": "Source.subnet", "vpc-": "Source.vpc"},
+    "IMirrorFilter": {r"tmf-|\$\{": "MirrorFilter.from_id"},
+    "IMirrorTarget": {r"tmt-|\$\{": "MirrorTarget.from_id"},
+    "KnownSource": {r"eni-": "Source.network_interface"},
+    "Peer": {r"(sg|pl|vpc)-|[\da-fA-F:.]+/\d|\$\{": "Peer.parse"},
+    "SourceLookup": {r"i-": "Source.instance", r"subnet-": "Source.subnet", r"vpc-": "Source.vpc"},
 }
-"""What makes it of a text, by how that begins."""
+"""What makes it of a text, by a regular expression for how that begins; a token begins with `${`."""
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], whole: Collection[str] = ()) -> None:
@@ -231,8 +232,8 @@ def _suggestion(value: Any, members: Sequence[type]) -> str:
     if not isinstance(value, str):
         return ""
     for member in members:
-        for prefix, factory in _FACTORIES.get(member.__name__, {}).items():
-            if value.startswith(prefix):
+        for beginning, factory in _FACTORIES.get(member.__name__, {}).items():
+            if re.match(beginning, value):
                 return f"; did you mean {factory}({'token' if is_token(value) else repr(value)})?"
     return ""
 

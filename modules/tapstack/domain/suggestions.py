@@ -1,9 +1,14 @@
-"""The word that was probably meant where another one stands."""
+"""What was probably meant where something else stands: another word, or other quotes."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Final
+
+_CURLY: Final = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
+_AROUND_A_VALUE: Final = re.compile(f"'[{_CURLY}]|[{_CURLY}]'")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -26,3 +31,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question for a message, with a space behind it; nothing where no known word is near."""
     near = nearest(word, known)
     return f"did you mean {near}? " if near else ""
+
+
+def about_quotes(message: str) -> str:
+    """Return a hint for a message that shows a value in curly quotes, which chats and documents make of straight ones.
+
+    Nothing where it shows none. Messages show values in straight single quotes.
+    """
+    if not _AROUND_A_VALUE.search(message):
+        return ""
+    joined = "" if message.endswith("?") else ";"
+    return f"{joined} curly quotes (\u201c \u201d) are part of the value: type straight ones (\" or ') in their place"

@@ -82,12 +82,14 @@ def load_deployment(path: Path) -> Deployment:
             raise DeploymentError(file, [Problem((), f"is larger than {_MOST_BYTES >> 20} MiB: expected a YAML file")])
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
+        # make -C runs elsewhere than the user, who wrote a path for where they are.
+        place = "" if Path(file).is_absolute() else f" ({path.absolute()})"
         raise DeploymentError(
             file,
             [
                 Problem(
                     (),
-                    f"no such file: create it, or name another one in ${FILE_VARIABLE} "
+                    f"no such file{place}: create it, or name another one in ${FILE_VARIABLE} "
                     f"or in the cdktf context value {CONTEXT_KEY!r}",
                 )
             ],

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tapstack.domain.suggestions import about_quotes
+
 Path = tuple[str | int, ...]
 _LONGEST_VALUE: Final = 100
 
@@ -52,7 +54,8 @@ class Problem:
         where = f"{file}:{self.line}" if self.line else file
         field = f" {self.field}:" if self.path else ""
         got = "" if self.value is ABSENT else f", got {_shortened(self.value)}"
-        return f"{where}:{field} {self.message}{got}"
+        text = f"{self.message}{got}"
+        return f"{where}:{field} {text}{about_quotes(text)}"
 
 
 class DeploymentError(Exception):

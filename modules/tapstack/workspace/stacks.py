@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tapstack.domain import globs
-from tapstack.domain.suggestions import did_you_mean
+from tapstack.domain.suggestions import about_quotes, did_you_mean
+from tapstack.settings.load import FILE_VARIABLE
 from tapstack.settings.model import PACKET_BASICS, Deployment, Site
 from tapstack.workspace.state import response_stack_name, stack_names
 
 Command = Literal["diff", "deploy", "destroy"]
+_OF_FILES: Final = (".yaml", ".yml", ".json")
 
 
 class SelectionError(Exception):
@@ -95,7 +98,13 @@ def select(deployment: Deployment, patterns: Sequence[str], command: Command, *,
 def _meant(pattern: str, known: Sequence[str], file: str) -> list[str]:
     if found := [name for name in known if globs.matches(pattern, name)]:
         return found
-    raise SelectionError(f"no stack is called {pattern!r}; {did_you_mean(pattern, known)}{_known(known, file)}")
+    if pattern.endswith(_OF_FILES) or "/" in pattern:
+        raise SelectionError(
+            f"{pattern!r} is not a stack: name another deployment file with {FILE_VARIABLE}, for example make deploy "
+            f"{FILE_VARIABLE}={shlex.quote(pattern)} ARGS=STACK; {_known(known, file)}"
+        )
+    message = f"no stack is called {pattern!r}; {did_you_mean(pattern, known)}{_known(known, file)}"
+    raise SelectionError(message + about_quotes(message))
 
 
 def _known(known: Sequence[str], file: str) -> str:

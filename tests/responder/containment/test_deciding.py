@@ -48,6 +48,30 @@ def said(incident: str) -> list[str]:
     return [f"{entry['what']}: {entry['detail']}" for entry in incidents.timeline(incident)]
 
 
+class TestModes:
+    @pytest.mark.parametrize("state", ["pending", "containing", "contained", "releasing", "blocked"])
+    def test_when_a_containment_goes_on_then_none_can_be_requested(self, shop: Shop, state: str) -> None:
+        incident = opened(shop.database, containment="now")
+        change(incident, "SET containment.#state = :state", state=state)
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == []
+
+    @pytest.mark.parametrize("state", [None, "rejected", "released", "failed"])
+    def test_when_the_instance_can_be_contained_then_the_incident_says_in_which_modes(
+        self, shop: Shop, state: str | None
+    ) -> None:
+        incident = opened(shop.database, containment="now" if state else "none")
+        if state is not None:
+            change(incident, "SET containment.#state = :state", state=state)
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == ["approval", "now"]
+        assert containment_requests.contain(incident, None, by="ann").containment_state == "pending"
+        commands.close(incident, by="ann")
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == []
+
+    def test_when_an_incident_is_for_interfaces_then_nothing_can_be_contained(self, shop: Shop) -> None:
+        incident = opened(None, shop.company.interfaces["web-1"][0])
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == []
+
+
 class TestLate:
     @pytest.mark.parametrize(("default", "state"), [("leave", "rejected"), ("contain", "containing")])
     @pytest.mark.parametrize("decision", ["approved", "rejected"])

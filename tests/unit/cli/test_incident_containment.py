@@ -85,6 +85,20 @@ def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) 
     ]
 
 
+def test_when_values_of_a_plan_are_long_then_what_differs_is_shown() -> None:
+    group = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/k8s-storefront-production-v2-web/"
+    keys = [f"{group}0123456789abcde{number} fd00:1111:2222:3333:4444:5555:6666:7777:443" for number in (1, 2)]
+    groups = [f"sg-{number:017}" for number in range(6)]
+    changes = [
+        *({"what": "target-group", "key": key, "from": "registered", "to": "deregistered"} for key in keys),
+        {"what": "groups", "key": "eni-0a000000000000001", "from": groups, "to": ["sg-0b1"]},
+    ]
+    lines = plan({**PLAN, "changes": changes}, what="contain").splitlines()
+    words = [part for key in keys for part in key.partition(":targetgroup/")[2].split()] + groups
+    assert all(any(word in line for line in lines) for word in words)
+    assert max(map(len, lines)) < 200
+
+
 def test_when_others_changed_something_then_all_three_are_shown() -> None:
     difference = {
         "what": "groups",

@@ -77,7 +77,9 @@ def test_when_the_finding_comes_from_standard_input_then_it_is_read_there(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(event())))
     assert main(["incident", "explain", "-", "--deployment", str(DEPLOYMENT), "--site", "standing"]) == 0
-    assert "site      standing, 0 rules" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    after = lines.index("site      standing, no rules") + 1
+    assert lines[after : after + 2] == ["", "decision  notify: no rule matches, and the default is notify"]
 
 
 def test_when_one_site_only_receives_the_finding_then_it_need_not_be_named(capsys: Printed) -> None:

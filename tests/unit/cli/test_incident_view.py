@@ -128,6 +128,40 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
     ]
 
 
+def test_when_closed_incidents_are_listed_then_it_says_when_they_were_closed() -> None:
+    answer = {"incidents": [incident(state="closed", closed_at="2026-01-02T04:00:00Z")]}
+    assert listing(answer).splitlines() == [
+        "INCIDENT                      STATE   SEVERITY  CLOSED                OF                   REASON",
+        f"{ID}  closed  high      2026-01-02T04:00:00Z  i-0a000000000000001  beacons every minute",
+    ]
+
+
+def test_when_notes_of_interfaces_are_long_then_they_are_shown_whole() -> None:
+    words = " ".join(["the same beginning"] * 6)
+    [first, second] = [
+        {"network_interface_id": f"eni-{number}", "state": "refused", "note": f"{words} end {number}"}
+        for number in (1, 2)
+    ]
+    text = " ".join(card(incident(interfaces=[first, second]), now=NOW).split())
+    assert f"{words} end 1" in text
+    assert f"{words} end 2" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "modes", "proposed"),
+    [
+        ("capturing", ["approval", "now"], True),
+        ("failed", ["now"], True),
+        ("capturing", [], False),
+        ("closed", [], False),
+    ],
+)
+def test_when_the_instance_can_be_contained_then_that_is_proposed(state: str, modes: list[str], proposed: bool) -> None:
+    commands = next_commands(incident(state=state, containment_modes=modes), NOW, " --url https://a")
+    contain = [f"tapstack incident contain{dry} {ID} --url https://a" for dry in (" --dry-run", "")]
+    assert [command for command in commands if " contain" in command] == (contain if proposed else [])
+
+
 def test_when_there_are_none_then_the_list_says_so() -> None:
     assert listing({"incidents": []}) == "no incidents"
 

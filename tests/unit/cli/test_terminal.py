@@ -39,3 +39,12 @@ def test_when_a_text_is_too_long_then_dots_stand_for_the_rest() -> None:
 
 def test_when_a_table_is_drawn_then_columns_are_as_wide_as_needed() -> None:
     assert table(["A", "LONG"], [["wide", "x"], ["y", ""]], "  ") == ["  A     LONG", "  wide  x", "  y"]
+
+
+def test_when_a_cell_is_wider_than_it_may_be_then_it_goes_on_below_with_its_words_whole() -> None:
+    assert table(["A", "B"], [["x", "sg-1, sg-2, sg-3"], ["longer-than-ten", "y"]], widest=11) == [
+        "A                B",
+        "x                sg-1, sg-2,",
+        "                 sg-3",
+        "longer-than-ten  y",
+    ]

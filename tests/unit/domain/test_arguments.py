@@ -124,6 +124,12 @@ def test_fails_when_an_argument_does_not_fit_and_says_what_would(given: dict[str
     assert message in str(caught.value)
 
 
+def test_fails_when_a_text_is_no_id_and_proposes_nothing_that_would_be_refused() -> None:
+    with pytest.raises(RuleViolation) as caught:
+        check_arguments(takes, {"peers": ["web"]})
+    assert str(caught.value).endswith("got 'web'")
+
+
 def test_when_a_list_or_map_may_be_one_token_then_it_is_taken_whole() -> None:
     check_arguments(takes, {"texts": LIST_TOKEN, "tags": MAP_TOKEN}, whole=("texts", "tags"))
 

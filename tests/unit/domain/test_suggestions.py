@@ -1,11 +1,11 @@
-"""Which word was probably meant."""
+"""What was probably meant."""
 
 from __future__ import annotations
 
 import pytest
 
 from tapstack.domain.policy_rules import ACTIONS
-from tapstack.domain.suggestions import did_you_mean, nearest
+from tapstack.domain.suggestions import about_quotes, did_you_mean, nearest
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,18 @@ def test_when_a_word_is_unknown_then_one_is_suggested_where_it_alone_is_near(
 ) -> None:
     assert nearest(word, known) == meant
     assert did_you_mean(word, known) == (f"did you mean {meant}? " if meant else "")
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("'\u201cweb\u201d' is no name", "; curly quotes"),
+        ("unrecognized arguments: 'every', 'minute\u201d'", "; curly quotes"),
+        ("got '\u2018x\u2019'; did you mean x?", " curly quotes"),
+        ("'web' is no name", ""),
+        ("got 'the \u201cnew\u201d one'", ""),
+    ],
+)
+def test_when_a_value_is_in_curly_quotes_then_a_hint_names_them(message: str, hint: str) -> None:
+    named = "(\u201c \u201d) are part of the value: type straight ones (\" or ') in their place"
+    assert about_quotes(message) == (f"{hint} {named}" if hint else "")

@@ -222,11 +222,23 @@ class TestFiles:
             load_deployment(path)
         return str(caught.value)
 
-    def test_fails_when_there_is_no_such_file(self) -> None:
-        assert self.refused(Path("there/none.yaml")) == (
-            "there/none.yaml: no such file: create it, or name another one in $TAPSTACK_DEPLOYMENT or in the cdktf "
-            "context value 'deployment'"
+    def test_fails_when_there_is_no_such_file_and_says_where_it_was_sought(self, tmp_path: Path) -> None:
+        hint = "create it, or name another one in $TAPSTACK_DEPLOYMENT or in the cdktf context value 'deployment'"
+        sought = f"there/none.yaml: no such file ({tmp_path / 'there/none.yaml'}): {hint}"
+        assert self.refused(Path("there/none.yaml")) == sought
+        assert self.refused(tmp_path / "there/none.yaml") == sought
+        assert self.refused(tmp_path.parent / "none.yaml") == f"{tmp_path.parent / 'none.yaml'}: no such file: {hint}"
+
+    def test_fails_when_values_are_in_curly_quotes_and_names_them_on_each_line(self, tmp_path: Path) -> None:
+        (tmp_path / "deployment.yaml").write_text(
+            "sites:\n  lab:\n    region: \u201ceu-central-1\u201d\n    vpc_id: \u2018vpc-0a1b2c3d4e5f60718\u2019\n"
+            "    targets: {t: {network_interface_id: eni-0a000000000000001}}\n"
+            "    quarantine_security_group: \u201ctrue\u201d\n",
+            encoding="utf-8",
         )
+        lines = self.refused(Path("deployment.yaml")).splitlines()
+        assert [line.split(":")[1] for line in lines] == ["3", "4", "6"]
+        assert all("curly quotes (\u201c \u201d) are part of the value" in line for line in lines)
 
     def test_fails_when_the_file_is_a_directory(self, tmp_path: Path) -> None:
         (tmp_path / "deployment.yaml").mkdir()

@@ -113,6 +113,21 @@ class TestNames:
                 "deployment.yaml has production, production-response, lab",
             ),
             (("lab", "x*"), "no stack is called 'x*'; deployment.yaml has production, production-response, lab"),
+            *(
+                (
+                    (file,),
+                    f"'{file}' is not a stack: name another deployment file with TAPSTACK_DEPLOYMENT, for example make "
+                    f"deploy TAPSTACK_DEPLOYMENT={file} ARGS=STACK; deployment.yaml has production, "
+                    "production-response, lab",
+                )
+                for file in ("lab.yaml", "other/lab", "lab.yml")
+            ),
+            (
+                ("\u201clab\u201d",),
+                "no stack is called '\u201clab\u201d'; did you mean lab? deployment.yaml has production, "
+                "production-response, lab; curly quotes (\u201c \u201d) are part of the value: type straight ones "
+                "(\" or ') in their place",
+            ),
         ],
     )
     def test_fails_when_no_stack_is_meant_and_names_those_there_are(

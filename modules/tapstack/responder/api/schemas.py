@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapstack.domain import incidents
+from tapstack.domain.containment_settings import MODES
 from tapstack.domain.identifiers import pattern_of
 from tapstack.responder.api.containment_schemas import (
     APPROVE,
@@ -194,6 +195,12 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "close_requested": {"type": "boolean"},
     "closed_because": {"type": ["string", "null"], "enum": ["closed", "expired", "failed", None]},
     "containment": {"$ref": "#/components/schemas/Containment"},
+    "containment_modes": {
+        "type": "array",
+        "items": {"type": "string", "enum": list(MODES)},
+        "description": "In which modes its instance can be contained now. Empty where containment is not "
+        "configured or is under way, for network interfaces, and once the incident is closing.",
+    },
     "extendable_until": _or_null(
         _time("When the capture ends at the latest, extensions included. None where it cannot be extended any more.")
     ),

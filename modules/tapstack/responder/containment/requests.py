@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from tapstack.domain.containment import Plan
 from tapstack.domain.containment_settings import DeployedContainment, Mode
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
+from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.responder.containment import containing, releasing
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused
@@ -146,7 +146,7 @@ def _asked_words(asked: IncidentContainment) -> str:
 def _check_can_be_contained(incident: Incident) -> None:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    if incident.close_requested or not (can_be_extended(incident.state) or incident.state == "failed"):
+    if not incidents.takes_containment(incident):
         state = incident.state if incident.state in ("closing", "closed") else "closing"
         raise Conflict(f"incident {incident.id} is {state}: open another one, and contain that")
 

@@ -78,6 +78,7 @@ def capturing(incident: Incident) -> tuple[str, str]:
             f"  tapstack incident show {incident.id}",
             f"  {extend_command(incident.id, utc_now(), incident.expires_at, incidents.latest_end(incident))}",
             f"  tapstack incident close {incident.id}",
+            *([f"  tapstack incident contain {incident.id}"] if incidents.containment_modes(incident) else []),
         ],
     )
 

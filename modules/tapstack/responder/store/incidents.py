@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from tapstack.domain.containment_settings import Mode
 from tapstack.domain.incidents import (
     Because,
     OpenRequest,
@@ -41,6 +42,7 @@ __all__ = ["PUBLIC", "Incident", "IncidentAppliance", "IncidentContainment", "In
 
 ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containing", "releasing")
 """States of a containment in which an execution waits, or works."""
+_UNCONTAINED: Final[tuple[ContainmentState | None, ...]] = (None, "rejected", "released", "failed")
 WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contained")
 """States of a containment in which an incident wants its instance contained."""
 REPEATS_KEPT: Final = timedelta(hours=24)
@@ -401,7 +403,20 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
 def shown(incident: Incident) -> dict[str, Any]:
     """Return what operators and subscribers see of an incident."""
     latest = latest_end(incident) if can_be_extended(incident.state) and not incident.close_requested else None
-    return {**public(incident), "extendable_until": latest}
+    return {**public(incident), "containment_modes": containment_modes(incident), "extendable_until": latest}
+
+
+def containment_modes(incident: Incident) -> list[Mode]:
+    """Return in which modes the instance of an incident can be contained now; none where it cannot be."""
+    settings = environment().containment
+    if settings is None or not incident.instance_id or not takes_containment(incident):
+        return []
+    return list(settings.modes) if incident.containment_state in _UNCONTAINED else []
+
+
+def takes_containment(incident: Incident) -> bool:
+    """Tell whether a containment can still be requested: not once an incident is closing."""
+    return not incident.close_requested and (can_be_extended(incident.state) or incident.state == "failed")
 
 
 def latest_end(incident: Incident) -> str:
