@@ -6,16 +6,23 @@ Sources: the `authtype` of AWS's service models; Security Token Service API Refe
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from strictmoto.identity.signatures import Received
 from strictmoto.requests.calls import operation_of
 from strictmoto.requests.readings import Reading, path_of, read
+from strictmoto.requests.services import is_in
 
 REGION: Final = "us-east-1"
-"""Where such a call is taken to be: no signature says so."""
+"""Where such a call is taken to be, where nothing that it names says so: no signature does."""
+# What it names begins with its Region, up to this.
+_REGIONAL: Final = {"IdentityId": ":", "IdentityPoolId": ":", "UserPoolId": "_"}
+_ISSUER: Final = re.compile(r"https://cognito-idp\.([a-z0-9-]+)\.amazonaws\.[a-z.]+/")
 _BY_TARGET: Final = {
     "AWSCognitoIdentityService": "cognito-identity",
     "AWSCognitoIdentityProviderService": "cognito-idp",
@@ -34,12 +41,36 @@ def anonymous_call(request: Received) -> Reading | None:
         return None
     reading = read(request, service, REGION, "", request.query)
     operation = operation_of(reading.call)
-    return reading if operation is not None and operation.auth_type == "none" else None
+    if operation is None or operation.auth_type != "none":
+        return None
+    region = _region_of(reading.call.parameters)
+    if region in ("", REGION) or not is_in(service, region):
+        return reading
+    return replace(reading, call=replace(reading.call, region=region))
+
+
+def _region_of(parameters: Mapping[str, Any]) -> str:
+    """Return the Region of what a call of Cognito names: its endpoint, which says it on AWS, is the same here."""
+    for name, end in _REGIONAL.items():
+        if isinstance(named := parameters.get(name), str):
+            return named.partition(end)[0]
+    if isinstance(token := parameters.get("AccessToken"), str):
+        # Late: it takes longer to import than most calls do.
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
+        try:
+            claims = json.loads(jws.extract_compact(token.encode()).payload)
+        except (JoseError, ValueError):
+            return ""
+        match = _ISSUER.match(str(claims.get("iss"))) if isinstance(claims, dict) else None
+        return match[1] if match else ""
+    return ""
 
 
 def scope_of(reading: Reading) -> str:
     """Return an Authorization header for moto, which would guess the service of a request that has none."""
-    return f"AWS4-HMAC-SHA256 Credential=ANONYMOUS/19700101/{REGION}/{reading.call.service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential=ANONYMOUS/19700101/{reading.call.region}/{reading.call.service}/aws4_request"
 
 
 def protocol_of(request: Received, path: str) -> str:
