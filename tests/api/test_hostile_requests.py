@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.responder.api.answering import answer
+from tapstack.responder.api.router import answer
 from tests.api.conftest import Answer
 
 Call = Callable[..., Answer]

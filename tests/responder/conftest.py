@@ -187,7 +187,7 @@ def _measured_alone() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _forget_clients() -> Iterator[None]:
     yield
-    clients.forget()
+    clients.reset()
     environment.cache_clear()
 
 

@@ -18,7 +18,7 @@ from scripts import openapi
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.api import requests
-from tapstack.responder.api.answering import answer
+from tapstack.responder.api.router import answer
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications

@@ -78,11 +78,11 @@ def test_when_a_handler_is_imported_then_nothing_heavy_is(name: str) -> None:
 
 
 def test_when_the_api_waits_for_aws_then_not_for_longer_than_the_gateway() -> None:
-    clients.be_quick()
+    clients.use_short_timeouts()
     try:
         options = clients._options
         attempts = options["retries"]["total_max_attempts"]
         # Connecting, reading, and at most 1 and 2 seconds between the attempts.
         assert attempts * (3 + options["read_timeout"]) + 3 < 29
     finally:
-        clients.forget()
+        clients.reset()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.cli.terminal import plain, table
-from tapstack.domain.containment import NAMES, short
+from tapstack.domain.containment import NAMES, short_key
 
 _WIDEST: Final = 60
 _NOTHING: Final = {
@@ -78,7 +78,7 @@ def _three_ways(differences: list[Mapping[str, Any]]) -> list[str]:
 
 def _subject(entry: Mapping[str, Any]) -> list[str]:
     kind, key = plain(entry.get("what")), plain(entry.get("key"))
-    return [NAMES.get(kind, kind), short(key)]
+    return [NAMES.get(kind, kind), short_key(key)]
 
 
 def _values(entry: Mapping[str, Any], *names: str) -> list[str]:

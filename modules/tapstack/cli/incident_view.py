@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tapstack.cli.incident_plan_view import advice
 from tapstack.cli.terminal import plain, shortened, table
-from tapstack.domain.containment import in_words
+from tapstack.domain.containment import change_name
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, can_be_extended, extend_command
 
@@ -146,7 +146,7 @@ def _deadline(found: Mapping[str, Any]) -> str:
 
 def _other(difference: Mapping[str, Any]) -> str:
     why = _joined(". ", plain(difference.get("why")), advice(difference))
-    return _joined(": ", in_words(plain(difference.get("what")), plain(difference.get("key"))), why)
+    return _joined(": ", change_name(plain(difference.get("what")), plain(difference.get("key"))), why)
 
 
 def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:

@@ -53,7 +53,7 @@ STANDBY: Final = "Standby"
 ENTERING_STANDBY: Final = "EnteringStandby"
 ALLOWED: Final = "allowed"
 DENIED: Final = "denied"
-NOT_OURS: Final = "another policy of that name"
+OTHER_POLICY: Final = "another policy of that name"
 
 Value = Any
 """As JSON has it: a text, a number, a truth value, None, or a list of texts."""
@@ -147,7 +147,7 @@ class Facts:
         registrations: as a target; empty where nobody has looked.
         classic_balancers: names of those that it is registered with.
         role: name of the role of its instance profile.
-        role_access: what that role has for this instance: ALLOWED, DENIED by containment, or NOT_OURS.
+        role_access: what that role has for this instance: ALLOWED, DENIED by containment, or OTHER_POLICY.
         is_mirror_target: it receives mirrored packets: the appliance.
         spot: it is a Spot Instance, which AWS protects from no termination.
     """
@@ -179,7 +179,7 @@ class Change:
         key: the thing: an interface, a device, a target.
         before: what is there now, and comes back at release.
         after: what containment puts there.
-        passing: what it puts there for a moment first; None where nothing.
+        interim: what it puts there between two steps; None where nothing.
         detail: what else is needed to change it and to put it back.
     """
 
@@ -187,7 +187,7 @@ class Change:
     key: str
     before: Value
     after: Value
-    passing: Value = None
+    interim: Value = None
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class Change:
 
     def __str__(self) -> str:
         """Return it as text."""
-        return f"{in_words(self.what, self.key)}: {said(self.before)} -> {said(self.after)}"
+        return f"{change_name(self.what, self.key)}: {text_of(self.before)} -> {text_of(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +206,9 @@ class PriorState:
     Attributes:
         kind: what kind of thing.
         key: the thing.
-        original: what was there.
-        ours: what containment put there.
-        passing: what it put there for a moment.
+        before: what was there.
+        after: what containment put there.
+        interim: what it put there between two steps; None where nothing.
         detail: what else is needed to put it back.
         generation: of the containment it belongs to.
         restored: it is back, or was given up.
@@ -218,9 +218,9 @@ class PriorState:
 
     kind: Kind
     key: str
-    original: Value
-    ours: Value
-    passing: Value = None
+    before: Value
+    after: Value
+    interim: Value = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     generation: int = 0
     restored: bool = False
@@ -229,7 +229,7 @@ class PriorState:
 
     def __str__(self) -> str:
         """Return what containment changed, as text."""
-        return f"{in_words(self.kind, self.key)}: {said(self.original)} -> {said(self.ours)}"
+        return f"{change_name(self.kind, self.key)}: {text_of(self.before)} -> {text_of(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +239,8 @@ class Difference:
     Attributes:
         what: the kind.
         key: the thing.
-        original: what was there before; None where nothing was written down.
-        ours: what containment put there.
+        before: what was there before; None where nothing was written down.
+        after: what containment put there.
         now: what is there now; None where it is gone.
         why: in words.
         blocks: an operator has to decide before it is released.
@@ -249,8 +249,8 @@ class Difference:
 
     what: Kind
     key: str
-    original: Value
-    ours: Value
+    before: Value
+    after: Value
     now: Value
     why: str
     blocks: bool = True
@@ -261,8 +261,8 @@ class Difference:
         return {
             "what": self.what,
             "key": self.key,
-            "original": self.original,
-            "ours": self.ours,
+            "original": self.before,
+            "ours": self.after,
             "now": self.now,
             "why": self.why,
             "blocks": self.blocks,
@@ -271,7 +271,7 @@ class Difference:
 
     def __str__(self) -> str:
         """Return it as a line of text."""
-        return f"{in_words(self.what, self.key)}: {self.why}" + (f". {self.advice}" if self.advice else "")
+        return f"{change_name(self.what, self.key)}: {self.why}" + (f". {self.advice}" if self.advice else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,11 +318,11 @@ def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iter
         settings: of the deployment.
         recorded: what the table remembers of this instance, from earlier containments too.
     """
-    known = {(original.kind, original.key): original for original in recorded}
+    known = {(one.kind, one.key): one for one in recorded}
     refused = refusal(facts, settings, known.values())
     if refused is not None:
         return Plan(facts.instance_id, refused=refused)
-    changes = [_with_original(change, known) for change in _wanted(facts, settings)]
+    changes = [_with_prior_state(change, known) for change in _wanted(facts, settings)]
     ordered = sorted(
         (change for change in changes if change is not None), key=lambda c: (KINDS.index(c.what), _position(c, facts))
     )
@@ -349,12 +349,8 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
     changeable = [interface for interface in facts.interfaces if not interface.requester_managed]
     if not changeable:
         return f"instance {instance} has no network interface whose security groups could be changed"
-    mine = {
-        original.key
-        for original in recorded
-        if original.kind == "groups" and (not original.restored or original.lately)
-    }
-    if all(_is_cut(interface, settings) and interface.id not in mine for interface in changeable):
+    mine = {one.key for one in recorded if one.kind == "groups" and (not one.restored or one.lately)}
+    if all(_is_isolated(interface, settings) and interface.id not in mine for interface in changeable):
         return (
             f"all interfaces of instance {instance} are in the quarantine group already, and no prior state is "
             "recorded: it was done outside Tapstack"
@@ -362,7 +358,7 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
     return None
 
 
-def _is_cut(interface: Interface, settings: DeployedContainment) -> bool:
+def _is_isolated(interface: Interface, settings: DeployedContainment) -> bool:
     return interface.group_ids == (settings.groups[interface.vpc_id].quarantine,)
 
 
@@ -381,8 +377,8 @@ def _wanted(facts: Facts, settings: DeployedContainment) -> Iterator[Change]:
         yield from _standby(member, settings)
     for interface in facts.interfaces:
         if not interface.requester_managed:
-            yield from _cut(interface, settings)
-    if settings.instance_profile == "restrict" and facts.role is not None and facts.role_access != NOT_OURS:
+            yield from _isolate(interface, settings)
+    if settings.instance_profile == "restrict" and facts.role is not None and facts.role_access != OTHER_POLICY:
         yield Change("profile", facts.role, facts.role_access, DENIED, detail={"instance_arn": facts.arn})
     if settings.load_balancers.deregister:
         for target in facts.registrations:
@@ -403,10 +399,10 @@ def _standby(member: Membership, settings: DeployedContainment) -> Iterator[Chan
         yield Change("standby", member.group, now, STANDBY, detail=detail)
 
 
-def _cut(interface: Interface, settings: DeployedContainment) -> Iterator[Change]:
+def _isolate(interface: Interface, settings: DeployedContainment) -> Iterator[Change]:
     groups = settings.groups[interface.vpc_id]
-    passing = [groups.untrack] if settings.two_step.enabled and groups.untrack else None
-    yield Change("groups", interface.id, list(interface.group_ids), [groups.quarantine], passing)
+    interim = [groups.untrack] if settings.two_step.enabled and groups.untrack else None
+    yield Change("groups", interface.id, list(interface.group_ids), [groups.quarantine], interim)
     if (seconds := settings.tcp_established_seconds) is not None:
         yield Change("tracking", interface.id, interface.tcp_established_seconds, seconds)
 
@@ -415,13 +411,13 @@ def _as_detail(target: Registration) -> dict[str, Any]:
     return {"arn": target.target_group_arn, "id": target.target_id, "port": target.port, "zone": target.zone}
 
 
-def _with_original(change: Change, known: Mapping[tuple[Kind, str], PriorState]) -> Change | None:
+def _with_prior_state(change: Change, known: Mapping[tuple[Kind, str], PriorState]) -> Change | None:
     """Return the change with what was there before containment; None where nothing is left to change."""
     remembered = known.get((change.what, change.key))
     if change.what == "snapshots" and remembered is not None and not remembered.restored:
         # Nobody looks for them: what is written down is taken, or about to be.
         return None
-    if not is_ours(change.before, change.after, change.passing):
+    if not set_by_containment(change.before, change.after, change.interim):
         return change
     if remembered is None or (remembered.restored and not remembered.lately):
         # It has always been so: nothing to change, and nothing to put back.
@@ -429,12 +425,12 @@ def _with_original(change: Change, known: Mapping[tuple[Kind, str], PriorState])
     if not remembered.restored and change.before == change.after:
         return None
     # EC2 may still show what was released just now. What the table remembers was there in truth.
-    return replace(change, before=remembered.original, detail=remembered.detail)
+    return replace(change, before=remembered.before, detail=remembered.detail)
 
 
-def is_ours(now: Value, ours: Value, passing: Value) -> bool:
+def set_by_containment(now: Value, after: Value, interim: Value) -> bool:
     """Tell whether what is there is what containment puts there, in the end or for a moment."""
-    return bool(now == ours or (passing is not None and now == passing))
+    return bool(now == after or (interim is not None and now == interim))
 
 
 def _position(change: Change, facts: Facts) -> tuple[int, str]:
@@ -448,9 +444,9 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
             yield f"{interface.id} is managed by an AWS service, and stays connected"
     if settings.termination_protection and facts.spot:
         yield "a Spot Instance cannot be protected from termination"
-    if settings.instance_profile == "restrict" and facts.role_access == NOT_OURS:
+    if settings.instance_profile == "restrict" and facts.role_access == OTHER_POLICY:
         yield (
-            f"the role {facts.role} is not restricted: it has {NOT_OURS} as the restriction of "
+            f"the role {facts.role} is not restricted: it has {OTHER_POLICY} as the restriction of "
             f"{facts.instance_id} would have"
         )
     member = facts.membership
@@ -473,17 +469,17 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
         yield f"the Auto Scaling group {member.group} is at its minimum: it launches a replacement"
 
 
-def in_words(kind: str, key: str) -> str:
+def change_name(kind: str, key: str) -> str:
     """Return what a kind of change is about, for example `termination protection of i-0a1b2c3d4e5f60718`."""
-    return f"{NAMES.get(kind, kind)} of {short(key)}"
+    return f"{NAMES.get(kind, kind)} of {short_key(key)}"
 
 
-def short(key: str) -> str:
+def short_key(key: str) -> str:
     """Return the key of a change without what is the same for all target groups of the account."""
     return key.partition(_TARGET_GROUP)[2] or key
 
 
-def said(value: Value) -> str:
+def text_of(value: Value) -> str:
     """Return a value as text."""
     match value:
         case None:

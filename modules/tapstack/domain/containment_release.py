@@ -1,6 +1,6 @@
 """What putting everything back would change: what was there, what containment put there, what is there now.
 
-Where the three agree with what containment did, the original comes back. Where others have changed it meanwhile,
+Where the three agree with what containment did, the prior state is restored. Where others have changed it meanwhile,
 nothing is done before somebody decides: overwrite what they did, or keep it.
 
 Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute (an interface has at least one group, all exist).
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tapstack.domain.containment import Change, Difference, Interface, Kind, Plan, PriorState, Value, is_ours
+from tapstack.domain.containment import Change, Difference, Interface, Kind, Plan, PriorState, Value, set_by_containment
 
 RELEASE_ORDER: Final[tuple[Kind, ...]] = (
     "profile",
@@ -55,13 +55,13 @@ class Step:
     """What to do about one thing.
 
     Attributes:
-        original: as it is written down.
+        prior: its recorded prior state.
         do: `restore`, `give up` (it is gone, or was decided so) or `block`.
         to: what to put there.
         difference: what stands against it, or is to be said.
     """
 
-    original: PriorState
+    prior: PriorState
     do: Literal["restore", "give up", "block"]
     to: Value = None
     difference: Difference | None = None
@@ -89,35 +89,35 @@ def steps_of_release(
     return tuple(_step(one, now, set(missing_groups), overwrite, keep) for one in waiting)
 
 
-def _step(original: PriorState, now: Now, missing: set[str], overwrite: bool, keep: bool) -> Step:
-    place = (original.kind, original.key)
+def _step(prior: PriorState, now: Now, missing: set[str], overwrite: bool, keep: bool) -> Step:
+    place = (prior.kind, prior.key)
     if place not in now:
-        return Step(original, "give up", difference=_difference(original, None, "it is gone", blocks=False))
+        return Step(prior, "give up", difference=_difference(prior, None, "it is gone", blocks=False))
     there = now[place]
-    to = original.original
-    gone = [group for group in to if group in missing] if original.kind == "groups" else []
+    to = prior.before
+    gone = [group for group in to if group in missing] if prior.kind == "groups" else []
     left = [group for group in to if group not in missing] if gone else to
     advice = "" if left or not gone else NO_GROUP_LEFT
-    if not _same(there, to) and not is_ours(there, original.ours, original.passing):
-        difference = _difference(original, there, "others changed it", advice=advice)
+    if not _same(there, to) and not set_by_containment(there, prior.after, prior.interim):
+        difference = _difference(prior, there, "others changed it", advice=advice)
         if keep:
-            return Step(original, "give up", difference=difference)
+            return Step(prior, "give up", difference=difference)
         if not overwrite:
-            return Step(original, "block", difference=difference)
+            return Step(prior, "block", difference=difference)
     if gone:
         words = "security group does" if len(gone) == 1 else "security groups do"
-        difference = _difference(original, there, f"{', '.join(gone)}: the {words} not exist any more", advice=advice)
+        difference = _difference(prior, there, f"{', '.join(gone)}: the {words} not exist any more", advice=advice)
         if not left:
-            return Step(original, "give up" if keep else "block", difference=difference)
-        return Step(original, "restore" if overwrite or keep else "block", left, difference)
-    return Step(original, "restore", to)
+            return Step(prior, "give up" if keep else "block", difference=difference)
+        return Step(prior, "restore" if overwrite or keep else "block", left, difference)
+    return Step(prior, "restore", to)
 
 
-def _same(there: Value, original: Value) -> bool:
+def _same(there: Value, before: Value) -> bool:
     """Tell whether it is as it was; groups have an order that means nothing."""
-    if isinstance(there, list) and isinstance(original, list):
-        return sorted(there) == sorted(original)
-    return bool(there == original)
+    if isinstance(there, list) and isinstance(before, list):
+        return sorted(there) == sorted(before)
+    return bool(there == before)
 
 
 def plan_release(
@@ -139,7 +139,7 @@ def plan_release(
     """
     listed = tuple(steps)
     changes = tuple(
-        Change(step.original.kind, step.original.key, now.get((step.original.kind, step.original.key)), step.to)
+        Change(step.prior.kind, step.prior.key, now.get((step.prior.kind, step.prior.key)), step.to)
         for step in listed
         if step.do == "restore"
     )
@@ -151,5 +151,5 @@ def plan_release(
     return Plan(instance_id, changes, differences=tuple(step.difference for step in listed if step.difference) + since)
 
 
-def _difference(original: PriorState, now: Value, why: str, *, blocks: bool = True, advice: str = "") -> Difference:
-    return Difference(original.kind, original.key, original.original, original.ours, now, why, blocks, advice)
+def _difference(prior: PriorState, now: Value, why: str, *, blocks: bool = True, advice: str = "") -> Difference:
+    return Difference(prior.kind, prior.key, prior.before, prior.after, now, why, blocks, advice)

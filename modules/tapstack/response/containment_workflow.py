@@ -54,11 +54,11 @@ def states(
         "Contain": step("containment", "contain", "contained", "IsContained", _FAILING),
         "IsContained": answered(
             "$.contained.result.status",
-            {"contained": "NotifyContainment", "overtaken": "PutBack"},
+            {"contained": "NotifyContainment", "overtaken": "RestoreAgain"},
             "WaitBetweenSteps",
         ),
         # EC2 knows no condition: what was under way when the instance was released has arrived after that.
-        "PutBack": step("release", "put_back", "put_back", "ContainmentDone", _FAILING),
+        "RestoreAgain": step("release", "restore_again", "restored_again", "ContainmentDone", _FAILING),
         "WaitBetweenSteps": {"Type": "Wait", "SecondsPath": "$.contained.result.seconds", "Next": "Contain"},
         "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone", _FAILING),
         "Release": step(

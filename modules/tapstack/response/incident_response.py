@@ -41,7 +41,7 @@ from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.key import ResponseKey
 from tapstack.response.names import name_within, pattern_within
-from tapstack.response.notices import Notices
+from tapstack.response.notifications import Notifications
 from tapstack.response.package import build_package
 from tapstack.response.state_machine import IncidentWorkflow
 from tapstack.response.table import IncidentTable
@@ -151,7 +151,7 @@ class IncidentResponse(AwsConstruct):
             deletion_protection=deletion_protection,
             tags=tags,
         )
-        self.notices = Notices(
+        self.notifications = Notifications(
             self,
             "Notices",
             name=self._named("notices", 256),
@@ -178,7 +178,7 @@ class IncidentResponse(AwsConstruct):
             site=site,
             table=self.table.name,
             state_machine_arn=self._permissions.state_machine_arn,
-            topic_arns=self.notices.topic_arns,
+            topic_arns=self.notifications.topic_arns,
             home=AccountRegion(self._place.account, self._place.region),
             vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
             capture=capture or CaptureSettings(),
@@ -251,7 +251,7 @@ class IncidentResponse(AwsConstruct):
     @property
     def topic_arn(self) -> str:
         """The ARN of the topic that notifications are published to, as a token."""
-        return self.notices.topic_arn
+        return self.notifications.topic_arn
 
     @property
     def dashboard_url(self) -> str:
@@ -276,7 +276,7 @@ class IncidentResponse(AwsConstruct):
             "site": self._site,
             "table_arn": self.table.arn,
             "index_arn": self.table.index_arn,
-            "topic_arns": self.notices.topic_arns,
+            "topic_arns": self.notifications.topic_arns,
             "event_bus": EVENT_BUS,
             "state_machine": self._named("incidents", 80),
         }
@@ -451,7 +451,7 @@ class IncidentResponse(AwsConstruct):
             "Alarms",
             name=self._name,
             watched=watched,
-            topic_arns=self.notices.topic_arns,
+            topic_arns=self.notifications.topic_arns,
             tags=self._tags,
         )
         self.dashboard = ResponseDashboard(

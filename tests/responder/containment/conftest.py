@@ -13,9 +13,9 @@ from strictmoto.account import REGION, Account
 from strictmoto.company import Company, found_company
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.responder.aws import clients
-from tapstack.responder.containment import containing, releasing
+from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
-from tapstack.responder.handlers.observing import logger
+from tapstack.responder.handlers.observability import logger
 from tapstack.responder.store import containments
 from tapstack.responder.store.keys import pack
 from tests.responder.conftest import TABLE, Site, change, item, opened, tell
@@ -142,7 +142,7 @@ class Shop:
 
     def prior_states(self, instance: str) -> dict[tuple[str, str], Any]:
         """What is written down and not back yet."""
-        return {(one.kind, one.key): one.original for one in containments.prior_states(instance) if not one.restored}
+        return {(one.kind, one.key): one.before for one in containments.prior_states(instance) if not one.restored}
 
     def state(self, incident: str) -> str:
         return str(item(incident)["containment"]["state"])
@@ -160,13 +160,13 @@ def ask_again(incident: str, state: str = "releasing") -> None:
 
 def contained(instance: str) -> str:
     incident = asked(instance)
-    assert containing.contain(incident) == {"status": "contained"}
+    assert isolation.contain(incident) == {"status": "contained"}
     return incident
 
 
 def release(incident: str, **flags: bool) -> str:
     ask_again(incident)
-    return str(releasing.release(incident, **flags)["status"])
+    return str(restoration.release(incident, **flags)["status"])
 
 
 def item_of(instance: str, sort: str, client: Any) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
 @pytest.fixture
 def one_thread(aws_account_server: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """All calls of AWS, one after the other in one thread; the functions log nothing."""
-    clients.forget()
+    clients.reset()
     for module in ("containment.containing", "aws.parallel"):
         monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
     calls = Calls(monkeypatch)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tapstack.responder.containment import containing
+from tapstack.responder.containment import isolation
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import containments, table
-from tapstack.responder.store.keys import containment_key, original_key
+from tapstack.responder.store.keys import containment_key, prior_state_key
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import change
 from tests.responder.containment.conftest import Shop, asked, contained, release
@@ -68,7 +68,9 @@ def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_sai
     # Released this very moment: EC2 may show what was there before.
     assert reported(shop) == []
     table.change(
-        original_key(shop.database, "groups", first), "SET restored_at = :then", values={"then": int(time.time()) - 120}
+        prior_state_key(shop.database, "groups", first),
+        "SET restored_at = :then",
+        values={"then": int(time.time()) - 120},
     )
     says = f"{{}} of {{}} has the group {shop.quarantine}, and no containment is recorded: restore its security groups"
     last = f"; before its last containment it had {had}"
@@ -106,7 +108,7 @@ def test_when_the_instance_is_gone_then_it_is_said(shop: Shop) -> None:
 def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
     incident = asked(shop.database)
     shop.monkeypatch.setattr(containments, "finish_containing", lambda _: None)
-    containing.contain(incident)
+    isolation.contain(incident)
     assert reported(shop) == []
     table.change(containment_key(shop.database), "SET since = :then", values={"then": "2026-01-01T00:00:00Z"})
     assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it has not completed"]
@@ -115,7 +117,7 @@ def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
 def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_open(shop: Shop) -> None:
     shop.set(two_step={"enabled": True, "seconds": 60})
     incident = asked(shop.database)
-    containing.contain(incident)
+    isolation.contain(incident)
     assert reported(shop) == []
     later = time.time() + 60 + 301
     shop.monkeypatch.setattr("time.time", lambda: later)
@@ -123,7 +125,7 @@ def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_op
         f"{shop.database} has the all-open security group (two_step did not finish): contain it again or release it now"
     )
     assert reported(shop) == [open_]
-    containing.contain(incident)
+    isolation.contain(incident)
     assert reported(shop) == []
 
 

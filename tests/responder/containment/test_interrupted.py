@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 
 from strictmoto.faults import Fault, Kind
-from tapstack.responder.containment import containing, releasing
+from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.errors import TryAgain
 from tests.responder.containment.conftest import Shop, ask_again, asked
 
@@ -76,20 +76,20 @@ def test_when_a_step_is_killed_after_any_call_and_done_again_then_all_is_cut_off
     for number in range(1, 200):
         incident = asked(instance)
         with killer.after_call(number):
-            containing.contain(incident)
+            isolation.contain(incident)
         reached = killer.dead
         _nothing_is_lost(shop, instance, groups)
-        assert again(containing.contain, incident) == {"status": "contained"}
+        assert again(isolation.contain, incident) == {"status": "contained"}
         assert shop.is_cut_off(instance)
         assert _waiting(shop, instance) == groups
         assert instance not in [target for _, target, _ in shop.targets()]
         ask_again(incident)
         with killer.after_call(number):
-            releasing.release(incident)
+            restoration.release(incident)
         points += reached + killer.dead
         reached = reached or killer.dead
         _nothing_is_lost(shop, instance, groups)
-        assert again(releasing.release, incident) == {"status": "released"}
+        assert again(restoration.release, incident) == {"status": "released"}
         assert (shop.groups(instance), shop.targets(), shop.protected(instance)) == (groups, targets, protected)
         if not reached:
             break
@@ -120,12 +120,12 @@ def test_when_the_answer_to_a_change_is_lost_then_the_step_ends_right(shop: Shop
         for kind in LOST:
             incident = asked(instance)
             faults.add(Fault(action, kind, call=1))
-            assert again(containing.contain, incident) == {"status": "contained"}
+            assert again(isolation.contain, incident) == {"status": "contained"}
             faults.clear()
             assert shop.is_cut_off(instance)
             ask_again(incident)
             faults.add(Fault(action, kind, call=1))
-            assert again(releasing.release, incident) == {"status": "released"}
+            assert again(restoration.release, incident) == {"status": "released"}
             faults.clear()
     assert shop.changed_since(everything) == []
 
@@ -135,7 +135,7 @@ def test_when_the_answer_to_the_snapshots_is_lost_then_none_is_taken_twice(shop:
     shop.set(snapshots=True)
     incident = asked(shop.database)
     shop.site.account.faults.add(Fault("CreateSnapshots", kind))
-    assert again(containing.contain, incident) == {"status": "contained"}
+    assert again(isolation.contain, incident) == {"status": "contained"}
     [described] = shop.ec2.describe_instances(InstanceIds=[shop.database])["Reservations"][0]["Instances"]
     volumes = [mapping["Ebs"]["VolumeId"] for mapping in described["BlockDeviceMappings"]]
     taken = shop.ec2.describe_snapshots(Filters=[{"Name": "tag-key", "Values": ["tapstack:containment"]}])["Snapshots"]

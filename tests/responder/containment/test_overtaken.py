@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tapstack.domain.containment import Change, PriorState, Value
-from tapstack.responder.containment import containing, releasing
+from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.containment.changes import groups
 from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import ContainmentFailed, TryAgain
+from tapstack.responder.handlers import release as release_function
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
@@ -24,22 +25,22 @@ def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did
     before = shop.all()
     first, second = contained(shop.database), contained(shop.database)
     third = asked(shop.database)
-    looked = releasing._look
+    looked = restoration._inspect
     ask_again(second)
 
-    def overtaken(held: containments.Containment) -> releasing._View:
+    def overtaken(held: containments.Containment) -> restoration._View:
         # The release has begun when somebody wants the instance cut off anew.
         containments.begin_release(held)
-        containing.contain(third)
+        isolation.contain(third)
         return looked(held)
 
-    monkeypatch.setattr(releasing, "_look", overtaken)
+    monkeypatch.setattr(restoration, "_inspect", overtaken)
     with pytest.raises(TryAgain):
-        releasing.release(second, all_incidents=True)
-    monkeypatch.setattr(releasing, "_look", looked)
+        restoration.release(second, all_incidents=True)
+    monkeypatch.setattr(restoration, "_inspect", looked)
     assert shop.is_cut_off(shop.database)
     ask_again(third)
-    assert releasing.release(third) == {"status": "released"}
+    assert restoration.release(third) == {"status": "released"}
     assert {shop.state(incident) for incident in (first, second, third)} == {"released"}
     assert shop.changed_since(before) == []
 
@@ -49,7 +50,7 @@ def test_when_a_release_was_overtaken_and_another_has_begun_then_the_first_can_w
     one = containments.prior_states(shop.database)[0]
     first = containments.begin_release(there(shop))
     ask_again(incident, "containing")
-    containing.contain(incident)
+    isolation.contain(incident)
     # The generation, the holders and the state are those of before: only the turn is not.
     second = containments.begin_release(there(shop))
     assert (second.generation, second.state) == (first.generation, first.state)
@@ -84,7 +85,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
     assert containments.prior_states(shop.database) == remembered
 
 
-class TestPutBack:
+class TestRestoreAgain:
     def test_when_calls_land_after_a_release_then_what_they_changed_is_put_back(self, shop: Shop) -> None:
         before = shop.all()
         incident = contained(shop.database)
@@ -92,22 +93,22 @@ class TestPutBack:
         [first, *_] = shop.company.interfaces["database"]
         shop.give(first, shop.quarantine)
         shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": True})
-        assert releasing.restore_again(incident) == {"status": "put back"}
+        assert restoration.restore_again(incident) == {"status": "restored"}
         assert shop.changed_since(before) == []
         said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "restored once more"]
         assert len(said) == 2
         # Done again, it finds nothing.
-        assert releasing.restore_again(incident) == {"status": "put back"}
+        assert restoration.restore_again(incident) == {"status": "restored"}
         assert shop.changed_since(before) == []
 
     def test_when_a_call_of_the_first_of_two_steps_lands_late_then_it_is_put_back(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()
         incident = asked(shop.database)
-        assert containing.contain(incident)["status"] == "wait"
+        assert isolation.contain(incident)["status"] == "wait"
         assert release(incident) == "released"
         shop.give(shop.company.interfaces["database"][0], shop.untrack)
-        releasing.restore_again(incident)
+        restoration.restore_again(incident)
         assert shop.changed_since(before) == []
 
     def test_when_others_changed_it_since_then_that_stays(self, shop: Shop) -> None:
@@ -115,7 +116,7 @@ class TestPutBack:
         assert release(incident) == "released"
         [first, *_] = shop.company.interfaces["database"]
         shop.give(first, shop.company.security_groups["web"])
-        releasing.restore_again(incident)
+        restoration.restore_again(incident)
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
 
     def test_when_aws_refuses_one_thing_then_the_others_are_put_back_and_people_are_told(self, shop: Shop) -> None:
@@ -131,7 +132,7 @@ class TestPutBack:
         with pytest.raises(
             ContainmentFailed, match=f"NOT restored: security groups of {first}: {gone}: .*InvalidGroup.NotFound"
         ):
-            releasing.restore_again(incident)
+            restoration.restore_again(incident)
         assert shop.groups_of(second) == before
 
     def test_when_one_thing_is_gone_then_the_others_are_put_back(
@@ -151,18 +152,30 @@ class TestPutBack:
             restored(instance, one, to)
 
         monkeypatch.setattr(groups, "restore", deleted_meanwhile)
-        assert releasing.restore_again(incident) == {"status": "put back"}
+        assert restoration.restore_again(incident) == {"status": "restored"}
         assert shop.groups_of(second) == before
 
     def test_when_somebody_wants_it_cut_off_again_then_it_stays_so(self, shop: Shop) -> None:
         first = contained(shop.database)
         assert release(first) == "released"
         contained(shop.database)
-        assert releasing.restore_again(first) == {"status": "wanted"}
+        assert restoration.restore_again(first) == {"status": "wanted"}
         assert shop.is_cut_off(shop.database)
 
+    @pytest.mark.parametrize("action", ["restore_again", "put_back"])
+    def test_when_an_execution_asks_by_its_versions_word_then_the_function_restores(
+        self, shop: Shop, action: str
+    ) -> None:
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        [first, *_] = shop.company.interfaces["database"]
+        before = shop.groups_of(first)
+        shop.give(first, shop.quarantine)
+        assert release_function.handler({"action": action, "incident_id": incident}, None) == {"status": "restored"}
+        assert shop.groups_of(first) == before
+
     def test_when_it_was_never_contained_then_nothing_is_done(self, shop: Shop) -> None:
-        assert releasing.restore_again(opened(shop.database)) == {"status": "wanted"}
+        assert restoration.restore_again(opened(shop.database)) == {"status": "wanted"}
 
 
 def there(shop: Shop) -> containments.Containment:

@@ -11,7 +11,7 @@ import pytest
 from tapstack.domain.containment import (
     ALLOWED,
     DENIED,
-    NOT_OURS,
+    OTHER_POLICY,
     Facts,
     Interface,
     Membership,
@@ -80,7 +80,7 @@ def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() 
 
 
 def test_when_the_role_has_another_policy_of_that_name_then_it_is_left_alone_and_said() -> None:
-    facts = replace(FACTS, role="app", role_access=NOT_OURS)
+    facts = replace(FACTS, role="app", role_access=OTHER_POLICY)
     plan = plan_containment(facts, replace(SETTINGS, instance_profile="restrict"))
     assert not any(change.what == "profile" for change in plan.changes)
     [warning] = plan.warnings
@@ -189,7 +189,7 @@ def test_when_it_was_released_a_moment_ago_then_what_aws_still_shows_is_not_beli
 
 def test_when_there_are_two_steps_then_the_first_one_is_known() -> None:
     plan = plan_containment(FACTS, replace(SETTINGS, two_step=TwoStep(enabled=True)))
-    assert {tuple(change.passing) for change in plan.changes if change.what == "groups"} == {("sg-u",)}
+    assert {tuple(change.interim) for change in plan.changes if change.what == "groups"} == {("sg-u",)}
 
 
 GROUPS = PriorState("groups", "eni-1", ["sg-a", "sg-b"], ["sg-q"], ["sg-u"])
@@ -257,7 +257,7 @@ def test_when_all_is_released_then_the_network_comes_first_and_the_evidence_last
     prior_states = [PriorState(kind, "k", ["before"], ["ours"]) for kind in reversed(RELEASE_ORDER)]
     now = {(one.kind, one.key): ["ours"] for one in prior_states}
     steps = steps_of_release([*prior_states, PriorState("snapshots", "k", None, "taken")], now)
-    assert [step.original.kind for step in steps] == list(RELEASE_ORDER)
+    assert [step.prior.kind for step in steps] == list(RELEASE_ORDER)
     assert steps_of_release([replace(one, restored=True) for one in prior_states], now) == ()
 
 

@@ -28,7 +28,7 @@ def partitions(where: AccountRegion | None) -> list[tuple[str, str]]:
     found: list[dict[str, Any]] = [
         keys.capture_key(ENI, where),
         keys.containment_key("i-1", where),
-        keys.original_key("i-1", "groups", ENI, where),
+        keys.prior_state_key("i-1", "groups", ENI, where),
         keys.appliance_key(where),
     ]
     return [(key["pk"]["S"], key["sk"]["S"]) for key in found]

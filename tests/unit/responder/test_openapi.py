@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from scripts import openapi
 from tapstack.domain.operations import OPERATIONS as DECLARED
-from tapstack.responder.api import answering
+from tapstack.responder.api import router
 from tapstack.responder.api.problems import TITLES
 
 DOCUMENT = openapi.document("1.0")
@@ -30,7 +30,7 @@ def test_when_operations_are_compared_then_table_document_and_function_have_the_
     assert {each.route: each.id for each in DECLARED} == {
         route: operation["operationId"] for route, operation in OPERATIONS.items()
     }
-    assert {each.id for each in DECLARED} == set(answering.HANDLERS)
+    assert {each.id for each in DECLARED} == set(router.HANDLERS)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -93,7 +93,7 @@ def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an
         "Decide": "decide",
         "WaitForApproval": "approval",
         "Contain": "contain",
-        "PutBack": "put_back",
+        "RestoreAgain": "restore_again",
         "NotifyContainment": "notify_containment",
         "Release": "release",
         "NotifyRelease": "notify_containment",
@@ -208,9 +208,9 @@ def test_when_nobody_answers_then_the_deployment_s_default_decides() -> None:
 
 def test_when_a_containment_was_overtaken_then_what_it_changed_late_is_put_back() -> None:
     choices = {choice["StringEquals"]: choice["Next"] for choice in STATES["IsContained"]["Choices"]}
-    assert choices == {"contained": "NotifyContainment", "overtaken": "PutBack"}
-    assert STATES["PutBack"]["Parameters"]["FunctionName"] == STATES["Release"]["Parameters"]["FunctionName"]
-    assert STATES["PutBack"]["Next"] == "ContainmentDone"
+    assert choices == {"contained": "NotifyContainment", "overtaken": "RestoreAgain"}
+    assert STATES["RestoreAgain"]["Parameters"]["FunctionName"] == STATES["Release"]["Parameters"]["FunctionName"]
+    assert STATES["RestoreAgain"]["Next"] == "ContainmentDone"
 
 
 def test_when_the_cut_has_two_steps_then_no_function_waits_between_them() -> None:

@@ -19,14 +19,14 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
     if body.get("dry_run"):
         containment_requests.allowed(mode)
         return 200, containment_requests.plan_to_contain(incidents.get(incident_id)), {}
-    return _accepted(containment_requests.contain(incident_id, mode, by=request.who))
+    return _accepted(containment_requests.contain(incident_id, mode, by=request.caller))
 
 
 def approve_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/approve: approve a pending containment."""
     if read_json(request).get("dry_run"):
         return 200, containment_requests.plan_to_contain(_waiting(incident_id)), {}
-    return _accepted(containment_requests.decide(incident_id, "approved", by=request.who))
+    return _accepted(containment_requests.decide(incident_id, "approved", by=request.caller))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:
@@ -35,7 +35,7 @@ def reject_containment(request: Request, incident_id: str) -> Answer:
     if body.get("dry_run"):
         return 200, containment_requests.plan_nothing(_waiting(incident_id)), {}
     return _accepted(
-        containment_requests.decide(incident_id, "rejected", by=request.who, reason=body.get("reason", ""))
+        containment_requests.decide(incident_id, "rejected", by=request.caller, reason=body.get("reason", ""))
     )
 
 
@@ -49,7 +49,7 @@ def release_incident(request: Request, incident_id: str) -> Answer:
         containment_requests.check_flags(**given)
         containment_requests.check_can_be_released(incident)
         return 200, containment_requests.plan_to_release(incident, **given, all_incidents=all_incidents), {}
-    return _accepted(containment_requests.release(incident_id, by=request.who, **given, all_incidents=all_incidents))
+    return _accepted(containment_requests.release(incident_id, by=request.caller, **given, all_incidents=all_incidents))
 
 
 def _waiting(incident_id: str) -> Incident:

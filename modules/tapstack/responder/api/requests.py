@@ -39,7 +39,7 @@ class Request:
     headers: dict[str, str]
     query: dict[str, str]
     body: bytes
-    who: str
+    caller: str
 
 
 def read(event: dict[str, Any], operation: Operation) -> Request:
@@ -54,7 +54,7 @@ def read(event: dict[str, Any], operation: Operation) -> Request:
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         query={str(name): str(value) for name, value in (event.get("queryStringParameters") or {}).items()},
         body=_body(event),
-        who=_who(context.get("authorizer") or {}),
+        caller=_caller(context.get("authorizer") or {}),
     )
 
 
@@ -85,13 +85,13 @@ def _too_large() -> Problem:
     return Problem("too-large", f"the body must have at most {LARGEST_BODY} bytes")
 
 
-def _who(authorizer: dict[str, Any]) -> str:
+def _caller(authorizer: dict[str, Any]) -> str:
     found = (authorizer.get("iam") or {}).get("userArn") or ((authorizer.get("jwt") or {}).get("claims") or {}).get(
         "sub"
     )
     if not isinstance(found, str) or not found:
         # The gateway lets no request through without; one that is configured otherwise is found here.
-        raise Problem("not-authenticated", "the gateway did not say who asks")
+        raise Problem("not-authenticated", "the gateway named no caller")
     return found[:512]
 
 

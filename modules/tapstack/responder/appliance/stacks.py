@@ -27,7 +27,7 @@ TARGET: Final = "AWS::EC2::TrafficMirrorTarget"
 FILTER: Final = "AWS::EC2::TrafficMirrorFilter"
 SESSION: Final = "AWS::EC2::TrafficMirrorSession"
 GONE: Final = "DELETE_COMPLETE"
-STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+COMPLETE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 IN_PROGRESS: Final = "_IN_PROGRESS"
 NAMED_IAM: Final = "CAPABILITY_NAMED_IAM"
 """Stands for CAPABILITY_IAM as well."""

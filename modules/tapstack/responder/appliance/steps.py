@@ -55,9 +55,9 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     if held.state == "absent":
         return _launch(settings, incident, held)
     if held.state == "launching":
-        return _look(settings, incident, held)
+        return _check_launch(settings, incident, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
-    if stack is None or stack["StackStatus"] not in stacks.STANDING:
+    if stack is None or stack["StackStatus"] not in stacks.COMPLETE:
         # It was deleted, and is needed.
         stored.record_lost(held)
         return WAIT
@@ -69,7 +69,7 @@ def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[st
     existing = stacks.describe(settings.stack_name)
     if existing is not None:
         _check_ours(settings, existing)
-        if existing["StackStatus"] not in stacks.STANDING and not existing["StackStatus"].endswith(stacks.IN_PROGRESS):
+        if existing["StackStatus"] not in stacks.COMPLETE and not existing["StackStatus"].endswith(stacks.IN_PROGRESS):
             # A wreck of an earlier launch holds the name.
             stacks.delete(existing, held.generation)
             return WAIT
@@ -93,7 +93,7 @@ def _create(settings: Launch, incident: Incident, begun: Appliance) -> Mapping[s
     return WAIT
 
 
-def _look(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
+def _check_launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
     incident = _show_launch(incident, settings, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None:
@@ -105,7 +105,7 @@ def _look(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str,
     status = stack["StackStatus"]
     if status != stacks.GONE:
         _check_ours(settings, stack)
-    if status in stacks.STANDING:
+    if status in stacks.COMPLETE:
         return _take_over(settings, incident, held, stack)
     if status.endswith(stacks.IN_PROGRESS):
         return WAIT  # where it rolls back, the reason is told once nothing is left

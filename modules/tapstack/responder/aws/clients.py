@@ -32,7 +32,7 @@ def client(service: str) -> Any:
     return _made(service, service, _options)
 
 
-def impatient(service: str) -> Any:
+def client_without_retries(service: str) -> Any:
     """Return a client that makes each call once: for what must not be done twice, and has no token to prevent that."""
     return _made(f"{service}, once", service, {**_options, "retries": {"total_max_attempts": 1}})
 
@@ -48,14 +48,14 @@ def _made(name: str, service: str, options: dict[str, Any]) -> Any:
         return _clients[name]
 
 
-def be_quick() -> None:
+def use_short_timeouts() -> None:
     """Give up sooner, for a function whose caller waits."""
     with _lock:
         _options.update(_QUICK)
         _clients.clear()
 
 
-def forget() -> None:
+def reset() -> None:
     """Make clients anew when they are next used, for another environment."""
     with _lock:
         _options.update(_STEPS)

@@ -52,7 +52,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
     incidents.record_prepared(incident_id, interfaces, (source, number))
     if not before:
         for note in filter(None, notes.values()):
-            incidents.say(incident_id, "prepare", "warning", note)
+            incidents.add_event(incident_id, "prepare", "warning", note)
     if not eligible:
         raise NothingToCapture(
             "no network interface can be mirrored: " + "; ".join(f"{id_}: {why}" for id_, why in refused.items())

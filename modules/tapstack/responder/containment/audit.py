@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.containment import PriorState, in_words, said
+from tapstack.domain.containment import PriorState, change_name, text_of
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, utc_now
@@ -34,13 +34,13 @@ def findings() -> list[str]:
     settings = environment().containment
     found = {one.instance_id: one for one in containments.listed() if one.in_place}
     known = incidents.get_all(incident for one in found.values() for incident in (*one.holders, *one.releasing_for))
-    prior_states = list(containments.listed_originals())
+    prior_states = list(containments.listed_prior_states())
     quarantines = {one.quarantine for one in settings.groups.values()} if settings is not None else set()
     lines: list[str] = []
     for instance_id, one in sorted(found.items()):
         lines += _about(one, known)
         if one.state == "contained" and settings is not None:
-            lines += _uncut(instance_id, quarantines)
+            lines += _not_isolated(instance_id, quarantines)
     lines += _without_record(found, prior_states)
     return lines if settings is None else lines + sorted(_without_reason(found, prior_states, settings))
 
@@ -70,7 +70,7 @@ def _since(one: Containment) -> timedelta:
         return UNDER_WAY
 
 
-def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
+def _not_isolated(instance_id: str, quarantines: set[str]) -> Iterator[str]:
     if described(instance_id) is None:
         yield f"{instance_id} is contained, but terminated: release it to restore what remains"
         return
@@ -83,12 +83,12 @@ def _uncut(instance_id: str, quarantines: set[str]) -> Iterator[str]:
 def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]]) -> Iterator[str]:
     """Say which prior states would never be restored."""
     lost: defaultdict[str, list[str]] = defaultdict(list)
-    for instance_id, original in prior_states:
-        if instance_id in found and found[instance_id].generation == original.generation:
+    for instance_id, prior in prior_states:
+        if instance_id in found and found[instance_id].generation == prior.generation:
             continue
         now = containments.get(instance_id)
-        if now is None or not now.in_place or now.generation != original.generation:
-            lost[instance_id].append(in_words(original.kind, original.key))
+        if now is None or not now.in_place or now.generation != prior.generation:
+            lost[instance_id].append(change_name(prior.kind, prior.key))
     for instance_id, things in sorted(lost.items()):
         yield f"{instance_id} is not contained, but its prior state is not restored: {', '.join(sorted(things))}"
 
@@ -98,13 +98,13 @@ def _without_reason(
 ) -> Iterator[str]:
     """Say which interfaces are isolated, or open between two steps, although nothing in the table says why."""
     ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
-    waiting = {original.key for _, original in prior_states}
+    waiting = {prior.key for _, prior in prior_states}
     for item in groups.members(ours):
         instance_id = item.get("Attachment", {}).get("InstanceId", "")
         # The listing lags.
         if instance_id and (instance_id in found or _is_in_place(instance_id)):
             continue
-        known = containments.original(instance_id, "groups", item["NetworkInterfaceId"])
+        known = containments.prior_state(instance_id, "groups", item["NetworkInterfaceId"])
         if known is not None and known.lately:
             continue
         if item["NetworkInterfaceId"] in waiting:
@@ -119,6 +119,6 @@ def _is_in_place(instance_id: str) -> bool:
 
 def _unexplained(item: dict[str, Any], instance_id: str, known: PriorState | None) -> str:
     has = ", ".join(group["GroupId"] for group in item["Groups"])
-    had = f"; before its last containment it had {said(known.original)}" if known is not None else ""
+    had = f"; before its last containment it had {text_of(known.before)}" if known is not None else ""
     whose = f"{item['NetworkInterfaceId']} of {instance_id}" if instance_id else item["NetworkInterfaceId"]
     return f"{whose} has the group {has}, and no containment is recorded: restore its security groups{had}"

@@ -48,7 +48,7 @@ def described(instance_id: str) -> Described | None:
     return found[0]
 
 
-def look(instance_id: str, *, balancers: bool = True) -> Facts:
+def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
     """Return what a plan needs to know of an instance.
 
     Args:

@@ -17,7 +17,7 @@ from tapstack.domain.containment import Plan
 from tapstack.domain.containment_settings import DeployedContainment, Mode
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, utc_now
-from tapstack.responder.containment import containing, releasing
+from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused
 from tapstack.responder.outbound import executions
@@ -122,7 +122,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
         said = _asked_words(asked)
     changed = _ask(incident, asked)
     if changed is not None:
-        incidents.say(incident_id, by, "containment requested", said)
+        incidents.add_event(incident_id, by, "containment requested", said)
         executions.ensure(changed, "contain")
     return changed
 
@@ -182,7 +182,7 @@ def decide(
         if decided is None or (decided.decision, decided.decided_by) != (decision, by):
             raise Conflict(_nothing_waits(changed))
     else:
-        incidents.say(incident_id, by, f"containment {decision}", reason)
+        incidents.add_event(incident_id, by, f"containment {decision}", reason)
     if changed.approval_token:
         executions.end_wait(changed.approval_token, decision)
     if decision == "approved" and changed.containment_state == "containing":
@@ -209,7 +209,7 @@ def by_default(incident: Incident) -> Incident:
     settled = store.decide_by_default(incident, _STATE_OF[default], BY_DEFAULT)
     if settled is None:
         return incidents.get(incident.id)
-    incidents.say(incident.id, "incident", "containment by default", f"{default}: no answer")
+    incidents.add_event(incident.id, "incident", "containment by default", f"{default}: no answer")
     return settled
 
 
@@ -252,7 +252,7 @@ def drop(incident: Incident, *, by: str) -> None:
         return
     changed = store.answer(incident.id, "rejected", "rejected", by)
     if changed is not None:
-        incidents.say(incident.id, by, "containment rejected", "the incident is closed")
+        incidents.add_event(incident.id, by, "containment rejected", "the incident is closed")
         if changed.approval_token:
             executions.end_wait(changed.approval_token, "rejected")
 
@@ -292,7 +292,7 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
     changed = store.request_release(incident, by)
     if changed is not None:
         flags = ", ".join(name for name, chosen in given.items() if chosen)
-        incidents.say(incident_id, by, "release requested", flags)
+        incidents.add_event(incident_id, by, "release requested", flags)
         executions.ensure(changed, "release", **given)
     return changed
 
@@ -346,7 +346,7 @@ def would_change(incident: Incident) -> bool:
 
 def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_incidents: bool) -> dict[str, Any]:
     """Return what a release would change, and what others changed meanwhile."""
-    return releasing.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents).as_dict()
+    return restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents).as_dict()
 
 
 def plan_nothing(incident: Incident) -> dict[str, Any]:
@@ -357,4 +357,4 @@ def plan_nothing(incident: Incident) -> dict[str, Any]:
 def _planned(incident: Incident) -> Plan:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    return containing.plan(incident.instance_id, incident.where)
+    return isolation.plan(incident.instance_id, incident.where)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.handlers.observing import count
+from tapstack.responder.handlers.observability import count
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.incidents import Incident
@@ -90,10 +90,10 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     failure = f"{error}: {executions.failure_message(cause)}{_left_open(before)}"
     if before.containment_state in incidents.ONGOING_CONTAINMENT:
         requests.record_failure(before, failure, what_is_changed(before))
-        incidents.say(incident_id, "containment", "containment failed", failure)
+        incidents.add_event(incident_id, "containment", "containment failed", failure)
     else:
         # Only what came after it, such as notifying, has failed.
-        incidents.say(incident_id, "containment", "after containment", failure)
+        incidents.add_event(incident_id, "containment", "after containment", failure)
     incident = retention.keep(incident_id)
     runs = f"{incident.contain_runs}-{incident.release_runs}"
     notifications.notify_once(

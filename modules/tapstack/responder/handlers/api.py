@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder.api.answering import answer
+from tapstack.responder.api.router import answer
 from tapstack.responder.aws import clients
 
 # A caller waits, and the gateway does not wait for longer than half a minute.
-clients.be_quick()
+clients.use_short_timeouts()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

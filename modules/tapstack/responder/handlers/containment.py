@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapstack.responder.containment import containing
-from tapstack.responder.handlers.observing import serve
+from tapstack.responder.containment import isolation
+from tapstack.responder.handlers.observability import serve
 
-handler = serve("containment", {"contain": lambda event: containing.contain(event["incident_id"])})
+handler = serve("containment", {"contain": lambda event: isolation.contain(event["incident_id"])})

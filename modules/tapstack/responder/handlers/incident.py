@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapstack.responder.containment import steps as containment_steps
-from tapstack.responder.handlers.observing import serve
+from tapstack.responder.handlers.observability import serve
 from tapstack.responder.incident import steps as incident_steps
 
 handler = serve(

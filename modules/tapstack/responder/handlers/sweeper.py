@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from tapstack.responder.appliance.steps import running_hours
 from tapstack.responder.environment import environment
-from tapstack.responder.handlers.observing import logger, observed
+from tapstack.responder.handlers.observability import logger, observed
 from tapstack.responder.sweeper import sweep
 
 

@@ -39,7 +39,7 @@ def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
     _check_length(incident, minutes, now)
     changed = incidents.extend(incident, until)
     if changed is not None:
-        incidents.say(incident_id, by, "extended", f"until {until}")
+        incidents.add_event(incident_id, by, "extended", f"until {until}")
         if changed.token:
             executions.end_wait(changed.token, "extended")
     return changed
@@ -72,7 +72,7 @@ def close(incident_id: str, *, by: str, reason: str = "") -> Incident:
         return before
     incident = incidents.request_close(incident_id) or before
     if not before.close_requested:
-        incidents.say(incident_id, by, "close requested", reason)
+        incidents.add_event(incident_id, by, "close requested", reason)
     containment_requests.drop(incident, by=by)
     if incident.state == "failed":
         executions.start_closing(incident)

@@ -61,7 +61,7 @@ def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
     if because is None:
         because = "closed" if incident.close_requested else "expired"
     now = utc_now()
-    ttl = None if retention.still_contained(incident) else retention.forgotten_at(now)
+    ttl = None if retention.still_contained(incident) else retention.deletion_time(now)
     incidents.record_closed(incident_id, because, as_text(now), ttl)
     # It may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)
@@ -82,7 +82,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     incident = incidents.get(incident_id)
     cause = executions.failure_message(cause)
     if incident.state == "closed":
-        incidents.say(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
+        incidents.add_event(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
         notifications.notify_once(
             incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, error, cause)
         )

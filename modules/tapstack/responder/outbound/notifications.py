@@ -28,7 +28,7 @@ def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
 
     A function that is killed before this is recorded notifies again: at least once.
     """
-    if what in incident.told:
+    if what in incident.notified:
         return
     publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})

@@ -153,9 +153,9 @@ def record_lost(appliance: Appliance) -> None:
 
 def release(incident_ids: Iterable[str], where: AccountRegion | None = None) -> Appliance:
     """Need it no longer for these incidents; return what it is then."""
-    let_go = sorted(set(incident_ids))
+    leaving = sorted(set(incident_ids))
     there = where or environment().home
-    left = _change(there, "DELETE holders :incidents", "attribute_exists(#state)", incidents=set(let_go))
+    left = _change(there, "DELETE holders :incidents", "attribute_exists(#state)", incidents=set(leaving))
     if left is None:
         return Appliance(there)
     if left.holders or left.released_at:
@@ -165,7 +165,7 @@ def release(incident_ids: Iterable[str], where: AccountRegion | None = None) -> 
         "SET released_at = :now, released_by = :incident",
         "attribute_not_exists(holders) AND attribute_not_exists(released_at)",
         now=int(time.time()),
-        incident=let_go[-1],
+        incident=leaving[-1],
     ) or get(there)
 
 

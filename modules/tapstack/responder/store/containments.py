@@ -21,14 +21,14 @@ from tapstack.responder.store import incidents, table
 from tapstack.responder.store.keys import (
     BY_STATE,
     CONTAINMENTS_LISTING,
-    ORIGINAL,
-    ORIGINALS_LISTING,
+    PRIOR_STATE,
+    PRIOR_STATES_LISTING,
     containment_key,
     containments_key,
     named,
-    original_key,
     pack,
     pack_item,
+    prior_state_key,
     where_of,
 )
 from tapstack.responder.store.retry import retried
@@ -179,17 +179,17 @@ def being_released(containment: Containment) -> dict[str, Any]:
 def prior_states(instance_id: str, where: AccountRegion | None = None) -> list[PriorState]:
     """Return all that is remembered of an instance, from its earlier containments too."""
     items = table.query(
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :original)",
-        ExpressionAttributeValues={":pk": containment_key(instance_id, where)["pk"], ":original": pack(ORIGINAL)},
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :prior)",
+        ExpressionAttributeValues={":pk": containment_key(instance_id, where)["pk"], ":prior": pack(PRIOR_STATE)},
         ConsistentRead=True,
     )
-    return [_original(item) for item in items]
+    return [_prior_state(item) for item in items]
 
 
-def original(instance_id: str, kind: Kind, key: str, where: AccountRegion | None = None) -> PriorState | None:
+def prior_state(instance_id: str, kind: Kind, key: str, where: AccountRegion | None = None) -> PriorState | None:
     """Return what was there before the last containment that changed it; None where nothing is remembered."""
-    item = table.read(original_key(instance_id, kind, key, where))
-    return None if item is None else _original(item)
+    item = table.read(prior_state_key(instance_id, kind, key, where))
+    return None if item is None else _prior_state(item)
 
 
 def waiting(containment: Containment, remembered: Iterable[PriorState]) -> list[PriorState]:
@@ -226,7 +226,7 @@ def _write_each(containment: Containment, changes: Sequence[Change]) -> None:
     for change in changes:
         if _write(containment, [change]):
             continue
-        written = table.read(original_key(containment.instance_id, change.what, change.key, containment.where))
+        written = table.read(prior_state_key(containment.instance_id, change.what, change.key, containment.where))
         if written is None or written["generation"] != containment.generation or written["restored"]:
             raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
 
@@ -254,7 +254,7 @@ def finish_containing(containment: Containment) -> Containment:
     return _own(containment, "SET #state = :to", "containing", "contained", to="contained")
 
 
-def let_go(containment: Containment, incident_id: str) -> Containment | None:
+def remove_holder(containment: Containment, incident_id: str) -> Containment | None:
     """Want it no longer for an incident, while others still do; None when no other does."""
     return _change(
         containment,
@@ -293,12 +293,12 @@ def begin_release(containment: Containment) -> Containment:
     )
 
 
-def mark_restored(containment: Containment, original: PriorState, note: str = "") -> None:
+def mark_restored(containment: Containment, prior: PriorState, note: str = "") -> None:
     """Note that something is back, or was given up.
 
     Args:
         containment: that it belongs to.
-        original: what.
+        prior: what.
         note: what is to be said about it.
 
     Raises:
@@ -306,7 +306,7 @@ def mark_restored(containment: Containment, original: PriorState, note: str = ""
     """
     now = int(time.time())
     update = table.part(
-        original_key(containment.instance_id, original.kind, original.key, containment.where),
+        prior_state_key(containment.instance_id, prior.kind, prior.key, containment.where),
         "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
         "generation = :generation",
         {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
@@ -339,10 +339,10 @@ def listed() -> Iterator[Containment]:
         yield _containment(item)
 
 
-def listed_originals() -> Iterator[tuple[str, PriorState]]:
+def listed_prior_states() -> Iterator[tuple[str, PriorState]]:
     """Yield the prior states that are not back yet, with their instance; what changed just now may be missing."""
-    for item in _listed(ORIGINALS_LISTING):
-        yield item["instance_id"], _original(item)
+    for item in _listed(PRIOR_STATES_LISTING):
+        yield item["instance_id"], _prior_state(item)
 
 
 def _listed(listing: str) -> Iterator[dict[str, Any]]:
@@ -369,14 +369,14 @@ def _put(containment: Containment, change: Change) -> dict[str, Any]:
         "key": change.key,
         "original": change.before,
         "ours": change.after,
-        "passing": change.passing,
+        "passing": change.interim,
         "detail": dict(change.detail),
         "generation": containment.generation,
         "restored": False,
-        "listing": ORIGINALS_LISTING,
+        "listing": PRIOR_STATES_LISTING,
         "opened_at": as_text(utc_now()),
     }
-    key = original_key(containment.instance_id, change.what, change.key, containment.where)
+    key = prior_state_key(containment.instance_id, change.what, change.key, containment.where)
     condition = "attribute_not_exists(pk) OR generation < :generation OR restored = :yes"
     values = {"generation": containment.generation, "yes": True}
     return {
@@ -421,6 +421,11 @@ def _containment(item: dict[str, Any]) -> Containment:
     return Containment(**{**known, **sets, "where": where_of(item)})
 
 
-def _original(item: dict[str, Any]) -> PriorState:
-    known = {name: item[name] for name in PriorState.__slots__ if name in item}
+_RENAMED: Final = {"before": "original", "after": "ours", "interim": "passing"}
+_ATTRIBUTES: Final = {name: _RENAMED.get(name, name) for name in PriorState.__slots__ if name != "lately"}
+"""Attributes of a prior state's item by field: three have other names, which earlier versions write and read."""
+
+
+def _prior_state(item: dict[str, Any]) -> PriorState:
+    known = {name: item[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in item}
     return PriorState(**known, lately=time.time() - item.get("restored_at", 0) < _LATE_SECONDS)

@@ -344,7 +344,7 @@ def transition(
     return table.write_together([write, _put(_event(incident_id, by, state, detail))])
 
 
-def say(incident_id: str, by: str, what: str, detail: str = "") -> None:
+def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
     """Add an entry to an incident's timeline."""
     table.write_together([_put(_event(incident_id, by, what, detail))])
 

@@ -17,7 +17,7 @@ APPLIANCE: Final = "APPLIANCE"
 KEY: Final = "KEY"
 EVENT: Final = "EVENT#"
 CONTAINMENT: Final = "CONTAINMENT"
-ORIGINAL: Final = "ORIGINAL#"
+PRIOR_STATE: Final = "ORIGINAL#"
 CONTAINMENTS: Final = "CONTAINMENTS"
 BY_STATE: Final = "by-state"
 """The index: hash key `listing`, range key `opened_at`."""
@@ -26,7 +26,7 @@ CAPTURES_LISTING: Final = "capture"
 
 CONTAINMENTS_LISTING: Final = "containment"
 """What containments that are in place have as `listing`."""
-ORIGINALS_LISTING: Final = "original"
+PRIOR_STATES_LISTING: Final = "original"
 """What prior states that are not back yet have as `listing`."""
 
 
@@ -56,9 +56,9 @@ def containment_key(instance_id: str, where: AccountRegion | None = None) -> dic
     return _key(f"{CONTAINMENT}#{named(instance_id, where)}", CONTAINMENT)
 
 
-def original_key(instance_id: str, kind: str, key: str, where: AccountRegion | None = None) -> dict[str, Any]:
+def prior_state_key(instance_id: str, kind: str, key: str, where: AccountRegion | None = None) -> dict[str, Any]:
     """Return the key of what was there before the containment of an instance changed it."""
-    return _key(f"{CONTAINMENT}#{named(instance_id, where)}", f"{ORIGINAL}{kind}#{key}")
+    return _key(f"{CONTAINMENT}#{named(instance_id, where)}", f"{PRIOR_STATE}{kind}#{key}")
 
 
 def containments_key(hour: str) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Incident:
         source_interface: what the stack of an appliance mirrors itself.
         source_number: the number of that session.
         waits_for_launch: which launch of the appliance it waits for.
-        told: what was notified already.
+        notified: which notifications were published already; the attribute `told` of the item.
         ttl: when it is deleted, in seconds of the epoch; none while it is kept.
     """
 
@@ -232,7 +232,7 @@ class Incident:
     source_interface: str | None = None
     source_number: int | None = None
     waits_for_launch: int = 0
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
     ttl: int | None = None
 
     @property
@@ -284,7 +284,7 @@ class Incident:
 
 def incident_of(item: dict[str, Any]) -> Incident:
     """Return the incident that an item of the table is."""
-    known = {**_known(Incident, item), "where": where_of(item)}
+    known = {**_known(Incident, item), "where": where_of(item), "notified": tuple(item.get("told", ()))}
     if known.get("appliance") is not None:
         known["appliance"] = IncidentAppliance(**_known(IncidentAppliance, known["appliance"]))
     if known.get("containment") is not None:

@@ -16,7 +16,7 @@ IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", 
 """States in which an instance is, or may be, contained."""
 
 
-def forgotten_at(closed_at: datetime) -> int:
+def deletion_time(closed_at: datetime) -> int:
     """Return when an incident is deleted that was closed then, in seconds of the epoch."""
     return int((closed_at + timedelta(days=environment().retention_days)).timestamp())
 
@@ -45,7 +45,7 @@ def _keep_once(incident_id: str) -> Incident | None:
     contained = bool(still_contained(incident))
     if incident.state != "closed" or (incident.ttl is not None) != contained:
         return incident
-    return incidents.expire(incident, None if contained else forgotten_at(as_time(str(incident.closed_at))))
+    return incidents.expire(incident, None if contained else deletion_time(as_time(str(incident.closed_at))))
 
 
 def still_contained(incident: Incident) -> list[str]:

@@ -174,7 +174,7 @@ class Judge:
 
     def _nothing_is_contained(self) -> None:
         assert [one for one in containments.listed() if one.in_place] == []
-        left = list(containments.listed_originals())
+        left = list(containments.listed_prior_states())
         assert left == [], left
         # Others may have cut something off by themselves: the sweeper tells of that, and of nothing else.
         cut = {item["NetworkInterfaceId"] for item in self.world.described() if self._is_cut(groups_of(item))}

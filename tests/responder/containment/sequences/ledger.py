@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from tapstack.responder.store.keys import CONTAINMENT, ORIGINAL, unpack
+from tapstack.responder.store.keys import CONTAINMENT, PRIOR_STATE, unpack
 
 Value = Any
 Who = Literal["ours", "others"]
@@ -74,7 +74,7 @@ class Ledger:
         """Something is there."""
         self.now[thing], self.by[thing] = value, "others"
 
-    def forget(self, thing: Thing) -> None:
+    def reset(self, thing: Thing) -> None:
         """It is gone."""
         self.now.pop(thing, None)
 
@@ -92,8 +92,8 @@ class Ledger:
                 self._changed_by_others.append((self.calls, thing, self.now[thing]))
                 self.now[thing], self.by[thing] = value, "others"
             elif step.action == "contain":
-                self._cut(thing, value, step)
-            elif step.action in ("release", "put_back"):
+                self._isolate(thing, value, step)
+            elif step.action in ("release", "restore_again"):
                 self._given_back(thing, value, step)
             else:
                 self._blame(step, f"changes {thing}")
@@ -107,10 +107,10 @@ class Ledger:
         write = action.get("Put") or action.get("Update") or {}
         keys = write.get("Item") or write.get("Key") or {}
         sort = str(keys.get("sk", {}).get("S", ""))
-        if not sort.startswith(ORIGINAL) or step is None:
+        if not sort.startswith(PRIOR_STATE) or step is None:
             return
         instance = keys["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
-        kind, _, key = sort.removeprefix(ORIGINAL).partition("#")
+        kind, _, key = sort.removeprefix(PRIOR_STATE).partition("#")
         thing = Thing(kind, f"{instance} {key}" if kind == "volume" else key)
         if "Put" in action:
             item = {name: _plain(unpack(write["Item"][name])) for name in ("original", "ours", "passing")}
@@ -132,7 +132,7 @@ class Ledger:
                 self._blame(step, f"writes down {original} as the original of {thing}, which had {seen}")
         self.owed[place] = original
 
-    def _cut(self, thing: Thing, value: Value, step: Step) -> None:
+    def _isolate(self, thing: Thing, value: Value, step: Step) -> None:
         if (step.instance, thing) not in self.owed:
             if any(one == thing and at > step.began for at, one in self._settled_at):
                 # A release came in between: no call can know.

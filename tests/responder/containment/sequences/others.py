@@ -109,7 +109,7 @@ class Others:
 
     def _forget_interface(self, interface: str) -> None:
         del self.world.attached[interface]
-        self.world.ledger.forget(Thing("groups", interface))
+        self.world.ledger.reset(Thing("groups", interface))
         self.world.sessions = {session: its for session, its in self.world.sessions.items() if its != interface}
 
     def stop(self, pick: Pick, by: Interruption | None = None) -> None:
@@ -142,7 +142,7 @@ class Others:
             if interface not in there:
                 self._forget_interface(interface)
         for thing in [thing for thing in self.world.ledger.now if instance in thing.key]:
-            self.world.ledger.forget(thing)
+            self.world.ledger.reset(thing)
 
     def protect(self, pick: Pick, by: Interruption | None = None) -> None:
         """Others change what becomes of an instance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from tapstack.responder.api.answering import answer
+from tapstack.responder.api.router import answer
 from tests.responder.conftest import item
 from tests.responder.containment.sequences.interrupting import Interruption, Pick
 from tests.responder.containment.sequences.ledger import Step

@@ -95,7 +95,7 @@ def play(shop: Shop) -> None:
     step(incident.handler, "close", CLOSED, because="closed")
     opened_as(patch, BEGUN, instances["legacy"], containment="now")
     with patch.context() as killed:
-        killed.setattr("tapstack.responder.containment.containing._Containing._cut", _killed)
+        killed.setattr("tapstack.responder.containment.isolation._Containing._isolate", _killed)
         with pytest.raises(TryAgain):
             step(containment.handler, "contain", BEGUN)
 

@@ -28,7 +28,7 @@ from tapstack.responder.containment.changes import (
 class ChangeOfOneKind(Protocol):
     """What each of the files has."""
 
-    def look(self, instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+    def read(self, instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
         """Return what is there now, by key.
 
         Args:
@@ -36,10 +36,10 @@ class ChangeOfOneKind(Protocol):
             prior_states: of this kind, at least one.
         """
 
-    def change(self, instance_id: str, original: PriorState, to: Value) -> None:
+    def change(self, instance_id: str, prior: PriorState, to: Value) -> None:
         """Put there what containment wants."""
 
-    def restore(self, instance_id: str, original: PriorState, to: Value) -> None:
+    def restore(self, instance_id: str, prior: PriorState, to: Value) -> None:
         """Put there what was before."""
 
 

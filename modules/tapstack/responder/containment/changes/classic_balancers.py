@@ -14,7 +14,7 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether the instance is registered with each that exists."""
     if instance is None:
         return {}
@@ -27,19 +27,19 @@ def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
     }
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Deregister the instance; one that is not registered is fine."""
     with gone_when("LoadBalancerNotFound"):
         client("elb").deregister_instances_from_load_balancer(
-            LoadBalancerName=original.key, Instances=[{"InstanceId": instance_id}]
+            LoadBalancerName=prior.key, Instances=[{"InstanceId": instance_id}]
         )
 
 
-def restore(instance_id: str, original: PriorState, to: Value) -> None:
+def restore(instance_id: str, prior: PriorState, to: Value) -> None:
     """Register the instance again."""
     with gone_when("LoadBalancerNotFound"):
         client("elb").register_instances_with_load_balancer(
-            LoadBalancerName=original.key, Instances=[{"InstanceId": instance_id}]
+            LoadBalancerName=prior.key, Instances=[{"InstanceId": instance_id}]
         )
 
 

@@ -14,7 +14,7 @@ class Gone(Exception):  # noqa: N818 - it is no error: nothing is left to change
     """The thing is not there any more."""
 
 
-class NotOurs(Exception):  # noqa: N818 - it is no error: it is not for us to change
+class NotManaged(Exception):  # noqa: N818 - it is no error: it is not for us to change
     """Something of others has the name that ours would have."""
 
 

@@ -17,7 +17,7 @@ from tapstack.responder.capture.sessions import FILTER_VALUES
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the groups of each interface that exists, attached or not."""
     return {
         item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]]
@@ -25,10 +25,10 @@ def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
     }
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Give an interface exactly these groups."""
     with gone_when("InvalidNetworkInterfaceID.NotFound"):
-        client("ec2").modify_network_interface_attribute(NetworkInterfaceId=original.key, Groups=list(to))
+        client("ec2").modify_network_interface_attribute(NetworkInterfaceId=prior.key, Groups=list(to))
 
 
 restore = change

@@ -17,15 +17,15 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import ALLOWED, DENIED, NOT_OURS, PriorState, Value
+from tapstack.domain.containment import ALLOWED, DENIED, OTHER_POLICY, PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
-from tapstack.responder.containment.changes.gone import NotOurs, gone_when
+from tapstack.responder.containment.changes.gone import NotManaged, gone_when
 
 _NO_SUCH: Final = "NoSuchEntity"
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether each role is denied what the instance asks for. The role outlives the instance."""
     states: dict[str, Value] = {}
     for one in prior_states:
@@ -39,29 +39,29 @@ def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
     return states
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Deny it.
 
     Raises:
-        NotOurs: the role has another policy of that name.
+        NotManaged: the role has another policy of that name.
     """
-    arn = original.detail["instance_arn"]
+    arn = prior.detail["instance_arn"]
     with gone_when(_NO_SUCH):
-        _check_free(original.key, arn)
+        _check_free(prior.key, arn)
         client("iam").put_role_policy(
-            RoleName=original.key, PolicyName=policy_name(instance_id), PolicyDocument=json.dumps(_document(arn))
+            RoleName=prior.key, PolicyName=policy_name(instance_id), PolicyDocument=json.dumps(_document(arn))
         )
 
 
-def restore(instance_id: str, original: PriorState, to: Value) -> None:
+def restore(instance_id: str, prior: PriorState, to: Value) -> None:
     """Deny it no longer.
 
     Raises:
-        NotOurs: the role has another policy of that name, which stays, whatever was decided about it.
+        NotManaged: the role has another policy of that name, which stays, whatever was decided about it.
     """
     with gone_when(_NO_SUCH):
-        _check_free(original.key, original.detail["instance_arn"])
-        client("iam").delete_role_policy(RoleName=original.key, PolicyName=policy_name(instance_id))
+        _check_free(prior.key, prior.detail["instance_arn"])
+        client("iam").delete_role_policy(RoleName=prior.key, PolicyName=policy_name(instance_id))
 
 
 def policy_name(instance_id: str) -> str:
@@ -79,7 +79,7 @@ def restriction_of(role: str, instance_arn: str) -> Value:
         raise
     found = answer["PolicyDocument"]
     written = json.loads(found) if isinstance(found, str) else found
-    return DENIED if written == _document(instance_arn) else NOT_OURS
+    return DENIED if written == _document(instance_arn) else OTHER_POLICY
 
 
 def _document(instance_arn: str) -> dict[str, Any]:
@@ -94,8 +94,8 @@ def _document(instance_arn: str) -> dict[str, Any]:
 
 
 def _check_free(role: str, instance_arn: str) -> None:
-    if restriction_of(role, instance_arn) == NOT_OURS:
-        raise NotOurs(
+    if restriction_of(role, instance_arn) == OTHER_POLICY:
+        raise NotManaged(
             f"the role {role} has a policy {policy_name(_id_in(instance_arn))} that containment did not write: "
             "it is left as it is"
         )

@@ -13,12 +13,12 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the instance's behavior."""
     return {} if instance is None else {instance["InstanceId"]: behavior_of(instance["InstanceId"])}
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Set it to `stop` or `terminate`."""
     with gone_when("InvalidInstanceID.NotFound"):
         client("ec2").modify_instance_attribute(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tapstack.domain.containment import PriorState, Value
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
-from tapstack.responder.aws.clients import client, impatient
+from tapstack.responder.aws.clients import client, client_without_retries
 from tapstack.responder.containment.changes.gone import gone_when
 from tapstack.responder.environment import environment
 
@@ -18,23 +18,23 @@ TAG_CONTAINMENT: Final = "tapstack:containment"
 """Instance and generation of the containment that a snapshot was taken for."""
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return nothing: nothing is restored."""
     return {}
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Take them, once for a containment."""
-    if not original.detail["volumes"]:
+    if not prior.detail["volumes"]:
         return
     named = environment()
-    tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {original.generation}"}
+    tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {prior.generation}"}
     # CreateSnapshots takes no client token: who tries again, whoever it is, asks first.
     taken = client("ec2").describe_snapshots(
         OwnerIds=["self"],
         Filters=[
             {"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]},
-            {"Name": "volume-id", "Values": list(original.detail["volumes"])},
+            {"Name": "volume-id", "Values": list(prior.detail["volumes"])},
         ],
     )["Snapshots"]
     if taken:
@@ -46,12 +46,12 @@ def change(instance_id: str, original: PriorState, to: Value) -> None:
         {"Key": TAG_SITE, "Value": named.site},
     ]
     with gone_when("InvalidInstanceID.NotFound"):
-        impatient("ec2").create_snapshots(
+        client_without_retries("ec2").create_snapshots(
             InstanceSpecification={"InstanceId": instance_id},
             Description=f"Tapstack: {instance_id} contained",
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
         )
 
 
-def restore(instance_id: str, original: PriorState, to: Value) -> None:
+def restore(instance_id: str, prior: PriorState, to: Value) -> None:
     """Do nothing: they are evidence."""

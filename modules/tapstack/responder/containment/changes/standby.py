@@ -22,7 +22,7 @@ from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import TryAgain
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the instance's state in its group."""
     found = None if instance is None else _described(instance["InstanceId"])
     if found is None:
@@ -31,29 +31,29 @@ def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
     return {found["AutoScalingGroupName"]: STANDBY if state == ENTERING_STANDBY else state}
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Bring the instance into standby, unless it is."""
     try:
         client("autoscaling").enter_standby(
-            AutoScalingGroupName=original.key,
+            AutoScalingGroupName=prior.key,
             InstanceIds=[instance_id],
-            ShouldDecrementDesiredCapacity=bool(original.detail["decrement"]),
+            ShouldDecrementDesiredCapacity=bool(prior.detail["decrement"]),
         )
     except ClientError as error:
-        _stands(error, instance_id, original.key, (STANDBY, ENTERING_STANDBY))
+        _stands(error, instance_id, prior.key, (STANDBY, ENTERING_STANDBY))
 
 
-def restore(instance_id: str, original: PriorState, to: Value) -> None:
+def restore(instance_id: str, prior: PriorState, to: Value) -> None:
     """Bring the instance back into service, unless it is.
 
     Raises:
         TryAgain: it is still on its way into standby.
     """
     try:
-        client("autoscaling").exit_standby(AutoScalingGroupName=original.key, InstanceIds=[instance_id])
+        client("autoscaling").exit_standby(AutoScalingGroupName=prior.key, InstanceIds=[instance_id])
     except ClientError as error:
         # Pending is what it is between the two.
-        _stands(error, instance_id, original.key, (IN_SERVICE, "Pending", "Pending:Wait", "Pending:Proceed"))
+        _stands(error, instance_id, prior.key, (IN_SERVICE, "Pending", "Pending:Wait", "Pending:Proceed"))
 
 
 def _stands(error: ClientError, instance_id: str, group: str, wanted: tuple[str, ...]) -> None:

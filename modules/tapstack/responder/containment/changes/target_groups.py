@@ -20,7 +20,7 @@ _KINDS: Final = frozenset({"instance", "ip"})
 _LEAVING: Final = frozenset({"Target.NotRegistered", "Target.DeregistrationInProgress"})
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether each target is registered; what has no instance or target group is gone."""
     if instance is None:
         return {}
@@ -42,20 +42,20 @@ def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
     return states
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Deregister a target; one that is not registered is fine."""
     with gone_when("TargetGroupNotFound"):
-        client("elbv2").deregister_targets(TargetGroupArn=original.detail["arn"], Targets=[_target(original)])
+        client("elbv2").deregister_targets(TargetGroupArn=prior.detail["arn"], Targets=[_target(prior)])
 
 
-def restore(instance_id: str, original: PriorState, to: Value) -> None:
+def restore(instance_id: str, prior: PriorState, to: Value) -> None:
     """Register a target again."""
     with gone_when("TargetGroupNotFound"):
-        client("elbv2").register_targets(TargetGroupArn=original.detail["arn"], Targets=[_target(original)])
+        client("elbv2").register_targets(TargetGroupArn=prior.detail["arn"], Targets=[_target(prior)])
 
 
-def _target(original: PriorState) -> dict[str, Any]:
-    detail = original.detail
+def _target(prior: PriorState) -> dict[str, Any]:
+    detail = prior.detail
     zone = {"AvailabilityZone": detail["zone"]} if detail.get("zone") else {}
     return {"Id": detail["id"], "Port": detail["port"], **zone}
 

@@ -13,12 +13,12 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return whether the instance is protected."""
     return {} if instance is None else {instance["InstanceId"]: is_protected(instance["InstanceId"])}
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Switch it on or off."""
     with gone_when("InvalidInstanceID.NotFound"):
         client("ec2").modify_instance_attribute(InstanceId=instance_id, DisableApiTermination={"Value": bool(to)})

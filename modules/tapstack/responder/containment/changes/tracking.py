@@ -21,19 +21,19 @@ NITRO_V6_SECONDS: Final = 350
 """The default of instance types of Nitro v6, in place of the five days of all others. No call says which those are."""
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return the seconds of each interface that exists; None where nothing is set."""
     return {
         item["NetworkInterfaceId"]: seconds_of(item) for item in groups.interfaces([one.key for one in prior_states])
     }
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Set the seconds."""
     seconds = DEFAULT_SECONDS if to is None else int(to)
     with gone_when("InvalidNetworkInterfaceID.NotFound"):
         client("ec2").modify_network_interface_attribute(
-            NetworkInterfaceId=original.key, ConnectionTrackingSpecification={"TcpEstablishedTimeout": seconds}
+            NetworkInterfaceId=prior.key, ConnectionTrackingSpecification={"TcpEstablishedTimeout": seconds}
         )
 
 

@@ -13,7 +13,7 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes.gone import gone_when
 
 
-def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
+def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
     """Return it of each device that still has the same volume."""
     there = {volume.device: volume for volume in volumes_of(instance or {})}
     return {
@@ -23,12 +23,12 @@ def look(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
     }
 
 
-def change(instance_id: str, original: PriorState, to: Value) -> None:
+def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Set it for a device."""
     with gone_when("InvalidInstanceID.NotFound", "InvalidInstanceAttributeValue"):
         client("ec2").modify_instance_attribute(
             InstanceId=instance_id,
-            BlockDeviceMappings=[{"DeviceName": original.key, "Ebs": {"DeleteOnTermination": bool(to)}}],
+            BlockDeviceMappings=[{"DeviceName": prior.key, "Ebs": {"DeleteOnTermination": bool(to)}}],
         )
 
 

@@ -32,7 +32,7 @@ _ACTIONS_OF_TOPICS: Final = tuple(
 """All that the policy of a topic may name: SNS refuses `sns:*` there."""
 
 
-class Notices(AwsConstruct):
+class Notifications(AwsConstruct):
     """An encrypted SNS topic of the response's own, its subscribers, and topics that exist already.
 
     The topic refuses plain HTTP.

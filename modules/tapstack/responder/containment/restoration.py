@@ -27,15 +27,15 @@ from tapstack.domain.containment import (
     Plan,
     PriorState,
     Value,
-    in_words,
-    is_ours,
-    said,
+    change_name,
+    set_by_containment,
+    text_of,
 )
 from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, steps_of_release
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.containment.changes import OF_KIND, groups, tracking
-from tapstack.responder.containment.changes.gone import Gone, NotOurs
+from tapstack.responder.containment.changes.gone import Gone, NotManaged
 from tapstack.responder.containment.inspect import as_interfaces, attached, described
 from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncident
 from tapstack.responder.store import containments, incidents, requests, retention
@@ -64,7 +64,7 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_i
         return Plan(
             instance_id, refused=f"it stays contained for {', '.join(others)}: all of them release it with --all"
         )
-    view = _look(held)
+    view = _inspect(held)
     steps = steps_of_release(view.waiting, view.now, missing_groups=view.missing, overwrite=overwrite, keep=keep)
     known = {one.key for one in view.prior_states if one.kind == "groups" and one.generation == held.generation}
     return plan_release(instance_id, steps, view.now, attached=view.attached, known=known)
@@ -96,7 +96,7 @@ def release(
         _after_writing(incident_id, "released", "it is not contained any more", written)
         return {"status": "released"}
     if held.state != "releasing" and (others := _others(held, incident_id, all_incidents)):
-        if containments.let_go(held, incident_id) is None:
+        if containments.remove_holder(held, incident_id) is None:
             raise TryAgain(f"the containment of {instance_id} was changed by others")
         stays = f"{instance_id} is STILL CONTAINED by {', '.join(others)}"
         _after_writing(incident_id, "released", stays, requests.record_not_contained(incident_id, [stays]))
@@ -127,12 +127,12 @@ class _View:
     attached: tuple[Interface, ...] = ()
 
 
-def _look(held: Containment) -> _View:
+def _inspect(held: Containment) -> _View:
     remembered = containments.prior_states(held.instance_id, held.where)
     waiting = containments.waiting(held, remembered)
     instance = described(held.instance_id)
     now = _now(instance, waiting)
-    wanted = {group for one in waiting if one.kind == "groups" for group in one.original}
+    wanted = {group for one in waiting if one.kind == "groups" for group in one.before}
     there = as_interfaces(attached(held.instance_id)) if instance else ()
     return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
 
@@ -143,7 +143,7 @@ def _now(instance: Any, prior_states: Iterable[PriorState]) -> dict[tuple[Kind, 
         by_kind[one.kind].append(one)
 
     def of_kind(kind: Kind) -> dict[tuple[Kind, str], Value]:
-        found = OF_KIND[kind].look(instance, by_kind[kind])
+        found = OF_KIND[kind].read(instance, by_kind[kind])
         return {(kind, key): value for key, value in found.items()}
 
     now: dict[tuple[Kind, str], Value] = {}
@@ -163,7 +163,7 @@ class _Releasing:
     refused: list[Difference] = field(default_factory=list)
 
     def run(self) -> dict[str, Any]:
-        view = _look(self.held)
+        view = _inspect(self.held)
         steps = steps_of_release(
             view.waiting, view.now, missing_groups=view.missing, overwrite=self.overwrite, keep=self.keep
         )
@@ -171,7 +171,7 @@ class _Releasing:
             return self._blocked(blocking)
         self.held = containments.begin_release(self.held)
         self._check_nothing_was_missed(view)
-        for _, same_kind in groupby(steps, key=lambda step: step.original.kind):
+        for _, same_kind in groupby(steps, key=lambda step: step.prior.kind):
             each(lambda step: self._take(step, view), list(same_kind))
             if self.refused:
                 return self._blocked(self.refused)
@@ -195,16 +195,16 @@ class _Releasing:
             raise TryAgain(f"more of {self.held.instance_id} was isolated meanwhile")
 
     def _take(self, step: Step, view: _View) -> None:
-        original = step.original
+        prior = step.prior
         note = _note_of(step)
         if step.do == "restore":
-            there = view.now.get((original.kind, original.key))
+            there = view.now.get((prior.kind, prior.key))
             try:
-                OF_KIND[original.kind].restore(self.held.instance_id, original, step.to)
-                note = note or _inexact(original, there)
+                OF_KIND[prior.kind].restore(self.held.instance_id, prior, step.to)
+                note = note or _inexact(prior, there)
             except Gone as gone:
                 note = f"it is gone: {gone}"
-            except NotOurs as found:
+            except NotManaged as found:
                 note = str(found)
             except ClientError as error:
                 if is_transient(error):
@@ -213,17 +213,17 @@ class _Releasing:
                 if not self.keep:
                     self.refused.append(
                         Difference(
-                            original.kind,
-                            original.key,
-                            original.original,
-                            original.ours,
+                            prior.kind,
+                            prior.key,
+                            prior.before,
+                            prior.after,
                             there,
                             note,
                             advice=AWS_REFUSES,
                         )
                     )
                     return
-        containments.mark_restored(self.held, original, note)
+        containments.mark_restored(self.held, prior, note)
 
     def _blocked(self, differences: Iterable[Difference]) -> dict[str, Any]:
         listed = list(differences)
@@ -234,7 +234,7 @@ class _Releasing:
     def _record(self) -> None:
         """Record it in every incident that wanted the instance contained, before the table forgets which did."""
         notes = [
-            f"{in_words(one.kind, one.key)}: {one.note}"
+            f"{change_name(one.kind, one.key)}: {one.note}"
             for one in containments.prior_states(self.held.instance_id, self.held.where)
             if one.generation == self.held.generation and one.note
         ]
@@ -248,24 +248,24 @@ def _note_of(step: Step) -> str:
     if step.difference is None:
         return ""
     if step.do == "restore":
-        return f"{step.difference.why}; the others are back" if step.to != step.original.original else ""
-    if step.original.kind == "groups" and step.difference.now == step.original.ours:
-        return f"{step.difference.why}; it STAYS IN QUARANTINE: {said(step.difference.now)}"
-    left = f"; left as it is: {said(step.difference.now)}" if step.difference.blocks else ""
+        return f"{step.difference.why}; the others are back" if step.to != step.prior.before else ""
+    if step.prior.kind == "groups" and step.difference.now == step.prior.after:
+        return f"{step.difference.why}; it STAYS IN QUARANTINE: {text_of(step.difference.now)}"
+    left = f"; left as it is: {text_of(step.difference.now)}" if step.difference.blocks else ""
     return f"{step.difference.why}{left}"
 
 
-def _inexact(original: PriorState, there: Value) -> str:
+def _inexact(prior: PriorState, there: Value) -> str:
     """Return what AWS cannot restore."""
-    if original.kind == "tracking" and original.original is None:
+    if prior.kind == "tracking" and prior.before is None:
         return (
             f"it was not set, and cannot be unset: it is {tracking.DEFAULT_SECONDS} s now, AWS's default except on "
             f"Nitro v6 instances, where that is {tracking.NITRO_V6_SECONDS} s"
         )
-    if original.kind == "standby" and there == STANDBY and not original.detail["decrement"]:
+    if prior.kind == "standby" and there == STANDBY and not prior.detail["decrement"]:
         return (
             "the instance is back in service; the one that the group launched in its place stays, and the group's "
-            f"desired capacity, which was {original.detail['desired']}, is one more"
+            f"desired capacity, which was {prior.detail['desired']}, is one more"
         )
     return ""
 
@@ -273,7 +273,7 @@ def _inexact(original: PriorState, there: Value) -> str:
 def _after_writing(incident_id: str, state: requests.End, detail: str, written: bool) -> None:
     """Say in the timeline how a containment stands, where that is news."""
     if written:
-        incidents.say(incident_id, "containment", state, detail)
+        incidents.add_event(incident_id, "containment", state, detail)
     if state == "released":
         # One that was deleted by hand is kept no longer anyway.
         with suppress(UnknownIncident):
@@ -290,7 +290,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     Nothing is done where an incident wants the instance contained again, and nothing about what others changed since.
 
     Returns:
-        `status`: `wanted`, or `put back`.
+        `status`: `wanted`, or `restored`.
 
     Raises:
         ContainmentFailed: AWS refuses to put something back; everything else is.
@@ -313,22 +313,22 @@ def restore_again(incident_id: str) -> dict[str, Any]:
             f"{instance_id} was changed once more after its release, by what was under way, and NOT restored: "
             + "; ".join(refused)
         )
-    return {"status": "put back"}
+    return {"status": "restored"}
 
 
 def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
     """Put one thing back; return why it is not, empty where it is."""
-    one = step.original
-    what = f"{in_words(one.kind, one.key)}: {said(step.to)}"
+    one = step.prior
+    what = f"{change_name(one.kind, one.key)}: {text_of(step.to)}"
     try:
         OF_KIND[one.kind].restore(instance_id, one, step.to)
-    except (Gone, NotOurs):
+    except (Gone, NotManaged):
         return ""
     except ClientError as error:
         if is_transient(error):
             raise
         return f"{what}: AWS refuses: {message_of(error)}"
-    incidents.say(incident_id, "containment", "restored once more", what)
+    incidents.add_event(incident_id, "containment", "restored once more", what)
     return ""
 
 
@@ -339,4 +339,4 @@ def _last_generation(held: containments.Containment) -> int:
 
 def _is_as_we_left_it(one: PriorState, now: dict[Any, Any]) -> bool:
     there = now.get((one.kind, one.key))
-    return there is not None and there != one.original and is_ours(there, one.ours, one.passing)
+    return there is not None and there != one.before and set_by_containment(there, one.after, one.interim)

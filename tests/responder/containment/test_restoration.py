@@ -6,7 +6,7 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.containment_release import NO_GROUP_LEFT
-from tapstack.responder.containment import containing, notifications, releasing
+from tapstack.responder.containment import isolation, notifications, restoration
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
@@ -98,11 +98,11 @@ def test_when_ec2_still_shows_the_quarantine_after_a_release_then_the_true_origi
 ) -> None:
     before = shop.all()
     incident = contained(shop.database)
-    stale = containing.look(shop.database, balancers=False)
+    stale = isolation.inspect_instance(shop.database, balancers=False)
     release(incident)
-    monkeypatch.setattr(containing, "look", lambda *_, **__: stale)
+    monkeypatch.setattr(isolation, "inspect_instance", lambda *_, **__: stale)
     again = asked(shop.database)
-    containing.contain(again)
+    isolation.contain(again)
     assert shop.is_cut_off(shop.database)
     assert release(again) == "released"
     assert [line for line in shop.changed_since(before) if "NetworkInterface" in line] == []
@@ -137,13 +137,13 @@ class TestSecondIncident:
         def overtaken(*args: object) -> None:
             real(*args)  # type: ignore[arg-type]
             monkeypatch.setattr(OF_KIND["groups"], "restore", real)
-            containing.contain(second)
+            isolation.contain(second)
 
         second = asked(shop.database)
         monkeypatch.setattr(OF_KIND["groups"], "restore", overtaken)
         with pytest.raises(TryAgain, match="overtaken"):
             release(first)
-        containing.contain(second)
+        isolation.contain(second)
         assert shop.is_cut_off(shop.database)
         assert release(first) == "held"
         assert shop.is_cut_off(shop.database)
@@ -172,7 +172,7 @@ class TestOthers:
             "advice": "",
         }
         assert item(incident)["containment"]["differences"] == [expected]
-        plan = releasing.plan(incident)
+        plan = restoration.plan(incident)
         assert plan.blocked
         assert [difference.as_dict() for difference in plan.differences] == [expected]
 
@@ -287,7 +287,7 @@ class TestOthers:
         added = shop.ec2.create_network_interface(SubnetId=shop.company.shop.private[0], Groups=[web])
         added_id = added["NetworkInterface"]["NetworkInterfaceId"]
         shop.ec2.attach_network_interface(NetworkInterfaceId=added_id, InstanceId=shop.database, DeviceIndex=2)
-        plan = releasing.plan(incident)
+        plan = restoration.plan(incident)
         assert not plan.blocked
         [difference] = plan.differences
         assert (difference.key, difference.now, difference.blocks) == (added_id, [web], False)
@@ -331,7 +331,7 @@ class TestOthers:
         assert release(incident) == "blocked"
         [difference] = item(incident)["containment"]["differences"]
         assert difference["why"].startswith("AWS refuses to put it back: ValidationError: AutoScalingGroup web has")
-        assert difference["advice"] == releasing.AWS_REFUSES
+        assert difference["advice"] == restoration.AWS_REFUSES
         assert not shop.is_cut_off(web)
         assert shop.protected(web)[0]
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)
@@ -342,7 +342,7 @@ class TestOthers:
 def test_when_a_plan_is_asked_for_then_it_shows_what_comes_back_and_changes_nothing(shop: Shop) -> None:
     incident = contained(shop.database)
     before = shop.all()
-    plan = releasing.plan(incident)
+    plan = restoration.plan(incident)
     assert [(change.what, change.before, change.after) for change in plan.changes if change.what != "groups"] == [
         ("volume", False, True),
         ("termination", True, False),
@@ -350,7 +350,7 @@ def test_when_a_plan_is_asked_for_then_it_shows_what_comes_back_and_changes_noth
     assert all(change.before == [shop.quarantine] for change in plan.changes if change.what == "groups")
     assert shop.changed_since(before) == []
     release(incident)
-    assert releasing.plan(incident).refused == f"instance {shop.database} is not contained"
+    assert restoration.plan(incident).refused == f"instance {shop.database} is not contained"
 
 
 def test_when_ec2_throttles_then_the_release_is_tried_again_and_ends_right(shop: Shop) -> None:

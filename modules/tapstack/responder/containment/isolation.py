@@ -22,22 +22,32 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain.containment import KINDS, Change, Facts, Kind, Plan, PriorState, in_words, plan_containment, said
+from tapstack.domain.containment import (
+    KINDS,
+    Change,
+    Facts,
+    Kind,
+    Plan,
+    PriorState,
+    change_name,
+    plan_containment,
+    text_of,
+)
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.counts import counted
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.aws.clients import PARALLEL
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.containment.changes import OF_KIND
-from tapstack.responder.containment.changes.gone import Gone, NotOurs
-from tapstack.responder.containment.inspect import look, with_balancers
+from tapstack.responder.containment.changes.gone import Gone, NotManaged
+from tapstack.responder.containment.inspect import inspect_instance, with_balancers
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents, requests
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
-__all__ = ["contain", "look", "plan"]
+__all__ = ["contain", "inspect_instance", "plan"]
 
 HEAD_START_SECONDS: Final = 5.0
 """How long the cut waits for what should come before it."""
@@ -51,7 +61,7 @@ def plan(instance_id: str, where: AccountRegion | None = None) -> Plan:
     Raises:
         ContainmentRefused: there is no such instance.
     """
-    return plan_containment(look(instance_id), _settings(), containments.prior_states(instance_id, where))
+    return plan_containment(inspect_instance(instance_id), _settings(), containments.prior_states(instance_id, where))
 
 
 def contain(incident_id: str) -> dict[str, Any]:
@@ -93,34 +103,34 @@ class _Containing:
         if not self.instance_id:
             raise ContainmentRefused("the incident names network interfaces, and no instance")
         there = containments.get(self.instance_id, self.incident.where)
-        facts, plan, remembered = self._look()
+        facts, plan, remembered = self._inspect()
         held = self._hold(there, facts)
         if held is None:
             return {"status": "overtaken"}
         if _moved(there, held):
             # It was released while it was inspected: what was read may be from before.
-            facts, plan, remembered = self._look()
+            facts, plan, remembered = self._inspect()
         self._write_down(held, plan.changes, remembered)
         waiting = self._waiting(held)
         with ThreadPoolExecutor(PARALLEL) as pool:
             first = [pool.submit(self._say_what_changes, waiting), *self._begin(pool, _of(waiting, _BEFORE))]
             wait(first, timeout=HEAD_START_SECONDS)
-            pause = self._cut(held, _of(waiting, ("groups",)))
+            pause = self._isolate(held, _of(waiting, ("groups",)))
             _gather(first)
-        self._raise_passing()
+        self._raise_transient()
         if pause:
             return {"status": "wait", "seconds": pause, "next": "isolate"}
         self._write_down(held, self._balancers(facts, waiting), waiting)
         waiting = self._waiting(held)
         self._do(_of(waiting, _AFTER))
-        self._raise_passing()
+        self._raise_transient()
         containments.finish_containing(held)
         self._record(waiting, plan.warnings)
         return {"status": "contained"}
 
-    def _look(self) -> tuple[Facts, Plan, list[PriorState]]:
+    def _inspect(self) -> tuple[Facts, Plan, list[PriorState]]:
         remembered = containments.prior_states(self.instance_id, self.incident.where)
-        facts = look(self.instance_id, balancers=False)
+        facts = inspect_instance(self.instance_id, balancers=False)
         plan = plan_containment(facts, self.settings, remembered)
         if plan.refused is not None:
             raise ContainmentRefused(plan.refused)
@@ -146,8 +156,8 @@ class _Containing:
         containments.record(held, changes, remembered)
         for change in changes:
             there = known.get((change.what, change.key))
-            if there is not None and change.what == "groups" and change.before != there.original:
-                self._say("contained again", f"{change.key} had {said(change.before)} meanwhile, by others")
+            if there is not None and change.what == "groups" and change.before != there.before:
+                self._say("contained again", f"{change.key} had {text_of(change.before)} meanwhile, by others")
 
     def _waiting(self, held: Containment) -> list[PriorState]:
         return containments.waiting(held, containments.prior_states(self.instance_id, self.incident.where))
@@ -159,56 +169,56 @@ class _Containing:
         plan = plan_containment(with_balancers(facts), self.settings, waiting)
         return [change for change in plan.changes if change.what in ("target-group", "classic-balancer")]
 
-    def _cut(self, held: Containment, interfaces: list[PriorState]) -> int:
+    def _isolate(self, held: Containment, interfaces: list[PriorState]) -> int:
         """Change the groups of all interfaces; return the seconds to wait before the second of two steps."""
         two_step = self.settings.two_step
-        if two_step.enabled and held.state != "contained" and any(one.passing for one in interfaces):
+        if two_step.enabled and held.state != "contained" and any(one.interim for one in interfaces):
             if not held.untracked_at:
-                self._do(interfaces, passing=True)
-                self._fail_uncut()
+                self._do(interfaces, interim=True)
+                self._fail_unless_isolated()
                 containments.mark_untracked(held)
                 return two_step.seconds
             if (left := held.untracked_at + two_step.seconds - int(time.time())) > 0:
                 return left
         self._do(interfaces)
-        self._fail_uncut()
+        self._fail_unless_isolated()
         return 0
 
-    def _do(self, prior_states: list[PriorState], *, passing: bool = False) -> None:
+    def _do(self, prior_states: list[PriorState], *, interim: bool = False) -> None:
         with ThreadPoolExecutor(PARALLEL) as pool:
-            _gather(self._begin(pool, prior_states, passing=passing))
+            _gather(self._begin(pool, prior_states, interim=interim))
 
     def _begin(
-        self, pool: ThreadPoolExecutor, prior_states: list[PriorState], *, passing: bool = False
+        self, pool: ThreadPoolExecutor, prior_states: list[PriorState], *, interim: bool = False
     ) -> list[Future[None]]:
-        return [pool.submit(self._change, one, passing) for one in prior_states]
+        return [pool.submit(self._change, one, interim) for one in prior_states]
 
-    def _change(self, original: PriorState, passing: bool) -> None:
-        to = original.passing if passing and original.passing else original.ours
+    def _change(self, prior: PriorState, interim: bool) -> None:
+        to = prior.interim if interim and prior.interim else prior.after
         try:
-            OF_KIND[original.kind].change(self.instance_id, original, to)
+            OF_KIND[prior.kind].change(self.instance_id, prior, to)
         except Gone:
             return
-        except (ClientError, NotOurs, TryAgain) as error:
-            self.failures.append((original, error))
+        except (ClientError, NotManaged, TryAgain) as error:
+            self.failures.append((prior, error))
         except Exception as error:
             if not is_transient(error):
                 raise
-            self.failures.append((original, error))
+            self.failures.append((prior, error))
 
-    def _fail_uncut(self) -> None:
+    def _fail_unless_isolated(self) -> None:
         """Raise where an interface is not isolated, whatever else may have been done."""
-        for original, error in list(self.failures):
-            if original.kind != "groups":
+        for prior, error in list(self.failures):
+            if prior.kind != "groups":
                 continue
             if _may_pass(error):
-                raise TryAgain(f"{original.key}: {_message(error)}")
-            raise ContainmentFailed(f"{original.key} is NOT isolated: {_message(error)}")
+                raise TryAgain(f"{prior.key}: {_message(error)}")
+            raise ContainmentFailed(f"{prior.key} is NOT isolated: {_message(error)}")
 
-    def _raise_passing(self) -> None:
-        for original, error in self.failures:
+    def _raise_transient(self) -> None:
+        for prior, error in self.failures:
             if _may_pass(error):
-                raise TryAgain(f"{in_words(original.kind, original.key)}: {_message(error)}")
+                raise TryAgain(f"{change_name(prior.kind, prior.key)}: {_message(error)}")
 
     def _say_what_changes(self, waiting: list[PriorState]) -> None:
         """Write into the incident what is about to be changed: if this fails, operators read it there."""
@@ -223,11 +233,11 @@ class _Containing:
         self._say("contained", "; ".join(changed))
         for warning in warnings:
             self._say("warning", warning)
-        for original, error in self.failures:
-            self._say("warning", f"not done: {in_words(original.kind, original.key)}: {_message(error)}")
+        for prior, error in self.failures:
+            self._say("warning", f"not done: {change_name(prior.kind, prior.key)}: {_message(error)}")
 
     def _say(self, what: str, detail: str) -> None:
-        incidents.say(self.incident.id, "containment", what, detail)
+        incidents.add_event(self.incident.id, "containment", what, detail)
 
 
 def _moved(before: Containment | None, held: Containment) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.containment import PriorState
-from tapstack.responder.containment import containing, inspect
+from tapstack.responder.containment import inspect, isolation
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
@@ -61,7 +61,7 @@ def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(s
 def test_when_an_instance_is_contained_then_all_originals_are_written_before_the_first_change(shop: Shop) -> None:
     incident = asked(shop.company.instances["web-1"])
     shop.site.account.recorder.clear()
-    containing.contain(incident)
+    isolation.contain(incident)
     order = writes(shop)
     assert order[0] == "TransactWriteItems"
     assert order.index("EnterStandby") < order.index("ModifyNetworkInterfaceAttribute")
@@ -113,7 +113,7 @@ def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -
 def test_when_containment_is_done_twice_then_nothing_is_overwritten(shop: Shop) -> None:
     incident = contained(shop.database)
     before = shop.prior_states(shop.database)
-    assert containing.contain(incident) == {"status": "contained"}
+    assert isolation.contain(incident) == {"status": "contained"}
     assert shop.prior_states(shop.database) == before
     assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
 
@@ -125,7 +125,7 @@ def test_when_an_interface_is_attached_during_containment_then_doing_it_again_cu
     )["NetworkInterface"]["NetworkInterfaceId"]
     shop.ec2.attach_network_interface(NetworkInterfaceId=added, InstanceId=shop.database, DeviceIndex=2)
     assert not shop.is_cut_off(shop.database)
-    containing.contain(incident)
+    isolation.contain(incident)
     assert shop.is_cut_off(shop.database)
     assert shop.prior_states(shop.database)[("groups", added)] == [shop.company.security_groups["web"]]
     assert release(incident) == "released"
@@ -139,7 +139,7 @@ def test_when_others_give_it_groups_meanwhile_then_doing_it_again_cuts_it_off_an
     first = shop.company.interfaces["database"][0]
     before = shop.prior_states(shop.database)
     shop.give(first, shop.company.security_groups["web"])
-    containing.contain(incident)
+    isolation.contain(incident)
     assert shop.is_cut_off(shop.database)
     assert shop.prior_states(shop.database) == before
     [said] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "contained again"]
@@ -150,7 +150,7 @@ def test_when_it_was_released_meanwhile_then_a_step_that_comes_late_changes_noth
     incident = contained(shop.database)
     before = shop.prior_states(shop.database)
     assert release(incident) == "released"
-    assert containing.contain(incident) == {"status": "overtaken"}
+    assert isolation.contain(incident) == {"status": "overtaken"}
     assert {key: [*value] for key, value in shop.groups(shop.database).items()} == {
         key: value for (kind, key), value in before.items() if kind == "groups"
     }
@@ -161,7 +161,7 @@ class TestGuardRails:
         before = shop.all()
         incident = asked(instance)
         with pytest.raises(ContainmentRefused, match=match):
-            containing.contain(incident)
+            isolation.contain(incident)
         assert shop.changed_since(before) == []
         assert containments.get(instance) is None
 
@@ -214,7 +214,7 @@ class TestGuardRails:
         )
         # Those that are contained count once, whoever asks.
         contained(shop.database)
-        assert containing.contain(first) == {"status": "contained"}
+        assert isolation.contain(first) == {"status": "contained"}
 
 
 def test_when_an_aws_service_owns_an_interface_then_the_others_are_cut_off_and_it_is_said(
@@ -239,14 +239,14 @@ class TestOptions:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()
         incident = asked(shop.database)
-        assert containing.contain(incident) == {"status": "wait", "seconds": 60, "next": "isolate"}
+        assert isolation.contain(incident) == {"status": "wait", "seconds": 60, "next": "isolate"}
         assert set(map(tuple, shop.groups(shop.database).values())) == {(shop.untrack,)}
-        again = containing.contain(incident)
+        again = isolation.contain(incident)
         assert again["status"] == "wait"
         assert 50 <= again["seconds"] <= 60
         later = time.time() + 61
         shop.monkeypatch.setattr("time.time", lambda: later)
-        assert containing.contain(incident) == {"status": "contained"}
+        assert isolation.contain(incident) == {"status": "contained"}
         assert shop.is_cut_off(shop.database)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
@@ -254,7 +254,7 @@ class TestOptions:
     def test_when_it_fails_between_two_steps_then_people_read_that_it_is_left_open(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         incident = asked(shop.database)
-        containing.contain(incident)
+        isolation.contain(incident)
         containment_steps.fail(incident, "ContainmentRefused", "it is protected")
         said = (
             f"{shop.database} has the all-open security group (two_step did not finish): "
@@ -268,10 +268,10 @@ class TestOptions:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()
         incident = asked(shop.database)
-        containing.contain(incident)
+        isolation.contain(incident)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
-        assert containing.contain(incident) == {"status": "overtaken"}
+        assert isolation.contain(incident) == {"status": "overtaken"}
         assert shop.changed_since(before) == []
 
     def test_when_the_tracking_timeout_is_shortened_then_what_was_set_comes_back(self, shop: Shop) -> None:
@@ -298,7 +298,7 @@ class TestOptions:
     def test_when_snapshots_are_taken_then_they_are_taken_once_and_stay(self, shop: Shop) -> None:
         shop.set(snapshots=True)
         incident = contained(shop.database)
-        containing.contain(incident)
+        isolation.contain(incident)
         assert release(incident) == "released"
         tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
@@ -335,7 +335,7 @@ class TestOptions:
             real(*arguments)
 
         shop.monkeypatch.setattr(OF_KIND["profile"], "change", late)
-        containing.contain(incident)
+        isolation.contain(incident)
         assert _policy(shop) == OF_OTHERS
         [warning] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
         assert warning == (
@@ -415,7 +415,7 @@ class TestFailures:
             shop.client("autoscaling").exit_standby(AutoScalingGroupName="web", InstanceIds=[web])
 
         shop.monkeypatch.setattr(OF_KIND["standby"], "change", refused)
-        assert containing.contain(incident) == {"status": "contained"}
+        assert isolation.contain(incident) == {"status": "contained"}
         assert shop.is_cut_off(web)
         warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
         assert [line.partition(":")[0] for line in warnings] == [
@@ -432,17 +432,17 @@ class TestFailures:
         incident = asked(shop.database)
         shop.site.account.faults.add(Fault("ModifyInstanceAttribute", "throttled", call=0))
         with pytest.raises(TryAgain, match="RequestLimitExceeded"):
-            containing.contain(incident)
+            isolation.contain(incident)
         assert shop.is_cut_off(shop.database)
         shop.site.account.faults.clear()
-        assert containing.contain(incident) == {"status": "contained"}
+        assert isolation.contain(incident) == {"status": "contained"}
         assert shop.protected(shop.database) == (True, "stop", [False])
 
     def test_fails_when_the_quarantine_group_is_gone_and_says_what_is_not_cut_off(self, shop: Shop) -> None:
         incident = asked(shop.database)
         shop.ec2.delete_security_group(GroupId=shop.quarantine)
         with pytest.raises(ContainmentFailed, match="is NOT isolated: InvalidGroup"):
-            containing.contain(incident)
+            isolation.contain(incident)
         assert item(incident)["containment"]["changed"] != []
         ask_again(incident, "failed")
         assert release(incident) == "released"
@@ -451,7 +451,7 @@ class TestFailures:
     def test_when_evidence_takes_long_then_the_cut_does_not_wait(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(containing, "HEAD_START_SECONDS", 0.1)
+        monkeypatch.setattr(isolation, "HEAD_START_SECONDS", 0.1)
         cut, waited = threading.Event(), []
         real = OF_KIND["groups"].change
 
