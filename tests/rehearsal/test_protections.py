@@ -714,3 +714,88 @@ def test_when_groups_of_sessions_would_exchange_their_numbers_then_it_is_found(
         f"session_number: {number}, and apply again where AWS says in use"
     )
     assert result == Found([said] if names else [], [])
+
+
+ANOTHER = (
+    "give sites.ward.filters.web another name wherever deployment.yaml names it, so that it is made anew before "
+    "sessions leave this one"
+)
+
+
+def filter_with(account: Account, *numbers: int, direction: str = "egress") -> str:
+    """Make the filter `web`, whose rule of number N is about TCP to port N."""
+    ec2 = account.client("ec2")
+    made = ec2.create_traffic_mirror_filter(**tagged("traffic-mirror-filter", ("Name", "web")))["TrafficMirrorFilter"]
+    for number in numbers:
+        ec2.create_traffic_mirror_filter_rule(
+            TrafficMirrorFilterId=made["TrafficMirrorFilterId"],
+            TrafficDirection=direction,
+            RuleNumber=number,
+            RuleAction="accept",
+            Protocol=6,
+            DestinationPortRange={"FromPort": number, "ToPort": number},
+            SourceCidrBlock="0.0.0.0/0",
+            DestinationCidrBlock="0.0.0.0/0",
+        )
+    return str(made["TrafficMirrorFilterId"])
+
+
+def changing_rules(company: Company, *rules: str, name: str = "web") -> Found:
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+        f"    targets: {{sensor: {{network_interface_id: {company.interfaces['database'][0]}}}}}\n"
+        f"    filters: {{{name}: {{rules: [{', '.join(rules)}]}}}}\n"
+    )
+    return find_dependents(deployment, ["ward"], try_credentials(deployment, ["ward"]).access, "deployment.yaml")
+
+
+def tcp(port: int, number: int | None = None) -> str:
+    given = "" if number is None else f", number: {number}"
+    return f"{{direction: egress, protocol: tcp, destination_ports: {port}{given}}}"
+
+
+def test_when_rules_would_change_with_a_loss_of_packets_then_that_is_said_with_both_ways_out(
+    aws_account: Account, company: Company
+) -> None:
+    target, _ = target_and_filter(aws_account, company)
+    made = filter_with(aws_account, 100, 200, 300)
+    taken_out = (tcp(200), tcp(300))
+    assert changing_rules(company, *taken_out) == Found([], []), "no session uses the filter"
+
+    session(aws_account, company, (target, made), **tagged("traffic-mirror-session"))
+
+    assert changing_rules(company, *taken_out) == Found(
+        [
+            f"ward: the filter web ({made}) would not mirror egress packets while this deploy changes its rules, which "
+            f"rule 200 mirrors now and rule 100 afterwards: {ANOTHER}; or, where rules are only taken out, write at "
+            "each of the others the number that it has now"
+        ],
+        [],
+    )
+    assert changing_rules(company, tcp(200, 200), tcp(300, 300)) == Found([], [])
+    assert changing_rules(company, *taken_out, name="renamed") == Found([], [])
+    assert changing_rules(company, tcp(80), tcp(100), tcp(200), tcp(300)) == Found([], [])
+
+
+@pytest.mark.parametrize(("new", "most"), [(4, 0), (5, 11)])
+def test_when_old_and_new_rules_are_too_many_together_then_that_is_said_before_a_rule_is_made(
+    aws_account: Account, company: Company, new: int, most: int
+) -> None:
+    made = filter_with(aws_account, *range(1, 5), direction="ingress")
+    ec2 = aws_account.client("ec2")
+    for number in (50, 60):
+        ec2.create_traffic_mirror_filter_rule(
+            TrafficMirrorFilterId=made,
+            TrafficDirection="egress",
+            RuleNumber=number,
+            RuleAction="reject",
+            SourceCidrBlock="::/0",
+            DestinationCidrBlock="::/0",
+        )
+    said = (
+        f"ward: the filter web ({made}) would need {most} rules while this deploy changes them, because new ones are "
+        f"made before old ones are deleted, and AWS takes 10: {ANOTHER}"
+    )
+    assert changing_rules(company, *(tcp(port, port) for port in range(1, new + 1))) == Found(
+        [said] if most else [], []
+    )

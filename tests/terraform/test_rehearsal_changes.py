@@ -275,6 +275,93 @@ def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accep
     ]
 
 
+def test_when_accepts_and_rejects_change_then_accepts_are_made_first_and_deleted_last(ward: Ward) -> None:
+    def exception(first: int) -> list[dict[str, Any]]:
+        return [
+            egress(first, "accept", 443),
+            egress(first + 1, "reject"),
+            {"direction": "egress", "number": first + 2},
+        ]
+
+    rules = filter_of_a_session(ward, exception(100)[2:])
+    ward.apply()
+    assert changed_rules(ward, rules, exception(100)) == ["Create 100", "Create 101"]
+    assert changed_rules(ward, rules, exception(200)) == [
+        *("Create 202", "Create 200", "Create 201"),
+        *("Delete 101", "Delete 100", "Delete 102"),
+    ]
+    changed_places = [egress(200, "reject"), egress(201, "accept", 443), *exception(200)[2:]]
+    assert changed_rules(ward, rules, changed_places) == ["Modify 201", "Modify 200"]
+
+
+def test_when_accepts_and_rejects_change_places_and_it_fails_then_the_rules_of_before_let_the_filter_go(
+    ward: Ward,
+) -> None:
+    before = [egress(100, "accept", 443), egress(200, "reject")]
+    rules = filter_of_a_session(ward, list(before))
+    ward.apply()
+    [described] = ward.account.client("ec2").describe_traffic_mirror_filters()["TrafficMirrorFilters"]
+    ward.account.client("ec2").create_traffic_mirror_filter_rule(
+        TrafficMirrorFilterId=described["TrafficMirrorFilterId"],
+        TrafficDirection="egress",
+        RuleNumber=300,
+        RuleAction="accept",
+        SourceCidrBlock="10.0.0.0/8",
+        DestinationCidrBlock="10.0.0.0/8",
+    )
+    rules[:] = [egress(100, "reject", 22), egress(200, "accept"), egress(300, "accept", 80)]
+    with pytest.raises(DeploymentFailedError, match="300"):
+        ward.apply()
+    changed = copy.deepcopy(ward.site)
+
+    filters, session = ward.site["filters"], ward.site["sessions"]["s"]
+    filters["another"], session["filter"] = filters.pop("f"), "another"
+    with pytest.raises(DeploymentFailedError, match="Cycle"):
+        ward.apply()
+    renamed, ward.site = ward.site, changed
+    ward.site["filters"]["f"]["rules"] = before
+    assert ward.apply() == []
+    ward.site = renamed
+    in_order(ward.apply(), ["CreateTrafficMirrorFilterRule", "ModifyTrafficMirrorSession", "DeleteTrafficMirrorFilter"])
+
+
+def egress(number: int, action: str, port: int | None = None) -> dict[str, Any]:
+    ports = {} if port is None else {"destination_ports": port}
+    return {"direction": "egress", "action": action, "protocol": "tcp", "number": number, **ports}
+
+
+def filter_of_a_session(ward: Ward, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the site a session through the filter `f`, and return the rules of it, to be changed."""
+    ward.site |= {
+        "targets": {"sensor": {"network_interface_id": ward.company.interfaces["database"][0]}},
+        "filters": {"f": {"rules": rules}},
+        "sessions": {"s": {"target": "sensor", "filter": "f", "sources": [ward.company.interfaces["web-1"][0]]}},
+    }
+    return rules
+
+
+def changed_rules(ward: Ward, rules: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
+    """Apply other rules of a filter, and return the calls that this takes, each with the number of its rule."""
+    numbers = numbers_of_rules(ward)
+    rules[:] = new
+    seen = len(ward.account.recorder.records())
+    ward.apply()
+    numbers |= numbers_of_rules(ward)
+    return [
+        f"{verb} {numbers[rule]}"
+        for record in ward.account.recorder.records()[seen:]
+        for verb, called, entity in [record.call.action.partition("TrafficMirrorFilterRule")]
+        if called and not entity and verb != "Describe"
+        for rule in record.created or [record.requested["TrafficMirrorFilterRuleId"]]
+    ]
+
+
+def numbers_of_rules(ward: Ward) -> dict[str, int]:
+    """Return the numbers of the rules that are there, by their ids."""
+    found = ward.account.client("ec2").describe_traffic_mirror_filter_rules()["TrafficMirrorFilterRules"]
+    return {rule["TrafficMirrorFilterRuleId"]: rule["RuleNumber"] for rule in found}
+
+
 def test_fails_when_two_groups_change_places_and_a_number_for_one_of_them_is_the_way_out(ward: Ward) -> None:
     company = ward.company
     groups: dict[str, Any] = {

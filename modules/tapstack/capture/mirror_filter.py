@@ -19,6 +19,7 @@ from tapstack.capture.scaffold import (
 from tapstack.domain import filter_presets
 from tapstack.domain.arguments import check_arguments
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.filter_changes import order_of_changes
 from tapstack.domain.filter_presets import FilterPreset
 from tapstack.domain.filter_rules import MirrorRule, PortRange, likely_mistakes, number_rules
 from tapstack.domain.identifiers import check_identifier
@@ -42,7 +43,7 @@ class MirrorFilter(AwsConstruct):
     """Decides which packets a session mirrors.
 
     Rules become resources of their own, addressed by direction and number, so that a rule
-    put between two others changes rules in place, from the highest number down, and collides with none.
+    put between two others changes rules in place and collides with none. Those that accept change first.
 
     Args:
         scope: the construct it belongs to.
@@ -187,14 +188,10 @@ class MirrorFilter(AwsConstruct):
         return cls.from_preset(scope, id_, filter_presets.dns(), tags=tags, provider=provider)
 
     def _add_rules(self, rules: Sequence[MirrorRule]) -> list[Any]:
-        """Make the rules, each after those of its direction with higher numbers.
-
-        A rule in front of others moves these down, each to the number of the next one. From the highest number down
-        none of them is ever missing. What is taken out is deleted at the end.
-        """
+        """Make the rules, each after the one before it in the order of changes of its direction."""
         made: list[Any] = []
         last: dict[str, Any] = {}
-        for rule in sorted(rules, key=lambda rule: -(rule.number or 0)):
+        for rule in order_of_changes(rules):
             last[rule.direction] = self._add_rule(rule, last.get(rule.direction))
             made.append(last[rule.direction])
         if made:

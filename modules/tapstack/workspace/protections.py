@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from tapstack.domain import limits
 from tapstack.domain.containment import Kind
 from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
 from tapstack.domain.counts import counted
+from tapstack.domain.filter_changes import first_loss, rules_in_between
+from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
@@ -26,6 +29,7 @@ from tapstack.workspace.state import response_stack_name
 
 _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
+_RULES_OF_A_FILTER: Final = ("IngressFilterRules", "EgressFilterRules")
 _NO_TABLE: Final = "ResourceNotFoundException"
 _TAG_PURPOSE: Final = "tapstack:purpose"
 _TAG_STACK: Final = "aws:cloudformation:stack-name"
@@ -526,6 +530,56 @@ def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, A
     return f"take {setting}.description out of" if before == usual else f"set {setting}.description to {before!r} in"
 
 
+def _rules_on_the_way(place: _Place) -> Iterator[str]:
+    """Find filters whose rules cannot change in place: AWS would refuse some of them, or packets would be lost."""
+    for described in place.pages("describe_traffic_mirror_filters", "TrafficMirrorFilters", place.ours):
+        tags, filter_id = _tags(described), described["TrafficMirrorFilterId"]
+        name = tags.get("Name", "")
+        if _TAG_STACK in tags or name not in place.site.filters:
+            continue  # the appliance's own, or one that goes
+        old = [_rule(rule) for key in _RULES_OF_A_FILTER for rule in described.get(key, ())]
+        new = number_rules(place.site.filters[name].to_domain().rules)
+        another = (
+            f"give sites.{place.name}.filters.{name} another name wherever {place.file} names it, so that it is made "
+            "anew before sessions leave this one"
+        )
+        if (most := rules_in_between(old, new)) > limits.RULES_PER_FILTER:
+            yield (
+                f"the filter {name} ({filter_id}) would need {most} rules while this deploy changes them, because new "
+                f"ones are made before old ones are deleted, and AWS takes {limits.RULES_PER_FILTER}: {another}"
+            )
+        elif (loss := first_loss(old, new)) is not None and _mirrors(place, filter_id):
+            yield (
+                f"the filter {name} ({filter_id}) would not mirror {loss.before.direction} packets while this deploy "
+                f"changes its rules, which rule {loss.before.number} mirrors now and rule {loss.after.number} "
+                f"afterwards: {another}; or, where rules are only taken out, write at each of the others the number "
+                "that it has now"
+            )
+
+
+def _rule(described: Mapping[str, Any]) -> MirrorRule:
+    """Return a rule of a filter as AWS describes it."""
+    source, destination = (
+        PortRange(ports["FromPort"], ports["ToPort"]) if (ports := described.get(key)) else None
+        for key in ("SourcePortRange", "DestinationPortRange")
+    )
+    return MirrorRule(
+        described["TrafficDirection"],
+        described["RuleAction"],
+        Traffic(described.get("Protocol"), source, destination),
+        described["SourceCidrBlock"],
+        described["DestinationCidrBlock"],
+        described["RuleNumber"],
+    )
+
+
+def _mirrors(place: _Place, filter_id: str) -> bool:
+    """Tell whether a session uses a filter."""
+    uses = [{"Name": "traffic-mirror-filter-id", "Values": [filter_id]}]
+    sessions = place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", uses)
+    return next(sessions, None) is not None
+
+
 def _exchanged_numbers(place: _Place) -> Iterator[str]:
     """Find groups each of which needs a number that the other has on an interface: AWS refuses both changes."""
     wanted = _numbers_of_groups(place.site)
@@ -629,6 +683,7 @@ _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
     "launched appliances": _launched_with_another_role,
 }
 _OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
+    "rules of filters": _rules_on_the_way,
     "numbers of sessions": _exchanged_numbers,
     "deletion protection of load balancers": _protected_load_balancers_that_go,
     "sessions of others": _sessions_on_what_goes,
