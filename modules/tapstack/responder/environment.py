@@ -1,4 +1,4 @@
-"""What a function is told by its environment, read once a cold start."""
+"""The settings of a function, read from its environment variables at each cold start."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ T = TypeVar("T", bound=Any)
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """An appliance that is made when the first incident needs it.
+    """An appliance that the first incident launches.
 
     Attributes:
         stack_name: of the CloudFormation stack.
         template_url: of the product's template.
-        role_arn: the service role that CloudFormation makes it with; the caller's own rights when None.
+        role_arn: the service role that CloudFormation uses; None for the permissions of the caller.
         parameters: of the template, apart from the source and its session number.
-        capabilities: that CloudFormation is told to accept.
-        timeout_minutes: after which CloudFormation gives up.
-        retire_after_minutes: without an incident; kept for ever when None.
+        capabilities: the IAM capabilities that may be acknowledged to CloudFormation.
+        timeout_minutes: after which CloudFormation stops the creation.
+        retire_after_minutes: minutes without an incident after which it is retired; None to keep it.
     """
 
     stack_name: str
@@ -42,21 +42,21 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """All that a function is told.
+    """The settings of a function.
 
     Attributes:
-        deployment: name of the deployment, a tag of whatever is made.
+        deployment: name of the deployment, a tag of every resource.
         site: name of the site, the other tag.
         table: DynamoDB table.
         state_machine_arn: of the workflow.
         topic_arns: SNS topics that notifications are published to.
-        event_bus: EventBridge bus that programs listen to.
+        event_bus: EventBridge bus that events are published to.
         vpc_id: of the site.
-        home: account and Region of the site. What has no other in the table is there.
+        home: account and Region of the site; those of items in the table that name no other.
         capture: how packets are captured.
         appliance: what receives them.
         retention_days: how long a closed incident is kept.
-        containment: how instances are contained; they are not when None.
+        containment: how instances are contained; None where they cannot be.
         policy: what is done about findings, as JSON.
     """
 
@@ -80,8 +80,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
 
     Raises:
         KeyError: one is missing.
-        ValueError: TAPSTACK_SETTINGS is no JSON.
-        TypeError: a setting is missing, or not known here.
+        ValueError: TAPSTACK_SETTINGS is not JSON.
+        TypeError: a setting is missing or unknown.
     """
     settings = json.loads(variables["TAPSTACK_SETTINGS"])
     return Environment(
@@ -126,7 +126,7 @@ def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | Launch:
     if "existing" in settings:
         return ExistingAppliance(**settings["existing"])
     launch = settings["launch"]
-    # CloudFormation takes texts; JSON may have numbers and truth values.
+    # CloudFormation accepts strings only; JSON may have numbers and booleans.
     parameters = {key: _text(value) for key, value in launch["parameters"].items()}
     return Launch(**{**launch, "parameters": parameters, "capabilities": tuple(launch["capabilities"])})
 
@@ -137,5 +137,5 @@ def _text(value: Any) -> str:
 
 @functools.cache
 def environment() -> Environment:
-    """Return what this function was told."""
+    """Return the settings of this function."""
     return read_environment(os.environ)

@@ -1,4 +1,4 @@
-"""The errors that the workflow knows by name: Lambda reports a class's name as the error's type.
+"""The errors that the workflow handles by name: Lambda reports the name of the class as the error's type.
 
 Source: AWS Step Functions Developer Guide, "Handling errors in Step Functions workflows".
 """
@@ -6,20 +6,20 @@ Source: AWS Step Functions Developer Guide, "Handling errors in Step Functions w
 from __future__ import annotations
 
 
-class NothingToCapture(Exception):  # noqa: N818 - the workflow's own word
-    """There is no network interface that could be mirrored; trying again changes nothing."""
+class NothingToCapture(Exception):  # noqa: N818 - the workflow uses this name
+    """No network interface can be mirrored; retrying does not help."""
 
 
 class ApplianceFailed(Exception):  # noqa: N818
-    """The appliance could not be launched, or not be taken away."""
+    """The appliance could not be launched, or could not be deleted."""
 
 
 class NothingMirrored(Exception):  # noqa: N818
-    """AWS mirrors none of the interfaces; the incident says why for each."""
+    """AWS mirrors none of the interfaces; the incident has the reason for each."""
 
 
 class TryAgain(Exception):  # noqa: N818
-    """Something that passes: throttling, a lost answer, a late one. The workflow tries the step again."""
+    """A transient error: throttling, a lost response, eventual consistency. The workflow retries the step."""
 
 
 class UnknownIncident(Exception):  # noqa: N818
@@ -27,7 +27,7 @@ class UnknownIncident(Exception):  # noqa: N818
 
 
 class Conflict(Exception):  # noqa: N818
-    """What is asked for does not go with the state that the incident is in."""
+    """The request conflicts with the state of the incident."""
 
 
 class ContainmentRefused(Exception):  # noqa: N818
@@ -35,4 +35,4 @@ class ContainmentRefused(Exception):  # noqa: N818
 
 
 class ContainmentFailed(Exception):  # noqa: N818
-    """The instance could not be contained, or not be released; what was changed is recorded."""
+    """The instance could not be contained, or could not be released; what was changed is recorded."""

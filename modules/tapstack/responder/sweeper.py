@@ -1,7 +1,7 @@
 """The sweeper: it corrects what other functions missed, every 15 minutes.
 
-It deletes sessions that no incident needs, modifies those whose mirror target is gone, restarts incidents without an
-execution, and touches nothing that no incident of this deployment and site made.
+It deletes sessions that no incident needs, modifies those whose mirror target was deleted, and restarts incidents
+without an execution. It changes only resources that incidents of this deployment and site created.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import Task
 
 START_WITHIN: Final = timedelta(minutes=5)
-"""How long an incident, or its containment, may be without an execution before it is given one."""
+"""How long an incident, or its containment, may be without an execution before the sweeper starts one."""
 TRIES: Final = 10
-"""How many executions an incident gets, to close and to contain; then operators have to inspect it."""
+"""How many executions the sweeper starts for an incident, to close and to contain; then operators must inspect it."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a sweep did, each as one line."""
+    """The corrections of a sweep, a line each."""
 
     deleted: list[str] = field(default_factory=list)
     retargeted: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     appliance: list[str] = field(default_factory=list)
     unknown_sessions: list[str] = field(default_factory=list)
-    """Sessions of ours whose incident is unknown and whose time is not up."""
+    """Sessions of this deployment whose incident is unknown and which have not expired."""
     audit: list[str] = field(default_factory=list)
-    """Containments that operators should inspect: nothing is done about them."""
+    """Containments that operators should inspect; the sweeper does not change them."""
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """Return how much was done, of each kind."""
+        """Return the number of corrections of each kind."""
         return {name: len(getattr(self, name)) for name in self.__slots__}
 
     def as_dict(self) -> dict[str, list[str]]:
@@ -61,9 +61,9 @@ class Report:
 
 
 def sweep() -> Report:
-    """Put right what is not, and publish an event when there was something.
+    """Correct what other functions missed, and publish an event if there was anything.
 
-    One part that fails keeps none of the others from being done; it is among the `problems`.
+    A part that fails is one of the `problems`; the other parts still run.
     """
     report = Report()
     parts: tuple[Callable[[Report], None], ...] = (
@@ -86,7 +86,7 @@ def sweep() -> Report:
 
 
 def _executions(report: Report) -> None:
-    """Give incidents that stand still an execution that goes on with them."""
+    """Start an execution for incidents that have none."""
     for incident in incidents.listed("open"):
         arn = incident.execution_arn
         expired = as_time(incident.expires_at) <= utc_now()
@@ -96,27 +96,28 @@ def _executions(report: Report) -> None:
                 report.started.append(f"{incident.id}: it had no execution")
             continue
         if incident.state == "failed" and not (expired or incident.close_requested):
-            continue  # operators decide; what is left in place ends at its time
+            continue  # operators decide; what remains is deleted when the incident expires
         if len(incident.execution_arns) < TRIES and not executions.is_running(arn):
-            # By their number: one that was ended from outside has not noted that it failed.
+            # By their number: an execution that was stopped from outside has not recorded that it failed.
             executions.start(incident.id, "close", attempt=len(incident.execution_arns))
             report.started.append(f"{incident.id}: its execution had ended")
 
 
 def _decisions(report: Report) -> None:
-    """Go on with containments that were asked for, where no execution does: what was promised at the deadline, too.
+    """Continue requested containments that have no execution, and apply the default after a deadline.
 
-    Not with a release: how to release is in the execution that has ended, and for operators to command again.
+    Releases are not continued: their flags are in the input of the execution that has ended, so operators must request
+    them again.
     """
-    # Where nothing can be contained, the function may not even ask.
+    # Without containment the function lacks the permission to read executions.
     if environment().containment is None:
         return
-    # The listing lags: what is ongoing there may have come to its end.
+    # The listing is eventually consistent.
     found = incidents.get_all(incident.id for incident in incidents.with_ongoing_containment())
     for incident in found.values():
         state = incident.containment_state
         task: Task = "release" if state == "releasing" else "contain"
-        if state not in incidents.ONGOING_CONTAINMENT or _asked_just_now(incident):
+        if state not in incidents.ONGOING_CONTAINMENT or _requested_just_now(incident):
             continue
         if executions.is_under_way(incident, task):
             continue
@@ -128,16 +129,16 @@ def _decisions(report: Report) -> None:
             report.started.append(f"{incident.id}: its containment was {state}, and no execution did it")
 
 
-def _asked_just_now(incident: Incident) -> bool:
-    """Tell whether who asked may be about to start the execution."""
+def _requested_just_now(incident: Incident) -> bool:
+    """Tell whether the function that recorded the request may be about to start the execution."""
     containment = incident.requested_containment
     asked_at = containment.released_at if containment.state == "releasing" else containment.asked_at
     return utc_now() - as_time(str(asked_at)) < START_WITHIN
 
 
 def _sessions(report: Report) -> None:
-    """Delete sessions that no incident needs; send the others to the present mirror target."""
-    found = sessions.all_of_ours()
+    """Delete sessions that no incident needs; modify the others to the present mirror target."""
+    found = sessions.of_this_deployment()
     held = captures.get_all(session["NetworkInterfaceId"] for session in found)
     known = _incidents_of(held.values(), found)
     live = []
@@ -150,8 +151,8 @@ def _sessions(report: Report) -> None:
             report.unknown_sessions.append(_named(session))
         elif verdict == "orphan" and sessions.delete(session["TrafficMirrorSessionId"]):
             report.deleted.append(_named(session))
-        # What is held by dead incidents, or ending, is the next part's.
-    _mend(live, report)
+        # The next part handles captures of closed incidents, and those that are ending.
+    _retarget(live, report)
 
 
 def _verdict(session: Described, capture: Capture | None, known: dict[str, Incident]) -> str:
@@ -162,7 +163,7 @@ def _verdict(session: Described, capture: Capture | None, known: dict[str, Incid
         if capture.holders or capture.ending or capture.session_id == session_id:
             return "ends"
     elif capture is not None and capture.holders:
-        # Another session of ours is the one that is used.
+        # The incidents use another session.
         return "orphan"
     incident_id = sessions.tags_of(session)[TAG_INCIDENT]
     return "unknown" if incident_id not in known and not _expired(session) else "orphan"
@@ -180,17 +181,17 @@ def _expired(session: Described) -> bool:
         return True
 
 
-def _mend(live: list[Described], report: Report) -> None:
+def _retarget(live: list[Described], report: Report) -> None:
     to = current_mirror_target()
     if to is None:
         return
-    astray = [
+    outdated = [
         session
         for session in live
         if (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"]) != (to.target_id, to.filter_id)
     ]
 
-    def mend(session: Described) -> str | None:
+    def modify(session: Described) -> str | None:
         try:
             sessions.modify(session["TrafficMirrorSessionId"], target_id=to.target_id, filter_id=to.filter_id)
         except ClientError as error:
@@ -200,17 +201,17 @@ def _mend(live: list[Described], report: Report) -> None:
         report.retargeted.append(_named(session))
         return None
 
-    report.problems += filter(None, each(mend, astray))
+    report.problems += filter(None, each(modify, outdated))
 
 
 def _captures(report: Report) -> None:
-    """Release captures of incidents that are closed, and finish what is ending."""
+    """Release captures of closed incidents, and finish those that are ending."""
     held = captures.listed()
     known = _incidents_of(held, ())
     to_end = []
     for capture in held:
         dead = [holder for holder in capture.holders if holder in known and not is_live(holder, known)]
-        # No incident is left that would release it.
+        # The incident is deleted: nothing else would release the capture.
         dead += [holder for holder in capture.holders if holder not in known]
         now: Capture | None = capture
         if dead:
@@ -225,7 +226,7 @@ def _captures(report: Report) -> None:
 
 
 def _appliance(report: Report) -> None:
-    """Release the appliance for incidents that are closed; retire it when it is not needed for long."""
+    """Release the appliance for closed incidents; retire it when no incident has needed it for long enough."""
     now = stored.get()
     if now.state == "absent":
         return

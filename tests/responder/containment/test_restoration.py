@@ -330,7 +330,7 @@ class TestOthers:
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=1)
         assert release(incident) == "blocked"
         [difference] = item(incident)["containment"]["differences"]
-        assert difference["why"].startswith("AWS refuses to put it back: ValidationError: AutoScalingGroup web has")
+        assert difference["why"].startswith("AWS refuses to restore it: ValidationError: AutoScalingGroup web has")
         assert difference["advice"] == restoration.AWS_REFUSES
         assert not shop.is_cut_off(web)
         assert shop.protected(web)[0]

@@ -1,4 +1,4 @@
-"""Where packets go now: the existing appliance, or the one that was launched."""
+"""The mirror target that packets go to now: of the existing appliance, or of the launched one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MirrorTarget:
     Attributes:
         target_id: traffic mirror target.
         filter_id: traffic mirror filter.
-        max_sources: distinct sources the target takes; None where there is no limit, or AWS is left to say so.
+        max_sources: distinct sources that the target accepts; None where there is no limit, or AWS enforces it.
     """
 
     target_id: str
@@ -31,7 +31,7 @@ def mirror_target() -> MirrorTarget:
     """Return where packets go.
 
     Raises:
-        TryAgain: the launched appliance is not ready, or not any more.
+        TryAgain: the launched appliance is not ready.
     """
     found = current_mirror_target()
     if found is None:
@@ -40,7 +40,7 @@ def mirror_target() -> MirrorTarget:
 
 
 def current_mirror_target() -> MirrorTarget | None:
-    """Return where packets go; None while nothing receives any."""
+    """Return where packets go; None while no appliance is ready."""
     appliance = environment().appliance
     if isinstance(appliance, ExistingAppliance):
         return MirrorTarget(appliance.target_id, appliance.filter_id, appliance.max_sources)

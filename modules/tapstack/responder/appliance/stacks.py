@@ -54,7 +54,7 @@ def _is_absence(error: ClientError) -> bool:
 
 @contextmanager
 def _shown_late() -> Iterator[None]:
-    """What CloudFormation shows in one place it may not show in another one yet."""
+    """Retry where CloudFormation does not yet know a stack that another of its calls has returned."""
     try:
         yield
     except ClientError as error:
@@ -79,9 +79,9 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
     """Create the stack and return its id; None when one of that name exists.
 
     Args:
-        launch: what is created.
+        launch: the settings of the stack.
         incident_id: for which incident.
-        generation: of the launch, which makes a second try the same request.
+        generation: of the launch; it makes a retry the same request.
         source: the interface that the stack mirrors itself, and its session number.
 
     Raises:
@@ -100,7 +100,7 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=capabilities,
             TimeoutInMinutes=launch.timeout_minutes,
-            # A creation that fails leaves nothing.
+            # A failed creation leaves no resources.
             OnFailure="DELETE",
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
             ClientRequestToken=f"{launch.stack_name}-{generation}"[-128:].lstrip("-"),
@@ -120,10 +120,10 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
 
 
 def _capabilities(launch: Launch) -> list[str]:
-    """Return what the template is given: what it asks for, as far as the settings allow.
+    """Return the capabilities to acknowledge: those that the template requires, if the settings allow them.
 
     Raises:
-        ApplianceFailed: it asks for more.
+        ApplianceFailed: the template requires others.
     """
     asked = client("cloudformation").get_template_summary(TemplateURL=launch.template_url)
     needed, given = set(asked.get("Capabilities", [])), list(launch.capabilities)
@@ -135,7 +135,7 @@ def _capabilities(launch: Launch) -> list[str]:
             f"give it {', '.join(given) or 'nothing'}; {_TO_GIVE}"
         )
     if "CAPABILITY_AUTO_EXPAND" in needed:
-        # What a macro will ask for is known only when it has run.
+        # Which capabilities a macro needs is known only when it has run.
         return given
     return [one for one in given if one in needed or (one == NAMED_IAM and "CAPABILITY_IAM" in needed)]
 
@@ -164,7 +164,7 @@ def resources(stack: Stack) -> dict[str, str]:
 
 
 def portal_url(stack: Stack) -> str | None:
-    """Return where packets are looked at. The credentials among the outputs are never read."""
+    """Return the URL of the portal. The credentials among the outputs are never read."""
     for output in stack.get("Outputs", []):
         if output["OutputKey"] == USER_ACCESS_OUTPUT:
             return str(output["OutputValue"])
@@ -172,20 +172,20 @@ def portal_url(stack: Stack) -> str | None:
 
 
 def parameter(stack: Stack, name: str) -> str | None:
-    """Return a parameter that a stack was made with."""
+    """Return a parameter of a stack."""
     values = {item["ParameterKey"]: item.get("ParameterValue") for item in stack.get("Parameters", [])}
     return values.get(name) or None
 
 
 def delete(stack: Stack, generation: int, *, again: bool = False) -> None:
-    """Begin to delete a stack, with the role that it was made with.
+    """Begin to delete a stack, with its service role.
 
-    One whose deletion failed because its session is gone already is deleted without it.
+    A stack whose deletion failed because its session was already deleted is deleted without the session.
 
     Args:
         stack: which.
-        generation: of the launch, which makes a second try the same request.
-        again: it failed before, for another reason: this is a request of its own.
+        generation: of the launch; it makes a retry the same request.
+        again: whether the deletion failed before, for another reason: this is then a new request.
     """
     retain = sessions_that_stay(stack) if stack["StackStatus"] == "DELETE_FAILED" else []
     suffix = f"again-{int(time.time())}" if again else "retaining" if retain else "delete"
@@ -198,7 +198,8 @@ def delete(stack: Stack, generation: int, *, again: bool = False) -> None:
     except ClientError as error:
         if code_of(error) != "AccessDenied":
             raise
-        # Allowed with our tags only, which a stack may no longer have once it is deleted: by a call that was lost.
+        # The role may delete stacks with the deployment's tags only. A stack may have lost them where an earlier call
+        # deleted it, whose response was lost.
         now = describe(stack["StackId"])
         if now is not None and now["StackStatus"] not in ("DELETE_IN_PROGRESS", GONE):
             raise

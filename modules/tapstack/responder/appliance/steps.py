@@ -1,8 +1,8 @@
-"""The appliance that receives packets: there when an incident needs it, gone when none does.
+"""The appliance of an incident: launched when an incident needs it, retired when none does.
 
-An existing appliance needs nothing. A launched one is a CloudFormation stack: the first incident creates it, later
-ones join, and it is retired after the last. CloudFormation has the stack's state, the table the incidents that use
-it. Every step reads both and does the next thing; the workflow waits between steps, so that no function does.
+An existing appliance needs no step. A launched one is a CloudFormation stack: the first incident creates it, later
+incidents use it too, and it is retired after the last one. CloudFormation has the state of the stack, the table has the
+incidents that use it. Each call reads both and takes one action. The workflow waits between calls; no function does.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tapstack.responder.store.incidents import Incident
 READY: Mapping[str, str] = {"status": "ready"}
 WAIT: Mapping[str, str] = {"status": "wait"}
 _LATE_SECONDS: Final = 60
-"""How long the incident that launches it has, before another one does."""
+"""Seconds after which another incident launches the appliance, where the first one did not."""
 
 
 def ensure(incident_id: str) -> Mapping[str, str]:
-    """Bring the appliance one step nearer; `status` is `ready`, or `wait` to be called again.
+    """Take the next action towards an appliance that is ready; `status` is `ready`, or `wait` to be called again.
 
     Raises:
-        ApplianceFailed: it could not be launched; what CloudFormation had made is deleted again.
+        ApplianceFailed: it could not be launched; what CloudFormation had created is deleted.
     """
     incident = incidents.get(incident_id)
     settings = environment().appliance
@@ -44,10 +44,10 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         return READY
     held = stored.hold(incident_id, incident.where)
     if held is None:
-        _go_on_retiring(settings)
+        _continue_retirement(settings)
         return WAIT
     if 0 < incident.waits_for_launch <= held.failed_generation:
-        # Another incident has seen the launch fail, and told the table.
+        # The launch failed, and another incident has recorded that.
         stored.release([incident_id])
         incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "failed"))
         raise ApplianceFailed(held.failure)
@@ -58,7 +58,7 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         return _check_launch(settings, incident, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None or stack["StackStatus"] not in stacks.COMPLETE:
-        # It was deleted, and is needed.
+        # The stack was deleted although incidents need it.
         stored.record_lost(held)
         return WAIT
     incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "ready"))
@@ -68,9 +68,9 @@ def ensure(incident_id: str) -> Mapping[str, str]:
 def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
     existing = stacks.describe(settings.stack_name)
     if existing is not None:
-        _check_ours(settings, existing)
+        _check_owned(settings, existing)
         if existing["StackStatus"] not in stacks.COMPLETE and not existing["StackStatus"].endswith(stacks.IN_PROGRESS):
-            # A wreck of an earlier launch holds the name.
+            # The rest of a failed launch has the name.
             stacks.delete(existing, held.generation)
             return WAIT
         if existing["StackStatus"] == "DELETE_IN_PROGRESS":
@@ -97,18 +97,18 @@ def _check_launch(settings: Launch, incident: Incident, held: Appliance) -> Mapp
     incident = _show_launch(incident, settings, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None:
-        # Whoever launches it may have been killed between the table and CloudFormation, for good even.
+        # The function that launches it may have been killed before it called CloudFormation.
         patient = time.time() - held.launched_at < _LATE_SECONDS and held.launched_by != incident.id
         return WAIT if held.stack_id is not None or patient else _create(settings, incident, held)
     if held.stack_id is None:
         held = stored.record_stack(held, stack["StackId"]) or held
     status = stack["StackStatus"]
     if status != stacks.GONE:
-        _check_ours(settings, stack)
+        _check_owned(settings, stack)
     if status in stacks.COMPLETE:
         return _take_over(settings, incident, held, stack)
     if status.endswith(stacks.IN_PROGRESS):
-        return WAIT  # where it rolls back, the reason is told once nothing is left
+        return WAIT  # a rollback is reported once it is complete
     reason = f"stack {settings.stack_name} failed: {stacks.reason_of_failure(stack)}"
     if status != stacks.GONE:
         stacks.delete(stack, held.generation)
@@ -134,22 +134,22 @@ def _take_over(settings: Launch, incident: Incident, held: Appliance, stack: sta
 
 
 def _adopt_session(stack: stacks.Stack, session_id: str | None, where: AccountRegion) -> None:
-    """Record the session that the stack made as that of the incident it was made for."""
+    """Record the session that the stack created as the session of the incident that launched it."""
     source = stacks.parameter(stack, MIRROR_SOURCE)
     launched_by = stacks.tags_of(stack).get(TAG_INCIDENT)
     if session_id is None or source is None or launched_by is None:
         return
     capture = captures.acquire(source, launched_by, where)
-    # Where an earlier capture is still ending, starting this one ends it, with this session, and makes another.
+    # While an earlier capture is ending, the start of this one first ends that, with this session, and creates another.
     if capture is not None:
         captures.record(capture, session_id)
 
 
 def _by_name(what: str, stack_name: str) -> str | None:
-    """Find the stack's target or filter by its Name tag, should the template nest them.
+    """Find the stack's target or filter by its Name tag, in case the template has them in a nested stack.
 
-    Any caller may give something a name. Only CloudFormation gives the tag of its stack's name, which a nested stack's
-    begins with, and what a stack of ours makes has our tags.
+    A Name tag alone proves nothing: any caller may set it. Only CloudFormation sets the tag with the stack's name, with
+    which the name of a nested stack begins, and all resources of a launched stack have the deployment's tags.
     """
     named = environment()
     wanted = {
@@ -171,16 +171,16 @@ def _by_name(what: str, stack_name: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def _check_ours(settings: Launch, stack: stacks.Stack) -> None:
+def _check_owned(settings: Launch, stack: stacks.Stack) -> None:
     if not stacks.is_ours(stack):
         raise ApplianceFailed(
             f"there is a stack {settings.stack_name} that no incident of this deployment launched: "
-            "delete it, or use it as a standing appliance"
+            "delete it, or use it as an existing appliance"
         )
 
 
 def _show_launch(incident: Incident, settings: Launch, held: Appliance) -> Incident:
-    """Show that it is being launched, and note which launch the incident waits for."""
+    """Record in the incident that the appliance is being launched, and which launch it waits for."""
     incidents.wait_for_launch(incident, held.generation)
     return incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
 
@@ -196,12 +196,12 @@ def release(incident_id: str) -> dict[str, Any]:
 
 
 def retire(incident_id: str) -> dict[str, str]:
-    """Delete the appliance if no incident needs it; `status` is `gone`, `kept`, or `wait` to be called again.
+    """Delete the appliance unless an incident needs it; `status` is `gone`, `kept`, or `wait` to be called again.
 
     Raises:
         ApplianceFailed: CloudFormation cannot delete it.
     """
-    # Whoever let go last retires it: an incident that came later has its own time.
+    # The incident that released it last retires it, after its own waiting time.
     last = stored.get()
     status = "kept" if last.state == "ready" and last.released_by != incident_id else retire_unneeded()
     state = {"gone": "gone", "wait": "retiring"}.get(status)
@@ -212,10 +212,10 @@ def retire(incident_id: str) -> dict[str, str]:
 
 
 def retire_unneeded(*, again: bool = False) -> str:
-    """Delete the appliance if no incident needs it; return `gone`, `kept`, or `wait` to be called again.
+    """Delete the appliance unless an incident needs it; return `gone`, `kept`, or `wait` to be called again.
 
     Args:
-        again: try once more what CloudFormation could not delete before: the reason may be gone.
+        again: retry a deletion that failed: its cause may be fixed.
 
     Raises:
         ApplianceFailed: CloudFormation cannot delete it.
@@ -228,11 +228,11 @@ def retire_unneeded(*, again: bool = False) -> str:
         return "gone"
     if now.state != "retiring" and (now.holders or stored.begin_retirement(now) is None):
         return "kept"
-    return _go_on_retiring(settings, again=again)
+    return _continue_retirement(settings, again=again)
 
 
 def running_hours() -> float:
-    """Return for how many hours the launched appliance has been there; 0 without one."""
+    """Return for how many hours the launched appliance has been running; 0 without one."""
     if isinstance(environment().appliance, ExistingAppliance):
         return 0.0
     launched = stored.get()
@@ -247,7 +247,7 @@ def overdue(appliance: Appliance) -> bool:
     return time.time() - appliance.released_at >= settings.retire_after_minutes * 60
 
 
-def _go_on_retiring(settings: Launch, *, again: bool = False) -> str:
+def _continue_retirement(settings: Launch, *, again: bool = False) -> str:
     now = stored.get()
     if now.state != "retiring":
         return "wait"
@@ -255,7 +255,7 @@ def _go_on_retiring(settings: Launch, *, again: bool = False) -> str:
     if stack is None or stack["StackStatus"] == stacks.GONE:
         stored.record_gone(now)
         return "gone"
-    _check_ours(settings, stack)
+    _check_owned(settings, stack)
     if stack["StackStatus"] == "DELETE_IN_PROGRESS":
         return "wait"
     if stack["StackStatus"] == "DELETE_FAILED" and not stacks.sessions_that_stay(stack):

@@ -1,4 +1,4 @@
-"""Clients of AWS's services: made when first used, shared by threads, patient but not for long.
+"""Clients of AWS services: created when first used, shared by threads, with timeouts below those of the functions.
 
 botocore alone is used, because importing boto3 takes half as long again and adds nothing
 that is needed here. Sources: botocore's Config reference; AWS SDKs and Tools Reference
@@ -33,7 +33,7 @@ def client(service: str) -> Any:
 
 
 def client_without_retries(service: str) -> Any:
-    """Return a client that makes each call once: for what must not be done twice, and has no token to prevent that."""
+    """Return a client that does not retry: for calls that must not be repeated and accept no client token."""
     return _made(f"{service}, once", service, {**_options, "retries": {"total_max_attempts": 1}})
 
 
@@ -49,14 +49,14 @@ def _made(name: str, service: str, options: dict[str, Any]) -> Any:
 
 
 def use_short_timeouts() -> None:
-    """Give up sooner, for a function whose caller waits."""
+    """Use shorter timeouts, for the function behind the API."""
     with _lock:
         _options.update(_QUICK)
         _clients.clear()
 
 
 def reset() -> None:
-    """Make clients anew when they are next used, for another environment."""
+    """Discard all clients, for another environment."""
     with _lock:
         _options.update(_STEPS)
         _clients.clear()

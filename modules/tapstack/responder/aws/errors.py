@@ -1,4 +1,4 @@
-"""Which errors of AWS pass by themselves, and which are answers.
+"""Which errors of AWS are transient.
 
 Sources: Amazon EC2 API Reference, "Error codes"; AWS SDKs and Tools Reference Guide,
 "Retry behavior".
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from tapstack.responder.errors import TryAgain
 
-_PASSING: Final = frozenset(
+_TRANSIENT: Final = frozenset(
     {
         "EC2ThrottledException",
         "InternalError",
@@ -53,16 +53,16 @@ def message_of(error: ClientError) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether trying again later may help: throttling, an inner failure, a lost connection."""
+    """Tell whether a retry may help: throttling, a server error, a lost connection."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code_of(error) in _PASSING or status == 429 or status >= 500
+        return code_of(error) in _TRANSIENT or status == 429 or status >= 500
     return isinstance(error, ConnectionError | HTTPClientError)
 
 
 @contextmanager
 def transient_as_try_again() -> Iterator[None]:
-    """Turn what passes into TryAgain, once botocore's own tries are used up."""
+    """Raise transient errors as TryAgain, after botocore's own retries."""
     try:
         yield
     except (ClientError, ConnectionError, HTTPClientError) as error:

@@ -13,10 +13,10 @@ R = TypeVar("R")
 
 
 def each(function: Callable[[T], R], things: Iterable[T]) -> list[R]:
-    """Return what `function` makes of each thing, in their order, with 8 threads.
+    """Return the results of `function` for each thing, in their order, with 8 threads.
 
     Raises:
-        Exception: the first one that any call raised; the other calls are made all the same.
+        Exception: the first one that any call raised; the other calls are still made.
     """
     listed = list(things)
     if len(listed) < 2:

@@ -1,4 +1,4 @@
-"""Which network interfaces an incident is about, and whether AWS would mirror them.
+"""The network interfaces of an incident, and whether AWS can mirror them.
 
 Sources: Amazon EC2 API Reference, DescribeInstances and DescribeNetworkInterfaces.
 """
@@ -29,8 +29,8 @@ def prepare(incident_id: str) -> dict[str, Any]:
 
     Returns:
         `eligible` (ids), `refused` (how many), and for the appliance to be launched
-        `source_interface` and `source_number`: the first eligible interface that takes one
-        more session, and its first free session number.
+        `source_interface` and `source_number`: the first eligible interface that accepts another
+        session, and its first free session number.
 
     Raises:
         NothingToCapture: the instance does not exist any more, or no interface can be mirrored.
@@ -46,7 +46,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
     eligible = [interface.id for interface in found if interface.id not in refused]
     notes = {interface.id: _warnings(interface) for interface in found}
     source, number = _source(eligible)
-    # What was mirrored by an earlier run of this step stays known.
+    # Entries of an earlier call of this step are kept.
     before = {one.network_interface_id: one for one in incident.interfaces}
     interfaces = [_listed(i.id, refused.get(i.id), notes[i.id], before.get(i.id)) for i in found]
     incidents.record_prepared(incident_id, interfaces, (source, number))
@@ -66,7 +66,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
 
 
 def _source(eligible: list[str]) -> tuple[str | None, int | None]:
-    """Return what the stack of an appliance mirrors itself; a standing one mirrors nothing by itself."""
+    """Return the interface that the stack of a launched appliance mirrors itself; None for an existing appliance."""
     if not isinstance(environment().appliance, Launch) or not eligible:
         return None, None
     there = sessions.facts(sessions.on_interfaces(eligible))
@@ -110,7 +110,7 @@ def _named(ids: Sequence[str]) -> list[Interface]:
 
 
 def instances(ids: list[str]) -> list[dict[str, Any]]:
-    """Return what EC2 says of instances, those of the same reservation too.
+    """Return instances as EC2 describes them, those of the same reservations too.
 
     Raises:
         ClientError: InvalidInstanceID.NotFound, when one does not exist.
@@ -142,7 +142,7 @@ def _missing(interface_id: str) -> Interface:
 
 
 def _is_appliance(interface_id: str, instance: dict[str, Any] | None) -> bool:
-    """Tell whether it is the appliance's: its packets would be mirrored to itself."""
+    """Tell whether the interface is the appliance's: it would receive its own packets."""
     appliance = environment().appliance
     if isinstance(appliance, Launch):
         tags = (instance or {}).get("Tags", [])

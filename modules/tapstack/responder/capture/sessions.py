@@ -1,4 +1,4 @@
-"""Traffic mirror sessions as EC2 has them: which there are, and which are ours.
+"""Traffic mirror sessions in EC2, and which of them this deployment created.
 
 Sources: Amazon EC2 API Reference, DescribeTrafficMirrorSessions, CreateTrafficMirrorSession,
 DeleteTrafficMirrorSession and ModifyTrafficMirrorSession.
@@ -34,7 +34,7 @@ _NAMESPACE: Final = uuid.UUID("6d0f6c0a-52c5-4f0c-9d43-9f3a0d2c8f11")
 
 
 def on_interfaces(interface_ids: Sequence[str]) -> list[Described]:
-    """Return all sessions on these interfaces, whoever made them."""
+    """Return all sessions on these interfaces, those of others included."""
     found: list[Described] = []
     for start in range(0, len(interface_ids), FILTER_VALUES):
         values = list(interface_ids[start : start + FILTER_VALUES])
@@ -43,12 +43,12 @@ def on_interfaces(interface_ids: Sequence[str]) -> list[Described]:
 
 
 def to_target(target_id: str) -> list[Described]:
-    """Return all sessions that end at a target."""
+    """Return all sessions with a target."""
     return _described([{"Name": "traffic-mirror-target-id", "Values": [target_id]}])
 
 
-def all_of_ours() -> list[Described]:
-    """Return the sessions that incidents of this deployment and site made."""
+def of_this_deployment() -> list[Described]:
+    """Return the sessions that incidents of this deployment and site created."""
     named = environment()
     return _described(
         [
@@ -71,7 +71,7 @@ def tags_of(session: Described) -> dict[str, str]:
 
 
 def is_ours(session: Described) -> bool:
-    """Tell whether an incident of this deployment and site made it."""
+    """Tell whether an incident of this deployment and site created it."""
     tags = tags_of(session)
     named = environment()
     return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
@@ -87,10 +87,10 @@ def facts(described: Iterable[Described]) -> list[Session]:
 def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: str, filter_id: str, number: int) -> str:
     """Mirror an interface and return the session's id.
 
-    The client token stands for this generation of the capture: of all who want it, one makes it.
+    The client token is that of this generation of the capture, so that one of several incidents creates the session.
 
     Raises:
-        ClientError: IdempotentParameterMismatch when another incident was first.
+        ClientError: IdempotentParameterMismatch when another incident created the session first.
     """
     named = environment()
     eni = capture.network_interface_id
@@ -144,8 +144,8 @@ def delete(session_id: str) -> bool:
 def is_gone(error: ClientError, session_id: str) -> bool:
     """Tell whether EC2 refused a call because the session is gone.
 
-    One that is gone has no tags, and the functions may change none without ours: EC2 documents only that it
-    refuses what is not authorized, not whether it looks for the session before.
+    A deleted session has no tags, and the functions may change only sessions with the deployment's tags. EC2 does not
+    document whether it checks that a session exists before it checks the permission.
     """
     if code_of(error) == _UNAUTHORIZED:
         return not _described([{"Name": "traffic-mirror-session-id", "Values": [session_id]}])
@@ -164,7 +164,7 @@ def retag(session_ids: Sequence[str], tags: dict[str, str]) -> None:
                 raise
             if code_of(error) not in (_NOT_FOUND, _UNAUTHORIZED):
                 raise
-            # One that is gone fails the call for all.
+            # One deleted session fails the call for all.
             for session_id in some if len(some) > 1 else ():
                 retag([session_id], tags)
 
@@ -179,8 +179,8 @@ def modify(session_id: str, *, target_id: str, filter_id: str) -> None:
 def finish(ending: Iterable[Capture]) -> int:
     """Finish captures that are ending; return how many sessions were deleted.
 
-    What the table knows and what EC2 shows both count: an answer of EC2 may be late, and
-    a function may have been killed before it wrote down what it made.
+    Sessions in the table and sessions that EC2 shows are both deleted: EC2 is eventually consistent, and a function
+    may have been killed before it recorded the session that it created.
     """
     listed = [capture for capture in ending if capture.ending]
     if not listed:

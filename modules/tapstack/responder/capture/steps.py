@@ -1,6 +1,6 @@
-"""Mirroring begins, goes on and ends: the steps of the workflow that touch sessions.
+"""The steps of the workflow that create, extend and delete mirror sessions.
 
-One incident after the other may want the same interface, many at once too: they share one
+Several incidents may capture the same interface, at the same time too: they share one
 session. Calls of EC2 for N interfaces: one describe for all, one more where the target's
 sources are limited, and N creations, 8 at a time.
 """
@@ -29,14 +29,14 @@ from tapstack.responder.store.incidents import Incident, IncidentInterface
 from tapstack.responder.store.retry import TRIES, retried
 
 _PATIENT_TURNS: Final = 2
-"""So often whoever was faster is given time to note its session."""
+"""How many refusals to wait for another function that is creating the session to record it."""
 _LATE_SECONDS: Final = 60
-"""How long EC2 may not yet show what was made; what it does not show then is gone."""
+"""Seconds after which EC2 shows a new session; one that it does not show then was deleted."""
 _NOT_THERE_YET: Final = ("InvalidTrafficMirrorTargetId.NotFound", "InvalidTrafficMirrorFilterId.NotFound")
 
 
 def start(incident_id: str) -> dict[str, int]:
-    """Mirror every eligible interface of an incident, or use the session of ours that mirrors it.
+    """Mirror every eligible interface of an incident, or use the session of another incident that mirrors it.
 
     Returns:
         How many interfaces are `mirrored`, and how many `refused`.
@@ -51,7 +51,7 @@ def start(incident_id: str) -> dict[str, int]:
     to = mirror_target()
     wanted = incident.interface_ids("eligible", "mirrored")
     held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident)}
-    # What was ended just now may still be shown.
+    # EC2 may still show sessions that were deleted just now.
     ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
     described = [s for s in sessions.on_interfaces(wanted) if s["TrafficMirrorSessionId"] not in ended]
     held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
@@ -63,16 +63,16 @@ def start(incident_id: str) -> dict[str, int]:
         max_sources=to.max_sources,
     )
     work = _Start(incident, to)
-    outcomes = dict(each(lambda step: (step.network_interface_id, work.take(step, held)), steps))
-    passing = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
+    outcomes = dict(each(lambda step: (step.network_interface_id, work.carry_out(step, held)), steps))
+    transient = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
     entries = [
         outcome if isinstance(outcome := outcomes.get(before.network_interface_id), IncidentInterface) else before
         for before in incident.interfaces
     ]
     mirrored = sum(item.state == "mirrored" for item in entries)
     incidents.record_interfaces(incident_id, entries)
-    if passing:
-        raise passing[0]
+    if transient:
+        raise transient[0]
     if not mirrored:
         raise NothingMirrored(
             "AWS mirrors none of the network interfaces: "
@@ -85,7 +85,7 @@ def start(incident_id: str) -> dict[str, int]:
 
 
 def extend(incident_id: str) -> dict[str, int]:
-    """Write the new time of expiry on the sessions of an incident; return how many `extended`."""
+    """Tag the sessions of an incident with the new time of expiry; return how many were `extended`."""
     incident = incidents.get(incident_id)
     session_ids = [str(item.session_id) for item in incident.in_state("mirrored")]
     sessions.retag(session_ids, {TAG_EXPIRES: incident.expires_at})
@@ -93,7 +93,7 @@ def extend(incident_id: str) -> dict[str, int]:
 
 
 def stop(incident_id: str) -> dict[str, int]:
-    """Release every interface of an incident, and end what no other incident holds; return how many `ended`."""
+    """Release every interface of an incident, and delete sessions that no other one uses; return how many `ended`."""
     incident = incidents.get(incident_id)
     incidents.transition(incident_id, "closing", by="capture", detail="mirroring stops")
     released = [
@@ -111,7 +111,7 @@ def stop(incident_id: str) -> dict[str, int]:
 
 
 def _hand_over(incident_id: str, shared: list[Capture]) -> None:
-    """Name another incident that needs them on sessions that go on."""
+    """Tag sessions that continue with another incident that uses them."""
     heirs: defaultdict[str, list[str]] = defaultdict(list)
     for capture in shared:
         if capture.session_id and capture.holders:
@@ -127,7 +127,7 @@ def _sources(to: MirrorTarget) -> set[str]:
 
 
 def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:
-    """Hold all of them; what is ending, whoever was ending it, is brought to its end first."""
+    """Hold the captures of all interfaces; those that are ending are ended first."""
     found: dict[str, Capture] = {}
     missing = interface_ids
 
@@ -148,7 +148,7 @@ def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:
 
 
 def _without_lost_session(capture: Capture, described: list[sessions.Described]) -> Capture:
-    """Return the capture; with a new generation when its session is gone although it was never ended."""
+    """Return the capture; with a new generation when its session was deleted by others."""
     shown = {session["TrafficMirrorSessionId"] for session in described}
     late = time.time() - capture.session_since < _LATE_SECONDS
     if capture.session_id is None or capture.session_id in shown or late:
@@ -159,14 +159,14 @@ def _without_lost_session(capture: Capture, described: list[sessions.Described])
 
 @dataclass(slots=True)
 class _Wanted:
-    """A session that is to be made.
+    """A session to create.
 
     Attributes:
-        capture: it is made for.
-        number: that it shall have.
-        taken: numbers that others have.
+        capture: that it belongs to.
+        number: its session number.
+        taken: numbers of other sessions on the interface.
         turn: how often EC2 refused it.
-        refused: why it did, at last.
+        refused: why, the last time.
     """
 
     capture: Capture
@@ -178,13 +178,13 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """The sessions of one incident being made; used by many threads."""
+    """Creates the sessions of one incident; used by many threads."""
 
     incident: Incident
     to: MirrorTarget
 
-    def take(self, step: Step, held: dict[str, Capture]) -> IncidentInterface | TryAgain:
-        """Do what the plan says about an interface; return how the incident lists it then."""
+    def carry_out(self, step: Step, held: dict[str, Capture]) -> IncidentInterface | TryAgain:
+        """Carry out the plan for an interface; return the entry of the incident for it."""
         eni = step.network_interface_id
         try:
             if step.do == "create":
@@ -208,8 +208,8 @@ class _Start:
         return retried(
             lambda: self._create_once(wanted),
             lambda: (
-                f"{capture.network_interface_id}: others made sessions on it at the same time, {TRIES} times; "
-                f"at last: {wanted.refused}"
+                f"{capture.network_interface_id}: others created sessions on it at the same time, {TRIES} times; "
+                f"the last refusal: {wanted.refused}"
             ),
         )
 
@@ -233,9 +233,9 @@ class _Start:
         return self._mirrored(capture, session_id, wanted.number)
 
     def _after_refusal(self, wanted: _Wanted, error: ClientError) -> IncidentInterface | None:
-        """Use the session that was first; None where another is to be tried, with another number or another token."""
+        """Use the session that another incident created first; None to try again, with another number or token."""
         capture, eni = wanted.capture, wanted.capture.network_interface_id
-        # Another session was first: one of ours, or another with the same number. The table knows first.
+        # Another session was first: one of another incident, or one with the same number. The table has it before EC2.
         if code_of(error) == "IdempotentParameterMismatch":
             time.sleep((wanted.turn - 1) * 0.2)
             if (known := captures.get(eni, capture.where)) is not None and known.session_id is not None:
@@ -247,8 +247,8 @@ class _Start:
             return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
         if code_of(error) == "IdempotentParameterMismatch":
             if wanted.turn > _PATIENT_TURNS:
-                # Whoever used the token has no session to show for it: no call could use it again.
-                wanted.capture = captures.count_on(capture) or captures.get(eni, capture.where) or capture
+                # The token was used, but its session does not exist: no call can use the token again.
+                wanted.capture = captures.replace_token(capture) or captures.get(eni, capture.where) or capture
             return None
         wanted.taken |= {session["SessionNumber"] for session in there}
         if wanted.number not in wanted.taken and "session number" not in message_of(error).lower():
@@ -262,9 +262,9 @@ class _Start:
             now = captures.get(eni, capture.where)
             recorded = now.session_id if now is not None and self.incident.id in now.holders else None
             if recorded is None or (now is not None and now.ending):
-                # Too late: all have released it, and no other would end this session.
+                # All incidents have released the capture, and nothing else would delete this session.
                 sessions.delete(session_id)
-                raise TryAgain(f"{eni}: its capture ended while it began")
+                raise TryAgain(f"{eni}: its capture ended while the session was created")
             if recorded != session_id:
                 sessions.delete(session_id)
                 session_id, number = recorded, None
@@ -273,6 +273,6 @@ class _Start:
     def _refused(self, eni: str, note: str) -> IncidentInterface:
         released = captures.release(eni, [self.incident.id], self.incident.where)
         if released is not None and released.ending and released.session_id is None:
-            # EC2 just showed, or said, that there is no session of ours: no need to look again.
+            # EC2 has just shown that there is no session of this deployment.
             captures.finish(released)
         return IncidentInterface(eni, "refused", note=note)

@@ -24,9 +24,9 @@ from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
 UNDER_WAY: Final = timedelta(minutes=30)
-"""How long a containment, or a release, may take before it is said that it does not end."""
+"""How long a containment, or a release, may take before it is reported as not completed."""
 BETWEEN_STEPS: Final = timedelta(minutes=5)
-"""How much longer than set an instance may be in the all-open group of the first of two steps."""
+"""How much longer than configured an instance may have the all-open group of the first of two steps."""
 
 
 def findings() -> list[str]:
@@ -42,7 +42,7 @@ def findings() -> list[str]:
         if one.state == "contained" and settings is not None:
             lines += _not_isolated(instance_id, quarantines)
     lines += _without_record(found, prior_states)
-    return lines if settings is None else lines + sorted(_without_reason(found, prior_states, settings))
+    return lines if settings is None else lines + sorted(_unexplained_interfaces(found, prior_states, settings))
 
 
 def _about(one: Containment, known: Mapping[str, Incident]) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _not_isolated(instance_id: str, quarantines: set[str]) -> Iterator[str]:
 
 
 def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]]) -> Iterator[str]:
-    """Say which prior states would never be restored."""
+    """Report prior states that no release would restore."""
     lost: defaultdict[str, list[str]] = defaultdict(list)
     for instance_id, prior in prior_states:
         if instance_id in found and found[instance_id].generation == prior.generation:
@@ -93,15 +93,15 @@ def _without_record(found: Mapping[str, Containment], prior_states: Iterable[tup
         yield f"{instance_id} is not contained, but its prior state is not restored: {', '.join(sorted(things))}"
 
 
-def _without_reason(
+def _unexplained_interfaces(
     found: Mapping[str, Containment], prior_states: Iterable[tuple[str, PriorState]], settings: DeployedContainment
 ) -> Iterator[str]:
-    """Say which interfaces are isolated, or open between two steps, although nothing in the table says why."""
+    """Report interfaces that are isolated, or open between two steps, without a record in the table."""
     ours = {group for one in settings.groups.values() for group in (one.quarantine, one.untrack) if group}
     waiting = {prior.key for _, prior in prior_states}
     for item in groups.members(ours):
         instance_id = item.get("Attachment", {}).get("InstanceId", "")
-        # The listing lags.
+        # The listing is eventually consistent.
         if instance_id and (instance_id in found or _is_in_place(instance_id)):
             continue
         known = containments.prior_state(instance_id, "groups", item["NetworkInterfaceId"])

@@ -1,4 +1,4 @@
-"""What is known of an instance before it is contained: a handful of calls, most of them at once.
+"""Inspects an instance before it is contained: a few calls, most of them in parallel.
 
 Sources: Amazon EC2 API Reference, DescribeInstances, DescribeNetworkInterfaces, DescribeInstanceAttribute and
 DescribeTrafficMirrorTargets.
@@ -36,7 +36,7 @@ _STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
 def described(instance_id: str) -> Described | None:
-    """Return an instance as EC2 describes it; None when it is gone, or going."""
+    """Return an instance as EC2 describes it; None when it is terminated or shutting down."""
     try:
         found = instances([instance_id])
     except ClientError as error:
@@ -53,7 +53,7 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
 
     Args:
         instance_id: which.
-        balancers: whether load balancers are asked as well: a call for each target group of its VPC.
+        balancers: whether to find its load balancers too: a call for each target group of its VPCs.
 
     Raises:
         ContainmentRefused: there is no such instance in this account and Region.
@@ -100,7 +100,7 @@ def _questions() -> list[tuple[str, Callable[[Described], Any]]]:
 
 
 def _gone(instance_id: str) -> Facts:
-    """Say so in the same words, whether AWS still shows it or not."""
+    """Return the facts of an instance that is gone, or refuse one that does not exist."""
     try:
         found = instances([instance_id])
     except ClientError as error:
@@ -147,7 +147,7 @@ def _arn(instance_id: str, interfaces: Collection[Described]) -> str:
 
 
 def with_balancers(facts: Facts) -> Facts:
-    """Return the facts with what load balancers say: a call for each target group of the instance's VPCs."""
+    """Return the facts with its load balancers: a call for each target group of the instance's VPCs."""
     addresses = {address for interface in facts.interfaces for address in interface.addresses}
     vpc_ids = {interface.vpc_id for interface in facts.interfaces}
     return replace(
@@ -158,7 +158,7 @@ def with_balancers(facts: Facts) -> Facts:
 
 
 def is_mirror_target(instance: Described) -> bool:
-    """Tell whether an instance receives mirrored packets: to cut it off would end every capture.
+    """Tell whether an instance receives mirrored packets: isolating it would end every capture.
 
     It is the stack's own appliance, or an interface of it is the target of any session, or it stands behind the
     load balancer that is the site's target.

@@ -1,16 +1,16 @@
-"""An instance is contained: its prior state is recorded, then changed, in the order that loses least.
+"""Containing an instance: its prior state is recorded, then changed, in the order that loses the least evidence.
 
-1. All prior states of what can be known at once are in the table before anything is changed.
-2. What keeps the evidence (the instance stops where it shuts itself down, volumes stay, no call terminates it) and
-   Auto Scaling's standby get a head start of a few seconds, all at once: whoever notices that the network is gone may
-   wipe the machine, and a group that finds it unhealthy terminates it.
-3. The cut does not wait any longer, and no failure of the step before keeps it from being made.
-4. Connection tracking, the role, load balancers and snapshots come after. Which load balancers have the instance takes
-   a call for each target group: too slow to wait for, and harmless to do late. Those of its Auto Scaling group let it
-   go with the standby, and take it back with its end.
+1. The prior states are stored in the table before anything is changed.
+2. Before isolation, in parallel and for a few seconds at most: the protection of evidence (stop on shutdown, keep
+   volumes on termination, protect from termination) and standby in the Auto Scaling group. An attacker who loses the
+   connection may wipe the machine, and a group that finds the instance unhealthy terminates it.
+3. Isolation waits no longer than that, and is made even if the step before fails.
+4. After isolation: connection tracking, the role, load balancers and snapshots. To find the load balancers of an
+   instance takes a call for each target group, which is too slow to wait for. Standby deregisters the instance from
+   those of its Auto Scaling group, and the end of standby registers it again.
 
-Killed between any two calls and done again, it goes on: the table says what was there, and every change may be made
-twice.
+A function that is killed between any two calls can be run again: the table has the prior state, and every change may
+be made twice.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from tapstack.responder.store.incidents import Incident
 __all__ = ["contain", "inspect_instance", "plan"]
 
 HEAD_START_SECONDS: Final = 5.0
-"""How long the cut waits for what should come before it."""
+"""How long isolation waits for the changes that should come before it."""
 _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standby")
 _AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "classic-balancer", "snapshots")
 
@@ -65,20 +65,20 @@ def plan(instance_id: str, where: AccountRegion | None = None) -> Plan:
 
 
 def contain(incident_id: str) -> dict[str, Any]:
-    """Cut the instance of an incident off, or what has been attached to it since.
+    """Contain the instance of an incident, or isolate the interfaces that were attached to it since.
 
     Returns:
         `status` `contained`; `wait` with `seconds` and `next`, between two steps; or `overtaken` where the incident
-        wants it no longer: what was changed before that was noticed has to be restored.
+        was released meanwhile: what was changed until then has to be restored.
 
     Raises:
-        ContainmentRefused: a guard rail forbids it; nothing was changed.
+        ContainmentRefused: a rule of the settings forbids it; nothing was changed.
         ContainmentFailed: an interface could not be isolated.
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
     if incident.containment_state not in incidents.WANTED_CONTAINMENT:
-        # Released, or failed, since this was asked for: nothing is isolated without a request.
+        # Released, or failed, since containment was requested: nothing is isolated without a request.
         return {"status": "overtaken"}
     return _Containing(incident, _settings()).run()
 
@@ -91,7 +91,7 @@ def _settings() -> DeployedContainment:
 
 
 class _Containing:
-    """One run of it."""
+    """One attempt to contain an instance."""
 
     def __init__(self, incident: Incident, settings: DeployedContainment) -> None:
         self.incident = incident
@@ -108,19 +108,19 @@ class _Containing:
         if held is None:
             return {"status": "overtaken"}
         if _moved(there, held):
-            # It was released while it was inspected: what was read may be from before.
+            # It was released during the inspection: what was read may be out of date.
             facts, plan, remembered = self._inspect()
-        self._write_down(held, plan.changes, remembered)
+        self._record_prior_states(held, plan.changes, remembered)
         waiting = self._waiting(held)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            first = [pool.submit(self._say_what_changes, waiting), *self._begin(pool, _of(waiting, _BEFORE))]
+            first = [pool.submit(self._record_changes, waiting), *self._begin(pool, _of(waiting, _BEFORE))]
             wait(first, timeout=HEAD_START_SECONDS)
             pause = self._isolate(held, _of(waiting, ("groups",)))
             _gather(first)
         self._raise_transient()
         if pause:
             return {"status": "wait", "seconds": pause, "next": "isolate"}
-        self._write_down(held, self._balancers(facts, waiting), waiting)
+        self._record_prior_states(held, self._balancers(facts, waiting), waiting)
         waiting = self._waiting(held)
         self._do(_of(waiting, _AFTER))
         self._raise_transient()
@@ -151,26 +151,26 @@ class _Containing:
             quarantine_group_id=group,
         )
 
-    def _write_down(self, held: Containment, changes: Sequence[Change], remembered: list[PriorState]) -> None:
+    def _record_prior_states(self, held: Containment, changes: Sequence[Change], remembered: list[PriorState]) -> None:
         known = {(one.kind, one.key): one for one in containments.waiting(held, remembered)}
         containments.record(held, changes, remembered)
         for change in changes:
             there = known.get((change.what, change.key))
             if there is not None and change.what == "groups" and change.before != there.before:
-                self._say("contained again", f"{change.key} had {text_of(change.before)} meanwhile, by others")
+                self._add_event("contained again", f"{change.key} had {text_of(change.before)} meanwhile, by others")
 
     def _waiting(self, held: Containment) -> list[PriorState]:
         return containments.waiting(held, containments.prior_states(self.instance_id, self.incident.where))
 
     def _balancers(self, facts: Facts, waiting: list[PriorState]) -> list[Change]:
-        """Return what load balancers have of the instance still; asked after the cut."""
+        """Return the changes of load balancers that have the instance; called after isolation."""
         if not self.settings.load_balancers.deregister:
             return []
         plan = plan_containment(with_balancers(facts), self.settings, waiting)
         return [change for change in plan.changes if change.what in ("target-group", "classic-balancer")]
 
     def _isolate(self, held: Containment, interfaces: list[PriorState]) -> int:
-        """Change the groups of all interfaces; return the seconds to wait before the second of two steps."""
+        """Change the security groups of all interfaces; return the seconds to wait before the second of two steps."""
         two_step = self.settings.two_step
         if two_step.enabled and held.state != "contained" and any(one.interim for one in interfaces):
             if not held.untracked_at:
@@ -207,41 +207,41 @@ class _Containing:
             self.failures.append((prior, error))
 
     def _fail_unless_isolated(self) -> None:
-        """Raise where an interface is not isolated, whatever else may have been done."""
+        """Raise an error where an interface is not isolated."""
         for prior, error in list(self.failures):
             if prior.kind != "groups":
                 continue
-            if _may_pass(error):
+            if _is_retriable(error):
                 raise TryAgain(f"{prior.key}: {_message(error)}")
             raise ContainmentFailed(f"{prior.key} is NOT isolated: {_message(error)}")
 
     def _raise_transient(self) -> None:
         for prior, error in self.failures:
-            if _may_pass(error):
+            if _is_retriable(error):
                 raise TryAgain(f"{change_name(prior.kind, prior.key)}: {_message(error)}")
 
-    def _say_what_changes(self, waiting: list[PriorState]) -> None:
-        """Write into the incident what is about to be changed: if this fails, operators read it there."""
+    def _record_changes(self, waiting: list[PriorState]) -> None:
+        """Record in the incident what is about to be changed: operators find it there if this fails."""
         requests.record_changes(self.incident.id, _lines(waiting))
 
     def _record(self, waiting: list[PriorState], warnings: Iterable[str]) -> None:
         not_done = {(one.kind, one.key) for one, _ in self.failures}
         changed = _lines(one for one in waiting if (one.kind, one.key) not in not_done)
-        told = requests.record_contained(self.incident.id, changed)
-        if not told or list(self.incident.requested_containment.changed) == changed:
+        recorded = requests.record_contained(self.incident.id, changed)
+        if not recorded or list(self.incident.requested_containment.changed) == changed:
             return
-        self._say("contained", "; ".join(changed))
+        self._add_event("contained", "; ".join(changed))
         for warning in warnings:
-            self._say("warning", warning)
+            self._add_event("warning", warning)
         for prior, error in self.failures:
-            self._say("warning", f"not done: {change_name(prior.kind, prior.key)}: {_message(error)}")
+            self._add_event("warning", f"not done: {change_name(prior.kind, prior.key)}: {_message(error)}")
 
-    def _say(self, what: str, detail: str) -> None:
+    def _add_event(self, what: str, detail: str) -> None:
         incidents.add_event(self.incident.id, "containment", what, detail)
 
 
 def _moved(before: Containment | None, held: Containment) -> bool:
-    """Tell whether the containment changed hands between the two, apart from our own taking it."""
+    """Tell whether another function changed the containment between the two, besides this one holding it."""
     if before is None or before.state == "absent":
         return held.turn != (before.turn if before else 0) + 1
     return before.turn != held.turn
@@ -257,7 +257,7 @@ def _lines(prior_states: Iterable[PriorState]) -> list[str]:
     return [str(one) for one in ordered]
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_retriable(error: BaseException) -> bool:
     return isinstance(error, TryAgain) or is_transient(error)
 
 

@@ -18,7 +18,7 @@ SURVIVES: Final = (
     "DNS by the VPC's resolver, and the instance metadata service",
     "role credentials copied off the instance earlier, unless this deployment restricts the role",
 )
-"""What security groups do not cut."""
+"""Traffic that security groups do not end."""
 
 
 def approval(incident: Incident) -> tuple[str, str]:
@@ -130,7 +130,7 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
 
 
 def left_open(instance_id: str) -> str:
-    """Say that only the first of two steps was made: the instance is worse off than before."""
+    """Return a warning that only the first of two steps was made: the instance is open to all traffic."""
     return (
         f"{instance_id} has the all-open security group (two_step did not finish): contain it again or release it now"
     )

@@ -1,9 +1,9 @@
-"""What operators request about containment: to contain, approve, reject, release; and what each would change.
+"""Requests of operators about containment: contain, approve, reject, release; and what each would change.
 
-The incident's `containment` says what was requested and decided; who holds an instance contained, and its prior state,
-are items of their own. A state is changed on condition of the one before, so that of two who decide at once one does.
-After the deadline the deployment's default decides, whoever notices. Work is an execution of its own: a capture that
-takes its time, or fails, delays no containment.
+The incident's `containment` says what was requested and decided; which incidents hold an instance contained, and its
+prior state, are items of their own. A state is changed on condition of the one before, so that only one of two
+concurrent decisions takes effect. After the deadline the deployment's default decides, whichever function finds it. An
+execution of its own contains or releases: a capture that is slow, or fails, delays no containment.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ BY_DEFAULT: Final = "the deployment's default"
 
 
 def configured() -> DeployedContainment:
-    """Return how instances are contained.
+    """Return the settings of containment.
 
     Raises:
-        Conflict: they are not, here.
+        Conflict: containment is not configured.
     """
     settings = environment().containment
     if settings is None:
@@ -50,7 +50,7 @@ def configured() -> DeployedContainment:
 
 
 def allowed(mode: Mode | None) -> Mode:
-    """Return the mode to contain in; where none is named, the more careful one of those that are allowed.
+    """Return the mode of a containment; by default `approval` where it is allowed, else `now`.
 
     Raises:
         Conflict: containment is not configured, or not in this mode.
@@ -85,17 +85,17 @@ def record(mode: Mode, by: str) -> IncidentContainment:
 def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
     """Request containment of an incident's instance. Idempotent; `now` approves what is pending.
 
-    Requested again, what was attached since is contained as well.
+    Requested again, it also isolates the interfaces that were attached since.
 
     Args:
         incident_id: which.
-        mode: `approval` or `now`; the more careful one that is allowed by default.
-        by: who asks.
+        mode: `approval` or `now`; by default `approval` where it is allowed, else `now`.
+        by: who requests it.
 
     Raises:
         UnknownIncident: there is none of that id.
         Conflict: not configured, not in this mode, or nothing that could be contained now.
-        ContainmentRefused: a guard rail forbids it.
+        ContainmentRefused: a rule of the settings forbids it.
     """
     chosen = allowed(mode)
     return retried(lambda: _contain_once(incident_id, chosen, by), "others change the incident at the same time")
@@ -128,11 +128,11 @@ def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
 
 
 def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | None:
-    """Write down what is asked for; nothing new where the instance is contained, and is contained again."""
+    """Record the request; only its count where the instance is contained already."""
     if asked is None:
         return store.request_containment_again(incident)
     if incident.containment is not None and incident.containment.state == "failed":
-        # What was changed before it failed is changed still.
+        # What was changed before it failed has not been restored.
         asked = replace(asked, changed=incident.containment.changed)
     return store.request_containment(incident, asked)
 
@@ -168,8 +168,8 @@ def decide(
 
     Raises:
         UnknownIncident: there is none of that id.
-        Conflict: nothing waits, the time to answer is over, or containment is not configured.
-        ContainmentRefused: a guard rail forbids what is approved.
+        Conflict: nothing is pending, the deadline is over, or containment is not configured.
+        ContainmentRefused: a rule of the settings forbids it.
     """
     configured()
     incident = incidents.get(incident_id)
@@ -191,10 +191,10 @@ def decide(
 
 
 def in_time(incident: Incident) -> Incident:
-    """Return an incident as it is: with the default decided where there was no answer in time.
+    """Return an incident, after applying the default where there was no answer before the deadline.
 
-    The workflow does so at the deadline; who comes later finds a question only where its execution was ended from
-    outside, and starts another.
+    The workflow applies the default at the deadline. A containment is pending later only where its execution was
+    stopped from outside; then this starts another.
     """
     if incident.containment_state != "pending" or not _is_late(incident):
         return incident
@@ -204,7 +204,7 @@ def in_time(incident: Incident) -> Incident:
 
 
 def by_default(incident: Incident) -> Incident:
-    """Decide a pending containment by the default of the deployment; return the incident as it is."""
+    """Decide a pending containment by the default of the deployment; return the incident afterwards."""
     default = incident.requested_containment.default or "leave"
     settled = store.decide_by_default(incident, _STATE_OF[default], BY_DEFAULT)
     if settled is None:
@@ -218,12 +218,12 @@ def _waits(incident: Incident) -> bool:
 
 
 def _is_late(incident: Incident) -> bool:
-    """Tell whether the time to answer is over."""
+    """Tell whether the deadline is over."""
     return as_time(str(incident.requested_containment.deadline)) <= utc_now()
 
 
 def check_waits(incident: Incident) -> None:
-    """Refuse to decide where nothing waits for it.
+    """Refuse a decision where nothing is pending.
 
     Raises:
         Conflict: with the reason.
@@ -247,7 +247,7 @@ def _nothing_waits(incident: Incident) -> str:
 
 
 def drop(incident: Incident, *, by: str) -> None:
-    """Take back the question whether to contain: whoever closes the incident in time has answered it."""
+    """Reject a pending containment, because its incident is closed."""
     if incident.containment_state != "pending":
         return
     changed = store.answer(incident.id, "rejected", "rejected", by)
@@ -264,10 +264,10 @@ def release(
 
     Args:
         incident_id: which.
-        by: who asks.
+        by: who requests it.
         overwrite: restore the prior state also where it was changed outside Tapstack.
         keep: leave what others changed as it is.
-        all_incidents: even where other incidents hold the instance too.
+        all_incidents: even where other incidents contain the instance too.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -298,7 +298,7 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
 
 
 def check_flags(*, overwrite: bool, keep: bool) -> None:
-    """Refuse two answers to the question what becomes of what others changed."""
+    """Refuse overwrite and keep together."""
     if overwrite and keep:
         raise RuleViolation("overwrite and keep exclude each other")
 
@@ -336,7 +336,7 @@ def would_change(incident: Incident) -> bool:
 
     Raises:
         Conflict: the incident names no instance.
-        ContainmentRefused: a guard rail forbids it.
+        ContainmentRefused: a rule of the settings forbids it.
     """
     plan = _planned(incident)
     if plan.refused is not None:

@@ -1,11 +1,11 @@
-"""An instance is connected again: what was there comes back, and what others did is not overwritten unasked.
+"""Releasing an instance: its prior state is restored, and nothing that others changed is overwritten without a command.
 
-Every change is inspected first. Where others changed something, or a group is gone, nothing at all is restored until
-an operator decides; otherwise it goes in this order: the role and the network, load balancers, Auto Scaling, and what
-protects the evidence last. An instance that is checked before its network is back would be found unhealthy, and ended
-by its group.
+Every change is inspected first. Where others changed something, or a security group was deleted, nothing is restored
+until an operator decides. Otherwise the order is: the role and the network, load balancers, Auto Scaling, and the
+protection of evidence last. If its health were checked before its network is restored, the instance would be found
+unhealthy, and its group would terminate it.
 
-Killed between any two calls and done again, it goes on: what is back is noted one by one.
+A function that is killed between any two calls can be run again: each restored change is recorded at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
 AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
-"""What to do about something that AWS refuses to restore: to overwrite it is refused as well."""
+"""What to do about something that AWS refuses to restore, with --overwrite too."""
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
@@ -52,8 +52,8 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_i
     Args:
         incident_id: whose instance.
         overwrite: restore the prior state, whatever was changed outside Tapstack.
-        keep: leave what others did meanwhile.
-        all_incidents: other incidents that want the instance contained do not count.
+        keep: leave what others changed meanwhile.
+        all_incidents: whether to ignore other incidents that contain the instance.
     """
     incident = incidents.get(incident_id)
     instance_id = incident.named_instance_id
@@ -78,12 +78,12 @@ def release(
     Args:
         incident_id: whose instance.
         overwrite: restore the prior state, whatever was changed outside Tapstack.
-        keep: leave what others did meanwhile.
-        all_incidents: for all incidents that want it contained.
+        keep: leave what others changed meanwhile.
+        all_incidents: release it for all incidents that contain it.
 
     Returns:
-        `status`: `released`, `blocked` (others changed something, or AWS refuses something: nothing more is put
-        back before an operator decides) or `held` (other incidents want it contained).
+        `status`: `released`, `blocked` (others changed something, or AWS refuses something: nothing more is
+        restored before an operator decides) or `held` (other incidents contain it).
 
     Raises:
         TryAgain: throttled, or overtaken by others.
@@ -110,14 +110,14 @@ def _others(held: Containment, incident_id: str, all_incidents: bool) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What is written down of a containment, and what is there.
+    """What is recorded of a containment, and the present state.
 
     Attributes:
-        prior_states: all that is remembered of the instance.
-        waiting: of them: what is not back yet.
-        now: what is there.
-        missing: security groups of prior states that are gone.
-        attached: interfaces that the instance has.
+        prior_states: all that are recorded for the instance.
+        waiting: those of this containment that are not restored yet.
+        now: the present state.
+        missing: security groups of prior states that were deleted.
+        attached: interfaces of the instance.
     """
 
     prior_states: list[PriorState]
@@ -154,7 +154,7 @@ def _now(instance: Any, prior_states: Iterable[PriorState]) -> dict[tuple[Kind, 
 
 @dataclass(slots=True)
 class _Releasing:
-    """One run of it."""
+    """One attempt to release an instance."""
 
     incident: Incident
     held: Containment
@@ -172,7 +172,7 @@ class _Releasing:
         self.held = containments.begin_release(self.held)
         self._check_nothing_was_missed(view)
         for _, same_kind in groupby(steps, key=lambda step: step.prior.kind):
-            each(lambda step: self._take(step, view), list(same_kind))
+            each(lambda step: self._restore(step, view), list(same_kind))
             if self.refused:
                 return self._blocked(self.refused)
         for one in view.waiting:
@@ -183,9 +183,9 @@ class _Releasing:
         return {"status": "released"}
 
     def _check_nothing_was_missed(self, view: _View) -> None:
-        """Inspect again where more was isolated since then, for an incident that held the instance already.
+        """Require another inspection where more was isolated since, for an incident that held the instance already.
 
-        From here on nothing can be written down: the containment is in our hands.
+        After this nothing more can be recorded: this release holds the containment.
 
         Raises:
             TryAgain: there is more to restore.
@@ -194,7 +194,7 @@ class _Releasing:
         if {(one.kind, one.key) for one in waiting} != {(one.kind, one.key) for one in view.waiting}:
             raise TryAgain(f"more of {self.held.instance_id} was isolated meanwhile")
 
-    def _take(self, step: Step, view: _View) -> None:
+    def _restore(self, step: Step, view: _View) -> None:
         prior = step.prior
         note = _note_of(step)
         if step.do == "restore":
@@ -209,7 +209,7 @@ class _Releasing:
             except ClientError as error:
                 if is_transient(error):
                     raise
-                note = f"AWS refuses to put it back: {message_of(error)}"
+                note = f"AWS refuses to restore it: {message_of(error)}"
                 if not self.keep:
                     self.refused.append(
                         Difference(
@@ -244,7 +244,7 @@ class _Releasing:
 
 
 def _note_of(step: Step) -> str:
-    """Return what is said of something that does not come back exactly as it was."""
+    """Return the note about something that is not restored exactly; empty where it is."""
     if step.difference is None:
         return ""
     if step.do == "restore":
@@ -256,7 +256,7 @@ def _note_of(step: Step) -> str:
 
 
 def _inexact(prior: PriorState, there: Value) -> str:
-    """Return what AWS cannot restore."""
+    """Return a note about what AWS cannot restore; empty where it can."""
     if prior.kind == "tracking" and prior.before is None:
         return (
             f"it was not set, and cannot be unset: it is {tracking.DEFAULT_SECONDS} s now, AWS's default except on "
@@ -271,29 +271,29 @@ def _inexact(prior: PriorState, there: Value) -> str:
 
 
 def _after_writing(incident_id: str, state: requests.End, detail: str, written: bool) -> None:
-    """Say in the timeline how a containment stands, where that is news."""
+    """Add the state of a containment to the timeline, where it has changed."""
     if written:
         incidents.add_event(incident_id, "containment", state, detail)
     if state == "released":
-        # One that was deleted by hand is kept no longer anyway.
+        # An incident that was deleted by hand cannot be kept.
         with suppress(UnknownIncident):
             retention.keep(incident_id)
 
 
 def restore_again(incident_id: str) -> dict[str, Any]:
-    """Restore what is as containment left it although a release has restored it.
+    """Restore what an overtaken containment changed after a release had restored it.
 
-    EC2 knows no condition, so calls of a containment that was overtaken may land after the release. It can write
-    nothing down any more, so it ends as `overtaken`, and this comes next, in the same execution: the prior state is
-    still there.
+    EC2 has no conditional calls, so calls of a containment that was overtaken may take effect after the release. That
+    containment can no longer record anything, so it ends as `overtaken`, and the workflow calls this next, in the same
+    execution. The prior state is still in the table.
 
-    Nothing is done where an incident wants the instance contained again, and nothing about what others changed since.
+    Nothing is changed where an incident contains the instance again, nor what others changed since.
 
     Returns:
         `status`: `wanted`, or `restored`.
 
     Raises:
-        ContainmentFailed: AWS refuses to put something back; everything else is.
+        ContainmentFailed: AWS refuses to restore something; everything else is restored.
     """
     incident = incidents.get(incident_id)
     instance_id = incident.named_instance_id
@@ -306,7 +306,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
         if one.restored and not one.note and one.generation == _last_generation(held)
     ]
     now = _now(described(instance_id), returned)
-    late = [one for one in returned if _is_as_we_left_it(one, now)]
+    late = [one for one in returned if _is_as_contained(one, now)]
     refused = [left for step in steps_of_release(late, now) if (left := _restore_late(incident_id, instance_id, step))]
     if refused:
         raise ContainmentFailed(
@@ -317,7 +317,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
 
 
 def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
-    """Put one thing back; return why it is not, empty where it is."""
+    """Restore one change; return why it is not restored, empty where it is."""
     one = step.prior
     what = f"{change_name(one.kind, one.key)}: {text_of(step.to)}"
     try:
@@ -333,10 +333,10 @@ def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
 
 
 def _last_generation(held: containments.Containment) -> int:
-    """The generation that was released last: the next one is counted when a release ends."""
+    """Return the generation that was released last: a release increments it at its end."""
     return held.generation if held.in_place else held.generation - 1
 
 
-def _is_as_we_left_it(one: PriorState, now: dict[Any, Any]) -> bool:
+def _is_as_contained(one: PriorState, now: dict[Any, Any]) -> bool:
     there = now.get((one.kind, one.key))
     return there is not None and there != one.before and set_by_containment(there, one.after, one.interim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from tapstack.domain.incidents import as_time, utc_now
@@ -18,12 +19,12 @@ BLOCKED: Final = "ReleasesBlocked"
 
 
 def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
-    """Say whether the instance is contained, is not, or approval is waited for.
+    """Tell the workflow whether to contain the instance, not to contain it, or to wait for approval.
 
     Args:
         incident_id: which.
-        waited_until: until when the workflow has waited. When that is still the deadline, it is over: the
-            clock is not asked again.
+        waited_until: until when the workflow has waited. When that is still the deadline, the deadline is over: the
+            clock is not read again.
 
     Returns:
         `status` `contain` or `leave`; or `wait` with `seconds` (1 or more) and `until`.
@@ -48,7 +49,7 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
 
 
 def approval(incident_id: str, token: str) -> dict[str, Any]:
-    """Store the task token where a decision finds it; use it at once if that was faster."""
+    """Store the task token, with which a decision ends the wait; end the wait at once if it is decided already."""
     if not requests.store_approval_token(incident_id, token):
         executions.end_wait(token, "decided")
     return {}
@@ -78,7 +79,7 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
 
 
 def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
-    """Record that a containment, or a release, failed; say what is changed and how to undo it.
+    """Record that a containment, or a release, failed, what is changed, and how to undo it; notify operators.
 
     Args:
         incident_id: which.
@@ -92,7 +93,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         requests.record_failure(before, failure, what_is_changed(before))
         incidents.add_event(incident_id, "containment", "containment failed", failure)
     else:
-        # Only what came after it, such as notifying, has failed.
+        # Only a later step, such as notifying, has failed.
         incidents.add_event(incident_id, "containment", "after containment", failure)
     incident = retention.keep(incident_id)
     runs = f"{incident.contain_runs}-{incident.release_runs}"
@@ -103,7 +104,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
 
 
 def _left_open(incident: Incident) -> str:
-    """Say it where only the first of two steps was made."""
+    """Return a warning where only the first of two steps was made; else nothing."""
     instance_id = str(incident.instance_id)
     there = containments.get(instance_id, incident.where)
     if there is None or there.state != "containing" or not there.untracked_at:
@@ -112,7 +113,7 @@ def _left_open(incident: Incident) -> str:
 
 
 def what_is_changed(incident: Incident) -> list[str]:
-    """Say what of an instance is not as it was, by the table: what is written down may have been changed."""
+    """Return what containment may have changed of an instance: the prior states in the table, a line each."""
     instance_id = str(incident.instance_id)
     there = containments.get(instance_id, incident.where)
     if there is None or not there.in_place:
@@ -120,6 +121,6 @@ def what_is_changed(incident: Incident) -> list[str]:
     return [str(one) for one in containments.waiting(there, containments.prior_states(instance_id, there.where))]
 
 
-def _notify(incident: Incident, what: str, notice: Any) -> None:
-    """Notify once for each time that containment was requested."""
-    notifications.notify_once(incident, f"{what} {incident.requested_containment.asked_at}", *notice(incident))
+def _notify(incident: Incident, what: str, message: Callable[[Incident], tuple[str, str]]) -> None:
+    """Notify once for each request of containment."""
+    notifications.notify_once(incident, f"{what} {incident.requested_containment.asked_at}", *message(incident))

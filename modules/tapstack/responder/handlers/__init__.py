@@ -1,1 +1,1 @@
-"""The functions themselves: each reads the event, and calls what does the work."""
+"""The handlers of the Lambda functions: each reads the event and calls a step."""

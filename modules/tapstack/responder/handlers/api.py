@@ -7,7 +7,7 @@ from typing import Any
 from tapstack.responder.api.router import answer
 from tapstack.responder.aws import clients
 
-# A caller waits, and the gateway does not wait for longer than half a minute.
+# The gateway times out after 30 seconds.
 clients.use_short_timeouts()
 
 

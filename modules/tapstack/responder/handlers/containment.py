@@ -1,4 +1,4 @@
-"""Cuts an instance off."""
+"""Contains an instance."""
 
 from __future__ import annotations
 

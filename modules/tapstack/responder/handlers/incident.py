@@ -1,4 +1,4 @@
-"""Keeps the time of an incident, and records its end."""
+"""Waits for the end of an incident, or for approval, and records how it ended."""
 
 from __future__ import annotations
 

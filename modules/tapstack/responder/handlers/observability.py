@@ -1,4 +1,4 @@
-"""What every function does besides its work: logs with the incident's id, metrics for each step, passing errors told.
+"""What all functions have in common: logs with the incident's id, metrics of each step, transient errors to retry.
 
 Source: Powertools for AWS Lambda (Python), "Logger" and "Metrics".
 """
@@ -17,7 +17,7 @@ from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 
 _COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
-"""What steps answer that is a number of interfaces."""
+"""Results of steps that are a number of interfaces."""
 logger = Logger(service="tapstack")
 Event = dict[str, Any]
 Step = Callable[[Event], Mapping[str, Any] | dict[str, Any]]
@@ -25,11 +25,11 @@ Step = Callable[[Event], Mapping[str, Any] | dict[str, Any]]
 
 @contextmanager
 def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
-    """Log and measure one piece of work; what passes by itself leaves as TryAgain.
+    """Log and measure one step; a transient error is raised as TryAgain.
 
     Args:
         step: such as `capture.start`; the dimension of the metrics.
-        incident_id: goes into every line that is logged meanwhile.
+        incident_id: is in every line that is logged meanwhile.
     """
     metrics = Metrics(namespace="Tapstack", service="tapstack")
     metrics.add_dimension("step", step)
@@ -51,7 +51,7 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
 
 
 def count(name: str) -> None:
-    """Count something of the deployment and site that there is an alarm on."""
+    """Add one to a metric of the deployment and site, which an alarm watches."""
     named = environment()
     dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
     with single_metric(name, MetricUnit.Count, 1, namespace="Tapstack") as metric:
@@ -60,15 +60,15 @@ def count(name: str) -> None:
 
 
 def serve(function: str, steps: Mapping[str, Step]) -> Callable[[Event, object], dict[str, Any]]:
-    """Return the handler of a function that does the steps of the workflow named in `action`.
+    """Return the handler of a function that performs the steps of the workflow.
 
     Args:
         function: the function's name.
-        steps: what to do for each action; given the event, returning what the workflow gets.
+        steps: the function of each `action` of the event; it gets the event, and returns the result for the workflow.
     """
 
     def handler(event: Event, context: object) -> dict[str, Any]:
-        """Do one step."""
+        """Perform one step."""
         action, incident_id = str(event["action"]), str(event["incident_id"])
         with observed(f"{function}.{action}", incident_id) as metrics:
             result = dict(steps[action](event))

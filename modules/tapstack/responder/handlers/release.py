@@ -1,4 +1,4 @@
-"""Restores what a containment changed, and what one that was overtaken changed late."""
+"""Releases an instance; restores again what an overtaken containment changed late."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ handler = serve(
             all_incidents=bool(event.get("all", False)),
         ),
         "restore_again": lambda event: restoration.restore_again(event["incident_id"]),
-        # Executions that version 0.2.0 started call it so.
+        # Executions that an earlier version started use this name.
         "put_back": lambda event: restoration.restore_again(event["incident_id"]),
     },
 )

@@ -13,7 +13,7 @@ from tapstack.responder.sweeper import sweep
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:
-    """Sweep; return how much of each kind was done."""
+    """Sweep; return how many corrections of each kind were made."""
     with observed("sweeper.sweep") as metrics:
         report = sweep()
         for name, count in report.counts().items():
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
 
 
 def _measure_appliance() -> None:
-    """Say how long the launched appliance has been running; there is an alarm on it."""
+    """Publish for how many hours the launched appliance has been running; an alarm watches that."""
     named = environment()
     dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
     with single_metric("ApplianceHours", MetricUnit.NoUnit, running_hours(), namespace="Tapstack") as metric:

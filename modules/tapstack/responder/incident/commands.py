@@ -1,4 +1,4 @@
-"""What operators do with an open incident: extend its capture, close it."""
+"""Commands of operators on an open incident: extend its capture, close it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
 
     Raises:
         UnknownIncident: there is none of that id.
-        Conflict: it ends, or has ended, or would last longer than that.
+        Conflict: it is closing or closed, or would last longer than that.
     """
     return retried(lambda: _extend_once(incident_id, minutes, by), "others change the incident at the same time")
 
@@ -46,7 +46,7 @@ def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
 
 
 def _check_length(incident: Incident, minutes: int, now: datetime) -> None:
-    """Refuse an extension by which the capture would last too long, with what is possible."""
+    """Refuse an extension with which the capture would last too long, and name the longest one."""
     most = environment().capture.max_minutes
     end = as_time(incidents.latest_end(incident))
     if expiry(now, minutes) <= end:

@@ -23,12 +23,12 @@ OPENED_BY = "guardduty"
 
 
 def receive(event: dict[str, Any]) -> dict[str, Any]:
-    """Decide about a finding and do it; return what was done.
+    """Apply the policy to a finding; return what was done.
 
-    The same finding comes again whenever GuardDuty sees more of it: it stays one incident.
+    GuardDuty sends a finding again whenever it is updated: all updates belong to one incident.
 
     Raises:
-        RuleViolation: it is no finding.
+        RuleViolation: the event is not a finding.
     """
     finding = parse_finding(event)
     rules = policy.load(environment().policy)
@@ -57,7 +57,7 @@ def _open(finding: Finding, decision: Decision) -> Incident:
         instance_id=finding.instance_id,
         severity=finding.level,
         alert_id=finding.id,
-        # A rule that asks for more than the deployment allows captures all the same.
+        # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
     try:
@@ -67,7 +67,7 @@ def _open(finding: Finding, decision: Decision) -> Incident:
 
 
 def _tags(finding: Finding) -> dict[str, str] | None:
-    """Return the tags that the instance has now; None, for those in the finding, where it is gone."""
+    """Return the present tags of the instance; None, for those in the finding, where it no longer exists."""
     try:
         found = instances([str(finding.instance_id)])
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Opening an incident: once for each request and each alert, with an execution that really runs."""
+"""Opens incidents: once for each request and each alert, and ensures that the execution runs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class KeyReused(Exception):  # noqa: N818
 
 
 class AlertTaken(Conflict):
-    """The alert's incident is not what is asked for: it captures something else, or no longer, or contains nothing.
+    """The alert's incident does not match the request: it captures other interfaces, is closed, or has no containment.
 
     Attributes:
-        incident: of the alert.
+        incident: the incident of the alert.
     """
 
     def __init__(
@@ -37,20 +37,20 @@ class AlertTaken(Conflict):
 def open_incident(
     request: OpenRequest, *, source: Source, opened_by: str, idempotency_key: str | None = None
 ) -> Incident:
-    """Open an incident, or return the one that the same key or the same alert opened; its workflow runs.
+    """Open an incident, or return the one that the same key or alert opened; ensure that its execution runs.
 
     Args:
-        request: what is asked for.
+        request: what is requested.
         source: how it came in.
-        opened_by: who asks.
-        idempotency_key: of the request; the caller repeats it when he sends the request again.
+        opened_by: who requests it.
+        idempotency_key: of the request; a caller that repeats the request sends it again.
 
     Raises:
-        KeyReused: the key came with another request before.
-        AlertTaken: the alert's incident captures something else, is closed or closing, or was opened without the
-            containment that is asked for.
-        Conflict: containment is asked for, and not configured, or not in this mode.
-        TryAgain: the workflow could not be started. The incident is there; the same request starts it.
+        KeyReused: the key was sent before, with another request.
+        AlertTaken: the alert's incident captures other interfaces, is closed or closing, or was opened without the
+            requested containment.
+        Conflict: containment is requested, and not configured, or not in this mode.
+        TryAgain: the execution could not be started. The incident exists; the same request starts the execution.
     """
     if request.containment != "none":
         containment_requests.allowed(request.containment)
@@ -66,7 +66,7 @@ def open_incident(
 
 
 def _before(request: OpenRequest, keys: Mapping[str, tuple[str, str]]) -> Incident | None:
-    """Return the incident that one of the keys stands for; None where that has just expired."""
+    """Return the incident of one of the keys; None where the key has just expired."""
     for kind, (value, fingerprint) in keys.items():
         if (found := incidents.find(kind, value)) is None:
             continue
@@ -80,7 +80,7 @@ def _before(request: OpenRequest, keys: Mapping[str, tuple[str, str]]) -> Incide
 
 
 def _check_same(incident: Incident, request: OpenRequest) -> None:
-    """Refuse an alert whose incident does not capture what is asked for."""
+    """Refuse an alert whose incident does not match the request."""
     asked = request.instance_id, set(request.network_interface_ids)
     if asked != (incident.instance_id, set(incident.network_interface_ids)):
         captured = incident.instance_id or ", ".join(incident.network_interface_ids)

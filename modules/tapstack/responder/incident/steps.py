@@ -1,4 +1,4 @@
-"""An incident's own steps: how long it continues, waiting for commands, its end."""
+"""The steps of the workflow that wait for an incident's end, and record it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tapstack.responder.store.incidents import Incident
 
 
 def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
-    """Say whether to go on waiting, and for how long.
+    """Tell the workflow whether to wait longer, and for how long.
 
     Args:
         incident_id: which.
-        waited_until: until when the workflow has waited. When that is still the time of expiry, it is over:
-            the clock is not asked again.
+        waited_until: until when the workflow has waited. When that is still the time of expiry, the incident has
+            expired: the clock is not read again.
 
     Returns:
         `status` `wait` with `seconds` (1 or more) and `until`, or `status` `close` with `because`.
@@ -30,14 +30,14 @@ def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, An
         seconds = int((as_time(until) - utc_now()).total_seconds())
         if waited_until == until or seconds <= 0:
             return {"status": "close", "because": "expired"}
-        # `wait` compares with this: an extension in between must not be slept through.
+        # `wait` compares with this, so that an extension in between is noticed.
         if incidents.note_wait(incident_id, until):
             return {"status": "wait", "seconds": seconds, "until": until}
         incident = incidents.get(incident_id)
 
 
 def wait(incident_id: str, token: str) -> dict[str, Any]:
-    """Leave the task token where closing and extending find it; use it at once if they were faster."""
+    """Store the task token, with which closing and extending end the wait; end it at once if either came first."""
     if not incidents.store_token(incident_id, token):
         executions.end_wait(token, "changed")
     return {}
@@ -51,11 +51,11 @@ def notify(incident_id: str) -> dict[str, Any]:
 
 
 def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
-    """Record that nothing of the incident mirrors any more, and notify.
+    """Record that the incident is closed, and notify.
 
     Args:
         incident_id: which.
-        because: `closed` or `expired`; what the incident says by default.
+        because: `closed` or `expired`; by default `closed` if closing was requested.
     """
     incident = incidents.get(incident_id)
     if because is None:
@@ -63,7 +63,7 @@ def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
     now = utc_now()
     ttl = None if retention.still_contained(incident) else retention.deletion_time(now)
     incidents.record_closed(incident_id, because, as_text(now), ttl)
-    # It may have been approved, or released, at the same moment.
+    # Its containment may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)
     notifications.notify_once(incident, "closed", *notifications.closed(incident, retention.still_contained(incident)))
     return {}
@@ -72,7 +72,7 @@ def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
 def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """Record that the workflow failed, what is still in place and how to undo it; notify.
 
-    An incident that is closed stays closed: only what came after has failed.
+    An incident that is closed stays closed: only a later step has failed.
 
     Args:
         incident_id: which.
@@ -91,7 +91,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     incident = incidents.record_failed(
         incident, f"{error}: {cause}", in_place=what_is_in_place(incident), undo=undo_command(incident_id)
     )
-    # Every execution that fails is told of, once.
+    # One notification for each execution that fails.
     notifications.notify_once(
         incident,
         f"failed {started}",
@@ -101,7 +101,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
 
 
 def what_is_in_place(incident: Incident) -> list[str]:
-    """Say what of an incident still exists, by the table: what it holds, it may have made."""
+    """Return the resources of an incident that may still exist, by the table, a line each."""
     incident_id = incident.id
     held = captures.get_all(incident.interface_ids(), incident.where)
     said = [

@@ -1,7 +1,7 @@
-"""Executions of the workflow: those of an incident's capture, and those that contain or release.
+"""Executions of the workflow: of an incident's capture, and those that contain or release.
 
-An execution of the capture waits with a task token. Executions that contain or release are numbered, so that there is
-one for each time it was requested; the capture goes on beside them, and the incident does not list them.
+An execution of the capture waits with a task token. Executions that contain or release are numbered, one for each
+request; they run beside the capture, and the incident does not list them.
 
 Sources: AWS Step Functions API Reference, SendTaskSuccess; StartExecution: a name is used once, and the same name with
 the same input while the execution runs is the same execution.
@@ -26,7 +26,7 @@ _TOO_LATE: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"
 
 
 def end_wait(token: str, because: str) -> bool:
-    """End the wait of an execution; tell whether it still waited.
+    """End the wait of an execution; return whether it was still waiting.
 
     Args:
         token: of the task.
@@ -46,7 +46,7 @@ def start(incident_id: str, task: Literal["capture", "close"] = "capture", *, at
 
     Args:
         incident_id: names the execution, so that there is one.
-        task: from the beginning, or straight to the end.
+        task: `capture` for the whole workflow, `close` to only close.
         attempt: counts the executions that only close.
     """
     named = environment()
@@ -72,7 +72,7 @@ def execution_arn(name: str) -> str:
 
 
 def start_closing(incident: Incident) -> str:
-    """Start an execution that closes an incident whose last one has ended; however often it is asked for, one."""
+    """Start one execution that closes an incident whose last one has ended; idempotent."""
     ended = incident.failed_executions or len(incident.execution_arns)
     return start(incident.id, "close", attempt=ended)
 
@@ -89,15 +89,15 @@ def is_running(execution_arn: str) -> bool:
 
 
 def ensure(incident: Incident, task: Task, **given: bool) -> None:
-    """Start the execution that does what was asked for, unless it runs; one that has ended gets a successor.
+    """Ensure that an execution of a requested task runs: start it, or another one where it has ended.
 
     Args:
-        incident: for which the task was asked for.
-        task: what is done.
-        **given: how it is to be released.
+        incident: for which the task was requested.
+        task: `contain` or `release`.
+        **given: the flags of a release.
 
     Raises:
-        TryAgain: others start it again and again.
+        TryAgain: others start it at the same time.
     """
 
     def attempt() -> bool | None:
@@ -111,12 +111,12 @@ def ensure(incident: Incident, task: Task, **given: bool) -> None:
 
 
 def start_anew(incident: Incident, task: Task, **given: bool) -> bool:
-    """Start another execution in place of one that has ended; tell whether this call did.
+    """Start another execution after one that has ended; return whether this call started it.
 
     Args:
-        incident: for which the task was asked for.
-        task: what is done.
-        **given: how it is to be released.
+        incident: for which the task was requested.
+        task: `contain` or `release`.
+        **given: the flags of a release.
     """
     counted = requests.request_execution(incident, task)
     return counted is not None and _start_numbered(counted, task, **given)
@@ -128,7 +128,7 @@ def is_under_way(incident: Incident, task: Task) -> bool:
 
 
 def _start_numbered(incident: Incident, task: Task, **given: bool) -> bool:
-    """Start the latest execution of a task; tell whether it runs now, which it does not when it has ended."""
+    """Start the latest execution of a task; return whether it runs: not where it has already ended."""
     try:
         client("stepfunctions").start_execution(
             stateMachineArn=environment().state_machine_arn,

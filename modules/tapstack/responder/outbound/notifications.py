@@ -26,7 +26,7 @@ _SUBJECT: Final = 100
 def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
     """Notify operators and subscribers of an incident, once for each `what`.
 
-    A function that is killed before this is recorded notifies again: at least once.
+    A function that is killed before the notification is recorded sends it again.
     """
     if what in incident.notified:
         return
@@ -46,7 +46,7 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
     """Publish an event to subscribers.
 
     Raises:
-        TryAgain: the bus did not take the event.
+        TryAgain: the bus did not accept the event.
     """
     named = environment()
     detail = {"deployment": named.deployment, "site": named.site, **named.home.as_dict(), **detail}
@@ -88,7 +88,7 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
 
     Args:
         incident: that is closed.
-        still_contained: what there is to say about an instance that stays contained.
+        still_contained: lines about an instance that stays contained.
     """
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
     return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
@@ -107,7 +107,7 @@ def failed(incident: Incident, error: str, cause: str, still_contained: list[str
         incident: that failed.
         error: the error's name.
         cause: the error's message.
-        still_contained: what there is to say about an instance that is contained.
+        still_contained: lines about an instance that is contained.
     """
     in_place = incident.in_place
     return subject(incident, "FAILED"), text(

@@ -1,4 +1,4 @@
-"""The launched appliance: who needs it, and how far its stack is. There is one at most.
+"""The launched appliance, of which there is one at most: the incidents that use it, and the state of its stack.
 
 States: absent, launching, ready, retiring. Every launch has a generation of its own.
 """
@@ -23,14 +23,14 @@ class Appliance:
     Attributes:
         where: its account and Region.
         state: absent, launching, ready or retiring.
-        generation: which of the launches there ever were; begins with the time.
+        generation: number of the launch; the first is the time.
         holders: the incidents that need it.
         launched_by: the incident it was launched for.
         stack_id: CloudFormation's id of its stack; none before it is known.
         target_id: traffic mirror target, once ready.
         filter_id: traffic mirror filter, once ready.
-        portal_url: where packets are looked at, once ready.
-        source_interface: what its stack mirrors itself, if anything.
+        portal_url: of the portal, once ready.
+        source_interface: the interface that its stack mirrors itself; none without one.
         launched_at: when the launch began, in seconds of the epoch.
         released_at: when the last incident released it, in seconds of the epoch; 0 while it is held.
         released_by: the last holder.
@@ -56,7 +56,7 @@ class Appliance:
 
 
 def hold(incident_id: str, where: AccountRegion | None = None) -> Appliance | None:
-    """Need the appliance for an incident; None while it is being retired."""
+    """Hold the appliance for an incident; None while it is being retired."""
     there = where or environment().home
     return _change(
         there,
@@ -80,7 +80,7 @@ def get(where: AccountRegion | None = None) -> Appliance:
 
 
 def begin_launch(appliance: Appliance, incident_id: str, source_interface: str | None) -> Appliance | None:
-    """Note that an incident launches it; None when another does already."""
+    """Record that an incident launches it; None when another one does already."""
     return _change(
         appliance.where,
         "SET #state = :launching, launched_by = :incident, launched_at = :now, source_interface = :source "
@@ -96,7 +96,7 @@ def begin_launch(appliance: Appliance, incident_id: str, source_interface: str |
 
 
 def record_stack(appliance: Appliance, stack_id: str) -> Appliance | None:
-    """Note which stack is being made."""
+    """Record which stack is being created."""
     return _change(
         appliance.where,
         "SET stack_id = :stack",
@@ -108,7 +108,7 @@ def record_stack(appliance: Appliance, stack_id: str) -> Appliance | None:
 
 
 def record_ready(appliance: Appliance, *, target_id: str, filter_id: str, portal_url: str | None) -> Appliance | None:
-    """Note that the stack stands, and what it consists of."""
+    """Record that the stack is complete, and its target, filter and portal."""
     return _change(
         appliance.where,
         "SET #state = :ready, target_id = :target, filter_id = :filter, portal_url = :portal",
@@ -123,7 +123,7 @@ def record_ready(appliance: Appliance, *, target_id: str, filter_id: str, portal
 
 
 def record_failure(appliance: Appliance, reason: str) -> None:
-    """Note that the launch failed, for all who wait for it; the next one who needs it launches anew."""
+    """Record that the launch failed, for all incidents that wait for it; the next incident launches it again."""
     _change(
         appliance.where,
         "SET #state = :absent, failed_generation = :generation, failure = :reason, generation = generation + :one "
@@ -139,7 +139,7 @@ def record_failure(appliance: Appliance, reason: str) -> None:
 
 
 def record_lost(appliance: Appliance) -> None:
-    """Note that the stack is gone, although incidents need it: the next one launches it anew."""
+    """Record that the stack was deleted although incidents need it: the next call launches it again."""
     _change(
         appliance.where,
         "SET #state = :absent, generation = generation + :one REMOVE stack_id, target_id, filter_id, portal_url",
@@ -152,7 +152,7 @@ def record_lost(appliance: Appliance) -> None:
 
 
 def release(incident_ids: Iterable[str], where: AccountRegion | None = None) -> Appliance:
-    """Need it no longer for these incidents; return what it is then."""
+    """Release it for these incidents; return it afterwards."""
     leaving = sorted(set(incident_ids))
     there = where or environment().home
     left = _change(there, "DELETE holders :incidents", "attribute_exists(#state)", incidents=set(leaving))
@@ -170,7 +170,7 @@ def release(incident_ids: Iterable[str], where: AccountRegion | None = None) -> 
 
 
 def begin_retirement(appliance: Appliance) -> Appliance | None:
-    """Take it out of use; None when an incident needs it again."""
+    """Begin to retire it; None when an incident needs it again."""
     return _change(
         appliance.where,
         "SET #state = :retiring",
@@ -183,7 +183,7 @@ def begin_retirement(appliance: Appliance) -> Appliance | None:
 
 
 def record_gone(appliance: Appliance) -> None:
-    """Note that its stack is deleted."""
+    """Record that its stack is deleted."""
     _change(
         appliance.where,
         "SET #state = :absent, generation = generation + :one "

@@ -1,8 +1,8 @@
-"""Who needs the capture of an interface: many incidents share one session, the last one ends it.
+"""The incidents that hold the capture of an interface: they share one session, and the last one ends it.
 
-A capture has a generation, which every session that is made for it carries in its client
-token. Once its last holder releases it, it is `ending`, and no incident can hold it before the
-session is deleted and the generation counted on.
+A capture has a generation, which is part of the client token of its session. Once its last
+holder releases it, it is `ending`, and no incident can hold it before the session is deleted
+and the generation incremented.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tapstack.responder.store import table
 from tapstack.responder.store.keys import BY_STATE, CAPTURES_LISTING, capture_key, named, pack, where_of
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
-"""How long a capture without a holder is remembered. Generations begin with the time, so that none returns."""
+"""How long a capture without a holder is kept. Generations begin with the time, so that none is used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Capture:
     Attributes:
         network_interface_id: whose packets.
         where: account and Region of the interface, and of its session.
-        generation: which of the captures there ever were.
+        generation: number of the capture; the first is the time.
         holders: the incidents that need it.
         session_id: of the session that mirrors; none while it is not known.
         session_since: when the session was recorded, in seconds of the epoch.
         ending: the session is being deleted.
-        ended_sessions: those that were deleted last, which EC2 may still show for a while.
+        ended_sessions: the last ones that were deleted, which EC2 may still show for a while.
     """
 
     network_interface_id: str
@@ -48,7 +48,7 @@ class Capture:
 
 
 def name_of(capture: Capture) -> str:
-    """Return what names the interface among those of all accounts and Regions."""
+    """Return the name of the interface among those of all accounts and Regions."""
     return named(capture.network_interface_id, capture.where)
 
 
@@ -76,7 +76,7 @@ def acquire(network_interface_id: str, incident_id: str, where: AccountRegion | 
 
 
 def record(capture: Capture, session_id: str) -> bool:
-    """Note which session mirrors; False when the capture has ended meanwhile, or has another session."""
+    """Record the session of a capture; False when the capture has ended meanwhile, or has another session."""
     return (
         table.change(
             capture_key(capture.network_interface_id, capture.where),
@@ -90,7 +90,7 @@ def record(capture: Capture, session_id: str) -> bool:
 
 
 def forget_session(capture: Capture) -> None:
-    """Note that the session is gone, although it is needed: the next one gets a new generation."""
+    """Record that the session was deleted although it is needed: the next one gets a new generation."""
     table.change(
         capture_key(capture.network_interface_id, capture.where),
         "SET generation = generation + :one REMOVE session_id, session_since",
@@ -99,8 +99,8 @@ def forget_session(capture: Capture) -> None:
     )
 
 
-def count_on(capture: Capture) -> Capture | None:
-    """Give up the client token of a capture that has no session; None where it has one, or is another already."""
+def replace_token(capture: Capture) -> Capture | None:
+    """Begin a new generation, and so a new client token, of a capture without a session; None where it has changed."""
     item = table.change(
         capture_key(capture.network_interface_id, capture.where),
         "SET generation = generation + :one",
@@ -113,7 +113,7 @@ def count_on(capture: Capture) -> Capture | None:
 def release(
     network_interface_id: str, incident_ids: Iterable[str], where: AccountRegion | None = None
 ) -> Capture | None:
-    """Hold it no longer for these incidents; return what it is then, None when it was never held.
+    """Release a capture for these incidents; return it afterwards, None when it was never held.
 
     When no holder is left, it is `ending` in what is returned, and the caller deletes the
     session and finishes.
@@ -131,7 +131,7 @@ def release(
 
 
 def end(capture: Capture) -> Capture:
-    """Mark a capture without a holder as ending; return what it is then, unchanged when it is held again."""
+    """Mark a capture without a holder as ending; return it afterwards, unchanged when it is held again."""
     item = table.change(
         capture_key(capture.network_interface_id, capture.where),
         "SET ending = :yes, listing = :listing",
@@ -143,7 +143,7 @@ def end(capture: Capture) -> Capture:
 
 
 def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
-    """Note that an ending capture has ended, and which sessions were deleted."""
+    """Record that an ending capture has ended, and which sessions were deleted."""
     ended = set(ended_sessions)
     table.change(
         capture_key(capture.network_interface_id, capture.where),
@@ -169,13 +169,13 @@ def get(network_interface_id: str, where: AccountRegion | None = None) -> Captur
 
 
 def get_all(network_interface_ids: Iterable[str], where: AccountRegion | None = None) -> dict[str, Capture]:
-    """Return those of many captures that there are, by interface."""
+    """Return those of many captures that exist, by interface."""
     keys = [capture_key(interface, where) for interface in sorted(set(network_interface_ids))]
     return {item["network_interface_id"]: _capture(item) for item in table.read_all(keys)}
 
 
 def listed() -> list[Capture]:
-    """Return the captures that are held, or that end, as they are now; what changed just now may be missing."""
+    """Return the captures that are held or ending, as they are now; new ones may be missing."""
     items = table.query(
         IndexName=BY_STATE,
         KeyConditionExpression="listing = :listing",

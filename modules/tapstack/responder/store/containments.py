@@ -1,8 +1,8 @@
-"""Which incidents want an instance contained, and its prior state: recorded before anything is changed.
+"""The incidents that hold an instance contained, and its prior state, which is recorded before anything is changed.
 
-A containment has a generation, and a turn that counts whenever it changes hands: a function that was overtaken, by a
-release or by a new containment, can write nothing any more. Originals are written once in a generation. They stay
-for a while after everything is back, for operators to inspect.
+A containment has a generation, and a turn that is incremented when another function takes it over: a function that was
+overtaken, by a release or by a new containment, can no longer write. Prior states are written once in a generation,
+and kept for a while after the release, for operators to inspect.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Containment:
     Attributes:
         instance_id: which instance.
         where: its account and Region.
-        state: `containing`, `contained`, `releasing`, or `absent` once all is back.
-        generation: which of its containments there ever were.
-        turn: how often it changed hands.
+        state: `containing`, `contained`, `releasing`, or `absent` after the release.
+        generation: number of the containment of this instance.
+        turn: how often another function took it over.
         holders: the incidents that want it contained.
-        releasing_for: the incidents that wanted it when a release began, and have not been told of its end.
+        releasing_for: the incidents that held it when a release began, in which its end is not recorded yet.
         since: when it began.
         untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
     """
@@ -73,7 +73,7 @@ class Containment:
 
     @property
     def in_place(self) -> bool:
-        """Whether something of it may still be changed."""
+        """Whether something of it may not be restored yet."""
         return self.state != "absent"
 
 
@@ -84,7 +84,7 @@ def get(instance_id: str, where: AccountRegion | None = None) -> Containment | N
 
 
 def count(instance_id: str, limit: int, where: AccountRegion | None = None) -> bool:
-    """Count an instance that is going to be contained; False when so many were in this hour already."""
+    """Count an instance before it is contained; False when the limit of this clock hour is reached."""
     now, name = utc_now(), named(instance_id, where)
     counted = table.change(
         containments_key(f"{now:%Y-%m-%dT%H}"),
@@ -109,14 +109,14 @@ def hold(
     vpc_id: str,
     quarantine_group_id: str,
 ) -> Containment | None:
-    """Hold an instance contained for an incident: join what is in place, or begin; a running release is overtaken.
+    """Hold an instance contained for an incident: join its containment, or begin one; a running release is overtaken.
 
     Returns:
-        The containment; None where the incident wants it no longer. Both are asked in one: a release for all that ends
-        at the same moment tells the incident so, or sees it hold the instance.
+        The containment; None where the incident no longer requests it. Both are checked in one transaction: a release
+        for all incidents that ends at the same moment either has recorded that in the incident, or sees it as a holder.
 
     Raises:
-        TryAgain: others change it again and again.
+        TryAgain: others change it at the same time.
         UnknownIncident: there is none of that id.
     """
     there = where or environment().home
@@ -172,12 +172,12 @@ def hold(
 
 
 def being_released(containment: Containment) -> dict[str, Any]:
-    """Return the part of a transaction that holds a containment to being released, in the same hands."""
+    """Return a check for a transaction: the containment is being released, and was not overtaken."""
     return _check(containment, "#state = :releasing", releasing="releasing")
 
 
 def prior_states(instance_id: str, where: AccountRegion | None = None) -> list[PriorState]:
-    """Return all that is remembered of an instance, from its earlier containments too."""
+    """Return all prior states of an instance, of its earlier containments too."""
     items = table.query(
         KeyConditionExpression="pk = :pk AND begins_with(sk, :prior)",
         ExpressionAttributeValues={":pk": containment_key(instance_id, where)["pk"], ":prior": pack(PRIOR_STATE)},
@@ -187,23 +187,23 @@ def prior_states(instance_id: str, where: AccountRegion | None = None) -> list[P
 
 
 def prior_state(instance_id: str, kind: Kind, key: str, where: AccountRegion | None = None) -> PriorState | None:
-    """Return what was there before the last containment that changed it; None where nothing is remembered."""
+    """Return the prior state of the last containment that changed a setting; None where none is recorded."""
     item = table.read(prior_state_key(instance_id, kind, key, where))
     return None if item is None else _prior_state(item)
 
 
 def waiting(containment: Containment, remembered: Iterable[PriorState]) -> list[PriorState]:
-    """Return those prior states of a containment that are not back yet."""
+    """Return the prior states of a containment that are not restored yet."""
     return [one for one in remembered if one.generation == containment.generation and not one.restored]
 
 
 def record(containment: Containment, changes: Sequence[Change], remembered: Iterable[PriorState]) -> None:
-    """Write down what is there before it is changed; what is written down already stays as it is.
+    """Record prior states before anything is changed; recorded ones are not overwritten.
 
     Args:
         containment: that they belong to.
-        changes: what is going to be changed.
-        remembered: what is written down.
+        changes: that will be made.
+        remembered: prior states that are recorded already.
 
     Raises:
         TryAgain: the containment was overtaken.
@@ -213,7 +213,7 @@ def record(containment: Containment, changes: Sequence[Change], remembered: Iter
     for start in range(0, len(missing), _TOGETHER):
         some = missing[start : start + _TOGETHER]
         if not _write(containment, some):
-            # Another function was faster with one of them: its original is as good.
+            # Another function has recorded one of them meanwhile, which serves as well.
             _write_each(containment, some)
 
 
@@ -246,7 +246,7 @@ def mark_untracked(containment: Containment) -> Containment:
 
 
 def finish_containing(containment: Containment) -> Containment:
-    """Note that all is changed.
+    """Record that all changes are made.
 
     Raises:
         TryAgain: the containment was overtaken.
@@ -255,11 +255,11 @@ def finish_containing(containment: Containment) -> Containment:
 
 
 def remove_holder(containment: Containment, incident_id: str) -> Containment | None:
-    """Want it no longer for an incident, while others still do; None when no other does."""
+    """Remove an incident from the holders of a containment; None when there is no other holder."""
     return _change(
         containment,
         "DELETE holders :incident, releasing_for :incident",
-        # A set of its own alone, or none at all, is the last holder's: it releases.
+        # The last holder is not removed: it releases the containment.
         "attribute_exists(holders) AND holders <> :incident AND #state IN (:containing, :contained)",
         incident={incident_id},
         containing="containing",
@@ -274,7 +274,7 @@ def begin_release(containment: Containment) -> Containment:
         containment: as it was read; its holders are released.
 
     Raises:
-        TryAgain: an incident has wanted or released it since.
+        TryAgain: an incident has joined or released it since.
     """
     if containment.state == "releasing":
         return _own(containment, "SET turn = turn + :one", "releasing", one=1)
@@ -282,7 +282,7 @@ def begin_release(containment: Containment) -> Containment:
     return _own(
         containment,
         "SET #state = :to, turn = turn + :one REMOVE holders, untracked_at"
-        # Whom a release that was overtaken did not tell any more is told by this one.
+        # The incidents of a release that was overtaken are kept: this release is recorded in them as well.
         + (" ADD releasing_for :holders" if holders else ""),
         "containing",
         "contained",
@@ -294,12 +294,12 @@ def begin_release(containment: Containment) -> Containment:
 
 
 def mark_restored(containment: Containment, prior: PriorState, note: str = "") -> None:
-    """Note that something is back, or was given up.
+    """Record that a change is restored, or that restoring it was given up.
 
     Args:
         containment: that it belongs to.
-        prior: what.
-        note: what is to be said about it.
+        prior: the prior state.
+        note: a remark for the incident.
 
     Raises:
         TryAgain: the containment was overtaken.
@@ -317,7 +317,7 @@ def mark_restored(containment: Containment, prior: PriorState, note: str = "") -
 
 
 def finish_release(containment: Containment) -> None:
-    """Note that nothing is changed any more.
+    """Record that everything is released.
 
     Raises:
         TryAgain: the release was overtaken.
@@ -334,13 +334,13 @@ def finish_release(containment: Containment) -> None:
 
 
 def listed() -> Iterator[Containment]:
-    """Yield the containments that are in place; what changed just now may be missing."""
+    """Yield the containments that are in place; eventually consistent."""
     for item in _listed(CONTAINMENTS_LISTING):
         yield _containment(item)
 
 
 def listed_prior_states() -> Iterator[tuple[str, PriorState]]:
-    """Yield the prior states that are not back yet, with their instance; what changed just now may be missing."""
+    """Yield the prior states that are not restored yet, with their instance; eventually consistent."""
     for item in _listed(PRIOR_STATES_LISTING):
         yield item["instance_id"], _prior_state(item)
 
@@ -393,7 +393,7 @@ def _update(instance_id: str, where: AccountRegion, update: str, condition: str,
 
 
 def _own(containment: Containment, update: str, *states: str, and_also: str = "", **values: Any) -> Containment:
-    """Change it while it is in the same hands."""
+    """Change the containment unless it was overtaken."""
     named = {f"s{n}": state for n, state in enumerate(states)}
     condition = f"generation = :g AND turn = :t AND #state IN ({', '.join(f':{name}' for name in named)})"
     if and_also:

@@ -1,4 +1,4 @@
-"""Incidents in the table: opened once, changed by conditions, with a timeline of their own."""
+"""Incidents in the table: opened once, changed on conditions, each with a timeline."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ from tapstack.responder.store.records import (
 __all__ = ["PUBLIC", "Incident", "IncidentAppliance", "IncidentContainment", "IncidentInterface"]
 
 ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containing", "releasing")
-"""States of a containment in which an execution waits, or works."""
+"""States of a containment in which an execution runs."""
 _UNCONTAINED: Final[tuple[ContainmentState | None, ...]] = (None, "rejected", "released", "failed")
 WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contained")
-"""States of a containment in which an incident wants its instance contained."""
+"""States of a containment in which its incident holds the instance contained."""
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is kept."""
 _WAITS: Final = ("token", "waited_until")
-"""Attributes of the task that waits."""
+"""Attributes of the waiting task."""
 
 
 def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
-    """Return a new incident, which is in no table yet."""
+    """Return a new incident, which is not in the table yet."""
     now = utc_now()
     return Incident(
         id=new_id(now),
@@ -73,16 +73,16 @@ def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
 
 
 def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
-    """Write a new incident with the keys that stand for it; tell whether it was written.
+    """Write a new incident with its keys; return whether it was written.
 
-    It is not when one of the keys stands for an incident already; `find` tells which.
+    It is not written when one of the keys belongs to another incident; `find` returns that.
 
     Args:
         incident: what `new` returned.
         keys: value and fingerprint by kind, `idempotency-key` or `alert`.
     """
     opened = as_time(incident.opened_at)
-    # For as long as its incident is kept, an alert opens no other one.
+    # An alert opens no other incident while its incident is kept.
     kept = {
         "idempotency-key": REPEATS_KEPT,
         "alert": timedelta(minutes=incident.minutes, days=environment().retention_days),
@@ -102,12 +102,12 @@ def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
                 {"ttl": "ttl"},
             )
         )
-    # A second try after a lost answer finds what the first one wrote.
+    # A retry after a lost response finds what the first call wrote.
     return table.write_together(writes) or table.read(incident_key(incident.id)) is not None
 
 
 def find(kind: str, value: str) -> tuple[Incident, str] | None:
-    """Return the incident that a key stands for, and the fingerprint of the request it came with."""
+    """Return the incident of a key, and the fingerprint of the request that the key was sent with."""
     key = table.read(idempotency_key(kind, value))
     if key is None or key["ttl"] < _epoch(utc_now()):
         return None
@@ -134,7 +134,7 @@ def get_all(incident_ids: Iterable[str]) -> dict[str, Incident]:
 
 
 def extend(incident: Incident, until: str) -> Incident | None:
-    """Let an incident capture until a later time; None where others have changed or closed it since it was read."""
+    """Set a later time of expiry; None where others have changed or closed the incident since it was read."""
     return changed(
         incident.id,
         "SET expires_at = :until",
@@ -147,12 +147,12 @@ def extend(incident: Incident, until: str) -> Incident | None:
 
 
 def request_close(incident_id: str) -> Incident | None:
-    """Note that an incident is to be closed; None where there is none of that id."""
+    """Record that closing was requested; None where there is no incident of that id."""
     return changed(incident_id, "SET close_requested = :yes", yes=True)
 
 
 def note_wait(incident_id: str, until: str) -> bool:
-    """Note until when the workflow waits; False where an incident was extended, or is to be closed, meanwhile."""
+    """Record until when the workflow waits; False where the incident was extended, or is to close, meanwhile."""
     noted = changed(
         incident_id,
         "SET waited_until = :until REMOVE #token",
@@ -164,7 +164,7 @@ def note_wait(incident_id: str, until: str) -> bool:
 
 
 def store_token(incident_id: str, token: str) -> bool:
-    """Leave the token of the task that waits; False where there is nothing to wait for any more."""
+    """Store the token of the waiting task; False where there is nothing to wait for any more."""
     stored = changed(
         incident_id,
         "SET #token = :token",
@@ -176,7 +176,7 @@ def store_token(incident_id: str, token: str) -> bool:
 
 
 def record_interfaces(incident_id: str, interfaces: Iterable[IncidentInterface]) -> None:
-    """Record what became of the interfaces of an incident."""
+    """Record the states of the interfaces of an incident."""
     changed(incident_id, "SET interfaces = :interfaces", interfaces=[one.as_dict() for one in interfaces])
 
 
@@ -188,7 +188,7 @@ def record_prepared(
     Args:
         incident_id: which.
         interfaces: all of them.
-        source: interface and session number that the stack of an appliance mirrors itself.
+        source: interface and session number that the stack of a launched appliance mirrors itself.
     """
     changed(
         incident_id,
@@ -208,13 +208,13 @@ def record_appliance(incident: Incident, appliance: IncidentAppliance) -> Incide
 
 
 def wait_for_launch(incident: Incident, generation: int) -> None:
-    """Note which launch of the appliance an incident waits for."""
+    """Record which launch of the appliance an incident waits for."""
     if incident.waits_for_launch != generation:
         changed(incident.id, "SET waits_for_launch = :generation", generation=generation)
 
 
 def mark_notified(incident_id: str, what: str) -> None:
-    """Note that operators and subscribers were notified of something."""
+    """Record that a notification was published."""
     changed(incident_id, "ADD told :what", what={what})
 
 
@@ -245,13 +245,13 @@ def record_closed(incident_id: str, because: Because, closed_at: str, ttl: int |
 
 
 def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], undo: str) -> Incident:
-    """Note that an execution of an incident failed, with an entry in its timeline; return the incident as it is then.
+    """Record that an execution of an incident failed, with an entry in its timeline; return the incident afterwards.
 
     Args:
         incident: which.
         detail: why.
-        in_place: what of it remains.
-        undo: the command that deletes that.
+        in_place: the resources that remain.
+        undo: the command that deletes them.
     """
     transition(
         incident.id,
@@ -303,12 +303,12 @@ def changed(incident_id: str, update: str, *, condition: str | None = None, **va
 
 
 def check(incident_id: str, condition: str, **values: Any) -> dict[str, Any]:
-    """Return the part of a transaction that holds an incident to a condition; named as in `changed`."""
+    """Return a check of an incident for a transaction; names as in `changed`."""
     return table.part(incident_key(incident_id), None, condition, values, _names(condition))
 
 
 def update(incident_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
-    """Return the part of a transaction that changes an incident; named as in `changed`."""
+    """Return an update of an incident for a transaction; names as in `changed`."""
     return table.part(incident_key(incident_id), update, condition, values, _names(f"{update} {condition}"))
 
 
@@ -321,14 +321,14 @@ def transition(
     sets: Mapping[str, Any] | None = None,
     remove: Sequence[str] = (),
 ) -> bool:
-    """Bring an incident into a state, with an entry in its timeline; tell whether this call did it.
+    """Change the state of an incident, with an entry in its timeline; return whether this call changed it.
 
     Args:
         incident_id: which.
         state: the new one.
-        by: who or what does it.
+        by: the caller, or the step.
         detail: for the timeline.
-        sets: attributes to set besides.
+        sets: further attributes to set.
         remove: attributes to remove.
     """
     given = {"state": state, **(sets or {})}
@@ -360,12 +360,12 @@ def timeline(incident_id: str) -> list[dict[str, str]]:
 
 
 def listed(listing: str) -> Iterator[Incident]:
-    """Yield the incidents of a listing, newest first; what changed just now may be missing."""
+    """Yield the incidents of a listing, newest first; eventually consistent."""
     yield from map(incident_of, table.query(**_listing(listing), ScanIndexForward=False))
 
 
 def with_ongoing_containment() -> Iterator[Incident]:
-    """Yield the incidents, open or closed, whose containment is not where it is going; as late as `listed`."""
+    """Yield the incidents, open or closed, whose containment is in progress; eventually consistent."""
     for listing in ("open", "closed"):
         named = _listing(listing)
         values = named.pop("ExpressionAttributeValues")

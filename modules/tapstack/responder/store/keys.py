@@ -1,4 +1,4 @@
-"""Keys and attributes of the table's items, and DynamoDB's way of writing values.
+"""Keys and attributes of the table's items, and DynamoDB's attribute values.
 
 Source: Amazon DynamoDB Developer Guide, "DynamoDB low-level API" (data type descriptors).
 """
@@ -22,12 +22,12 @@ CONTAINMENTS: Final = "CONTAINMENTS"
 BY_STATE: Final = "by-state"
 """The index: hash key `listing`, range key `opened_at`."""
 CAPTURES_LISTING: Final = "capture"
-"""What captures that are held, or that end, have as `listing`: the sweeper finds them by it."""
+"""The `listing` of captures that are held or ending: the sweeper finds them by it."""
 
 CONTAINMENTS_LISTING: Final = "containment"
-"""What containments that are in place have as `listing`."""
+"""The `listing` of containments that are in place."""
 PRIOR_STATES_LISTING: Final = "original"
-"""What prior states that are not back yet have as `listing`."""
+"""The `listing` of prior states that are not restored yet."""
 
 
 def incident_key(incident_id: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def capture_key(network_interface_id: str, where: AccountRegion | None = None) -
 
 def appliance_key(where: AccountRegion | None = None) -> dict[str, Any]:
     """Return the key of the appliance that was launched somewhere; in the site's own account and Region by default."""
-    # The functions' roles name the partition.
+    # The functions' roles name this partition key.
     return _key(APPLIANCE, APPLIANCE if _is_home(where) else named(APPLIANCE, where))
 
 
@@ -57,7 +57,7 @@ def containment_key(instance_id: str, where: AccountRegion | None = None) -> dic
 
 
 def prior_state_key(instance_id: str, kind: str, key: str, where: AccountRegion | None = None) -> dict[str, Any]:
-    """Return the key of what was there before the containment of an instance changed it."""
+    """Return the key of the prior state of a change of an instance's containment."""
     return _key(f"{CONTAINMENT}#{named(instance_id, where)}", f"{PRIOR_STATE}{kind}#{key}")
 
 
@@ -67,9 +67,9 @@ def containments_key(hour: str) -> dict[str, Any]:
 
 
 def named(resource_id: str, where: AccountRegion | None) -> str:
-    """Return how keys name something: by its id alone at home, and with its account and Region elsewhere.
+    """Return the name of a resource in keys: its id, with account and Region where those are not the site's.
 
-    At home, it is how all versions name it: what an earlier one wrote is found, and no key changes twice.
+    The id alone is what earlier versions wrote: their items are found, and no key changes.
     """
     if where is None or _is_home(where):
         return resource_id
@@ -77,7 +77,7 @@ def named(resource_id: str, where: AccountRegion | None) -> str:
 
 
 def where_of(item: dict[str, Any]) -> AccountRegion:
-    """Return where an item's resource is. Versions that wrote neither account nor Region knew one of each."""
+    """Return where an item's resource is. Earlier versions wrote neither account nor Region."""
     home = environment().home
     return AccountRegion(item.get("account_id") or home.account_id, item.get("region") or home.region)
 
@@ -87,7 +87,7 @@ def _is_home(where: AccountRegion | None) -> bool:
 
 
 def idempotency_key(kind: str, value: str) -> dict[str, Any]:
-    """Return the key that remembers which incident an Idempotency-Key or an alert stands for.
+    """Return the key of the item with the incident of an Idempotency-Key or an alert.
 
     Args:
         kind: `idempotency-key` or `alert`.
@@ -101,7 +101,7 @@ def _key(partition: str, sort: str) -> dict[str, Any]:
 
 
 def pack(value: Any) -> dict[str, Any]:
-    """Return a JSON value, or a set of texts, as DynamoDB writes it."""
+    """Return a JSON value, or a set of strings, as a DynamoDB attribute value."""
     match value:
         case None:
             return {"NULL": True}
@@ -121,12 +121,12 @@ def pack(value: Any) -> dict[str, Any]:
 
 
 def pack_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Return all values of a dict as DynamoDB writes them."""
+    """Return all values of a dict as DynamoDB attribute values."""
     return {name: pack(value) for name, value in item.items()}
 
 
 def unpack(value: dict[str, Any]) -> Any:
-    """Return a value that DynamoDB wrote; a set of texts comes as a sorted list, a number as an int."""
+    """Return a DynamoDB attribute value as a JSON value; a set of strings as a sorted list, a number as an int."""
     [(kind, inner)] = value.items()
     match kind:
         case "NULL":
@@ -143,5 +143,5 @@ def unpack(value: dict[str, Any]) -> Any:
 
 
 def unpack_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Return all values of an item that DynamoDB wrote."""
+    """Return all values of a DynamoDB item as JSON values."""
     return {name: unpack(value) for name, value in item.items()}

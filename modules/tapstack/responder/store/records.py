@@ -1,7 +1,7 @@
 """An incident as the functions have it: its interfaces, its appliance and its containment.
 
-The store makes them from items and writes them as items; nothing else knows how an item looks. Attributes that an
-earlier version did not write have defaults, and those that nothing here knows are left alone.
+The store reads and writes them as items; no other module knows the form of an item. Attributes that an earlier version
+did not write have defaults, and unknown attributes are left unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tapstack.domain.regions import AccountRegion
 from tapstack.responder.store.keys import where_of
 
 Task = Literal["contain", "release"]
-"""What executions beside the capture do."""
+"""Tasks of executions beside the capture."""
 ContainmentState = Literal[
     "pending", "containing", "contained", "releasing", "released", "blocked", "failed", "rejected"
 ]
@@ -54,7 +54,7 @@ class IncidentInterface:
     Attributes:
         network_interface_id: which.
         state: whether it is mirrored.
-        session_id: the traffic mirror session of ours; none where it is not mirrored.
+        session_id: the traffic mirror session of incidents of this deployment; none where it is not mirrored.
         session_number: of the session, where it is known.
         note: why it is refused, or a remark.
     """
@@ -67,7 +67,7 @@ class IncidentInterface:
 
     @property
     def owned(self) -> bool:
-        """Whether an incident of this deployment made the session."""
+        """Whether an incident of this deployment created the session."""
         return self.session_id is not None
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class IncidentInterface:
 
 @dataclass(frozen=True, slots=True)
 class IncidentAppliance:
-    """The appliance as an incident shows it.
+    """The appliance in an incident.
 
     Attributes:
         stack_name: of a launched one.
@@ -115,20 +115,20 @@ class IncidentContainment:
     """What was requested and decided about containing the instance of an incident.
 
     Attributes:
-        mode: it waits for approval, or does not.
+        mode: `approval` or `now`.
         state: how far it is.
         asked_by: who requested it.
         asked_at: when.
         decided_by: who approved or rejected it.
         decided_at: when.
         decision: which.
-        deadline: when the default decides; none where nothing waits.
-        default: what is decided then.
-        two_step: whether flows that EC2 tracks are ended first.
+        deadline: when the default applies; none without approval.
+        default: the decision after the deadline.
+        two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
         released_by: who requested the release.
         released_at: when.
-        changed: what is changed, a line each.
-        not_restored: what a release did not restore, a line each.
+        changed: the changes, a line each.
+        not_restored: what a release could not restore, a line each.
         differences: what blocks a release.
         failure: why it failed.
     """
@@ -160,42 +160,42 @@ class Incident:
     """An incident as the table has it.
 
     Attributes:
-        id: names its execution and the tags.
+        id: also the name of its execution, and a value of tags.
         where: account and Region of its instance, or of its interfaces, of their sessions and of its appliance.
-        state: of its life.
+        state: such as `capturing`.
         reason: why it was opened.
-        minutes: how long it captures, as requested.
-        source: how it came in.
+        minutes: requested length of the capture.
+        source: `api` or `guardduty`.
         opened_by: who opened it.
         opened_at: when.
         expires_at: when the capture ends by itself.
-        severity: how bad it is.
+        severity: `low` to `critical`.
         listing: `open` or `closed`.
         technique: of MITRE ATT&CK.
         alert_id: of the tool that raised the alert.
         instance_id: whose interfaces are captured; none where interfaces are named.
         network_interface_ids: as requested.
-        interfaces: what became of each.
-        appliance: that receives the packets, once it is known.
-        containment: what was requested about it; none where nothing was.
-        in_place: what of a failed incident remains.
+        interfaces: the state of each.
+        appliance: which receives the packets; none before it is known.
+        containment: of its instance; none where it was not requested.
+        in_place: the resources of a failed incident that remain.
         undo: the command that deletes what remains.
-        close_requested: whether its end was requested.
+        close_requested: whether closing was requested.
         closed_at: when it was closed.
         closed_because: why.
         token: of the task that waits for commands.
-        waited_until: until when that waits.
+        waited_until: until when that task waits.
         approval_token: of the task that waits for approval.
         execution_arn: of its latest execution.
         execution_arns: of all of them.
-        failed_executions: how many there were when the latest failure was recorded.
-        contain_runs: how often an execution that contains was requested.
-        release_runs: how often one that releases was.
-        source_interface: what the stack of an appliance mirrors itself.
-        source_number: the number of that session.
+        failed_executions: the number of executions when the latest failure was recorded.
+        contain_runs: how many executions that contain were requested.
+        release_runs: how many executions that release were requested.
+        source_interface: the interface that the stack of a launched appliance mirrors itself.
+        source_number: the session number of that.
         waits_for_launch: which launch of the appliance it waits for.
         notified: which notifications were published already; the attribute `told` of the item.
-        ttl: when it is deleted, in seconds of the epoch; none while it is kept.
+        ttl: when the item is deleted, in seconds of the epoch; none while it is kept.
     """
 
     id: str
@@ -237,7 +237,7 @@ class Incident:
 
     @property
     def mirror_source(self) -> tuple[str, int] | None:
-        """What the stack of an appliance mirrors itself: an interface, and the number of its session."""
+        """The interface that the stack of a launched appliance mirrors itself, and the session number."""
         if self.source_interface is None or self.source_number is None:
             return None
         return self.source_interface, self.source_number
@@ -249,7 +249,7 @@ class Incident:
 
     @property
     def named_instance_id(self) -> str:
-        """Its instance, where it is known that it names one.
+        """Its instance, for callers that know that it names one.
 
         Raises:
             ValueError: it names network interfaces.
@@ -260,7 +260,7 @@ class Incident:
 
     @property
     def requested_containment(self) -> IncidentContainment:
-        """Its containment, where it is known that one was requested.
+        """Its containment, for callers that know that one was requested.
 
         Raises:
             ValueError: none was.
@@ -270,7 +270,7 @@ class Incident:
         return self.containment
 
     def interface_ids(self, *states: InterfaceState) -> list[str]:
-        """Return the interfaces that are in one of these states; all without any."""
+        """Return the interfaces that are in one of these states; all interfaces without a state."""
         return [one.network_interface_id for one in self.interfaces if not states or one.state in states]
 
     def in_state(self, state: InterfaceState) -> list[IncidentInterface]:
@@ -283,7 +283,7 @@ class Incident:
 
 
 def incident_of(item: dict[str, Any]) -> Incident:
-    """Return the incident that an item of the table is."""
+    """Return the incident of an item of the table."""
     known = {**_known(Incident, item), "where": where_of(item), "notified": tuple(item.get("told", ()))}
     if known.get("appliance") is not None:
         known["appliance"] = IncidentAppliance(**_known(IncidentAppliance, known["appliance"]))
@@ -301,7 +301,7 @@ def public(incident: Incident) -> dict[str, Any]:
 
 
 def new_item(incident: Incident) -> dict[str, Any]:
-    """Return a new incident as its item has it: what is not there yet is absent, because conditions ask for it."""
+    """Return the item of a new incident. Attributes without a value are absent, because conditions test for that."""
     runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
     return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs}
 

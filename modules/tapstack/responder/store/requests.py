@@ -1,6 +1,6 @@
-"""What an incident says about the containment of its instance: requested, decided, and how it ends.
+"""The containment in an incident: what was requested and decided, and how it ended.
 
-A state is changed on condition of the one before: of two who decide at once, one does.
+A state is changed on condition of the one before: only one of two concurrent decisions takes effect.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def request_containment(incident: Incident, asked: IncidentContainment) -> Incid
 
 
 def request_containment_again(incident: Incident) -> Incident | None:
-    """Record that what was attached to a contained instance is to be contained too; None as for the first time."""
+    """Record that a contained instance is to be contained again, for new interfaces; None as for the first time."""
     return _requested(incident, "contain", condition=_same(incident))
 
 
@@ -57,18 +57,18 @@ def request_release(incident: Incident, by: str) -> Incident | None:
 def answer(
     incident_id: str, decision: Literal["approved", "rejected"], to: ContainmentState, by: str
 ) -> Incident | None:
-    """Record an operator's answer; None where nothing is pending any more, or the time to answer is over."""
+    """Record an operator's decision; None where nothing is pending any more, or the deadline is over."""
     return _settle(incident_id, decision, to, by, "containment.deadline > :now")
 
 
 def decide_by_default(incident: Incident, to: ContainmentState, by: str) -> Incident | None:
-    """Record that the default decided; None where nothing is pending any more, or it was requested anew."""
+    """Record the default as the decision; None where nothing is pending any more, or it was requested again."""
     deadline = incident.requested_containment.deadline
     return _settle(incident.id, "default", to, by, "containment.deadline = :deadline", deadline=deadline)
 
 
 def note_approval_wait(incident: Incident) -> Incident | None:
-    """Note that the workflow waits for approval: a token of an earlier wait has no use; None where others decided."""
+    """Record that the workflow waits for approval, without the token of an earlier wait; None where it is decided."""
     return incidents.changed(
         incident.id,
         "REMOVE approval_token",
@@ -79,7 +79,7 @@ def note_approval_wait(incident: Incident) -> Incident | None:
 
 
 def store_approval_token(incident_id: str, token: str) -> bool:
-    """Leave the token of the task that waits for approval; False where nothing is pending any more."""
+    """Store the token of the task that waits for approval; False where nothing is pending any more."""
     stored = incidents.changed(
         incident_id,
         "SET approval_token = :mine",
@@ -91,7 +91,7 @@ def store_approval_token(incident_id: str, token: str) -> bool:
 
 
 def record_changes(incident_id: str, changed: Sequence[str]) -> None:
-    """Record what is about to be changed: if that fails, operators read it there."""
+    """Record what is about to be changed: operators find it in the incident if that fails."""
     incidents.changed(
         incident_id,
         "SET containment.changed = :changed",
@@ -102,21 +102,21 @@ def record_changes(incident_id: str, changed: Sequence[str]) -> None:
 
 
 def record_contained(incident_id: str, changed: Sequence[str]) -> bool:
-    """Record that the instance is contained; False where the incident does not want it any more."""
-    told = incidents.changed(
+    """Record that the instance is contained; False where the incident no longer requests it."""
+    changed_incident = incidents.changed(
         incident_id,
         "SET containment.#state = :contained, containment.changed = :changed",
-        # Contained already: something was attached since.
+        # It is contained already where new interfaces are isolated.
         condition="containment.#state IN (:containing, :contained)",
         contained="contained",
         containing="containing",
         changed=list(changed),
     )
-    return told is not None
+    return changed_incident is not None
 
 
 def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> None:
-    """Record that what was under way failed, unless it has come to another state since it was read."""
+    """Record that a containment or release failed, unless its state has changed since it was read."""
     incidents.changed(
         incident.id,
         "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
@@ -129,31 +129,31 @@ def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> 
 
 
 def record_not_contained(incident_id: str, not_restored: Sequence[str] | None = None) -> bool:
-    """Record that the instance is not contained for an incident any more; False where it says so already.
+    """Record that the instance is no longer contained for an incident; False where that is recorded already.
 
     Args:
         incident_id: which.
-        not_restored: why it is not as it was; what the incident says already by default.
+        not_restored: lines about what is not restored; by default those of the incident are kept.
     """
     said = {} if not_restored is None else {"not_restored": list(not_restored)}
     return _end(incident_id, "released", **said, differences=[], changed=[])
 
 
 def record_blocked(incident_id: str, differences: Sequence[dict[str, Any]]) -> bool:
-    """Record what blocks a release; False where the incident says already that it is blocked."""
+    """Record what blocks a release; False where it is recorded as blocked already."""
     return _end(incident_id, "blocked", differences=list(differences))
 
 
 def record_released(containment: Containment, incident_id: str, not_restored: Sequence[str]) -> bool:
-    """Record in an incident that its instance is released, while it is; False where it says so already.
+    """Record in an incident that its instance is released; False where that is recorded already.
 
     Args:
         containment: that is released.
         incident_id: which.
-        not_restored: what is not as it was.
+        not_restored: lines about what is not restored.
 
     Raises:
-        TryAgain: the release was overtaken: an incident may want the instance contained again.
+        TryAgain: the release was overtaken: another incident may contain the instance again.
     """
     update, condition, values = _ending("released", not_restored=list(not_restored), differences=[], changed=[])
     check = containments.being_released(containment)

@@ -1,4 +1,4 @@
-"""How long an incident is kept: for the time set once it is closed, and for as long as its instance is contained."""
+"""How long an incident is kept: `retention_days` after it is closed, and while its instance is contained."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", 
 
 
 def deletion_time(closed_at: datetime) -> int:
-    """Return when an incident is deleted that was closed then, in seconds of the epoch."""
+    """Return when an incident is deleted, from when it was closed, in seconds of the epoch."""
     return int((closed_at + timedelta(days=environment().retention_days)).timestamp())
 
 
 def keep(incident_id: str) -> Incident:
-    """Let a closed incident expire in its time, or keep it while what is needed to release it must not be forgotten.
+    """Set when a closed incident is deleted, or keep it while its instance is contained, as a release needs it.
 
-    To be called after whatever may change that: whoever comes last sees what the others did. Saying so twice is fine.
+    Call it after every write that may change that; the last caller sees the writes of the others. Idempotent.
 
     Args:
         incident_id: which.
@@ -34,7 +34,7 @@ def keep(incident_id: str) -> Incident:
 
     Raises:
         UnknownIncident: there is none of that id.
-        TryAgain: others change its containment again and again.
+        TryAgain: others change its containment at the same time.
     """
     said = f"others change the containment of incident {incident_id} at the same time"
     return retried(lambda: _keep_once(incident_id), said)
@@ -49,7 +49,7 @@ def _keep_once(incident_id: str) -> Incident | None:
 
 
 def still_contained(incident: Incident) -> list[str]:
-    """Return what the end of an incident says about an instance that stays contained; nothing where it does not."""
+    """Return the lines of a notification about an instance that stays contained; none where it is not contained."""
     containment = incident.containment
     if containment is None or containment.state not in IN_PLACE:
         return []

@@ -1,4 +1,4 @@
-"""The optimistic retry: read, write on condition of what was read, and begin again where others were faster."""
+"""The optimistic retry: read, write on condition of what was read, and begin again where others wrote first."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def retried(
     tries: int = TRIES,
     pause: tuple[float, float] = (0, 0),
 ) -> T:
-    """Make an attempt until it returns something, and return that.
+    """Repeat an attempt until it returns a result, and return that.
 
     Args:
-        attempt: reads and writes; None where others were faster.
-        otherwise: why it is given up, when all tries are used up.
+        attempt: reads and writes; returns None where others wrote first.
+        otherwise: the message of the error after the last try.
         tries: how many there are.
         pause: seconds between the first two, at least and at most; twice as long after the second, and so on.
 
     Raises:
-        TryAgain: others were faster each time.
+        TryAgain: others wrote first each time.
     """
     for turn in range(tries):
         time.sleep(turn * random.uniform(*pause))

@@ -1,4 +1,4 @@
-"""The few calls of DynamoDB that everything is made of.
+"""The calls of DynamoDB that the store uses.
 
 Source: Amazon DynamoDB API Reference, UpdateItem, TransactWriteItems, BatchGetItem, Query.
 """
@@ -77,18 +77,18 @@ def change(
 
 
 def write_together(items: Sequence[dict[str, Any]]) -> bool:
-    """Write all items or none; tell whether all conditions held.
+    """Write all items or none; return whether all conditions held.
 
-    botocore sends a ClientRequestToken, so that a second try after a lost answer succeeds too.
+    botocore sends a ClientRequestToken, so that a retry after a lost response succeeds too.
 
     Raises:
-        TryAgain: others write the same items again and again.
+        TryAgain: others write the same items at the same time.
     """
     return retried(lambda: _transaction(items), "others write the same items", pause=(0.05, 0.2))
 
 
 def _transaction(items: Sequence[dict[str, Any]]) -> bool | None:
-    """Tell whether all conditions held; None where another transaction was faster."""
+    """Return whether all conditions held; None where another transaction conflicted."""
     try:
         client("dynamodb").transact_write_items(TransactItems=list(items))
     except ClientError as error:
@@ -110,7 +110,7 @@ def part(
     values: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a check (where there is no update) or an update as a part of a transaction; given as for `change`."""
+    """Return an update, or without one a check, as a part of a transaction; arguments as of `change`."""
     what = "ConditionCheck" if update is None else "Update"
     expressed = expressions(update, condition, values, names)
     return {what: {"TableName": environment().table, "Key": key, **expressed}}
@@ -129,7 +129,7 @@ def expressions(
     values: Mapping[str, Any] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the parameters that update and condition become; what is not used is left out."""
+    """Return the parameters of an update and a condition; unused ones are left out."""
     given = {
         "UpdateExpression": update,
         "ConditionExpression": condition,

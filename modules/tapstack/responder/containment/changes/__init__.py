@@ -1,8 +1,8 @@
-"""The kinds of things that containment changes: a file each, all with the same three functions.
+"""The kinds of settings that containment changes: a module each, all with the same three functions.
 
-`look` says what is there now, for things whose prior state is written down; what it leaves out is gone. `change` puts
-there what containment wants, `restore` what was there before. Both may be done twice, and raise Gone where there is
-nothing any more to change.
+`read` returns the present values of settings whose prior state is recorded, and leaves out resources that no longer
+exist. `change` sets what containment needs, `restore` what was there before. Both may be called twice, and raise Gone
+where the resource no longer exists.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from tapstack.responder.containment.changes import (
 
 
 class ChangeOfOneKind(Protocol):
-    """What each of the files has."""
+    """What each of the modules has."""
 
     def read(self, instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
-        """Return what is there now, by key.
+        """Return the present values by key.
 
         Args:
-            instance: as EC2 describes it; None where it is gone.
+            instance: as EC2 describes it; None where it no longer exists.
             prior_states: of this kind, at least one.
         """
 
     def change(self, instance_id: str, prior: PriorState, to: Value) -> None:
-        """Put there what containment wants."""
+        """Set what containment needs."""
 
     def restore(self, instance_id: str, prior: PriorState, to: Value) -> None:
-        """Put there what was before."""
+        """Set what was there before."""
 
 
 OF_KIND: Final[Mapping[Kind, ChangeOfOneKind]] = {

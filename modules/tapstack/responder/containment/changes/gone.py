@@ -1,4 +1,4 @@
-"""Things that are not there any more, and things of others that stand in their place."""
+"""Resources that no longer exist, and resources of others that have the same name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tapstack.responder.aws.errors import code_of, message_of
 
 
 class Gone(Exception):  # noqa: N818 - it is no error: nothing is left to change
-    """The thing is not there any more."""
+    """The resource no longer exists."""
 
 
-class NotManaged(Exception):  # noqa: N818 - it is no error: it is not for us to change
-    """Something of others has the name that ours would have."""
+class NotManaged(Exception):  # noqa: N818 - it is no error: Tapstack does not change it
+    """A resource that containment did not create has the name that it would use."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The security groups of a network interface: the cut itself.
+"""The security groups of a network interface: isolation itself.
 
-Each interface is changed by itself, because ModifyInstanceAttribute refuses instances that have several. IPv6 needs
-nothing of its own: the quarantine group has no rules for it either.
+Each interface is changed by a call of its own, because ModifyInstanceAttribute refuses instances that have several.
+The quarantine group has no rules for IPv6 either.
 
 Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute and DescribeNetworkInterfaces.
 """

@@ -1,10 +1,9 @@
-"""A role that is denied everything one instance asks for with it; other instances with the same role are not touched.
+"""A role that is denied every call of one instance; other instances with the same role are not affected.
 
-Revoking sessions would not help: the instance metadata service hands out new credentials. Credentials that were
-carried away are denied as well, because they say which instance they were made for.
+Revoking sessions would not help: the instance metadata service issues new credentials. Exfiltrated credentials are
+denied as well, because they name the instance that they were issued for.
 
-The restriction is known by its content. A policy of the same name that says anything else is not ours: it is neither
-overwritten nor deleted.
+The restriction is recognized by its content. Any other policy of the same name is neither overwritten nor deleted.
 
 Source: IAM User Guide, "AWS global condition context keys" (ec2:SourceInstanceARN); IAM API Reference, PutRolePolicy.
 """
@@ -26,7 +25,7 @@ _NO_SUCH: Final = "NoSuchEntity"
 
 
 def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
-    """Return whether each role is denied what the instance asks for. The role outlives the instance."""
+    """Return whether each role is denied the calls of the instance. A role may outlive the instance."""
     states: dict[str, Value] = {}
     for one in prior_states:
         try:
@@ -40,7 +39,7 @@ def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
 
 
 def change(instance_id: str, prior: PriorState, to: Value) -> None:
-    """Deny it.
+    """Deny the role all calls of the instance.
 
     Raises:
         NotManaged: the role has another policy of that name.
@@ -54,7 +53,7 @@ def change(instance_id: str, prior: PriorState, to: Value) -> None:
 
 
 def restore(instance_id: str, prior: PriorState, to: Value) -> None:
-    """Deny it no longer.
+    """Remove the denial.
 
     Raises:
         NotManaged: the role has another policy of that name, which stays, whatever was decided about it.
@@ -70,7 +69,7 @@ def policy_name(instance_id: str) -> str:
 
 
 def restriction_of(role: str, instance_arn: str) -> Value:
-    """Return whether a role is denied what an instance asks for, or has another policy of that name."""
+    """Return whether a role is denied the calls of an instance, or has another policy of that name."""
     try:
         answer = client("iam").get_role_policy(RoleName=role, PolicyName=policy_name(_id_in(instance_arn)))
     except ClientError as error:

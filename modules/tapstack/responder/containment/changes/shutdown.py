@@ -1,4 +1,4 @@
-"""What becomes of an instance that shuts itself down: it stops, and its volumes stay.
+"""The shutdown behavior of an instance: it stops when it shuts itself down, and its volumes are kept.
 
 Source: Amazon EC2 User Guide, "Change instance initiated shutdown behavior".
 """
@@ -30,7 +30,7 @@ restore = change
 
 
 def behavior_of(instance_id: str) -> str:
-    """Return what becomes of an instance that shuts itself down."""
+    """Return the shutdown behavior of an instance."""
     answer = client("ec2").describe_instance_attribute(
         InstanceId=instance_id, Attribute="instanceInitiatedShutdownBehavior"
     )

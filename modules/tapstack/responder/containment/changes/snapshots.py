@@ -1,4 +1,4 @@
-"""Snapshots of all volumes at one moment: evidence that stays. Release does not delete them.
+"""Snapshots of all volumes at one moment, as evidence. A release does not delete them.
 
 Source: Amazon EC2 API Reference, CreateSnapshots.
 """
@@ -19,17 +19,17 @@ TAG_CONTAINMENT: Final = "tapstack:containment"
 
 
 def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
-    """Return nothing: nothing is restored."""
+    """Return nothing: snapshots are not restored."""
     return {}
 
 
 def change(instance_id: str, prior: PriorState, to: Value) -> None:
-    """Take them, once for a containment."""
+    """Create the snapshots, once for a containment."""
     if not prior.detail["volumes"]:
         return
     named = environment()
     tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {prior.generation}"}
-    # CreateSnapshots takes no client token: who tries again, whoever it is, asks first.
+    # CreateSnapshots accepts no client token, so existing snapshots are searched for first.
     taken = client("ec2").describe_snapshots(
         OwnerIds=["self"],
         Filters=[

@@ -32,7 +32,7 @@ def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
 
 
 def change(instance_id: str, prior: PriorState, to: Value) -> None:
-    """Bring the instance into standby, unless it is."""
+    """Bring the instance into standby, unless it is in standby already."""
     try:
         client("autoscaling").enter_standby(
             AutoScalingGroupName=prior.key,
@@ -40,11 +40,11 @@ def change(instance_id: str, prior: PriorState, to: Value) -> None:
             ShouldDecrementDesiredCapacity=bool(prior.detail["decrement"]),
         )
     except ClientError as error:
-        _stands(error, instance_id, prior.key, (STANDBY, ENTERING_STANDBY))
+        _ignore_repeated(error, instance_id, prior.key, (STANDBY, ENTERING_STANDBY))
 
 
 def restore(instance_id: str, prior: PriorState, to: Value) -> None:
-    """Bring the instance back into service, unless it is.
+    """Bring the instance back into service, unless it is in service already.
 
     Raises:
         TryAgain: it is still on its way into standby.
@@ -52,12 +52,12 @@ def restore(instance_id: str, prior: PriorState, to: Value) -> None:
     try:
         client("autoscaling").exit_standby(AutoScalingGroupName=prior.key, InstanceIds=[instance_id])
     except ClientError as error:
-        # Pending is what it is between the two.
-        _stands(error, instance_id, prior.key, (IN_SERVICE, "Pending", "Pending:Wait", "Pending:Proceed"))
+        # Pending is the state between the two.
+        _ignore_repeated(error, instance_id, prior.key, (IN_SERVICE, "Pending", "Pending:Wait", "Pending:Proceed"))
 
 
-def _stands(error: ClientError, instance_id: str, group: str, wanted: tuple[str, ...]) -> None:
-    """Pass where the instance is as it should be already; AWS refuses the second call."""
+def _ignore_repeated(error: ClientError, instance_id: str, group: str, wanted: tuple[str, ...]) -> None:
+    """Ignore the refusal of a second call, where the instance is in one of the wanted states already."""
     if code_of(error) != "ValidationError":
         raise error
     found = _described(instance_id)
@@ -71,7 +71,7 @@ def _stands(error: ClientError, instance_id: str, group: str, wanted: tuple[str,
 
 
 def membership(instance_id: str) -> Membership | None:
-    """Return the instance's place in an Auto Scaling group, if it has one."""
+    """Return the instance's membership in an Auto Scaling group; None where it has none."""
     found = _described(instance_id)
     if found is None:
         return None

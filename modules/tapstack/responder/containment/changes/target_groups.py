@@ -21,7 +21,7 @@ _LEAVING: Final = frozenset({"Target.NotRegistered", "Target.DeregistrationInPro
 
 
 def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
-    """Return whether each target is registered; what has no instance or target group is gone."""
+    """Return whether each target is registered; those whose instance or target group is deleted are left out."""
     if instance is None:
         return {}
 
@@ -84,7 +84,7 @@ def _named(found: Iterable[list[Registration]], names: Collection[str]) -> Itera
 
 
 def targets(arn: str) -> list[Registration]:
-    """Return what is registered in a target group; what is leaving it is not.
+    """Return the targets that are registered in a target group, without those that are draining.
 
     Raises:
         Gone: there is no such target group.
@@ -99,7 +99,7 @@ def targets(arn: str) -> list[Registration]:
 
 
 def targets_of_balancer(arn: str) -> list[Registration]:
-    """Return what is registered behind a load balancer; nothing where it, or its target groups, are gone."""
+    """Return the targets behind a load balancer; none where it, or its target groups, no longer exist."""
     pages = client("elbv2").get_paginator("describe_target_groups")
     try:
         with gone_when("LoadBalancerNotFound", "TargetGroupNotFound"):

@@ -1,4 +1,4 @@
-"""Termination protection: no call deletes the evidence. Auto Scaling does not ask for it: see standby.
+"""Termination protection: no call deletes the evidence. Auto Scaling ignores it: see standby.
 
 Source: Amazon EC2 User Guide, "Change instance termination protection".
 """

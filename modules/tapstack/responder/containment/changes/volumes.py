@@ -1,4 +1,4 @@
-"""Whether volumes end with their instance.
+"""Whether volumes are deleted with their instance.
 
 Source: Amazon EC2 User Guide, "Preserve data when an instance is terminated".
 """
@@ -14,7 +14,7 @@ from tapstack.responder.containment.changes.gone import gone_when
 
 
 def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
-    """Return it of each device that still has the same volume."""
+    """Return the attribute of each device that still has the same volume."""
     there = {volume.device: volume for volume in volumes_of(instance or {})}
     return {
         one.key: there[one.key].delete_on_termination
@@ -24,7 +24,7 @@ def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
 
 
 def change(instance_id: str, prior: PriorState, to: Value) -> None:
-    """Set it for a device."""
+    """Set the attribute of a device."""
     with gone_when("InvalidInstanceID.NotFound", "InvalidInstanceAttributeValue"):
         client("ec2").modify_instance_attribute(
             InstanceId=instance_id,
