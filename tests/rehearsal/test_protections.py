@@ -716,6 +716,79 @@ def test_when_groups_of_sessions_would_exchange_their_numbers_then_it_is_found(
     assert result == Found([said] if names else [], [])
 
 
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (
+            {"a": (None, 2), "b": (None, 1)},
+            "give them the numbers of before in deployment.yaml; or give the source {interface} of "
+            "sites.ward.sessions.a session_number: 3",
+        ),
+        (
+            {"a": (2, None), "b": (None, 1)},
+            "give them the numbers of before in deployment.yaml; or give sites.ward.sessions.a session_number: 3",
+        ),
+        (
+            {"a": (None, 2), "b": (32766, 1)},
+            "give them the numbers of before in deployment.yaml; or give the source {interface} of "
+            "sites.ward.sessions.a session_number: 32765",
+        ),
+        ({"a": (None, 1), "b": (None, 2)}, None),
+        ({"a": (2, 1), "b": (1, 2)}, None),
+        ({"a": (None, 2), "b": (None, 3)}, None),
+        ({"a": (None, 2)}, None),
+        ({"b": (1, None)}, None),
+    ],
+)
+def test_when_sources_with_numbers_of_their_own_would_exchange_them_then_it_is_found(
+    aws_account: Account, company: Company, groups: dict[str, tuple[int | None, int | None]], said: str | None
+) -> None:
+    ec2 = aws_account.client("ec2")
+    target, mirror_filter = target_and_filter(aws_account, company)
+    interface, sensor = company.interfaces["web-2"][0], company.interfaces["database"][0]
+    elsewhere = company.interfaces["web-1"][0]
+    for number, group in enumerate(("a", "b"), start=1):
+        ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=interface,
+            TrafficMirrorTargetId=target,
+            TrafficMirrorFilterId=mirror_filter,
+            SessionNumber=number,
+            Description=f"Tapstack tap/ward/{group}",
+            **tagged("traffic-mirror-session"),
+        )
+    sessions = {
+        name: {
+            "target": "sensor",
+            "filter": "web",
+            **({"session_number": of_group} if of_group else {}),
+            "sources": [
+                {"network_interface_id": interface, **({"session_number": of_source} if of_source else {})},
+                *([elsewhere] if of_group == 32766 else []),
+            ],
+        }
+        for name, (of_group, of_source) in groups.items()
+    }
+    site = {
+        "region": "eu-central-1",
+        "vpc_id": company.shop.id,
+        "targets": {"sensor": {"network_interface_id": sensor}},
+        "filters": {"web": {"preset": "web"}},
+        "sessions": sessions,
+    }
+    deployment = parse_deployment(json.dumps({"project": "tap", "sites": {"ward": site}}))
+    result = find_dependents(deployment, ["ward"], try_credentials(deployment, ["ward"]).access, "deployment.yaml")
+
+    assert result.warnings == []
+    assert [line for line in result.protections if "exchange" in line] == (
+        [
+            f"ward: the groups of sessions a and b would exchange their numbers on {interface}, which AWS refuses "
+            f"(Session number N is in use): {said.format(interface=interface)}, and apply again where AWS says in use"
+        ]
+        if said
+        else []
+    )
+
+
 ANOTHER = (
     "give sites.ward.filters.web another name wherever deployment.yaml names it, so that it is made anew before "
     "sessions leave this one"

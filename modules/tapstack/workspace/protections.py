@@ -21,7 +21,7 @@ from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
-from tapstack.domain.sources import KnownSource
+from tapstack.domain.sources import split_sources
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of
@@ -582,44 +582,84 @@ def _mirrors(place: _Place, filter_id: str) -> bool:
 
 def _exchanged_numbers(place: _Place) -> Iterator[str]:
     """Find groups each of which needs a number that the other has on an interface: AWS refuses both changes."""
-    wanted = _numbers_of_groups(place.site)
+    wanted = _wanted_numbers(place.site)
     described: dict[str, dict[int, str]] = {}
-    highest = max(wanted.values(), default=0)
+    used = wanted.all()
     for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", place.ours):
         group = session.get("Description", "").rpartition("/")[2]
-        highest = max(highest, session["SessionNumber"])
-        if TAG_INCIDENT not in _tags(session) and group in wanted:
+        used.add(session["SessionNumber"])
+        if TAG_INCIDENT not in _tags(session):
             described.setdefault(session["NetworkInterfaceId"], {})[session["SessionNumber"]] = group
-    exchanged: dict[tuple[str, ...], list[str]] = {}
+    exchanged: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for interface, groups in described.items():
         for group in groups.values():
             chain = [group]
-            while (waits_for := groups.get(wanted[chain[-1]])) is not None and waits_for not in chain:
+            while (waits_for := groups.get(wanted.on(chain[-1], interface))) is not None and waits_for not in chain:
                 chain.append(waits_for)
             if waits_for == group == min(chain) and len(chain) > 1:
-                exchanged.setdefault(tuple(sorted(chain)), []).append(interface)
-    for chained, interfaces in exchanged.items():
+                way_out = _way_out(place, chain, interface, wanted)
+                exchanged.setdefault((tuple(sorted(chain)), way_out), []).append(interface)
+    free = set(range(1, min(max(used, default=0) + 1, limits.SESSION_NUMBER[1]) + 1)) - used
+    for (chained, way_out), interfaces in exchanged.items():
         yield (
             f"the groups of sessions {' and '.join(chained)} would exchange their numbers on {_some(interfaces)}, "
-            f"which AWS refuses (Session number N is in use): put them into the order of before in {place.file}; or "
-            f"give sites.{place.name}.sessions.{max(chained, key=wanted.__getitem__)} session_number: {highest + 1}, "
+            f"which AWS refuses (Session number N is in use): {way_out} session_number: {max(free)}, "
             "and apply again where AWS says in use"
         )
 
 
-def _numbers_of_groups(site: Site) -> dict[str, int]:
-    """Return the number that each group of sessions will have, as the constructs take it."""
-    book, numbers = SessionBook(), {}
+@dataclass(frozen=True)
+class _WantedNumbers:
+    """The numbers that sessions will have.
+
+    Attributes:
+        lookups: of those of each group on interfaces that it looks up.
+        known: of those on interfaces that are written, by group and interface.
+    """
+
+    lookups: dict[str, int] = field(default_factory=dict)
+    known: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def on(self, group: str, interface: str) -> int:
+        """Return the number of a group's session on an interface; 0 where it has none."""
+        return self.known.get((group, interface), self.lookups.get(group, 0))
+
+    def all(self) -> set[int]:
+        return {*self.lookups.values(), *self.known.values()}
+
+
+def _wanted_numbers(site: Site) -> _WantedNumbers:
+    """Return the numbers of sessions as the constructs take them."""
+    book, wanted = SessionBook(), _WantedNumbers()
     basics = site.packet_basics
     if basics is not None and basics.mirror_source is not None:
         book.add_mirror_source(PACKET_BASICS, basics.mirror_source, basics.mirror_session_number)
     for name, sessions in site.sessions.items():
-        numbers[name] = book.add_group(name, sessions.session_number, start=sessions.first_session_number)
-        for source in (settings.to_domain() for settings in sessions.sources):
-            if isinstance(source, KnownSource):
-                number = source.session_number if source.session_number is not None else sessions.session_number
-                book.add_known(name, source.network_interface_id, number, start=sessions.first_session_number)
-    return numbers
+        given, start = sessions.session_number, sessions.first_session_number
+        book.add_group(name, given, start=start)
+        known, lookups = split_sources([settings.to_domain() for settings in sessions.sources])
+        for interface, source in known.items():
+            number = source.session_number if source.session_number is not None else given
+            wanted.known[name, interface] = book.add_known(name, interface, number, start=start)
+        if lookups:
+            wanted.lookups[name] = book.add_unknown(name, given, start=start)
+    return wanted
+
+
+def _way_out(place: _Place, chain: Sequence[str], interface: str, wanted: _WantedNumbers) -> str:
+    """Return what to do about an exchange, up to the number to give."""
+    numbered = {
+        group
+        for group in chain
+        for source in place.site.sessions[group].sources
+        if source.network_interface_id == interface and source.session_number is not None
+    }
+    written = numbered or any(place.site.sessions[group].session_number is not None for group in chain)
+    before = "give them the numbers" if written else "put them into the order"
+    last = max(chain, key=lambda group: wanted.on(group, interface))
+    setting = f"sites.{place.name}.sessions.{last}"
+    who = f"the source {interface} of {setting}" if last in numbered else setting
+    return f"{before} of before in {place.file}; or give {who}"
 
 
 def _quarantined(place: _Place) -> Iterator[str]:
