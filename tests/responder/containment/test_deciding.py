@@ -11,6 +11,7 @@ from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import commands
 from tapstack.responder.outbound import executions
+from tapstack.responder.outbound.notifications import capturing
 from tapstack.responder.store import incidents, requests
 from tapstack.responder.store.records import Task
 from tapstack.responder.sweeper import TRIES, sweep
@@ -63,9 +64,11 @@ class TestModes:
         if state is not None:
             change(incident, "SET containment.#state = :state", state=state)
         assert incidents.shown(incidents.get(incident))["containment_modes"] == ["approval", "now"]
+        assert f"  tapstack incident contain {incident}" in capturing(incidents.get(incident))[1].splitlines()
         assert containment_requests.contain(incident, None, by="ann").containment_state == "pending"
         commands.close(incident, by="ann")
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
+        assert "tapstack incident contain" not in capturing(incidents.get(incident))[1]
 
     def test_when_an_incident_is_for_interfaces_then_nothing_can_be_contained(self, shop: Shop) -> None:
         incident = opened(None, shop.company.interfaces["web-1"][0])
