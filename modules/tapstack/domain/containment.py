@@ -104,12 +104,14 @@ class Membership:
         lifecycle_state: such as InService.
         desired: capacity that the group has.
         minimum: below which the group does not go.
+        target_group_arns: that the group registers its instances in, and takes them out of in standby.
     """
 
     group: str
     lifecycle_state: str
     desired: int
     minimum: int
+    target_group_arns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class Change:
         after: what containment puts there.
         interim: what it puts there between two steps; None where nothing.
         detail: what else is needed to change it and to put it back.
+        in_another: another change of the plan brings it about as well, and is what a plan shows.
     """
 
     what: Kind
@@ -189,6 +192,7 @@ class Change:
     after: Value
     interim: Value = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    in_another: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the API shows it."""
@@ -301,7 +305,7 @@ class Plan:
         """Return it as the API shows it."""
         return {
             "instance_id": self.instance_id,
-            "changes": [change.as_dict() for change in self.changes],
+            "changes": [change.as_dict() for change in self.changes if not change.in_another],
             "refused": self.refused,
             "differences": [difference.as_dict() for difference in self.differences],
             "warnings": list(self.warnings),
@@ -383,7 +387,8 @@ def _wanted(facts: Facts, settings: DeployedContainment) -> Iterator[Change]:
     if settings.load_balancers.deregister:
         for target in facts.registrations:
             key = f"{target.target_group_arn} {target.target_id}:{target.port}"
-            yield Change("target-group", key, REGISTERED, DEREGISTERED, detail=_as_detail(target))
+            covered = _goes_with_standby(target, facts, settings)
+            yield Change("target-group", key, REGISTERED, DEREGISTERED, detail=_as_detail(target), in_another=covered)
         for name in facts.classic_balancers:
             yield Change("classic-balancer", name, REGISTERED, DEREGISTERED)
     if settings.snapshots:
@@ -397,6 +402,18 @@ def _standby(member: Membership, settings: DeployedContainment) -> Iterator[Chan
         now = IN_SERVICE if member.lifecycle_state == IN_SERVICE else STANDBY
         detail = {"decrement": decrement, "desired": member.desired}
         yield Change("standby", member.group, now, STANDBY, detail=detail)
+
+
+def _goes_with_standby(target: Registration, facts: Facts, settings: DeployedContainment) -> bool:
+    """Tell whether the Auto Scaling group takes the instance out of the target group when it goes into standby."""
+    member = facts.membership
+    return (
+        member is not None
+        and settings.auto_scaling.standby
+        and member.lifecycle_state == IN_SERVICE
+        and target.target_group_arn in member.target_group_arns
+        and target.target_id == facts.instance_id
+    )
 
 
 def _isolate(interface: Interface, settings: DeployedContainment) -> Iterator[Change]:

@@ -13,11 +13,12 @@ import pytest
 from strictmoto.faults import Fault
 from tapstack.domain.containment import PriorState
 from tapstack.responder.containment import inspect, isolation
+from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
-from tests.responder.conftest import item
+from tests.responder.conftest import item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 from tests.strictmoto.trusting import TRUST
 
@@ -85,6 +86,16 @@ def test_when_it_is_behind_load_balancers_then_every_port_address_and_name_is_de
     assert order.index("ModifyNetworkInterfaceAttribute") < order.index("DeregisterTargets")
     assert release(incident) == "released"
     assert shop.targets() == before
+
+
+def test_when_a_plan_is_shown_then_it_has_what_the_containment_changes_each_once(shop: Shop) -> None:
+    web = shop.company.instances["web-1"]
+    shop.behind_everything(web)
+    planned = containment_requests.plan_to_contain(incidents.get(opened(web)))["changes"]
+
+    contained(web)
+
+    assert sorted((change["what"], change["key"]) for change in planned) == sorted(shop.prior_states(web))
 
 
 def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -> None:

@@ -79,6 +79,30 @@ def test_when_nothing_is_as_it_shall_be_then_all_is_changed_in_a_stated_order() 
     ]
 
 
+@pytest.mark.parametrize(
+    ("state", "arn", "standby", "shown"),
+    [
+        ("InService", "arn", True, False),
+        ("InService", "arn", False, True),
+        ("InService", "another", True, True),
+        ("Standby", "arn", True, True),
+    ],
+)
+def test_when_standby_takes_it_out_of_a_target_group_then_the_plan_shows_that_once(
+    state: str, arn: str, standby: bool, shown: bool
+) -> None:
+    facts = replace(
+        FACTS,
+        membership=Membership("web", state, 2, 1, ("arn",)),
+        registrations=(Registration(arn, INSTANCE, 80), Registration("arn", "10.0.0.1", 80)),
+    )
+    plan = plan_containment(facts, replace(SETTINGS, auto_scaling=AutoScaling(standby=standby)))
+    keys = {change["key"] for change in plan.as_dict()["changes"] if change["what"] == "target-group"}
+    assert keys == {"arn 10.0.0.1:80", *([f"{arn} {INSTANCE}:80"] if shown else [])}
+    # It is made all the same: standby may fail.
+    assert f"{arn} {INSTANCE}:80" in [change.key for change in plan.changes]
+
+
 def test_when_the_role_has_another_policy_of_that_name_then_it_is_left_alone_and_said() -> None:
     facts = replace(FACTS, role="app", role_access=OTHER_POLICY)
     plan = plan_containment(facts, replace(SETTINGS, instance_profile="restrict"))

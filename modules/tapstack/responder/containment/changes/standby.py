@@ -79,7 +79,9 @@ def membership(instance_id: str) -> Membership | None:
     groups = client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
     if not groups:
         return None
-    return Membership(name, found["LifecycleState"], groups[0]["DesiredCapacity"], groups[0]["MinSize"])
+    group = groups[0]
+    arns = tuple(group.get("TargetGroupARNs", ()))
+    return Membership(name, found["LifecycleState"], group["DesiredCapacity"], group["MinSize"], arns)
 
 
 def _described(instance_id: str) -> dict[str, Any] | None:
