@@ -20,6 +20,8 @@ from moto.ec2.models import iam_instance_profile
 from moto.ec2.responses.instances import InstanceResponse as _Response
 from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
 
+from strictmoto.ec2.refusals.ipv6_addresses import asked_ipv6
+
 # moto has types, but none for what is replaced at run time.
 Response: Any = _Response
 Association: Any = iam_instance_profile.IamInstanceProfileAssociation
@@ -108,13 +110,22 @@ def complete(backend: Any, instances: Iterable[Any], settings: Mapping[str, Any]
     tags = convert_tag_spec(settings.get("TagSpecifications") or []).get("network-interface", {})
     existing = {one.get("NetworkInterfaceId") for one in settings.get("NetworkInterfaces") or ()}
     profile = settings.get("IamInstanceProfile") or {}
+    ipv6 = {int(one.get("DeviceIndex") or 0): one for one in settings.get("NetworkInterfaces") or (settings,)}
     for instance in instances:
-        for interface in instance.nics.values():
+        for index, interface in instance.nics.items():
             if interface.id not in existing:
                 interface.add_tags(tags)
+                _give_ipv6_addresses(backend, interface, ipv6.get(int(index), {}))
         if profile and instance.id not in backend.iam_instance_profile_associations:
             backend.associate_iam_instance_profile(
                 instance.id,
                 iam_instance_profile_name=profile.get("Name"),
                 iam_instance_profile_arn=profile.get("Arn"),
             )
+
+
+def _give_ipv6_addresses(backend: Any, interface: Any, asked: Mapping[str, Any]) -> None:
+    """Assign what is asked for; moto gives a count for a whole instance, and leaves out all else."""
+    missing = int(asked.get("Ipv6AddressCount") or 0) - len(interface.ipv6_addresses)
+    if (addresses := asked_ipv6(asked)) or missing > 0:
+        backend.assign_ipv6_addresses(interface.id, addresses, max(missing, 0))

@@ -14,6 +14,7 @@ from strictmoto.ec2.refusals import (
     attributes,
     dependencies,
     fleets,
+    ipv6_addresses,
     launches,
     network_acls,
     networks,
@@ -31,6 +32,7 @@ def install() -> None:
     for part in (
         states,
         addresses,
+        ipv6_addresses,
         attachments,
         attributes,
         fleets,

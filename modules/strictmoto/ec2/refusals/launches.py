@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from moto.ec2.exceptions import EC2ClientError, UnvailableAMIIdError
 from moto.ec2.responses.instances import InstanceResponse as _Response
@@ -19,11 +19,14 @@ from moto.ec2.responses.launch_templates import LaunchTemplates as _Templates
 
 from strictmoto.ec2.mirroring.errors import invalid
 from strictmoto.ec2.refusals.addresses import asked_addresses, check_addresses, room_for
+from strictmoto.ec2.refusals.ipv6_addresses import check_asked
 from strictmoto.ec2.refusals.settings import check_user_data, is_instance_type
 
 # moto has types, but none for what is replaced at run time.
 Response: Any = _Response
 Templates: Any = _Templates
+_OF_AN_INTERFACE: Final = ("SubnetId", "PrivateIpAddress", "Ipv6Addresses", "Ipv6AddressCount")
+"""What a launch without interfaces says of its only one."""
 
 
 def install() -> None:
@@ -83,7 +86,12 @@ def _check_what_is_launched(response: Any) -> None:
 
 def _check_indexes(response: Any, nics: Sequence[Mapping[str, Any]]) -> None:
     """Refuse interfaces whose places are not clear, and what stands beside them and belongs into them."""
-    for name, what in (("SecurityGroupIds", "security groups"), ("PrivateIpAddress", "private IP address")):
+    for name, what in (
+        ("SecurityGroupIds", "security groups"),
+        ("PrivateIpAddress", "private IP address"),
+        ("Ipv6Addresses", "IPv6 address"),
+        ("Ipv6AddressCount", "IPv6 address count"),
+    ):
         if response._get_param(name):
             raise EC2ClientError(
                 "InvalidParameterCombination",
@@ -106,7 +114,7 @@ def _check_places(response: Any, nics: Sequence[Mapping[str, Any]], least: int, 
     """
     # One that is empty, as Terraform sends it with a subnet, is none.
     backend, zone = response.ec2_backend, response._get_param("Placement.AvailabilityZone") or None
-    whole = {name: response._get_param(name) for name in ("SubnetId", "PrivateIpAddress")}
+    whole = {name: response._get_param(name) for name in _OF_AN_INTERFACE}
     for interface in [whole, *nics]:
         if existing := interface.get("NetworkInterfaceId"):
             subnet = backend.get_network_interface(existing).subnet
@@ -114,6 +122,7 @@ def _check_places(response: Any, nics: Sequence[Mapping[str, Any]], least: int, 
             subnet = backend.get_subnet(interface["SubnetId"])
             wanted = asked_addresses(interface.get("PrivateIpAddress"), interface.get("PrivateIpAddresses"))
             check_addresses(subnet, wanted)
+            check_asked(backend, subnet, interface)
             if not wanted:
                 most = room_for(subnet, least, most)
         else:

@@ -28,7 +28,7 @@ def install() -> None:
     """Refuse others, refuse to delete them, and free what a NAT gateway held."""
     create = Response.create_subnet
     delete, end = EC2Backend.delete_subnet, EC2Backend.delete_nat_gateway
-    associate, assign = EC2Backend.associate_vpc_cidr_block, EC2Backend.assign_ipv6_addresses
+    associate = EC2Backend.associate_vpc_cidr_block
 
     @functools.wraps(create)
     def create_subnet(self: Any) -> Any:
@@ -64,16 +64,7 @@ def install() -> None:
             _check_block(cidr_block)
         return associate(self, vpc_id, cidr_block, amazon_provided)
 
-    def assign_ipv6_addresses(self: Any, eni_id: str, *args: Any, **given: Any) -> Any:
-        subnet = self.get_network_interface(eni_id).subnet
-        if not any(subnet.ipv6_cidr_block_associations.values()):
-            raise EC2ClientError(
-                "InvalidParameterValue", f"The subnet '{subnet.id}' has no IPv6 CIDR block to assign addresses of."
-            )
-        return assign(self, eni_id, *args, **given)
-
     EC2Backend.associate_vpc_cidr_block = functools.wraps(associate)(associate_vpc_cidr_block)
-    EC2Backend.assign_ipv6_addresses = functools.wraps(assign)(assign_ipv6_addresses)
     Response.create_subnet = create_subnet
     EC2Backend.delete_subnet = delete_subnet
     EC2Backend.delete_nat_gateway = delete_nat_gateway
