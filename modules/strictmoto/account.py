@@ -63,6 +63,7 @@ _OF_SCALING: Final = (
     "autoscaling.standby",
     "autoscaling.launches",
     "autoscaling.groups",
+    "autoscaling.scheduled",
     "autoscaling.activity_events",
 )
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -260,3 +261,57 @@ class TestMembers:
         assert code == "ValidationError"
         assert "Invalid scaling process: Start." in message
         assert [one["ProcessName"] for one in groups.group()["SuspendedProcesses"]] == ["Launch"]
+
+
+TOMORROW = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+SCHEDULED: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing to do": ({}, "At least one of MinSize, MaxSize and DesiredCapacity"),
+    "a minimum above the maximum": ({"MinSize": 3, "MaxSize": 2}, "greater than or equal to min bound, 3"),
+    "a capacity above the maximum": ({"MaxSize": 2, "DesiredCapacity": 3}, "Desired capacity:3 must be between"),
+    "a capacity below the minimum": ({"MinSize": 2, "DesiredCapacity": 1}, "Desired capacity:1 must be between"),
+    "a size below zero": ({"MaxSize": -1}, "MaxSize, -1, must be at least 0"),
+    "a start that has passed": ({"MinSize": 1, "StartTime": "2020-01-01T00:00:00Z"}, "start time is in the past"),
+    "an end before the start": (
+        {"MinSize": 1, "StartTime": TOMORROW, "EndTime": TOMORROW - datetime.timedelta(hours=1)},
+        "end time is not after the start time",
+    ),
+    "a recurrence that is none": ({"MinSize": 1, "Recurrence": "daily"}, "recurrence string: daily is invalid"),
+}
+
+
+@pytest.mark.parametrize(("given", "said"), SCHEDULED.values(), ids=SCHEDULED)
+def test_fails_when_an_action_is_scheduled_that_cannot_be_done(
+    groups: Groups, given: dict[str, Any], said: str
+) -> None:
+    groups.make()
+    with pytest.raises(ClientError) as error:
+        groups.scaling.put_scheduled_update_group_action(
+            AutoScalingGroupName="g", ScheduledActionName="a", **{"StartTime": TOMORROW, **given}
+        )
+    answer = error.value.response["Error"]
+    assert (answer["Code"], said in answer["Message"]) == ("ValidationError", True), answer
+    whole = {"ScheduledActionName": "a", "StartTime": TOMORROW, **given}
+    [failed] = groups.scaling.batch_put_scheduled_update_group_action(
+        AutoScalingGroupName="g", ScheduledUpdateGroupActions=[whole]
+    )["FailedScheduledUpdateGroupActions"]
+    assert failed["ErrorCode"] == "ValidationError"
+    assert groups.scaling.describe_scheduled_actions()["ScheduledUpdateGroupActions"] == []
+
+
+def test_when_two_groups_have_an_action_of_one_name_then_each_has_its_own(groups: Groups) -> None:
+    groups.make("one")
+    groups.make("two")
+    for size, group in enumerate(("one", "two"), 1):
+        groups.scaling.put_scheduled_update_group_action(
+            AutoScalingGroupName=group, ScheduledActionName="night", MaxSize=size, Recurrence="0 1 * * *"
+        )
+
+    def sizes() -> dict[str, int]:
+        found = groups.scaling.describe_scheduled_actions()["ScheduledUpdateGroupActions"]
+        return {one["AutoScalingGroupName"]: one["MaxSize"] for one in found}
+
+    assert sizes() == {"one": 1, "two": 2}
+    groups.scaling.delete_scheduled_action(AutoScalingGroupName="one", ScheduledActionName="night")
+    assert sizes() == {"two": 2}
+    with pytest.raises(ClientError, match="Scheduled action name not found"):
+        groups.scaling.delete_scheduled_action(AutoScalingGroupName="one", ScheduledActionName="night")

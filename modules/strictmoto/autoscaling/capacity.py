@@ -74,8 +74,8 @@ def _check_groups() -> None:
                 f"AutoScalingGroup by this name already exists - A group with the name {name} already exists",
             )
         for size, needed in (("min_size", True), ("max_size", True), ("desired_capacity", False)):
-            named[size] = _number(size, named.get(size), needed=needed)
-        _check_sizes(named["min_size"], named["max_size"], named["desired_capacity"])
+            named[size] = number(size, named.get(size), needed=needed)
+        check_sizes(named["min_size"], named["max_size"], named["desired_capacity"])
         return create(self, name=name, **named)
 
     @functools.wraps(update)
@@ -84,7 +84,7 @@ def _check_groups() -> None:
     ) -> None:
         least = self.min_size if min_size is None else min_size
         most = self.max_size if max_size is None else max_size
-        _check_sizes(least, most, desired_capacity)
+        check_sizes(least, most, desired_capacity)
         if desired_capacity is None:
             within = _within(least, most, self.desired_capacity)
             desired_capacity = None if within == self.desired_capacity else within
@@ -145,8 +145,14 @@ def _check_capacity() -> None:
     Response.set_desired_capacity = answered
 
 
-def _number(name: str, value: Any, *, needed: bool) -> int | None:
-    """Return a size, which templates give as text, too."""
+def number(name: str, value: Any, *, needed: bool) -> int | None:
+    """Return a size, which templates give as text, too.
+
+    Args:
+        name: of the parameter, as moto writes it.
+        value: as it was given.
+        needed: whether it may not be left out.
+    """
     if value is None and not needed:
         return None
     try:
@@ -160,7 +166,8 @@ def _within(least: int, most: int, capacity: int) -> int:
     return max(least, min(most, capacity))
 
 
-def _check_sizes(least: Any, most: Any, desired: int | None) -> None:
+def check_sizes(least: Any, most: Any, desired: int | None) -> None:
+    """Refuse sizes of which one is out of place; `desired` may be left open."""
     if least < 0:
         raise ValidationError(f"Min bound, {least}, must be at least 0")
     if least > most:
