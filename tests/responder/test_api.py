@@ -353,7 +353,9 @@ class TestLife:
         status, extended = ask("POST", f"{path}/extend", {"minutes": 120})
         assert status == 202
         assert extended["expires_at"] > opened["incident"]["expires_at"]
-        assert ask("POST", f"{path}/extend", {"minutes": 1441})[0] == 400
+        status, problem = ask("POST", f"{path}/extend", {"minutes": 1441})
+        assert status == 400
+        assert "minutes must be a whole number from 1 to 1440 (capture.max_minutes), got 1441" in problem["detail"]
         assert ask("POST", f"{path}/extend", {})[0] == 400
         for body in (None, {}, {"reason": "false alarm"}):
             status, closed = ask("POST", f"{path}/close", body)

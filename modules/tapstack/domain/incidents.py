@@ -150,9 +150,10 @@ def read_request(body: Mapping[str, Any], *, minutes: int, max_minutes: int) -> 
 
 
 def check_minutes(value: int, *, most: int = MINUTES[1]) -> int:
-    """Return `value` when it is a whole number of minutes from 1 to `most`."""
+    """Return `value` when it is a whole number of minutes from 1 to `most`, which a deployment may lower."""
     if isinstance(value, bool) or not isinstance(value, int) or not MINUTES[0] <= value <= most:
-        raise RuleViolation(f"minutes must be a whole number from {MINUTES[0]} to {most}, got {value!r}")
+        limit = f"{most} (capture.max_minutes)" if most < MINUTES[1] else str(most)
+        raise RuleViolation(f"minutes must be a whole number from {MINUTES[0]} to {limit}, got {value!r}")
     return value
 
 

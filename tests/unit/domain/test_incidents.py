@@ -58,7 +58,7 @@ def test_fails_when_a_request_is_wrong(changed: dict[str, Any], said: str) -> No
 
 
 def test_fails_when_the_deployment_allows_less() -> None:
-    with pytest.raises(RuleViolation, match="minutes must be a whole number from 1 to 90, got 91"):
+    with pytest.raises(RuleViolation, match=r"from 1 to 90 \(capture\.max_minutes\), got 91"):
         read_request({"reason": "x", "instance_id": INSTANCE, "minutes": 91}, minutes=45, max_minutes=90)
 
 

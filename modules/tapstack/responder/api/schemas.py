@@ -113,8 +113,9 @@ EXTEND: Final[Schema] = {
     "properties": {
         "minutes": {
             **MINUTES,
-            "description": "How long to capture from now. Never shortens a capture. Refused with 409 where the capture "
-            "would last longer than the deployment allows, counted from when the incident was opened.",
+            "description": "How long to capture from now. Never shortens a capture. Refused with 400 above the "
+            "deployment's capture.max_minutes, and with 409 where the capture would last longer than that, counted "
+            "from when the incident was opened.",
         }
     },
 }
