@@ -27,7 +27,7 @@ def main() -> int:
     try:
         return heeding_output(_synthesize)
     finally:
-        # Where the file was wrong nobody uses it.
+        # It is not used where the file was wrong.
         kernel.abandon()
 
 

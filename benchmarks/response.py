@@ -140,7 +140,7 @@ measurement of AWS: it shows what is done one after another, and what at once.
 ### On loopback
 
 Calls cost next to nothing here, so this is work alone, of this machine's processors. It is shared by the account, the
-functions and whoever calls.
+functions and the caller.
 
 {tables["loopback"]}
 

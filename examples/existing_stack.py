@@ -1,4 +1,4 @@
-"""A capture inside a stack that somebody else wrote, with a target and a filter that exist.
+"""A capture inside an existing stack, with an existing target and filter.
 
 The stack's own resources are the sources: their ids are tokens, known only after apply,
 so each source gets a name. Run it with `python -m examples.existing_stack`.
@@ -15,7 +15,7 @@ from constructs import Construct
 
 
 class Shop(TerraformStack):
-    """Somebody else's stack, with their own provider and version constraint."""
+    """An existing stack, with its own provider and version constraint."""
 
     def __init__(self, scope: Construct, id_: str) -> None:
         """Build the interfaces of two servers, then mirror them."""
@@ -35,7 +35,7 @@ class Shop(TerraformStack):
             ],
             target=MirrorTarget.from_id("tmt-0123456789abcdef0"),
             filter=MirrorFilter.from_id("tmf-0123456789abcdef0"),
-            # Leaves 1 to 99 to whoever else mirrors these servers.
+            # Leaves 1 to 99 to other sessions on these servers.
             first_session_number=100,
         )
 

@@ -47,13 +47,13 @@ def build(app: App) -> TerraformStack:
         ),
         capture=CaptureSettings(minutes=120, max_minutes=720),
         policy=[
-            # What talks to its master, on anything but a honeypot.
+            # Command and control, except on honeypots.
             PolicyRule(name="honeypots", action="notify", tags={"role": "honeypot"}),
             PolicyRule(
                 name="command-and-control", action="contain_on_approval", at_least=7.0, tactics=("CommandAndControl",)
             ),
         ],
-        # Somebody has to agree within a quarter of an hour; the domain controllers are never cut off.
+        # Approval within 15 minutes, or the instance is not contained; domain controllers are never contained.
         containment=ContainmentSettings(protect=Protect(tags={"tapstack-protected": "*", "role": "domain-*"})),
         emails=["soc@example.com"],
         tags={"owner": "security-operations"},

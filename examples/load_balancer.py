@@ -1,4 +1,4 @@
-"""More sources than one interface takes: a Network Load Balancer in front of two sensors.
+"""More sources than one interface accepts: a Network Load Balancer in front of two sensors.
 
 Everything in a subnet that is tagged for it is mirrored, DNS and web traffic apart, with
 a number of its own for each. Run it with `python -m examples.load_balancer`.

@@ -1,4 +1,4 @@
-"""The same capture in several accounts and Regions: a stack a site, each with a state of its own.
+"""The same capture in several accounts and Regions: one stack for each site, each with a state of its own.
 
 Run it with `python -m examples.several_sites`, then `cdktf deploy 'capture-*'`.
 """
@@ -30,7 +30,7 @@ TEMPLATE_URL = (
 
 @dataclass(frozen=True)
 class Site:
-    """What differs from site to site."""
+    """The settings that differ between sites."""
 
     account: str
     region: str
@@ -105,7 +105,7 @@ class Capture(TerraformStack):
 
 
 def build(app: App) -> list[TerraformStack]:
-    """Add a stack a site to `app`."""
+    """Add a stack for each site to `app`."""
     return [Capture(app, name, site) for name, site in SITES.items()]
 
 

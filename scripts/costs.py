@@ -25,7 +25,7 @@ MIRRORED_GB: Final = 100
 
 @dataclass(frozen=True)
 class Work:
-    """What one incident asks of AWS.
+    """The calls and resources of one incident.
 
     Attributes:
         requests: of the API.
@@ -155,7 +155,7 @@ def _idle(response: Mapping[str, Any], prices: Prices) -> list[Line]:
 
 
 def _metrics(alarm: Mapping[str, Any]) -> int:
-    """CloudWatch bills an alarm by the metrics that it looks at."""
+    """CloudWatch bills an alarm by the metrics that it evaluates."""
     queries = alarm.get("metric_query") or ()
     return max(1, sum("metric" in query for query in queries))
 

@@ -172,7 +172,7 @@ class _Deployer:
 def planned_by_a_role_that_reads(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a deployment file whose sites assume a role that plans where they name the role that applies.
 
-    The pipeline of docs/gitops.md does the same to the file. Otherwise a plan, which nobody reviewed, would need the
+    The pipeline of docs/gitops.md does the same to the file. Otherwise a plan, which is not reviewed, would need the
     right to assume the role that applies.
     """
     planned: dict[str, Any] = json.loads(json.dumps(document).replace(f"role{_DEPLOYING[0]}", f"role{_DEPLOYING[1]}"))
@@ -234,7 +234,7 @@ def _tags_of_keys(account: Account, where: Mapping[str, Any]) -> dict[str, dict[
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a call needed: an action on a resource, where it can be told to be ours by which tag.
+    """What a call needed: an action on a resource, by which tag it can be limited to the site.
 
     Attributes:
         action: of IAM.

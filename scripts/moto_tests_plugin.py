@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from strictmoto.account import Account
 
-    # Roles that nobody made are no subject of these tests.
+    # These tests use roles that do not exist; that is not their subject.
     account = Account(enforce_iam=False)
     account.start()
     _servers.append(account)

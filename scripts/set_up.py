@@ -203,7 +203,7 @@ def run(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT,
             [str(part) for part in command],
             cwd=cwd,
             env=dict(env),
-            stdin=subprocess.DEVNULL,  # nobody would see the question
+            stdin=subprocess.DEVNULL,  # a question would not be visible
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

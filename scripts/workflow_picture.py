@@ -32,7 +32,7 @@ def draw_workflow(definition: Mapping[str, Any]) -> str:
         lines.extend(f"  {name} --> {there}{f': {when}' if when else ''}" for there, when in _ways(state))
     catchers = {catch["Next"] for state in states.values() for catch in state.get("Catch", ()) if _catches_all(catch)}
     for there in sorted(catchers - {name for name, state in states.items() if state["Type"] == "Fail"}):
-        lines.append(f"  any_step --> {there}: fails for good")
+        lines.append(f"  any_step --> {there}: fails")
         lines.append("  any_step: any step")
     lines.extend(f"  {name} --> [*]" for name, state in states.items() if state["Type"] in ("Succeed", "Fail"))
     return "\n".join(lines) + "\n"
@@ -50,7 +50,7 @@ def _detail(state: State) -> str:
         payload = state["Parameters"]["Payload"]
         function = _FUNCTION.search(state["Parameters"]["FunctionName"])
         words = f"{function[1].lower()}, {payload['action']}" if function else str(payload["action"])
-        return f"{words}, until a token comes back" if "token.$" in payload else words
+        return f"{words}, until its task token is returned" if "token.$" in payload else words
     if state["Type"] == "Wait":
         return f"{state['Seconds']} s" if "Seconds" in state else f"for {state['SecondsPath'].rpartition('.')[2]}"
     return ""
@@ -72,7 +72,7 @@ def _condition(choice: Mapping[str, Any]) -> str:
     what = choice["Variable"].rpartition(".")[2]
     if "StringEquals" in choice:
         return str(choice["StringEquals"])
-    return f"{what} is known" if choice.get("IsPresent") else str(what)
+    return f"{what} is present" if choice.get("IsPresent") else str(what)
 
 
 def _catches_all(catch: Mapping[str, Any]) -> bool:

@@ -172,7 +172,7 @@ class CaptureStack(SiteStack):
         return [Peer.parse(text) for text in texts or [self._site.vpc_id]]
 
     def _add_outputs(self) -> None:
-        """Say what a person needs next."""
+        """Add the outputs that users need next."""
         targets = {key: target.mirror_target_id for key, target in self.targets.items()}
         filters = {key: found.mirror_filter_id for key, found in self.filters.items()}
         appliance = self.packet_basics

@@ -113,7 +113,7 @@ class ResponseStack(SiteStack):
         )
 
     def _add_outputs(self) -> None:
-        """Say what a person needs next."""
+        """Add the outputs that users need next."""
         made = self.response
         add_output(self, "api_endpoint", made.api_endpoint, "Address of the API, TAPSTACK_URL of `tapstack incident`.")
         add_output(

@@ -1,4 +1,4 @@
-"""What every stack of a site has: its state, its provider, its tags."""
+"""The base of all stacks of a site: its state, its provider, its tags."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SiteStack(cdk.TerraformStack):
         super().__init__(scope, name)
         settings = deployment.sites[site]
         self.own_tags = {"tapstack:deployment": deployment.project, "tapstack:site": site}
-        """What tells the resources of this site from those of others."""
+        """The tags that identify the resources of this site."""
         accept_provider_range(self, deployment.provider.constraint)
         _add_backend(self, deployment, name, base, outdir)
         _add_provider(
@@ -50,7 +50,7 @@ class SiteStack(cdk.TerraformStack):
         self._refuse_another_place(settings.region, site)
 
     def _refuse_another_place(self, region: str, site: str) -> None:
-        """Keep in the state where the site is, and refuse plans for another account or Region.
+        """Record account and Region of the site in the state, and refuse plans for others.
 
         Terraform would find nothing there of what it deployed, forget it, and deploy everything again.
         """

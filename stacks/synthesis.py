@@ -16,7 +16,7 @@ from tapstack.workspace.stacks import used_of_capture
 
 
 def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
-    """Write the Terraform of every site below `outdir` and return what a person should know.
+    """Write the Terraform of every site below `outdir` and return messages for the user.
 
     A site is a stack of its name, and where it has a response one more, `<site>-response`.
 
@@ -27,12 +27,12 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     """
     mirror = provider_mirror.find_mirror(deployment.provider.mirror, deployment.provider.constraint, base)
     warnings = keep_private(deployment, base, outdir)
-    # hcl_output only names the files; cdktf takes the language from the environment.
+    # hcl_output only names the files; cdktf reads the language from the environment.
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
     for name, site in deployment.sites.items():
         capture = CaptureStack(app, name, deployment=deployment, base=base, outdir=outdir)
         if site.response is not None:
-            # Imported late: a deployment without a response need not wait for it.
+            # Imported only when needed, because the import takes time.
             from stacks.response import ResponseStack
 
             response = ResponseStack(app, name, deployment=deployment, base=base, outdir=outdir)
@@ -54,7 +54,7 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
 
 
 def _write_blocks(stack: Construct, outdir: Path) -> None:
-    """Write what the HCL of a stack cannot hold beside it: check and moved blocks; JSON holds them itself."""
+    """Write check and moved blocks beside the HCL of a stack, which cdktf leaves out there; JSON has them itself."""
     file = outdir / "stacks" / stack.node.id / "checks.tf.json"
     blocks = blocks_of(stack)
     if blocks and renders_hcl():

@@ -20,7 +20,7 @@ from tests.responder.test_capturing import KINDS
 
 
 @pytest.fixture
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The task tokens that were used: moto knows only those that its own executions gave."""
     used: list[str] = []
 
@@ -63,25 +63,25 @@ class TestClock:
 
 
 class TestWaking:
-    def test_when_it_is_closed_while_it_waits_then_the_token_is_used(self, site: Site, woken: list[str]) -> None:
+    def test_when_it_is_closed_while_it_waits_then_the_token_is_used(self, site: Site, resumed: list[str]) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
         incident_steps.wait(incident, "token-1")
-        assert woken == []
+        assert resumed == []
         commands.close(incident, by="ann", reason="false alarm")
-        assert woken == ["token-1"]
+        assert resumed == ["token-1"]
         assert [event["what"] for event in incidents.timeline(incident)] == ["opened", "close requested"]
 
-    def test_when_it_is_extended_while_it_waits_then_the_token_is_used(self, site: Site, woken: list[str]) -> None:
+    def test_when_it_is_extended_while_it_waits_then_the_token_is_used(self, site: Site, resumed: list[str]) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
         incident_steps.wait(incident, "token-1")
         commands.extend(incident, 600, by="ann")
-        assert woken == ["token-1"]
+        assert resumed == ["token-1"]
 
     @pytest.mark.parametrize("what", ["close", "extend"])
     def test_when_it_happens_before_it_waits_then_waiting_ends_at_once(
-        self, site: Site, woken: list[str], what: str
+        self, site: Site, resumed: list[str], what: str
     ) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
@@ -90,7 +90,7 @@ class TestWaking:
         else:
             commands.extend(incident, 600, by="ann")
         incident_steps.wait(incident, "token-1")
-        assert woken == ["token-1"]
+        assert resumed == ["token-1"]
 
     def test_when_the_token_is_not_known_any_more_then_nobody_minds(self, site: Site) -> None:
         assert executions.end_wait("AAAA", "closed") is False

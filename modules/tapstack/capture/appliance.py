@@ -1,4 +1,4 @@
-"""What an appliance's CloudFormation stack brings: target, filter, interface, portal."""
+"""The resources of an appliance's CloudFormation stack: target, filter, interface, portal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tapstack.domain.destinations import Destination
 
 STACK_NAME_TAG: Final = "aws:cloudformation:stack-name"
 STACK_ID_TAG: Final = "aws:cloudformation:stack-id"
-"""CloudFormation puts these tags on what its stacks make."""
+"""CloudFormation gives these tags to the resources of its stacks."""
 
 
 class IPacketBasics(Protocol):
-    """An ExtraHop Packet Basics appliance, ours or one that stands already."""
+    """An ExtraHop Packet Basics appliance, created here or existing."""
 
     @property
     def stack_name(self) -> str:
@@ -47,7 +47,7 @@ class IPacketBasics(Protocol):
 
 
 class Appliance(AwsConstruct):
-    """Looks up what a stack made. Each lookup is added when it is first asked for."""
+    """Looks up the resources of a stack. Each lookup is added when its attribute is first read."""
 
     def _stack_is(
         self,
@@ -60,7 +60,7 @@ class Appliance(AwsConstruct):
         instance_id: str | None = None,
         mirror_source: str | None = None,
     ) -> None:
-        """Say which stack it is, what needs no lookup, and what it mirrors itself."""
+        """Set which stack it is, what needs no lookup, and what it mirrors itself."""
         self._mirror_source = mirror_source
         self._needs: tuple[Any, ...] = ()
         self._stack = stack
@@ -74,7 +74,7 @@ class Appliance(AwsConstruct):
         }
 
     def receives_through(self, needs: Sequence[Any]) -> None:
-        """Name the resources without which no packet reaches it, before its `target` is first asked for.
+        """Set the resources without which no packet reaches it, before its `target` is first read.
 
         Sessions are made after them, and moved away or removed before them.
         """
@@ -94,7 +94,7 @@ class Appliance(AwsConstruct):
     def credentials(self) -> str:
         """The first password of the user `setup`, as a token: mark every output of it sensitive.
 
-        It is derived from the instance id, so whoever may describe instances knows it:
+        It is derived from the instance id, so every principal that may describe instances knows it:
         change it after the first sign-in.
         """
         return self._output(template.CREDENTIALS_OUTPUT)
@@ -115,7 +115,7 @@ class Appliance(AwsConstruct):
         found = self._ids["target"] or self._by_name_tag("target", "ec2:traffic-mirror-target")
         interface = self._ids["interface"]
         destination = (
-            # Asking for the interface here would look the instance up for nothing.
+            # Reading the interface here would add an unneeded lookup of the instance.
             Destination.network_interface(interface) if interface else Destination.some_network_interface()
         )
         target = ImportedTarget(found, destination, self._needs)
@@ -130,7 +130,7 @@ class Appliance(AwsConstruct):
 
     @cached_property
     def _stack_id(self) -> str:
-        """The stack's id, as an expression that is unknown only before the stack is made.
+        """The stack's id, as an expression that is unknown only before the stack is created.
 
         Through a local: Terraform puts off what refers to a resource itself at every change of that
         resource, and would then take off and put on whatever hangs on what was found.
@@ -143,7 +143,7 @@ class Appliance(AwsConstruct):
             self,
             "Instance",
             filter=[
-                # The id is known once the stack stands, and not before: that is when this is read.
+                # The id is known once the stack exists, so this is read only then.
                 aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[f"${{{self._stack_id}}}"]),
                 aws.DataAwsInstanceFilter(
                     name="instance-state-name", values=["pending", "running", "stopping", "stopped"]
@@ -155,9 +155,9 @@ class Appliance(AwsConstruct):
         return cdk.Token.as_string(f'${{{address(self._stack)}.outputs["{name}"]}}')
 
     def _by_name_tag(self, what: str, resource_type: str) -> str:
-        """Find what the stack made by its Name tag, through the Resource Groups Tagging API."""
+        """Look up a resource of the stack by its Name tag, through the Resource Groups Tagging API."""
         name = f"{self._stack_name}.{what}"
-        # Taken out of the stack's id, so that Terraform looks once the stack stands, and not before.
+        # Taken from the stack's id, so that Terraform looks it up only once the stack exists.
         awaited = f'${{element(split("/", {self._stack_id}), 1)}}.{what}'
         found = aws.DataAwsResourcegroupstaggingapiResources(
             self,

@@ -1,4 +1,4 @@
-"""What refuses a plan that would delete an appliance because its block was taken out."""
+"""Refuses a plan that would delete an appliance because its block was taken out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 
 
 class ApplianceGate(AwsConstruct):
-    """Stands where a `PacketBasics` stood, and refuses every plan that would delete what that made.
+    """Takes the place of a removed `PacketBasics`, and refuses every plan that would delete its resources.
 
     Terraform's `prevent_destroy` goes with the block that it stands in: who takes the block out deletes the
     resource. So the gate declares none of the same addresses, with `prevent_destroy`: Terraform refuses to
@@ -23,14 +23,14 @@ class ApplianceGate(AwsConstruct):
     Args:
         scope: the construct that the `PacketBasics` belonged to.
         id_: the id that the `PacketBasics` had.
-        tags: what the appliance is known by besides the tag that all have: the tags given to its
+        tags: that identify the appliance, besides the tag that all appliances have: the tags given to its
             `PacketBasics`, or the provider's default tags.
         hint: what to do, for the message.
         provider: the AWS provider of the appliance, for a stack that has several; the one of `scope`, in the end
             the stack's provider without an alias, by default.
 
     Raises:
-        RuleViolation: no tag, which would find every appliance of the account.
+        RuleViolation: no tags, with which every appliance of the account would be found.
     """
 
     @checks_arguments()
@@ -48,24 +48,24 @@ class ApplianceGate(AwsConstruct):
             if not tags:
                 raise RuleViolation("a gate needs tags: without them it finds the appliances of others")
         super().__init__(scope, id_, provider=provider)
-        # The id of the stack within PacketBasics: both have one address.
+        # The id that the stack has within PacketBasics, so that both have the same address.
         self.resource: Any = aws.CloudformationStack(self, "Resource", name="none")
         name_main_child(self, self.resource)
-        # With where it stands, which is found in every Region and account: the stack is not, in another one.
+        # And the record of its Region and account: the provider of another Region would not find the stack.
         for declared in (self.resource, terraform_data(self, "Place")):
             declared.add_override("count", 0)
             set_lifecycle(declared, prevent_destroy=True)
         filters = {**{f"tag:{key}": value for key, value in tags.items()}, "tag-key": DELETION_PROTECTION_TAG}
-        standing = aws.DataAwsInstances(
+        existing = aws.DataAwsInstances(
             self,
             "Standing",
             filter=[aws.DataAwsInstancesFilter(name=name, values=[value]) for name, value in filters.items()],
             instance_state_names=["pending", "running", "stopping", "stopped"],
         )
         add_condition(
-            standing,
+            existing,
             "postcondition",
             "${length(self.ids) == 0}",
             "A Packet Basics appliance still exists, and this plan would delete it with every packet that it keeps. "
-            + (hint or "Put its PacketBasics back; or take out its ApplianceGate too, if it is to be deleted."),
+            + (hint or "Restore its PacketBasics; or take out its ApplianceGate too, if it is to be deleted."),
         )

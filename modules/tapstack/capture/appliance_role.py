@@ -1,4 +1,4 @@
-"""The role that CloudFormation makes an appliance with: one that stands, or one that an incident launches."""
+"""The role with which CloudFormation creates an appliance: one of a site, or one that an incident launches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BOUNDED = (
 
 
 class ApplianceRole(AwsConstruct):
-    """What CloudFormation may do to make the appliance's stack, and to take it away.
+    """The permissions with which CloudFormation creates, changes and deletes the appliance's stack.
 
     The product's template is not public. This grants what its documentation says it makes: in the one
     subnet an instance with one network interface, in its VPC a security group, an Elastic IP where asked,
@@ -121,11 +121,11 @@ class ApplianceRole(AwsConstruct):
         policy: Any = aws.IamRolePolicy(
             self, "Policy", name="appliance", role=role.name, policy=json_text(document(statements))
         )
-        # By way of the policy: a stack is launched once the role may make it.
+        # By way of the policy: a stack is created after the role has its permissions.
         self.arn = place.role_arn(policy.role)
 
     def _boundary(self, name: str, place: Place, tags: Mapping[str, str] | None) -> str:
-        """Make the policy that bounds every role of the template, and return its ARN."""
+        """Create the permissions boundary of every role of the template, and return its ARN."""
         made: Any = aws.IamPolicy(
             self,
             "Boundary",
@@ -143,17 +143,17 @@ def _statements(
     requested = {f"aws:RequestTag/{key}": value for key, value in own_tags.items()}
     tagged = {f"aws:ResourceTag/{key}": value for key, value in own_tags.items()}
     ours = {"StringEquals": tagged}
-    # Whoever has such a tag is reached by the functions of the site that it names.
+    # Resources with such a tag can be changed by the functions of the site that it names.
     under_our_tags = {"StringEqualsIfExists": requested}
     anywhere = f"arn:{place.partition}:ec2:{place.region}"
     # A shared VPC, and its subnets, belong to another account.
     vpc, subnet = f"{anywhere}:*:vpc/{vpc_id}", f"{anywhere}:*:subnet/{subnet_id}"
-    # An interface that an instance was made with has no tags, and may be used; one of another site may not.
+    # The interface that is created with an instance has no tags, and may be used; one of another site may not.
     of_no_other = {"ArnLikeIfExists": {"ec2:Subnet": subnet}, "StringEqualsIfExists": tagged}
     nested = f"arn:{place.partition}:cloudformation:{place.region}:*:stack/{stack_name}-*"
 
     def new(*kinds: str) -> list[str]:
-        # What is new is the account's.
+        # New resources belong to the account.
         return [f"{anywhere}:*:{kind}/*" for kind in kinds]
 
     def create(action: str, *resources: str, condition: Mapping[str, Any] | None = None) -> Statement:
@@ -182,11 +182,11 @@ def _statements(
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": place.arn("ec2", "*/*"),
-            # Whatever it may create.
+            # All that it may create.
             "Condition": {"Null": {"ec2:CreateAction": "false"}, **under_our_tags},
         },
         {
-            # And what a rule, a session, an instance or an interface is made with: filters, targets, security groups.
+            # And filters, targets and security groups, with which it creates rules, sessions and interfaces.
             "Sid": "ModifyStackResources",
             "Effect": "Allow",
             "Action": [f"ec2:{action}" for action in ("CreateTags", "DeleteTags", *CHANGED, *USED)],
@@ -207,7 +207,7 @@ def _statements(
             "Resource": f"arn:{place.partition}:ssm:{place.region}::parameter/aws/service/*",
         },
         {
-            # Stacks within the stack, which have its tags.
+            # Nested stacks, which have its tags.
             "Sid": "NestStacks",
             "Effect": "Allow",
             "Action": "cloudformation:CreateStack",
@@ -252,7 +252,7 @@ def _iam(stack_name: str, boundary: str) -> list[Statement]:
                 "iam:TagRole",
                 "iam:UntagRole",
             ],
-            # IAM takes no pattern of roles and profiles.
+            # These actions accept no pattern of roles and profiles.
             "Resource": named("role"),
         },
         {
@@ -268,14 +268,14 @@ def _iam(stack_name: str, boundary: str) -> list[Statement]:
             "Resource": named("instance-profile"),
         },
         {
-            # A path after the stack's name and a letter would let the name itself be another's.
+            # After a path that begins with the stack's name, the name itself could be that of another role.
             "Sid": "RefusePaths",
             "Effect": "Deny",
             "Action": "iam:*",
             "Resource": [f"arn:*:iam::*:{kind}/{stack_name}-*/*" for kind in ("role", "instance-profile")],
         },
         {
-            # Holds as well where a role has no boundary at all.
+            # True as well where a role has no boundary.
             "Sid": "RequirePermissionsBoundary",
             "Effect": "Deny",
             "Action": ["iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePolicy"],
@@ -293,10 +293,10 @@ def _iam(stack_name: str, boundary: str) -> list[Statement]:
 
 
 def _bounded(place: Place) -> list[Statement]:
-    """The most that a role of the template may do, and only as an instance of the account and Region.
+    """The permissions boundary of the template's roles, for instances of the account and Region only.
 
-    Describing itself, metrics and logs, Session Manager, and metering for the Marketplace: whoever else assumes such a
-    role can do nothing with it.
+    Describing itself, metrics and logs, Session Manager, and metering for the Marketplace. Any other principal that
+    assumes such a role can do nothing with it.
     """
     by_an_instance = {"ArnLike": {"ec2:SourceInstanceARN": place.arn("ec2", "instance/*")}}
     here = {"StringEquals": {"aws:RequestedRegion": place.region}}
@@ -309,7 +309,7 @@ def _bounded(place: Place) -> list[Statement]:
             "Condition": {**by_an_instance, **here},
         },
         {
-            # Asked in us-east-1 by some products.
+            # Some products call it in us-east-1.
             "Sid": "Metering",
             "Effect": "Allow",
             "Action": ["aws-marketplace:MeterUsage", "aws-marketplace:RegisterUsage"],

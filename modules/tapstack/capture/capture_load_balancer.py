@@ -31,7 +31,7 @@ from tapstack.domain.tokens import is_token
 
 
 class CaptureLoadBalancer(AwsConstruct):
-    """Spreads mirrored packets over appliances: an internal Network Load Balancer, UDP 4789.
+    """Distributes mirrored packets to appliances: an internal Network Load Balancer, UDP 4789.
 
     It takes any number of sources, where one network interface takes 10 or 100. Packets of
     one source stay with one appliance as long as that one is healthy, but may arrive out of
@@ -128,11 +128,11 @@ class CaptureLoadBalancer(AwsConstruct):
             protocol="UDP",
             port=limits.VXLAN_PORT,
             target_type="instance" if instance_ids else "ip",
-            # UDP itself cannot be checked; the appliance's portal stands for it.
+            # UDP itself cannot be checked; the health check uses the appliance's portal.
             health_check=aws.LbTargetGroupHealthCheck(enabled=True, protocol="TCP", port=as_text(health_check_port)),
             tags=name_tag(id_, tags),
         )
-        # AWS takes a target group for one load balancer only, so a new load balancer needs a new one.
+        # A target group can belong to one load balancer only, so a new load balancer needs a new one.
         set_lifecycle(group, create_before_destroy=True, replace_triggered_by=[f"{address(self.resource)}.id"])
         attachments = (
             self._attach_instances(group, instance_ids, packet_basics)
@@ -160,13 +160,13 @@ class CaptureLoadBalancer(AwsConstruct):
 
     @property
     def destination(self) -> Destination:
-        """What a `MirrorTarget` takes to mirror to it."""
+        """The destination for a `MirrorTarget`."""
         return replace(Destination.network_load_balancer(self.arn), needs=self._needs)
 
     def _attach_instances(
         self, group: Any, instance_ids: Sequence[str], packet_basics: IPacketBasics | None
     ) -> list[Any]:
-        """Put instances behind the load balancer.
+        """Register instances with the load balancer.
 
         Two attachments of one instance would be one target of AWS, which goes with either of them.
         """
@@ -194,7 +194,7 @@ class CaptureLoadBalancer(AwsConstruct):
         return attachments
 
     def _attach_addresses(self, group: Any, ip_addresses: Sequence[str], vpc_id: str) -> list[Any]:
-        """Put private addresses behind the load balancer."""
+        """Register private addresses with the load balancer."""
         keyed = [(str(position) if is_token(each) else each, each) for position, each in enumerate(ip_addresses)]
         return [self._attach(group, key, each, zone=self._zone_of(key, each, vpc_id)) for key, each in keyed]
 
@@ -225,7 +225,7 @@ class CaptureLoadBalancer(AwsConstruct):
         return f'${{anytrue([for a in {self._vpc}.cidr_block_associations : {inside}]) ? null : "all"}}'
 
     def _allow_out(self, vpc_id: str, ip_addresses: Sequence[str], health_check_port: int) -> list[Any]:
-        """Let packets and health checks leave for the appliances, whose own groups decide further."""
+        """Let packets and health checks leave for the appliances, whose own security groups apply too."""
         appliances = [Peer.cidr(f"{address}/32") for address in ip_addresses] or [Peer.vpc(vpc_id)]
         group = self.security_group
         return [

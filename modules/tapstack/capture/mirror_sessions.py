@@ -35,7 +35,7 @@ _PRESENT: Final = ["pending", "running", "stopping", "stopped"]
 _EACH: Final = "${each.value}"
 _KEY: Final = "${each.key}"
 _FILTER_VALUES: Final = 200
-"""How many values AWS takes for one filter."""
+"""How many values AWS accepts in one filter."""
 
 
 class MirrorSessions(AwsConstruct):
@@ -128,7 +128,7 @@ class MirrorSessions(AwsConstruct):
             packet_length=packet_length,
             virtual_network_id=virtual_network_id,
             description=description or f"Tapstack {id_}",
-            # Made after the rules that let packets through, and moved away before those are destroyed.
+            # Created after the rules that let packets through, and modified before those are destroyed.
             depends_on=needs_of(self, filter, target),
             tags=name_tag(f"{id_} ${{each.key}}", tags),
         )
@@ -232,7 +232,7 @@ class MirrorSessions(AwsConstruct):
         """Leave out the interfaces of instances whose type AWS does not mirror, and warn of them.
 
         Instances are asked for twice, all of them and those on the allow-list: AWS's filters know no "not". What
-        is attached to no instance of ours, such as an interface of RDS, stays.
+        is attached to no instance of the account, such as an interface of RDS, stays.
         """
         local = address(cdk.TerraformLocal(self, "Found", f"${{{found}}}"))
         by_interface = ("network-interface.network-interface-id", cdk.Token.as_list(_EACH))
@@ -263,7 +263,7 @@ class MirrorSessions(AwsConstruct):
         return f"toset(flatten([for found in values({address(data)}) : found.ids]))"
 
     def _refuse_a_fourth_session(self, label: str, merged: str, shared: Sequence[str]) -> None:
-        """Refuse a plan in which an interface would be in more sessions than AWS takes, where lookups overlap."""
+        """Refuse a plan in which an interface would be in more sessions than AWS allows, where lookups overlap."""
         book = book_of(self)
         others = [book.found[group] for group in shared if group in book.found]
         book.found[f"sessions {label}"] = merged

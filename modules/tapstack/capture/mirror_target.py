@@ -25,7 +25,7 @@ from tapstack.domain.tokens import is_token
 
 
 class IMirrorTarget(Protocol):
-    """A traffic mirror target, ours or one that exists already."""
+    """A traffic mirror target, created here or existing."""
 
     @property
     def mirror_target_id(self) -> str:
@@ -33,11 +33,11 @@ class IMirrorTarget(Protocol):
 
     @property
     def destination(self) -> Destination | None:
-        """What receives the packets, where that is known; its limits can then be checked."""
+        """What receives the packets, where it is known; its limits are then checked."""
 
 
 def target_key(target: IMirrorTarget) -> Hashable:
-    """Return what tells a target from others when its sources are counted."""
+    """Return the key of a target under which its sources are counted."""
     return id(target) if is_token(target.mirror_target_id) else target.mirror_target_id
 
 
@@ -48,7 +48,7 @@ class ImportedTarget:
     mirror_target_id: str
     destination: Destination | None = None
     needs: tuple[Any, ...] = field(default=(), compare=False, repr=False)
-    """What has to be there before a session uses the target, and until no session does."""
+    """What must exist before a session uses the target, and until no session does."""
 
 
 class MirrorTarget(AwsConstruct):
@@ -121,7 +121,7 @@ class MirrorTarget(AwsConstruct):
         set_lifecycle(
             self.resource,
             create_before_destroy=True,
-            # AWS takes one target for a load balancer, and so none in place of another.
+            # AWS accepts one target for each load balancer: the old one must be deleted before a new one is created.
             ignore_changes=["description"] if destination.kind == "network load balancer" else (),
         )
         name_main_child(self, self.resource, logical_id)
@@ -140,7 +140,7 @@ class MirrorTarget(AwsConstruct):
 
     @staticmethod
     def from_id(mirror_target_id: str, *, destination: Destination | None = None) -> IMirrorTarget:
-        """Use a target that exists already, by its id (tmt-...) or a token.
+        """Use an existing target, by its id (tmt-...) or a token.
 
         Args:
             mirror_target_id: of this account, or shared by another one through AWS RAM.
@@ -167,5 +167,5 @@ class MirrorTarget(AwsConstruct):
 
 
 def _slug(principal: str) -> str:
-    """The part of a principal that tells it from others: an account id, an organization or unit id."""
+    """The identifying part of a principal: an account id, an organization or unit id."""
     return principal.rsplit("/", 1)[-1]

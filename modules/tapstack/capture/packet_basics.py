@@ -1,4 +1,4 @@
-"""ExtraHop Packet Basics: the Marketplace's CloudFormation stack, and what it makes."""
+"""ExtraHop Packet Basics: the Marketplace's CloudFormation stack, and its resources."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class PacketBasics(Appliance):
             template.check_timeout(timeout_minutes)
             template.check_permissions_boundary(permissions_boundary, capabilities)
             template.check_own_tags(own_tags, capabilities)
-            # CloudFormation passes them on to what it makes.
+            # CloudFormation gives them to the resources of the stack.
             check_construct_tags(tags, EC2, CLOUDFORMATION, *((IAM,) if template.makes_iam(capabilities) else ()))
             for kind, given in (
                 ("traffic mirror target", target_id),
@@ -196,7 +196,7 @@ class PacketBasics(Appliance):
             timeout_in_minutes=timeout_minutes,
             policy_body=json_text(template.stack_policy(deletion_protection=deletion_protection)),
             notification_arns=list(notification_arns) or None,
-            # CloudFormation gives up first, so that its reason is what the user reads.
+            # CloudFormation times out first, so that the user reads its reason.
             timeouts=aws.CloudformationStackTimeouts(
                 create=f"{timeout_minutes + 5}m",
                 update=f"{timeout_minutes + 5}m",
@@ -209,7 +209,7 @@ class PacketBasics(Appliance):
             self.resource,
             prevent_destroy=deletion_protection,
             create_before_destroy=True,
-            # They matter when the stack is made, and any change of them would replace it.
+            # They apply when the stack is created, and any change of them would replace it.
             ignore_changes=["on_failure", "timeout_in_minutes"],
             replace_triggered_by=[
                 self._place(vpc_id, subnet_id, role, permissions_boundary, deletion_protection=deletion_protection)
@@ -238,7 +238,7 @@ class PacketBasics(Appliance):
         *,
         deletion_protection: bool,
     ) -> Mapping[str, str]:
-        """Return the stack's tags with our own.
+        """Return the stack's tags with those of Tapstack.
 
         CloudFormation refuses an update that changes only the policy, so a tag changes with it. And Terraform
         takes a template for the one in use even where its update was rolled back; its tag says the truth.
@@ -271,7 +271,7 @@ class PacketBasics(Appliance):
         *,
         deletion_protection: bool,
     ) -> str:
-        """Keep where the appliance stands, which cannot change while it stands; return the address.
+        """Record where the appliance is, which cannot change while it exists; return the address of the record.
 
         CloudFormation would replace its instance for another subnet, and Terraform would lose sight of the
         stack in another account or Region. So a plan says it instead, before anything is done.
@@ -303,7 +303,7 @@ class PacketBasics(Appliance):
     def from_stack_name(
         scope: Construct, id_: str, stack_name: str, *, provider: cdk.TerraformProvider | None = None
     ) -> Appliance:
-        """Use an appliance whose CloudFormation stack exists already, by the stack's name.
+        """Use an appliance whose CloudFormation stack exists, by the stack's name.
 
         Its target, filter, instance and outputs are looked up when Terraform plans.
 

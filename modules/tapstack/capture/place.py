@@ -1,4 +1,4 @@
-"""Where a stack is deployed to, and the ARNs of what it holds before anything is made."""
+"""Where a stack is deployed to, and ARNs of its resources that are known before they exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Place:
 
     @staticmethod
     def of(scope: Construct) -> Place:
-        """Look the place up when Terraform plans."""
+        """Add the lookups, which Terraform reads when it plans."""
         partition: Any = aws.DataAwsPartition(scope, "Partition")
         region: Any = aws.DataAwsRegion(scope, "Region")
         identity: Any = aws.DataAwsCallerIdentity(scope, "Account")

@@ -36,7 +36,7 @@ MIRRORED: Final = "Mirrored packets (VXLAN)"
 
 
 class ISecurityGroup(Protocol):
-    """A security group, ours or one that exists already."""
+    """A security group, created here or existing."""
 
     @property
     def security_group_id(self) -> str:
@@ -49,7 +49,7 @@ class _ImportedGroup:
 
 
 class _OwnedGroup(AwsConstruct):
-    """What the groups that we make have in common."""
+    """The base of the groups that are created here."""
 
     resource: Any
 
@@ -60,7 +60,7 @@ class _OwnedGroup(AwsConstruct):
 
     @staticmethod
     def from_id(security_group_id: str) -> ISecurityGroup:
-        """Use a security group that exists already, by its id (sg-...) or a token."""
+        """Use an existing security group, by its id (sg-...) or a token."""
         return _ImportedGroup(check_identifier("security group", security_group_id))
 
 
@@ -138,7 +138,7 @@ class CaptureSecurityGroup(_OwnedGroup):
         self.needs = allow_all(
             self, "mirrored", self, "ingress", mirrored_from, "udp", limits.VXLAN_PORT, MIRRORED, vpc_id=vpc_id
         )
-        """What lets mirrored packets in: the rules, and the attachment."""
+        """The resources that let mirrored packets in: the rules, and the attachment."""
         portal = [Peer.cidr(block) for block in remote_access_cidrs]
         opened = allow_all(self, "portal", self, "ingress", portal, "tcp", PORTAL_PORT, "Appliance portal (HTTPS)")
         delete_last(self, "Rules", [*self.needs, *opened])

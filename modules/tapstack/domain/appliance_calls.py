@@ -1,4 +1,4 @@
-"""What CloudFormation calls of EC2 to make an appliance, to change it, and to take it away.
+"""The calls of EC2 with which CloudFormation creates, changes and deletes an appliance.
 
 The product's template is not public. These are the actions for what its documentation says it makes: an
 instance with one network interface, a security group, an Elastic IP where asked, a mirror target, a filter
@@ -17,7 +17,7 @@ USED: Final = (
     "CreateTrafficMirrorSession",
     "RunInstances",
 )
-"""Calls that make something with what was made before: security groups, filters and targets."""
+"""Calls that create a resource with others: security groups, filters and targets."""
 
 MADE: Final = (
     "RunInstances",
@@ -29,7 +29,7 @@ MADE: Final = (
     "CreateTrafficMirrorFilterRule",
     "CreateTrafficMirrorSession",
 )
-"""Calls that make something."""
+"""Calls that create a resource."""
 
 CHANGED: Final = (
     "AssociateAddress",
@@ -56,7 +56,7 @@ CHANGED: Final = (
     "StopInstances",
     "TerminateInstances",
 )
-"""Calls that change or delete what was made."""
+"""Calls that change or delete a resource."""
 
 DESCRIBED: Final = (
     "DescribeAddresses",

@@ -22,12 +22,12 @@ MAX_HOURS: Final = (1, 720)
 
 @dataclass(frozen=True)
 class ExistingAppliance:
-    """A target and a filter that are there before any incident.
+    """An existing target and filter.
 
     Attributes:
         target_id: the traffic mirror target (tmt-...), or a token.
         filter_id: the traffic mirror filter (tmf-...), or a token.
-        portal_url: where packets are looked at, told to responders; nothing by default.
+        portal_url: the URL of the portal, for responders; none by default.
         target_interface_id: the network interface behind the target, which is never mirrored itself;
             not checked by default.
         max_sources: how many distinct sources the target takes: 10 or 100 for an interface. Not
@@ -52,13 +52,13 @@ class ExistingAppliance:
             check_identifier("network interface", self.target_interface_id)
 
     def settings(self) -> dict[str, Any]:
-        """Return what the functions read of it."""
+        """Return the settings that the functions read."""
         return {"existing": asdict(self)}
 
 
 @dataclass(frozen=True)
 class LaunchedAppliance:
-    """An ExtraHop Packet Basics appliance that the first incident launches, and that goes when none needs it.
+    """An ExtraHop Packet Basics appliance that the first incident launches, and that is retired after the last one.
 
     Attributes:
         template_url: https URL of the CloudFormation template, copied from the Marketplace subscription.
@@ -120,7 +120,7 @@ class LaunchedAppliance:
         check_range("max_hours", self.max_hours, MAX_HOURS)
 
     def settings(self, *, stack_name: str, role_arn: str, vpc_id: str) -> dict[str, Any]:
-        """Return what the functions read of it."""
+        """Return the settings that the functions read."""
         return {
             "launch": {
                 "stack_name": stack_name,

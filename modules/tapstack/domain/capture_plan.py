@@ -1,4 +1,4 @@
-"""What to do about each network interface of an incident: mirror it, use what mirrors it already, or refuse it.
+"""The plan of a capture: for each network interface, create a session, use an existing one, or refuse it.
 
 Sources: VPC Traffic Mirroring guide, "Traffic mirror sources", "Traffic mirror targets"
 and "Traffic Mirroring quotas".
@@ -16,7 +16,7 @@ from tapstack.domain.errors import RuleViolation
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What is known of a network interface.
+    """Facts about a network interface.
 
     Attributes:
         id: its id.
@@ -45,7 +45,7 @@ class Session:
         id: its id.
         network_interface_id: its source.
         number: 1 to 32766.
-        ours: made by an incident of this deployment and site.
+        ours: created by an incident of this deployment and site.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Step:
 
     Attributes:
         network_interface_id: the interface.
-        do: `create` a session, `keep` the one of ours that is there, or `refuse`.
+        do: `create` a session, `keep` the existing one of another incident, or `refuse`.
         session_number: of the session to create, or to keep.
         session_id: of the session to keep.
         note: why it is refused, or what is odd about it; empty otherwise.
@@ -74,7 +74,7 @@ class Step:
 
 
 def refusal(interface: Interface, *, accept_unsupported_instance_types: bool = False) -> str | None:
-    """Say why AWS, or common sense, would not mirror an interface; None when nothing is known against it.
+    """Return why an interface cannot, or should not, be mirrored; None when it can.
 
     Args:
         interface: the source.
@@ -97,7 +97,7 @@ def refusal(interface: Interface, *, accept_unsupported_instance_types: bool = F
 
 
 def warnings(interface: Interface, *, vpc_id: str) -> tuple[str, ...]:
-    """Say what is likely, not certainly, wrong with a source.
+    """Return warnings about a source that may not work.
 
     Args:
         interface: the source.
@@ -141,12 +141,12 @@ def plan(
     sources_of_target: Iterable[str] = (),
     max_sources: int | None = None,
 ) -> tuple[Step, ...]:
-    """Say what to do about each interface, in the order given.
+    """Return a step for each interface, in the order given.
 
     Args:
         interface_ids: the sources; what can be no source is left out already.
-        sessions: those that exist on them, ours and others'.
-        known: session ids of ours by interface, from the table; they count although a late
+        sessions: all that exist on the interfaces.
+        known: session ids of incidents by interface, from the table; they count although a late
             answer of AWS may not show them yet.
         sources_of_target: the interfaces that are mirrored to our target now.
         max_sources: how many distinct sources the target takes; no limit when None.

@@ -1,7 +1,7 @@
-"""What cutting an instance off would change, and when it is refused: from facts and settings to a plan.
+"""What containing an instance would change, and when it is refused: from facts and settings to a plan.
 
-Nothing here calls AWS. A plan names every change with what is there now, because that is written down before
-anything is changed.
+Nothing here calls AWS. A plan has the present value of every change, because that is recorded before anything is
+changed.
 
 Sources: Amazon EC2 User Guide, "Amazon EC2 security groups" (a group belongs to one VPC) and "Security group
 connection tracking"; Auto Scaling User Guide, "Temporarily remove instances"; AWS Systems Manager Automation
@@ -29,8 +29,8 @@ Kind = Literal[
     "classic-balancer",
     "snapshots",
 ]
-"""In the order in which an instance is cut off: what keeps the evidence, what keeps others from replacing the
-instance, the cut itself, and what is slower or only tidies up."""
+"""In the order of a containment: protection of evidence, standby in the Auto Scaling group, isolation, and slower
+changes."""
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 NAMES: Final[Mapping[str, str]] = {
     "shutdown": "shutdown behavior",
@@ -43,7 +43,7 @@ NAMES: Final[Mapping[str, str]] = {
     "target-group": "registration in the target group",
     "classic-balancer": "registration in the load balancer",
 }
-"""What EC2's console and API call what is changed, where the kind alone says something else."""
+"""Names of the kinds, as in EC2's console and API; a kind without one is its own name."""
 _TARGET_GROUP: Final = ":targetgroup/"
 GONE_STATES: Final = frozenset({"terminated", "shutting-down"})
 REGISTERED: Final = "registered"
@@ -56,7 +56,7 @@ DENIED: Final = "denied"
 OTHER_POLICY: Final = "another policy of that name"
 
 Value = Any
-"""As JSON has it: a text, a number, a truth value, None, or a list of texts."""
+"""A JSON value: a string, a number, a boolean, None, or a list of strings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class Interface:
 
     Attributes:
         id: its id.
-        vpc_id: where it lies; an instance may have interfaces in several VPCs.
+        vpc_id: its VPC; an instance may have interfaces in several VPCs.
         group_ids: its security groups, in AWS's order.
-        tcp_established_seconds: how long idle TCP connections stay tracked, where that was set.
-        requester_managed: an AWS service made it, and nobody else may change it.
+        tcp_established_seconds: how long idle TCP connections stay tracked; None where it is not set.
+        requester_managed: an AWS service created it, and only that may change it.
         addresses: its private addresses, IPv4 and IPv6.
     """
 
@@ -86,8 +86,8 @@ class Volume:
 
     Attributes:
         device: such as /dev/xvda.
-        volume_id: which.
-        delete_on_termination: whether it ends with the instance.
+        volume_id: its id.
+        delete_on_termination: whether it is deleted with the instance.
     """
 
     device: str
@@ -97,14 +97,14 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The instance's place in an Auto Scaling group.
+    """The instance's membership in an Auto Scaling group.
 
     Attributes:
         group: the group's name.
         lifecycle_state: such as InService.
-        desired: capacity that the group has.
-        minimum: below which the group does not go.
-        target_group_arns: that the group registers its instances in, and takes them out of in standby.
+        desired: desired capacity of the group.
+        minimum: minimum size of the group.
+        target_group_arns: of the target groups in which the group registers its instances, except in standby.
     """
 
     group: str
@@ -119,10 +119,10 @@ class Registration:
     """The instance, or an address of it, as a target.
 
     Attributes:
-        target_group_arn: where.
+        target_group_arn: of the target group.
         target_id: instance id or address.
         port: of the target.
-        zone: Availability Zone, where one was given.
+        zone: Availability Zone, if the target was registered with one.
     """
 
     target_group_arn: str
@@ -133,12 +133,12 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an instance.
+    """Facts about an instance.
 
     Attributes:
-        instance_id: which.
-        state: AWS's word, such as running.
-        vpc_id: where its primary interface lies.
+        instance_id: its id.
+        state: in EC2, such as running.
+        vpc_id: VPC of its primary interface.
         interfaces: all of them, the primary one first.
         arn: of the instance.
         tags: of the instance.
@@ -146,12 +146,12 @@ class Facts:
         termination_protection: whether it may not be terminated by the API.
         shutdown_behavior: stop or terminate, when it shuts itself down.
         membership: in an Auto Scaling group, if any.
-        registrations: as a target; empty where nobody has looked.
+        registrations: as a target; empty where load balancers were not inspected.
         classic_balancers: names of those that it is registered with.
         role: name of the role of its instance profile.
-        role_access: what that role has for this instance: ALLOWED, DENIED by containment, or OTHER_POLICY.
+        role_access: whether the role is restricted for this instance: ALLOWED, DENIED by containment, or OTHER_POLICY.
         is_mirror_target: it receives mirrored packets: the appliance.
-        spot: it is a Spot Instance, which AWS protects from no termination.
+        spot: it is a Spot Instance, which cannot be protected from termination.
     """
 
     instance_id: str
@@ -174,16 +174,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is changed.
+    """One change of a containment or a release.
 
     Attributes:
         what: the kind.
-        key: the thing: an interface, a device, a target.
-        before: what is there now, and comes back at release.
-        after: what containment puts there.
-        interim: what it puts there between two steps; None where nothing.
-        detail: what else is needed to change it and to put it back.
-        in_another: another change of the plan brings it about as well, and is what a plan shows.
+        key: what is changed: an interface, a device, a target.
+        before: the present value, which a release restores.
+        after: the value that containment sets.
+        interim: the value between the two steps of `two_step`; None without one.
+        detail: further values that are needed to change and to restore it.
+        in_another: another change of the plan has the same effect, and is the one that a plan shows.
     """
 
     what: Kind
@@ -205,19 +205,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PriorState:
-    """What was there before containment changed it, as it is written down.
+    """The prior state of a change, as the table has it.
 
     Attributes:
-        kind: what kind of thing.
-        key: the thing.
-        before: what was there.
-        after: what containment put there.
-        interim: what it put there between two steps; None where nothing.
-        detail: what else is needed to put it back.
-        generation: of the containment it belongs to.
-        restored: it is back, or was given up.
-        lately: that was a moment ago, and AWS may still show what was there before.
-        note: what is to be said about that; empty where it is back exactly.
+        kind: the kind of change.
+        key: what was changed.
+        before: the value before containment.
+        after: the value that containment set.
+        interim: the value between the two steps of `two_step`; None without one.
+        detail: further values that are needed to restore it.
+        generation: of the containment that it belongs to.
+        restored: it is restored, or restoring it was given up.
+        lately: it was restored a moment ago, and AWS may still show the value from before that.
+        note: a remark about the restoration; empty where the value is restored exactly.
     """
 
     kind: Kind
@@ -232,21 +232,21 @@ class PriorState:
     note: str = ""
 
     def __str__(self) -> str:
-        """Return what containment changed, as text."""
+        """Return the change as text."""
         return f"{change_name(self.kind, self.key)}: {text_of(self.before)} -> {text_of(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is neither as it was nor as containment left it, or that is not there any more.
+    """A value that is neither the prior one nor that of containment, or a resource that no longer exists.
 
     Attributes:
         what: the kind.
-        key: the thing.
-        before: what was there before; None where nothing was written down.
-        after: what containment put there.
-        now: what is there now; None where it is gone.
-        why: in words.
+        key: what was changed.
+        before: the value before containment; None where none is recorded.
+        after: the value that containment set.
+        now: the present value; None where the resource no longer exists.
+        why: the reason, as text.
         blocks: an operator has to decide before it is released.
         advice: what to do where overwriting restores nothing; empty where it does.
     """
@@ -280,14 +280,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done about an instance.
+    """What a containment or a release of an instance would do.
 
     Attributes:
-        instance_id: which.
+        instance_id: its id.
         changes: in the order in which they are made.
-        refused: why nothing is done; None when it is done.
-        differences: of a release: what stands against it, or is only said.
-        warnings: of a containment: what it does not reach.
+        refused: why it is refused; None when it is not.
+        differences: of a release: what blocks it, and what is only reported.
+        warnings: of a containment: what it does not cover.
     """
 
     instance_id: str
@@ -298,7 +298,7 @@ class Plan:
 
     @property
     def blocked(self) -> bool:
-        """Whether somebody has to decide first."""
+        """Whether an operator has to decide first."""
         return any(difference.blocks for difference in self.differences)
 
     def as_dict(self) -> dict[str, Any]:
@@ -313,14 +313,14 @@ class Plan:
 
 
 def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> Plan:
-    """Say what cutting an instance off would change.
+    """Return what containing an instance would change.
 
-    What is changed already is no change any more: a plan made during containment names what came since.
+    Changes that are made already are left out: the plan of a contained instance has only what was attached since.
 
     Args:
         facts: about the instance.
         settings: of the deployment.
-        recorded: what the table remembers of this instance, from earlier containments too.
+        recorded: the prior states of this instance, of earlier containments too.
     """
     known = {(one.kind, one.key): one for one in recorded}
     refused = refusal(facts, settings, known.values())
@@ -334,7 +334,7 @@ def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iter
 
 
 def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> str | None:
-    """Say why an instance must not, or cannot, be cut off; None when nothing stands against it."""
+    """Return why an instance must not, or cannot, be contained; None when it can."""
     instance = facts.instance_id
     if facts.state in GONE_STATES:
         return f"instance {instance} is {facts.state}: it cannot be contained"
@@ -344,7 +344,7 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
         return f"instance {instance} is protected by the deployment's settings"
     for key, pattern in sorted(settings.protect.tags.items()):
         for tag, value in sorted(facts.tags.items()):
-            # In any case, as the conditions of IAM take a tag's key: it would refuse what is planned here.
+            # Without regard to case, as IAM compares keys of tags: otherwise IAM would refuse what the plan allows.
             if tag.casefold() == key.casefold() and matches(pattern, value):
                 return f"instance {instance} is protected by its tag {tag}={value}"
     for vpc_id in dict.fromkeys((facts.vpc_id, *(interface.vpc_id for interface in facts.interfaces))):
@@ -367,7 +367,7 @@ def _is_isolated(interface: Interface, settings: DeployedContainment) -> bool:
 
 
 def _wanted(facts: Facts, settings: DeployedContainment) -> Iterator[Change]:
-    """Yield what shall be there, whether it is there already or not."""
+    """Yield all changes that the settings ask for, those that are made already included."""
     instance = facts.instance_id
     if settings.stop_on_shutdown:
         yield Change("shutdown", instance, facts.shutdown_behavior, "stop")
@@ -397,7 +397,7 @@ def _wanted(facts: Facts, settings: DeployedContainment) -> Iterator[Change]:
 
 def _standby(member: Membership, settings: DeployedContainment) -> Iterator[Change]:
     if member.lifecycle_state in (IN_SERVICE, STANDBY, ENTERING_STANDBY):
-        # AWS refuses to go below the minimum: then the group launches another instance.
+        # AWS refuses a desired capacity below the minimum: then the group launches a replacement.
         decrement = settings.auto_scaling.decrement_desired_capacity and member.desired > member.minimum
         now = IN_SERVICE if member.lifecycle_state == IN_SERVICE else STANDBY
         detail = {"decrement": decrement, "desired": member.desired}
@@ -429,24 +429,24 @@ def _as_detail(target: Registration) -> dict[str, Any]:
 
 
 def _with_prior_state(change: Change, known: Mapping[tuple[Kind, str], PriorState]) -> Change | None:
-    """Return the change with what was there before containment; None where nothing is left to change."""
+    """Return the change with its recorded prior state; None where it is made already."""
     remembered = known.get((change.what, change.key))
     if change.what == "snapshots" and remembered is not None and not remembered.restored:
-        # Nobody looks for them: what is written down is taken, or about to be.
+        # Existing snapshots are not looked up: recorded ones are taken, or about to be.
         return None
     if not set_by_containment(change.before, change.after, change.interim):
         return change
     if remembered is None or (remembered.restored and not remembered.lately):
-        # It has always been so: nothing to change, and nothing to put back.
+        # The value was the same before: nothing to change, and nothing to restore.
         return None if change.before == change.after else change
     if not remembered.restored and change.before == change.after:
         return None
-    # EC2 may still show what was released just now. What the table remembers was there in truth.
+    # EC2 may still show the value from before a release. The recorded prior state is right.
     return replace(change, before=remembered.before, detail=remembered.detail)
 
 
 def set_by_containment(now: Value, after: Value, interim: Value) -> bool:
-    """Tell whether what is there is what containment puts there, in the end or for a moment."""
+    """Tell whether a value is one that containment sets, at the end or between two steps."""
     return bool(now == after or (interim is not None and now == interim))
 
 
@@ -487,12 +487,12 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
 
 
 def change_name(kind: str, key: str) -> str:
-    """Return what a kind of change is about, for example `termination protection of i-0a1b2c3d4e5f60718`."""
+    """Return the name of a change, for example `termination protection of i-0a1b2c3d4e5f60718`."""
     return f"{NAMES.get(kind, kind)} of {short_key(key)}"
 
 
 def short_key(key: str) -> str:
-    """Return the key of a change without what is the same for all target groups of the account."""
+    """Return the key of a change without the part that all ARNs of target groups of the account share."""
     return key.partition(_TARGET_GROUP)[2] or key
 
 

@@ -1,7 +1,7 @@
-"""What putting everything back would change: what was there, what containment put there, what is there now.
+"""What a release would change: compares the prior state, the values of containment, and the present ones.
 
-Where the three agree with what containment did, the prior state is restored. Where others have changed it meanwhile,
-nothing is done before somebody decides: overwrite what they did, or keep it.
+Where the present value is that of containment, the prior state is restored. Where others have changed it meanwhile,
+nothing is changed before an operator decides: overwrite the change, or keep it.
 
 Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute (an interface has at least one group, all exist).
 """
@@ -25,8 +25,8 @@ RELEASE_ORDER: Final[tuple[Kind, ...]] = (
     "shutdown",
     "termination",
 )
-"""Rights and network first: whoever checks the instance's health shall find it healthy. Then its load balancers, then
-Auto Scaling, which ends what it finds unhealthy. What protects the evidence comes last. Snapshots stay."""
+"""Permissions and network first, so that health checks succeed. Then load balancers, then Auto Scaling, which
+terminates unhealthy instances. The protection of evidence comes last. Snapshots are kept."""
 
 SETTING_OF_KIND: Final[Mapping[Kind, str]] = {
     "shutdown": "stop_on_shutdown",
@@ -38,27 +38,27 @@ SETTING_OF_KIND: Final[Mapping[Kind, str]] = {
     "classic-balancer": "load_balancers.deregister",
 }
 """The setting of containment that each kind depends on, at release too: without it the role of the release function
-lacks the permission. Groups and tracking are restored whatever the settings are, and snapshots never."""
+lacks the permission. Groups and tracking are restored with all settings, and snapshots never."""
 
 NO_GROUP_LEFT: Final = (
     "All prior security groups are deleted: --overwrite cannot help. Give the interface a group by hand, then release "
     "with --keep. --keep alone leaves it in quarantine"
 )
-"""What to do about an interface that has no prior security group left."""
+"""Advice for an interface whose prior security groups are all deleted."""
 
 Now = Mapping[tuple[Kind, str], Value]
-"""What is there now; what is not in it is gone."""
+"""The present values; resources that no longer exist are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do about one thing.
+    """One step of a release.
 
     Attributes:
         prior: its recorded prior state.
-        do: `restore`, `give up` (it is gone, or was decided so) or `block`.
-        to: what to put there.
-        difference: what stands against it, or is to be said.
+        do: `restore`, `give up` (the resource no longer exists, or the change is kept) or `block`.
+        to: the value to restore.
+        difference: what blocks it, or is to be reported.
     """
 
     prior: PriorState
@@ -75,14 +75,14 @@ def steps_of_release(
     overwrite: bool = False,
     keep: bool = False,
 ) -> tuple[Step, ...]:
-    """Say what to do about everything that is written down and not back yet, in the order of a release.
+    """Return the steps for all prior states that are not restored yet, in the order of a release.
 
     Args:
         prior_states: of the containment.
-        now: what is there.
+        now: the present values.
         missing_groups: security groups of prior states that do not exist any more.
-        overwrite: put back what was there, whatever others did meanwhile.
-        keep: leave what others did meanwhile.
+        overwrite: restore the prior state also where others changed it meanwhile.
+        keep: keep what others changed meanwhile.
     """
     waiting = [one for one in prior_states if not one.restored and one.kind in RELEASE_ORDER]
     waiting.sort(key=lambda one: (RELEASE_ORDER.index(one.kind), one.key))
@@ -114,7 +114,7 @@ def _step(prior: PriorState, now: Now, missing: set[str], overwrite: bool, keep:
 
 
 def _same(there: Value, before: Value) -> bool:
-    """Tell whether it is as it was; groups have an order that means nothing."""
+    """Tell whether two values are equal; the order of security groups does not matter."""
     if isinstance(there, list) and isinstance(before, list):
         return sorted(there) == sorted(before)
     return bool(there == before)
@@ -128,14 +128,14 @@ def plan_release(
     attached: Iterable[Interface] = (),
     known: Collection[str] = (),
 ) -> Plan:
-    """Return the plan that steps come to.
+    """Return the plan of these steps.
 
     Args:
-        instance_id: which.
+        instance_id: its id.
         steps: of the release.
-        now: what is there.
-        attached: interfaces that the instance has now.
-        known: interfaces whose groups are written down.
+        now: the present values.
+        attached: present interfaces of the instance.
+        known: interfaces whose prior groups are recorded.
     """
     listed = tuple(steps)
     changes = tuple(

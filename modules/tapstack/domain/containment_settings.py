@@ -21,7 +21,7 @@ from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 Mode = Literal["approval", "now"]
 """With approval first, or without."""
 Requested = Literal["none", "approval", "now"]
-"""What a request to open an incident asks for."""
+"""The containment that a request to open an incident may ask for."""
 ApprovalDefault = Literal["leave", "contain"]
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -268,5 +268,5 @@ def check_action(action: str, modes: tuple[str, ...] | None) -> None:
 
 
 def undo_containment_command(incident_id: str) -> str:
-    """Return the command that puts back what a containment changed."""
+    """Return the command that restores what a containment changed."""
     return f"tapstack incident release {incident_id}"

@@ -1,4 +1,4 @@
-"""What an incident is: its life, its limits, and what a request to open one must say.
+"""Incidents: their states, their limits, and the request that opens one.
 
 One place for the API, the functions and the command line. Times are UTC, to the second.
 
@@ -25,7 +25,7 @@ Severity = Literal["low", "medium", "high", "critical"]
 Source = Literal["api", "guardduty"]
 Because = Literal["closed", "expired", "failed"]
 InterfaceState = Literal["eligible", "mirrored", "refused", "ended"]
-"""`eligible` until it is mirrored or refused; `ended` once nothing of the incident mirrors it any more."""
+"""`eligible` until it is mirrored or refused; `ended` once the incident no longer mirrors it."""
 Listing = Literal["open", "closed"]
 
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -48,7 +48,7 @@ REASON_LENGTH: Final = (1, 1000)
 ALERT_ID_LENGTH: Final = (1, 256)
 IDEMPOTENCY_KEY_LENGTH: Final = (1, 128)
 _EXTENSION_MINUTES: Final = 60
-"""What is proposed, where so much is left."""
+"""The extension that is proposed, in minutes; less where less is possible."""
 MINUTES: Final = (1, 10080)
 """A minute to a week; a deployment may allow less."""
 INTERFACES: Final = (1, 100)
@@ -238,7 +238,7 @@ def extend_command(incident_id: str, now: datetime, expires_at: str, latest: str
 
 
 def undo_command(incident_id: str) -> str:
-    """Return the command that takes back what a failed incident left in place."""
+    """Return the command that deletes what a failed incident left."""
     return f"tapstack incident close {incident_id}"
 
 

@@ -1,4 +1,4 @@
-"""Deploy a deployment file into the account with real Terraform, and take it down again."""
+"""Deploy a deployment file into the account with real Terraform, and destroy it again."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from typing import IO, Any, Final
 
 from strictmoto.account import Account
 from strictmoto.identity.principals import Credentials
-from tapstack.rehearsal.progress import Doing
+from tapstack.rehearsal.progress import Activity
 
 _PLAN: Final = "rehearsal.plan"
 _AT_A_TIME: Final = "-parallelism=30"
-"""Nearly all of the time is waiting, and functions that wait for each other would fill Terraform's ten places."""
+"""Nearly all of the time is waiting, and functions that wait for each other would occupy Terraform's ten workers."""
 _COMPLETE: Final = re.compile(r": (Creation|Modifications|Destruction) complete|^(Apply|Destroy) complete!|^No changes")
 _BEGUN: Final = re.compile(r"^(\S.*): (Creating|Modifying|Destroying)\.\.\.")
 _DONE: Final = re.compile(r"^(\S.*): (?:Creation|Modifications|Destruction) complete")
 _PLANNED: Final = re.compile(r"^Plan: (\d+) to add, (\d+) to change, (\d+) to destroy")
 _OF_THE_USER: Final = "TF_CLI_CONFIG_FILE"
-"""It names where Terraform gets providers from: what holds for a deployment holds here, too."""
+"""It names where Terraform gets providers from, as in a deployment."""
 _initializing: Final = threading.Lock()
 
 
@@ -36,8 +36,8 @@ class DeploymentFailedError(Exception):
     """Terraform or the synthesis failed; the message holds what it printed."""
 
 
-def _to_nobody(_: str) -> None:
-    """Say nothing."""
+def _ignore(_: str) -> None:
+    """Report nothing."""
 
 
 class SiteDeployment:
@@ -46,25 +46,25 @@ class SiteDeployment:
     Args:
         directory: where the site's Terraform was synthesized.
         account: what it is deployed into.
-        say: gets a line for every step that Terraform completes.
-        doing: gets what Terraform is at.
-        credentials: that Terraform has; the account's root user's by default, who can assume no role.
+        report: called with a line for every step that Terraform completes.
+        show_activity: called with what Terraform is doing.
+        credentials: that Terraform has; by default those of the account's root user, who can assume no role.
     """
 
     def __init__(
         self,
         directory: Path,
         account: Account,
-        say: Callable[[str], None],
-        doing: Doing = _to_nobody,
+        report: Callable[[str], None],
+        show_activity: Activity = _ignore,
         *,
         credentials: Credentials | None = None,
     ) -> None:
         """Prepare; nothing runs yet."""
         self._directory = directory
         self._account = account
-        self._say = say
-        self._doing = doing
+        self._report = report
+        self._show_activity = show_activity
         self._credentials = credentials
 
     def apply(self) -> dict[str, Any]:
@@ -87,15 +87,15 @@ class SiteDeployment:
         self._run("apply", "-input=false", _AT_A_TIME, _PLAN)
 
     def addresses(self) -> list[str]:
-        """Return the addresses of all that stands, data sources included."""
+        """Return the addresses of everything in the state, data sources included."""
         return self._run("state", "list").splitlines()
 
     def destroy(self) -> None:
-        """Take everything down."""
+        """Destroy everything."""
         self._run("destroy", "-auto-approve", "-input=false", _AT_A_TIME)
 
     def _run(self, *arguments: str, variables: dict[str, str] | None = None) -> str:
-        """Run Terraform, tell its progress, and return all that it prints."""
+        """Run Terraform, report its progress, and return all that it prints."""
         lines: list[str] = []
         # Apart from what may be JSON: Terraform warns there.
         with tempfile.TemporaryFile("w+") as errors:
@@ -108,7 +108,7 @@ class SiteDeployment:
 
     def _watch(self, arguments: Sequence[str], variables: dict[str, str], lines: list[str], errors: IO[str]) -> int:
         binary = shutil.which("terraform") or "terraform"
-        watched = _Watched(self._directory.name, arguments[0], self._doing)
+        watched = _Watched(self._directory.name, arguments[0], self._show_activity)
         with subprocess.Popen(
             [binary, *arguments, "-no-color"],
             cwd=self._directory,
@@ -123,7 +123,7 @@ class SiteDeployment:
                 lines.append(line)
                 watched.read(line)
                 if _COMPLETE.search(line):
-                    self._say(line.rstrip())
+                    self._report(line.rstrip())
         return process.returncode
 
     def _environment(self) -> dict[str, str]:
@@ -133,22 +133,22 @@ class SiteDeployment:
 
 
 class _Watched:
-    """What a Terraform command is at, out of what it prints."""
+    """Follows what a Terraform command is doing, from its output."""
 
     _AT_FIRST: Final = {
         "init": "installing the AWS provider",
         "apply": "planning",
-        "destroy": "reading what stands",
+        "destroy": "reading the state",
         "output": "reading the outputs",
         "show": "reading the plan",
     }
 
-    def __init__(self, stack: str, command: str, doing: Doing) -> None:
+    def __init__(self, stack: str, command: str, show_activity: Activity) -> None:
         self._stack = stack
-        self._tell = doing
+        self._show_activity = show_activity
         self._all = self._done = 0
         self._begun: dict[str, str] = {}
-        doing(f"{stack}: {self._AT_FIRST.get(command, 'planning')}")
+        show_activity(f"{stack}: {self._AT_FIRST.get(command, 'planning')}")
 
     def read(self, line: str) -> None:
         """Read a line of the command's output."""
@@ -164,7 +164,7 @@ class _Watched:
         if self._begun:
             address, what = next(iter(self._begun.items()))
             further = f" and {len(self._begun) - 1} more" if len(self._begun) > 1 else ""
-            self._tell(f"{self._stack}: {self._done} of {self._all} done, {what} {address}{further}")
+            self._show_activity(f"{self._stack}: {self._done} of {self._all} done, {what} {address}{further}")
 
 
 def environment_for(account: Account) -> dict[str, str]:
@@ -179,7 +179,7 @@ def environment_for(account: Account) -> dict[str, str]:
 
 @contextmanager
 def _provider_cache(directory: Path) -> Iterator[dict[str, str]]:
-    """Give the variables with which Terraform fetches the provider once, for the next stack and rehearsal as well.
+    """Yield the variables with which Terraform fetches the provider once, for other stacks and rehearsals too.
 
     A mirror needs no cache. Terraform's cache is for one `init` at a time, so this waits for others.
     """
@@ -198,7 +198,7 @@ def _provider_cache(directory: Path) -> Iterator[dict[str, str]]:
     try:
         with _initializing:
             fcntl.flock(held, fcntl.LOCK_EX)
-            # What is taken from it is good without a lock file that names it: the stack lives for minutes.
+            # Without a lock file that names the provider: the stack exists for minutes only.
             yield {"TF_PLUGIN_CACHE_DIR": str(cache), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true"}
     finally:
         os.close(held)

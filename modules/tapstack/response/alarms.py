@@ -11,10 +11,10 @@ from tapstack.domain.counts import counted
 from tapstack.domain.function_environment import METRICS_NAMESPACE
 
 APPLIANCE_HOURS: Final = "ApplianceHours"
-"""How long the launched appliance has been running; the sweeper says so every 15 minutes."""
+"""How long the launched appliance has been running; the sweeper publishes it every 15 minutes."""
 CONTAINMENTS_FAILED: Final = "ContainmentsFailed"
 RELEASES_BLOCKED: Final = "ReleasesBlocked"
-"""What the workflow's steps count where instances may be contained."""
+"""Metrics of the workflow's steps where instances may be contained."""
 
 _SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MINUTE: Final = 60

@@ -17,9 +17,9 @@ RATE_LIMIT: Final = 20
 """Requests a second, all callers together."""
 BURST_LIMIT: Final = 100
 INTEGRATION_MILLISECONDS: Final = 29_000
-"""How long the gateway waits; the function gives up before."""
+"""Timeout of the gateway; the function's is shorter."""
 
-# What the gateway knows of a request; never its body or its headers.
+# Metadata of requests, without their bodies and headers.
 _LOGGED: Final = {
     "time": "$context.requestTime",
     "requestId": "$context.requestId",

@@ -13,7 +13,7 @@ from tapstack.domain.tokens import is_token
 
 @dataclass(frozen=True)
 class Authorization:
-    """How callers of the API say who they are: `Authorization.iam()` or `Authorization.jwt(...)`.
+    """How callers of the API are authenticated: `Authorization.iam()` or `Authorization.jwt(...)`.
 
     Attributes:
         issuer: of the tokens; none where callers sign with AWS credentials.
@@ -27,13 +27,13 @@ class Authorization:
 
     @staticmethod
     def iam() -> Authorization:
-        """Callers sign their requests with AWS credentials (SigV4); IAM policies say who may."""
+        """Callers sign their requests with AWS credentials (SigV4); IAM policies decide who may call."""
         return Authorization()
 
     @staticmethod
     @checked
     def jwt(issuer: str, *, audience: Sequence[str], scopes: Sequence[str] = ()) -> Authorization:
-        """Callers show a token of an OpenID Connect provider.
+        """Callers send a token of an OpenID Connect provider.
 
         Args:
             issuer: https URL of the provider, as in the token's `iss`.

@@ -1,4 +1,4 @@
-"""The security groups that contain: one pair a VPC, made before anything happens."""
+"""The security groups of containment: one pair for each VPC, created with the response."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ContainmentGroups(AwsConstruct):
         self.by_vpc: dict[str, dict[str, str]] = {}
         """Ids of the groups, as tokens: `quarantine` and, for two steps, `untrack`, by VPC."""
         for position, vpc_id in enumerate(dict.fromkeys(vpc_ids)):
-            # Ids must not change with the order; a token has no better one than its place.
+            # Ids must not depend on the order; for a token only its position is known.
             key = f"token-{position}" if is_token(vpc_id) else vpc_id
             pair = {"quarantine": self._quarantine(f"quarantine-{key}", vpc_id)}
             if two_step:
@@ -79,7 +79,7 @@ class ContainmentGroups(AwsConstruct):
             vpc_id,
             "untrack",
             "all open, for the seconds before quarantine",
-            # On purpose: only what every rule allows is no longer tracked, and ended by the quarantine group.
+            # On purpose: EC2 does not track flows that an all-open group allows, so the quarantine group ends them.
             ingress=[aws.SecurityGroupIngress(**everything)],
             egress=[aws.SecurityGroupEgress(**everything)],
         )

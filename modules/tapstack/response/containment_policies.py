@@ -1,7 +1,7 @@
-"""What each function may do besides where instances may be contained: IAM statements, as narrow as AWS lets them be.
+"""The further IAM statements of each function where instances may be contained, as narrow as AWS allows.
 
-A function of the same name in `policies` says what it may do anyway. What conditions cannot say is in
-docs/decisions/0016. Sources: the Service Authorization Reference pages of the services named.
+A function of the same name in `policies` has the other statements. docs/decisions/0016 has the limits that conditions
+cannot express. Sources: the Service Authorization Reference pages of the services named.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOT_OF_INSTANCES: Final = (
     "SriovNetSupport",
     "UserData",
 )
-"""Attributes that are never modified, of those that conditions know: plain values, and objects with a Value alone.
+"""Attributes that are never modified, of those that conditions can test: plain values, and objects with a Value alone.
 
 Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key".
 """
@@ -42,8 +42,8 @@ class Containable:
     Attributes:
         settings: how instances are contained.
         vpc_ids: the VPCs in scope.
-        group_ids: the groups that contain: those alone may be put on.
-        own_roles: pattern of the names of the response's own roles, which are never restricted.
+        group_ids: the security groups of containment, the only ones that may be assigned.
+        own_roles: pattern of the names of the response's roles, which are never restricted.
     """
 
     settings: ContainmentSettings
@@ -59,7 +59,7 @@ class Containable:
 
 
 def api(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """The API asks for containment, decides and shows plans; it changes nothing itself."""
+    """The API requests containment, approves or rejects it, and shows plans; it changes no instance."""
     return [
         policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
         _describe_executions(permissions),
@@ -68,19 +68,19 @@ def api(permissions: Permissions, containable: Containable) -> list[Statement]:
 
 
 def findings(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """What receives findings opens incidents that contain."""
+    """The function for findings opens incidents with containment."""
     return [_describe_executions(permissions)]
 
 
 def incident(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """What records a failure says what is changed already."""
+    """The function that records a failure lists what is changed already."""
     return [policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
 
 
 def sweeper(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """The sweeper goes on with what was asked for, and reports what is contained without an open incident."""
+    """The sweeper continues requested containments, and reports instances contained without an open incident."""
     return [
-        # A closed incident may wait for an answer still.
+        # The containment of a closed incident may be pending.
         policies.listed(permissions, "containment", "original", "closed", sid="ListContainments"),
         policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
         policies.describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
@@ -88,7 +88,7 @@ def sweeper(permissions: Permissions, containable: Containable) -> list[Statemen
 
 
 def containment(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """Contains an instance: assigns the quarantine groups and no others, and prevents what would undo that."""
+    """Contains an instance: assigns the groups of containment and no others, and protects the evidence."""
     statements = [
         policies.items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
         _in_one_transaction(permissions),
@@ -139,7 +139,7 @@ def release(permissions: Permissions, containable: Containable) -> list[Statemen
             "Resource": permissions.place.arn("ec2", "security-group/*"),
             "Condition": _in_scope(permissions, containable),
         },
-        # Protected since or not: what is contained can always be released.
+        # Also where the instance is protected meanwhile: a contained instance can always be released.
         *_change_instances(permissions, containable),
     ]
     if containable.settings.auto_scaling.standby:
@@ -154,7 +154,7 @@ def release(permissions: Permissions, containable: Containable) -> list[Statemen
 def _inspect(
     permissions: Permissions, containable: Containable, *, containing: bool = True, releasing: bool = True
 ) -> list[Statement]:
-    """Inspect what exists. Most of these calls know no resources, so the Region limits them.
+    """Inspect resources. Most of these calls have no resource types, so the Region limits them.
 
     Args:
         permissions: what the functions may use.
@@ -180,7 +180,7 @@ def _inspect(
                 "Effect": "Allow",
                 "Action": "ec2:DescribeInstanceAttribute",
                 "Resource": permissions.place.arn("ec2", "instance/*"),
-                # IfExists, because no page of AWS says whether EC2 names the attribute of a Describe call to IAM.
+                # IfExists, because AWS does not document whether EC2 gives the attribute of a Describe call to IAM.
                 "Condition": {"StringEqualsIgnoreCaseIfExists": {"ec2:Attribute": read}},
             }
         )
@@ -211,7 +211,7 @@ def _inspect(
 
 
 def _read(containable: Containable, *, containing: bool) -> list[str]:
-    """Return the attributes that are read one by one; the others, such as user data, never are."""
+    """Return the attributes that are read by a call of their own; others, such as user data, are never read."""
     read = {
         "disableApiTermination": containing or containable.settings.termination_protection,
         "instanceInitiatedShutdownBehavior": containing or containable.settings.stop_on_shutdown,
@@ -227,7 +227,7 @@ def _describing(permissions: Permissions, containable: Containable, *, containin
         found.append("autoscaling:DescribeAutoScalingInstances")
     if containable.settings.load_balancers.deregister:
         found.append("elasticloadbalancing:DescribeLoadBalancers")
-    # What stands behind the load balancer of a standing appliance is the appliance.
+    # The targets of an existing appliance's load balancer are appliances.
     behind = containing and permissions.target_id is not None
     if containing and (containable.settings.load_balancers.deregister or behind):
         found.append("elasticloadbalancing:DescribeTargetGroups")
@@ -266,7 +266,7 @@ def _change_interfaces(permissions: Permissions, containable: Containable) -> St
 
 
 def _change_instances(permissions: Permissions, containable: Containable, *conditions: Statement) -> list[Statement]:
-    """Change attributes of instances, and interfaces that they have: EC2 asks about the instance as well.
+    """Modify attributes of instances and of attached interfaces: EC2 evaluates the instance as well.
 
     No security group is among the resources of ModifyInstanceAttribute: groups cannot be changed that way.
     """
@@ -295,16 +295,16 @@ def _not_modified(containable: Containable) -> list[str]:
 
 
 def _none_of(attributes: Sequence[str]) -> Statement:
-    """A request that modifies none of these, whichever way it names them."""
+    """A condition: the request modifies none of these attributes, in whichever form it names them."""
     return {
         "Null": {f"ec2:Attribute/{name}": "true" for name in attributes},
-        # Holds as well where the request does not name an attribute this way.
+        # True as well where the request does not have this key.
         "StringNotEqualsIgnoreCase": {"ec2:Attribute": list(attributes)},
     }
 
 
 def _kept_from(containable: Containable) -> Statement:
-    """A request that keeps the evidence: the opposite is for whoever releases."""
+    """A condition: the request protects the evidence; only a release may do the opposite."""
     values = {
         "DisableApiTermination": "true" if containable.settings.termination_protection else None,
         "InstanceInitiatedShutdownBehavior": "stop" if containable.settings.stop_on_shutdown else None,
@@ -314,13 +314,13 @@ def _kept_from(containable: Containable) -> Statement:
 
 
 def _in_one_transaction(permissions: Permissions) -> Statement:
-    """Who holds the instance, and what its incident says about it; keys of both are in the request."""
+    """Transactions on a containment and its incident; the request has the keys of both."""
     actions = ("ConditionCheckItem", "UpdateItem")
     return policies.items(permissions, "UpdateContainmentAndIncident", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
 
 
 def _not_protected(containable: Containable) -> Statement:
-    """An instance that is not protected, by tag or by id; one that has no such tag is not.
+    """A condition: the instance is not protected, by tag or by id; one without such a tag is not.
 
     IAM takes the key of a tag in any case here, and so does `plan_containment`.
     """
@@ -333,7 +333,7 @@ def _not_protected(containable: Containable) -> Statement:
 
 
 def _together(*conditions: Statement) -> Statement:
-    """Return all of these conditions in one; no two of them have an operator in common."""
+    """Return one condition of several; no two of them have an operator in common."""
     return {operator: keys for condition in conditions for operator, keys in condition.items()}
 
 
@@ -364,7 +364,7 @@ def _balancers(permissions: Permissions, of_target_groups: str, of_classic: str)
 
 
 def _snapshots(permissions: Permissions) -> list[Statement]:
-    # Snapshots name no account.
+    # ARNs of snapshots have no account.
     snapshots = f"arn:{permissions.place.partition}:ec2:{permissions.place.region}::snapshot/*"
     return [
         policies.describe(permissions, "DescribeSnapshots", sid="DescribeSnapshots"),
@@ -397,7 +397,7 @@ def _snapshots(permissions: Permissions) -> list[Statement]:
 
 
 def _roles(permissions: Permissions, containable: Containable, sid: str, action: str) -> list[Statement]:
-    """No condition knows the document of a policy: a function that may write one must not write its own."""
+    """Deny the response's own roles: no condition can test the document of a policy that a function writes."""
     return [
         {
             "Sid": sid,
@@ -412,7 +412,7 @@ def _roles(permissions: Permissions, containable: Containable, sid: str, action:
             "Resource": permissions.place.role_arn(containable.own_roles),
         },
         {
-            # Every role of a response says whose it is, and what stands for instances has no such tag.
+            # Every role of a response has the tags of its deployment; the roles of instances have no such tags.
             "Sid": "DenyResponseRoles",
             "Effect": "Deny",
             "Action": f"iam:{action}",
@@ -430,4 +430,4 @@ OF_FUNCTION: Final[Mapping[str, Callable[[Permissions, Containable], list[Statem
     "containment": containment,
     "release": release,
 }
-"""The statements that each function has besides, where instances may be contained."""
+"""The further statements of each function where instances may be contained."""

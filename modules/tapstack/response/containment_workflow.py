@@ -1,8 +1,8 @@
-"""What the workflow has besides where instances may be contained: two tasks that are executions of their own.
+"""The further states of the workflow where instances may be contained: two tasks, each an execution of its own.
 
-`contain` asks what was decided, waits for approval where it was not, and contains the instance; `release` restores
-its prior state. Neither touches the capture, which runs in the incident's own execution: to contain now never waits for
-an appliance, and a capture that fails, or ends, leaves a containment as it is.
+`contain` reads the decision, waits for approval while it is pending, and contains the instance; `release` restores its
+prior state. Neither affects the capture, which runs in the incident's own execution: containing never waits for an
+appliance, and neither the failure nor the end of a capture changes a containment.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ TASKS: Final[tuple[State, ...]] = (
     {"Variable": "$.task", "StringEquals": "contain", "Next": "Decide"},
     {"Variable": "$.task", "StringEquals": "release", "Next": "Release"},
 )
-"""Where the executions of their own begin."""
+"""The first states of these tasks."""
 
 FAILED: Final = (
     "The incident's record says what is changed already; tapstack incident release, with the id that begins the name "
-    "of this execution, puts it back."
+    "of this execution, restores the prior state."
 )
 _FAILING: Final = "DescribeContainmentFailure"
 
@@ -31,10 +31,11 @@ def states(
     """Return the states of both tasks.
 
     Args:
-        step: makes a state that invokes a function, from function, action, result, what comes then, what on failure.
-        answered: makes a choice, from a variable, what its answers lead to, and what any other does.
-        wait_for_token: makes a state that waits to be woken, from action, seconds, what comes when time is up, and what
-            when woken or failing.
+        step: returns a state that invokes a function; given function, action, result, the next state, and that of
+            a failure.
+        answered: returns a choice; given a variable, the state for each of its values, and that for all others.
+        wait_for_token: returns a state that waits for its task token; given action, seconds, and the states after a
+            timeout, after the token is returned, and after a failure.
     """
     return {
         "Decide": step("incident", "decide", "decided", "Decided", _FAILING, **{"waited_until.$": "$.waited_until"}),
@@ -57,7 +58,7 @@ def states(
             {"contained": "NotifyContainment", "overtaken": "RestoreAgain"},
             "WaitBetweenSteps",
         ),
-        # EC2 knows no condition: what was under way when the instance was released has arrived after that.
+        # EC2 has no conditional calls: calls of an overtaken containment may take effect after the release.
         "RestoreAgain": step("release", "restore_again", "restored_again", "ContainmentDone", _FAILING),
         "WaitBetweenSteps": {"Type": "Wait", "SecondsPath": "$.contained.result.seconds", "Next": "Contain"},
         "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone", _FAILING),
@@ -67,7 +68,7 @@ def states(
             "released",
             "NotifyRelease",
             _FAILING,
-            # How, only the execution's own input says.
+            # The flags are in the input of the execution only.
             **{f"{name}.$": f"$$.Execution.Input.{name}" for name in ("overwrite", "keep", "all")},
         ),
         "NotifyRelease": step(

@@ -35,7 +35,7 @@ class ResponseDashboard(AwsConstruct):
 
     @property
     def url(self) -> str:
-        """Where it is looked at, in the console of the partition, as a token."""
+        """Its URL in the console of the partition, as a token."""
         region = self._place.region
         return (
             f"https://{region}.{self._place.console}/cloudwatch/home?region={region}"

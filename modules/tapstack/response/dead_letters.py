@@ -1,4 +1,4 @@
-"""Where events end that no function took."""
+"""The queue for events that no function processed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
-"""The longest that SQS keeps a message."""
+"""The maximum retention of SQS."""
 
 
 class DeadLetters(AwsConstruct):

@@ -1,4 +1,4 @@
-"""What starts functions without a request: GuardDuty's findings, and the schedule."""
+"""What invokes functions without a request: GuardDuty findings, and the schedule."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tapstack.response.key import ResponseKey
 from tapstack.response.names import name_within
 
 SWEEP_MINUTES: Final = 15
-"""How often the sweeper looks."""
+"""How often the sweeper runs."""
 
-# A finding is worth a day of trying; a sweep is not, because the next one comes.
+# A finding is retried for a day; a sweep is not, because the next one follows.
 FINDING_AGE_SECONDS: Final = 24 * 3600
 SWEEP_AGE_SECONDS: Final = 600
 
 
 class GuardDutyFindings(AwsConstruct):
-    """Hands every GuardDuty finding of the account and Region to a function, which asks the policy.
+    """Sends every GuardDuty finding of the account and Region to a function, which applies the policy.
 
     All findings, whatever their severity: what is done about one is the policy's matter, in one
     place. Where GuardDuty is off, none come.

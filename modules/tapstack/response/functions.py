@@ -19,9 +19,9 @@ from tapstack.response.package import FunctionPackage
 
 RUNTIME: Final = "python3.13"
 ARCHITECTURE: Final = "arm64"
-"""All is pure Python, so it runs on either; this one costs less."""
+"""The package is pure Python, so it runs on both architectures; this one costs less."""
 MEMORY_MEGABYTES: Final = 512
-"""Processor comes with memory: at half of it a cold start takes twice as long."""
+"""Lambda allocates CPU in proportion to memory: with half of it a cold start takes twice as long."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class ResponderFunction(AwsConstruct):
             "Resource",
             function_name=full_name,
             description=f"Tapstack: {description}",
-            # By way of the policy, so that the function is made once it may do its work: Lambda
-            # checks then that it may send to its queue of dead letters.
+            # By way of the policy, so that the function is created after its permissions: Lambda
+            # checks at creation that it may send to its dead-letter queue.
             role=defaults.place.role_arn(policy.role),
             runtime=RUNTIME,
             architectures=[ARCHITECTURE],

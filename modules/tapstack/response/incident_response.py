@@ -1,4 +1,4 @@
-"""The whole response of a site: from an alert to packets, to clean-up."""
+"""The incident response of a site: from an alert to packets and clean-up."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ PolicyRule: TypeAlias = Rule
 """A rule of the policy: what it asks of a finding, and what it wants done."""
 
 API_SECONDS: Final = 25
-"""Below what the gateway waits."""
+"""Below the timeout of the gateway."""
 STEP_SECONDS: Final = 120
 SWEEP_SECONDS: Final = 300
 _DAYS: Final = (1, 3653)
 _LONGEST_ROLE: Final = "incidents-workflow"
-"""What the longest name of a role ends with."""
-_ROOM_OF_A_TEMPLATE: Final = 256
-"""For the address of a template that is a token."""
+"""The end of the longest name of a role."""
+_TEMPLATE_URL_BYTES: Final = 256
+"""Reserved bytes for the URL of a template that is a token."""
 _PARTITION: Final = max((partition.name for partition in PARTITIONS), key=len)
 _REGION: Final = max((region for partition in PARTITIONS for region in partition.regions), key=len)
 
 
 class IncidentResponse(AwsConstruct):
-    """Captures the packets of an EC2 instance when something is found on it, and removes what it created.
+    """Captures the packets of an EC2 instance after an alert or a finding, and deletes what it created.
 
     An HTTP API and GuardDuty's findings open incidents. A Step Functions workflow finds the
     interfaces of the instance, launches an appliance where none exists, mirrors every interface,
@@ -71,33 +71,34 @@ class IncidentResponse(AwsConstruct):
     DynamoDB table holds the incidents; a sweeper corrects what was missed. Alarms and a dashboard show
     its state.
 
-    One a site: a second one of the same deployment and site would take the first one's names.
+    There is one for each site: a second one of the same deployment and site would have the same names.
 
     Args:
         scope: the construct it belongs to.
         id_: its id within `scope`.
-        deployment: name of the deployment; with `site` it tags whatever is made at run time, and
-            begins the names of everything. 1 to 40 lower-case letters, digits or hyphens.
+        deployment: name of the deployment; with `site`, a tag of all resources created at run time, and
+            the beginning of all names. 1 to 40 lower-case letters, digits or hyphens.
         site: name of the site, likewise.
         vpc_id: the VPC of the site; sources elsewhere are captured with a warning.
-        appliance: where incidents mirror to: a `ExistingAppliance` or a `LaunchedAppliance`.
+        appliance: where incidents mirror to: an `ExistingAppliance` or a `LaunchedAppliance`.
         authorization: who may call the API; AWS credentials by default.
         capture: how incidents capture; 60 minutes, at most a day, whole packets by default.
-        policy: what is done about GuardDuty's findings: the first rule that matches decides. By default
-            operators are notified, and nothing else.
+        policy: what is done about GuardDuty findings: the first rule that matches applies. By default
+            operators are only notified.
         emails: notified; AWS asks each address to confirm.
         topic_arns: existing SNS topics that are notified as well.
-        containment: how instances are contained. They cannot be, by default, and nothing of it is deployed.
+        containment: how instances are contained. By default they cannot be contained, and nothing of
+            containment is deployed.
         retention_days: how long closed incidents are kept, 1 to 3653.
-        log_retention_days: how long logs are kept, of the days that CloudWatch Logs knows.
+        log_retention_days: how long logs are kept; a number of days that CloudWatch Logs accepts.
         deletion_protection: refuse to delete the table. On by default.
-        tags: on everything it makes, besides those of deployment and site.
-        provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
-            `scope`, in the end the stack's provider without an alias, by default.
+        tags: on all resources, besides those of deployment and site.
+        provider: the AWS provider of its resources and lookups, for a stack that has several; by default the one of
+            `scope`, or the stack's provider without an alias.
 
     Raises:
-        RuleViolation: any of these is of the wrong form.
-        MissingPackageError: what goes into the functions' package is not installed.
+        RuleViolation: an argument is invalid.
+        MissingPackageError: a dependency of the functions' package is not installed.
     """
 
     @checks_arguments()
@@ -135,7 +136,7 @@ class IncidentResponse(AwsConstruct):
         if capture is not None and capture.packet_length is not None and not is_token(capture.packet_length):
             for message in limits.packet_length_warnings(capture.packet_length):
                 warn(self, message)
-        # By them no response restricts the roles of another one.
+        # These tags keep responses from restricting each other's roles.
         tags = {**(tags or {}), TAG_DEPLOYMENT: deployment, TAG_SITE: site}
         self._deployment, self._site, self._tags = deployment, site, tags
         self._name = f"{deployment}-{site}-response"
@@ -255,12 +256,12 @@ class IncidentResponse(AwsConstruct):
 
     @property
     def dashboard_url(self) -> str:
-        """Where the dashboard is looked at, as a token."""
+        """The URL of the dashboard, as a token."""
         return self.dashboard.url
 
     @property
     def launched_stack_name(self) -> str | None:
-        """The name of the CloudFormation stack that incidents launch; None where an appliance stands."""
+        """The name of the CloudFormation stack that incidents launch; None with an existing appliance."""
         return self._permissions.stack.name if self._permissions.stack else None
 
     def _named(self, what: str, limit: int = 64) -> str:
@@ -309,12 +310,12 @@ class IncidentResponse(AwsConstruct):
         return self._expressions.safe(settings), policies.Permissions(stack=stack, **common)
 
     def _template(self, address: str) -> policies.Template:
-        """Return the template, and where it is in S3."""
+        """Return the template and its object in S3."""
         url = self._expressions.safe(address, "template_url")
         found = None if is_token(url) else template_urls.parse(url)
         if found is not None:
             return policies.Template(url, found.object_name, found.reading)
-        # Terraform knows the address when it applies.
+        # The URL is known only when Terraform applies.
         named = cdk.Fn.trimprefix(cdk.Fn.replace(url, f"/{template_urls.OBJECT}/", "$1/$2"), "/")
         return policies.Template(url, str(cdk.TerraformLocal(self, "template_object", named).as_string))
 
@@ -340,7 +341,7 @@ class IncidentResponse(AwsConstruct):
         return DeployedContainment.of(containment, groups)
 
     def _longest_values(self, environment: FunctionEnvironment) -> dict[str, str]:
-        """Return, by token in the environment, an example that is at least as long as the value AWS will give."""
+        """Return an example for each token in the environment, at least as long as its value will be."""
         topic = f"arn:{_PARTITION}:sns:{_REGION}:{example_of('account')[1:13]}:{self._named('notices', 256)}"
         groups = self.containment_groups.ids if self.containment_groups else ()
         vpc_ids = [environment.vpc_id, *(environment.containment.groups if environment.containment else ())]
@@ -350,7 +351,7 @@ class IncidentResponse(AwsConstruct):
             **dict.fromkeys(environment.topic_arns, topic),
             **dict.fromkeys(vpc_ids, example_of("vpc")),
             **dict.fromkeys(groups, example_of("security group")),
-            template: "x" * _ROOM_OF_A_TEMPLATE,
+            template: "x" * _TEMPLATE_URL_BYTES,
             self._place.partition: _PARTITION,
             self._place.region: _REGION,
             self._place.account: example_of("account")[1:13],
@@ -368,7 +369,7 @@ class IncidentResponse(AwsConstruct):
         )
 
     def _statements(self, name: str) -> list[Statement]:
-        """Return what a function may do; a few may do more where instances may be contained."""
+        """Return the statements of a function, with those for containment where instances may be contained."""
         statements = policies.OF_FUNCTION[name](self._permissions) if name in policies.OF_FUNCTION else []
         if self._containable is not None and name in containment_policies.OF_FUNCTION:
             statements = [*statements, *containment_policies.OF_FUNCTION[name](self._permissions, self._containable)]

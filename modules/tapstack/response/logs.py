@@ -15,7 +15,7 @@ _ENOUGH_FOR_CHECKOV = 365
 def log_group(
     scope: Construct, id_: str, *, name: str, key: ResponseKey, retention_days: int, tags: Mapping[str, str] | None
 ) -> Any:
-    """Return a new log group: encrypted, and emptied after so many days."""
+    """Return a new log group: encrypted, with a retention in days."""
     group: Any = aws.CloudwatchLogGroup(
         scope,
         id_,

@@ -1,4 +1,4 @@
-"""Names of what a response consists of."""
+"""Names of the resources of a response."""
 
 from __future__ import annotations
 

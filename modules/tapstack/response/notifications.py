@@ -1,4 +1,4 @@
-"""Who hears of incidents and alarms."""
+"""The SNS topic for notifications of incidents and alarms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ACTIONS_OF_TOPICS: Final = tuple(
 
 
 class Notifications(AwsConstruct):
-    """An encrypted SNS topic of the response's own, its subscribers, and topics that exist already.
+    """The encrypted SNS topic of a response, its subscriptions, and existing topics.
 
     The topic refuses plain HTTP.
 
@@ -44,12 +44,12 @@ class Notifications(AwsConstruct):
         place: where it is deployed to.
         key: encrypts it.
         emails: each is asked by AWS to confirm, once.
-        topic_arns: topics that exist and hear the same; alarms reach an encrypted one only where its
-            key lets CloudWatch use it.
+        topic_arns: existing topics that get the same notifications; an encrypted one gets alarms only
+            where the policy of its key allows CloudWatch to use it.
         tags: on the topic.
 
     Raises:
-        RuleViolation: no email address, or not the ARN of a topic.
+        RuleViolation: not an email address, or not the ARN of a topic.
 
     See "Configure Amazon SNS topics with server-side encryption" in the Amazon SNS Developer Guide.
     """
@@ -103,10 +103,10 @@ class Notifications(AwsConstruct):
 
     @property
     def topic_arn(self) -> str:
-        """The ARN of the topic of our own, as a token."""
+        """The ARN of the response's topic, as a token."""
         return str(self.resource.arn)
 
     @property
     def topic_arns(self) -> tuple[str, ...]:
-        """The ARNs of every topic, our own first."""
+        """The ARNs of all topics, that of the response first."""
         return (self.topic_arn, *self._existing)

@@ -23,7 +23,7 @@ from typing import Final
 from tapstack.bindings import Construct, cdk
 
 OWN_PARTS: Final = ("domain", "responder")
-"""What of tapstack runs inside of Lambda, besides its `__init__`."""
+"""The parts of tapstack that run in Lambda, besides its `__init__`."""
 
 POWERTOOLS_PARTS: Final = (
     "__init__.py",
@@ -37,7 +37,7 @@ POWERTOOLS_PARTS: Final = (
     "utilities/jmespath_utils",
     "warnings",
 )
-"""What of Powertools the responder imports, itself or through others; a test holds it against that."""
+"""The modules of Powertools that the responder imports, directly or indirectly; a test compares the two."""
 
 WHOLE: Final = ("fastjsonschema",)
 SINGLE_FILES: Final = ("typing_extensions",)

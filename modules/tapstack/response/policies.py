@@ -16,7 +16,7 @@ from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT,
 
 EVENT_SOURCE = "tapstack"
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
-"""A transaction needs the rights of what it does, and none of its own."""
+"""A transaction needs the permissions of its operations, and none of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class LaunchedStack:
 
     Attributes:
         name: of the stack.
-        template: the only one it may be made from.
-        role_arn: the only role CloudFormation may make it with.
+        template: the only one that it may be created from.
+        role_arn: the only role that may be passed to CloudFormation.
     """
 
     name: str
@@ -51,11 +51,11 @@ class LaunchedStack:
 
 @dataclass(frozen=True)
 class Permissions:
-    """What the functions of a response may use.
+    """What the functions of a response have permissions on.
 
     Attributes:
         place: account and Region.
-        deployment: name of the deployment, a tag of everything that is made.
+        deployment: name of the deployment, a tag of every resource.
         site: name of the site, likewise.
         table_arn: the table.
         index_arn: its index.
@@ -96,7 +96,7 @@ def api(permissions: Permissions) -> list[Statement]:
 
 
 def findings(permissions: Permissions) -> list[Statement]:
-    """What receives GuardDuty's findings: opens incidents, or only notifies."""
+    """The function for GuardDuty findings: opens incidents, or only notifies."""
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
         _start_execution(permissions),
@@ -106,8 +106,8 @@ def findings(permissions: Permissions) -> list[Statement]:
 
 
 def prepare(permissions: Permissions) -> list[Statement]:
-    """Finds the interfaces of an incident, and what AWS would refuse."""
-    # The stack of an appliance mirrors the suspect itself, so it gets a session number that is free.
+    """Finds the interfaces of an incident, and those that AWS cannot mirror."""
+    # The stack of an appliance creates a session itself, for which a free session number is needed.
     numbers = ("DescribeTrafficMirrorSessions",) if permissions.stack else ()
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
@@ -118,7 +118,7 @@ def prepare(permissions: Permissions) -> list[Statement]:
 def appliance(permissions: Permissions) -> list[Statement]:
     """Launches and deletes the appliance."""
     if permissions.stack is None:
-        # It shows what stands to the incident, and lets go of what was never held.
+        # It records the existing appliance in the incident; there is nothing to launch or release.
         return [
             items(permissions, "RecordApplianceInIncident", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
             items(permissions, "ReleaseAppliance", "APPLIANCE", actions=("UpdateItem",)),
@@ -126,7 +126,7 @@ def appliance(permissions: Permissions) -> list[Statement]:
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
         items(permissions, "ReserveAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
-        # The stack's own session is a capture like every other one.
+        # The session that the stack creates is recorded as a capture.
         items(permissions, "RecordApplianceSession", "CAPTURE#*", actions=("UpdateItem",)),
         describe(permissions, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
         *_launch(permissions, permissions.stack),
@@ -141,7 +141,7 @@ def appliance(permissions: Permissions) -> list[Statement]:
 
 
 def capture(permissions: Permissions) -> list[Statement]:
-    """Starts, prolongs and ends mirroring."""
+    """Starts, extends and stops mirroring."""
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
         items(permissions, "ReserveCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
@@ -200,11 +200,11 @@ OF_FUNCTION: Final[Mapping[str, Callable[[Permissions], list[Statement]]]] = {
     "incident": incident,
     "sweeper": sweeper,
 }
-"""The statements of each function that captures need."""
+"""The statements of each function, without those for containment."""
 
 
 def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]:
-    """Return what every function needs: its log, its traces, and the key of what it reads and writes."""
+    """Return the statements of every function: for its log, its traces, and the key."""
     return [
         {
             "Sid": "WriteLogs",
@@ -213,7 +213,7 @@ def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]
             "Resource": f"{log_group_arn}:*",
         },
         {
-            # X-Ray knows no resources for these.
+            # These actions of X-Ray have no resource types.
             "Sid": "WriteTraces",
             "Effect": "Allow",
             "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
@@ -230,12 +230,12 @@ def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]
 
 
 def send_to(queue_arn: str) -> Statement:
-    """Return what lets Lambda, or the Scheduler, put away what failed."""
+    """Return the statement with which Lambda, or the Scheduler, sends failed events to the dead-letter queue."""
     return {"Sid": "SendToDeadLetterQueue", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
 def items(permissions: Permissions, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
-    """Items by the beginning of their partition key."""
+    """Allow actions on items by the beginning of their partition key."""
     return {
         "Sid": sid,
         "Effect": "Allow",
@@ -246,7 +246,7 @@ def items(permissions: Permissions, sid: str, *partitions: str, actions: Sequenc
 
 
 def _read_appliance(permissions: Permissions) -> list[Statement]:
-    """Where packets go: of an appliance that stands, the environment says so."""
+    """Read the launched appliance; an existing one is in the environment of the function."""
     return [] if permissions.stack is None else [items(permissions, "ReadAppliance", "APPLIANCE", actions=("GetItem",))]
 
 
@@ -257,7 +257,7 @@ def _stack_arn(permissions: Permissions, stack: LaunchedStack) -> str:
 def _launch(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
     return [
         {
-            # What the template asks for is known before it is given.
+            # The required capabilities are read before the stack is created.
             "Sid": "ReadTemplateSummary",
             "Effect": "Allow",
             "Action": "cloudformation:GetTemplateSummary",
@@ -265,8 +265,8 @@ def _launch(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
             "Condition": {"StringEquals": {"cloudformation:TemplateUrl": stack.template.url}},
         },
         {
-            # CloudFormation reads it with the permissions of who calls, also where the stack has a role. The bucket is
-            # another account's, and both accounts must allow that, even where the bucket is public.
+            # CloudFormation reads it with the permissions of the caller, also where the stack has a role. The bucket
+            # belongs to another account, and both accounts must allow it, even where the bucket is public.
             "Sid": "ReadTemplate",
             "Effect": "Allow",
             "Action": stack.template.reading,
@@ -299,7 +299,7 @@ def _launch(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
 def _retire(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
     return [
         {
-            # CloudFormation deletes it with the role that it was made with, which is not passed again.
+            # CloudFormation deletes the stack with the role of its creation, which is not passed again.
             "Sid": "DeleteApplianceStack",
             "Effect": "Allow",
             "Action": "cloudformation:DeleteStack",
@@ -325,7 +325,7 @@ def _our_tags(permissions: Permissions) -> Statement:
 
 
 def listed(permissions: Permissions, *listings: str, sid: str = "ListItems") -> Statement:
-    """Items by the list that they are on."""
+    """Allow a query of the index by listing."""
     return {
         "Sid": sid,
         "Effect": "Allow",
@@ -376,7 +376,7 @@ def _put_events(permissions: Permissions) -> Statement:
 
 
 def describe(permissions: Permissions, *actions: str, sid: str = "DescribeNetworkResources") -> Statement:
-    """Describe calls of EC2, in the one Region."""
+    """Allow Describe calls of EC2 in this Region."""
     return {
         "Sid": sid,
         "Effect": "Allow",
@@ -387,7 +387,7 @@ def describe(permissions: Permissions, *actions: str, sid: str = "DescribeNetwor
 
 
 def _create_sessions(permissions: Permissions) -> list[Statement]:
-    """A session of four resources: each is named, or tied to our tags."""
+    """Create sessions: of their four resources, each is named or must have the deployment's tags."""
     return [
         {
             "Sid": "UseMirrorSource",
@@ -412,17 +412,17 @@ def _create_sessions(permissions: Permissions) -> list[Statement]:
 
 
 def _destinations(permissions: Permissions) -> Statement:
-    """The target and the filter that sessions may have: those named, or those of the launched stack."""
+    """The target and the filter that sessions may use: the configured ones, or those of the launched stack."""
     if permissions.target_id is not None and permissions.filter_id is not None:
         return {
-            # A target may belong to another account, which shares it.
+            # The target may belong to another account that shares it.
             "Resource": [
                 f"arn:{permissions.place.partition}:ec2:{permissions.place.region}:*:traffic-mirror-target/{permissions.target_id}",
                 permissions.place.arn("ec2", f"traffic-mirror-filter/{permissions.filter_id}"),
             ],
         }
     return {
-        # CloudFormation hands the tags of the stack on to what it makes.
+        # CloudFormation gives the tags of a stack to its resources.
         "Resource": [
             permissions.place.arn("ec2", "traffic-mirror-target/*"),
             permissions.place.arn("ec2", "traffic-mirror-filter/*"),
@@ -432,12 +432,12 @@ def _destinations(permissions: Permissions) -> Statement:
 
 
 def _our_sessions(permissions: Permissions) -> Statement:
-    """Sessions that an incident of this deployment and site made; those of others lack a tag."""
+    """A condition: sessions that an incident of this deployment and site created; others lack a tag."""
     return {**_our_tags(permissions), "Null": {f"aws:ResourceTag/{TAG_INCIDENT}": "false"}}
 
 
 def _our_request(permissions: Permissions) -> Statement:
-    """Requests that tag what they make as ours, and with nothing else."""
+    """A condition: requests that tag what they create for this deployment and site, and with no other keys."""
     return {
         "StringEquals": {
             f"aws:RequestTag/{TAG_DEPLOYMENT}": permissions.deployment,
@@ -487,7 +487,7 @@ def _tag_sessions(permissions: Permissions) -> list[Statement]:
             "Condition": {"StringEquals": {"ec2:CreateAction": "CreateTrafficMirrorSession"}},
         },
         {
-            # Never the deployment and the site: with those anything could be made ours.
+            # Not the tags of deployment and site: with those, any session could be taken over.
             "Sid": "RetagSessions",
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
@@ -501,7 +501,7 @@ def _tag_sessions(permissions: Permissions) -> list[Statement]:
 
 
 def secure_transport(resource_arn: str, *actions: str) -> Statement:
-    """Refuse whatever reaches a topic or a queue by plain HTTP, whoever asks."""
+    """Deny all requests to a topic or a queue by plain HTTP."""
     return {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",

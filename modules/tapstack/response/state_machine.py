@@ -1,4 +1,4 @@
-"""The state machine that moves an incident on."""
+"""The state machine of incidents."""
 
 from __future__ import annotations
 

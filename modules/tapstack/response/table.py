@@ -13,7 +13,7 @@ BY_STATE: Final = "by-state"
 
 
 class IncidentTable(AwsConstruct):
-    """Incidents, their timelines, and who holds which capture and appliance: one DynamoDB table.
+    """One DynamoDB table: incidents, their timelines, and which incidents hold captures and the appliance.
 
     Paid by request, encrypted with the deployment's key, restorable to any second of the last 35 days.
     What has outlived its use goes by its `ttl`.

@@ -1,10 +1,9 @@
 """The workflow of an incident, as a Step Functions definition.
 
-State is in the table; the workflow calls the steps: it passes on the incident's id, and what a
-step answered where the next one needs it. Steps are idempotent, so each is retried where
-Lambda itself failed, or where the step asks for it (`TryAgain`). Whatever is not retried,
-or fails too often, leads to `RecordFailure`, which writes down what is still in place and how to
-undo it.
+The table holds the state. The workflow calls the steps with the incident's id, and with results
+of earlier steps where they are needed. Steps are idempotent, so each is retried where Lambda
+itself failed, and after transient errors (`TryAgain`). Any other error, or one that persists,
+leads to `RecordFailure`, which records the resources that remain and how to delete them.
 
 Written in JSONPath; see the Amazon States Language specification and "Wait for a callback with
 the task token" in the AWS Step Functions Developer Guide.
@@ -23,10 +22,10 @@ FUNCTIONS: Final = ("prepare", "appliance", "capture", "incident")
 """The functions that the workflow invokes."""
 
 CONTAINMENT_FUNCTIONS: Final = ("containment", "release")
-"""Those that it invokes besides, where instances may be contained."""
+"""The further functions that it invokes where instances may be contained."""
 
 POLL_SECONDS: Final = 15
-"""How long it waits before it looks at an appliance again."""
+"""Seconds between two checks of an appliance."""
 
 STEP_SECONDS: Final = 150
 """How long a step may take; its function times out before."""
@@ -55,7 +54,7 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
 
     Args:
         functions: ARN of each of `FUNCTIONS` by name, or a token; with `CONTAINMENT_FUNCTIONS` among them
-            it contains and releases as well.
+            the workflow contains and releases as well.
         partition: of the account, or a token.
     """
     invoke = f"arn:{partition}:states:::lambda:invoke"
@@ -81,20 +80,20 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
             "Resource": f"{invoke}.waitForTaskToken",
             "Parameters": _payload(functions["incident"], action, {"token.$": "$$.Task.Token"}),
             "TimeoutSecondsPath": seconds,
-            "ResultPath": "$.woken",
+            "ResultPath": "$.resumed",
             "Retry": _retries(),
-            "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": late}, *_caught(failing)],
+            "Catch": [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.resumed", "Next": late}, *_caught(failing)],
             "Next": then,
         }
 
     contains = set(CONTAINMENT_FUNCTIONS) <= set(functions)
     return {
-        "Comment": "Tapstack: one incident, from the alert to nothing of ours left.",
+        "Comment": "Tapstack: one incident, from the alert until all that it created is deleted.",
         "StartAt": "Begin",
         "States": {
             "Begin": {
                 "Type": "Pass",
-                # What later steps read must be there from the start: JSONPath has no defaults.
+                # What later steps read must exist from the start: JSONPath has no defaults.
                 "Parameters": {
                     "incident_id.$": "$.incident_id",
                     "task.$": "$.task",
@@ -124,12 +123,12 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                 "Type": "Choice",
                 "Choices": [
                     {"Variable": "$.remaining.result.status", "StringEquals": "close", "Next": "StopCapture"},
-                    {"Variable": "$.woken", "IsPresent": True, "Next": "MoveExpiry"},
+                    {"Variable": "$.resumed", "IsPresent": True, "Next": "MoveExpiry"},
                 ],
                 "Default": "WaitForOperators",
             },
             "MoveExpiry": step("capture", "extend", "extended", "WaitForOperators"),
-            # Running out of time is the ordinary end of a capture, not a failure.
+            # The timeout is the ordinary end of a capture, not a failure.
             "WaitForOperators": wait_for_token("wait", "$.remaining.result.seconds", "TimeIsUp", "TimeLeft"),
             "TimeIsUp": {
                 "Type": "Pass",
@@ -160,7 +159,7 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
             "Closed": {"Type": "Succeed"},
             "DescribeFailure": {
                 "Type": "Pass",
-                # Not every error has a cause: a state that ran out of time, for one.
+                # Not every error has a cause: a timeout, for example, has none.
                 "Parameters": {"as_caught.$": "States.JsonMerge($.no_failure, $.error, false)"},
                 "ResultPath": "$.failure",
                 "Next": "RecordFailure",
@@ -187,10 +186,10 @@ def _payload(function: str, action: str, more: Mapping[str, str]) -> State:
 
 
 def _retries(*more: str) -> list[State]:
-    """Retry what Lambda did not manage, and what a step asks to be asked again."""
+    """Retry faults of Lambda, and steps that end with a transient error."""
     return [
         _retry([*_LAMBDA_FAULTS, *more], attempts=4, most=30),
-        # A throttled account needs patience; jitter keeps fifty incidents from asking together.
+        # Jitter keeps the retries of many incidents in a throttled account apart.
         _retry(_THROTTLED, attempts=10, most=60),
     ]
 

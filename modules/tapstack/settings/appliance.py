@@ -1,4 +1,4 @@
-"""What every ExtraHop Packet Basics appliance is given, whoever creates its CloudFormation stack."""
+"""Settings of every ExtraHop Packet Basics appliance, of a site or launched by an incident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that look at more than one field: what a file says fits together.
+"""Rules about more than one field of the file.
 
 Each check asks the domain and reports where in the file the answer was no. The same
 questions are asked again by the constructs, which others use without a file.

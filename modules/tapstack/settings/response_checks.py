@@ -1,4 +1,4 @@
-"""Rules of a site's response that look at more than one field."""
+"""Rules of a site's response about more than one field."""
 
 from __future__ import annotations
 

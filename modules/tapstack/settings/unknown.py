@@ -1,7 +1,7 @@
 """What stands for a value of the file that cannot be used: nothing can be concluded from it.
 
 The rules of a file are asked even when parts of it are wrong, so that one report names
-everything. A rule that looks at such a part has no answer; any use of it says so.
+everything. A rule that reads such a part cannot be evaluated: any use of it raises an error.
 """
 
 from __future__ import annotations

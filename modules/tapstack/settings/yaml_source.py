@@ -311,7 +311,7 @@ def _advice(what: str, context: str, error: Any, text: str) -> str:
             return f"put a colon and a space behind the key in line {mark.line}"
         return "put a value that holds a colon and a space in quotes, or indent the line as the key above it"
     if "block" in context and line[: mark.column].strip():
-        return "look at the quotes and brackets before it"
+        return "check the quotes and brackets before it"
     if "block mapping" in context and line.lstrip().startswith("-"):
         return "a line that begins with - is no key: put the list below its key, each item indented as the first"
     if "block" in context:

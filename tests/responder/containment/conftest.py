@@ -203,7 +203,7 @@ def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
 def one_thread(aws_account_server: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """All calls of AWS, one after the other in one thread; the functions log nothing."""
     clients.reset()
-    for module in ("containment.containing", "aws.parallel"):
+    for module in ("containment.isolation", "aws.parallel"):
         monkeypatch.setattr(f"tapstack.responder.{module}.ThreadPoolExecutor", Inline)
     calls = Calls(monkeypatch)
     answer_here(aws_account_server, monkeypatch, calls)

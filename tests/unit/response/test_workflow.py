@@ -131,7 +131,7 @@ def test_when_waiting_for_people_then_time_running_out_is_no_failure() -> None:
     wait = STATES["WaitForOperators"]
     assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
     assert wait["TimeoutSecondsPath"] == "$.remaining.result.seconds"
-    assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": "TimeIsUp"}
+    assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.resumed", "Next": "TimeIsUp"}
     assert not any("States.Timeout" in retry["ErrorEquals"] for retry in wait["Retry"])
     # What the step said to wait for is what it is told to have waited for.
     assert (STATES["TimeIsUp"]["InputPath"], STATES["TimeIsUp"]["ResultPath"]) == (
@@ -196,7 +196,11 @@ def test_when_nobody_answers_then_the_deployment_s_default_decides() -> None:
     wait = STATES["WaitForApproval"]
     assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
     assert wait["TimeoutSecondsPath"] == "$.decided.result.seconds"
-    assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.woken", "Next": "ApprovalTimeIsUp"}
+    assert wait["Catch"][0] == {
+        "ErrorEquals": ["States.Timeout"],
+        "ResultPath": "$.resumed",
+        "Next": "ApprovalTimeIsUp",
+    }
     late = STATES["ApprovalTimeIsUp"]
     assert (late["InputPath"], late["ResultPath"], late["Next"]) == (
         "$.decided.result.until",

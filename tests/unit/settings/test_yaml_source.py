@@ -373,7 +373,7 @@ class TestSyntax:
             ),
             (
                 "a: 'it's'\n",
-                "1: this is not YAML (column 8): did not find expected key; look at the quotes and brackets before it",
+                "1: this is not YAML (column 8): did not find expected key; check the quotes and brackets before it",
             ),
             (
                 "a:\n    b: 1\n  c: 2\n",

@@ -92,7 +92,7 @@ def take_topology(
     suspects: Collection[str] = (),
     appliance_interface: str | None = None,
 ) -> Topology:
-    """Look at a VPC of the rehearsal account.
+    """Read a VPC of the rehearsal account.
 
     Args:
         account: the rehearsal account.

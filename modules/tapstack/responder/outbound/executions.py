@@ -33,7 +33,7 @@ def end_wait(token: str, because: str) -> bool:
         because: what changed, for the execution's history.
     """
     try:
-        client("stepfunctions").send_task_success(taskToken=token, output=json.dumps({"woken": because}))
+        client("stepfunctions").send_task_success(taskToken=token, output=json.dumps({"because": because}))
     except ClientError as error:
         if code_of(error) in _TOO_LATE:
             return False

@@ -40,7 +40,7 @@ class Clock:
             "store.captures",
             "store.appliance",
             "store.retry",
-            "containment.containing",
+            "containment.isolation",
         ):
             monkeypatch.setattr(f"tapstack.responder.{module}.time", still)
         monkeypatch.setattr("tapstack.responder.capture.steps.time", still)

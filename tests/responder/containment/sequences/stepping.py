@@ -70,7 +70,7 @@ class Execution:
         self.token: str | None = None
         self.status = "RUNNING"
         self._data = given
-        self._woken: dict[str, Any] | None = None
+        self._resumed: dict[str, Any] | None = None
         self._late = False
         self._wait_began = False
         self._attempts: Counter[tuple[str, int]] = Counter()
@@ -93,7 +93,7 @@ class Execution:
     def hear(self, token: str, output: str) -> None:
         """Take what somebody sent for a token."""
         if self.running and token == self.token and not self._late:
-            self._woken, self.due = json.loads(output), None
+            self._resumed, self.due = json.loads(output), None
 
     def pass_time(self, now: float) -> None:
         """End a wait whose time is up."""
@@ -150,7 +150,7 @@ class Execution:
             return
         if waits:
             self.token = ContextObject({"StateMachine": {"Id": "steps"}}).update_task_token()  # type: ignore[typeddict-item]
-            self._late, self._woken = False, None
+            self._late, self._resumed = False, None
         invoked = self._filled(state["Parameters"])
         try:
             answer = functions[invoked["FunctionName"]](json.loads(json.dumps(invoked["Payload"])), None)
@@ -162,7 +162,7 @@ class Execution:
         else:
             if not waits:
                 self._succeeded(state, {"Payload": json.loads(json.dumps(answer))})
-            elif self._woken is None:
+            elif self._resumed is None:
                 self.due = now + self._resolve(state["TimeoutSecondsPath"])
 
     def _after_wait(self, state: Mapping[str, Any]) -> None:
@@ -170,7 +170,7 @@ class Execution:
             self._failed(state, "States.Timeout", "")
         else:
             self._close_token()
-            self._succeeded(state, self._woken)
+            self._succeeded(state, self._resumed)
 
     def _succeeded(self, state: Mapping[str, Any], result: Any) -> None:
         if "ResultSelector" in state:
@@ -198,7 +198,7 @@ class Execution:
     def _close_token(self) -> None:
         if self.token is not None:
             tokens.find(self.token).close()
-        self.token, self._woken, self._late = None, None, False
+        self.token, self._resumed, self._late = None, None, False
 
     def _holds(self, choice: Mapping[str, Any]) -> bool:
         match {name: value for name, value in choice.items() if name not in ("Variable", "Next")}:
