@@ -12,6 +12,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tapstack.domain.counts import counted
 from tapstack.settings.load import shown
 from tapstack.settings.model import Deployment, LocalBackend, S3Backend
 from tapstack.settings.problems import DeploymentError, Problem
@@ -122,12 +123,22 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
         for state in sorted(directory.glob("*.tfstate")):
             count = count_resources(state)
             if count and state.stem not in stacks:
-                what = "resource" if count == 1 else "resources"
-                warnings.append(
-                    f"{state} holds {count} {what} of site {state.stem}, which the deployment file no longer has: "
-                    "put the site back and destroy it, or give the site its old name"
-                )
+                warnings.append(f"{state} holds {counted(count, 'resource')} of {_orphan(deployment, state.stem)}")
     return warnings
+
+
+def _orphan(deployment: Deployment, stack: str) -> str:
+    """Say what a state belongs to whose stack is gone, and what to do."""
+    for site in deployment.sites:
+        if stack == response_stack_name(site):
+            return (
+                f"the response of site {site}, which the deployment file no longer has: put sites.{site}.response back "
+                f'and destroy it (make destroy ARGS="{stack}")'
+            )
+    return (
+        f"site {stack}, which the deployment file no longer has: put the site back and destroy it, or give the site "
+        "its old name"
+    )
 
 
 def count_resources(state: Path) -> int:

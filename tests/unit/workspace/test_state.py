@@ -240,6 +240,13 @@ class TestWarnings:
             f"{left} is left over from before the state moved to s3://states/{self.KEY}: delete it"
         ]
 
+    def test_when_a_response_is_gone_but_its_state_is_full_then_it_is_said(self, tmp_path: Path) -> None:
+        orphan = write(tmp_path / "state" / "tapstack" / "production-response.tfstate", FULL)
+        assert self.warnings(tmp_path, LOCAL) == [
+            f"{orphan} holds 2 resources of the response of site production, which the deployment file no longer has: "
+            'put sites.production.response back and destroy it (make destroy ARGS="production-response")'
+        ]
+
     def test_when_a_site_is_gone_but_its_state_is_full_then_it_is_said(self, tmp_path: Path) -> None:
         directory = tmp_path / "state" / "tapstack"
         orphan = write(directory / "former.tfstate", FULL)
