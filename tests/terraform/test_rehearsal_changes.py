@@ -398,6 +398,7 @@ def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_
     target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["desktop"][0])
     to = {"target": target["TrafficMirrorTarget"]["TrafficMirrorTargetId"], "filter": "all"}
     legacy = company.instances["legacy"]
+    ec2.create_tags(Resources=list(company.instances.values()), Tags=[{"Key": "owner", "Value": "CORP\\soc"}])
 
     def groups(**sources: dict[str, Any]) -> dict[str, Any]:
         return {name: {**to, "sources": [source]} for name, source in sources.items()}
@@ -406,7 +407,7 @@ def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_
         "filters": {"all": {"preset": "everything"}},
         "sessions": groups(
             none={"tags": {"application": "no such"}},
-            web={"instance_tags": {"application": "shop"}},
+            web={"instance_tags": {"application": "sh?p", "owner": "CORP\\s*"}},
             whole={"vpc_id": company.shop.id},
         ),
     }

@@ -87,6 +87,7 @@ def answer(response: Any, describe: Callable[[], Answer]) -> Answer:
     if (
         (action, names) not in _lacking
         and not _is_wrong(action, names)
+        and not _is_read_otherwise(given)
         and not _is_passed_over(action, response.params)
     ):
         try:
@@ -101,6 +102,11 @@ def _is_wrong(action: str, names: frozenset[str]) -> bool:
         return False
     wrong = _NOT_MOTOS[action]
     return wrong is None or not wrong.isdisjoint(names)
+
+
+def _is_read_otherwise(given: Filters) -> bool:
+    """Tell whether a value has what moto reads as Python's fnmatch does: sets in brackets, and a plain backslash."""
+    return any({"[", "\\"} & set(str(value)) for one in given for value in one.get("Values") or ())
 
 
 def _is_passed_over(action: str, parameters: Mapping[str, Any]) -> bool:

@@ -161,13 +161,13 @@ class SessionBook:
         """
         if number is None:
             number = self.add_group(group, start=start)
-        else:
-            limits.check_session_number(number)
-            if others := self._groups_of_number.get(number, set()) - {group}:
-                self.warnings.append(
-                    f"session number {number} of {group} collides with {_listed(others)} "
-                    "where both mirror the same network interface"
-                )
+        limits.check_session_number(number)
+        # Also of a number that was chosen: another group may have been given it since.
+        if others := self._groups_of_number.get(number, set()) - {group}:
+            self.warnings.append(
+                f"session number {number} of {group} collides with {_listed(others)} "
+                "where both mirror the same network interface"
+            )
         self._unknown.setdefault(number, set()).add(group)
         self._groups_of_number.setdefault(number, set()).add(group)
         return number

@@ -5,7 +5,7 @@ Source: VPC Traffic Mirroring guide, "Traffic mirror sources".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tapstack.domain import globs, instance_types, limits
@@ -56,7 +56,8 @@ class SourceLookup:
     instances of a type that AWS does not mirror are left out, with a warning of the plan.
 
     Attributes:
-        tags: of the interface itself.
+        tags: of the interface itself; in a value, here and in `instance_tags`, `*` stands for any text and `?` for any
+            one character.
         instance_id: of the instance it is attached to.
         subnet_id: it is in this subnet.
         vpc_id: it is in this VPC.
@@ -108,12 +109,12 @@ class SourceLookup:
             found.append(("subnet-id", (self.subnet_id,)))
         if self.vpc_id:
             found.append(("vpc-id", (self.vpc_id,)))
-        found.extend((f"tag:{key}", (value,)) for key, value in sorted(self.tags.items()))
+        found.extend(_tag_filters(self.tags))
         return tuple(found)
 
     def instance_filters(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return the filters of DescribeInstances that find the instances by their tags."""
-        return tuple((f"tag:{key}", (value,)) for key, value in sorted(self.instance_tags.items()))
+        return tuple(_tag_filters(self.instance_tags))
 
     def __str__(self) -> str:
         """Name its conditions as the deployment file does."""
@@ -141,13 +142,14 @@ class SourceLookup:
         )
 
 
-def _can_be_both(mine: str, theirs: str) -> bool:
-    """Tell whether one value could fit both; `*` and `?` are wildcards of EC2's filters, and a backslash lifts them.
+def _tag_filters(tags: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield filters of EC2 for tags. There a backslash lifts `*` and `?`, and itself; here it is a character."""
+    for key, value in sorted(tags.items()):
+        yield f"tag:{key}", (value if is_token(value) else value.replace("\\", "\\\\"),)
 
-    Two patterns, and what holds a backslash, are taken to fit: a warning too many does no harm.
-    """
-    if "\\" in mine + theirs:
-        return True
+
+def _can_be_both(mine: str, theirs: str) -> bool:
+    """Tell whether one value could fit both; two patterns are taken to fit: a warning too many does no harm."""
     if globs.is_literal(mine):
         return globs.matches(theirs, mine)
     return not globs.is_literal(theirs) or globs.matches(mine, theirs)

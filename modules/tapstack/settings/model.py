@@ -280,9 +280,11 @@ class SourceSettings(Settings):
     vpc_id: fields.VpcId | None = None
     """Every interface of this VPC."""
     tags: Annotated[fields.SoughtTags, Field(min_length=1)] = Field(default_factory=dict)
-    """Every interface that carries all these tags itself."""
+    """Every interface that carries all these tags itself; in a value `*` stands for any text and `?` for any one
+    character."""
     instance_tags: Annotated[fields.SoughtTags, Field(min_length=1)] = Field(default_factory=dict)
-    """Every interface of the instances that carry all these tags."""
+    """Every interface of the instances that carry all these tags; in a value `*` stands for any text and `?` for any
+    one character."""
     include_requester_managed: bool = False
     """Also find interfaces that AWS services manage; AWS mirrors those of RDS and ElastiCache only."""
 

@@ -71,6 +71,36 @@ def test_when_instances_are_filtered_then_as_aws_does(
     assert {instance["InstanceType"] for part in answer for instance in part["Instances"]} == found
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("a[1]*", {"a[1]*", "a[1]b"}),
+        ("a[1]\\*", {"a[1]*"}),
+        ("a[1]?", {"a[1]*", "a[1]b"}),
+        ("CORP\\\\a", {"CORP\\a"}),
+        ("CORP\\a", {"CORPa"}),
+        ("CORP*", {"CORP\\a", "CORPa"}),
+        ("a1*", set()),
+    ],
+)
+def test_when_a_value_has_brackets_or_a_backslash_then_brackets_are_plain_and_a_backslash_lifts_wildcards(
+    aws_account: Account, value: str, found: set[str]
+) -> None:
+    ec2 = aws_account.client("ec2")
+    for owner in ("a[1]*", "a[1]b", "CORP\\a", "CORPa"):
+        made: Any = ec2.run_instances(ImageId=IMAGE, InstanceType="m5.large", MinCount=1, MaxCount=1)["Instances"][0]
+        tags = [{"Key": "owner", "Value": owner}]
+        ids = [made["InstanceId"], made["NetworkInterfaces"][0]["NetworkInterfaceId"]]
+        ec2.create_tags(Resources=ids, Tags=tags)
+    asked = [{"Name": "tag:owner", "Values": [value]}]
+
+    instances = [one for part in ec2.describe_instances(Filters=asked)["Reservations"] for one in part["Instances"]]
+    interfaces = ec2.describe_network_interfaces(Filters=asked)["NetworkInterfaces"]
+
+    for described in ([one["Tags"] for one in instances], [one["TagSet"] for one in interfaces]):
+        assert {tag["Value"] for tags in described for tag in tags if tag["Key"] == "owner"} == found
+
+
 def furnish(account: Account) -> tuple[Company, dict[str, Any]]:
     """Make one of all that is described, and return what narrows an action down to it."""
     company, ec2 = found_company(account), account.client("ec2")

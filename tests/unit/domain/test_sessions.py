@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapstack.domain.errors import RuleViolation
@@ -222,6 +222,7 @@ NUMBERS = st.none() | st.integers(0, 5) | st.sampled_from([32766, 32767])
 
 
 @given(st.lists(entries(st.none() | INTERFACES, NUMBERS), max_size=25))
+@example([Entry("b", "eni-1", None, 1), Entry("a", "eni-2", 1, 1), Entry("b", None, None, 1)])
 def test_when_sessions_are_added_in_any_way_then_no_two_ever_collide(sequence: list[Entry]) -> None:
     book = SessionBook()
     of_interface: dict[str, list[int]] = defaultdict(list)

@@ -95,6 +95,10 @@ def test_when_the_instance_type_is_listed_or_accepted_then_it_is_a_source() -> N
             [OWN, ("vpc-id", ("vpc-0123abcd",)), ("tag:a", ("1",)), ("tag:b", ("2",))],
         ),
         (
+            Source.tagged({"a": "web-*", "b": "CORP\\shop?", "c": TOKEN, "d": "[x]"}),
+            [OWN, ("tag:a", ("web-*",)), ("tag:b", ("CORP\\\\shop?",)), ("tag:c", (TOKEN,)), ("tag:d", ("[x]",))],
+        ),
+        (
             SourceLookup(instance_id=TOKEN, subnet_id=TOKEN, include_requester_managed=True),
             [("attachment.instance-id", (TOKEN,)), ("subnet-id", (TOKEN,))],
         ),
