@@ -94,7 +94,7 @@ PATHS: Final = {
         ),
         Path("ask whether to contain, be refused", containment.rejected, _CONTAINED, contains=True),
         Path(
-            "contain when nobody answers, release",
+            "contain without an answer, release",
             containment.by_default,
             _CONTAINED,
             contains=True,
@@ -130,7 +130,7 @@ PATHS: Final = {
             roles=frozenset({"containment", "incident", "release"}),
         ),
         Path(
-            "contain, be overtaken by a release for all, put back",
+            "contain, be overtaken by a release for all, restore again",
             containment.overtaken,
             ("database", "database"),
             contains=True,

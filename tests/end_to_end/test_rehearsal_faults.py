@@ -24,8 +24,8 @@ from tests.end_to_end.faulting import (
 from tests.end_to_end.paths import PATHS, WORKFLOW
 
 [LAUNCH, JOIN, EXPIRE, FAIL, CONTAIN, *_] = PATHS
-BY_DEFAULT = "contain when nobody answers, release"
-OVERTAKEN = "contain, be overtaken by a release for all, put back"
+BY_DEFAULT = "contain without an answer, release"
+OVERTAKEN = "contain, be overtaken by a release for all, restore again"
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ from tapstack.settings.load import parse_deployment
 from tapstack.workspace.credentials import try_credentials
 from tapstack.workspace.protections import find_dependents
 from tests.rehearsal.test_protections import create_stack
-from tests.terraform.ward import REGION, Ward
-from tests.terraform.ward import ward as ward
+from tests.terraform.small_site import REGION, SmallSite
+from tests.terraform.small_site import ward as ward
 
 
 def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_appliance_goes_only_when_asked(
-    ward: Ward,
+    ward: SmallSite,
 ) -> None:
     company = ward.company
     basics: dict[str, Any] = {
@@ -113,7 +113,7 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
 
 
 def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is_deleted(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch
+    ward: SmallSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company = ward.company
     web_1, web_2 = (company.interfaces[name][0] for name in ("web-1", "web-2"))
@@ -181,7 +181,7 @@ def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is
     ward.deployed.destroy()
 
 
-def refuses_what_incidents_use(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+def refuses_what_incidents_use(ward: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The targets and filters that Terraform made are known by their tags, and those of the file stay."""
     ec2, ours = ward.account.client("ec2"), {"tapstack:deployment": "tapstack", "tapstack:site": "ward"}
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
@@ -234,7 +234,7 @@ def in_order(made: list[str], expected: list[str]) -> None:
         assert last < made.index(after), f"{before} after {after}: {made}"
 
 
-def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accepts(ward: Ward) -> None:
+def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accepts(ward: SmallSite) -> None:
     company = ward.company
     capture = {"mirrored_from": [company.shop.cidr, "10.77.0.0/16"]}
     rules: list[dict[str, Any]] = [
@@ -275,7 +275,7 @@ def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accep
     ]
 
 
-def test_when_accepts_and_rejects_change_then_accepts_are_made_first_and_deleted_last(ward: Ward) -> None:
+def test_when_accepts_and_rejects_change_then_accepts_are_made_first_and_deleted_last(ward: SmallSite) -> None:
     def exception(first: int) -> list[dict[str, Any]]:
         return [
             egress(first, "accept", 443),
@@ -295,7 +295,7 @@ def test_when_accepts_and_rejects_change_then_accepts_are_made_first_and_deleted
 
 
 def test_when_accepts_and_rejects_change_places_and_it_fails_then_the_rules_of_before_let_the_filter_go(
-    ward: Ward,
+    ward: SmallSite,
 ) -> None:
     before = [egress(100, "accept", 443), egress(200, "reject")]
     rules = filter_of_a_session(ward, list(before))
@@ -330,7 +330,7 @@ def egress(number: int, action: str, port: int | None = None) -> dict[str, Any]:
     return {"direction": "egress", "action": action, "protocol": "tcp", "number": number, **ports}
 
 
-def filter_of_a_session(ward: Ward, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def filter_of_a_session(ward: SmallSite, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give the site a session through the filter `f`, and return the rules of it, to be changed."""
     ward.site |= {
         "targets": {"sensor": {"network_interface_id": ward.company.interfaces["database"][0]}},
@@ -340,7 +340,7 @@ def filter_of_a_session(ward: Ward, rules: list[dict[str, Any]]) -> list[dict[st
     return rules
 
 
-def changed_rules(ward: Ward, rules: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
+def changed_rules(ward: SmallSite, rules: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
     """Apply other rules of a filter, and return the calls that this takes, each with the number of its rule."""
     numbers = numbers_of_rules(ward)
     rules[:] = new
@@ -356,13 +356,13 @@ def changed_rules(ward: Ward, rules: list[dict[str, Any]], new: list[dict[str, A
     ]
 
 
-def numbers_of_rules(ward: Ward) -> dict[str, int]:
+def numbers_of_rules(ward: SmallSite) -> dict[str, int]:
     """Return the numbers of the rules that are there, by their ids."""
     found = ward.account.client("ec2").describe_traffic_mirror_filter_rules()["TrafficMirrorFilterRules"]
     return {rule["TrafficMirrorFilterRuleId"]: rule["RuleNumber"] for rule in found}
 
 
-def test_fails_when_two_groups_change_places_and_a_number_for_one_of_them_is_the_way_out(ward: Ward) -> None:
+def test_fails_when_two_groups_change_places_and_a_number_for_one_of_them_is_the_way_out(ward: SmallSite) -> None:
     company = ward.company
     groups: dict[str, Any] = {
         name: {"target": "sensor", "filter": "web", "sources": [company.interfaces["web-1"][0]]} for name in ("a", "b")
@@ -387,13 +387,15 @@ def test_fails_when_two_groups_change_places_and_a_number_for_one_of_them_is_the
     assert numbers(ward) == [1, 3]
 
 
-def numbers(ward: Ward) -> list[int]:
+def numbers(ward: SmallSite) -> list[int]:
     """Return the session numbers that are there."""
     found = ward.account.client("ec2").describe_traffic_mirror_sessions()["TrafficMirrorSessions"]
     return sorted(session["SessionNumber"] for session in found)
 
 
-def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(ward: Ward) -> None:
+def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(
+    ward: SmallSite,
+) -> None:
     company, ec2 = ward.company, ward.account.client("ec2")
     target = ec2.create_traffic_mirror_target(NetworkInterfaceId=company.interfaces["desktop"][0])
     to = {"target": target["TrafficMirrorTarget"]["TrafficMirrorTargetId"], "filter": "all"}
@@ -432,7 +434,7 @@ def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_
     ward.deployed.destroy()
 
 
-def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_is_refused(ward: Ward) -> None:
+def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_is_refused(ward: SmallSite) -> None:
     ward.site["targets"] = {"sensor": {"network_interface_id": ward.company.interfaces["database"][0]}}
     assert "CreateTrafficMirrorTarget" in ward.apply()
     ward.site["region"] = "eu-west-1"
@@ -442,7 +444,7 @@ def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_
     assert "No changes" in ward.plan()
 
 
-def test_when_an_incident_launched_an_appliance_then_no_lookup_mirrors_it(ward: Ward) -> None:
+def test_when_an_incident_launched_an_appliance_then_no_lookup_mirrors_it(ward: SmallSite) -> None:
     company, sensor = ward.company, ward.company.interfaces["desktop"][0]
     ward.site |= {
         "targets": {"sensor": {"network_interface_id": sensor}},

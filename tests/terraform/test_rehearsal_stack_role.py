@@ -25,8 +25,8 @@ from tests.end_to_end.appliance_templates import (
     updated,
     with_role,
 )
-from tests.terraform.ward import REGION, Ward
-from tests.terraform.ward import ward as ward
+from tests.terraform.small_site import REGION, SmallSite
+from tests.terraform.small_site import ward as ward
 
 STACK = "tapstack-ward-packet-basics"
 ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/{STACK}-role"
@@ -38,7 +38,7 @@ BUCKET = "awsmp-fulfillment-cf-templates-prod"
 class Stack:
     """The appliance of a site, whose template the tests choose."""
 
-    def __init__(self, ward: Ward) -> None:
+    def __init__(self, ward: SmallSite) -> None:
         self.ward = ward
         publish_template(ward.account.client("s3"))
         self.basics: dict[str, Any] = {
@@ -79,7 +79,7 @@ class Stack:
 
 
 @pytest.fixture
-def stack(ward: Ward) -> Stack:
+def stack(ward: SmallSite) -> Stack:
     return Stack(ward)
 
 

@@ -16,7 +16,7 @@ from strictmoto.account import Account
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.workspace.provider_mirror import link_mirror
 from tests.terraform.conftest import Terraform
-from tests.terraform.ward import Ward
+from tests.terraform.small_site import SmallSite
 
 FIXTURES = sorted((Path(__file__).parent / "upgrade").glob("version_*.json"))
 
@@ -26,7 +26,7 @@ FIXTURES = sorted((Path(__file__).parent / "upgrade").glob("version_*.json"))
 def test_when_a_version_follows_another_then_nothing_is_replaced_or_destroyed(
     fixture: Path, terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:
-    ward = Ward(aws_account, tmp_path)
+    ward = SmallSite(aws_account, tmp_path)
     shop, interfaces = ward.company.shop, ward.company.interfaces
     text = fixture.read_text()
     for known, there in {

@@ -1,4 +1,4 @@
-"""What every construct of a capture needs: errors that say where, warnings, one book a stack."""
+"""Helpers of all constructs of a capture: errors with paths, warnings, the session book of a stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tapstack.domain.tokens import is_token
 # By jsii reference, which names an object for as long as its kernel lives: the Python object
 # that stands for it is not always the same one.
 CREATE_FIRST: Final = cdk.TerraformResourceLifecycle(create_before_destroy=True)
-"""The lifecycle of what packets need on their way: see docs/decisions/0040."""
+"""The lifecycle of resources that packets pass: see docs/decisions/0040."""
 
 _books: dict[tuple[str, str | None], SessionBook] = {}
 _app_books: dict[str, SessionBook] = {}
@@ -40,7 +40,7 @@ Init = TypeVar("Init", bound=Callable[..., None])
 
 
 def checks_arguments(*, whole: Collection[str] = ()) -> Callable[[Init], Init]:
-    """Have a construct refuse arguments that do not fit its signature, with its path in the message.
+    """Make a construct refuse arguments that do not fit its signature, with its path in the message.
 
     Args:
         whole: names of lists and maps that may be one token, which are handed on as they are.
@@ -78,7 +78,7 @@ def _check_stack(scope: Construct) -> None:
 
 @contextmanager
 def located(scope: Construct, id_: str) -> Iterator[None]:
-    """Put the path of a construct before the message of a broken rule."""
+    """Add the path of a construct to the message of a broken rule."""
     try:
         yield
     except RuleViolation as violation:
@@ -205,8 +205,8 @@ def former_address(scope: Construct, id_: str, resource_type: str) -> str:
 def blocks_of(stack: Construct) -> dict[str, Any]:
     """Return the blocks of a stack that cdktf does not know, `check` and `moved`, as Terraform's JSON has them.
 
-    In JSON they are overrides of the stack. In HCL cdktf writes no block of their kinds: whoever writes the stack's
-    directory puts these beside it.
+    In JSON they are overrides of the stack. In HCL cdktf writes no blocks of these kinds: the synthesis writes
+    them to a file beside the stack's.
     """
     return dict(_blocks.get(_reference(stack), {}))
 

@@ -1,4 +1,4 @@
-"""CIDR blocks: their family, and which of them open a door to everybody."""
+"""CIDR blocks: their family, and which of them include the whole internet."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def check_cidr(value: str, *, examples: str = "10.0.0.0/16 or 2001:db8::/32") ->
         return value
     try:
         if not value.rpartition("/")[2].isdigit() or "%" in value:
-            raise ValueError  # no prefix length; a netmask or a zone, which Python takes and AWS does not
+            raise ValueError  # no prefix length; a netmask or a zone, which Python accepts and AWS does not
         network = ipaddress.ip_network(value)
     except ValueError:
         try:
             network = ipaddress.ip_network(re.sub("%[^/]*", "", value), strict=False)
-            # An address that ends as networks do was hardly meant as a host.
+            # An address that ends like that of a network was hardly meant as a host.
             is_network = "/" not in value and str(network.network_address).endswith((".0", ":"))
             meant = "" if is_network else f"; did you mean {network}?"
         except ValueError:
@@ -132,7 +132,7 @@ def check_remote_access_together(blocks: Iterable[str], *, accept_open: bool) ->
 
 
 def remote_access_warnings(value: str) -> list[str]:
-    """Say where a remote access range is likely to be larger than was meant."""
+    """Return warnings about remote access ranges that may be larger than intended."""
     if is_broad(value):
         return [f"remote access from {value} reaches far: give the range that responders come from"]
     return []

@@ -16,7 +16,7 @@ _EMAIL_LENGTH: Final = 254
 
 
 def check_email(value: str) -> str:
-    """Return `value` when it looks like an email address; whether it exists, only a mail can tell."""
+    """Return `value` when it has the form of an email address; whether it exists is not checked."""
     if _EMAIL.fullmatch(value) and len(value) <= _EMAIL_LENGTH and ".." not in value:
         return value
     raise RuleViolation(f"{value!r} is no email address: expected the form responders@example.com")

@@ -56,7 +56,7 @@ class Destination:
     @classmethod
     @checked
     def some_network_interface(cls, *, instance_type: str | None = None) -> Destination:
-        """Send to an interface whose id is not known, such as that of a target made elsewhere."""
+        """Send to an interface whose id is not known, such as that of a target created elsewhere."""
         return cls("network interface", None, instance_types.sources_per_target(instance_type))
 
     @classmethod

@@ -138,7 +138,7 @@ def _finding(part: _Part) -> Finding:
         instance_id=instance_id,
         network_interface_ids=_interfaces(instance),
         tags={tag.required("key").text(): tag.optional("value").text_or("") for tag in instance.list_of("tags")},
-        # Some titles quote names that whoever attacks has chosen.
+        # Some titles contain names that an attacker may have chosen.
         title="".join(character for character in title if character.isprintable()),
         archived=service.optional("archived").truth(),
         sample=title.startswith(SAMPLE_PREFIX) or instance_id == SAMPLE_INSTANCE or _says_sample(service),

@@ -44,7 +44,7 @@ _KEPT_TYPES: Final = (
     "AWS::EC2::Volume",
     "AWS::EC2::VolumeAttachment",
 )
-"""What holds the packets, and what running sessions refer to."""
+"""Types of the resources that store the packets, and that running sessions use."""
 
 NOTIFICATION_ARNS: Final = 5
 STACK_NAME_WITH_ROLES: Final = 40
@@ -91,7 +91,7 @@ def check_template_url(value: str) -> str:
 
 
 def fingerprint(template_url: str) -> str:
-    """Return what tells one template URL from another, short enough for a tag."""
+    """Return a fingerprint of a template URL, short enough for a tag."""
     return hashlib.sha256(template_url.encode()).hexdigest()[:16]
 
 
@@ -125,12 +125,12 @@ def check_public_ip(public_ip: object, *, accept: bool) -> None:
 
 
 def makes_iam(capabilities: Sequence[str]) -> bool:
-    """Tell whether a template with these capabilities may make IAM roles."""
+    """Tell whether a template with these capabilities may create IAM roles."""
     return any("IAM" in capability for capability in capabilities)
 
 
 def check_stack_name_for_roles(stack_name: str, capabilities: Sequence[str]) -> None:
-    """Refuse a name so long that CloudFormation would cut it in the names of roles that the stack makes."""
+    """Refuse a name so long that CloudFormation would shorten it in the names of the stack's roles."""
     if makes_iam(capabilities) and not is_token(stack_name) and len(stack_name) > STACK_NAME_WITH_ROLES:
         raise RuleViolation(
             f"the stack {stack_name} may make IAM roles, whose names of 64 characters begin with the stack's: expected "
@@ -144,7 +144,7 @@ _BOUNDS_NOTHING: Final = frozenset({"AdministratorAccess", "PowerUserAccess", "I
 
 
 def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[str]) -> None:
-    """Refuse a permissions boundary that is no policy, that bounds nothing, or where there is no role to have it."""
+    """Refuse a permissions boundary that is not a policy, that limits nothing, or that no role would have."""
     if policy_arn is None:
         return
     check_identifier("iam policy", policy_arn)
@@ -162,7 +162,7 @@ def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[st
 
 
 def check_own_tags(own_tags: Mapping[str, str] | None, capabilities: Sequence[str]) -> None:
-    """Refuse tags that do not tell what a stack with a role of its own makes from what is another's."""
+    """Refuse tags that do not distinguish the resources of a stack with a role from those of others."""
     if not makes_iam(capabilities):
         return
     if not own_tags:

@@ -73,14 +73,14 @@ def check_not_whole_internet(peers: Sequence[Peer], *, accept_open: bool) -> Non
 
 
 def sender_warnings(peer: Peer) -> list[str]:
-    """Say where a range of senders is likely to be larger than was meant."""
+    """Return warnings about ranges of senders that may be larger than intended."""
     if peer.kind == "cidr" and cidrs.is_broad(peer.value):
         return [f"mirrored traffic from {peer.value} reaches far: give the sources' security groups or CIDR blocks"]
     return []
 
 
 def without_duplicates(peers: Sequence[Peer]) -> tuple[Peer, ...]:
-    """Drop a peer said twice; a token is never taken for a duplicate."""
+    """Drop duplicate peers; a token is never a duplicate."""
     kept: list[Peer] = []
     for peer in peers:
         if is_token(peer.value) or peer not in kept:

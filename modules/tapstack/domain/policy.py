@@ -19,7 +19,7 @@ from tapstack.domain.policy_rules import Rule as Rule
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A rule that was asked and did not match, with all its reasons."""
+    """A rule that was evaluated and did not match, with all reasons."""
 
     rule: Rule
     reasons: tuple[str, ...]
@@ -85,12 +85,12 @@ def _limit(finding: Finding) -> str | None:
 
 
 def needs_tags(rules: Sequence[Rule]) -> bool:
-    """Tell whether any rule asks for tags of the instance."""
+    """Tell whether any rule has conditions on tags of the instance."""
     return any(rule.tags for rule in rules)
 
 
 def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with rules that are right one by one, each with the rule's position, 0 the first.
+    """Yield the problems of rules that are valid one by one, each with the rule's position, 0 the first.
 
     Two rules of one name, and a rule that is never asked.
     """

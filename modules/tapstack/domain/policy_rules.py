@@ -1,4 +1,4 @@
-"""A rule of the policy: what it asks of a GuardDuty finding, and what it wants done."""
+"""A rule of the policy: its conditions on a GuardDuty finding, and its action."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class Rule:
 
     @property
     def unconditional(self) -> bool:
-        """Whether it matches every finding, so that no rule behind it is ever asked."""
+        """Whether it matches every finding, so that no later rule is evaluated."""
         return self.at_least in (None, 0.0) and not (self.types or self.tactics or self.tags or self.resource_role)
 
     def objections(self, finding: Finding, tags: Mapping[str, str]) -> tuple[str, ...]:
-        """Say why the rule does not match; nothing when it does.
+        """Return why the rule does not match; nothing when it does.
 
         Args:
             finding: what GuardDuty found.

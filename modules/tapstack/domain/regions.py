@@ -1,4 +1,4 @@
-"""AWS's Regions and partitions: which there are, and what follows from where something is.
+"""AWS Regions and partitions, and rules about resources of others.
 
 Data with a date: what the SDK for Python (botocore 1.44.5, `partitions.json`) knew on that day,
 and the consoles' addresses as the partitions' own guides have them. A Region that is newer can be
@@ -77,7 +77,7 @@ KNOWN: Final = tuple(region for partition in PARTITIONS for region in partition.
 
 @dataclass(frozen=True, slots=True, order=True)
 class AccountRegion:
-    """Where something is: ids of AWS name it only together with its account and its Region.
+    """The account and Region of a resource: an id of AWS is unique only together with them.
 
     Attributes:
         account_id: 12 digits.
@@ -88,7 +88,7 @@ class AccountRegion:
     region: str
 
     def as_dict(self) -> dict[str, str]:
-        """Return it as records, events and settings have it."""
+        """Return it in the form of records, events and settings."""
         return {"account_id": self.account_id, "region": self.region}
 
 

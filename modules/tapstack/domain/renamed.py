@@ -1,4 +1,4 @@
-"""What version 0.2.0 called otherwise, and how it is written now: the one table of it, for messages."""
+"""Names of version 0.2.0 that have changed, with the new ones, for messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OLD_KEYS: Final[Mapping[str, str]] = {"shutdown_behavior": "stop_on_shutdown"}
 
 
 def names_old_arguments(cls: type[T]) -> type[T]:
-    """Have a class say what stands in place of an old argument."""
+    """Make a class refuse old arguments, with the new ones in the message."""
     init: Any = cls.__init__
     old = OLD_ARGUMENTS[cls.__name__]
 

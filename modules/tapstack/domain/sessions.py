@@ -1,4 +1,4 @@
-"""Who mirrors what to where: session numbers, sessions an interface, sources a target.
+"""The mirror sessions of a stack: session numbers, sessions of each interface, sources of each target.
 
 Source: VPC Traffic Mirroring guide, "Traffic Mirroring quotas" and "Work with traffic
 mirror sessions". The numbers of one source must differ; at most 3 sessions share it.
@@ -16,7 +16,7 @@ from tapstack.domain.sources import SourceLookup
 
 @dataclass(slots=True)
 class SessionBook:
-    """Keeps the sessions of one account and Region, and gives each the number it needs.
+    """Records the sessions of one account and Region, and assigns their numbers.
 
     It knows only what is written down: sessions that others made are counted at run
     time. All sessions of a group have one number, the lowest that nothing before the
@@ -39,7 +39,7 @@ class SessionBook:
     _target_load_balancers: dict[str, str] = field(default_factory=dict)
 
     def add_target_interface(self, interface: str, target: str) -> str | None:
-        """Record that `interface` receives mirrored traffic, so it can be no source; return who has it as well.
+        """Record that `interface` receives mirrored traffic, so it cannot be a source; return an earlier target that has it.
 
         Raises:
             RuleViolation: it is a source already.
@@ -50,7 +50,7 @@ class SessionBook:
         return first if first != target else None
 
     def add_target_load_balancer(self, arn: str, target: str) -> None:
-        """Record that a Network Load Balancer is behind `target`: AWS takes one target for each.
+        """Record that a Network Load Balancer is behind `target`: AWS accepts one target for each.
 
         Args:
             arn: of the load balancer, or a token, which is the same load balancer wherever it is the same token.

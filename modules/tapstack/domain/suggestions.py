@@ -1,4 +1,4 @@
-"""What was probably meant where something else stands: another word, or other quotes."""
+"""Suggestions for messages: the word, or the quotes, that were probably meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a CloudFormation template comes from: the bucket that its address names, and whose that is.
+"""Where a CloudFormation template comes from: the bucket in its URL, and the owner of that.
 
 A template decides what is made, with whatever rights CloudFormation is given. So its address is not taken
 for granted: AWS Marketplace's own bucket is, any other takes an explicit acceptance.

@@ -1,4 +1,4 @@
-"""What GuardDuty's finding types mean in the words of MITRE ATT&CK.
+"""The MITRE ATT&CK tactics of GuardDuty's finding types.
 
 Sources: Amazon GuardDuty User Guide, "GuardDuty finding format" (the threat purposes; it
 says which of them are ATT&CK tactics) and the pages of the finding types (what each of the
@@ -37,14 +37,14 @@ THREAT_PURPOSES: Final[Mapping[str, tuple[str, ...]]] = {
     # GuardDuty says that these are ATT&CK tactics.
     **{name: (name,) for name in TACTICS if name not in ("Reconnaissance", "ResourceDevelopment")},
     "DefenseImpairment": ("DefenseEvasion",),
-    # Ours, after GuardDuty's description of the purpose.
+    # Tapstack's own mapping, after GuardDuty's description of the purpose.
     "Backdoor": ("CommandAndControl",),
     "CryptoCurrency": ("Impact",),
     "Recon": ("Reconnaissance", "Discovery"),
     "Stealth": ("DefenseEvasion",),
     "Trojan": ("CommandAndControl",),
     "UnauthorizedAccess": ("InitialAccess",),
-    # These tell what is unusual or against a policy, not the aim of an attacker.
+    # These purposes are about unusual behavior or policies, not about the aim of an attacker.
     "AttackSequence": (),
     "Behavior": (),
     "Object": (),
@@ -69,7 +69,7 @@ _FURTHER: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("UnauthorizedAccess:*/TorClient*", ("CommandAndControl",)),
     ("UnauthorizedAccess:*/TorRelay*", ("CommandAndControl",)),
 )
-"""Types that stand for more than their purpose does."""
+"""Types with further tactics than those of their purpose."""
 
 
 def tactics_of(finding_type: str) -> tuple[str, ...]:

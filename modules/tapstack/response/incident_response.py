@@ -47,7 +47,7 @@ from tapstack.response.state_machine import IncidentWorkflow
 from tapstack.response.table import IncidentTable
 
 PolicyRule: TypeAlias = Rule
-"""A rule of the policy: what it asks of a finding, and what it wants done."""
+"""A rule of the policy: its conditions on a finding, and its action."""
 
 API_SECONDS: Final = 25
 """Below the timeout of the gateway."""

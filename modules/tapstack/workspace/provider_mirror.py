@@ -1,11 +1,10 @@
 """The AWS provider on machines that cannot reach the Terraform registry.
 
-Terraform itself looks into a few directories for providers ("implied local mirror
-directories"); one of them is `terraform.d/plugins` where it runs. A mirror that was
-given or found is linked there, so that plain `terraform` and `cdktf` use it, and nobody
-has to write a CLI configuration. A provider that is in such a directory is taken from it
-alone; one of a wrong version would stop Terraform, so only mirrors with a fitting
-version are linked.
+Terraform searches a few directories for providers ("implied local mirror directories");
+one of them is `terraform.d/plugins` in its working directory. A mirror that is configured
+or found is linked there, so that plain `terraform` and `cdktf` use it without a CLI
+configuration. Terraform uses such a directory exclusively for the providers in it, and
+fails on a wrong version, so only mirrors with a supported version are linked.
 
 Source: Terraform documentation, "CLI configuration file", provider installation.
 """

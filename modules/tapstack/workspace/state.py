@@ -1,8 +1,8 @@
-"""Where state is kept, and what would lose sight of it.
+"""Finds state that a changed deployment file no longer uses.
 
-Terraform notices a changed backend only where a former `init` left its record. A clean
-checkout has none, and would start from nothing beside a full state. So this looks for
-state that the deployment file no longer leads to.
+Terraform detects a changed backend only where an earlier `init` left its record. A clean
+checkout has none, and would start with an empty state although another one has resources.
+So this searches for state that the deployment file no longer names.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tapstack.responder.handlers.observability import logger
 from tapstack.responder.store import containments
 from tapstack.responder.store.keys import pack
 from tests.responder.conftest import TABLE, Site, change, item, opened, tell
-from tests.responder.containment.sequences.interrupting import Calls
+from tests.responder.containment.sequences.interruptions import Calls
 from tests.responder.containment.sequences.one_thread import Inline, answer_here
 
 # What others did, and what only our own table and logs have.

@@ -1,7 +1,7 @@
-"""Whatever people, the workflow and others do, in whatever order: nothing is lost, and nothing of ours is left.
+"""Random sequences of operators, the workflow and other principals: nothing is lost, and no resource is left.
 
-A default run looks at the same sequences every time. TAPSTACK_SEQUENCES=1000 looks at that many new ones; with
---hypothesis-seed they are looked at again.
+A default run tests the same sequences every time. TAPSTACK_SEQUENCES=1000 tests that many new ones; --hypothesis-seed
+repeats them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 
 from strictmoto.account import Account
-from tests.responder.containment.sequences.founding import Play, found
-from tests.responder.containment.sequences.interrupting import Calls, Interruption, Pick
+from tests.responder.containment.sequences.building import Play, found
+from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 
 EXAMPLES = 20
 STEPS = 40
@@ -75,14 +75,14 @@ class Sequences(RuleBasedStateMachine):
     def begin(self, seed: int, two_step: bool, default: str, keep: bool, first: int) -> None:
         self.keep = keep
         self.play = found(self.account, self.monkeypatch, self.calls, seed=seed, two_step=two_step, default=default)
-        self.play.people.open(Pick(first))
+        self.play.operators.open(Pick(first))
 
     @rule(what=st.sampled_from(ANYTHING), pick=picks, by=interruptions)
     def step(self, what: str, pick: int, by: Interruption | None) -> None:
         assert self.play is not None
         before = self.play.world.done.total()
         if what == "settle":
-            self.play.judge.settle(Pick(pick))
+            self.play.checks.settle(Pick(pick))
         else:
             self.play.do(what, Pick(pick), by)
         if self.play.world.done.total() > before:
@@ -91,12 +91,12 @@ class Sequences(RuleBasedStateMachine):
     @invariant()
     def holds(self) -> None:
         if self.play is not None:
-            self.play.judge.check()
+            self.play.checks.check()
 
     def teardown(self) -> None:
         if self.play is not None:
             self.totals.update(self.play.world.done)
-            self.play.judge.end(self.keep)
+            self.play.checks.end(self.keep)
 
 
 # Functions that run in the middle of another share its metrics, which in Lambda none does.

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from strictmoto.account import Account
-from tests.responder.containment.sequences.interrupting import Calls
+from tests.responder.containment.sequences.interruptions import Calls
 
 BEGINNING: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 

@@ -8,9 +8,9 @@ from typing import Any
 from tapstack.responder.handlers import sweeper
 from tapstack.responder.store import containments
 from tests.responder.conftest import item
-from tests.responder.containment.sequences.interrupting import Interruption, Pick
-from tests.responder.containment.sequences.ledger import Step
-from tests.responder.containment.sequences.stepping import Execution, handlers
+from tests.responder.containment.sequences.executions import Execution, handlers
+from tests.responder.containment.sequences.interruptions import Interruption, Pick
+from tests.responder.containment.sequences.model import Step
 from tests.responder.containment.sequences.world import World
 
 

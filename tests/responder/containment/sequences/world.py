@@ -14,10 +14,10 @@ import pytest
 from strictmoto.testing.snapshot import Snapshot
 from tapstack.responder.environment import environment
 from tests.responder.conftest import Site
-from tests.responder.containment.sequences.interrupting import Calls, Interruption
-from tests.responder.containment.sequences.ledger import Ledger, Step
+from tests.responder.containment.sequences.executions import Execution, Killed
+from tests.responder.containment.sequences.interruptions import Calls, Interruption
+from tests.responder.containment.sequences.model import Ledger, Step
 from tests.responder.containment.sequences.one_thread import Clock
-from tests.responder.containment.sequences.stepping import Execution, Killed
 
 Groups = tuple[str, ...]
 

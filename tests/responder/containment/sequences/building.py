@@ -12,12 +12,12 @@ from moto.moto_api._internal import mock_random
 
 from strictmoto.account import Account
 from tests.responder.conftest import found_site, tell
-from tests.responder.containment.sequences.interrupting import Calls, Interruption, Pick
-from tests.responder.containment.sequences.judging import Judge, photograph
-from tests.responder.containment.sequences.ledger import Thing
+from tests.responder.containment.sequences.checking import Checks, photograph
+from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
+from tests.responder.containment.sequences.model import Thing
 from tests.responder.containment.sequences.one_thread import Clock
-from tests.responder.containment.sequences.others import Others
-from tests.responder.containment.sequences.people import People
+from tests.responder.containment.sequences.operators import Operators
+from tests.responder.containment.sequences.other_principals import OtherPrincipals
 from tests.responder.containment.sequences.workflow import Workflow
 from tests.responder.containment.sequences.world import World
 
@@ -27,14 +27,14 @@ class Play:
     """The world, and all who do something in it."""
 
     world: World
-    people: People
+    operators: Operators
     workflow: Workflow
-    others: Others
-    judge: Judge
+    others: OtherPrincipals
+    checks: Checks
 
     def do(self, what: str, pick: Pick, by: Interruption | None = None) -> None:
         """Let somebody do something."""
-        [who] = [one for one in (self.people, self.workflow, self.others) if hasattr(one, what)]
+        [who] = [one for one in (self.operators, self.workflow, self.others) if hasattr(one, what)]
         getattr(who, what)(pick, by)
 
 
@@ -75,7 +75,7 @@ def found(
         "groups": {site.vpc: {"quarantine": world.quarantine, "untrack": world.untrack}},
     }
     world.tell()
-    others = Others(world)
+    others = OtherPrincipals(world)
     for name, own in (("one", groups[:1]), ("two", groups[1:3]), ("three", groups[2:4])):
         _launch(world, own, name)
     second = others.new_interface([groups[1], groups[3]])
@@ -90,8 +90,8 @@ def found(
     calls.told = lambda operation, parameters, refused=False: world.ledger.heard(
         operation, parameters, world.step, refused=refused
     )
-    people, workflow = People(world), Workflow(world)
-    play = Play(world, people, workflow, others, Judge(world, people, workflow))
+    operators, workflow = Operators(world), Workflow(world)
+    play = Play(world, operators, workflow, others, Checks(world, operators, workflow))
     calls.strike = lambda chosen: play.do(chosen.what, Pick(chosen.pick))
     return play
 

@@ -1,4 +1,4 @@
-"""What people do: they ask the API."""
+"""Requests of operators to the API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from tapstack.responder.api.router import answer
 from tests.responder.conftest import item
-from tests.responder.containment.sequences.interrupting import Interruption, Pick
-from tests.responder.containment.sequences.ledger import Step
+from tests.responder.containment.sequences.interruptions import Interruption, Pick
+from tests.responder.containment.sequences.model import Step
 from tests.responder.containment.sequences.world import World
 from tests.responder.test_api import event
 
 _RELEASES: Final[tuple[tuple[str, ...], ...]] = ((), (), ("overwrite",), ("keep",), ("all",), ("all", "overwrite"))
 
 
-class People:
-    """Responders.
+class Operators:
+    """Operators, who call the API.
 
     Args:
         world: where they are.

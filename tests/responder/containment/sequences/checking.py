@@ -12,14 +12,14 @@ from tapstack.domain.incidents import TAG_INCIDENT
 from tapstack.responder.containment.audit import findings as audit_findings
 from tapstack.responder.store import captures, containments, incidents
 from tests.responder.conftest import tags
-from tests.responder.containment.sequences.interrupting import Pick
-from tests.responder.containment.sequences.ledger import Thing
-from tests.responder.containment.sequences.people import People
+from tests.responder.containment.sequences.interruptions import Pick
+from tests.responder.containment.sequences.model import Thing
+from tests.responder.containment.sequences.operators import Operators
 from tests.responder.containment.sequences.workflow import Workflow
 from tests.responder.containment.sequences.world import World, groups_of
 
 ROUNDS: Final = 12
-"""So often people and the sweeper may have to come back until all is at rest."""
+"""How often operators and the sweeper may have to repeat their calls until nothing changes any more."""
 _COMPARED: Final = {
     "describe_instances": ("Reservations", "Instances", "InstanceId"),
     "describe_network_interfaces": ("NetworkInterfaces", "NetworkInterfaceId"),
@@ -33,17 +33,17 @@ than everything else."""
 _NOT_OF_OTHERS: Final = frozenset({"released", "rejected"})
 
 
-class Judge:
+class Checks:
     """Holds the account against the model.
 
     Args:
         world: which.
-        people: bring it to an end.
+        operators: bring it to an end.
         workflow: so does this.
     """
 
-    def __init__(self, world: World, people: People, workflow: Workflow) -> None:
-        self.world, self.people, self.workflow = world, people, workflow
+    def __init__(self, world: World, operators: Operators, workflow: Workflow) -> None:
+        self.world, self.operators, self.workflow = world, operators, workflow
 
     def settle(self, pick: Pick) -> None:
         """Let all executions go on until they wait, or have ended."""
@@ -163,14 +163,14 @@ class Judge:
 
     def _end_incident(self, incident: dict[str, Any], flags: tuple[str, ...]) -> None:
         if incident["state"] != "closed":
-            assert self.people.about(incident["id"], "close") == 202
+            assert self.operators.about(incident["id"], "close") == 202
         self._release(incident, flags)
 
     def _release(self, incident: dict[str, Any], flags: tuple[str, ...]) -> None:
         state = (incident["containment"] or {}).get("state")
         # What waits for an answer has its deadline.
         if state not in (None, "pending", *_NOT_OF_OTHERS):
-            assert self.people.about(incident["id"], "release", None, **dict.fromkeys(flags, True)) in (202, 409)
+            assert self.operators.about(incident["id"], "release", None, **dict.fromkeys(flags, True)) in (202, 409)
 
     def _nothing_is_contained(self) -> None:
         assert [one for one in containments.listed() if one.in_place] == []

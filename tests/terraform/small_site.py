@@ -19,7 +19,7 @@ REGION = "eu-central-1"
 READING = ("Describe", "Get", "List", "Head")
 
 
-class Ward:
+class SmallSite:
     """A small site: an appliance that mirrors a source."""
 
     def __init__(self, account: Account, directory: Path) -> None:
@@ -54,6 +54,6 @@ class Ward:
 
 
 @pytest.fixture
-def ward(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Ward:
+def ward(terraform: Terraform, aws_account: Account, tmp_path: Path) -> SmallSite:
     assert terraform
-    return Ward(aws_account, tmp_path)
+    return SmallSite(aws_account, tmp_path)

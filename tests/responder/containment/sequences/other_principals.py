@@ -8,14 +8,14 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.responder.aws.errors import code_of
-from tests.responder.containment.sequences.interrupting import Interruption, Pick
-from tests.responder.containment.sequences.ledger import Thing
+from tests.responder.containment.sequences.interruptions import Interruption, Pick
+from tests.responder.containment.sequences.model import Thing
 from tests.responder.containment.sequences.world import World, groups_of
 
 _INTERFACES_OF_AN_INSTANCE: Final = 3
 
 
-class Others:
+class OtherPrincipals:
     """Everybody else.
 
     Args:

@@ -1,7 +1,7 @@
-"""Two that get in each other's way, at every point: one comes to its end between any two calls of the other.
+"""Two concurrent commands, at every point: one completes between any two calls of the other.
 
-The random sequences meet a few of these points, these tests all of them; of long ones every third, or all with
-TAPSTACK_MEETINGS=1. What must hold is the same.
+The random sequences cover some of these points, these tests all of them: of long commands every third point, or all
+with TAPSTACK_MEETINGS=1. The checks are the same.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from strictmoto.account import Account
-from tests.responder.containment.sequences.founding import Play, found
-from tests.responder.containment.sequences.interrupting import Calls, Interruption, Pick
-from tests.responder.containment.sequences.stepping import Execution
+from tests.responder.containment.sequences.building import Play, found
+from tests.responder.containment.sequences.executions import Execution
+from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 
 Doing = Callable[[Interruption | None], object]
 """Somebody does something, that may be interrupted."""
@@ -29,7 +29,7 @@ _EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "3"))
 
 def opened(play: Play, containment: str = "now") -> str:
     """Open an incident for the server with two interfaces."""
-    incident = play.people.open_one(play.world.instances[0], containment)
+    incident = play.operators.open_one(play.world.instances[0], containment)
     assert incident is not None
     return incident
 
@@ -63,7 +63,7 @@ def containing(play: Play) -> tuple[str, Doing]:
 
 def releasing(play: Play, incident: str, **flags: Any) -> Doing:
     """What puts back, with the next step."""
-    play.people.about(incident, "release", **flags)
+    play.operators.about(incident, "release", **flags)
     one = execution(play, incident, "release")
     return lambda by: go_on(play, one, by)
 
@@ -104,7 +104,7 @@ def a_release_and_the_one_of_another_for_all(play: Play) -> Meeting:
 def a_release_for_all_and_a_containment_again(play: Play) -> Meeting:
     first, second = contained(play), contained(play)
     play.others.attach(Pick(0))
-    assert play.people.about(second, "contain", mode="now") == 202
+    assert play.operators.about(second, "contain", mode="now") == 202
     again = come_to_the_cut(play, second)
     return releasing(play, first, all=True), lambda by: go_on(play, again, by)
 
@@ -133,7 +133,7 @@ def a_sweep_and_a_containment(play: Play) -> Meeting:
 
 
 def asked_to(play: Play, incident: str, what: str, **body: str) -> Doing:
-    return lambda by: play.people.about(incident, what, by, **body)
+    return lambda by: play.operators.about(incident, what, by, **body)
 
 
 def two_answers(play: Play, first: str, second: str) -> Meeting:
@@ -245,7 +245,7 @@ def test_when_two_meet_at_any_point_then_both_are_right(
         first(Interruption(at, False, "meeting", 0))
         if calls.met["meeting"] == met:
             break
-        play.judge.settle_containments(Pick(at))
-        play.judge.check()
-        play.judge.release_all()
+        play.checks.settle_containments(Pick(at))
+        play.checks.check()
+        play.checks.release_all()
     assert MEETINGS[meeting] < at < _MOST_CALLS

@@ -12,7 +12,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from tests.responder.containment.sequences.stepping import Killed
+from tests.responder.containment.sequences.executions import Killed
 
 T = TypeVar("T")
 
