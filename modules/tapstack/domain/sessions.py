@@ -39,7 +39,7 @@ class SessionBook:
     _target_load_balancers: dict[str, str] = field(default_factory=dict)
 
     def add_target_interface(self, interface: str, target: str) -> str | None:
-        """Record that `interface` receives mirrored traffic, so it cannot be a source; return an earlier target that has it.
+        """Record that `interface` receives mirrored traffic, so it cannot be a source; return an earlier target of it.
 
         Raises:
             RuleViolation: it is a source already.
