@@ -204,7 +204,7 @@ def _of_role(arn: str, assumed: Any) -> Identity:
         return {
             **_keys(caller),
             "aws:PrincipalType": ("AssumedRole",),
-            "aws:userid": (assumed.user_id if assumed is not None else name,),
+            "aws:userid": (getattr(assumed, "issued_to", name),),
             # Whoever has no session yet is asked about as if it began now.
             **session.keys(),
             **{f"aws:PrincipalTag/{key}": (value,) for key, value in tags.items()},

@@ -17,7 +17,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
-from strictmoto.identity.principals import Credentials
+from strictmoto.identity.principals import Credentials, note_role
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
@@ -58,12 +58,14 @@ class AccessKey:
         secret: that signs.
         session_token: without which it is none; empty for a long-term key.
         expires: when a session ends, UTC.
+        role_id: of the role whose session it is: without it, it is none; empty where there was no such role.
     """
 
     caller: Caller
     secret: str
     session_token: str = ""
     expires: datetime.datetime | None = None
+    role_id: str = ""
 
 
 def make_root_credentials() -> Credentials:
@@ -91,12 +93,10 @@ class AccessKeys:
             arn = f"arn:{get_partition(region)}:iam::{DEFAULT_ACCOUNT_ID}:root"
             caller = Caller(name, DEFAULT_ACCOUNT_ID, DEFAULT_ACCOUNT_ID, arn, arn)
             return AccessKey(caller, self._root.secret_access_key)
-        # A session has its key for good; a user's key may be deactivated.
-        if found := self._sessions.get(name):
-            return found
-        if session := _session(name):
-            self._sessions[name] = session
-            return session
+        # A session has its key as long as its role is there; a user's key may be deactivated.
+        if found := self._sessions.get(name) or _session(name):
+            self._sessions[name] = found
+            return found if _is_there(found) else None
         return _of_a_user(name)
 
     def forget(self) -> None:
@@ -104,14 +104,24 @@ class AccessKeys:
         self._sessions.clear()
 
 
+def _is_there(key: AccessKey) -> bool:
+    """Tell whether the role of a session is still there: another one of its name is another role."""
+    if not key.role_id:
+        return True
+    parts = key.caller.principal_arn.split(":")
+    return key.role_id in iam_backends[parts[4]][parts[1]].roles
+
+
 def _session(name: str) -> AccessKey | None:
     for account_id, partitions in list(sts_backends.items()):
         for backend in list(partitions.values()):
             role: Any = backend.get_assumed_role_from_access_key(name)
             if role is not None:
-                caller = Caller(name, account_id, role.user_id, role.arn, role.role_arn)
+                if not hasattr(role, "issued_to"):
+                    note_role(role)
+                caller = Caller(name, account_id, role.issued_to, role.arn, role.role_arn)
                 expires = role.expiration.replace(tzinfo=datetime.UTC)
-                return AccessKey(caller, role.secret_access_key, role.session_token, expires)
+                return AccessKey(caller, role.secret_access_key, role.session_token, expires, role.role_id)
     return None
 
 

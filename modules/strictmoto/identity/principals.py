@@ -75,10 +75,23 @@ def assume(role_arn: str, session_name: str, region: str, *, service: str = "", 
         duration=3600,
         external_id="",
     )
+    note_role(role)
     if service == _LAMBDA:
         # What a function calls can be distinguished from other calls of its role.
         role.strict_session = Session(function=source_arn)  # type: ignore[attr-defined]
     return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
+
+
+def note_role(session: Any) -> None:
+    """Let moto's session of a role, which is being issued, know whose it is for good.
+
+    moto looks for a role of that name whenever it is asked: the role may be deleted by then, or be another one.
+    """
+    session.issued_to = session.user_id
+    role_id = session.issued_to.partition(":")[0]
+    parts = session.role_arn.split(":")
+    # Where IAM is not enforced, roles are assumed that there are not.
+    session.role_id = role_id if role_id in iam_backends[parts[4]][parts[1]].roles else ""
 
 
 def check_trust(role_arn: str, service: str, source_arn: str = "") -> None:

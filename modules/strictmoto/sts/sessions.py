@@ -12,6 +12,7 @@ from typing import Any
 from strictmoto.iam.identities import Session, identity_of
 from strictmoto.iam.trust import session_of
 from strictmoto.identity.callers import CALLER
+from strictmoto.identity.principals import note_role
 
 
 @functools.cache
@@ -28,6 +29,7 @@ def install() -> None:
     def assume_role(self: Any, **given: Any) -> Any:
         role = assume(self, **given)
         role.strict_session = getattr(asked, "session", None) or Session()
+        note_role(role)
         return role
 
     backend.assume_role = assume_role

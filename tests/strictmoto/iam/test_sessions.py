@@ -140,3 +140,46 @@ def test_fails_when_a_star_names_services_or_providers_only(enforcing: Enforcing
             assert worker.send_message(QueueUrl=url, MessageBody="x")["MessageId"]
         else:
             assert refusal(worker.send_message, QueueUrl=url, MessageBody="x")[0] == "AccessDenied"
+
+
+class TestRolesThatAreMadeAgain:
+    """A session is one of the role that it was issued for: another role of its name gives it nothing."""
+
+    @pytest.mark.parametrize("called_before", [True, False])
+    def test_fails_when_the_role_is_deleted_and_made_again(self, enforcing: Enforcing, called_before: bool) -> None:
+        user = enforcing.user("u", {"Action": "sts:*"})
+        old = _assume(enforcing, user, _role(enforcing, "again", {"Action": "iam:ListRoles"}))
+        if called_before:
+            enforcing.signed("iam", old).list_roles()
+        iam = enforcing.client("iam")
+        iam.delete_role_policy(RoleName="again", PolicyName="work")
+        iam.delete_role(RoleName="again")
+        calls = (
+            enforcing.signed("iam", old).list_users,
+            enforcing.signed("iam", old).list_roles,
+            enforcing.signed("sts", old).get_caller_identity,
+        )
+        assert [refusal(call)[0] for call in calls] == ["InvalidClientTokenId"] * 3
+        arn = _role(enforcing, "again", {"Action": "iam:List*"})
+        assert [refusal(call)[0] for call in calls] == ["InvalidClientTokenId"] * 3
+        assert refusal(enforcing.signed("ec2", old).describe_vpcs)[0] == "AuthFailure"
+        new = enforcing.signed("iam", _assume(enforcing, user, arn))
+        assert new.list_users()["Users"]
+
+    def test_when_a_role_is_made_again_then_the_identities_of_its_sessions_differ(self, enforcing: Enforcing) -> None:
+        user = enforcing.user("u", {"Action": "sts:*"})
+        found = set()
+        for _ in range(2):
+            session = _assume(enforcing, user, _role(enforcing, "again", {"Action": "sts:*"}))
+            identity = enforcing.signed("sts", session).get_caller_identity()
+            [role] = [one for one in enforcing.client("iam").list_roles()["Roles"] if one["RoleName"] == "again"]
+            assert identity["UserId"] == f"{role['RoleId']}:session"
+            found.add(identity["UserId"])
+            enforcing.client("iam").delete_role_policy(RoleName="again", PolicyName="work")
+            enforcing.client("iam").delete_role(RoleName="again")
+        assert len(found) == 2
+
+    def test_when_iam_is_not_enforced_then_a_role_need_not_be_there(self, enforcing: Enforcing) -> None:
+        enforcing.account.enforces_iam = False
+        client = enforcing.client("iam", role_arn=f"arn:aws:iam::{HERE}:role/none")
+        assert client.list_users()["Users"]
