@@ -270,7 +270,7 @@ def test_when_terraform_is_written_as_json_then_the_lifecycle_is_the_same() -> N
 
 
 def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_stands() -> None:
-    template = synthesize(lambda stack: ApplianceGate(stack, "epb", tags={"tapstack:site": "a"}, hint="Ask first."))
+    template = synthesize(lambda stack: ApplianceGate(stack, "epb", tags={"tapstack:site": "a*"}, hint="Ask first."))
     declared = template.resource("aws_cloudformation_stack", "epb")
     assert declared["count"] == 0
     assert lifecycle(declared)["prevent_destroy"] is True
@@ -281,7 +281,7 @@ def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_s
     assert condition["condition"] == "${length(self.ids) == 0}"
     assert condition["error_message"].endswith("would delete it with every packet that it keeps. Ask first.")
     assert lookup["filter"] == [
-        {"name": "tag:tapstack:site", "values": ["a"]},
+        {"name": "tag:tapstack:site", "values": [r"a\*"]},
         {"name": "tag-key", "values": ["tapstack:deletion-protection"]},
     ]
 

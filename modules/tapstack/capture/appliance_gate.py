@@ -7,6 +7,7 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle, terraform_data
 from tapstack.capture.scaffold import checks_arguments, located, name_main_child
+from tapstack.domain.ec2_filters import from_text
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 
@@ -55,7 +56,10 @@ class ApplianceGate(AwsConstruct):
         for declared in (self.resource, terraform_data(self, "Place")):
             declared.add_override("count", 0)
             set_lifecycle(declared, prevent_destroy=True)
-        filters = {**{f"tag:{key}": value for key, value in tags.items()}, "tag-key": DELETION_PROTECTION_TAG}
+        filters = {
+            **{f"tag:{key}": from_text(value) for key, value in tags.items()},
+            "tag-key": DELETION_PROTECTION_TAG,
+        }
         existing = aws.DataAwsInstances(
             self,
             "Standing",

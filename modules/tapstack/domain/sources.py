@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tapstack.domain import globs, instance_types, limits
+from tapstack.domain import ec2_filters, globs, instance_types, limits
 from tapstack.domain.arguments import check_fields, checked
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, check_name
@@ -143,9 +143,8 @@ class SourceLookup:
 
 
 def _tag_filters(tags: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield filters of EC2 for tags. There a backslash lifts `*` and `?`, and itself; here it is a character."""
     for key, value in sorted(tags.items()):
-        yield f"tag:{key}", (value if is_token(value) else value.replace("\\", "\\\\"),)
+        yield f"tag:{key}", (ec2_filters.from_pattern(value),)
 
 
 def _can_be_both(mine: str, theirs: str) -> bool:
