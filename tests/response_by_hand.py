@@ -1,7 +1,7 @@
 """A response in the rehearsal account, made by a few calls where Terraform would take a minute.
 
 The functions' own zip behind an HTTP API with the routes of the stack, before the workflow of the
-stack or one that only waits. What is left out: roles that are told apart, keys, alarms, findings.
+stack or one that only waits. What is left out: a role for each function, keys, alarms, findings.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Deployed:
         endpoint: address of the API.
         api_id: its id.
         state_machine_arn: of the workflow.
-        variables: what the functions are told.
+        variables: the environment of the functions.
         vpc: where sources are.
         subnet: in it, of 4,091 addresses.
     """
@@ -70,7 +70,7 @@ def deploy(
     throttling: tuple[float, int] | None = None,
     containment: Mapping[str, Any] | None = None,
 ) -> Deployed:
-    """Make a response with a standing appliance behind a load balancer.
+    """Create a response with an existing appliance behind a load balancer.
 
     Args:
         account: where.

@@ -88,7 +88,7 @@ class Responder:
             for record in self.deployed.account.recorder.records(service="sns", action="Publish"):
                 if words in record.call.parameters["Subject"]:
                     return str(record.call.parameters["Message"])
-            assert time.monotonic() < deadline, f"nobody was told {words}"
+            assert time.monotonic() < deadline, f"no notification has {words}"
             time.sleep(0.1)
 
 

@@ -115,14 +115,14 @@ class Site:
         return [record.call.action for record in self.account.recorder.records(service=service)]
 
     def messages(self) -> list[dict[str, str]]:
-        """What people were told: subject and text."""
+        """Published notifications: subject and text."""
         return [
             {"Subject": record.call.parameters["Subject"], "Message": record.call.parameters["Message"]}
             for record in self.account.recorder.records(service="sns", action="Publish")
         ]
 
     def events(self, detail_type: str) -> list[dict[str, Any]]:
-        """What programs were told."""
+        """Published events."""
         entries = [
             entry
             for record in self.account.recorder.records(service="events", action="PutEvents")
@@ -239,7 +239,7 @@ def tell(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, Any],
 
 @pytest.fixture
 def site(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A site with a standing appliance behind a load balancer, and a clean record of calls."""
+    """A site with an existing appliance behind a load balancer, and an empty record of calls."""
     standing = {
         "target_id": bare.balanced_target(),
         "filter_id": bare.mirror_filter(),

@@ -70,7 +70,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Protect:
-    """What is never contained; the appliance never is.
+    """What is never contained, besides the appliance.
 
     Attributes:
         tags: An instance that has one of these tags is never contained; `*` in a value stands for any text. At most 25.

@@ -12,7 +12,7 @@ from tapstack.settings.fields import Settings
 
 
 class ApplianceTemplate(Settings):
-    """The appliance's CloudFormation template, and what it is given."""
+    """The appliance's CloudFormation template, and its parameters."""
 
     template_url: fields.TemplateUrl
     """https URL of the CloudFormation template, copied from the Marketplace subscription."""

@@ -1,4 +1,4 @@
-"""How checks ask the domain, and the questions that several parts of the file share."""
+"""How checks call the domain, and the checks that several parts of the file share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Mirroring: TypeAlias = Sessions | ResponseAppliance
 
 @dataclass(slots=True)
 class Checker:
-    """Gathers what is wrong.
+    """Collects problems.
 
     Attributes:
         problems: what was found.

@@ -1,4 +1,4 @@
-"""Read a deployment file: all that is wrong with it at once, each with file, line and field."""
+"""Read a deployment file, and report all problems at once, each with file, line and field."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def shown(path: Path) -> str:
 
 
 def _problem(details: Any, data: Any) -> Problem:
-    """Return what pydantic says of `data` in our words."""
+    """Return pydantic's errors about `data` as Tapstack's messages."""
     location: FieldPath = tuple(details["loc"])
     path = _existing(location, data, details["type"] in ("missing", "extra_forbidden"))
     value = details["input"]
@@ -295,7 +295,7 @@ def _fields_at(location: FieldPath) -> set[str]:
 
 
 def _numbers_at(location: FieldPath) -> str | None:
-    """Say which numbers a field takes, where it takes not all."""
+    """Return which numbers a field accepts, where not all."""
     schemas = [model.model_json_schema() for model in _models_at(location[:-1]) if location[-1] in model.model_fields]
     for schema in schemas:
         field = schema["properties"][location[-1]]

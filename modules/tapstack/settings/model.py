@@ -1,4 +1,4 @@
-"""What a deployment file may say. The JSON Schema and every message come from here."""
+"""The model of the deployment file, from which the JSON Schema and the messages are generated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _mapping_of(model: type[Settings], what: str) -> Any:
 
 
 class LocalBackend(Settings):
-    """State in a directory of this machine. Fit for trying out, not for teams."""
+    """State in a directory of this machine. For trials, not for teams."""
 
     directory: str = "state"
     """Where state files go; relative to the deployment file."""
@@ -44,7 +44,7 @@ class S3Backend(Settings):
     """State in an S3 bucket, encrypted, with S3's native lock file (Terraform 1.10 or newer)."""
 
     bucket: fields.BucketName
-    """The bucket; it exists already and should be versioned."""
+    """An existing bucket; enable versioning for it."""
     region: fields.Region
     """The bucket's Region."""
     accept_unknown_region: bool = False
@@ -203,7 +203,7 @@ class Filter(Settings):
 
 
 class LoadBalancer(Settings):
-    """A Network Load Balancer in front of appliances, made by the site."""
+    """A Network Load Balancer in front of appliances, created by the site."""
 
     subnet_ids: Annotated[list[fields.SubnetId], Field(json_schema_extra={"minItems": 2})]
     """Two or more, in different Availability Zones."""
@@ -222,20 +222,20 @@ class LoadBalancer(Settings):
 
 
 class Target(Settings):
-    """A mirror target besides the one that `packet_basics` brings: exactly one of the four kinds."""
+    """A mirror target besides that of `packet_basics`: exactly one of the four kinds."""
 
     network_interface_id: fields.NetworkInterfaceId | None = None
     """An appliance's interface."""
     instance_type: str | None = None
-    """Instance type of that appliance: the largest sizes take 100 sources, others 10."""
+    """Instance type of that appliance: the largest sizes accept 100 sources, others 10."""
     accept_instance_type: bool = False
-    """Count 100 sources for `instance_type`, whatever the list says."""
+    """Allow 100 sources for an `instance_type` that is not on the list of those."""
     network_load_balancer_arn: fields.LoadBalancerArn | None = None
-    """A Network Load Balancer that exists already."""
+    """An existing Network Load Balancer."""
     gateway_load_balancer_endpoint_id: fields.EndpointId | None = None
     """A Gateway Load Balancer endpoint."""
     load_balancer: LoadBalancer | None = None
-    """A Network Load Balancer that the site makes."""
+    """A Network Load Balancer that the site creates."""
     share_with: list[fields.RamPrincipal] = Field(default_factory=list)
     """Accounts, organization or organizational units that may mirror to it, through AWS RAM."""
     allow_external_principals: bool = False
@@ -261,7 +261,7 @@ class Target(Settings):
 
 
 class SourceSettings(Settings):
-    """What is mirrored: one network interface, or all that a lookup finds; its conditions add up."""
+    """What is mirrored: one network interface, or all that a lookup finds, whose conditions must all hold."""
 
     model_config = ConfigDict(title="Source")
 
@@ -272,7 +272,7 @@ class SourceSettings(Settings):
     instance_type: str | None = None
     """Type of that interface's instance, checked against AWS's allow-list."""
     accept_instance_type: bool = False
-    """Accept `instance_type`, or all that a lookup finds, whatever the list says."""
+    """Accept an `instance_type`, or types that a lookup finds, that are not on the list."""
     instance_id: fields.InstanceId | None = None
     """Every interface of this instance."""
     subnet_id: fields.SubnetId | None = None
@@ -362,9 +362,9 @@ class Sessions(Settings):
     ]
     """Network interface ids, or lookups."""
     target: str = PACKET_BASICS
-    """A target of this site, `packet_basics`, or the id of one that exists (tmt-...)."""
+    """A target of this site, `packet_basics`, or the id of an existing one (tmt-...)."""
     filter: str = PACKET_BASICS
-    """A filter of this site, `packet_basics`, or the id of one that exists (tmf-...)."""
+    """A filter of this site, `packet_basics`, or the id of an existing one (tmf-...)."""
     session_number: fields.SessionNumber | None = None
     """Session number of every session of the group; by default the lowest that nothing before the group in the file
     has. So put new groups last."""
@@ -400,15 +400,15 @@ class Site(Settings):
     vpc_id: fields.VpcId
     """The VPC."""
     allowed_account_ids: Annotated[list[fields.AccountId], Field(min_length=1)] = Field(default_factory=list)
-    """The only accounts in which Terraform may work; any account by default."""
+    """The only accounts that Terraform may deploy to; any account by default."""
     assume_role: AssumeRole | None = None
     """The role to assume; the caller's own credentials by default."""
     tags: fields.Tags = Field(default_factory=dict)
     """Tags of everything of this site, besides the project's."""
     packet_basics: PacketBasics | None = None
-    """The appliance; none where sessions use targets and filters that exist."""
+    """The appliance; none where sessions use existing targets and filters."""
     remove_packet_basics: bool = False
-    """Delete the site's appliance and all packets that it keeps. Goes in place of `packet_basics`."""
+    """Delete the site's appliance and all packets that it keeps. Write it in place of `packet_basics`."""
     capture_security_group: CaptureSecurityGroup = Field(default_factory=CaptureSecurityGroup)
     """Security group that lets mirrored packets reach the appliance."""
     quarantine_security_group: bool = True
@@ -447,7 +447,7 @@ class Deployment(Settings):
     _place: _Place = PrivateAttr(default_factory=lambda: _Place())
 
     def note_place(self, file: str, line: Callable[[Path], int | None]) -> None:
-        """Keep what the file is called, and what finds the line of a part of it."""
+        """Set the name of the file, and the function that finds the line of a part of it."""
         self._place = _Place(file, line)
 
     def refusal(self, path: Path, message: str) -> DeploymentError:

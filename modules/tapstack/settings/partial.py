@@ -1,4 +1,4 @@
-"""What can be concluded from a file that is wrong in places, so that one report names everything."""
+"""Checks the valid parts of a file that has problems, so that one report has all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file in which a key that is nearly right stands as it was meant, so that what is below it is read as well."""
+"""Corrects misspelled keys of a file, so that the values below them are checked as well."""
 
 from __future__ import annotations
 

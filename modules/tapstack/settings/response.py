@@ -75,9 +75,9 @@ class ResponseAppliance(Settings):
     """Where incidents mirror to: an existing target, or an appliance that is launched for them."""
 
     target: str = PACKET_BASICS
-    """A target of this site, `packet_basics`, or the id of one that exists (tmt-...)."""
+    """A target of this site, `packet_basics`, or the id of an existing one (tmt-...)."""
     filter: str = PACKET_BASICS
-    """A filter of this site, `packet_basics`, or the id of one that exists (tmf-...)."""
+    """A filter of this site, `packet_basics`, or the id of an existing one (tmf-...)."""
     launch: Launch | None = None
     """Launch an appliance for the first incident, in place of `target` and `filter`."""
 
@@ -117,9 +117,9 @@ class PolicyRule(Settings):
     severity: Severity | None = None
     """Severity of the finding."""
     types: list[fields.FindingTypePattern] = Field(default_factory=list)
-    """Finding types, one of which must fit; `*` stands for any text."""
+    """Finding types, one of which must match; `*` stands for any text."""
     tactics: list[fields.Tactic] = Field(default_factory=list)
-    """MITRE ATT&CK tactics; the finding's type must stand for one of them."""
+    """MITRE ATT&CK tactics; the finding must have one of them."""
     tags: fields.SoughtTags = Field(default_factory=dict)
     """Tags that the instance must all have; `*` in a value stands for any text."""
     resource_role: policy_rules.ResourceRole | None = None
@@ -153,7 +153,7 @@ class Approval(Settings, domain=containment_settings.Approval):
 
 
 class Protect(Settings, domain=containment_settings.Protect):
-    """What is never contained; the appliance never is."""
+    """What is never contained, besides the appliance."""
 
     tags: Annotated[fields.SoughtTags, Field(max_length=PROTECTED_TAGS)]
     instance_ids: Annotated[list[fields.InstanceId], Field(max_length=PROTECTED_INSTANCES)]
@@ -208,7 +208,7 @@ class Notify(Settings):
 
 
 class Response(Settings):
-    """The incident response of a site: an API, a workflow that captures, and a policy for GuardDuty's findings."""
+    """The incident response of a site: an API, a workflow that captures, and a policy for GuardDuty findings."""
 
     authorization: Authorization = Field(default_factory=lambda: Authorization(iam=Iam()))
     """Who may call the API; AWS credentials by default."""
@@ -217,7 +217,7 @@ class Response(Settings):
     capture: ResponseCapture = Field(default_factory=lambda: ResponseCapture.model_validate({}))
     """How long to capture, and how much of each packet."""
     policy: Annotated[list[PolicyRule], Field(max_length=50)] = Field(default_factory=list)
-    """What is done about GuardDuty's findings: the first rule that matches decides; `notify` when none does."""
+    """What is done about GuardDuty findings: the first rule that matches decides; `notify` when none does."""
     containment: Containment | None = None
     """How instances are contained; without it they cannot be."""
     notify: Notify = Field(default_factory=Notify)

@@ -1,4 +1,4 @@
-"""What stands for a value of the file that cannot be used: nothing can be concluded from it.
+"""The placeholder for a value of the file that cannot be used: nothing can be concluded from it.
 
 The rules of a file are asked even when parts of it are wrong, so that one report names
 everything. A rule that reads such a part cannot be evaluated: any use of it raises an error.

@@ -58,7 +58,7 @@ class Response:
         return found
 
     def settings(self, name: str = "api") -> dict[str, Any]:
-        """Return what a function is told."""
+        """Return the settings of a function."""
         told: dict[str, Any] = json.loads(self.variables(name)["TAPSTACK_SETTINGS"])
         return told
 

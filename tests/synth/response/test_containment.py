@@ -1,4 +1,4 @@
-"""Containment as Terraform: its groups, its functions, what they are told and may do; and nothing of it by default."""
+"""Containment as Terraform: its groups, its functions, their settings and permissions; and nothing of it by default."""
 
 from __future__ import annotations
 

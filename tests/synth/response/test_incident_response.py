@@ -1,4 +1,4 @@
-"""The response of a site as Terraform: what there is, what it is told, what is encrypted, kept and limited."""
+"""The response of a site as Terraform: its resources, its settings, what is encrypted, kept and limited."""
 
 from __future__ import annotations
 

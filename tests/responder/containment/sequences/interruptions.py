@@ -52,7 +52,7 @@ class Interruption:
 
 
 class Calls:
-    """Every call of AWS in this process: told of once it is answered, and interrupted where that was chosen.
+    """Every call of AWS in this process: reported once it is answered, and interrupted where that was chosen.
 
     Attributes:
         told: what is told of each, with what AWS refused.
