@@ -10,7 +10,7 @@ import datetime
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -184,6 +184,10 @@ def _object_tags(tagging: Any) -> dict[str, str]:
     return {str(tag.get("Key")): str(tag.get("Value", "")) for tag in tags or () if isinstance(tag, Mapping)}
 
 
+_MATCHED: Final = ("source", "detail-type", "detail.eventTypeCode", "detail.service", "detail.userIdentity.principalId")
+"""Parts of a rule's pattern that are condition keys, by the names of the keys."""
+
+
 def _of_events(action: str, requested: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the keys of events that are put, of the pattern of a rule, and of its targets.
 
@@ -196,7 +200,8 @@ def _of_events(action: str, requested: Mapping[str, Any]) -> dict[str, tuple[str
         given["detail-type"] = [entry.get("DetailType", "") for entry in entries]
     elif action == "PutRule":
         pattern = _pattern(str(requested.get("EventPattern") or ""))
-        given = {name: as_list(pattern[name]) for name in ("source", "detail-type") if name in pattern}
+        found = {name: list(_matched(pattern, name.split("."))) for name in _MATCHED}
+        given = {name: values for name, values in found.items() if values}
     elif action == "PutTargets":
         given["TargetArn"] = [target.get("Arn", "") for target in requested.get("Targets") or ()]
     # What matches more than one value, such as a prefix, is no value that a policy names.
@@ -204,6 +209,16 @@ def _of_events(action: str, requested: Mapping[str, Any]) -> dict[str, tuple[str
         f"events:{name}": tuple(one if isinstance(one, str) else json.dumps(one) for one in values)
         for name, values in given.items()
     }
+
+
+def _matched(pattern: Any, path: Sequence[str]) -> Iterator[Any]:
+    """Yield the values that a pattern matches at a path, those of its alternatives included."""
+    if not isinstance(pattern, Mapping):
+        return
+    for alternative in as_list(pattern.get("$or", ())):
+        yield from _matched(alternative, path)
+    if path[0] in pattern:
+        yield from _matched(pattern[path[0]], path[1:]) if path[1:] else as_list(pattern[path[0]])
 
 
 def _pattern(text: str) -> Mapping[str, Any]:

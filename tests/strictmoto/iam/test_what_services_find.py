@@ -356,10 +356,21 @@ class TestRules:
         entry = {"Source": "s", "DetailType": "d", "Detail": "{}", "EventBusName": self.BUS}
         assert self.BUS in refusal(worker.put_events, Entries=[entry])[1]
 
-    PATTERN: Final = json.dumps({"source": ["aws.ec2", "own"], "detail-type": ["a"]})
+    DETAIL: Final = {"service": ["EC2"], "eventTypeCode": ["CODE"], "userIdentity": {"principalId": ["AIDA"]}}
+    PATTERN: Final = json.dumps(
+        {"source": ["aws.ec2", "own"], "detail-type": ["a"], "detail": DETAIL, "$or": [{"account": ["1"]}]}
+    )
 
     @pytest.mark.parametrize(
-        ("key", "value"), [("events:source", "aws.ec2"), ("events:source", "own"), ("events:detail-type", "a")]
+        ("key", "value"),
+        [
+            ("events:source", "aws.ec2"),
+            ("events:source", "own"),
+            ("events:detail-type", "a"),
+            ("events:detail.service", "EC2"),
+            ("events:detail.eventTypeCode", "CODE"),
+            ("events:detail.userIdentity.principalId", "AIDA"),
+        ],
     )
     def test_fails_when_a_rule_may_not_match_a_source(self, enforcing: Enforcing, key: str, value: str) -> None:
         denied = {"ForAnyValue:StringEquals": {key: value}}
@@ -375,6 +386,26 @@ class TestRules:
         assert worker.put_rule(Name="r", EventPattern='{"source": ["aws.ec2"]}')["RuleArn"]
         for pattern in ('{"source": ["aws.ec2", "own"]}', '{"source": [{"prefix": "aws."}]}', '{"detail-type": ["a"]}'):
             assert refusal(worker.put_rule, Name="r", EventPattern=pattern)[0] == "AccessDeniedException"
+
+    @pytest.mark.parametrize(
+        ("key", "pattern"),
+        [
+            ("events:source", {"$or": [{"source": ["secret"]}, {"detail-type": ["x"]}]}),
+            ("events:detail.service", {"detail": {"$or": [{"service": ["secret"]}, {"other": ["x"]}]}}),
+        ],
+    )
+    def test_fails_when_an_alternative_of_a_pattern_may_not_be_matched(
+        self, enforcing: Enforcing, key: str, pattern: dict[str, Any]
+    ) -> None:
+        denied = {"ForAnyValue:StringEquals": {key: "secret"}}
+        worker = enforcing.worker("events", *_but("events:PutRule", Condition=denied))
+        assert "with an explicit deny" in refusal(worker.put_rule, Name="r", EventPattern=json.dumps(pattern))[1]
+
+    @pytest.mark.parametrize("key", ["events:creatorAccount", "events:ManagedBy", "events:eventBusInvocation"])
+    def test_fails_when_a_condition_compares_what_the_account_cannot_tell(self, enforcing: Enforcing, key: str) -> None:
+        condition = {"StringEqualsIfExists": {key: HERE}}
+        worker = enforcing.worker("events", {"Action": "events:*", "Condition": condition})
+        assert refusal(worker.put_rule, Name="r", EventPattern='{"source": ["x"]}')[0] == "AccessDeniedException"
 
     def test_fails_when_a_rule_may_not_have_a_target(self, enforcing: Enforcing) -> None:
         enforcing.client("events").put_rule(Name="r", ScheduleExpression="rate(1 day)")
