@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from strictmoto.account import Account
 from tests.strictmoto.ec2.mirroring.network import refused
@@ -89,6 +91,9 @@ CALLS: list[tuple[str, str, dict[str, Any], str]] = [
     ("s3", "copy_object", {"Bucket": "evidence", "Key": "a", "CopySource": "made-up"}, "InvalidArgument"),
     ("s3", "put_object", {"Bucket": "evidence", "Key": "a", "GrantRead": "xyz"}, "InvalidArgument"),
     ("stepfunctions", "list_executions", NOTHING, "ValidationException"),
+    ("stepfunctions", "describe_state_machine_alias", {"stateMachineAliasArn": "x"}, "InvalidArn"),
+    ("stepfunctions", "update_state_machine_alias", {"stateMachineAliasArn": "x", "description": "d"}, "InvalidArn"),
+    ("stepfunctions", "delete_state_machine_alias", {"stateMachineAliasArn": f"{STATES}:stateMachine:m"}, "InvalidArn"),
     ("stepfunctions", "describe_map_run", {"mapRunArn": f"{STATES}:mapRun:m/e:1"}, "ResourceNotFound"),
     ("iam", "list_roles", {"Marker": "xyz"}, "ValidationError"),
     ("elbv2", "describe_load_balancers", {"Marker": "xyz"}, "ValidationError"),
@@ -111,6 +116,37 @@ def test_fails_when_a_call_names_nothing_that_is_there(
 ) -> None:
     with refused(code):
         getattr(aws_account.client(service), action)(**given)
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "given", "code"),
+    [
+        ("dynamodb", "list_tables", {"Limit": -1}, "ValidationException"),
+        ("autoscaling", "describe_auto_scaling_groups", {"MaxRecords": -1}, "ValidationError"),
+        ("autoscaling", "describe_launch_configurations", {"MaxRecords": -1}, "ValidationError"),
+    ],
+)
+def test_fails_when_a_page_has_less_than_nothing(
+    aws_account: Account, service: str, action: str, given: dict[str, Any], code: str
+) -> None:
+    signed = aws_account.client(service)._request_signer._credentials
+    # The client would refuse it.
+    client = boto3.client(
+        service,
+        region_name="eu-central-1",
+        endpoint_url=aws_account.endpoint,
+        aws_access_key_id=signed.access_key,
+        aws_secret_access_key=signed.secret_key,
+        config=Config(parameter_validation=False),
+    )
+    with refused(code):
+        getattr(client, action)(**given)
+
+
+def test_fails_when_a_role_that_is_no_arn_is_assumed_where_iam_is_off(aws_account: Account) -> None:
+    """Nothing says that there is no such role; it must not end in HTTP 500."""
+    given = aws_account.client("sts").assume_role(RoleArn="a" * 20, RoleSessionName="session")
+    assert given["Credentials"]["SessionToken"]
 
 
 @pytest.mark.parametrize("action", ["put_bucket_acl", "put_bucket_lifecycle_configuration"])

@@ -25,6 +25,8 @@ _MISSING: Final = re.compile(r"NotFound|NoSuch|DoesNotExist")
 _INVALID: Final = re.compile(r"InvalidArn|InvalidParameter|InvalidArgument|Validation|BadRequest|InvalidInput")
 _PART: Final = re.compile("[:/]")
 _PAGES: Final = frozenset({"marker", "nexttoken", "paginationtoken"})
+_SIZES: Final = frozenset({"limit", "maxitems", "maxrecords", "maxresults", "pagesize"})
+"""Parameters that say how much a page holds; moto cuts its list wherever they say."""
 _TOKEN_ERROR: Final = re.compile(r"Token|Marker")
 _NO_NUMBER: Final = re.compile(
     r"(?:invalid literal for int\(\) with base 10|could not convert string to float): '(.*)'"
@@ -61,6 +63,13 @@ def refusal_of_missing(call: Call, error: Exception) -> Refusal | None:
     if absent := missing_of(call):
         return absent
     for name, value in call.parameters.items():
+        if name.lower() in _SIZES and str(value).startswith("-"):
+            place = name[0].lower() + name[1:]
+            message = (
+                f"1 validation error detected: Value '{value}' at '{place}' failed to satisfy constraint: Member must "
+                "have value greater than or equal to 1"
+            )
+            return Refusal(_invalid(call, operation), message)
         if name.lower() in _PAGES:
             return Refusal(_code_of_token(call, operation), f"The token '{value}' is invalid.")
     if (number := _NO_NUMBER.fullmatch(str(error))) and number[1] in texts:

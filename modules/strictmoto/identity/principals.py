@@ -88,10 +88,9 @@ def note_role(session: Any) -> None:
     moto looks for a role of that name whenever it is asked: the role may be deleted by then, or be another one.
     """
     session.issued_to = session.user_id
-    role_id = session.issued_to.partition(":")[0]
-    parts = session.role_arn.split(":")
     # Where IAM is not enforced, roles are assumed that there are not.
-    session.role_id = role_id if role_id in iam_backends[parts[4]][parts[1]].roles else ""
+    role = find_role(session.role_arn)
+    session.role_id = role.id if role is not None else ""
 
 
 def check_trust(role_arn: str, service: str, source_arn: str = "") -> None:

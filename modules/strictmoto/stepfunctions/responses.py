@@ -12,7 +12,7 @@ from typing import Any, Final
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import models
-from moto.stepfunctions.exceptions import ResourceNotFound, ValidationException
+from moto.stepfunctions.exceptions import InvalidArn, ResourceNotFound, ValidationException
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeFailure, CallbackOutcomeSuccess
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -21,6 +21,7 @@ from strictmoto.requests.documents import read_json
 from strictmoto.stepfunctions import definitions, executions, machines, tokens
 
 _MOST: Final = 1000
+_COLONS_OF_ALIASES: Final = 7
 _STATUSES: Final = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 _DATA: Final = ("input", "output", "parameters")
 
@@ -50,8 +51,23 @@ def install() -> None:
         setattr(response, answer.__name__, answer)
     for name in ("describe_map_run", "update_map_run"):
         setattr(response, name, _of_a_map_run(getattr(response, name)))
+    for name in ("describe_state_machine_alias", "update_state_machine_alias", "delete_state_machine_alias"):
+        setattr(response, name, _of_an_alias(getattr(response, name)))
     executions.abort_at_transitions(machines.is_deleting)
     _forget_with_moto()
+
+
+def _of_an_alias(answer: Any) -> Any:
+    """Refuse what is no ARN of an alias, which moto fails at."""
+
+    @functools.wraps(answer)
+    def answering(self: Any) -> Any:
+        arn = self._get_param("stateMachineAliasArn")
+        if arn.count(":") != _COLONS_OF_ALIASES:
+            raise InvalidArn(f"Invalid State Machine Alias Arn: '{arn}'")
+        return answer(self)
+
+    return answering
 
 
 def _of_a_map_run(answer: Any) -> Any:
