@@ -25,7 +25,8 @@ def console(command: str) -> str:
 
 
 def test_when_the_page_shows_an_incident_then_the_card_is_the_program_s() -> None:
-    assert console("tapstack incident show") == card(incident(), now=datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC))
+    shown = incident(containment_modes=["approval", "now"])
+    assert console("tapstack incident show") == card(shown, now=datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC))
 
 
 def test_when_the_page_explains_a_finding_then_the_explanation_is_the_program_s(
