@@ -157,6 +157,20 @@ def test_fails_when_a_body_is_left_out(aws_account: Account, action: str) -> Non
         getattr(s3, action)(Bucket="evidence")
 
 
+@pytest.mark.parametrize(
+    "configuration",
+    [{"Events": ["s3:ObjectCreated:*"], "QueueArn": ""}, {"Events": [], "QueueArn": "arn:aws:sqs:eu-central-1:1:q"}],
+)
+def test_fails_when_a_notification_is_incomplete(aws_account: Account, configuration: dict[str, Any]) -> None:
+    s3 = aws_account.client("s3")
+    s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    with refused("MalformedXML"):
+        s3.put_bucket_notification_configuration(
+            Bucket="evidence", NotificationConfiguration={"QueueConfigurations": [configuration]}
+        )
+    assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket="evidence")
+
+
 def test_fails_when_tags_are_taken_off_an_object_that_is_not_there(aws_account: Account) -> None:
     s3 = aws_account.client("s3")
     s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from strictmoto.account import Account
 
@@ -21,6 +22,27 @@ def test_when_a_load_balancer_is_made_then_its_arn_names_its_type(aws_account: A
     assert arn.startswith(f"arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/{prefix}/sensors/")
     found = aws_account.client("elbv2").describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
     assert [balancer["Type"] for balancer in found] == [kind]
+
+
+GONE = "subnet-0123456789abcdef0"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"Subnets": [GONE]}, "InvalidSubnet"),
+        ({"SubnetMappings": [{"SubnetId": GONE}]}, "InvalidSubnet"),
+        ({"SecurityGroups": ["sg-0123456789abcdef0"]}, "InvalidSecurityGroup"),
+    ],
+)
+def test_fails_when_its_network_is_not_there(aws_account: Account, given: dict[str, Any], code: str) -> None:
+    [subnet, *_] = aws_account.client("ec2").describe_subnets()["Subnets"]
+    network = {} if code == "InvalidSubnet" else {"Subnets": [subnet["SubnetId"]]}
+    elbv2 = aws_account.client("elbv2")
+    with pytest.raises(ClientError) as error:
+        elbv2.create_load_balancer(Name="sensors", Type="network", **network, **given)
+    assert error.value.response["Error"]["Code"] == code
+    assert elbv2.describe_load_balancers()["LoadBalancers"] == []
 
 
 def test_when_a_network_load_balancer_listens_then_its_listener_and_a_target_use_its_arn(

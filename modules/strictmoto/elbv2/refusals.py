@@ -1,13 +1,15 @@
-"""Load balancers that are protected or in use, names that are taken, and ports that have a listener already.
+"""Load balancers that are protected or in use, names and ports that are taken, and networks that there are not.
 
 Source: Elastic Load Balancing API Reference, CreateListener, CreateLoadBalancer and DeleteLoadBalancer
-(DuplicateListener, DuplicateLoadBalancerName, OperationNotPermitted, ResourceInUse).
+(DuplicateListener, DuplicateLoadBalancerName, InvalidSecurityGroup, InvalidSubnet, OperationNotPermitted,
+ResourceInUse).
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from moto.ec2.models import ec2_backends
@@ -33,6 +35,7 @@ def install() -> None:
         # What moto takes for another one, as it is of another kind.
         if any(balancer.name == name for balancer in list(self.load_balancers.values())):
             raise DuplicateLoadBalancerName
+        _check_network(self, kwargs)
         return create(self, name, *args, **kwargs)
 
     @functools.wraps(delete)
@@ -62,6 +65,19 @@ def install() -> None:
     Backend.create_load_balancer = create_load_balancer
     Backend.delete_load_balancer = delete_load_balancer
     Backend.create_listener = create_listener
+
+
+def _check_network(backend: Any, given: Mapping[str, Any]) -> None:
+    """Refuse subnets and security groups that there are not: moto answers with EC2's codes, or takes them."""
+    ec2 = ec2_backends[backend.account_id][backend.region_name]
+    mapped = [mapping.get("SubnetId") for mapping in given.get("subnet_mappings") or ()]
+    there = {subnet_id for of_zone in ec2.subnets.values() for subnet_id in of_zone}
+    for subnet_id in (*(given.get("subnet_ids") or ()), *mapped):
+        if subnet_id not in there:
+            raise ELBClientError("InvalidSubnet", f"The subnet ID '{subnet_id}' is not valid")
+    for group_id in given.get("security_groups") or ():
+        if ec2.get_security_group_from_id(group_id) is None:
+            raise ELBClientError("InvalidSecurityGroup", f"Security group '{group_id}' is not valid")
 
 
 def _balancers(service: Any) -> tuple[str, ...]:

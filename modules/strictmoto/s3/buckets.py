@@ -35,6 +35,7 @@ def install() -> None:
     _log_without_acls()
     _untag_what_is_there()
     _block_public_policies()
+    _refuse_incomplete_notifications()
     module: Any = notifications
     module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
     module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")
@@ -55,6 +56,27 @@ def _log_without_acls() -> None:
         return not has_acls or bool(granted(target_bucket=target_bucket))
 
     bucket._log_permissions_enabled_acl = staticmethod(log_permissions_enabled_acl)
+
+
+def _refuse_incomplete_notifications() -> None:
+    """Refuse a notification without a destination or an event, at which moto fails.
+
+    Source: Amazon S3 API Reference, PutBucketNotificationConfiguration (Event and the ARN are required).
+    """
+    from moto.s3.exceptions import MalformedXML
+    from moto.s3.responses import S3Response
+
+    response: Any = S3Response
+    read = response._notification_config_from_body
+
+    @functools.wraps(read)
+    def notification_config_from_body(self: Any) -> Any:
+        try:
+            return read(self)
+        except (AssertionError, AttributeError, KeyError, TypeError) as error:
+            raise MalformedXML from error
+
+    response._notification_config_from_body = notification_config_from_body
 
 
 def _untag_what_is_there() -> None:
