@@ -33,6 +33,8 @@ CALLS: list[tuple[str, str, dict[str, Any], str]] = [
         {"TransitGatewayRouteTableId": TABLE, "DestinationCidrBlock": "10.0.0.0/8"},
         "InvalidRouteTableID.NotFound",
     ),
+    ("ec2", "disassociate_address", {"AssociationId": ""}, "MissingParameter"),
+    ("ec2", "delete_managed_prefix_list", {"PrefixListId": ""}, "MissingParameter"),
     ("ec2", "release_hosts", {"HostIds": ["h-0123456789abcdef0"]}, "InvalidHostID.NotFound"),
     (
         "ec2",

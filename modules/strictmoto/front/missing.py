@@ -63,6 +63,9 @@ def refusal_of_missing(call: Call, error: Exception) -> Refusal | None:
     if absent := missing_of(call):
         return absent
     for name, value in call.parameters.items():
+        if value == "" and call.protocol == "ec2" and name in _members(operation.input_shape):
+            # What is sent empty is as good as left out.
+            return missing(call, name)
         if name.lower() in _SIZES and str(value).startswith("-"):
             place = name[0].lower() + name[1:]
             message = (
