@@ -14,18 +14,18 @@ _BY_SIGINT = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0; 2 when the user has something to fix; 1 when something else went wrong; 128 and the number of the signal that
-    ended it.
+    0; 2 for an error that the user can fix; 1 for any other error; 128 plus the number of the signal that ended the
+    command.
     """
     try:
-        # Imported late, all of it: Ctrl-C may come at any moment, and these take a while.
+        # Imported here, because importing takes a while, and Ctrl-C may be pressed meanwhile.
         from tapstack.cli.supervision import interruptible
         from tapstack.workspace.output import heeding_output
 
         with interruptible():
             return heeding_output(lambda: _main(arguments))
     except KeyboardInterrupt as interrupted:
-        # Not on the line that has the terminal's ^C; and a terminal may be gone.
+        # A terminal has shown ^C: begin a new line. The terminal may also be closed already.
         try:
             line_break = "\n" if sys.stderr.isatty() else ""
             print(f"{line_break}{str(interrupted) or 'interrupted'}", file=sys.stderr, flush=True)
@@ -85,7 +85,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     account.add_argument("--empty", action="store_true", help="without the sample VPCs and instances")
     deployer = rehearsals.add_parser(
         "deploy",
-        help="deploy a file into the account with Terraform, and take it down again",
+        help="deploy a file into the account with Terraform, and destroy it again",
         description="Deploy a deployment file into an AWS account on this machine with real Terraform, plan again, "
         "change a source, a rule and a target, destroy, and compare the account with what it was. "
         "Nothing leaves the machine.",

@@ -1,4 +1,4 @@
-"""What options and arguments of commands may be: checked before anything is started."""
+"""Types of command-line arguments, which argparse checks before a command starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INVALID_CHOICE: Final = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choos
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says which of its commands and choices was probably meant."""
+    """A parser whose errors suggest the command or choice that was probably meant."""
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with 2."""
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def file_name(text: str) -> Path:
-    """Return the path of a file that is read; for argparse."""
+    """Return the path of a file that will be read; for argparse."""
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a file, got ''")
     return Path(text)
@@ -41,14 +41,14 @@ def count(text: str) -> str:
 
 
 def directory(text: str) -> str:
-    """Return the path of a directory that is written, as it was given; for argparse."""
+    """Return the path of a directory that will be written to, as it was given; for argparse."""
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a directory, got ''")
     return text
 
 
 def new_file(text: str) -> str:
-    """Return the path of a file that is written, as it was given, where that can be; for argparse."""
+    """Return the path of a file that will be written, as it was given; for argparse."""
     if problem := unwritable(Path(text)) if text else "expected the name of a file, got ''":
         raise argparse.ArgumentTypeError(problem)
     return text
@@ -57,7 +57,7 @@ def new_file(text: str) -> str:
 def outputs_file(text: str) -> str:
     """Return the path of a file that the outputs are written to, as it was given; for argparse.
 
-    One that exists is replaced: it has to be empty, or such a file.
+    An existing file is replaced: it must be empty, or a file of outputs.
     """
     new_file(text)
     path = Path(text)
@@ -69,7 +69,7 @@ def outputs_file(text: str) -> str:
 
 
 def _holds_outputs(path: Path) -> bool:
-    """Tell whether a file holds what the cdktf CLI writes: the outputs of each stack by name."""
+    """Return whether a file holds what the cdktf CLI writes: the outputs of each stack by name."""
     try:
         text = path.read_text(encoding="utf-8")
         stacks = json.loads(text or "{}")
@@ -79,7 +79,7 @@ def _holds_outputs(path: Path) -> bool:
 
 
 def unwritable(path: Path) -> str | None:
-    """Say why no file can be written there, as far as that is known beforehand."""
+    """Return why a file cannot be written at a path, as far as that can be known beforehand; None where it can."""
     if path.is_dir():
         return f"{path} is a directory: expected the name of a file"
     if not path.parent.is_dir():
@@ -90,15 +90,17 @@ def unwritable(path: Path) -> str | None:
 
 
 def unrecognized(parser: argparse.ArgumentParser, unknown: list[str]) -> str:
-    """Say which arguments are unknown, and which were probably meant.
+    """Return the message about unknown arguments, with those that were probably meant.
 
-    By the names of options only, where there are some: what stands behind one may be a secret.
+    Where there are options, the message has their names only, because the value of one may be a secret.
     """
     options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
     known = sorted(set(_options(parser)))
     hints = [did_you_mean(option, known).strip() for option in options]
-    told = "; ".join([f"unrecognized arguments: {' '.join(options or unknown)}", *dict.fromkeys(filter(None, hints))])
-    return told + about_quotes(" ".join(f"'{argument}'" for argument in unknown))
+    message = "; ".join(
+        [f"unrecognized arguments: {' '.join(options or unknown)}", *dict.fromkeys(filter(None, hints))]
+    )
+    return message + about_quotes(" ".join(f"'{argument}'" for argument in unknown))
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

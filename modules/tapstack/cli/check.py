@@ -1,4 +1,4 @@
-"""`tapstack check`: is the file right, what does it deploy, and can this machine deploy it."""
+"""`tapstack check`: validate a deployment file, show what it deploys, and check the machine and AWS credentials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tapstack.workspace.state import stack_names
 
 
 def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: TextIO) -> int:
-    """Print the verdict and return 0, or 2 when there is something to fix."""
+    """Print the result and return 0, or 2 for an error that the user can fix."""
     here = Path.cwd()
     outdir = Path(os.environ.get("CDKTF_OUTDIR") or here / "cdktf.out")
     try:
@@ -31,7 +31,7 @@ def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: Text
         if "CDKTF_OUTDIR" in os.environ:
             refuse_unusable_output(outdir)
         deployment = read(path, outdir)
-        say(path, deployment, out=out)
+        print_summary(path, deployment, out=out)
         for warning in deployment.warnings():
             print(f"warning: {warning}", file=err, flush=True)
         warn_of_state(path, deployment, outdir, err=err)
@@ -55,10 +55,11 @@ def check(file: Path | None, *, machine: bool, aws: bool, out: TextIO, err: Text
 
 
 def read(path: Path, outdir: Path) -> Deployment:
-    """Return what a deployment file says, where no state is lost by it.
+    """Return the deployment of a file, after a check that deploying it loses no state.
 
     Raises:
-        DeploymentError: it is wrong, leads away from a state, or has a place for it that is none.
+        DeploymentError: the file is wrong, it begins a new state although another one holds resources, or the
+            directory that it names for the state cannot be used.
     """
     deployment = load_deployment(path)
     state.refuse_lost_state(deployment, shown(path), path.parent, outdir)
@@ -66,22 +67,22 @@ def read(path: Path, outdir: Path) -> Deployment:
     return deployment
 
 
-def say(path: Path, deployment: Deployment, *, out: TextIO) -> None:
+def print_summary(path: Path, deployment: Deployment, *, out: TextIO) -> None:
     """Print what a deployment file deploys."""
     print(_summary(shown(path), deployment), file=out, flush=True)
 
 
 def warn_of_state(path: Path, deployment: Deployment, outdir: Path, *, err: TextIO) -> None:
-    """Print what to know about the state before deploying."""
+    """Print the warnings about the state."""
     for warning in state.state_warnings(deployment, path.parent, outdir):
         print(f"warning: {warning}", file=err, flush=True)
 
 
 def try_access(deployment: Deployment, stacks: Sequence[str], *, out: TextIO, err: TextIO) -> Mapping[str, Access]:
-    """Print who deploys each site; return how AWS is reached for the sites where it answered.
+    """Print the principal that deploys each site; return the access to AWS of the sites whose credentials work.
 
     Raises:
-        CredentialsError: AWS refuses some of the credentials; a line for each.
+        CredentialsError: AWS refuses some of the credentials; its message has a line for each.
     """
     try:
         tried = credentials.try_credentials(deployment, stacks)
@@ -133,9 +134,9 @@ def _response(response: Response) -> str:
     appliance = response.appliance
     what = "launches an appliance" if appliance.launch else f"to {appliance.target} through {appliance.filter}"
     rules = counted(len(response.policy), "policy rule") if response.policy else "no policy, so findings only notify"
-    heard = counted(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
+    recipients = counted(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
     contains = f"contains {_modes(response.containment)}" if response.containment else "never contains"
-    return f"a response ({what}; called with {calls}; {rules}; {contains}; {heard})"
+    return f"a response ({what}; called with {calls}; {rules}; {contains}; {recipients})"
 
 
 def _modes(containment: Containment) -> str:

@@ -37,7 +37,7 @@ URL_VARIABLE: Final = "TAPSTACK_URL"
 TOKEN_VARIABLE: Final = "TAPSTACK_TOKEN"
 POLL_SECONDS: Final = 3.0
 WAIT_MINUTES: Final = 45
-"""An appliance's first start takes ten minutes; its stack may take 30 until it is given up."""
+"""An appliance's first start takes ten minutes; the creation of its stack fails after 30."""
 _PAGE: Final = (1, 100)
 _INTERRUPTED: Final = 130
 
@@ -125,13 +125,13 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
     """Run one of the commands.
 
     Args:
-        chosen: what the user gave.
-        source: read where the user gives `-` for a file.
-        out: gets what was asked for.
-        err: gets progress, and what is wrong.
+        chosen: the parsed arguments.
+        source: standard input, read where `-` is given for a file.
+        out: receives the result.
+        err: receives progress and errors.
 
     Returns:
-        0; 2 when the user has something to fix; 1 when the service failed, or the incident did.
+        0; 2 for an error that the user can fix; 1 when the API or the incident failed.
     """
     try:
         if chosen.incident == "explain":
@@ -170,13 +170,13 @@ def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
 
 
 def refuse_token(parser: argparse.ArgumentParser) -> None:
-    """Refuse `--token` and what it may be shortened to, without showing what stands behind it."""
+    """Refuse `--token` and its abbreviations; the message does not show the value."""
     beginnings = ("--token"[:length] for length in range(len("--t"), len("--token") + 1))
     parser.add_argument(*beginnings, nargs="?", action=_RefuseToken, help=argparse.SUPPRESS)
 
 
 class _RefuseToken(argparse.Action):
-    """Refuse a token on the command line, without showing it once more."""
+    """Refuses a token on the command line; the message does not show it."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         parser.error(
@@ -186,7 +186,7 @@ class _RefuseToken(argparse.Action):
 
 
 class _Call:
-    """What the user gave, and the API it is for."""
+    """The parsed arguments of a command, and the API that it calls."""
 
     def __init__(self, chosen: argparse.Namespace, source: TextIO, out: TextIO, err: TextIO) -> None:
         self.chosen = chosen
@@ -197,7 +197,7 @@ class _Call:
         if not given:
             raise UserError(f"no address of an API: give --url, or set ${URL_VARIABLE}; it is the output api_endpoint")
         self.url = check_url(given)
-        # Commands that are proposed work where they are pasted.
+        # The commands that the output proposes have the options that they need.
         file = None if chosen.token_file == "-" else chosen.token_file
         given_options = (("--url", chosen.url), ("--region", chosen.region), ("--token-file", file))
         self.options = "".join(f" {name} {shlex.quote(value)}" for name, value in given_options if value)
@@ -231,14 +231,14 @@ def _open(call: _Call) -> int:
         "containment": chosen.containment,
     }
     body = {key: value for key, value in body.items() if value is not None}
-    # Refused here in words; how many minutes a deployment allows, only the API knows.
+    # Checked here for better messages; how many minutes the deployment allows, only the API knows.
     incidents.read_request(body, minutes=incidents.MINUTES[0], max_minutes=incidents.MINUTES[1])
     key = chosen.idempotency_key or str(uuid.uuid4())
     low, high = incidents.IDEMPOTENCY_KEY_LENGTH
     if not (low <= len(key) <= high and key.isascii() and key.isprintable()):
         raise UserError(f"the idempotency key must have {low} to {high} printable ASCII characters")
     api = call.api()
-    # The key makes it safe to ask again when an answer got lost.
+    # With the key, the request can be repeated when its response was lost.
     answer = api.post("/incidents", body, headers={"Idempotency-Key": key}, repeatable=True)
     found = _incident(answer.get("incident") if isinstance(answer, dict) else None)
     name = incidents.check_incident_id(plain(found.get("id")))
@@ -264,7 +264,7 @@ def _opened(found: Mapping[str, Any], options: str) -> str:
 
 
 def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[str, Any]:
-    """Print what happens until mirroring has started, or never will; return the incident as it is then."""
+    """Print the timeline until mirroring has started or failed; return the incident of that moment."""
     until = time.monotonic() + 60 * minutes
     seen = 0
     while True:
@@ -306,7 +306,7 @@ def _show(call: _Call) -> int:
 def _extend(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     minutes = incidents.check_minutes(call.chosen.minutes)
-    # The minutes count from now on: asked twice, it lasts as long.
+    # The minutes count from now, so a repeated request has the same result.
     answer = call.api().post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True)
     call.show(answer, lambda: call.card(_incident(answer)))
     return 0

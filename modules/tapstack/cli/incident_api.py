@@ -1,4 +1,4 @@
-"""Calls to the incident API: signed or with a token, retried where that is safe, and errors in words."""
+"""Calls to the incident API: signed or with a token, retried where that is safe, with errors as messages."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ _LONGEST_PAUSE: Final = 20.0
 _LARGEST_ANSWER: Final = 10_000_000
 _LONGEST_TOKEN: Final = 100_000
 _NEVER_PROCESSED: Final = frozenset({429})
-_PASSING: Final = frozenset({429, 500, 502, 503, 504})
+_TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
 _EXECUTE_API: Final = re.compile(
     r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.(?:" + "|".join(map(re.escape, DNS_SUFFIXES)) + ")"
 )
 
 
 class UserError(Exception):
-    """Something that whoever gave the command can fix."""
+    """An error that the user of the command can fix."""
 
 
 class ServiceError(Exception):
-    """Something that went wrong elsewhere."""
+    """An error of the API, or of the connection to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API said."""
+    """A response of the API."""
 
     status: int
     body: Any
@@ -60,7 +60,7 @@ def check_url(url: str) -> str:
     """Return the API's address without a slash at the end.
 
     Raises:
-        UserError: it is no https address; http is good enough on this machine only.
+        UserError: it is neither an https address nor an http address of this machine.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -71,7 +71,7 @@ def check_url(url: str) -> str:
         "expected https://<id>.execute-api.<region>.amazonaws.com, as the output api_endpoint of the deployment has it"
     )
     if parts.username is not None or parts.password is not None:
-        # Not shown: a password is a secret wherever it was typed.
+        # The message does not show the address, because it has a password.
         raise UserError(f"the address of the API holds a user or a password: {expected}")
     if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment:
         raise UserError(f"{plain(url)!r} is no address of an incident API: {expected}")
@@ -87,7 +87,7 @@ def region_of(url: str) -> str | None:
 
 
 def sign_with_credentials(region: str | None) -> Sign:
-    """Return what signs calls with the caller's AWS credentials (SigV4, service `execute-api`).
+    """Return the function that signs calls with the caller's AWS credentials (SigV4, service `execute-api`).
 
     Args:
         region: of the API; the caller's configured one where it is not given.
@@ -117,7 +117,7 @@ def sign_with_credentials(region: str | None) -> Sign:
 
 
 def sign_with(credentials: Any, region: str) -> Sign:
-    """Return what signs calls with botocore's `credentials` (SigV4, service `execute-api`)."""
+    """Return the function that signs calls with botocore's `credentials` (SigV4, service `execute-api`)."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.exceptions import BotoCoreError
@@ -141,7 +141,7 @@ def read_token(file: str, source: TextIO) -> str:
         source: input of the process.
 
     Raises:
-        UserError: it cannot be read, or holds too much for a token; what it holds is not shown.
+        UserError: it cannot be read, or is too long for a token; the message does not show its content.
     """
     try:
         if file == "-":
@@ -159,10 +159,10 @@ def read_token(file: str, source: TextIO) -> str:
 
 
 def sign_with_token(token: str) -> Sign:
-    """Return what shows a JSON Web Token.
+    """Return the function that adds a JSON Web Token to calls.
 
     Raises:
-        UserError: the token could not stand in a header; it is not shown.
+        UserError: the token has characters that no header may have; the message does not show it.
     """
     if not re.fullmatch(r"[!-~]+", token):
         raise UserError("the token is empty, or holds characters that no token has")
@@ -184,13 +184,13 @@ class IncidentApi:
         pause: Callable[[float], None] = time.sleep,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Remember where it is.
+        """Keep the address; no call is made.
 
         Args:
             url: as `check_url` returns it.
             sign: authorizes a call.
             pause: waits for seconds.
-            say: gets a line when a call is made again.
+            say: prints a line when a call is retried.
         """
         self._url = url
         self._sign = sign
@@ -202,7 +202,7 @@ class IncidentApi:
         self._opener = urllib.request.build_opener(*handlers)
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return what stands at `path`."""
+        """Return the JSON at `path`."""
         return self._call("GET", path, query=query, repeatable=True).body
 
     def post(self, path: str, body: Mapping[str, Any], *, headers: Headers | None = None, repeatable: bool) -> Any:
@@ -212,7 +212,7 @@ class IncidentApi:
             path: below the API's address.
             body: sent as JSON.
             headers: besides the usual ones.
-            repeatable: whether the call may be made again when its outcome is unknown.
+            repeatable: whether the call may be retried when its outcome is unknown.
         """
         return self._call("POST", path, body=body, headers=headers, repeatable=repeatable).body
 
@@ -233,7 +233,7 @@ class IncidentApi:
         sent = {"Accept": "application/json, application/problem+json", "User-Agent": f"tapstack/{__version__}"}
         sent |= {"Content-Type": "application/json"} if data is not None else {}
         sent |= headers or {}
-        passing = _PASSING if repeatable else _NEVER_PROCESSED
+        retried = _TRANSIENT if repeatable else _NEVER_PROCESSED
         for attempt in range(1, ATTEMPTS + 1):
             after: str | None = None
             try:
@@ -246,7 +246,7 @@ class IncidentApi:
             else:
                 if answer.status < 300:
                     return answer
-                if attempt == ATTEMPTS or answer.status not in passing:
+                if attempt == ATTEMPTS or answer.status not in retried:
                     raise _as_error(answer)
                 why = f"HTTP {answer.status}"
             if attempt == 1:
@@ -280,7 +280,7 @@ class _NotReachedError(Exception):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Credentials are for the address that was given, and for no other."""
+    """Refuses redirects: credentials are sent to the given address only."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -296,7 +296,7 @@ def _read(response: Any) -> Any:
     except (ValueError, RecursionError):
         if response.status < 300:
             raise ServiceError(f"the answer is no JSON but {plain(headers.get('Content-Type'))}") from None
-        return None  # an error of something in between; its status says enough
+        return None  # an error of a proxy or gateway; its status is enough for the message
 
 
 def _pause_before(attempt: int, after: str | None) -> float:
@@ -317,8 +317,8 @@ def _as_error(answer: Answer) -> UserError | ServiceError:
     body = answer.body if isinstance(answer.body, dict) else {}
     detail = plain(body.get("detail") or body.get("message") or body.get("Message"))
     title = plain(body.get("title"))
-    said = ": ".join(dict.fromkeys(part for part in (title, detail) if part)) or "no reason was given"
-    lines = [f"{said} (HTTP {answer.status})"]
+    reason = ": ".join(dict.fromkeys(part for part in (title, detail) if part)) or "no reason was given"
+    lines = [f"{reason} (HTTP {answer.status})"]
     errors = body.get("errors")
     for entry in errors if isinstance(errors, list) else []:
         if isinstance(entry, dict):
@@ -326,8 +326,8 @@ def _as_error(answer: Answer) -> UserError | ServiceError:
     if hint := _HINTS.get(answer.status):
         lines.append(hint)
     message = "\n".join(lines)
-    mendable = 400 <= answer.status < 500 and answer.status not in _PASSING
-    return UserError(message) if mendable else ServiceError(message)
+    user_can_fix = 400 <= answer.status < 500 and answer.status not in _TRANSIENT
+    return UserError(message) if user_can_fix else ServiceError(message)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""`tapstack incident contain|approve|reject|release`: contain an instance, decide about it, release it."""
+"""`tapstack incident contain|approve|reject|release`: contain an instance, approve or reject that, release it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FLAGS: Final = ("overwrite", "keep", "all")
 
 
 class Call(Protocol):
-    """What the user gave, and the API it is for."""
+    """The parsed arguments of a command, and the API that it calls."""
 
     chosen: argparse.Namespace
     options: str
@@ -24,18 +24,18 @@ class Call(Protocol):
         """Return the API."""
 
     def show(self, answer: Any, text: Callable[[], str]) -> None:
-        """Print the answer, or its text."""
+        """Print the response as JSON or as text, as the user chose."""
 
     def card(self, found: Mapping[str, Any]) -> str:
-        """Return all about an incident."""
+        """Return an incident as text."""
 
 
 def add_parsers(actions: Any, add: AddParser) -> None:
     """Add the commands.
 
     Args:
-        actions: what they are added to.
-        add: makes the parser of a command that calls the API, from `actions`, name and description.
+        actions: argparse's subparsers of `tapstack incident`.
+        add: adds the parser of a command that calls the API: `actions`, name, description.
     """
     container = _parser(actions, add, "contain", "contain the instance, now or on approval")
     container.add_argument(
@@ -83,7 +83,7 @@ def release(call: Call) -> int:
 def _post(call: Call, what: str, body: dict[str, Any]) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     dry_run = {"dry_run": True} if call.chosen.dry_run else {}
-    # The service takes each of these twice, so that a lost response does no harm.
+    # A repeated request changes nothing further, so each is retried when its response was lost.
     answer = call.api().post(f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True)
     if not isinstance(answer, dict):
         raise ServiceError("the answer is no JSON object: is this the address of an incident API?")

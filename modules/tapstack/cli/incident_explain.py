@@ -1,4 +1,4 @@
-"""`tapstack incident explain`: what the policy does about a finding, and why not something else."""
+"""`tapstack incident explain`: what the policy does about a GuardDuty finding, and why."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def explain(
 
     Args:
         file: JSON with the finding; `-` for `source`.
-        deployment_file: that holds the policy; the usual one by default.
-        site_name: whose policy it is; the one site that would receive the finding by default.
+        deployment_file: the deployment file with the policy; by default as `deployment_path` finds it.
+        site_name: the site whose policy decides; by default the one that would receive the finding.
         as_json: print JSON.
-        source: read for `-`.
-        out: gets the explanation.
-        err: gets what is wrong.
+        source: standard input, read for `-`.
+        out: receives the explanation.
+        err: receives errors.
     """
     try:
         finding = _read(file, source)
@@ -85,7 +85,7 @@ def _receives(site: Site, finding: Finding) -> bool:
 
 
 def _receiving_site(deployment: Deployment, finding: Finding, file: str) -> str:
-    """Return the one site whose response GuardDuty's event reaches, by account and Region."""
+    """Return the one site whose response receives the finding, by account and Region."""
     responding = [name for name, site in deployment.sites.items() if site.response is not None]
     if not responding:
         raise _WrongInputError(f"{file}: no site has a response, so nothing is done about findings")

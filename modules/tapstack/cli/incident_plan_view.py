@@ -1,4 +1,4 @@
-"""Plans as text: what containing or releasing would change, and what others changed meanwhile."""
+"""Plans as text: what a containment or release would change, and what was changed outside Tapstack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
     """Return a dry run as text.
 
     Args:
-        answer: as the API has it.
+        answer: the API's response.
         what: contain, approve, reject or release.
     """
     lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]

@@ -1,4 +1,4 @@
-"""Incidents as text: a card for one, a table for many."""
+"""Incidents as text: all of one, or a table of many."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
     "blocked": ("release --dry-run", "release --overwrite", "release --keep"),
     "failed": ("release",),
 }
-"""What can be done with a containment in each state; in the others it is on its way, or over."""
+"""The commands for a containment in each state; in the other states it is in progress or has ended."""
 _VERBS_TO_CONTAIN: Final = ("contain --dry-run", "contain")
 
 
 def card(incident: Incident, *, now: datetime, options: str = "") -> str:
-    """Return all about an incident, and what to run next.
+    """Return an incident as text, with the commands to run next.
 
     Args:
-        incident: as the API has it; what is missing is left out.
-        now: tells how long is left.
-        options: that the next commands need, such as ` --url https://...`.
+        incident: the API's response; lines about what it lacks are left out.
+        now: the current time, from which the time that is left is computed.
+        options: added to the next commands, such as ` --url https://...`.
     """
     name = plain(incident.get("id"))
     severity = plain(incident.get("severity"))
@@ -58,7 +58,7 @@ def timeline(incident: Incident, start: int = 0) -> list[str]:
 
 
 def next_commands(incident: Incident, now: datetime, options: str = "") -> list[str]:
-    """Return what can be done with an incident now, ready to be run."""
+    """Return the commands that can be run for an incident now."""
     name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
     containment = _mapping(incident, "containment")
     # Where there is advice, overwriting restores nothing.
@@ -83,7 +83,7 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
 
 
 def _extension(incident: Incident, name: str, now: datetime, options: str) -> list[str]:
-    """Return the command that extends the capture; why there is none; or nothing where it is closing."""
+    """Return the command that extends the capture, or the reason why it cannot be extended; nothing where it closes."""
     expires_at, latest = plain(incident.get("expires_at")), plain(incident.get("extendable_until"))
     if not latest:
         return []
@@ -94,7 +94,7 @@ def _extension(incident: Incident, name: str, now: datetime, options: str) -> li
 
 
 def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
-    """Return a table of incidents, and how to see more."""
+    """Return a table of incidents, with the command that shows more."""
     incidents = _entries(answer, "incidents")
     rows = [
         [
@@ -109,7 +109,7 @@ def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
     ]
     if not rows:
         return "no incidents"
-    # A listing has open incidents or closed ones.
+    # A list has either open incidents or closed ones.
     ended = "CLOSED" if incidents[0].get("closed_at") else "UNTIL"
     lines = table(["INCIDENT", "STATE", "SEVERITY", ended, "OF", "REASON"], rows)
     if following := plain(answer.get("next")):
@@ -182,7 +182,7 @@ def _end(incident: Incident, now: datetime) -> tuple[str, str]:
 
 
 def _is_ending(incident: Incident) -> bool:
-    """Whether it goes on as it was, and its end has been requested."""
+    """Whether closing has been requested and has not begun."""
     return bool(incident.get("close_requested")) and can_be_extended(str(incident.get("state")))
 
 

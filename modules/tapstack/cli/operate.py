@@ -1,6 +1,6 @@
-"""`tapstack synth`, `diff`, `deploy`, `destroy`: what can be said beforehand is said, then the cdktf CLI takes over.
+"""`tapstack synth`, `diff`, `deploy`, `destroy`: check what can be checked, then run the cdktf CLI.
 
-Only the synthesis needs no CLI: `main.py` does all of it.
+`synth` runs `main.py` and needs no cdktf CLI.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from tapstack.cli.arguments import count, directory, outputs_file
-from tapstack.cli.check import read, say, try_access, warn_of_state
+from tapstack.cli.check import print_summary, read, try_access, warn_of_state
 from tapstack.cli.terminal import plain
 from tapstack.kernel.node import node_binary
 from tapstack.settings.load import deployment_path, shown
@@ -34,7 +34,7 @@ _PARALLELISM: Final = "--parallelism"
 _TYPES: Final = {"N": count, "FILE": outputs_file, "DIRECTORY": directory}
 _IGNORE_MISSING: Final = "--ignore-missing-stack-dependencies"
 
-# Options of the cdktf CLI that are passed on: what they take, what they do, and the commands that know them.
+# Options of the cdktf CLI that are passed on: their value, their description, and the commands that take them.
 _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--auto-approve": (None, "do not ask before anything is changed", ("deploy", "destroy")),
     "--refresh-only": (None, "update the state from the resources that exist, change nothing else", ("diff", "deploy")),
@@ -75,7 +75,7 @@ def add_operate_parsers(commands: Any) -> None:
                 action="store_true",
                 help=f"skip the checks of credentials and protections; ${SKIP_VARIABLE}=1 does the same",
             )
-            # What make gives: it knows the stacks' names no sooner than this does.
+            # Given by make, so that the cdktf CLI is installed after the stacks' names are checked, not before.
             parser.add_argument("--set-up", action="store_true", help=argparse.SUPPRESS)
         for option, (value, what, takers) in _PASSED_ON.items():
             if name in takers and value is None:
@@ -89,20 +89,20 @@ Execute = Callable[[str, list[str], dict[str, str]], Any]
 
 
 class RefusedError(Exception):
-    """Something comes first; the message says what."""
+    """The command was refused; the message says what to do first."""
 
 
 def run_operate(
     chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err: TextIO, execute: Execute = os.execve
 ) -> int:
-    """Check, and hand over; return 2 when there is something to fix first.
+    """Check, and then replace this process by the cdktf CLI; return 2 for an error that the user can fix.
 
     Args:
-        chosen: what the user gave.
-        source: input, where an approval would come from.
-        out: gets what is deployed, and with what.
-        err: gets warnings, and what is wrong.
-        execute: takes over.
+        chosen: the parsed arguments.
+        source: standard input; the cdktf CLI asks for approval only where it is a terminal.
+        out: receives what is deployed, and the versions of Terraform and the provider.
+        err: receives warnings and errors.
+        execute: replaces this process.
     """
     command = chosen.command
     project = Path.cwd()
@@ -121,16 +121,16 @@ def run_operate(
             _refuse_to_wait(chosen, selection, terminal)
             if not chosen.set_up and not (project / _CDKTF).exists():
                 raise RefusedError(f"the cdktf CLI is not installed ({_CDKTF}): run make {command}, which installs it")
-        say(path, deployment, out=out)
-        open_to_others = keep_private(deployment, path.parent, outdir)
-        if selection is not None:  # a synthesis warns of the state itself
+        print_summary(path, deployment, out=out)
+        still_open = keep_private(deployment, path.parent, outdir)
+        if selection is not None:  # `main.py` prints the warnings about the state for `synth`
             warn_of_state(path, deployment, outdir, err=err)
             print(machine.describe(deployment.provider, path.parent), file=out, flush=True)
             provider = deployment.provider
             mirrored = find_mirror(provider.mirror, provider.constraint, path.parent) is not None
             if not chosen.skip_aws_checks and os.environ.get(SKIP_VARIABLE, "") in ("", "0"):
                 _ask_aws(command, deployment, selection.stacks, shown(path), out=out, err=err)
-        for warning in open_to_others:
+        for warning in still_open:
             print(f"warning: {warning}", file=err)
         if selection is not None and chosen.set_up:
             _install_cli(project)
@@ -151,7 +151,7 @@ def run_operate(
     colour = terminal and not os.environ.get("NO_COLOR")
     environment = _environment(terminal=terminal, colour=colour)
     if selection is None:
-        # The CLI would only start this; its log colours what it passes on, and calls each line an error.
+        # The CLI would only start `main.py`, and show each line of it as an error.
         arguments = [sys.executable, str(project / "main.py")]
         environment["CDKTF_OUTDIR"] = str(outdir)
         if chosen.hcl:
@@ -167,7 +167,7 @@ def run_operate(
 
 
 def _install_cli(project: Path) -> None:
-    """Install the cdktf CLI as it is locked, where it is not; this takes longer than all that is checked before."""
+    """Install the locked cdktf CLI if it is missing: last, because this takes longer than all checks."""
     done = subprocess.run([sys.executable, str(project / _SET_UP), "cdktf"], check=False)
     if done.returncode:
         raise RefusedError("the cdktf CLI is not installed: the reason is above")
@@ -186,7 +186,7 @@ def _refuse_to_wait(chosen: argparse.Namespace, selection: Selection, terminal: 
 def _ask_aws(
     command: Command, deployment: Deployment, stacks: Sequence[str], file: str, *, out: TextIO, err: TextIO
 ) -> None:
-    """Try the credentials, and look for what stands in the way of a destroy or a deploy."""
+    """Try the credentials, and find what would make a destroy or a deploy fail, or lose something."""
     access = try_access(deployment, stacks, out=out, err=err)
     destroys = command == "destroy"
     find = protections.find_protections if destroys else protections.find_dependents
@@ -208,12 +208,13 @@ def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool
     arguments = list(selection.stacks)
     passed: dict[str, Any] = {option: getattr(chosen, _attribute(option), None) for option in _PASSED_ON}
     if selection.needed and chosen.command == "deploy":
-        # What they need stands already, or the plan says what does not. Without it the CLI forgets about all order.
+        # The stacks that they need exist already, or the plan says what is missing. Without this option the CLI
+        # deploys in no order.
         passed[_IGNORE_MISSING] = True
         if selection.ordered:
             passed[_PARALLELISM] = "1"
     if mirrored:
-        # The CLI would ask the registry for checksums of other systems; a mirror is used where it cannot be reached.
+        # The CLI would ask the registry for checksums of other systems, and mirrors are used where it is out of reach.
         passed["--skip-provider-lock"] = True
     if not colour:
         passed["--no-color"] = True
@@ -224,9 +225,9 @@ def _arguments(chosen: argparse.Namespace, selection: Selection, *, colour: bool
 
 
 def _node() -> list[str]:
-    """Return how the CLI's script is started where the locked Node is there: in that one, which hears Ctrl-C.
+    """Return the command that starts the CLI's script in the locked Node; nothing where that is not installed.
 
-    The `node` of the environment is a Python script that starts it, and fails on Ctrl-C with a traceback.
+    The `node` of the environment is a Python script that starts Node, and ends on Ctrl-C with a traceback.
     """
     node = node_binary()
     return [] if node is None else [node, "--require", str(INTERRUPTS)]
@@ -240,14 +241,14 @@ def _environment(*, terminal: bool, colour: bool) -> dict[str, str]:
     """Return the environment of the cdktf CLI, and of Terraform below it."""
     environment = {
         **os.environ,
-        # The CLI takes the first `node`, which must be the one beside this Python.
+        # The CLI runs the first `node` on the PATH: it must be the one beside this Python.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-        # Neither of them calls home.
+        # Neither checks for newer versions.
         "CHECKPOINT_DISABLE": "1",
         "DISABLE_VERSION_CHECK": "1",
     }
     if not terminal:
-        environment["CI"] = "true"  # no spinner, which is a line each tenth of a second
+        environment["CI"] = "true"  # no spinner, which would print ten lines a second
     if not colour:
         environment["NO_COLOR"] = "1"
         environment.pop("FORCE_COLOR", None)
@@ -255,5 +256,5 @@ def _environment(*, terminal: bool, colour: bool) -> dict[str, str]:
 
 
 def _interactive(environment: Mapping[str, str]) -> bool:
-    """Tell whether there is a terminal on which the CLI's question can be drawn and answered."""
+    """Return whether the terminal can show the CLI's question and take an answer."""
     return environment.get("CI", "").lower() in ("", "0", "false") and environment.get("TERM") != "dumb"

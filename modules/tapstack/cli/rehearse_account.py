@@ -22,17 +22,17 @@ def rehearse_account(*, port: int, empty: bool, enforce_iam: bool, out: TextIO, 
 
     Args:
         port: loopback port; 0 for a free one.
-        empty: leave out the company.
+        empty: without the sample company.
         enforce_iam: refuse what IAM does not allow.
-        out: gets the endpoint and how to use it.
-        err: gets what is wrong, and a word while it takes long to start.
+        out: receives the endpoint and how to use it.
+        err: receives errors, and progress where the start takes long.
     """
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopped.set()
 
-    # Before everything that takes a while.
+    # Before the slow imports, so that Ctrl-C during them ends the command in the same way.
     with handled_by(stop):
         try:
             return _run(port, empty, enforce_iam, stopped, out, err)
@@ -45,7 +45,7 @@ def rehearse_account(*, port: int, empty: bool, enforce_iam: bool, out: TextIO, 
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """Say what the rehearsal account needs and is not installed."""
+    """Return the message about a package that the rehearsal account needs."""
     return f"no {error.name}: the rehearsal account needs it; install tapstack with its extra rehearsal"
 
 
@@ -59,7 +59,7 @@ def _run(port: int, empty: bool, enforce_iam: bool, stopped: threading.Event, ou
             account = until_stopped.enter_context(Account(port=port, enforce_iam=enforce_iam))
             company = None if empty else found_company(account)
             template_url = None if empty else publish_template(account.client("s3", region="us-east-1"))
-        # A terminal may have closed.
+        # The terminal may be closed.
         with contextlib.suppress(OSError):
             print(_introduction(account, company, template_url), file=out, flush=True)
         stopped.wait()

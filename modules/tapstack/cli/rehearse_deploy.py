@@ -1,4 +1,4 @@
-"""`tapstack rehearse deploy`: a deployment file, deployed into the rehearsal account and taken down again."""
+"""`tapstack rehearse deploy`: deploy a deployment file into the rehearsal account, change it, and destroy it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def rehearse_deploy(file: Path | None, *, scratch: Path, out: TextIO, err: TextI
 
     Args:
         file: the deployment file; the usual one by default.
-        scratch: a directory for what is temporary.
-        out: gets the progress.
-        err: gets what is wrong.
+        scratch: a directory for temporary files.
+        out: receives the progress.
+        err: receives errors.
         enforce_iam: refuse what IAM does not allow.
 
     Returns:
-        0 when the second plan is empty, each change touches only what it should, and nothing is left;
-        1 when not; 2 when something is missing or wrong.
+        0 when the second plan is empty, each change affects only what it should, and nothing remains in the account;
+        1 when not; 2 for an error that the user can fix.
     """
     project = Path.cwd()
     if not (project / "main.py").is_file():
@@ -104,24 +104,24 @@ def _rehearse(
     directories = write(text)
     for name, settings in deployment.sites.items():
         role = settings.assume_role
-        place = _Place(account, settings.region, role.role_arn if role else None)
+        access = _SiteAccess(account, settings.region, role.role_arn if role else None)
         response = directories.get(state.response_stack_name(name)) if settings.response else None
-        failures += _rehearse_site(name, directories[name], response, place, json.loads(text), write, progress)
+        failures += _rehearse_site(name, directories[name], response, access, json.loads(text), write, progress)
     return 1 if failures else 0
 
 
 def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Return a deployment file that can be deployed from elsewhere, taken down, and keeps its state beside itself.
+    """Return a deployment file that can be deployed from another directory and destroyed, with a local state.
 
     Args:
         document: a deployment file as plain data.
-        base: the directory that it lies in, where its relative paths begin.
+        base: the directory of the file, from which its relative paths begin.
     """
     provider = dict(document.get("provider") or {})
     if provider.get("mirror") not in (None, NO_MIRROR):
         provider["mirror"] = str((base / os.path.expanduser(provider["mirror"])).resolve())
     sites = {name: _unprotected(site) for name, site in document["sites"].items()}
-    # The account holds no bucket for state, and the state of a rehearsal has no other use.
+    # The account has no bucket for state, and a rehearsal needs its state only while it runs.
     return {**document, **({"provider": provider} if provider else {}), "backend": {"local": {}}, "sites": sites}
 
 
@@ -134,8 +134,8 @@ def _unprotected(site: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """The account and Region of a site."""
+class _SiteAccess:
+    """The account and Region that a site is deployed in, and the role that deploys it."""
 
     account: Account
     region: str
@@ -146,21 +146,21 @@ def _rehearse_site(
     name: str,
     directory: Path,
     response: Path | None,
-    place: _Place,
+    access: _SiteAccess,
     document: dict[str, Any],
     write: Callable[[str], Any],
     progress: Progress,
 ) -> int:
-    """Deploy a site, change it, take it down; return how many of these did more or less than they should.
+    """Deploy a site, change it, destroy it; return how many of these steps had another result than expected.
 
     Args:
-        name: of the site.
-        directory: of its capture's Terraform.
-        response: of its response's; none where it has none.
-        place: where it is deployed.
-        document: what is deployed.
+        name: the site's name.
+        directory: the directory of its capture's Terraform.
+        response: the directory of its response's Terraform; None where it has no response.
+        access: where it is deployed, and by which role.
+        document: the deployment file as plain data.
         write: synthesizes the text of a deployment file.
-        progress: gets the progress.
+        progress: receives the progress.
     """
     from strictmoto.identity.principals import deploying_into
     from strictmoto.testing.snapshot import differences, take_snapshot
@@ -170,47 +170,47 @@ def _rehearse_site(
     def say(line: str) -> None:
         progress.say(f"{_INDENT}{line}")
 
-    def tell(line: str) -> None:
+    def say_of_site(line: str) -> None:
         progress.say(f"{name}: {line}")
 
-    def look() -> dict[str, str]:
+    def snapshot() -> dict[str, str]:
         with progress.doing("reading all that the account holds"):
-            return take_snapshot(place.account, region=place.region, role_arn=place.role_arn)
+            return take_snapshot(access.account, region=access.region, role_arn=access.role_arn)
 
-    before = look()
+    before = snapshot()
 
     def deploy(stack: SiteDeployment, what: str) -> bool:
-        """Deploy a stack, and tell whether a second plan would change anything."""
-        tell(f"deploying the {what}")
+        """Deploy a stack; return whether a second plan would change anything."""
+        say_of_site(f"deploying the {what}")
         for output, value in stack.apply().items():
             say(f"{output} = {'(sensitive)' if value is None else json.dumps(value)}")
         changes = stack.changes()
-        tell(f"the second plan {'is empty' if not changes else f'changes {changes}'}")
+        say_of_site(f"the second plan {'is empty' if not changes else f'changes {changes}'}")
         return bool(changes)
 
     progress.say("")
     with progress.doing("starting Terraform") as doing:
-        credentials = deploying_into(place.role_arn)
-        site = SiteDeployment(directory, place.account, say, doing, credentials=credentials)
+        credentials = deploying_into(access.role_arn)
+        site = SiteDeployment(directory, access.account, say, doing, credentials=credentials)
         failures = int(deploy(site, "capture"))
-        spares = Spares(place.account.client("ec2", region=place.region, role_arn=place.role_arn))
-        tell("changing")
+        spares = Spares(access.account.client("ec2", region=access.region, role_arn=access.role_arn))
+        say_of_site("changing")
         for outcome in rehearse_changes(site, name, document, spares, write):
             for address, actions in outcome.touched.items():
                 say(f"{' and '.join(actions)} {address}")
             verdict = "as it should" if outcome.right else f"and should be {outcome.expected}"
-            tell(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
+            say_of_site(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
             failures += not outcome.right
         if response is not None:
-            stack = SiteDeployment(response, place.account, say, doing, credentials=credentials)
+            stack = SiteDeployment(response, access.account, say, doing, credentials=credentials)
             failures += deploy(stack, "response")
-            tell("destroying the response")
+            say_of_site("destroying the response")
             stack.destroy()
-        tell("destroying the capture")
+        say_of_site("destroying the capture")
         site.destroy()
     spares.remove()
-    left = differences(before, look())
-    tell("the account is as it was" if not left else "the account is not as it was")
+    left = differences(before, snapshot())
+    say_of_site("the account is as it was" if not left else "the account is not as it was")
     for line in left:
         say(line)
     return failures + bool(left)

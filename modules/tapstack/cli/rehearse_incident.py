@@ -1,4 +1,4 @@
-"""`tapstack rehearse incident`: an alert, packets, the end of it, and a report, in the rehearsal account."""
+"""`tapstack rehearse incident`: an incident from alert to close in the rehearsal account, and a report of it."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
 REPORT: Final = Path("rehearsal.html")
 WAITS: Final = 0.005
-"""An hour of waiting takes 18 seconds."""
-WAITS_FOR_PEOPLE: Final = 0.1
-"""A quarter of an hour for an answer takes 90 seconds: a slow machine must not pass the deadline."""
+"""The scale of waits: an hour takes 18 seconds."""
+WAITS_FOR_APPROVAL: Final = 0.1
+"""The scale while a containment is pending: 15 minutes take 90 seconds, so that a slow machine meets the deadline."""
 WAITS_AT_THE_END: Final = 0.001
-"""The half hour that an appliance stays takes 2 seconds."""
+"""The scale after the close: the half hour until an appliance is retired takes 2 seconds."""
 _INDENT: Final = " " * 7
 _SUSPECT: Final = "database"
 """The company's instance with two interfaces."""
-_PATIENCE: Final = 300.0
-_LOOK_EVERY: Final = 0.4
+_TIMEOUT_SECONDS: Final = 300.0
+_POLL_SECONDS: Final = 0.4
 
 
 class RehearsalFailedError(Exception):
-    """The incident took another course than it should; the message says which."""
+    """The incident did not go as expected; the message says what differed."""
 
 
 def rehearse_incident(
@@ -69,15 +69,15 @@ def rehearse_incident(
     Args:
         file: the deployment file; the usual one by default.
         site: the site whose response is rehearsed; the first that has one by default.
-        report: takes the report.
-        scratch: a directory for what is temporary.
-        out: gets the progress.
-        err: gets what is wrong.
+        report: the file of the report.
+        scratch: a directory for temporary files.
+        out: receives the progress.
+        err: receives errors.
         enforce_iam: refuse what IAM does not allow.
 
     Returns:
-        0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 when
-        something is missing or wrong.
+        0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 for an
+        error that the user can fix.
     """
     project = Path.cwd()
     if not (project / "main.py").is_file():
@@ -174,10 +174,10 @@ class _Rehearsal:
     steps: list[Step] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     account: Account = field(init=False)
-    _told: int = 0
+    _shown_entries: int = 0
 
     def run(self, report: ReportFile) -> bool:
-        """Do all of it, and write the report; tell whether all went right."""
+        """Run the rehearsal and write the report; return whether everything went as expected."""
         with self._step("An AWS account on this machine"):
             from strictmoto.account import Account
             from tapstack.rehearsal.deployment import DeploymentFailedError
@@ -208,13 +208,13 @@ class _Rehearsal:
             synthesized = pool.submit(self._synthesize, fitted)
             before = take_snapshot(self.account, **where)
             directories = synthesized.result()
-        # Side by side where neither needs the other: it is mostly waiting.
+        # At the same time where the response uses nothing of the capture: most of the time is waiting.
         together = not used_of_capture(settings)
         outputs = self._with_each("Deploy", directories, lambda stack: stack.apply(), together)[-1]
         deployed = len(self.account.recorder.records())
 
         self.account.waits.scale = WAITS
-        self._tell(f"Waits are shortened from here: an hour takes {3600 * WAITS:.0f} seconds or less.")
+        self._say_with_time(f"Waits are shortened from here: an hour takes {3600 * WAITS:.0f} seconds or less.")
         ec2 = self.account.client("ec2", **where)
         suspect = _instance_named(ec2, _SUSPECT)
         api = IncidentApi(outputs["api_endpoint"], sign_with(self._credentials(role), settings.region))
@@ -257,13 +257,13 @@ class _Rehearsal:
             note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds or less. The appliance is a stand-in.",
         )
         report.write(render(made))
-        self._tell("The account is back to where it was." if not left else "The account is not as it was:")
+        self._say_with_time("The account is back to where it was." if not left else "The account is not as it was:")
         for line in left:
             self._say(line)
         return made.good
 
     def _role(self) -> str | None:
-        """Return the role that the site is deployed by."""
+        """Return the role that deploys the site."""
         role = self.deployment.sites[self.site].assume_role
         return role.role_arn if role else None
 
@@ -274,7 +274,7 @@ class _Rehearsal:
 
         source = YamlSource(self.path.read_text(encoding="utf-8-sig"), shown(self.path))
         document = without_surroundings(source.data, self.path.parent)
-        # Only this site: the others would cost minutes, and nothing of them is looked at.
+        # Only this site: the others would take minutes, and the rehearsal uses nothing of them.
         document["sites"] = {self.site: document["sites"][self.site]}
         fitted = self.scratch / "deployment.yaml"
         text = fit(
@@ -294,7 +294,7 @@ class _Rehearsal:
     def _with_each(
         self, verb: str, directories: Mapping[str, Path], do: Callable[[SiteDeployment], Any], together: bool
     ) -> list[Any]:
-        """Do something with every stack, one after the other or all at the same time; return what came of each."""
+        """Call `do` with every stack, one after the other or all at the same time; return the results."""
 
         def one(directory: Path) -> Any:
             from strictmoto.identity.principals import deploying_into
@@ -344,7 +344,7 @@ class _Rehearsal:
         assert response.containment is not None
         mode = "approval" if "approval" in response.containment.modes else "now"
         before = _groups(ec2, incident["instance_id"])
-        self.account.waits.scale = WAITS_FOR_PEOPLE
+        self.account.waits.scale = WAITS_FOR_APPROVAL
         with self._step("Contain: approved, and every interface is isolated"):
             api.post(f"{path}/contain", {"mode": mode}, repeatable=True)
             if mode == "approval":
@@ -362,40 +362,42 @@ class _Rehearsal:
         return [GroupsOf(eni, before[eni], contained[eni], after[eni]) for eni in before]
 
     def _follow(self, api: IncidentApi, incident_id: str, wanted: str, *, part: str | None = None) -> Any:
-        """Show what the timeline tells until the incident, or a part of it, is in the state `wanted`."""
-        deadline = time.monotonic() + _PATIENCE
+        """Print the timeline until the incident, or a part of it, is in the state `wanted`; return the incident."""
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             incident = api.get(f"/incidents/{incident_id}")
-            for line in timeline(incident, self._told):
+            for line in timeline(incident, self._shown_entries):
                 self._say(line)
-            self._told = len(incident["timeline"])
+            self._shown_entries = len(incident["timeline"])
             state = ((incident[part] or {}) if part else incident).get("state")
             if state == wanted:
                 return incident
             if state in ("failed", "closed", "blocked"):
                 raise RehearsalFailedError(f"{part or 'incident'} {incident_id} is {state}: expected {wanted}")
-            time.sleep(_LOOK_EVERY)
-        raise RehearsalFailedError(f"{part or 'incident'} {incident_id} is not {wanted} after {_PATIENCE:.0f} seconds")
+            time.sleep(_POLL_SECONDS)
+        raise RehearsalFailedError(
+            f"{part or 'incident'} {incident_id} is not {wanted} after {_TIMEOUT_SECONDS:.0f} seconds"
+        )
 
     def _until_workflow_ends(self, state_machine: str, where: dict[str, Any]) -> None:
         states = self.account.client("stepfunctions", **where)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while running := states.list_executions(stateMachineArn=state_machine, statusFilter="RUNNING")["executions"]:
             if time.monotonic() > deadline:
-                raise RehearsalFailedError(f"{running[0]['name']} still runs after {_PATIENCE:.0f} seconds")
-            time.sleep(_LOOK_EVERY)
+                raise RehearsalFailedError(f"{running[0]['name']} still runs after {_TIMEOUT_SECONDS:.0f} seconds")
+            time.sleep(_POLL_SECONDS)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         from tapstack.rehearsal.report.page import Step
 
-        self._tell(name)
+        self._say_with_time(name)
         begin = time.monotonic()
         with self.progress.doing(f"{name[0].lower()}{name[1:]}"):
             yield
         self.steps.append(Step(name, time.monotonic() - begin))
 
-    def _tell(self, line: str) -> None:
+    def _say_with_time(self, line: str) -> None:
         elapsed = int(time.monotonic() - self.begin)
         self.progress.say(f"[{elapsed // 60}:{elapsed % 60:02}] {line}")
 

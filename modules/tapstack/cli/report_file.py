@@ -1,4 +1,4 @@
-"""The file that a rehearsal writes its report to: whole, once, and by one rehearsal at a time."""
+"""The file of a rehearsal's report: written as a whole, by one rehearsal at a time."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tapstack.cli.arguments import unwritable
 from tapstack.cli.incident_api import UserError
 
 TITLE: Final = "Rehearsal of an incident"
-"""Of every report: the file of another one is written over, a file of anything else is not."""
+"""The title of every report. A file that has it is replaced; any other file is refused."""
 _BEGINNING: Final = 2048
 
 
 class ReportFile:
-    """A report that will be written; use it as a context manager.
+    """A report that will be written; a context manager.
 
-    From the beginning to the end it has a file beside it, `.NAME.part`, which is locked, takes the text and then
-    becomes the report. Whatever happens, the report is whole, or is not there.
+    Within the context there is a locked file beside the report, `.NAME.part`. The text is written into it, and then it
+    is renamed to the report. So the report is complete, or does not exist.
 
     Attributes:
-        path: of the report.
+        path: the path of the report.
     """
 
     def __init__(self, path: Path) -> None:
-        """Note where it is to stand; nothing is touched yet."""
+        """Keep the path; no file is changed."""
         self.path = Path(os.path.realpath(path))
         self._part = self.path.with_name(f".{self.path.name}.part") if self.path.name else self.path
         self._descriptor = -1
 
     def __enter__(self) -> ReportFile:
-        """Claim the file.
+        """Create and lock the file beside the report.
 
         Raises:
-            UserError: it cannot be written, is something else than a report, or another rehearsal is writing it.
+            UserError: it cannot be written, its path has a file that is no report, or another rehearsal is writing it.
         """
         try:
             self._check()
@@ -54,18 +54,18 @@ class ReportFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the file back; what has not become a report is removed."""
+        """Unlock the file, and remove it where it was not renamed to the report."""
         if self._is(self._part):
             self._part.unlink()
         os.close(self._descriptor)
         self._descriptor = -1
 
     def begin(self) -> None:
-        """Remove an older report, which would pass for the one of a rehearsal that fails."""
+        """Remove an older report, which could be taken for the one of this rehearsal if that fails."""
         self.path.unlink(missing_ok=True)
 
     def write(self, text: str) -> None:
-        """Write the report, all at once."""
+        """Write the report, and rename it to its path."""
         os.ftruncate(self._descriptor, 0)
         with os.fdopen(os.dup(self._descriptor), "w", encoding="utf-8") as file:
             file.write(text)
@@ -73,7 +73,7 @@ class ReportFile:
 
     @property
     def written(self) -> bool:
-        """Whether the report is there."""
+        """Whether the report was written."""
         return self._is(self.path)
 
     def _check(self) -> None:
@@ -95,7 +95,7 @@ class ReportFile:
             raise
         self._descriptor = descriptor
         if not self._is(self._part):
-            # Whoever had it has ended meanwhile, and it has become a report, or is gone.
+            # The rehearsal that had locked it has ended meanwhile, and renamed or removed it.
             os.close(descriptor)
             self._descriptor = -1
 

@@ -1,8 +1,8 @@
-"""How a command ends on a signal: at any moment, with all that it started, in one line.
+"""End a command on a signal, at any moment, with everything that it started.
 
-A rehearsal starts servers, Terraform, providers and functions. It runs in a process of its own, in a session of its
-own, with a directory for everything temporary; the process that the user sees waits for it, and on a signal ends all of
-it at once. Nothing there is worth an orderly end: the account lives in memory.
+A rehearsal starts servers, Terraform, providers and functions. It runs in a process and session of its own, with one
+directory for temporary files. The process that the user started waits for it, and kills all of it on a signal. It needs
+no orderly end, because the account is in memory only.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from typing import Final, NoReturn
 from tapstack.workspace.output import heeding_output
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, the end that others ask for, and a terminal that closes."""
+"""Ctrl-C, the request to end that `kill` sends, and a closed terminal."""
 _BY_SIGNAL: Final = 128
-"""What shells add to the number of the signal that ended a command."""
+"""Added to the number of the signal that ended a command, as shells do."""
 _TRIES: Final = 20
 Handler = Callable[[int, FrameType | None], object]
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks the command to end.
+    """A signal that ends the command was received.
 
     Attributes:
-        code: the command's exit code, as shells have it.
+        code: the command's exit code: 128 plus the number of the signal.
     """
 
     def __init__(self, number: int, what: str = "") -> None:
-        """Note the signal, and what became of what the command had begun."""
+        """Keep the signal; `what` says what happened to the work of the command."""
         super().__init__(": ".join(["interrupted", *([what] if what else [])]))
         self.code = _BY_SIGNAL + number
 
@@ -56,13 +56,13 @@ def interruptible() -> Iterator[None]:
 
 
 def supervised(work: Callable[[Path], int]) -> int:
-    """Do the work in a process of its own and return its exit code; whatever happens, nothing of it is left.
+    """Do the work in a process of its own and return its exit code; no process or temporary file remains.
 
     Args:
-        work: gets a directory for what is temporary, which is removed in the end; returns the exit code.
+        work: takes a directory for temporary files, which is removed at the end; returns the exit code.
 
     Raises:
-        Interrupted: a signal came; everything has ended.
+        Interrupted: a signal was received; everything has ended.
     """
     received: list[int] = []
     worker = 0
@@ -101,7 +101,7 @@ def supervised(work: Callable[[Path], int]) -> int:
 
 
 def _work(work: Callable[[Path], int], scratch: Path, alive: int) -> NoReturn:
-    """Be the process that does the work."""
+    """Do the work in this process, and end the process."""
     code = 1
     try:
         os.setsid()
@@ -109,7 +109,7 @@ def _work(work: Callable[[Path], int], scratch: Path, alive: int) -> NoReturn:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         threading.Thread(target=_end_with, args=(alive, scratch), name="supervision", daemon=True).start()
-        # What others call temporary, too: the sockets of providers, the files of functions and of cdktf.
+        # For the temporary files of others, too: sockets of providers, files of functions and of cdktf.
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
         code = heeding_output(lambda: work(scratch))
     except BaseException:
@@ -119,27 +119,27 @@ def _work(work: Callable[[Path], int], scratch: Path, alive: int) -> NoReturn:
 
 
 def _end_with(alive: int, scratch: Path) -> None:
-    """End everything when the process that waits for it is gone, killed for example."""
+    """End everything when the process that waits for it has ended, for example because it was killed."""
     os.read(alive, 1)
     shutil.rmtree(scratch, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
 def _kill(worker: int) -> None:
-    """End the worker and all that is in its session's process group."""
+    """Kill the worker and all processes of its group."""
     try:
         os.killpg(worker, signal.SIGKILL)
     except ProcessLookupError:
-        # It has ended, or has not come to have a group of its own.
+        # It has ended, or has no group of its own yet.
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
     except PermissionError:
-        # On macOS, a group of processes that have ended.
+        # On macOS, all processes of the group have ended.
         pass
 
 
 def _remove(scratch: Path) -> None:
-    # Functions have groups of their own, end when their account does, and may write until then.
+    # Functions have process groups of their own. They end with their account, and may write until then.
     for _ in range(_TRIES):
         shutil.rmtree(scratch, ignore_errors=True)
         if not scratch.exists():
@@ -149,7 +149,7 @@ def _remove(scratch: Path) -> None:
 
 @contextlib.contextmanager
 def handled_by(handler: Handler) -> Iterator[None]:
-    """Give the signals that end a command to a handler; one that the caller ignores, as nohup does, stays ignored."""
+    """Handle the signals that end a command; a signal that the caller ignores, as nohup does, stays ignored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     changed = {number: held for number, held in before.items() if held not in (signal.SIG_IGN, None)}
     for number in changed:

@@ -1,4 +1,4 @@
-"""Text for terminals: what comes from elsewhere is shown, and never obeyed."""
+"""Text for terminals, without the control characters and escape sequences of its source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
-# Whole escape sequences first, so that their parameters do not stay behind: CSI, OSC and the like, two-byte ones.
+# Escape sequences as a whole, so that their parameters do not remain: CSI, OSC and the like, two-byte ones.
 _SEQUENCES: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|\x9c|$)|\x1b[ -/]*[0-~]", re.DOTALL
 )
@@ -17,7 +17,7 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def plain(value: Any) -> str:
-    """Return a value as one line of text without control characters, escape sequences and marks of direction."""
+    """Return a value as one line of text without control characters, escape sequences and direction marks."""
     text = _SEQUENCES.sub("", "" if value is None else str(value))
     text = "".join(
         " " if character in "\t\n\r\x0b\x0c\x85\u2028\u2029" else character
@@ -28,7 +28,7 @@ def plain(value: Any) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """Return `text`, cut to `width` characters with three dots where it is longer."""
+    """Return `text`, shortened to `width` characters with three dots where it is longer."""
     return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
 
 
@@ -36,10 +36,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = ""
     """Return the lines of a table whose columns are as wide as they need to be.
 
     Args:
-        header: a word for each column.
-        rows: a text for each column.
-        indent: what each line begins with.
-        widest: cells of more characters go on in further lines, broken between words; 0 for none.
+        header: the title of each column.
+        rows: the cells of each row.
+        indent: the beginning of each line.
+        widest: longer cells, in characters, are wrapped between words; 0 wraps none.
     """
     wrapped = [[_wrapped(cell, widest) for cell in row] for row in [header, *rows]]
     widths = [max(len(line) for row in wrapped for line in row[column]) for column in range(len(header))]
@@ -51,6 +51,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = ""
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a cell; a word is never broken, because an id would then be no id."""
+    """Return the lines of a cell; words are not broken, so that ids can be copied."""
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) if width else [text]
     return lines or [""]
