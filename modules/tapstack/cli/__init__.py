@@ -102,7 +102,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         command = commands.choices[chosen.command]
-        command.error(unrecognized(command, unknown))
+        command.error(unrecognized(parser, chosen, unknown))
     out = standard_output()
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=out, err=sys.stderr)

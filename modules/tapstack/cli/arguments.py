@@ -5,25 +5,55 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from tapstack.domain.suggestions import about_quotes, did_you_mean
 from tapstack.workspace.writable import obstacle
 
-_INVALID_CHOICE: Final = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<choices>[^)]*)\)")
+_INVALID_CHOICE: Final = re.compile(
+    r"argument (?P<argument>[^:]+): invalid choice: '(?P<given>[^']*)' \(choose from (?P<choices>[^)]*)\)"
+)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors suggest the command or choice that was probably meant."""
 
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, and keep what was given for the messages."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with 2."""
         if found := _INVALID_CHOICE.search(message):
-            hint = did_you_mean(found["given"], re.findall(r"[\w-]+", found["choices"])).strip()
+            hint = self._hint(found["argument"], found["given"], re.findall(r"[\w-]+", found["choices"]))
             message += f"; {hint}" if hint else ""
         super().error(message + about_quotes(message))
+
+    def _hint(self, argument: str, given: str, choices: Sequence[str]) -> str:
+        below = _subparsers(self)
+        if below is not None and argument == below.metavar:
+            elsewhere = [name for name, parser in below.choices.items() if given in (_commands(parser) or ())]
+            if elsewhere:
+                return f"did you mean {self.prog} {elsewhere[0]} {given}?"
+            before = self._given[: self._given.index(given)] if given in self._given else ()
+            if any(one.startswith("-") for one in before):
+                return f"options go behind the {argument}"
+        return did_you_mean(given, choices).strip()
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[Any] | None:
+    return next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
+
+
+def _commands(parser: argparse.ArgumentParser) -> Collection[str] | None:
+    below = _subparsers(parser)
+    return below.choices if below is not None else None
 
 
 def file_name(text: str) -> Path:
@@ -89,24 +119,38 @@ def unwritable(path: Path) -> str | None:
     return obstacle(path.parent)
 
 
-def unrecognized(parser: argparse.ArgumentParser, unknown: list[str]) -> str:
+def unrecognized(parser: argparse.ArgumentParser, chosen: argparse.Namespace, unknown: list[str]) -> str:
     """Return the message about unknown arguments, with those that were probably meant.
 
     Where there are options, the message has their names only, because the value of one may be a secret.
+
+    Args:
+        parser: of the program.
+        chosen: what was parsed; it has the command, and that command's own.
+        unknown: the arguments that are left.
     """
+    command = parser
+    while (below := _subparsers(command)) is not None:
+        command = below.choices[getattr(chosen, below.dest)]
     options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
-    known = sorted(set(_options(parser)))
-    hints = [did_you_mean(option, known).strip() for option in options]
-    message = "; ".join(
-        [f"unrecognized arguments: {' '.join(options or unknown)}", *dict.fromkeys(filter(None, hints))]
-    )
+    hints = [_about(option, command, parser) for option in options]
+    shown = f"unrecognized arguments: {' '.join(options or unknown)}"
+    message = "; ".join([shown, *dict.fromkeys(filter(None, hints))])
     return message + about_quotes(" ".join(f"'{argument}'" for argument in unknown))
 
 
-def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    for action in parser._actions:
-        if action.help != argparse.SUPPRESS:
-            yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from _options(below)
+def _about(option: str, command: argparse.ArgumentParser, program: argparse.ArgumentParser) -> str:
+    known = _options(command)
+    if option in known:
+        return f"{option} goes behind {command.prog}"
+    if option in _options(program, below=True):
+        return f"{command.prog} has no {option}"
+    return did_you_mean(option, known).strip()
+
+
+def _options(parser: argparse.ArgumentParser, *, below: bool = False) -> list[str]:
+    names = [name for action in parser._actions if action.help != argparse.SUPPRESS for name in action.option_strings]
+    subparsers = _subparsers(parser) if below else None
+    for other in subparsers.choices.values() if subparsers is not None else ():
+        names += _options(other, below=True)
+    return sorted(set(names))

@@ -375,6 +375,8 @@ class TestRefusals:
             (["deploy", "--paralelism=3"], "--paralelism; did you mean --parallelism?"),
             (["check", "--machien"], "--machien; did you mean --machine?"),
             (["rehearse", "incident", "--repport=x"], "--repport; did you mean --report?"),
+            (["--auto-approve", "deploy", "b"], "--auto-approve; --auto-approve goes behind tapstack deploy"),
+            (["incident", "approve", "inc", "--reason=x"], "--reason; tapstack incident approve has no --reason"),
         ],
     )
     def test_fails_when_an_option_is_misspelt_and_says_which_was_meant(
@@ -383,6 +385,23 @@ class TestRefusals:
         with pytest.raises(SystemExit):
             main(arguments)
         assert capsys.readouterr().err.endswith(f"unrecognized arguments: {hint}\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "hint"),
+        [
+            (["open", "--instance", "i-1"], "did you mean tapstack incident open?"),
+            (["account"], "did you mean tapstack rehearse account?"),
+            (["incident", "--instance", "i-1", "open"], "options go behind the ACTION"),
+            (["incident", "opne"], "did you mean open?"),
+        ],
+    )
+    def test_fails_when_a_command_is_not_known_and_says_which_was_meant(
+        self, arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err.endswith(f"; {hint}\n")
 
     @pytest.mark.parametrize("text", ["", "{}", '{"b": {"quarantine_group_id": "sg-0123456789abcdef0"}}'])
     def test_when_outputs_were_written_there_before_then_they_are_replaced(self, project: Path, text: str) -> None:
