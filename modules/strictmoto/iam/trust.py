@@ -30,6 +30,7 @@ _SHORTEST: Final = 900
 _ALGORITHMS: Final = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 """How tokens may be signed."""
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
+_STEP_FUNCTIONS: Final = "states.amazonaws.com"
 _CODE: Final = re.compile(r"\d{6}", re.ASCII)
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
@@ -223,8 +224,22 @@ def trusts(role_arn: str, service: str, source_arn: str = "") -> bool:
     if not _ROLE.fullmatch(role_arn) or (role := find_role(role_arn)) is None:
         return False
     guard = Guard(role_arn.split(":")[4], read_text(role.assume_role_policy_document), decides=True)
-    asked = _Asked("sts:AssumeRole", role_arn, Caller(service=service), Policies(), service_keys(service, source_arn))
-    return not asked.refused(asked.action, guard)
+    for name in _names_of(service, source_arn):
+        asked = _Asked("sts:AssumeRole", role_arn, Caller(service=name), Policies(), service_keys(name, source_arn))
+        if not asked.refused(asked.action, guard):
+            return True
+    return False
+
+
+def _names_of(service: str, source_arn: str) -> tuple[str, ...]:
+    """Return the principals that a service assumes a role as: Step Functions takes the one of its Region, too.
+
+    Source: Step Functions Developer Guide, "How AWS Step Functions works with IAM"; the text of its refusal.
+    """
+    if service != _STEP_FUNCTIONS:
+        return (service,)
+    own, _, suffix = service.partition(".")
+    return (service, f"{own}.{source_arn.split(':')[3]}.{suffix}")
 
 
 def service_keys(service: str, source_arn: str = "") -> Context:

@@ -57,6 +57,20 @@ def refused(call: Any, *args: Any, **given: Any) -> str:
     return str(answer["Error"]["Message"])
 
 
+@pytest.mark.parametrize("region", ["", "eu-central-1."])
+def test_when_a_role_trusts_step_functions_in_its_region_then_it_is_assumed(enforcing: Enforcing, region: str) -> None:
+    role = enforcing.role("own", trust={"Service": f"states.{region}amazonaws.com"})
+    states, made = enforcing.client("stepfunctions"), create(enforcing, role)
+    states.update_state_machine(stateMachineArn=made, roleArn=role)
+    assert states.start_execution(stateMachineArn=made)["executionArn"]
+
+
+def test_fails_when_a_role_trusts_step_functions_in_another_region(enforcing: Enforcing) -> None:
+    role = enforcing.role("own", trust={"Service": "states.us-east-1.amazonaws.com"})
+    message = refused(create, enforcing, role)
+    assert message.startswith("Neither the global service principal states.amazonaws.com, nor the regional one")
+
+
 @pytest.mark.parametrize("without", DELIVERY)
 def test_fails_when_the_role_may_not_deliver_logs(enforcing: Enforcing, without: str) -> None:
     others = [action for action in DELIVERY if action != without]
