@@ -1,11 +1,13 @@
 """No call that names nothing that is there, or leaves something out, is answered with HTTP 500.
 
 Every operation that moto has of the services of this field is called three times: with nothing, with what its model
-requires, made up, and with all of its scalar parameters made up, among them the tokens of pages.
+requires, made up, and with all of its scalar parameters made up, among them the tokens of pages. The caller may do
+everything, and has a policy whose condition is compared for each call.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,15 +147,31 @@ def status_of(client: Any, method: str, given: dict[str, Any]) -> int:
     return 200
 
 
+def guarded(iam: Any) -> None:
+    """Make a role that may do everything in one Region."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}
+    elsewhere = {"StringNotEquals": {"aws:RequestedRegion": "eu-central-1"}}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    deny = {"Effect": "Deny", "NotAction": "iam:*", "Resource": "*", "Condition": elsewhere}
+    iam.create_role(
+        RoleName="guarded", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    document = {"Version": "2012-10-17", "Statement": [everything, deny]}
+    iam.put_role_policy(RoleName="guarded", PolicyName="guard", PolicyDocument=json.dumps(document))
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_fails_with_an_error_of_the_service_whatever_is_made_up(aws_account: Account, service: str) -> None:
-    signed = aws_account.client(service)._request_signer._credentials
+    guarded(aws_account.client("iam"))
+    aws_account.enforces_iam = True
+    signed = aws_account.client(service, role_arn="arn:aws:iam::123456789012:role/guarded")._request_signer._credentials
     client: Any = boto3.client(
         service,
         region_name="eu-central-1",
         endpoint_url=aws_account.endpoint,
         aws_access_key_id=signed.access_key,
         aws_secret_access_key=signed.secret_key,
+        aws_session_token=signed.token,
         config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
     )
     found, made = [], 0

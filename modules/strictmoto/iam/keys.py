@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Final
 
+from strictmoto.iam.authorizations.ec2 import sets_attributes
 from strictmoto.iam.facts import reads_tags_of
 
 GIVEN: Final = (
@@ -108,6 +109,7 @@ GIVEN: Final = (
     "lambda:Principal",
     "lambda:SourceFunctionArn",
     "s3:RequestObjectTagKeys",
+    "s3:TlsVersion",
     "s3:VersionId",
     "s3:delimiter",
     "s3:max-keys",
@@ -215,6 +217,9 @@ def is_told(key: str, action: str, arn: str) -> bool:
     if name in _OF_LAUNCHES and action.lower().startswith(_ACTIONS_UNREAD):
         return False
     if _RESOURCE_TAG in name and ":" in arn and not arn.endswith("/*") and not reads_tags_of(arn):
+        return False
+    if name == "ec2:attribute" and sets_attributes(action.partition(":")[2]):
+        # Which of the attributes that such a request sets this is, AWS does not say.
         return False
     if service == "ec2" and owner == "ec2" and arn == "*":
         # Their keys are those of resources.

@@ -58,6 +58,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
+_TLS_VERSION: Final = "1.3"
 _MAY_BE_EMPTY: Final = frozenset({"Prefix", "Delimiter"})
 """Parameters whose empty value is a value of the condition key."""
 
@@ -113,7 +114,9 @@ def _given(arn: str, authorization: Authorization, context: Context) -> dict[str
     service, _, action = authorization.action.partition(":")
     tagged = arn.endswith("/*") or action.startswith(("CreateTags", "DeleteTags", "Tag")) or service != "ec2"
     kind = arn.split(":")[5].partition("/")[0] if service == "ec2" and arn != "*" else ""
-    of_attributes = bool(kind) and kind == has_attributes(action)
+    kinds = has_attributes(action) if service == "ec2" else None
+    # What the account has no kind for is asked about as everything.
+    of_attributes = kinds is not None and (kind in kinds or arn == "*")
     found = {key: value for key, value in context.items() if (of_attributes if key.startswith(_ATTRIBUTE) else tagged)}
     if not (authorization.tags and kind):
         return found
@@ -140,6 +143,8 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
     elif call.service == "s3":
         found |= _of_locks(requested)
         found["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
+        # As aws:SecureTransport: what comes by the loopback interface counts as TLS.
+        found["s3:TlsVersion"] = (_TLS_VERSION,)
         if tags := _object_tags(requested.get("Tagging")):
             found["s3:RequestObjectTagKeys"] = tuple(tags)
             found |= {f"s3:RequestObjectTag/{key}": (value,) for key, value in tags.items()}
@@ -255,7 +260,8 @@ _OF_RESOURCES: Final[Mapping[str, Callable[[Mapping[str, Any], Authorization, st
 
 def _leading_keys(requested: Mapping[str, Any], authorization: Authorization, arn: str) -> Iterator[str]:
     """Return the partition keys that a request names in a table; of a query, the value that its condition compares."""
-    key = _partition_key(arn)
+    # A call such as ListTables is about no table.
+    key = _partition_key(arn) if arn != "*" else ""
     if not key:
         return
     if authorization.action.startswith("dynamodb:PartiQL"):

@@ -35,6 +35,9 @@ ELSEWHERE: Final = {
     "cloudformation:ResourceTypes": "test_templates_of_stacks.py",
     "cloudformation:RoleArn": "test_templates_of_stacks.py",
     "cloudformation:StackPolicyUrl": "test_what_calls_mean.py",
+    "events:detail.eventTypeCode": "test_what_services_find.py",
+    "events:detail.service": "test_what_services_find.py",
+    "events:detail.userIdentity.principalId": "test_what_services_find.py",
     "events:TargetArn": "test_what_services_find.py",
     "cloudformation:TemplateUrl": "test_templates_of_stacks.py",
     "dynamodb:FullTableScan": "test_what_services_find.py",
@@ -250,7 +253,12 @@ CALLS: Final[list[tuple[str, str, str, Callable[[Enforcing, Any], Any]]]] = [
     ("ec2", "ec2:Attribute/EnableDnsHostnames", "ec2:ModifyVpcAttribute", _attribute),
     ("ec2", "ec2:Attribute", "ec2:DescribeNetworkInterfaceAttribute", _describing),
     ("ec2", "ec2:CreateAction", "ec2:CreateTags", _tagged),
-    ("s3", "s3:ExistingObjectTag/lock s3:signatureversion aws:ResourceAccount", "s3:GetObject", _made_object),
+    (
+        "s3",
+        "s3:ExistingObjectTag/lock s3:signatureversion s3:TlsVersion aws:ResourceAccount",
+        "s3:GetObject",
+        _made_object,
+    ),
     ("s3", "s3:VersionId", "s3:GetObjectVersion", _version),
     ("s3", "s3:prefix s3:delimiter s3:max-keys", "s3:ListBucket", _listing),
     (
@@ -344,6 +352,93 @@ def test_when_a_key_is_listed_as_given_then_a_test_gives_it() -> None:
     beginnings |= {"secretsmanager:ResourceTag/", "ssm:ResourceTag/"}
     beginnings |= {"autoscaling:ResourceTag/", "elasticloadbalancing:ResourceTag/"}
     assert {one for one in GIVEN_BEGINNINGS if not any(key.startswith(one) for key in tried)} == beginnings
+
+
+@pytest.mark.parametrize("method", ["list_tables", "describe_limits", "list_backups"])
+def test_when_a_call_is_about_no_table_then_the_conditions_of_a_statement_are_compared(
+    enforcing: Enforcing, method: str
+) -> None:
+    guard = {"Effect": "Deny", "Action": "*", "Condition": {"StringNotEquals": {"aws:RequestedRegion": REGION}}}
+    assert getattr(enforcing.worker("dynamodb", {"Action": "dynamodb:*"}, guard), method)()
+
+
+class TestAttributes:
+    """Source: Service Authorization Reference, the actions of Amazon EC2 that have ec2:Attribute/${AttributeName}."""
+
+    def _denied(self, enforcing: Enforcing, action: str, condition: Any) -> Any:
+        deny = {"Effect": "Deny", "Action": f"ec2:{action}", "Condition": condition}
+        return enforcing.worker("ec2", {"Action": "ec2:*"}, deny)
+
+    def _instance(self, enforcing: Enforcing) -> Any:
+        ec2 = enforcing.client("ec2")
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        return ec2.run_instances(ImageId=image, InstanceType="m5.large", MinCount=1, MaxCount=1)["Instances"][0]
+
+    @pytest.mark.parametrize(
+        ("condition", "refused", "taken"),
+        [
+            ({"StringEquals": {"ec2:Attribute/HttpTokens": "optional"}}, "optional", "required"),
+            ({"StringNotEquals": {"ec2:Attribute/HttpTokens": "required"}}, "optional", "required"),
+        ],
+    )
+    def test_when_options_of_an_instance_are_modified_then_they_are_keys(
+        self, enforcing: Enforcing, condition: Any, refused: str, taken: str
+    ) -> None:
+        instance = self._instance(enforcing)["InstanceId"]
+        modify = self._denied(enforcing, "ModifyInstanceMetadataOptions", condition).modify_instance_metadata_options
+        code, message = refusal(modify, InstanceId=instance, HttpTokens=refused)
+        assert (code, "with an explicit deny" in message) == ("UnauthorizedOperation", True)
+        assert modify(InstanceId=instance, HttpTokens=taken)["InstanceMetadataOptions"]["HttpTokens"] == taken
+
+    def test_when_a_mirror_session_is_modified_then_what_it_gets_are_keys(self, enforcing: Enforcing) -> None:
+        ec2, instance = enforcing.client("ec2"), self._instance(enforcing)
+        made = [
+            ec2.create_traffic_mirror_target(
+                NetworkInterfaceId=ec2.create_network_interface(SubnetId=instance["SubnetId"])["NetworkInterface"][
+                    "NetworkInterfaceId"
+                ]
+            )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+            for _ in range(2)
+        ]
+        session = ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
+            TrafficMirrorTargetId=made[0],
+            TrafficMirrorFilterId=ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"],
+            SessionNumber=1,
+        )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+        for condition, refused, taken in (
+            ({"NumericLessThan": {"ec2:Attribute/PacketLength": "128"}}, {"PacketLength": 64}, {"PacketLength": 128}),
+            (
+                {"StringEquals": {"ec2:Attribute/TrafficMirrorTargetId": made[1]}},
+                {"TrafficMirrorTargetId": made[1]},
+                {"TrafficMirrorTargetId": made[0]},
+            ),
+            # Its own id is no attribute that it gets.
+            ({"Null": {"ec2:Attribute/TrafficMirrorSessionId": "true"}}, {"SessionNumber": 2}, None),
+        ):
+            modify = self._denied(enforcing, "ModifyTrafficMirrorSession", condition).modify_traffic_mirror_session
+            assert refusal(modify, TrafficMirrorSessionId=session, **refused)[0] == "UnauthorizedOperation"
+            if taken:
+                assert modify(TrafficMirrorSessionId=session, **taken)
+
+    def test_when_an_address_is_modified_then_its_attributes_are_keys(self, enforcing: Enforcing) -> None:
+        address = enforcing.client("ec2").allocate_address(Domain="vpc")["AllocationId"]
+        named = {"StringEquals": {"ec2:Attribute/DomainName": "a.example"}}
+        worker = self._denied(enforcing, "ModifyAddressAttribute", named)
+        code, _ = refusal(worker.modify_address_attribute, AllocationId=address, DomainName="a.example")
+        assert code == "UnauthorizedOperation"
+
+    def test_when_it_is_open_which_attribute_is_meant_then_a_deny_holds(self, enforcing: Enforcing) -> None:
+        volume = enforcing.client("ec2").create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
+        worker = self._denied(enforcing, "ModifyVolume", {"StringEquals": {"ec2:Attribute": "Size"}})
+        code, message = refusal(worker.modify_volume, VolumeId=volume, Size=9)
+        assert (code, "ec2:Attribute" in message) == ("UnauthorizedOperation", True)
+
+    def test_when_a_call_modifies_what_there_is_one_of_then_its_attributes_are_keys(self, enforcing: Enforcing) -> None:
+        condition = {"StringEquals": {"ec2:Attribute/HttpTokens": "optional"}}
+        worker = self._denied(enforcing, "ModifyInstanceMetadataDefaults", condition)
+        assert refusal(worker.modify_instance_metadata_defaults, HttpTokens="optional")[0] == "UnauthorizedOperation"
+        assert refusal(worker.modify_instance_metadata_defaults, HttpTokens="required")[0] != "UnauthorizedOperation"
 
 
 class TestSessions:

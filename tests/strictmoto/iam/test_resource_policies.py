@@ -151,6 +151,14 @@ def test_when_a_policy_wants_tls_then_nobody_is_locked_out(enforcing: Enforcing,
     assert guarded.use(guarded.owner)
 
 
+def test_when_a_bucket_wants_a_version_of_tls_then_nobody_is_locked_out(enforcing: Enforcing) -> None:
+    bucket = Bucket(enforcing)
+    old = {"NumericLessThan": {"s3:TlsVersion": "1.2"}}
+    bucket.guard(policy({"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": _of(bucket), "Condition": old}))
+    assert bucket.use(enforcing.worker("s3", {"Action": Bucket.action}))
+    assert bucket.use(bucket.owner)
+
+
 def test_when_a_key_does_not_name_the_account_then_no_policy_of_a_role_is_enough(enforcing: Enforcing) -> None:
     key = Key(enforcing)
     worker = enforcing.worker("kms", {"Action": "kms:*"})

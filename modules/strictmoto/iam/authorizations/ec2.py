@@ -5,9 +5,12 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+from moto.core.utils import get_service_model
 
 from strictmoto.iam.authorizations.place import Place
 
@@ -135,9 +138,70 @@ _NOT_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
 _WITHOUT_RESOURCES: Final = re.compile(
     r"Describe(?!\w*Attribute$)\w*|AssociateTrunkInterface|DisassociateTrunkInterface"
 )
-_MODIFIES: Final = re.compile(r"Modify(\w+)Attribute")
 _OF_ATTRIBUTES: Final = re.compile(r"(?:Describe|Modify)(\w+)Attribute")
-_NO_ATTRIBUTES: Final = frozenset({"Attribute", "DryRun", "Value"})
+# What modifies a resource, where its name does not tell which, or that it sets attributes.
+_MODIFIED: Final[Mapping[str, tuple[str, ...]]] = {
+    "ModifyAddressAttribute": ("elastic-ip",),
+    "ModifyCapacityReservation": ("capacity-reservation",),
+    "ModifyCapacityReservationFleet": ("capacity-reservation-fleet",),
+    "ModifyClientVpnEndpoint": ("client-vpn-endpoint",),
+    "ModifyFleet": ("fleet",),
+    "ModifyHosts": ("dedicated-host",),
+    "ModifyInstanceCapacityReservationAttributes": ("instance",),
+    "ModifyInstanceConnectEndpoint": ("instance-connect-endpoint",),
+    "ModifyInstanceCpuOptions": ("instance",),
+    "ModifyInstanceCreditSpecification": ("instance",),
+    "ModifyInstanceEventStartTime": ("instance",),
+    "ModifyInstanceEventWindow": ("instance-event-window",),
+    "ModifyInstanceMaintenanceOptions": ("instance",),
+    "ModifyInstanceMetadataDefaults": (),
+    "ModifyInstanceMetadataOptions": ("instance",),
+    "ModifyInstanceNetworkPerformanceOptions": ("instance",),
+    "ModifyInstancePlacement": ("instance",),
+    "ModifyIpam": ("ipam",),
+    "ModifyIpamPool": ("ipam-pool",),
+    "ModifyIpamResourceCidr": ("ipam-scope",),
+    "ModifyIpamResourceDiscovery": ("ipam-resource-discovery",),
+    "ModifyIpamScope": ("ipam-scope",),
+    "ModifyLaunchTemplate": ("launch-template",),
+    "ModifyLocalGatewayRoute": ("local-gateway-route-table",),
+    "ModifyManagedPrefixList": ("prefix-list",),
+    "ModifyPrivateDnsNameOptions": ("instance",),
+    "ModifyPublicIpDnsNameOptions": ("network-interface",),
+    "ModifyReservedInstances": ("reserved-instances",),
+    "ModifySnapshotTier": ("snapshot",),
+    "ModifySpotFleetRequest": ("spot-fleet-request",),
+    "ModifyTrafficMirrorFilterNetworkServices": ("traffic-mirror-filter",),
+    "ModifyTrafficMirrorFilterRule": ("traffic-mirror-filter", "traffic-mirror-filter-rule"),
+    "ModifyTrafficMirrorSession": ("traffic-mirror-session",),
+    "ModifyTransitGateway": ("transit-gateway",),
+    "ModifyTransitGatewayPrefixListReference": ("prefix-list", "transit-gateway-route-table"),
+    "ModifyTransitGatewayVpcAttachment": ("transit-gateway-attachment",),
+    "ModifyVerifiedAccessEndpoint": ("verified-access-endpoint",),
+    "ModifyVerifiedAccessEndpointPolicy": ("verified-access-endpoint",),
+    "ModifyVerifiedAccessGroup": ("verified-access-group",),
+    "ModifyVerifiedAccessGroupPolicy": ("verified-access-group",),
+    "ModifyVerifiedAccessInstance": ("verified-access-instance",),
+    "ModifyVerifiedAccessInstanceLoggingConfiguration": ("verified-access-instance",),
+    "ModifyVerifiedAccessTrustProvider": ("verified-access-trust-provider",),
+    "ModifyVolume": ("volume",),
+    "ModifyVpcBlockPublicAccessExclusion": ("vpc-block-public-access-exclusion",),
+    "ModifyVpcEndpoint": ("vpc-endpoint",),
+    "ModifyVpcEndpointServiceConfiguration": ("vpc-endpoint-service",),
+    "ModifyVpcEndpointServicePayerResponsibility": ("vpc-endpoint-service",),
+    "ModifyVpcEndpointServicePermissions": ("vpc-endpoint-service",),
+    "ModifyVpcPeeringConnectionOptions": ("vpc-peering-connection",),
+    "ModifyVpcTenancy": ("vpc",),
+    "ModifyVpnConnection": ("vpn-connection",),
+    "ModifyVpnConnectionOptions": ("vpn-connection",),
+    "ModifyVpnTunnelCertificate": ("vpn-connection",),
+    "ModifyVpnTunnelOptions": ("vpn-connection",),
+    "ResetAddressAttribute": ("elastic-ip",),
+    "ResetFpgaImageAttribute": ("fpga-image",),
+    "ResetImageAttribute": ("image",),
+    "ResetSnapshotAttribute": ("snapshot",),
+}
+_NO_ATTRIBUTES: Final = frozenset({"Attribute", "ClientToken", "DryRun", "Value"})
 
 
 def resources_of(action: str, requested: Mapping[str, Any], place: Place) -> tuple[str, ...]:
@@ -190,24 +254,39 @@ def attributes_of(action: str, requested: Mapping[str, Any]) -> dict[str, str]:
     There is a key for what is a plain value, or an object with a `Value` alone; of lists, such as security groups, and
     of other objects, such as block devices and connection tracking, IAM hears nothing.
 
-    Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key".
+    Source: Amazon EC2 User Guide, "Policy structure", "ec2:Attribute condition key"; Service Authorization Reference,
+    the actions of Amazon EC2 with these keys.
     """
-    if not _OF_ATTRIBUTES.fullmatch(action):
+    if has_attributes(action) is None:
         return {}
     found = {"ec2:Attribute": str(requested["Attribute"])} if "Attribute" in requested else {}
-    if not _MODIFIES.fullmatch(action):
+    if not sets_attributes(action):
         return found
     for name, given in requested.items():
         value = given["Value"] if isinstance(given, Mapping) and set(given) == {"Value"} else given
-        if isinstance(value, str | int) and name not in _NO_ATTRIBUTES and not name.endswith("Id"):
+        if isinstance(value, str | int | float) and name not in _NO_ATTRIBUTES | _naming_resources(action):
             found[f"ec2:Attribute/{name}"] = str(value).lower() if isinstance(value, bool) else str(value)
     return found
 
 
-def has_attributes(action: str) -> str:
-    """Return the kind of resource whose attributes an action of EC2 describes or modifies; empty where none."""
+def sets_attributes(action: str) -> bool:
+    """Return whether an action of EC2 sets attributes that are condition keys."""
+    return action.startswith("Modify") and has_attributes(action) is not None
+
+
+@functools.cache
+def _naming_resources(action: str) -> frozenset[str]:
+    """Return the parameters of an action that name what it modifies: ids that a request cannot leave out."""
+    shape = get_service_model("ec2").operation_model(action).input_shape
+    return frozenset(name for name in shape.required_members if name.endswith("Id")) if shape else frozenset()
+
+
+def has_attributes(action: str) -> tuple[str, ...] | None:
+    """Return the kinds of resources whose attributes an action of EC2 describes or modifies; None where it does not."""
+    if action in _MODIFIED:
+        return _MODIFIED[action]
     found = _OF_ATTRIBUTES.fullmatch(action)
-    return _kebab(found[1]) if found else ""
+    return (_kebab(found[1]),) if found else None
 
 
 def made_by(action: str) -> tuple[str, ...]:
