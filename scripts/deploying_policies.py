@@ -271,6 +271,10 @@ _TAGGED: Final = re.compile(
 )
 """What carries the tag that shows whose it is; the names of everything else show it."""
 
+_READS_SECRETS: Final = frozenset({"ec2:DescribeInstanceAttribute"})
+"""What reads what others keep secret, here user data. Terraform's data source of an instance always reads that attribute,
+so that a condition on `ec2:Attribute` could not leave it out; CloudFormation gives the appliance the stack's tags."""
+
 
 def needs_of(recording: Recording) -> Iterator[tuple[str, str, Need]]:
     """Yield what each call needed, with the stack and what was done there."""
@@ -283,6 +287,8 @@ def needs_of(recording: Recording) -> Iterator[tuple[str, str, Need]]:
 
 def _need(authorization: Authorization, resource: str, tags: Mapping[str, Mapping[str, str]]) -> Need:
     action, context = authorization.action, authorization.context
+    if action in _READS_SECRETS:
+        return Need(action, general(resource), "resource")
     if _READS.fullmatch(action):
         # Names of what is read are left open where the name is no secret's.
         return Need(action, general(resource))

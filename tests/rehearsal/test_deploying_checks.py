@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
 
+from scripts import deploying_policies as deploying
 from strictmoto.account import ACCOUNT_ID, Account
-from strictmoto.company import found_company
+from strictmoto.company import IMAGE, found_company
 from strictmoto.identity.principals import assume
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment
@@ -89,3 +92,40 @@ def test_when_the_role_that_plans_asks_then_it_warns_of_the_two_that_it_may_not_
         "prior states of contained instances",
         "launched appliances",
     ]
+
+
+def test_when_the_role_that_plans_reads_user_data_then_it_may_only_that_of_the_deployments_instances(
+    aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ec2 = aws_account.client("ec2")
+    launched = [
+        ec2.run_instances(
+            ImageId=IMAGE,
+            MinCount=1,
+            MaxCount=1,
+            UserData="secret",
+            TagSpecifications=[
+                {"ResourceType": "instance", "Tags": [{"Key": "tapstack:deployment", "Value": project}]}
+            ],
+        )["Instances"][0]["InstanceId"]
+        for project in ("tapstack", "another")
+    ]
+    # Both attributes that Terraform's data source of an instance reads apart from user data, and that one.
+    attributes: tuple[Any, ...] = ("disableApiStop", "disableApiTermination", "userData")
+    session = access(aws_account, deployment, ["plan.json"], monkeypatch)["production"].session
+    planning = session.client("ec2", region_name="eu-central-1")
+
+    before = len(aws_account.recorder.records())
+    for attribute in attributes:
+        planning.describe_instance_attribute(InstanceId=launched[0], Attribute=attribute)
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        planning.describe_instance_attribute(InstanceId=launched[1], Attribute="userData")
+
+    allowed = [call for call in aws_account.recorder.records()[before:] if not call.error]
+    recording = deploying.Recording(
+        [("plan", "production", call) for call in allowed], {launched[0]: {"tapstack:deployment": "tapstack"}}
+    )
+    (rendered,) = json.loads(deploying.render(recording)["plan.json"])["Statement"]
+    written = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))["Statement"]
+    assert rendered in written
+    assert deploying.refusals(recording, {"plan.json": {"Statement": written}}) == []
