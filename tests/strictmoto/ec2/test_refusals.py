@@ -282,6 +282,38 @@ def test_when_rules_can_be_then_the_answer_has_all_of_them(setting: Setting, gro
     assert [rule["FromPort"] for rule in made] == [8080]
 
 
+@pytest.mark.parametrize("peer", ["CIDR block", "group", "prefix list"])
+def test_when_a_rule_has_a_description_then_the_rule_is_described_with_it(
+    setting: Setting, group: str, peer: str
+) -> None:
+    if peer == "CIDR block":
+        named = {"IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "first"}]}
+    elif peer == "group":
+        named = {"UserIdGroupPairs": [{"GroupId": group, "Description": "first"}]}
+    else:
+        made = setting.ec2.create_managed_prefix_list(PrefixListName="a", MaxEntries=1, AddressFamily="IPv4")
+        listed = made["PrefixList"]["PrefixListId"]
+        named = {"PrefixListIds": [{"PrefixListId": listed, "Description": "first"}]}
+    ports = {"IpProtocol": "udp", "FromPort": 4789, "ToPort": 4789}
+    [answered] = setting.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{**ports, **named}])[
+        "SecurityGroupRules"
+    ]
+    assert answered["Description"] == "first"
+    rule_id = answered["SecurityGroupRuleId"]
+    [found] = setting.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+    assert found["Description"] == "first"
+    if peer == "group":
+        changed = {**ports, "ReferencedGroupId": group, "Description": "second"}
+        setting.ec2.modify_security_group_rules(
+            GroupId=group, SecurityGroupRules=[{"SecurityGroupRuleId": rule_id, "SecurityGroupRule": changed}]
+        )
+        [found] = setting.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+        assert found["Description"] == "second"
+        [whole] = setting.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+        [pair] = whole["IpPermissions"][0]["UserIdGroupPairs"]
+        assert pair["Description"] == "second"
+
+
 ABSENT = {
     "acl": "InvalidNetworkAclID.NotFound",
     "ami": "InvalidAMIID.NotFound",

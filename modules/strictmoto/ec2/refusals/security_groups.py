@@ -9,17 +9,20 @@ codes for the Amazon EC2 API" (InvalidParameterValue).
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.security_groups import SecurityGroupRule as _Rule
 from moto.ec2.responses.security_groups import SecurityGroups as _Response
 
 from strictmoto.ec2.mirroring.errors import invalid
 
 # moto has types, but none for what is replaced at run time.
 Response: Any = _Response
+Rule: Any = _Rule
 
 _PORTS: Final = range(65_536)
 _ICMP: Final = range(-1, 256)
@@ -42,9 +45,37 @@ def install() -> None:
         for item in self._get_param("SecurityGroupRules", []):
             rule = item.get("SecurityGroupRule", {})
             check_rule(rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
-        return modify(self)
+        answer = modify(self)
+        group = self.ec2_backend.get_security_group_from_id(self._get_param("GroupId"))
+        for rule in (*group.ingress_rules, *group.egress_rules):
+            if rule.source_group and "Description" in rule.ip_range:
+                rule.source_group["Description"] = rule.ip_range.pop("Description")
+        return answer
 
     Response.modify_security_group_rules = modify_security_group_rules
+    Rule.__init__ = _keeping_description(Rule.__init__)
+    Rule.description = property(_description)
+
+
+def _keeping_description(make: Any) -> Any:
+    """Return moto's constructor of a rule so that it keeps the description of a prefix list, too."""
+
+    asked = inspect.signature(make)
+
+    @functools.wraps(make)
+    def keeping(self: Any, *args: Any, **more: Any) -> None:
+        make(self, *args, **more)
+        self.prefix_list_description = (asked.bind(self, *args, **more).arguments.get("prefix_list_id") or {}).get(
+            "Description"
+        )
+
+    return keeping
+
+
+def _description(rule: Any) -> str | None:
+    """Return the description of a rule, whatever it names; moto knows those of CIDR blocks only."""
+    found: str | None = rule.ip_range.get("Description", rule.source_group.get("Description"))
+    return found if found is not None else rule.prefix_list_description
 
 
 def check_rule(protocol: str | None, first: int | None, last: int | None) -> None:
