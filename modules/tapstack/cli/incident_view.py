@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from tapstack.cli.incident_plan_view import advice
+from tapstack.cli.incident_plan_view import advice, value
 from tapstack.cli.terminal import plain, shortened, table
 from tapstack.domain.containment import change_name
+from tapstack.domain.containment_release import refusals
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, can_be_extended, extend_command
 
@@ -21,6 +22,7 @@ _WORDS: Final = {
     "pending": "pending approval",
     "blocked": "release blocked: changed outside Tapstack",
 }
+_REFUSED: Final = "release not completed: AWS refuses a part of it"
 _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
     "pending": ("approve", "reject"),
     "contained": ("release --dry-run", "release"),
@@ -66,6 +68,8 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
     if _list(incident, "containment_modes"):
         verbs += _VERBS_TO_CONTAIN
+    if refusals(_entries(containment, "differences")):
+        verbs.insert(1, "release")
     of_containment = [f"tapstack incident {verb} {name}{options}" for verb in verbs if verb != useless]
     if state == "closed":
         return of_containment
@@ -111,7 +115,7 @@ def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
         return "no incidents"
     # A list has either open incidents or closed ones.
     ended = "CLOSED" if incidents[0].get("closed_at") else "UNTIL"
-    lines = table(["INCIDENT", "STATE", "SEVERITY", ended, "OF", "REASON"], rows)
+    lines = table(["INCIDENT", "STATE", "SEVERITY", ended, "INSTANCE", "REASON"], rows)
     if following := plain(answer.get("next")):
         lines += ["", f"there are more: tapstack incident list{options} --next {shlex.quote(following)}"]
     return "\n".join(lines)
@@ -123,18 +127,26 @@ def _containment(incident: Incident) -> list[str]:
         return []
     by, at = plain(found.get("decided_by")), plain(found.get("decided_at"))
     decided = _joined(" by ", plain(found.get("decision")), by)
+    differences = _entries(found, "differences")
+    refused = bool(refusals(differences))
+    state = str(found.get("state"))
     facts = [
-        ("state", _WORDS.get(str(found.get("state")), plain(found.get("state")))),
+        ("state", _REFUSED if refused and state == "blocked" else _WORDS.get(state, plain(found.get("state")))),
         ("asked", _joined(" by ", plain(found.get("asked_at")), plain(found.get("asked_by")))),
         ("until", _deadline(found)),
         ("decided", _joined(" ", at, decided)),
-        ("released", _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by")))),
+        (
+            "released" if state == "released" else "release requested",
+            _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by"))),
+        ),
         ("failed", plain(found.get("failure"))),
         *(("changed", plain(line)) for line in _list(found, "changed")),
-        *(("left", plain(line)) for line in _list(found, "not_restored")),
-        *(("others", _other(entry)) for entry in _entries(found, "differences")),
+        *(("not restored", plain(line)) for line in _list(found, "not_restored")),
+        *(("refused" if refused else "changed outside", _other(entry)) for entry in differences),
     ]
-    return [f"  {label:<{_LABEL}} {text}" for label, text in facts if text]
+    shown = [(label, text) for label, text in facts if text]
+    width = max(_LABEL, *(len(label) for label, _ in shown)) if shown else _LABEL
+    return [f"  {label:<{width}} {text}" for label, text in shown]
 
 
 def _deadline(found: Mapping[str, Any]) -> str:
@@ -145,7 +157,9 @@ def _deadline(found: Mapping[str, Any]) -> str:
 
 
 def _other(difference: Mapping[str, Any]) -> str:
-    why = _joined(". ", plain(difference.get("why")), advice(difference))
+    now = difference.get("now")
+    present = "" if now in (None, difference.get("ours")) else f"; it is {value(now)} now"
+    why = _joined(". ", f"{plain(difference.get('why'))}{present}", advice(difference))
     return _joined(": ", change_name(plain(difference.get("what")), plain(difference.get("key"))), why)
 
 
@@ -158,7 +172,7 @@ def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
     source = _joined(", ", plain(incident.get("source")), alert and f"alert {alert}")
     return [
         ("reason", plain(incident.get("reason"))),
-        ("of", _subject(incident)),
+        ("instance", _subject(incident)),
         ("technique", plain(incident.get("technique"))),
         ("opened", f"{opened} ({source})" if opened and source else opened),
         _end(incident, now),

@@ -10,9 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from tapstack.domain.containment import Change, Difference, Interface, Kind, Plan, PriorState, Value, set_by_containment
+from tapstack.domain.containment import (
+    Change,
+    Difference,
+    Interface,
+    Kind,
+    Plan,
+    PriorState,
+    Value,
+    change_name,
+    set_by_containment,
+)
 
 RELEASE_ORDER: Final[tuple[Kind, ...]] = (
     "profile",
@@ -45,6 +55,11 @@ NO_GROUP_LEFT: Final = (
     "with --keep. --keep alone leaves it in quarantine"
 )
 """Advice for an interface whose prior security groups are all deleted."""
+
+AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
+"""Advice for what AWS refuses to restore, with --overwrite too."""
+
+_REFUSAL: Final = "AWS refuses to restore it: "
 
 Now = Mapping[tuple[Kind, str], Value]
 """The present values; resources that no longer exist are left out."""
@@ -149,6 +164,37 @@ def plan_release(
         if one.id not in known
     )
     return Plan(instance_id, changes, differences=tuple(step.difference for step in listed if step.difference) + since)
+
+
+def refusal(prior: PriorState, now: Value, message: str) -> Difference:
+    """Return what blocks a release because AWS refuses to restore it.
+
+    Args:
+        prior: what is not restored.
+        now: the present value.
+        message: of AWS.
+    """
+    return _difference(prior, now, f"{_REFUSAL}{message}", advice=AWS_REFUSES)
+
+
+def refusals(differences: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what AWS refuses to restore and why, a line for each, of differences as the API has them.
+
+    A release is blocked by these, after it has begun, or by changes outside Tapstack, before anything is restored.
+    """
+    return [
+        f"{change_name(str(one.get('what')), str(one.get('key')))}: {why.removeprefix(_REFUSAL)}"
+        for one in differences
+        if (why := str(one.get("why"))).startswith(_REFUSAL)
+    ]
+
+
+def network_is_restored(differences: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a release that AWS refuses restored all security groups before: it stops at the kind that is refused."""
+    first = min(
+        (RELEASE_ORDER.index(one["what"]) for one in differences if one.get("what") in RELEASE_ORDER), default=0
+    )
+    return first > RELEASE_ORDER.index("groups")
 
 
 def _difference(prior: PriorState, now: Value, why: str, *, blocks: bool = True, advice: str = "") -> Difference:

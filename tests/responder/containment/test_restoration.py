@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.domain.containment_release import NO_GROUP_LEFT
+from tapstack.domain.containment_release import AWS_REFUSES, NO_GROUP_LEFT
 from tapstack.responder.containment import isolation, notifications, restoration
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
@@ -331,7 +331,12 @@ class TestOthers:
         assert release(incident) == "blocked"
         [difference] = item(incident)["containment"]["differences"]
         assert difference["why"].startswith("AWS refuses to restore it: ValidationError: AutoScalingGroup web has")
-        assert difference["advice"] == restoration.AWS_REFUSES
+        assert difference["advice"] == AWS_REFUSES
+        subject, notified = notifications.blocked(incidents.get(incident))
+        assert subject.endswith(f"{incident}: release NOT COMPLETED")
+        assert "AWS refuses a part of it. Its network is restored." in notified
+        assert f"\n  tapstack incident release {incident}\n" in notified
+        assert "STILL CONTAINED" not in notified
         assert not shop.is_cut_off(web)
         assert shop.protected(web)[0]
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)

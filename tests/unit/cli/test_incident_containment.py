@@ -10,6 +10,8 @@ import pytest
 from tapstack.cli import main
 from tapstack.cli.incident_plan_view import plan
 from tapstack.cli.incident_view import card
+from tapstack.domain.containment import PriorState
+from tapstack.domain.containment_release import refusal
 from tests.unit.cli.api_server import ApiServer
 from tests.unit.cli.incidents import ID, incident
 from tests.unit.cli.test_incident import Printed, api, opened, pauses
@@ -119,6 +121,36 @@ def test_when_others_changed_something_then_all_three_are_shown() -> None:
         "",
         "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
     ]
+
+
+def test_when_others_changed_something_then_the_card_says_what_it_is_now() -> None:
+    difference = {"what": "groups", "key": "eni-1", "now": ["sg-c"], "why": "others changed it", "advice": ""}
+    lines = card(_blocked(difference), now=NOW).splitlines()
+    assert "    state             release blocked: changed outside Tapstack" in lines
+    assert "    release requested 2026-01-02T03:05:05Z by bob" in lines
+    assert "    changed outside   security groups of eni-1: others changed it; it is sg-c now" in lines
+    assert _verbs(lines) == ["release --dry-run", "release --overwrite", "release --keep"]
+
+
+def test_when_aws_refuses_to_restore_something_then_the_card_proposes_the_release_again() -> None:
+    difference = refusal(
+        PriorState("standby", "web", "InService", "Standby"), "Standby", "ValidationError: at its maximum"
+    )
+    lines = card(_blocked(difference.as_dict()), now=NOW).splitlines()
+    assert "    state             release not completed: AWS refuses a part of it" in lines
+    [refused] = [line for line in lines if line.startswith("    refused ")]
+    assert "ValidationError: at its maximum" in refused
+    assert _verbs(lines) == ["release --dry-run", "release", "release --keep"]
+
+
+def _blocked(difference: dict[str, Any]) -> dict[str, Any]:
+    asked = {"released_at": "2026-01-02T03:05:05Z", "released_by": "bob"}
+    return incident(timeline=[], containment=containment(state="blocked", differences=[difference], **asked))
+
+
+def _verbs(lines: list[str]) -> list[str]:
+    commands = [line.split("tapstack incident ")[1] for line in lines if "tapstack incident release" in line]
+    return [command.rpartition(" ")[0] for command in commands]
 
 
 def test_when_overwriting_restores_nothing_then_the_plan_and_the_card_say_what_does() -> None:

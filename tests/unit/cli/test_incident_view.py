@@ -13,7 +13,7 @@ def test_when_an_incident_captures_then_its_card_says_where_to_look_and_what_to_
     assert card(incident(), now=NOW, options=" --url https://a").splitlines() == [
         f"{ID}  capturing, severity high",
         "  reason     beacons every minute",
-        "  of         i-0a000000000000001",
+        "  instance   i-0a000000000000001",
         "  technique  T1071.004",
         "  opened     2026-01-02T03:04:05Z by arn:aws:sts::111122223333:assumed-role/responders/ana "
         "(api, alert xdr-4711)",
@@ -120,7 +120,7 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
     many = incident(instance_id=None, reason="x" * 60, state="opening")
     answer = {"incidents": [incident(), many], "next": "abc="}
     assert listing(answer, options=" --state open").splitlines() == [
-        "INCIDENT                      STATE      SEVERITY  UNTIL                 OF                   REASON",
+        "INCIDENT                      STATE      SEVERITY  UNTIL                 INSTANCE             REASON",
         f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  beacons every minute",
         f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         {'x' * 47}...",
         "",
@@ -131,7 +131,7 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
 def test_when_closed_incidents_are_listed_then_it_says_when_they_were_closed() -> None:
     answer = {"incidents": [incident(state="closed", closed_at="2026-01-02T04:00:00Z")]}
     assert listing(answer).splitlines() == [
-        "INCIDENT                      STATE   SEVERITY  CLOSED                OF                   REASON",
+        "INCIDENT                      STATE   SEVERITY  CLOSED                INSTANCE             REASON",
         f"{ID}  closed  high      2026-01-02T04:00:00Z  i-0a000000000000001  beacons every minute",
     ]
 

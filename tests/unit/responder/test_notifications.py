@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tapstack.domain.containment import Kind, PriorState
+from tapstack.domain.containment_release import refusal
 from tapstack.domain.incidents import Because
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
@@ -94,6 +96,31 @@ def test_when_an_instance_is_contained_then_the_notification_says_who_decided(
     found = incident(state="contained", asked_by="a person", decision=decision, decided_by=by)
     _, text = of_containment.contained(found)
     assert text.splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    ("kinds", "restored"),
+    [(["standby"], True), (["target-group", "classic-balancer"], True), (["groups"], False), (["profile"], False)],
+)
+def test_when_aws_refuses_a_release_then_the_notification_says_whether_the_network_is_restored(
+    kinds: list[Kind], restored: bool
+) -> None:
+    prior = [PriorState(kind, "web", "InService", "Standby") for kind in kinds]
+    found = incident(
+        state="blocked", differences=tuple(refusal(one, "Standby", "Denied: no").as_dict() for one in prior)
+    )
+    said, text = of_containment.blocked(found)
+    assert said == "[tapstack production] high inc-1: release NOT COMPLETED"
+    assert ("Its network is restored." in text) is restored
+    assert ("Its network may still be isolated, at least in part." in text) is not restored
+    assert "outside Tapstack" not in text
+    lines = text.splitlines()
+    assert lines[lines.index("What to run next, after changing what AWS names:") + 1].split() == [
+        "tapstack",
+        "incident",
+        "release",
+        "inc-1",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store.incidents import Incident
@@ -95,9 +96,11 @@ def held(incident: Incident) -> tuple[str, str]:
 
 
 def blocked(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: something was changed outside Tapstack, and is not overwritten."""
-    name = incident.id
-    advice = dict.fromkeys(one["advice"] for one in incident.requested_containment.differences if one.get("advice"))
+    """Return subject and text: something was changed outside Tapstack, or AWS refuses to restore something."""
+    name, differences = incident.id, incident.requested_containment.differences
+    if refused := refusals(differences):
+        return _refused(incident, refused)
+    advice = dict.fromkeys(one["advice"] for one in differences if one.get("advice"))
     return subject(incident, "release BLOCKED"), text(
         incident,
         f"{incident.instance_id} is STILL CONTAINED, at least in part: something was changed outside "
@@ -108,6 +111,22 @@ def blocked(incident: Incident) -> tuple[str, str]:
             f"  {undo_containment_command(name)} --dry-run     (shows prior state, containment, present state)",
             *([] if advice else [f"  {undo_containment_command(name)} --overwrite   (restores the prior state)"]),
             f"  {undo_containment_command(name)} --keep        (keeps what was changed)",
+        ],
+    )
+
+
+def _refused(incident: Incident, refused: list[str]) -> tuple[str, str]:
+    command = undo_containment_command(incident.id)
+    restored = network_is_restored(incident.requested_containment.differences)
+    return subject(incident, "release NOT COMPLETED"), text(
+        incident,
+        f"The release of {incident.instance_id} is not completed: AWS refuses a part of it. "
+        + ("Its network is restored." if restored else "Its network may still be isolated, at least in part."),
+        ["AWS refuses to restore:", *(f"  {line}" for line in refused)],
+        [
+            "What to run next, after changing what AWS names:",
+            f"  {command}",
+            f"  {command} --keep        (leaves that as it is)",
         ],
     )
 

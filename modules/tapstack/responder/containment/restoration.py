@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -31,7 +31,7 @@ from tapstack.domain.containment import (
     set_by_containment,
     text_of,
 )
-from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, steps_of_release
+from tapstack.domain.containment_release import RELEASE_ORDER, Step, plan_release, refusal, steps_of_release
 from tapstack.responder.aws.errors import is_transient, message_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.containment.changes import OF_KIND, groups, tracking
@@ -41,9 +41,6 @@ from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncide
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
-
-AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
-"""What to do about something that AWS refuses to restore, with --overwrite too."""
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
@@ -209,20 +206,11 @@ class _Releasing:
             except ClientError as error:
                 if is_transient(error):
                     raise
-                note = f"AWS refuses to restore it: {message_of(error)}"
+                refused = refusal(prior, there, message_of(error))
                 if not self.keep:
-                    self.refused.append(
-                        Difference(
-                            prior.kind,
-                            prior.key,
-                            prior.before,
-                            prior.after,
-                            there,
-                            note,
-                            advice=AWS_REFUSES,
-                        )
-                    )
+                    self.refused.append(refused)
                     return
+                note = refused.why
         containments.mark_restored(self.held, prior, note)
 
     def _blocked(self, differences: Iterable[Difference]) -> dict[str, Any]:
