@@ -272,8 +272,8 @@ _TAGGED: Final = re.compile(
 """What carries the tag that shows whose it is; the names of everything else show it."""
 
 _READS_SECRETS: Final = frozenset({"ec2:DescribeInstanceAttribute"})
-"""What reads what others keep secret, here user data. Terraform's data source of an instance always reads that attribute,
-so that a condition on `ec2:Attribute` could not leave it out; CloudFormation gives the appliance the stack's tags."""
+"""What shows secrets of others, here user data. Terraform's data source of an instance always reads that attribute, so
+that a condition on `ec2:Attribute` could not leave it out; CloudFormation gives the appliance the stack's tags."""
 
 
 def needs_of(recording: Recording) -> Iterator[tuple[str, str, Need]]:

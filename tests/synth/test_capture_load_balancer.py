@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from tapstack import CaptureLoadBalancer, Destination, MirrorTarget, PacketBasics, Peer, RuleViolation
+from tapstack import (
+    CaptureLoadBalancer,
+    Destination,
+    MirrorFilter,
+    MirrorSessions,
+    MirrorTarget,
+    PacketBasics,
+    Peer,
+    RuleViolation,
+    Source,
+)
 from tapstack.bindings import Construct, aws, cdk
-from tests.synth.ids import INSTANCES, SUBNETS, TOKEN, VPC
+from tests.synth.ids import FILTER, INSTANCES, SUBNETS, TOKEN, VPC
 from tests.synth.template import CREATE_FIRST, Template, assert_equal, new_stack, synthesize
 
 
@@ -292,3 +302,51 @@ def test_fails_when_targets_of_one_id_in_two_scopes_have_one_load_balancer() -> 
     MirrorTarget(Construct(stack, "a"), "t", destination=Destination.network_load_balancer(lb.arn))
     with pytest.raises(RuleViolation, match="is behind site/a/t already"):
         MirrorTarget(Construct(stack, "b"), "t", destination=Destination.network_load_balancer(lb.arn))
+
+
+def sessions_to(stack: cdk.TerraformStack, target: MirrorTarget, source: Any) -> None:
+    MirrorSessions(stack, "s", sources=[source], target=target, filter=MirrorFilter.from_id(FILTER))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "filters", "values"),
+    [
+        ({"instance_ids": INSTANCES}, [("attachment.instance-id", "${each.value}")], INSTANCES),
+        (
+            {"ip_addresses": ["10.0.1.20", "10.0.2.20"]},
+            [("vpc-id", [VPC]), ("addresses.private-ip-address", "${each.value}")],
+            ["10.0.1.20", "10.0.2.20"],
+        ),
+    ],
+)
+def test_when_sources_are_looked_up_then_the_appliances_behind_the_load_balancer_are_left_out(
+    arguments: dict[str, Any], filters: list[Any], values: list[str]
+) -> None:
+    def build(stack: cdk.TerraformStack) -> None:
+        target = MirrorTarget(stack, "target", destination=balancer(stack, **arguments).destination)
+        sessions_to(stack, target, Source.vpc(VPC))
+
+    template = synthesize(build)
+    (lookup,) = (name for name in template.data["aws_network_interfaces"] if "Balanced" in name)
+    datum = template.datum("aws_network_interfaces", lookup)
+    assert [(each["name"], each["values"]) for each in datum["filter"]] == filters
+    (local,) = (name for name in template.locals if "Balanced" in name)
+    assert template.locals[local] == values
+    assert f"sort(tolist(local.{local}))" in datum["for_each"]
+    (sources,) = (value for name, value in template.locals.items() if name.startswith("s_Sources"))
+    assert f"toset(flatten([for found in values(data.aws_network_interfaces.{lookup}) : found.ids]))))" in sources
+
+
+@pytest.mark.parametrize("first", ["load balancer", "sessions"])
+def test_fails_when_an_instance_behind_the_load_balancer_is_a_source(first: str) -> None:
+    stack = new_stack()
+    source = Source.instance(INSTANCES[0])
+    if first == "sessions":
+        interface = Destination.network_interface("eni-0123456789abcdef0")
+        sessions_to(stack, MirrorTarget(stack, "other", destination=interface), source)
+        with pytest.raises(RuleViolation, match=f"instance {INSTANCES[0]} cannot be a source: .* of nlb"):
+            balancer(stack)
+    else:
+        target = MirrorTarget(stack, "target", destination=balancer(stack).destination)
+        with pytest.raises(RuleViolation, match=f"instance {INSTANCES[0]} cannot be a source: .* of nlb"):
+            sessions_to(stack, target, source)

@@ -11,10 +11,12 @@ from tapstack.capture.appliance import IPacketBasics
 from tapstack.capture.scaffold import (
     CREATE_FIRST,
     as_text,
+    book_of,
     checks_arguments,
     delete_last,
     former_address,
     keep_moved,
+    label_of,
     located,
     name_main_child,
     name_tag,
@@ -58,9 +60,12 @@ class CaptureLoadBalancer(AwsConstruct):
         provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
             `scope`, in the end the stack's provider without an alias, by default.
 
+    Lookups of sources leave out the interfaces of the appliances that are literal, of addresses those in the VPC;
+    otherwise an appliance would be mirrored to itself.
+
     Raises:
         RuleViolation: fewer than two subnets, no appliance, both kinds of appliance, a wrong
-            id, address or port, or an open CIDR block that was not accepted.
+            id, address or port, an instance that is a source, or an open CIDR block that was not accepted.
 
     See "Traffic mirror targets" in the VPC Traffic Mirroring guide and "Network Load
     Balancers" in the Elastic Load Balancing guide.
@@ -91,6 +96,13 @@ class CaptureLoadBalancer(AwsConstruct):
             check_load_balancer(subnet_ids=subnet_ids, health_check_port=health_check_port)
             check_appliances(instance_ids=instance_ids, ip_addresses=ip_addresses)
             check_construct_tags(tags, EC2, ELASTIC_LOAD_BALANCING)
+            book = book_of(scope, provider)
+            for instance in instance_ids:
+                if not is_token(instance):
+                    book.add_target_instance(instance, label_of(scope, id_))
+            if not is_token(vpc_id):
+                literal = [each for each in ip_addresses if not is_token(each)]
+                book.target_addresses.setdefault(vpc_id, []).extend(literal)
         super().__init__(scope, id_, provider=provider)
         self.security_group = CaptureSecurityGroup(
             self,

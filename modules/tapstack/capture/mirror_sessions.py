@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, rendered, renders_hcl
@@ -62,8 +62,8 @@ class MirrorSessions(AwsConstruct):
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default. A
             session that had one keeps it when this is omitted later.
         exclude: network interface ids that lookups must leave out. Interfaces of targets
-            that the stack has so far, and of appliances, are left out always: those that it has, and all that
-            Tapstack made or that an incident launched.
+            that the stack has so far, and of appliances, are left out always: those that it has, those that a
+            `CaptureLoadBalancer` of the stack feeds, and all that Tapstack made or that an incident launched.
         description: what it is for; names the construct by default.
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
@@ -200,6 +200,7 @@ class MirrorSessions(AwsConstruct):
         unique = rendered(list(dict.fromkeys(left_out)), typed=False)
         subtract = [address(cdk.TerraformLocal(self, "Excluded", unique))] if unique else []
         subtract.append(self._interfaces_of_appliances(book.appliances))
+        subtract.extend(self._behind_load_balancers(book))
         return f"setsubtract({found}, setunion({', '.join(subtract)}))"
 
     def _ids_of(self, id_: str, lookup: SourceLookup) -> str:
@@ -304,6 +305,23 @@ class MirrorSessions(AwsConstruct):
             found.insert(0, self._appliances("Appliances", {f"tag:{STACK_NAME_TAG}": stack_names}))
         ids = address(cdk.TerraformLocal(self, "ApplianceIds", f"${{distinct(concat({', '.join(found)}))}}"))
         return self._in_chunks("ApplianceInterfaces", ids, [], "attachment.instance-id")
+
+    def _behind_load_balancers(self, book: SessionBook) -> Iterator[str]:
+        """Yield the expressions of the interface ids of appliances that load balancers of the stack feed."""
+        if book.target_instances:
+            ids = self._local("Balanced", book.target_instances)
+            yield self._in_chunks("BalancedInterfaces", ids, [], "attachment.instance-id")
+        for vpc_id, found in book.target_addresses.items():
+            if found:
+                addresses = self._local(f"Balanced-{vpc_id}", found)
+                # The same address may be another one's in another VPC.
+                within = [("vpc-id", (vpc_id,))]
+                yield self._in_chunks(
+                    f"Balanced-{vpc_id}-Interfaces", addresses, within, "addresses.private-ip-address"
+                )
+
+    def _local(self, id_: str, values: Sequence[str]) -> str:
+        return address(cdk.TerraformLocal(self, id_, rendered(list(dict.fromkeys(values)), typed=False)))
 
     def _appliances(self, id_: str, filters: Mapping[str, Sequence[str]]) -> str:
         data = aws.DataAwsInstances(

@@ -26,6 +26,9 @@ class SessionBook:
     warnings: list[str] = field(default_factory=list)
     appliances: list[str] = field(default_factory=list)
     """CloudFormation stacks of appliances; their interfaces are targets, and so no sources."""
+    target_addresses: dict[str, list[str]] = field(default_factory=dict)
+    """Private addresses that receive mirrored traffic behind load balancers, by the VPC of the load balancer."""
+    _target_instances: dict[str, str] = field(default_factory=dict)
     _numbers: dict[str, dict[int, str]] = field(default_factory=dict)
     _groups_of_number: dict[int, set[str]] = field(default_factory=dict)
     _number_of_group: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -48,6 +51,35 @@ class SessionBook:
             raise RuleViolation(_source_is_target(interface, target))
         first = self._target_interfaces.setdefault(interface, target)
         return first if first != target else None
+
+    def add_target_instance(self, instance: str, load_balancer: str) -> None:
+        """Record that `instance` receives mirrored traffic behind a load balancer, so it cannot be a source.
+
+        Args:
+            instance: id of the instance.
+            load_balancer: what messages call the load balancer.
+
+        Raises:
+            RuleViolation: it is looked up as a source already.
+        """
+        self._target_instances.setdefault(instance, load_balancer)
+        for lookups in self._lookups.values():
+            for lookup in lookups:
+                self.check_lookup(lookup)
+
+    def check_lookup(self, lookup: SourceLookup) -> None:
+        """Refuse a lookup of an instance that receives mirrored traffic; other lookups leave its interfaces out."""
+        if lookup.instance_id in self._target_instances:
+            raise RuleViolation(
+                f"instance {lookup.instance_id} cannot be a source: it receives mirrored traffic behind the load "
+                f"balancer of {self._target_instances[lookup.instance_id]}, and no instance can be both source and "
+                "target"
+            )
+
+    @property
+    def target_instances(self) -> tuple[str, ...]:
+        """The instances that are known to receive mirrored traffic behind load balancers."""
+        return tuple(self._target_instances)
 
     def add_target_load_balancer(self, arn: str, target: str) -> None:
         """Record that a Network Load Balancer is behind `target`: AWS accepts one target for each.
@@ -177,7 +209,12 @@ class SessionBook:
 
         Warns where there are such groups: each packet is mirrored by one session only, and AWS takes 3 for each
         interface.
+
+        Raises:
+            RuleViolation: one looks up an instance that receives mirrored traffic.
         """
+        for lookup in lookups:
+            self.check_lookup(lookup)
         shared = [
             other
             for other, theirs in self._lookups.items()

@@ -526,6 +526,8 @@ def _check_target(checker: Checker, path: Path, target: Target, site: Site, book
         return destination
     if target.load_balancer is not None:
         _check_load_balancer(checker, (*path, "load_balancer"), target.load_balancer, site)
+        for instance in target.load_balancer.instance_ids:
+            book.add_target_instance(instance, f"target {path[-1]}")
         return Destination("network load balancer", None, None)
     if target.network_load_balancer_arn is not None:
         arn = target.network_load_balancer_arn
@@ -596,7 +598,10 @@ def _check_sessions(
         return
     for here, source in _sources(checker, path, sessions):
         if not isinstance(source, KnownSource):
-            lookups.append(source)
+            found = len(checker.problems)
+            checker.ask((*here, "instance_id"), partial(book.check_lookup, source))
+            if len(checker.problems) == found:
+                lookups.append(source)
             checker.warn(here, *source.warnings(), by_constructs=True)
             continue
         interface = source.network_interface_id

@@ -82,6 +82,19 @@ def interfaces(count: int) -> str:
             id="source is target",
         ),
         pytest.param(
+            "    targets:\n"
+            "      many:\n"
+            "        load_balancer:\n"
+            "          subnet_ids: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]\n"
+            "          instance_ids: [i-0123456789abcdef0]\n"
+            "          mirrored_from: [10.0.0.0/16]\n"
+            "    sessions: {web: {sources: [{instance_id: i-0123456789abcdef0}], target: many}}\n",
+            "15: sites.production.sessions.web.sources[0].instance_id",
+            "instance i-0123456789abcdef0 cannot be a source: it receives mirrored traffic behind the load balancer of "
+            "target many, and no instance can be both source and target",
+            id="source is behind the load balancer",
+        ),
+        pytest.param(
             f"      network_interface_id: {ENI}\n    sessions: {{web: {{sources: [{ENI}], {EXISTING}}}}}\n",
             "10: sites.production.sessions.web.sources[0]",
             f"network interface {ENI} cannot be a source: it receives mirrored traffic as packet_basics, and "
