@@ -74,6 +74,19 @@ def test_when_shared_then_each_principal_is_associated_once(shared: Template) ->
     assert sorted(found) == sorted(["444455556666", ORGANIZATION, TOKEN])
 
 
+def test_when_two_principals_have_the_same_last_part_then_only_the_second_gets_a_longer_id() -> None:
+    other = ORGANIZATION.replace("111122223333", "222233334444")
+    template = synthesize(
+        lambda stack: MirrorTarget(
+            stack, "t", destination=Destination.network_load_balancer(NLB), share_with=[ORGANIZATION, other]
+        )
+    )
+    found = template.resources["aws_ram_principal_association"]
+    (first,) = (name for name in found if name.startswith("t_ShareWith-o-a1b2c3d4e5_"))
+    (second,) = (name for name in found if name.startswith("t_ShareWith-o-a1b2c3d4e5-"))
+    assert (found[first]["principal"], found[second]["principal"]) == (ORGANIZATION, other)
+
+
 def test_when_external_principals_are_allowed_then_the_share_says_so() -> None:
     template = synthesize(
         lambda stack: MirrorTarget(

@@ -278,3 +278,14 @@ def test_when_an_existing_group_is_imported_then_it_carries_its_id(kind: Any) ->
     assert kind.from_id(TOKEN).security_group_id == TOKEN
     with pytest.raises(RuleViolation, match="'vpc-1' is not the id of a security group"):
         kind.from_id("vpc-1")
+
+
+def test_when_two_blocks_differ_in_their_colons_only_then_only_the_second_gets_a_longer_id() -> None:
+    blocks = ["2001:db8::5/128", "2001:db8:5::/128"]
+    template = synthesize(
+        lambda stack: CaptureSecurityGroup(stack, "g", vpc_id=VPC, mirrored_from=[Peer.cidr(block) for block in blocks])
+    )
+    found = template.resources["aws_vpc_security_group_ingress_rule"]
+    (first,) = (name for name in found if "2001-db8-5-128_" in name)
+    (second,) = (name for name in found if "2001-db8-5-128-" in name)
+    assert [found[first]["cidr_ipv6"], found[second]["cidr_ipv6"]] == blocks

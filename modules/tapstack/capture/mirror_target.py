@@ -10,6 +10,7 @@ from tapstack.bindings import AwsConstruct, Construct, aws, cdk, set_lifecycle
 from tapstack.capture.scaffold import (
     CREATE_FIRST,
     checks_arguments,
+    distinct_id,
     located,
     name_main_child,
     name_tag,
@@ -162,7 +163,9 @@ class MirrorTarget(AwsConstruct):
         aws.RamResourceAssociation(self, "ShareTarget", resource_arn=self.resource.arn, **common)
         literal = dict.fromkeys(p for p in principals if not is_token(p))
         tokens = [p for p in principals if is_token(p)]
-        for key, principal in [(_slug(p), p) for p in literal] + [(f"token-{i}", p) for i, p in enumerate(tokens)]:
+        taken: set[str] = set()
+        named = [(distinct_id(p, _slug(p), taken), p) for p in literal]
+        for key, principal in named + [(f"token-{i}", p) for i, p in enumerate(tokens)]:
             aws.RamPrincipalAssociation(self, f"ShareWith-{key}", principal=principal, **common)
 
 

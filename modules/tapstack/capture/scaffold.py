@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -229,6 +230,17 @@ def delete_last(scope: Construct, id_: str, resources: Sequence[Any]) -> None:
     """
     kept = terraform_data(scope, id_, input={address(each): instances_of(each) for each in resources})
     depend_on(kept, resources)
+
+
+def distinct_id(value: str, id_: str, taken: set[str]) -> str:
+    """Return the id of the construct for `value`, `id_`, and note it in `taken`: ids that there are do not change.
+
+    Where an earlier value has that id, part of a hash of this one follows.
+    """
+    if id_ in taken:
+        id_ += f"-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    taken.add(id_)
+    return id_
 
 
 def name_main_child(construct: AwsConstruct, resource: Any, logical_id: str | None = None) -> None:

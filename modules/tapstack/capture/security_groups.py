@@ -13,6 +13,7 @@ from tapstack.capture.scaffold import (
     CREATE_FIRST,
     checks_arguments,
     delete_last,
+    distinct_id,
     former_address,
     keep_moved,
     located,
@@ -310,8 +311,12 @@ def _check_group_name(name: str) -> None:
 
 
 def keyed(peers: Sequence[Peer]) -> list[tuple[str, Peer]]:
-    """Give each peer an id that depends on nothing but itself; tokens are counted among themselves."""
+    """Give each peer an id that depends on itself, and not on its place; tokens are counted among themselves.
+
+    Where two peers would have one id, as 2001:db8::5/128 and 2001:db8:5::/128 would, the second one's is longer.
+    """
     keyed = []
+    taken: set[str] = set()
     tokens = 0
     for peer in peers:
         if is_token(peer.value):
@@ -319,5 +324,6 @@ def keyed(peers: Sequence[Peer]) -> list[tuple[str, Peer]]:
             tokens += 1
         else:
             # Colons and slashes separate construct paths and Terraform names.
-            keyed.append((re.sub(r"[^a-z0-9.]+", "-", peer.value.lower()), peer))
+            key = re.sub(r"[^a-z0-9.]+", "-", peer.value.lower())
+            keyed.append((distinct_id(peer.value, key, taken), peer))
     return keyed

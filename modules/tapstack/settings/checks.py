@@ -60,6 +60,9 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         check_tags(checker, deployment)
     for name, site in deployment.sites.items():
         path: Path = ("sites", name)
+        if name == "constructor":
+            # constructs keeps what belongs to an app in a plain object of JavaScript, which has such a member.
+            checker.say(path, "cdktf can give no stack this name: rename the site", name)
         with checker.part():
             check_places(checker, path, site, deployment.backend)
         with checker.part():

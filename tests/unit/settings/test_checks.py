@@ -843,3 +843,8 @@ def test_when_the_appliance_of_the_example_is_removed_as_the_page_says_then_the_
     assert all("the default, packet_basics, is not in this site" in line for line in refused)
     del site["sessions"]
     assert parse_deployment(yaml.safe_dump(document)).sites["production"].response
+
+
+def test_fails_when_a_site_has_a_name_that_cdktf_can_give_no_stack() -> None:
+    (refused,) = report(USABLE.replace("production:", "constructor:"))
+    assert "sites.constructor: cdktf can give no stack this name: rename the site" in refused
