@@ -100,8 +100,14 @@ class Cron:
                         yield day
 
 
-def parse(text: str, zone: str = "UTC") -> Expression:
+def parse(text: str, zone: str = "UTC", *, any_number: bool = False) -> Expression:
     """Return what an expression means.
+
+    Args:
+        text: the expression.
+        zone: the time zone of its times.
+        any_number: whether units may be singular or plural whatever their value, as of schedules; those of rules of
+            EventBridge are singular for 1 only.
 
     Raises:
         ExpressionError: AWS refuses it.
@@ -112,7 +118,8 @@ def parse(text: str, zone: str = "UTC") -> Expression:
         raise ExpressionError(f"Invalid ScheduleExpressionTimezone {zone}.") from None
     try:
         if found := _RATE.fullmatch(text):
-            return _rate(int(found[1]), found[2], found[3])
+            value, unit, plural = int(found[1]), found[2], found[3]
+            return _rate(value, unit, right=any_number or (value == 1) == (plural == ""))
         if found := _AT.fullmatch(text):
             return Once(datetime.datetime.fromisoformat(found[1]).replace(tzinfo=time_zone))
         if found := _CRON.fullmatch(text):
@@ -122,8 +129,8 @@ def parse(text: str, zone: str = "UTC") -> Expression:
     raise ExpressionError(f"Invalid Schedule Expression {text}.")
 
 
-def _rate(value: int, unit: str, plural: str) -> Rate:
-    if value < 1 or (value == 1) != (plural == ""):
+def _rate(value: int, unit: str, *, right: bool) -> Rate:
+    if value < 1 or not right:
         raise ValueError
     return Rate(value * _UNITS[unit])
 

@@ -80,9 +80,14 @@ def _take_action_after_completion() -> None:
     response.update_schedule = update_schedule
 
 
+def _expression(text: str, zone: str) -> expressions.Expression:
+    """Return what a schedule's expression means: its API names no unit that a value needs."""
+    return expressions.parse(text, zone, any_number=True)
+
+
 def _check(options: dict[str, Any]) -> None:
     try:
-        expressions.parse(options["schedule_expression"], options.get("schedule_expression_timezone") or "UTC")
+        _expression(options["schedule_expression"], options.get("schedule_expression_timezone") or "UTC")
     except expressions.ExpressionError as error:
         raise ValidationException(str(error)) from None
     window = options.get("flexible_time_window") or {}
@@ -100,7 +105,7 @@ def _begin(backend: Any, schedule: Any) -> None:
     most = (schedule.flexible_time_window or {}).get("MaximumWindowInMinutes") or 0
     recurring.begin(
         schedule.arn,
-        expressions.parse(schedule.schedule_expression, schedule.schedule_expression_timezone),
+        _expression(schedule.schedule_expression, schedule.schedule_expression_timezone),
         lambda due: _fire(schedule, due),
         start=_moment(schedule.start_date),
         end=_moment(schedule.end_date),

@@ -72,6 +72,13 @@ def test_fails_when_an_expression_is_none(text: str) -> None:
         expressions.parse(text)
 
 
+@pytest.mark.parametrize(("text", "right"), [("rate(1 hours)", "rate(1 hour)"), ("rate(5 minute)", "rate(5 minutes)")])
+def test_when_any_number_of_a_unit_is_taken_then_it_means_the_same(text: str, right: str) -> None:
+    assert expressions.parse(text, any_number=True).after(NOW) == expressions.parse(right).after(NOW)
+    with pytest.raises(expressions.ExpressionError, match="Invalid Schedule Expression"):
+        expressions.parse("rate(0 hours)", any_number=True)
+
+
 def test_fails_when_a_zone_is_none() -> None:
     with pytest.raises(expressions.ExpressionError, match="Mars/Olympus"):
         expressions.parse("rate(5 minutes)", "Mars/Olympus")

@@ -55,7 +55,7 @@ def test_when_a_schedule_shall_be_deleted_then_it_is_after_its_only_time(events:
         scheduler.get_schedule(Name="release")
 
 
-@pytest.mark.parametrize("expression", ["rate(5 minutes)", "cron(0/5 * * * ? *)"])
+@pytest.mark.parametrize("expression", ["rate(5 minutes)", "rate(5 minute)", "cron(0/5 * * * ? *)"])
 def test_when_a_schedule_recurs_then_it_fires_until_it_is_deleted(
     events: Events, scheduler: Any, expression: str
 ) -> None:
@@ -150,7 +150,7 @@ def test_when_a_schedule_has_an_end_then_it_fires_no_more(events: Events, schedu
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"ScheduleExpression": "rate(1 minutes)"}, "Invalid Schedule Expression"),
+        ({"ScheduleExpression": "rate(0 minutes)"}, "Invalid Schedule Expression"),
         ({"ScheduleExpressionTimezone": "Mars/Olympus"}, "Mars/Olympus"),
         ({"FlexibleTimeWindow": {"Mode": "FLEXIBLE"}}, "FlexibleTimeWindow"),
         ({"GroupName": "absent"}, "absent does not exist"),
