@@ -218,8 +218,8 @@ def is_told(key: str, action: str, arn: str) -> bool:
         return False
     if _RESOURCE_TAG in name and ":" in arn and not arn.endswith("/*") and not reads_tags_of(arn):
         return False
-    if name == "ec2:attribute" and sets_attributes(action.partition(":")[2]):
-        # Which of the attributes that such a request sets this is, AWS does not say.
+    if name == "ec2:attribute" and not action.endswith("Attribute") and sets_attributes(action.partition(":")[2]):
+        # No parameter of such a request is called so, and AWS does not say what the key is of it.
         return False
     if service == "ec2" and owner == "ec2" and arn == "*":
         # Their keys are those of resources.

@@ -434,6 +434,13 @@ class TestAttributes:
         code, message = refusal(worker.modify_volume, VolumeId=volume, Size=9)
         assert (code, "ec2:Attribute" in message) == ("UnauthorizedOperation", True)
 
+    def test_when_an_attribute_is_set_by_itself_then_none_is_named(self, enforcing: Enforcing) -> None:
+        instance = self._instance(enforcing)["InstanceId"]
+        worker = self._denied(
+            enforcing, "ModifyInstanceAttribute", {"StringEquals": {"ec2:Attribute": "disableApiTermination"}}
+        )
+        assert worker.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
+
     def test_when_a_call_modifies_what_there_is_one_of_then_its_attributes_are_keys(self, enforcing: Enforcing) -> None:
         condition = {"StringEquals": {"ec2:Attribute/HttpTokens": "optional"}}
         worker = self._denied(enforcing, "ModifyInstanceMetadataDefaults", condition)
