@@ -80,6 +80,10 @@ def _check_statement(statement: dict[str, Any], kind: Kind) -> None:
     actions = _one_of(statement, "Action", "NotAction")
     for action in _texts(statement[actions], actions):
         _refuse_unless(_ACTION.fullmatch(action) is not None, f"Policy has invalid action: {action}")
+        _refuse_unless(
+            kind != "trust" or action.lower().startswith("sts:"),
+            "AssumeRole policy may only specify STS AssumeRole actions.",
+        )
     if kind == "identity":
         _refuse_unless(
             not {"Principal", "NotPrincipal"} & set(statement), "Policy document should not specify a principal."

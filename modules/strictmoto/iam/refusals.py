@@ -8,11 +8,14 @@ those that IAM sends.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import re
 from typing import Any, Final
 
 from strictmoto.iam.grammar import MalformedPolicyError, check_policy
+from strictmoto.requests.documents import read_json
 
 _LINKED: Final = "/aws-service-role/"
 _ON_ROLES: Final = (
@@ -26,6 +29,8 @@ _ON_ROLES: Final = (
     "update_assume_role_policy",
     "update_role",
 )
+_NEWEST: Final = "2012-10-17"
+"""The version of documents that managed policies have."""
 _SHORTEST: Final = 3600
 _LONGEST: Final = 43_200
 """Seconds that the sessions of a role may last at most."""
@@ -54,7 +59,7 @@ def install() -> None:
     _check_services(backend, exceptions.IAMException)
     _keep_boundaries(backend, exceptions.DeleteConflictException)
     _find_in_profiles(backend, exceptions.NoSuchEntity)
-    _check_documents()
+    _check_documents(response)
     for name in ("create_role", "put_role_permissions_boundary", "update_role"):
         setattr(response, name, _checked(getattr(response, name), exceptions))
 
@@ -105,8 +110,8 @@ def _find_in_profiles(backend: Any, absent: Any) -> None:
     backend.remove_role_from_instance_profile = remove_role_from_instance_profile
 
 
-def _check_documents() -> None:
-    """Refuse what moto takes in the policies of users, groups, roles and those that are managed."""
+def _check_documents(response: Any) -> None:
+    """Refuse what moto takes in the policies of users, groups, roles and those that are managed, and the reverse."""
     from moto.iam import exceptions, policy_validation
 
     validator: Any = policy_validation.IAMPolicyDocumentValidator
@@ -121,6 +126,65 @@ def _check_documents() -> None:
             raise exceptions.MalformedPolicyDocument(str(error)) from error
 
     validator.validate = checked
+    _take_documents(policy_validation.BaseIAMPolicyValidator)
+    for name in ("create_policy", "create_policy_version"):
+        setattr(
+            response, name, _of_this_version(getattr(response, name), validator, exceptions.MalformedPolicyDocument)
+        )
+
+
+def _take_documents(base: Any) -> None:
+    """Take numbers as values of conditions, and older versions of documents: only managed policies need the newest.
+
+    Source: IAM User Guide, "IAM JSON policy elements: Version" (without one it is 2008-10-17) and "Grammar of the IAM
+    JSON policy language" (a value of a condition is a text, a number or a truth value).
+    """
+    read = base._validate_syntax
+
+    @functools.wraps(read)
+    def with_texts(self: Any) -> None:
+        self._policy_document = _with_texts(self._policy_document)
+        read(self)
+
+    base._validate_syntax = with_texts
+    base._validate_version = lambda _: None
+
+
+def _with_texts(text: str) -> str:
+    """Return a policy whose numbers in conditions are texts; what is none as it is."""
+    try:
+        document = read_json(text)
+        statements = document["Statement"]
+        for statement in statements if isinstance(statements, list) else [statements]:
+            for compared in statement.get("Condition", {}).values():
+                compared |= {key: _texts_of(values) for key, values in compared.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return text
+    return json.dumps(document)
+
+
+def _texts_of(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_texts_of(one) for one in value]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _of_this_version(make: Any, validator: Any, malformed: Any) -> Any:
+    """Wrap what makes a managed policy: its document must be of the newest version."""
+
+    @functools.wraps(make)
+    def made(self: Any) -> Any:
+        given = validator(self._get_param("PolicyDocument"))
+        newest = True
+        # moto refuses what is no policy.
+        with contextlib.suppress(Exception):
+            given._validate_syntax()
+            newest = given._policy_json.get("Version") == _NEWEST
+        if not newest:
+            raise malformed(f"Policy document must be version {_NEWEST} or greater.")
+        return make(self)
+
+    return made
 
 
 def _keep_linked_roles(response: Any, error: Any) -> None:

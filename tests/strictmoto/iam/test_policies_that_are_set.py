@@ -122,6 +122,46 @@ def test_fails_when_a_malformed_policy_is_set(enforcing: Enforcing, set_policy: 
     assert set_policy(enforcing, text)[0] == code
 
 
+@pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}])
+def test_when_a_policy_is_of_an_older_version_then_only_managed_ones_are_refused(
+    enforcing: Enforcing, version: dict[str, str]
+) -> None:
+    enforcing.role("r")
+    enforcing.user("u")
+    iam = enforcing.client("iam")
+    text = json.dumps({**version, "Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}})
+    iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=text)
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=text)
+    trust = {"Effect": "Allow", "Principal": {"AWS": HERE}, "Action": "sts:AssumeRole"}
+    iam.update_assume_role_policy(RoleName="r", PolicyDocument=json.dumps({**version, "Statement": trust}))
+    assert enforcing.client("ec2", role_arn=f"arn:aws:iam::{HERE}:role/r").describe_vpcs()
+    managed = iam.create_policy(PolicyName="m", PolicyDocument=policy({"Action": "*"}))["Policy"]["Arn"]
+    refused = "MalformedPolicyDocument", "Policy document must be version 2012-10-17 or greater."
+    assert refusal(iam.create_policy, PolicyName="n", PolicyDocument=text) == refused
+    assert refusal(iam.create_policy_version, PolicyArn=managed, PolicyDocument=text) == refused
+
+
+@pytest.mark.parametrize("size", [100, "100", [100, 200], 100.5])
+def test_when_a_condition_compares_numbers_then_they_may_be_no_texts(enforcing: Enforcing, size: Any) -> None:
+    condition = {"NumericLessThan": {"ec2:VolumeSize": size}}
+    ec2 = enforcing.worker("ec2", {"Action": "ec2:CreateVolume", "Condition": condition})
+    assert ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
+    assert refusal(ec2.create_volume, AvailabilityZone=f"{REGION}a", Size=201)[0] == "UnauthorizedOperation"
+    dated = {"DateGreaterThan": {"aws:EpochTime": 1_700_000_000}, "NumericLessThan": {"aws:MultiFactorAuthAge": 3600}}
+    trusted = policy({"Principal": {"AWS": HERE}, "Action": "sts:AssumeRole", "Condition": dated})
+    enforcing.client("iam").update_assume_role_policy(RoleName="worker-0", PolicyDocument=trusted)
+
+
+@pytest.mark.parametrize("action", ["ec2:*", "*", "iam:PassRole"])
+def test_fails_when_a_trust_policy_is_about_more_than_sessions(enforcing: Enforcing, action: str) -> None:
+    trust = policy({"Principal": {"AWS": HERE}, "Action": ["sts:AssumeRole", action]})
+    refused = "MalformedPolicyDocument", "AssumeRole policy may only specify STS AssumeRole actions."
+    iam = enforcing.client("iam")
+    assert refusal(iam.create_role, RoleName="s", AssumeRolePolicyDocument=trust) == refused
+    enforcing.role("r")
+    assert refusal(iam.update_assume_role_policy, RoleName="r", PolicyDocument=trust) == refused
+
+
 def test_when_a_malformed_policy_is_there_all_the_same_then_calls_are_answered(enforcing: Enforcing) -> None:
     s3 = enforcing.client("s3")
     s3.create_bucket(Bucket="vic", CreateBucketConfiguration={"LocationConstraint": REGION})
