@@ -22,10 +22,10 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from tapstack.workspace.output import heeding_output
+    from tapstack.workspace.output import handling_output_errors
 
     try:
-        return heeding_output(_synthesize)
+        return handling_output_errors(_synthesize)
     finally:
         # It is not used where the file was wrong.
         kernel.abandon()

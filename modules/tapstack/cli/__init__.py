@@ -20,10 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Imported here, because importing takes a while, and Ctrl-C may be pressed meanwhile.
         from tapstack.cli.supervision import interruptible
-        from tapstack.workspace.output import heeding_output
+        from tapstack.workspace.output import handling_output_errors
 
         with interruptible():
-            return heeding_output(lambda: _main(arguments))
+            return handling_output_errors(lambda: _main(arguments))
     except KeyboardInterrupt as interrupted:
         # A terminal has shown ^C: begin a new line. The terminal may also be closed already.
         try:

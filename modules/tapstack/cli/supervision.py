@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from tapstack.workspace.output import heeding_output
+from tapstack.workspace.output import handling_output_errors
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, the request to end that `kill` sends, and a closed terminal."""
@@ -111,7 +111,7 @@ def _work(work: Callable[[Path], int], scratch: Path, alive: int) -> NoReturn:
         threading.Thread(target=_end_with, args=(alive, scratch), name="supervision", daemon=True).start()
         # For the temporary files of others, too: sockets of providers, files of functions and of cdktf.
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-        code = heeding_output(lambda: work(scratch))
+        code = handling_output_errors(lambda: work(scratch))
     except BaseException:
         traceback.print_exc()
     finally:

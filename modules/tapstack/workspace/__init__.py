@@ -1,1 +1,1 @@
-"""What surrounds a synthesis on disk: state files and the provider mirror."""
+"""What a deployment needs of this machine and of AWS: state files, the provider mirror, Terraform, credentials."""

@@ -1,8 +1,8 @@
-"""Try the credentials of a deployment: who they are, in which account, and whether the state can be reached.
+"""Try the credentials of a deployment: principal, account, and access to the state.
 
-Asked is only what a deployment asks, too: STS who calls, the role of a site, and S3 for the bucket of the state.
-What AWS refuses is an error. What cannot be reached is a warning: Terraform may go another way than Python does, by
-another proxy or with other certificates.
+Only calls that a deployment makes, too: GetCallerIdentity, AssumeRole for the role of a site, and S3 for the bucket of
+the state. What AWS refuses is an error. A service that cannot be reached is a warning, because Terraform may use
+another proxy or other certificates than Python.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from tapstack.workspace.state import s3_state_key
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10
 _ROLE_SECONDS: Final = 900
-"""How long an assumed role serves; the shortest that AWS allows."""
+"""The duration of a session of an assumed role: the shortest that AWS allows."""
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _UNKNOWN: Final = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"})
 _SIGN_IN: Final = "sign in (aws sso login), set AWS_PROFILE, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
 class CredentialsError(Exception):
-    """AWS refuses the credentials, or there are none; the message says whose, and what would be right."""
+    """AWS refuses the credentials, or there are none; the message names them, and says what would be right."""
 
 
 class UnreachableError(Exception):
-    """AWS could not be asked; the message says why."""
+    """AWS could not be reached; the message says why."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """AWS as Terraform will reach it for one site, or for the state.
+    """Access to AWS with the credentials that Terraform will use for one site, or for the state.
 
     Attributes:
-        session: of boto3.
-        region: where its clients call.
-        arn: who calls.
-        account: in which account.
+        session: the boto3 session.
+        region: the Region of its clients.
+        arn: the ARN of the principal.
+        account: the principal's account id.
     """
 
     session: Any
@@ -51,18 +51,18 @@ class Access:
     account: str
 
     def client(self, service: str) -> Any:
-        """Return a client of boto3."""
+        """Return a boto3 client."""
         return self.session.client(service, region_name=self.region, config=_config())
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of the credentials.
+    """The result of trying the credentials.
 
     Attributes:
-        access: by site, where AWS answered.
-        errors: what AWS refuses.
-        warnings: what could not be asked.
+        access: by site, for the sites whose credentials work.
+        errors: messages about what AWS refuses.
+        warnings: messages about what could not be reached.
     """
 
     access: dict[str, Access] = field(default_factory=dict)
@@ -70,8 +70,8 @@ class Tried:
     warnings: list[str] = field(default_factory=list)
 
     @contextmanager
-    def noting(self, what: str = "") -> Iterator[None]:
-        """Keep the error that a step ends with, and go on; `what` begins the message."""
+    def collecting_errors(self, what: str = "") -> Iterator[None]:
+        """Collect the error of a step in place of raising it; `what` begins the message."""
         try:
             yield
         except CredentialsError as error:
@@ -88,25 +88,25 @@ def try_credentials(deployment: Deployment, stacks: Sequence[str]) -> Tried:
     """
     tried = Tried()
     names = list(dict.fromkeys(site_of(deployment, stack) for stack in stacks))
-    with tried.noting():
+    with tried.collecting_errors():
         caller = _caller(deployment.sites[names[0]].region)
         for name in names:
-            with tried.noting(f"site {name}: "):
+            with tried.collecting_errors(f"site {name}: "):
                 tried.access[name] = _of_site(caller, deployment.sites[name])
         if (backend := deployment.backend.s3) is not None:
-            with tried.noting(f"state in s3://{backend.bucket}: "):
+            with tried.collecting_errors(f"state in s3://{backend.bucket}: "):
                 _try_bucket(caller, backend, deployment.project, stacks)
     return tried
 
 
 def _caller(region: str) -> Access:
-    """Return who calls where no role is assumed."""
+    """Return the access with the credentials of the environment, before any role is assumed."""
     import boto3
     import botocore.session
 
-    with _in_words():
+    with _as_credentials_errors():
         session = botocore.session.Session()
-        # Terraform cannot ask for a code, so this does not either.
+        # Terraform cannot ask for an MFA code, so this does not either.
         session.get_component("credential_provider").get_provider("assume-role")._prompter = _refuse_to_prompt
         access = Access(boto3.Session(botocore_session=session), region, "", "")
         if access.session.get_credentials() is None:
@@ -131,7 +131,7 @@ def _assumed(caller: Access, role: AssumeRole) -> Access:
     import boto3
 
     external = {} if role.external_id is None else {"ExternalId": role.external_id}
-    with _in_words(f"{caller.arn} cannot assume the role {role.role_arn}"):
+    with _as_credentials_errors(f"{caller.arn} cannot assume the role {role.role_arn}"):
         answer = caller.client("sts").assume_role(
             RoleArn=role.role_arn, RoleSessionName=role.session_name, DurationSeconds=_ROLE_SECONDS, **external
         )
@@ -141,14 +141,14 @@ def _assumed(caller: Access, role: AssumeRole) -> Access:
 
 
 def _try_bucket(caller: Access, s3: S3Backend, project: str, stacks: Sequence[str]) -> None:
-    """Ask for the bucket, and where that is not allowed, as in policies that name keys only, for the states."""
+    """Read the bucket's headers; where that is denied, as by policies that name keys only, those of the states."""
     from botocore.exceptions import ClientError
 
     access = replace(caller, region=s3.region)
     if s3.role_arn is not None:
         access = _assumed(access, AssumeRole(role_arn=s3.role_arn))
     client = access.client("s3")
-    with _in_words():
+    with _as_credentials_errors():
         try:
             answer = client.head_bucket(Bucket=s3.bucket)
         except ClientError as error:
@@ -159,7 +159,7 @@ def _try_bucket(caller: Access, s3: S3Backend, project: str, stacks: Sequence[st
             if _status(error) != 403:
                 raise
             answer = error.response
-    # Followed by boto3, and refused by Terraform.
+    # boto3 follows a redirect to the bucket's Region; Terraform does not.
     region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", s3.region)
     if region != s3.region:
         raise CredentialsError(f"the bucket is in {region}, and backend.s3.region is {s3.region}")
@@ -167,7 +167,7 @@ def _try_bucket(caller: Access, s3: S3Backend, project: str, stacks: Sequence[st
         return
     for stack in stacks:
         key = s3_state_key(s3, project, stack)
-        with _in_words():
+        with _as_credentials_errors():
             try:
                 client.head_object(Bucket=s3.bucket, Key=key)
             except ClientError as error:
@@ -202,26 +202,26 @@ def _config() -> Any:
 
 
 @contextmanager
-def _in_words(refused: str = "AWS refuses the credentials") -> Iterator[None]:
-    """Raise what boto3 raises as an error of this module; `refused` begins what is said of an answer of AWS."""
+def _as_credentials_errors(refused: str = "AWS refuses the credentials") -> Iterator[None]:
+    """Turn errors of boto3 into errors of this module; `refused` begins the message about a refusal of AWS."""
     from botocore import exceptions
 
     try:
         yield
     except exceptions.ClientError as error:
-        raise CredentialsError(_said(error, refused)) from None
+        raise CredentialsError(_message_of_refusal(error, refused)) from None
     except (exceptions.SSOError, exceptions.TokenRetrievalError) as error:
         profile = os.environ.get("AWS_PROFILE")
         command = f"aws sso login --profile {profile}" if profile else "aws sso login"
         raise CredentialsError(f"the sign-in is missing or has expired: {command} ({error})") from None
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise UnreachableError(str(error)) from None
-    # ValueError: $AWS_ENDPOINT_URL is no address, for example.
+    # ValueError: for example, $AWS_ENDPOINT_URL is no address.
     except (exceptions.BotoCoreError, OSError, ValueError) as error:
         raise CredentialsError(f"AWS credentials cannot be used: {error}") from None
 
 
-def _said(error: Any, refused: str) -> str:
+def _message_of_refusal(error: Any, refused: str) -> str:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     if error.operation_name == "AssumeRoleWithWebIdentity":
         refused = (

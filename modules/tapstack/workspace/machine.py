@@ -1,4 +1,4 @@
-"""What this machine needs to deploy: Terraform, and a place to get the AWS provider from."""
+"""What this machine needs to deploy: Terraform, and a source of the AWS provider."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tapstack.workspace.provider_mirror import MIRROR_VARIABLE, find_mirror, unf
 TERRAFORM_FLOOR: Final = (1, 10)
 """The first Terraform with S3's native lock file."""
 REGISTRY: Final = "https://registry.terraform.io/.well-known/terraform.json"
-_PATIENCE: Final = 5.0  # seconds
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 class MachineError(Exception):
-    """Something that deploying needs is missing; the message says what and how to get it."""
+    """A program that a deployment needs is missing; the message says which, and how to get it."""
 
 
 def describe(provider: Provider, base: Path) -> str:
-    """Return what will be used: Terraform's version, and where the provider comes from.
+    """Return the version of Terraform that will be used, and the version and source of the provider.
 
     Raises:
-        MachineError: Terraform is missing or too old, or no provider can be had.
-        UnusableMirrorError: the only mirror that Terraform would look into has no fitting provider.
+        MachineError: Terraform is missing or too old, or there is no source of the provider.
+        UnusableMirrorError: the only mirror that Terraform would use has no fitting provider.
     """
     version = terraform_version()
     mirror = find_mirror(provider.mirror, provider.constraint, base)
@@ -55,7 +55,7 @@ def terraform_version() -> str:
     """Return the version of the Terraform on the PATH.
 
     Raises:
-        MachineError: there is none, it does not answer, or it is older than 1.10.
+        MachineError: there is none, its output cannot be read, or it is older than 1.10.
     """
     floor = ".".join(map(str, TERRAFORM_FLOOR))
     advice = f"install Terraform {floor} or newer (https://developer.hashicorp.com/terraform/install)"
@@ -65,7 +65,7 @@ def terraform_version() -> str:
     try:
         answer = subprocess.run(
             [binary, "version", "-json"],
-            # It would ask whether there is a newer one.
+            # Otherwise Terraform checks for a newer version.
             env={**os.environ, "CHECKPOINT_DISABLE": "1"},
             capture_output=True,
             text=True,
@@ -82,9 +82,9 @@ def terraform_version() -> str:
 
 
 def registry_answers() -> bool:
-    """Tell whether the Terraform registry can be reached; waits five seconds at most."""
+    """Return whether the Terraform registry can be reached; waits five seconds at most."""
     try:
-        with urllib.request.urlopen(REGISTRY, timeout=_PATIENCE):
+        with urllib.request.urlopen(REGISTRY, timeout=_TIMEOUT_SECONDS):
             return True
     except (urllib.error.URLError, TimeoutError, OSError):
         return False

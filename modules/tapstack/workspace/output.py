@@ -1,4 +1,4 @@
-"""Standard output that may take no more: a pipe whose reader has ended, a full disk."""
+"""Errors of standard output: a pipe whose reader has ended, a full disk."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 _BY_SIGPIPE = 128 + signal.SIGPIPE
-"""What shells say of a program that a pipe without a reader ended."""
+"""The exit code that shells show for a program that SIGPIPE ended."""
 
 
 class OutputRefusedError(Exception):
-    """Standard output takes no more; not an OSError, which commands have other words for."""
+    """Standard output cannot be written; not an OSError, because commands report those as errors of files."""
 
     def __init__(self, cause: OSError) -> None:
-        """Note what the system says."""
+        """Keep the error of the system."""
         super().__init__(f"standard output: {cause.strerror}")
         self.errno = cause.errno
 
@@ -45,21 +45,21 @@ class _Output:
 
 
 def standard_output() -> TextIO:
-    """Return standard output, which raises `OutputRefusedError` where it takes no more."""
+    """Return standard output, which raises `OutputRefusedError` when it cannot be written."""
     return cast(TextIO, _Output(sys.stdout))
 
 
-def heeding_output(work: Callable[[], int]) -> int:
-    """Return the exit code of the work, which may end early because standard output takes no more.
+def handling_output_errors(work: Callable[[], int]) -> int:
+    """Return the exit code of the work, which ends early when standard output cannot be written.
 
-    That is no error of the work where a reader has ended, as `head` does: nothing is said then.
+    Where the reader of a pipe has ended, as `head` does, no message is printed.
     """
     try:
         code = work()
         standard_output().flush()
         return code
     except OutputRefusedError as refused:
-        # Python flushes what is left when it ends.
+        # At its end Python flushes what was not written: to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if refused.errno == errno.EPIPE:
             return _BY_SIGPIPE

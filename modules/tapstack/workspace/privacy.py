@@ -1,8 +1,8 @@
-"""Keep what holds secrets from other users of the machine.
+"""Protect files with secrets from other users of the machine.
 
-State holds every output and attribute, the appliance's first password among them; so do plan files and the copies
-that Terraform makes. All of it lies in two places: the directory of the local state, and `stacks` of the synthesis.
-A closed directory protects what Terraform writes into it later, whatever its umask.
+State has every output and attribute, among them the appliance's first password; so have plan files and Terraform's
+copies. All of them are in two directories: that of the local state, and `stacks` of the synthesis. With mode 0700 these
+also protect what Terraform writes into them later, with any umask.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from tapstack.settings.problems import DeploymentError
 from tapstack.workspace.writable import obstacle
 
 PRIVATE_UMASK: Final = 0o077
-"""For processes that write state: their files are their user's own."""
+"""For processes that write state: no other user can read their files."""
 _OTHERS: Final = 0o077
 
 
 class OutputError(Exception):
-    """What is synthesized cannot be written where it should; the message says why."""
+    """The synthesis cannot write into its output directory; the message says why."""
 
 
 def keep_private(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
-    """Make the places of state and plans, and take from others what they may do with those that are there.
+    """Create the directories of state and plans; in existing ones, remove the permissions of other users.
 
     Args:
-        deployment: what is deployed.
+        deployment: the deployment.
         base: the deployment file's directory.
-        outdir: that of the synthesis.
+        outdir: the directory of the synthesis.
 
     Returns:
-        Warnings: what others can read and this user may not change.
+        Warnings about files that other users can read and whose mode this user may not change.
 
     Raises:
-        DeploymentError: the directory of the local state cannot be made.
-        OutputError: `outdir` cannot be.
+        DeploymentError: the directory of the local state cannot be created.
+        OutputError: `outdir` cannot be created.
     """
     stacks = outdir / "stacks"
     refuse_unusable_output(outdir)
     _make(stacks)
-    # The default one, too: a state that moved to S3 leaves its copy there.
+    # The default directory, too: it keeps a copy of a state that was moved to S3.
     states = {base / LocalBackend().directory / deployment.project}
     if deployment.backend.local is not None:
         state = base / deployment.backend.local.directory / deployment.project
@@ -62,10 +62,10 @@ def keep_private(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
 
 
 def refuse_unusable_state(deployment: Deployment, base: Path) -> None:
-    """Refuse a directory of the local state that cannot be one; nothing is made.
+    """Refuse a directory of the local state that cannot be used; nothing is created.
 
     Raises:
-        DeploymentError: it, or one above it, is something else, or may not be written.
+        DeploymentError: it, or a parent, is no directory, or may not be written.
     """
     if deployment.backend.local is None:
         return
@@ -75,10 +75,10 @@ def refuse_unusable_state(deployment: Deployment, base: Path) -> None:
 
 
 def refuse_unusable_output(outdir: Path) -> None:
-    """Refuse a directory of the synthesis that cannot be one; nothing is made.
+    """Refuse a directory of the synthesis that cannot be used; nothing is created.
 
     Raises:
-        OutputError: it, or one above it, is something else, or may not be written, or it has other files.
+        OutputError: it, or a parent, is no directory, or may not be written, or it has files of something else.
     """
     if reason := obstacle(outdir / "stacks"):
         raise OutputError(f"--output: {outdir} cannot hold what is synthesized ({reason}): expected a directory")
@@ -90,7 +90,7 @@ def refuse_unusable_output(outdir: Path) -> None:
 
 
 def _is_of_syntheses(outdir: Path) -> bool:
-    """Tell whether a directory has nothing yet, or what cdktf writes; a synthesis that failed leaves `stacks` alone."""
+    """Return whether a directory is empty, has what cdktf writes, or only `stacks`, as a failed synthesis leaves it."""
     if {file.name for file in outdir.iterdir()} <= {"stacks"}:
         return True
     try:
@@ -118,7 +118,7 @@ def _close(place: Path) -> str | None:
         if mode & _OTHERS:
             place.chmod(mode & ~_OTHERS)
     except FileNotFoundError:
-        return None  # a lock file, for example, gone meanwhile
+        return None  # for example a lock file that was removed meanwhile
     except OSError as error:
         return f"{place} is open to other users of this machine, and cannot be closed: {error.strerror}"
     return None

@@ -1,7 +1,7 @@
-"""What would stop a destroy half way, or leave something behind: asked before anything is destroyed or deployed.
+"""Find what would make a destroy or a deploy fail half way, or leave resources behind, before it starts.
 
-What was deployed is found by its tags and names: the file may have been changed since. Only describe calls, most of
-which Terraform makes as well. What may not be asked is a warning.
+Deployed resources are found by their tags and names, because the file may have been changed since. Only calls that read
+are made, most of which Terraform makes as well. A call that IAM denies becomes a warning.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _TAG_PURPOSE: Final = "tapstack:purpose"
 _TAG_STACK: Final = "aws:cloudformation:stack-name"
 _BY_STATE: Final = "by-state"
 _PRIOR_STATES: Final = "original"
-"""The index of the table of incidents, and what prior states that are not restored yet have as `listing`."""
+"""The index of the table of incidents, and the value of `listing` in it of prior states that are not restored yet."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
-"""What `ApplianceRole` calls the policy of the role."""
+"""The name that `ApplianceRole` gives the policy of the role."""
 _ANOTHER_GROUP: Final = "give it another group"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What stands in the way.
+    """What refuses a destroy or a deploy.
 
     Attributes:
-        protections: what it is, and how to lift it; each begins with the stack that it protects.
-        warnings: what could not be asked for.
+        protections: what refuses it and what to do; each text begins with the name of the stack.
+        warnings: checks that could not be made.
     """
 
     protections: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Place:
-    """A site in its account."""
+    """A site of the file, and the access to the account that it is deployed in."""
 
     deployment: Deployment
     name: str
@@ -70,19 +70,19 @@ class _Place:
 
     @property
     def ours(self) -> list[dict[str, Any]]:
-        """Filters for what carries the tags of this site."""
+        """EC2 filters that match the resources with the tags of this site."""
         return [
             {"Name": f"tag:{TAG_DEPLOYMENT}", "Values": [self.deployment.project]},
             {"Name": f"tag:{TAG_SITE}", "Values": [self.name]},
         ]
 
     def owns(self, described: Mapping[str, Any]) -> bool:
-        """Tell whether something carries the tags of this site."""
+        """Return whether a resource has the tags of this site."""
         ours = {TAG_DEPLOYMENT: self.deployment.project, TAG_SITE: self.name}
         return ours.items() <= _tags(described).items()
 
     def pages(self, operation: str, result: str, filters: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield what an operation of EC2 describes."""
+        """Yield the resources that an operation of EC2 describes."""
         for page in self.access.client("ec2").get_paginator(operation).paginate(Filters=filters):
             yield from page[result]
 
@@ -91,10 +91,10 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
     """Return what protects stacks from being destroyed.
 
     Args:
-        deployment: what is deployed.
-        stacks: those that are to be destroyed.
-        access: by site; sites that are missing are not asked.
-        file: what messages call the deployment file.
+        deployment: the deployment.
+        stacks: the names of those to destroy.
+        access: by site; sites without access are not checked.
+        file: the deployment file's name in messages.
     """
     return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE)
 
@@ -139,7 +139,7 @@ def _protected_table(place: _Place) -> Iterator[str]:
 
 
 def _response_left_out(place: _Place) -> Iterator[str]:
-    """Find the response of a file that no longer has it: it goes before the capture, which it may use."""
+    """Find a response that the file no longer has: it must be destroyed before the capture, which it may use."""
     if place.site.response is None and (table := _described_table(place)) is not None:
         yield (
             f"the response of this site, with the table {table['TableName']}, still exists, and may use this capture: "
@@ -185,7 +185,7 @@ def _contained(place: _Place) -> Iterator[str]:
 
 
 def _contained_by_what_goes(place: _Place) -> Iterator[str]:
-    """Find the instances that have a group which the file no longer has: a deploy would delete it."""
+    """Find the instances in a group of containment that a deploy would delete, because the file no longer has it."""
     response, setting = place.site.response, f"sites.{place.name}.response.containment"
     containment = response.containment if response is not None else None
     going: dict[str, list[str]] = {}
@@ -209,7 +209,7 @@ def _contained_by_what_goes(place: _Place) -> Iterator[str]:
 
 
 def _restored_no_longer(place: _Place) -> Iterator[str]:
-    """Find what containment changed and a release could not restore after the deploy: it lacks the permission then."""
+    """Find what containment changed and a release could not restore after the deploy, for lack of a permission."""
     response, setting = place.site.response, f"sites.{place.name}.response.containment"
     containment = response.containment if response is not None else None
     lost: dict[tuple[str, str], list[str]] = {}
@@ -230,7 +230,7 @@ def _restored_no_longer(place: _Place) -> Iterator[str]:
 
 
 def _not_restored(place: _Place) -> Iterator[tuple[str, Kind]]:
-    """Yield what a release has yet to restore: the instance, and the kind."""
+    """Yield the instance and the kind of every prior state that is not restored yet."""
     from botocore.exceptions import ClientError
 
     pages = (
@@ -276,7 +276,7 @@ def _launched_appliance(place: _Place) -> Iterator[str]:
 
 
 def _launched_with_another_role(place: _Place) -> Iterator[str]:
-    """Find the appliance that needs the role with which it was launched: CloudFormation deletes its stack with it."""
+    """Find a launched appliance whose role a deploy would change or delete: its deletion needs that role."""
     response, stack = place.site.response, _launched_stack(place)
     if response is None or stack is None:
         return
@@ -301,7 +301,7 @@ def _launched_with_another_role(place: _Place) -> Iterator[str]:
 
 
 def _boundary(place: _Place, role_arn: str | None) -> str | None:
-    """Return the permissions boundary that a stack's role demands of the roles that it makes; None without one."""
+    """Return the permissions boundary that a stack's role requires of the roles that it creates; None without one."""
     from botocore.exceptions import ClientError
 
     if role_arn is None:
@@ -315,20 +315,20 @@ def _boundary(place: _Place, role_arn: str | None) -> str | None:
             return None
         raise
     for statement in policy["PolicyDocument"]["Statement"]:
-        demanded = statement.get("Condition", {}).get("StringNotEquals", {}).get("iam:PermissionsBoundary")
-        if demanded is not None:
-            return str(demanded)
+        required = statement.get("Condition", {}).get("StringNotEquals", {}).get("iam:PermissionsBoundary")
+        if required is not None:
+            return str(required)
     return None
 
 
 def _made(place: _Place, boundary: str) -> str:
-    """Return the ARN of the boundary that the response creates, in the partition of another one."""
+    """Return the ARN of the boundary that the response creates, in the partition of `boundary`."""
     name = f"{place.deployment.project}-{place.name}-response-epb-boundary"
     return f"{boundary.partition(':iam:')[0]}:iam::{place.access.account}:policy/{name}"
 
 
 def _launched_stack(place: _Place) -> dict[str, Any] | None:
-    """Return the stack of the appliance that an incident launched; the response leaves alone what has not its tags."""
+    """Return the stack of a launched appliance; one without the tags of the response is not the response's."""
     stack = _cloudformation_stack(place, place.deployment.launched_stack_name(place.name))
     return stack if stack is not None and place.owns(stack) and TAG_INCIDENT in _tags(stack) else None
 
@@ -349,13 +349,13 @@ def _protected_appliance(place: _Place) -> Iterator[str]:
 
 
 def _keeps_packets(place: _Place, described: Mapping[str, Any]) -> bool:
-    """Tell whether an appliance is protected: Terraform goes by the file, and what was applied may differ from it."""
+    """Return whether an appliance is protected, by its tag or by the file, which Terraform uses."""
     given = place.site.packet_basics
     return _tags(described).get(DELETION_PROTECTION_TAG) == "on" or (given is not None and given.deletion_protection)
 
 
 def _protected_by_another_name(place: _Place) -> Iterator[str]:
-    """Find the appliance whose stack is not called what the file says, or of which the file says nothing."""
+    """Find an appliance whose stack has another name than in the file, or that the file does not have."""
     given, setting = place.site.packet_basics, f"sites.{place.name}.packet_basics"
     filters = [
         *place.ours,
@@ -403,7 +403,7 @@ def _protected_load_balancers(place: _Place) -> Iterator[str]:
 
 
 def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
-    """Find load balancers that a deploy would delete: AWS refuses that last, when what belongs to them is gone."""
+    """Find load balancers that a deploy would delete: AWS refuses that only after their listeners are deleted."""
     for name, balancer in _load_balancers_with_protection(place):
         setting = f"sites.{place.name}.targets.{name}.load_balancer"
         given = _load_balancer(place.site, name)
@@ -422,7 +422,7 @@ def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
 
 
 def _load_balancers_with_protection(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the protected load balancers of the site, each with the name of the target that it is made for."""
+    """Yield the protected load balancers of the site, each with the name of its mirror target."""
     client = place.access.client("elbv2")
     pages = client.get_paginator("describe_load_balancers").paginate()
     found = {
@@ -457,17 +457,20 @@ def _sessions_of_others(place: _Place) -> Iterator[str]:
 
 
 def _sessions_on_what_goes(place: _Place) -> Iterator[str]:
-    """Find sessions on what a deploy would delete: AWS refuses that, or, of another account's, ends the mirroring."""
+    """Find sessions on targets and filters that a deploy would delete.
+
+    AWS refuses the deletion, or, where the session is of another account, ends its mirroring.
+    """
     for used, remedy, back in _sessions_on(place, _back):
         yield f"{used}, and this deploy would delete it: {back} {place.file}; or first {remedy}"
 
 
 _Back = Callable[[_Place, str, Mapping[str, Any]], str | None]
-"""Says of a mirror target or filter what would keep it; None where it stays."""
+"""Returns the change of the file that would keep a mirror target or filter; None where it is kept anyway."""
 
 
 def _sessions_on(place: _Place, back: _Back) -> Iterator[tuple[str, str, str]]:
-    """Yield the sessions that are not the stack's own on targets and filters that go: what it uses, how to end it."""
+    """Yield the sessions of others on targets and filters that would be deleted: use, remedy, and how to keep it."""
     seen = set()
     for what, operation, result, key in (
         ("target", "describe_traffic_mirror_targets", "TrafficMirrorTargets", "TrafficMirrorTargetId"),
@@ -481,7 +484,7 @@ def _sessions_on(place: _Place, back: _Back) -> Iterator[tuple[str, str, str]]:
             for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
                 name, own = session["TrafficMirrorSessionId"], place.owns(session)
                 incident = _tags(session).get(TAG_INCIDENT)
-                # The stack's own sessions go first, or move.
+                # The stack's own sessions are deleted or modified before.
                 if name in seen or (own and incident is None):
                     continue
                 seen.add(name)
@@ -498,7 +501,7 @@ def _sessions_on(place: _Place, back: _Back) -> Iterator[tuple[str, str, str]]:
 
 
 def _back(place: _Place, what: str, described: Mapping[str, Any]) -> str | None:
-    """Return what keeps a mirror target or filter that a deploy of the file would delete or replace."""
+    """Return the change of the file that would keep a target or filter which a deploy would delete or replace."""
     tags = _tags(described)
     name = tags.get("Name", "NAME")
     setting = f"sites.{place.name}.{what}s.{name}"
@@ -510,7 +513,7 @@ def _back(place: _Place, what: str, described: Mapping[str, Any]) -> str | None:
 
 
 def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, Any]) -> str | None:
-    """Return what a target would have to be again: AWS cannot change it, and so Terraform replaces the target."""
+    """Return the settings that a target needs to be kept: AWS cannot change them, so Terraform replaces the target."""
     given = place.site.targets[name]
     balancer = described.get("NetworkLoadBalancerArn")
     if balancer and given.load_balancer is not None:
@@ -531,12 +534,12 @@ def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, A
 
 
 def _rules_on_the_way(place: _Place) -> Iterator[str]:
-    """Find filters whose rules cannot change in place: AWS would refuse some of them, or packets would be lost."""
+    """Find filters whose rules cannot be changed in place: AWS would refuse rules, or packets would be lost."""
     for described in place.pages("describe_traffic_mirror_filters", "TrafficMirrorFilters", place.ours):
         tags, filter_id = _tags(described), described["TrafficMirrorFilterId"]
         name = tags.get("Name", "")
         if _TAG_STACK in tags or name not in place.site.filters:
-            continue  # the appliance's own, or one that goes
+            continue  # the appliance's own, or one that is deleted
         old = [_rule(rule) for key in _RULES_OF_A_FILTER for rule in described.get(key, ())]
         new = number_rules(place.site.filters[name].to_domain().rules)
         another = (
@@ -558,7 +561,7 @@ def _rules_on_the_way(place: _Place) -> Iterator[str]:
 
 
 def _rule(described: Mapping[str, Any]) -> MirrorRule:
-    """Return a rule of a filter as AWS describes it."""
+    """Return the rule of a filter that AWS describes."""
     source, destination = (
         PortRange(ports["FromPort"], ports["ToPort"]) if (ports := described.get(key)) else None
         for key in ("SourcePortRange", "DestinationPortRange")
@@ -574,14 +577,14 @@ def _rule(described: Mapping[str, Any]) -> MirrorRule:
 
 
 def _mirrors(place: _Place, filter_id: str) -> bool:
-    """Tell whether a session uses a filter."""
+    """Return whether a session uses a filter."""
     uses = [{"Name": "traffic-mirror-filter-id", "Values": [filter_id]}]
     sessions = place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", uses)
     return next(sessions, None) is not None
 
 
 def _exchanged_numbers(place: _Place) -> Iterator[str]:
-    """Find groups each of which needs a number that the other has on an interface: AWS refuses both changes."""
+    """Find groups that would exchange session numbers on an interface: AWS refuses each number while it is in use."""
     wanted = _wanted_numbers(place.site)
     described: dict[str, dict[int, str]] = {}
     used = wanted.all()
@@ -613,8 +616,8 @@ class _WantedNumbers:
     """The numbers that sessions will have.
 
     Attributes:
-        lookups: of those of each group on interfaces that it looks up.
-        known: of those on interfaces that are written, by group and interface.
+        lookups: the numbers of sessions on interfaces that a group looks up, by group.
+        known: the numbers of sessions on interfaces that the file names, by group and interface.
     """
 
     lookups: dict[str, int] = field(default_factory=dict)
@@ -629,7 +632,7 @@ class _WantedNumbers:
 
 
 def _wanted_numbers(site: Site) -> _WantedNumbers:
-    """Return the numbers of sessions as the constructs take them."""
+    """Return the numbers of sessions, chosen as the constructs choose them."""
     book, wanted = SessionBook(), _WantedNumbers()
     basics = site.packet_basics
     if basics is not None and basics.mirror_source is not None:
@@ -647,7 +650,7 @@ def _wanted_numbers(site: Site) -> _WantedNumbers:
 
 
 def _way_out(place: _Place, chain: Sequence[str], interface: str, wanted: _WantedNumbers) -> str:
-    """Return what to do about an exchange, up to the number to give."""
+    """Return the remedy for an exchange of numbers, up to the number to set."""
     numbered = {
         group
         for group in chain
@@ -667,7 +670,7 @@ def _quarantined(place: _Place) -> Iterator[str]:
 
 
 def _quarantined_by_what_goes(place: _Place) -> Iterator[str]:
-    """Find the interfaces that have a quarantine group which a deploy would delete."""
+    """Find the interfaces in a quarantine group that a deploy would delete."""
     going: dict[str, list[str]] = {}
     for group in _quarantine_groups(place):
         if not place.site.quarantine_security_group:
@@ -691,12 +694,12 @@ def _quarantine_groups(place: _Place) -> Iterator[dict[str, Any]]:
 def _attached_groups(place: _Place, groups: Sequence[str], lift: str) -> Iterator[str]:
     if not groups:
         return
-    wearing = [{"Name": "group-id", "Values": groups}]
-    for interface in place.pages("describe_network_interfaces", "NetworkInterfaces", wearing):
-        worn = [group["GroupId"] for group in interface["Groups"] if group["GroupId"] in groups]
+    in_groups = [{"Name": "group-id", "Values": groups}]
+    for interface in place.pages("describe_network_interfaces", "NetworkInterfaces", in_groups):
+        attached = [group["GroupId"] for group in interface["Groups"] if group["GroupId"] in groups]
         instance = interface.get("Attachment", {}).get("InstanceId")
         yield (
-            f"the security group {worn[0]} is on {interface['NetworkInterfaceId']}"
+            f"the security group {attached[0]} is on {interface['NetworkInterfaceId']}"
             f"{f' of {instance}' if instance else ''}: {lift}"
         )
 

@@ -2,8 +2,8 @@
 
 Terraform searches a few directories for providers ("implied local mirror directories");
 one of them is `terraform.d/plugins` in its working directory. A mirror that is configured
-or found is linked there, so that plain `terraform` and `cdktf` use it without a CLI
-configuration. Terraform uses such a directory exclusively for the providers in it, and
+or found is linked there, so that `terraform` and `cdktf` use it without a CLI
+configuration. Terraform takes the providers in such a directory from nowhere else, and
 fails on a wrong version, so only mirrors with a supported version are linked.
 
 Source: Terraform documentation, "CLI configuration file", provider installation.
@@ -31,9 +31,9 @@ class ProviderMirror:
     """A directory in Terraform's mirror layout that has a fitting AWS provider.
 
     Attributes:
-        directory: the one that holds `registry.terraform.io`.
+        directory: the directory with `registry.terraform.io` in it.
         versions: the fitting versions, the newest first.
-        given: it was named, not found.
+        given: whether it was named; otherwise it was found.
     """
 
     directory: Path
@@ -96,7 +96,7 @@ def unfitting_mirrors(
     The arguments are those of `find_mirror`.
 
     Raises:
-        UnusableMirrorError: Terraform would look nowhere else: the mirror was named, or is an implied one.
+        UnusableMirrorError: Terraform would use no other source, because the mirror was named, or is an implied one.
     """
     named = setting or environment.get(MIRROR_VARIABLE)
     if named == NO_MIRROR:
@@ -119,9 +119,9 @@ def unfitting_mirrors(
 
 
 def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
-    """Yield the directories where a mirror is looked for, in order.
+    """Yield the directories that are searched for a mirror, in order.
 
-    Terraform's own implied mirror directories first, then any mirror that lies directly below
+    Terraform's own implied mirror directories first, then every mirror directly below
     /opt, /srv or /usr/local/share. Plugin caches are not among them: see `_plugin_caches`.
     """
     yield from _implied_places(environment)
@@ -131,7 +131,7 @@ def usual_places(environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
 
 
 def _implied_places(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Yield Terraform's implied mirror directories: a provider that is in one is taken from no registry."""
+    """Yield Terraform's implied mirror directories; Terraform asks no registry for a provider that one of them has."""
     home = Path(environment.get("HOME") or Path.home())
     yield home / ".terraform.d" / "plugins"
     data = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
@@ -142,9 +142,9 @@ def _implied_places(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _plugin_caches(environment: Mapping[str, str]) -> set[Path]:
-    """Return where Terraform caches providers: as configured, and where the cdktf CLI has it do so.
+    """Return Terraform's plugin caches: the configured one, and that of the cdktf CLI.
 
-    A cache looks like a mirror, but as one it would be source and destination of the same
+    A cache has the layout of a mirror. Used as one, it would be source and destination of the same
     installation, which Terraform refuses.
     """
     home = Path(environment.get("HOME") or Path.home())
@@ -153,11 +153,11 @@ def _plugin_caches(environment: Mapping[str, str]) -> set[Path]:
 
 
 def link_mirror(mirror: ProviderMirror | None, stack_directory: Path, constraint: str = PROVIDER_VERSION) -> None:
-    """Link a mirror where Terraform looks when it runs in `stack_directory`; without one, remove the link.
+    """Link a mirror into `stack_directory`, where Terraform finds it; without a mirror, remove the link.
 
-    Where no lock file stands yet, one is begun with the mirror's newest version. Without it
-    the cdktf CLI runs `terraform providers lock`, which asks the registry whatever is
-    installed from elsewhere. Terraform adds the checksums when it installs the provider.
+    Where there is no lock file, one with the mirror's newest version is created. Without it
+    the cdktf CLI runs `terraform providers lock`, which needs the registry even where a mirror
+    is used. Terraform adds the checksums when it installs the provider.
     """
     link = stack_directory / "terraform.d" / "plugins"
     if link.is_symlink():
@@ -181,7 +181,7 @@ def _fitting(directory: Path, constraint: str) -> tuple[str, ...]:
 
 
 def versions_of(directory: Path) -> list[str]:
-    """Return the versions a mirror has for this machine, unpacked or as archives, the newest first."""
+    """Return the versions that a mirror has for this machine, unpacked or as archives, the newest first."""
     provider = directory / PROVIDER
     unpacked = {path.parent.parent.name for path in provider.glob(f"*/{_target()}/terraform-provider-aws*")}
     ending = f"_{_target()}.zip"

@@ -1,4 +1,4 @@
-"""The stacks of a deployment: their order, and which of them a command means."""
+"""The stacks of a deployment: their order, and which of them a command is for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_FILES: Final = (".yaml", ".yml", ".json")
 
 
 class SelectionError(Exception):
-    """The stacks that were named are not there, or not enough; the message says which there are."""
+    """Stacks that were named do not exist, or a needed one was not named; the message lists those of the file."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Selection:
     """The stacks that a command is for.
 
     Attributes:
-        stacks: their names, in the order in which the command takes them.
-        needed: stacks that those of `stacks` are deployed after, and that are not among them.
+        stacks: their names, in the order in which the command processes them.
+        needed: stacks that must be deployed before some of `stacks`, and are not among these.
         ordered: whether one of `stacks` must be finished before another one begins.
     """
 
@@ -43,9 +43,9 @@ def site_of(deployment: Deployment, stack: str) -> str:
 
 
 def used_of_capture(site: Site) -> list[str]:
-    """Return what a site's response uses of the site's capture, such as `target sensors`; nothing where it needs none.
+    """Return what a site's response uses of the site's capture, such as `target sensors`.
 
-    Only then the one must be deployed after the other.
+    Where it uses nothing, the two can be deployed in any order.
     """
     if site.response is None or site.response.appliance.launch is not None:
         return []
@@ -60,20 +60,20 @@ def select(deployment: Deployment, patterns: Sequence[str], command: Command, *,
     """Return the stacks that names and patterns (`*`, `?`) mean.
 
     Args:
-        deployment: what is deployed.
-        patterns: as the user gave them; none means the only stack, where there is one.
-        command: what is done with the stacks.
-        file: what messages call the deployment file.
+        deployment: the deployment.
+        patterns: as given on the command line; none selects the only stack of a file that has one.
+        command: the command that the stacks are for.
+        file: the deployment file's name in messages.
 
     Raises:
-        SelectionError: a pattern means no stack; none was given where there are several; `diff` was given more
-            than one; `destroy` leaves a response that uses what it destroys.
+        SelectionError: a pattern matches no stack; none was given where there are several; `diff` was given more
+            than one; `destroy` was given a capture without the response that uses it.
     """
     known = stack_names(deployment)
     if not patterns and len(known) > 1:
         hint = "diff shows one of them at a time" if command == "diff" else "'*' means all"
         raise SelectionError(f"no stack is named: {_known(known, file)}; {hint}")
-    chosen = set(known) if not patterns else {name for pattern in patterns for name in _meant(pattern, known, file)}
+    chosen = set(known) if not patterns else {name for pattern in patterns for name in _matching(pattern, known, file)}
     needs = {
         response_stack_name(name): (name, used_of_capture(site))
         for name, site in deployment.sites.items()
@@ -95,7 +95,7 @@ def select(deployment: Deployment, patterns: Sequence[str], command: Command, *,
     return Selection(tuple(name for name in known if name in chosen), tuple(needed), bool(pairs))
 
 
-def _meant(pattern: str, known: Sequence[str], file: str) -> list[str]:
+def _matching(pattern: str, known: Sequence[str], file: str) -> list[str]:
     if found := [name for name in known if globs.matches(pattern, name)]:
         return found
     if pattern.endswith(_OF_FILES) or "/" in pattern:

@@ -1,7 +1,7 @@
-"""Finds state that a changed deployment file no longer uses.
+"""Find state that a changed deployment file no longer uses.
 
-Terraform detects a changed backend only where an earlier `init` left its record. A clean
-checkout has none, and would start with an empty state although another one has resources.
+Terraform detects a changed backend only by the record of an earlier `init`. A clean
+checkout has none, and would begin with an empty state although another one holds resources.
 So this searches for state that the deployment file no longer names.
 """
 
@@ -19,7 +19,7 @@ from tapstack.settings.problems import DeploymentError, Problem
 
 
 def response_stack_name(site: str) -> str:
-    """Return the name of the stack of a site's response, of its state and of its directory."""
+    """Return the name of the stack of a site's response, which its state and its directory have, too."""
     return f"{site}-response"
 
 
@@ -40,8 +40,8 @@ def local_state_file(backend: LocalBackend, project: str, site: str, base: Path)
 def local_backend_path(backend: LocalBackend, project: str, site: str, base: Path, outdir: Path) -> str:
     """Return the path for the backend block, relative to where Terraform runs.
 
-    Relative, so that neither the state nor Terraform's record of it depends on where the
-    checkout lies.
+    Relative, so that neither the state nor Terraform's record of it depends on the path of the
+    checkout.
     """
     file = local_state_file(backend, project, site, base)
     return Path(os.path.relpath(file.resolve(), (outdir / "stacks" / site).resolve())).as_posix()
@@ -55,8 +55,8 @@ def s3_state_key(backend: S3Backend, project: str, site: str) -> str:
 def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Path) -> None:
     """Refuse to begin a new state in S3 while a local one holds resources.
 
-    Where Terraform has its own record of the local state it asks for the migration itself,
-    and this stays silent.
+    Nothing is refused where Terraform has a record of the local state: then Terraform asks for the
+    migration.
 
     Raises:
         DeploymentError: names the files and the way to move them.
@@ -85,17 +85,17 @@ def refuse_lost_state(deployment: Deployment, file: str, base: Path, outdir: Pat
 
 
 def _local_states(project: str, site: str, base: Path) -> list[Path]:
-    """Return where a local state of a site may lie: the file no longer names its directory.
+    """Return where a local state of a site may be, after the file stopped naming its directory.
 
-    Looked at are the default one and every directory beside the deployment file; one that lay
-    elsewhere is known to Terraform's own record alone.
+    The default directory, and every directory beside the deployment file. A state elsewhere is
+    found by Terraform's own record only.
     """
     default = local_state_file(LocalBackend(), project, site, base)
     return [default, *(found for found in sorted(base.glob(f"*/{project}/{site}.tfstate")) if found != default)]
 
 
 def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
-    """Return what a person should know about state before deploying: moves, and orphans."""
+    """Return warnings about state: that it would move, and that its site or response is no longer in the file."""
     warnings = []
     stacks = stack_names(deployment)
     for site in stacks:
@@ -128,7 +128,7 @@ def state_warnings(deployment: Deployment, base: Path, outdir: Path) -> list[str
 
 
 def _orphan(deployment: Deployment, stack: str) -> str:
-    """Say what a state belongs to whose stack is gone, and what to do."""
+    """Return what a state belongs to whose stack is not in the file, and what to do about it."""
     for site in deployment.sites:
         if stack == response_stack_name(site):
             return (
@@ -151,11 +151,11 @@ def count_resources(state: Path) -> int:
 
 
 def recorded_backend(outdir: Path, site: str) -> dict[str, Any] | None:
-    """Return what Terraform's last `init` recorded of a site's backend: type and place."""
+    """Return what Terraform's last `init` recorded of a site's backend: type and location."""
     record = outdir / "stacks" / site / ".terraform" / "terraform.tfstate"
     try:
         backend = json.loads(record.read_text(encoding="utf-8"))["backend"]
-        return _place(str(backend["type"]), backend["config"])
+        return _location(str(backend["type"]), backend["config"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -163,26 +163,28 @@ def recorded_backend(outdir: Path, site: str) -> dict[str, Any] | None:
 def _planned_backend(deployment: Deployment, site: str, base: Path, outdir: Path) -> dict[str, Any]:
     local, s3 = deployment.backend.local, deployment.backend.s3
     if local is not None:
-        return _place("local", {"path": local_backend_path(local, deployment.project, site, base, outdir)})
+        return _location("local", {"path": local_backend_path(local, deployment.project, site, base, outdir)})
     assert s3 is not None
-    return _place("s3", {"bucket": s3.bucket, "key": s3_state_key(s3, deployment.project, site), "region": s3.region})
+    return _location(
+        "s3", {"bucket": s3.bucket, "key": s3_state_key(s3, deployment.project, site), "region": s3.region}
+    )
 
 
-def _place(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+def _location(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"type": kind} | {name: config.get(name) for name in ("path", "bucket", "key", "region")}
 
 
 def _former_project(before: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """Return the project whose state it was, where that is another one; both backends have `PROJECT/SITE.tfstate`."""
-    was, will_be = (PurePosixPath(place["key"] or place["path"] or "") for place in (before, now))
+    """Return the project of the former state, where it is another one; both backends use `PROJECT/SITE.tfstate`."""
+    was, will_be = (PurePosixPath(location["key"] or location["path"] or "") for location in (before, now))
     other = was.name == will_be.name and was.parent.name not in ("", will_be.parent.name)
     return was.parent.name if other else None
 
 
-def _described(place: dict[str, Any], outdir: Path, site: str) -> str:
-    if place["type"] == "s3":
-        return f"s3://{place['bucket']}/{place['key']}"
-    if place["type"] == "local" and place["path"]:
-        # Terraform runs elsewhere than the user, and the path is relative to there.
-        return shown((outdir / "stacks" / site / place["path"]).resolve())
-    return str(place["type"])
+def _described(location: dict[str, Any], outdir: Path, site: str) -> str:
+    if location["type"] == "s3":
+        return f"s3://{location['bucket']}/{location['key']}"
+    if location["type"] == "local" and location["path"]:
+        # The path is relative to Terraform's working directory, not the user's.
+        return shown((outdir / "stacks" / site / location["path"]).resolve())
+    return str(location["type"])

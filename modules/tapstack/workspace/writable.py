@@ -1,4 +1,4 @@
-"""Whether a place can be written, known before anything is begun."""
+"""Whether a directory can be written, found out before anything is changed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def obstacle(place: Path) -> str | None:
-    """Say why nothing can be written below a directory that is there, or could be made; nothing where it can.
+    """Return why a directory, which need not exist, cannot be written; None where it can.
 
-    By trying: permissions tell nothing of pseudo file systems (/proc, /sys) nor of the superuser. What is made for it
-    is removed.
+    By creating a directory and removing it again: permissions do not show what pseudo file systems (/proc, /sys) allow,
+    nor what the superuser may do.
     """
     there = next(directory for directory in (place, *place.parents) if directory.exists())
     if not there.is_dir():
