@@ -104,7 +104,49 @@ CALLS: list[tuple[str, str, dict[str, Any], str]] = [
     ("secretsmanager", "list_secrets", {"NextToken": "xyz"}, "InvalidNextTokenException"),
     ("cloudformation", "describe_stacks", {"NextToken": "xyz"}, "ValidationError"),
     ("ssm", "create_document", {"Content": "a", "Name": "n", "DocumentFormat": "YAML"}, "InvalidDocumentContent"),
+    *(
+        (
+            "ec2",
+            "request_spot_fleet",
+            {
+                "SpotFleetRequestConfig": {
+                    "IamFleetRole": "r",
+                    "TargetCapacity": 1,
+                    "AllocationStrategy": "lowestPrice",
+                    **launched,
+                }
+            },
+            "MissingParameter",
+        )
+        for launched in (
+            {"LaunchSpecifications": [NOTHING]},
+            {"LaunchSpecifications": [{"InstanceType": "m5.large"}]},
+            {"LaunchTemplateConfigs": [{"LaunchTemplateSpecification": {"Version": "1"}}]},
+        )
+    ),
+    *(
+        (
+            "ec2",
+            f"{verb}_transit_gateway_route_table_propagation",
+            {"TransitGatewayRouteTableId": "x", "TransitGatewayRouteTableAnnouncementId": "x"},
+            "InvalidTransitGatewayRouteTableAnnouncementId.NotFound",
+        )
+        for verb in ("enable", "disable")
+    ),
     ("kms", "retire_grant", NOTHING, "ValidationException"),
+    ("kms", "retire_grant", {"GrantId": "abcdefghij0123456789"}, "ValidationException"),
+    (
+        "ec2",
+        "enable_transit_gateway_route_table_propagation",
+        {"TransitGatewayRouteTableId": TABLE},
+        "MissingParameter",
+    ),
+    (
+        "ec2",
+        "disable_transit_gateway_route_table_propagation",
+        {"TransitGatewayRouteTableId": TABLE},
+        "MissingParameter",
+    ),
     ("logs", "delete_metric_filter", {"logGroupName": "l", "filterName": "f"}, "ResourceNotFoundException"),
     ("dynamodb", "transact_write_items", {"TransactItems": [NOTHING]}, "ValidationException"),
 ]

@@ -1,9 +1,9 @@
 """Parameters that a call must have: EC2's before anything is done, those of other services where moto fails without.
 
-Sources: the operations' models ("Required: Yes" of the API References); Amazon EC2 API Reference, AllocateHosts and
-AssociateVpcCidrBlock; AWS KMS API Reference, GenerateRandom and RetireGrant; CloudWatch Logs API Reference,
-PutDeliveryDestination; Step Functions API Reference, ListExecutions; "Common Errors" of each (MissingParameter,
-ValidationError, ValidationException).
+Sources: the operations' models ("Required: Yes" of the API References); Amazon EC2 API Reference, AllocateHosts,
+AssociateVpcCidrBlock and EnableTransitGatewayRouteTablePropagation; AWS KMS API Reference, GenerateRandom and
+RetireGrant; CloudWatch Logs API Reference, PutDeliveryDestination; Step Functions API Reference, ListExecutions;
+"Common Errors" of each (MissingParameter, ValidationError, ValidationException).
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ _ALTERNATIVES: Final[Mapping[tuple[str, str], tuple[tuple[str, ...], ...]]] = {
     ("ec2", "AssociateVpcCidrBlock"): (
         ("CidrBlock", "AmazonProvidedIpv6CidrBlock", "Ipv6CidrBlock", "Ipv4IpamPoolId", "Ipv6IpamPoolId"),
     ),
+    **{
+        ("ec2", f"{verb}TransitGatewayRouteTablePropagation"): (
+            ("TransitGatewayAttachmentId", "TransitGatewayRouteTableAnnouncementId"),
+        )
+        for verb in ("Enable", "Disable")
+    },
     ("kms", "GenerateRandom"): (("NumberOfBytes",),),
-    ("kms", "RetireGrant"): (("GrantToken", "GrantId"),),
+    ("kms", "RetireGrant"): (("GrantToken", "GrantId"), ("GrantToken", "KeyId")),
     ("logs", "PutDeliveryDestination"): (("deliveryDestinationConfiguration",),),
     ("states", "ListExecutions"): (("stateMachineArn", "mapRunArn"),),
 }

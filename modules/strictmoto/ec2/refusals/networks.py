@@ -1,8 +1,8 @@
 """Subnets of sizes and zones that can be; those in use stay.
 
-Sources: Amazon EC2 API Reference, CreateSubnet, DeleteSubnet and "Error codes for the Amazon EC2 API"
-(InvalidSubnet.Range, InvalidParameterValue, DependencyViolation); Amazon VPC User Guide, "Subnet CIDR blocks" (/28 to
-/16) and "Work with NAT gateways" (one that is deleted releases its interface).
+Sources: Amazon EC2 API Reference, CreateSubnet, DeleteSubnet, EnableTransitGatewayRouteTablePropagation and "Error
+codes for the Amazon EC2 API" (InvalidSubnet.Range, InvalidParameterValue, DependencyViolation); Amazon VPC User Guide,
+"Subnet CIDR blocks" (/28 to /16) and "Work with NAT gateways" (one that is deleted releases its interface).
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ def install() -> None:
     create = Response.create_subnet
     delete, end = EC2Backend.delete_subnet, EC2Backend.delete_nat_gateway
     associate = EC2Backend.associate_vpc_cidr_block
+    for verb in ("enable", "disable"):
+        name = f"{verb}_transit_gateway_route_table_propagation"
+        setattr(EC2Backend, name, _of_attachments(getattr(EC2Backend, name)))
 
     @functools.wraps(create)
     def create_subnet(self: Any) -> Any:
@@ -68,6 +71,27 @@ def install() -> None:
     Response.create_subnet = create_subnet
     EC2Backend.delete_subnet = delete_subnet
     EC2Backend.delete_nat_gateway = delete_nat_gateway
+
+
+def _of_attachments(propagate: Any) -> Any:
+    """Wrap what propagates routes: of announcements there are none here; the code is inferred."""
+
+    @functools.wraps(propagate)
+    def propagated(
+        self: Any, transit_gateway_attachment_id: str | None, transit_gateway_route_table_id: str | None
+    ) -> Any:
+        if not transit_gateway_attachment_id:
+            raise EC2ClientError(
+                "InvalidTransitGatewayRouteTableAnnouncementId.NotFound",
+                "The transit gateway route table announcement does not exist.",
+            )
+        return propagate(
+            self,
+            transit_gateway_attachment_id=transit_gateway_attachment_id,
+            transit_gateway_route_table_id=transit_gateway_route_table_id,
+        )
+
+    return propagated
 
 
 def _check_block(block: str | None) -> None:
