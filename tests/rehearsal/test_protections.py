@@ -84,10 +84,12 @@ def group(account: Account, company: Company, name: str, *more: tuple[str, str])
     return str(made["GroupId"])
 
 
-def create_stack(account: Account, company: Company, name: str, role_arn: str = "", **tags: str) -> None:
+def create_stack(
+    account: Account, company: Company, name: str, role_arn: str = "", subnet: str = "", **tags: str
+) -> None:
     values = {
         "VPCID": company.shop.id,
-        "MgmtTrafficMirrorSubnetID": company.shop.private[0],
+        "MgmtTrafficMirrorSubnetID": subnet or company.shop.private[0],
         "RemoteAccessCIDR": "10.0.0.0/8",
     }
     account.client("cloudformation").create_stack(
@@ -97,6 +99,22 @@ def create_stack(account: Account, company: Company, name: str, role_arn: str = 
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
         Tags=[{"Key": f"tapstack:{key.replace('_', '-')}", "Value": value} for key, value in tags.items()],
     )
+
+
+def administrator(account: Account) -> str:
+    """Make a role with which CloudFormation may do everything; return its ARN."""
+    iam, name = account.client("iam"), "stacks"
+    trust = {"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="all",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+    )
+    return str(role["Arn"])
 
 
 def test_when_nothing_was_deployed_then_nothing_protects_it(aws_account: Account, company: Company) -> None:
@@ -786,6 +804,81 @@ def test_when_sources_with_numbers_of_their_own_would_exchange_them_then_it_is_f
         ]
         if said
         else []
+    )
+
+
+def with_appliance(company: Company, find: Find = find_dependents, protection: str = "true") -> Found:
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+        f"    packet_basics: {LAUNCH[:-1]}, deletion_protection: {protection}}}\n"
+    )
+    return find(deployment, ["ward"], try_credentials(deployment, ["ward"]).access, "deployment.yaml")
+
+
+def fail_to_create(account: Account, company: Company, role_arn: str = "", **tags: str) -> dict[str, Any]:
+    create_stack(account, company, "tap-ward-packet-basics", role_arn, subnet="subnet-0123456789abcdef0", **tags)
+    stack = account.client("cloudformation").describe_stacks(StackName="tap-ward-packet-basics")["Stacks"][0]
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    return dict(stack)
+
+
+@pytest.mark.parametrize("role", [False, True])
+def test_when_the_creation_of_the_appliance_failed_then_a_deploy_names_the_commands_that_lead_on(
+    aws_account: Account, company: Company, role: bool
+) -> None:
+    arn = administrator(aws_account) if role else ""
+    stack = fail_to_create(aws_account, company, arn, deployment="tap", site="ward", deletion_protection="on")
+    records = "terraform_data.packet-basics_Place_F57E90B9" + (
+        " terraform_data.packet-basics_PlaceWithRole_4723AFC7" if role else ""
+    )
+    options = "--stack-name tap-ward-packet-basics --region eu-central-1"
+    assert with_appliance(company) == Found(
+        [
+            "ward: the appliance was never created, and its CloudFormation stack tap-ward-packet-basics can only be "
+            f"deleted (ROLLBACK_COMPLETE: {stack['StackStatusReason']}): remove the cause, delete the stack, and the "
+            f"record of the place (aws cloudformation delete-stack {options} && aws cloudformation wait "
+            f"stack-delete-complete {options} && terraform -chdir=cdktf.out/stacks/ward state rm {records}); then run "
+            "the same command again"
+        ],
+        [],
+    )
+
+
+def test_when_the_creation_of_the_appliance_failed_then_nothing_but_the_setting_protects_it(
+    aws_account: Account, company: Company
+) -> None:
+    fail_to_create(aws_account, company, deployment="tap", site="ward", deletion_protection="on")
+    assert with_appliance(company, find_protections).protections == [
+        "ward: the appliance was never created (CloudFormation stack tap-ward-packet-basics, ROLLBACK_COMPLETE), and "
+        "Terraform keeps what it recorded of it: set sites.ward.packet_basics.deletion_protection to false in "
+        "deployment.yaml"
+    ]
+    assert with_appliance(company, find_protections, "false") == Found([], [])
+
+
+def test_when_the_failed_stack_is_another_ones_or_the_appliance_exists_then_a_deploy_goes_on(
+    aws_account: Account, company: Company
+) -> None:
+    fail_to_create(aws_account, company)
+    assert with_appliance(company) == Found([], [])
+    aws_account.client("cloudformation").delete_stack(StackName="tap-ward-packet-basics")
+    create_stack(aws_account, company, "tap-ward-packet-basics", deployment="tap", site="ward")
+    assert with_appliance(company) == Found([], [])
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"])
+def test_when_a_failed_stack_has_not_ended_then_a_deploy_waits(
+    aws_account: Account, company: Company, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    stack = fail_to_create(aws_account, company, deployment="tap", site="ward")
+    monkeypatch.setattr(protections, "_cloudformation_stack", lambda *_: {**stack, "StackStatus": status})
+    assert with_appliance(company) == Found(
+        [
+            f"ward: the CloudFormation stack tap-ward-packet-basics is in {status}: wait until that has ended (aws "
+            "cloudformation describe-stacks --stack-name tap-ward-packet-basics --region eu-central-1), and run the "
+            "same command again"
+        ],
+        [],
     )
 
 

@@ -13,6 +13,7 @@ from stacks.capture import CaptureStack
 from stacks.synthesis import synthesize as synthesize_deployment
 from tapstack.bindings import cdk
 from tapstack.settings.load import load_deployment, parse_deployment
+from tapstack.workspace.protections import RECORDS_OF_PLACE, RECORDS_OF_PLACE_WITH_ROLE
 from tests.synth.ids import NLB, SUBNET, TEMPLATE_URL, VPC, eni
 from tests.synth.template import Template, assert_equal, rendering_hcl
 
@@ -79,6 +80,18 @@ def test_when_the_example_is_built_then_it_has_what_a_capture_needs(production: 
             ],
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "records"),
+    [("", RECORDS_OF_PLACE), (", capabilities: [CAPABILITY_IAM]", RECORDS_OF_PLACE_WITH_ROLE)],
+)
+def test_when_a_failed_creation_is_cleared_then_what_is_to_be_forgotten_is_what_was_recorded(
+    more: str, records: tuple[str, ...]
+) -> None:
+    basics = f"packet_basics: {{template_url: '{TEMPLATE_URL}', subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8"
+    names = stack(site(f"{basics}{more}}}")).names("terraform_data")
+    assert {f"terraform_data.{name}" for name in names if "_Place" in name} == set(records)
 
 
 def test_when_the_example_is_built_then_sessions_come_after_all_that_lets_packets_through(production: Template) -> None:

@@ -129,7 +129,7 @@ def run_operate(
             provider = deployment.provider
             mirrored = find_mirror(provider.mirror, provider.constraint, path.parent) is not None
             if not chosen.skip_aws_checks and os.environ.get(SKIP_VARIABLE, "") in ("", "0"):
-                _ask_aws(command, deployment, selection.stacks, shown(path), out=out, err=err)
+                _ask_aws(command, deployment, selection.stacks, shown(path), shown(outdir), out=out, err=err)
         for warning in still_open:
             print(f"warning: {warning}", file=err)
         if selection is not None and chosen.set_up:
@@ -184,13 +184,15 @@ def _refuse_to_wait(chosen: argparse.Namespace, selection: Selection, terminal: 
 
 
 def _ask_aws(
-    command: Command, deployment: Deployment, stacks: Sequence[str], file: str, *, out: TextIO, err: TextIO
+    command: Command, deployment: Deployment, stacks: Sequence[str], file: str, outdir: str, *, out: TextIO, err: TextIO
 ) -> None:
     """Try the credentials, and find what would make a destroy or a deploy fail, or lose something."""
     access = try_access(deployment, stacks, out=out, err=err)
     destroys = command == "destroy"
-    find = protections.find_protections if destroys else protections.find_dependents
-    found = find(deployment, stacks, access, file)
+    if destroys:
+        found = protections.find_protections(deployment, stacks, access, file)
+    else:
+        found = protections.find_dependents(deployment, stacks, access, file, outdir)
     for warning in found.warnings:
         print(f"warning: {plain(warning)}", file=err)
     if found.protections and command == "diff":

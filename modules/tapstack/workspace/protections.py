@@ -40,6 +40,12 @@ _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """The name that `ApplianceRole` gives the policy of the role."""
 _ANOTHER_GROUP: Final = "give it another group"
+_NEVER_CREATED: Final = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+"""Statuses of a stack whose creation failed: nothing but its deletion leads on (CloudFormation User Guide)."""
+_ENDING: Final = ("ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS")
+RECORDS_OF_PLACE: Final = ("terraform_data.packet-basics_Place_F57E90B9",)
+RECORDS_OF_PLACE_WITH_ROLE: Final = (*RECORDS_OF_PLACE, "terraform_data.packet-basics_PlaceWithRole_4723AFC7")
+"""The addresses at which `PacketBasics` records where an appliance is, which a plan refuses to change."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class _Place:
     name: str
     access: Access
     file: str
+    outdir: str
 
     @property
     def site(self) -> Site:
@@ -99,12 +106,18 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
     return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE)
 
 
-def find_dependents(deployment: Deployment, stacks: Sequence[str], access: Mapping[str, Access], file: str) -> Found:
-    """Return what stands in the account and needs what a deploy of stacks would take from it.
+def find_dependents(
+    deployment: Deployment,
+    stacks: Sequence[str],
+    access: Mapping[str, Access],
+    file: str,
+    outdir: str = "cdktf.out",
+) -> Found:
+    """Return what stands in the account and needs what a deploy of stacks would take from it, or stops the deploy.
 
-    The arguments are those of `find_protections`.
+    The arguments are those of `find_protections`, and `outdir`, the directory of what is synthesized.
     """
-    return _find(deployment, stacks, access, file, _OF_DEPLOYED_CAPTURE, _OF_DEPLOYED_RESPONSE)
+    return _find(deployment, stacks, access, file, _OF_DEPLOYED_CAPTURE, _OF_DEPLOYED_RESPONSE, outdir)
 
 
 def _find(
@@ -114,6 +127,7 @@ def _find(
     file: str,
     of_capture: Mapping[str, _Look],
     of_response: Mapping[str, _Look],
+    outdir: str = "",
 ) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -122,7 +136,7 @@ def _find(
         name = site_of(deployment, stack)
         if name not in access:
             continue
-        place = _Place(deployment, name, access[name], file)
+        place = _Place(deployment, name, access[name], file, outdir)
         for what, look in (of_capture if stack == name else of_response).items():
             try:
                 found.protections.extend(f"{stack}: {line}" for line in look(place))
@@ -343,9 +357,46 @@ def _protected_appliance(place: _Place) -> Iterator[str]:
     if stack is None:
         if not place.site.remove_packet_basics:
             yield from _protected_by_another_name(place)
+    elif stack["StackStatus"] in _NEVER_CREATED and place.site.packet_basics is not None:
+        if place.site.packet_basics.deletion_protection:
+            yield (
+                f"the appliance was never created (CloudFormation stack {name}, {stack['StackStatus']}), and Terraform "
+                f"keeps what it recorded of it: set sites.{place.name}.packet_basics.deletion_protection to false in "
+                f"{place.file}"
+            )
     elif _keeps_packets(place, stack):
         what = f"the appliance, in the CloudFormation stack {name}, keeps packets, and"
         yield _switched_on(place, what, "packet_basics.deletion_protection", place.name)
+
+
+def _failed_appliance(place: _Place) -> Iterator[str]:
+    """Find the stack of an appliance whose creation failed: Terraform would replace it, and refuses that.
+
+    It records the place before it makes the stack. So the record has to go too where the file has another place now;
+    where it has not, the next deploy makes it again.
+    """
+    stack = None
+    if place.site.packet_basics is not None:
+        stack = _cloudformation_stack(place, place.deployment.stack_name(place.name))
+    if stack is None or not place.owns(stack):
+        return
+    name, status = stack["StackName"], stack["StackStatus"]
+    options = f"--stack-name {name} --region {place.access.region}"
+    if status in _ENDING:
+        yield (
+            f"the CloudFormation stack {name} is in {status}: wait until that has ended (aws cloudformation "
+            f"describe-stacks {options}), and run the same command again"
+        )
+    elif status in _NEVER_CREATED:
+        reason = f": {stack['StackStatusReason']}" if stack.get("StackStatusReason") else ""
+        records = RECORDS_OF_PLACE_WITH_ROLE if stack.get("RoleARN") else RECORDS_OF_PLACE
+        forget = f"terraform -chdir={place.outdir}/stacks/{place.name} state rm {' '.join(records)}"
+        yield (
+            f"the appliance was never created, and its CloudFormation stack {name} can only be deleted ({status}"
+            f"{reason}): remove the cause, delete the stack, and the record of the place (aws cloudformation "
+            f"delete-stack {options} && aws cloudformation wait stack-delete-complete {options} && {forget}); then run "
+            "the same command again"
+        )
 
 
 def _keeps_packets(place: _Place, described: Mapping[str, Any]) -> bool:
@@ -726,6 +777,7 @@ _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
     "launched appliances": _launched_with_another_role,
 }
 _OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
+    "failed creations of the appliance": _failed_appliance,
     "rules of filters": _rules_on_the_way,
     "numbers of sessions": _exchanged_numbers,
     "deletion protection of load balancers": _protected_load_balancers_that_go,
