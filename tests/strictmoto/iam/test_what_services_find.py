@@ -641,3 +641,22 @@ class TestPolicies:
         root = organizations.list_roots()["Roots"][0]["Id"]
         organizations.enable_policy_type(RootId=root, PolicyType=kind)
         organizations.attach_policy(**given)
+
+
+def test_when_flow_logs_go_to_a_bucket_then_whoever_makes_them_must_be_allowed_the_delivery(
+    enforcing: Enforcing,
+) -> None:
+    enforcing.client("s3").create_bucket(Bucket="vic", CreateBucketConfiguration={"LocationConstraint": REGION})
+    vpc = enforcing.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    asked = {
+        "ResourceIds": [vpc],
+        "ResourceType": "VPC",
+        "TrafficType": "ALL",
+        "LogDestinationType": "s3",
+        "LogDestination": "arn:aws:s3:::vic",
+    }
+    making = {"Action": "ec2:CreateFlowLogs"}
+    code, message = refusal(enforcing.worker("ec2", making).create_flow_logs, **asked)
+    assert (code, "logs:CreateLogDelivery" in message) == ("UnauthorizedOperation", True)
+    able = enforcing.worker("ec2", making, {"Action": "logs:CreateLogDelivery"})
+    assert able.create_flow_logs(**asked)["FlowLogIds"]

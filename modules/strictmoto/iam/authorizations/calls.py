@@ -82,6 +82,7 @@ def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) 
         *_setting_policies(call, own, requested),
         *tagging.authorizations_of(call, requested),
         *_reading(call, requested, place),
+        *_delivering(call, requested),
         *passing(call, requested, place),
     )
 
@@ -194,6 +195,15 @@ def _bypassing(call: Call, requested: Mapping[str, Any], place: Place) -> Iterat
     if call.service == "s3" and str(requested.get("BypassGovernanceRetention", "")).lower() == "true":
         arns = named.resources_of("s3", call.action, requested, place)
         yield Authorization("s3:BypassGovernanceRetention", arns, {"aws:RequestedRegion": call.region})
+
+
+def _delivering(call: Call, requested: Mapping[str, Any]) -> Iterator[Authorization]:
+    """Flow logs that go to a bucket are a delivery of CloudWatch Logs, which whoever makes them must be allowed.
+
+    Source: Amazon VPC User Guide, "Publish flow logs to Amazon S3" (IAM policy for IAM principals).
+    """
+    if call.service == "ec2" and call.action == "CreateFlowLogs" and requested.get("LogDestinationType") == "s3":
+        yield Authorization("logs:CreateLogDelivery", ("*",), {"aws:RequestedRegion": call.region})
 
 
 def _reading(call: Call, requested: Mapping[str, Any], place: Place) -> Iterator[Authorization]:
