@@ -52,6 +52,7 @@ _OF_EC2: Final = (
     "ec2.interface_types",
     "ec2.instance_attributes",
     "ec2.refusals",
+    "ec2.default_vpcs",
     "ec2.launches",
     "ec2.state_events",
     "ec2.mirroring",

@@ -101,6 +101,9 @@ _WORDS: Final[dict[str, dict[str, str]]] = {
     "DescribeVpcs": {"cidr": "cidr-block"},
     "DescribeVpcEndpoints": {"vpc-endpoint-state": "state"},
 }
+# Names that AWS takes, and the parameter's documentation leaves out. Source: AWS Tools for PowerShell, the example of
+# Get-EC2Vpc; Terraform's AWS provider looks for the default VPC by it.
+_ALSO_TAKEN: Final = {"DescribeVpcs": {"isDefault": "is-default"}}
 # What holds the items, where that is not the only list of structures.
 _ITEMS: Final = {"DescribeInstances": ("Reservations", "Instances"), "DescribeVpcEndpointServices": ("ServiceDetails",)}
 
@@ -115,7 +118,7 @@ def documented(action: str) -> dict[str, str]:
     member = next((shape.members[name] for name in ("Filters", "Filter") if name in shape.members), None)
     if member is None:
         return {}
-    found = {}
+    found = dict(_ALSO_TAKEN.get(action, {}))
     for name, text in _NAMES.findall(member.documentation):
         found[name] = name
         for also in _ALSO.findall(text):

@@ -218,7 +218,12 @@ def read_routes(account: Account) -> Any:
         for route in one["Routes"]
         if route.get("GatewayId", "").startswith("igw")
     ]
-    gateways = account.ec2.describe_internet_gateways()["InternetGateways"]
+    [default] = account.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    gateways = [
+        one
+        for one in account.ec2.describe_internet_gateways()["InternetGateways"]
+        if default["VpcId"] not in [attachment["VpcId"] for attachment in one["Attachments"]]
+    ]
     return (found, len(gateways)) if gateways else None
 
 
