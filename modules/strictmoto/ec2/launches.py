@@ -2,10 +2,11 @@
 
 moto takes the image, the type, user data, the key and groups from a template, and tags of instances and volumes. It
 does not read DisableApiTermination, nor tags of network interfaces, and gives an instance profile to the first instance
-only, with the id of its association.
+only, with the id of its association. Tags of a template itself it writes into what the template says of instances.
 
-Sources: Amazon EC2 API Reference, RunInstances, TagSpecification and IamInstanceProfile; Amazon EC2 User Guide, "Launch
-instances from a launch template" (parameters of the request override those of the template).
+Sources: Amazon EC2 API Reference, RunInstances, CreateLaunchTemplate (TagSpecification.N, beside LaunchTemplateData),
+TagSpecification and IamInstanceProfile; Amazon EC2 User Guide, "Launch instances from a launch template" (parameters
+of the request override those of the template).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from moto.core.exceptions import ServiceException
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.models import iam_instance_profile
 from moto.ec2.responses.instances import InstanceResponse as _Response
 from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
@@ -23,6 +25,7 @@ from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
 from strictmoto.ec2.refusals.ipv6_addresses import asked_ipv6
 
 # moto has types, but none for what is replaced at run time.
+EC2Backend: Any = _Backend
 Response: Any = _Response
 Association: Any = iam_instance_profile.IamInstanceProfileAssociation
 
@@ -47,6 +50,7 @@ _OF_TEMPLATES: Final = (
 def install() -> None:
     """Make the moto of this process launch so. A second call changes nothing."""
     run, associate = Response.run_instances, Association.__init__
+    create = EC2Backend.create_launch_template
 
     @functools.wraps(run)
     def run_instances(self: Any) -> Any:
@@ -67,8 +71,18 @@ def install() -> None:
         profile = self.iam_instance_profile
         self.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
 
+    @functools.wraps(create)
+    def create_launch_template(
+        self: Any, name: str, description: str, template_data: dict[str, Any], tag_spec: Mapping[str, Any]
+    ) -> Any:
+        given = template_data.pop("TagSpecifications", ())
+        if launched := [one for one in given if one.get("ResourceType") != "launch-template"]:
+            template_data["TagSpecifications"] = launched
+        return create(self, name, description, template_data, tag_spec)
+
     Response.run_instances = run_instances
     Association.__init__ = associated
+    EC2Backend.create_launch_template = create_launch_template
 
 
 def _take_from(template: Mapping[str, Any], request: dict[str, Any]) -> None:

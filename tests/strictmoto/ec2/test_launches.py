@@ -201,3 +201,19 @@ def test_when_a_group_launches_by_a_configuration_then_the_instance_has_what_it_
     assert found["IamInstanceProfile"]["Arn"] == place.profile["Arn"]
     assert (found["MetadataOptions"]["HttpTokens"], found["EbsOptimized"]) == ("required", True)
     assert found["Monitoring"]["State"] == "disabled"
+
+
+def test_when_a_template_is_tagged_then_what_it_launches_is_not(place: Place) -> None:
+    """Its own tags are no part of its data, so that a launch from it needs no permission to tag."""
+    own, launched = ({"Key": "of", "Value": value} for value in ("template", "instance"))
+    data = {"ImageId": IMAGE, "InstanceType": "m5.large"}
+    of_instances = [{"ResourceType": "instance", "Tags": [launched]}]
+    for name, given in (("plain", {}), ("tagging", {"TagSpecifications": of_instances})):
+        template = place.ec2.create_launch_template(
+            LaunchTemplateName=name,
+            LaunchTemplateData={**data, **given},
+            TagSpecifications=[{"ResourceType": "launch-template", "Tags": [own]}],
+        )["LaunchTemplate"]
+        assert template["Tags"] == [own]
+        [version] = place.ec2.describe_launch_template_versions(LaunchTemplateName=name)["LaunchTemplateVersions"]
+        assert version["LaunchTemplateData"] == {**data, **given}
