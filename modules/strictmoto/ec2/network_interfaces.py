@@ -22,6 +22,7 @@ from moto.ec2.models import elastic_network_interfaces, instances
 from moto.ec2.responses import elastic_network_interfaces as responses
 
 from strictmoto.ec2.interface_types import LAUNCHED, check_type
+from strictmoto.ec2.refusals.attributes import check_one
 
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = models.EC2Backend
@@ -43,6 +44,7 @@ DETACHED_IS_SHOWN: Final = 10.0
 """For how many seconds an attachment that ended is found by its id. AWS gives no number."""
 
 _ATTRIBUTES: Final = ("Groups", "SourceDestCheck", "Description", "Attachment", "ConnectionTrackingSpecification")
+_NOT_KEPT: Final = ("AssociatePublicIpAddress", "AssociatedSubnetIds", "EnablePrimaryIpv6", "EnaSrdSpecification")
 
 _TERMINATED: Final = 48
 
@@ -105,11 +107,10 @@ def _modify_interfaces() -> None:
         return modify_instance(self, instance_id, new_group_id_list)
 
     def response(self: Any) -> ActionResult:
-        given = [name for name in _ATTRIBUTES if self._get_param(name) is not None]
-        if len(given) > 1:
-            raise EC2ClientError(
-                "InvalidParameterCombination", f"Fields for multiple attribute types specified: {', '.join(given)}"
-            )
+        given = [name for name in (*_ATTRIBUTES, *_NOT_KEPT) if self._get_param(name) is not None]
+        check_one(given)
+        if given[0] in _NOT_KEPT:
+            raise EC2ClientError("Unsupported", f"strictmoto does not change {given[0]} of network interfaces.")
         interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
         tracking = check_tracking(self._get_param("ConnectionTrackingSpecification"))
         groups = self._get_param("Groups", [])

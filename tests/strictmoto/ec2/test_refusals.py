@@ -83,6 +83,19 @@ def modify(setting: Setting, **given: Any) -> Any:
     return setting.ec2.modify_instance_attribute(InstanceId=setting.instance, **given)
 
 
+def change(setting: Setting, **given: Any) -> Any:
+    return setting.ec2.modify_network_interface_attribute(NetworkInterfaceId=setting.interface, **given)
+
+
+def change_subnet(setting: Setting, **given: Any) -> Any:
+    return setting.ec2.modify_subnet_attribute(SubnetId=setting.subnet, **given)
+
+
+def change_vpc(setting: Setting, **given: Any) -> Any:
+    [subnet] = setting.ec2.describe_subnets(SubnetIds=[setting.subnet])["Subnets"]
+    return setting.ec2.modify_vpc_attribute(VpcId=subnet["VpcId"], **given)
+
+
 REFUSED: dict[str, tuple[Call, str]] = {
     "a device index that is taken": (lambda it: attach(it, it.interface, 0), "InvalidParameterValue"),
     "an interface of another zone": (lambda it: attach(it, it.far_interface, 1), "InvalidParameterCombination"),
@@ -129,6 +142,21 @@ REFUSED: dict[str, tuple[Call, str]] = {
         "InvalidParameterCombination",
     ),
     "no attribute": (lambda it: modify(it), "InvalidParameterCombination"),
+    "no attribute of an interface": (lambda it: change(it, Groups=[]), "InvalidParameterCombination"),
+    "an attribute of an interface that the account does not keep": (
+        lambda it: change(it, EnablePrimaryIpv6=True),
+        "Unsupported",
+    ),
+    "no attribute of a subnet": (lambda it: change_subnet(it), "InvalidParameterCombination"),
+    "two attributes of a subnet": (
+        lambda it: change_subnet(it, MapPublicIpOnLaunch={"Value": True}, EnableDns64={"Value": False}),
+        "InvalidParameterCombination",
+    ),
+    "no attribute of a VPC": (lambda it: change_vpc(it), "InvalidParameterCombination"),
+    "two attributes of a VPC": (
+        lambda it: change_vpc(it, EnableDnsSupport={"Value": True}, EnableDnsHostnames={"Value": False}),
+        "InvalidParameterCombination",
+    ),
     "no instances": (lambda it: run(it, MinCount=0, MaxCount=0), "InvalidParameterValue"),
     "a count below zero": (lambda it: run(it, MinCount=1, MaxCount=-5), "InvalidParameterValue"),
     "more at least than at most": (lambda it: run(it, MinCount=3, MaxCount=1), "InvalidParameterValue"),
