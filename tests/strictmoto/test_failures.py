@@ -215,6 +215,17 @@ def test_fails_when_a_notification_is_incomplete(aws_account: Account, configura
     assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket="evidence")
 
 
+def test_when_a_bucket_sends_its_events_to_event_bridge_then_its_configuration_says_so(aws_account: Account) -> None:
+    """Terraform finds the element there, which is empty."""
+    s3 = aws_account.client("s3")
+    s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    configurations: tuple[dict[str, Any], ...] = ({"EventBridgeConfiguration": {}}, {})
+    for given in configurations:
+        s3.put_bucket_notification_configuration(Bucket="evidence", NotificationConfiguration=given)
+        shown = s3.get_bucket_notification_configuration(Bucket="evidence")
+        assert {name: value for name, value in shown.items() if name != "ResponseMetadata"} == given
+
+
 def test_fails_when_tags_are_taken_off_an_object_that_is_not_there(aws_account: Account) -> None:
     s3 = aws_account.client("s3")
     s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})

@@ -153,3 +153,17 @@ def test_fails_when_the_maximum_of_receives_is_out_of_range(sqs: Any, times: int
     _url, dead_arn = create(sqs, "dead")
     with pytest.raises(ClientError, match="maxReceiveCount"):
         create(sqs, "work", RedrivePolicy={"deadLetterTargetArn": dead_arn, "maxReceiveCount": times})
+
+
+def test_when_a_redrive_policy_is_read_then_it_is_as_it_was_given(sqs: Any) -> None:
+    """Terraform compares its text; a policy that is refused changes nothing."""
+    _url, dead_arn = create(sqs, "dead")
+    given = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 3}, separators=(",", ":"))
+    url, _arn = create(sqs, "work", RedrivePolicy=given)
+    with pytest.raises(ClientError, match="maxReceiveCount"):
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": given.replace("3}", "1001}")})
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"] == {
+        "RedrivePolicy": given
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
+    assert "RedrivePolicy" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]

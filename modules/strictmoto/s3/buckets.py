@@ -36,6 +36,7 @@ def install() -> None:
     _untag_what_is_there()
     _block_public_policies()
     _refuse_incomplete_notifications()
+    _show_event_bridge()
     module: Any = notifications
     module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
     module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")
@@ -77,6 +78,32 @@ def _refuse_incomplete_notifications() -> None:
             raise MalformedXML from error
 
     response._notification_config_from_body = notification_config_from_body
+
+
+def _show_event_bridge() -> None:
+    """Answer that a bucket sends its events to EventBridge, which moto keeps and leaves out.
+
+    Source: Amazon S3 API Reference, GetBucketNotificationConfiguration (EventBridgeConfiguration, an empty element).
+    """
+    from moto.s3.responses import S3Response
+
+    response: Any = S3Response
+    get = response.get_bucket_notification
+
+    @functools.wraps(get)
+    def get_bucket_notification(self: Any) -> Any:
+        kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if kept and kept.event_bridge is not None:
+            write = self.serialized
+
+            def serialized(result: Any) -> Any:
+                result.result["EventBridgeConfiguration"] = {}
+                return write(result)
+
+            self.serialized = serialized
+        return get(self)
+
+    response.get_bucket_notification = get_bucket_notification
 
 
 def _untag_what_is_there() -> None:

@@ -109,7 +109,7 @@ def _find_by_address(response: Any, error: Any) -> None:
 def _allow_redrive(queue: Any, error: Any) -> None:
     queue.redrive_allow_policy = None
     queue.BASE_ATTRIBUTES = [*queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
-    set_attributes, setup = queue._set_attributes, queue._setup_dlq
+    set_attributes, setup, show = queue._set_attributes, queue._setup_dlq, queue.attributes.fget
 
     @functools.wraps(set_attributes)
     def checked(self: Any, attributes: dict[str, Any], now: float | None = None) -> None:
@@ -125,6 +125,7 @@ def _allow_redrive(queue: Any, error: Any) -> None:
         before = getattr(self, "redrive_policy", None), self.dead_letter_queue
         setup(self, policy)
         target = self.dead_letter_queue
+        text = policy if isinstance(policy, str) else json.dumps(policy)
         if not self.redrive_policy or target is None:
             return
         reason = None
@@ -136,12 +137,19 @@ def _allow_redrive(queue: Any, error: Any) -> None:
             reason = "Dead letter queue does not allow this queue to use it as a dead letter queue."
         if reason:
             self.redrive_policy, self.dead_letter_queue = before
-            value = policy if isinstance(policy, str) else json.dumps(policy)
             raise error(
-                "InvalidParameterValue", f"Value {value} for parameter RedrivePolicy is invalid. Reason: {reason}"
+                "InvalidParameterValue", f"Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}"
             )
+        self.redrive_policy_text = text
 
-    queue._set_attributes, queue._setup_dlq = checked, setup_dlq
+    def attributes(self: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = show(self)
+        if self.redrive_policy:
+            # As it was given: moto writes it anew, with blanks.
+            shown["RedrivePolicy"] = self.redrive_policy_text
+        return shown
+
+    queue._set_attributes, queue._setup_dlq, queue.attributes = checked, setup_dlq, property(attributes)
 
 
 def _check_allow_policy(policy: str, error: Any) -> None:
