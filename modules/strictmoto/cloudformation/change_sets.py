@@ -15,7 +15,7 @@ from moto.cloudformation.utils import generate_changeset_id, generate_stack_id, 
 from moto.core.responses import ActionResult, EmptyResult
 
 from strictmoto.cloudformation import parameters as stack_parameters
-from strictmoto.cloudformation import resources, schemas, templates
+from strictmoto.cloudformation import resources, rules, schemas, templates
 from strictmoto.cloudformation.responses import check_name, refuse_unchangeable
 from strictmoto.cloudformation.stacks import CAPABILITIES, ON_FAILURE
 
@@ -78,6 +78,8 @@ def create_change_set(self: Any) -> ActionResult:
         made.status, made.execution_status, made.status_reason = "FAILED", "UNAVAILABLE", _NO_CHANGES
     else:
         made.status, made.execution_status = "CREATE_COMPLETE", "AVAILABLE"
+    # A new stack is there from now on: before, its change set may have been refused.
+    backend.stacks[stack.stack_id] = stack
     backend.change_sets[made.change_set_id] = made
     return ActionResult({"Id": made.change_set_id, "StackId": stack.stack_id})
 
@@ -185,7 +187,7 @@ def _body(response: Any, stack: Any) -> str:
 
 def _reviewed(response: Any, tags: dict[str, str]) -> Any:
     """A stack that nothing is made of yet."""
-    backend, name = response.cloudformation_backend, response._get_param("StackName")
+    name = response._get_param("StackName")
     stack = Stack(
         stack_id=generate_stack_id(name, response.region, response.current_account),
         name=name,
@@ -197,7 +199,6 @@ def _reviewed(response: Any, tags: dict[str, str]) -> Any:
         tags=tags,
         role_arn=response._get_param("RoleARN"),
     )
-    backend.stacks[stack.stack_id] = stack
     stack.status = _REVIEW
     stack._add_stack_event(_REVIEW, resource_status_reason="User Initiated")
     return stack
@@ -276,6 +277,7 @@ def _preview(change_set: Any) -> Any:
     known.input_parameters = change_set.parameters
     known.load_mapping()
     known.load_parameters()
+    rules.check(known)
     known.load_conditions()
     return known
 

@@ -79,6 +79,7 @@ def check_form(template: dict[str, Any], *, extended: bool) -> None:
     for block in ("Conditions", "Resources", "Outputs", "Rules"):
         _check_functions(template.get(block) or {}, template.get("Mappings") or {}, extended=extended)
     _check_conditions(template)
+    _check_rules(template)
 
 
 def requires(function: str) -> ValidationError:
@@ -240,6 +241,49 @@ def _check_conditions(template: dict[str, Any]) -> None:
         raise ValidationError(message=f"Template error: Found circular condition dependency: [{circle}]") from problem
 
 
+def _check_rules(template: dict[str, Any]) -> None:
+    """Refuse rules that assert nothing, by other functions than those of rules, and of what is no parameter."""
+    rules = template.get("Rules") or {}
+    for name, rule in rules.items():
+        assertions = rule.get("Assertions")
+        if not isinstance(assertions, list) or not assertions or rule.keys() - {"Assertions", "RuleCondition"}:
+            raise _format_error(f"Rule {name} must have a list of Assertions, and may have a RuleCondition.")
+        if not all(isinstance(one, dict) and {"Assert"} <= one.keys() <= _ASSERTED for one in assertions):
+            raise _format_error(
+                f"Every assertion of rule {name} must have an Assert, and may have an AssertDescription."
+            )
+        for part in (rule.get("RuleCondition"), *(one["Assert"] for one in assertions)):
+            _check_rule_functions(part)
+    parameters = template.get("Parameters") or {}
+    refs = [name for name in _referred(rules) if name not in parameters and not name.startswith(_PSEUDO)]
+    if refs := refs + [name for name in _valued(rules) if name not in parameters]:
+        raise _format_error(
+            f"Unresolved dependencies [{', '.join(sorted(set(refs)))}]. Cannot reference resources in the Rules block "
+            "of the template"
+        )
+
+
+def _check_rule_functions(part: Any) -> None:
+    for value in part if isinstance(part, list) else ():
+        _check_rule_functions(value)
+    if isinstance(part, dict):
+        if len(part) != 1 or next(iter(part)) not in _OF_RULES:
+            found = next((name for name in part if name not in _OF_RULES), "")
+            raise ValidationError(
+                message=f"Template error: Encountered unsupported function: {found} Supported functions are: "
+                f"[{', '.join(_OF_RULES)}]"
+            )
+        _check_rule_functions(next(iter(part.values())))
+
+
+def _valued(part: Any) -> Iterator[str]:
+    """Yield the parameters that Fn::ValueOf asks about."""
+    for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _valued(value)
+    if isinstance(part, dict) and "Fn::ValueOf" in part:
+        yield part["Fn::ValueOf"][0]
+
+
 def _asked(part: Any) -> Iterator[str]:
     """Yield the conditions that Fn::If asks about in a part of a template."""
     for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
@@ -316,11 +360,32 @@ def _is_if(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
 
 
+def _are_two_texts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
+
+
+_ASSERTED: Final = {"Assert", "AssertDescription"}
+_OF_RULES: Final = (
+    "Fn::And",
+    "Fn::Contains",
+    "Fn::EachMemberEquals",
+    "Fn::EachMemberIn",
+    "Fn::Equals",
+    "Fn::Not",
+    "Fn::Or",
+    "Fn::RefAll",
+    "Fn::ValueOf",
+    "Fn::ValueOfAll",
+    "Ref",
+)
 _FORMS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "Ref": lambda value: isinstance(value, str),
     "Fn::And": _is_list_of(2, 10),
     "Fn::Base64": _is_text,
     "Fn::Cidr": _is_list_of(2, 3),
+    "Fn::Contains": _is_list_of(2, 2),
+    "Fn::EachMemberEquals": _is_list_of(2, 2),
+    "Fn::EachMemberIn": _is_list_of(2, 2),
     "Fn::Equals": _is_list_of(2, 2),
     "Fn::FindInMap": _is_find_in_map,
     "Fn::GetAtt": _is_get_att,
@@ -330,9 +395,12 @@ _FORMS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "Fn::Join": _is_join,
     "Fn::Not": _is_list_of(1, 1),
     "Fn::Or": _is_list_of(2, 10),
+    "Fn::RefAll": lambda value: isinstance(value, str),
     "Fn::Select": _is_select,
     "Fn::Split": _is_split,
     "Fn::Sub": _is_sub,
+    "Fn::ValueOf": _are_two_texts,
+    "Fn::ValueOfAll": _are_two_texts,
 }
 _REQUIRED: Final[Mapping[str, str]] = {
     "Ref": "every Ref object must have a single String value.",
@@ -340,6 +408,10 @@ _REQUIRED: Final[Mapping[str, str]] = {
     "Fn::Base64": "every Fn::Base64 object must have a String-typed value.",
     "Fn::Cidr": "every Fn::Cidr object requires two or three parameters, (1) an address block, (2) a count of blocks "
     "and (3) the number of bits of each.",
+    "Fn::Contains": "every Fn::Contains object requires two parameters, (1) a list of strings and (2) a string.",
+    "Fn::EachMemberEquals": "every Fn::EachMemberEquals object requires two parameters, (1) a list of strings and "
+    "(2) a string.",
+    "Fn::EachMemberIn": "every Fn::EachMemberIn object requires two parameters, which are lists of strings.",
     "Fn::Equals": "every Fn::Equals object requires a list of 2 string parameters.",
     "Fn::FindInMap": "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute "
     "for return value",
@@ -353,6 +425,7 @@ _REQUIRED: Final[Mapping[str, str]] = {
     "Fn::Length": "every Fn::Length object requires a list.",
     "Fn::Not": "every Fn::Not object requires a list of 1 boolean parameter.",
     "Fn::Or": "every Fn::Or object requires a list of at least 2 and at most 10 boolean parameters.",
+    "Fn::RefAll": "every Fn::RefAll object must have a type of parameters.",
     "Fn::Select": "every Fn::Select object requires two parameters, the first being an index and the second being a "
     "list of objects to index.",
     "Fn::Split": "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split "
@@ -360,5 +433,7 @@ _REQUIRED: Final[Mapping[str, str]] = {
     "Fn::Sub": "One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first "
     "argument, and an optional second argument to specify a mapping of values to replace in the string",
     "Fn::ToJsonString": "every Fn::ToJsonString object requires an object or a list.",
+    "Fn::ValueOf": "every Fn::ValueOf object requires two parameters, the name of a parameter and an attribute.",
+    "Fn::ValueOfAll": "every Fn::ValueOfAll object requires two parameters, a type of parameters and an attribute.",
     "Fn::Transform": "every Fn::Transform object requires a name and parameters.",
 }

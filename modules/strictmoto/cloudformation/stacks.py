@@ -22,7 +22,7 @@ from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 
-from strictmoto.cloudformation import exports, outputs, policies, s3_urls, working
+from strictmoto.cloudformation import exports, outputs, policies, rules, s3_urls, working
 from strictmoto.cloudformation import parameters as stack_parameters
 from strictmoto.cloudformation.acting import acting_for
 from strictmoto.cloudformation.api_types import client
@@ -348,6 +348,7 @@ def _update() -> None:
         declared = changed.get("Parameters") or {}
         given = parameters or {key: value for key, value in self.parameters.items() if key in declared}
         stack_parameters.check(declared, given)
+        rules.check_update(self, changed, given)
         _refuse_other_types(self.template_dict, changed)
         before = self.template, self.parameters, dict(self.tags)
         exported = exports.of(self)
