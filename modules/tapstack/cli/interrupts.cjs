@@ -1,4 +1,4 @@
-// Loaded into the cdktf CLI: Ctrl-C ends it, once, with what it started.
+// Loaded into the cdktf CLI: Ctrl-C ends it, once, with what it started, and all that Terraform prints is shown.
 //
 // The CLI itself does not hear Ctrl-C while it asks for approval (the terminal then sends a character, no signal), and
 // otherwise dies at once, with which Terraform loses its terminal, in the middle of what it does, and leaves its lock.
@@ -6,6 +6,8 @@
 "use strict";
 
 const { execFileSync } = require("node:child_process");
+const fs = require("node:fs");
+const net = require("node:net");
 const tty = require("node:tty");
 
 const CTRL_C = 3;
@@ -66,4 +68,31 @@ tty.ReadStream.prototype.push = function (chunk, ...rest) {
     return true;
   }
   return push.call(this, chunk, ...rest);
+};
+
+// Terraform's terminal is a socket of node-pty. Where Terraform ends before all of its output is read, the socket ends
+// with what was read so far: libuv takes the hangup after a read that did not fill its buffer for the end, and a
+// terminal gives 4 KiB at a time. What is lost is the last, the reason of a failure. So the rest is read here.
+const READ = 65536;
+
+function* rest(fd) {
+  const buffer = Buffer.alloc(READ);
+  for (;;) {
+    let size = 0;
+    try {
+      size = fs.readSync(fd, buffer, 0, READ, null);
+    } catch {
+      // EIO: all is read, and nothing writes any more; EAGAIN: something else holds the terminal open.
+    }
+    if (size <= 0) return;
+    yield Buffer.from(buffer.subarray(0, size));
+  }
+}
+
+const pushed = net.Socket.prototype.push;
+net.Socket.prototype.push = function (chunk, ...others) {
+  if (chunk === null && this.constructor.name === "PipeSocket" && this._handle?.fd >= 0) {
+    for (const more of rest(this._handle.fd)) pushed.call(this, more);
+  }
+  return pushed.call(this, chunk, ...others);
 };

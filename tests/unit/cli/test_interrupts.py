@@ -1,4 +1,4 @@
-"""Ctrl-C in what takes over from `tapstack deploy`: the cdktf CLI, with Terraform below it."""
+"""Ctrl-C in what takes over from `tapstack deploy`, and the end of its output: the cdktf CLI, Terraform below it."""
 
 from __future__ import annotations
 
@@ -86,3 +86,32 @@ def test_when_it_is_interrupted_while_it_imports_then_one_line_says_so(program: 
         assert done.stdout.readline() == "imports\n"
         done.send_signal(signal.SIGINT)
         assert (done.wait(60), done.stderr.read()) == (130, "interrupted\n")
+
+
+# A program that ends before a slow reader has all that it printed, as Terraform does before the CLI.
+PRINTING = """
+const pty = require(process.argv[2]);
+const program = pty.spawn("sh", ["-c", "seq 1 20000; echo 'Error: the reason'; exit 1"], { env: process.env });
+let shown = "";
+program.onData((data) => { shown += data; const until = Date.now() + 2; while (Date.now() < until); });
+program.onExit(({ exitCode }) => {
+  const lines = shown.trim().split("\\r\\n");
+  console.log(exitCode, lines.length, lines.every((line, at) => at === 20000 || line === String(at + 1)), lines.at(-1));
+});
+"""
+
+
+def test_when_terraform_ends_before_its_output_is_read_then_the_reason_of_a_failure_is_shown(directory: Path) -> None:
+    terminal = ROOT / "node_modules/@cdktf/node-pty-prebuilt-multiarch"
+    if not terminal.exists():
+        pytest.skip("the cdktf CLI is not installed: run make setup")
+    (directory / "printing.js").write_text(PRINTING)
+    done = subprocess.run(
+        [str(node_binary()), "--require", str(INTERRUPTS), "printing.js", str(terminal)],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("1 20001 true Error: the reason\n", "")
