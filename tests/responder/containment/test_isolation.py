@@ -101,7 +101,9 @@ def test_when_a_plan_is_shown_then_it_has_what_the_containment_changes_each_once
 def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -> None:
     subnet = shop.company.shop.private[0]
     block = shop.ec2.associate_vpc_cidr_block(VpcId=shop.company.shop.id, AmazonProvidedIpv6CidrBlock=True)
-    address = str(ip_network(block["Ipv6CidrBlockAssociation"]["Ipv6CidrBlock"])[7])
+    [network, *_] = ip_network(block["Ipv6CidrBlockAssociation"]["Ipv6CidrBlock"]).subnets(new_prefix=64)
+    shop.ec2.associate_subnet_cidr_block(SubnetId=subnet, Ipv6CidrBlock=str(network))
+    address = str(network[7])
     made = shop.ec2.create_network_interface(
         SubnetId=subnet, Groups=[shop.company.security_groups["web"]], Ipv6Addresses=[{"Ipv6Address": address}]
     )["NetworkInterface"]
