@@ -475,6 +475,125 @@ def test_when_a_deploy_would_delete_the_target_of_a_session_then_it_is_found(
     assert result == Found(said[whose] if back else [], [])
 
 
+def of_appliance(account: Account, stack: str) -> tuple[str, str]:
+    """Return the target and the filter that the stack of an appliance made."""
+    ec2 = account.client("ec2")
+    of_stack = [{"Name": "tag:aws:cloudformation:stack-name", "Values": [stack]}]
+    [target] = ec2.describe_traffic_mirror_targets(Filters=of_stack)["TrafficMirrorTargets"]
+    [rules] = ec2.describe_traffic_mirror_filters(Filters=of_stack)["TrafficMirrorFilters"]
+    return target["TrafficMirrorTargetId"], rules["TrafficMirrorFilterId"]
+
+
+@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
+@pytest.mark.parametrize(
+    ("settings", "back"),
+    [
+        (f"packet_basics: {LAUNCH}", None),
+        (f"{SPARE}, remove_packet_basics: true", "put sites.ward.packet_basics back into"),
+        (
+            f"packet_basics: {LAUNCH[:-1]}, stack_name: another, deletion_protection: false}}",
+            "set sites.ward.packet_basics.stack_name to tap-ward-packet-basics, as it was, in",
+        ),
+        (
+            f"packet_basics: {LAUNCH[:-1]}, stack_name: tap-ward, deletion_protection: false}}",
+            "set sites.ward.packet_basics.stack_name to tap-ward-packet-basics, as it was, in",
+        ),
+    ],
+)
+def test_when_a_deploy_would_delete_the_appliance_of_a_session_then_it_is_found(
+    aws_account: Account, company: Company, settings: str, back: str | None, whose: str
+) -> None:
+    create_stack(
+        aws_account, company, "tap-ward-packet-basics", deployment="tap", site="ward", deletion_protection="off"
+    )
+    ids = of_appliance(aws_account, "tap-ward-packet-basics")
+    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    name, _ = session(aws_account, company, ids, **tags)
+
+    result = of_file(company, settings, "ward", find=find_dependents)
+
+    used = f"ward: the target {ids[0]} is used by the session {name}"
+    lift = f"and this deploy would delete it: {back} deployment.yaml; or first"
+    said = {
+        "its own": [],
+        "of an incident": [f"{used} of {INCIDENT}, {lift} close it (tapstack incident close {INCIDENT})"],
+        "of others": [
+            f"{used}, which is not of this site, {lift} delete it (aws ec2 delete-traffic-mirror-session "
+            f"--traffic-mirror-session-id {name} --region eu-central-1)"
+        ],
+    }
+    assert result == Found(said[whose] if back else [], [])
+
+
+def test_when_an_incident_launched_the_appliance_of_its_session_then_a_deploy_of_the_capture_keeps_it(
+    aws_account: Account, company: Company
+) -> None:
+    create_stack(aws_account, company, "tap-ward-epb", deployment="tap", site="ward", incident=INCIDENT)
+    ids = of_appliance(aws_account, "tap-ward-epb")
+    session(aws_account, company, ids, **tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT)))
+    for settings in (SPARE, f"packet_basics: {LAUNCH}"):
+        assert of_file(company, settings, "ward", find=find_dependents) == Found([], [])
+
+
+def test_when_the_target_of_a_session_is_in_a_stack_of_the_appliances_then_it_stays_with_it(
+    aws_account: Account, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, nested = protections._cloudformation_stack, "tap-ward-packet-basics-Mirror-1ABCDEF"
+
+    def with_root(place: Any, name: str) -> dict[str, Any] | None:
+        """AWS answers the stack that a nested one belongs to."""
+        root = "arn:aws:cloudformation:eu-central-1:123456789012:stack/tap-ward-packet-basics/0a1b"
+        return (stack := find(place, name)) and {**stack, "RootId": root}
+
+    create_stack(aws_account, company, nested, deployment="tap", site="ward", deletion_protection="off")
+    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    session(aws_account, company, of_appliance(aws_account, nested), **incident)
+    settings = f"packet_basics: {LAUNCH}"
+    [said] = of_file(company, settings, "ward", find=find_dependents).protections
+    assert f"set sites.ward.packet_basics.stack_name to {nested}, as it was, in" in said
+
+    monkeypatch.setattr(protections, "_cloudformation_stack", with_root)
+
+    assert of_file(company, settings, "ward", find=find_dependents) == Found([], [])
+
+
+@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
+@pytest.mark.parametrize("made", ["by the site", "by others"])
+@pytest.mark.parametrize("change", ["none", "added", "replaced"])
+def test_when_a_deploy_would_replace_the_load_balancer_of_a_session_then_it_is_found(
+    aws_account: Account, company: Company, change: str, made: str, whose: str
+) -> None:
+    kept, gone = company.shop.private[:2]
+    arn = load_balancer(aws_account, [kept, gone], protected=False, of=OURS if made == "by the site" else [])
+    target = aws_account.client("ec2").create_traffic_mirror_target(
+        NetworkLoadBalancerArn=arn, **tagged("traffic-mirror-target", ("Name", "many"))
+    )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    rules = aws_account.client("ec2").create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
+    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    name, _ = session(aws_account, company, (target, rules), **tags)
+    new = "subnet-0123456789abcdef0"
+    subnets = {"none": (gone, kept), "added": (kept, gone, new), "replaced": (kept, new)}[change]
+    many = f"{{load_balancer: {{subnet_ids: [{', '.join(subnets)}], instance_ids: [i-00000001]}}}}"
+
+    result = of_file(company, f"targets: {{many: {many}}}", "ward", find=find_dependents)
+
+    if made == "by others":
+        back = f"put the load balancer {arn} back behind sites.ward.targets.many in"
+    elif change == "replaced":
+        back = f"put {gone} in sites.ward.targets.many.load_balancer.subnet_ids back into"
+    else:
+        back = ""
+    assert result.warnings == []
+    if not back or whose == "its own":
+        assert result.protections == []
+    else:
+        [said] = result.protections
+        assert said.startswith(f"ward: the target {target} is used by the session {name}")
+        assert f", and this deploy would delete it: {back} deployment.yaml; or first " in said
+
+
 @pytest.mark.parametrize("settings", [SPARE, f"{SPARE}, filters: {{web: {{preset: web}}}}"])
 def test_when_a_deploy_would_delete_the_filter_of_an_incident_then_it_is_found(
     aws_account: Account, company: Company, settings: str
@@ -732,6 +851,29 @@ def test_when_groups_of_sessions_would_exchange_their_numbers_then_it_is_found(
         f"session_number: {number}, and apply again where AWS says in use"
     )
     assert result == Found([said] if names else [], [])
+
+
+def test_when_a_group_in_front_leaves_the_interface_then_nothing_is_exchanged(
+    aws_account: Account, company: Company
+) -> None:
+    ec2 = aws_account.client("ec2")
+    target, mirror_filter = target_and_filter(aws_account, company)
+    shared, elsewhere = company.interfaces["web-2"][0], company.interfaces["web-1"][0]
+    for interface, number, name in ((shared, 1, "a"), (shared, 2, "b"), (elsewhere, 2, "b")):
+        ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=interface,
+            TrafficMirrorTargetId=target,
+            TrafficMirrorFilterId=mirror_filter,
+            SessionNumber=number,
+            Description=f"Tapstack tap/ward/{name}",
+            **tagged("traffic-mirror-session"),
+        )
+    group = "{{target: sensor, filter: web, sources: [{}]}}".format
+    settings = (
+        f"targets: {{sensor: {{network_interface_id: {company.interfaces['database'][0]}}}}}, "
+        f"filters: {{web: {{preset: web}}}}, sessions: {{b: {group(elsewhere)}, a: {group(shared)}}}"
+    )
+    assert of_file(company, settings, "ward", find=find_dependents) == Found([], [])
 
 
 @pytest.mark.parametrize(

@@ -460,8 +460,7 @@ def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
         given = _load_balancer(place.site, name)
         if given is None:
             change, back = "delete it", setting
-        # Terraform adds subnets in place, and replaces the load balancer where one goes (aws_lb, `subnets`).
-        elif gone := [each for each in _subnets(balancer) if each not in given.subnet_ids]:
+        elif gone := _subnets_that_go(balancer, given):
             change, back = "replace it", f"{', '.join(gone)} in {setting}.subnet_ids"
         else:
             continue
@@ -475,6 +474,15 @@ def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
 def _load_balancers_with_protection(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the protected load balancers of the site, each with the name of its mirror target."""
     client = place.access.client("elbv2")
+    for name, balancer in _load_balancers(place):
+        attributes = client.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
+        if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
+            yield name, balancer
+
+
+def _load_balancers(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the load balancers of the site, each with the name of the target that it is made for."""
+    client = place.access.client("elbv2")
     pages = client.get_paginator("describe_load_balancers").paginate()
     found = {
         balancer["LoadBalancerArn"]: balancer
@@ -485,12 +493,8 @@ def _load_balancers_with_protection(place: _Place) -> Iterator[tuple[str, dict[s
     arns = list(found)
     for start in range(0, len(arns), _ARNS_OF_A_CALL):
         for described in client.describe_tags(ResourceArns=arns[start : start + _ARNS_OF_A_CALL])["TagDescriptions"]:
-            if not place.owns(described):
-                continue
-            arn = described["ResourceArn"]
-            attributes = client.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
-            if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
-                yield _tags(described).get("Name", "NAME"), found[arn]
+            if place.owns(described):
+                yield _tags(described).get("Name", "NAME"), found[described["ResourceArn"]]
 
 
 def _load_balancer(site: Site, name: str) -> LoadBalancer | None:
@@ -498,8 +502,12 @@ def _load_balancer(site: Site, name: str) -> LoadBalancer | None:
     return target.load_balancer if target is not None else None
 
 
-def _subnets(balancer: Mapping[str, Any]) -> list[str]:
-    return [zone["SubnetId"] for zone in balancer["AvailabilityZones"]]
+def _subnets_that_go(balancer: Mapping[str, Any], given: LoadBalancer) -> list[str]:
+    """Return the subnets that the file no longer has: Terraform replaces the load balancer, and adds subnets in place.
+
+    Nothing else that forces a replacement (aws_lb) is a setting.
+    """
+    return [zone["SubnetId"] for zone in balancer["AvailabilityZones"] if zone["SubnetId"] not in given.subnet_ids]
 
 
 def _sessions_of_others(place: _Place) -> Iterator[str]:
@@ -556,11 +564,23 @@ def _back(place: _Place, what: str, described: Mapping[str, Any]) -> str | None:
     tags = _tags(described)
     name = tags.get("Name", "NAME")
     setting = f"sites.{place.name}.{what}s.{name}"
-    if _TAG_STACK in tags:
-        return None  # the appliance's own, which goes with it
+    if (stack := tags.get(_TAG_STACK)) is not None:
+        return None if TAG_INCIDENT in tags else _appliance_back(place, stack)
     if name not in (place.site.targets if what == "target" else place.site.filters):
         return f"put {setting} back into"
     return _replacing(place, name, setting, described) if what == "target" else None
+
+
+def _appliance_back(place: _Place, stack: str) -> str | None:
+    """Return what keeps the appliance of a CloudFormation stack, whose target and filter go with it."""
+    setting, wanted = f"sites.{place.name}.packet_basics", place.deployment.stack_name(place.name)
+    if place.site.packet_basics is None:
+        return f"put {setting} back into"
+    if stack.startswith(f"{wanted}-"):
+        # It may be nested in the one that stays: its name then begins with that one's.
+        root = (_cloudformation_stack(place, stack) or {}).get("RootId")
+        stack = root.split("/")[1] if root else stack
+    return None if stack == wanted else f"set {setting}.stack_name to {stack}, as it was, in"
 
 
 def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, Any]) -> str | None:
@@ -568,7 +588,11 @@ def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, A
     given = place.site.targets[name]
     balancer = described.get("NetworkLoadBalancerArn")
     if balancer and given.load_balancer is not None:
-        return None
+        made = {each["LoadBalancerArn"]: each for of, each in _load_balancers(place) if of == name}
+        if balancer not in made:
+            return f"put the load balancer {balancer} back behind {setting} in"
+        gone = _subnets_that_go(made[balancer], given.load_balancer)
+        return f"put {', '.join(gone)} in {setting}.load_balancer.subnet_ids back into" if gone else None
     if balancer and given.network_load_balancer_arn != balancer:
         return f"put the load balancer {balancer} back behind {setting} in"
     for key, now in (
