@@ -16,8 +16,8 @@ _GATEWAY: Final = {
     413: "Request too large for the gateway",
     429: "Too many requests",
     431: "URL and headers too large for the gateway",
-    500: "The function failed",
-    503: "The function timed out",
+    500: "The function failed or timed out",
+    503: "The function did not answer within 29 seconds",
 }
 """What the gateway answers by itself, whatever the operation."""
 _ANYWHERE: Final = frozenset({401, 413, 500, 503})
@@ -125,7 +125,8 @@ def document(version: str) -> dict[str, Any]:
         "info": {
             "title": "Tapstack incidents",
             "version": version,
-            "summary": "Packet capture on demand: open an incident, show it, extend it, contain it, close it.",
+            "summary": "Packet capture on demand: open, show, extend and close incidents, contain and release "
+            "their instances.",
             "description": "Requests are signed with AWS Signature Version 4 for `execute-api`, or bear a token, "
             "as the deployment says. 202 means that the work has begun; it continues after the response.",
         },

@@ -19,6 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         with Account(port=chosen.port, region=chosen.region, enforce_iam=not chosen.no_iam) as account:
+            # A session token of others would be sent with these keys, and Terraform prefers a profile to them.
+            print("unset AWS_SESSION_TOKEN AWS_PROFILE", flush=True)
             for name, value in account.environment.items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
             signal.sigwait({signal.SIGINT, signal.SIGTERM})

@@ -72,6 +72,7 @@ def test_when_it_runs_then_the_printed_variables_reach_the_company_and_no_proxy(
 ) -> None:
     process, lines = start(NO_PROXY="intranet.example.com, .example.net")
     try:
+        assert "unset AWS_SESSION_TOKEN AWS_PROFILE" in lines
         for line in lines:
             if line.startswith("export "):
                 name, _, value = shlex.split(line)[1].partition("=")

@@ -51,8 +51,8 @@ class CaptureLoadBalancer(AwsConstruct):
         packet_basics: an appliance that may be one of `instance_ids`: its place behind the load balancer is then the
             same however it is named. Where its `instance_id` is looked up, the plan refuses it under a literal id.
         health_check_port: TCP port that answers on a healthy appliance; 443 by default.
-        deletion_protection: refuse to be deleted. Off by default, so that a capture can be
-            torn down when its incident closes.
+        deletion_protection: refuse to be deleted. Off by default, so that the site can be
+            destroyed.
         accept_open_mirrored_from: accept 0.0.0.0/0 and ::/0 in `mirrored_from`.
         logical_id: name in the Terraform address, unique in the stack for its type; `id_` where the
             construct is a direct child of its stack.
@@ -131,7 +131,7 @@ class CaptureLoadBalancer(AwsConstruct):
         name_main_child(self, self.resource, logical_id)
         reasons = {"CKV_AWS_91": "Access logs of a Network Load Balancer cover TLS listeners only; this one is UDP."}
         if not deletion_protection:
-            reasons["CKV_AWS_150"] = "A capture is torn down when its incident closes; protection is a setting."
+            reasons["CKV_AWS_150"] = "Off by default so that the site can be destroyed; protection is a setting."
         suppress_checkov(self.resource, reasons)
         group = aws.LbTargetGroup(
             self,

@@ -50,7 +50,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         "--overwrite", action="store_true", help="restore the prior state also where it was changed outside Tapstack"
     )
     either.add_argument("--keep", action="store_true", help="keep what was changed outside Tapstack")
-    releaser.add_argument("--all", action="store_true", help="release it even if other incidents contain it")
+    releaser.add_argument("--all", action="store_true", help="release the instance for all incidents that contain it")
 
 
 def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ _NOTE_WIDTH: Final = 80
 _LABEL: Final = 10
 _WORDS: Final = {
     "pending": "pending approval",
+    "standing": "existing",
     "blocked": "release blocked: changed outside Tapstack",
 }
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
@@ -74,7 +75,8 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     if state == "closed":
         return of_containment
     if state == "failed":
-        return [f"tapstack incident close {name}{options}  # deletes what remains", *of_containment]
+        remains = "  # deletes what remains" if _list(incident, "in_place") else ""
+        return [f"tapstack incident close {name}{options}{remains}", *of_containment]
     show = f"tapstack incident show {name}{options}"
     if not can_be_extended(str(state)) or _is_ending(incident):
         return [show, *of_containment]
@@ -165,7 +167,7 @@ def _other(difference: Mapping[str, Any]) -> str:
 
 def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
     appliance = _mapping(incident, "appliance")
-    state = plain(appliance.get("state"))
+    state = _WORDS.get(str(appliance.get("state")), plain(appliance.get("state")))
     stack = plain(appliance.get("stack_name"))
     opened = _joined(" by ", plain(incident.get("opened_at")), plain(incident.get("opened_by")))
     alert = plain(incident.get("alert_id"))
@@ -186,6 +188,8 @@ def _end(incident: Incident, now: datetime) -> tuple[str, str]:
         because = plain(incident.get("closed_because"))
         return "closed", f"{closed}{f', because it was {because}' if because in ('closed', 'expired') else ''}"
     until = plain(incident.get("expires_at"))
+    if incident.get("state") == "failed" and not _list(incident, "in_place"):
+        return "until", ""
     if _is_ending(incident):
         return "until", "its sessions are deleted, which takes some seconds"
     try:
@@ -236,7 +240,8 @@ def _block(lines: Sequence[str], title: str | None = None) -> list[str]:
 
 def _timeline_line(entry: Mapping[str, Any]) -> str:
     by = plain(entry.get("by"))
-    return _joined("  ", *(plain(entry.get(key)) for key in ("at", "what", "detail")), by and f"({by})")
+    at, what, detail = (plain(entry.get(key)) for key in ("at", "what", "detail"))
+    return _joined("  ", at, what, detail if detail != what else "", by and f"({by})")
 
 
 def _joined(separator: str, *parts: str) -> str:

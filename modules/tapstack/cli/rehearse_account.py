@@ -74,6 +74,8 @@ def _introduction(account: Account, company: Company | None, template_url: str |
     lines = [f"An AWS account for rehearsals listens on {account.endpoint}. Ctrl-C ends it."]
     lines += [f"Its account id is {ACCOUNT_ID}: allowed_account_ids has it, or is left out.", ""]
     lines += ["For boto3, the AWS CLI and Terraform:", ""]
+    # A session token of others would be sent with these keys, and Terraform prefers a profile to them.
+    lines += ["unset AWS_SESSION_TOKEN AWS_PROFILE"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in account.environment.items()]
     if company is not None:
         lines += ["", "It holds a small company:", ""]

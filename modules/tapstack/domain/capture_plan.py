@@ -46,12 +46,14 @@ class Session:
         network_interface_id: its source.
         number: 1 to 32766.
         ours: created by an incident of this deployment and site.
+        target_id: where it sends the packets; empty where that does not matter.
     """
 
     id: str
     network_interface_id: str
     number: int
     ours: bool = False
+    target_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,28 @@ def number_for(interface_id: str, sessions: Iterable[Session]) -> int | None:
     """Return the first free session number of an interface; None when it is in 3 sessions already."""
     taken = [session.number for session in sessions if session.network_interface_id == interface_id]
     return None if len(taken) >= limits.SESSIONS_PER_INTERFACE else first_free_number(taken)
+
+
+def earlier_sessions(interface_id: str, number: int, sessions: Iterable[Session], *, target_id: str) -> str:
+    """Return a remark about sessions that take packets before one of this number does; empty where none do.
+
+    AWS evaluates the sessions of an interface by number, and sends a packet with the first whose filter accepts it.
+
+    Args:
+        interface_id: the source.
+        number: of the session that captures it.
+        sessions: all that exist on the interface.
+        target_id: of the session that captures it: to the same target the packets come either way.
+    """
+    earlier = sorted(
+        (session.number, session.id)
+        for session in sessions
+        if session.network_interface_id == interface_id and session.number < number and session.target_id != target_id
+    )
+    if not earlier:
+        return ""
+    named = ", ".join(f"{session_id} (number {taken})" for taken, session_id in earlier)
+    return f"packets that the filter of {named} accepts go to its target only, and are not captured here"
 
 
 def plan(

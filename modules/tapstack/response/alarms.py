@@ -44,7 +44,10 @@ class Watched:
 
 
 class ResponseAlarms(AwsConstruct):
-    """CloudWatch alarms that notify by SNS, when they begin and when they are over.
+    """CloudWatch alarms that notify by SNS when they begin, and those of a condition also when it is over.
+
+    Failures are events, each counted in one minute only: that none followed in the next does not mean that what failed
+    is mended, so no notification says OK of them.
 
     Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers
     of the API that say 5xx; containments that fail and releases that are blocked; an appliance that
@@ -90,8 +93,15 @@ class ResponseAlarms(AwsConstruct):
             statistic="Maximum",
             period=_MINUTE,
         )
-        for metric, words in (("Errors", "fails"), ("Throttles", "is throttled")):
-            self._sum_of_functions(metric, f"A function of the responder {words}: inspect its log.", watched)
+        for metric, words in (
+            ("Errors", "reported errors; the dashboard shows which: inspect its log."),
+            (
+                "Throttles",
+                "was throttled; the dashboard shows which. Throttled calls write no log: inspect Lambda's concurrency "
+                "in this account and Region, quota and ConcurrentExecutions.",
+            ),
+        ):
+            self._sum_of_functions(metric, f"A Lambda function of this response {words}", watched)
         self._alarm(
             "api-faults",
             "The API answered 5xx: inspect its access log and the function's.",
@@ -121,7 +131,11 @@ class ResponseAlarms(AwsConstruct):
     def _containment(self, watched: Watched) -> None:
         for what, metric, words in (
             ("containment-failed", CONTAINMENTS_FAILED, "A containment or a release failed"),
-            ("release-blocked", RELEASES_BLOCKED, "A release is blocked: something was changed outside Tapstack"),
+            (
+                "release-blocked",
+                RELEASES_BLOCKED,
+                "A release is blocked: something was changed outside Tapstack, or AWS refuses to restore it",
+            ),
         ):
             self._alarm(
                 what,
@@ -131,6 +145,7 @@ class ResponseAlarms(AwsConstruct):
                 dimensions=dict(watched.dimensions),
                 statistic="Sum",
                 period=_MINUTE,
+                event=True,
             )
 
     def _executions(self, state_machine_arn: str) -> None:
@@ -147,6 +162,7 @@ class ResponseAlarms(AwsConstruct):
                 dimensions={"StateMachineArn": state_machine_arn},
                 statistic="Sum",
                 period=_MINUTE,
+                event=True,
             )
 
     def _sum_of_functions(self, metric: str, description: str, watched: Watched) -> None:
@@ -172,7 +188,8 @@ class ResponseAlarms(AwsConstruct):
         direction = metric.removeprefix("NetworkSkipMirror").lower()
         self._alarm(
             f"skipped-{direction}",
-            f"{direction.capitalize()}bound packets were not mirrored: other traffic goes first. Captures have gaps.",
+            f"{direction.capitalize()}bound packets of some instance of this account and Region were not mirrored: "
+            "other traffic goes first. Whether a capture has gaps: see the dashboard, 'Bytes not mirrored, by source'.",
             metric_query=[
                 aws.CloudwatchMetricAlarmMetricQuery(
                     id="skipped",
@@ -186,7 +203,7 @@ class ResponseAlarms(AwsConstruct):
             ],
         )
 
-    def _alarm(self, what: str, description: str, *, threshold: float = 0, **metric: Any) -> None:
+    def _alarm(self, what: str, description: str, *, threshold: float = 0, event: bool = False, **metric: Any) -> None:
         name = f"{self._name}-{what}"
         alarm: Any = aws.CloudwatchMetricAlarm(
             self,
@@ -199,7 +216,7 @@ class ResponseAlarms(AwsConstruct):
             # No data means that nothing happened.
             treat_missing_data="notBreaching",
             alarm_actions=self._topics,
-            ok_actions=self._topics,
+            ok_actions=None if event else self._topics,
             tags=self._tags,
             **metric,
         )

@@ -75,7 +75,7 @@ class IncidentApi(AwsConstruct):
             "Resource",
             name=name,
             protocol_type="HTTP",
-            description="Tapstack: open, show, extend and close incidents",
+            description="Tapstack: open, show, extend and close incidents; contain and release their instances",
             tags=tagged,
         )
         name_main_child(self, self.resource)

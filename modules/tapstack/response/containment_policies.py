@@ -106,7 +106,9 @@ def containment(permissions: Permissions, containable: Containable) -> list[Stat
                 permissions.place.arn("ec2", f"security-group/{group_id}") for group_id in containable.group_ids
             ],
         },
-        *_change_instances(permissions, containable, _not_protected(containable), _kept_from(containable)),
+        *_change_instances(
+            permissions, containable, _not_protected(containable), _kept_from(containable), volumes_sid="KeepVolumes"
+        ),
     ]
     if containable.settings.auto_scaling.standby:
         statements.append(_auto_scaling(permissions, "EnterStandby"))
@@ -140,7 +142,7 @@ def release(permissions: Permissions, containable: Containable) -> list[Statemen
             "Condition": _in_scope(permissions, containable),
         },
         # Also where the instance is protected meanwhile: a contained instance can always be released.
-        *_change_instances(permissions, containable),
+        *_change_instances(permissions, containable, volumes_sid="RestoreVolumes"),
     ]
     if containable.settings.auto_scaling.standby:
         statements.append(_auto_scaling(permissions, "ExitStandby"))
@@ -265,7 +267,9 @@ def _change_interfaces(permissions: Permissions, containable: Containable) -> St
     }
 
 
-def _change_instances(permissions: Permissions, containable: Containable, *conditions: Statement) -> list[Statement]:
+def _change_instances(
+    permissions: Permissions, containable: Containable, *conditions: Statement, volumes_sid: str
+) -> list[Statement]:
     """Modify attributes of instances and of attached interfaces: EC2 evaluates the instance as well.
 
     No security group is among the resources of ModifyInstanceAttribute: groups cannot be changed that way.
@@ -282,7 +286,7 @@ def _change_instances(permissions: Permissions, containable: Containable, *condi
     ]
     if containable.settings.keep_volumes:
         volumes = permissions.place.arn("ec2", "volume/*")
-        statements.append({"Sid": "KeepVolumes", "Effect": "Allow", "Action": action, "Resource": volumes})
+        statements.append({"Sid": volumes_sid, "Effect": "Allow", "Action": action, "Resource": volumes})
     return statements
 
 

@@ -133,7 +133,7 @@ class SweeperSchedule(AwsConstruct):
             self,
             "Resource",
             name=name,
-            description="Tapstack: delete expired sessions, correct mirror targets",
+            description="Tapstack: delete expired sessions and unused appliances, correct targets, continue incidents",
             schedule_expression=f"rate({SWEEP_MINUTES} minutes)",
             flexible_time_window=aws.SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
             kms_key_arn=key.arn,

@@ -402,7 +402,14 @@ class IncidentResponse(AwsConstruct):
             )
 
         made = [
-            ("api", add("api", "opens, shows, extends and closes incidents", API_SECONDS)),
+            (
+                "api",
+                add(
+                    "api",
+                    "opens, shows, extends and closes incidents; requests, approves and releases containments",
+                    API_SECONDS,
+                ),
+            ),
             (
                 "findings",
                 add(
@@ -420,7 +427,7 @@ class IncidentResponse(AwsConstruct):
                 "sweeper",
                 add(
                     "sweeper",
-                    "deletes expired sessions, corrects mirror targets",
+                    "deletes expired sessions and unused appliances, corrects mirror targets, continues incidents",
                     SWEEP_SECONDS,
                     dead_letters=self.dead_letters,
                 ),

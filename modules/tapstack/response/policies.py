@@ -89,7 +89,7 @@ def api(permissions: Permissions) -> list[Statement]:
     """The API: opens, lists, extends and closes incidents."""
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
-        listed(permissions, "open", "closed"),
+        listed(permissions, "open", "closed", sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
     ]
@@ -121,7 +121,7 @@ def appliance(permissions: Permissions) -> list[Statement]:
         # It records the existing appliance in the incident; there is nothing to launch or release.
         return [
             items(permissions, "RecordApplianceInIncident", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
-            items(permissions, "ReleaseAppliance", "APPLIANCE", actions=("UpdateItem",)),
+            items(permissions, "UpdateApplianceItem", "APPLIANCE", actions=("UpdateItem",)),
         ]
     return [
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
@@ -146,7 +146,7 @@ def capture(permissions: Permissions) -> list[Statement]:
         items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
         items(permissions, "ReserveCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
         *_read_appliance(permissions),
-        describe(permissions, "DescribeTrafficMirrorSessions"),
+        describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
         *_create_sessions(permissions),
         _delete_sessions(permissions),
         *_tag_sessions(permissions),
@@ -168,15 +168,15 @@ def sweeper(permissions: Permissions) -> list[Statement]:
     """Deletes sessions without an incident, and modifies those whose mirror target is gone."""
     return [
         items(permissions, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
-        items(permissions, "ReleaseCaptures", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
+        items(permissions, "UpdateCaptureItems", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
         items(
             permissions,
-            "ReleaseAppliance",
+            "UpdateApplianceItem",
             "APPLIANCE",
             actions=("GetItem", "UpdateItem") if permissions.stack else ("GetItem",),
         ),
-        listed(permissions, "open", "capture"),
-        describe(permissions, "DescribeTrafficMirrorSessions"),
+        listed(permissions, "open", "capture", sid="QueryOpenIncidentsAndCaptures"),
+        describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
         _delete_sessions(permissions),
         *_modify_sessions(permissions),
         _start_execution(permissions),
@@ -324,7 +324,7 @@ def _our_tags(permissions: Permissions) -> Statement:
     }
 
 
-def listed(permissions: Permissions, *listings: str, sid: str = "ListItems") -> Statement:
+def listed(permissions: Permissions, *listings: str, sid: str) -> Statement:
     """Allow a query of the index by listing."""
     return {
         "Sid": sid,

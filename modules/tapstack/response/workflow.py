@@ -125,11 +125,11 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                     {"Variable": "$.remaining.result.status", "StringEquals": "close", "Next": "StopCapture"},
                     {"Variable": "$.resumed", "IsPresent": True, "Next": "MoveExpiry"},
                 ],
-                "Default": "WaitForOperators",
+                "Default": "WaitForCloseOrExpiry",
             },
-            "MoveExpiry": step("capture", "extend", "extended", "WaitForOperators"),
+            "MoveExpiry": step("capture", "extend", "extended", "WaitForCloseOrExpiry"),
             # The timeout is the ordinary end of a capture, not a failure.
-            "WaitForOperators": wait_for_token("wait", "$.remaining.result.seconds", "TimeIsUp", "TimeLeft"),
+            "WaitForCloseOrExpiry": wait_for_token("wait", "$.remaining.result.seconds", "TimeIsUp", "TimeLeft"),
             "TimeIsUp": {
                 "Type": "Pass",
                 "InputPath": "$.remaining.result.until",

@@ -268,6 +268,8 @@ def test_when_something_goes_wrong_then_an_alarm_tells_people(launching: Respons
         "appliance-hours",
     }
     assert {tuple(alarm["alarm_actions"]) for alarm in alarms.values()} == {("<sns_topic.arn>",)}
+    told_of_the_end = {name for name, alarm in alarms.items() if alarm.get("ok_actions")}
+    assert set(alarms) - told_of_the_end == {"failed-executions", "timedout-executions", "aborted-executions"}
     assert {alarm["treat_missing_data"] for alarm in alarms.values()} == {"notBreaching"}
     assert alarms["appliance-hours"]["threshold"] == 12
     (query,) = alarms["skipped-in"]["metric_query"]

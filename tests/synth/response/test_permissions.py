@@ -318,5 +318,5 @@ def test_when_an_appliance_stands_then_nothing_is_granted_that_only_a_launch_nee
     assert granted(launching, "prepare") - granted(with_standing, "prepare") == {
         "DescribeNetworkResources/ec2:DescribeTrafficMirrorSessions"
     }
-    assert "ReleaseAppliance/dynamodb:UpdateItem" not in granted(with_standing, "sweeper")
+    assert "UpdateApplianceItem/dynamodb:UpdateItem" not in granted(with_standing, "sweeper")
     assert not any("PutItem" in action for action in granted(with_standing, "appliance"))

@@ -48,6 +48,21 @@ def test_when_an_incident_failed_then_its_card_says_what_is_left_and_how_to_undo
     ]
 
 
+def test_when_an_incident_failed_and_nothing_is_left_then_its_card_promises_neither_a_capture_nor_a_deletion() -> None:
+    lines = card(incident(state="failed", interfaces=[], timeline=[]), now=NOW).splitlines()
+    assert not any(line.startswith("  until") for line in lines)
+    assert lines[-2:] == ["  next", f"    tapstack incident close {ID}"]
+
+
+def test_when_an_incident_mirrors_to_an_existing_appliance_then_its_card_says_so() -> None:
+    assert "  appliance  existing" in card(incident(appliance={"state": "standing"}), now=NOW).splitlines()
+
+
+def test_when_a_detail_repeats_what_happened_then_it_is_shown_once() -> None:
+    entry = {"at": "2026-01-02T03:04:05Z", "what": "closed", "detail": "closed", "by": "incident"}
+    assert timeline(incident(timeline=[entry])) == ["2026-01-02T03:04:05Z  closed  (incident)"]
+
+
 def test_when_an_incident_is_closed_then_its_card_says_since_when_and_why() -> None:
     closed = incident(state="closed", closed_at="2026-01-02T04:00:00Z", closed_because="expired")
     lines = card(closed, now=NOW).splitlines()

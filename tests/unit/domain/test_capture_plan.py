@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapstack.domain import limits
-from tapstack.domain.capture_plan import Interface, Session, Step, number_for, plan, refusal, warnings
+from tapstack.domain.capture_plan import Interface, Session, Step, earlier_sessions, number_for, plan, refusal, warnings
 
 ONE, TWO = "eni-00000000000000001", "eni-00000000000000002"
 
@@ -100,3 +100,21 @@ def test_when_something_is_odd_then_it_is_a_warning() -> None:
     said = warnings(odd, vpc_id="vpc-1")
     assert [words in warning for words, warning in zip(("lies in vpc-2", "managed by", "z9.large"), said, strict=True)]
     assert warnings(Interface(ONE, vpc_id="vpc-1", instance_type="m5.large"), vpc_id="vpc-1") == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "earlier"),
+    [(1, []), (2, ["tms-a (number 1)"]), (4, ["tms-a (number 1)", "tms-c (number 3)"])],
+)
+def test_when_sessions_with_lower_numbers_send_elsewhere_then_that_is_remarked(number: int, earlier: list[str]) -> None:
+    sessions = [
+        Session("tms-a", "eni-1", 1, target_id="tmt-web"),
+        Session("tms-b", "eni-1", 2, target_id="tmt-ours"),
+        Session("tms-c", "eni-1", 3, target_id="tmt-web"),
+        Session("tms-d", "eni-2", 1, target_id="tmt-web"),
+    ]
+    said = earlier_sessions("eni-1", number, sessions, target_id="tmt-ours")
+    assert bool(said) is bool(earlier)
+    assert ", ".join(earlier) in said
+    assert "tms-b" not in said
+    assert "tms-d" not in said

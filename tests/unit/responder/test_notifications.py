@@ -123,6 +123,13 @@ def test_when_aws_refuses_a_release_then_the_notification_says_whether_the_netwo
     ]
 
 
+def test_when_a_failed_incident_left_nothing_then_no_deletion_is_proposed() -> None:
+    _, text = notifications.failed(incident(), "NothingToCapture", "there is no instance i-1", [])
+    assert "Nothing is in place." in text
+    assert "remains" not in text
+    assert text.splitlines()[-2:] == ["What to run next:", "  tapstack incident show inc-1"]
+
+
 @pytest.mark.parametrize(
     ("because", "said"),
     [("expired", "was closed: it expired."), ("closed", "was closed by a command."), ("failed", "was closed.")],

@@ -20,7 +20,7 @@ STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 ENDS = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
 RECORDS = {"RecordFailure": "Failed", "RecordContainmentFailure": "ContainmentFailed"}
-WAITS = {"WaitForOperators", "WaitForApproval"}
+WAITS = {"WaitForCloseOrExpiry", "WaitForApproval"}
 
 
 def followers(state: dict[str, Any]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an
         "Notify": "notify",
         "TimeLeft": "remaining",
         "MoveExpiry": "extend",
-        "WaitForOperators": "wait",
+        "WaitForCloseOrExpiry": "wait",
         "StopCapture": "stop",
         "CloseIncident": "close",
         "ReleaseAppliance": "release",
@@ -101,7 +101,7 @@ def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an
     }
     assert {name: payload for name, payload in asked.items() if payload} == {
         "TimeLeft": {"waited_until.$": "$.waited_until"},
-        "WaitForOperators": {"token.$": "$$.Task.Token"},
+        "WaitForCloseOrExpiry": {"token.$": "$$.Task.Token"},
         "RecordFailure": {"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
         "Decide": {"waited_until.$": "$.waited_until"},
         "WaitForApproval": {"token.$": "$$.Task.Token"},
@@ -128,7 +128,7 @@ def test_when_steps_are_named_then_the_functions_know_them() -> None:
 
 
 def test_when_waiting_for_people_then_time_running_out_is_no_failure() -> None:
-    wait = STATES["WaitForOperators"]
+    wait = STATES["WaitForCloseOrExpiry"]
     assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
     assert wait["TimeoutSecondsPath"] == "$.remaining.result.seconds"
     assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.resumed", "Next": "TimeIsUp"}
@@ -150,7 +150,7 @@ def test_when_an_error_has_no_cause_then_it_is_recorded_all_the_same() -> None:
 def test_when_only_closing_is_asked_for_then_nothing_is_captured() -> None:
     choice = STATES["CaptureOrClose"]["Choices"][0]
     assert choice == {"Variable": "$.task", "StringEquals": "close", "Next": "StopCapture"}
-    assert not reached_from("StopCapture") & {"Prepare", "EnsureAppliance", "StartCapture", "WaitForOperators"}
+    assert not reached_from("StopCapture") & {"Prepare", "EnsureAppliance", "StartCapture", "WaitForCloseOrExpiry"}
 
 
 def test_when_the_appliance_is_awaited_then_no_function_waits() -> None:

@@ -203,7 +203,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "configured or is under way, for network interfaces, and once the incident is closing.",
     },
     "extendable_until": _or_null(
-        _time("When the capture ends at the latest, extensions included. None where it cannot be extended any more.")
+        _time("When the capture ends at the latest, extensions included. null where it cannot be extended any more.")
     ),
 }
 INCIDENT: Final[Schema] = {
@@ -270,7 +270,7 @@ PROBLEM: Final[Schema] = {
 }
 GATEWAY_PROBLEM: Final[Schema] = {
     "type": "object",
-    "description": "What the gateway itself answers, before a function runs.",
+    "description": "What the gateway itself answers: before a function runs, or where it failed or did not answer.",
     "properties": {"message": {"type": ["string", "null"]}},
 }
 COMPONENTS: Final[dict[str, Schema]] = {

@@ -80,7 +80,14 @@ def is_ours(session: Described) -> bool:
 def facts(described: Iterable[Described]) -> list[Session]:
     """Return what a plan needs to know of sessions."""
     return [
-        Session(s["TrafficMirrorSessionId"], s["NetworkInterfaceId"], s["SessionNumber"], is_ours(s)) for s in described
+        Session(
+            s["TrafficMirrorSessionId"],
+            s["NetworkInterfaceId"],
+            s["SessionNumber"],
+            is_ours(s),
+            s["TrafficMirrorTargetId"],
+        )
+        for s in described
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
-from tapstack.domain.capture_plan import Step
+from tapstack.domain.capture_plan import Session, Step
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, can_be_extended
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
@@ -55,15 +55,17 @@ def start(incident_id: str) -> dict[str, int]:
     ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
     described = [s for s in sessions.on_interfaces(wanted) if s["TrafficMirrorSessionId"] not in ended]
     held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
+    there = sessions.facts(described)
     steps = capture_plan.plan(
         wanted,
-        sessions.facts(described),
+        there,
         known={eni: capture.session_id for eni, capture in held.items() if capture.session_id},
         sources_of_target=_sources(to),
         max_sources=to.max_sources,
     )
     work = _Start(incident, to)
     outcomes = dict(each(lambda step: (step.network_interface_id, work.carry_out(step, held)), steps))
+    outcomes = {eni: _remarked(outcome, there, to) for eni, outcome in outcomes.items()}
     transient = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
     entries = [
         outcome if isinstance(outcome := outcomes.get(before.network_interface_id), IncidentInterface) else before
@@ -80,8 +82,22 @@ def start(incident_id: str) -> dict[str, int]:
         )
     refused = len(entries) - mirrored
     detail = f"{counted(mirrored, 'network interface')} mirrored" + (f", {refused} refused" if refused else "")
+    remarks = [
+        f"{item.network_interface_id}: {item.note}" for item in entries if item.state == "mirrored" and item.note
+    ]
+    detail = "; ".join([detail, *remarks])
     incidents.transition(incident_id, "capturing", by="capture", detail=detail)
     return {"mirrored": mirrored, "refused": refused}
+
+
+def _remarked(
+    outcome: IncidentInterface | TryAgain, there: list[Session], to: MirrorTarget
+) -> IncidentInterface | TryAgain:
+    """Return an outcome with a remark where sessions of others take packets first."""
+    if isinstance(outcome, TryAgain) or outcome.state != "mirrored" or outcome.session_number is None:
+        return outcome
+    eni, number = outcome.network_interface_id, outcome.session_number
+    return replace(outcome, note=capture_plan.earlier_sessions(eni, number, there, target_id=to.target_id))
 
 
 def extend(incident_id: str) -> dict[str, int]:

@@ -242,7 +242,8 @@ def _nothing_waits(incident: Incident) -> str:
         why = f"no answer by {containment.deadline}, and the default is to {containment.default} it"
         why += "" if state == "pending" else f"; it is {state}"
     else:
-        why = f"it is {state}" + (f", {decision} by {containment.decided_by}" if decision else "")
+        decided = f"{decision} by {containment.decided_by}" if decision else ""
+        why = f"it is {decided}" if decision == state else f"it is {state}" + (f", {decided}" if decided else "")
     return f"no containment of incident {incident_id} waits for approval: {why}"
 
 

@@ -115,7 +115,9 @@ def failed(incident: Incident, error: str, cause: str, still_contained: list[str
         f"The response failed: {error}: {cause}",
         ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
         _where(incident),
-        ["What to run next, to delete what remains:", f"  {undo_command(incident.id)}"],
+        ["What to run next, to delete what remains:", f"  {undo_command(incident.id)}"]
+        if in_place
+        else ["What to run next:", f"  tapstack incident show {incident.id}"],
         still_contained,
     )
 
