@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import yaml
 
+from tapstack.responder.sweeper import Report
+
 PRICES: Final = Path(__file__).resolve().parent.parent / "docs/prices.yaml"
 
 SESSIONS: Final = 10
@@ -18,6 +20,8 @@ VOLUME_GB: Final = 100
 SWEEPS_AN_HOUR: Final = 4
 SWEEP_SECONDS: Final = 1
 SWEEPER_GB: Final = 0.5
+SWEEPER_METRICS: Final = len(Report().counts()) + 3
+"""Custom metrics that each sweep publishes, zeros included: its counts, Seconds, Succeeded and ApplianceHours."""
 INCIDENT_HOURS: Final = 24
 INCIDENT_SESSIONS: Final = 2
 MIRRORED_GB: Final = 100
@@ -143,6 +147,7 @@ def _idle(response: Mapping[str, Any], prices: Prices) -> list[Line]:
     return [
         Line("its key", len(made["aws_kms_key"]), "kms_key_month"),
         Line(f"its alarms, {metrics} metrics", metrics, "alarm_metric_month"),
+        Line(f"the {SWEEPER_METRICS} metrics that each sweep publishes", SWEEPER_METRICS, "custom_metric_month"),
         Line("its dashboard", len(made["aws_cloudwatch_dashboard"]), "dashboard_month"),
         Line(
             f"the sweeper, {sweeps:,} times {SWEEP_SECONDS} s of {SWEEPER_GB} GB",

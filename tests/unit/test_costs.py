@@ -44,6 +44,7 @@ def test_when_a_response_is_idle_then_its_keys_and_the_metrics_of_its_alarms_are
     page = render_costs(RESPONSE, prices(kms_key_month=1.0, alarm_metric_month=1.0))
 
     assert "| its key | 2.00 |" in page
+    assert "| the 10 metrics that each sweep publishes | unknown |" in page
     assert "| its alarms, 4 metrics | 4.00 |" in page
 
 
@@ -67,7 +68,7 @@ def test_when_a_price_has_no_source_then_it_is_unknown_and_said_so_in_the_sum() 
 
     assert "| its key | unknown |" in page
     assert "| customer managed key-month | unknown | no source was read |" in page
-    assert "| **together**, and 3 of unknown price |" in page
+    assert "| **together**, and 4 of unknown price |" in page
 
 
 @pytest.mark.parametrize("name", yaml.safe_load(PRICES.read_text(encoding="utf-8"))["prices"])
