@@ -310,6 +310,15 @@ def test_when_rules_can_be_then_the_answer_has_all_of_them(setting: Setting, gro
     assert [rule["FromPort"] for rule in made] == [8080]
 
 
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_fails_when_a_rule_is_revoked_twice_by_its_id(setting: Setting, group: str, direction: str) -> None:
+    authorize, revoke = (getattr(setting.ec2, f"{verb}_security_group_{direction}") for verb in ("authorize", "revoke"))
+    [made] = authorize(GroupId=group, IpPermissions=[permission("tcp", 22, 22)])["SecurityGroupRules"]
+    revoke(GroupId=group, SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])
+    with refused("InvalidSecurityGroupRuleId.NotFound", made["SecurityGroupRuleId"]):
+        revoke(GroupId=group, SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])
+
+
 @pytest.mark.parametrize("peer", ["CIDR block", "group", "prefix list"])
 def test_when_a_rule_has_a_description_then_the_rule_is_described_with_it(
     setting: Setting, group: str, peer: str

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupRuleIdNotFoundError
 from moto.ec2.models.security_groups import SecurityGroupRule as _Rule
 from moto.ec2.responses.security_groups import SecurityGroups as _Response
 
@@ -38,6 +38,7 @@ def install() -> None:
     Response._process_rules_from_querystring = _with_ports(Response._process_rules_from_querystring)
     for direction in ("ingress", "egress"):
         setattr(Response, f"authorize_security_group_{direction}", _authorizing(direction))
+        setattr(Response, f"revoke_security_group_{direction}", _revoking(direction))
     modify = Response.modify_security_group_rules
 
     @functools.wraps(modify)
@@ -155,3 +156,21 @@ def _authorizing(direction: str) -> Any:
         return ActionResult({"Return": True, "SecurityGroupRules": made})
 
     return functools.wraps(getattr(Response, f"authorize_security_group_{direction}"))(authorize)
+
+
+def _revoking(direction: str) -> Any:
+    """Return moto's action that revokes rules so that an id that the group does not have is refused as such."""
+    revoke = getattr(Response, f"revoke_security_group_{direction}")
+
+    @functools.wraps(revoke)
+    def revoking(self: Any) -> ActionResult:
+        group = self.ec2_backend.get_security_group_from_id(self._get_param("GroupId"))
+        if group is not None:
+            there = {rule.id for rule in getattr(group, f"{direction}_rules")}
+            for rule_id in self._get_param("SecurityGroupRuleIds", []):
+                if rule_id not in there:
+                    raise InvalidSecurityGroupRuleIdNotFoundError(rule_id)
+        answer: ActionResult = revoke(self)
+        return answer
+
+    return revoking
