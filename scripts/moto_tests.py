@@ -66,6 +66,9 @@ EXPECTED: Final[Mapping[str, str]] = {
         "AWS attaches an interface to an instance of its own Availability Zone only (code inferred): EC2 User Guide, "
         "Elastic network interfaces"
     ),
+    r"::test_unassign_ipv6_addresses$": (
+        "AWS answers with the new addresses only: EC2 API Reference, AssignIpv6Addresses (AssignedIpv6Addresses)"
+    ),
     r"::test_elastic_network_interfaces_auto_create_securitygroup$": (
         "AWS makes no security group by the way, and refuses an id that does not begin with sg-: EC2 API Reference, "
         "Error codes (InvalidGroupId.Malformed)"
