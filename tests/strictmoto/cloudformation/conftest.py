@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from strictmoto import cloudformation
 from strictmoto.ec2 import mirroring, network_interfaces
+from strictmoto.identity import role_clients
 
 REGION = "eu-central-1"
 
@@ -108,6 +109,8 @@ def account(endpoint: str) -> Account:
     request = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")
     with urllib.request.urlopen(request):
         pass
+    # Their sessions ended with the roles.
+    role_clients.forget()
     made = Account(endpoint, "", "")
     made.vpc = made.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     made.subnet = made.ec2.create_subnet(VpcId=made.vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
