@@ -202,8 +202,7 @@ def test_when_other_sessions_use_what_the_capture_made_then_they_are_named_once(
     aws_account: Account, company: Company, whose: str
 ) -> None:
     ids = target_and_filter(aws_account, company)
-    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
-    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    tags = tags_of(whose)
     name, _ = session(aws_account, company, ids, **tags)
     used = f"ward: the target {ids[0]} is used by the session {name}"
     said = {
@@ -456,23 +455,32 @@ def test_when_a_deploy_would_delete_the_target_of_a_session_then_it_is_found(
         **tagged("traffic-mirror-target", ("Name", "sensor")),
     )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
     rules = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
-    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
-    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    tags = tags_of(whose)
     name, _ = session(aws_account, company, (target, rules), **tags)
 
     result = of_file(company, settings.replace("DATABASE", database), "ward", find=find_dependents)
 
     used = f"ward: the target {target} is used by the session {name}"
     lift = f"and this deploy would delete it: {(back or '').replace('DATABASE', database)} deployment.yaml; or first"
-    said = {
+    assert result == Found(said_of(whose, name, used, lift) if back else [], [])
+
+
+def tags_of(whose: str) -> dict[str, Any]:
+    """Return the tags of a session that the stack, an incident or others made."""
+    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
+    return {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+
+
+def said_of(whose: str, name: str, used: str, lift: str) -> list[str]:
+    """Return what a deploy says of such a session on what it would delete."""
+    return {
         "its own": [],
         "of an incident": [f"{used} of {INCIDENT}, {lift} close it (tapstack incident close {INCIDENT})"],
         "of others": [
             f"{used}, which is not of this site, {lift} delete it (aws ec2 delete-traffic-mirror-session "
             f"--traffic-mirror-session-id {name} --region eu-central-1)"
         ],
-    }
-    assert result == Found(said[whose] if back else [], [])
+    }[whose]
 
 
 def of_appliance(account: Account, stack: str) -> tuple[str, str]:
@@ -507,23 +515,14 @@ def test_when_a_deploy_would_delete_the_appliance_of_a_session_then_it_is_found(
         aws_account, company, "tap-ward-packet-basics", deployment="tap", site="ward", deletion_protection="off"
     )
     ids = of_appliance(aws_account, "tap-ward-packet-basics")
-    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
-    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    tags = tags_of(whose)
     name, _ = session(aws_account, company, ids, **tags)
 
     result = of_file(company, settings, "ward", find=find_dependents)
 
     used = f"ward: the target {ids[0]} is used by the session {name}"
     lift = f"and this deploy would delete it: {back} deployment.yaml; or first"
-    said = {
-        "its own": [],
-        "of an incident": [f"{used} of {INCIDENT}, {lift} close it (tapstack incident close {INCIDENT})"],
-        "of others": [
-            f"{used}, which is not of this site, {lift} delete it (aws ec2 delete-traffic-mirror-session "
-            f"--traffic-mirror-session-id {name} --region eu-central-1)"
-        ],
-    }
-    assert result == Found(said[whose] if back else [], [])
+    assert result == Found(said_of(whose, name, used, lift) if back else [], [])
 
 
 def test_when_an_incident_launched_the_appliance_of_its_session_then_a_deploy_of_the_capture_keeps_it(
@@ -570,8 +569,7 @@ def test_when_a_deploy_would_replace_the_load_balancer_of_a_session_then_it_is_f
         NetworkLoadBalancerArn=arn, **tagged("traffic-mirror-target", ("Name", "many"))
     )["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
     rules = aws_account.client("ec2").create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
-    incident = tagged("traffic-mirror-session", ("tapstack:incident", INCIDENT))
-    tags = {"its own": tagged("traffic-mirror-session"), "of an incident": incident, "of others": {}}[whose]
+    tags = tags_of(whose)
     name, _ = session(aws_account, company, (target, rules), **tags)
     new = "subnet-0123456789abcdef0"
     subnets = {"none": (gone, kept), "added": (kept, gone, new), "replaced": (kept, new)}[change]
