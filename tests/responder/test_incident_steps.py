@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.domain.incidents import as_text, expiry, utc_now
+from tapstack.domain.incidents import as_text, as_time, expiry, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import Conflict, UnknownIncident
@@ -33,23 +33,28 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 class TestClock:
-    def test_when_time_is_left_then_it_says_how_much(self, site: Site) -> None:
+    def test_when_time_is_left_then_it_says_how_much(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
-        left = incident_steps.remaining(incident)
-        assert left["status"] == "wait"
-        assert 590 <= left["seconds"] <= 600
-        assert left["until"] == item(incident)["expires_at"]
+        until = item(incident)["expires_at"]
+        monkeypatch.setattr(incident_steps, "utc_now", lambda: as_time(until) - timedelta(seconds=597))
+        assert incident_steps.remaining(incident) == {"status": "wait", "seconds": 597, "until": until}
 
     def test_when_it_has_waited_until_then_the_clock_is_not_asked(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
         until = incident_steps.remaining(incident)["until"]
         assert incident_steps.remaining(incident, until) == {"status": "close", "because": "expired"}
 
-    def test_when_it_was_extended_while_it_waited_then_it_waits_on(self, site: Site) -> None:
+    def test_when_it_was_extended_while_it_waited_then_it_waits_on(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
         until = incident_steps.remaining(incident)["until"]
         commands.extend(incident, 60, by="ann")
-        assert incident_steps.remaining(incident, until)["seconds"] > 3500
+        later = item(incident)["expires_at"]
+        monkeypatch.setattr(incident_steps, "utc_now", lambda: as_time(until))
+        left = incident_steps.remaining(incident, until)
+        assert (left["status"], left["until"]) == ("wait", later)
+        assert left["seconds"] == (as_time(later) - as_time(until)).total_seconds() > 0
 
     def test_when_its_time_is_over_then_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)

@@ -7,14 +7,35 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.sqs import models
 
 from strictmoto.account import Account
+
+
+class Clock:
+    """The time of queues: it stands still until a test moves it on."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def unix_time(self) -> float:
+        return self.seconds
+
+    def unix_time_millis(self) -> float:
+        return self.seconds * 1000
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for name in ("unix_time", "unix_time_millis"):
+        monkeypatch.setattr(models, name, getattr(made, name))
+    return made
 
 
 @pytest.fixture
@@ -75,39 +96,53 @@ def test_when_a_message_is_deleted_in_time_then_it_never_becomes_a_dead_letter(s
     assert receive(sqs, url) == receive(sqs, dead_url) == []
 
 
-def test_when_the_visibility_timeout_passes_then_the_message_is_seen_again(sqs: Any) -> None:
-    url, _arn = create(sqs, "work", VisibilityTimeout="300")
+def test_when_the_visibility_timeout_passes_then_the_message_is_seen_again(sqs: Any, clock: Clock) -> None:
+    url, _arn = create(sqs, "work", VisibilityTimeout="3000")
     sqs.send_message(QueueUrl=url, MessageBody="again")
     assert len(receive(sqs, url)) == 1
+    clock.seconds += 2.9
     assert receive(sqs, url) == []
-    began = time.monotonic()
-    assert len(receive(sqs, url, WaitTimeSeconds=5)) == 1
-    assert 0.8 < time.monotonic() - began < 3
+    clock.seconds += 0.2
+    assert len(receive(sqs, url)) == 1
 
 
-def test_when_the_scale_is_small_then_a_message_stays_hidden_for_the_work_it_needs(sqs: Any) -> None:
+def test_when_the_scale_is_small_then_a_message_stays_hidden_for_the_work_it_needs(sqs: Any, clock: Clock) -> None:
     url, _arn = create(sqs, "work", VisibilityTimeout="30")
     sqs.send_message(QueueUrl=url, MessageBody="once")
     assert len(receive(sqs, url)) == 1
-    time.sleep(0.4)
+    clock.seconds += 0.9
     assert receive(sqs, url) == []
+    clock.seconds += 0.2
+    assert len(receive(sqs, url)) == 1
 
 
-def test_when_a_message_is_delayed_then_it_comes_later(sqs: Any) -> None:
+def test_when_a_message_is_delayed_then_it_comes_later(sqs: Any, clock: Clock) -> None:
     url, _arn = create(sqs, "work")
     sqs.send_message(QueueUrl=url, MessageBody="later", DelaySeconds=200)
+    clock.seconds += 0.19
     assert receive(sqs, url) == []
-    assert len(receive(sqs, url, WaitTimeSeconds=5)) == 1
+    clock.seconds += 0.02
+    assert len(receive(sqs, url)) == 1
 
 
-def test_when_a_reader_polls_long_then_a_message_ends_its_wait(sqs: Any) -> None:
+def test_when_a_reader_polls_long_then_a_message_ends_its_wait(
+    sqs: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of the queue stands still: no poll ends because its time is over."""
     url, _arn = create(sqs, "work")
-    sender = threading.Timer(0.2, lambda: sqs.send_message(QueueUrl=url, MessageBody="now"))
-    sender.start()
-    began = time.monotonic()
-    assert len(receive(sqs, url, WaitTimeSeconds=10)) == 1
-    assert time.monotonic() - began < 3
-    sender.join()
+    polling = threading.Event()
+    wait = models.Queue.wait_for_messages
+
+    def wait_for_messages(queue: Any, timeout: Any) -> None:
+        polling.set()
+        wait(queue, timeout)
+
+    monkeypatch.setattr(models.Queue, "wait_for_messages", wait_for_messages)
+    with ThreadPoolExecutor(1) as readers:
+        read = readers.submit(receive, sqs, url, WaitTimeSeconds=10)
+        assert polling.wait(10)
+        sqs.send_message(QueueUrl=url, MessageBody="now")
+        assert [message["Body"] for message in read.result(10)] == ["now"]
 
 
 def test_when_many_read_at_once_then_each_message_goes_to_one_of_them(sqs: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from strictmoto.account import Account
+from strictmoto.front import front
 from strictmoto.identity.principals import assume
 from strictmoto.recorder import Record
 from tests.strictmoto.signing import own_api
@@ -42,12 +44,15 @@ class TestWhoAndWhen:
         (record,) = account.recorder.records(principal=ROLE)
         assert (record.call.action, record.call.access_key) == ("DescribeVpcs", keys["aws_access_key_id"])
 
-    def test_when_a_call_is_made_then_its_beginning_and_length_are_kept(self, aws_account: Account) -> None:
-        before = time.time()
+    def test_when_a_call_is_made_then_its_beginning_and_length_are_kept(
+        self, aws_account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ticks = itertools.count(step=0.25)
+        clock = SimpleNamespace(time=lambda: 1_800_000_000.5, perf_counter=lambda: next(ticks))
+        monkeypatch.setattr(front, "time", clock)
         aws_account.client("ec2").describe_vpcs()
         record = last(aws_account, "DescribeVpcs")
-        assert before <= record.began <= time.time()
-        assert 0 < record.seconds <= time.time() - before
+        assert (record.began, record.seconds) == (1_800_000_000.5, 0.25)
 
     def test_when_a_call_is_refused_then_the_code_is_kept(self, aws_account: Account) -> None:
         refusals: list[tuple[str, str, dict[str, str]]] = [

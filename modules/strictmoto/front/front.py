@@ -8,7 +8,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from botocore.model import OperationNotFoundError
@@ -53,8 +53,8 @@ class _Request:
     caller: Caller
     environ: dict[str, Any]
     start_response: StartResponse
-    began: float = field(default_factory=time.time)
-    clock: float = field(default_factory=time.perf_counter)
+    began: float
+    clock: float
 
     @property
     def call(self) -> Call:
@@ -168,7 +168,7 @@ class Front:
             if reading is None or (reading.call.service == "sts" and not running().enforces_iam):
                 return self._deny_stranger(refused, received, path, environ, start_response)
             environ["HTTP_AUTHORIZATION"] = scope_of(reading)
-            return self._serve(_Request(reading, ANONYMOUS, environ, start_response))
+            return self._serve(reading, ANONYMOUS, environ, start_response)
         # Who has no key of the account may write no more than a stranger.
         known = self._keys.find(signature.access_key, signature.region) is not None
         try:
@@ -197,7 +197,7 @@ class Front:
             environ["HTTP_AUTHORIZATION"] = signature.authorization
         scope = (signature.service, signature.region, signature.access_key)
         reading = read(received, *scope, signature.query)
-        return self._serve(_Request(reading, caller, environ, start_response))
+        return self._serve(reading, caller, environ, start_response)
 
     def _deny_stranger(
         self, refused: Refused, received: Received, path: str, environ: dict[str, Any], start_response: StartResponse
@@ -206,8 +206,11 @@ class Front:
         protocol = protocol_of(received, path)
         return _deny(refused, protocol, "s3" if protocol == "rest-xml" else "", environ, start_response)
 
-    def _serve(self, request: _Request) -> Iterable[bytes]:
+    def _serve(
+        self, reading: Reading, caller: Caller, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
         """Answer a call whose caller is known."""
+        request = _Request(reading, caller, environ, start_response, time.time(), time.perf_counter())
         # moto takes the account from this header, which a caller may not choose.
         request.environ["HTTP_X_MOTO_ACCOUNT_ID"] = request.caller.account_id
         request.reading.apply_to(request.environ)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import time
 from typing import Any, Final
 
 from strictmoto.requests.documents import read_json
@@ -24,28 +23,27 @@ _SHORTEST_LEASE: Final = 1.0
 @functools.cache
 def install() -> None:
     """Extend moto's SQS, once a process."""
-    from moto.core.utils import unix_time_millis
     from moto.sqs import models, responses
     from moto.sqs.exceptions import SQSException
 
     message: Any = models.Message
     queue: Any = models.Queue
     backend: Any = models.SQSBackend
-    _scale(message, unix_time_millis)
+    _scale(message, models)
     _lock(queue, backend)
-    _look_again(queue)
+    _look_again(queue, models)
     _allow_redrive(queue, SQSException)
     _remember_source(queue, responses.SQSResponse)
     _find_by_address(responses.SQSResponse, SQSException)
 
 
-def _scale(message: Any, now: Any) -> None:
+def _scale(message: Any, clock: Any) -> None:
     def change_visibility(self: Any, visibility_timeout: int) -> None:
         asked = int(visibility_timeout)
-        self.visible_at = now() + max(running().waits.of(asked), min(asked, _SHORTEST_LEASE)) * 1000
+        self.visible_at = clock.unix_time_millis() + max(running().waits.of(asked), min(asked, _SHORTEST_LEASE)) * 1000
 
     def delay(self: Any, delay_seconds: int) -> None:
-        self.delayed_until = now() + running().waits.of(int(delay_seconds)) * 1000
+        self.delayed_until = clock.unix_time_millis() + running().waits.of(int(delay_seconds)) * 1000
 
     message.change_visibility, message.delay = change_visibility, delay
 
@@ -73,9 +71,9 @@ def _lock(queue: Any, backend: Any) -> None:
     backend.receive_message, queue.delete_message, backend.purge_queue = receive_message, delete_message, purge_queue
 
 
-def _look_again(queue: Any) -> None:
+def _look_again(queue: Any, clock: Any) -> None:
     def wait_for_messages(self: Any, timeout: float) -> None:
-        now = time.time() * 1000
+        now = clock.unix_time_millis()
         due = [max(message.visible_at, message.delayed_until) - now for message in self._messages]
         soonest = min((wait / 1000 for wait in due if wait > 0), default=_LOOK_AGAIN)
         with self._messages_lock:
