@@ -36,7 +36,7 @@ class Mapped:
         self.dead_url, dead = functions.queue("dead")
         redrive = json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": 2})
         self.url, self.arn = functions.queue("work", RedrivePolicy=redrive, **queue)
-        functions.create(WORK.format(notes=str(notes), seconds=seconds, gate=gate), **({"Timeout": 30} if gate else {}))
+        functions.create(WORK.format(notes=str(notes), seconds=seconds, gate=gate), Timeout=30 if gate else 3)
 
     def map(self, **options: Any) -> str:
         made = self.functions.client.create_event_source_mapping(
