@@ -562,7 +562,7 @@ def test_fails_when_the_standing_stacks_name_is_none() -> None:
         ({"mirror_session_number": 3}, "mirror_session_number needs mirror_source"),
         ({"mirror_source": GROUP}, f"'{GROUP}' is not the id of a network interface"),
         ({"mirror_source": eni(1), "mirror_session_number": 0}, "from 1 to 32766, got 0"),
-        ({"parameters": {"VPCID": VPC}}, "VPCID cannot be given as extra parameters"),
+        ({"parameters": {"VPCID": VPC}}, "VPCID cannot be given as an extra parameter"),
         ({"target_id": FILTER}, f"'{FILTER}' is not the id of a traffic mirror target"),
         ({"filter_id": TARGET}, f"'{TARGET}' is not the id of a traffic mirror filter"),
         ({"network_interface_id": VPC}, "is not the id of a network interface"),

@@ -130,7 +130,7 @@ class PacketBasics(Appliance):
                 remote_access_cidr, accept_open=accept_open_remote_access, ipv6=False
             )
             template.check_public_ip(public_ip, accept=accept_public_ip)
-            template.check_parameters(dict(parameters or {}))
+            template.check_parameters(parameters or {})
             template.check_notification_arns(notification_arns)
             template.check_timeout(timeout_minutes)
             template.check_permissions_boundary(permissions_boundary, capabilities)

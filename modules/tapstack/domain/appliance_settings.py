@@ -113,7 +113,7 @@ class LaunchedAppliance:
         if self.stack_name is not None:
             check_cloudformation_stack_name(self.stack_name)
         template.check_public_ip(self.public_ip, accept=self.accept_public_ip)
-        template.check_parameters(dict(self.parameters))
+        template.check_parameters(self.parameters)
         template.check_timeout(self.timeout_minutes)
         if self.retire_after_minutes is not None:
             check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)

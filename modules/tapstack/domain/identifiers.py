@@ -55,9 +55,9 @@ _FORMATS: Final[dict[str, tuple[str, str]]] = {
     ),
     "region": (r"[a-z]{2,8}(?:-[a-z]+)+-\d{1,2}", "eu-central-1"),
 }
+_NOUNS: Final = {"vpc": "a VPC", "gateway load balancer endpoint": "a Gateway Load Balancer endpoint"}
+"""What messages call those kinds that are written otherwise than here."""
 _CALLED: Final = {
-    "vpc": "the id of a VPC",
-    "gateway load balancer endpoint": "the id of a Gateway Load Balancer endpoint",
     "network load balancer": "the ARN of a Network Load Balancer",
     "ram principal": "the id of an account, nor the ARN of an organization or organizational unit",
     "iam role": "the ARN of an IAM role",
@@ -79,9 +79,18 @@ def check_identifier(kind: str, value: str) -> str:
     if is_token(value) or (isinstance(value, str) and _COMPILED[kind].fullmatch(value)):
         return value
     hint = "; it must be lower case" if _COMPILED[kind].fullmatch(str(value).lower()) else ""
-    article = "an" if kind.startswith(("a", "i")) else "a"
-    called = _CALLED.get(kind) or f"the id of {article} {kind}"
+    called = _CALLED.get(kind) or f"the id of {noun_of(kind)}"
     raise RuleViolation(f"{value!r} is not {called}: expected the form {_FORMATS[kind][1]}{hint}")
+
+
+def noun_of(kind: str) -> str:
+    """Return what messages call one of `kind`, with its article."""
+    return _NOUNS.get(kind) or f"{'an' if kind.startswith(('a', 'i')) else 'a'} {kind}"
+
+
+def kind_of(value: str) -> str | None:
+    """Return the kind that `value` is the identifier of, if any."""
+    return next((kind for kind, pattern in _COMPILED.items() if pattern.fullmatch(value)), None)
 
 
 def pattern_of(kind: str) -> str:

@@ -47,6 +47,9 @@ _KEPT_TYPES: Final = (
 """Types of the resources that store the packets, and that running sessions use."""
 
 NOTIFICATION_ARNS: Final = 5
+_PARAMETER_NAME: Final = re.compile(r"[A-Za-z0-9]{1,255}")
+_PARAMETER_VALUE: Final = 4096
+"""Bytes. CloudFormation User Guide, "Parameters" and "Understand CloudFormation quotas"."""
 STACK_NAME_WITH_ROLES: Final = 40
 """Leaves 24 of a role's 64 characters to its name in the template, and to CloudFormation's random ones."""
 _CREDENTIALS: Final = frozenset(
@@ -176,10 +179,22 @@ def check_own_tags(own_tags: Mapping[str, str] | None, capabilities: Sequence[st
         raise RuleViolation(f"own_tags: {problem}" if about is None else f"own_tags[{about!r}]: {problem}")
 
 
-def check_parameters(parameters: dict[str, str]) -> None:
-    """Refuse extra template parameters that have a setting of their own."""
-    if clash := sorted(OWN_PARAMETERS & set(parameters)):
-        raise RuleViolation(f"{', '.join(clash)} cannot be given as extra parameters: they have settings of their own")
+def check_parameter(name: str, value: str) -> None:
+    """Refuse an extra template parameter that has a setting of its own, or that CloudFormation does not take."""
+    if name in OWN_PARAMETERS:
+        raise RuleViolation(f"{name} cannot be given as an extra parameter: it has a setting of its own")
+    if not _PARAMETER_NAME.fullmatch(name):
+        raise RuleViolation(f"{name!r} is not the name of a template's parameter: expected 1 to 255 letters and digits")
+    if not is_token(value) and (size := len(value.encode())) > _PARAMETER_VALUE:
+        raise RuleViolation(
+            f"the value of parameter {name} is too long: expected at most {_PARAMETER_VALUE} bytes, got {size}"
+        )
+
+
+def check_parameters(parameters: Mapping[str, str]) -> None:
+    """Refuse the extra template parameters that `check_parameter` refuses."""
+    for name, value in parameters.items():
+        check_parameter(name, value)
 
 
 def check_notification_arns(arns: Sequence[str]) -> None:

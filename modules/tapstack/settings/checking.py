@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from tapstack.domain import cidrs, template_urls
@@ -96,7 +97,9 @@ def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, re
     checker.warn(
         (*path, "remote_access_cidr"), *cidrs.remote_access_warnings(settings.remote_access_cidr), by_constructs=True
     )
-    checker.ask((*path, "parameters"), lambda: template.check_parameters(settings.parameters))
+    for name, value in settings.parameters.items():
+        with checker.part():
+            checker.ask((*path, "parameters", name), partial(template.check_parameter, name, value))
     checker.ask(
         (*path, "permissions_boundary"),
         lambda: template.check_permissions_boundary(settings.permissions_boundary, settings.capabilities),

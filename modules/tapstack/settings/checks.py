@@ -29,7 +29,6 @@ from tapstack.settings.checking import (
 from tapstack.settings.fields import Settings
 from tapstack.settings.model import (
     PACKET_BASICS,
-    CaptureSecurityGroup,
     Deployment,
     Filter,
     LoadBalancer,
@@ -39,7 +38,7 @@ from tapstack.settings.model import (
     SourceSettings,
     Target,
 )
-from tapstack.settings.place_checks import check_backend, check_places
+from tapstack.settings.place_checks import check_backend, check_places, check_regions_of_ids, regions_of_ids
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
 from tapstack.settings.tag_checks import check_tags
@@ -49,7 +48,7 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
     homes: dict[str, str] = {}
     targets = _target_interfaces(checker, deployment)
-    regions = _regions_of_vpcs(checker, deployment)
+    regions = regions_of_ids(checker, deployment)
     vpcs: dict[tuple[str, str], str] = {}
     stacks: dict[tuple[str, str], str] = {}
     with checker.part():
@@ -69,10 +68,9 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
             _check_site(checker, path, deployment.project, site)
         with checker.part():
             _check_vpc(checker, path, deployment, vpcs)
+        elsewhere = check_regions_of_ids(checker, path, site, regions)
         with checker.part():
-            _check_regions_of_vpcs(checker, path, site, regions)
-        with checker.part():
-            _check_homes(checker, path, site, homes, targets)
+            _check_homes(checker, path, site, homes, targets, elsewhere)
         with checker.part():
             _check_stacks(checker, path, deployment, stacks)
         with checker.part():
@@ -101,42 +99,6 @@ def _refuse_twice(checker: Checker, path: Path, part: Any) -> None:
             refuse_twice(checker, path, texts)
 
 
-def _regions_of_vpcs(checker: Checker, deployment: Deployment) -> dict[str, tuple[str, str]]:
-    """Return the site that has a VPC first, and its Region, by the VPC's id."""
-    regions: dict[str, tuple[str, str]] = {}
-    for name, site in deployment.sites.items():
-        with checker.part():
-            regions.setdefault(site.vpc_id, (name, str(site.region)))
-    return regions
-
-
-def _check_regions_of_vpcs(checker: Checker, path: Path, site: Site, regions: dict[str, tuple[str, str]]) -> None:
-    """Refuse a VPC that another site has in another Region."""
-    for here, vpc_id in _vpcs(checker, path, site):
-        with checker.part():
-            first, region = regions.get(vpc_id, (str(path[-1]), site.region))
-            if region != str(site.region):
-                checker.say(
-                    here,
-                    f"a VPC is in one Region, and site {first} has this one in {region}, not {site.region}",
-                    vpc_id,
-                )
-
-
-def _vpcs(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, str]]:
-    """Yield the VPCs that a site names, with their places."""
-    yield (*path, "vpc_id"), site.vpc_id
-    with checker.part():
-        if site.response is not None and site.response.containment is not None:
-            for position, vpc_id in enumerate(site.response.containment.vpc_ids):
-                yield (*path, "response", "containment", "vpc_ids", position), vpc_id
-    with checker.part():
-        for name, sessions in site.sessions.items():
-            for here, source in _sources(checker, (*path, "sessions", name), sessions):
-                if isinstance(source, SourceLookup) and source.vpc_id is not None:
-                    yield (*here, "vpc_id"), source.vpc_id
-
-
 def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[tuple[str, str], str]) -> None:
     """Refuse a second quarantine group of one VPC, and warn of a second site in it; `vpcs` names their sites so far."""
     name = str(path[-1])
@@ -160,21 +122,24 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
 
 
 def _check_homes(
-    checker: Checker, path: Path, site: Site, homes: dict[str, str], targets: dict[str, tuple[str, str]]
+    checker: Checker, path: Path, site: Site, homes: dict[str, str], targets: dict[str, str], elsewhere: set[str]
 ) -> None:
     """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far.
 
-    A source that is a target of the site itself is the session book's to refuse.
+    A source that is a target of the site itself is the session book's to refuse, and what is in another Region
+    (`elsewhere`) is refused already.
     """
     name = str(path[-1])
     with checker.part():
         _check_balancers(checker, path, site, homes)
     with checker.part():
-        _check_target_interfaces(checker, path, site, targets)
+        _warn_of_shared_targets(checker, path, site, targets, elsewhere)
     for source_path, source in _known_sources(checker, path, site):
         interface = source.network_interface_id
         home = homes.setdefault(interface, name)
-        owner, _ = targets.get(interface, (name, ""))
+        owner = targets.get(interface, name)
+        if interface in elsewhere:
+            continue
         if home != name:
             checker.say(
                 source_path,
@@ -189,13 +154,13 @@ def _check_homes(
             )
 
 
-def _target_interfaces(checker: Checker, deployment: Deployment) -> dict[str, tuple[str, str]]:
-    """Return the site that has a network interface as a target first, and its Region, by the interface's id."""
-    found: dict[str, tuple[str, str]] = {}
+def _target_interfaces(checker: Checker, deployment: Deployment) -> dict[str, str]:
+    """Return the site that has a network interface as a target first, by the interface's id."""
+    found: dict[str, str] = {}
     for name, site in deployment.sites.items():
         for _, interface in _interfaces_of_targets(checker, ("sites", name), site):
             with checker.part():
-                found.setdefault(interface, (name, str(site.region)))
+                found.setdefault(interface, name)
     return found
 
 
@@ -211,20 +176,15 @@ def _interfaces_of_targets(checker: Checker, path: Path, site: Site) -> Iterator
                     yield (*path, "targets", name, "network_interface_id"), target.network_interface_id
 
 
-def _check_target_interfaces(checker: Checker, path: Path, site: Site, targets: dict[str, tuple[str, str]]) -> None:
-    """Refuse a target's interface that a site has in another Region; warn of one that has two targets."""
+def _warn_of_shared_targets(
+    checker: Checker, path: Path, site: Site, targets: dict[str, str], elsewhere: set[str]
+) -> None:
+    """Warn of an interface that has two targets."""
     seen: set[str] = set()
     for here, interface in _interfaces_of_targets(checker, path, site):
         with checker.part():
-            first, region = targets.get(interface, (str(path[-1]), site.region))
-            if region != str(site.region):
-                checker.say(
-                    here,
-                    f"a network interface is in one Region, and site {first} has this one in {region}, not "
-                    f"{site.region}",
-                    interface,
-                )
-            elif first != path[-1] or interface in seen:
+            first = targets[interface]
+            if interface not in elsewhere and (interface in seen or first != path[-1]):
                 whose = f"site {first}" if first != path[-1] else "another target"
                 checker.warn(
                     here,
@@ -394,8 +354,8 @@ def _check_site(checker: Checker, path: Path, project: str, site: Site) -> None:
     if site.packet_basics is not None:
         with checker.part():
             _check_packet_basics(checker, (*path, PACKET_BASICS), site.packet_basics, site.region)
-        with checker.part():
-            _check_group(checker, (*path, "capture_security_group"), site.capture_security_group)
+    with checker.part():
+        _check_group(checker, (*path, "capture_security_group"), site)
     with checker.part():
         for name, settings in site.filters.items():
             _refuse_reserved(checker, (*path, "filters", name), name)
@@ -483,7 +443,17 @@ def _check_packet_basics(checker: Checker, path: Path, basics: PacketBasics, reg
         )
 
 
-def _check_group(checker: Checker, path: Path, group: CaptureSecurityGroup) -> None:
+def _check_group(checker: Checker, path: Path, site: Site) -> None:
+    group = site.capture_security_group
+    if site.packet_basics is None:
+        # remove_packet_basics, which stands in its place, takes the group away as well.
+        if path[-1] in site.model_fields_set and not site.remove_packet_basics:
+            checker.say(
+                path,
+                "goes with packet_basics, whose appliance would have it: take it out; a target's load_balancer has a "
+                "mirrored_from of its own, and the security groups of other appliances are not changed",
+            )
+        return
     _check_senders(checker, path, group.mirrored_from or [], accept_open=group.accept_open_mirrored_from)
     if not group.enabled:
         checker.warn(

@@ -240,6 +240,10 @@ Name = _text(check_name, pattern=NAME_PATTERN)
 RoleSessionName = _matching(
     r"[A-Za-z0-9_+=,.@-]+", (2, 64), "the name of a role's session: expected {} letters, digits and signs of _+=,.@-"
 )
+# AWS STS API Reference, AssumeRole.
+ExternalId = _matching(
+    r"[A-Za-z0-9_+=,.@:/-]+", (2, 1224), "an external id: expected {} letters, digits and signs of _+=,.@:/-"
+)
 Cidr = _canonical(cidrs.check_cidr, examples=["10.0.0.0/16"])
 Ipv4Cidr = _canonical(lambda value: cidrs.check_cidr(value, examples="10.20.0.0/16"), examples=["10.20.0.0/16"])
 PeerText = _canonical(

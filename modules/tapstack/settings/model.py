@@ -94,7 +94,7 @@ class AssumeRole(Settings):
 
     role_arn: fields.IamRoleArn
     """The role."""
-    external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
+    external_id: fields.ExternalId | None = None
     """External id that the role's trust policy requires."""
     session_name: fields.RoleSessionName = "tapstack"
     """Name of the role's session, which CloudTrail shows."""
@@ -306,6 +306,8 @@ class SourceSettings(Settings):
         single = {"session_number", "instance_type"} & self.model_fields_set
         if self.network_interface_id is None and single:
             raise RuleViolation(f"{', '.join(sorted(single))} goes with network_interface_id only")
+        if self.network_interface_id is not None and self.instance_type is None and self.accept_instance_type:
+            raise RuleViolation("accept_instance_type goes with instance_type, or with a lookup")
         self.to_domain()
 
     def to_domain(self) -> AnySource:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any, Final
 
+from tapstack.domain.identifiers import kind_of, noun_of
 from tapstack.domain.regions import check_address, check_arn, check_region, partition_of
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.checking import Checker
-from tapstack.settings.model import PACKET_BASICS, Backend, Site
+from tapstack.settings.fields import Settings
+from tapstack.settings.model import PACKET_BASICS, Backend, Deployment, Site
 from tapstack.settings.problems import Path
 
 
@@ -50,6 +53,81 @@ def check_places(checker: Checker, path: Path, site: Site, backend: Backend) -> 
     with checker.part():
         if site.response is not None and site.response.appliance.launch is not None:
             _check_appliance(checker, (*path, "response", "appliance", "launch"), site.response.appliance.launch, site)
+
+
+def regions_of_ids(checker: Checker, deployment: Deployment) -> dict[str, tuple[str, str]]:
+    """Return the site that names an id of one Region first, and its Region, by the id; nothing for a single Region."""
+    regions: dict[str, str] = {}
+    for name, site in deployment.sites.items():
+        with checker.part():
+            regions[name] = str(site.region)
+    found: dict[str, tuple[str, str]] = {}
+    if len(set(regions.values())) < 2:
+        return found
+    # That a site is in a VPC is more certain than what others say of it.
+    for name, region in regions.items():
+        with checker.part():
+            found.setdefault(deployment.sites[name].vpc_id, (name, region))
+    for name, region in regions.items():
+        for _, value in _regional_ids((), deployment.sites[name]):
+            found.setdefault(value, (name, region))
+    return found
+
+
+def check_regions_of_ids(checker: Checker, path: Path, site: Site, regions: dict[str, tuple[str, str]]) -> set[str]:
+    """Refuse the ids that another site names in another Region, and return them; `regions` is of `regions_of_ids`."""
+    elsewhere: set[str] = set()
+    with checker.part():
+        for here, value in _regional_ids(path, site) if regions else ():
+            first, region = regions.get(value, (str(path[-1]), site.region))
+            if region != str(site.region):
+                elsewhere.add(value)
+                checker.say(
+                    here,
+                    f"{noun_of(kind_of(value) or 'resource')} is in one Region, and site {first} has this one in "
+                    f"{region}, not {site.region}",
+                    value,
+                )
+    return elsewhere
+
+
+_REGIONAL: Final[dict[str, str | tuple[str, ...]]] = {
+    "exclude": "eni-",
+    "filter": "tmf-",
+    "filter_id": "tmf-",
+    "gateway_load_balancer_endpoint_id": "vpce-",
+    "instance_id": "i-",
+    "instance_ids": "i-",
+    "mirror_source": "eni-",
+    "mirrored_from": ("pl-", "sg-", "vpc-"),
+    "network_interface_id": "eni-",
+    "subnet_id": "subnet-",
+    "subnet_ids": "subnet-",
+    "target": "tmt-",
+    "target_id": "tmt-",
+    "vpc_id": "vpc-",
+    "vpc_ids": "vpc-",
+}
+"""The fields that hold ids of one Region, and how these begin: some hold names and CIDR blocks as well."""
+
+
+def _regional_ids(path: Path, part: Any) -> Iterator[tuple[Path, str]]:
+    """Yield the ids of one Region in a part of the file, with their places."""
+    if isinstance(part, Settings):
+        for name in type(part).model_fields:
+            value = getattr(part, name) if name in part.model_fields_set else None
+            begin = _REGIONAL.get(name)
+            if begin is not None and isinstance(value, str) and value.startswith(begin):
+                yield (*path, name), value
+            elif begin is not None and isinstance(value, list):
+                for position, item in enumerate(value):
+                    if isinstance(item, str) and item.startswith(begin):
+                        yield (*path, name, position), item
+            elif isinstance(value, list | dict | Settings):
+                yield from _regional_ids((*path, name), value)
+    elif isinstance(part, dict | list):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _regional_ids((*path, key), value)
 
 
 def _warn_of_state_elsewhere(checker: Checker, path: Path, region: str, backend: Backend) -> None:

@@ -456,7 +456,7 @@ def test_fails_when_an_argument_is_wrong_and_says_where(arguments: dict[str, Any
         (lambda: launched(retire_after_minutes=1441), "retire_after_minutes must be a whole number from 0 to 1440"),
         (lambda: launched(max_hours=0), "max_hours must be a whole number from 1 to 720, got 0"),
         (lambda: launched(public_ip=True), "an Elastic IP puts the appliance's portal on the internet"),
-        (lambda: launched(parameters={"VPCID": VPC}), "VPCID cannot be given as extra parameters"),
+        (lambda: launched(parameters={"VPCID": VPC}), "VPCID cannot be given as an extra parameter"),
         (lambda: launched(stack_name="1"), "'1' is not a CloudFormation stack name"),
         (lambda: CaptureSettings(minutes=90, max_minutes=60), "minutes must be at most max_minutes, 60, got 90"),
         (lambda: CaptureSettings(packet_length=0), "packet length"),

@@ -95,7 +95,7 @@ def test_when_extra_parameters_are_the_templates_own_then_they_pass() -> None:
 @pytest.mark.parametrize("name", sorted(OWN_PARAMETERS))
 def test_fails_when_an_extra_parameter_has_a_setting_of_its_own(name: str) -> None:
     assert refusal(lambda: check_parameters({name: "x", "Other": "y"})) == (
-        f"{name} cannot be given as extra parameters: they have settings of their own"
+        f"{name} cannot be given as an extra parameter: it has a setting of its own"
     )
 
 

@@ -167,9 +167,21 @@ def interfaces(count: int) -> str:
         ),
         pytest.param(
             "      parameters: {VPCID: vpc-0123abcd, Other: x}\n",
-            "9: sites.production.packet_basics.parameters",
-            "VPCID cannot be given as extra parameters: they have settings of their own",
+            "9: sites.production.packet_basics.parameters.VPCID",
+            "VPCID cannot be given as an extra parameter: it has a setting of its own",
             id="parameter with a setting of its own",
+        ),
+        pytest.param(
+            "      parameters: {key-name: x}\n",
+            "9: sites.production.packet_basics.parameters.key-name",
+            "'key-name' is not the name of a template's parameter: expected 1 to 255 letters and digits",
+            id="parameter of a wrong name",
+        ),
+        pytest.param(
+            f"      parameters: {{Key: {'é' * 2049}}}\n",
+            "9: sites.production.packet_basics.parameters.Key",
+            "the value of parameter Key is too long: expected at most 4096 bytes, got 4098",
+            id="parameter of too long a value",
         ),
         pytest.param(
             "    capture_security_group: {mirrored_from: [10.0.0.0/8, '::/0']}\n",
@@ -482,6 +494,79 @@ def test_fails_when_the_interface_of_a_target_is_in_two_regions() -> None:
     ]
 
 
+def test_fails_when_ids_of_one_region_are_in_two() -> None:
+    first = (
+        SITE
+        + APPLIANCE
+        + "    targets:\n"
+        + "      nlb: {load_balancer: {subnet_ids: [subnet-0123abc1, subnet-0123abc2], instance_ids: [i-0123abcd]}}\n"
+        + "      gwlb: {gateway_load_balancer_endpoint_id: vpce-0123abcd}\n"
+        + f"    sessions: {{a: {{target: tmt-0123abcd, filter: tmf-0123abcd, sources: [{ENI}]}}}}\n"
+    )
+    second = SECOND_SITE.replace("eu-central-1", "eu-west-1") + (
+        "    targets:\n"
+        "      nlb:\n"
+        "        load_balancer:\n"
+        "          subnet_ids: [subnet-0123abc3, subnet-0123abc2]\n"
+        "          ip_addresses: [10.0.0.4]\n"
+        "          mirrored_from: [vpc-0a1b2c3d4e5f60718]\n"
+        "      gwlb: {gateway_load_balancer_endpoint_id: vpce-0123abcd}\n"
+        "    sessions:\n"
+        "      a:\n"
+        "        target: tmt-0123abcd\n"
+        "        filter: tmf-0123abcd\n"
+        "        sources:\n"
+        f"          - {ENI}\n"
+        "          - {instance_id: i-0123abcd}\n"
+        "          - {subnet_id: subnet-0123456789abcdef0}\n"
+    )
+    assert report(first + second) == [
+        f"deployment.yaml:{line}: sites.second.{field}: {what} is in one Region, and site production has this one in "
+        f"eu-central-1, not eu-west-1, got {value!r}"
+        for line, field, what, value in (
+            (19, "targets.nlb.load_balancer.subnet_ids[1]", "a subnet", "subnet-0123abc2"),
+            (21, "targets.nlb.load_balancer.mirrored_from[0]", "a VPC", "vpc-0a1b2c3d4e5f60718"),
+            (
+                22,
+                "targets.gwlb.gateway_load_balancer_endpoint_id",
+                "a Gateway Load Balancer endpoint",
+                "vpce-0123abcd",
+            ),
+            (25, "sessions.a.target", "a traffic mirror target", "tmt-0123abcd"),
+            (26, "sessions.a.filter", "a traffic mirror filter", "tmf-0123abcd"),
+            (28, "sessions.a.sources[0].network_interface_id", "a network interface", ENI),
+            (29, "sessions.a.sources[1].instance_id", "an instance", "i-0123abcd"),
+            (30, "sessions.a.sources[2].subnet_id", "a subnet", "subnet-0123456789abcdef0"),
+        )
+    ]
+
+
+def test_when_targets_of_two_regions_are_named_like_an_id_then_they_pass() -> None:
+    named = (
+        "    targets: {i-0123abcd: {gateway_load_balancer_endpoint_id: vpce-0123abcd}}\n"
+        f"    sessions: {{a: {{target: i-0123abcd, filter: tmf-0123abcd, sources: [{ENI}]}}}}\n"
+    )
+    there = named.replace("vpce-0", "vpce-1").replace("tmf-0", "tmf-1").replace("eni-0", "eni-1")
+    assert parse_deployment(SITE + named + SECOND_SITE.replace("eu-central-1", "eu-west-1") + there)
+
+
+def test_fails_when_a_capture_group_has_no_appliance() -> None:
+    group = "    capture_security_group: {mirrored_from: [10.0.0.0/8]}\n"
+    launch = "    response: {appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}}\n"
+    assert report(SITE + launch + group) == [
+        "deployment.yaml:6: sites.production.capture_security_group: goes with packet_basics, whose appliance would "
+        "have it: take it out; a target's load_balancer has a mirrored_from of its own, and the security groups of "
+        "other appliances are not changed"
+    ]
+    assert parse_deployment(SITE + APPLIANCE + group)
+
+
+def test_when_the_appliance_is_to_be_removed_then_its_capture_group_may_stay_in_the_file() -> None:
+    assert parse_deployment(
+        SITE + "    remove_packet_basics: true\n    capture_security_group: {mirrored_from: [10.0.0.0/8]}\n"
+    )
+
+
 @pytest.mark.parametrize("second", [SECOND_SITE, ""])
 def test_when_one_interface_has_two_targets_then_a_warning_says_so(second: str) -> None:
     one, other = (f"{{network_interface_id: {ENI}}}",) * 2
@@ -657,7 +742,7 @@ def test_fails_when_a_boundary_goes_with_no_capability_for_roles() -> None:
 
 
 def test_fails_when_two_regions_have_stacks_of_one_name_that_may_make_roles() -> None:
-    second = SECOND_SITE.replace("eu-central-1", "us-east-1") + NAMED
+    second = SECOND_SITE.replace("eu-central-1", "us-east-1") + THERE
     problems = report(SITE + NAMED + WITH_ROLES + second + WITH_ROLES)
     assert [problem.partition(": site ")[2] for problem in problems] == [
         f"{other} has a stack of this name in another Region, and both may make IAM roles, which are the account's: "
@@ -671,7 +756,7 @@ def test_fails_when_two_regions_have_stacks_of_one_name_that_may_make_roles() ->
 
 @pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
 def test_fails_when_stacks_that_may_make_roles_differ_in_case_only(region: str) -> None:
-    second = SECOND_SITE.replace("eu-central-1", region) + NAMED.replace("capture", "Capture")
+    second = SECOND_SITE.replace("eu-central-1", region) + THERE.replace("capture", "Capture")
     problems = report(SITE + NAMED + WITH_ROLES + second + WITH_ROLES)
     assert [problem.partition("stack_name: ")[2] for problem in problems] == [
         f"differs from the stack {theirs} of site {other} in case only, and both may make IAM roles, whose names IAM "
@@ -690,6 +775,7 @@ def test_fails_when_a_stack_differs_in_case_only_from_one_that_an_incident_launc
 
 
 NAMED = APPLIANCE + "      stack_name: capture\n"
+THERE = NAMED.replace("subnet-0123", "subnet-0f23")
 ACCOUNT = "    allowed_account_ids: ['111122223333']\n"
 
 
@@ -708,7 +794,7 @@ def test_fails_when_two_sites_name_their_stacks_alike(one: str, other: str) -> N
 @pytest.mark.parametrize(
     "second",
     [
-        SECOND_SITE.replace("eu-central-1", "us-east-1") + NAMED,
+        SECOND_SITE.replace("eu-central-1", "us-east-1") + THERE,
         SECOND_SITE + NAMED + ACCOUNT.replace("1111", "4444"),
         SECOND_SITE + NAMED.replace("stack_name: capture", "stack_name: other"),
     ],

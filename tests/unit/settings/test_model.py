@@ -166,6 +166,21 @@ def test_when_a_source_is_written_then_the_domain_gets_it(
             "'a b' is not the name of a role's session: expected 2 to 64 letters, digits and signs of _+=,.@-",
         ),
         (
+            "assume_role: {role_arn: 'arn:aws:iam::111122223333:role/r', external_id: 'a b'}",
+            "assume_role.external_id",
+            "'a b' is not an external id: expected 2 to 1224 letters, digits and signs of _+=,.@:/-",
+        ),
+        (
+            "assume_role: {role_arn: 'arn:aws:iam::111122223333:role/r', external_id: a}",
+            "assume_role.external_id",
+            "'a' is not an external id: expected 2 to 1224 letters, digits and signs of _+=,.@:/-",
+        ),
+        (
+            "sessions: {a: {sources: [{network_interface_id: eni-0123abcd, accept_instance_type: true}]}}",
+            "sessions.a.sources[0]",
+            "accept_instance_type goes with instance_type, or with a lookup",
+        ),
+        (
             "filters: {f: {rules: [{direction: egress, protocol: tcp, source_ports: 70000}]}}",
             "filters.f.rules[0].source_ports",
             "a port must be a whole number from 0 to 65535, got 70000",

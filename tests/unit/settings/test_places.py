@@ -160,7 +160,7 @@ def test_fails_when_a_vpc_is_in_two_regions() -> None:
     region: eu-west-1
     vpc_id: vpc-0b1b2c3d4e5f60718
     response:
-      appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}
+      appliance: {target: tmt-0f23abcd, filter: tmf-0f23abcd}
       containment:
         vpc_ids: [vpc-0a1b2c3d4e5f60718]
   third:

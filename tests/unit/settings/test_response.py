@@ -442,7 +442,8 @@ class TestLaunch:
             ),
             (
                 "parameters: {VPCID: vpc-0123abcd}",
-                "11: sites.production.response.appliance.launch.parameters: VPCID cannot be given as extra parameters",
+                "11: sites.production.response.appliance.launch.parameters.VPCID: VPCID cannot be given as an extra "
+                "parameter",
             ),
             (
                 "retire_after_minutes: 1441",
@@ -485,7 +486,7 @@ class TestLaunch:
 
 
 def test_fails_when_another_site_is_called_like_the_response_s_stack() -> None:
-    other = "  production-response:\n    region: us-east-1\n    vpc_id: vpc-0123abcd\n" + USABLE.removeprefix(SITE)
+    other = "  production-response:\n    region: eu-central-1\n    vpc_id: vpc-0123abcd\n" + USABLE.removeprefix(SITE)
     assert report(USABLE + "    response: {}\n" + other) == [
         "deployment.yaml:9: sites.production.response: site production-response has a stack of this name: rename that "
         "site"
