@@ -21,7 +21,7 @@ from tests.proxy import RecordingProxy
 
 pytest_plugins = ["strictmoto.testing.pytest_plugin"]
 
-# CI looks at the same examples every time; elsewhere each run may find something new.
+# CI tries the same examples every time; elsewhere each run may find something new.
 hypothesis.settings.register_profile("tapstack", deadline=None, max_examples=100, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("tapstack")
 
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    tempfile.gettempdir()  # decided here: what pytest keeps for people to look at stays where it is
+    tempfile.gettempdir()  # decided here: what pytest keeps for inspection stays where it is
     directory = tempfile.mkdtemp(prefix="tapstack-tests-")
     os.environ["TMPDIR"] = directory
     config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))

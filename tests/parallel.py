@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # What takes longest begins first, so that no process waits for it in the end.
 _FIRST = ("tests/end_to_end/", "/test_rehearsal", "tests/terraform/", "tests/isolated/")
-# Its tests look at one record of a deployment, which takes minutes to make.
+# Its tests share one record of a deployment, which takes minutes to make.
 _SHARING = "/test_rehearsal_deploying_policies.py"
 
 

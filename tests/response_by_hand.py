@@ -23,7 +23,7 @@ SITE: Final = "frankfurt"
 NAME: Final = f"{DEPLOYMENT}-{SITE}-response"
 IMAGE: Final = "ami-12c6146b"
 WAITS: Final = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 99999, "End": True}}}
-"""A workflow for tests that look at the API alone."""
+"""A workflow for tests of the API alone."""
 FUNCTIONS: Final = ("api", *workflow.FUNCTIONS)
 _ANYTHING: Final = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
@@ -77,7 +77,7 @@ def deploy(
         real_workflow: incidents are captured; without it their workflow only waits.
         max_minutes: that an incident may capture.
         throttling: requests a second, and at once, that the API takes; any number by default.
-        containment: how instances are cut off, but for the groups; they are not, by default.
+        containment: how instances are contained, but for the groups; they are not, by default.
     """
     ec2 = account.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -97,7 +97,7 @@ def deploy(
                 "region": REGION,
                 "vpc_id": vpc,
                 "capture": {"minutes": 60, "max_minutes": max_minutes},
-                "appliance": {"existing": _standing(account, subnet)},
+                "appliance": {"existing": _existing(account, subnet)},
                 "retention_days": 365,
                 **({"containment": {**containment, "groups": _groups(ec2, vpc)}} if containment else {}),
             }
@@ -140,7 +140,7 @@ def create_table(dynamodb: Any, name: str) -> None:
     )
 
 
-def _standing(account: Account, subnet: str) -> dict[str, Any]:
+def _existing(account: Account, subnet: str) -> dict[str, Any]:
     made = account.client("elbv2").create_load_balancer(Name="capture", Subnets=[subnet], Type="network")
     ec2 = account.client("ec2")
     target = ec2.create_traffic_mirror_target(NetworkLoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"])

@@ -1,4 +1,4 @@
-"""The API as people reach it: gateway, signature, and the function from its own zip."""
+"""The API as a responder reaches it: gateway, signature, and the function from its own zip."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def call(aws_account_server: Account) -> Iterator[Callable[..., Answer]]:
-    """One API for all tests of a module: none leaves anything that another looks at."""
+    """One API for all tests of a module: none leaves anything that another one reads."""
     aws_account_server.reset()
     yield Caller(deploy(aws_account_server))
     aws_account_server.reset()

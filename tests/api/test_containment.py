@@ -1,4 +1,4 @@
-"""Containment as people ask for it: over HTTP, through the workflow, from the functions' own zip."""
+"""Containment as a responder asks for it: over HTTP, through the workflow, with the functions' own zip."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Responder:
     def said(self, incident: str) -> list[str]:
         return [entry["what"] for entry in self.show(incident)["timeline"]]
 
-    def until_told(self, words: str) -> str:
+    def until_published(self, words: str) -> str:
         deadline = time.monotonic() + SECONDS
         while True:
             for record in self.deployed.account.recorder.records(service="sns", action="Publish"):
@@ -101,13 +101,13 @@ def responder(account: Account, settings: dict[str, Any] | None, scale: float = 
 
 @pytest.fixture(scope="module")
 def team(aws_account_server: Account) -> Iterator[Responder]:
-    """Both modes, and nobody answers within the time of these tests."""
+    """Both modes, with a deadline later than these tests take."""
     yield responder(aws_account_server, BOTH)
     aws_account_server.reset()
 
 
 class TestNow:
-    def test_when_contained_now_then_it_is_cut_off_and_released_as_it_was(self, team: Responder) -> None:
+    def test_when_contained_now_then_it_is_isolated_and_a_release_restores_it(self, team: Responder) -> None:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance)
@@ -118,11 +118,11 @@ class TestNow:
         found = team.until(incident, "contained")
         assert team.groups(interface) == [team.quarantine]
         assert any(interface in line for line in found["containment"]["changed"])
-        message = team.until_told(f"{incident}: CONTAINED")
+        message = team.until_published(f"{incident}: CONTAINED")
         assert "What continues:" in message
         assert f"tapstack incident release {incident}" in message
 
-        # Twice is fine, and what others would be told is not told again.
+        # Containing twice is allowed, and nothing is published a second time.
         assert team.do(incident, "contain", mode="now").json["containment"]["state"] == "contained"
 
         released = team.do(incident, "release")
@@ -132,10 +132,10 @@ class TestNow:
         assert found["containment"]["released_by"].startswith(ANN)
         assert found["containment"]["not_restored"] == []
         assert {"containment requested", "contained", "release requested", "released"} <= set(team.said(incident))
-        team.until_told(f"{incident}: released")
+        team.until_published(f"{incident}: released")
         assert team.do(incident, "release").status == 202
 
-    def test_when_something_is_attached_since_then_asking_again_cuts_it_off_too_and_else_does_nothing(
+    def test_when_an_interface_is_attached_since_then_only_it_is_isolated_by_containing_again(
         self, team: Responder
     ) -> None:
         instance, _ = team.instance()
@@ -158,14 +158,14 @@ class TestNow:
         team.until(incident, "released")
         assert team.groups(interface) == before
 
-    def test_when_an_incident_is_opened_with_containment_then_it_is_cut_off(self, team: Responder) -> None:
+    def test_when_an_incident_is_opened_with_containment_then_the_instance_is_isolated(self, team: Responder) -> None:
         instance, interface = team.instance()
         incident = team.open(instance, containment="now")
         team.until(incident, "contained")
         team.until_state(incident, "capturing")
         assert team.groups(interface) == [team.quarantine]
 
-    def test_when_the_incident_is_closed_then_it_stays_contained_until_somebody_releases(self, team: Responder) -> None:
+    def test_when_the_incident_is_closed_then_it_stays_contained_until_a_release(self, team: Responder) -> None:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance, containment="now")
@@ -173,7 +173,7 @@ class TestNow:
         team.until_state(incident, "capturing")
         assert team.do(incident, "close").status == 202
         team.until_state(incident, "closed")
-        message = team.until_told(f"{incident}: closed, STILL CONTAINED")
+        message = team.until_published(f"{incident}: closed, STILL CONTAINED")
         assert f"tapstack incident release {incident}" in message
         assert team.groups(interface) == [team.quarantine]
         assert team.do(incident, "contain").status == 202, "saying so twice is fine"
@@ -194,16 +194,14 @@ class TestNow:
         refused = team.do(incident, "contain", mode="now")
         assert refused.problem == "wrong-state"
         assert "containment is refused: " in refused.json["detail"]
-        # A policy, or whoever opens it so, is told by a notice.
+        # The policy, or who opened the incident so, gets a notification.
         second = team.open(instance, containment="now")
         found = team.until(second, "failed")
         assert found["containment"]["failure"].startswith("ContainmentRefused: ")
-        team.until_told(f"{second}: containment REFUSED")
+        team.until_published(f"{second}: containment REFUSED")
         assert team.groups(interface) == before
 
-    def test_when_others_changed_something_then_the_release_is_blocked_until_somebody_decides(
-        self, team: Responder
-    ) -> None:
+    def test_when_others_changed_something_then_the_release_is_blocked_until_a_decision(self, team: Responder) -> None:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance, containment="now")
@@ -217,7 +215,7 @@ class TestNow:
         found = team.until(incident, "blocked")
         assert found["containment"]["differences"][0]["now"] == [other]
         assert team.groups(interface) == [other]
-        team.until_told(f"{incident}: release BLOCKED")
+        team.until_published(f"{incident}: release BLOCKED")
         assert team.do(incident, "release", overwrite=True, keep=True).problem == "invalid-request"
         assert team.do(incident, "release", overwrite=True).status == 202
         team.until(incident, "released")
@@ -225,13 +223,13 @@ class TestNow:
 
 
 class TestApproval:
-    def test_when_approved_then_it_is_cut_off(self, team: Responder) -> None:
+    def test_when_approved_then_it_is_isolated(self, team: Responder) -> None:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance)
         asked = team.do(incident, "contain").json["containment"]
         assert (asked["mode"], asked["state"], asked["default"]) == ("approval", "pending", "leave")
-        message = team.until_told(f"{incident}: containment pending approval")
+        message = team.until_published(f"{incident}: containment pending approval")
         assert f"tapstack incident approve {incident}" in message
         assert team.groups(interface) == before
         assert team.do(incident, "release").problem == "wrong-state"
@@ -246,31 +244,31 @@ class TestApproval:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance, containment="approval")
-        team.until_told(f"{incident}: containment pending approval")
+        team.until_published(f"{incident}: containment pending approval")
         assert team.do(incident, "reject", reason="false alarm").status == 202
         found = team.until(incident, "rejected")["containment"]
         assert found["decision"] == "rejected"
-        team.until_told(f"{incident}: NOT contained")
+        team.until_published(f"{incident}: NOT contained")
         assert team.groups(interface) == before
         assert team.do(incident, "approve").problem == "wrong-state"
         assert team.do(incident, "release").problem == "wrong-state"
         assert team.do(incident, "contain", mode="now").status == 202
         team.until(incident, "contained")
 
-    def test_when_contained_now_while_it_waits_then_that_is_a_yes(self, team: Responder) -> None:
+    def test_when_contained_now_while_it_waits_then_it_is_approved(self, team: Responder) -> None:
         instance, _ = team.instance()
         incident = team.open(instance, containment="approval")
         assert team.do(incident, "contain", mode="now").json["containment"]["decision"] == "approved"
         team.until(incident, "contained")
 
-    def test_when_the_incident_is_closed_while_it_waits_then_that_is_a_no(self, team: Responder) -> None:
+    def test_when_the_incident_is_closed_while_it_waits_then_it_is_rejected(self, team: Responder) -> None:
         instance, interface = team.instance()
         before = team.groups(interface)
         incident = team.open(instance, containment="approval")
-        team.until_told(f"{incident}: containment pending approval")
+        team.until_published(f"{incident}: containment pending approval")
         team.do(incident, "close")
         assert team.until(incident, "rejected")["containment"]["decided_by"].startswith(ANN)
-        team.until_told(f"{incident}: NOT contained")
+        team.until_published(f"{incident}: NOT contained")
         assert team.groups(interface) == before
 
     def test_when_many_decide_at_once_then_one_does(self, team: Responder) -> None:
@@ -286,11 +284,11 @@ class TestApproval:
 
 
 class TestDryRun:
-    def test_when_it_is_dry_then_the_plan_is_shown_and_nothing_is_changed(self, team: Responder) -> None:
+    def test_when_it_is_a_dry_run_then_the_plan_is_shown_and_nothing_is_changed(self, team: Responder) -> None:
         instance, interface = team.instance()
         groups = team.groups(interface)
         incident = team.open(instance, containment="approval")
-        team.until_told(f"{incident}: containment pending approval")
+        team.until_published(f"{incident}: containment pending approval")
         team.until_state(incident, "capturing")
         account = team.deployed.account
         before = take_snapshot(account, region="eu-central-1")
@@ -319,9 +317,9 @@ class TestRefused:
         ("what", "body"),
         [
             ("contain", {"mode": "later"}),
-            ("contain", {"mode": "now", "asked_by": "somebody else"}),
+            ("contain", {"mode": "now", "asked_by": "another user"}),
             ("contain", {"dry_run": "yes"}),
-            ("approve", {"by": "somebody else"}),
+            ("approve", {"by": "another user"}),
             ("approve", {"mode": "now"}),
             ("reject", {"reason": ""}),
             ("reject", {"decision": "approved"}),
@@ -353,7 +351,9 @@ class TestRefused:
 
 
 @pytest.mark.parametrize(("default", "state"), [("leave", "rejected"), ("contain", "contained")])
-def test_when_nobody_answers_then_the_default_is_done(aws_account_server: Account, default: str, state: str) -> None:
+def test_when_the_deadline_passes_then_the_default_applies(
+    aws_account_server: Account, default: str, state: str
+) -> None:
     approval = {"minutes": 5, "default": default}
     settings = {"modes": ["approval"], "approval": approval, "two_step": {"enabled": True, "seconds": 1}}
     # Five minutes take three seconds.
@@ -373,7 +373,7 @@ def test_when_nobody_answers_then_the_default_is_done(aws_account_server: Accoun
     ]
     # In two steps: the all-open group first, and the workflow waits between them.
     assert len(set(put_on)) == (0 if default == "leave" else 2)
-    team.until_told(f"{incident}: NOT contained" if default == "leave" else f"{incident}: CONTAINED")
+    team.until_published(f"{incident}: NOT contained" if default == "leave" else f"{incident}: CONTAINED")
 
 
 def test_when_containment_is_not_configured_then_it_is_refused(aws_account_server: Account) -> None:

@@ -138,7 +138,7 @@ class TestHeaders:
         found = call("POST", "/incidents", bomb, {"Content-Encoding": "gzip"})
         assert (found.status, found.problem) == (400, "malformed-request")
 
-    def test_when_headers_say_who_else_asks_then_they_are_not_believed(self, call: Call) -> None:
+    def test_when_headers_name_another_caller_then_they_are_ignored(self, call: Call) -> None:
         faked = {"X-Amzn-Iam-User-Arn": "arn:aws:iam::123456789012:user/eve", "X-HTTP-Method-Override": "DELETE"}
         found = call("POST", "/incidents", text(), faked)
         assert found.json["incident"]["opened_by"] == "arn:aws:iam::123456789012:root"
@@ -172,7 +172,7 @@ class TestHeaders:
         ("get", "/incidents", "method-not-allowed"),
     ],
 )
-def test_fails_when_there_is_nothing_there(call: Call, method: str, path: str, problem: str) -> None:
+def test_fails_when_the_path_does_not_exist(call: Call, method: str, path: str, problem: str) -> None:
     found = call(method, path)
     assert found.problem == problem
     assert found.status == (405 if problem == "method-not-allowed" else 404)
@@ -186,7 +186,7 @@ def test_fails_when_only_the_head_is_asked_for(call: Call) -> None:
 
 @pytest.mark.parametrize("path", ["/incidents", "/", "/nowhere"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "AWS4-HMAC-SHA256 x"}, {"Authorization": "Bearer x"}])
-def test_fails_when_nobody_signs(call: Call, path: str, headers: dict[str, str]) -> None:
+def test_fails_when_the_request_is_not_signed(call: Call, path: str, headers: dict[str, str]) -> None:
     found = call("GET", path, headers=headers, signed=False)
     assert (found.status, found.json) == (403, {"message": "Forbidden"})
 

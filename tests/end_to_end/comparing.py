@@ -19,16 +19,16 @@ _ATTRIBUTES: Final = {
 }
 
 
-def all_that_stands(account: Account) -> Snapshot:
-    """Return it: resources with what only calls of their own tell, which are attributes, targets and role policies."""
+def all_resources(account: Account) -> Snapshot:
+    """Return all resources, with what needs calls of its own: attributes, targets and role policies."""
     # Those of volumes are looked at apart.
     taken = take_snapshot(account, region=REGION, services=_TOUCHED, without=["Snapshots"])
-    # An incident that shared a session may leave its own time on it, which nobody reads while it is held.
+    # An incident that shared a session may leave its own time on it, which is not read while another incident holds it.
     found = {name: _without_expiry(text) if "TrafficMirrorSessions" in name else text for name, text in taken.items()}
-    return {**found, **dict(_told_apart(account, taken))}
+    return {**found, **dict(_attributes_of(account, taken))}
 
 
-def take_away_evidence(account: Account) -> Iterator[str]:
+def delete_evidence(account: Account) -> Iterator[str]:
     """Delete the snapshots that containments took, which a release leaves; yield which were taken more than once."""
     ec2 = account.client("ec2")
     taken = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": [TAG_CONTAINMENT]}])
@@ -40,7 +40,7 @@ def take_away_evidence(account: Account) -> Iterator[str]:
     yield from (f"{count} snapshots of {volume} for {of}" for (of, volume), count in counts.items() if count > 1)
 
 
-def _told_apart(account: Account, taken: Snapshot) -> Iterator[tuple[str, str]]:
+def _attributes_of(account: Account, taken: Snapshot) -> Iterator[tuple[str, str]]:
     ec2, elbv2, iam = (account.client(service) for service in ("ec2", "elbv2", "iam"))
     for name in taken:
         service, kind, of = name.split(" ", 2)

@@ -1,6 +1,6 @@
 """The courses of containments, from asking for one to where everything is back.
 
-The incidents beside are those whose instances are cut off: what else belongs to an incident, other paths have.
+The incidents beside are those whose instances are contained: other paths have all else of an incident.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from tests.end_to_end.payments import PAYMENTS
 from tests.end_to_end.walking import Walk
 
 _SHORTER: Final = 0.05
-"""An hour in which nobody answers takes a second, where an hour of waiting takes 18."""
+"""An hour without a decision takes a second, where an hour of waiting takes 18."""
 _HELD_SECONDS: Final = 7.0
-"""A function's client asks again after 8 seconds, and is told what is so then."""
+"""A function's client asks again after 8 seconds, and gets the state of that time."""
 _PROTECTS: Final = {"Key": "tapstack-protected", "Value": "yes"}
 
 
 def now(walk: Walk) -> Incident:
-    """Somebody contains, and releases."""
+    """Containment without approval, and a release."""
     response, [incident] = walk.response, walk.beside
     response.contain(incident)
     response.until_settled(incident, "contained")
-    _check_cut_off(response, PAYMENTS)
+    _check_isolated(response, PAYMENTS)
     return _released(response, incident)
 
 
 def approved(walk: Walk) -> Incident:
-    """Somebody asks, somebody agrees."""
+    """Containment is requested and approved."""
     response, [incident] = walk.response, walk.beside
     response.contain(incident, "approval")
     response.until_asked(incident)
     response.approve(incident)
     response.until_settled(incident, "contained")
-    _check_cut_off(response, "database")
+    _check_isolated(response, "database")
     return _released(response, incident)
 
 
 def rejected(walk: Walk) -> Incident:
-    """Somebody asks, somebody refuses."""
+    """Containment is requested and rejected."""
     response, [incident] = walk.response, walk.beside
     response.contain(incident, "approval")
     response.until_asked(incident)
@@ -56,7 +56,7 @@ def rejected(walk: Walk) -> Incident:
 
 
 def by_default(walk: Walk) -> Incident:
-    """Somebody asks, nobody answers, and the deployment says what then."""
+    """A responder asks, the deadline passes, and the default of the deployment applies."""
     response, [incident] = walk.response, walk.beside
     with _waits_shorter(response):
         response.contain(incident, "approval")
@@ -65,7 +65,7 @@ def by_default(walk: Walk) -> Incident:
             lambda: f"it is not decided: {response.containment(incident)}",
         )
     response.until_settled(incident, "contained")
-    _check_cut_off(response, "database")
+    _check_isolated(response, "database")
     assert response.containment(incident)["decision"] == "default"
     return _released(response, incident)
 
@@ -75,7 +75,7 @@ def with_the_alert(walk: Walk) -> Incident:
     response = walk.response
     incident = response.open(PAYMENTS, headers=walk.headers, containment="now")
     response.until_settled(incident, "contained")
-    _check_cut_off(response, PAYMENTS)
+    _check_isolated(response, PAYMENTS)
     response.until(incident, "capturing")
     response.until_waiting(incident)
     response.end(incident)
@@ -83,14 +83,14 @@ def with_the_alert(walk: Walk) -> Incident:
 
 
 def overwritten(walk: Walk) -> Incident:
-    """Others give an interface other groups, and somebody overwrites that."""
+    """Others give an interface other groups, and the release overwrites that."""
     response, [incident] = walk.response, walk.beside
     _changed_by_others(response, incident)
     return _released(response, incident, overwrite=True)
 
 
 def kept(walk: Walk) -> Incident:
-    """Others give an interface other groups, and somebody leaves it so."""
+    """Others give an interface other groups, and the release keeps them."""
     response, [incident] = walk.response, walk.beside
     _changed_by_others(response, incident)
     _released(response, incident, keep=True)
@@ -106,7 +106,7 @@ def shared(walk: Walk) -> Incident:
         response.contain(incident)
         response.until_settled(incident, "contained")
     _released(response, second)
-    _check_cut_off(response, "database")
+    _check_isolated(response, "database")
     response.contain(second)
     response.until_settled(second, "contained")
     _released(response, first, all=True)
@@ -115,9 +115,9 @@ def shared(walk: Walk) -> Incident:
 
 
 def overtaken(walk: Walk) -> Incident:
-    """While one incident is about to cut the instance off, another one does, and releases for both.
+    """While one incident is about to contain the instance, another one does, and releases for both.
 
-    What the first one has in hand it changes after that, and puts back.
+    The change that the first one was about to make comes after that, and is restored.
     """
     response, [first, second] = walk.response, walk.beside
     with _about_to_change(response) as reached:
@@ -131,7 +131,7 @@ def overtaken(walk: Walk) -> Incident:
 
 
 def refused(walk: Walk) -> Incident:
-    """Between the two steps, somebody protects the instance: it is not cut off, and what was changed is said."""
+    """Between the two steps, an operator protects the instance: it is not isolated, and the changes are reported."""
     response, [incident] = walk.response, walk.beside
     response.contain(incident)
     wait_for(
@@ -233,7 +233,7 @@ def _containment_item(response: DeployedResponse, name: str) -> dict[str, Any]:
     return next((item for item in items if item["sk"]["S"] == "CONTAINMENT"), {})
 
 
-def _check_cut_off(response: DeployedResponse, name: str) -> None:
+def _check_isolated(response: DeployedResponse, name: str) -> None:
     """Look whether everything is done, which no record need be believed about."""
     instance, account = response.company.instances[name], response.account
     containment = _containment_item(response, name)
@@ -277,15 +277,15 @@ def _balanced(response: DeployedResponse, names: set[str]) -> list[str]:
 
 @contextmanager
 def _about_to_change(response: DeployedResponse) -> Iterator[Callable[[], bool]]:
-    """Keep the next containment from what it has written down and will change, until the end or for some seconds.
+    """Hold the next containment between its record and its first change, until the end or for some seconds.
 
-    What is yielded tells whether it has come so far.
+    What is yielded returns whether it has come so far.
     """
     role, read = response.role("containment"), itertools.count(1)
     reached, go_on = threading.Event(), threading.Event()
 
     def hold(record: Record) -> None:
-        # It reads what is remembered when it looks, and once more when it has written down what it changes.
+        # It reads the record when it inspects the instance, and again when it has recorded what it changes.
         if (record.principal, record.call.action) == (role, "Query") and next(read) == 2:
             reached.set()
             go_on.wait(_HELD_SECONDS)

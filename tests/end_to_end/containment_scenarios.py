@@ -1,4 +1,4 @@
-"""What can happen to an instance that is cut off: between them they make every call that containing may make."""
+"""What can happen to a contained instance: together, the scenarios make every call that containment may make."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOST: Final = "i-0123456789abcdef0"
 _TRIES: Final = 5
 
 
-def everything_of_an_instance_is_changed_and_put_back(its: Scenarios) -> None:
+def everything_of_an_instance_is_changed_and_restored(its: Scenarios) -> None:
     """Evidence, Auto Scaling, two interfaces, its role, target groups by instance and by address, snapshots."""
     response = its.response
     before = response.groups_of(PAYMENTS)
@@ -37,28 +37,28 @@ def everything_of_an_instance_is_changed_and_put_back(its: Scenarios) -> None:
     assert {change["what"] for change in planned["changes"]} == _USUAL | (_OFF_BY_DEFAULT if _thorough(its) else set())
     with _without_replacement(response):
         _contain(response, incident)
-        assert _is_cut_off(response, PAYMENTS)
+        assert _is_isolated(response, PAYMENTS)
         assert _dry_run(response, incident, "release")["changes"]
         _release(response, incident)
     assert response.groups_of(PAYMENTS) == before
 
 
-def somebody_approves(its: Scenarios) -> None:
+def a_responder_approves(its: Scenarios) -> None:
     response = its.response
     incident = response.open("database")
-    # Whoever asks twice is told that it is asked already.
+    # A second request gets the pending one.
     for _ in range(2):
         response.contain(incident, "approval")
     response.until_asked(incident)
-    assert not _is_cut_off(response, "database")
+    assert not _is_isolated(response, "database")
     assert _dry_run(response, incident, "approve")["changes"]
     response.approve(incident)
     response.until_settled(incident, "contained")
-    assert _is_cut_off(response, "database")
+    assert _is_isolated(response, "database")
     _release(response, incident)
 
 
-def somebody_rejects(its: Scenarios) -> None:
+def a_responder_rejects(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     incident = response.open("database", containment="approval")
@@ -69,26 +69,26 @@ def somebody_rejects(its: Scenarios) -> None:
     assert response.groups_of("database") == before
 
 
-def nobody_answers(its: Scenarios) -> None:
+def the_deadline_passes(its: Scenarios) -> None:
     """The deployment's default decides: one site contains, the other leaves the instance alone."""
     response, contains = its.response, _thorough(its)
     incident = response.open("database")
     response.contain(incident, "approval")
     response.until_settled(incident, "contained" if contains else "rejected")
     assert response.containment(incident)["decision"] == "default"
-    assert _is_cut_off(response, "database") is contains
+    assert _is_isolated(response, "database") is contains
     if contains:
         _release(response, incident)
 
 
-def the_incident_is_closed_before_anybody_answers(its: Scenarios) -> None:
+def the_incident_is_closed_before_a_decision(its: Scenarios) -> None:
     response = its.response
     incident = response.open("database")
     response.contain(incident, "approval")
     response.until_asked(incident)
     response.end(incident)
     assert response.containment(incident)["state"] == "rejected"
-    assert not _is_cut_off(response, "database")
+    assert not _is_isolated(response, "database")
 
 
 def a_finding_contains(its: Scenarios) -> None:
@@ -107,18 +107,18 @@ def a_finding_contains(its: Scenarios) -> None:
     _release(response, incident)
 
 
-def two_incidents_want_it_and_each_lets_go(its: Scenarios) -> None:
+def two_incidents_contain_it_and_each_releases(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     first, second = _wanted_twice(response)
     assert "stays contained" in _dry_run(response, first, "release")["refused"]
     _release(response, first)
-    assert _is_cut_off(response, "database")
+    assert _is_isolated(response, "database")
     _release(response, second)
     assert response.groups_of("database") == before
 
 
-def two_incidents_want_it_and_one_lets_go_for_both(its: Scenarios) -> None:
+def two_incidents_contain_it_and_one_releases_for_both(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     first, second = _wanted_twice(response)
@@ -148,8 +148,8 @@ def others_changed_something_and_it_is_kept(its: Scenarios) -> None:
     response.give(theirs, *before[theirs])
 
 
-def an_interface_is_attached_after_the_cut(its: Scenarios) -> None:
-    """The sweeper says so; whoever asks again has it cut off too, and a release puts back what it had."""
+def an_interface_is_attached_after_isolation(its: Scenarios) -> None:
+    """The sweeper reports it; containing again isolates it too, and a release restores what it had."""
     response = its.response
     incident = response.open("database")
     _contain(response, incident)
@@ -163,7 +163,7 @@ def an_interface_is_attached_after_the_cut(its: Scenarios) -> None:
         assert _groups(response, interface) == groups
 
 
-def every_try_to_contain_dies_and_people_ask_again(its: Scenarios) -> None:
+def every_try_to_contain_fails_and_a_responder_asks_again(its: Scenarios) -> None:
     """The function is killed whenever it has cut an interface off: the incident says what is changed already."""
     response = its.response
     incident = response.open("database")
@@ -174,12 +174,12 @@ def every_try_to_contain_dies_and_people_ask_again(its: Scenarios) -> None:
         response.until_settled(incident, "failed")
     assert [line for line in response.containment(incident)["changed"] if line.startswith("security groups of ")]
     _contain(response, incident)
-    assert _is_cut_off(response, "database")
+    assert _is_isolated(response, "database")
     _release(response, incident)
 
 
 def guard_rails_refuse(its: Scenarios) -> None:
-    """What receives packets, what lies in another VPC, and what somebody has protected."""
+    """An instance that receives packets, one in another VPC, and a protected one."""
     response = its.response
     ec2, database = response.account.client("ec2"), response.company.instances["database"]
     tag = {"Key": "tapstack-protected", "Value": "yes"}
@@ -196,7 +196,7 @@ def guard_rails_refuse(its: Scenarios) -> None:
             with pytest.raises(UserError, match=why):
                 response.contain(incident)
             assert not response.containment(incident)
-            assert not _is_cut_off(response, name)
+            assert not _is_isolated(response, name)
             # An instance that cannot be mirrored fails the capture: what is closed before that, the sweeper ends.
             response.until(incident, "failed" if name == "legacy" else "capturing")
     finally:
@@ -204,8 +204,8 @@ def guard_rails_refuse(its: Scenarios) -> None:
         ec2.delete_tags(Resources=[database], Tags=[tag])
 
 
-def the_sweeper_says_what_people_forgot(its: Scenarios) -> None:
-    """An instance that stays cut off when its incident is closed, an original without a containment, a cut by hand."""
+def the_sweeper_reports_forgotten_containments(its: Scenarios) -> None:
+    """A closed incident whose instance stays isolated, prior state without a containment, isolation by hand."""
     response = its.response
     [by_hand] = response.company.interfaces["web-1"]
     [had] = response.groups_of("web-1").values()
@@ -239,7 +239,7 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
     assert response.sweep()["started"] == 1
     wait_for(
         lambda: response.read(incident).get("approval_token", token) != token,
-        lambda: f"nobody asks again: {response.containment(incident)}",
+        lambda: f"nothing contains it again: {response.containment(incident)}",
     )
     response.approve(incident)
     response.until_settled(incident, "contained")
@@ -253,34 +253,34 @@ def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
         both = (response.open("database"), response.open("database"))
         first, _ = both
         overtaken(Walk(response, "overtaken", both))
-        assert not _is_cut_off(response, "database")
+        assert not _is_isolated(response, "database")
         if "restored once more" in [entry["what"] for entry in response.show(first)["timeline"]]:
             return
     raise AssertionError(f"in {_TRIES} tries no release was in time to overtake a containment")
 
 
 CONTAINING: Final = (
-    everything_of_an_instance_is_changed_and_put_back,
-    somebody_approves,
-    somebody_rejects,
-    nobody_answers,
-    the_incident_is_closed_before_anybody_answers,
+    everything_of_an_instance_is_changed_and_restored,
+    a_responder_approves,
+    a_responder_rejects,
+    the_deadline_passes,
+    the_incident_is_closed_before_a_decision,
     a_finding_contains,
-    two_incidents_want_it_and_each_lets_go,
-    two_incidents_want_it_and_one_lets_go_for_both,
+    two_incidents_contain_it_and_each_releases,
+    two_incidents_contain_it_and_one_releases_for_both,
     a_release_for_all_overtakes_a_containment,
     others_changed_something_and_it_is_overwritten,
     others_changed_something_and_it_is_kept,
-    an_interface_is_attached_after_the_cut,
-    every_try_to_contain_dies_and_people_ask_again,
+    an_interface_is_attached_after_isolation,
+    every_try_to_contain_fails_and_a_responder_asks_again,
     guard_rails_refuse,
-    the_sweeper_says_what_people_forgot,
+    the_sweeper_reports_forgotten_containments,
     the_sweeper_goes_on_with_a_question_whose_execution_was_ended,
 )
 
 
 def _thorough(its: Scenarios) -> bool:
-    """Whether the site does all that is off by default, and contains where nobody answers."""
+    """Whether the site does all that is off by default, and contains when the deadline passes."""
     return its.response.launches
 
 
@@ -301,7 +301,7 @@ def _release(response: DeployedResponse, incident: Incident, **flags: bool) -> N
 
 
 def _wanted_twice(response: DeployedResponse) -> tuple[Incident, Incident]:
-    """Contain the database for two incidents, the second one when it is cut off already."""
+    """Contain the database for two incidents, the second one when it is contained already."""
     wanted = []
     for _ in range(2):
         wanted.append(response.open("database", containment="now"))
@@ -323,12 +323,12 @@ def _blocked(response: DeployedResponse) -> Incident:
 
 def _quarantine(response: DeployedResponse) -> str:
     functions = response.account.client("lambda")
-    told = functions.get_function_configuration(FunctionName=response.function("containment"))["Environment"]
-    groups = json.loads(told["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
+    configuration = functions.get_function_configuration(FunctionName=response.function("containment"))["Environment"]
+    groups = json.loads(configuration["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
     return str(groups[response.company.shop.id]["quarantine"])
 
 
-def _is_cut_off(response: DeployedResponse, name: str) -> bool:
+def _is_isolated(response: DeployedResponse, name: str) -> bool:
     return set(map(tuple, response.groups_of(name).values())) == {(_quarantine(response),)}
 
 

@@ -19,7 +19,7 @@ from tapstack.cli.incident_api import IncidentApi, sign_with
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.store.keys import unpack
-from tests.end_to_end.comparing import take_away_evidence
+from tests.end_to_end.comparing import delete_evidence
 from tests.end_to_end.payments import found_payments
 from tests.strictmoto.signing import keys_of
 
@@ -55,7 +55,7 @@ class DeployedResponse:
         api: calls its API, signed; tries again soon where that is safe.
         state_machine_arn: of its workflow.
         table: of its incidents.
-        topic_arn: that people listen to.
+        topic_arn: of the notifications.
         before: the account with the response and without an incident.
     """
 
@@ -117,7 +117,7 @@ class DeployedResponse:
         return done
 
     def contain(self, incident: Incident, mode: str = "now") -> Incident:
-        """Ask that an incident's instance is cut off."""
+        """Ask to contain an incident's instance."""
         return self._ask(incident, "contain", {"mode": mode})
 
     def approve(self, incident: Incident) -> Incident:
@@ -129,7 +129,7 @@ class DeployedResponse:
         return self._ask(incident, "reject", {"reason": "it is the backup"})
 
     def release(self, incident: Incident, **flags: bool) -> Incident:
-        """Ask that everything is put back; `overwrite`, `keep` and `all` say how."""
+        """Ask to release an incident's instance; `overwrite`, `keep` and `all` say how."""
         return self._ask(incident, "release", flags)
 
     def _ask(self, incident: Incident, what: str, body: dict[str, Any]) -> Incident:
@@ -137,15 +137,15 @@ class DeployedResponse:
         return done
 
     def containment(self, incident: Incident) -> dict[str, Any]:
-        """Return what an incident's item says about its containment; nothing where nobody asked for any."""
+        """Return what an incident's item says about its containment; nothing where none was requested."""
         found = self.read(incident).get("containment")
         return unpack({"M": found}) if isinstance(found, dict) else {}
 
     def until_asked(self, incident: Incident) -> None:
-        """Wait until an incident's containment waits for somebody's yes."""
+        """Wait until an incident's containment waits for approval."""
         wait_for(
             lambda: "approval_token" in self.read(incident),
-            lambda: f"{incident['id']} asks nobody: {self.containment(incident)}",
+            lambda: f"{incident['id']} does not wait for approval: {self.containment(incident)}",
         )
 
     def until_settled(self, incident: Incident, state: str) -> None:
@@ -225,10 +225,10 @@ class DeployedResponse:
         return shown
 
     def until_waiting(self, incident: Incident) -> None:
-        """Wait until an incident's workflow waits for people."""
+        """Wait until an incident's workflow waits for its end."""
         wait_for(
             lambda: "token" in self.read(incident),
-            lambda: f"{incident['id']} does not wait for people: {self.read(incident)}",
+            lambda: f"{incident['id']} does not wait for its end: {self.read(incident)}",
         )
 
     def until_idle(self, incident: Incident | None = None) -> None:
@@ -359,7 +359,7 @@ class DeployedResponse:
         try:
             self.bring_back()
             # Snapshots are evidence, and stay.
-            left = [*take_away_evidence(self.account), *self.differences(), *self.not_back()]
+            left = [*delete_evidence(self.account), *self.differences(), *self.not_back()]
         except NotThereError as error:
             left = [str(error)]
         self.wipe()

@@ -1,6 +1,6 @@
 """Every AWS call of an incident fails once, in every way: what becomes of the incident?
 
-A path is a course that incidents take. Walked once without a fault, it tells its points: each call of each role.
+A path is a course that incidents take. Walked once without a fault, it shows its points: each call of each role.
 Then it is walked again for each point and kind of fault, with that one fault.
 """
 
@@ -21,7 +21,7 @@ from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences
 from tapstack.cli.incident_api import ServiceError
 from tapstack.domain.incidents import undo_command
-from tests.end_to_end.comparing import all_that_stands, take_away_evidence
+from tests.end_to_end.comparing import all_resources, delete_evidence
 from tests.end_to_end.containment_paths import bring_back
 from tests.end_to_end.deployed import SCALE, DeployedResponse, Incident, NotThereError, key_of
 from tests.end_to_end.paths import PATHS, WORKFLOW, Path
@@ -51,7 +51,7 @@ class Way:
     """How a call fails.
 
     Attributes:
-        name: for people.
+        name: as shown.
         kind: of fault.
         times: how many calls in a row meet it.
     """
@@ -120,7 +120,7 @@ class Ending:
 
 @dataclass
 class Runner:
-    """Walks paths on one deployed response, which nobody else uses meanwhile.
+    """Walks paths on one deployed response, which nothing else uses meanwhile.
 
     Args:
         response: whose appliance is launched.
@@ -179,7 +179,7 @@ class Runner:
 
     @contextmanager
     def _struck(self, point: Point, kind: Way) -> Iterator[Callable[[], bool]]:
-        """Have the point meet the fault inside; what is yielded tells whether it did."""
+        """Have the point meet the fault inside; what is yielded returns whether it did."""
         account = self.response.account
         if kind is not KILLED:
             account.faults.add(_fault(self.response, point, kind))
@@ -250,7 +250,7 @@ class Runner:
         return self.response.show({"id": max(others)}) if others else None
 
     def _sweep(self) -> None:
-        """Have the sweeper look, as if the appliance had been idle for long."""
+        """Run the sweeper, as if the appliance had been idle for long."""
         self.response.account.faults.clear()
         appliance = {"pk": {"S": "APPLIANCE"}, "sk": {"S": "APPLIANCE"}}
         self.response.change(appliance, released_at={"N": "1"})
@@ -273,7 +273,7 @@ class Runner:
         # A table that grows makes every walk slower than the one before.
         response.forget(self._kept)
         # After a walk that left nothing, all is as it was before that.
-        self._before = self._before or all_that_stands(response.account)
+        self._before = self._before or all_resources(response.account)
         response.account.recorder.clear()
 
     def _start_anew(self) -> None:
@@ -291,8 +291,8 @@ class Runner:
     def _problem(self) -> str:
         """Say what is not as it was before the walk; nothing where all is."""
         # Snapshots are evidence, and stay; but each containment takes them once.
-        left = list(take_away_evidence(self.response.account))
-        left += differences(self._before, all_that_stands(self.response.account))
+        left = list(delete_evidence(self.response.account))
+        left += differences(self._before, all_resources(self.response.account))
         left += self.response.not_back()
         if not self._beside:
             left += [f"still held: {name}" for name in self.response.held()]

@@ -1,7 +1,7 @@
-"""`make faults`: every AWS call of an incident fails once, in every way; docs/faults.md tells what became of them.
+"""`make faults`: every AWS call of an incident fails once, in every way; docs/faults.md has the outcomes.
 
 Two processes share the points, each with an account and a deployment of its own. Every ending is in a journal at once:
-a run that was cut off goes on with `--resume`.
+a run that was interrupted goes on with `--resume`.
 """
 
 from __future__ import annotations

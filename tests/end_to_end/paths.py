@@ -17,7 +17,7 @@ class Path:
     """A course of incidents.
 
     Attributes:
-        name: for people.
+        name: as shown.
         walk: does all of it, and returns its incident.
         beside: instances; for each an incident is open all the time, which holds the appliance and its interfaces.
         contains: whether it cuts an instance off, and connects it again.

@@ -51,8 +51,8 @@ class Scenarios:
 
     def play(self, *scenarios: Callable[[Scenarios], None]) -> None:
         """Let each scenario begin with the account as it was deployed."""
-        self.look()
-        with self.response.account.recorder.heard_by(self._look_at_what_is_made):
+        self.record_account()
+        with self.response.account.recorder.heard_by(self._record_what_stacks_create):
             self._play(scenarios)
 
     def _play(self, scenarios: Iterable[Callable[[Scenarios], None]]) -> None:
@@ -63,20 +63,20 @@ class Scenarios:
             self.records += self.response.account.recorder.records()
             self.response.clean()
 
-    def _look_at_what_is_made(self, record: Record) -> None:
-        """Stacks tag what they make, and no call tells; nor does one tell where interfaces lie."""
+    def _record_what_stacks_create(self, record: Record) -> None:
+        """Record what stacks tag, and where interfaces are: no call has either."""
         if record.call.action in ("CreateStack", "CreateNetworkInterface"):
-            self.look()
+            self.record_account()
 
-    def look(self) -> None:
-        """Note what conditions compare of what stands now."""
+    def record_account(self) -> None:
+        """Record what conditions compare, of what exists now."""
         self.attributes |= attributes_now(self.response.account, region=REGION)
         for name, tags in tags_now(self.response.account, region=REGION).items():
-            # As it was made; what is tagged later, or no longer, calls tell.
+            # As it was created; later changes of tags are in the calls.
             self.tags.setdefault(name, tags)
 
 
-def people_open_look_extend_and_close(its: Scenarios) -> None:
+def operators_open_inspect_extend_and_close(its: Scenarios) -> None:
     response, key = its.response, {"Idempotency-Key": "one"}
     incident = response.open("database", headers=key)
     assert response.open("database", headers=key)["id"] == incident["id"]
@@ -106,7 +106,7 @@ def two_incidents_share_a_capture(its: Scenarios) -> None:
     assert response.sessions() == []
 
 
-def the_time_is_up(its: Scenarios) -> None:
+def the_time_is_over(its: Scenarios) -> None:
     response = its.response
     scale, response.account.waits.scale = response.account.waits.scale, 0.05
     incident = its.response.captured("web-1", minutes=1)
@@ -121,7 +121,7 @@ def nothing_can_be_captured(its: Scenarios) -> None:
     its.response.end(incident)
 
 
-def somebody_closes_while_the_workflow_turns_to_wait(its: Scenarios) -> None:
+def an_operator_closes_while_the_workflow_begins_to_wait(its: Scenarios) -> None:
     """The workflow is held between asking how long to wait and giving out its task token."""
     response = its.response
     role = response.role("incidents-workflow")
@@ -134,8 +134,8 @@ def somebody_closes_while_the_workflow_turns_to_wait(its: Scenarios) -> None:
 
 def _asks_for_time(its: Scenarios) -> int:
     """Return which call of the workflow asks how long to wait, where nothing goes wrong."""
-    looks = 1 if its.response.launches else 0
-    return 5 + looks  # prepare, ensure (again after a launch), start, notify, remaining
+    again = 1 if its.response.launches else 0
+    return 5 + again  # prepare, ensure (again after a launch), start, notify, remaining
 
 
 def a_function_was_killed_while_a_capture_ended(its: Scenarios) -> None:
@@ -145,7 +145,7 @@ def a_function_was_killed_while_a_capture_ended(its: Scenarios) -> None:
     response.end(its.response.captured("web-1"))
 
 
-def somebody_deleted_a_session_of_ours(its: Scenarios) -> None:
+def a_session_was_deleted_by_hand(its: Scenarios) -> None:
     response = its.response
     first = its.response.captured("web-1")
     [session] = response.sessions()
@@ -241,7 +241,7 @@ def another_template_is_launched_and_changed(its: Scenarios) -> None:
     ec2.delete_key_pair(KeyName="operators")
 
 
-def the_sweeper_ends_what_nobody_needs(its: Scenarios) -> None:
+def the_sweeper_ends_sessions_without_an_incident(its: Scenarios) -> None:
     response = its.response
     incident = its.response.captured("web-1")
     ec2 = response.account.client("ec2")
@@ -284,7 +284,7 @@ def the_sweeper_mends_a_session_whose_target_was_replaced(its: Scenarios) -> Non
     response.end(incident)
 
 
-def the_sweeper_wakes_an_incident_whose_execution_died(its: Scenarios) -> None:
+def the_sweeper_restarts_an_incident_whose_execution_failed(its: Scenarios) -> None:
     response = its.response
     incident = its.response.captured("web-1")
     response.stop_executions()
@@ -296,7 +296,7 @@ def the_sweeper_wakes_an_incident_whose_execution_died(its: Scenarios) -> None:
     response.until_idle()
 
 
-def the_sweeper_retires_what_nobody_has_needed_for_long(its: Scenarios) -> None:
+def the_sweeper_retires_an_unused_appliance(its: Scenarios) -> None:
     """And lets go for an incident that is closed: its execution died before it could."""
     response = its.response
     incident = its.response.captured("web-1")
@@ -311,7 +311,7 @@ def the_sweeper_retires_what_nobody_has_needed_for_long(its: Scenarios) -> None:
     assert response.sweep()["appliance"] == 0
 
 
-def somebody_else_uses_the_appliance_that_the_sweeper_retires(its: Scenarios) -> None:
+def another_principal_uses_the_appliance_that_the_sweeper_retires(its: Scenarios) -> None:
     """CloudFormation cannot delete a target in use; once it is free, the next round deletes it."""
     response = its.response
     incident = its.response.captured("web-1")
@@ -354,18 +354,18 @@ def _swept(response: DeployedResponse) -> bool:
 
 
 EVERYWHERE: Final = (
-    people_open_look_extend_and_close,
+    operators_open_inspect_extend_and_close,
     an_alert_names_interfaces_of_another_vpc,
     two_incidents_share_a_capture,
-    the_time_is_up,
+    the_time_is_over,
     nothing_can_be_captured,
-    somebody_closes_while_the_workflow_turns_to_wait,
+    an_operator_closes_while_the_workflow_begins_to_wait,
     a_function_was_killed_while_a_capture_ended,
-    somebody_deleted_a_session_of_ours,
+    a_session_was_deleted_by_hand,
     guardduty_finds_something,
-    the_sweeper_ends_what_nobody_needs,
+    the_sweeper_ends_sessions_without_an_incident,
     the_sweeper_mends_a_session_whose_target_was_replaced,
-    the_sweeper_wakes_an_incident_whose_execution_died,
+    the_sweeper_restarts_an_incident_whose_execution_failed,
     the_schedule_starts_the_sweeper,
 )
 WHERE_ONE_IS_LAUNCHED: Final = (
@@ -374,8 +374,8 @@ WHERE_ONE_IS_LAUNCHED: Final = (
     the_template_makes_a_role_within_the_boundary,
     the_template_makes_a_role_without_the_boundary,
     another_template_is_launched_and_changed,
-    the_sweeper_retires_what_nobody_has_needed_for_long,
-    somebody_else_uses_the_appliance_that_the_sweeper_retires,
+    the_sweeper_retires_an_unused_appliance,
+    another_principal_uses_the_appliance_that_the_sweeper_retires,
 )
 
 
@@ -388,7 +388,7 @@ def _capture(eni: str, **more: dict[str, Any]) -> dict[str, Any]:
         "pk": {"S": f"CAPTURE#{eni}"},
         "sk": {"S": "CAPTURE"},
         "network_interface_id": {"S": eni},
-        # One that nobody has had: they are counted on from the second in which the first one began.
+        # A free one: they are counted on from the second in which the first one began.
         "generation": {"N": str(time.time_ns())},
         "listing": {"S": "capture"},
         "opened_at": {"S": _LONG_AGO},
@@ -451,8 +451,10 @@ def _update(response: DeployedResponse, change: Callable[[str], str]) -> None:
 def _where(response: DeployedResponse) -> dict[str, str]:
     """Return bucket and key of the appliance's template."""
     functions = response.account.client("lambda")
-    told = functions.get_function_configuration(FunctionName=response.function("appliance"))["Environment"]["Variables"]
-    url = json.loads(told["TAPSTACK_SETTINGS"])["appliance"]["launch"]["template_url"]
+    configuration = functions.get_function_configuration(FunctionName=response.function("appliance"))["Environment"][
+        "Variables"
+    ]
+    url = json.loads(configuration["TAPSTACK_SETTINGS"])["appliance"]["launch"]["template_url"]
     bucket, _, key = urlsplit(url).path.lstrip("/").partition("/")
     return {"Bucket": bucket, "Key": key}
 

@@ -84,16 +84,16 @@ def test_when_it_lasts_then_the_workflow_tries_again_or_the_incident_says_how_to
 @pytest.mark.parametrize(
     ("point", "kind"),
     [
-        # Half of the interfaces are cut off.
+        # Half of the interfaces are isolated.
         (Point(CONTAIN, "containment", "ec2", "ModifyNetworkInterfaceAttribute", 3), KILLED),
-        # The snapshots are taken, and nobody knows.
+        # The snapshots are taken, and not recorded.
         (Point(CONTAIN, "containment", "ec2", "CreateSnapshots", 1), LOST_AFTER),
         # In service again, and not noted so.
         (Point(CONTAIN, "release", "autoscaling", "ExitStandby", 1), KILLED),
         (Point(CONTAIN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 1), LOST_FOR_LONG),
         # Put back after a release, in part.
         (Point(OVERTAKEN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 5), KILLED),
-        # Decided, and not told.
+        # Decided, and not published.
         (Point(BY_DEFAULT, "incident", "dynamodb", "UpdateItem", 4), KILLED),
     ],
     ids=str,
@@ -105,6 +105,6 @@ def test_when_a_containment_or_its_release_is_struck_then_both_end_as_without_it
     assert ending.end == RIGHT, str(ending)
 
 
-def test_fails_when_a_call_is_named_that_nobody_makes(runner: Runner) -> None:
+def test_fails_when_a_named_call_is_never_made(runner: Runner) -> None:
     """Otherwise a point that no longer exists would pass for ever."""
     assert runner.meet(Point(FAIL, "prepare", "ec2", "DescribeImages", 1), SERVER_ERROR).end == MISSED

@@ -33,8 +33,10 @@ class Limits:
     def groups(self) -> dict[str, str]:
         """The groups that contain in the shop's VPC, by what they are for, and those of the company, by name."""
         functions = self.response.account.client("lambda")
-        told = functions.get_function_configuration(FunctionName=self.response.function("containment"))["Environment"]
-        containing = json.loads(told["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
+        configuration = functions.get_function_configuration(FunctionName=self.response.function("containment"))[
+            "Environment"
+        ]
+        containing = json.loads(configuration["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
         of_shop = {name: group for name, group in containing[self.response.company.shop.id].items() if group}
         return {**of_shop, **self.response.company.security_groups}
 
@@ -145,7 +147,7 @@ class TestContainment:
             "iam:DeleteRolePolicy",
         ],
     )
-    def test_fails_when_it_puts_something_back(self, limits: Limits, action: str) -> None:
+    def test_fails_when_it_restores_something(self, limits: Limits, action: str) -> None:
         assert not _allows(limits, "containment", action)
 
 

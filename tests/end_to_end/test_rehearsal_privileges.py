@@ -56,12 +56,12 @@ def test_when_everything_has_happened_then_whatever_is_allowed_was_needed(proof:
     surplus = [
         str(found)
         for found in proof.surplus
-        if not found.action.startswith(tuple(UNSEEN)) and not _stands_for_others(found, proof)
+        if not found.action.startswith(tuple(UNSEEN)) and not _is_wildcard(found, proof)
     ]
     assert surplus == []
 
 
-def _stands_for_others(found: Surplus, proof: Proof) -> bool:
+def _is_wildcard(found: Surplus, proof: Proof) -> bool:
     """Whether it is a reading of the appliance's stack, or one of the names that stand for any capital letter.
 
     The product's template is not public: what its types read is not known.

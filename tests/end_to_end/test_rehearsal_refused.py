@@ -127,8 +127,8 @@ def without(response: DeployedResponse, name: str, action: str) -> Iterator[None
 
 def refused(response: DeployedResponse, name: str, action: str) -> list[Record]:
     """Return the calls of a role that IAM refused because of an action."""
-    told = f"is not authorized to perform: {action}".encode()
-    return [record for record in response.records(name) if record.status >= 400 and told in record.body]
+    refusal = f"is not authorized to perform: {action}".encode()
+    return [record for record in response.records(name) if record.status >= 400 and refusal in record.body]
 
 
 def _listed(value: Any) -> list[str]:

@@ -23,7 +23,7 @@ def _environment(name: str) -> Path:
     try:
         return environments.environment(name)
     except environments.InstallError as error:
-        # In CI a test that is skipped is a test that nobody misses.
+        # In CI a skipped test would go unnoticed.
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(error))

@@ -31,7 +31,7 @@ def test_when_a_change_touches_more_or_less_than_it_should_then_it_is_not_right(
 
 
 class Site:
-    """Stands for a deployed site: it touches what it is told."""
+    """Stands in for a deployed site: it touches what it is given."""
 
     def __init__(self, touched: list[dict[str, list[str]]]) -> None:
         self.touched = touched
@@ -47,7 +47,7 @@ class Site:
         self.applied += 1
 
 
-def test_when_a_site_only_looks_sources_up_then_a_server_that_is_found_is_added(aws_account: Account) -> None:
+def test_when_a_site_has_lookups_only_then_a_server_that_is_found_is_added(aws_account: Account) -> None:
     ec2 = aws_account.client("ec2")
     subnet, vpc = (ec2.describe_subnets()["Subnets"][0][name] for name in ("SubnetId", "VpcId"))
     sources = [{"tags": {"application": "shop"}, "subnet_id": subnet}]

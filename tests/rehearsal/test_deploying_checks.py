@@ -76,7 +76,7 @@ def access(
 
 
 @pytest.mark.parametrize("find", [find_dependents, find_protections])
-def test_when_the_role_that_applies_asks_what_stands_in_the_way_then_it_may(
+def test_when_the_role_that_applies_checks_protections_then_it_is_allowed(
     find: Callable[..., Found], aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached = access(aws_account, deployment, ["plan.json", *APPLYING], monkeypatch)

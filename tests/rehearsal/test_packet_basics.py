@@ -47,7 +47,7 @@ def by_name(resources: list[dict[str, Any]], name: str) -> dict[str, Any]:
 def test_when_cfn_lint_reads_it_then_it_finds_nothing() -> None:
     regions = sorted(parse(template_body())["Mappings"]["Images"])
     found = lint(template_body(), config=ManualArgs(regions=regions))
-    # What only informs tells how to document a template for machines.
+    # Informational findings are about how to document a template for machines.
     assert [match for match in found if match.rule.severity != "informational"] == []
 
 

@@ -263,7 +263,7 @@ def test_when_the_quarantine_group_is_on_an_interface_then_that_is_named(
         ("null", "nothing deletes it (retire_after_minutes: null): delete it"),
     ],
 )
-def test_when_a_launched_appliance_stands_then_it_is_named(
+def test_when_a_launched_appliance_exists_then_it_is_named(
     aws_account: Account, company: Company, retire: str, how: str
 ) -> None:
     create_stack(aws_account, company, "tap-ward-epb", deployment="tap", site="ward", incident=INCIDENT)
@@ -793,7 +793,7 @@ def test_when_a_deploy_would_delete_the_open_group_that_an_instance_has_then_it_
     assert all("put sites.ward.response.containment.two_step.enabled back" in line for line in result.protections)
 
 
-def test_when_a_stack_of_that_name_is_somebody_elses_then_nothing_depends_on_the_role(
+def test_when_a_stack_of_that_name_is_not_the_deployments_then_nothing_depends_on_the_role(
     aws_account: Account, company: Company
 ) -> None:
     create_stack(aws_account, company, "tap-ward-epb")

@@ -198,7 +198,7 @@ def bare(aws_account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def found_site(account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Make what a site consists of in an empty account, and tell the functions where it is."""
+    """Make what a site consists of in an empty account, and give the functions its names and ids."""
     ec2 = client(account, "ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
@@ -223,7 +223,7 @@ def found_site(account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(account, vpc, subnet, group, machine)
 
 
-def tell(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, Any], **capture: Any) -> None:
+def configure(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, Any], **capture: Any) -> None:
     """Give the functions their settings."""
     site.settings = {
         "account_id": ACCOUNT_ID,
@@ -240,14 +240,14 @@ def tell(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, Any],
 @pytest.fixture
 def site(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site with an existing appliance behind a load balancer, and an empty record of calls."""
-    standing = {
+    existing = {
         "target_id": bare.balanced_target(),
         "filter_id": bare.mirror_filter(),
         "portal_url": "https://10.0.0.9",
         "target_interface_id": None,
         "max_sources": None,
     }
-    tell(monkeypatch, bare, {"existing": standing})
+    configure(monkeypatch, bare, {"existing": existing})
     bare.account.recorder.clear()
     return bare
 
@@ -269,6 +269,6 @@ def launching(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
         "timeout_minutes": 30,
         "retire_after_minutes": 30,
     }
-    tell(monkeypatch, bare, {"launch": launch})
+    configure(monkeypatch, bare, {"launch": launch})
     bare.account.recorder.clear()
     return bare

@@ -237,7 +237,7 @@ def test_fails_when_the_body_is_wrong(nowhere: None, body: Any, said: str) -> No
     assert said in problem["detail"]
 
 
-def test_when_a_number_has_a_fraction_of_nothing_then_it_is_whole(site: Site) -> None:
+def test_when_a_number_has_a_zero_fraction_then_it_is_an_integer(site: Site) -> None:
     status, body = ask("POST", "/incidents", json.dumps(OPEN)[:-1] + ', "minutes": 30.0}')
     assert (status, body["incident"]["minutes"]) == (202, 30)
 
@@ -261,13 +261,13 @@ def test_fails_when_the_body_is_too_large_or_of_another_kind(site: Site) -> None
     assert answer(given)["statusCode"] == 415
 
 
-def test_fails_when_nobody_asks(site: Site) -> None:
+def test_fails_when_the_caller_is_not_authenticated(site: Site) -> None:
     given = event("GET", "/incidents")
     given["requestContext"]["authorizer"] = None
     assert answer(given)["statusCode"] == 401
 
 
-def test_when_a_token_says_who_asks_then_its_subject_is_kept(site: Site) -> None:
+def test_when_a_token_authenticates_the_caller_then_its_subject_is_recorded(site: Site) -> None:
     given = event("POST", "/incidents", OPEN)
     given["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "ann@example.com"}, "scopes": None}}
     assert json.loads(answer(given)["body"])["incident"]["opened_by"] == "ann@example.com"
@@ -284,7 +284,7 @@ def test_when_a_token_says_who_asks_then_its_subject_is_kept(site: Site) -> None
         ("GET", "/incidents/inc-20260101T000000-aaaaaaaa/close", 405),
     ],
 )
-def test_fails_when_there_is_nothing_there(nowhere: None, method: str, path: str, status: int) -> None:
+def test_fails_when_the_path_does_not_exist(nowhere: None, method: str, path: str, status: int) -> None:
     answered = answer(event(method, path))
     assert answered["statusCode"] == status
     assert answered["headers"]["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""The appliance is launched once, shared, and retired when nobody needs it."""
+"""The appliance is launched once, shared, and retired when no incident needs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
-from tests.responder.conftest import Site, change, item, prepared, tags, tell
+from tests.responder.conftest import Site, change, configure, item, prepared, tags
 from tests.responder.test_capturing import KINDS
 
 NAME = "tap-frankfurt-epb"
@@ -31,7 +31,7 @@ def ready(incident: str) -> None:
     raise AssertionError("it does not become ready")
 
 
-def test_when_one_stands_then_it_is_ready_without_a_call(site: Site) -> None:
+def test_when_an_appliance_exists_then_it_is_ready_without_a_call(site: Site) -> None:
     incident = prepared(site.instance()[0])
     site.account.recorder.clear()
     assert appliance_steps.ensure(incident) == {"status": "ready"}
@@ -41,7 +41,9 @@ def test_when_one_stands_then_it_is_ready_without_a_call(site: Site) -> None:
     assert site.calls("cloudformation") == []
 
 
-def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_its_capture(launching: Site) -> None:
+def test_when_none_exists_then_a_stack_is_created_beside_the_instance_and_shared_by_its_captures(
+    launching: Site,
+) -> None:
     instance, interface = launching.instance()
     incident = prepared(instance)
     assert appliance_steps.ensure(incident) == {"status": "wait"}
@@ -70,7 +72,7 @@ def test_when_none_stands_then_the_stack_is_made_for_the_suspect_and_shared_by_i
     assert item(incident)["appliance"]["state"] == "gone"
 
 
-def test_when_many_incidents_come_at_once_then_there_is_one_stack(launching: Site) -> None:
+def test_when_many_incidents_open_at_once_then_there_is_one_stack(launching: Site) -> None:
     instance, _ = launching.instance()
     with ThreadPoolExecutor(10) as pool:
         storm = list(pool.map(lambda _: prepared(instance), range(10)))
@@ -84,7 +86,7 @@ def test_when_many_incidents_come_at_once_then_there_is_one_stack(launching: Sit
     assert appliance_steps.retire(storm[-1]) == {"status": "gone"}
 
 
-def test_when_an_incident_comes_before_it_is_retired_then_it_stays(launching: Site) -> None:
+def test_when_an_incident_opens_before_the_appliance_is_retired_then_it_stays(launching: Site) -> None:
     first, second = (prepared(launching.instance()[0]) for _ in range(2))
     ready(first)
     appliance_steps.release(first)
@@ -93,7 +95,7 @@ def test_when_an_incident_comes_before_it_is_retired_then_it_stays(launching: Si
     assert stacks.describe(NAME) is not None
 
 
-def test_when_an_incident_comes_while_it_is_retired_then_another_is_launched(launching: Site) -> None:
+def test_when_an_incident_opens_while_the_appliance_is_deleted_then_another_is_launched(launching: Site) -> None:
     first, second = (prepared(launching.instance()[0]) for _ in range(2))
     ready(first)
     capture_steps.start(first)
@@ -168,7 +170,7 @@ def test_fails_when_another_saw_the_launch_fail(launching: Site) -> None:
 
 def test_fails_when_cloudformation_refuses_the_request(launching: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(launching.settings["appliance"]["launch"]["parameters"], "Surprise", "x")
-    tell(monkeypatch, launching, launching.settings["appliance"])
+    configure(monkeypatch, launching, launching.settings["appliance"])
     with pytest.raises(ApplianceFailed, match="CloudFormation refuses the stack tap-frankfurt-epb: ValidationError"):
         appliance_steps.ensure(prepared(launching.instance()[0]))
 
@@ -186,7 +188,7 @@ class TestCapabilities:
         monkeypatch.setitem(launch, "capabilities", list(given))
         # Who may make the role is another question.
         monkeypatch.setitem(launch, "role_arn", None)
-        tell(monkeypatch, launching, launching.settings["appliance"])
+        configure(monkeypatch, launching, launching.settings["appliance"])
         launching.account.recorder.clear()
 
     def test_fails_when_the_template_asks_for_more_than_it_is_given(
@@ -218,7 +220,7 @@ class TestCapabilities:
         self, launching: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(launching.settings["appliance"]["launch"], "capabilities", ["CAPABILITY_IAM"])
-        tell(monkeypatch, launching, launching.settings["appliance"])
+        configure(monkeypatch, launching, launching.settings["appliance"])
         ready(prepared(launching.instance()[0]))
         [create] = launching.account.recorder.records(action="CreateStack")
         assert not create.requested.get("Capabilities")
@@ -226,7 +228,7 @@ class TestCapabilities:
     def test_fails_when_the_template_is_not_there(self, launching: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         url = "https://s3.amazonaws.com/nowhere/epb.template"
         monkeypatch.setitem(launching.settings["appliance"]["launch"], "template_url", url)
-        tell(monkeypatch, launching, launching.settings["appliance"])
+        configure(monkeypatch, launching, launching.settings["appliance"])
         with pytest.raises(
             ApplianceFailed, match="CloudFormation refuses the stack tap-frankfurt-epb: ValidationError"
         ):
@@ -259,10 +261,10 @@ def test_fails_when_a_stack_of_others_has_the_name(launching: Site) -> None:
 
 
 @pytest.mark.parametrize("forged", [{}, {TAG_DEPLOYMENT: "tap", TAG_SITE: "frankfurt"}], ids=["name", "our tags too"])
-def test_when_others_name_a_target_and_a_filter_as_the_stack_would_then_they_are_not_taken_for_its_own(
+def test_when_another_target_and_filter_have_the_stacks_names_then_they_are_not_used(
     launching: Site, monkeypatch: pytest.MonkeyPatch, forged: dict[str, str]
 ) -> None:
-    """Where the template nests them: packets must not go wherever somebody gives a target that name."""
+    """Where the template nests them: packets must not go to any target that has that name."""
     monkeypatch.setattr(stacks, "resources", lambda stack: {})
     for kind in ("target", "filter"):
         of = {"NetworkInterfaceId": launching.instance()[1]} if kind == "target" else {}
@@ -277,7 +279,7 @@ def test_when_others_name_a_target_and_a_filter_as_the_stack_would_then_they_are
     assert made["aws:cloudformation:stack-name"] == NAME
 
 
-def test_when_somebody_deleted_the_stack_then_it_is_launched_again(launching: Site) -> None:
+def test_when_the_stack_was_deleted_then_it_is_launched_again(launching: Site) -> None:
     first, second = (prepared(launching.instance()[0]) for _ in range(2))
     ready(first)
     launching.client("cloudformation").delete_stack(StackName=NAME)
@@ -312,7 +314,7 @@ def test_when_a_call_of_ensure_fails_once_then_it_becomes_ready(launching: Site,
 
 
 @pytest.mark.parametrize("action", ["DeleteStack", "DescribeStacks", "UpdateItem"])
-def test_when_a_call_of_retire_fails_once_then_it_goes(launching: Site, action: str) -> None:
+def test_when_a_call_of_retire_fails_once_then_the_appliance_is_deleted(launching: Site, action: str) -> None:
     instance, _ = launching.instance()
     for kind in KINDS:
         incident = prepared(instance)

@@ -1,4 +1,4 @@
-"""Which errors pass by themselves: throttling, as each service says it, and what nobody answered."""
+"""Which errors are transient: throttling, as each service names it, and calls without an answer."""
 
 from __future__ import annotations
 

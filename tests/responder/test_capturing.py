@@ -13,7 +13,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.incident import commands
 from tapstack.responder.store import captures, incidents
-from tests.responder.conftest import Site, interfaces_of, item, our_tags, prepared, tags, tell
+from tests.responder.conftest import Site, configure, interfaces_of, item, our_tags, prepared, tags
 from tests.unit.cli import incidents as sample
 
 
@@ -111,8 +111,8 @@ class TestStart:
     def test_when_the_target_takes_no_more_sources_then_the_rest_is_refused(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
-        tell(monkeypatch, bare, {"existing": standing})
+        existing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
+        configure(monkeypatch, bare, {"existing": existing})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
         assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
         # One more of the same asks for those that are mirrored, and gets them.
@@ -120,10 +120,10 @@ class TestStart:
         assert capture_steps.start(again) == {"mirrored": 10, "refused": 0}
         assert len(bare.ours()) == 10
 
-    def test_when_aws_refuses_for_a_reason_nobody_knew_then_the_incident_says_it(
+    def test_when_aws_refuses_for_an_unknown_reason_then_the_incident_has_the_reason(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        tell(monkeypatch, bare, {"existing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
+        configure(monkeypatch, bare, {"existing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
         assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
         notes = [entry["note"] for entry in interfaces_of(incident).values() if entry["state"] == "refused"]
@@ -135,7 +135,7 @@ class TestStart:
         assert capture_steps.start(incident) == first
         assert len(site.ours()) == 1
 
-    def test_when_a_session_of_ours_was_deleted_by_hand_then_it_is_made_again(
+    def test_when_an_incidents_session_was_deleted_by_hand_then_it_is_created_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incident = prepared(site.instance()[0])
@@ -157,7 +157,7 @@ class TestStart:
         assert capture_steps.start(second) == {"mirrored": 1, "refused": 0}
         assert len(site.ours()) == 1
 
-    def test_when_it_was_killed_before_it_wrote_the_session_down_then_it_is_found_again(
+    def test_when_the_function_was_killed_before_it_recorded_the_session_then_the_session_is_found_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incident = prepared(site.instance()[0])
@@ -208,8 +208,8 @@ class TestCalls:
     def test_when_interfaces_belong_to_instances_and_sources_are_limited_then_calls_are_four_more(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        standing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
-        tell(monkeypatch, bare, {"existing": standing})
+        existing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
+        configure(monkeypatch, bare, {"existing": existing})
         interfaces = [bare.instance()[1] for _ in range(3)]
         bare.account.recorder.clear()
         capture_steps.start(prepared(None, *interfaces))
@@ -338,7 +338,7 @@ class TestFaults:
             assert site.ours() == []
             assert item(incident)["state"] == "closing"
 
-    def test_when_ec2_throttles_on_and_on_then_the_step_asks_to_be_tried_again(
+    def test_when_ec2_keeps_throttling_then_the_step_is_retried(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("time.sleep", lambda _: None)
@@ -408,7 +408,7 @@ def max_sessions(site: Site, interface: str) -> int:
     return most
 
 
-def test_when_others_use_our_tags_of_another_site_then_they_are_others(site: Site) -> None:
+def test_when_a_session_has_the_tags_of_another_site_then_it_is_not_this_sites(site: Site) -> None:
     instance, interface = site.instance()
     [specification] = our_tags("inc-20260101T000000-aaaaaaaa")
     for tag in specification["Tags"]:

@@ -40,7 +40,9 @@ def decides(monkeypatch: pytest.MonkeyPatch, *rules: Rule) -> None:
     environment.cache_clear()
 
 
-def test_when_no_rule_matches_then_people_are_told_and_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_no_rule_matches_then_only_a_notification_is_published(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decides(monkeypatch)
     instance, _ = site.instance()
     result = findings.handler(finding(instance), None)
@@ -96,7 +98,7 @@ def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_al
     assert (incident["state"], incident["containment"]) == ("opening", None)
 
 
-def test_when_its_incident_is_closed_then_people_are_told_and_no_other_is_opened(
+def test_when_its_incident_is_closed_then_a_notification_is_published_and_no_other_is_opened(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decides(monkeypatch, CAPTURE)
@@ -108,7 +110,7 @@ def test_when_its_incident_is_closed_then_people_are_told_and_no_other_is_opened
     assert f"tapstack incident open --instance {instance}" in site.messages()[-1]["Message"]
 
 
-def test_when_a_rule_asks_for_tags_then_those_of_now_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_a_rule_has_tags_then_the_current_tags_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     decides(monkeypatch, Rule("prod", "capture", tags={"stage": "prod"}))
     instance, _ = site.instance()
     assert findings.handler(finding(instance), None)["action"] == "notify"
@@ -118,7 +120,7 @@ def test_when_a_rule_asks_for_tags_then_those_of_now_count(site: Site, monkeypat
     assert findings.handler(finding("i-0123456789abcdef0"), None)["action"] == "notify"
 
 
-def test_when_it_is_archived_then_people_are_told_why_nothing_is_captured(
+def test_when_a_finding_is_archived_then_the_notification_says_why_nothing_is_captured(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decides(monkeypatch, CAPTURE)

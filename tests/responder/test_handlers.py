@@ -18,7 +18,7 @@ from tests.responder.test_capturing import KINDS
 HANDLERS = ("api", "appliance", "capture", "findings", "incident", "prepare", "sweeper")
 
 
-def test_when_the_steps_are_called_in_order_then_an_incident_lives_and_ends(
+def test_when_the_steps_are_called_in_order_then_an_incident_is_captured_and_closed(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = opened(site.instance()[0])
@@ -67,7 +67,7 @@ def test_fails_with_try_again_when_aws_does_not_answer(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", HANDLERS)
-def test_when_a_handler_is_imported_then_nothing_heavy_is(name: str) -> None:
+def test_when_a_handler_is_imported_then_no_large_package_is(name: str) -> None:
     program = f"import sys, tapstack.responder.handlers.{name}; print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""An incident's clock, what people do, and its end."""
+"""An incident's deadline, commands of operators, and its end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TestClock:
         monkeypatch.setattr(incident_steps, "utc_now", lambda: as_time(until) - timedelta(seconds=597))
         assert incident_steps.remaining(incident) == {"status": "wait", "seconds": 597, "until": until}
 
-    def test_when_it_has_waited_until_then_the_clock_is_not_asked(self, site: Site) -> None:
+    def test_when_the_wait_is_over_then_the_clock_is_not_read(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
         until = incident_steps.remaining(incident)["until"]
         assert incident_steps.remaining(incident, until) == {"status": "close", "because": "expired"}
@@ -97,7 +97,7 @@ class TestWaking:
         incident_steps.wait(incident, "token-1")
         assert resumed == ["token-1"]
 
-    def test_when_the_token_is_not_known_any_more_then_nobody_minds(self, site: Site) -> None:
+    def test_when_the_task_token_has_expired_then_that_is_no_error(self, site: Site) -> None:
         assert executions.end_wait("AAAA", "closed") is False
 
 
@@ -161,7 +161,7 @@ class TestPeople:
 
 
 class TestEnd:
-    def test_when_it_is_closed_then_people_and_programs_are_told_once(self, site: Site) -> None:
+    def test_when_it_is_closed_then_one_notification_and_one_event_are_published(self, site: Site) -> None:
         incident = prepared(site.instance()[0])
         appliance_steps.ensure(incident)
         capture_steps.start(incident)
@@ -169,8 +169,8 @@ class TestEnd:
         capture_steps.stop(incident)
         for _ in range(2):
             assert incident_steps.close(incident, "expired") == {}
-        told = [message["Subject"] for message in site.messages()]
-        assert told == [
+        subjects = [message["Subject"] for message in site.messages()]
+        assert subjects == [
             f"[tapstack frankfurt] medium {incident}: mirroring started",
             f"[tapstack frankfurt] medium {incident}: closed",
         ]
@@ -221,7 +221,9 @@ class TestEnd:
         assert launching.sessions() == []
         assert item(incident)["in_place"] == []
 
-    def test_when_what_comes_after_closing_fails_then_it_stays_closed_and_people_are_told(self, site: Site) -> None:
+    def test_when_a_step_after_closing_fails_then_it_stays_closed_and_a_notification_is_published(
+        self, site: Site
+    ) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.close(incident, "closed")
         incident_steps.fail(incident, "ApplianceFailed", "stack x cannot be deleted")
@@ -229,7 +231,7 @@ class TestEnd:
         assert site.messages()[-1]["Subject"].endswith("closed, appliance not deleted")
 
     @pytest.mark.parametrize("action", ["Publish", "PutEvents", "TransactWriteItems", "UpdateItem", "GetItem"])
-    def test_when_a_call_of_closing_fails_once_then_it_is_closed(self, site: Site, action: str) -> None:
+    def test_when_a_call_of_close_fails_once_then_it_is_closed(self, site: Site, action: str) -> None:
         for kind in KINDS:
             incident = opened("i-0123456789abcdef0")
             site.account.faults.add(Fault(action, kind))

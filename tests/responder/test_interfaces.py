@@ -7,7 +7,7 @@ import pytest
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import NothingToCapture
 from tapstack.responder.store import incidents
-from tests.responder.conftest import Site, interfaces_of, opened, tell
+from tests.responder.conftest import Site, configure, interfaces_of, opened
 
 
 def test_when_an_instance_is_named_then_all_its_interfaces_are_eligible(site: Site) -> None:
@@ -64,7 +64,7 @@ def test_fails_when_the_instance_type_cannot_be_mirrored(site: Site) -> None:
 
 
 def test_when_the_deployment_accepts_any_type_then_it_is_eligible(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(monkeypatch, site, site.settings["appliance"], accept_unsupported_instance_types=True)
+    configure(monkeypatch, site, site.settings["appliance"], accept_unsupported_instance_types=True)
     instance, interface = site.instance("t2.micro")
     assert prepare(opened(instance))["eligible"] == [interface]
 
@@ -82,10 +82,10 @@ def test_fails_when_no_interface_exists(site: Site) -> None:
         prepare(opened(None, "eni-0123456789abcdef0"))
 
 
-def test_fails_when_it_is_the_standing_appliance_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fails_when_the_interface_is_the_existing_appliances(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     instance, interface = site.instance()
     appliance = {"existing": {**site.settings["appliance"]["existing"], "target_interface_id": interface}}
-    tell(monkeypatch, site, appliance)
+    configure(monkeypatch, site, appliance)
     with pytest.raises(NothingToCapture, match="it belongs to the appliance that receives the packets"):
         prepare(opened(instance))
 

@@ -37,7 +37,7 @@ def refusing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
-def standing(site: Site) -> str:
+def existing_session(site: Site) -> str:
     made = site.ec2.create_traffic_mirror_session(
         NetworkInterfaceId=site.interface(),
         TrafficMirrorTargetId=site.target(),
@@ -53,8 +53,8 @@ def test_when_a_session_is_gone_and_its_tags_with_it_then_that_is_no_failure(ref
     sessions.retag(gone, {"a": "b"})
 
 
-def test_fails_when_a_session_stands_and_may_not_be_touched(refusing: Site) -> None:
-    session = standing(refusing)
+def test_fails_when_a_session_exists_and_may_not_be_deleted(refusing: Site) -> None:
+    session = existing_session(refusing)
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         sessions.delete(session)
     with pytest.raises(ClientError, match="UnauthorizedOperation"):

@@ -16,7 +16,7 @@ from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, change, item, opened, our_tags, prepared, tell
+from tests.responder.conftest import Site, change, configure, item, opened, our_tags, prepared
 
 UNKNOWN = "inc-20260101T000000-aaaaaaaa"
 
@@ -36,7 +36,7 @@ def capturing_incident(site: Site) -> tuple[str, str]:
     return incident, interface
 
 
-def test_when_all_is_well_then_nothing_is_done_and_nobody_is_told(site: Site, running: set[bool]) -> None:
+def test_when_all_is_well_then_nothing_is_changed_and_nothing_is_published(site: Site, running: set[bool]) -> None:
     _, interface = capturing_incident(site)
     site.session_of_others(interface, 5)
     report = sweep()
@@ -70,7 +70,7 @@ def test_when_one_of_two_holders_is_closed_then_the_session_stays(site: Site, ru
     assert held.holders == {second}
 
 
-def test_when_nobody_holds_a_session_of_a_known_incident_then_it_ends(site: Site, running: set[bool]) -> None:
+def test_when_no_incident_holds_a_session_then_it_ends(site: Site, running: set[bool]) -> None:
     _, interface = site.instance()
     incident = opened(None, interface)
     site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
@@ -78,7 +78,9 @@ def test_when_nobody_holds_a_session_of_a_known_incident_then_it_ends(site: Site
     assert site.sessions() == []
 
 
-def test_when_a_session_beside_the_used_one_is_ours_then_it_ends(site: Site, running: set[bool]) -> None:
+def test_when_an_incident_has_a_second_session_on_an_interface_then_that_one_ends(
+    site: Site, running: set[bool]
+) -> None:
     incident, interface = capturing_incident(site)
     [used] = site.ours()
     site.session_of_others(interface, 7, TagSpecifications=our_tags(incident))
@@ -104,12 +106,12 @@ def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(
 ) -> None:
     _, interface = capturing_incident(site)
     theirs = site.session_of_others(interface, 5)
-    standing = {**site.settings["appliance"]["existing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
-    tell(monkeypatch, site, {"existing": standing})
+    existing = {**site.settings["appliance"]["existing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
+    configure(monkeypatch, site, {"existing": existing})
     assert len(sweep().retargeted) == 1
     [session] = site.ours()
-    assert session["TrafficMirrorTargetId"] == standing["target_id"]
-    assert session["TrafficMirrorFilterId"] == standing["filter_id"]
+    assert session["TrafficMirrorTargetId"] == existing["target_id"]
+    assert session["TrafficMirrorFilterId"] == existing["filter_id"]
     [others] = [s for s in site.sessions() if s["TrafficMirrorSessionId"] == theirs]
     assert others["TrafficMirrorTargetId"] == site.others_target
 
@@ -142,7 +144,7 @@ class TestExecutions:
         assert sweep().started == [f"{incident}: it had no execution"]
         assert item(incident)["execution_arn"].endswith(f":{incident}")
 
-    def test_when_it_failed_then_it_is_left_to_people_until_its_time_is_up(
+    def test_when_an_incident_failed_then_it_is_left_alone_until_it_expires(
         self, site: Site, running: set[bool]
     ) -> None:
         incident, _ = capturing_incident(site)
@@ -160,7 +162,9 @@ class TestExecutions:
 
 
 class TestAppliance:
-    def test_when_nobody_needs_it_for_long_then_it_is_retired(self, launching: Site, running: set[bool]) -> None:
+    def test_when_no_incident_has_needed_the_appliance_for_long_then_it_is_retired(
+        self, launching: Site, running: set[bool]
+    ) -> None:
         incident = prepared(launching.instance()[0])
         appliance_steps.ensure(incident)
         appliance_steps.ensure(incident)

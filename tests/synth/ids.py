@@ -1,4 +1,4 @@
-"""Ids that look like AWS's, for tests."""
+"""Ids in the form of AWS's, for tests."""
 
 VPC = "vpc-0a1b2c3d4e5f60718"
 OTHER_VPC = "vpc-0b1b2c3d4e5f60718"

@@ -153,7 +153,7 @@ def test_when_cdktf_calls_it_a_token_then_so_does_the_domain(make: Callable[[str
     assert is_token(value)
 
 
-def test_when_somebody_writes_a_terraform_expression_then_the_domain_takes_it_for_a_token() -> None:
+def test_when_a_value_is_a_terraform_expression_then_the_domain_takes_it_for_a_token() -> None:
     assert is_token("${var.x}")
     assert is_token(["a", "prefix-${module.a.id}"])
 

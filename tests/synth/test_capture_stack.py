@@ -248,7 +248,7 @@ sessions: {{s: {{target: sensors, filter: all, sources: [{eni(2)}]}}}}
     assert template.count("aws_security_group") == 0
 
 
-def test_when_a_load_balancer_has_no_appliance_of_its_own_then_packet_basics_stands_behind_it() -> None:
+def test_when_a_load_balancer_has_no_instances_then_packet_basics_is_behind_it() -> None:
     body = f"""
 packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8}}
 capture_security_group: {{enabled: false}}
@@ -296,7 +296,7 @@ def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str | None) 
     return {path.name: path for path in (tmp_path / "stacks" / "production").iterdir()}
 
 
-def test_when_synthesized_then_the_files_are_json_and_warnings_come_back(
+def test_when_synthesized_then_the_files_are_json_and_warnings_are_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = _run(tmp_path / "deep" / "er", monkeypatch, None)
@@ -321,7 +321,7 @@ def test_when_main_synthesizes_then_it_says_what_it_wrote_and_nothing_of_before(
     assert capsys.readouterr().out == ""
 
 
-def test_when_a_filter_is_one_sided_then_the_warning_comes_back(tmp_path: Path) -> None:
+def test_when_a_filter_is_one_sided_then_a_warning_is_returned(tmp_path: Path) -> None:
     text = site("filters: {in: {rules: [{direction: ingress}]}}\ntargets: {t: {network_interface_id: eni-00000001}}")
     warnings = synthesize_deployment(parse_deployment(text), tmp_path, tmp_path / "out")
     assert warnings == ["a/filter-in: no egress rule accepts anything, so no egress packet is mirrored"]

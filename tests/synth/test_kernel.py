@@ -219,10 +219,10 @@ import atexit, gc, json
 cycle = type("Cycle", (), {{"__del__": lambda self: collected.append(1)}})()
 cycle.itself = cycle
 collected = []
-def tell():
+def report():
     gc.collect()
     print(json.dumps([gc.isenabled(), len(collected)]))
-atexit.register(tell)
+atexit.register(report)
 from tapstack import kernel
 kernel.begin(program={program})
 del cycle

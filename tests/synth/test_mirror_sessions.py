@@ -293,7 +293,7 @@ class TestLookups:
         assert condition["condition"].endswith(") <= 10}")
         assert "find more sources than the 10 that this target takes" in condition["error_message"]
 
-    def test_when_one_target_is_looked_up_by_four_groups_then_the_plan_refuses_both_kinds_of_too_many(self) -> None:
+    def test_when_four_groups_look_up_for_one_target_then_the_plan_checks_sessions_and_sources(self) -> None:
         def build(stack: cdk.TerraformStack) -> None:
             target = MirrorTarget(stack, "t", destination=Destination.network_interface(eni(9)))
             for name in "abcd":

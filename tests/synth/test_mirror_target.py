@@ -122,7 +122,7 @@ def test_fails_when_a_principal_is_neither_account_nor_organization() -> None:
         MirrorTarget(new_stack(), "t", destination=Destination.network_load_balancer(NLB), share_with=["4444"])
 
 
-def test_fails_when_external_principals_are_allowed_and_nobody_is_shared_with() -> None:
+def test_fails_when_external_principals_are_allowed_without_principals() -> None:
     with pytest.raises(RuleViolation, match="allow_external_principals needs share_with"):
         MirrorTarget(
             new_stack(),

@@ -269,7 +269,7 @@ def test_when_terraform_is_written_as_json_then_the_lifecycle_is_the_same() -> N
     assert len(written["replace_triggered_by"]) == 1
 
 
-def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_stands() -> None:
+def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_deployed_one() -> None:
     template = synthesize(lambda stack: ApplianceGate(stack, "epb", tags={"tapstack:site": "a*"}, hint="Ask first."))
     declared = template.resource("aws_cloudformation_stack", "epb")
     assert declared["count"] == 0
@@ -287,7 +287,7 @@ def test_when_a_stack_has_no_appliance_any_more_then_a_plan_finds_the_one_that_s
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_when_a_gate_stands_in_place_of_an_appliance_then_terraform_calls_both_the_same(nested: bool) -> None:
+def test_when_a_gate_replaces_an_appliance_then_both_have_the_same_address(nested: bool) -> None:
     def address_of(make_one: Callable[[Construct], Any]) -> str:
         stack = new_stack()
         made = make_one(Construct(stack, "inner") if nested else stack)
@@ -336,7 +336,7 @@ def test_when_asked_then_target_and_filter_are_found_by_name_tag(plain: Template
 
 def test_when_asked_then_the_interface_is_that_of_the_stacks_instance(plain: Template) -> None:
     (name,) = plain.data["aws_instance"]
-    # Through a local: Terraform puts off a lookup that refers to the stack itself at every change of the stack.
+    # Through a local: Terraform defers a lookup that refers to the stack itself at every change of the stack.
     ((local, value),) = plain.locals.items()
     assert value == "${aws_cloudformation_stack.epb.id}"
     assert_equal(
@@ -372,7 +372,7 @@ def test_when_ids_are_given_then_nothing_is_looked_up() -> None:
     assert (sessions["traffic_mirror_target_id"], sessions["traffic_mirror_filter_id"]) == (TARGET, FILTER)
 
 
-def test_when_nobody_asks_then_nothing_is_looked_up() -> None:
+def test_when_no_attribute_is_read_then_nothing_is_looked_up() -> None:
     assert set(synthesize(make).data) == PLACE
 
 
@@ -470,7 +470,7 @@ def test_when_a_lookup_mirrors_to_the_appliance_then_its_own_interfaces_are_left
 def test_when_a_lookup_mirrors_elsewhere_then_targets_and_appliances_are_left_out_too() -> None:
     def build(stack: cdk.TerraformStack) -> None:
         make(stack)
-        PacketBasics.from_stack_name(stack, "standing", "epb-prod")
+        PacketBasics.from_stack_name(stack, "existing", "epb-prod")
         MirrorTarget(stack, "other", destination=Destination.network_interface(eni(9)))
         MirrorSessions(
             stack,
@@ -506,16 +506,16 @@ def test_when_the_range_is_broad_and_public_then_a_warning_says_so() -> None:
     assert template.warnings == ["remote access from 3.0.0.0/8 reaches far: give the range that responders come from"]
 
 
-def test_when_nested_then_the_default_stack_name_tells_where() -> None:
+def test_when_nested_then_the_default_stack_name_has_the_path() -> None:
     def build(stack: cdk.TerraformStack) -> None:
         make(Construct(stack, "incident"))
 
     assert synthesize(build).resource("aws_cloudformation_stack")["name"] == "site-incident-epb"
 
 
-def test_when_an_appliance_stands_already_then_everything_is_looked_up_by_its_stacks_name() -> None:
+def test_when_an_appliance_exists_then_everything_is_looked_up_by_its_stacks_name() -> None:
     def build(stack: cdk.TerraformStack) -> None:
-        appliance: IPacketBasics = PacketBasics.from_stack_name(stack, "standing", "epb-prod")
+        appliance: IPacketBasics = PacketBasics.from_stack_name(stack, "existing", "epb-prod")
         cdk.TerraformOutput(stack, "portal", value=appliance.user_access_url)
         cdk.TerraformOutput(stack, "interface", value=appliance.network_interface_id)
         MirrorSessions(stack, "s", sources=[Source.subnet(SUBNET)], target=appliance.target, filter=appliance.filter)
@@ -537,7 +537,7 @@ def test_when_an_appliance_stands_already_then_everything_is_looked_up_by_its_st
     assert set(template.resources) == {"aws_ec2_traffic_mirror_session", "terraform_data"}
 
 
-def test_fails_when_the_standing_stacks_name_is_none() -> None:
+def test_fails_when_the_name_of_the_existing_stack_is_invalid() -> None:
     with pytest.raises(RuleViolation, match="^site/x: '-' is not a CloudFormation stack name"):
         PacketBasics.from_stack_name(new_stack(), "x", "-")
 

@@ -38,7 +38,7 @@ def written(tmp_path: Path, text: str) -> dict[str, Any]:
     }
 
 
-def told(stack: dict[str, Any]) -> dict[str, Any]:
+def settings(stack: dict[str, Any]) -> dict[str, Any]:
     function = next(iter(stack["resource"]["aws_lambda_function"].values()))
     found: dict[str, Any] = json.loads(function["environment"]["variables"]["TAPSTACK_SETTINGS"])
     return found
@@ -79,10 +79,10 @@ def test_when_a_site_has_a_response_then_it_is_a_stack_with_a_state_of_its_own(
 def test_when_a_response_is_written_then_every_setting_arrives(launching: tuple[Path, dict[str, Any]]) -> None:
     stack = launching[1]["a-response"]
     resources = stack["resource"]
-    assert told(stack)["capture"]["minutes"] == 30
-    assert told(stack)["capture"]["max_minutes"] == 120
-    assert told(stack)["retention_days"] == 30
-    assert told(stack)["appliance"]["launch"]["stack_name"] == "ir-a-epb"
+    assert settings(stack)["capture"]["minutes"] == 30
+    assert settings(stack)["capture"]["max_minutes"] == 120
+    assert settings(stack)["retention_days"] == 30
+    assert settings(stack)["appliance"]["launch"]["stack_name"] == "ir-a-epb"
     (table,) = resources["aws_dynamodb_table"].values()
     assert table["deletion_protection_enabled"] is False
     assert {group["retention_in_days"] for group in resources["aws_cloudwatch_log_group"].values()} == {30}
@@ -137,9 +137,9 @@ def test_when_target_and_filter_are_the_sites_own_then_they_are_looked_up_by_nam
     assert lookups["target-sensor"]["resource_type_filters"] == ["ec2:traffic-mirror-target"]
     assert lookups["filter-all"]["resource_type_filters"] == ["ec2:traffic-mirror-filter"]
     assert "Deploy the stack a first." in lookups["target-sensor"]["lifecycle"]["postcondition"][0]["error_message"]
-    standing = told(stack)["appliance"]["existing"]
-    assert standing["target_id"].startswith("${local.")
-    assert (standing["target_interface_id"], standing["max_sources"]) == (eni(1), 10)
+    existing = settings(stack)["appliance"]["existing"]
+    assert existing["target_id"].startswith("${local.")
+    assert (existing["target_interface_id"], existing["max_sources"]) == (eni(1), 10)
     assert "aws_cloudformation_stack" not in stack["data"]
     assert "appliance_stack_name" not in stack["output"]
     assert dependencies(tmp_path) == {"a": [], "a-response": ["a"]}
@@ -164,7 +164,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
     inner = containment.replace("\n      ", "\n        ")
     response = f"\n      appliance: {{target: {TARGET}, filter: {FILTER}}}\n      containment:{inner}\n"
     stack = written(tmp_path, deployment(response))["a-response"]
-    said = told(stack)["containment"]
+    said = settings(stack)["containment"]
     groups = said.pop("groups")
     assert set(groups) == {VPC, "vpc-0b1b2c3d4e5f60718"}
     assert all(set(pair) == {"quarantine", "untrack"} for pair in groups.values())
@@ -193,27 +193,27 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
 def test_when_ids_are_written_then_nothing_is_looked_up(tmp_path: Path) -> None:
     stack = written(tmp_path, deployment(f"{{appliance: {{target: {TARGET}, filter: {FILTER}}}}}"))["a-response"]
     assert set(stack["data"]) == {"aws_caller_identity", "aws_partition", "aws_region"}
-    standing = told(stack)["appliance"]["existing"]
-    assert (standing["target_id"], standing["filter_id"]) == (TARGET, FILTER)
-    assert "max_sources" not in standing
+    existing = settings(stack)["appliance"]["existing"]
+    assert (existing["target_id"], existing["filter_id"]) == (TARGET, FILTER)
+    assert "max_sources" not in existing
     assert dependencies(tmp_path) == {"a": [], "a-response": []}
 
 
 def test_when_a_load_balancer_receives_then_sources_are_not_limited(tmp_path: Path) -> None:
     more = f'targets: {{many: {{network_load_balancer_arn: "{NLB}"}}}}'
     stack = written(tmp_path, deployment(f"{{appliance: {{target: many, filter: {FILTER}}}}}", more))["a-response"]
-    assert "max_sources" not in told(stack)["appliance"]["existing"]
+    assert "max_sources" not in settings(stack)["appliance"]["existing"]
 
 
-def test_when_packet_basics_stands_then_it_is_found_by_the_name_of_its_stack(tmp_path: Path) -> None:
+def test_when_packet_basics_exists_then_it_is_found_by_the_name_of_its_stack(tmp_path: Path) -> None:
     more = f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8}}'
     stack = written(tmp_path, deployment("{}", more))["a-response"]
     (found,) = stack["data"]["aws_cloudformation_stack"].values()
     assert found["name"] == "ir-a-packet-basics"
-    standing = told(stack)["appliance"]["existing"]
-    assert standing["max_sources"] == 10
-    assert standing["portal_url"].startswith("${local.")
-    assert standing["target_interface_id"].startswith("${data.aws_instance.")
+    existing = settings(stack)["appliance"]["existing"]
+    assert existing["max_sources"] == 10
+    assert existing["portal_url"].startswith("${local.")
+    assert existing["target_interface_id"].startswith("${data.aws_instance.")
     # Found, not read from the other state, which would hand over the portal's password.
     assert "terraform_remote_state" not in stack["data"]
     assert dependencies(tmp_path) == {"a": [], "a-response": ["a"]}
@@ -224,8 +224,8 @@ def test_when_packet_basics_ids_are_written_then_they_serve(tmp_path: Path) -> N
         f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8, '
         f"target_id: {TARGET}, filter_id: {FILTER}, network_interface_id: {eni(7)}}}"
     )
-    standing = told(written(tmp_path, deployment("{}", more))["a-response"])["appliance"]["existing"]
-    assert (standing["target_id"], standing["filter_id"], standing["target_interface_id"]) == (TARGET, FILTER, eni(7))
+    existing = settings(written(tmp_path, deployment("{}", more))["a-response"])["appliance"]["existing"]
+    assert (existing["target_id"], existing["filter_id"], existing["target_interface_id"]) == (TARGET, FILTER, eni(7))
 
 
 def test_when_a_site_has_a_response_then_its_state_belongs_to_a_stack() -> None:

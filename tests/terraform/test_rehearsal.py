@@ -61,7 +61,7 @@ def rehearsal(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Reh
     return Rehearsal(aws_account, tmp_path)
 
 
-def test_when_the_example_is_deployed_then_it_stands_stays_changes_and_goes(
+def test_when_the_example_is_deployed_then_plans_are_empty_updates_apply_and_destroy_deletes_all(
     rehearsal: Rehearsal, tmp_path: Path
 ) -> None:
     before = take_snapshot(rehearsal.account, region=REGION)

@@ -52,7 +52,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert (run.code, run.err) == (0, ""), run.out
 
     # Live in the terminal: every part of the incident, in its order.
-    told = [
+    expected = [
         r"Deploy production and production-response with Terraform",
         r"POST /incidents \{",
         r"202: inc-",
@@ -66,7 +66,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         r"Destroy production-response and production with Terraform",
         r"The account is back to where it was\.",
     ]
-    assert re.search(".*".join(told), run.out, re.DOTALL), run.out
+    assert re.search(".*".join(expected), run.out, re.DOTALL), run.out
 
     # Both at once: neither waits for what the other made. And no colours, no cursor.
     assert run.out.index("aws_iam_role.response") < run.out.index("Apply complete!")

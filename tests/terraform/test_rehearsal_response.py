@@ -16,7 +16,7 @@ from tests.terraform.conftest import Terraform
 REGION = "eu-central-1"
 
 
-def test_when_a_response_is_deployed_then_it_stands_stays_and_goes(
+def test_when_a_response_is_deployed_then_a_second_plan_is_empty_and_destroy_deletes_all(
     terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:
     assert terraform

@@ -89,7 +89,7 @@ def test_when_a_template_may_make_roles_then_only_with_the_boundary_and_by_a_rol
     ward, basics = stack.ward, stack.basics
     stack.template("plain", template_body())
     ward.apply()
-    standing = stack.instances()
+    existing = stack.instances()
     assert "RoleARN" not in stack.described()
 
     # An update in place, of a stack that stands.
@@ -110,7 +110,7 @@ def test_when_a_template_may_make_roles_then_only_with_the_boundary_and_by_a_rol
     assert stack.roles()[role] == BOUNDARY
     ward.site["tags"] = {"team": "soc"}
     assert "UpdateStack" in ward.apply()
-    assert stack.instances() == standing
+    assert stack.instances() == existing
 
     # CloudFormation takes no role off a stack, and what the roles are bounded by stays, too.
     mine = f"arn:aws:iam::{ACCOUNT_ID}:policy/mine"
@@ -155,7 +155,7 @@ def test_when_a_stack_with_a_role_is_made_updated_and_destroyed_then_whatever_th
     tags: dict[str, dict[str, str]] = {}
     attributes: dict[str, dict[str, str]] = {}
 
-    def look(record: Record) -> None:
+    def note_created(record: Record) -> None:
         if record.call.action in ("CreateStack", "CreateNetworkInterface"):
             note()
 
@@ -168,7 +168,7 @@ def test_when_a_stack_with_a_role_is_made_updated_and_destroyed_then_whatever_th
     basics = stack.basics
     basics |= {"capabilities": ["CAPABILITY_IAM"], "deletion_protection": False}
     note()
-    with account.recorder.heard_by(look):
+    with account.recorder.heard_by(note_created):
         basics["mirror_source"] = ward.company.interfaces["web-1"][0]
         stack.template("full", with_role(full, tagged))
         ward.apply()
@@ -193,13 +193,13 @@ def test_when_a_stack_with_a_role_is_made_updated_and_destroyed_then_whatever_th
         ward.deployed.destroy()
     proof = prove(account.recorder.records(), policies, tags, attributes=attributes)
     assert proof.judged > 100
-    # The bucket of the nested template lets everybody in the account read it.
+    # The bucket of the nested template lets every principal in the account read it.
     assert [str(one) for one in proof.refusals if one.action != "s3:GetObject"] == []
     assert [str(one) for one in proof.redundant] == []
-    assert [str(one) for one in proof.surplus if not _stands_for_others(one.action, one.resource)] == []
+    assert [str(one) for one in proof.surplus if not _is_wildcard(one.action, one.resource)] == []
     assert stack.roles() == {}
 
-    # What Terraform itself asked of IAM is what the docs tell to add to the policies of the roles that deploy.
+    # What Terraform itself asked of IAM is what the docs say to add to the policies of the roles that deploy.
     assert {
         (authorization.action, authorization.resources)
         for record in account.recorder.records()
@@ -237,7 +237,7 @@ def _another_role(more: str) -> str:
     return with_role(template_body(), more).replace("      IamInstanceProfile: !Ref ApplianceProfile\n", "")
 
 
-def _stands_for_others(action: str, resource: str) -> bool:
+def _is_wildcard(action: str, resource: str) -> bool:
     """Whether it is a reading, or one of the capital letters that names of roles may begin with: two are used."""
     letters = set(string.ascii_uppercase) - {"A"}
     return action.startswith("ec2:Describe") or (resource[-1:] == "*" and resource[-2:-1] in letters)

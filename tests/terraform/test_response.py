@@ -33,7 +33,7 @@ sites:
   given:
     {SITE}00000003
     response: {{appliance: {{target: {TARGET}, filter: {FILTER}}}}}
-  standing:
+  existing:
     {SITE}00000004
     packet_basics: {EPB}
     response: {{}}

@@ -17,7 +17,7 @@ from tapstack.domain.renamed import OLD_NAMES
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "modules" / "tapstack"
 
-# The ground floor first. What a part may import of tapstack besides itself, and of other people's packages.
+# The ground floor first. What a part may import of tapstack besides itself, and of third-party packages.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.domain": (set(), set()),
     "tapstack.settings": ({"tapstack.domain"}, {"pydantic", "pydantic_core", "yaml"}),
@@ -68,7 +68,7 @@ def module_name(file: Path) -> str:
 
 
 def floor_of(module: str) -> str | None:
-    """The part of the house that a module belongs to; None for other people's."""
+    """The part of the house that a module belongs to; None for third-party modules."""
     parts = module.split(".")
     if parts[0] == "tapstack":
         return ".".join(parts[:2])
@@ -113,7 +113,7 @@ def test_when_a_module_imports_then_only_what_its_floor_may(file: Path) -> None:
 
 @pytest.mark.parametrize("floor", FLOORS)
 def test_when_a_floor_may_import_something_then_it_does(floor: str) -> None:
-    """What nobody uses any more is not allowed any more."""
+    """An import that is no longer used is no longer allowed."""
     names = {name for file in SOURCES if floor_of(module_name(file)) == floor for name in imports_of(file)}
     used = {floor_of(name) or name.partition(".")[0] for name in names}
     house, others = FLOORS[floor]
@@ -308,7 +308,7 @@ def test_when_node_packages_are_locked_then_no_registry_is() -> None:
     assert '"resolved"' not in text
 
 
-def test_when_tapstack_is_to_be_installed_then_nothing_sends_people_to_an_index() -> None:
+def test_when_installation_is_described_then_no_package_index_is_named() -> None:
     # Nobody owns the name there: whoever registers it could serve anything.
     tool = r"\b(?:pip|uv|pipx|poetry|pipenv)\b[^\n]*\b(?:install|add|run)\b[^\n]*"
     wrong = re.compile(tool + r"[\s'\"`]tapstack(?![\w./*-])|\binstall '?tapstack\[")

@@ -1,4 +1,4 @@
-"""What somebody with a wrong file sees: the message, and nothing else. cdktf is not reached."""
+"""What a user with a wrong file sees: the message, and nothing else. cdktf is not reached."""
 
 import os
 import subprocess

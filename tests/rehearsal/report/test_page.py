@@ -125,7 +125,7 @@ def test_when_the_drawing_is_made_then_nothing_lies_outside_of_it() -> None:
     assert 0 < drawing.appliance_y < drawing.height - 104
 
 
-def test_when_no_instance_stands_in_the_vpc_then_the_page_is_made_all_the_same() -> None:
+def test_when_the_vpc_has_no_instance_then_the_page_is_made_all_the_same() -> None:
     empty = replace(TOPOLOGY, subnets=(), appliance=None)
     assert "No interface is mirrored." in text_of(render(report(topology=empty)))
 
@@ -158,17 +158,17 @@ def test_when_a_principal_is_shown_then_it_is_short(arn: str, name: str) -> None
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (125, "2 min 5 s")])
-def test_when_a_time_is_shown_then_people_can_read_it(seconds: float, text: str) -> None:
+def test_when_a_time_is_shown_then_it_is_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_when_the_account_is_looked_at_then_sessions_of_ours_and_the_appliance_are_found(
+def test_when_the_topology_is_read_then_the_deployments_sessions_and_the_appliance_are_found(
     aws_account: Account,
 ) -> None:
     company = found_company(aws_account)
     ec2 = aws_account.client("ec2")
-    receiver = company.interfaces["web-1"][0]
-    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=receiver)["TrafficMirrorTarget"]
+    appliance = company.interfaces["web-1"][0]
+    target = ec2.create_traffic_mirror_target(NetworkInterfaceId=appliance)["TrafficMirrorTarget"]
     chosen = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
     for number, (interface, tags) in enumerate(
         zip(company.interfaces["database"], ([{"Key": "tapstack:incident", "Value": "inc-1"}], []), strict=True), 1

@@ -1,4 +1,4 @@
-"""A company whose servers may be cut off, and what tests ask about them."""
+"""A company whose servers may be contained, and what tests ask about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tapstack.responder.environment import environment
 from tapstack.responder.handlers.observability import logger
 from tapstack.responder.store import containments
 from tapstack.responder.store.keys import pack
-from tests.responder.conftest import TABLE, Site, change, item, opened, tell
+from tests.responder.conftest import TABLE, Site, change, configure, item, opened
 from tests.responder.containment.sequences.interruptions import Calls
 from tests.responder.containment.sequences.one_thread import Inline, answer_here
 
@@ -69,7 +69,7 @@ class Shop:
         """Others change the groups of an interface."""
         self.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=list(groups))
 
-    def is_cut_off(self, instance: str) -> bool:
+    def is_isolated(self, instance: str) -> bool:
         return set(map(tuple, self.groups(instance).values())) == {(self.quarantine,)}
 
     def protected(self, instance: str) -> tuple[bool, str, list[bool]]:
@@ -149,7 +149,7 @@ class Shop:
 
 
 def asked(instance: str, **more: Any) -> str:
-    """Open an incident whose instance shall be cut off now."""
+    """Open an incident whose instance is to be contained now."""
     return opened(instance, containment="now", **more)
 
 
@@ -179,8 +179,8 @@ def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A company, and a site that contains its servers; a clean record of calls."""
     company = found_company(bare.account)
     bare.vpc, bare.subnet = company.shop.id, company.shop.private[0]
-    standing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
-    tell(monkeypatch, bare, {"existing": standing})
+    existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+    configure(monkeypatch, bare, {"existing": existing})
 
     def group(name: str) -> str:
         made = bare.ec2.create_security_group(GroupName=name, Description=name, VpcId=company.shop.id)

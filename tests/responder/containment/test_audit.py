@@ -1,4 +1,4 @@
-"""The sweeper tells of containments that people should look at, and changes nothing about them."""
+"""The sweeper reports containments that an operator should inspect, and changes nothing about them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def reported(shop: Shop) -> list[str]:
     report = sweep()
     assert shop.changed_since(before) == []
     assert report.problems == []
-    told: list[dict[str, Any]] = shop.site.events("Tapstack Sweep")
-    assert (told[-1]["audit"] if told else []) == report.audit
+    published: list[dict[str, Any]] = shop.site.events("Tapstack Sweep")
+    assert (published[-1]["audit"] if published else []) == report.audit
     return report.audit
 
 
-def test_when_an_open_incident_wants_it_then_nothing_is_said(shop: Shop) -> None:
+def test_when_an_open_incident_contains_it_then_nothing_is_reported(shop: Shop) -> None:
     contained(shop.database)
     assert reported(shop) == []
 
 
-def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(shop: Shop) -> None:
+def test_when_its_incidents_are_closed_then_it_is_reported_and_stays_contained(shop: Shop) -> None:
     incident = contained(shop.database)
     change(
         incident, "SET #state = :closed, listing = :closed, closed_at = :at", closed="closed", at="2026-01-01T00:00:00Z"
@@ -45,12 +45,12 @@ def test_when_its_incidents_are_closed_then_it_is_said_and_it_stays_contained(sh
     assert reported(shop) == [
         f"{shop.database} is contained without an open incident: its incidents are closed ({incident})"
     ]
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     assert release(incident) == "released"
     assert reported(shop)[1:] == []
 
 
-def test_when_an_interface_is_not_cut_off_then_it_is_said_and_left_so(shop: Shop) -> None:
+def test_when_an_interface_is_not_isolated_then_it_is_reported_and_not_changed(shop: Shop) -> None:
     contained(shop.database)
     first = shop.company.interfaces["database"][0]
     web = shop.company.security_groups["web"]
@@ -59,7 +59,7 @@ def test_when_an_interface_is_not_cut_off_then_it_is_said_and_left_so(shop: Shop
     assert shop.groups_of(first) == [web]
 
 
-def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_said(shop: Shop) -> None:
+def test_when_an_interface_is_in_quarantine_without_a_containment_then_it_is_reported(shop: Shop) -> None:
     first, second = shop.company.interfaces["database"]
     had = ", ".join(shop.groups_of(first))
     assert release(contained(shop.database)) == "released"
@@ -75,7 +75,7 @@ def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_sai
     says = f"{{}} of {{}} has the group {shop.quarantine}, and no containment is recorded: restore its security groups"
     last = f"; before its last containment it had {had}"
     assert reported(shop) == [says.format(first, shop.database) + last]
-    # Somebody else's, beside a group of its own: it is not cut off.
+    # Another security group beside the quarantine group: it is not isolated.
     [web] = shop.company.interfaces["web-1"]
     shop.give(web, shop.quarantine, shop.company.security_groups["web"])
     [by_hand] = shop.company.interfaces["web-2"]
@@ -85,7 +85,7 @@ def test_when_an_interface_is_in_the_group_and_nothing_says_why_then_that_is_sai
     )
 
 
-def test_when_an_interface_was_detached_since_it_was_cut_off_then_nothing_is_said(shop: Shop) -> None:
+def test_when_an_interface_was_detached_since_isolation_then_nothing_is_reported(shop: Shop) -> None:
     incident = contained(shop.database)
     second = shop.company.interfaces["database"][1]
     [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"]
@@ -98,14 +98,14 @@ def test_when_an_interface_was_detached_since_it_was_cut_off_then_nothing_is_sai
     ]
 
 
-def test_when_the_instance_is_gone_then_it_is_said(shop: Shop) -> None:
+def test_when_the_instance_is_gone_then_it_is_reported(shop: Shop) -> None:
     contained(shop.database)
     shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
     shop.ec2.terminate_instances(InstanceIds=[shop.database])
     assert reported(shop) == [f"{shop.database} is contained, but terminated: release it to restore what remains"]
 
 
-def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
+def test_when_a_containment_does_not_end_then_it_is_reported(shop: Shop) -> None:
     incident = asked(shop.database)
     shop.monkeypatch.setattr(containments, "finish_containing", lambda _: None)
     isolation.contain(incident)
@@ -114,7 +114,7 @@ def test_when_it_does_not_come_to_its_end_then_it_is_said(shop: Shop) -> None:
     assert reported(shop) == [f"{shop.database} is containing since 2026-01-01T00:00:00Z: it has not completed"]
 
 
-def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_open(shop: Shop) -> None:
+def test_when_only_the_first_of_two_steps_was_made_then_it_is_reported_as_open(shop: Shop) -> None:
     shop.set(two_step={"enabled": True, "seconds": 60})
     incident = asked(shop.database)
     isolation.contain(incident)
@@ -129,7 +129,7 @@ def test_when_only_the_first_of_two_steps_was_made_then_it_is_said_that_it_is_op
     assert reported(shop) == []
 
 
-def test_when_the_record_is_gone_then_it_is_said_which_originals_are_not_back(shop: Shop) -> None:
+def test_when_the_record_is_gone_then_what_is_not_restored_is_reported(shop: Shop) -> None:
     contained(shop.company.instances["legacy"])
     shop.client("dynamodb").delete_item(
         TableName="tap-incidents", Key=containment_key(shop.company.instances["legacy"])

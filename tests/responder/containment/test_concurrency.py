@@ -40,8 +40,8 @@ def execution(play: Play, incident: str, task: str) -> Execution:
     return found[-1]
 
 
-def come_to_the_cut(play: Play, incident: str) -> Execution:
-    """Let what contains go on until its next task is the cut."""
+def come_to_isolation(play: Play, incident: str) -> Execution:
+    """Let the containment go on until its next task isolates the instance."""
     one = execution(play, incident, "contain")
     while one.ready and one.state != "Decided":
         play.workflow.go_on(one)
@@ -55,14 +55,14 @@ def contained(play: Play, containment: str = "now") -> str:
 
 
 def containing(play: Play) -> tuple[str, Doing]:
-    """An incident whose instance is going to be cut off with the next step."""
+    """An incident whose instance is isolated by the next step."""
     incident = opened(play)
-    one = come_to_the_cut(play, incident)
+    one = come_to_isolation(play, incident)
     return incident, lambda by: go_on(play, one, by)
 
 
 def releasing(play: Play, incident: str, **flags: Any) -> Doing:
-    """What puts back, with the next step."""
+    """A release whose next step restores."""
     play.operators.about(incident, "release", **flags)
     one = execution(play, incident, "release")
     return lambda by: go_on(play, one, by)
@@ -105,7 +105,7 @@ def a_release_for_all_and_a_containment_again(play: Play) -> Meeting:
     first, second = contained(play), contained(play)
     play.others.attach(Pick(0))
     assert play.operators.about(second, "contain", mode="now") == 202
-    again = come_to_the_cut(play, second)
+    again = come_to_isolation(play, second)
     return releasing(play, first, all=True), lambda by: go_on(play, again, by)
 
 
@@ -142,23 +142,23 @@ def two_answers(play: Play, first: str, second: str) -> Meeting:
     return asked_to(play, incident, first), asked_to(play, incident, second)
 
 
-def a_yes_and_a_no(play: Play) -> Meeting:
+def an_approval_and_a_rejection(play: Play) -> Meeting:
     return two_answers(play, "approve", "reject")
 
 
-def a_no_and_a_yes(play: Play) -> Meeting:
+def a_rejection_and_an_approval(play: Play) -> Meeting:
     return two_answers(play, "reject", "approve")
 
 
-def a_close_and_a_yes(play: Play) -> Meeting:
+def a_close_and_an_approval(play: Play) -> Meeting:
     return two_answers(play, "close", "approve")
 
 
-def a_yes_and_a_close(play: Play) -> Meeting:
+def an_approval_and_a_close(play: Play) -> Meeting:
     return two_answers(play, "approve", "close")
 
 
-def a_yes_and_the_deadline(play: Play) -> Meeting:
+def an_approval_and_the_deadline(play: Play) -> Meeting:
     incident = contained(play, "approval")
 
     def deadline(_: Interruption | None) -> None:
@@ -168,7 +168,7 @@ def a_yes_and_the_deadline(play: Play) -> Meeting:
     return asked_to(play, incident, "approve"), deadline
 
 
-def the_deadline_and_a_yes(play: Play) -> Meeting:
+def the_deadline_and_an_approval(play: Play) -> Meeting:
     incident = contained(play, "approval")
     play.workflow.wait(15 * 60 - 1)
     one = execution(play, incident, "contain")
@@ -213,12 +213,12 @@ MEETINGS: dict[Callable[[Play], Meeting], int] = {
     a_release_and_a_sweep: 27,
     a_sweep_and_a_release: 8,
     a_sweep_and_a_containment: 8,
-    a_yes_and_a_no: 5,
-    a_no_and_a_yes: 3,
-    a_close_and_a_yes: 3,
-    a_yes_and_a_close: 5,
-    a_yes_and_the_deadline: 5,
-    the_deadline_and_a_yes: 3,
+    an_approval_and_a_rejection: 5,
+    a_rejection_and_an_approval: 3,
+    a_close_and_an_approval: 3,
+    an_approval_and_a_close: 5,
+    an_approval_and_the_deadline: 5,
+    the_deadline_and_an_approval: 3,
     a_containment_again_and_a_release: 5,
     a_request_to_release_and_a_containment_again: 4,
 }

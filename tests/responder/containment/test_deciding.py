@@ -22,7 +22,7 @@ PAST = "2026-01-01T00:00:00Z"
 
 
 def waiting(shop: Shop, default: str = "leave", *, late: bool = True) -> str:
-    """Open an incident that waits for a yes, whose execution somebody has ended in the console."""
+    """Open an incident that waits for approval, whose execution was stopped in the console."""
     shop.set(approval={"minutes": 15, "default": default})
     incident = opened(shop.database, containment="approval")
     change(incident, "SET containment.asked_at = :past", past=PAST)
@@ -51,7 +51,7 @@ def said(incident: str) -> list[str]:
 
 class TestModes:
     @pytest.mark.parametrize("state", ["pending", "containing", "contained", "releasing", "blocked"])
-    def test_when_a_containment_goes_on_then_none_can_be_requested(self, shop: Shop, state: str) -> None:
+    def test_when_a_containment_is_in_progress_then_none_can_be_requested(self, shop: Shop, state: str) -> None:
         incident = opened(shop.database, containment="now")
         change(incident, "SET containment.#state = :state", state=state)
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
@@ -78,7 +78,7 @@ class TestModes:
 class TestLate:
     @pytest.mark.parametrize(("default", "state"), [("leave", "rejected"), ("contain", "containing")])
     @pytest.mark.parametrize("decision", ["approved", "rejected"])
-    def test_fails_when_somebody_answers_after_the_deadline_and_the_default_is_done(
+    def test_fails_when_a_responder_decides_after_the_deadline_and_the_default_applies(
         self, shop: Shop, default: str, state: str, decision: Any
     ) -> None:
         incident = waiting(shop, default)
@@ -93,10 +93,10 @@ class TestLate:
             containment_requests.BY_DEFAULT,
         )
         assert said(incident).count(f"containment by default: {default}: no answer") == 1
-        # Another execution cuts it off, or tells people that it is left alone.
+        # Another execution contains it, or publishes that it is left alone.
         assert runs_now(incident, "contain")
 
-    def test_fails_when_an_answer_is_tried_after_the_deadline_and_nothing_is_changed(self, shop: Shop) -> None:
+    def test_fails_when_a_decision_is_checked_after_the_deadline_and_nothing_is_changed(self, shop: Shop) -> None:
         incident = waiting(shop)
         before = incidents.get(incident)
         with pytest.raises(Conflict, match=f"no answer by {PAST}, and the default is to leave it$"):
@@ -129,7 +129,7 @@ class TestLate:
             containment_requests.release(incident, by="ann")
         assert shop.state(incident) == "rejected"
 
-    def test_when_another_question_was_asked_since_then_it_is_not_decided_by_default(self, shop: Shop) -> None:
+    def test_when_approval_was_requested_anew_since_then_it_is_not_decided_by_default(self, shop: Shop) -> None:
         incident = waiting(shop, "contain")
         read = incidents.get(incident)
         containment_requests.by_default(read)
@@ -144,7 +144,7 @@ class TestLate:
 
 
 @pytest.mark.parametrize("state", ["failed", "contained"])
-def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(
+def test_fails_when_it_is_released_while_it_is_requested_to_be_contained_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     incident = contained(shop.database)
@@ -161,7 +161,7 @@ def test_fails_when_it_is_released_while_somebody_asks_to_contain_it_again(
     assert "containment requested: now" not in said(incident)
 
 
-def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
+def test_fails_when_it_is_contained_again_while_its_release_is_requested(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident = contained(shop.database)
@@ -184,7 +184,7 @@ def test_fails_when_it_is_contained_again_while_somebody_asks_to_release_it(
 class TestSweep:
     @pytest.mark.parametrize("late", [True, False])
     @pytest.mark.parametrize("listing", ["open", "closed"])
-    def test_when_the_execution_that_waits_was_ended_then_another_is_started(
+    def test_when_the_waiting_execution_was_stopped_then_another_is_started(
         self, shop: Shop, late: bool, listing: str
     ) -> None:
         incident = waiting(shop, late=late)
@@ -194,7 +194,7 @@ class TestSweep:
         assert runs_now(incident, "contain")
         assert sweep().started == []
 
-    def test_when_what_contains_was_ended_then_another_is_started(self, shop: Shop) -> None:
+    def test_when_the_containing_execution_was_stopped_then_another_is_started(self, shop: Shop) -> None:
         incident = asked(shop.database)
         end(shop, incident, "contain")
         # Who asked may be about to start it.
@@ -203,7 +203,7 @@ class TestSweep:
         assert sweep().started == [f"{incident}: its containment was containing, and no execution did it"]
         assert runs_now(incident, "contain")
 
-    def test_when_nothing_was_ever_started_then_it_is(self, shop: Shop) -> None:
+    def test_when_no_execution_was_started_then_one_is(self, shop: Shop) -> None:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
         asked = replace(containment_requests.record("now", "ann"), asked_at=PAST)
@@ -212,7 +212,7 @@ class TestSweep:
         sweep()
         assert runs_now(incident, "contain")
 
-    def test_when_executions_end_again_and_again_then_people_have_to_look(self, shop: Shop) -> None:
+    def test_when_executions_keep_ending_then_it_is_reported(self, shop: Shop) -> None:
         incident = asked(shop.database)
         end(shop, incident, "contain")
         change(incident, "SET contain_runs = :many, containment.asked_at = :past", many=TRIES, past=PAST)
@@ -221,7 +221,7 @@ class TestSweep:
         assert report.audit == [f"{incident} is containing, and its executions end without doing it"]
         assert not runs_now(incident, "contain")
 
-    def test_when_a_release_was_ended_then_it_is_said_and_not_done(self, shop: Shop) -> None:
+    def test_when_the_releasing_execution_was_stopped_then_it_is_reported_and_not_restarted(self, shop: Shop) -> None:
         incident = contained(shop.database)
         change(incident, "SET containment.#state = :contained", contained="contained")
         containment_requests.release(incident, by="ann")
@@ -231,9 +231,9 @@ class TestSweep:
         report = sweep()
         assert report.started == []
         assert report.audit == [f"{incident} is releasing, and no execution does it: release it again"]
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
 
-    def test_when_all_is_under_way_or_done_then_nothing_is_said(self, shop: Shop) -> None:
+    def test_when_all_is_in_progress_or_done_then_nothing_is_reported(self, shop: Shop) -> None:
         waits, contains = opened(shop.database, containment="approval"), asked(shop.company.instances["legacy"])
         done = opened(shop.database, containment="approval")
         containment_requests.decide(done, "rejected", by="ann")

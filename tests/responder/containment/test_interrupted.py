@@ -65,7 +65,7 @@ def again(step: Callable[[str], Any], incident: str) -> Any:
     raise AssertionError("the step is tried again and again")
 
 
-def test_when_a_step_is_killed_after_any_call_and_done_again_then_all_is_cut_off_and_all_comes_back(
+def test_when_a_step_is_killed_after_any_call_and_retried_then_all_is_isolated_and_restored(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = _with_everything(shop)
@@ -80,7 +80,7 @@ def test_when_a_step_is_killed_after_any_call_and_done_again_then_all_is_cut_off
         reached = killer.dead
         _nothing_is_lost(shop, instance, groups)
         assert again(isolation.contain, incident) == {"status": "contained"}
-        assert shop.is_cut_off(instance)
+        assert shop.is_isolated(instance)
         assert _waiting(shop, instance) == groups
         assert instance not in [target for _, target, _ in shop.targets()]
         ask_again(incident)
@@ -122,7 +122,7 @@ def test_when_the_answer_to_a_change_is_lost_then_the_step_ends_right(shop: Shop
             faults.add(Fault(action, kind, call=1))
             assert again(isolation.contain, incident) == {"status": "contained"}
             faults.clear()
-            assert shop.is_cut_off(instance)
+            assert shop.is_isolated(instance)
             ask_again(incident)
             faults.add(Fault(action, kind, call=1))
             assert again(restoration.release, incident) == {"status": "released"}

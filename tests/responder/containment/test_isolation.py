@@ -1,4 +1,4 @@
-"""An instance is cut off: what is changed, in which order, and what is written down before."""
+"""An instance is contained: what is changed, in which order, and what is recorded before."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_when_an_instance_is_contained_then_every_interface_has_the_quarantine_g
     incident = contained(shop.database)
     assert len(before) == 2
     assert shop.groups(shop.database).keys() == before.keys()
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     assert shop.protected(shop.database) == (True, "stop", [False])
     assert shop.state(incident) == "contained"
     held = containments.get(shop.database)
@@ -59,7 +59,7 @@ def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(s
     assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
 
 
-def test_when_an_instance_is_contained_then_all_originals_are_written_before_the_first_change(shop: Shop) -> None:
+def test_when_an_instance_is_contained_then_the_prior_state_is_recorded_before_the_first_change(shop: Shop) -> None:
     incident = asked(shop.company.instances["web-1"])
     shop.site.account.recorder.clear()
     isolation.contain(incident)
@@ -69,7 +69,7 @@ def test_when_an_instance_is_contained_then_all_originals_are_written_before_the
     assert order.index("ModifyInstanceAttribute") < order.index("ModifyNetworkInterfaceAttribute")
 
 
-def test_when_it_is_a_member_of_an_auto_scaling_group_then_it_is_in_standby_and_no_target(shop: Shop) -> None:
+def test_when_it_is_in_an_auto_scaling_group_then_it_is_in_standby_and_deregistered(shop: Shop) -> None:
     web = shop.company.instances["web-1"]
     contained(web)
     assert shop.lifecycle(web) == "Standby"
@@ -117,7 +117,7 @@ def test_when_it_has_ipv6_addresses_then_they_are_deregistered_too(shop: Shop) -
     elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": address}])
     before = shop.targets()
     incident = contained(shop.database)
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     assert address not in [target for _, target, _ in shop.targets()]
     assert release(incident) == "released"
     assert shop.targets() == before
@@ -131,21 +131,21 @@ def test_when_containment_is_done_twice_then_nothing_is_overwritten(shop: Shop) 
     assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
 
 
-def test_when_an_interface_is_attached_during_containment_then_doing_it_again_cuts_it_off_too(shop: Shop) -> None:
+def test_when_an_interface_is_attached_during_containment_then_containing_again_isolates_it_too(shop: Shop) -> None:
     incident = contained(shop.database)
     added = shop.ec2.create_network_interface(
         SubnetId=shop.company.shop.private[0], Groups=[shop.company.security_groups["web"]]
     )["NetworkInterface"]["NetworkInterfaceId"]
     shop.ec2.attach_network_interface(NetworkInterfaceId=added, InstanceId=shop.database, DeviceIndex=2)
-    assert not shop.is_cut_off(shop.database)
+    assert not shop.is_isolated(shop.database)
     isolation.contain(incident)
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     assert shop.prior_states(shop.database)[("groups", added)] == [shop.company.security_groups["web"]]
     assert release(incident) == "released"
     assert shop.groups_of(added) == [shop.company.security_groups["web"]]
 
 
-def test_when_others_give_it_groups_meanwhile_then_doing_it_again_cuts_it_off_and_says_what_was_there(
+def test_when_others_change_its_groups_meanwhile_then_containing_again_isolates_it_and_records_them(
     shop: Shop,
 ) -> None:
     incident = contained(shop.database)
@@ -153,7 +153,7 @@ def test_when_others_give_it_groups_meanwhile_then_doing_it_again_cuts_it_off_an
     before = shop.prior_states(shop.database)
     shop.give(first, shop.company.security_groups["web"])
     isolation.contain(incident)
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     assert shop.prior_states(shop.database) == before
     [said] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "contained again"]
     assert said == f"{first} had {shop.company.security_groups['web']} meanwhile, by others"
@@ -200,7 +200,7 @@ class TestGuardRails:
         shop.site.target(shop.company.interfaces["legacy"][0])
         self.refused(shop, shop.company.instances["legacy"], "is a mirror target")
 
-    def test_fails_when_it_stands_behind_the_load_balancer_that_is_the_target(self, shop: Shop) -> None:
+    def test_fails_when_it_is_behind_the_load_balancer_of_the_mirror_target(self, shop: Shop) -> None:
         elbv2 = shop.client("elbv2")
         [balancer] = [one for one in elbv2.describe_load_balancers()["LoadBalancers"] if one["Type"] == "network"]
         group = elbv2.create_target_group(Name="sensors", Protocol="UDP", Port=4789, VpcId=shop.company.shop.id)
@@ -214,7 +214,7 @@ class TestGuardRails:
         elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": shop.company.instances["legacy"]}])
         self.refused(shop, shop.company.instances["legacy"], "is a mirror target")
 
-    def test_fails_when_somebody_put_it_into_quarantine_by_hand(self, shop: Shop) -> None:
+    def test_fails_when_it_was_put_into_quarantine_by_hand(self, shop: Shop) -> None:
         for interface in shop.company.interfaces["database"]:
             shop.give(interface, shop.quarantine)
         self.refused(shop, shop.database, "it was done outside Tapstack")
@@ -230,7 +230,7 @@ class TestGuardRails:
         assert isolation.contain(first) == {"status": "contained"}
 
 
-def test_when_an_aws_service_owns_an_interface_then_the_others_are_cut_off_and_it_is_said(
+def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_it_is_reported(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owned = shop.company.interfaces["database"][1]
@@ -248,7 +248,7 @@ def test_when_an_aws_service_owns_an_interface_then_the_others_are_cut_off_and_i
 
 
 class TestOptions:
-    def test_when_there_are_two_steps_then_connections_are_untracked_before_they_are_cut(self, shop: Shop) -> None:
+    def test_when_there_are_two_steps_then_connections_are_untracked_before_isolation(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()
         incident = asked(shop.database)
@@ -260,11 +260,11 @@ class TestOptions:
         assert isolation.contain(incident) == {"status": "wait", "seconds": 53, "next": "isolate"}
         now += 53
         assert isolation.contain(incident) == {"status": "contained"}
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
 
-    def test_when_it_fails_between_two_steps_then_people_read_that_it_is_left_open(self, shop: Shop) -> None:
+    def test_when_it_fails_between_two_steps_then_the_notification_says_that_it_is_open(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         incident = asked(shop.database)
         isolation.contain(incident)
@@ -277,7 +277,7 @@ class TestOptions:
         assert said in shop.site.messages()[-1]["Message"]
         assert release(incident) == "released"
 
-    def test_when_it_is_released_between_two_steps_then_all_is_as_it_was(self, shop: Shop) -> None:
+    def test_when_it_is_released_between_two_steps_then_the_prior_state_is_restored(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()
         incident = asked(shop.database)
@@ -287,7 +287,7 @@ class TestOptions:
         assert isolation.contain(incident) == {"status": "overtaken"}
         assert shop.changed_since(before) == []
 
-    def test_when_the_tracking_timeout_is_shortened_then_what_was_set_comes_back(self, shop: Shop) -> None:
+    def test_when_the_tracking_timeout_is_shortened_then_a_release_restores_it(self, shop: Shop) -> None:
         shop.set(tcp_established_seconds=60)
         first, second = shop.company.interfaces["database"]
         shop.ec2.modify_network_interface_attribute(
@@ -325,7 +325,7 @@ class TestOptions:
         assert release(incident) == "released"
         assert iam.list_role_policies(RoleName="app")["PolicyNames"] == []
 
-    def test_when_others_have_a_policy_of_that_name_then_it_is_not_taken_for_ours(self, shop: Shop) -> None:
+    def test_when_the_role_has_another_policy_of_that_name_then_it_is_not_overwritten(self, shop: Shop) -> None:
         _with_role(shop)
         _write_policy(shop, OF_OTHERS)
         incident = contained(shop.database)
@@ -338,7 +338,7 @@ class TestOptions:
         assert release(incident) == "released"
         assert _policy(shop) == OF_OTHERS
 
-    def test_when_others_write_a_policy_of_that_name_just_before_then_it_stays(self, shop: Shop) -> None:
+    def test_when_another_policy_of_that_name_is_written_just_before_then_it_stays(self, shop: Shop) -> None:
         _with_role(shop)
         incident = asked(shop.database)
         real = OF_KIND["profile"].change
@@ -357,7 +357,7 @@ class TestOptions:
         )
 
     @pytest.mark.parametrize("decision", [{"overwrite": True}, {"keep": True}], ids=["overwrite", "keep"])
-    def test_when_others_changed_the_policy_then_somebody_decides_and_it_stays(
+    def test_when_others_changed_the_policy_then_the_release_is_blocked_and_it_stays(
         self, shop: Shop, decision: dict[str, bool]
     ) -> None:
         _with_role(shop)
@@ -371,7 +371,7 @@ class TestOptions:
         [note] = item(incident)["containment"]["not_restored"]
         assert note.startswith("permissions of app: ")
 
-    def test_when_nothing_but_the_cut_is_wanted_then_nothing_else_is_changed(self, shop: Shop) -> None:
+    def test_when_only_isolation_is_configured_then_nothing_else_is_changed(self, shop: Shop) -> None:
         shop.set(
             termination_protection=False,
             stop_on_shutdown=False,
@@ -419,7 +419,9 @@ def _write_policy(shop: Shop, document: dict[str, Any]) -> None:
 
 
 class TestFailures:
-    def test_when_standby_is_refused_then_the_cut_is_made_all_the_same_and_it_is_said(self, shop: Shop) -> None:
+    def test_when_standby_is_refused_then_the_instance_is_isolated_and_the_refusal_is_reported(
+        self, shop: Shop
+    ) -> None:
         web = shop.company.instances["web-1"]
         incident = asked(web)
         real = OF_KIND["standby"].change
@@ -429,7 +431,7 @@ class TestFailures:
 
         shop.monkeypatch.setattr(OF_KIND["standby"], "change", refused)
         assert isolation.contain(incident) == {"status": "contained"}
-        assert shop.is_cut_off(web)
+        assert shop.is_isolated(web)
         warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
         assert [line.partition(":")[0] for line in warnings] == [
             "the Auto Scaling group web launches a replacement, which stays after the release",
@@ -439,19 +441,19 @@ class TestFailures:
         shop.monkeypatch.setattr(OF_KIND["standby"], "change", real)
         assert release(incident) == "released"
 
-    def test_when_evidence_calls_are_throttled_then_the_cut_is_made_and_the_step_is_tried_again(
+    def test_when_evidence_calls_are_throttled_then_the_instance_is_isolated_and_the_step_is_retried(
         self, shop: Shop
     ) -> None:
         incident = asked(shop.database)
         shop.site.account.faults.add(Fault("ModifyInstanceAttribute", "throttled", call=0))
         with pytest.raises(TryAgain, match="RequestLimitExceeded"):
             isolation.contain(incident)
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
         shop.site.account.faults.clear()
         assert isolation.contain(incident) == {"status": "contained"}
         assert shop.protected(shop.database) == (True, "stop", [False])
 
-    def test_fails_when_the_quarantine_group_is_gone_and_says_what_is_not_cut_off(self, shop: Shop) -> None:
+    def test_fails_when_the_quarantine_group_is_gone_and_names_what_is_not_isolated(self, shop: Shop) -> None:
         incident = asked(shop.database)
         shop.ec2.delete_security_group(GroupId=shop.quarantine)
         with pytest.raises(ContainmentFailed, match="is NOT isolated: InvalidGroup"):
@@ -461,7 +463,7 @@ class TestFailures:
         assert release(incident) == "released"
         assert shop.protected(shop.database) == (False, "stop", [True])
 
-    def test_when_evidence_takes_long_then_the_cut_does_not_wait(
+    def test_when_evidence_takes_long_then_isolation_does_not_wait(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(isolation, "HEAD_START_SECONDS", 0.1)

@@ -19,7 +19,7 @@ from tests.responder.conftest import item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 
 
-def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did_not(
+def test_when_a_release_for_all_is_overtaken_then_the_next_one_notifies_the_remaining_incidents(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = shop.all()
@@ -29,7 +29,7 @@ def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did
     ask_again(second)
 
     def overtaken(held: containments.Containment) -> restoration._View:
-        # The release has begun when somebody wants the instance cut off anew.
+        # The release has begun when containment is requested anew.
         containments.begin_release(held)
         isolation.contain(third)
         return looked(held)
@@ -38,7 +38,7 @@ def test_when_a_release_for_all_is_overtaken_then_the_next_one_tells_whom_it_did
     with pytest.raises(TryAgain):
         restoration.release(second, all_incidents=True)
     monkeypatch.setattr(restoration, "_inspect", looked)
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     ask_again(third)
     assert restoration.release(third) == {"status": "released"}
     assert {shop.state(incident) for incident in (first, second, third)} == {"released"}
@@ -86,7 +86,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
 
 
 class TestRestoreAgain:
-    def test_when_calls_land_after_a_release_then_what_they_changed_is_put_back(self, shop: Shop) -> None:
+    def test_when_calls_take_effect_after_a_release_then_what_they_changed_is_restored(self, shop: Shop) -> None:
         before = shop.all()
         incident = contained(shop.database)
         assert release(incident) == "released"
@@ -101,7 +101,9 @@ class TestRestoreAgain:
         assert restoration.restore_again(incident) == {"status": "restored"}
         assert shop.changed_since(before) == []
 
-    def test_when_a_call_of_the_first_of_two_steps_lands_late_then_it_is_put_back(self, shop: Shop) -> None:
+    def test_when_a_call_of_the_first_of_two_steps_takes_effect_late_then_its_change_is_restored(
+        self, shop: Shop
+    ) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()
         incident = asked(shop.database)
@@ -119,7 +121,9 @@ class TestRestoreAgain:
         restoration.restore_again(incident)
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
 
-    def test_when_aws_refuses_one_thing_then_the_others_are_put_back_and_people_are_told(self, shop: Shop) -> None:
+    def test_when_aws_refuses_one_change_then_the_others_are_restored_and_a_notification_is_published(
+        self, shop: Shop
+    ) -> None:
         first, second = shop.company.interfaces["database"]
         gone = shop.ec2.create_security_group(GroupName="gone", Description="x", VpcId=shop.site.vpc)["GroupId"]
         shop.give(first, gone)
@@ -135,7 +139,7 @@ class TestRestoreAgain:
             restoration.restore_again(incident)
         assert shop.groups_of(second) == before
 
-    def test_when_one_thing_is_gone_then_the_others_are_put_back(
+    def test_when_one_resource_is_gone_then_the_others_are_restored(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first, second = shop.company.interfaces["database"]
@@ -155,12 +159,12 @@ class TestRestoreAgain:
         assert restoration.restore_again(incident) == {"status": "restored"}
         assert shop.groups_of(second) == before
 
-    def test_when_somebody_wants_it_cut_off_again_then_it_stays_so(self, shop: Shop) -> None:
+    def test_when_it_is_requested_to_be_contained_again_then_it_stays_contained(self, shop: Shop) -> None:
         first = contained(shop.database)
         assert release(first) == "released"
         contained(shop.database)
         assert restoration.restore_again(first) == {"status": "wanted"}
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
 
     @pytest.mark.parametrize("action", ["restore_again", "put_back"])
     def test_when_an_execution_asks_by_its_versions_word_then_the_function_restores(

@@ -39,7 +39,7 @@ def test_when_it_is_behind_load_balancers_then_it_is_registered_as_it_was(shop: 
     assert shop.changed_since(before) == []
 
 
-def test_when_it_is_released_then_the_network_is_back_before_anybody_checks_its_health(shop: Shop) -> None:
+def test_when_it_is_released_then_the_network_is_restored_before_health_checks_begin(shop: Shop) -> None:
     shop.behind_everything(shop.company.instances["web-1"])
     incident = contained(shop.company.instances["web-1"])
     shop.site.account.recorder.clear()
@@ -58,7 +58,7 @@ def test_when_it_is_released_then_the_network_is_back_before_anybody_checks_its_
     ]
 
 
-def test_when_the_group_launched_another_in_its_place_then_the_release_says_that_it_stays(shop: Shop) -> None:
+def test_when_auto_scaling_launched_a_replacement_then_the_release_says_that_it_stays(shop: Shop) -> None:
     web = shop.company.instances["web-1"]
     incident = contained(web)
     assert release(incident) == "released"
@@ -84,7 +84,7 @@ def _groups_in(before: object, shop: Shop) -> list[str]:
     return [groups["database"], groups["backup"]]
 
 
-def test_when_it_is_contained_again_then_what_is_there_by_then_comes_back(shop: Shop) -> None:
+def test_when_it_is_contained_again_then_a_release_restores_the_state_of_that_time(shop: Shop) -> None:
     first = shop.company.interfaces["database"][0]
     release(contained(shop.database))
     shop.give(first, shop.company.security_groups["web"])
@@ -93,7 +93,7 @@ def test_when_it_is_contained_again_then_what_is_there_by_then_comes_back(shop: 
     assert shop.changed_since(before) == []
 
 
-def test_when_ec2_still_shows_the_quarantine_after_a_release_then_the_true_originals_are_written_down(
+def test_when_ec2_still_shows_the_quarantine_after_a_release_then_the_true_prior_state_is_recorded(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = shop.all()
@@ -103,31 +103,31 @@ def test_when_ec2_still_shows_the_quarantine_after_a_release_then_the_true_origi
     monkeypatch.setattr(isolation, "inspect_instance", lambda *_, **__: stale)
     again = asked(shop.database)
     isolation.contain(again)
-    assert shop.is_cut_off(shop.database)
+    assert shop.is_isolated(shop.database)
     assert release(again) == "released"
     assert [line for line in shop.changed_since(before) if "NetworkInterface" in line] == []
 
 
 class TestSecondIncident:
-    def test_when_two_incidents_hold_it_then_the_last_one_puts_everything_back(self, shop: Shop) -> None:
+    def test_when_two_incidents_hold_it_then_the_last_release_restores_everything(self, shop: Shop) -> None:
         before = shop.all()
         first = contained(shop.database)
         second = contained(shop.database)
         assert release(first) == "held"
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
         stays = f"{shop.database} is STILL CONTAINED by {second}"
         assert item(first)["containment"]["not_restored"] == [stays]
         assert release(second) == "released"
         assert shop.changed_since(before) == []
 
-    def test_when_one_releases_for_everybody_then_all_of_them_are_told(self, shop: Shop) -> None:
+    def test_when_one_releases_for_all_incidents_then_each_is_notified(self, shop: Shop) -> None:
         before = shop.all()
         first, second = contained(shop.database), contained(shop.database)
         assert release(first, all_incidents=True) == "released"
         assert shop.changed_since(before) == []
         assert (shop.state(first), shop.state(second)) == ("released", "released")
 
-    def test_when_it_is_contained_while_it_is_released_then_it_stays_cut_off_and_nothing_is_lost(
+    def test_when_it_is_contained_while_it_is_released_then_it_stays_isolated_and_no_prior_state_is_lost(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = shop.all()
@@ -144,15 +144,15 @@ class TestSecondIncident:
         with pytest.raises(TryAgain, match="overtaken"):
             release(first)
         isolation.contain(second)
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
         assert release(first) == "held"
-        assert shop.is_cut_off(shop.database)
+        assert shop.is_isolated(shop.database)
         assert release(second) == "released"
         assert shop.changed_since(before) == []
 
 
 class TestOthers:
-    def test_when_others_changed_groups_then_nothing_is_put_back_and_the_difference_is_shown(self, shop: Shop) -> None:
+    def test_when_others_changed_groups_then_nothing_is_restored_and_the_difference_is_shown(self, shop: Shop) -> None:
         first = shop.company.interfaces["database"][0]
         incident = contained(shop.database)
         prior_states = shop.prior_states(shop.database)
@@ -176,14 +176,14 @@ class TestOthers:
         assert plan.blocked
         assert [difference.as_dict() for difference in plan.differences] == [expected]
 
-    def test_when_it_is_to_be_overwritten_then_the_original_comes_back(self, shop: Shop) -> None:
+    def test_when_overwrite_is_asked_for_then_the_prior_state_is_restored(self, shop: Shop) -> None:
         before = shop.all()
         incident = contained(shop.database)
         shop.give(shop.company.interfaces["database"][0], shop.company.security_groups["web"])
         assert release(incident, overwrite=True) == "released"
         assert shop.changed_since(before) == []
 
-    def test_when_it_is_to_be_kept_then_it_stays_and_the_rest_comes_back(self, shop: Shop) -> None:
+    def test_when_keep_is_asked_for_then_it_stays_and_the_rest_is_restored(self, shop: Shop) -> None:
         first, second = shop.company.interfaces["database"]
         second_before = shop.groups_of(second)
         incident = contained(shop.database)
@@ -195,7 +195,7 @@ class TestOthers:
             f"security groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']}"
         ]
 
-    def test_when_others_put_back_the_originals_then_nothing_stands_against_it(self, shop: Shop) -> None:
+    def test_when_others_restored_the_prior_state_then_the_release_is_not_blocked(self, shop: Shop) -> None:
         before = shop.all()
         incident = contained(shop.database)
         prior_states = shop.prior_states(shop.database)
@@ -204,7 +204,7 @@ class TestOthers:
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
 
-    def test_when_a_group_is_gone_then_it_blocks_and_with_a_flag_the_others_come_back(self, shop: Shop) -> None:
+    def test_when_a_group_is_gone_then_only_overwrite_restores_the_others(self, shop: Shop) -> None:
         groups = shop.company.security_groups
         extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
             "GroupId"
@@ -220,7 +220,7 @@ class TestOthers:
             f"security groups of {first}: {extra}: the security group does not exist any more; the others are back"
         ]
 
-    def test_when_all_groups_of_an_interface_are_gone_then_only_keep_lets_it_go(self, shop: Shop) -> None:
+    def test_when_all_groups_of_an_interface_are_gone_then_only_keep_releases_it(self, shop: Shop) -> None:
         extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
             "GroupId"
         ]
@@ -238,7 +238,7 @@ class TestOthers:
         [said] = item(incident)["containment"]["not_restored"]
         assert said.endswith(f"does not exist any more; it STAYS IN QUARANTINE: {shop.quarantine}")
 
-    def test_when_all_groups_are_gone_and_one_is_given_by_hand_then_keep_lets_it_go(self, shop: Shop) -> None:
+    def test_when_all_groups_are_gone_and_one_is_added_by_hand_then_keep_releases_it(self, shop: Shop) -> None:
         extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
             "GroupId"
         ]
@@ -261,7 +261,7 @@ class TestOthers:
         _, notified = notifications.blocked(incidents.get(incident))
         assert f"{incident} --overwrite" in notified
 
-    def test_when_an_interface_was_detached_then_its_groups_come_back_all_the_same(self, shop: Shop) -> None:
+    def test_when_an_interface_was_detached_then_its_groups_are_restored_all_the_same(self, shop: Shop) -> None:
         second = shop.company.interfaces["database"][1]
         before = shop.groups_of(second)
         incident = contained(shop.database)
@@ -270,7 +270,7 @@ class TestOthers:
         assert release(incident) == "released"
         assert shop.groups_of(second) == before
 
-    def test_when_an_interface_is_deleted_then_the_rest_comes_back_and_it_is_said(self, shop: Shop) -> None:
+    def test_when_an_interface_is_deleted_then_the_rest_is_restored_and_it_is_reported(self, shop: Shop) -> None:
         first, second = shop.company.interfaces["database"]
         before = shop.groups_of(first)
         incident = contained(shop.database)
@@ -294,7 +294,7 @@ class TestOthers:
         assert release(incident) == "released"
         assert shop.groups_of(added_id) == [web]
 
-    def test_when_the_instance_is_terminated_then_what_is_left_of_it_is_put_back(self, shop: Shop) -> None:
+    def test_when_the_instance_is_terminated_then_what_is_left_of_it_is_restored(self, shop: Shop) -> None:
         second = shop.company.interfaces["database"][1]
         before = shop.groups_of(second)
         incident = contained(shop.database)
@@ -307,7 +307,7 @@ class TestOthers:
         assert [line for line in gone if not line.endswith("it is gone")] == []
         assert len(gone) == 3
 
-    def test_when_a_load_balancer_is_gone_then_the_rest_comes_back_and_it_is_said(self, shop: Shop) -> None:
+    def test_when_a_load_balancer_is_gone_then_the_rest_is_restored_and_it_is_reported(self, shop: Shop) -> None:
         shop.behind_everything(shop.database)
         incident = contained(shop.database)
         elbv2 = shop.client("elbv2")
@@ -321,7 +321,7 @@ class TestOthers:
             "registration in the target group",
         ]
 
-    def test_when_auto_scaling_refuses_then_it_is_blocked_and_goes_on_once_that_is_mended(self, shop: Shop) -> None:
+    def test_when_auto_scaling_refuses_then_the_release_is_blocked_until_that_is_mended(self, shop: Shop) -> None:
         shop.fit_group()
         web = shop.company.instances["web-1"]
         before = shop.all()
@@ -337,14 +337,14 @@ class TestOthers:
         assert "AWS refuses a part of it. Its network is restored." in notified
         assert f"\n  tapstack incident release {incident}\n" in notified
         assert "STILL CONTAINED" not in notified
-        assert not shop.is_cut_off(web)
+        assert not shop.is_isolated(web)
         assert shop.protected(web)[0]
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
 
 
-def test_when_a_plan_is_asked_for_then_it_shows_what_comes_back_and_changes_nothing(shop: Shop) -> None:
+def test_when_a_plan_is_asked_for_then_it_shows_what_will_be_restored_and_changes_nothing(shop: Shop) -> None:
     incident = contained(shop.database)
     before = shop.all()
     plan = restoration.plan(incident)
@@ -358,7 +358,7 @@ def test_when_a_plan_is_asked_for_then_it_shows_what_comes_back_and_changes_noth
     assert restoration.plan(incident).refused == f"instance {shop.database} is not contained"
 
 
-def test_when_ec2_throttles_then_the_release_is_tried_again_and_ends_right(shop: Shop) -> None:
+def test_when_ec2_throttles_then_the_release_is_retried_and_completes(shop: Shop) -> None:
     before = shop.all()
     incident = contained(shop.database)
     shop.site.account.faults.add(Fault("ModifyInstanceAttribute", "throttled", call=0))
@@ -376,7 +376,7 @@ def _served(incident: str) -> object:
     )
 
 
-def test_when_tapstack_is_down_then_the_table_says_what_was_there(shop: Shop) -> None:
+def test_when_tapstack_is_down_then_the_table_has_the_prior_state(shop: Shop) -> None:
     first = shop.company.interfaces["database"][0]
     before = shop.groups_of(first)
     contained(shop.database)

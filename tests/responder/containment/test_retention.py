@@ -33,7 +33,7 @@ def is_kept(incident: str) -> bool:
     return False
 
 
-def test_when_its_instance_is_cut_off_then_it_is_kept_until_the_release(shop: Shop) -> None:
+def test_when_its_instance_is_contained_then_it_is_kept_until_the_release(shop: Shop) -> None:
     incident = contained(shop.database)
     close(incident)
     assert is_kept(incident)
@@ -41,7 +41,7 @@ def test_when_its_instance_is_cut_off_then_it_is_kept_until_the_release(shop: Sh
     assert not is_kept(incident)
 
 
-def test_when_one_releases_for_everybody_then_the_others_are_kept_no_longer(shop: Shop) -> None:
+def test_when_one_releases_for_all_incidents_then_the_others_expire_too(shop: Shop) -> None:
     first, second = contained(shop.database), contained(shop.database)
     close(first)
     close(second)
@@ -68,7 +68,7 @@ def test_when_it_is_released_at_the_moment_it_is_closed_then_it_is_kept_no_longe
 
 
 @pytest.mark.parametrize(("decision", "kept"), [("approved", True), ("rejected", False)])
-def test_when_it_expires_before_somebody_decides_then_only_a_yes_keeps_it(
+def test_when_it_would_expire_before_a_decision_then_only_an_approval_keeps_it(
     shop: Shop, decision: Literal["approved", "rejected"], kept: bool
 ) -> None:
     incident = opened(shop.database, containment="approval")

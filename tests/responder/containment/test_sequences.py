@@ -57,7 +57,7 @@ interruptions = st.one_of(st.none(), kills, repeats, meetings, meetings)
 
 
 class Sequences(RuleBasedStateMachine):
-    """Each step is something that somebody does; functions may be interrupted."""
+    """Each step is an action of an operator, of others or of AWS; functions may be interrupted."""
 
     def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls, done: Counter[str]) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Sequences(RuleBasedStateMachine):
 # Functions that run in the middle of another share its metrics, which in Lambda none does.
 @pytest.mark.filterwarnings("ignore::aws_lambda_powertools.warnings.PowertoolsUserWarning")
 @pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
-def test_when_anything_happens_in_any_order_then_nothing_is_lost_and_nothing_of_ours_is_left(
+def test_when_anything_happens_in_any_order_then_prior_state_is_restored_and_nothing_is_left(
     aws_account_server: Account,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

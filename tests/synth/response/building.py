@@ -20,8 +20,8 @@ def launched(**more: Any) -> LaunchedAppliance:
     return LaunchedAppliance(**given)
 
 
-def standing(**more: Any) -> ExistingAppliance:
-    """Return an appliance that stands."""
+def existing(**more: Any) -> ExistingAppliance:
+    """Return an appliance that exists already."""
     return ExistingAppliance(TARGET, FILTER, **more)
 
 
@@ -59,8 +59,8 @@ class Response:
 
     def settings(self, name: str = "api") -> dict[str, Any]:
         """Return the settings of a function."""
-        told: dict[str, Any] = json.loads(self.variables(name)["TAPSTACK_SETTINGS"])
-        return told
+        settings: dict[str, Any] = json.loads(self.variables(name)["TAPSTACK_SETTINGS"])
+        return settings
 
     def statements(self, construct: str) -> dict[str, dict[str, Any]]:
         """Return the statements of the policy of a construct's role by Sid."""

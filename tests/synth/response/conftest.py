@@ -4,7 +4,7 @@ import pytest
 
 from tapstack import ContainmentSettings, TwoStep
 from tests.synth.ids import OTHER_VPC
-from tests.synth.response.building import Response, launched, standing
+from tests.synth.response.building import Response, existing, launched
 
 
 @pytest.fixture(scope="session")
@@ -14,9 +14,9 @@ def launching() -> Response:
 
 
 @pytest.fixture(scope="session")
-def with_standing() -> Response:
+def with_existing() -> Response:
     """A response whose appliance stands."""
-    return Response(appliance=standing(portal_url="https://10.0.0.5", max_sources=10))
+    return Response(appliance=existing(portal_url="https://10.0.0.5", max_sources=10))
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +29,4 @@ def containing() -> Response:
         snapshots=True,
         instance_profile="restrict",
     )
-    return Response(appliance=standing(), containment=containment)
+    return Response(appliance=existing(), containment=containment)

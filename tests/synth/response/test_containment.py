@@ -17,7 +17,7 @@ from tapstack.domain.operations import gateway_routes
 from tapstack.responder.environment import read_environment
 from tapstack.response import workflow
 from tests.synth.ids import OTHER_VPC, VPC
-from tests.synth.response.building import Response, standing
+from tests.synth.response.building import Response, existing
 from tests.synth.template import assert_equal
 
 PLACE = "<region.id>:<caller_identity.account_id>"
@@ -78,15 +78,15 @@ def changing(statements: dict[str, dict[str, Any]]) -> list[str]:
     return sorted(found)
 
 
-def test_when_it_is_not_asked_for_then_nothing_of_it_is_deployed(with_standing: Response) -> None:
-    assert "aws_security_group" not in with_standing.terraform["resource"]
-    assert len(with_standing.all("aws_lambda_function")) == 7
-    assert {route["route_key"] for route in with_standing.all("aws_apigatewayv2_route")} == set(
+def test_when_it_is_not_asked_for_then_nothing_of_it_is_deployed(with_existing: Response) -> None:
+    assert "aws_security_group" not in with_existing.terraform["resource"]
+    assert len(with_existing.all("aws_lambda_function")) == 7
+    assert {route["route_key"] for route in with_existing.all("aws_apigatewayv2_route")} == set(
         gateway_routes(contains=False)
     )
-    assert "containment" not in with_standing.settings()
-    assert not any("contain" in alarm["alarm_name"] for alarm in with_standing.all("aws_cloudwatch_metric_alarm"))
-    policies = [body["policy"] for body in with_standing.all("aws_iam_role_policy")]
+    assert "containment" not in with_existing.settings()
+    assert not any("contain" in alarm["alarm_name"] for alarm in with_existing.all("aws_cloudwatch_metric_alarm"))
+    policies = [body["policy"] for body in with_existing.all("aws_iam_role_policy")]
     assert not any("ModifyNetworkInterfaceAttribute" in policy or "CONTAINMENT" in policy for policy in policies)
 
 
@@ -109,21 +109,21 @@ def test_when_contained_in_several_vpcs_then_each_has_its_groups(containing: Res
                 )
 
 
-def test_when_the_cut_has_one_step_then_no_group_is_open() -> None:
+def test_when_isolation_has_one_step_then_no_group_is_open() -> None:
     made = Response(containment=ContainmentSettings())
     [group] = made.all("aws_security_group")
     assert group["tags"]["tapstack:purpose"] == "quarantine"
 
 
-def test_when_functions_are_told_then_they_understand_it(containing: Response) -> None:
-    told = read_environment(containing.variables("containment")).containment
-    assert told is not None
-    assert told.modes == ("approval", "now")
+def test_when_settings_are_written_then_the_functions_can_read_them(containing: Response) -> None:
+    settings = read_environment(containing.variables("containment")).containment
+    assert settings is not None
+    assert settings.modes == ("approval", "now")
     pair = QuarantineGroups("<security_group.id>", "<security_group.id>")
-    assert dict(told.groups) == {VPC: pair, OTHER_VPC: pair}
-    assert (told.two_step.enabled, told.two_step.seconds) == (True, 30)
-    assert (told.snapshots, told.instance_profile) == (True, "restrict")
-    assert (told.protect.tags, told.approval.minutes, told.per_hour) == ({"tapstack-protected": "*"}, 15, 5)
+    assert dict(settings.groups) == {VPC: pair, OTHER_VPC: pair}
+    assert (settings.two_step.enabled, settings.two_step.seconds) == (True, 30)
+    assert (settings.snapshots, settings.instance_profile) == (True, "restrict")
+    assert (settings.protect.tags, settings.approval.minutes, settings.per_hour) == ({"tapstack-protected": "*"}, 15, 5)
 
 
 def test_when_everything_is_as_usual_then_all_of_it_is_said(containing: Response) -> None:
@@ -131,9 +131,13 @@ def test_when_everything_is_as_usual_then_all_of_it_is_said(containing: Response
     # Null is always the default, and takes room.
     without = {"tcp_established_seconds", "instance_profile"}
     assert set(made.settings()["containment"]) == {field.name for field in fields(DeployedContainment)} - without
-    told = read_environment(made.variables("api")).containment
-    assert told is not None
-    assert (told.approval.default, told.auto_scaling.standby, told.load_balancers.deregister) == ("leave", True, True)
+    settings = read_environment(made.variables("api")).containment
+    assert settings is not None
+    assert (settings.approval.default, settings.auto_scaling.standby, settings.load_balancers.deregister) == (
+        "leave",
+        True,
+        True,
+    )
     for name in ("api", "findings", "containment", "release"):
         assert len(json.dumps(containing.variables(name))) < 4096, "AWS Lambda Developer Guide, quotas"
 
@@ -160,7 +164,7 @@ def test_when_a_function_contains_or_releases_then_it_changes_this_and_no_more(c
             assert not changing({sid: statement}), sid
 
 
-def test_when_an_instance_is_cut_off_then_only_the_groups_that_contain_are_put_on(containing: Response) -> None:
+def test_when_an_instance_is_isolated_then_only_quarantine_groups_may_be_set(containing: Response) -> None:
     statements = containing.statements("ContainmentFunction")
     groups = statements["AssignQuarantineGroups"]
     assert groups["Resource"] == [f"arn:<partition.partition>:ec2:{PLACE}:security-group/<security_group.id>"] * 4
@@ -218,7 +222,7 @@ def test_when_as_much_is_protected_and_in_scope_as_can_be_then_the_policy_fits_i
         snapshots=True,
         instance_profile="restrict",
     )
-    made = Response(deployment="d" * 40, site="s" * 40, appliance=standing(), containment=containment)
+    made = Response(deployment="d" * 40, site="s" * 40, appliance=existing(), containment=containment)
     text = json.dumps(list(made.statements(f"{name.capitalize()}Function").values()), separators=(",", ":"))
     policy = text.replace("<partition.partition>", "aws-us-gov").replace("<region.id>", "us-gov-east-1")
     policy = policy.replace("<caller_identity.account_id>", "1" * 12).replace("<security_group.id>", "sg-" + "0" * 17)
@@ -241,7 +245,7 @@ def test_fails_when_more_is_protected_than_the_functions_environment_holds() -> 
     )
 
 
-def test_when_it_is_released_then_any_group_of_the_vpcs_may_come_back(containing: Response) -> None:
+def test_when_it_is_released_then_any_group_of_the_vpcs_may_be_set(containing: Response) -> None:
     groups = containing.statements("ReleaseFunction")["AssignGroupsInScope"]
     assert groups["Resource"] == f"arn:<partition.partition>:ec2:{PLACE}:security-group/*"
     assert groups["Condition"] == IN_SCOPE
@@ -253,7 +257,7 @@ def test_when_a_function_does_neither_then_it_changes_nothing_of_an_instance(con
     assert not [action for action in found if "TrafficMirror" not in action and action != "ec2:CreateTags"]
 
 
-def test_when_something_is_switched_off_then_nobody_may_do_it() -> None:
+def test_when_a_change_is_switched_off_then_no_function_may_make_it() -> None:
     containment = ContainmentSettings(
         auto_scaling=AutoScaling(standby=False),
         load_balancers=LoadBalancers(deregister=False),

@@ -25,7 +25,7 @@ from tapstack.domain.operations import gateway_routes
 from tapstack.response import workflow
 from tapstack.response.names import name_within, pattern_within
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
-from tests.synth.response.building import NAMES, Response, launched, standing
+from tests.synth.response.building import NAMES, Response, existing, launched
 from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl, synthesize
 from tests.unit.refusals import refusal
 
@@ -112,18 +112,18 @@ def test_when_there_is_a_function_then_it_is_traced_logged_and_small(launching: 
     assert len(environment) < 4096, "AWS Lambda Developer Guide, quotas"
 
 
-def test_when_an_appliance_is_launched_then_the_functions_are_told_how(launching: Response) -> None:
+def test_when_an_appliance_is_launched_then_the_settings_of_the_functions_say_how(launching: Response) -> None:
     variables = launching.variables("capture")
-    told = launching.settings("capture")
+    settings = launching.settings("capture")
     assert {name: variables[name] for name in ("TAPSTACK_DEPLOYMENT", "TAPSTACK_SITE", "TAPSTACK_EVENT_BUS")} == {
         "TAPSTACK_DEPLOYMENT": "ir",
         "TAPSTACK_SITE": "a",
         "TAPSTACK_EVENT_BUS": "default",
     }
-    role = told["appliance"]["launch"].pop("role_arn")
+    role = settings["appliance"]["launch"].pop("role_arn")
     assert role.endswith(":role/<iam_role_policy.role>")
     assert_equal(
-        told,
+        settings,
         {
             "account_id": "<caller_identity.account_id>",
             "region": "<region.id>",
@@ -153,18 +153,20 @@ def test_when_an_appliance_is_launched_then_the_functions_are_told_how(launching
     )
 
 
-def test_when_functions_are_told_then_they_understand_it(launching: Response, with_standing: Response) -> None:
+def test_when_settings_are_written_then_the_functions_can_read_them(
+    launching: Response, with_existing: Response
+) -> None:
     from tapstack.responder.environment import Launch, read_environment
 
     first = read_environment(launching.variables("findings"))
     assert isinstance(first.appliance, Launch)
     assert (first.vpc_id, first.capture.minutes, first.policy) == (VPC, 60, "[]")
     assert first.state_machine_arn.endswith(":stateMachine:ir-a-response-incidents")
-    second = read_environment(with_standing.variables("capture"))
+    second = read_environment(with_existing.variables("capture"))
     assert second.appliance == ExistingAppliance(TARGET, FILTER, "https://10.0.0.5", None, 10)
 
 
-def test_when_there_is_a_policy_then_only_the_function_that_asks_it_is_told() -> None:
+def test_when_there_is_a_policy_then_only_the_function_that_applies_it_has_it() -> None:
     from tapstack.domain.policy import load
 
     rules = [PolicyRule(name="c2", action="capture", at_least=7.0, tags={"env": "prod*"})]
@@ -244,13 +246,13 @@ def test_when_guardduty_finds_something_then_the_policy_is_asked_whatever_it_is(
     assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{rule['name']}")
 
 
-def test_when_nobody_sweeps_then_the_schedule_does(launching: Response) -> None:
+def test_when_the_response_is_deployed_then_a_schedule_starts_the_sweeper(launching: Response) -> None:
     schedule = launching.one("aws_scheduler_schedule")
     assert schedule["schedule_expression"] == "rate(15 minutes)"
     assert schedule["target"]["dead_letter_config"] == {"arn": "<sqs_queue.arn>"}
 
 
-def test_when_something_goes_wrong_then_an_alarm_tells_people(launching: Response) -> None:
+def test_when_something_fails_then_an_alarm_notifies_the_topic(launching: Response) -> None:
     alarms = {
         alarm["alarm_name"].removeprefix("ir-a-response-"): alarm
         for alarm in launching.all("aws_cloudwatch_metric_alarm")
@@ -278,13 +280,13 @@ def test_when_something_goes_wrong_then_an_alarm_tells_people(launching: Respons
     assert len(watched) == len(NAMES)
 
 
-def test_when_an_appliance_stands_then_nobody_counts_its_hours(with_standing: Response) -> None:
-    names = [alarm["alarm_name"] for alarm in with_standing.all("aws_cloudwatch_metric_alarm")]
+def test_when_an_appliance_exists_then_no_alarm_counts_its_hours(with_existing: Response) -> None:
+    names = [alarm["alarm_name"] for alarm in with_existing.all("aws_cloudwatch_metric_alarm")]
     assert len(names) == 9
     assert "ir-a-response-appliance-hours" not in names
 
 
-def test_when_alarms_tell_people_then_topic_and_key_let_them(launching: Response) -> None:
+def test_when_alarms_publish_then_the_topic_and_its_key_allow_it(launching: Response) -> None:
     statement, _ = json.loads(launching.one("aws_sns_topic_policy")["policy"])["Statement"]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     key = {s["Sid"]: s for s in json.loads(launching.one("aws_kms_key")["policy"])["Statement"]}
@@ -340,7 +342,7 @@ def test_when_tags_are_given_then_everything_that_can_has_them() -> None:
     }
     for type_, resources in made.terraform["resource"].items():
         tagged = [resource.get("tags") for resource in resources.values()]
-        # Ours tell whose it is, whatever is given.
+        # The tags of ownership are not overwritten.
         ours = {"owner": "soc", "tapstack:deployment": "ir", "tapstack:site": "a"}
         assert all(tags == (None if type_ in without else ours) for tags in tagged), type_
 
@@ -355,8 +357,8 @@ def test_when_written_as_hcl_then_json_inside_survives() -> None:
     policy = template.resource("aws_iam_role_policy", next(iter(template.names("aws_iam_role_policy"))))["policy"]
     assert json.loads(str(policy).replace('\\"', '"'))["Version"] == "2012-10-17"
     function = next(iter(template.resources["aws_lambda_function"].values()))
-    told = json.loads(function["environment"][0]["variables"]["TAPSTACK_SETTINGS"].replace('\\"', '"'))
-    assert told["appliance"]["existing"]["portal_url"] == f"${{local.{local}}}"
+    settings = json.loads(function["environment"][0]["variables"]["TAPSTACK_SETTINGS"].replace('\\"', '"'))
+    assert settings["appliance"]["existing"]["portal_url"] == f"${{local.{local}}}"
 
 
 def add_response(stack: cdk.TerraformStack, **arguments: Any) -> object:
@@ -418,7 +420,7 @@ def test_when_responders_come_from_everywhere_then_a_warning_says_so() -> None:
 
 def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> None:
     template = synthesize(
-        lambda stack: add_response(stack, appliance=standing(), capture=CaptureSettings(packet_length=20))
+        lambda stack: add_response(stack, appliance=existing(), capture=CaptureSettings(packet_length=20))
     )
     assert any("packet length 20 cuts headers" in warning for warning in template.warnings)
 
@@ -451,8 +453,8 @@ def test_fails_when_an_argument_is_wrong_and_says_where(arguments: dict[str, Any
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: standing().__class__("tmt-1", FILTER), "'tmt-1' is not the id of a traffic mirror target"),
-        (lambda: standing(target_interface_id="eni"), "'eni' is not the id of a network interface"),
+        (lambda: existing().__class__("tmt-1", FILTER), "'tmt-1' is not the id of a traffic mirror target"),
+        (lambda: existing(target_interface_id="eni"), "'eni' is not the id of a network interface"),
         (lambda: launched(retire_after_minutes=1441), "retire_after_minutes must be a whole number from 0 to 1440"),
         (lambda: launched(max_hours=0), "max_hours must be a whole number from 1 to 720, got 0"),
         (lambda: launched(public_ip=True), "an Elastic IP puts the appliance's portal on the internet"),

@@ -166,7 +166,7 @@ def test_when_names_of_sites_begin_alike_then_no_role_reaches_into_another_site(
 ) -> None:
     reached = _reached(sites[name], sites[other])
     if name == other:
-        # The question is one that can be answered with yes, and no role reaches those that stacks are made with.
+        # The check can find something, and no role reaches those that stacks are created with.
         assert any(f"{name}-packet-basics-role may iam:PutRolePolicy" in line for line in reached)
         assert not any(line.endswith(("-packet-basics-role", "-response-epb", "-boundary")) for line in reached)
         assert any("iam:PassRole" in line for line in reached)

@@ -87,7 +87,7 @@ def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Respons
     )
 
 
-def test_when_sessions_are_ended_or_mended_then_only_those_that_an_incident_of_ours_made(launching: Response) -> None:
+def test_when_sessions_are_ended_or_mended_then_only_those_of_the_deployments_incidents(launching: Response) -> None:
     expected = {"StringEquals": OURS, "Null": {"aws:ResourceTag/tapstack:incident": "false"}}
     for name, sid in (
         ("capture", "DeleteSessions"),
@@ -119,7 +119,7 @@ def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launchi
     )
 
 
-def test_when_tags_are_changed_then_nothing_can_be_made_ours(launching: Response) -> None:
+def test_when_tags_are_changed_then_no_resource_can_be_claimed(launching: Response) -> None:
     statements = launching.statements("CaptureFunction")
     assert statements["TagSessions"]["Condition"] == {
         "StringEquals": {"ec2:CreateAction": "CreateTrafficMirrorSession"}
@@ -129,17 +129,17 @@ def test_when_tags_are_changed_then_nothing_can_be_made_ours(launching: Response
     assert moved["ForAllValues:StringEquals"]["aws:TagKeys"] == ["Name", "tapstack:incident", "tapstack:expires"]
 
 
-def test_when_an_appliance_stands_then_sessions_go_to_it_and_nowhere_else(with_standing: Response) -> None:
+def test_when_an_appliance_exists_then_sessions_may_only_go_to_it(with_existing: Response) -> None:
     expected = [
         f"arn:<partition.partition>:ec2:{REGION}:*:traffic-mirror-target/{TARGET}",
         f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:traffic-mirror-filter/{FILTER}",
     ]
-    assert with_standing.statements("CaptureFunction")["MirrorToAppliance"]["Resource"] == expected
-    assert with_standing.statements("SweeperFunction")["UseMirrorTarget"]["Resource"] == expected
+    assert with_existing.statements("CaptureFunction")["MirrorToAppliance"]["Resource"] == expected
+    assert with_existing.statements("SweeperFunction")["UseMirrorTarget"]["Resource"] == expected
 
 
-def test_when_an_appliance_stands_then_nobody_may_touch_cloudformation(with_standing: Response) -> None:
-    policies = [body["policy"] for body in with_standing.all("aws_iam_role_policy")]
+def test_when_an_appliance_exists_then_no_function_may_call_cloudformation(with_existing: Response) -> None:
+    policies = [body["policy"] for body in with_existing.all("aws_iam_role_policy")]
     assert not any("cloudformation:" in policy or "PassRole" in policy for policy in policies)
 
 
@@ -202,10 +202,10 @@ def test_when_terraform_knows_the_address_then_it_says_which_object_may_be_read(
     statement = made.statements("ApplianceFunction")["ReadTemplate"]
     named = re.fullmatch(r"arn:<partition\.partition>:s3:::\$\{local\.(\w+)\}", statement["Resource"])
     assert named is not None
-    told = made.terraform["locals"]
-    address = next(name for name, value in told.items() if value == url)
+    local_values = made.terraform["locals"]
+    address = next(name for name, value in local_values.items() if value == url)
     replaced = f'replace(local.{address}, "/{template_urls.OBJECT}/", "$1/$2")'
-    assert told[named[1]] == f'${{trimprefix({replaced}, "/")}}'
+    assert local_values[named[1]] == f'${{trimprefix({replaced}, "/")}}'
     conditions = made.statements("ApplianceFunction")["CreateApplianceStack"]["Condition"]["StringEquals"]
     assert conditions["cloudformation:TemplateUrl"] == f"${{local.{address}}}"
 
@@ -251,7 +251,7 @@ def test_when_items_are_read_or_written_then_only_those_of_the_function(launchin
     )
 
 
-def test_when_programs_are_told_then_as_tapstack_on_the_one_bus(launching: Response) -> None:
+def test_when_events_are_published_then_only_as_tapstack_on_the_default_bus(launching: Response) -> None:
     for name in ("findings", "incident", "sweeper"):
         statement = launching.statements(construct(name))["PutEvents"]
         assert statement["Resource"] == f"arn:<partition.partition>:events:{REGION}:{ACCOUNT}:event-bus/default"
@@ -308,15 +308,15 @@ def test_when_the_policy_of_a_topic_is_written_then_it_names_what_sns_takes_ther
     assert all(action.startswith("sns:") and "*" not in action for action in denied)
 
 
-def test_when_an_appliance_stands_then_nothing_is_granted_that_only_a_launch_needs(
-    launching: Response, with_standing: Response
+def test_when_an_appliance_exists_then_nothing_is_granted_that_only_a_launch_needs(
+    launching: Response, with_existing: Response
 ) -> None:
     def granted(response: Response, name: str) -> set[str]:
         statements = response.statements(construct(name))
         return {f"{sid}/{action}" for sid, statement in statements.items() for action in actions(statement)}
 
-    assert granted(launching, "prepare") - granted(with_standing, "prepare") == {
+    assert granted(launching, "prepare") - granted(with_existing, "prepare") == {
         "DescribeNetworkResources/ec2:DescribeTrafficMirrorSessions"
     }
-    assert "UpdateApplianceItem/dynamodb:UpdateItem" not in granted(with_standing, "sweeper")
-    assert not any("PutItem" in action for action in granted(with_standing, "appliance"))
+    assert "UpdateApplianceItem/dynamodb:UpdateItem" not in granted(with_existing, "sweeper")
+    assert not any("PutItem" in action for action in granted(with_existing, "appliance"))

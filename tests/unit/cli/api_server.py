@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that answers as it is told, and remembers what it was asked."""
+"""An HTTP server on this machine that answers as it is set up to, and remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ApiServer:
 @contextmanager
 def serving() -> Iterator[ApiServer]:
     """Run the server on a free loopback port."""
-    told = ApiServer()
+    api = ApiServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -50,16 +50,16 @@ def serving() -> Iterator[ApiServer]:
         def reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             content = self.rfile.read(length)
-            told.asked.append(
+            api.asked.append(
                 Asked(self.command, self.path, dict(self.headers), json.loads(content) if content else None)
             )
-            status, body = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+            status, body = api.answers.pop(0) if len(api.answers) > 1 else api.answers[0]
             if status == 0:
                 self.close_connection = True
                 return
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
-            for name, value in told.headers.items():
+            for name, value in api.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -69,11 +69,11 @@ def serving() -> Iterator[ApiServer]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}"
+    api.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield told
+        yield api
     finally:
         server.shutdown()
         thread.join()

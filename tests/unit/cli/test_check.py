@@ -82,7 +82,7 @@ def test_when_terraform_is_asked_for_its_version_then_it_does_not_ask_for_a_newe
     assert machine.terraform_version() == "1.11.1"
 
 
-def test_when_sites_have_a_response_then_it_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_when_sites_have_a_response_then_it_is_summarized_too(capsys: pytest.CaptureFixture[str]) -> None:
     fixture = Path(__file__).parents[1] / "settings" / "response.yaml"
     assert main(["check", str(fixture)]) == 0
     first, second = capsys.readouterr().out.splitlines()[1:]
@@ -273,7 +273,7 @@ class TestProviderVersions:
         assert main(["check", str(EXAMPLE)]) == 0
         assert capsys.readouterr().err.startswith(f"warning: the provider mirror {mirror} has AWS provider 7.0.0, ")
 
-    def test_fails_when_terraform_would_look_into_it_alone(
+    def test_fails_when_terraform_would_use_only_the_provider_mirror(
         self, mirror: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(provider_mirror, "usual_places", lambda _environment: [mirror])

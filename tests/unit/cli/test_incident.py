@@ -48,7 +48,7 @@ def opened(**changes: Any) -> dict[str, Any]:
 
 
 class TestOpen:
-    def test_when_an_incident_is_opened_then_the_call_is_signed_and_its_id_is_told(
+    def test_when_an_incident_is_opened_then_the_call_is_signed_and_its_id_is_printed(
         self, api: ApiServer, capsys: Printed
     ) -> None:
         api.answer((202, opened()))
@@ -108,7 +108,7 @@ class TestOpen:
             f"{api.url} does not answer yet (HTTP 500): trying again\ninternal error: try again later (HTTP 500)\n"
         )
 
-    def test_fails_when_nobody_listens(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    def test_fails_when_the_connection_is_refused(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setenv("TAPSTACK_URL", "http://127.0.0.1:9")
         assert main(OPEN) == 1
         first, last = capsys.readouterr().err.splitlines()
@@ -131,7 +131,7 @@ class TestOpen:
             (["--idempotency-key", "a\nb"], "the idempotency key must have 1 to 128 printable ASCII characters"),
         ],
     )
-    def test_fails_when_the_request_is_wrong_and_asks_nobody(
+    def test_fails_when_the_request_is_wrong_and_sends_nothing(
         self, api: ApiServer, arguments: list[str], message: str, capsys: Printed
     ) -> None:
         assert main([*OPEN, *arguments]) == 2
@@ -173,7 +173,7 @@ class TestOpen:
 
 
 class TestWait:
-    def test_when_it_is_followed_then_what_happens_is_told_until_packets_flow(
+    def test_when_it_is_followed_then_events_are_printed_until_packets_flow(
         self, api: ApiServer, capsys: Printed
     ) -> None:
         events = incident()["timeline"]
@@ -265,7 +265,7 @@ class TestOthers:
 
     @pytest.mark.parametrize("action", [["show"], ["close"], ["extend", "--minutes", "5"]])
     @pytest.mark.parametrize("name", ["inc-1", "../incidents", ID + "/close"])
-    def test_fails_when_the_id_is_none_and_asks_nobody(
+    def test_fails_when_the_id_is_malformed_and_sends_nothing(
         self, api: ApiServer, action: list[str], name: str, capsys: Printed
     ) -> None:
         assert main(["incident", *action, name]) == 2
@@ -289,9 +289,7 @@ class TestOthers:
         assert main(["incident", "show", ID]) == 1
         assert "is this the address of an incident API?" in capsys.readouterr().err
 
-    def test_fails_when_the_api_sends_elsewhere_and_shows_the_credentials_to_nobody(
-        self, api: ApiServer, capsys: Printed
-    ) -> None:
+    def test_fails_when_the_api_redirects_and_sends_no_credentials_there(self, api: ApiServer, capsys: Printed) -> None:
         api.headers["Location"] = f"{api.url}/elsewhere"
         api.answer((302, None))
         assert main(["incident", "show", ID]) == 1
@@ -321,7 +319,7 @@ class TestCredentials:
         "arguments", [["--token", "e.y.J"], ["--token=e.y.J"], ["--token"], ["--tok", "e.y.J"], ["--t=e.y.J"]]
     )
     @pytest.mark.parametrize("where", ["first", "before", "behind"])
-    def test_fails_when_a_token_stands_on_the_command_line_and_does_not_repeat_it(
+    def test_fails_when_a_token_is_on_the_command_line_and_does_not_repeat_it(
         self, api: ApiServer, arguments: list[str], where: str, capsys: Printed
     ) -> None:
         command = [*arguments, "show", ID] if where == "before" else ["show", ID, *arguments]

@@ -198,7 +198,7 @@ def test_when_opened_with_containment_then_it_is_asked_for(api: ApiServer) -> No
         ),
     ],
 )
-def test_fails_when_the_request_is_wrong_and_asks_nobody(
+def test_fails_when_the_request_is_wrong_and_sends_nothing(
     api: ApiServer, arguments: list[str], message: str, capsys: Printed
 ) -> None:
     assert main(["incident", *arguments]) == 2

@@ -40,7 +40,7 @@ def test_when_a_rule_matches_then_it_is_named_with_the_reasons_of_those_before(c
     ]
 
 
-def test_when_no_rule_matches_then_every_reason_is_told(capsys: Printed) -> None:
+def test_when_no_rule_matches_then_every_reason_is_shown(capsys: Printed) -> None:
     finding = event(severity=2, type="Recon:EC2/PortProbeUnprotectedPort", service__resourceRole="TARGET")
     assert explain(finding, "--site", "production") == 0
     assert capsys.readouterr().out.splitlines()[4:11] == [
@@ -76,14 +76,14 @@ def test_when_the_finding_comes_from_standard_input_then_it_is_read_there(
     monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(event())))
-    assert main(["incident", "explain", "-", "--deployment", str(DEPLOYMENT), "--site", "standing"]) == 0
+    assert main(["incident", "explain", "-", "--deployment", str(DEPLOYMENT), "--site", "existing"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    after = lines.index("site      standing, no rules") + 1
+    after = lines.index("site      existing, no rules") + 1
     assert lines[after : after + 2] == ["", "decision  notify: no rule matches, and the default is notify"]
 
 
 def test_when_one_site_only_receives_the_finding_then_it_need_not_be_named(capsys: Printed) -> None:
-    text = DEPLOYMENT.read_text().replace("standing:\n    region: eu-central-1", "standing:\n    region: eu-west-1")
+    text = DEPLOYMENT.read_text().replace("existing:\n    region: eu-central-1", "existing:\n    region: eu-west-1")
     Path("deployment.yaml").write_text(text)
     Path("finding.json").write_text(json.dumps(event()))
     assert main(["incident", "explain", "finding.json"]) == 0
@@ -91,9 +91,9 @@ def test_when_one_site_only_receives_the_finding_then_it_need_not_be_named(capsy
 
 
 def test_when_the_site_would_not_receive_the_finding_then_a_note_says_so(capsys: Printed) -> None:
-    assert explain(event(region="us-east-1"), "--site", "standing") == 0
+    assert explain(event(region="us-east-1"), "--site", "existing") == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "note      the finding is of account 111122223333 in us-east-1: site standing would not receive it "
+        "note      the finding is of account 111122223333 in us-east-1: site existing would not receive it "
         "(111122223333 in eu-central-1)"
     )
 
@@ -104,16 +104,16 @@ def test_when_the_site_would_not_receive_the_finding_then_a_note_says_so(capsys:
         (
             [],
             event(),
-            "sites production, standing receive findings of account 111122223333 in eu-central-1: "
-            "give --site production or standing",
+            "sites production, existing receive findings of account 111122223333 in eu-central-1: "
+            "give --site production or existing",
         ),
         (
             [],
             event(accountId="444455556666"),
             "no site with a response receives findings of account 444455556666 in eu-central-1: "
-            "give --site production or standing",
+            "give --site production or existing",
         ),
-        (["--site", "prod"], event(), "no site of this name: expected production, standing, got 'prod'"),
+        (["--site", "prod"], event(), "no site of this name: expected production, existing, got 'prod'"),
     ],
 )
 def test_fails_when_the_site_is_not_clear(more: list[str], finding: Any, message: str, capsys: Printed) -> None:

@@ -9,7 +9,7 @@ from tests.unit.cli.incidents import ANA, ID, incident
 NOW = datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC)
 
 
-def test_when_an_incident_captures_then_its_card_says_where_to_look_and_what_to_run() -> None:
+def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_commands() -> None:
     assert card(incident(), now=NOW, options=" --url https://a").splitlines() == [
         f"{ID}  capturing, severity high",
         "  reason     beacons every minute",
@@ -85,7 +85,7 @@ def test_when_its_end_is_requested_then_its_card_says_so_and_does_not_propose_it
         ("soon", "soon"),
     ],
 )
-def test_when_an_incident_ends_then_the_time_left_is_told(until: str, shown: str) -> None:
+def test_when_an_incident_has_an_end_then_the_time_left_is_shown(until: str, shown: str) -> None:
     assert f"  until      {shown}" in card(incident(expires_at=until), now=NOW).splitlines()
 
 

@@ -170,7 +170,7 @@ class TestHandingOver:
 class TestTerminals:
     @pytest.mark.parametrize("command", ["deploy", "destroy"])
     @pytest.mark.parametrize(("stdin", "stdout", "ci"), [(False, True, ""), (True, False, ""), (True, True, "true")])
-    def test_fails_when_nobody_could_approve_and_says_what_is_missing(
+    def test_fails_when_approval_is_impossible_without_a_terminal_and_names_the_option(
         self, command: str, stdin: bool, stdout: bool, ci: str, project: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("CI", ci)

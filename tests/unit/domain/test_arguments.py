@@ -38,7 +38,7 @@ class IThing(Protocol):
 class Thing:
     @property
     def thing_id(self) -> str:
-        raise AssertionError("nobody is to ask yet")
+        raise AssertionError("not to be read yet")
 
 
 def takes(

@@ -24,17 +24,17 @@ def test_when_others_have_numbers_then_the_first_free_one_is_taken() -> None:
     assert plan([ONE], [session(1), session(3), session(2, on=TWO)]) == (Step(ONE, "create", 2),)
 
 
-def test_when_ours_is_there_then_it_is_kept_even_beside_two_others() -> None:
+def test_when_the_incidents_session_exists_then_it_is_kept_even_beside_two_others() -> None:
     there = [session(1), session(2), session(3, ours=True)]
     assert plan([ONE], there) == (Step(ONE, "keep", 3, session(3).id),)
 
 
-def test_when_two_are_ours_then_the_one_that_is_known_is_kept() -> None:
+def test_when_two_sessions_are_the_incidents_then_the_recorded_one_is_kept() -> None:
     there = [session(1, ours=True), session(2, ours=True)]
     assert plan([ONE], there, known={ONE: session(2).id})[0].session_id == session(2).id
 
 
-def test_when_ours_is_known_but_not_shown_yet_then_it_is_kept() -> None:
+def test_when_the_incidents_session_is_recorded_but_not_shown_yet_then_it_is_kept() -> None:
     assert plan([ONE], [], known={ONE: "tms-1"}) == (Step(ONE, "keep", None, "tms-1"),)
 
 

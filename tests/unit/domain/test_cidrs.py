@@ -36,7 +36,7 @@ def test_fails_when_a_value_is_no_cidr_block(value: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "family"), [("10.0.0.0/8", 4), ("2001:db8::/32", 6), (TOKEN, None)])
-def test_when_a_block_has_a_family_then_it_is_told(value: str, family: int | None) -> None:
+def test_when_a_block_is_read_then_its_family_is_known(value: str, family: int | None) -> None:
     assert cidrs.family(value) == family
 
 

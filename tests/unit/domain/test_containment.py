@@ -1,4 +1,4 @@
-"""What containment changes and what release puts back, without AWS."""
+"""What containment changes and what a release restores, without AWS."""
 
 from __future__ import annotations
 

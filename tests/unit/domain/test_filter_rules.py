@@ -182,7 +182,7 @@ class TestNumbering:
             ([32599, None], [32599, 32600]),
         ],
     )
-    def test_when_numbers_are_given_then_they_stay_and_the_others_come_after_what_stands_before_them(
+    def test_when_rule_numbers_are_given_then_they_stay_and_the_others_follow_their_predecessors(
         self, given: list[int | None], numbers: list[int]
     ) -> None:
         rules = [MirrorRule("ingress", traffic=Traffic.tcp(i), number=number) for i, number in enumerate(given)]

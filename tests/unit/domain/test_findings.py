@@ -90,12 +90,12 @@ def test_when_additional_information_says_something_else_then_it_is_no_sample(va
         *((severity, "critical") for severity in (9.0, 10.0)),
     ],
 )
-def test_when_a_severity_is_told_then_its_level_is_guardduty_s(severity: float, level: str) -> None:
+def test_when_a_severity_is_given_then_its_level_is_guarddutys(severity: float, level: str) -> None:
     assert severity_level(severity) == level
     assert parse_finding(event(severity=severity)).level == level
 
 
-def test_when_a_type_is_told_then_its_purpose_is_what_stands_before_the_colon() -> None:
+def test_when_a_type_is_given_then_its_purpose_is_the_part_before_the_colon() -> None:
     assert parse_finding(event()).threat_purpose == "UnauthorizedAccess"
 
 

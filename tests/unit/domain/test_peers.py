@@ -18,7 +18,7 @@ TOKEN = "${TfToken[TOKEN.0]}"
         (TOKEN, Peer.cidr(TOKEN)),
     ],
 )
-def test_when_a_peer_is_read_then_its_form_tells_its_kind(text: str, peer: Peer) -> None:
+def test_when_a_peer_is_read_then_its_form_decides_its_kind(text: str, peer: Peer) -> None:
     assert Peer.parse(text) == peer
 
 
@@ -36,7 +36,7 @@ def test_fails_when_a_peer_is_none_of_these(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("block", ["0.0.0.0/0", "::/0"])
-def test_fails_when_everybody_may_send(block: str) -> None:
+def test_fails_when_the_whole_internet_may_send(block: str) -> None:
     peers = [Peer.security_group(GROUP), Peer.cidr(block)]
     assert refusal(lambda: check_not_whole_internet(peers, accept_open=False)) == (
         f"mirrored traffic from {block} lets the whole internet feed the appliance: give the sources' security "
@@ -44,7 +44,7 @@ def test_fails_when_everybody_may_send(block: str) -> None:
     )
 
 
-def test_when_everybody_is_accepted_or_not_meant_then_peers_pass() -> None:
+def test_when_the_whole_internet_is_accepted_or_not_included_then_peers_pass() -> None:
     check_not_whole_internet([Peer.cidr("0.0.0.0/0")], accept_open=True)
     check_not_whole_internet([Peer.cidr("10.0.0.0/8"), Peer.cidr(TOKEN), Peer.security_group(GROUP)], accept_open=False)
 
@@ -54,7 +54,7 @@ def test_when_a_peer_is_given_twice_then_it_is_dropped_unless_it_is_a_token() ->
     assert without_duplicates([one, token, other, one, token]) == (one, token, other, token)
 
 
-def test_fails_when_blocks_together_are_everybody() -> None:
+def test_fails_when_blocks_together_are_the_whole_internet() -> None:
     peers = [Peer.cidr("0.0.0.0/1"), Peer.security_group(GROUP), Peer.cidr("128.0.0.0/1")]
     assert refusal(lambda: check_not_whole_internet(peers, accept_open=False)).startswith(
         "mirrored traffic from 0.0.0.0/1 and 128.0.0.0/1 lets the whole internet feed the appliance: "

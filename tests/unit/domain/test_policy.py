@@ -72,7 +72,7 @@ class TestConditions:
     ) -> None:
         assert list(Rule("r", "capture", **conditions).objections(TOR, TOR.tags)) == reasons
 
-    def test_when_a_type_stands_for_no_tactic_then_the_reason_says_so(self) -> None:
+    def test_when_a_type_has_no_tactic_then_the_reason_says_so(self) -> None:
         finding = parse_finding(event(type="Policy:EC2/Thing"))
         [reason] = Rule("r", "capture", tactics=("Impact", "Discovery")).objections(finding, {})
         assert reason == "type Policy:EC2/Thing stands for no ATT&CK tactic, not for Impact or Discovery"
@@ -87,12 +87,12 @@ class TestConditions:
 
 
 class TestDecisions:
-    def test_when_there_is_no_rule_then_people_are_notified(self) -> None:
+    def test_when_there_is_no_rule_then_the_action_is_notify(self) -> None:
         decision = decide((), TOR)
         assert (decision.action, decision.rule, decision.minutes) == ("notify", None, None)
         assert decision.asked == "notify"
 
-    def test_when_no_rule_matches_then_people_are_notified_and_every_reason_is_told(self) -> None:
+    def test_when_no_rule_matches_then_the_action_is_notify_with_every_reason(self) -> None:
         rules = (Rule("a", "capture", at_least=9), Rule("b", "capture", resource_role="TARGET"))
         decision = decide(rules, TOR)
         assert (decision.action, decision.rule) == ("notify", None)
@@ -129,7 +129,7 @@ class TestDecisions:
         ],
     )
     @pytest.mark.parametrize("action", ["capture", "contain_on_approval", "contain_now"])
-    def test_when_there_is_nothing_to_capture_then_people_are_notified_and_told_why(
+    def test_when_there_is_nothing_to_capture_then_the_action_is_notify_with_the_reason(
         self, changes: dict[str, Any], because: str, action: Any
     ) -> None:
         rule = Rule("r", action, minutes=5)
@@ -138,7 +138,7 @@ class TestDecisions:
         assert decision.rule == rule
         assert decision.asked == action
 
-    def test_when_only_a_notice_is_asked_for_then_nothing_limits_it(self) -> None:
+    def test_when_the_rule_only_notifies_then_nothing_limits_it(self) -> None:
         decision = decide([Rule("r", "notify")], parse_finding(event(title="[SAMPLE] x")))
         assert decision.limited_because is None
 
@@ -290,7 +290,7 @@ def test_when_rules_follow_the_one_that_matches_then_they_change_nothing(
 
 
 @given(policies, findings)
-def test_when_anything_but_a_notice_is_decided_then_there_is_a_real_instance_and_a_rule_that_asks_for_it(
+def test_when_more_than_a_notification_is_decided_then_a_rule_matches_a_real_instance(
     policy: tuple[Rule, ...], finding: Finding
 ) -> None:
     decision = decide(policy, finding)

@@ -244,7 +244,7 @@ def test_when_sessions_are_added_in_any_way_then_no_two_ever_collide(sequence: l
         for earlier, taken in accepted[:position]:
             if None in (entry.interface, earlier.interface) and number == taken and entry.group != earlier.group:
                 asked = (entry.number, earlier.number) != (None, None)
-                assert asked, "a number that nobody asked for is shared with a lookup"
+                assert asked, "a number that was not asked for is shared with a lookup"
                 assert book.warnings
 
 

@@ -66,11 +66,11 @@ def test_fails_when_a_key_has_the_wrong_length(key: str) -> None:
         ("Name", "Tapstack sets it"),
     ],
 )
-def test_fails_when_a_key_is_not_for_people_to_give(key: str, message: str) -> None:
+def test_fails_when_a_key_is_reserved(key: str, message: str) -> None:
     assert refusal(lambda: check_own_tag_key(key)) == f"tag key {key!r} is reserved: {message}"
 
 
-def test_when_a_key_is_for_people_to_give_then_it_passes() -> None:
+def test_when_a_key_is_not_reserved_then_it_passes() -> None:
     for key in ("owner", "name", "awsome", "tapstack", "tapstack-protected", "k" * 128):
         assert check_own_tag_key(key) == key
 

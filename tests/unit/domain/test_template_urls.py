@@ -33,7 +33,7 @@ OF_OTHERS = [
     (f"https://evil.{OURS}.s3.amazonaws.com/{KEY}", f"evil.{OURS}"),
     (f"https://s3.amazonaws.com/{OURS}-2/{KEY}", f"{OURS}-2"),
     (f"https://s3.amazonaws.com/{OURS.upper()}/{KEY}", OURS.upper()),
-    # Other partitions have buckets of their own: anybody may have taken the name there.
+    # Other partitions have buckets of their own: another account may have taken the name there.
     (f"https://s3.cn-north-1.amazonaws.com.cn/{OURS}/{KEY}", OURS),
     (f"https://{OURS}.s3.eusc-de-east-1.amazonaws.eu/{KEY}", OURS),
     (f"https://s3.us-gov-west-1.amazonaws.com/{OURS}/{KEY}", OURS),

@@ -19,7 +19,7 @@ from tapstack.domain.threats import TACTICS, THREAT_PURPOSES, tactics_of
         ("SomethingNew:EC2/Thing", ()),
     ],
 )
-def test_when_a_type_is_told_then_it_stands_for_tactics(finding_type: str, tactics: tuple[str, ...]) -> None:
+def test_when_a_type_is_known_then_it_has_tactics(finding_type: str, tactics: tuple[str, ...]) -> None:
     assert tactics_of(finding_type) == tactics
 
 

@@ -43,7 +43,7 @@ def test_when_the_packages_are_as_expected_then_a_kernel_can_be_started_from_the
         ("JSII_HOST_STACK_TRACES", "true"),
     ],
 )
-def test_when_jsii_is_told_how_to_start_its_kernel_then_it_does_so_itself(
+def test_when_jsii_runtime_is_set_then_jsii_starts_its_kernel_itself(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -116,7 +116,7 @@ def test_when_a_program_begins_then_node_loads_each_module_of_what_it_creates() 
     assert asked == {module.replace("_", "") for module in AWS_CLASSES.values()}
 
 
-def test_fails_when_the_kernel_calls_an_object_otherwise_than_it_was_told() -> None:
+def test_fails_when_the_kernel_names_an_object_differently_than_predicted() -> None:
     class Reference:
         ref, interfaces = "cdktf.App@10001", None
 

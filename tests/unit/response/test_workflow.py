@@ -127,13 +127,13 @@ def test_when_steps_are_named_then_the_functions_know_them() -> None:
         assert task["Parameters"]["Payload"]["action"] in known
 
 
-def test_when_waiting_for_people_then_time_running_out_is_no_failure() -> None:
+def test_when_it_waits_for_a_decision_then_a_timeout_is_no_failure() -> None:
     wait = STATES["WaitForCloseOrExpiry"]
     assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
     assert wait["TimeoutSecondsPath"] == "$.remaining.result.seconds"
     assert wait["Catch"][0] == {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.resumed", "Next": "TimeIsUp"}
     assert not any("States.Timeout" in retry["ErrorEquals"] for retry in wait["Retry"])
-    # What the step said to wait for is what it is told to have waited for.
+    # The step gets back the time that it said to wait for.
     assert (STATES["TimeIsUp"]["InputPath"], STATES["TimeIsUp"]["ResultPath"]) == (
         "$.remaining.result.until",
         "$.waited_until",
@@ -154,11 +154,11 @@ def test_when_only_closing_is_asked_for_then_nothing_is_captured() -> None:
 
 
 def test_when_the_appliance_is_awaited_then_no_function_waits() -> None:
-    for waiting, look in (("WaitForAppliance", "EnsureAppliance"), ("WaitUntilGone", "DeleteAppliance")):
-        assert STATES[waiting] == {"Type": "Wait", "Seconds": workflow.POLL_SECONDS, "Next": look}
+    for waiting, check in (("WaitForAppliance", "EnsureAppliance"), ("WaitUntilGone", "DeleteAppliance")):
+        assert STATES[waiting] == {"Type": "Wait", "Seconds": workflow.POLL_SECONDS, "Next": check}
 
 
-def test_when_capture_has_started_then_people_are_told_before_anybody_waits() -> None:
+def test_when_capture_has_started_then_it_is_published_before_the_wait() -> None:
     assert STATES["StartCapture"]["Next"] == "Notify"
     assert STATES["Notify"]["Next"] == "TimeLeft"
 
@@ -192,7 +192,7 @@ def test_when_contained_or_released_then_the_capture_is_not_touched() -> None:
     assert not of_containment & (reached_from("Prepare") | reached_from("StopCapture"))
 
 
-def test_when_nobody_answers_then_the_deployment_s_default_decides() -> None:
+def test_when_the_deadline_passes_then_the_deployments_default_applies() -> None:
     wait = STATES["WaitForApproval"]
     assert wait["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
     assert wait["TimeoutSecondsPath"] == "$.decided.result.seconds"
@@ -210,14 +210,14 @@ def test_when_nobody_answers_then_the_deployment_s_default_decides() -> None:
     assert STATES["Decided"]["Default"] == "WaitForApproval"
 
 
-def test_when_a_containment_was_overtaken_then_what_it_changed_late_is_put_back() -> None:
+def test_when_a_containment_was_overtaken_then_what_it_changed_late_is_restored() -> None:
     choices = {choice["StringEquals"]: choice["Next"] for choice in STATES["IsContained"]["Choices"]}
     assert choices == {"contained": "NotifyContainment", "overtaken": "RestoreAgain"}
     assert STATES["RestoreAgain"]["Parameters"]["FunctionName"] == STATES["Release"]["Parameters"]["FunctionName"]
     assert STATES["RestoreAgain"]["Next"] == "ContainmentDone"
 
 
-def test_when_the_cut_has_two_steps_then_no_function_waits_between_them() -> None:
+def test_when_isolation_has_two_steps_then_no_function_waits_between_them() -> None:
     assert STATES["IsContained"]["Default"] == "WaitBetweenSteps"
     assert STATES["WaitBetweenSteps"] == {
         "Type": "Wait",

@@ -188,21 +188,21 @@ def interfaces(count: int) -> str:
             "9: sites.production.capture_security_group.mirrored_from[1]",
             "mirrored traffic from ::/0 lets the whole internet feed the appliance: give the sources' security groups "
             "or CIDR blocks, or accept it with accept_open_mirrored_from",
-            id="everybody may send",
+            id="the whole internet may send",
         ),
         pytest.param(
             "    capture_security_group: {mirrored_from: [0.0.0.0/1, 128.0.0.0/1]}\n",
             "9: sites.production.capture_security_group.mirrored_from",
             "mirrored traffic from 0.0.0.0/1 and 128.0.0.0/1 lets the whole internet feed the appliance: give the "
             "sources' security groups or CIDR blocks, or accept it with accept_open_mirrored_from",
-            id="everybody may send in two halves",
+            id="the whole internet may send in two halves",
         ),
         pytest.param(
             NLB.replace("}\n", ", mirrored_from: [0.0.0.0/0]}\n"),
             "11: sites.production.targets.sensors.load_balancer.mirrored_from[0]",
             "mirrored traffic from 0.0.0.0/0 lets the whole internet feed the appliance: give the sources' security "
             "groups or CIDR blocks, or accept it with accept_open_mirrored_from",
-            id="everybody may send to the load balancer",
+            id="the whole internet may send to the load balancer",
         ),
         pytest.param(
             "    filters: {tmf-mine: {preset: web}}\n",

@@ -35,7 +35,7 @@ OTHER: dict[str, Any] = {
 }
 
 
-def told(containment: ContainmentSettings, capture: CaptureSettings) -> Environment:
+def read_by_a_function(containment: ContainmentSettings, capture: CaptureSettings) -> Environment:
     """Read what the construct writes, as a function does."""
     settings = {
         "vpc_id": "vpc-0a1b2c3d4e5f60718",
@@ -56,7 +56,7 @@ def test_when_the_file_says_something_then_the_function_reads_it(given: dict[str
     if not given:
         assert (containment, capture) == (ContainmentSettings(), CaptureSettings())
 
-    read = told(containment, capture)
+    read = read_by_a_function(containment, capture)
 
     assert (read.containment, read.capture) == (DeployedContainment.of(containment, GROUPS), capture)
 
@@ -66,7 +66,7 @@ def test_when_one_setting_is_another_then_the_function_reads_the_other(name: str
     containment = Containment.model_validate({**OTHER, "modes": ["now"]}).to_domain()
     changed = replace(ContainmentSettings(), **{name: getattr(containment, name)})
 
-    read = told(changed, CaptureSettings())
+    read = read_by_a_function(changed, CaptureSettings())
 
     assert read.containment == DeployedContainment.of(changed, GROUPS)
     assert read.containment != DeployedContainment.of(ContainmentSettings(), GROUPS)

@@ -68,7 +68,7 @@ def test_when_containment_says_everything_then_it_is_read() -> None:
     assert (containment.snapshots, containment.instance_profile) == (True, "restrict")
 
 
-def test_when_containment_says_nothing_then_somebody_has_to_approve_and_all_is_kept() -> None:
+def test_when_containment_has_no_settings_then_approval_is_needed_and_all_evidence_is_kept() -> None:
     text = f"{USABLE}    response: {{containment: {{}}}}\n"
     response = parse_deployment(text).sites["production"].response
     assert response is not None
@@ -95,7 +95,7 @@ def test_when_containment_is_configured_then_the_policy_may_ask_for_it() -> None
 
 def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
     deployment = load_deployment(FIXTURE)
-    response = deployment.sites["standing"].response
+    response = deployment.sites["existing"].response
     assert response is not None
     assert response.authorization.iam is not None
     assert response.authorization.jwt is None
@@ -107,7 +107,7 @@ def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
     assert (response.retention_days, response.log_retention_days) == (365, 90)
     assert response.deletion_protection
     assert response.containment is None
-    assert deployment.response_stack_name("standing") == "standing-response"
+    assert deployment.response_stack_name("existing") == "existing-response"
     assert deployment.launched_stack_name("production") == "tapstack-production-epb"
 
 
@@ -418,7 +418,7 @@ class TestLaunch:
             ),
         ],
     )
-    def test_fails_when_a_standing_target_is_named_too(self, setting: str, message: str) -> None:
+    def test_fails_when_an_existing_target_is_named_too(self, setting: str, message: str) -> None:
         assert report(SITE + LAUNCH + f"        {setting}\n") == [
             f"deployment.yaml:6: sites.production.response.appliance: {message}"
         ]
@@ -477,7 +477,7 @@ class TestLaunch:
             "same Region, got 'tapstack-production-epb'"
         )
 
-    def test_fails_when_the_standing_appliance_of_the_site_has_the_same_name(self) -> None:
+    def test_fails_when_the_existing_appliance_of_the_site_has_the_same_name(self) -> None:
         [found] = report(USABLE + "      stack_name: tapstack-production-epb\n" + LAUNCH)
         assert found.startswith(
             "deployment.yaml:12: sites.production.response.appliance.launch: site production has a CloudFormation "

@@ -104,13 +104,13 @@ def test_fails_when_there_are_sixty_tags() -> None:
 
 
 @pytest.mark.parametrize("key", ["tapstack:site", "Tapstack:x", "aws:x", "AWS:x", "Name"])
-def test_fails_when_a_key_is_not_for_people_to_give(key: str) -> None:
+def test_fails_when_a_key_is_reserved(key: str) -> None:
     [project, site] = report(f"tags: {{'{key}': a}}\n" + SITE + TARGET + f"    tags: {{'{key}': a}}\n")
     assert project.startswith(f"deployment.yaml:1: tags.{key}: tag key '{key}' is reserved: ")
     assert site.startswith(f"deployment.yaml:7: sites.production.tags.{key}: tag key '{key}' is reserved: ")
 
 
-def test_when_tags_are_only_looked_for_then_those_of_aws_and_of_ours_pass() -> None:
+def test_when_tags_are_conditions_of_a_lookup_then_reserved_keys_pass() -> None:
     text = (
         USABLE
         + "    sessions: {s: {sources: [{tags: {'aws:autoscaling:groupName': web, "

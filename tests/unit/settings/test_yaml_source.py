@@ -129,7 +129,7 @@ class TestAnchorsAndMergeKeys:
     def test_when_an_anchor_is_used_twice_then_both_hold_its_value(self) -> None:
         assert data("a: &a [1]\nb: *a\nc: *a\n") == {"a": [1], "b": [1], "c": [1]}
 
-    def test_fails_when_a_merged_value_is_wrong_and_names_the_line_where_it_stands(self) -> None:
+    def test_fails_when_a_merged_value_is_wrong_and_names_its_line(self) -> None:
         text = "tags: &tags\n  owner: 5\n" + USABLE + "    tags:\n      <<: *tags\n"
         assert report(text) == [
             "deployment.yaml:2: sites.production.tags.owner: expected text (put numbers in quotes), got 5",
@@ -146,7 +146,7 @@ class TestAnchorsAndMergeKeys:
             "a value that begins with * in quotes"
         ]
 
-    def test_fails_at_once_when_a_bomb_of_aliases_stands_for_more_than_the_memory_holds(self) -> None:
+    def test_fails_at_once_when_nested_aliases_expand_beyond_memory(self) -> None:
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 50)]
         assert refused("\n".join(lines)) == ["deployment.yaml:6: the file expands to more than 1,000,000 values"]
@@ -397,7 +397,7 @@ class TestSyntax:
 
 
 class TestLines:
-    def test_when_a_place_is_asked_for_then_its_line_or_that_of_the_nearest_above_is_told(self) -> None:
+    def test_when_a_path_is_located_then_its_line_or_that_of_the_nearest_parent_is_returned(self) -> None:
         source = YamlSource("\na:\n  b:\n    - 1\n    - c: 2\n", "f")
         assert source.line(("a",)) == 2
         assert source.line(("a", "b")) == 3

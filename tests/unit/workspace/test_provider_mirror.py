@@ -29,7 +29,7 @@ def on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Mapping[str, str]:
-    """An environment of somebody who has nothing."""
+    """The environment of a user without configuration or cache."""
     return {"HOME": str(tmp_path / "home"), "XDG_DATA_DIRS": str(tmp_path / "share")}
 
 
@@ -76,7 +76,7 @@ class TestNamed:
         assert found is not None
         assert found.directory == tmp_path / "mirror"
 
-    def test_when_a_mirror_has_many_versions_then_those_that_fit_are_told_newest_first(
+    def test_when_a_mirror_has_many_versions_then_those_that_fit_are_returned_newest_first(
         self, tmp_path: Path, home: Mapping[str, str]
     ) -> None:
         for version in ("99.9.0", "99.10.0", "98.0.0", "100.0.0", "99.11.0-beta1"):
@@ -90,7 +90,7 @@ class TestNamed:
         assert found.versions == ("99.10.0", "99.9.0", "99.2.0")
 
     @pytest.mark.parametrize("setting", [True, False])
-    def test_when_none_is_named_then_none_is_looked_for(
+    def test_when_none_is_named_then_none_is_searched_for(
         self, tmp_path: Path, home: Mapping[str, str], setting: bool
     ) -> None:
         unpacked(tmp_path / "home" / ".terraform.d" / "plugins")
@@ -120,12 +120,12 @@ class TestNamed:
             f"$TAPSTACK_PROVIDER_MIRROR: {tmp_path}/nowhere has no AWS provider ~> 99.0 for linux_amd64 (found: none). "
         )
 
-    @pytest.mark.parametrize("cache", ["home/.terraform.d/plugin-cache", "told"])
+    @pytest.mark.parametrize("cache", ["home/.terraform.d/plugin-cache", "named"])
     def test_fails_when_the_directory_is_terraforms_plugin_cache(
         self, tmp_path: Path, home: Mapping[str, str], cache: str
     ) -> None:
         unpacked(tmp_path / cache)
-        environment = {**home, "TF_PLUGIN_CACHE_DIR": str(tmp_path / "told")}
+        environment = {**home, "TF_PLUGIN_CACHE_DIR": str(tmp_path / "named")}
         with pytest.raises(UnusableMirrorError) as caught:
             find_mirror(cache, CONSTRAINT, tmp_path, environment)
         assert str(caught.value) == (
@@ -222,14 +222,14 @@ class TestLink:
         link_mirror(None, tmp_path / "stack")
         assert not os.path.lexists(tmp_path / "stack" / "terraform.d" / "plugins")
 
-    def test_when_no_lock_file_stands_then_one_is_begun_with_the_newest_version(self, tmp_path: Path) -> None:
+    def test_when_there_is_no_lock_file_then_one_is_written_with_the_newest_version(self, tmp_path: Path) -> None:
         mirror = ProviderMirror(tmp_path / "one", ("99.2.0", "99.1.0"), given=True)
         link_mirror(mirror, tmp_path / "stack", CONSTRAINT)
         assert (tmp_path / "stack" / ".terraform.lock.hcl").read_text() == (
             'provider "registry.terraform.io/hashicorp/aws" {\n  version     = "99.2.0"\n  constraints = "~> 99.0"\n}\n'
         )
 
-    def test_when_a_lock_file_stands_then_it_is_left_alone(self, tmp_path: Path) -> None:
+    def test_when_there_is_a_lock_file_then_it_is_left_alone(self, tmp_path: Path) -> None:
         lock = tmp_path / "stack" / ".terraform.lock.hcl"
         lock.parent.mkdir()
         lock.write_text("# mine")

@@ -11,7 +11,7 @@ import pytest
 from moto.moto_api._internal import mock_random
 
 from strictmoto.account import Account
-from tests.responder.conftest import found_site, tell
+from tests.responder.conftest import configure, found_site
 from tests.responder.containment.sequences.checking import Checks, photograph
 from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 from tests.responder.containment.sequences.model import Thing
@@ -33,7 +33,7 @@ class Play:
     checks: Checks
 
     def do(self, what: str, pick: Pick, by: Interruption | None = None) -> None:
-        """Let somebody do something."""
+        """Let a random actor do a random thing."""
         [who] = [one for one in (self.operators, self.workflow, self.others) if hasattr(one, what)]
         getattr(who, what)(pick, by)
 
@@ -49,7 +49,7 @@ def found(
         calls: of this process.
         seed: of all ids that are made.
         two_step: connections are untracked first.
-        default: what becomes of a containment that nobody decides about.
+        default: what is done when the deadline of a request passes: contain, or leave.
     """
     account.reset()
     mock_random.seed(seed)
@@ -57,7 +57,7 @@ def found(
     monkeypatch.setattr("tapstack.domain.incidents.secrets", SimpleNamespace(choice=chance.choice))
     clock = Clock()
     clock.install(monkeypatch)
-    calls.told = lambda *_, **__: None
+    calls.report = lambda *_, **__: None
     for name, value in (("POWERTOOLS_METRICS_DISABLED", "true"), ("POWERTOOLS_LOG_LEVEL", "CRITICAL")):
         monkeypatch.setenv(name, value)
     site = found_site(account, monkeypatch)
@@ -66,7 +66,7 @@ def found(
         return str(site.ec2.create_security_group(GroupName=name, Description=name, VpcId=site.vpc)["GroupId"])
 
     groups = [site.group, *(group(name) for name in ("database", "backup", "administration"))]
-    tell(monkeypatch, site, {"existing": {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}})
+    configure(monkeypatch, site, {"existing": {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}})
     world = World(site, monkeypatch, clock, calls, group("quarantine"), group("untrack"), default, groups=groups)
     site.settings["containment"] = {
         "modes": ["approval", "now"],
@@ -74,7 +74,7 @@ def found(
         "two_step": {"enabled": two_step, "seconds": 60},
         "groups": {site.vpc: {"quarantine": world.quarantine, "untrack": world.untrack}},
     }
-    world.tell()
+    world.configure()
     others = OtherPrincipals(world)
     for name, own in (("one", groups[:1]), ("two", groups[1:3]), ("three", groups[2:4])):
         _launch(world, own, name)
@@ -87,7 +87,7 @@ def found(
     world.touched.clear()
     world.before = photograph(world.ec2)
     account.recorder.clear()
-    calls.told = lambda operation, parameters, refused=False: world.ledger.heard(
+    calls.report = lambda operation, parameters, refused=False: world.ledger.heard(
         operation, parameters, world.step, refused=refused
     )
     operators, workflow = Operators(world), Workflow(world)

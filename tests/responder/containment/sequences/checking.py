@@ -61,7 +61,7 @@ class Checks:
         assert {interface: groups for interface, groups in there.items() if interface in expected} == expected
         self._check_sessions()
         found = {one.instance_id: one for one in containments.listed() if one.in_place}
-        assert set(found) <= self.world.wanted, f"nobody wanted {set(found) - self.world.wanted} contained"
+        assert set(found) <= self.world.wanted, f"not requested: the containment of {set(found) - self.world.wanted}"
         for instance, one in found.items():
             turn, began, interfaces = self.world.contained.get(instance, (0, 0, []))
             if one.state != "contained" or one.turn != turn:
@@ -86,19 +86,19 @@ class Checks:
     def check_at_rest(self) -> None:
         """Hold what incidents say against what holds their instance; nothing is under way."""
         late = [thing for thing in self.world.ledger.late if self.world.ledger.by.get(thing) == "ours"]
-        assert not late, f"changed after a release, and not put back: {late}"
+        assert not late, f"changed after a release, and not restored: {late}"
         held = {one.instance_id: one for one in containments.listed() if one.in_place}
         for incident in self._all_incidents():
             state = (incident["containment"] or {}).get("state")
             one = held.get(incident["instance_id"])
             wants = one is not None and incident["id"] in one.holders
             if state == "contained":
-                # Or a release for all was overtaken, and has not told it yet.
+                # Or a release for all was overtaken, and has not published that yet.
                 known = wants or (one is not None and incident["id"] in one.releasing_for)
                 assert known, f"{incident['id']} says contained, and does not hold {incident['instance_id']}: {one}"
             if state == "released":
                 asked = {incident["id"], incident["instance_id"]} & self.world.releasing
-                assert asked, f"nobody wanted {incident['id']} released"
+                assert asked, f"not requested: the release of {incident['id']}"
             if state in (None, "pending", "rejected", "released"):
                 assert not wants, f"{incident['id']} is {state}, and holds {incident['instance_id']}"
 
@@ -111,10 +111,10 @@ class Checks:
         self.check_at_rest()
 
     def release_all(self) -> None:
-        """Release everything, and look that all is as it was; captures go on."""
+        """Release everything, and check that all is as it was; captures go on."""
         for turn in range(ROUNDS):
             if turn > 1:
-                # What nobody does any more, the sweeper goes on with; what waits for an answer has its deadline.
+                # The sweeper restarts what no execution does any more; what waits for approval has its deadline.
                 self.workflow.wait(20 * 60)
                 self.workflow.sweep(Pick(0))
             self.settle_containments(Pick(turn))
@@ -130,7 +130,7 @@ class Checks:
         self._nothing_is_contained()
 
     def end(self, keep: bool) -> None:
-        """Close and release everything, let it come to rest, and look that nothing of ours is left."""
+        """Close and release everything, let it come to rest, and check that nothing of the deployment is left."""
         for turn in range(ROUNDS):
             self.settle(Pick(turn))
             self.check()
@@ -176,7 +176,7 @@ class Checks:
         assert [one for one in containments.listed() if one.in_place] == []
         left = list(containments.listed_prior_states())
         assert left == [], left
-        # Others may have cut something off by themselves: the sweeper tells of that, and of nothing else.
+        # Others may have isolated something by themselves: the sweeper reports that, and nothing else.
         cut = {item["NetworkInterfaceId"] for item in self.world.described() if self._is_cut(groups_of(item))}
         assert {line.split()[0] for line in audit_findings()} == cut
         ours = [thing for thing in self.world.ledger.now if self.world.ledger.by.get(thing) == "ours"]

@@ -91,7 +91,7 @@ class Execution:
         return str(payload.get("action", ""))
 
     def hear(self, token: str, output: str) -> None:
-        """Take what somebody sent for a token."""
+        """Take what was sent for a token."""
         if self.running and token == self.token and not self._late:
             self._resumed, self.due = json.loads(output), None
 
@@ -157,8 +157,8 @@ class Execution:
         except Killed:
             self._failed(state, "Runtime.ExitError", "the process ended")
         except Exception as error:
-            told = {"errorMessage": str(error), "errorType": type(error).__name__}
-            self._failed(state, type(error).__name__, json.dumps(told))
+            failure = {"errorMessage": str(error), "errorType": type(error).__name__}
+            self._failed(state, type(error).__name__, json.dumps(failure))
         else:
             if not waits:
                 self._succeeded(state, {"Payload": json.loads(json.dumps(answer))})

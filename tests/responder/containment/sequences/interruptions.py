@@ -55,7 +55,7 @@ class Calls:
     """Every call of AWS in this process: reported once it is answered, and interrupted where that was chosen.
 
     Attributes:
-        told: what is told of each, with what AWS refused.
+        report: called with each call, and whether AWS refused it.
         strike: what does something meanwhile.
         met: how many functions met what.
         times: how often the account is sent a request.
@@ -63,7 +63,7 @@ class Calls:
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.told: Callable[..., object] = lambda *_, **__: None
+        self.report: Callable[..., object] = lambda *_, **__: None
         self.strike: Callable[[Interruption], object] = lambda _: None
         self._chosen: Interruption | None = None
         self._made, self._dead = 0, False
@@ -85,11 +85,11 @@ class Calls:
             try:
                 answered = real(client, operation, parameters)
             except ClientError:
-                self.told(operation, parameters, refused=self.statuses[0] >= 400)
+                self.report(operation, parameters, refused=self.statuses[0] >= 400)
                 raise
             finally:
                 self.times = 1
-            self.told(operation, parameters)
+            self.report(operation, parameters)
             if chosen is not None and chosen.answered and chosen.what != "repeated":
                 self._meanwhile(chosen)
             return answered

@@ -1,4 +1,4 @@
-"""What everything has that a containment changes, who put it there, and what is owed to it: a model told of every call.
+"""What everything has that a containment changes, who put it there, and what is owed to it: a model of every call.
 
 It holds each call of the functions to the rules: written down before it is changed, never written over, given back
 exactly, and nothing of others overwritten unasked.
@@ -52,7 +52,7 @@ class Ledger:
         owed: what is written down for an instance, and not back yet.
         wrong: rules that were broken, a line each.
         calls: how many calls there were.
-        late: what was changed although a release had put it back; to be put back once more.
+        late: what was changed although a release had restored it; to be restored once more.
     """
 
     now: dict[Thing, Value] = field(default_factory=dict)
@@ -147,10 +147,10 @@ class Ledger:
         decided = bool(step.flags.get("overwrite") or step.flags.get("keep"))
         if value != owed and not (decided and value == self._without_gone(owed)):
             self._blame(step, f"gives {value} back to {thing}, which had {owed}")
-        # What others put there cannot be told from ours where it is the same.
+        # What others put there cannot be distinguished from ours where it is the same.
         by_others = self.by[thing] == "others" and there not in (value, *self._ours.get(place, ()))
         if by_others and not step.flags.get("overwrite") and not self._meanwhile(step, thing):
-            self._blame(step, f"puts {value} over {there} of {thing}, which others put there")
+            self._blame(step, f"sets {thing} to {value} over {there}, which others set")
         self.now[thing], self.by[thing] = value, "others"
         self._returned.append((self.calls, thing))
         self.late.discard(thing)
@@ -166,7 +166,7 @@ class Ledger:
             refused = any(one == thing and at > step.began for at, one in self._refused)
             if not (step.flags.get("keep") and (refused or self._without_gone(owed) != owed)):
                 self._blame(step, f"notes that {thing} is back, which has {self.now[thing]} and not {owed}")
-            # Given up, because somebody chose so.
+            # Given up, because a responder chose so.
             self.by[thing] = "others"
         elif self.now[thing] not in (owed, self._without_gone(owed)):
             decided = step.flags.get("keep") or step.flags.get("overwrite")
@@ -184,7 +184,7 @@ class Ledger:
         """Tell whether others changed it since, or a release that was overtaken gave it back."""
         held = self._held_at.get(instance, 0)
         return any(one == thing and at > began for at, one, _ in self._changed_by_others) or any(
-            # What came back before the instance was held is to be cut off again.
+            # What came back before the instance was held is to be isolated again.
             one == thing and at > held
             for at, one in self._returned
         )

@@ -34,7 +34,7 @@ class Operators:
     def open_one(
         self, instance: str, containment: str, by: Interruption | None = None, *, minutes: int = 60
     ) -> str | None:
-        """Open an incident; return its id, None where nobody answers."""
+        """Open an incident; return its id, None without an answer."""
         body = {
             "instance_id": instance,
             "reason": f"beaconing, the {len(self.world.requests) + 1}.",
@@ -49,7 +49,7 @@ class Operators:
         return self.world.requests[key][1]
 
     def _wants(self, mode: str) -> bool:
-        """Tell whether it comes to a containment where nobody answers."""
+        """Tell whether the deployment contains when the deadline passes."""
         return mode == "now" or (mode == "approval" and self.world.default == "contain")
 
     def open_again(self, pick: Pick, by: Interruption | None = None) -> None:
@@ -59,10 +59,10 @@ class Operators:
 
     def _opened(self, key: str, by: Interruption | None) -> None:
         body, known = self.world.requests[key]
-        told = self.ask("/incidents", body, by, key=key)
-        if told is None:
+        answer = self.ask("/incidents", body, by, key=key)
+        if answer is None:
             return
-        status, answered = told
+        status, answered = answer
         assert status in (202, 503), answered
         if status == 202:
             found = str(answered["incident"]["id"])
@@ -95,15 +95,15 @@ class Operators:
             self.about(pick.of((self.world.incidents[-1], *self.world.incidents)), what, by, **body)
 
     def about(self, incident: str, what: str, by: Interruption | None = None, **body: Any) -> int | None:
-        """Ask for something about an incident; return the answer's status, None where nobody answers."""
+        """Ask for something about an incident; return the answer's status, None without an answer."""
         if what == "release":
             self.release_asked(incident, all_incidents=bool(body.get("all")))
-        told = self.ask(f"/incidents/{incident}/{what}", body, by)
-        assert told is None or told[0] in (202, 409, 503), told
+        answer = self.ask(f"/incidents/{incident}/{what}", body, by)
+        assert answer is None or answer[0] in (202, 409, 503), answer
         wants = what == "approve" or (what == "contain" and self._wants(body["mode"]))
-        if wants and (told is None or told[0] != 409):
+        if wants and (answer is None or answer[0] != 409):
             self.world.wanted.add(item(incident)["instance_id"])
-        return told[0] if told is not None else None
+        return answer[0] if answer is not None else None
 
     def release_asked(self, incident: str, *, all_incidents: bool) -> None:
         self.world.releasing.add(incident)
@@ -113,7 +113,7 @@ class Operators:
     def ask(
         self, path: str, body: dict[str, Any], by: Interruption | None = None, *, key: str | None = None
     ) -> tuple[int, Any] | None:
-        """Send a request; None where nobody answers."""
+        """Send a request; None without an answer."""
         headers = {} if key is None else {"Idempotency_Key": key}
         name = path.rpartition("/")[2]
         self.world.done["open" if name == "incidents" else name] += 1

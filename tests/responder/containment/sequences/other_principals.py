@@ -40,7 +40,7 @@ class OtherPrincipals:
             self.world.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=list(groups))
 
     def delete_group(self, pick: Pick, by: Interruption | None = None) -> None:
-        """Others delete a group that nobody has on; one is always left."""
+        """Others delete a group that no interface has; one is always left."""
         used = {self.world.site.group, *(group for item in self.world.described() for group in groups_of(item))}
         unused = [group for group in self.world.groups if group not in used]
         if not unused:
@@ -215,7 +215,7 @@ class OtherPrincipals:
             target = self.world.site.target(interface)
         self.world.touched |= {interface, target}
         self.world.site.settings["appliance"]["existing"]["target_id"] = target
-        self.world.tell()
+        self.world.configure()
 
 
 def _check_code(error: ClientError, *codes: str) -> None:

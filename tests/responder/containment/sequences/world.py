@@ -36,11 +36,11 @@ class World:
         alive: instances that are not terminated.
         sessions: those of others, by id, with their interface.
         executions: by name.
-        incidents: ids that the API has told.
+        incidents: ids that the API returned.
         contained: interfaces that were attached when their instance's containment was completed, with the turn that it
             had then, and the calls there had been when that step began.
-        wanted: instances that somebody wanted contained.
-        releasing: incidents that somebody wanted released, and instances that somebody wanted released for all.
+        wanted: instances whose containment was requested.
+        releasing: incidents whose release was requested, and instances whose release for all was requested.
         done: how often each thing was done, and had something to be done to.
         step: the function that runs.
     """
@@ -75,8 +75,8 @@ class World:
     def ec2(self) -> Any:
         return self.site.ec2
 
-    def tell(self) -> None:
-        """Let the functions know the settings as they are now."""
+    def configure(self) -> None:
+        """Give the functions the current settings."""
         self.monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(self.site.settings))
         environment.cache_clear()
 

@@ -25,7 +25,7 @@ from tests.responder.containment.conftest import Shop, ask_again
 ANN = "arn:aws:iam::123456789012:user/ann"
 CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN, LAUNCHED = (f"inc-20260102T03040{n}-abcdefgh" for n in range(7))
 """The database captured and contained; again, for another alert; web-1 pending; web-2 blocked; the desktop captured,
-and closed; the legacy server, whose containment was killed before the cut; one with an appliance of its own."""
+and closed; the legacy server, whose containment was killed before isolation; one with an appliance of its own."""
 
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?=[Z.])")
 _SECONDS = {"ttl", "session_since", "launched_at", "released_at", "untracked_at", "restored_at"}

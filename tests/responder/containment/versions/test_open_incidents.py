@@ -141,7 +141,7 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
 def test_when_incidents_of_an_earlier_version_are_released_then_their_prior_state_is_restored(updated: Shop) -> None:
     instance, groups = updated.database, updated.company.security_groups
     for name, status in ((CAPTURING, "held"), (JOINED, "released")):
-        assert updated.is_cut_off(instance)
+        assert updated.is_isolated(instance)
         containment_requests.release(name, by=ANN)
         assert step(release.handler, "release", name) == {"status": status}
         assert updated.state(name) == "released"
@@ -160,7 +160,7 @@ def test_when_containments_of_an_earlier_version_were_under_way_then_they_go_on(
     instance = updated.company.instances["legacy"]
     had = updated.groups(instance)
     contained(BEGUN)
-    assert updated.is_cut_off(instance)
+    assert updated.is_isolated(instance)
     containment_requests.release(BEGUN, by=ANN)
     assert step(release.handler, "release", BEGUN) == {"status": "released"}
     assert updated.groups(instance) == had
@@ -168,7 +168,7 @@ def test_when_containments_of_an_earlier_version_were_under_way_then_they_go_on(
     containment_requests.decide(PENDING, "approved", by=ANN)
     assert step(incident.handler, "decide", PENDING) == {"status": "contain"}
     contained(PENDING)
-    assert updated.is_cut_off(updated.company.instances["web-1"])
+    assert updated.is_isolated(updated.company.instances["web-1"])
 
 
 def test_when_an_incident_is_opened_for_the_same_instance_then_it_shares_what_an_earlier_version_made(
