@@ -137,7 +137,7 @@ class TestSessions:
                 "target must be a MirrorTarget, PacketBasics.target or MirrorTarget.from_id(...), got "
                 "'tmt-0123456789abcdef0'; did you mean MirrorTarget.from_id('tmt-0123456789abcdef0')?",
             ),
-            ({"target": MirrorTarget}, "MirrorTarget.from_id(...), got a JSIIMeta"),
+            ({"target": MirrorTarget}, "MirrorTarget.from_id(...), got the class MirrorTarget"),
             ({"target": "${TfToken[TOKEN.0]}"}, "got a token; did you mean MirrorTarget.from_id(token)?"),
             ({"target": Destination.some_network_interface()}, "got a Destination"),
             (
@@ -147,7 +147,7 @@ class TestSessions:
             ),
             ({"filter": presets.web()}, "filter must be a MirrorFilter, PacketBasics.filter"),
             ({"sources": "eni-0123456789abcdef0"}, "sources must be a list, got 'eni-0123456789abcdef0'"),
-            ({"sources": SOURCE}, "sources must be a list, got a KnownSource; put it in brackets"),
+            ({"sources": SOURCE}, "sources must be a list, got a Source; put it in brackets"),
             ({"exclude": "eni-0123456789abcdef0"}, "exclude must be a list, got 'eni-0123456789abcdef0'; put it in"),
             ({"session_number": "1"}, "session_number must be a whole number, got '1'"),
         ],

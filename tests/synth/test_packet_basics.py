@@ -542,6 +542,9 @@ def test_fails_when_the_name_of_the_existing_stack_is_invalid() -> None:
         PacketBasics.from_stack_name(new_stack(), "x", "-")
 
 
+STATEMENT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -573,6 +576,13 @@ def test_fails_when_the_name_of_the_existing_stack_is_invalid() -> None:
         ({"capabilities": ["CAPABILITY_IAM"]}, "capabilities for IAM need own_tags: the stack's role may change only"),
         ({**WITH_ROLES, "own_tags": {"Name": "x"}}, r"own_tags\['Name'\]: the template gives each resource a Name"),
         ({**WITH_ROLES, "own_tags": {"team": "a*"}}, r"own_tags\['team'\]: tag value 'a\*' holds '\*'"),
+        ({"own_tags": {"aws:team": "x"}}, r"own_tags\['aws:team'\]: tag key 'aws:team' is reserved: AWS sets those"),
+        ({"own_tags": {"team": "x" * 257}}, r"own_tags\['team'\]: a tag value holds at most 256 characters, got 257"),
+        ({"extra_statements": [STATEMENT]}, "extra_statements go with capabilities CAPABILITY_IAM"),
+        (
+            {**WITH_ROLES, "extra_statements": [STATEMENT, {"Action": "*", "Resource": "*"}]},
+            r"extra_statements\[1\] has no Effect: expected Allow or Deny",
+        ),
         ({**WITH_ROLES, "stack_name": "s" * 41}, "expected a name of at most 40 characters, got 41"),
         (
             {"permissions_boundary": "arn:aws:iam::111122223333:policy/b"},

@@ -135,6 +135,7 @@ class PacketBasics(Appliance):
             template.check_timeout(timeout_minutes)
             template.check_permissions_boundary(permissions_boundary, capabilities)
             template.check_own_tags(own_tags, capabilities)
+            template.check_extra_statements(extra_statements, capabilities)
             # CloudFormation gives them to the resources of the stack.
             check_construct_tags(tags, EC2, CLOUDFORMATION, *((IAM,) if template.makes_iam(capabilities) else ()))
             for kind, given in (

@@ -20,7 +20,7 @@ from tapstack.bindings import (
     renders_hcl,
     terraform_data,
 )
-from tapstack.domain.arguments import check_arguments
+from tapstack.domain.arguments import check_arguments, public_name
 from tapstack.domain.destinations import Kind
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.sessions import SessionBook
@@ -51,7 +51,7 @@ def checks_arguments(*, whole: Collection[str] = ()) -> Callable[[Init], Init]:
         @functools.wraps(init)
         def checking(self: Construct, scope: Construct, id_: str, *args: Any, **keywords: Any) -> None:
             if not isinstance(scope, Construct):
-                raise RuleViolation(f"{type(self).__name__}: scope must be a construct, got {scope!r}")
+                raise RuleViolation(f"{public_name(type(self))}: scope must be a construct, got {scope!r}")
             with located(scope, str(id_)):
                 _check_stack(scope)
                 check_arguments(init, {"id_": id_, **keywords}, whole)

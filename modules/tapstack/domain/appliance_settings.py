@@ -13,6 +13,8 @@ from typing import Any, Final
 from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.arguments import check_fields, check_range
+from tapstack.domain.destinations import check_max_sources
+from tapstack.domain.iam_statements import check_statements
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability
 
@@ -30,11 +32,11 @@ class ExistingAppliance:
         portal_url: the URL of the portal, for responders; none by default.
         target_interface_id: the network interface behind the target, which is never mirrored itself;
             not checked by default.
-        max_sources: how many distinct sources the target takes: 10 or 100 for an interface. Not
+        max_sources: how many distinct sources the target takes: 10 or 100 for an interface, 1 or more. Not
             limited by default.
 
     Raises:
-        RuleViolation: an id of the wrong form.
+        RuleViolation: an id of the wrong form, or fewer sources than one.
     """
 
     target_id: str
@@ -50,6 +52,7 @@ class ExistingAppliance:
         check_identifier("traffic mirror filter", self.filter_id)
         if self.target_interface_id is not None:
             check_identifier("network interface", self.target_interface_id)
+        check_max_sources(self.max_sources)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that the functions read."""
@@ -114,6 +117,7 @@ class LaunchedAppliance:
             check_cloudformation_stack_name(self.stack_name)
         template.check_public_ip(self.public_ip, accept=self.accept_public_ip)
         template.check_parameters(self.parameters)
+        check_statements("extra_statements", self.extra_statements)
         template.check_timeout(self.timeout_minutes)
         if self.retire_after_minutes is not None:
             check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)

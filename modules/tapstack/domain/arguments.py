@@ -50,6 +50,17 @@ _MEANT: Final = {
 }
 """How a user makes what is expected, by the name of its class."""
 
+_PUBLIC: Final = {
+    "ImportedTarget": "MirrorTarget",
+    "KnownSource": "Source",
+    "Rule": "PolicyRule",
+    "SourceLookup": "Source",
+    "_ExistingPacketBasics": "PacketBasics",
+    "_ImportedFilter": "MirrorFilter",
+    "_ImportedGroup": "security group",
+}
+"""What users know the classes by that they get from factories, by the name of the class."""
+
 _LONGEST_SHOWN: Final = 40
 
 _FACTORIES: Final[dict[str, dict[str, str]]] = {
@@ -251,8 +262,15 @@ def _shown(value: Any) -> str:
     text = repr(value)
     if isinstance(value, str) or (len(text) <= _LONGEST_SHOWN and not text.startswith("<")):
         return text
-    name = type(value).__name__
+    if isinstance(value, type):
+        return f"the class {public_name(value)}"
+    name = public_name(type(value))
     return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def public_name(kind: type) -> str:
+    """Return what users know a class by."""
+    return _PUBLIC.get(kind.__name__, kind.__name__)
 
 
 def _listed(choices: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from tapstack.domain.cidrs import ANY_IPV4, ANY_IPV6, family, is_whole_internet
+from tapstack.domain.arguments import check_fields, checked
+from tapstack.domain.cidrs import ANY_IPV4, ANY_IPV6, check_cidr, family, is_whole_internet
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import Direction, MirrorRule, Traffic
 
@@ -27,6 +28,14 @@ class FilterPreset:
 
     rules: tuple[MirrorRule, ...]
     amazon_dns: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            RuleViolation: it is of another type.
+        """
+        check_fields(self)
 
 
 def _both_ways(traffic: Traffic, reply: Traffic, families: Sequence[str]) -> list[MirrorRule]:
@@ -49,6 +58,7 @@ def everything() -> FilterPreset:
     return FilterPreset(tuple(rules), amazon_dns=True)
 
 
+@checked
 def everything_but_intra_vpc(vpc_cidrs: Sequence[str]) -> FilterPreset:
     """Mirror what enters or leaves the VPC, and not what stays inside it.
 
@@ -61,7 +71,7 @@ def everything_but_intra_vpc(vpc_cidrs: Sequence[str]) -> FilterPreset:
             f"(a filter holds 10 rules), got {len(vpc_cidrs)}"
         )
     rejects = []
-    for cidr in vpc_cidrs:
+    for cidr in map(check_cidr, vpc_cidrs):
         if is_whole_internet(cidr):
             raise RuleViolation(
                 f"everything_but_intra_vpc takes the CIDR blocks of the VPC, got {cidr}: no packet to or from it would "

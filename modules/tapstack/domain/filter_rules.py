@@ -56,7 +56,7 @@ class PortRange:
     def __post_init__(self) -> None:
         """Refuse ports out of range and ranges that run backwards."""
         for port in (self.first, self.last):
-            if not is_token(port) and not (isinstance(port, int) and 0 <= port <= 65535):
+            if not is_token(port) and not (type(port) is int and 0 <= port <= 65535):
                 raise RuleViolation(f"a port must be a whole number from 0 to 65535, got {port!r}")
         if not is_token(self.first) and not is_token(self.last) and self.first > self.last:
             raise RuleViolation(f"a port range must not run backwards, got {self.first}-{self.last}")
@@ -88,6 +88,7 @@ class Traffic:
 
     def __post_init__(self) -> None:
         """Refuse protocols out of range, and ports where the protocol has none."""
+        check_fields(self)
         if self.protocol is not None and not is_token(self.protocol) and not 0 <= self.protocol <= 255:
             raise RuleViolation(f"an IP protocol number must be from 0 to 255, got {self.protocol!r}")
         has_ports = self.source_ports or self.destination_ports

@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from tapstack.domain import template_urls
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.iam_statements import check_statements
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.tags import CLOUDFORMATION, EC2, IAM, tag_problems
+from tapstack.domain.tags import CLOUDFORMATION, EC2, IAM, check_tag_key, check_tag_value, tag_problems
 from tapstack.domain.tokens import is_token
 
 Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -165,7 +166,15 @@ def check_permissions_boundary(policy_arn: str | None, capabilities: Sequence[st
 
 
 def check_own_tags(own_tags: Mapping[str, str] | None, capabilities: Sequence[str]) -> None:
-    """Refuse tags that do not distinguish the resources of a stack with a role from those of others."""
+    """Refuse tags that AWS would not take, or that do not tell what a stack with a role makes from what others make."""
+    for key, value in (own_tags or {}).items():
+        try:
+            if not is_token(key):
+                check_tag_key(key)
+            if not is_token(value):
+                check_tag_value(value)
+        except RuleViolation as violation:
+            raise RuleViolation(f"own_tags[{key!r}]: {violation}") from None
     if not makes_iam(capabilities):
         return
     if not own_tags:
@@ -177,6 +186,16 @@ def check_own_tags(own_tags: Mapping[str, str] | None, capabilities: Sequence[st
         raise RuleViolation("own_tags['Name']: the template gives each resource a Name of its own")
     for about, problem in tag_problems(own_tags, (EC2, CLOUDFORMATION, IAM)):
         raise RuleViolation(f"own_tags: {problem}" if about is None else f"own_tags[{about!r}]: {problem}")
+
+
+def check_extra_statements(statements: Sequence[Mapping[str, Any]], capabilities: Sequence[str]) -> None:
+    """Refuse statements that IAM would not take, or that go into no role."""
+    check_statements("extra_statements", statements)
+    if statements and not makes_iam(capabilities):
+        raise RuleViolation(
+            "extra_statements go with capabilities CAPABILITY_IAM or CAPABILITY_NAMED_IAM: without them the stack has "
+            "no role of its own"
+        )
 
 
 def check_parameter(name: str, value: str) -> None:

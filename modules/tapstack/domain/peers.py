@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tapstack.domain import cidrs
-from tapstack.domain.arguments import checked
+from tapstack.domain.arguments import check_fields, checked
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
@@ -22,29 +22,41 @@ class Peer:
     kind: PeerKind
     value: str
 
+    def __post_init__(self) -> None:
+        """Check the value, and keep a CIDR block in the one spelling that AWS keeps.
+
+        Raises:
+            RuleViolation: another kind, or a value of another form than the kind has.
+        """
+        check_fields(self)
+        if self.kind == "cidr":
+            object.__setattr__(self, "value", cidrs.check_cidr(self.value))
+        else:
+            check_identifier(self.kind, self.value)
+
     @classmethod
     @checked
     def cidr(cls, block: str) -> Peer:
         """Every address of a CIDR block, IPv4 or IPv6."""
-        return cls("cidr", cidrs.check_cidr(block))
+        return cls("cidr", block)
 
     @classmethod
     @checked
     def security_group(cls, security_group_id: str) -> Peer:
         """Every network interface that has this security group."""
-        return cls("security group", check_identifier("security group", security_group_id))
+        return cls("security group", security_group_id)
 
     @classmethod
     @checked
     def prefix_list(cls, prefix_list_id: str) -> Peer:
         """Every address of a managed prefix list."""
-        return cls("prefix list", check_identifier("prefix list", prefix_list_id))
+        return cls("prefix list", prefix_list_id)
 
     @classmethod
     @checked
     def vpc(cls, vpc_id: str) -> Peer:
         """Every IPv4 block of a VPC, looked up when Terraform plans."""
-        return cls("vpc", check_identifier("vpc", vpc_id))
+        return cls("vpc", vpc_id)
 
     @classmethod
     @checked

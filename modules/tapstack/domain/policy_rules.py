@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
+from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import HIGHEST_SEVERITY, Finding
 from tapstack.domain.globs import is_literal, matches
@@ -56,6 +57,9 @@ class Rule:
         """
         check_name(self.name)
         check_one_of("action", self.action, ACTIONS)
+        if self.resource_role is not None:
+            check_one_of("resource role", self.resource_role, RESOURCE_ROLES)
+        check_fields(self)
         if self.at_least is not None:
             check_severity(self.at_least)
         for pattern in self.types:
@@ -65,8 +69,6 @@ class Rule:
         for key, value in self.tags.items():
             check_sought_tag_key(key)
             check_tag_value(value)
-        if self.resource_role is not None:
-            check_one_of("resource role", self.resource_role, RESOURCE_ROLES)
         if self.minutes is not None:
             check_minutes(self.minutes)
             if self.action == "notify":

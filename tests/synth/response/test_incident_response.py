@@ -459,6 +459,7 @@ def test_fails_when_an_argument_is_wrong_and_says_where(arguments: dict[str, Any
         (lambda: launched(max_hours=0), "max_hours must be a whole number from 1 to 720, got 0"),
         (lambda: launched(public_ip=True), "an Elastic IP puts the appliance's portal on the internet"),
         (lambda: launched(parameters={"VPCID": VPC}), "VPCID cannot be given as an extra parameter"),
+        (lambda: launched(extra_statements=[{}]), "extra_statements[0] has no Effect: expected Allow or Deny"),
         (lambda: launched(stack_name="1"), "'1' is not a CloudFormation stack name"),
         (lambda: CaptureSettings(minutes=90, max_minutes=60), "minutes must be at most max_minutes, 60, got 90"),
         (lambda: CaptureSettings(packet_length=0), "packet length"),

@@ -13,15 +13,20 @@ from tapstack import (
     ContainmentSettings,
     Destination,
     ExistingAppliance,
+    FilterPreset,
     LaunchedAppliance,
     MirrorRule,
     Peer,
+    PortRange,
     Source,
     SourceLookup,
+    Traffic,
 )
 from tapstack.domain import arguments
 from tapstack.domain.arguments import check_arguments, check_fields, checked
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.filter_presets import everything_but_intra_vpc
+from tapstack.domain.policy_rules import Rule as PolicyRule
 from tapstack.domain.sources import AnySource
 
 TOKEN = "${TfToken[TOKEN.0]}"
@@ -99,7 +104,7 @@ def test_when_arguments_fit_the_signature_then_they_are_taken(given: dict[str, A
         ({"tags": {"a": 5}}, "tags['a'] must be text, got 5"),
         ({"tags": {5: "a"}}, "a key of tags must be text, got 5"),
         ({"tags": MAP_TOKEN}, "tags must be a mapping whose keys are known at synthesis, got a map token"),
-        ({"sources": ENI}, "sources must be a list, got a KnownSource; put it in brackets"),
+        ({"sources": ENI}, "sources must be a list, got a Source; put it in brackets"),
         ({"sources": "eni-0123456789abcdef0"}, "sources must be a list, got 'eni-0123456789abcdef0'"),
         (
             {"sources": ["eni-0123456789abcdef0"]},
@@ -170,11 +175,64 @@ def test_fails_when_a_field_of_a_dataclass_does_not_fit() -> None:
         lambda: ContainmentSettings(modes="approval"),  # type: ignore[arg-type]
         lambda: CaptureSettings(minutes="60"),  # type: ignore[arg-type]
         lambda: Authorization.jwt("https://login.example.com", audience="api"),
+        lambda: Authorization("login"),
+        lambda: Authorization("https://login.example.com"),
+        lambda: Authorization(scopes=("contain",)),
+        lambda: Destination("what", None, None),  # type: ignore[arg-type]
+        lambda: Destination("network interface", "vpce-0123456789abcdef0", 10),
+        lambda: Destination("network interface", None, 0),
+        lambda: ExistingAppliance("tmt-0123456789abcdef0", "tmf-0123456789abcdef0", max_sources=0),
+        lambda: FilterPreset((5,)),  # type: ignore[arg-type]
+        lambda: PolicyRule("a", "capture", types="UnauthorizedAccess:*"),  # type: ignore[arg-type]
+        lambda: PolicyRule("a", "capture", tags="a=b"),  # type: ignore[arg-type]
+        lambda: PortRange(True, 5),
+        lambda: Traffic("tcp"),  # type: ignore[arg-type]
+        lambda: Traffic(6, "443"),  # type: ignore[arg-type]
+        lambda: everything_but_intra_vpc(["10.0.0.0"]),
     ],
 )
 def test_fails_when_a_value_is_made_of_what_does_not_fit(make: Callable[[], object]) -> None:
     with pytest.raises(RuleViolation):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Destination("what", "a", None),  # type: ignore[arg-type]
+            "kind must be network interface, network load balancer or gateway load balancer endpoint, got 'what'",
+        ),
+        (lambda: Peer("cidr", "not"), "'not' is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32"),
+        (lambda: Peer("vpc", "sg-0123abcd"), "'sg-0123abcd' is not the id of a VPC: expected the form vpc-"),
+        (
+            lambda: Peer("host", "10.0.0.1"),  # type: ignore[arg-type]
+            "kind must be cidr, security group, prefix list or vpc, got 'host'",
+        ),
+    ],
+)
+def test_fails_when_a_value_is_made_without_its_factory_and_is_wrong(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(RuleViolation) as caught:
+        make()
+    assert str(caught.value).startswith(message)
+
+
+def test_when_a_peer_is_made_without_its_factory_then_it_is_spelt_as_aws_does() -> None:
+    assert Peer("cidr", "2001:DB8:0::/32") == Peer.cidr("2001:db8::/32")
+
+
+def test_when_messages_name_what_was_given_then_by_the_word_that_users_know() -> None:
+    assert "got the class Source" in refused({"thing": Source})
+    assert "got a Source" in refused({"thing": ENI})
+    assert "got a PolicyRule" in refused({"thing": PolicyRule("a-rule-of-a-long-name", "capture")})
+    # Their names cannot be checked against the classes here: loading the constructs starts a kernel.
+    assert set(arguments._PUBLIC.values()) - {"security group"} <= set(tapstack._HOMES)
+
+
+def refused(given: dict[str, Any]) -> str:
+    with pytest.raises(RuleViolation) as caught:
+        check_arguments(takes, given)
+    return str(caught.value)
 
 
 def test_when_messages_name_a_class_then_users_can_make_one() -> None:

@@ -154,7 +154,7 @@ class TestRules:
                 "contain_now",
             ),
             ({"at_least": 11}, "severity must be a number from 0 to 10, got 11"),
-            ({"at_least": True}, "severity must be a number from 0 to 10, got True"),
+            ({"at_least": True}, "at_least must be a number, got True"),
             ({"at_least": float("nan")}, "severity must be a number from 0 to 10, got nan"),
             ({"types": ("TorClient",)}, "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/"),
             ({"types": ("",)}, "'' is no finding type"),
