@@ -109,7 +109,7 @@ class CaptureStack(SiteStack):
 
     def _add_load_balancer(self, key: str, settings: LoadBalancerSettings) -> CaptureLoadBalancer:
         instances = list(settings.instance_ids)
-        if not instances and not settings.ip_addresses and self.packet_basics is not None:
+        if not settings.appliances and self.packet_basics is not None:
             instances = [self.packet_basics.instance_id]
         return CaptureLoadBalancer(
             self,

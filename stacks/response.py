@@ -16,7 +16,7 @@ from tapstack import (
     PacketBasics,
 )
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
-from tapstack.settings.model import PACKET_BASICS, Deployment, Site
+from tapstack.settings.model import PACKET_BASICS, Deployment, Target
 from tapstack.settings.response import Response
 from tapstack.workspace.state import response_stack_name
 
@@ -62,11 +62,14 @@ class ResponseStack(SiteStack):
             launched: LaunchedAppliance = settings.appliance.launch.to_domain()
             return replace(launched, stack_name=name)
         asked = settings.appliance
+        given = self._site.packet_basics
+        target = self._site.targets.get(asked.target)
+        balancer = target.load_balancer if target is not None else None
+        own_behind = balancer is not None and not balancer.appliances
         appliance = None
-        if PACKET_BASICS in (asked.target, asked.filter):
+        if PACKET_BASICS in (asked.target, asked.filter) or own_behind:
             name = self._deployment.stack_name(self._name)
             appliance = PacketBasics.from_stack_name(self, "packet-basics", name)
-        given = self._site.packet_basics
         if asked.filter == PACKET_BASICS and appliance is not None:
             filter_id = (given.filter_id if given else None) or appliance.filter.mirror_filter_id
         else:
@@ -79,9 +82,16 @@ class ResponseStack(SiteStack):
                 target_interface_id=(given.network_interface_id if given else None) or appliance.network_interface_id,
                 max_sources=Destination.some_network_interface().max_sources,
             )
-        interface, most = _behind(self._site, asked.target)
+        behind = balancer.appliances if balancer is not None else []
+        if own_behind and appliance is not None:
+            behind = [(given.instance_id if given else None) or appliance.instance_id]
+        interface, most = _behind(target)
         return ExistingAppliance(
-            self._id_of("target", asked.target), filter_id, target_interface_id=interface, max_sources=most
+            self._id_of("target", asked.target),
+            filter_id,
+            target_interface_id=interface,
+            max_sources=most,
+            target_appliances=behind,
         )
 
     def _id_of(self, what: str, name: str) -> str:
@@ -138,10 +148,13 @@ def _authorization(settings: Response) -> Authorization:
     return Authorization.jwt(jwt.issuer, audience=jwt.audience, scopes=jwt.scopes)
 
 
-def _behind(site: Site, name: str) -> tuple[str | None, int | None]:
+def _behind(target: Target | None) -> tuple[str | None, int | None]:
     """Return the interface behind a target of the site, and how many sources it takes, where known."""
-    target = site.targets.get(name)
     if target is None or target.network_interface_id is None:
         return None, None
-    destination = Destination.network_interface(target.network_interface_id, instance_type=target.instance_type)
+    destination = Destination.network_interface(
+        target.network_interface_id,
+        instance_type=target.instance_type,
+        accept_instance_type=target.accept_instance_type,
+    )
     return target.network_interface_id, destination.max_sources

@@ -90,6 +90,42 @@ def test_fails_when_the_interface_is_the_existing_appliances(site: Site, monkeyp
         prepare(opened(instance))
 
 
+def behind_the_balancer(monkeypatch: pytest.MonkeyPatch, site: Site, *appliances: str) -> None:
+    existing = {**site.settings["appliance"]["existing"], "target_appliances": list(appliances)}
+    configure(monkeypatch, site, {"existing": existing})
+
+
+def test_fails_when_the_instance_is_behind_the_load_balancer_of_the_target(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, interface = site.instance()
+    second = site.attach(instance)
+    behind_the_balancer(monkeypatch, site, instance)
+    with pytest.raises(NothingToCapture, match=f"{interface}: it belongs to the appliance that receives .* {second}:"):
+        prepare(opened(instance))
+
+
+def test_fails_when_an_address_of_the_instance_is_behind_the_load_balancer_of_the_target(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, _ = site.instance(PrivateIpAddress="10.0.1.20")
+    second = site.attach(instance)
+    behind_the_balancer(monkeypatch, site, "10.0.1.20")
+    for incident in (opened(instance), opened(None, second)):
+        with pytest.raises(NothingToCapture, match="it belongs to the appliance that receives the packets"):
+            prepare(incident)
+
+
+def test_when_another_vpc_has_the_address_of_an_appliance_then_its_interface_is_eligible(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpc = site.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = site.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
+    instance, interface = site.instance(subnet=subnet, PrivateIpAddress="10.0.1.20")
+    behind_the_balancer(monkeypatch, site, "10.0.1.20")
+    assert prepare(opened(instance))["eligible"] == [interface]
+
+
 def test_when_the_instance_lies_in_another_vpc_then_the_timeline_warns(site: Site) -> None:
     vpc = site.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     subnet = site.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]

@@ -205,6 +205,45 @@ def test_when_a_load_balancer_receives_then_sources_are_not_limited(tmp_path: Pa
     assert "max_sources" not in settings(stack)["appliance"]["existing"]
 
 
+BALANCED = f"subnet_ids: [{SUBNET}, subnet-0f23456789abcdef0]"
+BASICS = f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8'
+
+
+@pytest.mark.parametrize(
+    ("behind", "appliances"),
+    [
+        ("instance_ids: [i-0123abcd, i-0123abce]", ["i-0123abcd", "i-0123abce"]),
+        ("ip_addresses: [10.0.1.5]", ["10.0.1.5"]),
+    ],
+)
+def test_when_the_site_makes_the_load_balancer_then_the_response_gets_the_appliances_behind_it(
+    tmp_path: Path, behind: str, appliances: list[str]
+) -> None:
+    more = f"targets: {{many: {{load_balancer: {{{BALANCED}, {behind}}}}}}}"
+    stack = written(tmp_path, deployment(f"{{appliance: {{target: many, filter: {FILTER}}}}}", more))["a-response"]
+    assert settings(stack)["appliance"]["existing"]["target_appliances"] == appliances
+
+
+@pytest.mark.parametrize(
+    ("given", "appliance"),
+    [("}", "${data.aws_instance."), (", instance_id: i-0123abcd}", "i-0123abcd")],
+)
+def test_when_the_site_s_own_appliance_is_behind_the_load_balancer_then_the_response_gets_it(
+    tmp_path: Path, given: str, appliance: str
+) -> None:
+    more = f"{BASICS}{given}\n    targets: {{many: {{load_balancer: {{{BALANCED}}}}}}}"
+    stack = written(tmp_path, deployment(f"{{appliance: {{target: many, filter: {FILTER}}}}}", more))["a-response"]
+    (found,) = settings(stack)["appliance"]["existing"]["target_appliances"]
+    assert found.startswith(appliance)
+
+
+def test_when_a_type_is_accepted_for_a_target_then_incidents_may_use_all_of_its_sources(tmp_path: Path) -> None:
+    sensor = f"network_interface_id: {eni(1)}, instance_type: m9.24xlarge, accept_instance_type: true"
+    more = f"targets: {{sensor: {{{sensor}}}}}"
+    stack = written(tmp_path, deployment(f"{{appliance: {{target: sensor, filter: {FILTER}}}}}", more))["a-response"]
+    assert settings(stack)["appliance"]["existing"]["max_sources"] == 100
+
+
 def test_when_packet_basics_exists_then_it_is_found_by_the_name_of_its_stack(tmp_path: Path) -> None:
     more = f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8}}'
     stack = written(tmp_path, deployment("{}", more))["a-response"]

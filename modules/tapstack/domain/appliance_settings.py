@@ -16,6 +16,7 @@ from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.destinations import check_max_sources
 from tapstack.domain.iam_statements import check_statements
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
+from tapstack.domain.load_balancers import check_appliance_address
 from tapstack.domain.packet_basics import Capability
 
 RETIRE_AFTER_MINUTES: Final = (0, 1440)
@@ -34,9 +35,11 @@ class ExistingAppliance:
             not checked by default.
         max_sources: how many distinct sources the target takes: 10 or 100 for an interface, 1 or more. Not
             limited by default.
+        target_appliances: the instances behind the target's load balancer, by id or by private address in the
+            response's VPC, which are never mirrored themselves; not checked by default.
 
     Raises:
-        RuleViolation: an id of the wrong form, or fewer sources than one.
+        RuleViolation: an id or address of the wrong form, or fewer sources than one.
     """
 
     target_id: str
@@ -44,6 +47,7 @@ class ExistingAppliance:
     portal_url: str | None = None
     target_interface_id: str | None = None
     max_sources: int | None = None
+    target_appliances: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check the ids."""
@@ -53,10 +57,15 @@ class ExistingAppliance:
         if self.target_interface_id is not None:
             check_identifier("network interface", self.target_interface_id)
         check_max_sources(self.max_sources)
+        for appliance in self.target_appliances:
+            if appliance.startswith("i-"):
+                check_identifier("instance", appliance)
+            else:
+                check_appliance_address(appliance)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that the functions read."""
-        return {"existing": asdict(self)}
+        return {"existing": {**asdict(self), "target_appliances": list(self.target_appliances) or None}}
 
 
 @dataclass(frozen=True)

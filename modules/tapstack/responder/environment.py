@@ -124,7 +124,7 @@ def _frozen(value: Any) -> Any:
 
 def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | Launch:
     if "existing" in settings:
-        return ExistingAppliance(**settings["existing"])
+        return ExistingAppliance(**{key: _frozen(value) for key, value in settings["existing"].items()})
     launch = settings["launch"]
     # CloudFormation accepts strings only; JSON may have numbers and booleans.
     parameters = {key: _text(value) for key, value in launch["parameters"].items()}

@@ -220,6 +220,11 @@ class LoadBalancer(Settings):
     accept_open_mirrored_from: bool = False
     """Accept 0.0.0.0/0 and ::/0 in `mirrored_from`."""
 
+    @property
+    def appliances(self) -> list[str]:
+        """The appliances by id or address; none where it is the site's `packet_basics`."""
+        return [*self.instance_ids, *self.ip_addresses]
+
 
 class Target(Settings):
     """A mirror target besides that of `packet_basics`: exactly one of the four kinds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -87,7 +88,11 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
     begin = f"{project}-{name}-response"
     partition, account = partition_of(site.region), example_of("account")[1:13]
     arn = f"arn:{partition.name if partition else 'aws'}:{{}}:{site.region}:{account}:{{}}"
-    appliance = _EXISTING.settings()
+    target = site.targets.get(response.appliance.target)
+    behind: list[str] = []
+    if target is not None and target.load_balancer is not None:
+        behind = target.load_balancer.appliances or [example_of("instance")]
+    appliance = replace(_EXISTING, target_appliances=behind).settings()
     if response.appliance.launch is not None:
         launched: LaunchedAppliance = response.appliance.launch.to_domain()
         role = arn.format("iam", f"role/{begin}-epb")

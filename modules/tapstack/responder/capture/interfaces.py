@@ -133,7 +133,7 @@ def _interface(described: dict[str, Any], instance: dict[str, Any] | None) -> In
         instance_id=instance["InstanceId"] if instance else None,
         instance_type=instance.get("InstanceType") if instance else None,
         requester_managed=described.get("RequesterManaged", False),
-        appliance=_is_appliance(interface_id, instance),
+        appliance=_is_appliance(described, instance),
     )
 
 
@@ -141,15 +141,23 @@ def _missing(interface_id: str) -> Interface:
     return Interface(interface_id, type="none, because it does not exist")
 
 
-def _is_appliance(interface_id: str, instance: dict[str, Any] | None) -> bool:
-    """Tell whether the interface is the appliance's: it would receive its own packets."""
+def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) -> bool:
+    """Tell whether the interface is that of an appliance: it would receive its own packets."""
     appliance = environment().appliance
     if isinstance(appliance, Launch):
         tags = (instance or {}).get("Tags", [])
         return {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags
-    target = appliance.target_interface_id
-    attached = [interface["NetworkInterfaceId"] for interface in (instance or {}).get("NetworkInterfaces", [])]
-    return target is not None and target in (interface_id, *attached)
+    interfaces = [described, *(instance or {}).get("NetworkInterfaces", [])]
+    if appliance.target_interface_id in [interface["NetworkInterfaceId"] for interface in interfaces]:
+        return True
+    # The same address may be another instance's in another VPC.
+    addresses = {
+        address["PrivateIpAddress"]
+        for interface in interfaces
+        if interface.get("VpcId") == environment().vpc_id
+        for address in interface.get("PrivateIpAddresses", [])
+    }
+    return not {(instance or {}).get("InstanceId"), *addresses}.isdisjoint(appliance.target_appliances)
 
 
 def _warnings(interface: Interface) -> str:
