@@ -417,12 +417,13 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
                 f"arn:aws:cloudformation:{region}:{account}:stack/tapstack-*-epb/*",
                 {},
             ),
-            # A deploy of a response looks for what a release has yet to restore; UseKey lets it decrypt that.
+            # A deploy of a response looks for what a release has yet to restore, and for the incidents that hold it;
+            # UseKey lets it decrypt that.
             allow(
                 "CheckContainedInstances",
                 ["dynamodb:Query"],
                 f"arn:aws:dynamodb:{region}:{account}:table/tapstack-*-response-incidents/index/by-state",
-                {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["original"]}},
+                {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["containment", "original"]}},
             ),
             allow("TagApis", ["apigateway:PUT"], f"arn:aws:apigateway:{region}::/tags/*", {}),
             allow(

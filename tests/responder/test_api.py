@@ -129,7 +129,9 @@ class TestOpen:
         incident = ask("POST", "/incidents", alert)[1]["incident"]["id"]
         status, problem = ask("POST", "/incidents", {**alert, "containment": "now"})
         assert status == 409
-        assert problem["detail"].endswith(f"was opened without containment: tapstack incident contain {incident}")
+        assert problem["detail"].endswith(
+            f"was opened without containment: tapstack incident contain {incident} --mode now"
+        )
         contained = {**alert, "alert_id": "siem-4712", "containment": "now"}
         assert ask("POST", "/incidents", contained)[1] == ask("POST", "/incidents", contained)[1]
 

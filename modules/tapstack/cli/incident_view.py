@@ -11,6 +11,7 @@ from tapstack.cli.incident_plan_view import advice, value
 from tapstack.cli.terminal import plain, shortened, table
 from tapstack.domain.containment import change_name
 from tapstack.domain.containment_release import refusals
+from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_time, can_be_extended, extend_command
 
@@ -31,7 +32,6 @@ _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
     "failed": ("release",),
 }
 """The commands for a containment in each state; in the other states it is in progress or has ended."""
-_VERBS_TO_CONTAIN: Final = ("contain --dry-run", "contain")
 
 
 def card(incident: Incident, *, now: datetime, options: str = "") -> str:
@@ -67,8 +67,8 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     # Where there is advice, overwriting restores nothing.
     useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
     verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
-    if _list(incident, "containment_modes"):
-        verbs += _VERBS_TO_CONTAIN
+    if modes := [mode for mode in MODES if mode in _list(incident, "containment_modes")]:
+        verbs += ["contain --dry-run", *(f"contain --mode {mode}" for mode in modes)]
     if refusals(_entries(containment, "differences")):
         verbs.insert(1, "release")
     of_containment = [f"tapstack incident {verb} {name}{options}" for verb in verbs if verb != useless]

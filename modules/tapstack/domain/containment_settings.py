@@ -267,6 +267,11 @@ def check_action(action: str, modes: tuple[str, ...] | None) -> None:
     raise RuleViolation(f"{action} needs the mode {mode}: containment.modes has {', '.join(modes)}")
 
 
+def contain_command(incident_id: str, mode: Mode) -> str:
+    """Return the command that contains the instance of an incident, now or on approval."""
+    return f"tapstack incident contain {incident_id} --mode {mode}"
+
+
 def undo_containment_command(incident_id: str) -> str:
     """Return the command that restores what a containment changed."""
     return f"tapstack incident release {incident_id}"

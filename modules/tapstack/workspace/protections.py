@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final
 
 from tapstack.domain import limits
 from tapstack.domain.containment import Kind
 from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
+from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.counts import counted
 from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
@@ -35,7 +37,9 @@ _TAG_PURPOSE: Final = "tapstack:purpose"
 _TAG_STACK: Final = "aws:cloudformation:stack-name"
 _BY_STATE: Final = "by-state"
 _PRIOR_STATES: Final = "original"
-"""The index of the table of incidents, and the value of `listing` in it of prior states that are not restored yet."""
+_CONTAINMENTS: Final = "containment"
+"""The index of the table of incidents, and the values of `listing` in it of prior states that are not restored yet, and
+of containments that are in place."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """The name that `ApplianceRole` gives the policy of the role."""
@@ -82,6 +86,16 @@ class _Place:
             {"Name": f"tag:{TAG_DEPLOYMENT}", "Values": [self.deployment.project]},
             {"Name": f"tag:{TAG_SITE}", "Values": [self.name]},
         ]
+
+    @cached_property
+    def holders(self) -> Mapping[str, Sequence[str]]:
+        """The incidents that hold instances contained, by instance; none where the table cannot be read."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return {item["instance_id"]["S"]: item["holders"]["SS"] for item in _listed(self, _CONTAINMENTS)}
+        except (ClientError, BotoCoreError):
+            return {}
 
     def owns(self, described: Mapping[str, Any]) -> bool:
         """Return whether a resource has the tags of this site."""
@@ -195,7 +209,8 @@ def _open_incidents(place: _Place) -> Iterator[str]:
 
 def _contained(place: _Place) -> Iterator[str]:
     groups = [group["GroupId"] for group in _groups_of_containment(place)]
-    yield from _attached_groups(place, groups, "release the instance (tapstack incident release ID)")
+    for attached, instance in _attached_groups(place, groups):
+        yield f"{attached}: release the instance ({_release_command(place, instance)})"
 
 
 def _contained_by_what_goes(place: _Place) -> Iterator[str]:
@@ -214,12 +229,11 @@ def _contained_by_what_goes(place: _Place) -> Iterator[str]:
             continue
         going.setdefault(back, []).append(group["GroupId"])
     for back, groups in going.items():
-        yield from _attached_groups(
-            place,
-            groups,
-            f"this deploy would delete it: put {back} back into {place.file}; or release the instance first (tapstack "
-            "incident release ID)",
-        )
+        for attached, instance in _attached_groups(place, groups):
+            yield (
+                f"{attached}: this deploy would delete it: put {back} back into {place.file}; or release the instance "
+                f"first ({_release_command(place, instance)})"
+            )
 
 
 def _restored_no_longer(place: _Place) -> Iterator[str]:
@@ -239,12 +253,26 @@ def _restored_no_longer(place: _Place) -> Iterator[str]:
         what = ", ".join(kind for kind in RELEASE_ORDER if kind in kinds)
         yield (
             f"{instance_id} is contained, and a release could not restore this of it after this deploy: {what}: "
-            f"{back} {place.file}; or release the instance first (tapstack incident release ID)"
+            f"{back} {place.file}; or release the instance first ({_release_command(place, instance_id)})"
         )
+
+
+def _release_command(place: _Place, instance_id: str | None) -> str:
+    """Return the command that releases an instance, whichever incidents hold it contained."""
+    holders = place.holders.get(instance_id or "", ())
+    command = undo_containment_command(holders[0] if holders else "ID")
+    return f"{command} --all" if len(holders) > 1 else command
 
 
 def _not_restored(place: _Place) -> Iterator[tuple[str, Kind]]:
     """Yield the instance and the kind of every prior state that is not restored yet."""
+    for item in _listed(place, _PRIOR_STATES):
+        if (kind := item["kind"]["S"]) in RELEASE_ORDER:
+            yield item["instance_id"]["S"], kind
+
+
+def _listed(place: _Place, listing: str) -> Iterator[dict[str, Any]]:
+    """Yield the items of a listing of the table of incidents; none where there is no table."""
     from botocore.exceptions import ClientError
 
     pages = (
@@ -254,14 +282,12 @@ def _not_restored(place: _Place) -> Iterator[tuple[str, Kind]]:
             TableName=_table(place),
             IndexName=_BY_STATE,
             KeyConditionExpression="listing = :listing",
-            ExpressionAttributeValues={":listing": {"S": _PRIOR_STATES}},
+            ExpressionAttributeValues={":listing": {"S": listing}},
         )
     )
     try:
         for page in pages:
-            for item in page["Items"]:
-                if (kind := item["kind"]["S"]) in RELEASE_ORDER:
-                    yield item["instance_id"]["S"], kind
+            yield from page["Items"]
     except ClientError as error:
         if error.response["Error"]["Code"] != _NO_TABLE:
             raise
@@ -741,7 +767,8 @@ def _way_out(place: _Place, chain: Sequence[str], interface: str, wanted: _Wante
 
 
 def _quarantined(place: _Place) -> Iterator[str]:
-    yield from _attached_groups(place, [group["GroupId"] for group in _quarantine_groups(place)], _ANOTHER_GROUP)
+    for attached, _ in _attached_groups(place, [group["GroupId"] for group in _quarantine_groups(place)]):
+        yield f"{attached}: {_ANOTHER_GROUP}"
 
 
 def _quarantined_by_what_goes(place: _Place) -> Iterator[str]:
@@ -756,8 +783,8 @@ def _quarantined_by_what_goes(place: _Place) -> Iterator[str]:
             continue
         going.setdefault(back, []).append(group["GroupId"])
     for back, groups in going.items():
-        lift = f"this deploy would delete it: {back} {place.file}; or first {_ANOTHER_GROUP}"
-        yield from _attached_groups(place, groups, lift)
+        for attached, _ in _attached_groups(place, groups):
+            yield f"{attached}: this deploy would delete it: {back} {place.file}; or first {_ANOTHER_GROUP}"
 
 
 def _quarantine_groups(place: _Place) -> Iterator[dict[str, Any]]:
@@ -766,7 +793,8 @@ def _quarantine_groups(place: _Place) -> Iterator[dict[str, Any]]:
     return place.pages("describe_security_groups", "SecurityGroups", filters)
 
 
-def _attached_groups(place: _Place, groups: Sequence[str], lift: str) -> Iterator[str]:
+def _attached_groups(place: _Place, groups: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield which group is on which interface, in words, and the interface's instance."""
     if not groups:
         return
     in_groups = [{"Name": "group-id", "Values": groups}]
@@ -775,7 +803,8 @@ def _attached_groups(place: _Place, groups: Sequence[str], lift: str) -> Iterato
         instance = interface.get("Attachment", {}).get("InstanceId")
         yield (
             f"the security group {attached[0]} is on {interface['NetworkInterfaceId']}"
-            f"{f' of {instance}' if instance else ''}: {lift}"
+            f"{f' of {instance}' if instance else ''}",
+            instance,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ import pytest
 from tapstack.domain.containment_release import RELEASE_ORDER
 from tapstack.domain.containment_settings import AutoScaling, ContainmentSettings, LoadBalancers
 from tapstack.settings.load import parse_deployment
+from tapstack.settings.model import Deployment
 from tapstack.workspace import protections
-from tapstack.workspace.credentials import try_credentials
-from tapstack.workspace.protections import Found, find_dependents
+from tapstack.workspace.credentials import Access, try_credentials
+from tapstack.workspace.protections import Found, find_dependents, find_protections
 from tests.responder.conftest import TABLE
 from tests.responder.containment.conftest import Shop, contained, release
 
@@ -64,6 +66,34 @@ def test_when_everything_is_switched_off_after_a_containment_then_the_functions_
     assert shop.changed_since(before) == []
 
 
+def deployed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[Deployment, Mapping[str, Access]]:
+    """The site of the shop in a deployment file, and the access to its account."""
+    for name, value in shop.site.account.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(protections, "_table", lambda _: TABLE)
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {shop.company.shop.id}\n"
+        "    response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}\n"
+    )
+    return deployment, try_credentials(deployment, ["ward-response"]).access
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_when_a_contained_instance_protects_a_response_then_the_command_names_the_incident_that_holds_it(
+    shop: Shop, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = shop.company.instances["web-1"]
+    for group in (shop.quarantine, shop.untrack):
+        tags = {"tapstack:deployment": "tap", "tapstack:site": "ward", "tapstack:purpose": "quarantine"}
+        shop.ec2.create_tags(Resources=[group], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    first = min(contained(web) for _ in range(times))
+    deployment, access = deployed(shop, monkeypatch)
+    found = find_protections(deployment, ["ward-response"], access, "deployment.yaml")
+    assert found.warnings == []
+    command = f"tapstack incident release {first}{' --all' if times > 1 else ''}"
+    assert f": release the instance ({command})" in "\n".join(found.protections)
+
+
 @pytest.mark.parametrize(
     ("settings", "how", "what"),
     [
@@ -97,17 +127,10 @@ def test_when_a_deploy_would_take_what_a_release_needs_then_it_is_refused_until_
     what: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in shop.site.account.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(protections, "_table", lambda _: TABLE)
-    deployment = parse_deployment(
-        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {shop.company.shop.id}\n"
-        "    response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}\n"
-    )
+    deployment, access = deployed(shop, monkeypatch)
     site = deployment.sites["ward"]
     assert site.response is not None
     site.response.__dict__["containment"] = settings
-    access = try_credentials(deployment, ["ward-response"]).access
 
     incident = contained(web)
     found = find_dependents(deployment, ["ward-response"], access, "deployment.yaml")
@@ -118,7 +141,7 @@ def test_when_a_deploy_would_take_what_a_release_needs_then_it_is_refused_until_
     assert found == Found(
         [
             f"ward-response: {web} is contained, and a release could not restore this of it after this deploy: {what}: "
-            f"{back} deployment.yaml; or release the instance first (tapstack incident release ID)"
+            f"{back} deployment.yaml; or release the instance first (tapstack incident release {incident})"
         ]
         if back
         else [],

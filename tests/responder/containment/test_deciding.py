@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.errors import Conflict
+from tapstack.responder.containment.notifications import left
+from tapstack.responder.errors import Conflict, NothingToCapture
 from tapstack.responder.incident import commands
 from tapstack.responder.outbound import executions
 from tapstack.responder.outbound.notifications import capturing
@@ -64,11 +66,30 @@ class TestModes:
         if state is not None:
             change(incident, "SET containment.#state = :state", state=state)
         assert incidents.shown(incidents.get(incident))["containment_modes"] == ["approval", "now"]
-        assert f"  tapstack incident contain {incident}" in capturing(incidents.get(incident))[1].splitlines()
+        commands_of = [f"  tapstack incident contain {incident} --mode {mode}" for mode in ("approval", "now")]
+        assert set(commands_of) <= set(capturing(incidents.get(incident))[1].splitlines())
+        if state == "rejected":
+            assert set(commands_of) <= set(left(incidents.get(incident))[1].splitlines())
         assert containment_requests.contain(incident, None, by="ann").containment_state == "pending"
         commands.close(incident, by="ann")
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
         assert "tapstack incident contain" not in capturing(incidents.get(incident))[1]
+
+    @pytest.mark.parametrize("instance", ["terminated", "unknown"])
+    def test_when_the_instance_does_not_exist_then_its_containment_is_not_proposed(
+        self, shop: Shop, instance: str
+    ) -> None:
+        if instance == "terminated":
+            named = shop.company.instances["web-1"]
+            incident = opened(named)
+            shop.ec2.modify_instance_attribute(InstanceId=named, DisableApiTermination={"Value": False})
+            shop.ec2.terminate_instances(InstanceIds=[named])
+        else:
+            incident = opened("i-0123456789abcdef0")
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == ["approval", "now"]
+        with pytest.raises(NothingToCapture):
+            prepare(incident)
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == []
 
     def test_when_an_incident_is_for_interfaces_then_nothing_can_be_contained(self, shop: Shop) -> None:
         incident = opened(None, shop.company.interfaces["web-1"][0])

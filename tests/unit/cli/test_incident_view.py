@@ -165,16 +165,18 @@ def test_when_notes_of_interfaces_are_long_then_they_are_shown_whole() -> None:
 @pytest.mark.parametrize(
     ("state", "modes", "proposed"),
     [
-        ("capturing", ["approval", "now"], True),
-        ("failed", ["now"], True),
-        ("capturing", [], False),
-        ("closed", [], False),
+        ("capturing", ["approval", "now"], ["--dry-run", "--mode approval", "--mode now"]),
+        ("failed", ["now"], ["--dry-run", "--mode now"]),
+        ("capturing", [], []),
+        ("closed", [], []),
     ],
 )
-def test_when_the_instance_can_be_contained_then_that_is_proposed(state: str, modes: list[str], proposed: bool) -> None:
+def test_when_the_instance_can_be_contained_then_that_is_proposed_in_each_mode(
+    state: str, modes: list[str], proposed: list[str]
+) -> None:
     commands = next_commands(incident(state=state, containment_modes=modes), NOW, " --url https://a")
-    contain = [f"tapstack incident contain{dry} {ID} --url https://a" for dry in (" --dry-run", "")]
-    assert [command for command in commands if " contain" in command] == (contain if proposed else [])
+    contain = [f"tapstack incident contain {option} {ID} --url https://a" for option in proposed]
+    assert [command for command in commands if " contain" in command] == contain
 
 
 def test_when_there_are_none_then_the_list_says_so() -> None:

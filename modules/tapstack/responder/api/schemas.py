@@ -200,7 +200,8 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "type": "array",
         "items": {"type": "string", "enum": list(MODES)},
         "description": "In which modes its instance can be contained now. Empty where containment is not "
-        "configured or is under way, for network interfaces, and once the incident is closing.",
+        "configured or is under way, for network interfaces, for an instance that did not exist when the capture "
+        "began, and once the incident is closing.",
     },
     "extendable_until": _or_null(
         _time("When the capture ends at the latest, extensions included. null where it cannot be extended any more.")

@@ -18,7 +18,7 @@ from tapstack.responder.capture import sessions
 from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import NothingToCapture
 from tapstack.responder.store import incidents
-from tapstack.responder.store.incidents import IncidentInterface
+from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 _GONE: Final = frozenset({"terminated", "shutting-down"})
 _STACK_TAG: Final = "aws:cloudformation:stack-name"
@@ -36,7 +36,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
         NothingToCapture: the instance does not exist any more, or no interface can be mirrored.
     """
     incident = incidents.get(incident_id)
-    found = _of_instance(incident.instance_id) if incident.instance_id else _named(incident.network_interface_ids)
+    found = _of_instance(incident) if incident.instance_id else _named(incident.network_interface_ids)
     accept = environment().capture.accept_unsupported_instance_types
     refused = {
         interface.id: reason
@@ -76,18 +76,24 @@ def _source(eligible: list[str]) -> tuple[str | None, int | None]:
     return None, None
 
 
-def _of_instance(instance_id: str) -> list[Interface]:
+def _of_instance(incident: Incident) -> list[Interface]:
+    instance_id = incident.named_instance_id
     try:
         found = instances([instance_id])
     except ClientError as error:
         if code_of(error).startswith("InvalidInstanceID"):
-            raise NothingToCapture(f"there is no instance {instance_id} in this account and Region") from error
+            raise _gone(incident, f"there is no instance {instance_id} in this account and Region") from error
         raise
     if not found:
-        raise NothingToCapture(f"there is no instance {instance_id} in this account and Region")
+        raise _gone(incident, f"there is no instance {instance_id} in this account and Region")
     if (state := found[0]["State"]["Name"]) in _GONE:
-        raise NothingToCapture(f"instance {instance_id} is {state}: it has no packets any more")
+        raise _gone(incident, f"instance {instance_id} is {state}: it has no packets any more")
     return [_interface(attached, found[0]) for attached in found[0].get("NetworkInterfaces", [])]
+
+
+def _gone(incident: Incident, why: str) -> NothingToCapture:
+    incidents.record_gone(incident.id)
+    return NothingToCapture(why)
 
 
 def _named(ids: Sequence[str]) -> list[Interface]:

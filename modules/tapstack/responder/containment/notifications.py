@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from tapstack.domain.containment_release import network_is_restored, refusals
-from tapstack.domain.containment_settings import undo_containment_command
+from tapstack.domain.containment_settings import contain_command, undo_containment_command
 from tapstack.responder.outbound.notifications import subject, text
+from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
 SURVIVES: Final = (
@@ -44,10 +45,11 @@ def left(incident: Incident) -> tuple[str, str]:
     containment = incident.requested_containment
     rejected = f"rejected by {containment.decided_by}"
     why = "no answer before the deadline" if containment.decision == "default" else rejected
+    commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
     return subject(incident, "NOT contained"), text(
         incident,
         f"{incident.instance_id} is not contained: {why}. Nothing was changed.",
-        ["What to run next, to contain it anyway:", f"  tapstack incident contain {incident.id}"],
+        ["What to run next, to contain it anyway:", *commands] if commands else [],
     )
 
 

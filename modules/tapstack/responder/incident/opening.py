@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
@@ -88,7 +89,8 @@ def _check_same(incident: Incident, request: OpenRequest) -> None:
     if incident.state in ("closing", "closed") or incident.close_requested:
         raise AlertTaken(incident, "is closed" if incident.state == "closed" else "is closing")
     if request.containment != "none" and not incident.containment:
-        raise AlertTaken(incident, "was opened without containment", f"tapstack incident contain {incident.id}")
+        contain = contain_command(incident.id, request.containment)
+        raise AlertTaken(incident, "was opened without containment", contain)
 
 
 def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
@@ -78,7 +79,7 @@ def capturing(incident: Incident) -> tuple[str, str]:
             f"  tapstack incident show {incident.id}",
             f"  {extend_command(incident.id, utc_now(), incident.expires_at, incidents.latest_end(incident))}",
             f"  tapstack incident close {incident.id}",
-            *([f"  tapstack incident contain {incident.id}"] if incidents.containment_modes(incident) else []),
+            *(f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)),
         ],
     )
 

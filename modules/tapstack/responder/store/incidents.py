@@ -180,6 +180,11 @@ def record_interfaces(incident_id: str, interfaces: Iterable[IncidentInterface])
     changed(incident_id, "SET interfaces = :interfaces", interfaces=[one.as_dict() for one in interfaces])
 
 
+def record_gone(incident_id: str) -> None:
+    """Record that the instance of an incident does not exist, or not any more."""
+    changed(incident_id, "SET instance_gone = :yes", yes=True)
+
+
 def record_prepared(
     incident_id: str, interfaces: Iterable[IncidentInterface], source: tuple[str | None, int | None]
 ) -> None:
@@ -409,7 +414,7 @@ def shown(incident: Incident) -> dict[str, Any]:
 def containment_modes(incident: Incident) -> list[Mode]:
     """Return in which modes the instance of an incident can be contained now; none where it cannot be."""
     settings = environment().containment
-    if settings is None or not incident.instance_id or not takes_containment(incident):
+    if settings is None or not incident.instance_id or incident.instance_gone or not takes_containment(incident):
         return []
     return list(settings.modes) if incident.containment_state in _UNCONTAINED else []
 
