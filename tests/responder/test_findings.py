@@ -14,11 +14,12 @@ from tapstack.responder.environment import environment
 from tapstack.responder.handlers import findings
 from tapstack.responder.incident import steps as incident_steps
 from tests.responder.conftest import Site, item
+from tests.unit.domain.findings import document
 
 CAPTURE = Rule("c2", "capture", types=("Backdoor:EC2/*",), minutes=90)
 
 
-def finding(instance: str, severity: float = 8.0, **service: Any) -> dict[str, Any]:
+def finding(instance: str, severity: Any = 8.0, **service: Any) -> dict[str, Any]:
     return {
         "source": "aws.guardduty",
         "detail-type": "GuardDuty Finding",
@@ -45,12 +46,23 @@ def test_when_no_rule_matches_then_only_a_notification_is_published(
 ) -> None:
     decides(monkeypatch)
     instance, _ = site.instance()
-    result = findings.handler(finding(instance), None)
-    assert (result["action"], result["incident_id"]) == ("notify", None)
+    decision = decided(finding(instance))
+    assert (decision["action"], decision["incident_id"]) == ("notify", None)
     [message] = site.messages()
     assert message["Subject"] == "[tapstack frankfurt] GuardDuty high: Backdoor:EC2/C&CActivity.B!DNS"
-    assert f"tapstack incident open --instance {instance} --reason" in message["Message"]
-    assert site.events("Tapstack Finding")[0]["action"] == "notify"
+    assert message["Message"].splitlines() == [
+        "GuardDuty reports Backdoor:EC2/C&CActivity.B!DNS, severity 8 (high).",
+        "",
+        "Title:    'EC2 instance talks to a command and control server'",
+        "Tactics:  CommandAndControl",
+        "Finding:  0123456789abcdef0123456789abcdef in eu-central-1, account 123456789012, seen 1 time",
+        "",
+        f"Instance: {instance}",
+        "Decision: notify, by no rule of the policy",
+        "What to run next:",
+        f"  tapstack incident open --instance {instance} --reason 'GuardDuty 0123456789abcdef0123456789abcdef'",
+    ]
+    assert site.events("Tapstack Finding")[0]["decisions"] == [decision]
     assert site.calls("states") == []
 
 
@@ -59,11 +71,11 @@ def test_when_a_rule_captures_then_an_incident_is_open_and_the_same_finding_is_t
 ) -> None:
     decides(monkeypatch, CAPTURE)
     instance, _ = site.instance()
-    first = findings.handler(finding(instance), None)
+    first = decided(finding(instance))
     incident = item(first["incident_id"])
     assert (incident["instance_id"], incident["minutes"], incident["severity"]) == (instance, 90, "high")
     assert (incident["source"], incident["alert_id"]) == ("guardduty", "0123456789abcdef0123456789abcdef")
-    again = findings.handler(finding(instance, count=7), None)
+    again = decided(finding(instance, count=7))
     assert again["incident_id"] == incident["id"]
     assert site.messages() == []
 
@@ -79,7 +91,7 @@ def test_when_a_rule_contains_then_it_captures_and_contains_once(
     monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
     decides(monkeypatch, Rule("c2", action, types=("Backdoor:EC2/*",)))
     instance, _ = site.instance()
-    opened = findings.handler(finding(instance), None)["incident_id"]
+    opened = decided(finding(instance))["incident_id"]
     containment = item(opened)["containment"]
     assert (containment["mode"], containment["state"], containment["asked_by"]) == (mode, state, "guardduty")
     findings.handler(finding(instance, count=2), None)
@@ -94,7 +106,7 @@ def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_al
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decides(monkeypatch, Rule("c2", "contain_now", types=("Backdoor:EC2/*",)))
-    incident = item(findings.handler(finding(site.instance()[0]), None)["incident_id"])
+    incident = item(decided(finding(site.instance()[0]))["incident_id"])
     assert (incident["state"], incident["containment"]) == ("opening", None)
 
 
@@ -103,21 +115,21 @@ def test_when_its_incident_is_closed_then_a_notification_is_published_and_no_oth
 ) -> None:
     decides(monkeypatch, CAPTURE)
     instance, _ = site.instance()
-    incident = findings.handler(finding(instance), None)["incident_id"]
+    incident = decided(finding(instance))["incident_id"]
     incident_steps.close(incident, "expired")
-    assert findings.handler(finding(instance, count=2), None)["incident_id"] == incident
-    assert f"{incident}   (this finding's incident, which is closed)" in site.messages()[-1]["Message"]
+    assert decided(finding(instance, count=2))["incident_id"] == incident
+    assert f"Incident: {incident} is closed: it captures nothing" in site.messages()[-1]["Message"]
     assert f"tapstack incident open --instance {instance}" in site.messages()[-1]["Message"]
 
 
 def test_when_a_rule_has_tags_then_the_current_tags_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     decides(monkeypatch, Rule("prod", "capture", tags={"stage": "prod"}))
     instance, _ = site.instance()
-    assert findings.handler(finding(instance), None)["action"] == "notify"
+    assert decided(finding(instance))["action"] == "notify"
     site.ec2.create_tags(Resources=[instance], Tags=[{"Key": "stage", "Value": "prod"}])
-    assert findings.handler(finding(instance), None)["action"] == "capture"
+    assert decided(finding(instance))["action"] == "capture"
     # An instance that is gone has the tags of the finding: none.
-    assert findings.handler(finding("i-0123456789abcdef0"), None)["action"] == "notify"
+    assert decided(finding("i-0123456789abcdef0"))["action"] == "notify"
 
 
 def test_when_a_finding_is_archived_then_the_notification_says_why_nothing_is_captured(
@@ -128,7 +140,212 @@ def test_when_a_finding_is_archived_then_the_notification_says_why_nothing_is_ca
     assert "not capture: the finding is archived" in site.messages()[-1]["Message"]
 
 
-def test_fails_when_it_is_no_finding(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def decided(event: dict[str, Any]) -> dict[str, Any]:
+    """What was decided about the one instance of a finding, or about a finding without any."""
+    [decision] = findings.handler(event, None)["decisions"]
+    return dict(decision)
+
+
+class TestAttackSequences:
+    def test_when_a_rule_captures_then_each_instance_has_an_incident_and_one_notification_lists_them(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("worst", "capture", at_least=9.0, tactics=("CommandAndControl",)))
+        ids = [site.instance()[0] for _ in range(2)]
+        first = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        assert [decision["instance_id"] for decision in first] == ids
+        incidents = [item(decision["incident_id"]) for decision in first]
+        assert [(one["instance_id"], one["severity"]) for one in incidents] == [(id_, "critical") for id_ in ids]
+        [message] = site.messages()
+        assert message["Subject"] == (
+            "[tapstack frankfurt] GuardDuty critical: AttackSequence:EC2/CompromisedInstanceGroup"
+        )
+        for one in incidents:
+            assert f"Instance: {one['instance_id']}\nDecision: capture, by rule worst\n" in message["Message"]
+            assert f"\n  tapstack incident show {one['id']}\n" in message["Message"]
+        # Updates find each again, whatever instances join, and say nothing new.
+        joined = site.instance()[0]
+        assert findings.handler(sequence(*map(arn, ids)), None)["decisions"] == first
+        assert len(site.messages()) == 1
+        again = findings.handler(sequence(*map(arn, [joined, *ids])), None)["decisions"]
+        assert again[1:] == first
+        assert len(site.messages()) == 2
+
+    def test_when_the_policy_only_notifies_then_every_instance_is_listed_with_its_command(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch)
+        ids = ["i-0a00000000000aaa1", "i-0a00000000000aaa2"]
+        findings.handler(sequence(*map(arn, ids)), None)
+        [message] = site.messages()
+        for id_ in ids:
+            assert (
+                f"\n  tapstack incident open --instance {id_} --reason 'GuardDuty {'1' * 32}'\n" in message["Message"]
+            )
+
+    def test_when_a_rule_has_tags_then_those_of_each_instance_count(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("prod", "capture", tags={"stage": "prod"}))
+        ids = [site.instance()[0] for _ in range(2)]
+        site.ec2.create_tags(Resources=ids[:1], Tags=[{"Key": "stage", "Value": "prod"}])
+        gone = "i-0123456789abcdef0"
+        decisions = findings.handler(sequence(*map(arn, [*ids, gone])), None)["decisions"]
+        assert [decision["action"] for decision in decisions] == ["capture", "notify", "notify"]
+
+    def test_when_an_instance_is_of_another_region_then_only_the_other_is_captured(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("all", "capture"))
+        id_, _ = site.instance()
+        # The same id in another Region is another's instance.
+        decisions = findings.handler(sequence(arn(id_), arn(id_, region="eu-west-1")), None)["decisions"]
+        assert [decision["action"] for decision in decisions] == ["capture", "notify"]
+        [message] = site.messages()
+        assert message["Message"].splitlines()[-6:] == [
+            f"Instance: {id_} in eu-west-1, account 123456789012",
+            "Decision: notify, by rule all",
+            "          not capture: the instance is of account 123456789012 in eu-west-1, not of this site's",
+            "What to run next:",
+            "  with the TAPSTACK_URL of account 123456789012 in eu-west-1:",
+            f"  tapstack incident open --instance {id_} --reason 'GuardDuty {'1' * 32}'",
+        ]
+
+    def test_when_there_are_more_instances_than_a_notification_holds_then_it_is_cut(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch)
+        ids = [f"i-{number:017x}" for number in range(2000)]
+        assert len(findings.handler(sequence(*map(arn, ids)), None)["decisions"]) == len(ids)
+        [message] = site.messages()
+        assert len(message["Message"].encode()) <= 262_144
+        assert message["Message"].endswith("\n... (the rest is left out: it is more than a notification holds)\n")
+
+
+def arn(instance: str, region: str = "eu-central-1") -> str:
+    return f"arn:aws:ec2:{region}:123456789012:instance/{instance}"
+
+
+def sequence(*arns: str) -> dict[str, Any]:
+    """An attack sequence about instances of the account."""
+    event: dict[str, Any] = document("attack-sequence-ec2")
+    event["detail"] |= {"id": "1" * 32, "accountId": "123456789012"}
+    event["detail"]["service"]["detection"]["sequence"]["resources"] = [
+        {"uid": uid, "resourceType": "EC2_INSTANCE", "data": {"ec2Instance": {}}} for uid in arns
+    ]
+    return event
+
+
+@pytest.mark.parametrize("action", ["capture", "contain_now"])
+@pytest.mark.parametrize("elsewhere", [{"accountId": "777788889999"}, {"region": "eu-west-1"}])
+def test_when_a_finding_is_of_another_account_or_region_then_nothing_is_done_here(
+    site: Site, monkeypatch: pytest.MonkeyPatch, elsewhere: dict[str, str], action: Any
+) -> None:
+    decides(monkeypatch, Rule("all", action, tags={"stage": "prod"}))
+    instance, _ = site.instance()
+    event = finding(instance)
+    event["detail"] |= elsewhere
+    event["detail"]["resource"]["instanceDetails"]["tags"] = [{"key": "stage", "value": "prod"}]
+    decision = decided(event)
+    assert (decision["action"], decision["rule"], decision["incident_id"]) == ("notify", "all", None)
+    [message] = site.messages()
+    account, region = event["detail"]["accountId"], event["detail"]["region"]
+    assert f"Instance: {instance} in {region}, account {account}\n" in message["Message"]
+    assert f"  with the TAPSTACK_URL of account {account} in {region}:\n  tapstack incident open" in message["Message"]
+    # Not even asked about: the id is another's there.
+    assert (site.calls("ec2")[1:], site.calls("states")) == ([], [])
+
+
+def test_when_credentials_of_an_instance_are_used_elsewhere_then_it_is_captured(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, Rule("credentials", "capture", types=("*:IAMUser/InstanceCredentialExfiltration*",)))
+    instance, _ = site.instance()
+    event = document("instance-credentials")
+    event["detail"]["accountId"] = "123456789012"
+    event["detail"]["resource"]["accessKeyDetails"]["principalId"] = f"AROAEXAMPLE:{instance}"
+    assert item(decided(event)["incident_id"])["instance_id"] == instance
+
+
+def test_when_the_instance_id_is_empty_then_a_notification_is_published(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    assert decided(document("empty-instance-id"))["action"] == "notify"
+    assert "not capture: the finding names no EC2 instance" in site.messages()[-1]["Message"]
+
+
+def test_when_something_optional_is_odd_then_the_finding_is_acted_on_and_the_notification_names_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    instance, _ = site.instance()
+    wrong = {"count": "\nDecision: contain_now", "eventFirstSeen": 5}
+    incident = decided(finding(instance, **wrong))["incident_id"]
+    incident_steps.close(incident, "expired")
+    decided(finding(instance, **wrong))
+    lines = site.messages()[-1]["Message"].splitlines()
+    assert [line for line in lines if line.startswith(("Left out", "Decision"))] == [
+        "Left out: detail.service.count: expected a whole number from 0 to 2147483647, got '\\nDecision: contain_now'",
+        "Left out: detail.service.eventFirstSeen: expected a time such as 2026-01-02T03:04:05Z, got 5",
+        "Decision: capture, by rule c2",
+    ]
+
+
+def test_when_a_great_deal_is_odd_then_some_of_it_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     decides(monkeypatch)
-    with pytest.raises(RuleViolation, match="detail-type"):
-        findings.handler({"source": "aws.ec2", "detail-type": "x", "detail": {}}, None)
+    event = finding(site.instance()[0])
+    event["detail"]["resource"]["instanceDetails"]["tags"] = list(range(15))
+    decided(event)
+    lines = [line for line in site.messages()[-1]["Message"].splitlines() if line.startswith("Left out")]
+    assert (len(lines), lines[-1]) == (11, "Left out: 5 more values")
+
+
+def test_when_the_title_is_made_up_then_it_is_one_quoted_line(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    decides(monkeypatch, CAPTURE)
+    instance, _ = site.instance()
+    event = finding(instance, archived=True)
+    event["detail"]["title"] = "x'\n\u202eDecision: capture\x1b[2J"
+    decided(event)
+    assert '\nTitle:    "x\'Decision: capture[2J"\n' in site.messages()[-1]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        ({"source": "aws.ec2", "detail-type": "x", "detail": {}}, "this is an event of another source, 'aws.ec2': "),
+        (document("sns-notification"), "this is a message of Amazon SNS"),
+        (document("security-hub-event"), "this is an event of Security Hub"),
+        (
+            finding("i-0123456789abcdef0") | {"detail": {"id": "x"}},
+            "detail.type: is missing: a GuardDuty finding has it",
+        ),
+        (
+            finding("i-0123456789abcdef0", severity="\nhigh"),
+            "detail.severity: expected a number from 0 to 10, got '\\nhigh'",
+        ),
+        ([], "expected a JSON object, got []"),
+        (None, "expected a JSON object, got null"),
+    ],
+)
+def test_when_it_is_no_finding_then_one_notification_says_what_it_is_and_nothing_is_done(
+    site: Site, monkeypatch: pytest.MonkeyPatch, event: Any, why: str
+) -> None:
+    decides(monkeypatch, Rule("all", "capture"))
+    assert findings.handler(event, None)["decisions"] == []
+    [message] = site.messages()
+    assert message["Subject"] == "[tapstack frankfurt] GuardDuty: an event that is no finding"
+    lines = message["Message"].splitlines()
+    assert lines[2].startswith(f"Why:      {why}")
+    assert lines[3].startswith("Event:    '")
+    assert len(lines) == 6
+    assert (site.calls("dynamodb"), site.calls("states")) == ([], [])
+
+
+def test_fails_when_the_policy_cannot_be_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The finding is as it should be: it is kept, and tried again."""
+    monkeypatch.setenv("TAPSTACK_POLICY", "[")
+    environment.cache_clear()
+    with pytest.raises(RuleViolation, match="the policy is no JSON"):
+        findings.handler(finding(site.instance()[0]), None)
+    assert site.messages() == []

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from tapstack.cli.terminal import plain
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, parse_finding
+from tapstack.domain.findings import Finding, FindingInstance, parse_finding
 from tapstack.domain.policy import Decision, decide, needs_tags
 from tapstack.domain.policy_rules import Rule
-from tapstack.domain.threats import tactics_of
+from tapstack.domain.regions import AccountRegion
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
+
+_Decided = tuple[list[FindingInstance], Decision]
 
 
 class _WrongInputError(Exception):
@@ -54,12 +56,13 @@ def explain(
     except (_WrongInputError, DeploymentError) as error:
         print(error, file=err)
         return 2
-    decision = decide(rules, finding)
-    notes = list(_notes(deployment.sites[name], name, rules, finding))
+    site = deployment.sites[name]
+    decisions = _decisions(site, rules, finding)
+    notes = list(_notes(site, name, rules, finding))
     if as_json:
-        print(json.dumps(_as_json(finding, name, rules, decision, notes), indent=2), file=out)
+        print(json.dumps(_as_json(finding, name, rules, decisions, notes), indent=2), file=out)
     else:
-        print(_as_text(finding, name, rules, decision, notes), file=out)
+        print(_as_text(finding, name, rules, decisions, notes), file=out)
     return 0
 
 
@@ -76,12 +79,34 @@ def _read(file: str, source: TextIO) -> Finding:
         raise _WrongInputError(f"{name}: is nested too deep") from None
     except RuleViolation as violation:
         raise _WrongInputError(f"{name}: {plain(violation)}") from None
+    except ValueError:
+        raise _WrongInputError(f"{name}: has a number of more digits than any finding has") from None
     except OSError as error:
         raise _WrongInputError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
 
 
+def _acts_in(site: Site, finding: Finding, where: AccountRegion) -> bool:
+    """Tell whether a place is the site's; a site without allowed accounts may be of the finding's."""
+    return site.region == where.region and where.account_id in (site.allowed_account_ids or [finding.where.account_id])
+
+
 def _receives(site: Site, finding: Finding) -> bool:
-    return site.region == finding.region and finding.account_id in (site.allowed_account_ids or [finding.account_id])
+    return _acts_in(site, finding, finding.where)
+
+
+def _decisions(site: Site, rules: tuple[Rule, ...], finding: Finding) -> list[_Decided]:
+    """Return what is decided of each instance, those together of which it is the same."""
+    decided: list[_Decided] = []
+    for instance in finding.instances or (None,):
+        here = instance is not None and _acts_in(site, finding, instance.where)
+        decision = decide(rules, finding, instance, here=here)
+        for those, same in decided:
+            if same == decision and instance is not None:
+                those.append(instance)
+                break
+        else:
+            decided.append(([instance] if instance is not None else [], decision))
+    return decided
 
 
 def _receiving_site(deployment: Deployment, finding: Finding, file: str) -> str:
@@ -94,7 +119,7 @@ def _receiving_site(deployment: Deployment, finding: Finding, file: str) -> str:
         return str(found[0])
     fitting = f"sites {', '.join(found)} receive" if found else "no site with a response receives"
     raise _WrongInputError(
-        f"{file}: {fitting} findings of account {finding.account_id} in {finding.region}: "
+        f"{file}: {fitting} findings of account {finding.where.account_id} in {finding.where.region}: "
         f"give --site {' or '.join(found or responding)}"
     )
 
@@ -111,11 +136,13 @@ def _rules(deployment: Deployment, name: str, file: str) -> tuple[Rule, ...]:
 def _notes(site: Site, name: str, rules: tuple[Rule, ...], finding: Finding) -> Iterator[str]:
     if not _receives(site, finding):
         yield (
-            f"the finding is of account {finding.account_id} in {finding.region}: site {name} would not receive it "
-            f"({', '.join(site.allowed_account_ids) or 'any account'} in {site.region})"
+            f"the finding is of account {finding.where.account_id} in {finding.where.region}: site {name} would not "
+            f"receive it ({', '.join(site.allowed_account_ids) or 'any account'} in {site.region})"
         )
-    if needs_tags(rules) and finding.instance_id is not None:
+    if needs_tags(rules) and finding.instances:
         yield "tags are those in the finding; when one arrives, the instance's tags of that moment count"
+    for value in finding.left_out:
+        yield f"left out: {value}"
 
 
 def _verdict(decision: Decision) -> str:
@@ -123,48 +150,73 @@ def _verdict(decision: Decision) -> str:
     return f"{decision.action}{minutes}"
 
 
-def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decision: Decision, notes: list[str]) -> str:
-    about = finding.instance_id or "no instance"
-    role = f", as {plain(finding.resource_role)}" if finding.resource_role else ""
-    tactics = " and ".join(tactics_of(finding.type)) or "no ATT&CK tactic"
+def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]) -> str:
+    role = f", as {finding.resource_role}" if finding.resource_role else ""
+    tactics = " and ".join(finding.tactics) or "no ATT&CK tactic"
+    about = _named(finding.instances) if len(decisions) == 1 else counted(len(finding.instances), "instance")
     lines = [
-        f"finding   {plain(finding.type)}, severity {finding.severity:g} ({finding.level})",
+        f"finding   {finding.type}, severity {finding.severity:g} ({finding.level})",
         f"          {about}{role}; {tactics}",
         f"site      {site}, {counted(len(rules), 'rule') if rules else 'no rules'}",
-        *([""] if rules else []),
     ]
+    for instances, decision in decisions:
+        lines += ["", *([f"instance  {_named(instances)}", ""] if len(decisions) > 1 else [])]
+        lines += _reasons(rules, decision)
+    return "\n".join([*lines, *(f"note      {plain(note)}" for note in notes)])
+
+
+def _named(instances: Sequence[FindingInstance]) -> str:
+    return ", ".join(instance.id for instance in instances) or "no instance"
+
+
+def _reasons(rules: tuple[Rule, ...], decision: Decision) -> Iterator[str]:
     width = max((len(rule.name) for rule in rules), default=0)
     for number, passed in enumerate(decision.passed_over, 1):
         first, *others = passed.reasons
-        lines.append(f"{number:>3} {passed.rule.name:<{width}}  no: {plain(first)}")
-        lines += [f"    {'':<{width}}      {plain(reason)}" for reason in others]
+        yield f"{number:>3} {passed.rule.name:<{width}}  no: {plain(first)}"
+        yield from (f"    {'':<{width}}      {plain(reason)}" for reason in others)
     if decision.rule is not None:
-        lines.append(f"{len(decision.passed_over) + 1:>3} {decision.rule.name:<{width}}  matches: {decision.asked}")
+        yield f"{len(decision.passed_over) + 1:>3} {decision.rule.name:<{width}}  matches: {decision.asked}"
     asked = len(decision.passed_over) + (decision.rule is not None)
-    lines += [
+    yield from (
         f"{number:>3} {rule.name:<{width}}  not evaluated" for number, rule in enumerate(rules[asked:], asked + 1)
-    ]
+    )
     because = f"rule {decision.rule.name}" if decision.rule else "no rule matches, and the default is notify"
-    lines += ["", f"decision  {_verdict(decision)}: {because}"]
+    yield from ([""] if rules else [])
+    yield f"decision  {_verdict(decision)}: {because}"
     if decision.limited_because:
-        lines.append(f"          not {decision.asked}: {decision.limited_because}")
-    lines += [f"note      {plain(note)}" for note in notes]
-    return "\n".join(lines)
+        yield f"          not {decision.asked}: {decision.limited_because}"
 
 
 def _as_json(
-    finding: Finding, site: str, rules: tuple[Rule, ...], decision: Decision, notes: list[str]
+    finding: Finding, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]
 ) -> Mapping[str, Any]:
     return {
-        "finding": {"id": finding.id, "type": finding.type, "severity": finding.severity, "level": finding.level}
-        | {"instance_id": finding.instance_id, "tactics": tactics_of(finding.type), "sample": finding.sample},
+        "finding": {
+            "id": finding.id,
+            "type": finding.type,
+            "severity": finding.severity,
+            "level": finding.level,
+            "tactics": finding.tactics,
+            "sample": finding.sample,
+            "left_out": finding.left_out,
+        },
         "site": site,
-        "action": decision.action,
-        "rule": decision.rule.name if decision.rule else None,
-        "minutes": decision.minutes,
-        "asked": decision.asked,
-        "limited_because": decision.limited_because,
-        "passed_over": [{"rule": entry.rule.name, "reasons": list(entry.reasons)} for entry in decision.passed_over],
-        "not_asked": [rule.name for rule in rules[len(decision.passed_over) + (decision.rule is not None) :]],
+        "decisions": [
+            {
+                "instances": [
+                    {"instance_id": one.id, **one.where.as_dict(), "network_interface_ids": one.network_interface_ids}
+                    for one in instances
+                ],
+                "action": decision.action,
+                "rule": decision.rule.name if decision.rule else None,
+                "minutes": decision.minutes,
+                "asked": decision.asked,
+                "limited_because": decision.limited_because,
+                "passed_over": [{"rule": one.rule.name, "reasons": list(one.reasons)} for one in decision.passed_over],
+                "not_asked": [rule.name for rule in rules[len(decision.passed_over) + (decision.rule is not None) :]],
+            }
+            for instances, decision in decisions
+        ],
         "notes": notes,
     }

@@ -1,31 +1,62 @@
 """A GuardDuty finding, in whichever of its forms it arrives.
 
-Sources, as of 2026-11-21: Amazon GuardDuty User Guide, "GuardDuty finding format",
-"Severity levels of GuardDuty findings" and "Sample findings"; Amazon GuardDuty API
-Reference (in botocore's model of it), Finding, Resource, InstanceDetails, Service and
-ServiceAdditionalInfo; Amazon EventBridge events reference, "Amazon GuardDuty events".
+Sources, as of 2026-11-27: Amazon GuardDuty User Guide, "GuardDuty finding format",
+"Severity levels of GuardDuty findings", "GuardDuty attack sequence finding types", "GuardDuty
+Runtime Monitoring finding types", "GuardDuty IAM finding types" and "Sample findings"; Amazon
+GuardDuty API Reference (in botocore's model of it), Finding, Resource, InstanceDetails, Service,
+ServiceAdditionalInfo, Sequence, ResourceV2, Indicator and Signal; Amazon EventBridge events
+reference, "Amazon GuardDuty events".
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from tapstack.domain.errors import RuleViolation
-from tapstack.domain.identifiers import check_identifier, example_of
+from tapstack.domain.finding_documents import finding_in
+from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incidents import Severity
-from tapstack.domain.tokens import is_token
+from tapstack.domain.json_parts import Part
+from tapstack.domain.regions import AccountRegion
+from tapstack.domain.threats import tactic_named, tactics_of
 
-EVENT_SOURCE: Final = "aws.guardduty"
-EVENT_DETAIL_TYPE: Final = "GuardDuty Finding"
 HIGHEST_SEVERITY: Final = 10.0
-_LEVELS: Final[tuple[tuple[float, Severity], ...]] = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"))
+_CRITICAL: Final = 9.0
+_LEVELS: Final[tuple[tuple[float, Severity], ...]] = ((_CRITICAL, "critical"), (7.0, "high"), (4.0, "medium"))
 """Where each level begins; below is low."""
 SAMPLE_PREFIX: Final = "[SAMPLE]"
 SAMPLE_INSTANCE: Final = "i-99999999"
 """The instance of every sample finding. It does not exist; were it to, it would be another customer's."""
+ATTACK_SEQUENCE: Final = "AttackSequence"
+RUNTIME: Final = "Runtime"
+"""What findings of Runtime Monitoring are about, in their types. They have no resource role."""
+# GuardDuty itself knows of these that the credentials were an instance's, and of which. In every other finding a
+# role session's name is the caller's own choice: an attacker could name another instance, to have that contained.
+_OF_INSTANCE_CREDENTIALS: Final = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration."
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
+_TYPE: Final = re.compile(r"(?=.{3,256}\Z)[!-9;-~]+:[!-~]+")
+_TITLE_LENGTH: Final = 300
+_MOST_OCCURRENCES: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FindingInstance:
+    """An EC2 instance that a finding is about.
+
+    Attributes:
+        id: such as i-0123456789abcdef0.
+        where: its account and Region.
+        network_interface_ids: its interfaces, as GuardDuty knew them.
+        tags: as GuardDuty knew them; they may have changed since.
+    """
+
+    id: str
+    where: AccountRegion
+    network_interface_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +67,70 @@ class Finding:
         id: 32 hexadecimal digits; the same for every later occurrence of the same finding.
         type: such as `UnauthorizedAccess:EC2/TorClient`.
         severity: 0.0 to 10.0; GuardDuty itself uses 1.0 and more.
-        account_id: the account it is about.
-        region: the Region it is about.
-        instance_id: the EC2 instance; none for findings about other resources, and about several.
-        network_interface_ids: that instance's, as GuardDuty knew them.
-        tags: that instance's, as GuardDuty knew them; they may have changed since.
+        where: the account and Region that it is about.
+        instances: the EC2 instances that it is about, each once; none for findings about other resources.
         title: one sentence of printable characters; empty where the finding has none.
         archived: in GuardDuty, by a person or a suppression rule.
         sample: generated for trying out; what it names does not exist.
         resource_role: `TARGET` or `ACTOR`; none where GuardDuty does not say.
+        sequence_tactics: ATT&CK tactics of the signals of an attack sequence.
         count: how often it has occurred.
         first_seen: ISO 8601; none where the finding does not say.
         last_seen: ISO 8601; none where the finding does not say.
-        arn: of the finding; none where the finding does not say.
+        left_out: what has a form that GuardDuty does not describe, each with its place; it counts as absent.
     """
 
     id: str
     type: str
     severity: float
-    account_id: str
-    region: str
-    instance_id: str | None = None
-    network_interface_ids: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    where: AccountRegion
+    instances: tuple[FindingInstance, ...] = ()
     title: str = ""
     archived: bool = False
     sample: bool = False
     resource_role: str | None = None
+    sequence_tactics: tuple[str, ...] = ()
     count: int = 1
     first_seen: str | None = None
     last_seen: str | None = None
-    arn: str | None = None
-
-    @property
-    def threat_purpose(self) -> str:
-        """What the type begins with, such as `UnauthorizedAccess`."""
-        return self.type.partition(":")[0]
+    left_out: tuple[str, ...] = ()
 
     @property
     def level(self) -> Severity:
         """The severity in words: low below 4.0, medium below 7.0, high below 9.0, else critical."""
         return severity_level(self.severity)
 
+    @property
+    def tactics(self) -> tuple[str, ...]:
+        """The ATT&CK tactics of its type and of its signals."""
+        return tuple(dict.fromkeys((*tactics_of(self.type), *self.sequence_tactics)))
+
+    @property
+    def is_attack_sequence(self) -> bool:
+        """Whether GuardDuty correlated several signals, about any number of resources."""
+        return is_attack_sequence(self.type)
+
+    @property
+    def of_runtime_monitoring(self) -> bool:
+        """Whether Runtime Monitoring reports it, which gives no resource role."""
+        return self.type.partition(":")[2].startswith(f"{RUNTIME}/")
+
+    def alert_id(self, instance: FindingInstance) -> str:
+        """Return what later occurrences find the instance's incident by.
+
+        An attack sequence may name more instances later, so there each has an id of its own from the beginning.
+        """
+        return f"{self.id}/{instance.id}" if self.is_attack_sequence else self.id
+
 
 def severity_level(severity: float) -> Severity:
     """Return GuardDuty's word for a severity."""
     return next((level for least, level in _LEVELS if severity >= least), "low")
+
+
+def is_attack_sequence(finding_type: str) -> bool:
+    """Tell whether findings of a type are attack sequences."""
+    return finding_type.startswith(f"{ATTACK_SEQUENCE}:")
 
 
 def parse_finding(document: object) -> Finding:
@@ -92,174 +141,193 @@ def parse_finding(document: object) -> Finding:
     it. Keys may begin in lower case, as EventBridge writes them, or in upper case, as
     the API, boto3 and the AWS CLI do.
 
+    Only id, type, account, Region and, unless it is an attack sequence, severity are
+    needed. Anything else that is odd is left out: `Finding.left_out`.
+
     Raises:
-        RuleViolation: it is none of these; the message names the place, what was found
-            there and what belongs there.
+        RuleViolation: it is none of these, or lacks what is needed; the message names what it
+            is, or the place, what was found there and what belongs there.
     """
-    return _finding(_unwrapped(_Part(document, "")))
-
-
-def _unwrapped(part: _Part) -> _Part:
-    keys = part.mapping()
-    if "detail-type" in keys or "detail" in keys:
-        if "detail-type" not in keys:
-            raise RuleViolation(f"detail-type: is missing: an event of GuardDuty has it, {EVENT_DETAIL_TYPE!r}")
-        if (kind := keys["detail-type"]) != EVENT_DETAIL_TYPE:
-            raise RuleViolation(f"detail-type: expected {EVENT_DETAIL_TYPE!r}, got {_shown(kind)}")
-        if (source := keys.get("source", EVENT_SOURCE)) != EVENT_SOURCE:
-            raise RuleViolation(f"source: expected {EVENT_SOURCE!r}, got {_shown(source)}")
-        return part.required("detail")
-    if "Findings" in keys or "findings" in keys:
-        findings = part.required("findings").items()
-        if len(findings) != 1:
-            raise RuleViolation(f"{part.place('findings')}: expected exactly one finding, got {len(findings)}")
-        return findings[0]
-    return part
-
-
-def _finding(part: _Part) -> Finding:
-    resource = part.required("resource")
-    instance = resource.optional("instanceDetails")
+    part = finding_in(Part(document))
+    part.mapping()
+    id_ = part.required("id")
+    if not _ID.fullmatch(id_.text()):
+        raise id_.refusal("letters, digits and hyphens, as GuardDuty's 32 hexadecimal digits")
+    kind = part.required("type")
+    if not _TYPE.fullmatch(kind.text()):
+        raise kind.refusal("the form ThreatPurpose:Resource/Family, such as UnauthorizedAccess:EC2/TorClient")
+    where = AccountRegion(
+        part.required("accountId").identifier("account"), part.required("region").identifier("region")
+    )
+    severity = _severity(part, kind.text())
     service = part.optional("service")
-    kind = part.required("type").text()
-    if not all(kind.partition(":")):
-        raise RuleViolation(
-            f"{part.place('type')}: expected the form ThreatPurpose:Resource/Family, "
-            f"such as UnauthorizedAccess:EC2/TorClient, got {_shown(kind)}"
-        )
-    title = part.optional("title").text_or("")
-    instance_id = instance.optional("instanceId").identifier_or_none("instance")
-    return Finding(
-        id=part.required("id").text(),
-        type=kind,
-        severity=part.required("severity").number(0.0, HIGHEST_SEVERITY),
-        account_id=part.required("accountId").identifier("account"),
-        region=part.required("region").identifier("region"),
-        instance_id=instance_id,
-        network_interface_ids=_interfaces(instance),
-        tags={tag.required("key").text(): tag.optional("value").text_or("") for tag in instance.list_of("tags")},
+    instances = _instances(part, kind.text(), where)
+    title = part.optional("title").or_else(Part.text, "")
+    finding = Finding(
+        id=id_.text(),
+        type=kind.text(),
+        severity=severity,
+        where=where,
+        instances=instances,
         # Some titles contain names that an attacker may have chosen.
-        title="".join(character for character in title if character.isprintable()),
-        archived=service.optional("archived").truth(),
-        sample=title.startswith(SAMPLE_PREFIX) or instance_id == SAMPLE_INSTANCE or _says_sample(service),
-        resource_role=service.optional("resourceRole").text_or("").upper() or None,
-        count=service.optional("count").count(),
-        first_seen=service.optional("eventFirstSeen").text_or("") or None,
-        last_seen=service.optional("eventLastSeen").text_or("") or None,
-        arn=part.optional("arn").text_or("") or None,
+        title="".join(character for character in title if character.isprintable())[:_TITLE_LENGTH],
+        archived=service.optional("archived").or_else(Part.truth, default=False),
+        sample=title.startswith(SAMPLE_PREFIX)
+        or any(instance.id == SAMPLE_INSTANCE for instance in instances)
+        or _says_sample(service),
+        resource_role=service.optional("resourceRole").or_else(_resource_role, None),
+        sequence_tactics=_sequence_tactics(_sequence(part)),
+        count=service.optional("count").or_else(lambda count: count.whole_number(0, _MOST_OCCURRENCES), 1),
+        first_seen=service.optional("eventFirstSeen").or_else(Part.moment, None),
+        last_seen=service.optional("eventLastSeen").or_else(Part.moment, None),
+    )
+    return replace(finding, left_out=tuple(part.left_out))
+
+
+def _severity(part: Part, kind: str) -> float:
+    """Return the severity; an attack sequence is critical, whatever it says."""
+    if not is_attack_sequence(kind):
+        return _from_0_to_10(part.required("severity"))
+    return max(_CRITICAL, part.optional("severity").or_else(_from_0_to_10, _CRITICAL))
+
+
+def _from_0_to_10(severity: Part) -> float:
+    return severity.number(0.0, HIGHEST_SEVERITY)
+
+
+def _resource_role(role: Part) -> str:
+    if (text := role.text().upper()) in ("TARGET", "ACTOR"):
+        return text
+    raise role.refusal("TARGET or ACTOR")
+
+
+def _sequence(part: Part) -> Part:
+    return part.optional("service").optional("detection").optional("sequence")
+
+
+def _instances(part: Part, kind: str, where: AccountRegion) -> tuple[FindingInstance, ...]:
+    """Return the instances, each once, as they come."""
+    resource = part.optional("resource")
+    found = [
+        *_instance(resource.optional("instanceDetails"), where),
+        *(one for listed in _sequence(part).list_of("resources") for one in _of_sequence(listed)),
+    ]
+    if not found and kind.startswith(_OF_INSTANCE_CREDENTIALS):
+        found += _of_principal(resource.optional("accessKeyDetails").optional("principalId"), where)
+    once: dict[tuple[AccountRegion, str], FindingInstance] = {}
+    for instance in found:
+        once.setdefault((instance.where, instance.id), instance)
+    return tuple(once.values())
+
+
+def _instance(details: Part, where: AccountRegion) -> Iterator[FindingInstance]:
+    """Yield the instance of `instanceDetails`."""
+    id_ = details.optional("instanceId").or_else(_instance_id, None)
+    if id_ is not None:
+        interfaces = [one.optional("networkInterfaceId") for one in details.list_of("networkInterfaces")]
+        yield FindingInstance(id_, where, _interfaces(interfaces), _tags(details))
+
+
+def _of_sequence(resource: Part) -> Iterator[FindingInstance]:
+    """Yield the instance that a resource of an attack sequence is.
+
+    Other resources list instances too (those of a VPC, an image, an instance profile), which need not have done
+    or suffered anything.
+    """
+    details = resource.optional("data").optional("ec2Instance")
+    if resource.optional("resourceType").value != "EC2_INSTANCE" and details.value is None:
+        return
+    for key in ("uid", "name"):
+        found = resource.optional(key).or_else(_instance_arn, None)
+        if found is not None:
+            where, id_ = found
+            interfaces = details.list_of("ec2NetworkInterfaceUids")
+            yield FindingInstance(id_, where, _interfaces(interfaces), _tags(resource))
+            return
+
+
+def _of_principal(principal: Part, where: AccountRegion) -> Iterator[FindingInstance]:
+    """Yield the instance whose credentials were used: EC2 names a role's session after the instance."""
+    _, _, session = principal.or_else(Part.text, "").partition(":")
+    if session.startswith("i-"):
+        id_ = Part(session, principal.where, principal.left_out).or_else(_instance_id, None)
+        if id_ is not None:
+            yield FindingInstance(id_, where)
+
+
+def _instance_arn(part: Part) -> tuple[AccountRegion, str]:
+    """Return place and id of an instance, from its ARN."""
+    try:
+        arn, _, service, region, account, resource = part.text().split(":", 5)
+        kind, id_ = resource.split("/")
+        if (arn, service, kind) == ("arn", "ec2", "instance"):
+            place = AccountRegion(check_identifier("account", account), check_identifier("region", region))
+            return place, check_identifier("instance", id_)
+    except ValueError:  # of which a RuleViolation is one
+        pass
+    raise part.refusal("the ARN of an instance")
+
+
+def _instance_id(part: Part) -> str:
+    return part.identifier("instance")
+
+
+def _interfaces(parts: list[Part]) -> tuple[str, ...]:
+    """Return the ids of network interfaces, each once, as they come."""
+    found = (part.or_else(_interface_id, None) for part in parts)
+    return tuple(dict.fromkeys(interface for interface in found if interface is not None))
+
+
+def _interface_id(part: Part) -> str:
+    """Return the id of a network interface, which an ARN ends with."""
+    text = part.text()
+    return Part(text.rpartition("/")[2] if text.startswith("arn:") else text, part.where).identifier(
+        "network interface"
     )
 
 
-def _interfaces(instance: _Part) -> tuple[str, ...]:
-    """Return the network interface ids, each once, as they come."""
-    found = (
-        interface.optional("networkInterfaceId").identifier_or_none("network interface")
-        for interface in instance.list_of("networkInterfaces")
+def _tags(holder: Part) -> dict[str, str]:
+    found = {}
+    for tag in holder.list_of("tags"):
+        key = tag.optional("key").or_else(Part.text, None)
+        if key is not None:
+            found[key] = tag.optional("value").or_else(Part.text, "")
+    return found
+
+
+def _sequence_tactics(sequence: Part) -> tuple[str, ...]:
+    """Return the tactics that GuardDuty names, of the sequence and of its signals, and those of findings in it."""
+    signals = sequence.list_of("signals")
+    indicators = [
+        *sequence.list_of("sequenceIndicators"),
+        *(indicator for signal in signals for indicator in signal.list_of("signalIndicators")),
+    ]
+    named = (
+        value.or_else(_tactic, None)
+        for indicator in indicators
+        if indicator.optional("key").value == "ATTACK_TACTIC"
+        for value in indicator.list_of("values")
     )
-    return tuple(dict.fromkeys(interface for interface in found if interface))
+    of_findings = (
+        tactic for signal in signals for tactic in tactics_of(signal.optional("name").or_else(Part.text, ""))
+    )
+    return tuple(dict.fromkeys((*filter(None, named), *of_findings)))
 
 
-def _says_sample(service: _Part) -> bool:
+def _tactic(part: Part) -> str:
+    found = tactic_named(part.text())
+    if found is None:
+        raise part.refusal("a tactic of ATT&CK")
+    return found
+
+
+def _says_sample(service: Part) -> bool:
     """Tell whether additionalInfo marks a sample: as a key of its own, or in JSON within `value`."""
     info = service.optional("additionalInfo")
-    if info.optional("sample").truth():
+    if info.optional("sample").or_else(Part.truth, default=False):
         return True
     try:
-        inner = json.loads(info.optional("value").text_or("{}"))
+        inner = json.loads(info.optional("value").or_else(Part.text, "{}"))
     except (ValueError, RecursionError):
         return False  # free text; this says nothing about samples
     return isinstance(inner, dict) and inner.get("sample") is True
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A value in the document, with the place it stands at. None and absence are the same."""
-
-    value: Any
-    where: str
-
-    def place(self, key: str) -> str:
-        """Return the place of a key, in the form that the document uses."""
-        spelled = self._spelling(key)
-        return f"{self.where}.{spelled}" if self.where else spelled
-
-    def required(self, key: str) -> _Part:
-        found = self.optional(key)
-        if found.value is None:
-            raise RuleViolation(f"{self.place(key)}: is missing: a GuardDuty finding has it")
-        return found
-
-    def optional(self, key: str) -> _Part:
-        if self.value is None:
-            return _Part(None, self.place(key))
-        return _Part(self.mapping().get(self._spelling(key)), self.place(key))
-
-    def mapping(self) -> dict[str, Any]:
-        if isinstance(self.value, dict):
-            return self.value
-        raise self._refusal("a JSON object")
-
-    def items(self) -> list[_Part]:
-        if isinstance(self.value, list):
-            return [_Part(item, f"{self.where}[{position}]") for position, item in enumerate(self.value)]
-        raise self._refusal("a list")
-
-    def list_of(self, key: str) -> list[_Part]:
-        found = self.optional(key)
-        return [] if found.value is None else found.items()
-
-    def text(self) -> str:
-        if isinstance(self.value, str) and self.value:
-            return self.value
-        raise self._refusal("text")
-
-    def text_or(self, default: str) -> str:
-        if self.value is None or self.value == "":
-            return default
-        return self.text()
-
-    def truth(self) -> bool:
-        if self.value is None or isinstance(self.value, bool):
-            return bool(self.value)
-        raise self._refusal("true or false")
-
-    def number(self, low: float, high: float) -> float:
-        value = self.value
-        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-            return float(value)
-        raise self._refusal(f"a number from {low:g} to {high:g}")
-
-    def count(self) -> int:
-        if self.value is None:
-            return 1
-        if isinstance(self.value, int) and not isinstance(self.value, bool) and self.value >= 0:
-            return self.value
-        raise self._refusal("a whole number, 0 or more")
-
-    def identifier(self, kind: str) -> str:
-        text = self.text()
-        if is_token(text):  # which the deployment's own ids may be, and a finding's never
-            raise self._refusal(f"the form {example_of(kind)}")
-        try:
-            return check_identifier(kind, text)
-        except RuleViolation as violation:
-            raise RuleViolation(f"{self.where}: {violation}") from None
-
-    def identifier_or_none(self, kind: str) -> str | None:
-        return None if self.value is None else self.identifier(kind)
-
-    def _spelling(self, key: str) -> str:
-        upper = key[:1].upper() + key[1:]
-        keys = self.value if isinstance(self.value, dict) else {}
-        if key in keys:
-            return key
-        return upper if upper in keys or any(name[:1].isupper() for name in keys) else key
-
-    def _refusal(self, expected: str) -> RuleViolation:
-        where = f"{self.where}: " if self.where else ""
-        return RuleViolation(f"{where}expected {expected}, got {_shown(self.value)}")
-
-
-def _shown(value: object) -> str:
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding
+from tapstack.domain.findings import Finding, FindingInstance
 from tapstack.domain.policy_rules import Action
 from tapstack.domain.policy_rules import Rule as Rule
 
@@ -49,38 +49,49 @@ class Decision:
         return self.rule.action if self.rule else "notify"
 
 
-def decide(rules: Sequence[Rule], finding: Finding, *, tags: Mapping[str, str] | None = None) -> Decision:
-    """Decide about a finding: the first rule that matches; `notify` when none does.
+def decide(
+    rules: Sequence[Rule],
+    finding: Finding,
+    instance: FindingInstance | None,
+    *,
+    here: bool,
+    tags: Mapping[str, str] | None = None,
+) -> Decision:
+    """Decide about an instance of a finding: the first rule that matches; `notify` when none does.
 
-    A finding that names no instance, a sample, and an archived one are notified at most:
-    the first has nothing to capture, the instance of the second does not exist, and the
-    third was archived in GuardDuty, by a person or a suppression rule.
+    Notified at most are a sample, whose instance does not exist; an archived finding, which a person or a
+    suppression rule archived in GuardDuty; one that names no instance, so that there is nothing to capture; and
+    an instance of another account or Region, where the same id is another's.
 
     Args:
         rules: in the order of the policy.
         finding: what GuardDuty found.
+        instance: one of those that the finding is about; none where it is about none.
+        here: whether the instance is of the account and Region that the policy is for.
         tags: the instance's tags as they are now; those in the finding by default.
     """
-    known = finding.tags if tags is None else tags
+    known = tags if tags is not None or instance is None else instance.tags
     passed_over = []
     for rule in rules:
         if reasons := rule.objections(finding, known):
             passed_over.append(PassedOver(rule, reasons))
             continue
-        because = None if rule.action == "notify" else _limit(finding)
+        because = None if rule.action == "notify" else _limit(finding, instance, here=here)
         if because is not None:
             return Decision("notify", rule, None, tuple(passed_over), because)
         return Decision(rule.action, rule, rule.minutes, tuple(passed_over))
     return Decision("notify", None, None, tuple(passed_over))
 
 
-def _limit(finding: Finding) -> str | None:
+def _limit(finding: Finding, instance: FindingInstance | None, *, here: bool) -> str | None:
     if finding.sample:
         return "the finding is a sample: what it names does not exist"
     if finding.archived:
         return "the finding is archived"
-    if finding.instance_id is None:
+    if instance is None:
         return "the finding names no EC2 instance, so there is nothing to capture"
+    if not here:
+        return f"the instance is of account {instance.where.account_id} in {instance.where.region}, not of this site's"
     return None
 
 

@@ -8,13 +8,13 @@ from typing import Final, Literal, get_args
 
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import HIGHEST_SEVERITY, Finding
+from tapstack.domain.findings import HIGHEST_SEVERITY, RUNTIME, Finding
 from tapstack.domain.globs import is_literal, matches
 from tapstack.domain.identifiers import check_name
 from tapstack.domain.incidents import check_minutes
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
-from tapstack.domain.threats import TACTICS, THREAT_PURPOSES, tactics_of
+from tapstack.domain.threats import TACTICS, THREAT_PURPOSES
 
 Action = Literal["notify", "capture", "contain_on_approval", "contain_now"]
 ResourceRole = Literal["TARGET", "ACTOR"]
@@ -36,7 +36,7 @@ class Rule:
         types: patterns of finding types (`*`, `?`), one of which must fit; case does not count.
         tactics: ATT&CK tactics, one of which the type must stand for.
         tags: tags that the instance must all have; values may be patterns.
-        resource_role: the part that the instance must have played.
+        resource_role: the part that the instance must have played; findings of Runtime Monitoring say none.
         minutes: how long to capture, 1 to 10080; the deployment's own default otherwise.
     """
 
@@ -79,29 +79,35 @@ class Rule:
         """Whether it matches every finding, so that no later rule is evaluated."""
         return self.at_least in (None, 0.0) and not (self.types or self.tactics or self.tags or self.resource_role)
 
-    def objections(self, finding: Finding, tags: Mapping[str, str]) -> tuple[str, ...]:
+    @property
+    def unmatched_types(self) -> tuple[str, ...]:
+        """The patterns in `types` that no finding can match, because of `resource_role`."""
+        return tuple(filter(_is_of_runtime_monitoring, self.types)) if self.resource_role else ()
+
+    def objections(self, finding: Finding, tags: Mapping[str, str] | None) -> tuple[str, ...]:
         """Return why the rule does not match; nothing when it does.
 
         Args:
             finding: what GuardDuty found.
-            tags: of the instance.
+            tags: of the instance that is decided about; none where the finding names no instance.
         """
         said = []
         if self.at_least is not None and finding.severity < self.at_least:
             said.append(f"severity {finding.severity:g} is below {self.at_least:g}")
         if self.types and not any(matches(p.lower(), finding.type.lower()) for p in self.types):
             said.append(f"type {finding.type} does not fit {_alternatives(self.types)}")
-        if self.tactics and not set(self.tactics) & set(found := tactics_of(finding.type)):
-            stands_for = f"stands for {' and '.join(found)}" if found else "stands for no ATT&CK tactic"
-            said.append(f"type {finding.type} {stands_for}, not for {_alternatives(self.tactics)}")
-        said += self._objections_to_tags(finding, tags)
+        if self.tactics and not set(self.tactics) & set(found := finding.tactics):
+            stands_for = " and ".join(found) or "no ATT&CK tactic"
+            said.append(f"the finding stands for {stands_for}, not for {_alternatives(self.tactics)}")
+        said += self._objections_to_tags(tags)
         if self.resource_role is not None and finding.resource_role != self.resource_role:
-            said.append(f"the resource's role is {finding.resource_role or 'not given'}, not {self.resource_role}")
+            given = "none, as in all findings of Runtime Monitoring" if finding.of_runtime_monitoring else "not given"
+            said.append(f"the resource's role is {finding.resource_role or given}, not {self.resource_role}")
         return tuple(said)
 
-    def _objections_to_tags(self, finding: Finding, tags: Mapping[str, str]) -> list[str]:
-        if self.tags and finding.instance_id is None:
-            return ["the finding names no instance, so there are no tags"]
+    def _objections_to_tags(self, tags: Mapping[str, str] | None) -> list[str]:
+        if tags is None:
+            return ["the finding names no instance, so there are no tags"] if self.tags else []
         said = []
         for key, pattern in self.tags.items():
             if key not in tags:
@@ -142,6 +148,13 @@ def check_type_pattern(pattern: str) -> None:
             f"{purpose!r} is no threat purpose of GuardDuty: {hint}known here: {', '.join(THREAT_PURPOSES)}; "
             "for a newer one, write a wildcard into it"
         )
+
+
+def _is_of_runtime_monitoring(pattern: str) -> bool:
+    """Tell whether only types of Runtime Monitoring fit a pattern, as far as it shows."""
+    _, colon, resource = pattern.lower().rpartition(":")
+    word = RUNTIME.lower()
+    return f"{word}/" in resource or (bool(colon) and resource.startswith(word))
 
 
 def _alternatives(words: Sequence[str]) -> str:

@@ -62,6 +62,7 @@ _FURTHER: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Trojan:*/DropPoint*", ("Exfiltration",)),
     ("Trojan:*/DriveBySourceTraffic*", ("InitialAccess",)),
     ("Trojan:*/PhishingDomainRequest*", ("InitialAccess",)),
+    ("UnauthorizedAccess:*/InstanceCredentialExfiltration*", ("CredentialAccess",)),
     ("UnauthorizedAccess:*/MaliciousIPCaller*", ("CommandAndControl",)),
     ("UnauthorizedAccess:*/MetadataDNSRebind*", ("CredentialAccess",)),
     ("UnauthorizedAccess:*/RDPBruteForce*", ("CredentialAccess",)),
@@ -70,6 +71,12 @@ _FURTHER: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("UnauthorizedAccess:*/TorRelay*", ("CommandAndControl",)),
 )
 """Types with further tactics than those of their purpose."""
+
+_BY_NAME: Final[Mapping[str, str]] = {
+    **{name.lower(): name for name in TACTICS},
+    **{id_.lower(): name for name, id_ in TACTICS.items()},
+    "defenseimpairment": "DefenseEvasion",
+}
 
 
 def tactics_of(finding_type: str) -> tuple[str, ...]:
@@ -83,3 +90,12 @@ def tactics_of(finding_type: str) -> tuple[str, ...]:
         if matches(pattern, finding_type):
             found += tactics
     return tuple(dict.fromkeys(found))
+
+
+def tactic_named(text: str) -> str | None:
+    """Return the tactic that an attack sequence names, by its name or id; None for any other text.
+
+    >>> tactic_named("Command and Control")
+    'CommandAndControl'
+    """
+    return _BY_NAME.get("".join(character for character in text.lower() if character.isalnum()))

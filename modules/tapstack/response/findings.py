@@ -8,6 +8,7 @@ from typing import Any, Final
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
+from tapstack.domain.finding_documents import EVENT_DETAIL_TYPE, EVENT_SOURCE
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.functions import ResponderFunction
@@ -26,12 +27,14 @@ class GuardDutyFindings(AwsConstruct):
     """Sends every GuardDuty finding of the account and Region to a function, which applies the policy.
 
     All findings, whatever their severity: what is done about one is the policy's matter, in one
-    place. Where GuardDuty is off, none come.
+    place. Where GuardDuty is off, none come. An administrator account of GuardDuty gets the findings of its
+    members too: those are for the responses of the members.
 
     Args:
         scope: the construct it belongs to.
         id_: its id within `scope`.
         name: of the rule, up to 64 characters.
+        place: where it is deployed to.
         function: what receives them.
         dead_letters: where those end that could not be delivered for a day.
         tags: on the rule.
@@ -45,6 +48,7 @@ class GuardDutyFindings(AwsConstruct):
         id_: str,
         *,
         name: str,
+        place: Place,
         function: ResponderFunction,
         dead_letters: DeadLetters,
         tags: Mapping[str, str] | None = None,
@@ -56,7 +60,13 @@ class GuardDutyFindings(AwsConstruct):
             "Resource",
             name=name,
             description="Tapstack: GuardDuty findings, for the policy to decide about",
-            event_pattern=json_text({"source": ["aws.guardduty"], "detail-type": ["GuardDuty Finding"]}),
+            event_pattern=json_text(
+                {
+                    "source": [EVENT_SOURCE],
+                    "detail-type": [EVENT_DETAIL_TYPE],
+                    "detail": {"accountId": [place.account], "region": [place.region]},
+                }
+            ),
             tags=dict(tags) if tags else None,
         )
         aws.CloudwatchEventTarget(

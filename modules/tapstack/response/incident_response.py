@@ -218,6 +218,7 @@ class IncidentResponse(AwsConstruct):
             self,
             "Findings",
             name=rule_name,
+            place=self._place,
             function=self.functions["findings"],
             dead_letters=self.dead_letters,
             tags=tags,

@@ -119,11 +119,12 @@ class PolicyRule(Settings):
     types: list[fields.FindingTypePattern] = Field(default_factory=list)
     """Finding types, one of which must match; `*` stands for any text."""
     tactics: list[fields.Tactic] = Field(default_factory=list)
-    """MITRE ATT&CK tactics; the finding must have one of them."""
+    """MITRE ATT&CK tactics; the finding's type, or the signals of an attack sequence, must have one of them."""
     tags: fields.SoughtTags = Field(default_factory=dict)
     """Tags that the instance must all have; `*` in a value stands for any text."""
     resource_role: policy_rules.ResourceRole | None = None
-    """Role of the instance in the finding, as GuardDuty names it: `ACTOR` or `TARGET`."""
+    """Role of the instance in the finding, as GuardDuty names it: `ACTOR` or `TARGET`. Findings of Runtime Monitoring
+    have none: a rule with `resource_role` never matches them."""
     minutes: fields.CaptureMinutes | None = None
     """How long to capture; `capture.minutes` by default."""
 

@@ -171,6 +171,15 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     "one, such as severity: {at_least: 7.0}",
                 )
         with checker.part():
+            if unmatched := rule.to_domain().unmatched_types:
+                whole = len(unmatched) == len(rule.types)
+                never = "the rule never matches" if whole else "it never matches these types"
+                checker.warn(
+                    (*path, position, "resource_role"),
+                    f"{never}, {', '.join(unmatched)}: findings of Runtime Monitoring have no resource role; give them "
+                    "a rule without resource_role",
+                )
+        with checker.part():
             if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
                 checker.say(
                     (*path, position, "minutes"),

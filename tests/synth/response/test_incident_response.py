@@ -238,7 +238,12 @@ def test_when_the_workflow_is_made_then_it_is_the_one_that_is_tested(launching: 
 
 def test_when_guardduty_finds_something_then_the_policy_is_asked_whatever_it_is(launching: Response) -> None:
     rule = launching.one("aws_cloudwatch_event_rule")
-    assert json.loads(rule["event_pattern"]) == {"source": ["aws.guardduty"], "detail-type": ["GuardDuty Finding"]}
+    assert json.loads(rule["event_pattern"]) == {
+        "source": ["aws.guardduty"],
+        "detail-type": ["GuardDuty Finding"],
+        # An administrator account of GuardDuty gets the findings of its members.
+        "detail": {"accountId": ["<caller_identity.account_id>"], "region": ["<region.id>"]},
+    }
     target = launching.one("aws_cloudwatch_event_target")
     assert target["dead_letter_config"] == {"arn": "<sqs_queue.arn>"}
     assert target["retry_policy"]["maximum_event_age_in_seconds"] == 86400

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tapstack.cli import main
-from tests.unit.domain.findings import event
+from tests.unit.domain.findings import document, event
 
 DEPLOYMENT = Path(__file__).parents[1] / "settings" / "response.yaml"
 Printed = pytest.CaptureFixture[str]
@@ -46,8 +46,8 @@ def test_when_no_rule_matches_then_every_reason_is_shown(capsys: Printed) -> Non
     assert capsys.readouterr().out.splitlines()[4:11] == [
         "  1 test-systems         no: the instance has no tag environment",
         "  2 command-and-control  no: severity 2 is below 7",
-        "                             type Recon:EC2/PortProbeUnprotectedPort stands for Reconnaissance and Discovery, "
-        "not for CommandAndControl or Exfiltration",
+        "                             the finding stands for Reconnaissance and Discovery, not for "
+        "CommandAndControl or Exfiltration",
         "                             the resource's role is TARGET, not ACTOR",
         "  3 brute-force          no: type Recon:EC2/PortProbeUnprotectedPort does not fit "
         "UnauthorizedAccess:EC2/*BruteForce",
@@ -63,12 +63,65 @@ def test_when_a_sample_would_be_captured_then_it_says_why_it_is_not(capsys: Prin
     assert "          not capture: the finding is a sample: what it names does not exist" in lines
 
 
+def test_when_a_sequence_has_the_same_decision_for_its_instances_then_it_is_printed_once(capsys: Printed) -> None:
+    assert explain(document("attack-sequence-ec2"), "--site", "existing") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "finding   AttackSequence:EC2/CompromisedInstanceGroup, severity 9 (critical)",
+        "          i-0a00000000000aaa1, i-0a00000000000aaa2, as TARGET; CommandAndControl and Impact",
+        "site      existing, no rules",
+        "",
+        "decision  notify: no rule matches, and the default is notify",
+    ]
+
+
+def test_when_a_sequence_has_another_decision_for_each_instance_then_each_has_its_reasons(capsys: Printed) -> None:
+    finding = document("attack-sequence-ec2")
+    resources = finding["detail"]["service"]["detection"]["sequence"]["resources"]
+    resources[0]["tags"] = [{"key": "environment", "value": "test-1"}]
+    resources[1]["uid"] = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0a00000000000aaa2"
+    finding["detail"]["service"]["resourceRole"] = "ACTOR"
+    assert explain(finding, "--site", "production") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "finding   AttackSequence:EC2/CompromisedInstanceGroup, severity 9 (critical)",
+        "          2 instances, as ACTOR; CommandAndControl and Impact",
+        "site      production, 3 rules",
+        "",
+        "instance  i-0a00000000000aaa1",
+        "",
+        "  1 test-systems         matches: notify",
+        "  2 command-and-control  not evaluated",
+        "  3 brute-force          not evaluated",
+        "",
+        "decision  notify: rule test-systems",
+        "",
+        "instance  i-0a00000000000aaa2",
+        "",
+        "  1 test-systems         no: the instance has no tag environment",
+        "  2 command-and-control  matches: capture",
+        "  3 brute-force          not evaluated",
+        "",
+        "decision  notify: rule command-and-control",
+        "          not capture: the instance is of account 111122223333 in eu-west-1, not of this site's",
+        "note      tags are those in the finding; when one arrives, the instance's tags of that moment count",
+    ]
+
+
+def test_when_something_is_left_out_then_a_note_says_so(capsys: Printed) -> None:
+    assert explain(event(service__count="\n\x1b[2Jdecision capture"), "--site", "existing") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "note      left out: detail.service.count: expected a whole number from 0 to 2147483647, got "
+        "'\\n\\x1b[2Jdecision capture'"
+    )
+
+
 def test_when_json_is_wanted_then_it_holds_the_same(capsys: Printed) -> None:
     assert explain(event(), "--site", "production", "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["action"], said["rule"], said["minutes"]) == ("capture", "command-and-control", 120)
-    assert said["passed_over"] == [{"rule": "test-systems", "reasons": ["the instance has no tag environment"]}]
-    assert said["not_asked"] == ["brute-force"]
+    [decision] = said["decisions"]
+    assert (decision["action"], decision["rule"], decision["minutes"]) == ("capture", "command-and-control", 120)
+    assert decision["passed_over"] == [{"rule": "test-systems", "reasons": ["the instance has no tag environment"]}]
+    assert decision["not_asked"] == ["brute-force"]
+    assert [instance["instance_id"] for instance in decision["instances"]] == ["i-0a000000000000001"]
     assert said["finding"]["tactics"] == ["InitialAccess", "CommandAndControl"]
 
 
@@ -139,7 +192,19 @@ def test_fails_when_no_site_has_a_response(more: list[str], capsys: Printed) -> 
         ("", "finding.json:1: this is not JSON (column 1): Expecting value"),
         ("[" * 100_000, "finding.json: is nested too deep"),
         (event(severity="high"), "finding.json: detail.severity: expected a number from 0 to 10, got 'high'"),
-        ({"detail-type": "Other"}, "finding.json: detail-type: expected 'GuardDuty Finding', got 'Other'"),
+        (
+            {"detail-type": "Other"},
+            "finding.json: this is an event of GuardDuty that is no finding, 'Other': expected ",
+        ),
+        (
+            document("sns-notification"),
+            "finding.json: this is a message of Amazon SNS, which has its content as text: ",
+        ),
+        (
+            document("security-hub-event"),
+            "finding.json: this is an event of Security Hub, 'Security Hub Findings - Impo",
+        ),
+        (f'{{"id": {"9" * 5000}}}', "finding.json: has a number of more digits than any finding has"),
     ],
 )
 def test_fails_when_the_file_is_no_finding_and_names_the_place(document: Any, message: str, capsys: Printed) -> None:

@@ -1,7 +1,11 @@
 """Findings to test with, in the forms that GuardDuty gives them."""
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
+
+_FILES = Path(__file__).parent / "guardduty"
 
 DETAIL: dict[str, Any] = {
     "schemaVersion": "2.0",
@@ -73,3 +77,8 @@ def as_the_api_writes_it(value: Any) -> Any:
     if isinstance(value, dict):
         return {key[:1].upper() + key[1:]: as_the_api_writes_it(inner) for key, inner in value.items()}
     return [as_the_api_writes_it(item) for item in value] if isinstance(value, list) else value
+
+
+def document(name: str) -> Any:
+    """A whole document as it arrives: most are events of GuardDuty, others are taken for such."""
+    return json.loads((_FILES / f"{name}.json").read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -8,15 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, parse_finding
-from tapstack.domain.policy import decide, dump, load, needs_tags, policy_problems
+from tapstack.domain.findings import Finding, FindingInstance, parse_finding
+from tapstack.domain.policy import Decision, decide, dump, load, needs_tags, policy_problems
 from tapstack.domain.policy_rules import ACTIONS, RESOURCE_ROLES, Rule
+from tapstack.domain.regions import AccountRegion
 from tapstack.domain.threats import TACTICS, THREAT_PURPOSES
-from tests.unit.domain.findings import event
+from tests.unit.domain.findings import document, event
 from tests.unit.refusals import refusal
 
 TOR = parse_finding(event())
+HOME = AccountRegion("111122223333", "eu-central-1")
 CAPTURE = Rule("everything", "capture")
+
+
+def tags_of(finding: Finding) -> Mapping[str, str] | None:
+    """The tags of its instance; none where it names no instance."""
+    return finding.instances[0].tags if finding.instances else None
+
+
+def decided(rules: Sequence[Rule], finding: Finding, tags: Mapping[str, str] | None = None) -> Decision:
+    """What is decided of the finding's instance, which is the site's."""
+    return decide(rules, finding, finding.instances[0] if finding.instances else None, here=True, tags=tags)
 
 
 class TestConditions:
@@ -37,7 +50,7 @@ class TestConditions:
         ],
     )
     def test_when_all_conditions_hold_then_the_rule_matches(self, conditions: dict[str, Any]) -> None:
-        assert Rule("r", "capture", **conditions).objections(TOR, TOR.tags) == ()
+        assert Rule("r", "capture", **conditions).objections(TOR, tags_of(TOR)) == ()
 
     @pytest.mark.parametrize(
         ("conditions", "reasons"),
@@ -49,10 +62,7 @@ class TestConditions:
             ),
             (
                 {"tactics": ("Impact",)},
-                [
-                    "type UnauthorizedAccess:EC2/TorClient stands for InitialAccess and CommandAndControl, "
-                    "not for Impact"
-                ],
+                ["the finding stands for InitialAccess and CommandAndControl, not for Impact"],
             ),
             ({"tags": {"Tier": "web"}}, ["the instance has no tag Tier"]),
             ({"tags": {"tier": "Web"}}, ["tag tier is 'web', which does not fit 'Web'"]),
@@ -70,17 +80,26 @@ class TestConditions:
     def test_when_conditions_do_not_hold_then_each_is_given_as_a_reason(
         self, conditions: dict[str, Any], reasons: list[str]
     ) -> None:
-        assert list(Rule("r", "capture", **conditions).objections(TOR, TOR.tags)) == reasons
+        assert list(Rule("r", "capture", **conditions).objections(TOR, tags_of(TOR))) == reasons
 
     def test_when_a_type_has_no_tactic_then_the_reason_says_so(self) -> None:
         finding = parse_finding(event(type="Policy:EC2/Thing"))
         [reason] = Rule("r", "capture", tactics=("Impact", "Discovery")).objections(finding, {})
-        assert reason == "type Policy:EC2/Thing stands for no ATT&CK tactic, not for Impact or Discovery"
+        assert reason == "the finding stands for no ATT&CK tactic, not for Impact or Discovery"
+
+    def test_when_runtime_monitoring_reports_it_then_the_reason_says_that_it_gives_no_role(self) -> None:
+        finding = parse_finding(document("runtime-on-eks"))
+        [reason] = Rule("r", "capture", resource_role="ACTOR").objections(finding, {})
+        assert reason == "the resource's role is none, as in all findings of Runtime Monitoring, not ACTOR"
+
+    def test_when_a_sequence_has_tactics_then_they_count(self) -> None:
+        finding = parse_finding(document("attack-sequence-ec2"))
+        assert Rule("r", "capture", tactics=("Impact",)).objections(finding, {}) == ()
 
     def test_when_there_is_no_instance_then_tags_and_role_do_not_hold(self) -> None:
         finding = parse_finding(event(resource={"resourceType": "AccessKey"}, service={}))
         rule = Rule("r", "capture", tags={"a": "*", "b": "*"}, resource_role="ACTOR")
-        assert rule.objections(finding, {}) == (
+        assert rule.objections(finding, None) == (
             "the finding names no instance, so there are no tags",
             "the resource's role is not given, not ACTOR",
         )
@@ -88,13 +107,13 @@ class TestConditions:
 
 class TestDecisions:
     def test_when_there_is_no_rule_then_the_action_is_notify(self) -> None:
-        decision = decide((), TOR)
+        decision = decided((), TOR)
         assert (decision.action, decision.rule, decision.minutes) == ("notify", None, None)
         assert decision.asked == "notify"
 
     def test_when_no_rule_matches_then_the_action_is_notify_with_every_reason(self) -> None:
         rules = (Rule("a", "capture", at_least=9), Rule("b", "capture", resource_role="TARGET"))
-        decision = decide(rules, TOR)
+        decision = decided(rules, TOR)
         assert (decision.action, decision.rule) == ("notify", None)
         assert [(passed.rule.name, passed.reasons) for passed in decision.passed_over] == [
             ("a", ("severity 8 is below 9",)),
@@ -103,15 +122,15 @@ class TestDecisions:
 
     def test_when_several_rules_match_then_the_first_decides(self) -> None:
         rules = (Rule("a", "capture", at_least=9), Rule("b", "capture", minutes=30), Rule("c", "notify"))
-        decision = decide(rules, TOR)
+        decision = decided(rules, TOR)
         assert decision.rule == rules[1]
         assert (decision.action, decision.minutes, decision.limited_because) == ("capture", 30, None)
         assert len(decision.passed_over) == 1
 
     def test_when_the_instance_s_tags_are_known_then_those_in_the_finding_do_not_count(self) -> None:
         rule = Rule("r", "capture", tags={"tier": "db"})
-        assert decide([rule], TOR, tags={"tier": "db"}).action == "capture"
-        assert decide([rule], TOR, tags={}).action == "notify"
+        assert decided([rule], TOR, tags={"tier": "db"}).action == "capture"
+        assert decided([rule], TOR, tags={}).action == "notify"
 
     @pytest.mark.parametrize(
         ("changes", "because"),
@@ -133,13 +152,28 @@ class TestDecisions:
         self, changes: dict[str, Any], because: str, action: Any
     ) -> None:
         rule = Rule("r", action, minutes=5)
-        decision = decide([rule], parse_finding(event(**changes)))
+        decision = decided([rule], parse_finding(event(**changes)))
         assert (decision.action, decision.minutes, decision.limited_because) == ("notify", None, because)
         assert decision.rule == rule
         assert decision.asked == action
 
+    def test_when_the_instance_is_elsewhere_then_the_action_is_notify_and_the_reason_says_where_it_is(self) -> None:
+        finding = parse_finding(document("member-account"))
+        decision = decide([CAPTURE], finding, finding.instances[0], here=False)
+        assert (decision.action, decision.rule) == ("notify", CAPTURE)
+        assert decision.limited_because == "the instance is of account 777788889999 in eu-central-1, not of this site's"
+
+    def test_when_instances_have_other_tags_then_each_has_a_decision_of_its_own(self) -> None:
+        finding = parse_finding(document("attack-sequence-ec2"))
+        rules = [Rule("r", "capture", tags={"tier": "web"})]
+        actions = [
+            decide(rules, finding, instance, here=True, tags=tags).action
+            for instance, tags in zip(finding.instances, ({"tier": "web"}, {}), strict=True)
+        ]
+        assert actions == ["capture", "notify"]
+
     def test_when_the_rule_only_notifies_then_nothing_limits_it(self) -> None:
-        decision = decide([Rule("r", "notify")], parse_finding(event(title="[SAMPLE] x")))
+        decision = decided([Rule("r", "notify")], parse_finding(event(title="[SAMPLE] x")))
         assert decision.limited_because is None
 
 
@@ -180,6 +214,27 @@ class TestRules:
     @pytest.mark.parametrize("pattern", ["*", "*TorClient", "NewPurpos?:EC2/*", "Recon:*", "recon:ec2/portscan"])
     def test_when_a_pattern_could_fit_a_type_then_it_passes(self, pattern: str) -> None:
         assert Rule("r", "notify", types=(pattern,)).types == (pattern,)
+
+
+class TestRuntimeMonitoring:
+    @pytest.mark.parametrize(
+        "pattern",
+        [
+            "*:Runtime/*",
+            "*Runtime/*",
+            "Backdoor:Runtime/C&C*",
+            "CryptoCurrency:runtime/BitcoinTool.B!DNS",
+            "Recon:Runtime*",
+        ],
+    )
+    def test_when_a_pattern_fits_its_types_only_then_it_matches_nothing_beside_a_role(self, pattern: str) -> None:
+        rule = Rule("r", "capture", types=("Recon:EC2/*", pattern), resource_role="TARGET")
+        assert rule.unmatched_types == (pattern,)
+        assert dataclasses.replace(rule, resource_role=None).unmatched_types == ()
+
+    @pytest.mark.parametrize("pattern", ["*", "*:*/ReverseShell", "Recon:EC2/*", "*:R*"])
+    def test_when_a_pattern_may_fit_other_types_then_it_may_match(self, pattern: str) -> None:
+        assert Rule("r", "capture", types=(pattern,), resource_role="TARGET").unmatched_types == ()
 
 
 class TestProblems:
@@ -258,10 +313,8 @@ findings = st.builds(
     id=st.just("f"),
     type=types,
     severity=st.floats(0, 10),
-    account_id=st.just("111122223333"),
-    region=st.just("eu-central-1"),
-    instance_id=st.sampled_from([None, "i-0123abcd"]),
-    tags=tags,
+    where=st.just(HOME),
+    instances=st.just(()) | st.builds(lambda tags: (FindingInstance("i-0123abcd", HOME, tags=tags),), tags),
     archived=st.booleans(),
     sample=st.booleans(),
     resource_role=st.none() | st.sampled_from(RESOURCE_ROLES),
@@ -272,8 +325,8 @@ findings = st.builds(
 def test_when_any_policy_decides_then_the_first_match_does_and_all_before_it_say_why_not(
     policy: tuple[Rule, ...], finding: Finding
 ) -> None:
-    decision = decide(policy, finding)
-    matching = [rule for rule in policy if not rule.objections(finding, finding.tags)]
+    decision = decided(policy, finding)
+    matching = [rule for rule in policy if not rule.objections(finding, tags_of(finding))]
     assert decision.rule == (matching[0] if matching else None)
     passed = [entry.rule for entry in decision.passed_over]
     assert [*passed, *([decision.rule] if decision.rule else [])] == list(policy[: len(passed) + bool(decision.rule)])
@@ -284,21 +337,21 @@ def test_when_any_policy_decides_then_the_first_match_does_and_all_before_it_say
 def test_when_rules_follow_the_one_that_matches_then_they_change_nothing(
     policy: tuple[Rule, ...], more: tuple[Rule, ...], finding: Finding
 ) -> None:
-    decision = decide(policy, finding)
+    decision = decided(policy, finding)
     if decision.rule is not None:
-        assert decide(policy + more, finding) == decision
+        assert decided(policy + more, finding) == decision
 
 
 @given(policies, findings)
 def test_when_more_than_a_notification_is_decided_then_a_rule_matches_a_real_instance(
     policy: tuple[Rule, ...], finding: Finding
 ) -> None:
-    decision = decide(policy, finding)
+    decision = decided(policy, finding)
     if decision.action != "notify":
         assert decision.rule is not None
         assert decision.action == decision.asked
         assert decision.minutes == decision.rule.minutes
-        assert finding.instance_id
+        assert finding.instances
         assert not finding.sample
         assert not finding.archived
     assert bool(decision.limited_because) == (decision.action != decision.asked)
@@ -310,7 +363,7 @@ def test_when_a_finding_is_more_severe_then_no_severity_is_a_reason_that_was_non
 ) -> None:
     worse = dataclasses.replace(finding, severity=max(severity, finding.severity))
     for rule in policy:
-        assert len(rule.objections(worse, worse.tags)) <= len(rule.objections(finding, finding.tags))
+        assert len(rule.objections(worse, tags_of(worse))) <= len(rule.objections(finding, tags_of(finding)))
 
 
 @given(policies)

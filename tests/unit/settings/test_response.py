@@ -541,6 +541,28 @@ def test_when_more_may_be_contained_than_is_likely_meant_then_check_warns(
 
 
 @pytest.mark.parametrize(
+    ("types", "warning"),
+    [
+        ('["*:Runtime/*"]', "the rule never matches, *:Runtime/*"),
+        ('["Recon:EC2/*", "*:Runtime/*"]', "it never matches these types, *:Runtime/*"),
+        ('["Recon:EC2/*", "*"]', None),
+    ],
+)
+def test_when_a_rule_asks_runtime_monitoring_for_a_resource_role_then_check_warns(
+    types: str, warning: str | None
+) -> None:
+    rule = f"{{name: a, action: capture, types: {types}, resource_role: ACTOR}}"
+    assert parse_deployment(f"{USABLE}    response: {{policy: [{rule}]}}\n").warnings() == (
+        []
+        if warning is None
+        else [
+            f"deployment.yaml:9: sites.production.response.policy[0].resource_role: {warning}: findings of Runtime "
+            "Monitoring have no resource role; give them a rule without resource_role"
+        ]
+    )
+
+
+@pytest.mark.parametrize(
     "written",
     [
         "{containment: {}, " + WITH_TOKENS % ", scopes: [incidents]" + "}",

@@ -5,7 +5,7 @@ Sources: Amazon EC2 API Reference, DescribeInstances and DescribeNetworkInterfac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -123,6 +123,17 @@ def instances(ids: list[str]) -> list[dict[str, Any]]:
     """
     pages = client("ec2").get_paginator("describe_instances").paginate(InstanceIds=ids)
     return [item for page in pages for reservation in page["Reservations"] for item in reservation["Instances"]]
+
+
+def existing_instances(ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield those of the instances that exist in this account and Region, as EC2 describes them."""
+    pages = client("ec2").get_paginator("describe_instances")
+    for begin in range(0, len(ids), sessions.FILTER_VALUES):
+        # A filter, because an unknown id in InstanceIds would fail the whole call.
+        values = list(ids[begin : begin + sessions.FILTER_VALUES])
+        for page in pages.paginate(Filters=[{"Name": "instance-id", "Values": values}]):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]
 
 
 def _instance_of(described: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from tapstack.responder.handlers.observability import logger, observed
 from tapstack.responder.incident.findings import receive
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: object, context: object) -> dict[str, Any]:
     """Receive a finding from EventBridge; return what was done about it."""
     with observed("findings.receive"):
         result = receive(event)

@@ -1,62 +1,80 @@
-"""A GuardDuty finding: the policy decides whether to notify, to capture packets, to contain the instance."""
+"""A GuardDuty finding: the policy decides whether to notify, to capture packets, to contain the instances."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from botocore.exceptions import ClientError
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from tapstack.domain import policy
 from tapstack.domain.containment_settings import MODE_OF_ACTION
-from tapstack.domain.counts import counted
-from tapstack.domain.findings import Finding, parse_finding
-from tapstack.domain.incidents import OpenRequest, can_be_extended, undo_command
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import Finding, FindingInstance, parse_finding
+from tapstack.domain.incidents import OpenRequest, can_be_extended
 from tapstack.domain.policy import Decision
-from tapstack.responder.aws.errors import code_of
-from tapstack.responder.capture.interfaces import instances
+from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
-from tapstack.responder.incident import opening
+from tapstack.responder.incident import finding_notices, opening
+from tapstack.responder.incident.finding_notices import Outcome
 from tapstack.responder.outbound import notifications
+from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
 OPENED_BY = "guardduty"
+_NOTIFIED: Final = "finding"
+"""What an incident has recorded whose attack sequence was notified of."""
 
 
-def receive(event: dict[str, Any]) -> dict[str, Any]:
-    """Apply the policy to a finding; return what was done.
+def receive(event: object) -> dict[str, Any]:
+    """Apply the policy to a finding, for each of its instances; return what was done.
 
-    GuardDuty sends a finding again whenever it is updated: all updates belong to one incident.
-
-    Raises:
-        RuleViolation: the event is not a finding.
+    GuardDuty sends a finding again whenever it is updated: all updates of an instance belong to one incident.
+    What cannot be read as a finding ends as a notification: delivered again, it would be no other.
     """
-    finding = parse_finding(event)
+    try:
+        finding = parse_finding(event)
+    except RuleViolation as violation:
+        notifications.publish(*finding_notices.unreadable(event, str(violation)))
+        return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
     rules = policy.load(environment().policy)
-    tags = _tags(finding) if policy.needs_tags(rules) and finding.instance_id else None
-    decision = policy.decide(rules, finding, tags=tags)
-    incident = None if decision.action == "notify" else _open(finding, decision)
-    if incident is None or not can_be_extended(incident.state):
-        _notify(finding, decision, incident)
+    tags = _tags(finding.instances) if policy.needs_tags(rules) else {}
+    outcomes = [_outcome(rules, finding, instance, tags) for instance in finding.instances or (None,)]
+    _notify(finding, outcomes)
     result = {
         "finding": finding.id,
         "type": finding.type,
-        "action": decision.action,
-        "rule": decision.rule.name if decision.rule else None,
-        "incident_id": incident.id if incident else None,
+        "decisions": [outcome.as_dict() for outcome in outcomes],
     }
     notifications.emit(notifications.FINDING_EVENT, result)
     return result
 
 
-def _open(finding: Finding, decision: Decision) -> Incident:
+def _outcome(
+    rules: Iterable[policy.Rule],
+    finding: Finding,
+    instance: FindingInstance | None,
+    tags: Mapping[str, Mapping[str, str]],
+) -> Outcome:
+    here = instance is not None and _is_here(instance)
+    now = tags.get(instance.id) if instance is not None and here else None
+    decision = policy.decide(tuple(rules), finding, instance, here=here, tags=now)
+    incident = None if instance is None or decision.action == "notify" else _open(finding, instance, decision)
+    return Outcome(instance, here, decision, incident)
+
+
+def _is_here(instance: FindingInstance) -> bool:
+    """Tell whether an instance is of this account and Region: the same id elsewhere is another's."""
+    return instance.where == environment().home
+
+
+def _open(finding: Finding, instance: FindingInstance, decision: Decision) -> Incident:
     limits, containment = environment().capture, environment().containment
     mode = MODE_OF_ACTION.get(decision.action)
     request = OpenRequest(
         reason=f"GuardDuty: {finding.title or finding.type}"[:1000],
         minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
-        instance_id=finding.instance_id,
+        instance_id=instance.id,
         severity=finding.level,
-        alert_id=finding.id,
+        alert_id=finding.alert_id(instance),
         # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
@@ -66,39 +84,20 @@ def _open(finding: Finding, decision: Decision) -> Incident:
         return taken.incident
 
 
-def _tags(finding: Finding) -> dict[str, str] | None:
-    """Return the present tags of the instance; None, for those in the finding, where it no longer exists."""
-    try:
-        found = instances([str(finding.instance_id)])
-    except ClientError as error:
-        if code_of(error).startswith("InvalidInstanceID"):
-            return None
-        raise
-    return {tag["Key"]: tag["Value"] for instance in found for tag in instance.get("Tags", [])} if found else None
+def _tags(instances: Iterable[FindingInstance]) -> dict[str, dict[str, str]]:
+    """Return the present tags of the instances that exist in this account and Region, by their id."""
+    ids = [instance.id for instance in instances if _is_here(instance)]
+    return {
+        instance["InstanceId"]: {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+        for instance in existing_instances(ids)
+    }
 
 
-def _notify(finding: Finding, decision: Decision, incident: Incident | None) -> None:
-    rule = f"rule {decision.rule.name}" if decision.rule else "no rule of the policy"
-    lines = [
-        f"{finding.title or finding.type}",
-        "",
-        f"Type:     {finding.type}",
-        f"Severity: {finding.severity:g} ({finding.level})",
-        f"Instance: {finding.instance_id or 'none'}",
-        f"Finding:  {finding.id} in {finding.region}, account {finding.account_id}, "
-        f"seen {counted(finding.count, 'time')}",
-        f"Decision: {decision.action}, by {rule}",
-    ]
-    if decision.limited_because:
-        lines.append(f"          not {decision.asked}: {decision.limited_because}")
-    lines += ["", "What to run next:"]
-    if incident is not None:
-        lines.append(f"  tapstack incident show {incident.id}   (this finding's incident, which is {incident.state})")
-        if incident.state == "failed":
-            lines.append(f"  {undo_command(incident.id)}")
-    if finding.instance_id and (incident is None or incident.state in ("closing", "closed")):
-        lines.append(f"  tapstack incident open --instance {finding.instance_id} --reason 'GuardDuty {finding.id}'")
-    if not finding.instance_id:
-        lines.append("  nothing: there is no EC2 instance to capture")
-    subject = f"[tapstack {environment().site}] GuardDuty {finding.level}: {finding.type}"
-    notifications.publish(subject, "\n".join(lines) + "\n")
+def _notify(finding: Finding, outcomes: list[Outcome]) -> None:
+    """Notify of what no open incident notifies of; of an attack sequence, also whenever it opened an incident."""
+    opened = [o.incident for o in outcomes if o.incident is not None and can_be_extended(o.incident.state)]
+    new = [i for i in opened if _NOTIFIED not in i.notified] if finding.is_attack_sequence else []
+    if len(opened) < len(outcomes) or new:
+        notifications.publish(*finding_notices.decided(finding, outcomes))
+    for incident in new:
+        incidents.mark_notified(incident.id, _NOTIFIED)

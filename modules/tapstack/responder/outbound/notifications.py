@@ -1,7 +1,7 @@
 """Notifications to operators by SNS, events to subscribers by EventBridge: what happened, what to run next.
 
 Sources: Amazon SNS API Reference, Publish (a subject has up to 100 printable ASCII
-characters); Amazon EventBridge API Reference, PutEvents.
+characters, a message 256 KB); Amazon EventBridge API Reference, PutEvents.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
 SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
+_MESSAGE_BYTES: Final = 262_144
 
 
 def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
@@ -40,7 +41,15 @@ def publish(subject: str, text: str) -> None:
     """Publish a notification to operators."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
     for topic_arn in environment().topic_arns:
-        client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=text)
+        client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
+
+
+def _within_limit(text: str) -> str:
+    """Return as much of a text as one notification holds."""
+    if len(text.encode()) <= _MESSAGE_BYTES:
+        return text
+    said = "\n... (the rest is left out: it is more than a notification holds)\n"
+    return text.encode()[: _MESSAGE_BYTES - len(said)].decode(errors="ignore") + said
 
 
 def emit(detail_type: str, detail: dict[str, Any]) -> None:
