@@ -8,19 +8,14 @@ Sources: Amazon EC2 API Reference, the Describe actions; Amazon EC2 User Guide, 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import botocore.parsers
-from moto.core.responses import ActionContext, ActionResult
-from moto.core.serialize import get_serializer_class
-from moto.core.utils import get_service_model
 from moto.ec2.exceptions import EC2ClientError
 
+from strictmoto.ec2.answers import parse, write
 from strictmoto.ec2.filter_names import documented, is_of_tags, items_of, path_of
 
 Answer = tuple[int, Any, Any]
@@ -117,27 +112,19 @@ def _is_passed_over(action: str, parameters: Mapping[str, Any]) -> bool:
 def _filtered(response: Any, action: str, given: Filters, describe: Callable[[], Answer]) -> Answer:
     """Let moto describe everything, and keep what passes."""
     accepts = [_condition(action, one, response.ec2_backend) for one in given]
-    size, after = response.params.get("MaxResults"), _read_token(response.params.get("NextToken"))
-    for name in ("Filters", "Filter", "MaxResults", "NextToken"):
+    for name in ("Filters", "Filter"):
         response.params.pop(name, None)
     status, headers, body = describe()
     if int(status) >= 400:
         return status, headers, body
-    parsed = _parse(action, status, body)
+    parsed = parse(action, status, body)
     path, _ = items_of(action)
-    left = _kept(parsed, path, lambda item: all(accept(item) for accept in accepts))
-    if len(path) == 1 and size:
-        if len(left) > after + size:
-            parsed["NextToken"] = _make_token(after + size)
-        left = parsed[path[0]] = left[after : after + size]
-    if "ServiceNames" in parsed:
-        # The same once more, as DescribeVpcEndpointServices has it.
-        parsed["ServiceNames"] = [item["ServiceName"] for item in left]
-    return status, headers, _write(action, parsed)
+    _keep(parsed, path, lambda item: all(accept(item) for accept in accepts))
+    return status, headers, write(action, parsed)
 
 
-def _kept(parsed: dict[str, Any], path: Sequence[str], accepts: Callable[[Any], bool]) -> list[Any]:
-    """Keep what passes in an answer, and return it; what holds nothing any more goes, as an empty reservation."""
+def _keep(parsed: dict[str, Any], path: Sequence[str], accepts: Callable[[Any], bool]) -> None:
+    """Keep what passes in an answer; what holds nothing any more goes, as an empty reservation."""
     first, *rest = path
     kept = []
     for item in parsed.get(first, ()):
@@ -150,7 +137,6 @@ def _kept(parsed: dict[str, Any], path: Sequence[str], accepts: Callable[[Any], 
         if item[rest[0]]:
             kept.append(item)
     parsed[first] = kept
-    return kept
 
 
 def _condition(action: str, given: Mapping[str, Any], backend: Any) -> Callable[[Any], bool]:
@@ -182,7 +168,7 @@ def _condition_on_interfaces(given: Mapping[str, Any], backend: Any) -> Callable
     name = str(given["Name"]).removeprefix(_OF_INTERFACES).replace("addresses.association.", "association.")
     of_interfaces = {**given, "Name": name}
     accepts = _condition(action, of_interfaces, backend)
-    described = _parse(action, 200, _write(action, {"NetworkInterfaces": backend.get_all_network_interfaces()}))
+    described = parse(action, 200, write(action, {"NetworkInterfaces": backend.get_all_network_interfaces()}))
     accepted = {one["NetworkInterfaceId"] for one in described["NetworkInterfaces"] if accepts(one)}
     return lambda instance: any(one["NetworkInterfaceId"] in accepted for one in instance.get("NetworkInterfaces", ()))
 
@@ -219,36 +205,3 @@ def _pattern(value: str) -> re.Pattern[str]:
     wild = {"*": ".*", "?": "."}
     parts = re.findall(r"\\.|.", value, re.DOTALL)
     return re.compile("".join(wild.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
-
-
-def _parse(action: str, status: int, body: Any) -> dict[str, Any]:
-    content = body if isinstance(body, bytes) else str(body).encode()
-    shape = get_service_model("ec2").operation_model(action).output_shape
-    parsed: dict[str, Any] = botocore.parsers.create_parser("ec2").parse(
-        {"status_code": status, "headers": {}, "body": content}, shape
-    )
-    parsed.pop("ResponseMetadata", None)
-    return parsed
-
-
-def _write(action: str, parsed: dict[str, Any]) -> Any:
-    model = get_service_model("ec2")
-    # Without moto's response, which would change values on their way once more.
-    context = ActionContext(model, model.operation_model(action), get_serializer_class("ec2", "ec2"), None)  # type: ignore[arg-type]
-    return ActionResult(parsed).execute_result(context)[2]
-
-
-def _make_token(after: int) -> str:
-    return base64.urlsafe_b64encode(f"item:{after}".encode()).decode()
-
-
-def _read_token(token: str | None) -> int:
-    if not token:
-        return 0
-    try:
-        kind, _, after = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(":")
-        if kind == "item":
-            return int(after)
-    except (ValueError, binascii.Error):
-        pass
-    raise EC2ClientError("InvalidNextToken", f"The token '{token}' is not one of this action")

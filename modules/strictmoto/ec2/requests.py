@@ -1,4 +1,4 @@
-"""What every request of EC2 goes through before and after its action: its ids, DryRun, its client token and filters.
+"""What every request of EC2 goes through around its action: ids, DryRun, tags, blocks, client token, filters, pages.
 
 Source: Amazon EC2 API Reference, "Common query parameters" (DryRun: permissions are checked, and no action is done).
 """
@@ -15,8 +15,8 @@ from moto.core.utils import camelcase_to_underscores
 from moto.ec2.exceptions import DryRunClientError, EC2ClientError
 from moto.ec2.responses._base_response import EC2BaseResponse
 
-from strictmoto.ec2 import client_tokens, filters, identifiers
-from strictmoto.ec2.refusals.tags import check_exist
+from strictmoto.ec2 import cidr_blocks, client_tokens, filters, identifiers, pages
+from strictmoto.ec2.refusals.tags import check_exist, check_specifications
 
 # moto has types, but none for what is replaced at run time.
 Response: Any = EC2BaseResponse
@@ -36,9 +36,9 @@ def install() -> None:
             # IAM was asked before. Actions that moto does not have are refused as such.
             if _is_dry_run(self) and hasattr(self, camelcase_to_underscores(self._get_action())):
                 raise DryRunClientError
-            return client_tokens.answer_once(
-                self, lambda: _answer(self, lambda: filters.answer(self, lambda: call(self)))
-            )
+            check_specifications(self._get_action(), self.params)
+            cidr_blocks.canonicalize(self._get_action(), self.params)
+            return client_tokens.answer_once(self, lambda: _answer(self, lambda: _described(self, call)))
         except EC2ClientError as error:
             status, headers, body = self.serialized(ActionResult(error))
             answered = self._transform_response(self.response_headers, (body, {**headers, "status": status}))
@@ -49,6 +49,11 @@ def install() -> None:
 
     Response.call_action = call_action
     Response.error_on_dryrun = no_dry_run
+
+
+def _described(response: Any, call: Callable[[Any], Any]) -> Any:
+    """Answer with the page that is asked for, of what the filters leave."""
+    return pages.answer(response, lambda: filters.answer(response, lambda: call(response)))
 
 
 def _answer(response: Any, perform: Callable[[], Any]) -> Any:

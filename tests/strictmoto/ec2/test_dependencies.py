@@ -127,6 +127,19 @@ REFUSED: dict[str, tuple[Call, str]] = {
         lambda it: vpc_with(it, lambda vpc: attached_gateway(it, vpc)),
         "DependencyViolation",
     ),
+    "a VPC with a VPN gateway": (
+        lambda it: vpc_with(
+            it,
+            lambda vpc: it.ec2.attach_vpn_gateway(
+                VpnGatewayId=it.ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"], VpcId=vpc
+            ),
+        ),
+        "DependencyViolation",
+    ),
+    "an internet gateway detached that is not attached": (
+        lambda it: it.ec2.detach_internet_gateway(InternetGatewayId=free_gateway(it), VpcId=it.vpc),
+        "Gateway.NotAttached",
+    ),
     "a VPC with an egress-only gateway": (
         lambda it: vpc_with(it, lambda vpc: it.ec2.create_egress_only_internet_gateway(VpcId=vpc)),
         "DependencyViolation",

@@ -593,3 +593,42 @@ def test_when_a_nat_gateway_is_deleted_then_its_subnet_can_be(small: Setting) ->
         small.ec2.delete_subnet(SubnetId=small.subnet)
     small.ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
     small.ec2.delete_subnet(SubnetId=small.subnet)
+
+
+def tags_for(kind: str) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": "tapped"}]}]
+
+
+TAGGING: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "RunInstances": (
+        "security-group",
+        {"ImageId": "ami-12345678", "MinCount": 1, "MaxCount": 1},
+        ("instance", "volume", "network-interface", "spot-instances-request"),
+    ),
+    "CreateVolume": ("instance", {"AvailabilityZone": "eu-central-1a", "Size": 1}, ("volume",)),
+    "CreateVpc": ("subnet", {"CidrBlock": "10.50.0.0/16"}, ("vpc",)),
+    "CreateSecurityGroup": ("vpc", {"GroupName": "new", "Description": "new"}, ("security-group",)),
+    "CreateInternetGateway": ("vpc", {}, ("internet-gateway",)),
+    "CreateKeyPair": ("instance", {"KeyName": "new"}, ("key-pair",)),
+    "CreateLaunchTemplate": (
+        "instance",
+        {"LaunchTemplateName": "new", "LaunchTemplateData": {"EbsOptimized": False}},
+        ("launch-template",),
+    ),
+    "AllocateAddress": ("instance", {}, ("elastic-ip",)),
+}
+"""By action: a kind of resource that it does not make, its other parameters, and the kinds that it tags."""
+
+
+@pytest.mark.parametrize("action", TAGGING)
+def test_fails_when_tags_are_for_a_kind_that_the_call_does_not_make(setting: Setting, action: str) -> None:
+    """Source: Amazon EC2 API Reference, TagSpecification of each action."""
+    other, given, kinds = TAGGING[action]
+    for wrong in (other, "dhcp-options", "snapshot"):
+        message = f"'{wrong}' is not a valid taggable resource type for this operation."
+        with refused("InvalidParameterValue", message):
+            setting.ec2._make_api_call(action, {**given, "TagSpecifications": [*tags_for(kinds[0]), *tags_for(wrong)]})
+    with refused("InvalidParameter"):
+        divide(setting, "10.20.9.0/24", TagSpecifications=tags_for("vpc"))
+    every = [specification for kind in kinds for specification in tags_for(kind)]
+    setting.ec2._make_api_call(action, {**given, "TagSpecifications": every})

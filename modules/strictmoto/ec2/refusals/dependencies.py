@@ -92,6 +92,11 @@ def _holds(backend: Any, vpc_id: str) -> Iterator[bool]:
     """Yield, kind by kind, whether something is in a VPC that does not go with it."""
     yield any(gateway.vpc and gateway.vpc.id == vpc_id for gateway in list(backend.internet_gateways.values()))
     yield any(gateway.vpc_id == vpc_id for gateway in list(backend.egress_only_internet_gateways.values()))
+    yield any(
+        attachment.vpc_id == vpc_id and attachment.state != "detached"
+        for gateway in list(backend.vpn_gateways.values())
+        for attachment in gateway.vpc_attachments
+    )
     yield any(not group.is_default for group in list(backend.groups.get(vpc_id, {}).values()))
     yield any(acl.vpc_id == vpc_id and not acl.default for acl in list(backend.network_acls.values()))
     yield any(

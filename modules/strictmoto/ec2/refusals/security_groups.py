@@ -14,13 +14,19 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupRuleIdNotFoundError
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidPermissionNotFoundError,
+    InvalidSecurityGroupRuleIdNotFoundError,
+)
+from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.models.security_groups import SecurityGroupRule as _Rule
 from moto.ec2.responses.security_groups import SecurityGroups as _Response
 
 from strictmoto.ec2.mirroring.errors import invalid
 
 # moto has types, but none for what is replaced at run time.
+EC2Backend: Any = _Backend
 Response: Any = _Response
 Rule: Any = _Rule
 
@@ -54,6 +60,7 @@ def install() -> None:
         return answer
 
     Response.modify_security_group_rules = modify_security_group_rules
+    EC2Backend.revoke_security_group_egress = _revoking_ipv6(EC2Backend.revoke_security_group_egress)
     Rule.__init__ = _keeping_description(Rule.__init__)
     Rule.description = property(_description)
 
@@ -171,6 +178,37 @@ def _revoking(direction: str) -> Any:
                 if rule_id not in there:
                     raise InvalidSecurityGroupRuleIdNotFoundError(rule_id)
         answer: ActionResult = revoke(self)
+        return answer
+
+    return revoking
+
+
+def _revoking_ipv6(revoke: Any) -> Any:
+    """Return moto's method that revokes egress rules so that IPv6 ranges count in a VPC without such a block, too."""
+    asked = inspect.signature(revoke)
+
+    @functools.wraps(revoke)
+    def revoking(self: Any, *args: Any, **more: Any) -> Any:
+        bound = asked.bind(self, *args, **more)
+        given = bound.arguments
+        ranges = given["ip_ranges"] or []
+        blocks = [one["CidrIpv6"] for one in ranges if "CidrIpv6" in one]
+        group = self.get_security_group_by_name_or_id(given["group_name_or_id"], given.get("vpc_id"))
+        if not blocks or group is None:
+            return revoke(*bound.args, **bound.kwargs)
+        protocol, ports = given["ip_protocol"], (given["from_port"], given["to_port"])
+        found = {
+            rule.ip_range["CidrIpv6"]: rule.id
+            for rule in group.egress_rules
+            if rule.ip_range.get("CidrIpv6") in blocks
+            and rule.ip_protocol == protocol
+            and (protocol in _ALL or (rule.from_port, rule.to_port) == ports)
+        }
+        if len(found) < len(set(blocks)):
+            raise InvalidPermissionNotFoundError
+        given["ip_ranges"] = [one for one in ranges if "CidrIpv6" not in one]
+        answer = revoke(*bound.args, **bound.kwargs)
+        group.egress_rules = [rule for rule in group.egress_rules if rule.id not in found.values()]
         return answer
 
     return revoking

@@ -1,10 +1,11 @@
-"""Tags of resources that do not exist, and all tags of those that do.
+"""Tags of resources that do not exist or that a call does not make, and all tags of those that do.
 
 moto takes tags for some kinds of what is not there, instances and network interfaces among them, and DeleteTags for
 all. Where no tag is named, it deletes none.
 
 Sources: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (one code for each kind of resource) and
-DeleteTags ("if you omit this parameter, we delete all user-defined tags").
+DeleteTags ("if you omit this parameter, we delete all user-defined tags"); RunInstances, CreateFleet, CopyImage and
+RegisterImage, TagSpecification.N (which kinds it takes).
 """
 
 from __future__ import annotations
@@ -19,10 +20,24 @@ from moto.ec2.models import validate_resource_ids
 from moto.ec2.responses.tags import TagResponse as _Response
 from moto.ec2.utils import get_prefix
 
+from strictmoto.iam.authorizations.ec2 import made_by
+
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = _Backend
 Response: Any = _Response
 
+_MIRRORING: Final = "traffic-mirror-"
+"""Kinds whose tags are checked where they are made."""
+_INVALID_PARAMETER: Final = frozenset({"subnet", "vpc-endpoint"})
+"""Kinds whose tags are refused with this code, without "Value"."""
+_ALSO_TAGGED: Final[Mapping[str, tuple[str, ...]]] = {
+    "CopyImage": ("snapshot",),
+    # Instances of fleets of type instant, and what comes with them.
+    "CreateFleet": ("instance", "network-interface", "spot-instances-request", "volume"),
+    "RegisterImage": ("snapshot",),
+    "RunInstances": ("elastic-gpu", "spot-instances-request"),
+}
+"""What an action tags beside what it makes, as IAM sees it."""
 _RESERVED: Final = "aws:"
 """Prefixes of the keys that AWS sets and that only AWS deletes."""
 
@@ -50,6 +65,27 @@ def install() -> None:
 
     EC2Backend.do_resources_exist = do_resources_exist
     Response.delete_tags = delete_tags
+
+
+def check_specifications(action: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse tags for a kind of resource that an action does not make.
+
+    Args:
+        action: of EC2.
+        parameters: of the call.
+
+    Raises:
+        EC2ClientError: InvalidParameterValue, or InvalidParameter.
+    """
+    given = parameters.get("TagSpecifications") or parameters.get("TagSpecification")
+    if not given or not (made := made_by(action)) or made[0].startswith(_MIRRORING):
+        return
+    taken = (*made, *_ALSO_TAGGED.get(action, ()))
+    code = "InvalidParameter" if made[0] in _INVALID_PARAMETER else "InvalidParameterValue"
+    for specification in given if isinstance(given, list) else (given,):
+        kind = specification.get("ResourceType")
+        if kind and kind not in taken:
+            raise EC2ClientError(code, f"'{kind}' is not a valid taggable resource type for this operation.")
 
 
 def check_exist(backend: Any, texts: Iterable[str]) -> None:
