@@ -82,6 +82,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "events": ("events",),
     "s3": ("s3.buckets", "s3.uploads", "s3.locks"),
     "logs": ("logs.queries", "logs.filters"),
+    "secretsmanager": ("secretsmanager.passwords",),
     "sns": ("sns.topics",),
     "ssm": ("ssm.commands", "ssm.documents"),
     "kms": ("kms.customer_keys", "kms.key_states"),

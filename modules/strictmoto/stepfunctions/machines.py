@@ -22,7 +22,7 @@ from moto.stepfunctions.exceptions import (
 
 from strictmoto.identity.principals import CannotAssumeError, check_trust
 from strictmoto.requests.documents import read_json
-from strictmoto.stepfunctions import definitions, executions, roles
+from strictmoto.stepfunctions import definitions, executions, publishing, roles
 from strictmoto.stepfunctions.executions import Run
 
 LARGEST_INPUT: Final = 262_144
@@ -71,7 +71,8 @@ def create(backend: Any, **properties: Any) -> Any:
     """Create a state machine, or return the one that is the same.
 
     Raises:
-        AWSError: StateMachineAlreadyExists, StateMachineDeleting, InvalidDefinition or AccessDeniedException.
+        AWSError: StateMachineAlreadyExists, StateMachineDeleting, InvalidDefinition, InvalidLoggingConfiguration or
+            AccessDeniedException.
     """
     check_definition(properties["definition"])
     arn = f"arn:{backend.partition}:states:{backend.region_name}:{backend.account_id}:stateMachine:{properties['name']}"
@@ -79,7 +80,10 @@ def create(backend: Any, **properties: Any) -> Any:
         try:
             standing = find(backend, arn)
         except StateMachineDoesNotExist:
-            _check_role(backend, properties["roleArn"], properties["definition"], properties["loggingConfiguration"])
+            logging = properties["loggingConfiguration"]
+            publishing.check_form(logging)
+            _check_role(backend, properties["roleArn"], properties["definition"], logging)
+            publishing.check_group(logging)
             return super_create(backend, properties)
         if is_deleting(arn):
             raise AWSError(f"State Machine is being deleted: '{arn}'", "StateMachineDeleting")
@@ -106,7 +110,8 @@ def update(backend: Any, arn: str, **changes: Any) -> Any:
     """Change a state machine for executions that start from now on.
 
     Raises:
-        AWSError: InvalidDefinition, MissingRequiredParameter, StateMachineDeleting or AccessDeniedException.
+        AWSError: InvalidDefinition, InvalidLoggingConfiguration, MissingRequiredParameter, StateMachineDeleting or
+            AccessDeniedException.
     """
     from moto.stepfunctions.models import StepFunctionBackend
 
@@ -120,12 +125,14 @@ def update(backend: Any, arn: str, **changes: Any) -> Any:
         raise AWSError(f"State Machine is being deleted: '{arn}'", "StateMachineDeleting")
     if "logging_configuration" in given:
         given["logging_configuration"] = {"includeExecutionData": False, **given["logging_configuration"]}
+        publishing.check_form(given["logging_configuration"])
     _check_role(
         backend,
         given.get("role_arn", machine.roleArn),
         given.get("definition", machine.definition),
         given.get("logging_configuration", machine.loggingConfiguration),
     )
+    publishing.check_group(given.get("logging_configuration"))
     StepFunctionBackend.update_state_machine(backend, arn, **given)
     machine.revision_id = str(uuid.uuid4())
     return machine

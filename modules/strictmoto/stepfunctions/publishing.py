@@ -1,7 +1,10 @@
 """What an execution publishes: its status to EventBridge, its history to CloudWatch Logs.
 
-Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge" and "Using
-CloudWatch Logs to log execution history".
+Sources: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge" and "Using
+CloudWatch Logs to log execution history"; Step Functions API Reference, LoggingConfiguration ("required, if your log
+level is not set to OFF", one destination, an ARN that ends with `:*`) and CreateStateMachine
+(InvalidLoggingConfiguration). The first two texts are those that Step Functions sends; of a group that there is not the
+code and the text are inferred.
 """
 
 from __future__ import annotations
@@ -9,14 +12,17 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
+from moto.core.exceptions import AWSError
 from moto.stepfunctions.parser.asl.eval.event.logging import is_logging_enabled_for
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 # The most that an event holds of input and output together, in bytes.
 _MOST_DATA: Final = 248 * 1024
+_COLONS_OF_GROUPS: Final = 7
 
 
 def publish(run: Any) -> None:
@@ -95,6 +101,53 @@ class Log:
         entry = {**history_log, "event_timestamp": str(_milliseconds(moment))}
         events = [{"timestamp": _milliseconds(moment), "message": to_json_str(entry, separators=(",", ":"))}]
         backend.put_log_events(self._group, self._stream, events)
+
+
+def check_form(configuration: Mapping[str, Any] | None) -> None:
+    """Refuse a logging configuration that logs to no log group, to several, or to one that is named otherwise.
+
+    Args:
+        configuration: of a state machine, if any.
+
+    Raises:
+        AWSError: InvalidLoggingConfiguration.
+    """
+    given = configuration or {}
+    if given.get("level", "OFF") == "OFF":
+        return
+    destinations = given.get("destinations") or []
+    if len(destinations) != 1:
+        raise _invalid("Must specify exactly one Log Destination.")
+    arn = _group_arn(given)
+    if not arn.endswith(":*") or arn.count(":") != _COLONS_OF_GROUPS:
+        raise _invalid("Log Group ARN must be provided with '*' qualifier.")
+
+
+def check_group(configuration: Mapping[str, Any] | None) -> None:
+    """Refuse a log group that there is not.
+
+    Args:
+        configuration: of a state machine, if any, whose form is right.
+
+    Raises:
+        AWSError: InvalidLoggingConfiguration.
+    """
+    from moto.logs.models import logs_backends
+
+    if (configuration or {}).get("level", "OFF") == "OFF":
+        return
+    _, _, _, region, account, _, group, *_ = _group_arn(configuration or {}).split(":")
+    if group not in logs_backends[account][region].groups:
+        raise _invalid("The specified log group does not exist.")
+
+
+def _group_arn(configuration: Mapping[str, Any]) -> str:
+    destination = configuration["destinations"][0].get("cloudWatchLogsLogGroup") or {}
+    return str(destination.get("logGroupArn") or "")
+
+
+def _invalid(reason: str) -> AWSError:
+    return AWSError(f"Invalid Logging Configuration: {reason}", "InvalidLoggingConfiguration")
 
 
 def log_of(execution_arn: str, configuration: dict[str, Any] | None) -> Log | None:

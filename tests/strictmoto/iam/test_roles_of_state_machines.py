@@ -82,6 +82,7 @@ def test_fails_when_the_role_may_not_deliver_logs(enforcing: Enforcing, without:
 def test_when_the_role_may_deliver_logs_in_the_region_then_there_is_one(enforcing: Enforcing) -> None:
     here = {"StringEquals": {"aws:RequestedRegion": "eu-central-1"}}
     role = enforcing.role("work", {"Action": DELIVERY, "Condition": here}, trust=TRUST)
+    enforcing.client("logs").create_log_group(logGroupName="/states/log")
     assert create(enforcing, role, loggingConfiguration=LOGGED)
 
 
@@ -93,6 +94,7 @@ def test_when_nothing_is_logged_then_the_role_needs_nothing(enforcing: Enforcing
 
 def test_fails_when_an_update_logs_and_the_role_may_not(enforcing: Enforcing) -> None:
     """As it was before is how it stays."""
+    enforcing.client("logs").create_log_group(logGroupName="/states/log")
     states = enforcing.client("stepfunctions")
     arn = create(enforcing, enforcing.role("work", trust=TRUST))
     assert refused(states.update_state_machine, stateMachineArn=arn, loggingConfiguration=LOGGED) == NO_LOG
@@ -133,4 +135,5 @@ def test_when_a_task_waits_for_no_job_then_the_role_needs_no_rule(enforcing: Enf
 def test_when_iam_is_not_enforced_then_nothing_is_asked(enforcing: Enforcing) -> None:
     role = enforcing.role("work", trust=TRUST)
     enforcing.account.enforces_iam = False
+    enforcing.client("logs").create_log_group(logGroupName="/states/log")
     assert create(enforcing, role, machine(f"arn:aws:states:::{SYNC[0][0]}"), loggingConfiguration=LOGGED)

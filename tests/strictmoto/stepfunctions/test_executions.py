@@ -6,6 +6,7 @@ Source: Step Functions API Reference.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from typing import Any
@@ -258,6 +259,34 @@ def test_when_an_execution_is_logged_then_cloudwatch_logs_has_its_history(workfl
         "ExecutionSucceeded",
     ]
     assert json.loads(told[0]["details"]["input"]) == {"n": 1}
+
+
+ARN = "arn:aws:logs:eu-central-1:123456789012:log-group:/states/log"
+
+
+@pytest.mark.parametrize(
+    ("arns", "reason"),
+    [
+        ([], "Must specify exactly one Log Destination."),
+        ([f"{ARN}:*", f"{ARN}-2:*"], "Must specify exactly one Log Destination."),
+        ([ARN], "Log Group ARN must be provided with '*' qualifier."),
+        (["a:*"], "Log Group ARN must be provided with '*' qualifier."),
+        ([f"{ARN}-2:*"], "The specified log group does not exist."),
+    ],
+)
+def test_fails_when_logs_have_no_place(workflows: Workflows, arns: list[str], reason: str) -> None:
+    """Source: Step Functions API Reference, LoggingConfiguration."""
+    workflows.account.client("logs").create_log_group(logGroupName="/states/log")
+    destinations = [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}} for arn in arns]
+    states, wrong = workflows.states, {"level": "ERROR", **({"destinations": destinations} if arns else {})}
+    with pytest.raises(states.exceptions.InvalidLoggingConfiguration, match=re.escape(reason)):
+        workflows.create(SHORT, loggingConfiguration=wrong)
+    assert states.list_state_machines()["stateMachines"] == []
+    arn = workflows.create(SHORT)
+    with pytest.raises(states.exceptions.InvalidLoggingConfiguration, match=re.escape(reason)):
+        states.update_state_machine(stateMachineArn=arn, loggingConfiguration=wrong)
+    assert states.describe_state_machine(stateMachineArn=arn)["loggingConfiguration"]["level"] == "OFF"
+    states.update_state_machine(stateMachineArn=arn, loggingConfiguration={**wrong, "level": "OFF"})
 
 
 def test_when_a_level_is_error_then_only_what_failed_is_logged(workflows: Workflows) -> None:

@@ -1,0 +1,1 @@
+"""Secrets Manager: passwords that can be made."""
