@@ -46,6 +46,15 @@ def test_when_a_template_is_in_s3_then_every_form_of_its_address_works(account: 
     assert account.stack()["StackStatus"] == "CREATE_COMPLETE"
 
 
+def test_when_a_change_set_is_of_a_template_in_s3_then_it_makes_the_stack(account: Account, s3: Any) -> None:
+    """As `aws cloudformation deploy --s3-bucket` does."""
+    url = f"{account.endpoint}/templates/dir/good.json"
+    assert account.stacks.validate_template(TemplateURL=url)["Description"] == "from a bucket"
+    account.stacks.create_change_set(StackName="tap", ChangeSetName="first", ChangeSetType="CREATE", TemplateURL=url)
+    account.stacks.execute_change_set(StackName="tap", ChangeSetName="first")
+    assert account.stack()["StackStatus"] == "CREATE_COMPLETE"
+
+
 def test_when_a_version_is_named_then_that_one_is_read(account: Account, s3: Any) -> None:
     s3.put_bucket_versioning(Bucket="templates", VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket="templates", Key="dir/good.json", Body=BODY.encode())["VersionId"]
