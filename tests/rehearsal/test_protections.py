@@ -1105,3 +1105,62 @@ def test_when_old_and_new_rules_are_too_many_together_then_that_is_said_before_a
     assert changing_rules(company, *(tcp(port, port) for port in range(1, new + 1))) == Found(
         [said] if most else [], []
     )
+
+
+def using(company: Company, appliance: str, *stacks: str, target: str = "sensor") -> Found:
+    """What is found before a deploy of a site whose response uses its capture."""
+    basics = f"{LAUNCH[:-1]}, stack_name: basics}}"
+    deployment = parse_deployment(
+        f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
+        f"    packet_basics: {basics}\n    filters: {{web: {{preset: web}}}}\n"
+        f"    targets: {{{target}: {{network_interface_id: {company.interfaces['database'][0]}}}}}\n"
+        f"    response: {{appliance: {appliance}}}\n"
+    )
+    return find_dependents(deployment, stacks, try_credentials(deployment, stacks).access, "deployment.yaml")
+
+
+@pytest.mark.parametrize(
+    ("appliance", "missing"),
+    [
+        ("{}", "packet_basics (the CloudFormation stack basics)"),
+        ("{target: sensor, filter: web}", "target sensor and filter web"),
+        (
+            "{target: sensor, filter: packet_basics}",
+            "packet_basics (the CloudFormation stack basics) and target sensor",
+        ),
+    ],
+)
+def test_when_a_response_is_deployed_without_the_capture_that_it_uses_then_the_command_that_comes_first_is_named(
+    company: Company, appliance: str, missing: str
+) -> None:
+    assert using(company, appliance, "ward-response") == Found(
+        [
+            f"ward-response: it uses {missing} of ward, not found in account 123456789012: deploy the capture first "
+            '(make deploy ARGS="ward")'
+        ],
+        [],
+    )
+    assert using(company, appliance, "ward", "ward-response") == Found([], [])
+
+
+def test_when_the_capture_that_a_response_uses_was_deployed_then_nothing_is_said(
+    aws_account: Account, company: Company
+) -> None:
+    target_and_filter(aws_account, company)
+    assert using(company, "{target: sensor, filter: web}", "ward-response") == Found([], [])
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_when_a_target_is_renamed_by_a_deploy_of_the_capture_alone_then_the_response_is_named(
+    aws_account: Account, company: Company, deployed: bool
+) -> None:
+    target_and_filter(aws_account, company)
+    if deployed:
+        create_table(aws_account.client("dynamodb"), "tap-ward-response-incidents")
+    renamed = using(company, "{target: probe, filter: web}", "ward", target="probe")
+    said = (
+        "ward: ward-response uses target probe, which this deploy makes, once it is deployed as well, and until then "
+        'what it used before, which this deploy may delete: run make deploy ARGS="ward-response" right afterwards'
+    )
+    assert renamed == Found([], [said] if deployed else [])
+    assert using(company, "{target: probe, filter: web}", "ward", "ward-response", target="probe") == Found([], [])

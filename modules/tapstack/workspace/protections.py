@@ -26,12 +26,17 @@ from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import split_sources
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
-from tapstack.workspace.stacks import site_of
+from tapstack.workspace.stacks import site_of, used_of_capture
 from tapstack.workspace.state import response_stack_name
 
 _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
 _RULES_OF_A_FILTER: Final = ("IngressFilterRules", "EgressFilterRules")
+_MIRRORING: Final = {
+    "target": ("describe_traffic_mirror_targets", "TrafficMirrorTargets"),
+    "filter": ("describe_traffic_mirror_filters", "TrafficMirrorFilters"),
+}
+"""The operations of EC2 that describe what a response may use, and their results."""
 _NO_TABLE: Final = "ResourceNotFoundException"
 _TAG_PURPOSE: Final = "tapstack:purpose"
 _TAG_STACK: Final = "aws:cloudformation:stack-name"
@@ -58,7 +63,7 @@ class Found:
 
     Attributes:
         protections: what refuses it and what to do; each text begins with the name of the stack.
-        warnings: checks that could not be made.
+        warnings: what a deploy leaves to be done, and checks that could not be made.
     """
 
     protections: list[str] = field(default_factory=list)
@@ -67,13 +72,14 @@ class Found:
 
 @dataclass(frozen=True)
 class _Place:
-    """A site of the file, and the access to the account that it is deployed in."""
+    """A site of the file, the access to the account that it is deployed in, and the stacks that the command is for."""
 
     deployment: Deployment
     name: str
     access: Access
     file: str
     outdir: str
+    stacks: Sequence[str]
 
     @property
     def site(self) -> Site:
@@ -131,7 +137,16 @@ def find_dependents(
 
     The arguments are those of `find_protections`, and `outdir`, the directory of what is synthesized.
     """
-    return _find(deployment, stacks, access, file, _OF_DEPLOYED_CAPTURE, _OF_DEPLOYED_RESPONSE, outdir)
+    return _find(
+        deployment,
+        stacks,
+        access,
+        file,
+        _OF_DEPLOYED_CAPTURE,
+        _OF_DEPLOYED_RESPONSE,
+        outdir,
+        left_by_capture=_LEFT_BY_DEPLOYED_CAPTURE,
+    )
 
 
 def _find(
@@ -142,6 +157,8 @@ def _find(
     of_capture: Mapping[str, _Look],
     of_response: Mapping[str, _Look],
     outdir: str = "",
+    *,
+    left_by_capture: Mapping[str, _Look] | None = None,
 ) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -150,13 +167,51 @@ def _find(
         name = site_of(deployment, stack)
         if name not in access:
             continue
-        place = _Place(deployment, name, access[name], file, outdir)
-        for what, look in (of_capture if stack == name else of_response).items():
-            try:
-                found.protections.extend(f"{stack}: {line}" for line in look(place))
-            except (ClientError, BotoCoreError) as error:
-                found.warnings.append(f"{stack}: not checked: {what}: {error}")
+        place = _Place(deployment, name, access[name], file, outdir, stacks)
+        refusing, leaving = (of_capture, left_by_capture or {}) if stack == name else (of_response, {})
+        for looks, lines in ((refusing, found.protections), (leaving, found.warnings)):
+            for what, look in looks.items():
+                try:
+                    lines.extend(f"{stack}: {line}" for line in look(place))
+                except (ClientError, BotoCoreError) as error:
+                    found.warnings.append(f"{stack}: not checked: {what}: {error}")
     return found
+
+
+def _capture_not_deployed(place: _Place) -> Iterator[str]:
+    """Find what a response that is deployed alone uses of the capture, and the capture has not made."""
+    if place.name not in place.stacks and (missing := list(_missing_of_capture(place))):
+        yield (
+            f"it uses {' and '.join(missing)} of {place.name}, not found in account {place.access.account}: deploy the "
+            f'capture first (make deploy ARGS="{place.name}")'
+        )
+
+
+def _response_not_deployed(place: _Place) -> Iterator[str]:
+    """Find what a deployed response is to use once it is deployed as well: until then it uses what was there before."""
+    response = response_stack_name(place.name)
+    if response in place.stacks or not (missing := list(_missing_of_capture(place))):
+        return
+    if _described_table(place) is not None:
+        yield (
+            f"{response} uses {' and '.join(missing)}, which this deploy makes, once it is deployed as well, and until "
+            f'then what it used before, which this deploy may delete: run make deploy ARGS="{response}" right '
+            "afterwards"
+        )
+
+
+def _missing_of_capture(place: _Place) -> Iterator[str]:
+    """Yield what the response of the site uses of its capture and does not exist."""
+    for used in used_of_capture(place.site):
+        what, _, name = used.partition(" ")
+        if what == PACKET_BASICS:
+            stack = place.deployment.stack_name(place.name)
+            if _cloudformation_stack(place, stack) is None:
+                yield f"packet_basics (the CloudFormation stack {stack})"
+            continue
+        operation, result = _MIRRORING[what]
+        if not any(place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}])):
+            yield used
 
 
 def _protected_table(place: _Place) -> Iterator[str]:
@@ -825,6 +880,7 @@ _OF_RESPONSE: Final[Mapping[str, _Look]] = {
     "launched appliances": _launched_appliance,
 }
 _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
+    "the capture that it uses": _capture_not_deployed,
     "contained instances": _contained_by_what_goes,
     "prior states of contained instances": _restored_no_longer,
     "launched appliances": _launched_with_another_role,
@@ -836,6 +892,9 @@ _OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
     "deletion protection of load balancers": _protected_load_balancers_that_go,
     "sessions of others": _sessions_on_what_goes,
     "instances in quarantine": _quarantined_by_what_goes,
+}
+_LEFT_BY_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
+    "the response that uses it": _response_not_deployed,
 }
 _OF_CAPTURE: Final[Mapping[str, _Look]] = {
     "responses left out of the file": _response_left_out,
