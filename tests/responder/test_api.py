@@ -23,7 +23,8 @@ from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
-from tests.responder.conftest import Site, change, item
+from tapstack.responder.store.keys import incident_key
+from tests.responder.conftest import TABLE, Site, change, item
 from tests.responder.test_capturing import KINDS
 
 ANN = "arn:aws:iam::123456789012:user/ann"
@@ -153,6 +154,24 @@ class TestOpen:
         ask("POST", "/incidents", OPEN, idempotency_key="abc")
         status, problem = ask("POST", "/incidents", {**OPEN, "minutes": 5}, Idempotency_Key="abc")
         assert (status, problem["type"]) == (422, "urn:tapstack:problem:idempotency-key-reused")
+
+    def test_when_two_callers_send_the_same_key_then_each_has_an_incident(self, site: Site) -> None:
+        def sent_by(caller: str) -> str:
+            given = event("POST", "/incidents", OPEN, idempotency_key="abc")
+            given["requestContext"]["authorizer"] = {"iam": {"userArn": caller}}
+            return str(json.loads(answer(given)["body"])["incident"]["id"])
+
+        role = "arn:aws:sts::123456789012:assumed-role/soar"
+        first = sent_by(f"{role}/one")
+        # The caller of a program that has a new session is the same.
+        assert sent_by(f"{role}/two") == first
+        assert len({first, sent_by(ANN), sent_by(f"{role}s/one")}) == 3
+
+    def test_when_the_incident_of_an_alert_was_deleted_then_the_alert_opens_another(self, site: Site) -> None:
+        alert = {**OPEN, "alert_id": "siem-4711"}
+        first = ask("POST", "/incidents", alert)[1]["incident"]["id"]
+        site.client("dynamodb").delete_item(TableName=TABLE, Key=incident_key(first))
+        assert ask("POST", "/incidents", alert)[1]["incident"]["id"] != first
 
     def test_when_the_same_request_comes_twenty_times_at_once_then_it_is_one_incident(self, site: Site) -> None:
         with ThreadPoolExecutor(20) as pool:

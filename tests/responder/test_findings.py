@@ -13,7 +13,7 @@ from tapstack.domain.policy import Rule
 from tapstack.responder.environment import environment
 from tapstack.responder.handlers import findings
 from tapstack.responder.incident import steps as incident_steps
-from tests.responder.conftest import Site, item
+from tests.responder.conftest import Site, item, opened
 from tests.unit.domain.findings import document
 
 CAPTURE = Rule("c2", "capture", types=("Backdoor:EC2/*",), minutes=90)
@@ -91,15 +91,15 @@ def test_when_a_rule_contains_then_it_captures_and_contains_once(
     monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
     decides(monkeypatch, Rule("c2", action, types=("Backdoor:EC2/*",)))
     instance, _ = site.instance()
-    opened = decided(finding(instance))["incident_id"]
-    containment = item(opened)["containment"]
+    incident = decided(finding(instance))["incident_id"]
+    containment = item(incident)["containment"]
     assert (containment["mode"], containment["state"], containment["asked_by"]) == (mode, state, "guardduty")
     findings.handler(finding(instance, count=2), None)
     started = [
         record.call.parameters["name"]
         for record in site.account.recorder.records(service="states", action="StartExecution")
     ]
-    assert started == [f"{opened}-contain-1", opened]
+    assert started == [f"{incident}-contain-1", incident]
 
 
 def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_all_the_same(
@@ -120,6 +120,18 @@ def test_when_its_incident_is_closed_then_a_notification_is_published_and_no_oth
     assert decided(finding(instance, count=2))["incident_id"] == incident
     assert f"Incident: {incident} is closed: it captures nothing" in site.messages()[-1]["Message"]
     assert f"tapstack incident open --instance {instance}" in site.messages()[-1]["Message"]
+
+
+def test_when_the_api_was_sent_a_findings_id_and_the_incident_is_closed_then_the_finding_opens_another(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    instance, _ = site.instance()
+    alert = finding(instance)["detail"]["id"]
+    decoy = opened(site.instance()[0], alert_id=alert)
+    incident_steps.close(decoy, "closed")
+    found = item(decided(finding(instance))["incident_id"])
+    assert (found["instance_id"], found["source"], found["state"]) == (instance, "guardduty", "opening")
 
 
 def test_when_a_rule_has_tags_then_the_current_tags_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

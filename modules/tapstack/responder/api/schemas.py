@@ -136,7 +136,8 @@ IDEMPOTENCY_KEY: Final[Schema] = {
     "minLength": incidents.IDEMPOTENCY_KEY_LENGTH[0],
     "maxLength": incidents.IDEMPOTENCY_KEY_LENGTH[1],
     "pattern": "^[!-~]+$",
-    "description": "Sent again with the same body within 24 hours, it returns the same incident, open or closed.",
+    "description": "Sent again by the same caller with the same body within 24 hours, it returns the same incident, "
+    "open or closed.",
 }
 STATE: Final[Schema] = {"type": "string", "enum": list(incidents.LISTINGS), "default": "open"}
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}

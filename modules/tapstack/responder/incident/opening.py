@@ -10,10 +10,13 @@ from dataclasses import asdict, replace
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
+from tapstack.responder.store import opening as store
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.opening import Known, RequestKey
 from tapstack.responder.store.retry import retried
 
 
@@ -55,28 +58,41 @@ def open_incident(
     """
     if request.containment != "none":
         containment_requests.allowed(request.containment)
-    fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
-    keys = {"idempotency-key": idempotency_key, "alert": request.alert_id}
-    given = {kind: (value, fingerprint) for kind, value in keys.items() if value is not None}
+    keys = _keys(request, source, opened_by, idempotency_key)
 
     def attempt() -> Incident | None:
+        known = {key: store.find(key) for key in keys}
+        if (before := _before(request, known)) is not None:
+            return before
         incident = _new(request, source, opened_by)
-        return incident if incidents.put(incident, given) else _before(request, given)
+        named = {key: found.incident_id if found else None for key, found in known.items()}
+        return incident if store.put(incident, named) else None
 
-    return _running(retried(attempt, "others open the same incident", tries=3))
+    return _running(retried(attempt, "others open the same incident"))
 
 
-def _before(request: OpenRequest, keys: Mapping[str, tuple[str, str]]) -> Incident | None:
-    """Return the incident of one of the keys; None where the key has just expired."""
-    for kind, (value, fingerprint) in keys.items():
-        if (found := incidents.find(kind, value)) is None:
+def _keys(request: OpenRequest, source: Source, opened_by: str, idempotency_key: str | None) -> list[RequestKey]:
+    fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
+    keys = []
+    if idempotency_key is not None:
+        scope = store.caller_scope(opened_by)
+        keys.append(RequestKey("idempotency-key", idempotency_key, scope, fingerprint))
+    if request.alert_id is not None:
+        scope = store.alert_scope(source, environment().home)
+        keys.append(RequestKey("alert", request.alert_id, scope, fingerprint))
+    return keys
+
+
+def _before(request: OpenRequest, known: Mapping[RequestKey, Known | None]) -> Incident | None:
+    """Return the incident of one of the keys; None where none has one, or it was deleted."""
+    for key, found in known.items():
+        if found is None or found.incident is None:
             continue
-        before, its_fingerprint = found
-        if kind == "idempotency-key" and its_fingerprint != fingerprint:
-            raise KeyReused(f"this Idempotency-Key opened {before.id} with another request")
-        if kind == "alert":
-            _check_same(before, request)
-        return before
+        if key.kind == "idempotency-key" and found.fingerprint != key.fingerprint:
+            raise KeyReused(f"this Idempotency-Key opened {found.incident_id} with another request")
+        if key.kind == "alert":
+            _check_same(found.incident, request)
+        return found.incident
     return None
 
 

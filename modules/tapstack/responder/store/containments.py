@@ -379,13 +379,7 @@ def _put(containment: Containment, change: Change) -> dict[str, Any]:
     key = prior_state_key(containment.instance_id, change.what, change.key, containment.where)
     condition = "attribute_not_exists(pk) OR generation < :generation OR restored = :yes"
     values = {"generation": containment.generation, "yes": True}
-    return {
-        "Put": {
-            "TableName": environment().table,
-            "Item": {**key, **pack_item(item)},
-            **table.expressions(None, condition, values),
-        }
-    }
+    return table.put({**key, **pack_item(item)}, condition, values)
 
 
 def _update(instance_id: str, where: AccountRegion, update: str, condition: str, **values: Any) -> dict[str, Any]:

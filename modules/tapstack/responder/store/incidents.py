@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from tapstack.domain.containment_settings import Mode
@@ -25,7 +25,7 @@ from tapstack.domain.incidents import (
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, idempotency_key, incident_key, pack, pack_item
+from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, incident_key, pack, pack_item
 from tapstack.responder.store.records import (
     PUBLIC,
     ContainmentState,
@@ -34,7 +34,6 @@ from tapstack.responder.store.records import (
     IncidentContainment,
     IncidentInterface,
     incident_of,
-    new_item,
     public,
 )
 
@@ -45,8 +44,6 @@ ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containi
 _UNCONTAINED: Final[tuple[ContainmentState | None, ...]] = (None, "rejected", "released", "failed")
 WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contained")
 """States of a containment in which its incident holds the instance contained."""
-REPEATS_KEPT: Final = timedelta(hours=24)
-"""How long an Idempotency-Key is kept."""
 _WAITS: Final = ("token", "waited_until")
 """Attributes of the waiting task."""
 
@@ -70,49 +67,6 @@ def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
         instance_id=request.instance_id,
         network_interface_ids=request.network_interface_ids,
     )
-
-
-def put(incident: Incident, keys: Mapping[str, tuple[str, str]]) -> bool:
-    """Write a new incident with its keys; return whether it was written.
-
-    It is not written when one of the keys belongs to another incident; `find` returns that.
-
-    Args:
-        incident: what `new` returned.
-        keys: value and fingerprint by kind, `idempotency-key` or `alert`.
-    """
-    opened = as_time(incident.opened_at)
-    # An alert opens no other incident while its incident is kept.
-    kept = {
-        "idempotency-key": REPEATS_KEPT,
-        "alert": timedelta(minutes=incident.minutes, days=environment().retention_days),
-    }
-    writes = [
-        _put({**incident_key(incident.id), **pack_item(new_item(incident))}, "attribute_not_exists(pk)"),
-        _put(_event(incident.id, incident.opened_by, "opened", incident.reason)),
-    ]
-    for kind, (value, fingerprint) in keys.items():
-        item = {"incident_id": incident.id, "fingerprint": fingerprint, "ttl": _epoch(opened + kept[kind])}
-        # DynamoDB deletes what has expired within days, not at once.
-        writes.append(
-            _put(
-                {**idempotency_key(kind, value), **pack_item(item)},
-                "attribute_not_exists(pk) OR #ttl < :now",
-                {"now": _epoch(opened)},
-                {"ttl": "ttl"},
-            )
-        )
-    # A retry after a lost response finds what the first call wrote.
-    return table.write_together(writes) or table.read(incident_key(incident.id)) is not None
-
-
-def find(kind: str, value: str) -> tuple[Incident, str] | None:
-    """Return the incident of a key, and the fingerprint of the request that the key was sent with."""
-    key = table.read(idempotency_key(kind, value))
-    if key is None or key["ttl"] < _epoch(utc_now()):
-        return None
-    found = table.read(incident_key(key["incident_id"]))
-    return None if found is None else (incident_of(found), key["fingerprint"])
 
 
 def get(incident_id: str) -> Incident:
@@ -346,12 +300,12 @@ def transition(
     condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
     values |= {f"s{n}": name for n, name in enumerate(before)}
     write = table.part(incident_key(incident_id), update, condition, values, names)
-    return table.write_together([write, _put(_event(incident_id, by, state, detail))])
+    return table.write_together([write, event(incident_id, by, state, detail)])
 
 
 def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
     """Add an entry to an incident's timeline."""
-    table.write_together([_put(_event(incident_id, by, what, detail))])
+    table.write_together([event(incident_id, by, what, detail)])
 
 
 def timeline(incident_id: str) -> list[dict[str, str]]:
@@ -446,24 +400,15 @@ def _names(text: str) -> dict[str, str]:
     return {name: name for name in ("state", "token", "ttl") if f"#{name}" in text}
 
 
-def _event(incident_id: str, by: str, what: str, detail: str) -> dict[str, Any]:
+def event(incident_id: str, by: str, what: str, detail: str) -> dict[str, Any]:
+    """Return an entry of an incident's timeline for a transaction."""
     now = datetime.now(UTC)
     # Two entries of one millisecond must not be one.
     sort = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z#{secrets.token_hex(3)}"
     entry = {"at": as_text(now), "by": by, "what": what, "detail": detail}
-    return {**event_key(incident_id, sort), **pack_item(entry)}
+    return table.put({**event_key(incident_id, sort), **pack_item(entry)})
 
 
-def _put(
-    item: dict[str, Any],
-    condition: str | None = None,
-    values: Mapping[str, Any] | None = None,
-    names: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    return {
-        "Put": {"TableName": environment().table, "Item": item, **table.expressions(None, condition, values, names)}
-    }
-
-
-def _epoch(moment: datetime) -> int:
+def epoch(moment: datetime) -> int:
+    """Return a time in seconds of the epoch, as `ttl` has it."""
     return int(moment.timestamp())

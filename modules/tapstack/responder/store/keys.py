@@ -6,6 +6,8 @@ Source: Amazon DynamoDB Developer Guide, "DynamoDB low-level API" (data type des
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tapstack.domain.regions import AccountRegion
@@ -86,14 +88,24 @@ def _is_home(where: AccountRegion | None) -> bool:
     return where is None or where == environment().home
 
 
-def idempotency_key(kind: str, value: str) -> dict[str, Any]:
+def request_key(kind: str, scope: Sequence[str], value: str) -> dict[str, Any]:
     """Return the key of the item with the incident of an Idempotency-Key or an alert.
 
     Args:
         kind: `idempotency-key` or `alert`.
-        value: what the caller sent; only its hash is kept.
+        scope: within which the value is unique.
+        value: what the caller sent; only the hash of all is kept.
     """
-    return _key(f"KEY#{hashlib.sha256(f'{kind}:{value}'.encode()).hexdigest()}", KEY)
+    return _hashed(json.dumps([kind, *scope, value]))
+
+
+def unscoped_request_key(kind: str, value: str) -> dict[str, Any]:
+    """Return that key as earlier versions wrote it, for all sources, accounts and callers."""
+    return _hashed(f"{kind}:{value}")
+
+
+def _hashed(text: str) -> dict[str, Any]:
+    return _key(f"KEY#{hashlib.sha256(text.encode()).hexdigest()}", KEY)
 
 
 def _key(partition: str, sort: str) -> dict[str, Any]:

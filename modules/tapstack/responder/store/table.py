@@ -116,6 +116,23 @@ def part(
     return {what: {"TableName": environment().table, "Key": key, **expressed}}
 
 
+def put(
+    item: dict[str, Any],
+    condition: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the writing of an item as a part of a transaction.
+
+    Args:
+        item: as DynamoDB has it, with its key.
+        condition: DynamoDB's condition expression.
+        values: as of `change`.
+        names: likewise.
+    """
+    return {"Put": {"TableName": environment().table, "Item": item, **expressions(None, condition, values, names)}}
+
+
 def query(**conditions: Any) -> Iterator[dict[str, Any]]:
     """Yield the items of a query, all pages of it."""
     pages = client("dynamodb").get_paginator("query").paginate(TableName=environment().table, **conditions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from tests.responder.containment.versions.playing import (
 )
 
 HERE = Path(__file__).parent
-VERSIONS = ("version_0_2_0", "before_typed")
+VERSIONS = ("version_0_2_0", "before_typed", "before_joining")
 
 
 @pytest.fixture(params=VERSIONS)
@@ -111,7 +112,7 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
     decided = found["containment"]
     assert (decided["state"], decided["mode"], decided["asked_by"]) == ("contained", "now", ANN)
     # In the words of the version that contained it.
-    assert any(line.startswith("groups of eni-") for line in decided["changed"])
+    assert any("groups of eni-" in line for line in decided["changed"])
     what = [entry["what"] for entry in incidents.timeline(CAPTURING)]
     assert what[0] == "opened"
     assert {"contained", "capturing"} <= set(what)
@@ -190,6 +191,19 @@ def test_when_an_incident_is_opened_for_the_same_instance_then_it_shares_what_an
     for name, left in ((CAPTURING, 2), (JOINED, 2), (new, 0)):
         step(capture.handler, "stop", name)
         assert len(updated.site.ours()) == left
+
+
+def test_when_an_earlier_version_wrote_keys_then_they_are_those_of_their_caller_and_source(updated: Shop) -> None:
+    body = {"reason": "beaconing", "instance_id": updated.database, "alert_id": "edr-1"}
+    asked = read_request(body, minutes=600, max_minutes=1440)
+    # The request that the key was sent with named another account's instance.
+    with pytest.raises(opening.KeyReused, match=CAPTURING):
+        opening.open_incident(asked, source="api", opened_by=ANN, idempotency_key="key-1")
+    other = replace(asked, alert_id=None)
+    assert opening.open_incident(other, source="api", opened_by=f"{ANN}e", idempotency_key="key-1").id != CAPTURING
+    elsewhere = replace(asked, instance_id=updated.company.instances["desktop"])
+    # For the API the id is that of an incident about another instance, which is refused; a finding is another alert.
+    assert opening.open_incident(elsewhere, source="guardduty", opened_by="guardduty").id != CAPTURING
 
 
 def test_when_an_appliance_was_launched_by_an_earlier_version_then_it_is_joined_and_retired(
