@@ -17,7 +17,7 @@ from tapstack.cli.incident_api import UserError
 from tests.end_to_end.containment_paths import overtaken
 from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
 from tests.end_to_end.payments import PAYMENTS
-from tests.end_to_end.scenarios import Scenarios, find, heard_by, opened
+from tests.end_to_end.scenarios import Scenarios, find, find_sequence, heard_by, opened
 from tests.end_to_end.walking import Walk
 
 _USUAL: Final = frozenset(
@@ -105,6 +105,25 @@ def a_finding_contains(its: Scenarios) -> None:
     response.until_settled(incident, "contained")
     assert _executions(response, "contain") == [f"{incident['id']}-contain-{run}" for run in (1, 2)]
     _release(response, incident)
+
+
+def an_attack_sequence_contains_each_of_its_instances(its: Scenarios) -> None:
+    response, names = its.response, ("database", PAYMENTS)
+    before = [response.groups_of(name) for name in names]
+    arns = [f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{response.company.instances[name]}" for name in names]
+    with heard_by(response), _without_replacement(response):
+        # The same id in another Region is another's instance.
+        find_sequence(response, "sequence", *arns, arns[0].replace(REGION, "us-west-2"))
+        wait_for(lambda: len(opened(response)) == len(names), lambda: f"opened: {opened(response)}")
+        incidents = opened(response)
+        for incident in incidents:
+            response.until_waiting(incident)
+            response.until_settled(incident, "contained")
+        assert {incident["severity"] for incident in incidents} == {"critical"}
+        assert all(_is_isolated(response, name) for name in names)
+        for incident in incidents:
+            _release(response, incident)
+    assert [response.groups_of(name) for name in names] == before
 
 
 def two_incidents_contain_it_and_each_releases(its: Scenarios) -> None:
@@ -266,6 +285,7 @@ CONTAINING: Final = (
     the_deadline_passes,
     the_incident_is_closed_before_a_decision,
     a_finding_contains,
+    an_attack_sequence_contains_each_of_its_instances,
     two_incidents_contain_it_and_each_releases,
     two_incidents_contain_it_and_one_releases_for_both,
     a_release_for_all_overtakes_a_containment,

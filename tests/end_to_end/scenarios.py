@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from strictmoto.account import REGION
+from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
 from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
@@ -167,6 +167,8 @@ def guardduty_finds_something(its: Scenarios) -> None:
     legacy = response.company.instances["legacy"]
     ec2.create_tags(Resources=[legacy], Tags=[{"Key": "stage", "Value": "test"}])
     with heard_by(response):
+        # A member of GuardDuty's administrator account: the rule does not accept it.
+        find(response, response.company.instances["web-1"], "of-a-member", account="777788889999")
         for _ in range(2):
             find(response, response.company.instances["web-1"], "severe")
         wait_for(lambda: len(opened(response)) == 1, lambda: f"opened: {opened(response)}")
@@ -416,11 +418,13 @@ def heard_by(response: DeployedResponse) -> Any:
             events.enable_rule(Name=name)
 
 
-def find(response: DeployedResponse, instance: str, finding_id: str, *, severity: float = 8.0) -> None:
+def find(
+    response: DeployedResponse, instance: str, finding_id: str, *, severity: float = 8.0, account: str = ACCOUNT_ID
+) -> None:
     """Have GuardDuty find something on an instance."""
     detail = {
         "schemaVersion": "2.0",
-        "accountId": "123456789012",
+        "accountId": account,
         "region": REGION,
         "id": finding_id,
         "type": "UnauthorizedAccess:EC2/TorClient",
@@ -429,6 +433,27 @@ def find(response: DeployedResponse, instance: str, finding_id: str, *, severity
         "severity": severity,
         "title": "Tor",
     }
+    _deliver(response, detail)
+
+
+def find_sequence(response: DeployedResponse, finding_id: str, *arns: str) -> None:
+    """Have GuardDuty find an attack sequence about instances."""
+    resources = [{"uid": arn, "resourceType": "EC2_INSTANCE", "data": {"ec2Instance": {}}} for arn in arns]
+    detail = {
+        "schemaVersion": "2.0",
+        "accountId": ACCOUNT_ID,
+        "region": REGION,
+        "id": finding_id,
+        "type": "AttackSequence:EC2/CompromisedInstanceGroup",
+        "resource": {"resourceType": "AttackSequence"},
+        "service": {"count": 1, "archived": False, "detection": {"sequence": {"resources": resources}}},
+        "severity": 9.0,
+        "title": "Sequence",
+    }
+    _deliver(response, detail)
+
+
+def _deliver(response: DeployedResponse, detail: dict[str, Any]) -> None:
     entry = {"Source": "aws.guardduty", "DetailType": "GuardDuty Finding", "Detail": json.dumps(detail)}
     response.account.client("events").put_events(Entries=[entry])
 
