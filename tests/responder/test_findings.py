@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from strictmoto.faults import Fault
 from tapstack.domain import policy
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.policy import Rule
 from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings
 from tapstack.responder.incident import steps as incident_steps
 from tests.responder.conftest import Site, item, opened
@@ -222,6 +224,24 @@ class TestAttackSequences:
             "  with the TAPSTACK_URL of account 123456789012 in eu-west-1:",
             f"  tapstack incident open --instance {id_} --reason 'GuardDuty {'1' * 32}'",
         ]
+
+    def test_when_the_function_fails_between_two_instances_then_the_next_try_goes_on(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("all", "capture"))
+        ids = [site.instance()[0] for _ in range(2)]
+        # The client tries again, and then gives up.
+        for call in range(2, 10):
+            site.account.faults.add(Fault("StartExecution", "throttled", call=call))
+        with pytest.raises(TryAgain):
+            findings.handler(sequence(*map(arn, ids)), None)
+        site.account.faults.clear()
+        assert site.messages() == []
+        decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        assert len(site.messages()) == 1
+        for decision, id_ in zip(decisions, ids, strict=True):
+            incident = item(decision["incident_id"])
+            assert (incident["instance_id"], len(incident["execution_arns"])) == (id_, 1)
 
     def test_when_there_are_more_instances_than_a_notification_holds_then_it_is_cut(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -59,7 +59,7 @@ def _other(part: Part) -> str | None:
         return _other_event(keys)
     several = part.optional("findings").value
     if any(_is_of_security_hub(found) for found in (keys, *(several if isinstance(several, list) else ()))):
-        return f"a finding of Security Hub, not GuardDuty's own: {_FORMS}"
+        return f"a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {_FORMS}"
     return None
 
 

@@ -176,7 +176,7 @@ def parse_finding(document: object) -> Finding:
         or any(instance.id == SAMPLE_INSTANCE for instance in instances)
         or _says_sample(service),
         resource_role=service.optional("resourceRole").or_else(_resource_role, None),
-        sequence_tactics=_sequence_tactics(_sequence(part)),
+        sequence_tactics=_sequence_tactics(_sequence(part, kind.text())),
         count=service.optional("count").or_else(lambda count: count.whole_number(0, _MOST_OCCURRENCES), 1),
         first_seen=service.optional("eventFirstSeen").or_else(Part.moment, None),
         last_seen=service.optional("eventLastSeen").or_else(Part.moment, None),
@@ -201,8 +201,10 @@ def _resource_role(role: Part) -> str:
     raise role.refusal("TARGET or ACTOR")
 
 
-def _sequence(part: Part) -> Part:
-    return part.optional("service").optional("detection").optional("sequence")
+def _sequence(part: Part, kind: str) -> Part:
+    """Return the sequence of an attack sequence; an absent one for other findings."""
+    found = part.optional("service").optional("detection").optional("sequence")
+    return found if is_attack_sequence(kind) else Part(None, found.where, found.left_out)
 
 
 def _instances(part: Part, kind: str, where: AccountRegion) -> tuple[FindingInstance, ...]:
@@ -210,7 +212,7 @@ def _instances(part: Part, kind: str, where: AccountRegion) -> tuple[FindingInst
     resource = part.optional("resource")
     found = [
         *_instance(resource.optional("instanceDetails"), where),
-        *(one for listed in _sequence(part).list_of("resources") for one in _of_sequence(listed)),
+        *(one for listed in _sequence(part, kind).list_of("resources") for one in _of_sequence(listed)),
     ]
     if not found and kind.startswith(_OF_INSTANCE_CREDENTIALS):
         found += _of_principal(resource.optional("accessKeyDetails").optional("principalId"), where)

@@ -127,6 +127,11 @@ class TestAttackSequences:
             "got 'Astrology'"
         )
 
+    def test_when_another_finding_has_a_sequence_then_it_is_not_read(self) -> None:
+        """Its instances would share an alert id."""
+        finding = parse_finding(sequence(type="Impact:EC2/Thing"))
+        assert (finding.instances, finding.tactics) == ((), ("Impact",))
+
     def test_when_an_instance_joins_a_sequence_then_the_others_keep_their_alert_ids(self) -> None:
         one = parse_finding(sequence(resources=[resource()]))
         two = parse_finding(document("attack-sequence-ec2"))
@@ -275,12 +280,18 @@ IN_IT = "expected the finding in it"
             document("security-hub-event"),
             "this is an event of Security Hub, 'Security Hub Findings - Imported', not GuardDuty's own: " + FORMS,
         ),
-        (document("security-hub-event")["detail"], f"this is a finding of Security Hub, not GuardDuty's own: {FORMS}"),
+        (
+            document("security-hub-event")["detail"],
+            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {FORMS}",
+        ),
         (
             document("security-hub-event")["detail"]["findings"][0],
-            f"this is a finding of Security Hub, not GuardDuty's own: {FORMS}",
+            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {FORMS}",
         ),
-        ({"class_uid": 2004}, f"this is a finding of Security Hub, not GuardDuty's own: {FORMS}"),
+        (
+            {"class_uid": 2004},
+            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {FORMS}",
+        ),
         ({"Findings": []}, "Findings: expected exactly one finding, got 0"),
         ({"findings": [{}, {}]}, "findings: expected exactly one finding, got 2"),
         ({"findings": 5}, "findings: expected a list, got 5"),

@@ -1,0 +1,82 @@
+"""What operators read about findings: lines of ours, with what others wrote as quoted text in them."""
+
+from __future__ import annotations
+
+import shlex
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import Finding, parse_finding
+from tapstack.domain.policy import decide
+from tapstack.responder.incident import finding_notices
+from tapstack.responder.incident.finding_notices import Outcome
+from tests.unit.domain.findings import document, event
+
+HEADINGS = ("GuardDuty reports ", "Title:    ", "Tactics:  ", "Finding:  ", "Left out: ", "Instance: ", "Decision: ")
+FURTHER = ("          not ", "What to run next:", "  with the TAPSTACK_URL of account ", "  nothing: ")
+hostile = st.text(st.sampled_from("a'\"\\\n\r\x1b\u2028\u202e\ud800 ;$`:Decision"), max_size=30)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _site() -> Any:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(finding_notices, "environment", lambda: SimpleNamespace(site="production"))
+        yield
+
+
+def notice(finding: Finding) -> list[str]:
+    """The lines about a finding whose instances are elsewhere."""
+    instances = finding.instances or (None,)
+    outcomes = [Outcome(one, False, decide((), finding, one, here=False), None) for one in instances]
+    _, text = finding_notices.decided(finding, outcomes)
+    assert text.endswith("\n")
+    return text[:-1].split("\n")
+
+
+@given(
+    st.sampled_from(("title", "resource__instanceDetails__instanceId", "service__count", "service__archived")), hostile
+)
+def test_when_text_of_others_is_in_a_finding_then_it_cannot_look_like_ours(place: str, text: str) -> None:
+    lines = notice(parse_finding(event(**{place: text})))
+    assert all(line.isprintable() for line in lines)
+    assert all(not line or line.startswith((*HEADINGS, *FURTHER, "  tapstack incident open ")) for line in lines)
+    assert [line for line in lines if line.startswith("Decision:")] == ["Decision: notify, by no rule of the policy"]
+    for line in lines:
+        if line.startswith("  tapstack"):
+            assert shlex.split(line) == [
+                *("tapstack", "incident", "open", "--instance", "i-0a000000000000001"),
+                *("--reason", "GuardDuty 60c1f0f2a5e94b1c8f5f0e6d7c8b9a01"),
+            ]
+
+
+@given(hostile)
+def test_when_essentials_hold_other_text_then_the_event_is_quoted_in_one_line(text: str) -> None:
+    for changed in ({"id": text}, {"type": f"Trojan:{text}"}, {"accountId": text}, {"region": text}):
+        try:
+            lines = notice(parse_finding(event(**changed)))
+        except RuleViolation as violation:
+            _, said = finding_notices.unreadable(event(**changed), str(violation))
+            lines = said[:-1].split("\n")
+            assert len(lines) == 6
+        assert all(line.isprintable() for line in lines)
+
+
+def test_when_a_sequence_names_many_instances_then_each_has_its_command() -> None:
+    lines = notice(parse_finding(document("attack-sequence-ec2")))
+    assert [line.split(" --reason")[0] for line in lines if line.startswith("  tapstack")] == [
+        "  tapstack incident open --instance i-0a00000000000aaa1",
+        "  tapstack incident open --instance i-0a00000000000aaa2",
+    ]
+
+
+def test_when_an_event_cannot_be_written_as_json_then_its_kind_is_named() -> None:
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    _, text = finding_notices.unreadable(nested, "why")
+    assert "\nEvent:    \"<class 'list'>\"\n" in text
