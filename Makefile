@@ -83,7 +83,7 @@ destroy: packages ## Destroy (ARGS="stack --auto-approve")
 rehearse: packages ## Run one incident from alert to close in an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
-.PHONY: check test test-rehearsal test-isolated test-all lint format bench bench-rehearsal bench-response faults moto-tests generate
+.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-rehearsal bench-response faults moto-tests generate
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -98,8 +98,11 @@ test-rehearsal: packages ## Run the tests of the AWS account on this machine, an
 test-isolated: packages ## Run the tests that make environments of their own, for checkov, cdktn and schemathesis
 	@$(PYTEST) -m isolated $(ARGS)
 
-# One more: many of these wait for Terraform's provider, whose pauses are of fixed length.
-test-all: setup ## Run every test
+# One process more: many of these wait for Terraform's provider, whose pauses are of fixed length.
+test-slow: setup ## Run what `make test` leaves out, but for the tests marked long: CI runs both
+	@$(PYTEST) -n 3 -m "(thorough or rehearsal or isolated) and not long" $(ARGS)
+
+test-all: setup ## Run every test, the long ones, too: before a release, and after a change of what is deployed
 	@$(PYTEST) -n 3 -m "" $(ARGS)
 
 lint: packages ## Check style, formatting and types

@@ -24,7 +24,7 @@ UNSEEN: Final = {
 }
 
 
-@pytest.fixture(scope="module", params=[SITE, STANDING_SITE])
+@pytest.fixture(scope="module", params=[SITE, pytest.param(STANDING_SITE, marks=pytest.mark.long)])
 def proof(request: pytest.FixtureRequest, deployed: dict[str, DeployedResponse]) -> Proof:
     """What comes of all scenarios together."""
     response = deployed[request.param]

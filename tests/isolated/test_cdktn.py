@@ -11,7 +11,7 @@ import pytest
 
 from tests.isolated.conftest import SynthesisError, Synthesize
 
-pytestmark = pytest.mark.cdktn
+pytestmark = [pytest.mark.cdktn, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

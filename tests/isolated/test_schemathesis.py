@@ -16,7 +16,7 @@ from strictmoto.account import Account
 from tests.isolated.environments import ROOT
 from tests.response_by_hand import deploy
 
-pytestmark = pytest.mark.schemathesis
+pytestmark = [pytest.mark.schemathesis, pytest.mark.long]
 
 DOCUMENT = ROOT / "docs" / "openapi.json"
 Run = Callable[..., "Found"]

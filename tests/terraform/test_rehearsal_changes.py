@@ -112,6 +112,7 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
     ward.deployed.destroy()
 
 
+@pytest.mark.long
 def test_when_what_packets_pass_is_replaced_then_sessions_move_before_the_old_is_deleted(
     ward: SmallSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +295,7 @@ def test_when_accepts_and_rejects_change_then_accepts_are_made_first_and_deleted
     assert changed_rules(ward, rules, changed_places) == ["Modify 201", "Modify 200"]
 
 
+@pytest.mark.long
 def test_when_accepts_and_rejects_change_places_and_it_fails_then_the_rules_of_before_let_the_filter_go(
     ward: SmallSite,
 ) -> None:
@@ -362,6 +364,7 @@ def numbers_of_rules(ward: SmallSite) -> dict[str, int]:
     return {rule["TrafficMirrorFilterRuleId"]: rule["RuleNumber"] for rule in found}
 
 
+@pytest.mark.long
 def test_fails_when_two_groups_change_places_and_a_number_for_one_of_them_is_the_way_out(ward: SmallSite) -> None:
     company = ward.company
     groups: dict[str, Any] = {

@@ -12,6 +12,8 @@ from scripts import deploying_policies as deploying
 from strictmoto.account import Account
 from tests.terraform.conftest import Terraform
 
+pytestmark = pytest.mark.long
+
 POLICIES = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in sorted(deploying.FOLDER.glob("*.json"))}
 
 

@@ -84,11 +84,12 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert "ec2:CreateTrafficMirrorSession" in page
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("region", "partition", "suffix"),
     [
         ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
-        pytest.param("cn-north-1", "aws-cn", "amazonaws.com.cn", marks=pytest.mark.thorough),
+        ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
     ],
 )
 def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(

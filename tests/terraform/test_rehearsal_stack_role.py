@@ -83,6 +83,7 @@ def stack(ward: SmallSite) -> Stack:
     return Stack(ward)
 
 
+@pytest.mark.long
 def test_when_a_template_may_make_roles_then_only_with_the_boundary_and_by_a_role_that_stays_with_the_stack(
     stack: Stack,
 ) -> None:
