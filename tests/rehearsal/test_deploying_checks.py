@@ -129,3 +129,45 @@ def test_when_the_role_that_plans_reads_user_data_then_it_may_only_that_of_the_d
     written = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))["Statement"]
     assert rendered in written
     assert deploying.refusals(recording, {"plan.json": {"Statement": written}}) == []
+
+
+@pytest.mark.parametrize(("policies", "incident"), [(["plan.json", *APPLYING], "inc-1"), (["plan.json"], "ID")])
+def test_when_an_instance_is_contained_then_the_role_that_applies_finds_the_incident_to_release(
+    policies: Sequence[str],
+    incident: str,
+    aws_account: Account,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ec2 = aws_account.client("ec2")
+    vpc_id = deployment.sites["production"].vpc_id
+    tags = {"tapstack:deployment": "tapstack", "tapstack:site": "production", "tapstack:purpose": "quarantine"}
+    group = ec2.create_security_group(
+        GroupName="isolated",
+        Description="isolated",
+        VpcId=vpc_id,
+        TagSpecifications=[
+            {"ResourceType": "security-group", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        ],
+    )["GroupId"]
+    instances = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Reservations"]
+    instance = instances[0]["Instances"][0]
+    interface = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
+    aws_account.client("dynamodb").put_item(
+        TableName="tapstack-production-response-incidents",
+        Item={
+            "pk": {"S": f"CONTAINMENT#{instance['InstanceId']}"},
+            "sk": {"S": "CONTAINMENT"},
+            "listing": {"S": "containment"},
+            "opened_at": {"S": "2026-01-02T03:04:05Z"},
+            "instance_id": {"S": instance["InstanceId"]},
+            "holders": {"SS": ["inc-1"]},
+        },
+    )
+    reached = access(aws_account, deployment, policies, monkeypatch)
+    found = find_protections(deployment, STACKS, reached, "deployment.yaml").protections
+    assert (
+        f"production-response: the security group {group} is on {interface} of {instance['InstanceId']}: release the "
+        f"instance (tapstack incident release {incident})"
+    ) in found
