@@ -64,6 +64,7 @@ _OF_SCALING: Final = (
     "autoscaling.standby",
     "autoscaling.launches",
     "autoscaling.groups",
+    "autoscaling.scaling_policies",
     "autoscaling.scheduled",
     "autoscaling.activity_events",
 )

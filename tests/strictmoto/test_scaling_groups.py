@@ -315,3 +315,58 @@ def test_when_two_groups_have_an_action_of_one_name_then_each_has_its_own(groups
     assert sizes() == {"two": 2}
     with pytest.raises(ClientError, match="Scheduled action name not found"):
         groups.scaling.delete_scheduled_action(AutoScalingGroupName="one", ScheduledActionName="night")
+
+
+class TestPolicies:
+    def put(self, groups: Groups, group: str, adjustment: int) -> str:
+        made = groups.scaling.put_scaling_policy(
+            AutoScalingGroupName=group,
+            PolicyName="by",
+            AdjustmentType="ChangeInCapacity",
+            ScalingAdjustment=adjustment,
+        )
+        return str(made["PolicyARN"])
+
+    def capacities(self, groups: Groups) -> list[int]:
+        return [groups.group(name)["DesiredCapacity"] for name in ("g", "other")]
+
+    def test_when_two_groups_have_a_policy_of_one_name_then_each_has_its_own(self, groups: Groups) -> None:
+        groups.make(DesiredCapacity=2)
+        groups.make("other", DesiredCapacity=2)
+        own, others = self.put(groups, "g", 1), self.put(groups, "other", -1)
+        groups.scaling.execute_policy(AutoScalingGroupName="g", PolicyName="by")
+        assert self.capacities(groups) == [3, 2]
+        groups.scaling.execute_policy(PolicyName=others)
+        assert self.capacities(groups) == [3, 1]
+        describe = groups.scaling.describe_policies
+        assert {one["PolicyARN"] for one in describe(PolicyNames=["by"])["ScalingPolicies"]} == {own, others}
+        [found] = describe(PolicyNames=[others])["ScalingPolicies"]
+        assert (found["AutoScalingGroupName"], found["ScalingAdjustment"]) == ("other", -1)
+        groups.scaling.delete_policy(AutoScalingGroupName="other", PolicyName="by")
+        [found] = describe()["ScalingPolicies"]
+        assert found["PolicyARN"] == own
+
+    def test_when_a_policy_is_put_again_then_it_is_the_same_one(self, groups: Groups) -> None:
+        groups.make(DesiredCapacity=1)
+        assert self.put(groups, "g", 2) == self.put(groups, "g", 1)
+        groups.scaling.execute_policy(PolicyName="by")
+        assert groups.group()["DesiredCapacity"] == 2
+
+    @pytest.mark.parametrize("operation", ["execute_policy", "delete_policy"])
+    def test_fails_when_no_policy_or_several_are_named(self, groups: Groups, operation: str) -> None:
+        groups.make()
+        groups.make("other")
+        self.put(groups, "other", 1)
+        code, message = groups.refusal(operation, PolicyName="by")
+        assert (code, message) == ("ValidationError", "Policy by not found")
+        self.put(groups, "g", 1)
+        with pytest.raises(ClientError, match="Group name must be provided"):
+            getattr(groups.scaling, operation)(PolicyName="by")
+
+    def test_when_a_group_is_deleted_then_its_policies_are_too(self, groups: Groups) -> None:
+        groups.make()
+        groups.make("other")
+        self.put(groups, "g", 1)
+        kept = self.put(groups, "other", 1)
+        groups.scaling.delete_auto_scaling_group(AutoScalingGroupName="g", ForceDelete=True)
+        assert [one["PolicyARN"] for one in groups.scaling.describe_policies()["ScalingPolicies"]] == [kept]

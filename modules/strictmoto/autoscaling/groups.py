@@ -15,7 +15,6 @@ from typing import Any, Final
 from moto.autoscaling import models
 from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.responses import AutoScalingResponse as _Response
-from moto.core.responses import ActionResult
 
 # moto has types, but none for what is replaced at run time.
 Backend: Any = models.AutoScalingBackend
@@ -70,7 +69,6 @@ def install() -> None:
         setattr(Response, name, _where_there_is(getattr(Response, name), _check_instance))
     _check_processes()
     _keep_hooks()
-    _answer_with_policies()
 
 
 def _where_there_is(answer: Any, check: Any) -> Any:
@@ -132,15 +130,3 @@ def _keep_hooks() -> None:
         return answered
 
     Response.put_lifecycle_hook = put_lifecycle_hook
-
-
-def _answer_with_policies() -> None:
-    """Name the ARN as clients read it: moto writes PolicyArn."""
-    put = Response.put_scaling_policy
-
-    @functools.wraps(put)
-    def put_scaling_policy(self: Any) -> ActionResult:
-        put(self)
-        return ActionResult({"PolicyARN": self.autoscaling_backend.policies[self._get_param("PolicyName")].arn})
-
-    Response.put_scaling_policy = put_scaling_policy
