@@ -85,7 +85,7 @@ class LaunchedAppliance:
             one is created, where `capabilities` has one for IAM.
         timeout_minutes: How long CloudFormation may take to create the stack.
         retire_after_minutes: How long the appliance stays after the last incident, 0 to 1440; `null` keeps it.
-        max_hours: An alarm notifies when the appliance has run for longer, 1 to 720.
+        max_hours: Hours after which an alarm notifies that the appliance still runs, 1 to 720.
         accept_open_remote_access: Accept 0.0.0.0/0 as `remote_access_cidr`.
         accept_public_ip: Accept `public_ip`.
         extra_statements: IAM statements for the role that CloudFormation creates the stack with, for templates that

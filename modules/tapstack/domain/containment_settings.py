@@ -74,7 +74,7 @@ class Protect:
 
     Attributes:
         tags: An instance that has one of these tags is never contained; `*` in a value stands for any text. At most 25.
-        instance_ids: Instances that are never contained; at most 80, which a tag can protect as well.
+        instance_ids: Instances that are never contained; at most 80, so protect more by a tag.
     """
 
     tags: Mapping[str, str] = field(default_factory=lambda: {"tapstack-protected": "*"})
@@ -161,7 +161,7 @@ class ContainmentSettings:
     """How an instance is isolated, and how evidence is protected. A release restores all of it.
 
     Attributes:
-        modes: `approval`: a responder has to approve; `now`: none has to. Only `approval` by default.
+        modes: `approval`: only after a responder approved; `now`: at once. Only `approval` by default.
         approval: How long approval may take, and what happens without an answer.
         protect: What is never contained.
         vpc_ids: VPCs of the account and Region that are in scope besides the site's; at most 9.

@@ -52,7 +52,7 @@ class Authorization:
 
         Args:
             issuer: https URL of the provider, as in the token's `iss`.
-            audience: one of them has to be the token's `aud` or `client_id`.
+            audience: one of them must be the token's `aud` or `client_id`.
             scopes: one of them has to be in the token's `scope`; none needed by default.
 
         Raises:

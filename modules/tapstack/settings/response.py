@@ -44,9 +44,9 @@ class Jwt(Settings):
     issuer: fields.Issuer
     """https URL of the provider, as in the token's `iss`."""
     audience: Annotated[list[fields.ShortText], Field(min_length=1, max_length=50)]
-    """One of them has to be the token's `aud` or `client_id`."""
+    """One of them must be the token's `aud` or `client_id`."""
     scopes: Annotated[list[fields.ShortText], Field(max_length=10)] = Field(default_factory=list)
-    """One of them has to be among the token's `scope`; any token of the audience by default. Give them where
+    """One of them must be among the token's `scope`; any token of the audience by default. Give them where
     `containment` is configured: they decide who may contain, approve and release."""
 
 
