@@ -78,7 +78,7 @@ class CaptureStack(SiteStack):
                 accept_open_remote_access=settings.accept_open_remote_access,
                 network_interface_id=appliance.network_interface_id,
             )
-            appliance.receives_through(capture.needs)
+            appliance.set_needs(capture.needs)
         return appliance
 
     def _add_target(self, key: str) -> MirrorTarget:

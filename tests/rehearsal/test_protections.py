@@ -577,6 +577,7 @@ def test_when_a_deploy_would_replace_the_load_balancer_of_a_session_then_it_is_f
 
     result = of_file(company, f"targets: {{many: {many}}}", "ward", find=find_dependents)
 
+    assert len(aws_account.recorder.records(service="elasticloadbalancing", action="DescribeLoadBalancers")) == 1
     if made == "by others":
         back = f"put the load balancer {arn} back behind sites.ward.targets.many in"
     elif change == "replaced":

@@ -73,7 +73,7 @@ class Appliance(AwsConstruct):
             "instance": instance_id,
         }
 
-    def receives_through(self, needs: Sequence[Any]) -> None:
+    def set_needs(self, needs: Sequence[Any]) -> None:
         """Set the resources without which no packet reaches it, before its `target` is first read.
 
         Sessions are made after them, and moved away or removed before them.

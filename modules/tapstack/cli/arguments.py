@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -38,7 +38,8 @@ class Parser(argparse.ArgumentParser):
     def _hint(self, argument: str, given: str, choices: Sequence[str]) -> str:
         below = _subparsers(self)
         if below is not None and argument == below.metavar:
-            elsewhere = [name for name, parser in below.choices.items() if given in (_commands(parser) or ())]
+            inner = {name: _subparsers(parser) for name, parser in below.choices.items()}
+            elsewhere = [name for name, commands in inner.items() if commands and given in commands.choices]
             if elsewhere:
                 return f"did you mean {self.prog} {elsewhere[0]} {given}?"
             before = self._given[: self._given.index(given)] if given in self._given else ()
@@ -49,11 +50,6 @@ class Parser(argparse.ArgumentParser):
 
 def _subparsers(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[Any] | None:
     return next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
-
-
-def _commands(parser: argparse.ArgumentParser) -> Collection[str] | None:
-    below = _subparsers(parser)
-    return below.choices if below is not None else None
 
 
 def file_name(text: str) -> Path:

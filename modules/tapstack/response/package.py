@@ -144,9 +144,3 @@ def _tree(directory: Path, name: str) -> Iterator[tuple[str, bytes]]:
 def _text(file: Path) -> bytes:
     """Return a source file with the same line ends everywhere: git may check it out with others."""
     return file.read_bytes().replace(b"\r\n", b"\n")
-
-
-def file_names(package: FunctionPackage) -> list[str]:
-    """Return the names of the files in a package."""
-    with zipfile.ZipFile(io.BytesIO(package.content)) as archive:
-        return archive.namelist()

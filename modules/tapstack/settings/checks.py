@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from tapstack.domain import limits
@@ -43,6 +44,9 @@ from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
 from tapstack.settings.tag_checks import check_tags
 
+_Sources = dict[str, list[tuple[Path, AnySource]]]
+"""The sources of a site by group of sessions, each with its place in the file."""
+
 
 def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
     """Return all that does not fit together, without lines."""
@@ -62,15 +66,16 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         if name == "constructor":
             # constructs keeps what belongs to an app in a plain object of JavaScript, which has such a member.
             checker.say(path, "cdktf can give no stack this name: rename the site", name)
+        sources = _sources(checker, path, site)
         with checker.part():
             check_places(checker, path, site, deployment.backend)
         with checker.part():
-            _check_site(checker, path, deployment.project, site)
+            _check_site(checker, path, deployment.project, site, sources)
         with checker.part():
             _check_vpc(checker, path, deployment, vpcs)
         elsewhere = check_regions_of_ids(checker, path, site, regions)
         with checker.part():
-            _check_homes(checker, path, site, homes, targets, elsewhere)
+            _check_homes(checker, path, site, sources, homes, targets, elsewhere)
         with checker.part():
             _check_stacks(checker, path, deployment, stacks)
         with checker.part():
@@ -122,7 +127,13 @@ def _check_vpc(checker: Checker, path: Path, deployment: Deployment, vpcs: dict[
 
 
 def _check_homes(
-    checker: Checker, path: Path, site: Site, homes: dict[str, str], targets: dict[str, str], elsewhere: set[str]
+    checker: Checker,
+    path: Path,
+    site: Site,
+    sources: _Sources,
+    homes: dict[str, str],
+    targets: dict[str, str],
+    elsewhere: set[str],
 ) -> None:
     """Refuse a source, or a load balancer of a target, that another site has; `homes` names the site of each so far.
 
@@ -134,7 +145,7 @@ def _check_homes(
         _check_balancers(checker, path, site, homes)
     with checker.part():
         _warn_of_shared_targets(checker, path, site, targets, elsewhere)
-    for source_path, source in _known_sources(checker, path, site):
+    for source_path, source in _known_sources(checker, path, site, sources):
         interface = source.network_interface_id
         home = homes.setdefault(interface, name)
         owner = targets.get(interface, name)
@@ -312,33 +323,37 @@ def _accounts_differ(one: Site, other: Site) -> bool:
     return bool(mine and theirs) and not mine & theirs
 
 
-def _known_sources(checker: Checker, path: Path, site: Site) -> Iterator[tuple[Path, KnownSource]]:
+def _known_sources(checker: Checker, path: Path, site: Site, sources: _Sources) -> Iterator[tuple[Path, KnownSource]]:
     """Yield the network interfaces that the site names as sources, with their places."""
     with checker.part():
         basics = site.packet_basics
         if basics is not None and basics.mirror_source is not None:
             yield (*path, PACKET_BASICS, "mirror_source"), KnownSource(basics.mirror_source, basics.mirror_source)
-    for name, sessions in site.sessions.items():
-        for here, source in _sources(checker, (*path, "sessions", name), sessions):
-            if isinstance(source, KnownSource):
-                yield here, source
+    for here, source in chain.from_iterable(sources.values()):
+        if isinstance(source, KnownSource):
+            yield here, source
 
 
-def _sources(checker: Checker, path: Path, sessions: Sessions) -> Iterator[tuple[Path, AnySource]]:
-    """Yield the sources of a group, except those that are wrong."""
+def _sources(checker: Checker, path: Path, site: Site) -> _Sources:
+    """Return the sources of each group of sessions with their places, except those that are wrong."""
+    found: _Sources = {}
     with checker.part():
-        for position, settings in enumerate(sessions.sources):
-            here = (*path, "sources", position)
-            source = checker.ask(here, partial(_to_domain, settings))
-            if isinstance(source, AnySource):
-                yield here, source
+        for name, sessions in site.sessions.items():
+            found[name] = []
+            with checker.part():
+                for position, settings in enumerate(sessions.sources):
+                    here = (*path, "sessions", name, "sources", position)
+                    source = checker.ask(here, partial(_to_domain, settings))
+                    if isinstance(source, AnySource):
+                        found[name].append((here, source))
+    return found
 
 
 def _to_domain(settings: SourceSettings) -> AnySource:
     return settings.to_domain()
 
 
-def _check_site(checker: Checker, path: Path, project: str, site: Site) -> None:
+def _check_site(checker: Checker, path: Path, project: str, site: Site, sources: _Sources) -> None:
     with checker.part():
         parts = (site.packet_basics, site.response, site.sessions, site.targets, site.remove_packet_basics)
         if not any(parts):
@@ -376,9 +391,10 @@ def _check_site(checker: Checker, path: Path, project: str, site: Site) -> None:
     with checker.part():
         for name, sessions in site.sessions.items():
             with checker.part():
-                _check_sessions(checker, (*path, "sessions", name), name, sessions, site, destinations, book)
+                group_path = (*path, "sessions", name)
+                _check_sessions(checker, group_path, name, sessions, sources[name], site, destinations, book)
     with checker.part():
-        _warn_of_named_and_found(checker, path, site)
+        _warn_of_named_and_found(checker, site, sources)
     check_response(checker, (*path, "response"), project, site, destinations)
 
 
@@ -542,6 +558,7 @@ def _check_sessions(
     path: Path,
     name: str,
     sessions: Sessions,
+    sources: Sequence[tuple[Path, AnySource]],
     site: Site,
     destinations: dict[str, Destination | None],
     book: SessionBook,
@@ -569,7 +586,7 @@ def _check_sessions(
     number_path = (*path, "first_session_number")
     if checker.ask(number_path, lambda: book.add_group(group, sessions.session_number, start=start)) is None:
         return
-    for here, source in _sources(checker, path, sessions):
+    for here, source in sources:
         if not isinstance(source, KnownSource):
             found = len(checker.problems)
             checker.ask((*here, "instance_id"), partial(book.check_lookup, source))
@@ -633,7 +650,7 @@ def _check_exclude(
         checker.say(path, "goes with a lookup, and no source of the group is one")
 
 
-def _warn_of_named_and_found(checker: Checker, path: Path, site: Site) -> None:
+def _warn_of_named_and_found(checker: Checker, site: Site, sources: _Sources) -> None:
     """Warn of network interfaces that one group names and a lookup of another finds, where that is certain.
 
     It is where the lookup has no condition but the site's VPC.
@@ -641,8 +658,8 @@ def _warn_of_named_and_found(checker: Checker, path: Path, site: Site) -> None:
     named: dict[str, dict[str, None]] = {}
     whole: list[tuple[str, Path]] = []
     everything = (SourceLookup(vpc_id=site.vpc_id), SourceLookup(vpc_id=site.vpc_id, accept_instance_type=True))
-    for name, sessions in site.sessions.items():
-        for here, source in _sources(checker, (*path, "sessions", name), sessions):
+    for name, of_group in sources.items():
+        for here, source in of_group:
             if isinstance(source, KnownSource):
                 named.setdefault(name, {})[source.network_interface_id] = None
             elif source in everything:

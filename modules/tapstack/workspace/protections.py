@@ -113,6 +113,25 @@ class _Place:
         for page in self.access.client("ec2").get_paginator(operation).paginate(Filters=filters):
             yield from page[result]
 
+    @cached_property
+    def load_balancers(self) -> list[tuple[str, dict[str, Any]]]:
+        """The load balancers of the site, each with the name of the target that it is made for."""
+        client = self.access.client("elbv2")
+        pages = client.get_paginator("describe_load_balancers").paginate()
+        found = {
+            balancer["LoadBalancerArn"]: balancer
+            for page in pages
+            for balancer in page["LoadBalancers"]
+            if (balancer["Type"], balancer.get("Scheme")) == ("network", "internal")
+        }
+        arns = list(found)
+        return [
+            (_tags(described).get("Name", "NAME"), found[described["ResourceArn"]])
+            for start in range(0, len(arns), _ARNS_OF_A_CALL)
+            for described in client.describe_tags(ResourceArns=arns[start : start + _ARNS_OF_A_CALL])["TagDescriptions"]
+            if self.owns(described)
+        ]
+
 
 def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapping[str, Access], file: str) -> Found:
     """Return what protects stacks from being destroyed.
@@ -154,8 +173,8 @@ def _find(
     stacks: Sequence[str],
     access: Mapping[str, Access],
     file: str,
-    of_capture: Mapping[str, _Look],
-    of_response: Mapping[str, _Look],
+    of_capture: Mapping[str, _Check],
+    of_response: Mapping[str, _Check],
     outdir: str = "",
     *,
     left_by_capture: Mapping[str, _Look] | None = None,
@@ -555,27 +574,10 @@ def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
 def _load_balancers_with_protection(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the protected load balancers of the site, each with the name of its mirror target."""
     client = place.access.client("elbv2")
-    for name, balancer in _load_balancers(place):
+    for name, balancer in place.load_balancers:
         attributes = client.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
         if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
             yield name, balancer
-
-
-def _load_balancers(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the load balancers of the site, each with the name of the target that it is made for."""
-    client = place.access.client("elbv2")
-    pages = client.get_paginator("describe_load_balancers").paginate()
-    found = {
-        balancer["LoadBalancerArn"]: balancer
-        for page in pages
-        for balancer in page["LoadBalancers"]
-        if (balancer["Type"], balancer.get("Scheme")) == ("network", "internal")
-    }
-    arns = list(found)
-    for start in range(0, len(arns), _ARNS_OF_A_CALL):
-        for described in client.describe_tags(ResourceArns=arns[start : start + _ARNS_OF_A_CALL])["TagDescriptions"]:
-            if place.owns(described):
-                yield _tags(described).get("Name", "NAME"), found[described["ResourceArn"]]
 
 
 def _load_balancer(site: Site, name: str) -> LoadBalancer | None:
@@ -669,7 +671,7 @@ def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, A
     given = place.site.targets[name]
     balancer = described.get("NetworkLoadBalancerArn")
     if balancer and given.load_balancer is not None:
-        made = {each["LoadBalancerArn"]: each for of, each in _load_balancers(place) if of == name}
+        made = {each["LoadBalancerArn"]: each for of, each in place.load_balancers if of == name}
         if balancer not in made:
             return f"put the load balancer {balancer} back behind {setting} in"
         gone = _subnets_that_go(made[balancer], given.load_balancer)
@@ -872,8 +874,8 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-_Look = Callable[[_Place], Iterator[str]]
-_OF_RESPONSE: Final[Mapping[str, _Look]] = {
+_Check = Callable[[_Place], Iterator[str]]
+_OF_RESPONSE: Final[Mapping[str, _Check]] = {
     "deletion protection of the table": _protected_table,
     "open incidents": _open_incidents,
     "contained instances": _contained,
@@ -885,7 +887,7 @@ _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
     "prior states of contained instances": _restored_no_longer,
     "launched appliances": _launched_with_another_role,
 }
-_OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
+_OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Check]] = {
     "failed creations of the appliance": _failed_appliance,
     "rules of filters": _rules_on_the_way,
     "numbers of sessions": _exchanged_numbers,

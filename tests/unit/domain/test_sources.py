@@ -7,7 +7,7 @@ from tests.unit.refusals import refusal
 
 ENI = "eni-0123456789abcdef0"
 TOKEN = "${TfToken[TOKEN.0]}"
-STANDING = [("interface-type", ("interface",)), ("status", ("in-use",))]
+CONDITIONS = [("interface-type", ("interface",)), ("status", ("in-use",))]
 OWN = ("requester-managed", ("false",))
 
 
@@ -18,9 +18,6 @@ def test_when_an_interface_is_known_then_it_is_named_by_its_id() -> None:
 
 def test_when_an_interface_is_a_token_then_it_is_named_by_its_user() -> None:
     assert Source.network_interface(TOKEN, name="web", session_number=32766) == KnownSource(TOKEN, "web", 32766)
-
-
-NO_CONDITION = "a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +104,7 @@ def test_when_the_instance_type_is_listed_or_accepted_then_it_is_a_source() -> N
 def test_when_sources_are_looked_up_then_all_conditions_must_hold(
     lookup: SourceLookup, conditions: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    assert lookup.filters() == (*STANDING, *conditions)
+    assert lookup.filters() == (*CONDITIONS, *conditions)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ import pytest
 
 from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
 
-TWO_TARGETS = "    targets: {a: {network_interface_id: eni-0123abcd}, b: {network_interface_id: eni-0123abce}}\n"
-
 
 def fields(text: str) -> list[str]:
     """The places that the report names."""

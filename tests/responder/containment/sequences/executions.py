@@ -84,12 +84,6 @@ class Execution:
         """Whether it goes on by itself now."""
         return self.running and self.due is None
 
-    @property
-    def next_task(self) -> str:
-        """The function and action of the task that it comes to, or waits in; empty where that is another state."""
-        payload = DEFINITION["States"][self.state].get("Parameters", {}).get("Payload", {})
-        return str(payload.get("action", ""))
-
     def hear(self, token: str, output: str) -> None:
         """Take what was sent for a token."""
         if self.running and token == self.token and not self._late:
