@@ -70,7 +70,7 @@ def _synthesize() -> int:
 
 
 if __name__ == "__main__":
-    # pydantic looks through the metadata of all installed packages for plugins of its own.
+    # pydantic searches the metadata of all installed packages for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
     try:
         code = main()

@@ -69,7 +69,7 @@ class Bench:
         self._waiting = self._states.create_state_machine(
             name="waits", definition=json.dumps(WAITS), roleArn=f"arn:aws:iam::123456789012:role/{NAME}"
         )["stateMachineArn"]
-        # The wait for people, and the polls, are not what is measured.
+        # The wait for an operator, and the polls, are not what is measured.
         account.waits.scale = 0.01
         self._api = IncidentApi(self.deployed.endpoint, sign_with(keys_of(account), REGION))
         self._ways: dict[str, Callable[[list[Source]], Any]] = {SAMPLES: self._samples, STEPS: self._steps}
@@ -166,7 +166,7 @@ class Bench:
             _until(lambda: self._api.get(f"/incidents/{incident}")["state"] == "capturing")
             self._api.post(f"/incidents/{incident}/close", {}, repeatable=True)
             _until(lambda: self._api.get(f"/incidents/{incident}")["state"] == "closed")
-            # What the workflow does after that would count as somebody else's calls.
+            # What the workflow does after that would count as calls of another request.
             _until(lambda: not self._running())
 
         return undo
@@ -187,7 +187,7 @@ class Bench:
 
 
 def rounds(
-    bench: Bench, count: int, sizes: Sequence[int], latency: dict[str, float], tell: Callable[[str], None]
+    bench: Bench, count: int, sizes: Sequence[int], latency: dict[str, float], show: Callable[[str], None]
 ) -> dict[tuple[str, int], list[Figures]]:
     """Return the figures of `count` rounds, in each of which all subjects take their turn at every size."""
     sources = {size: bench.sources(size) for size in sizes}
@@ -196,7 +196,7 @@ def rounds(
         bench.measure(subject, sources[min(sizes)], {})
     found: dict[tuple[str, int], list[Figures]] = {}
     for number in range(1, count + 1):
-        tell(f"round {number} of {count}, {'as modelled' if latency else 'on loopback'}")
+        show(f"round {number} of {count}, {'as modelled' if latency else 'on loopback'}")
         for size in sizes:
             for subject in SUBJECTS:
                 found.setdefault((subject, size), []).append(bench.measure(subject, sources[size], latency))

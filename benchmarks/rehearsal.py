@@ -120,7 +120,7 @@ def table(rounds: dict[str, list[dict[str, float]]]) -> str:
 
 
 def is_too_slow(rounds: dict[str, list[dict[str, float]]]) -> bool:
-    """Tell whether the account starts, or answers, more than a tenth slower than stock moto."""
+    """Return whether the account starts, or answers, more than a tenth slower than stock moto."""
     stock, ours = (
         {figure: statistics.median(one[figure] for one in rounds[subject]) for figure in FIGURES}
         for subject in SUBJECTS

@@ -102,7 +102,7 @@ def time_once(variant: Variant) -> Run:
         process = subprocess.Popen(
             variant.command, env=dict(variant.variables), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
         )
-        # wait4, because it tells the memory of this process and of those that it waited for.
+        # wait4, because it returns the memory of this process and of those that it waited for.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -1,6 +1,6 @@
 """An incident response in a stack of your own: an alert comes in, and mirroring starts.
 
-No appliance stands: the first incident launches one, and it goes half an hour after the last.
+There is no appliance: the first incident launches one, and it is deleted half an hour after the last.
 Run it with `python -m examples.incident_response`; docs/incidents.md says how to open an incident.
 """
 

@@ -1,7 +1,7 @@
 """One target for several accounts: the security account shares it, a member account mirrors to it.
 
 The source's account cannot read the target, so it gets its id from the other stack's
-output, and says what stands behind it. Run it with `python -m examples.shared_target`.
+output, and is given the destination behind it. Run it with `python -m examples.shared_target`.
 """
 
 # Import tapstack before cdktf: that is what makes the AWS bindings load in a second.

@@ -251,7 +251,7 @@ class Need:
 
 
 _OF_CREATION: Final = {"ec2:CreateTags": "ec2", "elasticloadbalancing:AddTags": "elasticloadbalancing"}
-"""Services whose IAM tells whether something is tagged by the call that makes it. Without that, what belongs to others
+"""Services whose IAM knows whether a tag is set by the call that creates a resource. Without that, resources of others
 could be tagged as the deployment's, and then be changed."""
 _CONDITIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "": {},
@@ -410,14 +410,14 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             )
         ],
         "apply-response.json": [
-            # `make destroy` looks for an appliance that an incident launched.
+            # `make destroy` searches for an appliance that an incident launched.
             allow(
                 "CheckLaunchedAppliances",
                 ["cloudformation:DescribeStacks"],
                 f"arn:aws:cloudformation:{region}:{account}:stack/tapstack-*-epb/*",
                 {},
             ),
-            # A deploy of a response looks for what a release has yet to restore, and for the incidents that hold it;
+            # A deploy of a response searches for what a release has yet to restore, and for the incidents that hold it;
             # UseKey lets it decrypt that.
             allow(
                 "CheckContainedInstances",

@@ -154,7 +154,7 @@ def reach_of_uv(pip: Mapping[str, str], environment: Mapping[str, str]) -> tuple
 
 
 def _may_exist(link: str) -> bool:
-    """Tell whether a place to find packages is remote, or there."""
+    """Return whether a place to find packages is remote, or there."""
     parts = urlsplit(link)
     if parts.scheme == "file":
         return os.path.exists(unquote(parts.path))
@@ -297,7 +297,7 @@ class Packages:
             self._env.pop(name, None)
 
     def current(self) -> bool:
-        """Tell whether .venv holds what is locked now."""
+        """Return whether .venv holds what is locked now."""
         return self._usable() and self._noted().get("packages") == self._fingerprint
 
     def install(self) -> None:
@@ -327,7 +327,7 @@ class Packages:
         return noted if isinstance(noted, dict) else {}
 
     def _usable(self) -> bool:
-        """Tell whether .venv was completed, here, with a Python that still runs and is the wanted one."""
+        """Return whether .venv was completed, here, with a Python that still runs and is the wanted one."""
         noted = self._noted()
         if noted.get("root") != str(self._root):
             return False
@@ -461,7 +461,7 @@ class CdktfCli:
         self._fingerprint = hashlib.sha256(content).hexdigest()
 
     def current(self) -> bool:
-        """Tell whether node_modules holds what is locked now."""
+        """Return whether node_modules holds what is locked now."""
         try:
             return self._stamp.read_text(encoding="utf-8") == self._fingerprint
         except OSError:

@@ -99,7 +99,7 @@ class UntestedMotoWarning(UserWarning):
     """The installed moto is not the one that this account was tested with."""
 
 
-# moto looks through all methods of a service's class at each call, which takes a fifth of the time of one of EC2.
+# moto searches all methods of a service's class at each call, which takes a fifth of the time of one of EC2.
 _methods_of = functools.cache(utils.method_names_from_class)
 responses.method_names_from_class = _methods_of  # type: ignore[attr-defined]
 

@@ -18,7 +18,7 @@ Kind = Literal["throttled", "server error", "lost before", "lost after", "slow",
 
 - `throttled`, `server error`: the service refuses, with its own error; nothing is done.
 - `lost before`, `lost after`: the connection is cut before or after the effect. The caller cannot
-  tell them apart, and AWS's clients try again. A client that gives up waiting is in the same place.
+  distinguish them, and AWS's clients try again. A client that gives up waiting is in the same place.
 - `slow`: done at once, answered after `seconds`.
 - `late`: a read that does not see the last creation yet, as AWS's reads may for a while.
 """
@@ -51,7 +51,7 @@ class Fault:
             one. For `late`: since something was created that the call would show.
         service: the name the call is signed for; any service by default.
         seconds: how long a `slow` answer takes; above 0 and at most 900.
-        principal: ARN of the role or user whose calls are meant, with `*` for any text; anybody's by default.
+        principal: ARN of the role or user whose calls are meant, with `*` for any text; every principal's by default.
         times: how many calls in a row meet it, from `call` on: more than AWS's clients try is what
             their caller sees.
         after: for `late`: the action whose effect is not seen yet. By default the creation of what
@@ -109,12 +109,12 @@ class _Waiting:
         return self.before is not None and not call.parameters.get("ConsistentRead")
 
     def strikes(self) -> bool:
-        """Tell whether the call that was counted last is one that it is played for."""
+        """Return whether the call that was counted last is one that it is played for."""
         fault = self.fault
         return fault.call == 0 or fault.call <= self.seen < fault.call + fault.times
 
     def awaits(self, call: Call) -> bool:
-        """Tell whether it is a late fault that a call will make something for."""
+        """Return whether it is a late fault that a call will make something for."""
         fault = self.fault
         if fault.kind != "late":
             return False
@@ -169,7 +169,7 @@ class Faults:
             return [waiting for waiting in self._waiting if waiting.awaits(call)]
 
     def created(self, waiting: list[_Waiting], before: Any) -> None:
-        """Tell late faults that what they wait for was made, and how the account was before."""
+        """Give late faults the time at which what they wait for was made, and the account of before."""
         with self._lock:
             for one in waiting:
                 one.before = before

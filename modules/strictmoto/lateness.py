@@ -42,7 +42,7 @@ _late: ContextVar[Before | None] = ContextVar("late", default=None)
 
 
 def shows(read: str, call: Call) -> bool:
-    """Tell whether a read shows what a call creates, by their names and by a few tables."""
+    """Return whether a read shows what a call creates, by their names and by a few tables."""
     if read in _READS_ITEMS:
         return call.service == "dynamodb" and call.action in _WRITES_ITEMS
     if call.service == "cloudformation" and call.action in _STACK_CHANGES:

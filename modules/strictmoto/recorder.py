@@ -155,7 +155,7 @@ class Recorder:
 
     @contextmanager
     def heard_by(self, listener: Callable[[Record], object]) -> Iterator[None]:
-        """Tell a listener of every call inside."""
+        """Call a listener with every call inside."""
         self.listeners.append(listener)
         try:
             yield

@@ -188,7 +188,7 @@ _resource_types: dict[type, str] = {}
 
 
 def renders_hcl() -> bool:
-    """Tell whether stacks are synthesized as HCL; the very question cdktf asks."""
+    """Return whether stacks are synthesized as HCL; the very question cdktf asks."""
     return os.environ.get("SYNTH_HCL_OUTPUT") in ("true", "1")
 
 

@@ -50,7 +50,7 @@ def keys_with(deployed: Deployed, policy: str) -> Credentials:
 
 
 def let_in(deployed: Deployed, keys: Credentials, route: str) -> bool:
-    """Tell whether the gateway passes a call on; the function then refuses it, because there is nothing of this id."""
+    """Return whether the gateway passes a call on; the function then refuses it, because the id does not exist."""
     method, _, path = route.partition(" ")
     url = deployed.endpoint + path.replace("{id}", "inc-20260102T030405-k3v9x0ab")
     request = signed(keys, method, url, b"{}" if method == "POST" else None, {"Content-Type": "application/json"})

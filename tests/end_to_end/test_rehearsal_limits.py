@@ -370,6 +370,6 @@ def test_fails_when_any_other_function_writes_about_containments(limits: Limits,
 
 
 def _allows(limits: Limits, function: str, action: str) -> bool:
-    """Tell whether any statement allows an action, on whatever resource and in whatever context."""
+    """Return whether any statement allows an action, on whatever resource and in whatever context."""
     statements: list[Any] = limits.policies[limits.response.role(function)]
     return any(statement.allows and statement.names(action) for statement in statements)

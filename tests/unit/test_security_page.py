@@ -27,7 +27,7 @@ ROLE = "arn:aws:iam::111122223333:role/"
 
 
 def allows(role: str, action: str, stack: str = "tapstack-production-epb") -> bool:
-    """Tell whether the policy leaves a call to a role, to which all else allows it."""
+    """Return whether the policy leaves a call to a role, to which all else allows it."""
     anything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     arn = f"arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/1b6a2f0e"
     asked = Request(f"cloudformation:{action}", (Resource(arn),), {"aws:PrincipalArn": (ROLE + role,)})

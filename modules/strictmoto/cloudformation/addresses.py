@@ -54,7 +54,7 @@ class AddressAssociation(Ec2Resource):
         self.attributes = {"Id": self.ref}
 
     def delete_it(self) -> None:
-        """Take the address off again; where somebody did so before, that is as good."""
+        """Disassociate the address; no error where that was done already."""
         self.call("disassociate_address", AssociationId=self.ref)
 
     def _allocation(self) -> dict[str, Any]:

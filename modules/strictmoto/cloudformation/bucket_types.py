@@ -90,13 +90,13 @@ def _logging(given: Mapping[str, Any], bucket: str) -> dict[str, Any]:
 
 
 def _notification(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
-    told = {name: value for name, value in given.items() if name not in {one[0] for one in _EVENTS}}
-    if "EventBridgeConfiguration" in told:
-        told["EventBridgeConfiguration"] = {}
+    configuration = {name: value for name, value in given.items() if name not in {one[0] for one in _EVENTS}}
+    if "EventBridgeConfiguration" in configuration:
+        configuration["EventBridgeConfiguration"] = {}
     for ours, theirs, target, arn in _EVENTS:
         if ours in given:
-            told[theirs] = [_notified(one, target, arn) for one in given[ours]]
-    return told
+            configuration[theirs] = [_notified(one, target, arn) for one in given[ours]]
+    return configuration
 
 
 def _notified(given: Mapping[str, Any], target: str, arn: str) -> dict[str, Any]:
@@ -107,16 +107,16 @@ def _notified(given: Mapping[str, Any], target: str, arn: str) -> dict[str, Any]
 
 
 def _website(given: Mapping[str, Any], _bucket: str) -> dict[str, Any]:
-    told = dict(given)
+    configuration = dict(given)
     if "IndexDocument" in given:
-        told["IndexDocument"] = {"Suffix": given["IndexDocument"]}
+        configuration["IndexDocument"] = {"Suffix": given["IndexDocument"]}
     if "ErrorDocument" in given:
-        told["ErrorDocument"] = {"Key": given["ErrorDocument"]}
+        configuration["ErrorDocument"] = {"Key": given["ErrorDocument"]}
     if rules := given.get("RoutingRules"):
-        told["RoutingRules"] = [
+        configuration["RoutingRules"] = [
             _renamed(rule, RedirectRule="Redirect", RoutingRuleCondition="Condition") for rule in rules
         ]
-    return told
+    return configuration
 
 
 @dataclass(frozen=True)

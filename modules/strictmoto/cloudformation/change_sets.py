@@ -149,22 +149,22 @@ def _stack_of(response: Any, kind: str) -> Any:
         ValidationError: there is none to update, or one already that is to be made.
     """
     name = response._get_param("StackName")
-    standing = [
+    existing = [
         stack for stack in response.cloudformation_backend.stacks.values() if name in (stack.name, stack.stack_id)
     ]
     if kind == "CREATE":
-        if not standing:
+        if not existing:
             check_name(name)
             return None
-        if standing[0].status != _REVIEW:
+        if existing[0].status != _REVIEW:
             raise ValidationError(
                 message=f"Stack [{name}] already exists and cannot be created again with the changeSet "
                 f"[{response._get_param('ChangeSetName')}]."
             )
-        return standing[0]
-    if not standing:
+        return existing[0]
+    if not existing:
         raise ValidationError(message=f"Stack [{name}] does not exist")
-    stack = standing[0]
+    stack = existing[0]
     refuse_unchangeable(stack)
     return stack
 

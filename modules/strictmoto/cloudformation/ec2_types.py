@@ -614,7 +614,7 @@ class VpcEndpointServicePermissions(Ec2Resource):
         self._modify(sorted(after - before), sorted(before - after))
 
     def delete_it(self) -> None:
-        """Allow nobody."""
+        """Allow no principal."""
         self._modify([], self.properties.get("AllowedPrincipals", []))
 
     def _modify(self, added: list[str], removed: list[str]) -> None:

@@ -21,7 +21,7 @@ CLIENT_TOKEN: Final[ContextVar[str | None]] = ContextVar("CLIENT_TOKEN", default
 
 
 def install() -> None:
-    """Tell EventBridge of every event that moto adds to a stack."""
+    """Publish to EventBridge every event that moto adds to a stack."""
     add = Stack._add_stack_event
 
     @functools.wraps(add)

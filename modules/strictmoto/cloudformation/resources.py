@@ -1,6 +1,6 @@
 """The resources of one stack: made in the order of their references, with an event each, and unmade backwards.
 
-moto makes resources as it stumbles on them, replaces what only changed its tags, and looks at the text of the
+moto makes resources as it stumbles on them, replaces what only changed its tags, and inspects the text of the
 template for what to update, so that a replaced resource leaves those that refer to it behind.
 """
 
@@ -44,13 +44,13 @@ class ResourceFailedError(Exception):
     """
 
     def __init__(self, logical_id: str, reason: str) -> None:
-        """Keep the resource and the reason, as its event tells it."""
+        """Keep the resource and the reason, as its event has it."""
         super().__init__(reason)
         self.logical_id = logical_id
 
 
 class _RefusedError(ResourceFailedError):
-    """A resource that is not even tried, and whose event tells so already."""
+    """A resource that is not even tried, and whose event says so already."""
 
 
 class Ledger:
@@ -70,7 +70,7 @@ class Ledger:
         self.statuses: dict[str, str] = {}
         self.sealed = False
 
-    def tell(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str | None = None) -> None:
+    def publish(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str | None = None) -> None:
         """Add a resource's event to the stack's."""
         self.statuses[logical_id] = status
         stack = self.stack
@@ -151,12 +151,12 @@ def _make_with_events() -> None:
         if ledger is None or unwanted:
             return make(logical_id, resource_json, resources_map, account_id, region_name)
         kind = resource_json["Type"]
-        ledger.tell(logical_id, kind, "", "CREATE_IN_PROGRESS")
+        ledger.publish(logical_id, kind, "", "CREATE_IN_PROGRESS")
         properties: Any = None
         try:
             properties = resolved(resources_map, resource_json)
             if reason := _unmakable(logical_id, kind, properties):
-                ledger.tell(logical_id, kind, "", "CREATE_FAILED", reason)
+                ledger.publish(logical_id, kind, "", "CREATE_FAILED", reason)
                 raise _RefusedError(logical_id, reason)
             STACK_TAGS.set(ledger.stack.tags)
             if api_types.own_type(kind) is None:
@@ -168,7 +168,7 @@ def _make_with_events() -> None:
         except _RefusedError:
             raise
         except ResourceFailedError as failed:
-            ledger.tell(logical_id, kind, "", "CREATE_FAILED", "Resource creation cancelled")
+            ledger.publish(logical_id, kind, "", "CREATE_FAILED", "Resource creation cancelled")
             raise failed
         except CancelledError as cancelled:
             _keep_half_made(resources_map, logical_id, cancelled, properties)
@@ -176,11 +176,11 @@ def _make_with_events() -> None:
         except Exception as error:
             half_made = _keep_half_made(resources_map, logical_id, error, properties)
             reason = reason_of(error)
-            ledger.tell(logical_id, kind, physical_id(half_made), "CREATE_FAILED", reason)
+            ledger.publish(logical_id, kind, physical_id(half_made), "CREATE_FAILED", reason)
             raise ResourceFailedError(logical_id, reason) from error
         ledger.properties[logical_id] = properties
         _tag(resources_map, logical_id, made)
-        ledger.tell(logical_id, kind, physical_id(made), "CREATE_COMPLETE")
+        ledger.publish(logical_id, kind, physical_id(made), "CREATE_COMPLETE")
         return made
 
     moto_parsing.parse_and_create_resource = parse_and_create_resource
@@ -243,7 +243,7 @@ def _refuse_denied(self: Any, action: str, name: str, json: dict[str, Any], stat
     """Fail a resource whose update the stack's policy denies."""
     ledger, kind = self.ledger, json["Type"]
     if reason := policies.refusal(ledger.stack, action, name, kind):
-        ledger.tell(name, kind, physical_id(self._parsed_resources.get(name)), status, reason)
+        ledger.publish(name, kind, physical_id(self._parsed_resources.get(name)), status, reason)
         raise ResourceFailedError(name, reason)
 
 
@@ -397,7 +397,7 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
     keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
     action = policies.REPLACE if replaces(kind, old, new) else policies.MODIFY
     _refuse_denied(self, action, name, json, "UPDATE_FAILED")
-    ledger.tell(name, kind, physical_id(existing), "UPDATE_IN_PROGRESS")
+    ledger.publish(name, kind, physical_id(existing), "UPDATE_IN_PROGRESS")
     try:
         leaves = False
         if keys == {"Tags"} and _is_tagged(existing):
@@ -436,10 +436,10 @@ def _change(self: Any, name: str, json: dict[str, Any]) -> tuple[Any, bool]:
             # Old or new, as far as the change came: going back begins there.
             ledger.properties[name] = existing.properties
         reason = str(error) if isinstance(error, ResourceFailedError) else reason_of(error)
-        ledger.tell(name, kind, physical_id(existing), "UPDATE_FAILED", reason)
+        ledger.publish(name, kind, physical_id(existing), "UPDATE_FAILED", reason)
         raise ResourceFailedError(name, reason) from error
     ledger.properties[name] = new
-    ledger.tell(name, kind, physical_id(changed), "UPDATE_COMPLETE")
+    ledger.publish(name, kind, physical_id(changed), "UPDATE_COMPLETE")
     return changed, leaves
 
 
@@ -476,7 +476,7 @@ def retag_all(self: Any, before: dict[str, str]) -> None:
         except ClientError as error:
             reason = reason_of(error)
             kind = self._resource_json_map[name]["Type"]
-            ledger.tell(name, kind, physical_id(resource), "UPDATE_FAILED", reason)
+            ledger.publish(name, kind, physical_id(resource), "UPDATE_FAILED", reason)
             raise ResourceFailedError(name, reason) from error
 
 
@@ -503,9 +503,9 @@ def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
     ledger, kind = self.ledger, json["Type"]
     if not _can_delete(resource):
         # Not AWS's words: AWS deletes it, and here it stays.
-        ledger.tell(name, kind, physical_id(resource), "DELETE_SKIPPED", f"strictmoto does not delete {kind}")
+        ledger.publish(name, kind, physical_id(resource), "DELETE_SKIPPED", f"strictmoto does not delete {kind}")
         return
-    ledger.tell(name, kind, physical_id(resource), "DELETE_IN_PROGRESS")
+    ledger.publish(name, kind, physical_id(resource), "DELETE_IN_PROGRESS")
     try:
         if isinstance(resource, ApiResource):
             resource.delete(self._account_id, self._region_name)
@@ -515,10 +515,10 @@ def _remove(self: Any, name: str, resource: Any, json: dict[str, Any]) -> None:
             self._delete_resource(resource, json)
     except Exception as error:
         reason = reason_of(error)
-        ledger.tell(name, kind, physical_id(resource), "DELETE_FAILED", reason)
+        ledger.publish(name, kind, physical_id(resource), "DELETE_FAILED", reason)
         raise ResourceFailedError(name, reason) from error
     ledger.properties.pop(name, None)
-    ledger.tell(name, kind, physical_id(resource), "DELETE_COMPLETE")
+    ledger.publish(name, kind, physical_id(resource), "DELETE_COMPLETE")
 
 
 def _is_retained(self: Any, json: dict[str, Any]) -> bool:
@@ -550,13 +550,13 @@ def _delete(self: Any, retained: Iterable[str] = (), *, forced: bool = False) ->
         if resource is None:
             continue
         if name in retained or _is_retained(self, json):
-            self.ledger.tell(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
+            self.ledger.publish(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
             continue
         try:
             _remove(self, name, resource, json)
         except ResourceFailedError as failed:
             if forced:
-                self.ledger.tell(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
+                self.ledger.publish(name, json["Type"], physical_id(resource), "DELETE_SKIPPED")
             else:
                 failures.append(failed)
         else:

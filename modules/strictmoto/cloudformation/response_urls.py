@@ -20,7 +20,7 @@ from strictmoto.identity.principals import assume
 from strictmoto.running import running
 
 _ACCOUNT: Final = "700000000007"
-"""CloudFormation's own: what it holds is seen by nobody."""
+"""CloudFormation's own: no caller sees what it holds."""
 _ROLE: Final = "CustomResourceResponses"
 _HOURS: Final = 12 * 3600
 

@@ -169,10 +169,10 @@ def _update() -> None:
         with policies.governed_by(during), _client_token(self):
             return update(self)
 
-    def overlook(self: Any, *args: Any) -> None:
+    def accept(self: Any, *args: Any) -> None:
         """Tags alone are an update, too: `_refuse_no_change` knows."""
 
-    CloudFormationResponse._validate_different_update = overlook
+    CloudFormationResponse._validate_different_update = accept
     CloudFormationResponse._check_capabilities = _check_capabilities
     CloudFormationResponse._refuse_long = staticmethod(_refuse_long)
     CloudFormationResponse.update_stack = update_stack
@@ -310,7 +310,7 @@ def _describe_templates() -> None:
         return ActionResult(templates.summary(_template(self, stack=stack)))
 
     def validate_template(self: Any) -> ActionResult:
-        # AWS looks at form and references only. moto runs cfn-lint here, which knows better than AWS.
+        # AWS checks form and references only. moto runs cfn-lint here, which knows better than AWS.
         return ActionResult(templates.validation(_template(self)))
 
     CloudFormationResponse.get_template_summary = get_template_summary

@@ -51,7 +51,7 @@ def declared(template: dict[str, Any]) -> list[str]:
 
 
 def is_expanded(template: dict[str, Any]) -> bool:
-    """Tell whether macros may add to a template, or change what it says, before AWS reads the rest of it."""
+    """Return whether macros may add to a template, or change what it says, before AWS reads the rest of it."""
     return bool(set(declared(template)) - {EXTENSIONS})
 
 
@@ -61,7 +61,7 @@ def capability(template: dict[str, Any]) -> list[str]:
 
 
 def check(template: dict[str, Any], account_id: str) -> None:
-    """Refuse transforms that nothing runs: macros that nobody has made, and those of AWS that this account lacks.
+    """Refuse transforms that nothing runs: macros that do not exist, and those of AWS that this account lacks.
 
     Args:
         template: as data.

@@ -29,7 +29,7 @@ class Work:
     """What is done for one stack.
 
     Attributes:
-        cancelled: set when nobody needs it any more.
+        cancelled: set when it is not needed any more.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ def wait_for(find: Callable[[], Found | None], seconds: float) -> Found | None:
         What was found; None when the time is over.
 
     Raises:
-        CancelledError: nobody needs it any more.
+        CancelledError: it is not needed any more.
     """
     task = _current.get()
     if task is not None and not task.answerable.is_set():

@@ -1,6 +1,6 @@
 """DynamoDB, one call at a time: moto checks a condition and writes in two steps, and threads come between.
 
-A transaction that is cancelled even puts back a copy of the whole table, and with it all that
+A transaction that is cancelled even restores a copy of the whole table, and with it all that
 others wrote meanwhile; a query stumbles over an item that is being written. On AWS a write is
 atomic, and so is a transaction.
 

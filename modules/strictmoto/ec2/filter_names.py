@@ -127,7 +127,7 @@ def documented(action: str) -> dict[str, str]:
 
 
 def is_of_tags(name: str) -> bool:
-    """Tell whether a filter is on tags."""
+    """Return whether a filter is on tags."""
     return name in _OF_TAGS or name.startswith("tag:") or name == "tag"
 
 

@@ -100,12 +100,12 @@ def _is_wrong(action: str, names: frozenset[str]) -> bool:
 
 
 def _is_read_otherwise(given: Filters) -> bool:
-    """Tell whether a value has what moto reads as Python's fnmatch does: sets in brackets, and a plain backslash."""
+    """Return whether a value has what moto reads as Python's fnmatch does: sets in brackets, and a plain backslash."""
     return any({"[", "\\"} & set(str(value)) for one in given for value in one.get("Values") or ())
 
 
 def _is_passed_over(action: str, parameters: Mapping[str, Any]) -> bool:
-    """Tell whether moto looks at no filter at all, because ids are given."""
+    """Return whether moto looks at no filter at all, because ids are given."""
     return action == "DescribeImages" and bool(parameters.get("ImageIds"))
 
 

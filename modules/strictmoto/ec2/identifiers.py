@@ -24,7 +24,7 @@ class _Kind:
     code: str
 
     def is_well_formed(self, text: str) -> bool:
-        """Tell whether a text has the form of an id: the prefix and 8 or 17 hexadecimal digits."""
+        """Return whether a text has the form of an id: the prefix and 8 or 17 hexadecimal digits."""
         return _pattern(self.prefix).fullmatch(text) is not None
 
 

@@ -76,5 +76,5 @@ def install() -> None:
 
 
 def is_spot(instance: Any) -> bool:
-    """Tell whether an instance is a Spot Instance."""
+    """Return whether an instance is a Spot Instance."""
     return bool(instance.lifecycle == "spot")

@@ -166,7 +166,7 @@ def _bury(delivery: Delivery, error: Undeliverable, exhausted: str) -> None:
         delivery.service, "sqs:SendMessage", delivery.dead_letter_arn, delivery.source_arn
     ):
         return
-    told = {
+    details = {
         **delivery.attributes,
         "TARGET_ARN": delivery.target,
         "ERROR_CODE": error.code,
@@ -174,6 +174,6 @@ def _bury(delivery: Delivery, error: Undeliverable, exhausted: str) -> None:
         "RETRY_ATTEMPTS": str(delivery.attempts - 1),
     }
     if exhausted:
-        told["EXHAUSTED_RETRY_CONDITION"] = exhausted
-    attributes = {key: {"DataType": "String", "StringValue": value} for key, value in told.items()}
+        details["EXHAUSTED_RETRY_CONDITION"] = exhausted
+    attributes = {key: {"DataType": "String", "StringValue": value} for key, value in details.items()}
     sqs_backends[account][region].send_message(name, delivery.body, message_attributes=attributes)

@@ -145,7 +145,7 @@ def _fire(schedule: Any, due: datetime.datetime) -> None:
         try:
             reach(target, filled, sender)
         except Undeliverable as error:
-            # Scheduler tells the code of the service that it called.
+            # Scheduler sends the code of the service that it called.
             code = str(error).partition(":")[0] if error.__cause__ is not None else error.code
             raise Undeliverable(
                 code if " " not in code else error.code, str(error), retriable=error.retriable

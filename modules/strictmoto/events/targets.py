@@ -99,16 +99,16 @@ def _call(work: Callable[[], None]) -> None:
 def _refusal(error: ClientError) -> Undeliverable:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    told = f"{code}: {message}"
+    reason = f"{code}: {message}"
     if status == 429 or "Throttl" in code or "TooManyRequests" in code:
-        return Undeliverable("THROTTLING", told, retriable=True)
+        return Undeliverable("THROTTLING", reason, retriable=True)
     if status >= 500:
-        return Undeliverable("ERROR_FROM_TARGET", told, retriable=True)
+        return Undeliverable("ERROR_FROM_TARGET", reason, retriable=True)
     if "AccessDenied" in code:
-        return Undeliverable("NO_PERMISSIONS", told)
+        return Undeliverable("NO_PERMISSIONS", reason)
     if "NotFound" in code or "DoesNotExist" in code or "NonExistent" in code:
-        return Undeliverable("NO_RESOURCE", told)
-    return Undeliverable("ERROR_FROM_TARGET", told)
+        return Undeliverable("NO_RESOURCE", reason)
+    return Undeliverable("ERROR_FROM_TARGET", reason)
 
 
 def _may(action: str, arn: str, sender: Sender) -> None:

@@ -39,12 +39,12 @@ _NO_RESOURCE: Final = frozenset({"OwnerId", "RequesterId", "RequestId", "NextTok
 
 
 def is_read(action: str) -> bool:
-    """Tell whether an action changes nothing."""
+    """Return whether an action changes nothing."""
     return action.startswith(_READS)
 
 
 def is_worth_keeping(call: Call, status: int) -> bool:
-    """Tell whether a record needs an answer: it says why a call was refused, or what it created."""
+    """Return whether a record needs an answer: it says why a call was refused, or what it created."""
     if status >= 400:
         return True
     secret = call.service in _SECRET_ANSWERS or call.action in _SECRET_ACTIONS

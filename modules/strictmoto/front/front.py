@@ -122,7 +122,7 @@ class Front:
         except bodies.MalformedError as error:
             return _refuse(400, {"Content-Type": "text/plain"}, f"{error}\n".encode(), environ, start_response)
         except ConnectionError:
-            # The caller is gone, or cut off by a fault.
+            # The caller is gone, or disconnected by a fault.
             raise
         except Exception:
             _log.exception("strictmoto failed at %s", environ.get("PATH_INFO"))

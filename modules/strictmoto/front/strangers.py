@@ -18,7 +18,7 @@ _HOST: Final = re.compile(
     rf"(?:127\.0\.0\.1|localhost|\[::1\]|[a-z0-9]+\.execute-api\.[a-z0-9-]+\.{dns_suffixes.PATTERN})(?::\d{{1,5}})?",
     re.IGNORECASE,
 )
-"""This machine, or an HTTP API in the account: no other name is anybody's to lead here."""
+"""This machine, or an HTTP API in the account: no other name may lead here."""
 # moto takes them for itself, whoever signs them: its own API, which deletes and sets everything, and instance metadata.
 _OF_MOTO: Final = re.compile(r"/moto-api(/.*)?|/favicon\.ico|/latest/(meta-data|api)/.*")
 

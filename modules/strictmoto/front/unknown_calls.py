@@ -101,14 +101,14 @@ _NO_ID: Final = re.compile(rb"(<requestId>|<RequestID>)request-id(?=</)")
 
 
 def is_unknown(call: Call) -> bool:
-    """Tell whether there is certainly no such call: moto takes some of these for another, or fails."""
+    """Return whether there is certainly no such call: moto takes some of these for another, or fails."""
     if operation_of(call) is not None:
         return call.model == "s3" and call.action not in OF_S3
     return protocol_of(call.model) != "" and not (call.service == "s3" and _OF_S3_CONTROL in call.action)
 
 
 def is_no_answer(call: Call, method: str, status: int, body: bytes) -> bool:
-    """Tell whether moto has no such call: it answers with a page, or with nothing.
+    """Return whether moto has no such call: it answers with a page, or with nothing.
 
     Args:
         call: what was asked.

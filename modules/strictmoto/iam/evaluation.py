@@ -66,7 +66,7 @@ class Denial:
         resource: the ARN that it is refused on.
         kind: of the policy that refuses it.
         explicit: whether a statement denies it, or none allows it.
-        unknown: condition keys that the account cannot tell, and that decide.
+        unknown: condition keys that the account does not know, and that decide.
     """
 
     action: str
@@ -118,7 +118,7 @@ def _decide(request: Request, resource: Resource, caller: Caller, policies: Poli
 
     def denied(kind: str, found: Iterable[Statement]) -> Denial:
         by = [statement for statement in found if not statement.allows]
-        # What denies whatever the account cannot tell is the reason.
+        # What denies whatever unknown keys have is the reason.
         certain = any(not _untold(statement, request, resource, values) for statement in by)
         return refused(kind, explicit=True, by=() if certain else by)
 
@@ -157,7 +157,7 @@ def _decide(request: Request, resource: Resource, caller: Caller, policies: Poli
 
 
 def _covers(statement: Statement, request: Request, resource: Resource, values: Values) -> bool:
-    """Return whether a statement counts; what the account cannot tell never lets a request through."""
+    """Return whether a statement counts; an unknown key never lets a request through."""
     if not statement.is_about(request.action, resource.arn, values):
         return False
     if not statement.conditions or not (untold := _untold(statement, request, resource, values)):
@@ -174,7 +174,7 @@ def _untold(statement: Statement, request: Request, resource: Resource, values: 
 
 
 def _unknown(statements: Iterable[Statement], request: Request, resource: Resource, values: Values) -> tuple[str, ...]:
-    """Return the keys that the account cannot tell, of statements that would decide but for them."""
+    """Return the keys that the account does not know, of statements that would decide but for them."""
     found = [
         key
         for statement in statements

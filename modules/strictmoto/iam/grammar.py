@@ -117,7 +117,7 @@ def _check_principal(principal: Any) -> None:
     for kind, names in principal.items():
         _refuse_unless(kind in _PRINCIPALS, "Invalid principal in policy")
         for name in _texts(names, "Principal"):
-            # A star stands for everybody, and for no part of an ARN.
+            # A star stands for every principal, and for no part of an ARN.
             right = bool(name) and (name == "*" or not set("*?") & set(name))
             _refuse_unless(right, f'Invalid principal in policy: "{kind}":"{name}"')
 

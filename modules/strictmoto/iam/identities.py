@@ -101,7 +101,7 @@ UNKNOWN: Final = Identity(Caller(), Policies(), known=False)
 
 
 def is_root(arn: str) -> bool:
-    """Tell whether an ARN is that of the root user of an account, exactly: a name may end in the same way."""
+    """Return whether an ARN is that of the root user of an account, exactly: a name may end in the same way."""
     return _ROOT.fullmatch(arn) is not None
 
 

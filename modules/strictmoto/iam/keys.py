@@ -1,6 +1,6 @@
-"""The condition keys that the account gives values to, those that no request of it has, and those it cannot tell.
+"""The condition keys that the account gives values to, those that no request of it has, and those it does not know.
 
-A key that it cannot tell never lets a request through: a statement that denies holds, one that allows does not.
+A key that it does not know never lets a request through: a statement that denies holds, one that allows does not.
 
 Sources: IAM User Guide, "AWS global condition context keys" and "IAM and AWS STS condition context keys"; Service
 Authorization Reference, the condition keys of each service.

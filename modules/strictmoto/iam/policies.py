@@ -18,7 +18,7 @@ from strictmoto.requests.documents import read_json
 Context = Mapping[str, tuple[str, ...]]
 """Values of condition keys. A key that is absent is not part of the request."""
 Grade = Literal["session", "principal", "account", "anyone"]
-"""How a policy of a resource names a caller: its session, its role or user, its account, or everybody."""
+"""How a policy of a resource names a caller: its session, its role or user, its account, or every principal."""
 _ACCOUNT: Final = ":root"
 
 
@@ -247,7 +247,7 @@ def _statement(item: Mapping[str, Any], name: str, variables: bool) -> Statement
 
 def _principals(given: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(given, Mapping):
-        # A star alone is everybody, services included; a star of a kind is whoever is of that kind.
+        # A star alone is every principal, services included; a star of a kind is every principal of that kind.
         yield from (("*" if name == "*" else "AWS", str(name)) for name in as_list(given))
         return
     for kind, names in given.items():

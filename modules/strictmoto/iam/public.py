@@ -48,7 +48,7 @@ def _is_for_everyone(statement: Statement) -> bool:
 
 
 def _narrows(condition: tuple[str, str, tuple[str, ...]]) -> bool:
-    """Tell whether a condition compares one of the keys with values that hold no wildcard and no variable."""
+    """Return whether a condition compares one of the keys with values that hold no wildcard and no variable."""
     operator, key, values = condition
     plain = operator.lower()
     if key.lower() not in _NARROWING or "not" in plain or plain == "null" or plain.endswith("ifexists"):

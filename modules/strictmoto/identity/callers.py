@@ -105,7 +105,7 @@ class AccessKeys:
 
 
 def _is_there(key: AccessKey) -> bool:
-    """Tell whether the role of a session is still there: another one of its name is another role."""
+    """Return whether the role of a session is still there: another one of its name is another role."""
     if not key.role_id:
         return True
     parts = key.caller.principal_arn.split(":")

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def succeed(event: Event, function: Any, config: Mapping[str, Any], answer: Answer, attempts: int) -> None:
-    """Tell the destination for successes."""
+    """Send to the destination for successes."""
     _tell("OnSuccess", event, function, config, answer, attempts, "Success")
 
 
 def fail(
     event: Event, function: Any, config: Mapping[str, Any], answer: Answer | None, attempts: int, condition: str
 ) -> None:
-    """Tell the dead-letter queue and the destination for failures.
+    """Send to the dead-letter queue and the destination for failures.
 
     Args:
         event: what failed.

@@ -292,7 +292,7 @@ class Environment:
         raise _Ended(kind, message)
 
     def _peak(self) -> int:
-        """Return the most memory that the process has used, in megabytes; 0 where the system does not tell."""
+        """Return the most memory that the process has used, in megabytes; 0 where the system does not say."""
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{self._process.pid}/status").read_text()
             _, found, rest = status.partition("VmHWM:")

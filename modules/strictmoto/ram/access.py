@@ -70,7 +70,7 @@ def invitations_of(share: Any) -> dict[str, Invitation]:
 
 
 def is_open_to(share: Any, account: str) -> bool:
-    """Tell whether an account may use what a share holds."""
+    """Return whether an account may use what a share holds."""
     if share.status != "ACTIVE":
         return False
     invitation = invitations_of(share).get(account)

@@ -1,7 +1,7 @@
 """AWS RAM as far as sharing a mirror target needs it, and Terraform asks for it.
 
 moto shares no traffic mirror target, associates nothing with a share that stands, invites
-nobody, forgets a share's tags, and shares nothing in other partitions than aws.
+no principal, forgets a share's tags, and shares nothing in other partitions than aws.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _WITHOUT_REGION: Final = frozenset({"iam", "organizations", "s3", "sts"})
 
 @functools.lru_cache(4096)
 def is_somewhere(arn: str) -> bool:
-    """Tell whether an ARN names a partition, a Region and an account that there can be.
+    """Return whether an ARN names a partition, a Region and an account that there can be.
 
     Nothing is where none of it is: what looks a resource up by its ARN must ask this before.
     """

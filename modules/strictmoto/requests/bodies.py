@@ -30,7 +30,7 @@ class TooLongError(ValueError):
 
 
 def is_length(said: str) -> bool:
-    """Tell whether a Content-Length is one."""
+    """Return whether a Content-Length is one."""
     return _LENGTH.fullmatch(said) is not None
 
 

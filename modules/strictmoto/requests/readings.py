@@ -2,7 +2,7 @@
 
 A request may say more than once what it asks for: in the header X-Amz-Target, in an `Action` of its query or of its
 body, in its path. AWS reads it by the protocol of the service that it is signed for, and so does this account. What the
-protocol does not look at is taken away before moto gets the request, and moto does what was read (`dispatching`).
+protocol ignores is taken away before moto gets the request, and moto does what was read (`dispatching`).
 
 Sources: Smithy, "AWS JSON 1.0 protocol", "AWS query protocol", "AWS restJson1 protocol", "HTTP bindings" and "Smithy
 RPC v2 CBOR protocol"; RFC 9110, "Content-Type"; Amazon S3 API Reference, "Error responses".
@@ -371,7 +371,7 @@ def _wrong_of_xml(body: bytes, operation: Any, model: str) -> Wrong | None:
 
 @dataclass(frozen=True, slots=True)
 class _Routed:
-    """What moto's router looks at of a request."""
+    """What moto's router reads of a request."""
 
     method: str
     raw_path: str
@@ -447,7 +447,7 @@ def _metadata(model: str) -> Mapping[str, Any]:
 
 
 def _is_document(operation: Any) -> bool:
-    """Tell whether the body is a JSON document, and no object of the caller's."""
+    """Return whether the body is a JSON document, and no object of the caller's."""
     shape = operation.input_shape
     if shape is None:
         return False

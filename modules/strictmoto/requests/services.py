@@ -125,7 +125,7 @@ def service_model(model: str) -> Any:
 
 @functools.lru_cache(4096)
 def is_in(service: str, region: str) -> bool:
-    """Tell whether a Region is one of AWS, and the service is there; global services are asked from any."""
+    """Return whether a Region is one of AWS, and the service is there; global services are asked from any."""
     partition = _partitions().get(region)
     if partition is None:
         return False

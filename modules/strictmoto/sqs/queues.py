@@ -49,7 +49,7 @@ def _scale(message: Any, clock: Any) -> None:
 
 
 def _lock(queue: Any, backend: Any) -> None:
-    """One change of a queue at a time: moto gives one message to two receivers, and loses some."""
+    """One change of a queue at a time: moto gives one message to two consumers, and loses some."""
     receive, delete, purge = backend.receive_message, queue.delete_message, backend.purge_queue
 
     @functools.wraps(receive)

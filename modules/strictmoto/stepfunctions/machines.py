@@ -78,7 +78,7 @@ def create(backend: Any, **properties: Any) -> Any:
     arn = f"arn:{backend.partition}:states:{backend.region_name}:{backend.account_id}:stateMachine:{properties['name']}"
     with _lock:
         try:
-            standing = find(backend, arn)
+            existing = find(backend, arn)
         except StateMachineDoesNotExist:
             logging = properties["loggingConfiguration"]
             publishing.check_form(logging)
@@ -87,10 +87,10 @@ def create(backend: Any, **properties: Any) -> Any:
             return super_create(backend, properties)
         if is_deleting(arn):
             raise AWSError(f"State Machine is being deleted: '{arn}'", "StateMachineDeleting")
-        same = (standing.definition, standing.type) == (properties["definition"], properties["sm_type"] or "STANDARD")
+        same = (existing.definition, existing.type) == (properties["definition"], properties["sm_type"] or "STANDARD")
         if not same:
             raise AWSError(f"State Machine Already Exists: '{arn}'", "StateMachineAlreadyExists")
-        return standing
+        return existing
 
 
 def _check_role(backend: Any, role_arn: str, definition: str, logging: Any) -> None:
@@ -185,10 +185,10 @@ def start(backend: Any, arn: str, name: str | None, text: str | None) -> Run:
         raise AWSError(CANNOT_ASSUME, "AccessDeniedException") from error
     with _lock:
         run = Run(machine, name or str(uuid.uuid4()), text, value, backend.account_id, backend.region_name, alias_arn)
-        standing = runs(backend).get(run.exec_arn)
-        if standing is not None:
-            if standing.stop_date is None and standing.input == value:
-                return standing
+        existing = runs(backend).get(run.exec_arn)
+        if existing is not None:
+            if existing.stop_date is None and existing.input == value:
+                return existing
             raise ExecutionAlreadyExists(f"Execution Already Exists: '{run.exec_arn}'")
         runs(backend)[run.exec_arn] = run
     run.start()

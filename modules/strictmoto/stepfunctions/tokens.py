@@ -29,7 +29,7 @@ class TaskToken:
     """A token that was given out.
 
     Attributes:
-        value: what the receiver of the task sees.
+        value: what the worker of the task sees.
         machine_arn: of the state machine that gave it out.
     """
 

@@ -86,7 +86,7 @@ def prove(
     """Hold recorded calls against the policies of the roles that made them.
 
     Args:
-        records: in their order; calls of other principals tell the tags of what they made.
+        records: in their order; calls of other principals have the tags of what they made.
         roles: the statements of each role, by its ARN.
         tags: of what was there before the first call, or was made by a service, as stacks do.
         attributes: of what was there at some time, as conditions compare them.

@@ -85,7 +85,7 @@ _KINDS: Final = (
     _Kind("iam", "list_users", "Users", "Arn"),
     _Kind("iam", "list_instance_profiles", "InstanceProfiles", "Arn"),
 )
-# What changes by itself, or by looking.
+# What changes by itself, or by reading it.
 _RESTLESS: Final = frozenset({"LastUpdatedTime", "lastUpdatedTime", "RoleLastUsed", "storedBytes"})
 
 

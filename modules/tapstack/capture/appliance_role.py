@@ -63,7 +63,7 @@ class ApplianceRole(AwsConstruct):
         name: of the role, up to 64 characters.
         place: where it is deployed to.
         stack_name: of the stack.
-        own_tags: tags of the stack that tell what it makes from what is another's.
+        own_tags: tags of the stack, by which its resources are recognized.
         vpc_id: that the appliance's security groups belong to.
         subnet_id: of its interface.
         boundary_name: of the permissions boundary that is made here, up to 128 characters.

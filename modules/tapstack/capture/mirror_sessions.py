@@ -293,8 +293,8 @@ class MirrorSessions(AwsConstruct):
         """Return the expression of the interface ids of appliances, which receive mirrored traffic.
 
         Those of the stacks that are named, and all that carry a tag of appliances: of other sites, and those
-        that incidents launch, as long as they exist. CloudFormation's own tag, which only CloudFormation can set, tells
-        them from instances that are only tagged alike.
+        that incidents launch, as long as they exist. An instance that only has the same tags is no appliance: it
+        lacks CloudFormation's own tag, which only CloudFormation can set.
 
         The lookups depend on nothing, so that Terraform reads them when it plans: for_each keys
         must be known then. Before the first apply they find nothing, and nothing is right.

@@ -59,7 +59,7 @@ class PacketBasics(Appliance):
         permissions_boundary: ARN of the policy that every role of the template must have as its permissions
             boundary. By default one is made, `<stack>-boundary`, where `capabilities` has one for IAM. It cannot
             change while the stack stands.
-        own_tags: tags that tell what the stack makes from what is another's, and that never change: the role may
+        own_tags: tags by which the stack's resources are recognized, and that never change: the role may
             change only what has them. Needed where `capabilities` has one for IAM; the stack gets them.
         extra_statements: further IAM statements of that role, for templates that need more.
         on_failure: what CloudFormation does when the creation fails; of no effect afterwards.

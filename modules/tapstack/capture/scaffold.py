@@ -130,7 +130,7 @@ def record_target(
 
 
 def _identity(scope: Construct, value: str) -> str:
-    """Return what tells a value from others in the app: each time an attribute is read, it is another token."""
+    """Return what distinguishes a value from others in the app: each time an attribute is read, it is another token."""
     if not is_token(value):
         return value
     resolver = cdk.DefaultTokenResolver(cdk.StringConcat())
@@ -138,7 +138,7 @@ def _identity(scope: Construct, value: str) -> str:
 
 
 def label_of(scope: Construct, id_: str) -> str:
-    """Return the path of a construct below its stack, which tells it from all others there."""
+    """Return the path of a construct below its stack, which no other one has."""
     parts = [id_]
     while isinstance(scope, AwsConstruct):
         parts.append(scope.own_id)

@@ -126,7 +126,7 @@ def check_range(what: str, value: Any, allowed: tuple[int, int], unit: str = "")
 
 
 def is_whole_token(value: Any) -> bool:
-    """Tell whether a list or a map is one token, as cdktf encodes them."""
+    """Return whether a list or a map is one token, as cdktf encodes them."""
     if isinstance(value, Mapping):
         return len(value) == 1 and TOKEN_MARKER in str(next(iter(value)))
     return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and value[0].startswith("#{")

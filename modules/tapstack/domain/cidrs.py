@@ -67,7 +67,7 @@ def check_same_family(source: str, destination: str) -> None:
 
 
 def is_whole_internet(value: str) -> bool:
-    """Tell whether a CIDR block is the whole internet: 0.0.0.0/0 or ::/0."""
+    """Return whether a CIDR block is the whole internet: 0.0.0.0/0 or ::/0."""
     return not is_token(value) and ipaddress.ip_network(value).prefixlen == 0
 
 
@@ -87,7 +87,7 @@ def open_ranges(blocks: Iterable[str]) -> tuple[str, ...]:
 
 
 def _are_everybody(blocks: Sequence[str]) -> bool:
-    """Tell whether blocks of one family cover all of its public addresses."""
+    """Return whether blocks of one family cover all of its public addresses."""
     networks = [ipaddress.ip_network(block) for block in blocks]
     v4 = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
     v6 = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
@@ -139,7 +139,7 @@ def remote_access_warnings(value: str) -> list[str]:
 
 
 def is_broad(value: str) -> bool:
-    """Tell whether a public block is larger than any one organization is likely to mean."""
+    """Return whether a public block is larger than any one organization is likely to mean."""
     if is_token(value):
         return False
     network = ipaddress.ip_network(value)

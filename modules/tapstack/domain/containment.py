@@ -405,7 +405,7 @@ def _standby(member: Membership, settings: DeployedContainment) -> Iterator[Chan
 
 
 def _goes_with_standby(target: Registration, facts: Facts, settings: DeployedContainment) -> bool:
-    """Tell whether the Auto Scaling group takes the instance out of the target group when it goes into standby."""
+    """Return whether the Auto Scaling group takes the instance out of the target group when it goes into standby."""
     member = facts.membership
     return (
         member is not None
@@ -446,7 +446,7 @@ def _with_prior_state(change: Change, known: Mapping[tuple[Kind, str], PriorStat
 
 
 def set_by_containment(now: Value, after: Value, interim: Value) -> bool:
-    """Tell whether a value is one that containment sets, at the end or between two steps."""
+    """Return whether a value is one that containment sets, at the end or between two steps."""
     return bool(now == after or (interim is not None and now == interim))
 
 

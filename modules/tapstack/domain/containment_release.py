@@ -129,7 +129,7 @@ def _step(prior: PriorState, now: Now, missing: set[str], overwrite: bool, keep:
 
 
 def _same(there: Value, before: Value) -> bool:
-    """Tell whether two values are equal; the order of security groups does not matter."""
+    """Return whether two values are equal; the order of security groups does not matter."""
     if isinstance(there, list) and isinstance(before, list):
         return sorted(there) == sorted(before)
     return bool(there == before)

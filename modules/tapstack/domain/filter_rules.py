@@ -189,7 +189,7 @@ class MirrorRule:
         return self.destination or cidrs.ANY_IPV4
 
     def matches_same_as(self, other: MirrorRule) -> bool:
-        """Tell whether both rules match the same packets of the same direction."""
+        """Return whether both rules match the same packets of the same direction."""
         return (self.direction, self.traffic, self.source, self.destination) == (
             other.direction,
             other.traffic,
@@ -274,7 +274,7 @@ def likely_mistakes(rules: Sequence[MirrorRule], *, amazon_dns: bool) -> tuple[M
 
 
 def _covers(earlier: MirrorRule, later: MirrorRule) -> bool:
-    """Tell whether `earlier` matches every packet of `later`; tokens are never covered."""
+    """Return whether `earlier` matches every packet of `later`; tokens are never covered."""
     if earlier.direction != later.direction:
         return False
     if earlier.matches_same_as(later) and not is_token([earlier.source, earlier.destination]):

@@ -129,7 +129,7 @@ def severity_level(severity: float) -> Severity:
 
 
 def is_attack_sequence(finding_type: str) -> bool:
-    """Tell whether findings of a type are attack sequences."""
+    """Return whether findings of a type are attack sequences."""
     return finding_type.startswith(f"{ATTACK_SEQUENCE}:")
 
 
@@ -324,7 +324,7 @@ def _tactic(part: Part) -> str:
 
 
 def _says_sample(service: Part) -> bool:
-    """Tell whether additionalInfo marks a sample: as a key of its own, or in JSON within `value`."""
+    """Return whether additionalInfo marks a sample: as a key of its own, or in JSON within `value`."""
     info = service.optional("additionalInfo")
     if info.optional("sample").or_else(Part.truth, default=False):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether the whole of `text` fits `pattern`, in time that grows with their lengths only.
+    """Return whether the whole of `text` fits `pattern`, in time that grows with their lengths only.
 
     >>> matches("UnauthorizedAccess:EC2/*", "UnauthorizedAccess:EC2/TorClient")
     True
@@ -27,5 +27,5 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def is_literal(pattern: str) -> bool:
-    """Tell whether a pattern fits one text only."""
+    """Return whether a pattern fits one text only."""
     return not {"*", "?"} & set(pattern)

@@ -175,7 +175,7 @@ def may_become(state: State) -> tuple[State, ...]:
 
 
 def can_be_extended(state: str) -> bool:
-    """Tell whether the capture can still be made longer."""
+    """Return whether the capture can still be made longer."""
     return state not in _ENDED
 
 

@@ -114,7 +114,7 @@ def check_size(instance_type: str) -> None:
 
 
 def can_be_mirrored(instance_type: str) -> bool:
-    """Tell whether this instance type is on AWS's allow-list of mirror sources.
+    """Return whether this instance type is on AWS's allow-list of mirror sources.
 
     Args:
         instance_type: for example m5.xlarge.

@@ -129,7 +129,7 @@ def check_public_ip(public_ip: object, *, accept: bool) -> None:
 
 
 def makes_iam(capabilities: Sequence[str]) -> bool:
-    """Tell whether a template with these capabilities may create IAM roles."""
+    """Return whether a template with these capabilities may create IAM roles."""
     return any("IAM" in capability for capability in capabilities)
 
 

@@ -96,7 +96,7 @@ def _limit(finding: Finding, instance: FindingInstance | None, *, here: bool) ->
 
 
 def needs_tags(rules: Sequence[Rule]) -> bool:
-    """Tell whether any rule has conditions on tags of the instance."""
+    """Return whether any rule has conditions on tags of the instance."""
     return any(rule.tags for rule in rules)
 
 

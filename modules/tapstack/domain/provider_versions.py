@@ -57,7 +57,7 @@ def supported(constraint: str) -> str:
 
 
 def satisfies(version: str, constraint: str) -> bool:
-    """Tell whether a released version, for example 5.100.0, fulfils a version constraint."""
+    """Return whether a released version, for example 5.100.0, fulfils a version constraint."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         return False  # Terraform takes pre-releases only when they are named exactly.
     have = _parse(version)

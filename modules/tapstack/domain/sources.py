@@ -128,7 +128,7 @@ class SourceLookup:
         return ", ".join(f"{name} = {value}" for name, value in named.items() if value is not None)
 
     def can_overlap(self, other: SourceLookup) -> bool:
-        """Tell whether one network interface could fulfil the conditions of both, as far as they are written."""
+        """Return whether one network interface could fulfil the conditions of both, as far as they are written."""
         pairs = [
             (self.instance_id, other.instance_id),
             (self.subnet_id, other.subnet_id),
@@ -148,7 +148,7 @@ def _tag_filters(tags: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]
 
 
 def _can_be_both(mine: str, theirs: str) -> bool:
-    """Tell whether one value could fit both; two patterns are taken to fit: a warning too many does no harm."""
+    """Return whether one value could fit both; two patterns are taken to fit: a warning too many does no harm."""
     if globs.is_literal(mine):
         return globs.matches(theirs, mine)
     return not globs.is_literal(theirs) or globs.matches(mine, theirs)

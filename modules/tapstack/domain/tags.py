@@ -93,7 +93,7 @@ def check_own_tag_key(key: str) -> str:
     """Return `key` when users may put it on what is deployed.
 
     Raises:
-        RuleViolation: of a wrong length, AWS's (aws:), or Tapstack's (tapstack:, Name), by which it tells
+        RuleViolation: of a wrong length, AWS's (aws:), or Tapstack's (tapstack:, Name), by which it recognizes
             what is its own, and finds it.
     """
     check_tag_key(key)

@@ -129,6 +129,6 @@ def check_source(value: str, *, accept: bool, region: str | None = None) -> None
 
 
 def _is_elsewhere(region: str | None) -> bool:
-    """Tell whether a Region is of another partition than the bucket; not where none is named."""
+    """Return whether a Region is of another partition than the bucket; not where none is named."""
     partition = partition_of(region) if region else None
     return partition is not None and partition.name != _PARTITION

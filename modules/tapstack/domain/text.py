@@ -33,7 +33,7 @@ _LOST_KEYS: Final = frozenset({"", "__proto__", "//", "%"})
 
 
 def is_plain(value: str) -> bool:
-    """Tell whether text is right and the same in every language, as nearly all is: known without looking closer."""
+    """Return whether text is right and the same in every language, as nearly all is; a fast check."""
     return value.isascii() and value.isprintable() and "{" not in value and '"' not in value and "\\" not in value
 
 

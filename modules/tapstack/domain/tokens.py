@@ -1,4 +1,4 @@
-"""Tell a literal from a value that Terraform computes later.
+"""Distinguish a literal from a value that Terraform computes later.
 
 A cdktf token must never be compared, parsed or measured. `cdktf.Token.is_unresolved`
 answers the same question, but as a call into the jsii kernel (0.3 ms each: three
@@ -16,7 +16,7 @@ _NUMBER_TOKEN_CEILING = -1e288
 
 
 def is_token(value: Any) -> bool:
-    """Tell whether `value` is, or contains, a cdktf token or a Terraform expression.
+    """Return whether `value` is, or contains, a cdktf token or a Terraform expression.
 
     >>> is_token("eni-0123456789abcdef0"), is_token("${aws_instance.web.id}")
     (False, True)

@@ -2,7 +2,7 @@
 
 `begin` starts it, before anything of cdktf or jsii is imported; `bindings` then hands it to
 jsii. A program that is Tapstack's own begins with `program=True`, which allows what would be
-noticed in another program: see docs/decisions/0024. Where an installed package looks
+visible in another program: see docs/decisions/0024. Where an installed package looks
 different from what is expected here, jsii starts its kernel itself, as it always does.
 `$TAPSTACK_STOCK_IMPORT` set to 1 asks for that.
 
@@ -45,7 +45,7 @@ _begun: Beginning | None = None
 
 
 def stock_import() -> bool:
-    """Tell whether everything is to be imported as it comes."""
+    """Return whether everything is to be imported as it comes."""
     return os.environ.get("TAPSTACK_STOCK_IMPORT") == "1"
 
 

@@ -1,7 +1,7 @@
 """jsii's side of a kernel that was started early.
 
 jsii asks and waits for the answer, each time. Here some requests were sent before jsii was
-imported, and a program of Tapstack's own does not wait for answers that it can tell itself:
+imported, and a program of Tapstack's own does not wait for answers that it can predict:
 
 - a creation's answer is the reference of the object, which the kernel numbers in sequence;
 - a few methods answer nothing;
@@ -49,7 +49,7 @@ class KernelError(RuntimeError):
 def hand_over(node: NodeProcess, requests: list[dict[str, object]], *, program: bool) -> Any:
     """Make jsii use `node`, which was asked `requests` already; return the link that it has to it.
 
-    That is None where jsii was imported before, or looks different from what is expected, or where
+    That is None where jsii was imported before, or differs from what is expected, or where
     Node does not answer as a kernel does; jsii then starts a kernel of its own.
     """
     if "jsii" in sys.modules:
@@ -143,7 +143,7 @@ def _link_class(process: Any, types: Any) -> Any:
             return response
 
         def _lasts(self, reference: str, name: str, response: Any) -> bool:
-            """Tell whether a property answers the same when it is asked for again."""
+            """Return whether a property answers the same when it is asked for again."""
             if name in _LASTING:
                 return True
             value = getattr(response, "value", None)

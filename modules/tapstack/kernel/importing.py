@@ -54,7 +54,7 @@ def spare_the_eager_init(package: str) -> bool:
 
 
 def _looks_as_expected(package: str) -> bool:
-    """Tell whether a bindings package has one sub-package a resource beside its jsii assembly."""
+    """Return whether a bindings package has one sub-package a resource beside its jsii assembly."""
     root = package_root(package)
     return (
         root is not None

@@ -61,7 +61,7 @@ class Runtime:
 def find_runtime() -> Runtime | None:
     """Return what a kernel can be started from here, or None where jsii had better do it."""
     node = node_binary()
-    # jsii's first Node looks at the version of a Node that it does not know; of this one it is known.
+    # jsii's first Node checks the version of a Node that it does not know; of this one it is known.
     if node is None or os.environ.get("JSII_NODE", node) != node:
         return None
     if not hasattr(os, "posix_spawn") or any(os.environ.get(name) for name in _JSII_SETTINGS) or not PRELOAD.is_file():

@@ -79,7 +79,7 @@ function lazyZip(source) {
   return source.replace(ARCHIVER, 'const archiver = (...given) => require("archiver")(...given);\n');
 }
 
-// Ended early, the kernel is to take its directory with it; it looks here between two requests.
+// Ended early, the kernel must delete its directory; it checks this between two requests.
 if (kernel !== null) {
   process.once("SIGTERM", () => process.exit(143));
 }

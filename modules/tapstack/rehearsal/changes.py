@@ -42,7 +42,7 @@ class Change:
     count: int = 1
 
     def is_right(self, touched: Mapping[str, list[str]]) -> bool:
-        """Tell whether exactly what should be touched is touched."""
+        """Return whether exactly what should be touched is touched."""
         return len(touched) == self.count and all(
             actions == self.actions and re.fullmatch(self.addresses, address) for address, actions in touched.items()
         )
@@ -118,7 +118,7 @@ class Spares:
 def rehearse_changes(
     site: SiteDeployment, name: str, document: Document, spares: Spares, write: Callable[[str], Any]
 ) -> Iterator[Outcome]:
-    """Make the changes one after the other, and tell of each what it touched.
+    """Make the changes one after the other, and return what each touched.
 
     Args:
         site: deployed, and planned without a difference.

@@ -37,7 +37,7 @@ def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
     """Put the template into S3 as its vendor's account does, and return the https URL to give to CloudFormation.
 
     The bucket is another account's than any site's. So who has CloudFormation read the template needs s3:GetObject,
-    although everybody may read it as far as the bucket is concerned.
+    although every principal may read it as far as the bucket is concerned.
 
     The URL has Marketplace's form; in another partition than aws, where Marketplace has no bucket, that of the
     client's Region. Only the rehearsal account resolves it to what was put there: never call this with a client of a
@@ -45,7 +45,7 @@ def publish_template(s3_client: Any, bucket: str = MARKETPLACE_BUCKET) -> str:
 
     Args:
         s3_client: a boto3 client of the rehearsal account, of a Region in the partition that the template is for.
-        bucket: made when it is not there yet; everybody may read it, as that of the Marketplace.
+        bucket: made when it is not there yet; every principal may read it, as that of the Marketplace.
     """
     region = s3_client.meta.region_name
     partition = partition_of(region)

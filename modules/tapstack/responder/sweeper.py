@@ -130,7 +130,7 @@ def _decisions(report: Report) -> None:
 
 
 def _requested_just_now(incident: Incident) -> bool:
-    """Tell whether the function that recorded the request may be about to start the execution."""
+    """Return whether the function that recorded the request may be about to start the execution."""
     containment = incident.requested_containment
     asked_at = containment.released_at if containment.state == "releasing" else containment.asked_at
     return utc_now() - as_time(str(asked_at)) < START_WITHIN
@@ -170,7 +170,7 @@ def _verdict(session: Described, capture: Capture | None, known: dict[str, Incid
 
 
 def is_live(incident_id: str, known: dict[str, Incident]) -> bool:
-    """Tell whether an incident may still need what it holds: it exists and is not closed."""
+    """Return whether an incident may still need what it holds: it exists and is not closed."""
     return incident_id in known and known[incident_id].state != "closed"
 
 

@@ -107,19 +107,19 @@ def check_template(checker: Checker, path: Path, settings: ApplianceTemplate, re
 
 
 def check_target_reference(checker: Checker, path: Path, settings: Mirroring, site: Site) -> bool:
-    """Tell whether `settings.target` names a target of the site; record what is wrong with a wrong one."""
+    """Return whether `settings.target` names a target of the site; record what is wrong with a wrong one."""
     return _check_reference(checker, path, settings, "tmt-", "target", list(site.targets), site)
 
 
 def check_filter_reference(checker: Checker, path: Path, settings: Mirroring, site: Site) -> bool:
-    """Tell whether `settings.filter` names a filter of the site; record what is wrong with a wrong one."""
+    """Return whether `settings.filter` names a filter of the site; record what is wrong with a wrong one."""
     return _check_reference(checker, path, settings, "tmf-", "filter", list(site.filters), site)
 
 
 def _check_reference(
     checker: Checker, path: Path, settings: Mirroring, prefix: str, what: str, names: list[str], site: Site
 ) -> bool:
-    """Tell whether a field names a target or filter of the site, or the id of one that exists."""
+    """Return whether a field names a target or filter of the site, or the id of one that exists."""
     value: str = getattr(settings, what)
     given = what in settings.model_fields_set
     path = (*path, what)

@@ -237,7 +237,7 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
         checker.ask((*here, "capabilities"), partial(check_stack_name_for_roles, stack_name, settings.capabilities))
         if isinstance(settings, PacketBasics) and _makes_boundary(settings):
             for other, other_site in deployment.sites.items():
-                # IAM does not tell names apart by case.
+                # IAM ignores the case of names.
                 if (
                     f"{deployment.project}-{other}-response-epb" == stack_name.lower()
                     and _makes_boundary(_launch(other_site))
@@ -275,7 +275,7 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
                     checker.say(
                         stack_path,
                         f"differs from the stack {with_roles} of site {other} in case only, and both may make IAM "
-                        "roles, whose names IAM does not tell apart by case: expected another name",
+                        "roles: IAM ignores the case of names: expected another name",
                         stack_name,
                     )
 
@@ -289,9 +289,9 @@ def _stacks_with_roles(deployment: Deployment, name: str) -> Iterator[str]:
 
 
 def _continues(stack_name: str, with_roles: str) -> bool:
-    """Tell whether roles of one stack could have the names of another's: see `ApplianceRole`.
+    """Return whether roles of one stack could have the names of another's: see `ApplianceRole`.
 
-    IAM does not tell names apart by case.
+    IAM ignores the case of names.
     """
     begin = f"{with_roles}-"
     return stack_name.lower().startswith(begin.lower()) and stack_name[len(begin) :][:1].isupper()
@@ -314,7 +314,7 @@ def _launch(site: Site) -> ApplianceTemplate | None:
 
 
 def _makes_boundary(template: ApplianceTemplate | None) -> bool:
-    """Tell whether a permissions boundary is made for the roles of a template."""
+    """Return whether a permissions boundary is made for the roles of a template."""
     return template is not None and makes_iam(template.capabilities) and template.permissions_boundary is None
 
 

@@ -148,7 +148,7 @@ def _refuse_null(schema: Any) -> None:
 
 
 def accepts_null(info: FieldInfo) -> bool:
-    """Tell whether null means something in a field that may be None."""
+    """Return whether null means something in a field that may be None."""
     return info.default is not None
 
 

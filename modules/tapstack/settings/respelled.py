@@ -21,7 +21,7 @@ class Respelled:
         self._written: dict[Path, str] = {}
 
     def rename(self, path: Path, name: str) -> bool:
-        """Call the key that `path` leads to `name`, unless the mapping has such a key; tell whether it was done.
+        """Call the key that `path` leads to `name`, unless the mapping has such a key; return whether it was done.
 
         The parts of `path` before the key are as they are called by now.
         """

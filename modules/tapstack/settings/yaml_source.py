@@ -275,7 +275,7 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
 
 
 def _advice(what: str, context: str, error: Any, text: str) -> str:
-    """Say what mends a syntax error, as far as the parser's words and the place tell."""
+    """Say what mends a syntax error, as far as the parser's message and the place show it."""
     mark = error.problem_mark
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""

@@ -74,7 +74,7 @@ def terraform_version() -> str:
         )
         version = str(json.loads(answer.stdout)["terraform_version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        raise MachineError(f"{binary} does not tell its version ({error}): {advice}") from None
+        raise MachineError(f"{binary} does not print its version ({error}): {advice}") from None
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < TERRAFORM_FLOOR:
         raise MachineError(f"{binary} is Terraform {version}: {advice}")

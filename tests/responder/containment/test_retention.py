@@ -25,7 +25,7 @@ def close(incident: str) -> None:
 
 
 def is_kept(incident: str) -> bool:
-    """Tell whether it is kept for good; else its time must be right."""
+    """Return whether it is kept for good; else its time must be right."""
     found = item(incident)
     if "ttl" not in found:
         return True

@@ -334,7 +334,7 @@ class TestLaunchedAppliance:
         return {f"aws:ResourceTag/{key}": (value,) for key, value in given.items()}
 
     def may(self, sites: dict[str, Site], action: str, kind: str, keys: Context) -> bool:
-        """Tell whether both roles of the site may; they never differ."""
+        """Return whether both roles of the site may; they never differ."""
         account = "" if kind == "snapshot" else "111122223333"
         asked = Resource(f"arn:aws:ec2:eu-central-1:{account}:{kind}/x-0123456789abcdef0", keys)
         (answer,) = {

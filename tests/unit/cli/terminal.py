@@ -111,7 +111,7 @@ def processes_of(directory: Path) -> dict[int, str]:
 
 
 def none_left(directory: Path) -> bool:
-    """Tell whether all processes of a directory end."""
+    """Return whether all processes of a directory end."""
     end = time.monotonic() + 30
     while (left := processes_of(directory)) and time.monotonic() < end:
         time.sleep(0.05)

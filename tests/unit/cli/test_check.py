@@ -216,8 +216,8 @@ class TestMachine:
         ("script", "message"),
         [
             ('echo \'{"terraform_version": "1.9.8"}\'', "is Terraform 1.9.8: install Terraform 1.10 or newer"),
-            ("echo Terraform v0.11", "does not tell its version"),
-            ("exit 1", "does not tell its version"),
+            ("echo Terraform v0.11", "does not print its version"),
+            ("exit 1", "does not print its version"),
         ],
     )
     def test_fails_when_terraform_is_too_old_or_broken(

@@ -759,8 +759,8 @@ def test_fails_when_stacks_that_may_make_roles_differ_in_case_only(region: str) 
     second = SECOND_SITE.replace("eu-central-1", region) + THERE.replace("capture", "Capture")
     problems = report(SITE + NAMED + WITH_ROLES + second + WITH_ROLES)
     assert [problem.partition("stack_name: ")[2] for problem in problems] == [
-        f"differs from the stack {theirs} of site {other} in case only, and both may make IAM roles, whose names IAM "
-        f"does not tell apart by case: expected another name, got '{ours}'"
+        f"differs from the stack {theirs} of site {other} in case only, and both may make IAM roles: IAM ignores "
+        f"the case of names: expected another name, got '{ours}'"
         for theirs, other, ours in (("Capture", "second", "capture"), ("capture", "production", "Capture"))
     ]
     assert parse_deployment(SITE + NAMED + WITH_ROLES + second)

@@ -36,7 +36,7 @@ def describe(
         view: makes the answer's structure of a resource.
         filters: the filters the action has, and the member of the view each compares;
             filters on tags go with every kind.
-        candidates: what to look through, oldest first; every resource of the table by default.
+        candidates: what to filter, oldest first; every resource of the table by default.
         table: the resources that can be seen, by id; all of the kind in this account by default.
 
     Raises:
@@ -70,7 +70,7 @@ def describe(
 
 
 def _condition(given: Mapping[str, Any], filters: Mapping[str, str]) -> Callable[[Answer], bool]:
-    """Tell of a view whether one filter accepts it: any of its values is any of the view's."""
+    """Return whether one filter accepts a view: any of its values is any of the view's."""
     name = given.get("Name", "")
     patterns = [_pattern(str(value)) for value in given.get("Values", [])]
     if name.startswith("tag:"):

@@ -152,7 +152,7 @@ def _check_block(name: str, block: str | None, kind: Any) -> None:
     if not block:
         return
     try:
-        # Host bits are taken, and cut off by AWS.
+        # Host bits are taken, and zeroed by AWS.
         kind(block, strict=False)
     except ValueError:
         place = f"{name[0].lower()}{name[1:]}"

@@ -18,7 +18,7 @@ _LONGEST_USER_DATA: Final = 16_384
 
 
 def is_instance_type(name: str) -> bool:
-    """Tell whether EC2 has an instance type."""
+    """Return whether EC2 has an instance type."""
     return name in _instance_types()
 
 

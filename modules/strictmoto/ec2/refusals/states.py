@@ -26,7 +26,7 @@ def state_of(instance: Any) -> str:
 
 
 def has_ended(instance: Any) -> bool:
-    """Tell whether an instance is terminated, or about to be."""
+    """Return whether an instance is terminated, or about to be."""
     return state_of(instance) in _ENDED
 
 

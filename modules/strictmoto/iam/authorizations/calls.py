@@ -49,7 +49,7 @@ _TRANSACTED: Final = {
 
 
 def authorizations_of(call: Call, requested: Mapping[str, Any], principal: str) -> tuple[Authorization, ...]:
-    """Return what IAM has to allow for a call, its own action first; empty where everybody may make it.
+    """Return what IAM has to allow for a call, its own action first; empty where every principal may make it.
 
     Args:
         call: what was asked.

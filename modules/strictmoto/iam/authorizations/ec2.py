@@ -59,7 +59,7 @@ _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9a-f]{8,17}")
 _NAMING: Final = ("Id", "Ids", "Groups", "Resources")
 """How the names of members end that name resources: a text elsewhere, as in a tag, names none."""
 
-# What a call makes, where its name does not tell.
+# What a call makes, where its name does not say so.
 _MADE: Final = {
     "AllocateAddress": ("elastic-ip",),
     "AllocateHosts": ("dedicated-host",),
@@ -139,7 +139,7 @@ _WITHOUT_RESOURCES: Final = re.compile(
     r"Describe(?!\w*Attribute$)\w*|AssociateTrunkInterface|DisassociateTrunkInterface"
 )
 _OF_ATTRIBUTES: Final = re.compile(r"(?:Describe|Modify)(\w+)Attribute")
-# What modifies a resource, where its name does not tell which, or that it sets attributes.
+# What modifies a resource, where its name does not say which, or that it sets attributes.
 _MODIFIED: Final[Mapping[str, tuple[str, ...]]] = {
     "ModifyAddressAttribute": ("elastic-ip",),
     "ModifyCapacityReservation": ("capacity-reservation",),

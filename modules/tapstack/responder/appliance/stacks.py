@@ -64,7 +64,7 @@ def _shown_late() -> Iterator[None]:
 
 
 def is_ours(stack: Stack) -> bool:
-    """Tell whether an incident of this deployment and site launched it."""
+    """Return whether an incident of this deployment and site launched it."""
     tags = tags_of(stack)
     named = environment()
     return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)

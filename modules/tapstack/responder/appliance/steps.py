@@ -240,7 +240,7 @@ def running_hours() -> float:
 
 
 def overdue(appliance: Appliance) -> bool:
-    """Tell whether no incident has needed a launched appliance for longer than it is kept."""
+    """Return whether no incident has needed a launched appliance for longer than it is kept."""
     settings = environment().appliance
     if isinstance(settings, ExistingAppliance) or settings.retire_after_minutes is None or appliance.holders:
         return False

@@ -53,7 +53,7 @@ def message_of(error: ClientError) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a retry may help: throttling, a server error, a lost connection."""
+    """Return whether a retry may help: throttling, a server error, a lost connection."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(error) in _TRANSIENT or status == 429 or status >= 500

@@ -159,7 +159,7 @@ def _missing(interface_id: str) -> Interface:
 
 
 def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) -> bool:
-    """Tell whether the interface is that of an appliance: it would receive its own packets."""
+    """Return whether the interface is that of an appliance: it would receive its own packets."""
     appliance = environment().appliance
     if isinstance(appliance, Launch):
         tags = (instance or {}).get("Tags", [])

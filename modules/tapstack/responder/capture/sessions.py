@@ -71,7 +71,7 @@ def tags_of(session: Described) -> dict[str, str]:
 
 
 def is_ours(session: Described) -> bool:
-    """Tell whether an incident of this deployment and site created it."""
+    """Return whether an incident of this deployment and site created it."""
     tags = tags_of(session)
     named = environment()
     return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
@@ -138,7 +138,7 @@ def client_token(capture: Capture) -> str:
 
 
 def delete(session_id: str) -> bool:
-    """Delete a session; tell whether it was there."""
+    """Delete a session; return whether it was there."""
     try:
         client("ec2").delete_traffic_mirror_session(TrafficMirrorSessionId=session_id)
     except ClientError as error:
@@ -149,7 +149,7 @@ def delete(session_id: str) -> bool:
 
 
 def is_gone(error: ClientError, session_id: str) -> bool:
-    """Tell whether EC2 refused a call because the session is gone.
+    """Return whether EC2 refused a call because the session is gone.
 
     A deleted session has no tags, and the functions may change only sessions with the deployment's tags. EC2 does not
     document whether it checks that a session exists before it checks the permission.

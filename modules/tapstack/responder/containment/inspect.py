@@ -158,7 +158,7 @@ def with_balancers(facts: Facts) -> Facts:
 
 
 def is_mirror_target(instance: Described) -> bool:
-    """Tell whether an instance receives mirrored packets: isolating it would end every capture.
+    """Return whether an instance receives mirrored packets: isolating it would end every capture.
 
     It is the stack's own appliance, or an interface of it is the target of any session, or it stands behind the
     load balancer that is the site's target.

@@ -241,7 +241,7 @@ class _Containing:
 
 
 def _moved(before: Containment | None, held: Containment) -> bool:
-    """Tell whether another function changed the containment between the two, besides this one holding it."""
+    """Return whether another function changed the containment between the two, besides this one holding it."""
     if before is None or before.state == "absent":
         return held.turn != (before.turn if before else 0) + 1
     return before.turn != held.turn

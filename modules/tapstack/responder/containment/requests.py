@@ -218,7 +218,7 @@ def _waits(incident: Incident) -> bool:
 
 
 def _is_late(incident: Incident) -> bool:
-    """Tell whether the deadline is over."""
+    """Return whether the deadline is over."""
     return as_time(str(incident.requested_containment.deadline)) <= utc_now()
 
 
@@ -333,7 +333,7 @@ def plan_to_contain(incident: Incident) -> dict[str, Any]:
 
 
 def would_change(incident: Incident) -> bool:
-    """Tell whether containing the incident's instance would change anything.
+    """Return whether containing the incident's instance would change anything.
 
     Raises:
         Conflict: the incident names no instance.

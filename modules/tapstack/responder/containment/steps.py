@@ -19,7 +19,7 @@ BLOCKED: Final = "ReleasesBlocked"
 
 
 def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
-    """Tell the workflow whether to contain the instance, not to contain it, or to wait for approval.
+    """Return whether the workflow contains the instance, leaves it, or waits for approval.
 
     Args:
         incident_id: which.

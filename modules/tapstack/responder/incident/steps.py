@@ -12,7 +12,7 @@ from tapstack.responder.store.incidents import Incident
 
 
 def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
-    """Tell the workflow whether to wait longer, and for how long.
+    """Return whether the workflow waits longer, and for how long.
 
     Args:
         incident_id: which.

@@ -78,7 +78,7 @@ def start_closing(incident: Incident) -> str:
 
 
 def is_running(execution_arn: str) -> bool:
-    """Tell whether an execution still runs."""
+    """Return whether an execution still runs."""
     try:
         answer = client("stepfunctions").describe_execution(executionArn=execution_arn)
     except ClientError as error:
@@ -123,7 +123,7 @@ def start_anew(incident: Incident, task: Task, **given: bool) -> bool:
 
 
 def is_under_way(incident: Incident, task: Task) -> bool:
-    """Tell whether the latest execution of a task runs."""
+    """Return whether the latest execution of a task runs."""
     return is_running(execution_arn(_name(incident, task)))
 
 

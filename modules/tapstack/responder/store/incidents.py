@@ -374,7 +374,7 @@ def containment_modes(incident: Incident) -> list[Mode]:
 
 
 def takes_containment(incident: Incident) -> bool:
-    """Tell whether a containment can still be requested: not once an incident is closing."""
+    """Return whether a containment can still be requested: not once an incident is closing."""
     return not incident.close_requested and (can_be_extended(incident.state) or incident.state == "failed")
 
 

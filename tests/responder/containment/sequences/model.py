@@ -181,7 +181,7 @@ class Ledger:
         ]
 
     def connected_since(self, began: int, instance: str, thing: Thing) -> bool:
-        """Tell whether others changed it since, or a release that was overtaken gave it back."""
+        """Return whether others changed it since, or a release that was overtaken gave it back."""
         held = self._held_at.get(instance, 0)
         return any(one == thing and at > began for at, one, _ in self._changed_by_others) or any(
             # What came back before the instance was held is to be isolated again.

@@ -49,7 +49,7 @@ class Operators:
         return self.world.requests[key][1]
 
     def _wants(self, mode: str) -> bool:
-        """Tell whether the deployment contains when the deadline passes."""
+        """Return whether the deployment contains when the deadline passes."""
         return mode == "now" or (mode == "approval" and self.world.default == "contain")
 
     def open_again(self, pick: Pick, by: Interruption | None = None) -> None:

@@ -28,6 +28,6 @@ restore = change
 
 
 def is_protected(instance_id: str) -> bool:
-    """Tell whether an instance may not be terminated by the API."""
+    """Return whether an instance may not be terminated by the API."""
     answer = client("ec2").describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
     return bool(answer["DisableApiTermination"]["Value"])
