@@ -99,7 +99,7 @@ def _blocks(definitions: dict[str, Any]) -> Iterator[tuple[_Place, tuple[str, di
                     place = (file, config[START_LINE], config[END_LINE])
                     full = prefix + address
                     if place in seen:
-                        # Results are told apart by line, which minified JSON does not allow.
+                        # Results are identified by line, which minified JSON does not allow.
                         raise UnknownCheckovError(f"places {seen[place]} and {full} on the same lines of {file}")
                     seen[place] = full
                     yield place, (full, _reasons(full, config))

@@ -224,7 +224,7 @@ class TestFaults:
         assert status == 400
         assert message in str(answer)
 
-    def test_fails_when_the_path_is_none_of_ours(self, aws_account: Account) -> None:
+    def test_fails_when_the_path_is_not_of_the_account(self, aws_account: Account) -> None:
         assert own_api(aws_account, "GET", "/fault") == (
             404,
             {"message": "no GET /fault: expected calls, faults, waits, metrics or issuers"},

@@ -31,7 +31,7 @@ Client = Callable[[str], Any]
 
 @pytest.fixture(scope="module")
 def enforces_iam() -> bool:
-    """IAM looks for what an ARN names, too."""
+    """IAM finds what an ARN names, too."""
     return True
 
 

@@ -1,4 +1,4 @@
-"""What a request may be that nobody has checked yet: it makes no traceback, hangs nothing and fills no memory."""
+"""A request that is not checked yet, whatever it is: it makes no traceback, hangs nothing and fills no memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_fails_where_a_chunk_is_none(aws_account: Account, chunk: bytes) -> None
 
 @pytest.mark.parametrize("headers", [{}, {"X-Amz-Target": "AWSCognitoIdentityService.GetId"}, FORM])
 @pytest.mark.parametrize("body", [b"[" * 200_000, b"\xff" * 1000, b'{"a":' * 5000])
-def test_fails_without_a_traceback_where_nobody_signs(
+def test_fails_without_a_traceback_where_the_request_is_not_signed(
     aws_account: Account, headers: dict[str, str], body: bytes
 ) -> None:
     answer = send(aws_account, "POST", "/", headers, body)

@@ -117,9 +117,9 @@ class TestFunctions:
         ],
     )
     def test_fails_when_a_function_cannot_be(self, functions: Any, given: Any, code: str, message: str) -> None:
-        status, said, told = refusal(lambda: create(functions, **given))
+        status, said, text = refusal(lambda: create(functions, **given))
         assert (status, said) == (400, code)
-        assert message in told
+        assert message in text
 
     def test_fails_when_a_function_is_changed_so(self, functions: Any) -> None:
         create(functions)
@@ -360,7 +360,7 @@ class TestConstraints:
         client = unchecked(aws_account, service)
         assert refusal(lambda: call(client)) == (400, code, message)
 
-    def test_all_that_is_wrong_stands_in_one_error(self) -> None:
+    def test_all_problems_are_in_one_error(self) -> None:
         parameters = {"Targets": [{"Id": "a b", "Arn": "x"}, {"Id": "1"}]}
         refused = refusal_of_constraints(Call("events", "PutTargets", REGION, "", parameters, "json", "events"))
         assert refused is not None
@@ -372,7 +372,7 @@ class TestConstraints:
             "Value null at 'targets.2.member.arn' failed to satisfy constraint: Member must not be null"
         )
 
-    def test_what_is_secret_stands_in_no_error(self) -> None:
+    def test_no_error_contains_a_secret(self) -> None:
         parameters = {"Name": "secret", "SecretString": "s" * 65_537}
         call = Call("secretsmanager", "CreateSecret", REGION, "", parameters, "json", "secretsmanager")
         refused = refusal_of_constraints(call)

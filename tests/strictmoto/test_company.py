@@ -49,7 +49,7 @@ def test_when_founded_then_the_web_servers_are_scaled_and_balanced(aws_account: 
     assert balancer["Type"] == "application"
 
 
-def test_when_founded_in_another_region_then_it_stands_there_alone(aws_account: Account) -> None:
+def test_when_founded_in_another_region_then_it_exists_there_alone(aws_account: Account) -> None:
     company = found_company(aws_account, region="us-east-1")
     here = aws_account.client("ec2").describe_vpcs()["Vpcs"]
     there = aws_account.client("ec2", region="us-east-1").describe_vpcs()["Vpcs"]

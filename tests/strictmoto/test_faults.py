@@ -278,7 +278,7 @@ class TestWhoseAndHowOften:
                 ec2.describe_vpcs()
         assert [record.fault for record in aws_account.recorder.records()] == ["", "throttled", "throttled", ""]
 
-    def test_when_a_fault_is_for_a_role_then_nobody_else_meets_it_and_only_its_calls_count(
+    def test_when_a_fault_is_for_a_role_then_no_other_meets_it_and_only_its_calls_count(
         self, aws_account: Account, aws_faults: Faults
     ) -> None:
         role = "arn:aws:iam::123456789012:role/worker"

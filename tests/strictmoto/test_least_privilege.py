@@ -57,7 +57,7 @@ def test_fails_when_a_call_is_not_allowed(worker: Worker) -> None:
     worker.client("ec2").describe_vpcs()
     for _ in range(2):
         worker.client("ec2").describe_subnets()
-    # The same refusal is told once.
+    # The same refusal is reported once.
     [refusal] = worker.proof().refusals
     assert str(refusal) == f"{ROLE} may not ec2:DescribeSubnets on * (called ec2:DescribeSubnets)"
 
@@ -118,7 +118,7 @@ def test_fails_when_the_tag_was_taken_before(worker: Worker) -> None:
     assert len(worker.proof().refusals) == 1
 
 
-def test_when_a_stack_tagged_what_it_made_then_a_look_at_the_account_tells(worker: Worker) -> None:
+def test_when_a_stack_tagged_what_it_created_then_the_account_has_the_tags(worker: Worker) -> None:
     worker.may("ec2:DeleteTrafficMirrorFilter", "cloudformation:DeleteStack", Condition=OURS)
     template = {"Resources": {"Filter": {"Type": "AWS::EC2::TrafficMirrorFilter", "Properties": {}}}}
     stacks = worker.account.client("cloudformation")
@@ -131,7 +131,7 @@ def test_when_a_stack_tagged_what_it_made_then_a_look_at_the_account_tells(worke
     [refusal] = worker.proof(tags).refusals
     # What CloudFormation reads with the worker's permissions, which has no tags.
     assert refusal.action == "ec2:DescribeTrafficMirrorFilters"
-    # The calls of the stack tell as well: it gives the tags to what it makes.
+    # The calls of the stack count as well: it gives the tags to what it makes.
     assert worker.proof().refusals == (refusal,)
 
 

@@ -84,7 +84,7 @@ def bucket(aws_account: Account) -> Any:
         ("AWSCognitoIdentityService.GetId", "CreateIdentityPool"),
     ],
 )
-def test_fails_where_nobody_signs_and_the_query_names_another_action(
+def test_fails_where_the_request_is_not_signed_and_the_query_names_another_action(
     aws_account: Account, target: str, action: str
 ) -> None:
     headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
@@ -134,8 +134,8 @@ def test_fails_where_a_query_names_two_parts_of_a_bucket(aws_account: Account, q
     answer = ask(aws_account, "s3", "GET", f"/evidence?{query}")
 
     assert answer.status == 400
-    told = ", ".join(sorted(query.split("&")))
-    assert f"<Code>InvalidArgument</Code><Message>Conflicting query string parameters: {told}<" in answer.body.decode()
+    all_ = ", ".join(sorted(query.split("&")))
+    assert f"<Code>InvalidArgument</Code><Message>Conflicting query string parameters: {all_}<" in answer.body.decode()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_body_of_another_type_is_no_form(aws_account: Account) -> None:
     assert (answer.status, b"MissingAction" in answer.body) == (400, True)
 
 
-def test_what_stands_in_the_path_stands_nowhere_else(aws_account: Account) -> None:
+def test_parameters_of_the_path_are_nowhere_else(aws_account: Account) -> None:
     answer = ask(
         aws_account,
         "lambda",

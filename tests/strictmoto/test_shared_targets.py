@@ -112,7 +112,7 @@ def test_fails_when_the_share_is_not_accepted(owner: Sharing, member: Member) ->
     assert member.targets() == []
 
 
-def test_fails_when_somebody_else_was_shared_with(owner: Sharing, aws_account: Account) -> None:
+def test_fails_when_it_was_shared_with_another_account(owner: Sharing, aws_account: Account) -> None:
     owner.share(MEMBER)
     stranger = Member(aws_account, STRANGER)
     stranger.accept()
@@ -133,7 +133,7 @@ def test_when_the_share_is_deleted_then_the_target_is_gone_and_sessions_stay(own
     member.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, Description="still here")
 
 
-def test_when_a_share_stays_in_the_organization_then_nobody_needs_to_accept(owner: Sharing, member: Member) -> None:
+def test_when_a_share_stays_in_the_organization_then_no_invitation_is_needed(owner: Sharing, member: Member) -> None:
     owner.share(MEMBER, external=False)
     assert member.ram.get_resource_share_invitations()["resourceShareInvitations"] == []
     assert member.mirror(owner.target)["TrafficMirrorTargetId"] == owner.target

@@ -364,7 +364,7 @@ class TestPresigned:
         answer = send(aws_account, "GET", "/", header)
         assert (answer.status, b"Please use AWS4-HMAC-SHA256." in answer.body) == (400, True)
 
-    def test_fails_when_s3_is_not_told_the_hash_of_the_payload(self, aws_account: Account) -> None:
+    def test_fails_when_the_hash_of_the_payload_is_missing_for_s3(self, aws_account: Account) -> None:
         signing = AWSRequest("GET", f"{aws_account.endpoint}/")
         SigV4Auth(keys_of(aws_account), "s3", REGION).add_auth(signing)
         answer = send(aws_account, "GET", "/", dict(signing.headers.items()))

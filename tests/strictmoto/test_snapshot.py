@@ -38,7 +38,7 @@ def test_when_something_is_made_then_it_is_left_over(aws_account: Account) -> No
         assert any(line.startswith(f"left over: {kind} ") for line in found), (kind, found)
 
 
-def test_when_something_is_changed_or_gone_then_that_is_told(aws_account: Account) -> None:
+def test_when_something_is_changed_or_gone_then_that_is_reported(aws_account: Account) -> None:
     ec2 = aws_account.client("ec2")
     gone = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
     changed = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
@@ -67,7 +67,7 @@ def test_when_a_key_waits_for_its_deletion_then_it_is_gone(aws_account: Account)
     assert differences(before, take_snapshot(aws_account, region=REGION)) == []
 
 
-def test_when_a_kind_is_left_out_then_only_the_others_are_looked_at(aws_account: Account) -> None:
+def test_when_a_kind_is_left_out_then_only_the_others_are_compared(aws_account: Account) -> None:
     kinds = {name.split(" ")[1] for name in take_snapshot(aws_account, region=REGION, services=["ec2"])}
     found = take_snapshot(aws_account, region=REGION, services=["ec2"], without=["Snapshots"])
     assert kinds - {name.split(" ")[1] for name in found} == {"Snapshots"}

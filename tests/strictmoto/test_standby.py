@@ -29,7 +29,7 @@ def move(account: Account, way: str, instance: str, group: str = "web", **more: 
     getattr(account.client("autoscaling"), way)(AutoScalingGroupName=group, InstanceIds=[instance], **more)
 
 
-def test_when_an_instance_is_in_standby_then_it_is_no_target_and_comes_back_as_one(
+def test_when_an_instance_is_in_standby_then_it_is_deregistered_until_it_leaves(
     aws_account: Account, company: Company
 ) -> None:
     web = company.instances["web-1"]

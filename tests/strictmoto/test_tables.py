@@ -53,7 +53,7 @@ def test_when_many_write_and_query_an_item_then_nothing_is_lost_and_nothing_fail
     assert len(item) == 463
 
 
-def test_when_an_item_has_values_of_every_type_then_it_comes_back_as_it_was_written(aws_account: Account) -> None:
+def test_when_an_item_has_values_of_every_type_then_it_is_read_as_it_was_written(aws_account: Account) -> None:
     client = aws_account.client("dynamodb")
     create_table(client, "incidents")
     written = {

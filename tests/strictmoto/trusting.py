@@ -1,4 +1,4 @@
-"""The trust policy of roles whose policy does not matter: everybody may assume them."""
+"""The trust policy of roles whose policy does not matter: every principal may assume them."""
 
 import json
 from typing import Final

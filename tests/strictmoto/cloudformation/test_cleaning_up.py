@@ -63,8 +63,8 @@ def test_when_what_is_left_over_cannot_be_deleted_then_the_update_is_complete(ac
     account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")
     assert update(account, B=QUEUE) == "UPDATE_COMPLETE"
     assert account.stack()["StackStatusReason"] == "Update successful. One or more resources could not be deleted."
-    told = [event[:2] for event in account.events("tap")]
-    assert told[-4:] == [
+    statuses = [event[:2] for event in account.events("tap")]
+    assert statuses[-4:] == [
         ("tap", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
         ("A", "DELETE_IN_PROGRESS"),
         ("A", "DELETE_FAILED"),

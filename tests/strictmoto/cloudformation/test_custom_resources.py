@@ -23,7 +23,7 @@ def handler(event, context):
         return
     said = {
         "Status": "FAILED" if properties.get("Fails") == event["RequestType"] else "SUCCESS",
-        "Reason": "as it was told",
+        "Reason": "on request",
         "PhysicalResourceId": properties.get("Id", "thing"),
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
@@ -183,7 +183,7 @@ def test_fails_when_the_function_says_so_and_it_is_asked_to_delete(stacks: Stack
     stack = stacks.create(stacks.template(Fails="Create"))
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     [reason] = stacks.reasons()
-    assert reason.startswith("Received response status [FAILED] from custom resource. Message returned: as it was told")
+    assert reason.startswith("Received response status [FAILED] from custom resource. Message returned: on request")
     assert sorted(event["RequestType"] for event in stacks.asked()) == ["Create", "Delete"]
 
 

@@ -775,7 +775,7 @@ def test_when_boto3_is_mocked_in_the_process_then_stacks_are_made_as_before(
     stacked: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def elsewhere(*_: Any, **__: Any) -> Any:
-        raise AssertionError("a client of somebody else's")
+        raise AssertionError("a client of another principal")
 
     stacked.client("kms")
     api_types.client.cache_clear()

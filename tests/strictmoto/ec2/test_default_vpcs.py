@@ -21,7 +21,7 @@ def test_when_an_account_is_new_then_its_default_vpc_leads_to_the_internet(aws_a
 
 
 @pytest.mark.parametrize("name", ["is-default", "isDefault"])
-def test_when_default_vpcs_are_looked_for_then_others_are_not_found(aws_account: Account, name: str) -> None:
+def test_when_default_vpcs_are_filtered_for_then_others_are_not_found(aws_account: Account, name: str) -> None:
     """AWS takes both names of the filter; Terraform's AWS provider sends the second."""
     ec2 = aws_account.client("ec2")
     made = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

@@ -84,8 +84,8 @@ def answers(account: Account, keys: Any) -> dict[str, tuple[str, int]]:
                 getattr(ec2, botocore.xform_name(operation))(**given)
                 found[operation] = ("", 200)
             except ClientError as error:
-                told = error.response
-                found[operation] = (told["Error"]["Code"], told["ResponseMetadata"]["HTTPStatusCode"])
+                answer = error.response
+                found[operation] = (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"])
     return found
 
 
@@ -94,7 +94,7 @@ def test_when_any_action_is_a_dry_run_then_it_is_not_done(aws_account: Account) 
     before = state(aws_account)
     found = answers(aws_account, aws_account.credentials)
     assert len(found) > 200
-    assert {operation: told for operation, told in found.items() if told != ("DryRunOperation", 412)} == {}
+    assert {operation: answer for operation, answer in found.items() if answer != ("DryRunOperation", 412)} == {}
     assert state(aws_account) == before
 
 
@@ -107,7 +107,7 @@ def test_fails_when_a_dry_run_is_not_allowed(aws_account: Account) -> None:
         access_key_id, secret_access_key = key["AccessKeyId"], key["SecretAccessKey"]
 
     found = answers(aws_account, Keys)
-    assert {operation: told for operation, told in found.items() if told[0] != "UnauthorizedOperation"} == {}
+    assert {operation: answer for operation, answer in found.items() if answer[0] != "UnauthorizedOperation"} == {}
 
 
 def test_when_dry_run_is_false_then_the_action_is_done(aws_account: Account) -> None:
@@ -115,9 +115,9 @@ def test_when_dry_run_is_false_then_the_action_is_done(aws_account: Account) -> 
     made = ec2.create_internet_gateway(DryRun=False)["InternetGateway"]["InternetGatewayId"]
     subnet = ec2.describe_subnets(DryRun=False)["Subnets"][0]["SubnetId"]
     interface = ec2.create_network_interface(SubnetId=subnet, DryRun=False)["NetworkInterface"]["NetworkInterfaceId"]
-    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Description={"Value": "told"}, DryRun=False)
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Description={"Value": "answer"}, DryRun=False)
     [found] = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
-    assert found["Description"] == "told"
+    assert found["Description"] == "answer"
     ec2.delete_internet_gateway(InternetGatewayId=made, DryRun=False)
 
 

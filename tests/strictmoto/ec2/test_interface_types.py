@@ -36,7 +36,7 @@ def test_when_an_interface_has_a_type_then_it_is_described_with_it(network: Netw
             network.target(interface)
 
 
-def test_fails_when_an_interface_is_of_a_type_that_nobody_can_make(network: Network) -> None:
+def test_fails_when_an_interface_is_of_a_type_that_only_aws_creates(network: Network) -> None:
     """Only AWS's services make interfaces of other types."""
     for kind in ("nat_gateway", "network_load_balancer", "Interface"):
         with refused("InvalidParameterValue", kind):

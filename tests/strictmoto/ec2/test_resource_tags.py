@@ -41,7 +41,7 @@ def test_when_no_tag_is_named_then_all_are_deleted_but_those_of_aws(aws_account:
     assert left["Key"] == "aws:cloudformation:stack-name"
 
 
-def test_when_resources_are_described_then_the_tags_of_others_are_not_looked_at(
+def test_when_resources_are_described_then_the_tags_of_others_are_not_read(
     aws_account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ec2 = aws_account.client("ec2")

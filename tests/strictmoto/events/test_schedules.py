@@ -128,7 +128,7 @@ def test_when_a_schedule_starts_a_workflow_then_it_gets_the_input(events: Events
     assert states.describe_execution(executionArn=found[0]["executionArn"])["input"] == '{"incident": 7}'
 
 
-def test_when_a_target_is_not_reached_then_a_dead_letter_tells_of_it(events: Events, scheduler: Any) -> None:
+def test_when_a_target_is_not_reached_then_a_dead_letter_has_the_error(events: Events, scheduler: Any) -> None:
     dead_url, dead_arn = events.queue("dead", open_to_events=False)
     target = {"Arn": "arn:aws:sqs:eu-central-1:123456789012:gone", "DeadLetterConfig": {"Arn": dead_arn}, "Input": "{}"}
     schedule = create(scheduler, at(10), {**target, "RetryPolicy": {"MaximumRetryAttempts": 0}})

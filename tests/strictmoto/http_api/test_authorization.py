@@ -52,7 +52,7 @@ def assumed(api: HttpApi, name: str, **more: Any) -> Keys:
 
 
 class TestIam:
-    def test_when_a_route_is_open_then_nobody_needs_to_sign(self, guarded: HttpApi) -> None:
+    def test_when_a_route_is_open_then_no_signature_is_needed(self, guarded: HttpApi) -> None:
         assert guarded.request("GET", "/open").json is None
 
     def test_when_root_signs_then_the_function_knows_the_caller(self, guarded: HttpApi) -> None:

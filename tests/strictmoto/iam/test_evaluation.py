@@ -92,7 +92,7 @@ def test_when_policies_of_the_caller_meet_then_each_kind_must_allow_and_none_den
         ({"AWS": ROLE}, WORKER, Policies(boundary=OTHER), no("permissions boundary")),
         ({"AWS": ROLE}, WORKER, Policies(session=OTHER), no("session policy")),
         ({"AWS": ROLE}, WORKER, Policies(DENY), deny("an identity-based policy")),
-        # A session that is named, a user, and everybody, are not limited by what merely does not allow.
+        # A session that is named, a user, and every principal, are not limited by what merely does not allow.
         ({"AWS": SESSION}, WORKER, Policies(boundary=OTHER, session=OTHER), ""),
         ({"AWS": USER}, ANN, Policies(boundary=OTHER), ""),
         ({"AWS": USER}, ANN, Policies(boundary=DENY), deny("a permissions boundary")),

@@ -141,7 +141,7 @@ def test_when_a_policy_denies_then_what_else_allows_does_not_count(enforcing: En
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_when_a_policy_wants_tls_then_nobody_is_locked_out(enforcing: Enforcing, kind: type[Guarded]) -> None:
+def test_when_a_policy_requires_tls_then_no_caller_is_locked_out(enforcing: Enforcing, kind: type[Guarded]) -> None:
     guarded = kind(enforcing)
     tls = {"Effect": "Deny", "Principal": "*", "Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     guarded.guard(
@@ -151,7 +151,7 @@ def test_when_a_policy_wants_tls_then_nobody_is_locked_out(enforcing: Enforcing,
     assert guarded.use(guarded.owner)
 
 
-def test_when_a_bucket_wants_a_version_of_tls_then_nobody_is_locked_out(enforcing: Enforcing) -> None:
+def test_when_a_bucket_requires_a_version_of_tls_then_no_caller_is_locked_out(enforcing: Enforcing) -> None:
     bucket = Bucket(enforcing)
     old = {"NumericLessThan": {"s3:TlsVersion": "1.2"}}
     bucket.guard(policy({"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": _of(bucket), "Condition": old}))
@@ -330,7 +330,7 @@ def _stranger(enforcing: Enforcing, *statements: dict[str, Any]) -> str:
 
 
 def _passes(call: Any, **arguments: Any) -> bool:
-    """Return whether IAM lets a call through: moto does not look for queues in other accounts."""
+    """Return whether IAM lets a call through: moto does not find queues in other accounts."""
     try:
         call(**arguments)
     except Exception as error:

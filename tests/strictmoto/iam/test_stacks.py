@@ -127,7 +127,7 @@ class TestWhoseCallsTheyAre:
             ({"Null": {"aws:SourceIp": "true"}}, True, True),
         ],
     )
-    def test_when_conditions_ask_how_it_was_called_then_they_are_told(
+    def test_when_conditions_compare_how_it_was_called_then_the_keys_have_values(
         self, enforcing: Enforcing, condition: dict[str, Any], forwarded: bool, with_a_role: bool
     ) -> None:
         statement = {**MAKE, "Condition": condition}

@@ -85,7 +85,7 @@ def test_when_the_policy_of_the_bucket_allows_then_the_caller_needs_nothing(enfo
 
 
 class TestOfAnotherAccount:
-    """The bucket's policy and the caller's own must both allow it, even where everybody may read the bucket."""
+    """The bucket's policy and the caller's own must both allow it, even where every principal may read the bucket."""
 
     @pytest.fixture
     def theirs(self, enforcing: Enforcing) -> Any:

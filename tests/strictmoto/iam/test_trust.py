@@ -335,7 +335,7 @@ class TestTokens:
     ) -> None:
         assert refusal(self.exchange, enforcing=enforcing, role=role, token=self.token(**claims))[0] == code
 
-    def test_fails_when_another_has_signed_or_nobody(self, enforcing: Enforcing, role: str) -> None:
+    def test_fails_when_another_user_has_signed_or_none(self, enforcing: Enforcing, role: str) -> None:
         other = jwk.RSAKey.generate_key(2048, {"kid": "one"})
         head, claims, signature = self.token().split(".")
         wider = self.token(other, sub="repo:northwind/infra:x").split(".")[1]

@@ -493,7 +493,7 @@ class TestNetworks:
         ):
             assert refusal(call, **arguments)[0] == "UnauthorizedOperation"
 
-    def test_when_a_text_looks_like_an_id_then_it_names_nothing(self, net: Net) -> None:
+    def test_when_a_text_has_the_form_of_an_id_then_it_names_nothing(self, net: Net) -> None:
         launched = net.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=net.subnet)
         instance = launched["Instances"][0]["InstanceId"]
         volume = net.ec2.describe_volumes()["Volumes"][0]["VolumeId"]

@@ -254,7 +254,7 @@ class TestLocks:
         ):
             message = refusal(call, **given, BypassGovernanceRetention=True)[1]
             assert "s3:BypassGovernanceRetention on resource: arn:aws:s3:::lock/k" in message
-        # And without the header nobody is asked, and nothing is changed.
+        # Without the header nothing is checked, and nothing is changed.
         assert refusal(s3.put_object_retention, **kept, Retention=shorter)[0] == "AccessDenied"
         assert refusal(s3.delete_object, **kept)[0] == "AccessDenied"
         assert refusal(s3.delete_object, **kept, BypassGovernanceRetention=False)[0] == "AccessDenied"

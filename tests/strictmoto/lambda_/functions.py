@@ -80,10 +80,10 @@ class Lambda:
     def receive(self, url: str) -> dict[str, Any]:
         """The next message of a queue, within some seconds."""
 
-        def look() -> Any:
+        def read() -> Any:
             return self.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages")
 
-        found: dict[str, Any] = until(look)[0]
+        found: dict[str, Any] = until(read)[0]
         return found
 
     def log(self, name: str = "work") -> list[str]:

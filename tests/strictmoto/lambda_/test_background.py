@@ -1,4 +1,4 @@
-"""Invocations that nobody waits for: retries, dead letters, destinations, and who may begin them."""
+"""Asynchronous invocations: retries, dead letters, destinations, and who may begin them."""
 
 import json
 import time
@@ -91,8 +91,8 @@ class TestDestinations:
         functions.invoke({"fail": "always"}, InvocationType="Event")
         message = functions.receive(url)
         assert json.loads(message["Body"]) == {"fail": "always"}
-        told = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-        assert told == {"RequestID": noted(notes)[0], "ErrorCode": "200", "ErrorMessage": "on purpose"}
+        attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+        assert attributes == {"RequestID": noted(notes)[0], "ErrorCode": "200", "ErrorMessage": "on purpose"}
 
     def test_when_all_attempts_fail_then_the_destination_has_a_record(self, functions: Lambda, notes: Path) -> None:
         functions.account.waits.scale = 0.0005
@@ -145,8 +145,8 @@ class TestDestinations:
         assert (record["requestPayload"], record["responsePayload"]) == ({"a": 1}, "fine")
         assert record["requestContext"]["condition"] == "Success"
 
-    def test_when_a_destination_is_told_then_the_call_is_made_as_the_functions_role(self, functions: Lambda) -> None:
-        topic = functions.account.client("sns").create_topic(Name="told")["TopicArn"]
+    def test_when_a_destination_is_invoked_then_the_call_is_made_as_the_functions_role(self, functions: Lambda) -> None:
+        topic = functions.account.client("sns").create_topic(Name="results")["TopicArn"]
         functions.create("def handler(event, context): ...\n")
         functions.client.put_function_event_invoke_config(
             FunctionName="work", DestinationConfig={"OnSuccess": {"Destination": topic}}
@@ -217,11 +217,11 @@ class TestTopics:
         statement(functions, Principal="sns.amazonaws.com", SourceArn=topic)
         message_id = self.publish(functions, topic)
         [record] = json.loads(until(lambda: notes.exists() and notes.read_text()))["Records"]
-        told: dict[str, Any] = record["Sns"]
+        sent: dict[str, Any] = record["Sns"]
         assert (record["EventSource"], record["EventVersion"]) == ("aws:sns", "1.0")
-        assert (told["TopicArn"], told["MessageId"]) == (topic, message_id)
-        assert (told["Message"], told["Subject"]) == ("fire", "now")
-        assert told["MessageAttributes"] == {"kind": {"Type": "String", "Value": "test"}}
+        assert (sent["TopicArn"], sent["MessageId"]) == (topic, message_id)
+        assert (sent["Message"], sent["Subject"]) == ("fire", "now")
+        assert sent["MessageAttributes"] == {"kind": {"Type": "String", "Value": "test"}}
 
     def test_fails_when_the_topic_may_not_invoke_the_function(self, functions: Lambda, notes: Path) -> None:
         self.publish(functions, self.subscribed(functions, notes))

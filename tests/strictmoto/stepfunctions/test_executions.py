@@ -251,14 +251,14 @@ def test_when_an_execution_is_logged_then_cloudwatch_logs_has_its_history(workfl
     }
     workflows.end(workflows.start(workflows.create(SHORT, loggingConfiguration=configuration), {"n": 1}))
     events = logs.filter_log_events(logGroupName="/states/log")["events"]
-    told = [json.loads(event["message"]) for event in events]
-    assert [each["type"] for each in told] == [
+    logged = [json.loads(event["message"]) for event in events]
+    assert [each["type"] for each in logged] == [
         "ExecutionStarted",
         "PassStateEntered",
         "PassStateExited",
         "ExecutionSucceeded",
     ]
-    assert json.loads(told[0]["details"]["input"]) == {"n": 1}
+    assert json.loads(logged[0]["details"]["input"]) == {"n": 1}
 
 
 ARN = "arn:aws:logs:eu-central-1:123456789012:log-group:/states/log"

@@ -68,7 +68,7 @@ def test_when_a_function_fails_then_the_error_is_its_exception(workflows: Workfl
     assert json.loads(ended["cause"])["errorMessage"] == "no such incident"
 
 
-def test_when_a_function_is_missing_then_lambda_s_own_error_is_told(workflows: Workflows) -> None:
+def test_when_a_function_is_missing_then_lambdas_own_error_is_returned(workflows: Workflows) -> None:
     ended = workflows.run(machine(Invoke=task(INVOKE, {"FunctionName": "absent", "Payload": {}})))
     assert ended["error"] == "Lambda.ResourceNotFoundException"
 

@@ -141,7 +141,7 @@ def test_fails_when_a_token_is_no_token_or_an_output_no_json(workflows: Workflow
         workflows.states.send_task_success(taskToken=received(sqs, url)["token"], output="yes")
 
 
-def test_when_nobody_answers_then_the_token_times_out_in_scaled_time(workflows: Workflows) -> None:
+def test_when_no_answer_comes_then_the_token_times_out_in_scaled_time(workflows: Workflows) -> None:
     sqs, url = queue(workflows)
     body = {"token.$": "$$.Task.Token"}
     ask = task(SEND + ".waitForTaskToken", {"QueueUrl": url, "MessageBody": body}, TimeoutSeconds=60)

@@ -119,7 +119,7 @@ def test_fails_when_python_code_misspells_a_parameter() -> None:
         mirroring.of(ec2_backends["200000000000"][REGION]).create_traffic_mirror_filter(Descripton="x")
 
 
-def test_when_another_account_or_region_looks_then_it_sees_nothing(network: Network, clients: Clients) -> None:
+def test_when_another_account_or_region_describes_then_it_sees_nothing(network: Network, clients: Clients) -> None:
     """Resources and quotas are of one account and Region."""
     network.session(source := network.interface(), network.target())
     assert clients("ec2", "us-east-1").describe_traffic_mirror_sessions()["TrafficMirrorSessions"] == []

@@ -1,7 +1,7 @@
 """Whatever is asked, in whatever order: the account never leaves what AWS allows.
 
 Runs on the backend in this process, because HTTP would make it slow. A small model beside it
-says of every creation and deletion whether AWS refuses it; invariants look at the state.
+says of every creation and deletion whether AWS refuses it; invariants check the state.
 """
 
 from __future__ import annotations
