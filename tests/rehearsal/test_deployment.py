@@ -73,7 +73,7 @@ def stub(tmp_path: Path, aws_account: Account, monkeypatch: pytest.MonkeyPatch) 
     return Stub(tmp_path, aws_account, monkeypatch)
 
 
-def test_when_terraform_is_silent_then_what_it_is_at_is_said(stub: Stub) -> None:
+def test_when_terraform_is_silent_then_its_current_operation_is_shown(stub: Stub) -> None:
     # Each of these goes on only when it was said.
     stub.script(init="wait_for 'production: installing the AWS provider'", apply=APPLY)
     stub.apply()

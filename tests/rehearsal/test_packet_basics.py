@@ -203,7 +203,7 @@ def test_fails_when_the_source_is_mirrored_by_that_number_already(account: Accou
     assert account.left_behind() == before
 
 
-def test_when_the_stand_in_is_published_then_whoever_reads_it_needs_a_policy(enforcing: Enforcing) -> None:
+def test_when_the_stand_in_is_published_then_its_readers_need_a_policy(enforcing: Enforcing) -> None:
     stacks = {"Action": "cloudformation:*"}
     url = publish_template(enforcing.client("s3"))
     named = url.removeprefix("https://s3.amazonaws.com/")

@@ -390,7 +390,7 @@ def test_when_a_deploy_would_take_a_subnet_from_a_protected_load_balancer_then_i
 
 
 @pytest.mark.parametrize("whose", ["unprotected", "of another site"])
-def test_when_a_load_balancer_needs_no_lifting_then_it_does_not_stand_in_the_way(
+def test_when_a_load_balancer_is_not_protected_or_of_another_site_then_it_does_not_stop_a_destroy(
     aws_account: Account, company: Company, whose: str
 ) -> None:
     other = [{"Key": "tapstack:deployment", "Value": "tap"}, {"Key": "tapstack:site", "Value": "other"}]
@@ -1061,7 +1061,7 @@ def tcp(port: int, number: int | None = None) -> str:
     return f"{{direction: egress, protocol: tcp, destination_ports: {port}{given}}}"
 
 
-def test_when_rules_would_change_with_a_loss_of_packets_then_that_is_said_with_both_ways_out(
+def test_when_rules_would_change_with_a_loss_of_packets_then_both_remedies_are_shown(
     aws_account: Account, company: Company
 ) -> None:
     target, _ = target_and_filter(aws_account, company)
@@ -1085,7 +1085,7 @@ def test_when_rules_would_change_with_a_loss_of_packets_then_that_is_said_with_b
 
 
 @pytest.mark.parametrize(("new", "most"), [(4, 0), (5, 11)])
-def test_when_old_and_new_rules_are_too_many_together_then_that_is_said_before_a_rule_is_made(
+def test_when_old_and_new_rules_are_too_many_together_then_that_is_reported_before_a_rule_is_created(
     aws_account: Account, company: Company, new: int, most: int
 ) -> None:
     made = filter_with(aws_account, *range(1, 5), direction="ingress")

@@ -368,7 +368,7 @@ def test_when_another_took_the_number_meanwhile_then_the_next_free_one_is_taken(
     assert interfaces_of(incident)[interface]["session_number"] == 2
 
 
-def test_when_fifty_incidents_want_one_interface_at_once_then_there_is_one_session_and_at_the_end_none(
+def test_when_fifty_incidents_capture_one_interface_at_once_then_there_is_one_session_and_at_the_end_none(
     site: Site,
 ) -> None:
     instance, interface = site.instance()

@@ -188,7 +188,7 @@ class TestEnd:
             "closed",
         ]
 
-    def test_when_it_fails_then_what_is_in_place_and_how_to_undo_it_is_said(self, launching: Site) -> None:
+    def test_when_it_fails_then_what_is_in_place_and_how_to_undo_it_is_reported(self, launching: Site) -> None:
         instance, interface = launching.instance()
         incident = prepared(instance)
         appliance_steps.ensure(incident)

@@ -116,7 +116,7 @@ def test_when_the_example_is_built_then_sessions_come_after_all_that_lets_packet
     )
 
 
-def test_when_the_example_is_built_then_it_says_what_a_person_needs_next(production: Template) -> None:
+def test_when_the_example_is_built_then_its_outputs_are_what_an_operator_needs_next(production: Template) -> None:
     outputs = {name: set(body) for name, body in production.outputs.items()}
     plain = {"value", "description"}
     assert_equal(
@@ -264,7 +264,7 @@ targets: {{many: {{load_balancer: {{subnet_ids: [subnet-00000001, subnet-0000000
     assert template.count("aws_network_interface_sg_attachment") == 0
 
 
-def test_when_nothing_is_said_of_senders_then_the_vpc_may_send() -> None:
+def test_when_no_senders_are_given_then_the_vpc_may_send() -> None:
     body = f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8}}'
     template = stack(site(body))
     assert template.datum("aws_vpc") == {"id": VPC}

@@ -106,7 +106,7 @@ class TestKnownSources:
         expected = "${{for name, session in aws_ec2_traffic_mirror_session.web : name => session.id}}"
         assert known.outputs["ids"]["value"] == expected
 
-    def test_when_nothing_is_said_then_packets_are_whole_and_the_vni_is_left_to_aws(self) -> None:
+    def test_when_nothing_is_given_then_packets_are_whole_and_the_vni_is_left_to_aws(self) -> None:
         template = synthesize(lambda stack: add(stack, "web", *interfaces(1)))
         sessions = template.resource("aws_ec2_traffic_mirror_session")
         assert "packet_length" not in sessions

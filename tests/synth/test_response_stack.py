@@ -92,7 +92,7 @@ def test_when_a_response_is_written_then_every_setting_arrives(launching: tuple[
     assert thresholds == {0, 8}
 
 
-def test_when_a_response_is_deployed_then_it_says_what_a_person_needs_next(
+def test_when_a_response_is_deployed_then_its_outputs_are_what_an_operator_needs_next(
     launching: tuple[Path, dict[str, Any]],
 ) -> None:
     outputs = launching[1]["a-response"]["output"]

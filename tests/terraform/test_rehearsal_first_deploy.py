@@ -18,7 +18,7 @@ from tests.terraform.small_site import SmallSite
 from tests.terraform.small_site import ward as ward
 
 
-def test_when_the_appliance_could_not_be_created_then_what_is_said_leads_on_in_another_subnet_too(
+def test_when_the_appliance_could_not_be_created_then_the_message_helps_in_another_subnet_too(
     ward: SmallSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     basics: dict[str, Any] = {

@@ -63,7 +63,7 @@ def test_when_a_load_balancer_is_the_target_then_its_hours_and_capacity_units_ar
     assert f"| **together** | **{730 + 2 * 730:,.2f}** |" in page
 
 
-def test_when_a_price_has_no_source_then_it_is_unknown_and_said_so_in_the_sum() -> None:
+def test_when_a_price_has_no_source_then_it_is_unknown_and_the_sum_says_so() -> None:
     page = render_costs(RESPONSE, prices(kms_key_month=None, lambda_million_requests=None))
 
     assert "| its key | unknown |" in page

@@ -26,7 +26,7 @@ def test_fails_when_checked_files_are_stale_and_leaves_them_alone(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_when_checked_files_are_current_then_nothing_is_said(
+def test_when_checked_files_are_current_then_there_is_no_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generate.main([], tmp_path)

@@ -34,7 +34,7 @@ def test_when_tests_are_given_out_then_those_of_a_unit_stay_together(nodeid: str
 
 
 @pytest.mark.parametrize("processes", ["0", "1"])
-def test_when_collecting_takes_long_then_that_is_said(tmp_path: Path, processes: str) -> None:
+def test_when_collecting_takes_long_then_that_is_reported(tmp_path: Path, processes: str) -> None:
     """No time is asserted: the collection ends when something was said of it."""
     configure = "def pytest_configure(config): say_so(config, quiet=0.1)"
     (tmp_path / "conftest.py").write_text(

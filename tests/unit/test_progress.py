@@ -48,7 +48,7 @@ def test_when_several_things_are_done_then_each_is_said_and_what_they_are_part_o
             assert not any("deploying" in line for line in lines)
 
 
-def test_when_nothing_is_being_done_then_nothing_is_said() -> None:
+def test_when_nothing_is_being_done_then_there_is_no_message() -> None:
     lines = Lines()
     with Progress(lines.write, quiet=0.001) as progress:
         for _ in range(20):

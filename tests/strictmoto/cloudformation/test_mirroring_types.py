@@ -134,7 +134,7 @@ def test_when_a_rule_or_its_services_change_then_the_filter_stays(mirror: Mirror
     assert mirror.ids() == before
 
 
-def test_when_a_target_is_replaced_then_the_session_follows_and_the_old_one_goes(mirror: Mirror) -> None:
+def test_when_a_target_is_replaced_then_the_session_follows_and_the_old_one_is_deleted(mirror: Mirror) -> None:
     before = mirror.ids()
     status = mirror.change("Target", NetworkInterfaceId=mirror.account.interface())
     after = mirror.ids()
@@ -161,7 +161,7 @@ def test_when_a_source_changes_then_the_session_is_replaced(mirror: Mirror) -> N
     assert mirror.session()["NetworkInterfaceId"] == source
 
 
-def test_when_a_resource_leaves_the_template_then_it_goes(mirror: Mirror) -> None:
+def test_when_a_resource_leaves_the_template_then_it_is_deleted(mirror: Mirror) -> None:
     smaller = copy.deepcopy(mirror.template)
     for name in ("Session", "Target"):
         del smaller["Resources"][name]

@@ -122,7 +122,7 @@ def test_when_a_policy_allows_a_call_then_it_is_answered(enforcing: Enforcing) -
     assert refusal(ec2.describe_subnets)[0] == "UnauthorizedOperation"
 
 
-def test_when_iam_is_not_enforced_then_whoever_calls_may_do_anything(enforcing: Enforcing) -> None:
+def test_when_iam_is_not_enforced_then_every_caller_may_do_anything(enforcing: Enforcing) -> None:
     ec2 = enforcing.worker("ec2")
     enforcing.account.enforces_iam = False
     assert ec2.describe_vpcs()["Vpcs"]

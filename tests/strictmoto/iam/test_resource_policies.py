@@ -228,7 +228,7 @@ class TestServices:
     ) -> None:
         assert bool(self.deliver(enforcing, condition)) is arrives
 
-    def test_when_a_queue_wants_the_organization_then_its_accounts_are_let_in(self, enforcing: Enforcing) -> None:
+    def test_when_a_queue_allows_the_organization_then_its_accounts_may_send(self, enforcing: Enforcing) -> None:
         own = enforcing.client("organizations").create_organization(FeatureSet="ALL")["Organization"]["Id"]
         assert self.deliver(enforcing, {"StringEquals": {"aws:SourceOrgID": own}})
 

@@ -149,7 +149,7 @@ def test_when_a_template_is_read_then_it_is_recorded_as_a_call_of_cloudformation
     assert (needed.action, needed.resources) == ("s3:GetObject", (OBJECT,))
 
 
-def test_when_iam_is_not_enforced_then_whoever_calls_may_read(enforcing: Enforcing, s3: Any) -> None:
+def test_when_iam_is_not_enforced_then_every_caller_may_read(enforcing: Enforcing, s3: Any) -> None:
     worker = enforcing.worker("cloudformation")
     enforcing.account.enforces_iam = False
     worker.validate_template(TemplateURL=URL)

@@ -643,7 +643,7 @@ class TestPolicies:
         organizations.attach_policy(**given)
 
 
-def test_when_flow_logs_go_to_a_bucket_then_whoever_makes_them_must_be_allowed_the_delivery(
+def test_when_flow_logs_go_to_a_bucket_then_their_creator_needs_permission_for_the_delivery(
     enforcing: Enforcing,
 ) -> None:
     enforcing.client("s3").create_bucket(Bucket="vic", CreateBucketConfiguration={"LocationConstraint": REGION})

@@ -382,7 +382,7 @@ with Account(enforce_iam=False) as account:
 
 
 class TestLogs:
-    def test_when_a_function_runs_then_its_lines_stand_between_those_of_lambda(self, functions: Lambda) -> None:
+    def test_when_a_function_runs_then_its_lines_are_between_those_of_lambda(self, functions: Lambda) -> None:
         code = "import logging\ndef handler(event, context):\n    print('said')\n    logging.warning('warned')\n"
         functions.create(code)
         request_id = functions.invoke().answer["ResponseMetadata"]["RequestId"]

@@ -310,7 +310,7 @@ def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
         ),
     ],
 )
-def test_fails_when_it_is_said_wrongly(make: Callable[[], object], message: str) -> None:
+def test_fails_when_a_setting_is_wrong(make: Callable[[], object], message: str) -> None:
     with pytest.raises(RuleViolation) as caught:
         make()
     assert str(caught.value).startswith(message)

@@ -371,7 +371,7 @@ class TestLaunchedAppliance:
         condition: Any = made.statements("ApplianceRole")["RequirePermissionsBoundary"]["Condition"]
         assert condition == {"StringNotEquals": {"iam:PermissionsBoundary": mine}}
 
-    def test_when_the_boundary_is_made_then_it_bounds_whoever_is_no_instance(self) -> None:
+    def test_when_the_boundary_is_made_then_it_bounds_every_principal_but_instances(self) -> None:
         made = Response(appliance=launched(capabilities=("CAPABILITY_IAM",)))
         boundary = made.one("aws_iam_policy")
         assert boundary["name"] == "ir-a-response-epb-boundary"

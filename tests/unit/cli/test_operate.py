@@ -188,7 +188,7 @@ class TestTerminals:
         assert (ran.code, ran.arguments) == (0, ["deploy", "b"])
         assert not {"CI", "NO_COLOR"} & set(ran.environment)
 
-    def test_when_the_terminal_wants_no_colour_then_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_when_the_terminal_has_no_colour_then_none_is_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setenv("FORCE_COLOR", "1")
         ran = Ran("deploy", "b", stdin=True, stdout=True)

@@ -84,7 +84,7 @@ def test_when_an_interface_is_full_then_there_is_no_number() -> None:
         (Interface(ONE, instance_type="t2.micro"), "instance type t2.micro cannot be a mirror source"),
     ],
 )
-def test_when_an_interface_cannot_be_mirrored_then_the_reason_is_said(interface: Interface, said: str) -> None:
+def test_when_an_interface_cannot_be_mirrored_then_the_reason_is_reported(interface: Interface, said: str) -> None:
     assert said in (refusal(interface) or "")
 
 

@@ -271,7 +271,7 @@ def test_when_a_group_is_left_then_there_is_no_such_advice() -> None:
     assert step.difference.advice == ""
 
 
-def test_when_nothing_was_set_before_then_nothing_being_set_by_others_is_no_difference_of_ours() -> None:
+def test_when_others_removed_a_setting_then_the_release_is_blocked() -> None:
     tracking = PriorState("tracking", "eni-1", 350, 60)
     [step] = steps_of_release([tracking], {("tracking", "eni-1"): None})
     assert step.do == "block"

@@ -201,7 +201,7 @@ class TestNumbering:
             "no rule number is left after 32766 in direction egress: the highest is 32766"
         )
 
-    def test_when_a_rule_is_said_twice_then_it_is_dropped(self) -> None:
+    def test_when_a_rule_is_given_twice_then_it_is_dropped(self) -> None:
         first, second = ports(80, 81)
         assert number_rules([first, second, first]) == number_rules([first, second])
 
@@ -249,7 +249,7 @@ class TestNumbering:
 
 
 class TestLikelyMistakes:
-    def test_when_a_direction_accepts_nothing_then_it_is_said(self) -> None:
+    def test_when_a_direction_accepts_nothing_then_it_is_reported(self) -> None:
         rules = number_rules([MirrorRule("ingress"), MirrorRule("egress", "reject")])
         assert likely_mistakes(rules, amazon_dns=False) == (
             Mistake("no egress rule accepts anything, so no egress packet is mirrored"),
@@ -259,7 +259,9 @@ class TestLikelyMistakes:
         ("rules", "amazon_dns"),
         [([MirrorRule("ingress"), MirrorRule("egress")], False), ([MirrorRule("ingress")], True), ([], False)],
     )
-    def test_when_nothing_is_likely_wrong_then_nothing_is_said(self, rules: list[MirrorRule], amazon_dns: bool) -> None:
+    def test_when_nothing_is_likely_wrong_then_there_is_no_message(
+        self, rules: list[MirrorRule], amazon_dns: bool
+    ) -> None:
         assert likely_mistakes(number_rules(rules), amazon_dns=amazon_dns) == ()
 
     @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ class TestLikelyMistakes:
             ),
         ],
     )
-    def test_when_a_rule_is_behind_one_that_matches_it_all_then_it_is_said(
+    def test_when_a_rule_is_behind_one_that_matches_it_all_then_it_is_reported(
         self, earlier: MirrorRule, later: MirrorRule
     ) -> None:
         rules = number_rules([earlier, later])
@@ -292,10 +294,10 @@ class TestLikelyMistakes:
             (MirrorRule("ingress"), MirrorRule("ingress", source=TOKEN)),
         ],
     )
-    def test_when_a_rule_may_be_reached_then_nothing_is_said(self, earlier: MirrorRule, later: MirrorRule) -> None:
+    def test_when_a_rule_may_be_reached_then_there_is_no_message(self, earlier: MirrorRule, later: MirrorRule) -> None:
         assert likely_mistakes(number_rules([earlier, later]), amazon_dns=True) == ()
 
-    def test_when_the_number_of_the_wide_rule_is_higher_then_nothing_is_said(self) -> None:
+    def test_when_the_number_of_the_wide_rule_is_higher_then_there_is_no_message(self) -> None:
         rules = number_rules(
             [MirrorRule("ingress", number=200), MirrorRule("ingress", "reject", Traffic.tcp(), number=100)]
         )

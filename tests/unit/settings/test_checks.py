@@ -619,7 +619,7 @@ def test_when_a_lookup_is_certain_to_find_what_another_group_names_then_a_warnin
     assert warnings(text.replace("]}\n      web", f"], exclude: [{interfaces(5)}]}}\n      web")) == []
 
 
-def test_when_rules_are_likely_wrong_then_the_check_says_so_where_they_stand() -> None:
+def test_when_rules_are_likely_wrong_then_the_check_warns_with_their_places() -> None:
     text = USABLE + (
         "    filters:\n      f:\n        rules:\n          - {direction: egress}\n"
         "          - {direction: egress, protocol: tcp}\n"

@@ -291,10 +291,10 @@ class TestFiles:
 
 
 class TestDeploymentPath:
-    def test_when_nothing_is_said_then_it_is_the_default(self, tmp_path: Path) -> None:
+    def test_when_nothing_is_given_then_it_is_the_default(self, tmp_path: Path) -> None:
         assert deployment_path(tmp_path, {}) == tmp_path / "deployment.yaml"
 
-    def test_when_it_is_said_in_several_places_then_the_nearest_wins(self, tmp_path: Path) -> None:
+    def test_when_it_is_set_in_several_places_then_the_nearest_wins(self, tmp_path: Path) -> None:
         (tmp_path / "cdktf.json").write_text('{"context": {"deployment": "from-file.yaml"}}')
         passed = {"CDKTF_CONTEXT_JSON": '{"deployment": "from-context.yaml"}'}
         assert deployment_path(tmp_path, {}) == tmp_path / "from-file.yaml"

@@ -11,7 +11,7 @@ from tapstack.settings.model import Filter, Rule, SourceSettings
 from tests.unit.settings.reading import APPLIANCE, SITE, USABLE, report
 
 
-def test_when_only_what_is_needed_is_said_then_the_rest_has_safe_defaults() -> None:
+def test_when_only_what_is_needed_is_given_then_the_rest_has_safe_defaults() -> None:
     deployment = parse_deployment(USABLE)
     site = deployment.sites["production"]
     basics = site.packet_basics

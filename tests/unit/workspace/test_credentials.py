@@ -203,7 +203,7 @@ class TestSites:
         assert (found.errors, found.access) == ([], {})
         assert found.warnings == [f"AWS credentials could not be tried: {error}"]
 
-    def test_when_two_sites_are_wrong_then_both_are_said(self, aws: Aws) -> None:
+    def test_when_two_sites_are_wrong_then_both_are_reported(self, aws: Aws) -> None:
         given = parse_deployment(
             "sites:\n"
             + "".join(
@@ -230,7 +230,7 @@ def signed(aws: Aws) -> Callable[..., Any]:
 class TestBucket:
     S3 = "{s3: {bucket: states, region: eu-central-1, key_prefix: security}}"
 
-    def test_when_it_is_there_then_nothing_is_said(self, aws: Aws) -> None:
+    def test_when_it_is_there_then_there_is_no_message(self, aws: Aws) -> None:
         found = tried(deployment(backend=self.S3))
         assert (found.errors, found.warnings) == ([], [])
         assert aws.asked[-1] == ("HeadBucket", "eu-central-1", {"Bucket": "states"})

@@ -100,7 +100,7 @@ def test_when_directories_hold_other_things_too_then_those_stay_as_they_are(tmp_
     assert (mode(out), mode(out / "stacks")) == (0o755, 0o700)
 
 
-def test_when_something_cannot_be_closed_then_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_something_cannot_be_closed_then_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_private(deployment(), tmp_path, tmp_path / "cdktf.out")
     state = tmp_path / "state" / "tap" / "a.tfstate"
     state.touch(0o644)

@@ -217,7 +217,7 @@ class TestLink:
             link_mirror(self.mirror(tmp_path / name), tmp_path / "stack")
         assert os.readlink(tmp_path / "stack" / "terraform.d" / "plugins") == str(tmp_path / "two")
 
-    def test_when_there_is_no_mirror_any_more_then_the_link_goes(self, tmp_path: Path) -> None:
+    def test_when_there_is_no_mirror_any_more_then_the_link_is_removed(self, tmp_path: Path) -> None:
         link_mirror(self.mirror(tmp_path / "gone"), tmp_path / "stack")
         link_mirror(None, tmp_path / "stack")
         assert not os.path.lexists(tmp_path / "stack" / "terraform.d" / "plugins")

@@ -67,7 +67,7 @@ class TestOrder:
         assert chosen(deployment(b=LAUNCH), "deploy", "*") == Selection(("b", "b-response"))
 
     @pytest.mark.parametrize("command", ["deploy", "diff"])
-    def test_when_a_response_is_named_alone_then_what_it_needs_is_said(self, command: Command) -> None:
+    def test_when_a_response_is_named_alone_then_what_it_needs_is_reported(self, command: Command) -> None:
         assert chosen(deployment(a=OWN, b=None), command, "a-response") == Selection(("a-response",), ("a",))
 
     def test_when_its_appliance_is_launched_then_it_needs_nothing(self) -> None:

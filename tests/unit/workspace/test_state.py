@@ -147,11 +147,11 @@ class TestWarnings:
     def warnings(self, directory: Path, backend: str) -> list[str]:
         return state.state_warnings(deployment(backend), directory, directory / "cdktf.out")
 
-    def test_when_there_is_neither_record_nor_state_then_nothing_is_said(self, tmp_path: Path) -> None:
+    def test_when_there_is_neither_record_nor_state_then_there_is_no_message(self, tmp_path: Path) -> None:
         assert self.warnings(tmp_path, LOCAL) == []
         assert self.warnings(tmp_path, S3) == []
 
-    def test_when_the_backend_is_the_same_then_nothing_is_said(self, tmp_path: Path) -> None:
+    def test_when_the_backend_is_the_same_then_there_is_no_message(self, tmp_path: Path) -> None:
         record(tmp_path / "cdktf.out", "local", path=self.PATH)
         assert self.warnings(tmp_path, LOCAL) == []
         record(tmp_path / "cdktf.out", "s3", bucket="states", key=self.KEY, region="eu-central-1")
@@ -233,21 +233,21 @@ class TestWarnings:
             "synthesized of this project with --output"
         )
 
-    def test_when_the_state_has_moved_to_s3_then_what_it_left_behind_is_said(self, tmp_path: Path) -> None:
+    def test_when_the_state_has_moved_to_s3_then_what_it_left_behind_is_reported(self, tmp_path: Path) -> None:
         left = write(tmp_path / "state" / "tapstack" / "production.tfstate", FULL)
         record(tmp_path / "cdktf.out", "s3", bucket="states", key=self.KEY, region="eu-central-1")
         assert self.warnings(tmp_path, S3) == [
             f"{left} is left over from before the state moved to s3://states/{self.KEY}: delete it"
         ]
 
-    def test_when_a_response_is_gone_but_its_state_is_full_then_it_is_said(self, tmp_path: Path) -> None:
+    def test_when_a_response_is_gone_but_its_state_is_full_then_it_is_reported(self, tmp_path: Path) -> None:
         orphan = write(tmp_path / "state" / "tapstack" / "production-response.tfstate", FULL)
         assert self.warnings(tmp_path, LOCAL) == [
             f"{orphan} holds 2 resources of the response of site production, which the deployment file no longer has: "
             'put sites.production.response back and destroy it (make destroy ARGS="production-response")'
         ]
 
-    def test_when_a_site_is_gone_but_its_state_is_full_then_it_is_said(self, tmp_path: Path) -> None:
+    def test_when_a_site_is_gone_but_its_state_is_full_then_it_is_reported(self, tmp_path: Path) -> None:
         directory = tmp_path / "state" / "tapstack"
         orphan = write(directory / "former.tfstate", FULL)
         write(directory / "emptied.tfstate", {"resources": []})

@@ -37,7 +37,7 @@ def test_when_a_session_is_created_then_it_is_answered_and_described_in_full(net
     }
 
 
-def test_when_nothing_is_said_then_packets_are_whole_and_the_vni_is_random_and_unique(network: Network) -> None:
+def test_when_nothing_is_given_then_packets_are_whole_and_the_vni_is_random_and_unique(network: Network) -> None:
     """VNI random and unique in the account when omitted, 1 to 16777215; packet length omitted for whole packets."""
     target = network.target()
     made = [network.session(network.interface(), target) for _ in range(5)]
