@@ -151,7 +151,7 @@ def _signer_of(url: str) -> Caller:
     """Return who signed an address.
 
     Raises:
-        ValidationError: nobody, or not as it must be.
+        ValidationError: it is not signed, or not as it must be.
     """
     parts = urlsplit(url)
     request = Received("GET", parts.path, parts.query, {"host": parts.netloc}, b"")

@@ -94,7 +94,7 @@ def check_size(action: str, size: int | None) -> None:
 
 @functools.cache
 def _has_pages(action: str) -> bool:
-    """Tell whether an action has pages that are cut here: those of mirroring have their own."""
+    """Return whether an action has pages that are cut here: those of mirroring have their own."""
     shape = get_service_model("ec2").operation_model(action).input_shape if action.startswith("Describe") else None
     if shape is None or "TrafficMirror" in action:
         return False

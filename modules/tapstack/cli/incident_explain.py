@@ -86,7 +86,7 @@ def _read(file: str, source: TextIO) -> Finding:
 
 
 def _acts_in(site: Site, finding: Finding, where: AccountRegion) -> bool:
-    """Tell whether a place is the site's; a site without allowed accounts may be of the finding's."""
+    """Return whether a place is the site's; a site without allowed accounts may be of the finding's."""
     return site.region == where.region and where.account_id in (site.allowed_account_ids or [finding.where.account_id])
 
 

@@ -151,7 +151,7 @@ def check_type_pattern(pattern: str) -> None:
 
 
 def _is_of_runtime_monitoring(pattern: str) -> bool:
-    """Tell whether only types of Runtime Monitoring fit a pattern, as far as it shows."""
+    """Return whether only types of Runtime Monitoring fit a pattern, as far as it shows."""
     _, colon, resource = pattern.lower().rpartition(":")
     word = RUNTIME.lower()
     return f"{word}/" in resource or (bool(colon) and resource.startswith(word))

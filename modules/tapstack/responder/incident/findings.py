@@ -62,7 +62,7 @@ def _outcome(
 
 
 def _is_here(instance: FindingInstance) -> bool:
-    """Tell whether an instance is of this account and Region: the same id elsewhere is another's."""
+    """Return whether an instance is of this account and Region: the same id elsewhere is another's."""
     return instance.where == environment().home
 
 
