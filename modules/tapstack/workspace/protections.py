@@ -177,7 +177,7 @@ def _find(
     of_response: Mapping[str, _Check],
     outdir: str = "",
     *,
-    left_by_capture: Mapping[str, _Look] | None = None,
+    left_by_capture: Mapping[str, _Check] | None = None,
 ) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -188,10 +188,10 @@ def _find(
             continue
         place = _Place(deployment, name, access[name], file, outdir, stacks)
         refusing, leaving = (of_capture, left_by_capture or {}) if stack == name else (of_response, {})
-        for looks, lines in ((refusing, found.protections), (leaving, found.warnings)):
-            for what, look in looks.items():
+        for checks, lines in ((refusing, found.protections), (leaving, found.warnings)):
+            for what, check in checks.items():
                 try:
-                    lines.extend(f"{stack}: {line}" for line in look(place))
+                    lines.extend(f"{stack}: {line}" for line in check(place))
                 except (ClientError, BotoCoreError) as error:
                     found.warnings.append(f"{stack}: not checked: {what}: {error}")
     return found
@@ -881,7 +881,7 @@ _OF_RESPONSE: Final[Mapping[str, _Check]] = {
     "contained instances": _contained,
     "launched appliances": _launched_appliance,
 }
-_OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Look]] = {
+_OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Check]] = {
     "the capture that it uses": _capture_not_deployed,
     "contained instances": _contained_by_what_goes,
     "prior states of contained instances": _restored_no_longer,
@@ -895,10 +895,10 @@ _OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Check]] = {
     "sessions of others": _sessions_on_what_goes,
     "instances in quarantine": _quarantined_by_what_goes,
 }
-_LEFT_BY_DEPLOYED_CAPTURE: Final[Mapping[str, _Look]] = {
+_LEFT_BY_DEPLOYED_CAPTURE: Final[Mapping[str, _Check]] = {
     "the response that uses it": _response_not_deployed,
 }
-_OF_CAPTURE: Final[Mapping[str, _Look]] = {
+_OF_CAPTURE: Final[Mapping[str, _Check]] = {
     "responses left out of the file": _response_left_out,
     "deletion protection of the appliance": _protected_appliance,
     "deletion protection of load balancers": _protected_load_balancers,

@@ -37,7 +37,7 @@ class RequestKey:
     fingerprint: str
 
     def is_of(self, incident: Incident) -> bool:
-        """Tell whether a key that an earlier version wrote, which had no scope, is this one: its incident says so."""
+        """Return whether a key that an earlier version wrote, which had no scope, is this one: its incident says so."""
         if self.kind == "alert":
             return self.scope == alert_scope(incident.source, incident.where)
         return self.scope == caller_scope(incident.opened_by)
