@@ -132,6 +132,15 @@ def is_of_tags(name: str) -> bool:
 
 
 @functools.cache
+def has_items(action: str) -> bool:
+    """Tell whether an action describes items of one kind, which items_of finds."""
+    shape = get_service_model("ec2").operation_model(action).output_shape
+    if action in _ITEMS or shape is None:
+        return action in _ITEMS
+    return sum(member.type_name == "list" and _is_of_structures(member) for member in shape.members.values()) == 1
+
+
+@functools.cache
 def items_of(action: str) -> tuple[Path, Any]:
     """Return where the items that an action describes stand in its answer, and their shape."""
     shape = get_service_model("ec2").operation_model(action).output_shape

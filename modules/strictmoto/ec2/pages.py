@@ -20,7 +20,7 @@ from moto.core.utils import get_service_model
 from moto.ec2.exceptions import EC2ClientError
 
 from strictmoto.ec2.answers import parse, write
-from strictmoto.ec2.filter_names import items_of
+from strictmoto.ec2.filter_names import has_items, items_of
 
 Answer = tuple[int, Any, Any]
 
@@ -98,7 +98,7 @@ def _has_pages(action: str) -> bool:
     shape = get_service_model("ec2").operation_model(action).input_shape if action.startswith("Describe") else None
     if shape is None or "TrafficMirror" in action:
         return False
-    return {"MaxResults", "NextToken"} <= set(shape.members) and bool(items_of(action)[0])
+    return {"MaxResults", "NextToken"} <= set(shape.members) and has_items(action)
 
 
 @functools.cache

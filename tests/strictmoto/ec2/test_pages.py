@@ -101,3 +101,9 @@ def test_when_no_page_is_asked_for_then_the_answer_has_all(ec2: Any) -> None:
         ec2.create_launch_template(LaunchTemplateName=f"template-{number}", LaunchTemplateData={"EbsOptimized": False})
     answer = ec2.describe_launch_templates()
     assert (len(answer["LaunchTemplates"]), answer.get("NextToken")) == (17, None)
+
+
+def test_when_an_action_describes_two_kinds_of_items_then_it_is_refused_as_before(ec2: Any) -> None:
+    """moto does not have it; what holds its items is not guessed."""
+    with refused("InvalidAction"):
+        call(ec2, "DescribeApplicationStatus", MaxResults=5)
