@@ -137,7 +137,8 @@ def has_items(action: str) -> bool:
     shape = get_service_model("ec2").operation_model(action).output_shape
     if action in _ITEMS or shape is None:
         return action in _ITEMS
-    return sum(member.type_name == "list" and _is_of_structures(member) for member in shape.members.values()) == 1
+    lists = [member for member in shape.members.values() if member.type_name == "list" and _is_of_structures(member)]
+    return len(lists) == 1
 
 
 @functools.cache
