@@ -49,6 +49,7 @@ def test_when_a_response_says_everything_then_it_is_read() -> None:
             minutes=120,
         ),
         Rule("brute-force", "capture", types=("UnauthorizedAccess:EC2/*BruteForce",)),
+        Rule("without-role", "capture", at_least=7.0, types=("*:Runtime/*", "AttackSequence:*")),
     )
 
 
