@@ -109,8 +109,14 @@ class Run:
             _register()
             _runs.add(self)
         publishing.publish(self)
-        self._thread = threading.Thread(target=self._run, name=f"strictmoto-{self.name}", daemon=True)
-        self._thread.start()
+        # Stopped, or dropped by a reset, since it was listed: then it never runs, and nobody joins half a thread.
+        with self._ending:
+            if self.stop_date is None:
+                self._thread = threading.Thread(target=self._run, name=f"strictmoto-{self.name}", daemon=True)
+                self._thread.start()
+                return
+        with _lock:
+            _runs.discard(self)
 
     def _run(self) -> None:
         try:

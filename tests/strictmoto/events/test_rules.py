@@ -206,7 +206,7 @@ def test_when_a_target_is_throttled_then_it_is_tried_again_until_the_policy_ends
     url, arn = events.queue()
     dead_url, dead_arn = events.queue("dead")
     target = {"Arn": arn, "RoleArn": ROLE, "DeadLetterConfig": {"Arn": dead_arn}}
-    events.rule({**target, "RetryPolicy": {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 60}})
+    events.rule({**target, "RetryPolicy": {"MaximumRetryAttempts": 2}})
     events.account.faults.add(Fault("SendMessage", "throttled", call=1))
     events.put({"n": 1})
     assert len(events.heard(url)) == 1

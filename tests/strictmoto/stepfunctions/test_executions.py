@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from strictmoto.stepfunctions import executions
 from tests.strictmoto.stepfunctions.conftest import ROLE, Workflows, machine, task
 
 LONG = machine(Wait={"Type": "Wait", "Seconds": 99999, "End": True})
@@ -225,8 +226,8 @@ def test_when_fifty_executions_run_at_once_then_all_of_them_succeed(workflows: W
         },
     )
     arn = workflows.create(definition)
-    executions = [workflows.start(arn, {"n": n}) for n in range(50)]
-    outputs = [json.loads(workflows.end(execution, 30)["output"]) for execution in executions]
+    started = [workflows.start(arn, {"n": n}) for n in range(50)]
+    outputs = [json.loads(workflows.end(execution, 30)["output"]) for execution in started]
     assert outputs == [[{"n": n}, {"n": n}] for n in range(50)]
 
 
@@ -238,6 +239,24 @@ def test_when_the_account_is_reset_then_what_runs_ends(workflows: Workflows) -> 
         workflows.start(arn)
     workflows.account.reset()
     assert not [thread.name for thread in threading.enumerate() if "workflow" in thread.name]
+
+
+def test_when_the_account_is_reset_while_an_execution_starts_then_it_never_runs(
+    workflows: Workflows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = workflows.create(SHORT)
+    started = []
+
+    def reset_meanwhile(run: Any) -> None:
+        started.append(run)
+        run.drop()
+
+    monkeypatch.setattr(executions.publishing, "publish", reset_meanwhile)
+    workflows.start(arn)
+    [run] = started
+    run.join(5)
+    assert [event["type"] for event in run.history] == ["ExecutionStarted"]
+    assert executions.running_of(arn) == []
 
 
 def test_when_an_execution_is_logged_then_cloudwatch_logs_has_its_history(workflows: Workflows) -> None:
