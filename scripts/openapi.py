@@ -78,7 +78,7 @@ _DETAILS: Final = {
         },
     ),
     "listIncidents": _Details(
-        "List incidents, newest first; a failed one is open until it is closed",
+        "List incidents, newest first; a failed one counts as open until it is closed",
         {200: ("A page of incidents", "Listed")},
         (400,),
         (
@@ -94,7 +94,7 @@ _DETAILS: Final = {
         "Capture for longer", {202: ("The incident, with its new time of expiry", "Incident")}, (400, 404, 409, 415)
     ),
     "closeIncident": _Details(
-        "Close an incident; a failed one is cleaned up. Idempotent",
+        "Close an incident; of a failed one, delete what remains. Idempotent",
         {202: ("The incident, which is being closed", "Incident")},
         (400, 404, 415),
         body_required=False,

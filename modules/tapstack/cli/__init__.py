@@ -65,21 +65,25 @@ def _main(arguments: Sequence[str] | None) -> int:
     checker.add_argument(
         "--machine",
         action="store_true",
-        help="also say whether this machine can deploy it: Terraform, and the AWS provider",
+        help="also check whether this machine can deploy it: Terraform, and the AWS provider",
     )
     checker.add_argument(
         "--aws",
         action="store_true",
-        help="also try the AWS credentials of every site, and whether the bucket of the state can be reached",
+        help="also check the AWS credentials of every site, and whether the bucket of the state can be reached",
     )
     add_operate_parsers(commands)
     add_incident_parser(commands)
-    rehearser = commands.add_parser("rehearse", help="run an AWS account on this machine")
+    rehearser = commands.add_parser(
+        "rehearse",
+        help="rehearse a deployment or an incident in an AWS account on this machine",
+        description="Rehearse a deployment or an incident in an AWS account on this machine.",
+    )
     rehearsals = rehearser.add_subparsers(dest="rehearsal", required=True, metavar="REHEARSAL")
     account = rehearsals.add_parser(
         "account",
         help="run the account until Ctrl-C",
-        description="Run an AWS account on this machine until Ctrl-C. Nothing leaves the machine.",
+        description="Run an AWS account on this machine until Ctrl-C. Makes no calls to AWS.",
     )
     account.add_argument("--port", type=_port, default=0, help="loopback port; a free one by default")
     account.add_argument("--empty", action="store_true", help="without the sample VPCs and instances")
@@ -88,7 +92,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         help="deploy a file into the account with Terraform, and destroy it again",
         description="Deploy a deployment file into an AWS account on this machine with real Terraform, plan again, "
         "change a source, a rule and a target, destroy, and compare the account with what it was. "
-        "Nothing leaves the machine.",
+        "Makes no calls to AWS.",
     )
     deployer.add_argument(
         "file",

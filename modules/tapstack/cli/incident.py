@@ -81,22 +81,20 @@ def add_incident_parser(commands: Any) -> None:
     lister.add_argument("--state", choices=incidents.LISTINGS, help="open by default")
     lister.add_argument("--limit", type=int, default=20, help="1 to 100; 20 by default")
     lister.add_argument("--next", metavar="TOKEN", help="continue a list at this token")
-    _api_parser(actions, "show", "show an incident with its timeline").add_argument("id", metavar="ID")
-    extender = _api_parser(actions, "extend", "capture for longer")
-    extender.add_argument("id", metavar="ID")
+    _id_parser(actions, "show", "show an incident with its timeline")
+    extender = _id_parser(actions, "extend", "capture for longer")
     extender.add_argument(
         "--minutes",
         type=int,
         required=True,
         help="how long to capture, from now; the deployment limits the whole capture",
     )
-    incident_containment.add_parsers(actions, _api_parser)
-    closer = _api_parser(
+    incident_containment.add_parsers(actions, _id_parser)
+    closer = _id_parser(
         actions,
         "close",
         "stop capturing and remove what the capture created; a contained instance stays contained (see release)",
     )
-    closer.add_argument("id", metavar="ID")
     closer.add_argument("--reason", help="text for the timeline")
     explainer = actions.add_parser(
         "explain",
@@ -166,6 +164,12 @@ def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
     )
     refuse_token(parser)
     parser.add_argument("--json", action="store_true", help="print the API's response")
+    return parser
+
+
+def _id_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser = _api_parser(actions, name, what)
+    parser.add_argument("id", metavar="ID", help="id of the incident")
     return parser
 
 

@@ -35,7 +35,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
 
     Args:
         actions: argparse's subparsers of `tapstack incident`.
-        add: adds the parser of a command that calls the API: `actions`, name, description.
+        add: adds the parser of a command for one incident: `actions`, name, description.
     """
     container = _parser(actions, add, "contain", "contain the instance, now or on approval")
     container.add_argument(
@@ -47,7 +47,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     releaser = _parser(actions, add, "release", "restore what containment changed")
     either = releaser.add_mutually_exclusive_group()
     either.add_argument(
-        "--overwrite", action="store_true", help="restore the prior state also where it was changed outside Tapstack"
+        "--overwrite", action="store_true", help="restore the prior state, also of what was changed outside Tapstack"
     )
     either.add_argument("--keep", action="store_true", help="keep what was changed outside Tapstack")
     releaser.add_argument("--all", action="store_true", help="release the instance for all incidents that contain it")
@@ -55,7 +55,6 @@ def add_parsers(actions: Any, add: AddParser) -> None:
 
 def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.ArgumentParser:
     parser = add(actions, name, what)
-    parser.add_argument("id", metavar="ID")
     parser.add_argument("--dry-run", action="store_true", help="change nothing; show exactly what would change")
     return parser
 

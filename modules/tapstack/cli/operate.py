@@ -41,12 +41,12 @@ _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--migrate-state": (None, "move the state to the backend that the file names now", ("diff", "deploy", "destroy")),
     "--skip-synth": (None, "use the Terraform that was synthesized before", ("diff", "deploy", "destroy")),
     "--skip-provider-lock": (None, "do not ask the registry for checksums", ("diff", "deploy", "destroy")),
-    "--no-color": (None, "no colours, even on a terminal", ("diff", "deploy", "destroy")),
-    _IGNORE_MISSING: (None, "changes nothing: given to the cdktf CLI where it is needed", ("deploy",)),
+    "--no-color": (None, "no colors, even on a terminal", ("diff", "deploy", "destroy")),
+    _IGNORE_MISSING: (None, "has no effect: passed to the cdktf CLI where it is needed", ("deploy",)),
     _PARALLELISM: ("N", "how many stacks to work on at once", ("deploy", "destroy")),
     "--terraform-parallelism": ("N", "how many calls Terraform makes at once", ("diff", "deploy", "destroy")),
     "--outputs-file": ("FILE", "write the outputs into a file", ("deploy",)),
-    "--outputs-file-include-sensitive-outputs": (None, "with sensitive outputs", ("deploy",)),
+    "--outputs-file-include-sensitive-outputs": (None, "write sensitive outputs, too", ("deploy",)),
     "--output": ("DIRECTORY", "where the Terraform is written; cdktf.out by default", COMMANDS),
 }
 _HELP: Final = {

@@ -115,7 +115,7 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
         description="Deploy a site's capture and response into an AWS account on this machine with real Terraform, "
         "post an alert, show the incident live, contain and release its instance where the deployment allows it, close "
         "it, destroy everything, compare the account with what it "
-        "was, and write a report. Nothing leaves the machine.",
+        "was, and write a report. Makes no calls to AWS.",
     )
     parser.add_argument(
         "file",

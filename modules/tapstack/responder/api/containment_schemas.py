@@ -45,7 +45,7 @@ CONTAIN: Final = _object(
 APPROVE: Final = _object(dry_run=DRY_RUN)
 RELEASE: Final = _object(
     dry_run=DRY_RUN,
-    overwrite=_flag("Restore the prior state also where it was changed outside Tapstack. Not together with `keep`."),
+    overwrite=_flag("Restore the prior state, also of what was changed outside Tapstack. Not together with `keep`."),
     keep=_flag("Keep what was changed outside Tapstack."),
     all=_flag("Release the instance even where other incidents keep it contained."),
 )
@@ -81,7 +81,7 @@ DIFFERENCE: Final[Schema] = {
 }
 PLAN: Final[Schema] = {
     "type": "object",
-    "description": "What would change; nothing has.",
+    "description": "What would change. Nothing was changed.",
     "required": ["instance_id", "changes", "refused", "differences", "warnings"],
     "properties": {
         "instance_id": {"type": "string"},
@@ -92,7 +92,7 @@ PLAN: Final[Schema] = {
             "items": {"$ref": "#/components/schemas/Difference"},
             "description": "What was changed outside Tapstack; an entry with `blocks` needs `overwrite` or `keep`.",
         },
-        "warnings": {**_TEXTS, "description": "What it does not cover."},
+        "warnings": {**_TEXTS, "description": "What the command does not cover."},
     },
 }
 _PROPERTIES: Final[dict[str, Schema]] = {
