@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from strictmoto.stepfunctions import executions
+from strictmoto.stepfunctions import executions, publishing
 from tests.strictmoto.stepfunctions.conftest import ROLE, Workflows, machine, task
 
 LONG = machine(Wait={"Type": "Wait", "Seconds": 99999, "End": True})
@@ -251,7 +251,7 @@ def test_when_the_account_is_reset_while_an_execution_starts_then_it_never_runs(
         started.append(run)
         run.drop()
 
-    monkeypatch.setattr(executions.publishing, "publish", reset_meanwhile)
+    monkeypatch.setattr(publishing, "publish", reset_meanwhile)
     workflows.start(arn)
     [run] = started
     run.join(5)
