@@ -136,4 +136,4 @@ def test_when_a_failed_incident_left_nothing_then_no_deletion_is_proposed() -> N
 )
 def test_when_an_incident_is_closed_then_the_notification_says_why(because: Because, said: str) -> None:
     _, text = notifications.closed(replace(incident(), closed_because=because), [])
-    assert text.startswith(f"The incident {said} It captures no more;")
+    assert text.startswith(f"The incident {said} It captures nothing any more;")

@@ -17,7 +17,7 @@ from tapstack.responder.store.incidents import Incident
 SURVIVES: Final = (
     "TCP, UDP and ICMP flows that EC2 tracks, while they are used; those through gateways, load balancers,",
     "  PrivateLink and the like are always tracked",
-    "DNS by the VPC's resolver, and the instance metadata service",
+    "DNS by the Route 53 Resolver, and the instance metadata service",
     "role credentials copied off the instance earlier, unless this deployment restricts the role",
 )
 """Traffic that security groups do not end."""
@@ -91,7 +91,7 @@ def held(incident: Incident) -> tuple[str, str]:
         f"{incident.requested_containment.released_by} released {incident.instance_id} for this incident.",
         [str(line) for line in incident.requested_containment.not_restored],
         [
-            "What to run next, to release it for all of them:",
+            "What to run next, to release it for all incidents:",
             f"  {undo_containment_command(incident.id)} --all",
         ],
     )
@@ -106,7 +106,7 @@ def blocked(incident: Incident) -> tuple[str, str]:
     return subject(incident, "release BLOCKED"), text(
         incident,
         f"{incident.instance_id} is STILL CONTAINED, at least in part: something was changed outside "
-        "Tapstack, and is not overwritten unless you say so.",
+        "Tapstack, and is not overwritten without --overwrite.",
         [f"{line}." for line in advice],
         [
             "What to run next:",
@@ -143,8 +143,8 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
         f"{which} of {incident.instance_id} failed: {failure}",
-        changed or ["As far as is recorded, nothing of the instance is changed."],
-        ["What to run next, which restores the prior state:", f"  {undo_containment_command(incident.id)}"]
+        changed or ["No change of the instance is recorded."],
+        ["What to run next, to restore the prior state:", f"  {undo_containment_command(incident.id)}"]
         if changed
         else ["What to run next:", f"  tapstack incident show {incident.id}"],
     )

@@ -103,7 +103,7 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
     return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
         incident,
-        f"The incident was closed{why}. It captures no more; sessions that other incidents share continue.",
+        f"The incident was closed{why}. It captures nothing any more; sessions shared with other incidents continue.",
         still_contained,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
