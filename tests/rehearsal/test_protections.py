@@ -846,7 +846,7 @@ def test_when_groups_of_sessions_would_exchange_their_numbers_then_it_is_found(
 
     said = (
         f"ward: the groups of sessions {names} would exchange their numbers on {interface}, which AWS refuses (Session "
-        "number N is in use): put them into the order of before in deployment.yaml; or give sites.ward.sessions.a "
+        "number N is in use): restore their order in deployment.yaml; or give sites.ward.sessions.a "
         f"session_number: {number}, and apply again where AWS says in use"
     )
     assert result == Found([said] if names else [], [])
@@ -880,16 +880,16 @@ def test_when_a_group_in_front_leaves_the_interface_then_nothing_is_exchanged(
     [
         (
             {"a": (None, 2), "b": (None, 1)},
-            "give them the numbers of before in deployment.yaml; or give the source {interface} of "
+            "restore their numbers in deployment.yaml; or give the source {interface} of "
             "sites.ward.sessions.a session_number: 3",
         ),
         (
             {"a": (2, None), "b": (None, 1)},
-            "give them the numbers of before in deployment.yaml; or give sites.ward.sessions.a session_number: 3",
+            "restore their numbers in deployment.yaml; or give sites.ward.sessions.a session_number: 3",
         ),
         (
             {"a": (None, 2), "b": (32766, 1)},
-            "give them the numbers of before in deployment.yaml; or give the source {interface} of "
+            "restore their numbers in deployment.yaml; or give the source {interface} of "
             "sites.ward.sessions.a session_number: 32765",
         ),
         ({"a": (None, 1), "b": (None, 2)}, None),

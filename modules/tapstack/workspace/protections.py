@@ -816,11 +816,11 @@ def _way_out(place: _Place, chain: Sequence[str], interface: str, wanted: _Wante
         if source.network_interface_id == interface and source.session_number is not None
     }
     written = numbered or any(place.site.sessions[group].session_number is not None for group in chain)
-    before = "give them the numbers" if written else "put them into the order"
+    restored = "restore their numbers" if written else "restore their order"
     last = max(chain, key=lambda group: wanted.on(group, interface))
     setting = f"sites.{place.name}.sessions.{last}"
     who = f"the source {interface} of {setting}" if last in numbered else setting
-    return f"{before} of before in {place.file}; or give {who}"
+    return f"{restored} in {place.file}; or give {who}"
 
 
 def _quarantined(place: _Place) -> Iterator[str]:
