@@ -67,6 +67,9 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     # Where there is advice, overwriting restores nothing.
     useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
     verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
+    if containment.get("state") == "failed" and not _list(containment, "changed"):
+        # Nothing was changed: there is nothing to release.
+        verbs = []
     if modes := [mode for mode in MODES if mode in _list(incident, "containment_modes")]:
         verbs += ["contain --dry-run", *(f"contain --mode {mode}" for mode in modes)]
     if refusals(_entries(containment, "differences")):

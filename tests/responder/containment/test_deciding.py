@@ -164,6 +164,37 @@ class TestLate:
         assert containment_requests.by_default(read).containment_state == "pending"
 
 
+class TestNothingWaits:
+    @pytest.mark.parametrize(
+        ("decision", "why"),
+        [("approved", "it is containing, approved by ann"), ("rejected", "it is rejected by ann")],
+    )
+    def test_fails_when_a_decision_is_repeated_after_the_incident_was_closed(
+        self, shop: Shop, decision: Any, why: str
+    ) -> None:
+        incident = opened(shop.database, containment="approval")
+        containment_requests.decide(incident, decision, by="ann")
+        # The response may have been lost.
+        containment_requests.decide(incident, decision, by="ann")
+        change(incident, "SET #state = :state", state="closed")
+        with pytest.raises(Conflict, match=f"waits for approval: {why}; the incident is closed$"):
+            containment_requests.decide(incident, decision, by="ann")
+
+    def test_fails_when_whoever_closed_the_incident_rejects_then(self, shop: Shop) -> None:
+        incident = opened(shop.database, containment="approval")
+        commands.close(incident, by="ann")
+        with pytest.raises(Conflict, match="waits for approval: it is rejected by ann$"):
+            containment_requests.decide(incident, "rejected", by="ann")
+
+    @pytest.mark.parametrize("state", ["releasing", "released", "failed", "blocked"])
+    def test_fails_when_an_approval_is_repeated_that_no_longer_holds(self, shop: Shop, state: str) -> None:
+        incident = opened(shop.database, containment="approval")
+        containment_requests.decide(incident, "approved", by="ann")
+        change(incident, "SET containment.#state = :state", state=state)
+        with pytest.raises(Conflict, match=f"it is {state}, approved by ann$"):
+            containment_requests.decide(incident, "approved", by="ann")
+
+
 @pytest.mark.parametrize("state", ["failed", "contained"])
 def test_fails_when_it_is_released_while_it_is_requested_to_be_contained_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, state: str

@@ -277,6 +277,15 @@ class TestOptions:
         assert said in shop.site.messages()[-1]["Message"]
         assert release(incident) == "released"
 
+    def test_when_a_containment_is_refused_that_another_incident_holds_then_no_release_is_proposed(
+        self, shop: Shop
+    ) -> None:
+        contained(shop.database)
+        refused = asked(shop.database)
+        containment_steps.fail(refused, "ContainmentRefused", "it is protected")
+        assert item(refused)["containment"]["changed"] == []
+        assert "tapstack incident release" not in shop.site.messages()[-1]["Message"]
+
     def test_when_it_is_released_between_two_steps_then_the_prior_state_is_restored(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})
         before = shop.all()

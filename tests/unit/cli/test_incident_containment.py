@@ -252,6 +252,11 @@ def test_when_an_incident_is_closed_then_what_can_be_done_about_its_containment_
     assert [line.split()[2] for line in lines if line.startswith("    tapstack incident")] == verbs
 
 
+def test_when_a_failed_containment_changed_nothing_then_no_release_is_proposed() -> None:
+    closed = incident(state="closed", timeline=[], containment=containment(state="failed", changed=[]))
+    assert "tapstack incident release" not in card(closed, now=NOW)
+
+
 def test_when_it_waits_then_the_card_says_until_when_and_what_then() -> None:
     waits = containment(state="pending", decided_by=None, decided_at=None, decision=None, changed=[])
     lines = card(incident(containment=waits), now=NOW).splitlines()

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from tapstack.domain.containment import Plan
 from tapstack.domain.containment_settings import DeployedContainment, Mode
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused
@@ -33,6 +33,11 @@ _STATE_OF: Final[Mapping[str, ContainmentState]] = {
     "contain": "containing",
     "leave": "rejected",
 }
+_HOLDS: Final[Mapping[str, tuple[ContainmentState, ...]]] = {
+    "approved": ("containing", "contained"),
+    "rejected": ("rejected",),
+}
+"""The states of a containment while a decision holds: it is not released, failed or requested anew since."""
 BY_DEFAULT: Final = "the deployment's default"
 """Who decided where no operator did."""
 
@@ -158,7 +163,9 @@ def decide(
     by: str,
     reason: str = "",
 ) -> Incident:
-    """Approve or reject a pending containment. Idempotent for one caller.
+    """Approve or reject a pending containment.
+
+    Idempotent for one caller, while the incident is open and the decision holds.
 
     Args:
         incident_id: which.
@@ -178,8 +185,7 @@ def decide(
     changed = store.answer(incident_id, decision, _STATE_OF[decision], by)
     if changed is None:
         changed = in_time(incidents.get(incident_id))
-        decided = changed.containment
-        if decided is None or (decided.decision, decided.decided_by) != (decision, by):
+        if not _is_repeated(changed, decision, by):
             raise Conflict(_nothing_waits(changed))
     else:
         incidents.add_event(incident_id, by, f"containment {decision}", reason)
@@ -188,6 +194,18 @@ def decide(
     if decision == "approved" and changed.containment_state == "containing":
         executions.ensure(changed, "contain")
     return changed
+
+
+def _is_repeated(incident: Incident, decision: Literal["approved", "rejected"], by: str) -> bool:
+    """Return whether this is the decision of this caller again, whose response may have been lost, and it holds."""
+    decided = incident.containment
+    return (
+        decided is not None
+        and (decided.decision, decided.decided_by) == (decision, by)
+        and decided.state in _HOLDS[decision]
+        and can_be_extended(incident.state)
+        and not incident.close_requested
+    )
 
 
 def in_time(incident: Incident) -> Incident:
@@ -244,6 +262,8 @@ def _nothing_waits(incident: Incident) -> str:
     else:
         decided = f"{decision} by {containment.decided_by}" if decision else ""
         why = f"it is {decided}" if decision == state else f"it is {state}" + (f", {decided}" if decided else "")
+    if not can_be_extended(incident.state):
+        why += f"; the incident is {incident.state}"
     return f"no containment of incident {incident_id} waits for approval: {why}"
 
 

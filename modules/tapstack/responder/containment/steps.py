@@ -113,10 +113,13 @@ def _left_open(incident: Incident) -> str:
 
 
 def what_is_changed(incident: Incident) -> list[str]:
-    """Return what containment may have changed of an instance: the prior states in the table, a line each."""
+    """Return what containment may have changed for an incident: the prior states in the table, a line each.
+
+    Nothing where only other incidents hold the instance: they release it.
+    """
     instance_id = str(incident.instance_id)
     there = containments.get(instance_id, incident.where)
-    if there is None or not there.in_place:
+    if there is None or not there.in_place or incident.id not in there.holders | there.releasing_for:
         return []
     return [str(one) for one in containments.waiting(there, containments.prior_states(instance_id, there.where))]
 
