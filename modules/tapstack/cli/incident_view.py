@@ -13,11 +13,14 @@ from tapstack.domain.containment import change_name
 from tapstack.domain.containment_release import refusals
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import as_time, can_be_extended, extend_command
+from tapstack.domain.incidents import WITH_A_REASON, as_time, can_be_extended, extend_command
+from tapstack.domain.outside_text import quoted, word
 
 Incident = Mapping[str, Any]
 _REASON_WIDTH: Final = 50
 _NOTE_WIDTH: Final = 80
+_TEXT_LENGTH: Final = 1200
+"""More than a reason has characters, because quoting adds some."""
 _LABEL: Final = 10
 _WORDS: Final = {
     "pending": "pending approval",
@@ -112,7 +115,7 @@ def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
             plain(incident.get("severity")),
             plain(incident.get("closed_at")) or plain(incident.get("expires_at")),
             shortened(_subject(incident), 30),
-            shortened(plain(incident.get("reason")), _REASON_WIDTH),
+            quoted(str(incident.get("reason", "")), _REASON_WIDTH),
         ]
         for incident in incidents
     ]
@@ -130,19 +133,19 @@ def _containment(incident: Incident) -> list[str]:
     found = _mapping(incident, "containment")
     if not found:
         return []
-    by, at = plain(found.get("decided_by")), plain(found.get("decided_at"))
+    by, at = _word(found.get("decided_by")), plain(found.get("decided_at"))
     decided = _joined(" by ", plain(found.get("decision")), by)
     differences = _entries(found, "differences")
     refused = bool(refusals(differences))
     state = str(found.get("state"))
     facts = [
         ("state", _REFUSED if refused and state == "blocked" else _WORDS.get(state, plain(found.get("state")))),
-        ("asked", _joined(" by ", plain(found.get("asked_at")), plain(found.get("asked_by")))),
+        ("asked", _joined(" by ", plain(found.get("asked_at")), _word(found.get("asked_by")))),
         ("until", _deadline(found)),
         ("decided", _joined(" ", at, decided)),
         (
             "released" if state == "released" else "release requested",
-            _joined(" by ", plain(found.get("released_at")), plain(found.get("released_by"))),
+            _joined(" by ", plain(found.get("released_at")), _word(found.get("released_by"))),
         ),
         ("failed", plain(found.get("failure"))),
         *(("changed", plain(line)) for line in _list(found, "changed")),
@@ -172,11 +175,11 @@ def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
     appliance = _mapping(incident, "appliance")
     state = _WORDS.get(str(appliance.get("state")), plain(appliance.get("state")))
     stack = plain(appliance.get("stack_name"))
-    opened = _joined(" by ", plain(incident.get("opened_at")), plain(incident.get("opened_by")))
-    alert = plain(incident.get("alert_id"))
+    opened = _joined(" by ", plain(incident.get("opened_at")), _word(incident.get("opened_by")))
+    alert = _word(incident.get("alert_id"))
     source = _joined(", ", plain(incident.get("source")), alert and f"alert {alert}")
     return [
-        ("reason", plain(incident.get("reason"))),
+        ("reason", _quoted(incident.get("reason"))),
         ("instance", _subject(incident)),
         ("technique", plain(incident.get("technique"))),
         ("opened", f"{opened} ({source})" if opened and source else opened),
@@ -242,9 +245,18 @@ def _block(lines: Sequence[str], title: str | None = None) -> list[str]:
 
 
 def _timeline_line(entry: Mapping[str, Any]) -> str:
-    by = plain(entry.get("by"))
-    at, what, detail = (plain(entry.get(key)) for key in ("at", "what", "detail"))
+    by = _word(entry.get("by"))
+    at, what = plain(entry.get("at")), plain(entry.get("what"))
+    detail = (_quoted if what in WITH_A_REASON else plain)(entry.get("detail"))
     return _joined("  ", at, what, detail if detail != what else "", by and f"({by})")
+
+
+def _quoted(value: Any) -> str:
+    return quoted(value, _TEXT_LENGTH) if value else ""
+
+
+def _word(value: Any) -> str:
+    return word(str(value)) if value else ""
 
 
 def _joined(separator: str, *parts: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, get_args
 
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.globs import matches
+from tapstack.domain.outside_text import word
 
 Kind = Literal[
     "shutdown",
@@ -346,7 +347,7 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
         for tag, value in sorted(facts.tags.items()):
             # Without regard to case, as IAM compares keys of tags: otherwise IAM would refuse what the plan allows.
             if tag.casefold() == key.casefold() and matches(pattern, value):
-                return f"instance {instance} is protected by its tag {tag}={value}"
+                return f"instance {instance} is protected by its tag {word(tag)}={word(value)}"
     for vpc_id in dict.fromkeys((facts.vpc_id, *(interface.vpc_id for interface in facts.interfaces))):
         if vpc_id not in settings.groups:
             return f"instance {instance} has an interface in {vpc_id}, which is not in the scope of this deployment"
@@ -470,25 +471,26 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
     if member is None:
         return
     if not settings.auto_scaling.standby:
-        yield f"it stays in service in the Auto Scaling group {member.group}, which may replace and terminate it"
+        yield f"it stays in service in the Auto Scaling group {word(member.group)}, which may replace and terminate it"
     elif member.lifecycle_state not in (IN_SERVICE, STANDBY, ENTERING_STANDBY):
         yield (
-            f"it is {member.lifecycle_state} in the Auto Scaling group {member.group}, and cannot go into standby: "
-            "the group may terminate it"
+            f"it is {member.lifecycle_state} in the Auto Scaling group {word(member.group)}, and cannot go into "
+            "standby: the group may terminate it"
         )
     elif not settings.auto_scaling.decrement_desired_capacity:
         if member.lifecycle_state == IN_SERVICE:
             yield (
-                f"the Auto Scaling group {member.group} launches a replacement, which stays after the release: "
+                f"the Auto Scaling group {word(member.group)} launches a replacement, which stays after the release: "
                 "decrement_desired_capacity is false"
             )
     elif member.desired <= member.minimum:
-        yield f"the Auto Scaling group {member.group} is at its minimum: it launches a replacement"
+        yield f"the Auto Scaling group {word(member.group)} is at its minimum: it launches a replacement"
 
 
 def change_name(kind: str, key: str) -> str:
     """Return the name of a change, for example `termination protection of i-0a1b2c3d4e5f60718`."""
-    return f"{NAMES.get(kind, kind)} of {short_key(key)}"
+    # Names of Auto Scaling groups may have blanks.
+    return f"{NAMES.get(kind, kind)} of {word(key) if kind == 'standby' else short_key(key)}"
 
 
 def short_key(key: str) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.json_parts import Part, quoted
+from tapstack.domain.json_parts import Part
+from tapstack.domain.outside_text import quoted
 
 EVENT_SOURCE: Final = "aws.guardduty"
 EVENT_DETAIL_TYPE: Final = "GuardDuty Finding"

@@ -54,6 +54,9 @@ MINUTES: Final = (1, 10080)
 INTERFACES: Final = (1, 100)
 """Network interfaces in one request."""
 
+WITH_A_REASON: Final = frozenset({"opened", "close requested", "containment approved", "containment rejected"})
+"""Entries of the timeline whose detail is what a caller wrote."""
+
 TAG_INCIDENT: Final = "tapstack:incident"
 TAG_EXPIRES: Final = "tapstack:expires"
 TAG_DEPLOYMENT: Final = "tapstack:deployment"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, example_of
+from tapstack.domain.outside_text import quoted
 from tapstack.domain.tokens import is_token
 
 T = TypeVar("T")
-_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +136,3 @@ class Part:
         if key in keys:
             return key
         return upper if upper in keys or any(name[:1].isupper() for name in keys) else key
-
-
-def quoted(value: object, length: int = _SHOWN) -> str:
-    """Return a value from outside as one quoted line of printable characters, shortened to `length`."""
-    try:
-        text = "null" if value is None else repr(value)
-    except RecursionError:
-        return "JSON that is nested too deep"
-    return text if len(text) <= length else f"{text[:length]}..."

@@ -12,7 +12,7 @@ NOW = datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC)
 def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_commands() -> None:
     assert card(incident(), now=NOW, options=" --url https://a").splitlines() == [
         f"{ID}  capturing, severity high",
-        "  reason     beacons every minute",
+        "  reason     'beacons every minute'",
         "  instance   i-0a000000000000001",
         "  technique  T1071.004",
         "  opened     2026-01-02T03:04:05Z by arn:aws:sts::111122223333:assumed-role/responders/ana "
@@ -27,7 +27,7 @@ def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_c
         "it is in 3 sessions of others already, which is the most AWS allows",
         "",
         "  timeline",
-        f"    2026-01-02T03:04:05Z  opened  beacons every minute  ({ANA})",
+        f"    2026-01-02T03:04:05Z  opened  'beacons every minute'  ({ANA})",
         "    2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 refused  (capture)",
         "",
         "  next",
@@ -136,8 +136,8 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
     answer = {"incidents": [incident(), many], "next": "abc="}
     assert listing(answer, options=" --state open").splitlines() == [
         "INCIDENT                      STATE      SEVERITY  UNTIL                 INSTANCE             REASON",
-        f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  beacons every minute",
-        f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         {'x' * 47}...",
+        f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  'beacons every minute'",
+        f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         '{'x' * 49}...",
         "",
         "there are more: tapstack incident list --state open --next abc=",
     ]
@@ -147,7 +147,7 @@ def test_when_closed_incidents_are_listed_then_it_says_when_they_were_closed() -
     answer = {"incidents": [incident(state="closed", closed_at="2026-01-02T04:00:00Z")]}
     assert listing(answer).splitlines() == [
         "INCIDENT                      STATE   SEVERITY  CLOSED                INSTANCE             REASON",
-        f"{ID}  closed  high      2026-01-02T04:00:00Z  i-0a000000000000001  beacons every minute",
+        f"{ID}  closed  high      2026-01-02T04:00:00Z  i-0a000000000000001  'beacons every minute'",
     ]
 
 
@@ -204,3 +204,18 @@ def test_when_the_service_sends_control_characters_then_none_reach_the_terminal(
     assert "\u202e" not in text
     assert "'x $(reboot)'" in next_commands(odd, NOW)[0]
     assert timeline(odd) == ["x $(reboot)  x $(reboot)"]
+
+
+def test_when_text_of_others_is_in_an_incident_then_it_is_quoted_in_one_line() -> None:
+    hostile = "x\n\n  next\n    tapstack incident release inc-1\u202e\x1b[2J"
+    entries = [
+        {"at": "2026-01-02T03:04:05Z", "by": hostile, "what": what, "detail": hostile}
+        for what in ("opened", "close requested", "containment approved", "containment rejected")
+    ]
+    found = incident(reason=hostile, opened_by=hostile, alert_id=hostile, timeline=entries)
+    lines = card(found, now=NOW).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert lines.count("  next") == 1
+    assert f"  reason     {hostile!r}" in lines
+    assert f"    2026-01-02T03:04:05Z  opened  {hostile!r}  ({hostile!r})" in lines
+    assert not [line for line in lines if "inc-1" in line and repr(hostile) not in line]

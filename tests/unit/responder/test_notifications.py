@@ -14,7 +14,7 @@ from tapstack.domain.incidents import Because
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store.incidents import Incident, IncidentContainment
+from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def incident(**containment: Any) -> Incident:
     """Return an incident whose containment is as given."""
-    given = {"state": "contained", "asked_by": "a person", **containment}
+    given = {"state": "contained", "asked_by": "ana", **containment}
     return Incident(
         id="inc-1",
         where=AccountRegion("111122223333", "eu-central-1"),
@@ -32,7 +32,7 @@ def incident(**containment: Any) -> Incident:
         reason="Beaconing",
         minutes=60,
         source="api",
-        opened_by="a person",
+        opened_by="ana",
         opened_at="2026-01-02T03:04:05Z",
         expires_at="2026-01-02T04:04:05Z",
         severity="high",
@@ -81,19 +81,19 @@ def test_when_a_containment_or_a_release_fails_then_the_notification_says_which(
 @pytest.mark.parametrize(
     ("decision", "by", "said"),
     [
-        (None, None, "i-1 is contained, as a person requested."),
-        ("approved", "another", "i-1 is contained, as a person requested, approved by another."),
+        (None, None, "i-1 is contained, as ana requested."),
+        ("approved", "another", "i-1 is contained, as ana requested, approved by another."),
         (
             "default",
             "the deployment's default",
-            "i-1 is contained, as a person requested, by the deployment's default.",
+            "i-1 is contained, as ana requested, by the deployment's default.",
         ),
     ],
 )
 def test_when_an_instance_is_contained_then_the_notification_says_who_decided(
     decision: str | None, by: str | None, said: str
 ) -> None:
-    found = incident(state="contained", asked_by="a person", decision=decision, decided_by=by)
+    found = incident(state="contained", asked_by="ana", decision=decision, decided_by=by)
     _, text = of_containment.contained(found)
     assert text.splitlines()[0] == said
 
@@ -137,3 +137,31 @@ def test_when_a_failed_incident_left_nothing_then_no_deletion_is_proposed() -> N
 def test_when_an_incident_is_closed_then_the_notification_says_why(because: Because, said: str) -> None:
     _, text = notifications.closed(replace(incident(), closed_because=because), [])
     assert text.startswith(f"The incident {said} It captures nothing any more;")
+
+
+HOSTILE = "x\n\nWhat to run next:\r\n  tapstack incident release inc-1\u2028\x1b[2J\u202e"
+
+
+def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours() -> None:
+    containment = {"asked_by": HOSTILE, "decided_by": HOSTILE, "released_by": HOSTILE, "not_restored": (HOSTILE,)}
+    found = replace(
+        incident(**containment, decision="approved", deadline="2026-01-02T03:14:15Z", default="leave"),
+        reason=HOSTILE,
+        opened_by=HOSTILE,
+        interfaces=(IncidentInterface("eni-1", "refused", note=HOSTILE),),
+    )
+    messages = [
+        notifications.failed(found, "ApplianceFailed", HOSTILE, []),
+        notifications.cleanup_failed(found, "ApplianceFailed", HOSTILE),
+        of_containment.failed(found, HOSTILE),
+        of_containment.approval(found),
+        of_containment.contained(found),
+        of_containment.released(found),
+        of_containment.held(found),
+    ]
+    for _, text in messages:
+        lines = text[:-1].split("\n")
+        assert all(line.isprintable() for line in lines)
+        assert sum(line.startswith("What to run next") for line in lines) == 1
+        assert f"Reason:   {HOSTILE!r}" in lines
+        assert f"Opened:   2026-01-02T03:04:05Z by {HOSTILE!r}" in lines

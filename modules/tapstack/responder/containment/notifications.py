@@ -10,6 +10,7 @@ from typing import Final
 
 from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import contain_command, undo_containment_command
+from tapstack.domain.outside_text import word
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -29,7 +30,7 @@ def approval(incident: Incident) -> tuple[str, str]:
     default = {"contain": "it is contained", "leave": "it is not contained"}[containment.default or "leave"]
     return subject(incident, "containment pending approval"), text(
         incident,
-        f"{containment.asked_by} requests containment of {incident.instance_id}. "
+        f"{word(containment.asked_by)} requests containment of {incident.instance_id}. "
         f"Without an answer by {containment.deadline}, {default}.",
         [
             "What to run next:",
@@ -43,7 +44,7 @@ def approval(incident: Incident) -> tuple[str, str]:
 def left(incident: Incident) -> tuple[str, str]:
     """Return subject and text: the instance is not contained."""
     containment = incident.requested_containment
-    rejected = f"rejected by {containment.decided_by}"
+    rejected = f"rejected by {word(str(containment.decided_by))}"
     why = "no answer before the deadline" if containment.decision == "default" else rejected
     commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
     return subject(incident, "NOT contained"), text(
@@ -56,11 +57,14 @@ def left(incident: Incident) -> tuple[str, str]:
 def contained(incident: Incident) -> tuple[str, str]:
     """Return subject and text: the instance is contained."""
     containment = incident.requested_containment
-    decided = {"approved": f", approved by {containment.decided_by}", "default": ", by the deployment's default"}
+    decided = {
+        "approved": f", approved by {word(str(containment.decided_by))}",
+        "default": ", by the deployment's default",
+    }
     agreed = decided.get(containment.decision or "", "")
     return subject(incident, "CONTAINED"), text(
         incident,
-        f"{incident.instance_id} is contained, as {containment.asked_by} requested{agreed}.",
+        f"{incident.instance_id} is contained, as {word(containment.asked_by)} requested{agreed}.",
         _changed(incident),
         ["What continues:", *(f"  {line}" for line in SURVIVES)],
         [
@@ -78,7 +82,7 @@ def released(incident: Incident) -> tuple[str, str]:
     lost = [str(line) for line in incident.requested_containment.not_restored]
     return subject(incident, "released" if not lost else "released, not all restored"), text(
         incident,
-        f"{incident.instance_id} was released by {incident.requested_containment.released_by}.",
+        f"{incident.instance_id} was released by {word(str(incident.requested_containment.released_by))}.",
         ["Not restored:", *(f"  {line}" for line in lost)] if lost else [],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
@@ -88,7 +92,7 @@ def held(incident: Incident) -> tuple[str, str]:
     """Return subject and text: released for this incident, while others keep the instance contained."""
     return subject(incident, "released for this incident, still contained"), text(
         incident,
-        f"{incident.requested_containment.released_by} released {incident.instance_id} for this incident.",
+        f"{word(str(incident.requested_containment.released_by))} released {incident.instance_id} for this incident.",
         [str(line) for line in incident.requested_containment.not_restored],
         [
             "What to run next, to release it for all incidents:",

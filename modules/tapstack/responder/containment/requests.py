@@ -17,6 +17,7 @@ from tapstack.domain.containment import Plan
 from tapstack.domain.containment_settings import DeployedContainment, Mode
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
+from tapstack.domain.outside_text import word
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused
@@ -260,7 +261,7 @@ def _nothing_waits(incident: Incident) -> str:
         why = f"no answer by {containment.deadline}, and the default is to {containment.default} it"
         why += "" if state == "pending" else f"; it is {state}"
     else:
-        decided = f"{decision} by {containment.decided_by}" if decision else ""
+        decided = f"{decision} by {word(str(containment.decided_by))}" if decision else ""
         why = f"it is {decided}" if decision == state else f"it is {state}" + (f", {decided}" if decided else "")
     if not can_be_extended(incident.state):
         why += f"; the incident is {incident.state}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tapstack.domain.counts import counted
 from tapstack.domain.findings import Finding, FindingInstance
 from tapstack.domain.incidents import can_be_extended, undo_command
-from tapstack.domain.json_parts import quoted
+from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
 from tapstack.responder.environment import environment
 from tapstack.responder.store.incidents import Incident

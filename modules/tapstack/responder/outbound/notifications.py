@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
+from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -22,6 +23,8 @@ INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
 SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
+_REASON_SHOWN: Final = 1200
+"""More than a reason has characters, because quoting adds some."""
 _MESSAGE_BYTES: Final = 262_144
 
 
@@ -162,14 +165,16 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
     about = [
         first,
         "",
-        f"Reason:   {incident.reason}",
+        f"Reason:   {quoted(incident.reason, _REASON_SHOWN)}",
         f"Severity: {incident.severity}",
         *([f"ATT&CK:   {incident.technique}"] if incident.technique else []),
-        *([f"Alert:    {incident.alert_id}"] if incident.alert_id else []),
-        f"Opened:   {incident.opened_at} by {incident.opened_by}",
+        *([f"Alert:    {word(incident.alert_id)}"] if incident.alert_id else []),
+        f"Opened:   {incident.opened_at} by {word(incident.opened_by)}",
         f"Account:  {incident.where.account_id}, {incident.where.region}",
     ]
-    return "\n".join([*about, *(line for part in parts if part for line in ("", *part))]) + "\n"
+    # No line break within a line: messages of AWS and names of others can stand in any of them.
+    lines = [*about, *(line for part in parts if part for line in ("", *part))]
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _refused(incident: Incident) -> list[str]:
