@@ -17,7 +17,8 @@ from referencing.jsonschema import DRAFT202012
 from scripts import openapi
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, utc_now
-from tapstack.responder.api import requests
+from tapstack.domain.operations import OPERATIONS
+from tapstack.responder.api import requests, schemas
 from tapstack.responder.api.router import answer
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
@@ -218,25 +219,37 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 WRONG: list[tuple[Any, str]] = [
-    ({"instance_id": INSTANCE}, "reason"),
+    ({"instance_id": INSTANCE}, "body must have the property 'reason'"),
     ({**OPEN, "network_interface_ids": ["eni-0123456789abcdef0"]}, "exactly one of"),
     ({"reason": "x"}, "exactly one of"),
-    ({**OPEN, "surprise": 1}, "no other properties"),
+    (
+        {**OPEN, "surprise": 1},
+        "body has the unknown property 'surprise': expected instance_id or network_interface_ids or ",
+    ),
+    ({**OPEN, "a\u202e\n": 1, "b": 2}, r"body has the unknown properties 'a\u202e\n', 'b': expected"),
+    ({**OPEN, **{f"p{n}": n for n in range(8)}}, "'p0', 'p1', 'p2', 'p3', 'p4' and 3 more: expected"),
     ({**OPEN, "minutes": 0}, "minutes"),
     ({**OPEN, "minutes": 1441}, "minutes must be a whole number from 1 to 1440"),
     ({**OPEN, "minutes": True}, "minutes"),
     ({**OPEN, "minutes": 1.5}, "minutes"),
-    ({**OPEN, "instance_id": "i-1"}, "instance_id"),
+    ({**OPEN, "instance_id": "i-1"}, f"instance_id must be the id of an instance, of the form {INSTANCE}, got 'i-1'"),
     ({**OPEN, "instance_id": "${aws_instance.x.id}"}, "instance_id"),
-    ({**OPEN, "severity": "dire"}, "severity"),
-    ({**OPEN, "technique": "T1071\n"}, "technique"),
+    ({**OPEN, "severity": "dire"}, "severity must be one of low, medium, high, critical, got 'dire'"),
+    ({**OPEN, "technique": "T1071\n"}, r"ATT&CK, of the form T1071 or T1071.004, got 'T1071\n'"),
     ({**OPEN, "reason": "x" * 1001}, "reason"),
     ({**OPEN, "reason": "  "}, "reason"),
-    ({**OPEN, "reason": "red \x1b[31m"}, "reason"),
+    (
+        {**OPEN, "reason": "red \x1b[31m"},
+        r"reason must be readable text that is not blank, without control characters, got 'r",
+    ),
     ({**OPEN, "reason": "\u202eevil"}, "reason"),
     ({**OPEN, "reason": "\ud800"}, "reason"),
     ({**OPEN, "reason": None}, "reason"),
     ({"reason": "x", "network_interface_ids": []}, "network_interface_ids"),
+    (
+        {"reason": "x", "network_interface_ids": ["eni-1"]},
+        "network_interface_ids.0 must be the id of a network interface",
+    ),
     ({"reason": "x", "network_interface_ids": ["eni-0123456789abcdef0"] * 2}, "network_interface_ids"),
     ({"reason": "x", "network_interface_ids": [f"eni-{n:017x}" for n in range(101)]}, "network_interface_ids"),
     ([], "object"),
@@ -249,6 +262,19 @@ WRONG: list[tuple[Any, str]] = [
     ("[" * 30000, "nested too deeply"),
     ('{"a":' * 10000, "nested too deeply"),
 ]
+
+
+def test_when_a_request_has_a_pattern_then_refusals_have_words_for_it() -> None:
+    def patterns(found: Any) -> Iterator[str]:
+        if isinstance(found, dict):
+            yield from [found["pattern"]] if isinstance(found.get("pattern"), str) else []
+            found = list(found.values())
+        for inner in found if isinstance(found, list) else []:
+            yield from patterns(inner)
+
+    bodies = {operation.body for operation in OPERATIONS if operation.body}
+    names = {*bodies, "INCIDENT_ID", "IDEMPOTENCY_KEY", "STATE", "LIMIT", "NEXT"}
+    assert set(schemas.FORMS) == {found for name in names for found in patterns(getattr(schemas, name))}
 
 
 @pytest.mark.parametrize(("body", "said"), WRONG, ids=range(len(WRONG)))

@@ -13,14 +13,20 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tapstack.domain.operations import Operation
+from tapstack.domain.outside_text import quoted
 from tapstack.responder.api.problems import Problem
+
+if TYPE_CHECKING:
+    from fastjsonschema import JsonSchemaValueException
 
 LARGEST_BODY: Final = 65_536
 """Bytes; a hundred interfaces and a long reason take a tenth of it."""
 _SHOWN: Final = 200
+_NAMED: Final = 5
+"""How many properties a refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +158,38 @@ def check(schema_name: str, value: Any) -> Any:
         _validator(schema_name)(value)
     except JsonSchemaValueException as error:
         where = ".".join(str(part) for part in error.path[1:]) or "body"
-        said = re.sub(r"^data\S*\s+", "", str(error.message))
-        if error.rule == "pattern":
-            # The pattern itself says little to the caller.
-            said = "must be of the documented form"
-        if error.rule == "additionalProperties":
-            said = "must have no other properties than the documented ones"
-        if error.rule == "oneOf":
-            said = "must name exactly one of instance_id and network_interface_ids"
-        said = said[:_SHOWN]
+        said = _what_is_wrong(error)
         raise Problem("invalid-request", f"{where} {said}", [{"where": where, "problem": said}]) from error
     except RecursionError as error:
         raise Problem("malformed-request", "the body is nested too deeply") from error
     return value
+
+
+def _what_is_wrong(error: JsonSchemaValueException) -> str:
+    from tapstack.responder.api.schemas import FORMS
+
+    definition = error.rule_definition
+    match error.rule:
+        case "pattern":
+            return f"must be {FORMS[definition]}, got {quoted(error.value)}"
+        case "additionalProperties":
+            known = error.definition["properties"]
+            unknown = sorted(name for name in error.value if name not in known)
+            return f"has the unknown {_listed('property', unknown)}: expected {' or '.join(known)}"
+        case "required":
+            missing = [name for name in definition if name not in error.value]
+            return f"must have the {_listed('property', missing)}"
+        case "oneOf":
+            return "must name exactly one of instance_id and network_interface_ids"
+        case "enum":
+            return f"must be one of {', '.join(map(str, definition))}, got {quoted(error.value)}"
+    return re.sub(r"^data\S*\s+", "", str(error.message))[:_SHOWN]
+
+
+def _listed(what: str, names: list[str]) -> str:
+    shown = ", ".join(quoted(name) for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{what if len(names) == 1 else 'properties'} {shown}{more}"
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tapstack.domain import incidents
 from tapstack.domain.containment_settings import MODES
-from tapstack.domain.identifiers import pattern_of
+from tapstack.domain.identifiers import example_of, noun_of, pattern_of
 from tapstack.responder.api.containment_schemas import (
     APPROVE,
     CHANGE,
@@ -25,6 +25,22 @@ from tapstack.responder.api.containment_schemas import (
 from tapstack.responder.api.problems import TITLES
 
 Schema = dict[str, Any]
+
+_KEY_PATTERN: Final = "^[!-~]+$"
+_NEXT_PATTERN: Final = "^[A-Za-z0-9_-]{1,128}$"
+FORMS: Final = {
+    **{
+        pattern_of(kind): f"the id of {noun_of(kind)}, of the form {example_of(kind)}"
+        for kind in ("instance", "network interface")
+    },
+    incidents.ID_PATTERN: f"the id of an incident, of the form {incidents.ID_EXAMPLE}",
+    incidents.TEXT_PATTERN: "readable text that is not blank, without control characters",
+    incidents.TECHNIQUE_PATTERN: "a technique of MITRE ATT&CK, of the form T1071 or T1071.004",
+    incidents.ALERT_ID_PATTERN: "printable ASCII characters, without a blank at the beginning or the end",
+    _KEY_PATTERN: "printable ASCII characters without a blank",
+    _NEXT_PATTERN: "the `next` of the page before, unchanged",
+}
+"""What each pattern of a request asks for, in words: refusals say it, because a pattern says little to a caller."""
 
 
 def _text(length: tuple[int, int], pattern: str, description: str) -> Schema:
@@ -135,7 +151,7 @@ IDEMPOTENCY_KEY: Final[Schema] = {
     "type": "string",
     "minLength": incidents.IDEMPOTENCY_KEY_LENGTH[0],
     "maxLength": incidents.IDEMPOTENCY_KEY_LENGTH[1],
-    "pattern": "^[!-~]+$",
+    "pattern": _KEY_PATTERN,
     "description": "Sent again by the same caller with the same body within 24 hours, it returns the same incident, "
     "open or closed.",
 }
@@ -143,7 +159,7 @@ STATE: Final[Schema] = {"type": "string", "enum": list(incidents.LISTINGS), "def
 LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}
 NEXT: Final[Schema] = {
     "type": "string",
-    "pattern": "^[A-Za-z0-9_-]{1,128}$",
+    "pattern": _NEXT_PATTERN,
     "description": "`next` of the page before; opaque.",
 }
 
