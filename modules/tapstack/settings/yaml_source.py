@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ _NUMBER_TAGS: Final = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:flo
 _DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 """How numbers are written here. YAML 1.1 has others, which stand for something else than they seem to: `0443` is
 octal, `22:22` of base 60."""
+_BEGINNING: Final = re.compile(r"( *)(?:- +)*(?=[^\s#-])")
+"""Of a line that is no comment: its indentation, and the dashes of list items."""
 _PAIR: Final = re.compile(r"([0-9]+):([0-9]+)")
 
 
@@ -274,6 +277,32 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
     return Problem((), message, line=mark.line + 1 if mark else None)
 
 
+def _where_lines_begin(lines: Sequence[str], number: int, column: int) -> str:
+    """Say where a line that begins at a wrong column could begin: as a line above it of the next column on each side.
+
+    Args:
+        lines: of the file.
+        number: of the line; 0 is the first.
+        column: where it begins; 0 is the first.
+    """
+    deeper = shallower = ""
+    within = math.inf
+    for above in range(number - 1, -1, -1):
+        found = _BEGINNING.match(lines[above])
+        if found is None:
+            continue
+        key, begins = found.end(), found.end(1)
+        place = f"column {key + 1}, as line {above + 1}"
+        if column < key < within:
+            deeper = place
+        elif key < column and key < within:
+            shallower = place
+            break
+        within = min(within, begins)
+    places = ", or at ".join(filter(None, (deeper, shallower)))
+    return f"begin the line at {places}, or correct what is above it" if places else ""
+
+
 def _advice(what: str, context: str, error: Any, text: str) -> str:
     """Say what mends a syntax error, as far as the parser's message and the place show it."""
     mark = error.problem_mark
@@ -314,8 +343,8 @@ def _advice(what: str, context: str, error: Any, text: str) -> str:
         return "check the quotes and brackets before it"
     if "block mapping" in context and line.lstrip().startswith("-"):
         return "a line that begins with - is no key: put the list below its key, each item indented as the first"
-    if "block" in context:
-        return f"indent the line as its neighbours, which begin at {began}"
+    if "block" in context or "document start" in what:
+        return _where_lines_begin(lines, mark.line, mark.column)
     if "second occurrence" in what:
         return "give each anchor (&name) a name of its own"
     if "alphabetic or numeric" in what:

@@ -377,8 +377,28 @@ class TestSyntax:
             ),
             (
                 "a:\n    b: 1\n  c: 2\n",
-                "3: this is not YAML (column 3): did not find expected key; indent the line as its neighbours, which "
-                "begin at line 1",
+                "3: this is not YAML (column 3): did not find expected key; begin the line at column 5, as line 2, or "
+                "at column 1, as line 1, or correct what is above it",
+            ),
+            (
+                "sites:\n  a:\n    region: b\n\n    # c\n    filters:\n      web: {}\n   sessions: {}\n",
+                "8: this is not YAML (column 4): did not find expected key; begin the line at column 5, as line 6, or "
+                "at column 3, as line 2, or correct what is above it",
+            ),
+            (
+                "a:\n  - b: 1\n   c: 2\n",
+                "3: this is not YAML (column 4): did not find expected '-' indicator; begin the line at column 5, as "
+                "line 2, or at column 1, as line 1, or correct what is above it",
+            ),
+            (
+                "  a: 1\nb: 2\n",
+                "2: this is not YAML (column 1): did not find expected <document start>; begin the line at column 3, as "
+                "line 1, or correct what is above it",
+            ),
+            (
+                "a: 'b'\n  c: 2\n",
+                "2: this is not YAML (column 3): did not find expected key; begin the line at column 1, as line 1, or "
+                "correct what is above it",
             ),
             (
                 "a: 1\n---\nb: 2\n",
