@@ -184,7 +184,7 @@ def check_own_tags(own_tags: Mapping[str, str] | None, capabilities: Sequence[st
         )
     if "Name" in own_tags:
         raise RuleViolation("own_tags['Name']: the template gives each resource a Name of its own")
-    for about, problem in tag_problems(own_tags, (EC2, CLOUDFORMATION, IAM)):
+    for about, _, problem in tag_problems(own_tags, (EC2, CLOUDFORMATION, IAM)):
         raise RuleViolation(f"own_tags: {problem}" if about is None else f"own_tags[{about!r}]: {problem}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _CURLY: Final = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
-_AROUND_A_VALUE: Final = re.compile(f"'[{_CURLY}]|[{_CURLY}]'")
+_AROUND_A_VALUE: Final = re.compile(f"['\"][{_CURLY}]|[{_CURLY}]['\"]")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -36,9 +36,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def about_quotes(message: str) -> str:
     """Return a hint for a message that shows a value in curly quotes, which chats and documents make of straight ones.
 
-    Nothing where it shows none. Messages show values in straight single quotes.
+    Nothing where it shows none. Messages show values as Python writes texts: in straight quotes.
     """
     if not _AROUND_A_VALUE.search(message):
         return ""
     joined = "" if message.endswith("?") else ";"
     return f"{joined} curly quotes (\u201c \u201d) are part of the value: type straight ones (\" or ') in their place"
+
+
+def is_in_curly_quotes(text: str) -> bool:
+    """Return whether a text begins or ends with a curly quote, as one does that was meant to be in straight ones."""
+    return text.startswith(tuple(_CURLY)) or text.endswith(tuple(_CURLY))

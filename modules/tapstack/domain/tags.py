@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from tapstack.domain.arguments import is_whole_token
 from tapstack.domain.errors import RuleViolation
@@ -121,12 +121,29 @@ def check_construct_tags(tags: Mapping[str, str] | None, *services: TagRules) ->
             check_own_tag_key(key)
         if not is_token(value):
             check_tag_value(value)
-    for about, problem in tag_problems(tags, services):
+    for about, _, problem in tag_problems(tags, services):
         raise RuleViolation(f"tags: {problem}" if about is None else f"tags[{about!r}]: {problem}")
 
 
-def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Iterator[tuple[str | None, str]]:
-    """Yield what the services that the tags reach would refuse, with the key that it is about.
+_Rule = Literal["number", "plain key", "plain value", "with value", "any case"]
+
+
+class TagProblem(NamedTuple):
+    """What a service would refuse.
+
+    Attributes:
+        key: of the tag that it is about; None where it is about all of them.
+        rule: that is broken; several services may have it, of which the message names one.
+        message: what is wrong, and what would be right.
+    """
+
+    key: str | None
+    rule: _Rule
+    message: str
+
+
+def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Iterator[TagProblem]:
+    """Yield what the services that the tags reach would refuse.
 
     Args:
         tags: those that users give; each key and value is of the right length. Tokens in them pass.
@@ -134,8 +151,9 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
     """
     reached = tuple(services)
     if len(tags) > TAGS - OWN_TAGS:
-        yield (
+        yield TagProblem(
             None,
+            "number",
             f"expected at most {TAGS - OWN_TAGS} tags: AWS allows {TAGS} on a resource, of which {OWN_TAGS} are kept "
             f"for those that Tapstack and templates add; got {len(tags)}",
         )
@@ -144,18 +162,22 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
     any_case = next((rules for rules in reached if rules.any_case), None)
     respelled = dict(respelled_keys(tags))
     for key, value in tags.items():
-        for what, text in (("key", key), ("value", value)):
+        texts: tuple[tuple[_Rule, str, str], ...] = (("plain key", "key", key), ("plain value", "value", value))
+        for rule, what, text in texts:
             if plain and not is_token(text) and (wrong := next((sign for sign in text if not _is_plain(sign)), None)):
-                yield (
+                yield TagProblem(
                     key,
+                    rule,
                     f"tag {what} {text!r} holds {wrong!r}, which {plain.service} does not take: expected letters, "
                     "digits, spaces and _.:/=+-@",
                 )
         if with_value and not value:
-            yield key, f"the tag value is empty, and {with_value.service} does not accept empty values"
+            message = f"the tag value is empty, and {with_value.service} does not accept empty values"
+            yield TagProblem(key, "with value", message)
         if any_case and key in respelled:
             first = respelled[key]
-            yield key, f"differs from {first} in case only, and is the same key to {any_case.service}: keep one"
+            message = f"differs from {first} in case only, and is the same key to {any_case.service}: keep one"
+            yield TagProblem(key, "any case", message)
 
 
 def respelled_keys(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:

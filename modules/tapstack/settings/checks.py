@@ -19,6 +19,7 @@ from tapstack.domain.packet_basics import check_stack_name_for_roles, makes_iam
 from tapstack.domain.peers import Peer, check_not_whole_internet, sender_warnings
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup
+from tapstack.domain.suggestions import is_in_curly_quotes
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.checking import (
     Checker,
@@ -83,6 +84,26 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
                 stack_name = deployment.response_stack_name(name)
                 checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
     return checker.problems
+
+
+def warn_of_curly_quotes(checker: Checker, path: Path, part: Any) -> None:
+    """Warn of each key and text, anywhere in the file, in curly quotes: they are compared with what AWS has as they are.
+
+    Args:
+        checker: collects the warnings.
+        path: where the part stands in the file.
+        part: what the file says there, as plain data.
+    """
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if is_in_curly_quotes(name):
+                checker.warn((*path, name), f"the key {name!r} is written with a quote")
+            warn_of_curly_quotes(checker, (*path, name), value)
+    elif isinstance(part, list):
+        for position, item in enumerate(part):
+            warn_of_curly_quotes(checker, (*path, position), item)
+    elif isinstance(part, str) and is_in_curly_quotes(part):
+        checker.warn(path, f"the value {part!r} is written with a quote")
 
 
 def _refuse_twice(checker: Checker, path: Path, part: Any) -> None:

@@ -19,7 +19,7 @@ from tapstack.domain.renamed import OLD_KEYS
 from tapstack.domain.suggestions import did_you_mean, nearest
 from tapstack.settings import partial
 from tapstack.settings.checking import Checker
-from tapstack.settings.checks import check_deployment
+from tapstack.settings.checks import check_deployment, warn_of_curly_quotes
 from tapstack.settings.fields import MisfitError
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import ABSENT, DeploymentError, Problem
@@ -121,6 +121,7 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
     checker = Checker()
     if found := check_deployment(deployment, checker):
         raise DeploymentError(file, [_placed(problem, source) for problem in found])
+    warn_of_curly_quotes(checker, (), source.data)
     deployment.note_place(file, source.line)
     deployment.note_warnings((_placed(found, source).render(file), by) for found, by in checker.warnings)
     return deployment

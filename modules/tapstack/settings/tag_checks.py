@@ -16,13 +16,13 @@ def check_tags(checker: Checker, deployment: Deployment) -> None:
         with checker.part():
             merged = {**deployment.tags, **site.tags}
             services = _services(deployment, name)
-            for key, message in tags.tag_problems(merged, services):
+            for key, rule, message in tags.tag_problems(merged, services):
                 of_site = key in site.tags or (key is None and bool(site.tags))
                 path: Path = ("sites", name, "tags") if of_site else ("tags",)
                 if key is not None:
                     path = (*path, key)
-                if (path, message) not in said:
-                    said.add((path, message))
+                if (path, rule) not in said:
+                    said.add((path, rule))
                     checker.say(path, message)
             if not any(rules.any_case for rules in services):
                 for key, first in tags.respelled_keys(merged):

@@ -33,6 +33,7 @@ def test_when_a_word_is_unknown_then_one_is_suggested_where_it_alone_is_near(
         ("'\u201cweb\u201d' is no name", "; curly quotes"),
         ("unrecognized arguments: 'every', 'minute\u201d'", "; curly quotes"),
         ("got '\u2018x\u2019'; did you mean x?", " curly quotes"),
+        ('got "\u201cit\'s\u201d"', "; curly quotes"),
         ("'web' is no name", ""),
         ("got 'the \u201cnew\u201d one'", ""),
     ],

@@ -240,6 +240,24 @@ class TestFiles:
         assert [line.split(":")[1] for line in lines] == ["3", "4", "6"]
         assert all("curly quotes (\u201c \u201d) are part of the value" in line for line in lines)
 
+    def test_when_values_in_curly_quotes_pass_then_each_is_warned_of(self) -> None:
+        deployment = parse_deployment(
+            USABLE + "    sessions:\n"
+            "      s: {sources: [{tags: {application: \u201ccheckout\u201d}},\n"
+            "                    {tags: {\u201cteam\u201d: the \u2018web\u2019 team}}]}\n"
+            "    response:\n"
+            "      policy: [{name: p, action: capture, tags: {application: \u201c*\u201d}}]\n"
+            "      containment:\n"
+            "        protect: {tags: {stage: \u201cnever\u201d}}\n"
+        )
+        site = "sites.production"
+        assert [line.partition(" is written with a quote; curly quotes")[0] for line in deployment.warnings()] == [
+            f"deployment.yaml:10: {site}.sessions.s.sources[0].tags.application: the value '\u201ccheckout\u201d'",
+            f"deployment.yaml:11: {site}.sessions.s.sources[1].tags.\u201cteam\u201d: the key '\u201cteam\u201d'",
+            f"deployment.yaml:13: {site}.response.policy[0].tags.application: the value '\u201c*\u201d'",
+            f"deployment.yaml:15: {site}.response.containment.protect.tags.stage: the value '\u201cnever\u201d'",
+        ]
+
     def test_fails_when_the_file_is_a_directory(self, tmp_path: Path) -> None:
         (tmp_path / "deployment.yaml").mkdir()
         assert self.refused(Path("deployment.yaml")) == "deployment.yaml: is a directory: expected a YAML file"

@@ -95,6 +95,17 @@ def test_fails_when_the_tags_of_several_sites_are_wrong_and_names_those_of_the_p
     ]
 
 
+def test_fails_when_different_services_refuse_a_tag_of_the_project_and_names_it_once() -> None:
+    second = (
+        (SITE + BALANCED).partition("\n")[2].replace("production", "second").replace("0a1b2c3d4e5f60718", "0123abcd")
+    )
+    response = "    response: {appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}}\n"
+    [problem] = report("tags: {owner: \u201csoc\u201d}\n" + SITE + response + second)
+    assert problem.startswith(
+        "deployment.yaml:1: tags.owner: tag value '\u201csoc\u201d' holds '\u201c', which API Gateway"
+    )
+
+
 def test_fails_when_there_are_sixty_tags() -> None:
     tags = ", ".join(f"k{n}: v" for n in range(60))
     assert report(f"tags: {{{tags}}}\n" + SITE + TARGET) == [
