@@ -54,7 +54,8 @@ def _default(field: Schema) -> str:
 
 
 def _value(field: Schema, definitions: Schema) -> str:
-    if examples := field.get("examples"):
+    # The range of a number says more, and a mapping is said to be one.
+    if (examples := field.get("examples")) and field.get("type") not in ("number", "object"):
         return f"such as `{examples[0]}`"
     if "anyOf" in field:
         members = [_value(member, definitions) for member in field["anyOf"] if member.get("type") != "null"]

@@ -30,7 +30,7 @@ def run(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]
         (
             USABLE + "      public_ip: maybe\n    tags: {a: 5}\n",
             "deployment.yaml:9: sites.production.packet_basics.public_ip: expected true or false, got 'maybe'\n"
-            "deployment.yaml:10: sites.production.tags.a: expected text (put numbers in quotes), got 5\n",
+            "deployment.yaml:10: sites.production.tags.a: expected text (put it in quotes), got 5\n",
         ),
         (
             USABLE + "    sessions: {web: {sources: [eni-0123abcd], filter: wep}}\n",

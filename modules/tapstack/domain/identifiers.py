@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.tokens import is_token
 
 _ID: Final = r"(?:[0-9a-f]{8}|[0-9a-f]{17})"
+_EXAMPLE: Final = "0123456789abcdef0"
 _ARN: Final = r"arn:aws(?:-[a-z]+)*"
 
 _FORMATS: Final[dict[str, tuple[str, str]]] = {
@@ -59,7 +61,7 @@ _NOUNS: Final = {"vpc": "a VPC", "gateway load balancer endpoint": "a Gateway Lo
 """What messages call those kinds that are written otherwise than here."""
 _CALLED: Final = {
     "network load balancer": "the ARN of a Network Load Balancer",
-    "ram principal": "the id of an account, nor the ARN of an organization or organizational unit",
+    "ram principal": "the id of an account or the ARN of an organization or organizational unit",
     "iam role": "the ARN of an IAM role",
     "iam policy": "the ARN of an IAM policy",
     "sns topic": "the ARN of an SNS topic",
@@ -67,6 +69,10 @@ _CALLED: Final = {
     "region": "the name of a Region",
 }
 """What messages call those kinds that are more than an id of the kind's name."""
+_PREFIXES: Final = {
+    kind: example.removesuffix(_EXAMPLE) for kind, (_, example) in _FORMATS.items() if example.endswith(f"-{_EXAMPLE}")
+}
+"""Of the ids that consist of one and digits."""
 _COMPILED: Final = {kind: re.compile(pattern, re.ASCII) for kind, (pattern, _) in _FORMATS.items()}
 
 
@@ -78,9 +84,29 @@ def check_identifier(kind: str, value: str) -> str:
     """
     if is_token(value) or (isinstance(value, str) and _COMPILED[kind].fullmatch(value)):
         return value
-    hint = "; it must be lower case" if _COMPILED[kind].fullmatch(str(value).lower()) else ""
-    called = _CALLED.get(kind) or f"the id of {noun_of(kind)}"
-    raise RuleViolation(f"{value!r} is not {called}: expected the form {_FORMATS[kind][1]}{hint}")
+    form, difference = _FORMATS[kind][1], _difference(kind, str(value))
+    hint = f"; {difference}" if difference else ""
+    raise RuleViolation(f"{value!r} is not {_called(kind)}: expected the form {form}{hint}")
+
+
+def _difference(kind: str, value: str) -> str:
+    """Say what the difference to an identifier of `kind` is, as far as it shows; nothing where it does not."""
+    if _COMPILED[kind].fullmatch(value.lower()):
+        return "it must be lower case"
+    prefix = _PREFIXES.get(kind)
+    if prefix and value.startswith(prefix):
+        digits = value[len(prefix) :]
+        if wrong := re.search(r"[^0-9a-f]", digits):
+            return f"{wrong.group()!r} is no hexadecimal digit (0-9 and a-f)"
+        return f"it has {counted(len(digits), 'digit')} after {prefix}, expected 8 or 17"
+    if other := kind_of(value):
+        return f"this is {_called(other)}"
+    similar = next((other for other, begins in _PREFIXES.items() if value.startswith(begins)), None)
+    return f"this begins like {_called(similar)}" if similar else ""
+
+
+def _called(kind: str) -> str:
+    return _CALLED.get(kind) or f"the id of {noun_of(kind)}"
 
 
 def noun_of(kind: str) -> str:

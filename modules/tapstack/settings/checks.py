@@ -87,7 +87,7 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
 
 
 def warn_of_curly_quotes(checker: Checker, path: Path, part: Any) -> None:
-    """Warn of each key and text, anywhere in the file, in curly quotes: they are compared with what AWS has as they are.
+    """Warn of each key and text in curly quotes, anywhere in the file: they are compared with AWS's as they are.
 
     Args:
         checker: collects the warnings.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -236,7 +236,7 @@ BucketName = _matching(
 KeyPrefix = _matching(
     r"[^/](.*[^/])?", (1, 512), "a prefix of keys: expected {} characters, without a slash at the beginning or the end"
 )
-Name = _text(check_name, pattern=NAME_PATTERN)
+Name = _text(check_name, pattern=NAME_PATTERN, examples=["web"])
 RoleSessionName = _matching(
     r"[A-Za-z0-9_+=,.@-]+", (2, 64), "the name of a role's session: expected {} letters, digits and signs of _+=,.@-"
 )
@@ -271,7 +271,14 @@ Tactic = _text(lambda value: policy_rules.check_one_of("tactic", value, tuple(TA
 FindingSeverity = Annotated[
     float,
     AfterValidator(_severity),
-    WithJsonSchema({"type": "number", "minimum": policy_rules.SEVERITY[0], "maximum": policy_rules.SEVERITY[1]}),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "minimum": policy_rules.SEVERITY[0],
+            "maximum": policy_rules.SEVERITY[1],
+            "examples": [7.0],
+        }
+    ),
 ]
 
 Protocol = Annotated[
@@ -295,7 +302,9 @@ Ports = Annotated[
 TagKey = _text(check_own_tag_key, minLength=1, maxLength=128, pattern=OWN_KEY_PATTERN)
 SoughtTagKey = _text(check_sought_tag_key, minLength=1, maxLength=128)
 TagValue = _text(check_tag_value, maxLength=256)
-Tags: TypeAlias = dict[TagKey, TagValue]  # type: ignore[valid-type]
+_TAGS: Final[list[Any]] = [{"application": "checkout"}]
+"""An example."""
+Tags: TypeAlias = Annotated[dict[TagKey, TagValue], Field(examples=_TAGS)]  # type: ignore[valid-type]
 """On what is deployed."""
-SoughtTags: TypeAlias = dict[SoughtTagKey, TagValue]  # type: ignore[valid-type]
+SoughtTags: TypeAlias = Annotated[dict[SoughtTagKey, TagValue], Field(examples=_TAGS)]  # type: ignore[valid-type]
 """Of what is there already."""

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -205,8 +205,7 @@ def _problem(details: Any, data: Any) -> Problem:
     else:
         hint = did_you_mean(value, _WORD.findall(context["expected"])) if _is_other_word(kind, value) else ""
         message = hint + _in_our_words(kind, details["msg"], context)
-        if kind in ("int_type", "float_type") and (numbers := _numbers_at(path)):
-            message += f", {numbers}"
+        message += _more_about(kind, path, value)
         if isinstance(value, Mapping | list) and kind != "literal_error" and not kind.endswith("_type"):
             value = ABSENT
     return Problem(path, message, value if _plain(value) else ABSENT)
@@ -217,7 +216,7 @@ def _plain(value: Any) -> bool:
 
 
 _EXPECTED: Final = {
-    "string_type": "expected text (put numbers in quotes)",
+    "string_type": "expected text",
     "int_type": "expected a whole number",
     "float_type": "expected a number",
     "bool_type": "expected true or false",
@@ -233,6 +232,12 @@ _EXPECTED: Final = {
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
 }
+_CONTAINERS: Final[Mapping[str, Literal["object", "array"]]] = {
+    "list_type": "array",
+    "dict_type": "object",
+    "model_type": "object",
+    "model_attributes_type": "object",
+}
 _WORD: Final = re.compile("'([^']*)'")
 
 
@@ -245,6 +250,19 @@ def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
         count = context.get("min_length", context.get("max_length"))
         return _EXPECTED[kind].format(**context, entries="entry" if count == 1 else "entries")
     return message[:1].lower() + message[1:]
+
+
+def _more_about(kind: str, path: FieldPath, value: Any) -> str:
+    """Return what a message about a value of the wrong type adds: the numbers, or the form, that are right."""
+    # Imported late: a file of the right types need not wait for it.
+    from tapstack.settings.forms import example_at, numbers_at
+
+    if kind == "string_type":
+        return " (put it in quotes)" if isinstance(value, int | float) else ""
+    if kind in ("int_type", "float_type"):
+        return f", {numbers}" if (numbers := numbers_at(path)) else ""
+    example = example_at(path, _CONTAINERS[kind]) if kind in _CONTAINERS else None
+    return f" such as {example}" if example else ""
 
 
 def _existing(location: FieldPath, data: Any, keep_last: bool) -> FieldPath:
@@ -293,17 +311,6 @@ def _models_at(location: FieldPath) -> list[type[BaseModel]]:
 
 def _fields_at(location: FieldPath) -> set[str]:
     return {name for model in _models_at(location) for name in model.model_fields}
-
-
-def _numbers_at(location: FieldPath) -> str | None:
-    """Return which numbers a field accepts, where not all."""
-    schemas = [model.model_json_schema() for model in _models_at(location[:-1]) if location[-1] in model.model_fields]
-    for schema in schemas:
-        field = schema["properties"][location[-1]]
-        for part in (field, *field.get("anyOf", ())):
-            if "minimum" in part and "maximum" in part:
-                return f"{part['minimum']} to {part['maximum']}"
-    return None
 
 
 def _near_field(location: FieldPath) -> str | None:

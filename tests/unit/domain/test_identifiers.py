@@ -59,22 +59,24 @@ def test_when_an_identifier_is_a_token_then_it_passes(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "prefix"), PREFIXES.items())
 @pytest.mark.parametrize(
-    "pattern",
+    ("pattern", "difference"),
     [
-        "{}-0123456789abcdef",
-        "{}-0123456789abcdef01",
-        "{}-0123456",
-        "{}-0123456789abcdefg",
-        "{}0123456789abcdef0",
-        "x{}-0123456789abcdef0",
-        "wrong-0123456789abcdef0",
-        "{}-0123456789abcdef0\n",
-        " {}-0123abcd",
-        "{}-",
-        "",
+        ("{}-0123456789abcdef", "; it has 16 digits after {}-, expected 8 or 17"),
+        ("{}-0123456789abcdef01", "; it has 18 digits after {}-, expected 8 or 17"),
+        ("{}-0", "; it has 1 digit after {}-, expected 8 or 17"),
+        ("{}-", "; it has 0 digits after {}-, expected 8 or 17"),
+        ("{}-0123456789abcdefg", "; 'g' is no hexadecimal digit (0-9 and a-f)"),
+        ("{}-0123456789abcdef0\n", "; '\\n' is no hexadecimal digit (0-9 and a-f)"),
+        ("{}0123456789abcdef0", ""),
+        ("x{}-0123456789abcdef0", ""),
+        ("wrong-0123456789abcdef0", ""),
+        (" {}-0123abcd", ""),
+        ("", ""),
     ],
 )
-def test_fails_when_an_id_has_another_form(kind: str, prefix: str, pattern: str) -> None:
+def test_fails_when_an_id_has_another_form_and_names_the_difference(
+    kind: str, prefix: str, pattern: str, difference: str
+) -> None:
     value = pattern.format(prefix)
     called = {
         "instance": "an instance",
@@ -82,8 +84,23 @@ def test_fails_when_an_id_has_another_form(kind: str, prefix: str, pattern: str)
         "gateway load balancer endpoint": "a Gateway Load Balancer endpoint",
     }.get(kind, f"a {kind}")
     assert refusal(lambda: check_identifier(kind, value)) == (
-        f"{value!r} is not the id of {called}: expected the form {prefix}-0123456789abcdef0"
+        f"{value!r} is not the id of {called}: expected the form {prefix}-0123456789abcdef0{difference.format(prefix)}"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "found"),
+    [
+        ("instance", "eni-0123456789abcdef0", "this is the id of a network interface"),
+        ("vpc", "subnet-1", "this begins like the id of a subnet"),
+        ("vpc", "eu-central-1", "this is the name of a Region"),
+        ("subnet", UNIT, "this is the id of an account or the ARN of an organization or organizational unit"),
+        ("iam role", "111122223333", "this is the id of an account"),
+        ("sns topic", "arn:aws:iam::111122223333:role/deploy", "this is the ARN of an IAM role"),
+    ],
+)
+def test_fails_when_an_identifier_is_of_another_kind_and_names_that(kind: str, value: str, found: str) -> None:
+    assert refusal(lambda: check_identifier(kind, value)).endswith(f"; {found}")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,7 @@ def test_fails_when_an_id_has_another_form(kind: str, prefix: str, pattern: str)
         (
             "ram principal",
             "o-a1b2c3d4e5",
-            "the id of an account, nor the ARN of an organization or organizational unit: expected the form "
+            "the id of an account or the ARN of an organization or organizational unit: expected the form "
             f'"111122223333" or {ORGANIZATION}',
         ),
         (

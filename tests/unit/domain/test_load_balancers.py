@@ -47,7 +47,8 @@ def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -
         ({"subnet_ids": SUBNETS[:1] * 2}, f"each subnet once, got {SUBNETS[0]}, {SUBNETS[0]}"),
         (
             {"subnet_ids": [SUBNETS[0], "vpc-0123abcd"]},
-            "'vpc-0123abcd' is not the id of a subnet: expected the form subnet-0123456789abcdef0",
+            "'vpc-0123abcd' is not the id of a subnet: expected the form subnet-0123456789abcdef0; this "
+            "is the id of a VPC",
         ),
         (
             {"instance_ids": []},
@@ -59,7 +60,8 @@ def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -
         ),
         (
             {"instance_ids": ["i-1"]},
-            "'i-1' is not the id of an instance: expected the form i-0123456789abcdef0",
+            "'i-1' is not the id of an instance: expected the form i-0123456789abcdef0; it has 1 digit "
+            "after i-, expected 8 or 17",
         ),
         (
             {"instance_ids": [], "ip_addresses": ["10.0.1.256"]},

@@ -25,9 +25,21 @@ def test_when_a_peer_is_read_then_its_form_decides_its_kind(text: str, peer: Pee
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sg-1", "'sg-1' is not the id of a security group: expected the form sg-0123456789abcdef0"),
-        ("pl-1", "'pl-1' is not the id of a prefix list: expected the form pl-0123456789abcdef0"),
-        ("vpc-1", "'vpc-1' is not the id of a VPC: expected the form vpc-0123456789abcdef0"),
+        (
+            "sg-1",
+            "'sg-1' is not the id of a security group: expected the form sg-0123456789abcdef0; it has 1 "
+            "digit after sg-, expected 8 or 17",
+        ),
+        (
+            "pl-1",
+            "'pl-1' is not the id of a prefix list: expected the form pl-0123456789abcdef0; it has 1 "
+            "digit after pl-, expected 8 or 17",
+        ),
+        (
+            "vpc-1",
+            "'vpc-1' is not the id of a VPC: expected the form vpc-0123456789abcdef0; it has 1 digit "
+            "after vpc-, expected 8 or 17",
+        ),
         ("web", "'web' is not a CIDR block: expected the form 10.0.0.0/16 or 2001:db8::/32"),
     ],
 )

@@ -25,7 +25,8 @@ def test_when_an_interface_is_a_token_then_it_is_named_by_its_user() -> None:
     [
         (
             {"network_interface_id": "eni-1"},
-            "'eni-1' is not the id of a network interface: expected the form eni-0123456789abcdef0",
+            "'eni-1' is not the id of a network interface: expected the form eni-0123456789abcdef0; it "
+            "has 1 digit after eni-, expected 8 or 17",
         ),
         (
             {"network_interface_id": TOKEN},
@@ -58,7 +59,11 @@ def test_fails_when_an_interface_cannot_be_a_source(given: dict[str, Any], messa
     ("given", "message"),
     [
         ((3, ENI), "3 is not the id of a network interface: expected the form eni-0123456789abcdef0"),
-        (("eni-1", "eni-1"), "'eni-1' is not the id of a network interface: expected the form eni-0123456789abcdef0"),
+        (
+            ("eni-1", "eni-1"),
+            "'eni-1' is not the id of a network interface: expected the form eni-0123456789abcdef0; it "
+            "has 1 digit after eni-, expected 8 or 17",
+        ),
         (
             (TOKEN, 3),
             "3 is not a usable name: expected 1 to 40 lower-case letters, digits or hyphens, beginning with a letter",
@@ -115,9 +120,21 @@ def test_when_sources_are_looked_up_then_all_conditions_must_hold(
             {"include_requester_managed": True},
             "a lookup of sources needs tags, instance tags, an instance, a subnet or a VPC",
         ),
-        ({"instance_id": ENI}, f"'{ENI}' is not the id of an instance: expected the form i-0123456789abcdef0"),
-        ({"subnet_id": ENI}, f"'{ENI}' is not the id of a subnet: expected the form subnet-0123456789abcdef0"),
-        ({"vpc_id": ENI}, f"'{ENI}' is not the id of a VPC: expected the form vpc-0123456789abcdef0"),
+        (
+            {"instance_id": ENI},
+            f"'{ENI}' is not the id of an instance: expected the form i-0123456789abcdef0; this is the id "
+            "of a network interface",
+        ),
+        (
+            {"subnet_id": ENI},
+            f"'{ENI}' is not the id of a subnet: expected the form subnet-0123456789abcdef0; this is the "
+            "id of a network interface",
+        ),
+        (
+            {"vpc_id": ENI},
+            f"'{ENI}' is not the id of a VPC: expected the form vpc-0123456789abcdef0; this is the id of "
+            "a network interface",
+        ),
     ],
 )
 def test_fails_when_a_lookup_has_no_condition_or_a_wrong_one(lookup: dict[str, Any], message: str) -> None:

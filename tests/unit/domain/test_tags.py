@@ -1,6 +1,6 @@
-import botocore.session
 from collections.abc import Iterable
 
+import botocore.session
 import pytest
 
 from tapstack.domain import tags

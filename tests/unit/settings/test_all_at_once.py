@@ -126,7 +126,7 @@ def test_fails_when_an_account_id_is_read_as_a_number_and_shows_it_as_it_was_wri
         f"deployment.yaml:9: sites.production.allowed_account_ids[{n}]: {message}"
         for n, message in enumerate(
             [
-                "expected text (put numbers in quotes), got 111122223333",
+                "expected text (put it in quotes), got 111122223333",
                 "YAML reads this as the number 1402433619: expected the id of an account in quotes, "
                 "'012345670123', got 012345670123",
             ]
@@ -168,7 +168,7 @@ def test_fails_when_keys_are_misspelt_and_names_what_is_wrong_below_them_too() -
         ("8", "sites.production.sesions.a.sources[0].tgas.a"),
         ("8", "sites.production.sesions.a.sources[1]"),
     ]
-    assert lines[1] == "deployment.yaml:1: tgas.a: expected text (put numbers in quotes), got 1.50"
+    assert lines[1] == "deployment.yaml:1: tgas.a: expected text (put it in quotes), got 1.50"
     assert "no filter of this name: did you mean web? " in lines[15]
 
 
@@ -214,6 +214,6 @@ def test_fails_when_a_value_is_wrong_and_shows_it_as_it_was_written(text: str, s
 
 def test_fails_when_a_tag_is_read_as_a_truth_value_and_shows_it_as_it_was_written() -> None:
     assert report("tags: {a: no, b: 12.50, c: 1.0e+3}\n" + USABLE) == [
-        f"deployment.yaml:1: tags.{key}: expected text (put numbers in quotes), got {text}"
+        f"deployment.yaml:1: tags.{key}: expected text (put it in quotes), got {text}"
         for key, text in (("a", "no"), ("b", "12.50"), ("c", "1.0e+3"))
     ]

@@ -42,13 +42,15 @@ def interfaces(count: int) -> str:
         pytest.param(
             f"    sessions: {{web: {{sources: [{ENI}], target: tmt-1}}}}\n",
             "9: sites.production.sessions.web.target",
-            "'tmt-1' is not the id of a traffic mirror target: expected the form tmt-0123456789abcdef0",
+            "'tmt-1' is not the id of a traffic mirror target: expected the form tmt-0123456789abcdef0; "
+            "it has 1 digit after tmt-, expected 8 or 17",
             id="wrong target id",
         ),
         pytest.param(
             f"    sessions: {{web: {{sources: [{ENI}], filter: tmf-1}}}}\n",
             "9: sites.production.sessions.web.filter",
-            "'tmf-1' is not the id of a traffic mirror filter: expected the form tmf-0123456789abcdef0",
+            "'tmf-1' is not the id of a traffic mirror filter: expected the form tmf-0123456789abcdef0; "
+            "it has 1 digit after tmf-, expected 8 or 17",
             id="wrong filter id",
         ),
         pytest.param(

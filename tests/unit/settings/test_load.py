@@ -63,10 +63,15 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
             "{instance_id: i-0123abcd} for all interfaces there",
             id="an instance as a source",
         ),
-        pytest.param("sites:\n", "1: sites: expected a mapping, got nothing", id="nothing after the colon"),
+        pytest.param(
+            "sites:\n",
+            "1: sites: expected a mapping such as {name: {region: eu-central-1, vpc_id: "
+            "vpc-0123456789abcdef0}}, got nothing",
+            id="nothing after the colon",
+        ),
         pytest.param(
             USABLE + "    allowed_account_ids: [111122223333]\n",
-            "9: sites.production.allowed_account_ids[0]: expected text (put numbers in quotes), got 111122223333",
+            "9: sites.production.allowed_account_ids[0]: expected text (put it in quotes), got 111122223333",
             id="account id without quotes",
         ),
         pytest.param(
@@ -118,22 +123,37 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             USABLE + "    filters: []\n",
-            "9: sites.production.filters: expected a mapping, got []",
+            "9: sites.production.filters: expected a mapping such as {name: {preset: everything}}, got []",
             id="list for a mapping",
         ),
         pytest.param(
             USABLE + "    sessions: {web: {sources: eni-0123abcd}}\n",
-            "9: sites.production.sessions.web.sources: expected a list, got 'eni-0123abcd'",
+            "9: sites.production.sessions.web.sources: expected a list such as [eni-0123456789abcdef0], "
+            "got 'eni-0123abcd'",
             id="text for a list",
         ),
         pytest.param(
             USABLE + "    sessions: {web: {sources: [5]}}\n",
-            "9: sites.production.sessions.web.sources[0]: expected a mapping, got 5",
+            "9: sites.production.sessions.web.sources[0]: expected a mapping such as "
+            "{network_interface_id: eni-0123456789abcdef0}, got 5",
             id="number for a source",
         ),
         pytest.param(
+            USABLE + "    tags: {stage: }\n", "9: sites.production.tags.stage: expected text, got nothing", id="no text"
+        ),
+        pytest.param(
+            USABLE + "    response: {containment: {modes: approval}}\n",
+            "9: sites.production.response.containment.modes: expected a list such as [approval], got 'approval'",
+            id="a word for a list of words",
+        ),
+        pytest.param(
+            USABLE + "    tags: prod\n",
+            "9: sites.production.tags: expected a mapping such as {application: checkout}, got 'prod'",
+            id="text for tags",
+        ),
+        pytest.param(
             USABLE + "    tags: {stage: 1}\n",
-            "9: sites.production.tags.stage: expected text (put numbers in quotes), got 1",
+            "9: sites.production.tags.stage: expected text (put it in quotes), got 1",
             id="number for a tag",
         ),
         pytest.param(
@@ -202,11 +222,11 @@ sites:
     assert report(text) == [
         "deployment.yaml:1: project: 'Tap' is not a usable name: expected 1 to 40 lower-case letters, digits or "
         "hyphens, beginning with a letter",
-        "deployment.yaml:2: tags.owner: expected text (put numbers in quotes), got 5",
+        "deployment.yaml:2: tags.owner: expected text (put it in quotes), got 5",
         "deployment.yaml:4: provider.max_retries: expected at most 100, got 101",
         "deployment.yaml:6: sites.production.region: is missing: the Region",
         "deployment.yaml:7: sites.production.vpc_id: 'vpc-1' is not the id of a VPC: expected the form "
-        "vpc-0123456789abcdef0",
+        "vpc-0123456789abcdef0; it has 1 digit after vpc-, expected 8 or 17",
         "deployment.yaml:8: sites.production.quarantine_security_group: expected true or false, got 'maybe'",
         f"deployment.yaml:9: sites.production.zones: unknown key; known here: {SITE_KEYS}",
     ]

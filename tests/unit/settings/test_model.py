@@ -305,17 +305,26 @@ def test_fails_when_a_setting_is_changed() -> None:
         parse_deployment(USABLE).project = "other"
 
 
+LAUNCH = (
+    "{template_url: 'https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/<uuid>.<uuid>.template', "
+    "subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.20.0.0/16}"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("assume_role:", "assume_role: expected a mapping"),
-        ("response:", "response: expected a mapping"),
-        ("response: {containment: }", "response.containment: expected a mapping"),
-        ("response: {authorization: {iam: }}", "response.authorization.iam: expected a mapping"),
-        ("response: {appliance: {launch: }}", "response.appliance.launch: expected a mapping"),
+        (
+            "assume_role:",
+            "assume_role: expected a mapping such as {role_arn: 'arn:aws:iam::111122223333:role/tapstack-deploy'}",
+        ),
+        ("response:", "response: expected a mapping such as {authorization: {iam: {}}}"),
+        ("response: {containment: }", "response.containment: expected a mapping such as {modes: [approval]}"),
+        ("response: {authorization: {iam: }}", "response.authorization.iam: expected a mapping such as {}"),
+        ("response: {appliance: {launch: }}", f"response.appliance.launch: expected a mapping such as {LAUNCH}"),
         (
             "response: {policy: [{name: a, action: capture, severity: }]}",
-            "response.policy[0].severity: expected a mapping",
+            "response.policy[0].severity: expected a mapping such as {at_least: 7.0}",
         ),
         (
             "response: {capture: {packet_length: }}",
@@ -332,7 +341,7 @@ def test_fails_when_a_setting_is_changed() -> None:
         ),
         (
             "sessions: {s: {sources: [{subnet_id: subnet-0123456789abcdef0, vpc_id: }]}}",
-            "sessions.s.sources[0].vpc_id: expected text (put numbers in quotes)",
+            "sessions.s.sources[0].vpc_id: expected text",
         ),
     ],
 )
@@ -342,8 +351,8 @@ def test_fails_when_a_key_has_no_value(text: str, problem: str) -> None:
 
 def test_fails_when_the_appliance_or_the_backend_has_no_value() -> None:
     assert report("backend: {s3: }\n" + SITE + "    packet_basics:\n") == [
-        "deployment.yaml:1: backend.s3: expected a mapping, got nothing",
-        "deployment.yaml:6: sites.production.packet_basics: expected a mapping, got nothing",
+        "deployment.yaml:1: backend.s3: expected a mapping such as {bucket: text, region: eu-central-1}, got nothing",
+        f"deployment.yaml:6: sites.production.packet_basics: expected a mapping such as {LAUNCH}, got nothing",
     ]
 
 

@@ -167,7 +167,8 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{appliance: {filter: tmf-1}}",
             "appliance.filter",
-            "'tmf-1' is not the id of a traffic mirror filter: expected the form tmf-0123456789abcdef0",
+            "'tmf-1' is not the id of a traffic mirror filter: expected the form tmf-0123456789abcdef0; "
+            "it has 1 digit after tmf-, expected 8 or 17",
         ),
         (
             "{capture: {minutes: 0}}",
@@ -233,7 +234,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{policy: [{name: a, action: capture, severity: 7}]}",
             "policy[0].severity",
-            "expected a mapping, got 7",
+            "expected a mapping such as {at_least: 7.0}, got 7",
         ),
         (
             "{notify: {emails: [responders]}}",

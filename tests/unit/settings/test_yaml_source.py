@@ -132,8 +132,8 @@ class TestAnchorsAndMergeKeys:
     def test_fails_when_a_merged_value_is_wrong_and_names_its_line(self) -> None:
         text = "tags: &tags\n  owner: 5\n" + USABLE + "    tags:\n      <<: *tags\n"
         assert report(text) == [
-            "deployment.yaml:2: sites.production.tags.owner: expected text (put numbers in quotes), got 5",
-            "deployment.yaml:2: tags.owner: expected text (put numbers in quotes), got 5",
+            "deployment.yaml:2: sites.production.tags.owner: expected text (put it in quotes), got 5",
+            "deployment.yaml:2: tags.owner: expected text (put it in quotes), got 5",
         ]
 
     @pytest.mark.parametrize("merged", ["x", "[x]", "[[]]"])
@@ -392,7 +392,8 @@ class TestSyntax:
             ),
             (
                 "  a: 1\nb: 2\n",
-                "2: this is not YAML (column 1): did not find expected <document start>; begin the line at column 3, as "
+                "2: this is not YAML (column 1): did not find expected <document start>; begin the line "
+                "at column 3, as "
                 "line 1, or correct what is above it",
             ),
             (
