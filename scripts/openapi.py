@@ -42,9 +42,9 @@ class _Details:
     links: dict[str, Any] | None = None
 
 
-def _containment(summary: str) -> _Details:
+def _containment(summary: str, answer: str = "Incident") -> _Details:
     answers = {
-        202: ("The incident; the work has begun", "Incident"),
+        202: ("The incident; the work has begun", answer),
         200: ("What would change, for a dry run", "Plan"),
     }
     return _Details(summary, answers, (400, 404, 409, 415), body_required=False)
@@ -64,7 +64,7 @@ def _parameter(where: str, name: str, schema: dict[str, Any], *, required: bool 
 _DETAILS: Final = {
     "openIncident": _Details(
         "Open an incident",
-        {202: ("Opened, or the same as before", "Opened")},
+        {202: ("Opened, joined, or the same as before", "Opened")},
         (400, 409, 415, 422),
         (_parameter("header", "Idempotency-Key", schemas.IDEMPOTENCY_KEY),),
         headers={"Location": {"required": True, "schema": {"type": "string"}, "description": "The incident's path."}},
@@ -102,7 +102,10 @@ _DETAILS: Final = {
     "containIncident": _containment("Contain the instance, now or on approval; 409 when refused"),
     "approveContainment": _containment("Approve a containment that is pending"),
     "rejectContainment": _containment("Reject a containment that is pending"),
-    "releaseIncident": _containment("Restore the prior state, whether the incident is open or closed"),
+    "releaseIncident": _containment(
+        "Restore the prior state, whether the incident is open or closed; say what else wants the instance contained",
+        "Released",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from tests.end_to_end import containment_paths as containment
 from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
 from tests.end_to_end.payments import PAYMENTS
+from tests.end_to_end.scenarios import find, heard_by
 from tests.end_to_end.walking import Walk
 
 
@@ -54,6 +55,24 @@ def _join(walk: Walk) -> Incident:
     return response.end(incident)
 
 
+def _joined(walk: Walk) -> Incident:
+    response = walk.response
+    incident = response.open("web-1", headers=walk.headers, alert_id=f"first {walk.key}")
+    response.until(incident, "capturing")
+    response.until_waiting(incident)
+    again = {"Idempotency-Key": f"{walk.key}-again"}
+    alert = response.open("web-1", headers=again, alert_id=f"second {walk.key}", minutes=120, severity="high")
+    assert alert["id"] == incident["id"]
+    response.until_waiting(incident)
+    with heard_by(response):
+        find(response, response.company.instances["web-1"], walk.key)
+        wait_for(
+            lambda: [entry["what"] for entry in response.show(incident)["timeline"]].count("joined") == 2,
+            lambda: f"the finding did not join: {response.show(incident)['timeline']}",
+        )
+    return response.end(incident)
+
+
 def _expire(walk: Walk) -> Incident:
     response = walk.response
     incident = response.open("web-1", headers=walk.headers, minutes=1)
@@ -82,6 +101,12 @@ PATHS: Final = {
     for path in (
         Path("launch, capture, close, retire", _launch),
         Path("join another incident's capture, extend, close", _join, beside=("database",)),
+        Path(
+            "be joined by an alert and a finding, close",
+            _joined,
+            beside=("database",),
+            roles=frozenset({"api", "findings"}),
+        ),
         Path("capture until the time is up", _expire, beside=("database",)),
         Path("fail, and be closed", _nothing, beside=("database",)),
         Path("contain now, release", containment.now, (PAYMENTS,), contains=True),

@@ -184,6 +184,29 @@ def guardduty_finds_something(its: Scenarios) -> None:
     ec2.delete_tags(Resources=[legacy], Tags=[{"Key": "stage"}])
 
 
+def alerts_join_an_open_incident(its: Scenarios) -> None:
+    """A finding and an alert, which make the capture last longer: the workflow waits on."""
+    response = its.response
+    instance = response.company.instances["web-1"]
+    with heard_by(response):
+        incident = response.captured("web-1", alert_id="edr-1", minutes=10)
+        find(response, instance, "joins")
+        wait_for(lambda: len(_joined(response, incident)) == 1, lambda: f"joined: {_joined(response, incident)}")
+        response.until_waiting(incident)
+        until = response.show(incident)["expires_at"]
+        joined = response.open("web-1", alert_id="edr-2", minutes=60)
+        assert joined["id"] == incident["id"]
+        wait_for(lambda: response.read(incident).get("waited_until") != until, lambda: "it did not go on waiting")
+        response.until_waiting(incident)
+    assert [entry["by"] == "guardduty" for entry in _joined(response, incident)] == [True, False]
+    assert len(opened(response)) == 1
+    response.end(incident)
+
+
+def _joined(response: DeployedResponse, incident: Incident) -> list[dict[str, Any]]:
+    return [entry for entry in response.show(incident)["timeline"] if entry["what"] == "joined"]
+
+
 def the_launch_fails(its: Scenarios) -> None:
     response = its.response
     with _template(response, lambda text: text.replace("\nOutputs:", f"{_BROKEN}\nOutputs:")):
@@ -365,6 +388,7 @@ EVERYWHERE: Final = (
     a_function_was_killed_while_a_capture_ended,
     a_session_was_deleted_by_hand,
     guardduty_finds_something,
+    alerts_join_an_open_incident,
     the_sweeper_ends_sessions_without_an_incident,
     the_sweeper_mends_a_session_whose_target_was_replaced,
     the_sweeper_restarts_an_incident_whose_execution_failed,

@@ -146,7 +146,9 @@ def opened(instance: str | None = None, *interfaces: str, minutes: int = 60, **m
     body: dict[str, Any] = {"reason": "beaconing", **more}
     body |= {"instance_id": instance} if instance else {"network_interface_ids": list(interfaces)}
     request = read_request(body, minutes=minutes, max_minutes=1440)
-    return str(opening.open_incident(request, source="api", opened_by="arn:aws:iam::123456789012:user/ann").id)
+    made = opening.open_incident(request, source="api", opened_by="arn:aws:iam::123456789012:user/ann").incident
+    assert made is not None
+    return made.id
 
 
 def prepared(instance: str | None = None, *interfaces: str, **more: Any) -> str:

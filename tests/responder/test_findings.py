@@ -112,16 +112,22 @@ def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_al
     assert (incident["state"], incident["containment"]) == ("opening", None)
 
 
-def test_when_its_incident_is_closed_then_a_notification_is_published_and_no_other_is_opened(
+def test_when_its_incident_is_closed_and_nothing_newer_is_seen_then_only_an_event_is_published(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decides(monkeypatch, CAPTURE)
     instance, _ = site.instance()
     incident = decided(finding(instance))["incident_id"]
     incident_steps.close(incident, "expired")
-    assert decided(finding(instance, count=2))["incident_id"] == incident
-    assert f"Incident: {incident} is closed: it captures nothing" in site.messages()[-1]["Message"]
-    assert f"tapstack incident open --instance {instance}" in site.messages()[-1]["Message"]
+    said = len(site.messages())
+    for seen in ({}, {"eventLastSeen": "2026-01-02T03:04:05.123Z"}, {"eventLastSeen": "2026-01-02T03:04:05"}):
+        decision = decided(finding(instance, count=2, **seen))
+        assert (decision["action"], decision["decision"], decision["incident_id"]) == ("silent", "capture", incident)
+    assert len(site.messages()) == said
+    assert [event["decisions"][0]["action"] for event in site.events("Tapstack Finding")] == [
+        "capture",
+        *3 * ["silent"],
+    ]
 
 
 def test_when_the_api_was_sent_a_findings_id_and_the_incident_is_closed_then_the_finding_opens_another(
@@ -179,11 +185,13 @@ class TestAttackSequences:
             assert f"\n  tapstack incident show {one['id']}\n" in message["Message"]
         # Updates find each again, whatever instances join, and say nothing new.
         joined = site.instance()[0]
-        assert findings.handler(sequence(*map(arn, ids)), None)["decisions"] == first
+        updated = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        assert updated == [{**decision, "action": "silent"} for decision in first]
         assert len(site.messages()) == 1
         again = findings.handler(sequence(*map(arn, [joined, *ids])), None)["decisions"]
-        assert again[1:] == first
+        assert again[1:] == updated
         assert len(site.messages()) == 2
+        assert site.messages()[-1]["Message"].count("Decision: none, because it has an incident already") == 2
 
     def test_when_the_policy_only_notifies_then_every_instance_is_listed_with_its_command(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -313,14 +321,14 @@ def test_when_something_optional_is_odd_then_the_finding_is_acted_on_and_the_not
     decides(monkeypatch, CAPTURE)
     instance, _ = site.instance()
     wrong = {"count": "\nDecision: contain_now", "eventFirstSeen": 5}
-    incident = decided(finding(instance, **wrong))["incident_id"]
-    incident_steps.close(incident, "expired")
-    decided(finding(instance, **wrong))
+    assert decided(finding(instance, **wrong))["action"] == "capture"
+    decides(monkeypatch)
+    decided(finding(site.instance()[0], **wrong))
     lines = site.messages()[-1]["Message"].splitlines()
     assert [line for line in lines if line.startswith(("Left out", "Decision"))] == [
         "Left out: detail.service.count: expected a whole number from 0 to 2147483647, got '\\nDecision: contain_now'",
         "Left out: detail.service.eventFirstSeen: expected a time such as 2026-01-02T03:04:05Z, got 5",
-        "Decision: capture, by rule c2",
+        "Decision: notify, by no rule of the policy",
     ]
 
 

@@ -59,8 +59,8 @@ def add_incident_parser(commands: Any) -> None:
     opener.add_argument(
         "--alert-id",
         metavar="ID",
-        help="id of the alert in the tool that raised it; sending it again returns the same incident "
-        "while that is open",
+        help="id of the alert in the tool that raised it; it joins an incident that is open about the instance, and "
+        "sending it again returns the same incident while that is open",
     )
     opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
     opener.add_argument("--containment", choices=REQUESTED, help="also contain the instance: now, or on approval")
@@ -247,19 +247,23 @@ def _open(call: _Call) -> int:
     found = _incident(answer.get("incident") if isinstance(answer, dict) else None)
     name = incidents.check_incident_id(plain(found.get("id")))
     if chosen.wait is None:
-        call.show(answer, lambda: _opened(found, call.options))
+        call.show(answer, lambda: _opened(found, call.options, joined=answer.get("joined") is True))
         return 0
-    print(f"{name}  {plain(found.get('state'))}", file=call.err, flush=True)
+    print(_first_line(found, joined=answer.get("joined") is True), file=call.err, flush=True)
     found = _follow(api, name, call.err, chosen.wait)
     call.show(found, lambda: call.card(found))
     return 1 if found.get("state") == "failed" else 0
 
 
-def _opened(found: Mapping[str, Any], options: str) -> str:
-    name, state = plain(found.get("id")), plain(found.get("state"))
+def _first_line(found: Mapping[str, Any], *, joined: bool) -> str:
+    remark = ", which the alert joined: it is about the same instance" if joined else ""
+    return f"{plain(found.get('id'))}  {plain(found.get('state'))}{remark}"
+
+
+def _opened(found: Mapping[str, Any], options: str, *, joined: bool) -> str:
     return "\n".join(
         [
-            f"{name}  {state}",
+            _first_line(found, joined=joined),
             "",
             "next",
             *(f"  {line}" for line in view.next_commands(found, incidents.utc_now(), options)),

@@ -50,7 +50,11 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         "--overwrite", action="store_true", help="restore the prior state, also of what was changed outside Tapstack"
     )
     either.add_argument("--keep", action="store_true", help="keep what was changed outside Tapstack")
-    releaser.add_argument("--all", action="store_true", help="release the instance for all incidents that contain it")
+    releaser.add_argument(
+        "--all",
+        action="store_true",
+        help="release the instance for all incidents that contain it, and withdraw what is pending for it",
+    )
 
 
 def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.ArgumentParser:

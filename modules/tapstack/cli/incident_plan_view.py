@@ -26,7 +26,9 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
     """
     lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]
     if refused := plain(answer.get("refused")):
-        return "\n".join([*lines, "", f"  refused: {refused}"])
+        # Those of a release are about other incidents, which matter where these refuse it.
+        notes = _notes(answer) if what == "release" else []
+        return "\n".join([*lines, "", f"  refused: {refused}", *notes])
     rows = [[*_subject(change), *_values(change, "from", "to")] for change in _entries(answer, "changes")]
     lines += [
         "",
@@ -43,8 +45,11 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
             "",
             "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
         ]
-    lines += [line for warning in _list(answer, "warnings") for line in ("", f"  note: {plain(warning)}")]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_notes(answer)])
+
+
+def _notes(answer: Mapping[str, Any]) -> list[str]:
+    return [line for warning in _list(answer, "warnings") for line in ("", f"  note: {plain(warning)}")]
 
 
 def advice(difference: Mapping[str, Any]) -> str:

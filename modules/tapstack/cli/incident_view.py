@@ -54,6 +54,8 @@ def card(incident: Incident, *, now: datetime, options: str = "") -> str:
     lines += _block(_containment(incident), "  containment")
     lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
     lines += _block([f"  {plain(entry)}" for entry in _list(incident, "in_place")], "  still in place")
+    others = [f"  {plain(one.get('note'))}" for one in _entries(incident, "wanted_by")]
+    lines += _block(others, "  other incidents want it contained")
     lines += _block([f"  {line}" for line in next_commands(incident, now, options)], "  next")
     return "\n".join(lines)
 

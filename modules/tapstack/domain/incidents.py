@@ -160,6 +160,11 @@ def check_minutes(value: int, *, most: int = MINUTES[1]) -> int:
     return value
 
 
+def highest(*severities: Severity) -> Severity:
+    """Return the highest of some severities."""
+    return max(severities, key=SEVERITIES.index)
+
+
 def check_incident_id(value: str) -> str:
     """Return `value` when it has the form of an incident's id."""
     if not re.fullmatch(ID_PATTERN, value, re.ASCII):
@@ -202,6 +207,15 @@ def as_time(text: str) -> datetime:
         return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise RuleViolation(f"{text!r} is no time: expected the form 2026-01-02T03:04:05Z") from None
+
+
+def as_moment(text: str | None) -> datetime | None:
+    """Return a time that others wrote in ISO 8601, in UTC where it names no zone; None where there is none."""
+    try:
+        found = datetime.fromisoformat(text or "")
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def expiry(now: datetime, minutes: int) -> datetime:

@@ -68,8 +68,11 @@ def api(permissions: Permissions, containable: Containable) -> list[Statement]:
 
 
 def findings(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """The function for findings opens incidents with containment."""
-    return [_describe_executions(permissions)]
+    """The function for findings requests containments, unless the instance was released since."""
+    return [
+        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
+        _describe_executions(permissions),
+    ]
 
 
 def incident(permissions: Permissions, containable: Containable) -> list[Statement]:

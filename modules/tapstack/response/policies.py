@@ -17,6 +17,8 @@ from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT,
 EVENT_SOURCE = "tapstack"
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 """A transaction needs the permissions of its operations, and none of its own."""
+_OPENING: Final = ("INCIDENT#*", "INSTANCE#*", "KEY#*")
+"""What the transaction has that opens or joins an incident: it, the list of its instance, the keys of the request."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +88,23 @@ class Permissions:
 
 
 def api(permissions: Permissions) -> list[Statement]:
-    """The API: opens, lists, extends and closes incidents."""
+    """The API: opens, lists, extends and closes incidents, and notifies of alerts that join one."""
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=(*_CHANGE, "Query")),
+        items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=(*_CHANGE, "Query")),
         listed(permissions, "open", "closed", sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
+        *_publish(permissions),
     ]
 
 
 def findings(permissions: Permissions) -> list[Statement]:
-    """The function for GuardDuty findings: opens incidents, or only notifies."""
+    """The function for GuardDuty findings: opens incidents, joins open ones, or only notifies."""
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "KEY#*", actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=_CHANGE),
+        listed(permissions, "open", sid="QueryIncidents"),
         _start_execution(permissions),
+        _task_success(permissions),
         describe(permissions, "DescribeInstances", sid="DescribeInstances"),
         *_publish(permissions),
     ]
@@ -156,7 +161,7 @@ def capture(permissions: Permissions) -> list[Statement]:
 def incident(permissions: Permissions) -> list[Statement]:
     """Closes an incident when it expires or is to be closed, and notifies."""
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "INSTANCE#*", actions=_CHANGE),
         items(permissions, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
         items(permissions, "ReadAppliance", "APPLIANCE", actions=("GetItem",)),
         _task_success(permissions),

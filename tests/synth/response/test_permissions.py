@@ -240,19 +240,19 @@ def test_when_items_are_read_or_written_then_only_those_of_the_function(launchin
     assert_equal(
         reached,
         {
-            "api": ["INCIDENT#*", "KEY#*"],
-            "findings": ["INCIDENT#*", "KEY#*"],
+            "api": ["INCIDENT#*", "INSTANCE#*", "KEY#*"],
+            "findings": ["INCIDENT#*", "INSTANCE#*", "KEY#*"],
             "prepare": ["INCIDENT#*"],
             "appliance": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
             "capture": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
-            "incident": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+            "incident": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "INSTANCE#*"],
             "sweeper": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
         },
     )
 
 
 def test_when_events_are_published_then_only_as_tapstack_on_the_default_bus(launching: Response) -> None:
-    for name in ("findings", "incident", "sweeper"):
+    for name in ("api", "findings", "incident", "sweeper"):
         statement = launching.statements(construct(name))["PutEvents"]
         assert statement["Resource"] == f"arn:<partition.partition>:events:{REGION}:{ACCOUNT}:event-bus/default"
         assert statement["Condition"] == {"StringEquals": {"events:source": "tapstack"}}

@@ -73,6 +73,16 @@ class TestOpen:
         assert f"  tapstack incident close {ID}" in printed.out.splitlines()
         assert printed.err == ""
 
+    @pytest.mark.parametrize("more", [[], ["--wait"]])
+    def test_when_the_alert_joined_an_open_incident_then_it_is_said(
+        self, api: ApiServer, capsys: Printed, more: list[str]
+    ) -> None:
+        api.answer((202, {**opened(), "joined": True}), (200, incident(state="capturing")))
+        assert main([*OPEN, "--alert-id", "xdr-1", *more]) == 0
+        printed = capsys.readouterr()
+        said = f"{ID}  opening, which the alert joined: it is about the same instance"
+        assert (printed.err if more else printed.out).splitlines()[0] == said
+
     def test_when_interfaces_are_named_then_those_are_asked_for(self, api: ApiServer) -> None:
         api.answer((202, opened()))
         interfaces = ["--interface", "eni-0a000000000000001", "eni-0a000000000000002", "--interface", "eni-0123abcd"]

@@ -182,6 +182,19 @@ def test_when_it_would_be_refused_then_the_plan_says_why() -> None:
     assert found.splitlines()[-1] == "  refused: instance i-1 is protected"
 
 
+def test_when_other_incidents_want_it_contained_then_the_release_and_its_dry_run_say_so(
+    api: ApiServer, capsys: Printed
+) -> None:
+    note = "it is contained for inc-2 too, until that is released, or all are (--all)"
+    found = plan({**PLAN, "refused": "it stays contained for inc-2", "warnings": [note]}, what="release")
+    assert found.splitlines()[-3:] == ["  refused: it stays contained for inc-2", "", f"  note: {note}"]
+    wanted = [{"incident_id": "inc-2", "state": "contained", "holds": True, "note": note}]
+    api.answer((202, {**incident(containment=containment()), "wanted_by": wanted}))
+    assert main(["incident", "release", ID]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("  other incidents want it contained") + 1] == f"    {note}"
+
+
 def test_when_opened_with_containment_then_it_is_asked_for(api: ApiServer) -> None:
     api.answer((202, opened()))
     assert main(["incident", "open", "--instance", "i-0a000000000000001", "--reason", "x", "--containment", "now"]) == 0

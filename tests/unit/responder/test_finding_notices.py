@@ -32,7 +32,7 @@ def _site() -> Any:
 def notice(finding: Finding) -> list[str]:
     """The lines about a finding whose instances are elsewhere."""
     instances = finding.instances or (None,)
-    outcomes = [Outcome(one, False, decide((), finding, one, here=False), None) for one in instances]
+    outcomes = [Outcome(one, False, decide((), finding, one, here=False), None, "notify") for one in instances]
     _, text = finding_notices.decided(finding, outcomes)
     assert text.endswith("\n")
     return text[:-1].split("\n")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tapstack.responder.api.requests import Request, read_json
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
@@ -49,7 +50,10 @@ def release_incident(request: Request, incident_id: str) -> Answer:
         containment_requests.check_flags(**given)
         containment_requests.check_can_be_released(incident)
         return 200, containment_requests.plan_to_release(incident, **given, all_incidents=all_incidents), {}
-    return _accepted(containment_requests.release(incident_id, by=request.caller, **given, all_incidents=all_incidents))
+    released = containment_requests.release(incident_id, by=request.caller, **given, all_incidents=all_incidents)
+    others = others_wanting(released)
+    wanted_by = [one.as_dict() for one in others if not (all_incidents and one.holds)]
+    return 202, {**incidents.shown(released), "wanted_by": wanted_by}, {}
 
 
 def _waiting(incident_id: str) -> Incident:

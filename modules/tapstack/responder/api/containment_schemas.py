@@ -47,8 +47,24 @@ RELEASE: Final = _object(
     dry_run=DRY_RUN,
     overwrite=_flag("Restore the prior state, also of what was changed outside Tapstack. Not together with `keep`."),
     keep=_flag("Keep what was changed outside Tapstack."),
-    all=_flag("Release the instance even where other incidents keep it contained."),
+    all=_flag(
+        "Release the instance even where other incidents keep it contained, and withdraw what is pending for it."
+    ),
 )
+WANTED_BY: Final[Schema] = {
+    "type": "array",
+    "description": "The other incidents that want the instance contained.",
+    "items": {
+        "type": "object",
+        "required": ["incident_id", "state", "holds", "note"],
+        "properties": {
+            "incident_id": {"type": "string"},
+            "state": {"type": "string", "enum": list(containment.STATES)},
+            "holds": {"type": "boolean", "description": "Whether the instance is contained for it too."},
+            "note": {"type": "string", "description": "What that means for the release."},
+        },
+    },
+}
 CHANGE: Final[Schema] = {
     "type": "object",
     "required": ["what", "key", "from", "to"],
@@ -92,7 +108,10 @@ PLAN: Final[Schema] = {
             "items": {"$ref": "#/components/schemas/Difference"},
             "description": "What was changed outside Tapstack; an entry with `blocks` needs `overwrite` or `keep`.",
         },
-        "warnings": {**_TEXTS, "description": "What the command does not cover."},
+        "warnings": {
+            **_TEXTS,
+            "description": "What the command does not cover, and what would contain the instance again.",
+        },
     },
 }
 _PROPERTIES: Final[dict[str, Schema]] = {
@@ -105,6 +124,11 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "decision": _or_null("`default` without an answer before the deadline.", enum=[*containment.DECISIONS, None]),
     "deadline": _or_null("Until when it can be approved or rejected.", format="date-time"),
     "default": _or_null("What happens without an answer.", enum=["leave", "contain", None]),
+    "as_of": _or_null(
+        "Of a request of the policy, or one without an answer: the time of what it is about. A later release of the "
+        "instance ends it.",
+        format="date-time",
+    ),
     "two_step": {"type": "boolean", "description": "Whether an all-open group comes first."},
     "released_by": _or_null("Who requested the release."),
     "released_at": _or_null("When.", format="date-time"),

@@ -25,12 +25,16 @@ def open_incident(request: Request) -> Answer:
     limits = environment().capture
     asked = read_request(body, minutes=limits.minutes, max_minutes=limits.max_minutes)
     try:
-        incident = opening.open_incident(asked, source="api", opened_by=request.caller, idempotency_key=key)
+        opened = opening.open_incident(asked, source="api", opened_by=request.caller, idempotency_key=key)
     except opening.KeyReused as reused:
         raise Problem("idempotency-key-reused", str(reused)) from reused
+    incident = opened.incident
+    if incident is None:  # which only a report that opens none has
+        raise Problem("internal-error", "the request opened no incident")
     path = f"/incidents/{incident.id}"
     links = {"self": path, "close": f"{path}/close", "extend": f"{path}/extend"}
-    return 202, {"incident": incidents.shown(incident), "links": links}, {"location": path}
+    body = {"incident": incidents.shown(incident), "links": links, "joined": opened.how == "joined"}
+    return 202, body, {"location": path}
 
 
 def list_incidents(request: Request) -> Answer:

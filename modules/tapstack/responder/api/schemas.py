@@ -21,6 +21,7 @@ from tapstack.responder.api.containment_schemas import (
     PLAN,
     RELEASE,
     REQUESTED,
+    WANTED_BY,
 )
 from tapstack.responder.api.problems import TITLES
 
@@ -92,8 +93,9 @@ _TECHNIQUE: Final[Schema] = {
 _ALERT: Final = _text(
     incidents.ALERT_ID_LENGTH,
     incidents.ALERT_ID_PATTERN,
-    "Id of the alert in the tool that raised it. Sent again, it returns the same incident while that is open; with "
-    "another instance or other network interfaces, and once the incident is closed, it is refused with 409.",
+    "Id of the alert in the tool that raised it. An alert about an instance that has an open incident joins that; "
+    "without an alert id the request opens an incident of its own. Sent again, it returns the same incident while that "
+    "is open; for something else, and once the incident is closed, it is refused with 409.",
 )
 
 OPEN: Final[Schema] = {
@@ -247,11 +249,20 @@ INCIDENT_WITH_TIMELINE: Final[Schema] = {
         "timeline": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
     },
 }
+RELEASED: Final[Schema] = {
+    "type": "object",
+    "required": [*_INCIDENT_PROPERTIES, "wanted_by"],
+    "properties": {**_INCIDENT_PROPERTIES, "wanted_by": WANTED_BY},
+}
 OPENED: Final[Schema] = {
     "type": "object",
-    "required": ["incident", "links"],
+    "required": ["incident", "links", "joined"],
     "properties": {
         "incident": {"$ref": "#/components/schemas/Incident"},
+        "joined": {
+            "type": "boolean",
+            "description": "Whether the alert joined an incident that was open about the instance, and opened none.",
+        },
         "links": {
             "type": "object",
             "required": ["self", "close", "extend"],
@@ -309,6 +320,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Difference": DIFFERENCE,
     "Event": EVENT,
     "Opened": OPENED,
+    "Released": RELEASED,
     "Listed": LISTED,
     "Problem": PROBLEM,
     "GatewayProblem": GATEWAY_PROBLEM,

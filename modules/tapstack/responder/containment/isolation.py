@@ -49,6 +49,7 @@ from tapstack.responder.store.incidents import Incident
 
 __all__ = ["contain", "inspect_instance", "plan"]
 
+NO_NEW_DECISION: Final = "only a new decision contains it again"
 HEAD_START_SECONDS: Final = 5.0
 """How long isolation waits for the changes that should come before it."""
 _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standby")
@@ -106,6 +107,7 @@ class _Containing:
         facts, plan, remembered = self._inspect()
         held = self._hold(there, facts)
         if held is None:
+            self._end_released()
             return {"status": "overtaken"}
         if _moved(there, held):
             # It was released during the inspection: what was read may be out of date.
@@ -149,7 +151,14 @@ class _Containing:
             self.incident.where,
             vpc_id=facts.vpc_id,
             quarantine_group_id=group,
+            as_of=self.incident.requested_containment.as_of,
         )
+
+    def _end_released(self) -> None:
+        """Record, where the incident still requests it, that a release has ended its request."""
+        ended = requests.withdraw(self.incident, "release")
+        if ended is not None:
+            self._add_event("containment ended", f"{self.instance_id} was released since: {NO_NEW_DECISION}")
 
     def _record_prior_states(self, held: Containment, changes: Sequence[Change], remembered: list[PriorState]) -> None:
         known = {(one.kind, one.key): one for one in containments.waiting(held, remembered)}

@@ -46,6 +46,8 @@ def left(incident: Incident) -> tuple[str, str]:
     containment = incident.requested_containment
     rejected = f"rejected by {word(str(containment.decided_by))}"
     why = "no answer before the deadline" if containment.decision == "default" else rejected
+    if containment.decision == "default" and containment.default == "contain":
+        why += ", and it was released since this was requested"
     commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
     return subject(incident, "NOT contained"), text(
         incident,

@@ -19,10 +19,11 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.domain.outside_text import word
 from tapstack.responder.containment import isolation, restoration
+from tapstack.responder.containment.wanting import others_wanting, withdraw_pending
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused
 from tapstack.responder.outbound import executions
-from tapstack.responder.store import incidents
+from tapstack.responder.store import containments, incidents
 from tapstack.responder.store import requests as store
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.records import ContainmentState
@@ -67,12 +68,13 @@ def allowed(mode: Mode | None) -> Mode:
     return mode or ("approval" if "approval" in modes else "now")
 
 
-def record(mode: Mode, by: str) -> IncidentContainment:
+def record(mode: Mode, by: str, *, as_of: str | None = None) -> IncidentContainment:
     """Return what a new containment says in its incident.
 
     Args:
         mode: it waits for approval, or does not.
         by: who requests it.
+        as_of: when what the policy decided about was last seen; none for the decision of an operator.
     """
     settings = configured()
     now = utc_now()
@@ -84,6 +86,8 @@ def record(mode: Mode, by: str) -> IncidentContainment:
         asked_at=as_text(now),
         deadline=as_text(now + timedelta(minutes=settings.approval.minutes)) if waits else None,
         default=settings.approval.default if waits else None,
+        # Without an answer, nothing new is decided at the deadline.
+        as_of=as_of or (as_text(now) if waits else None),
         two_step=settings.two_step.enabled,
     )
 
@@ -125,7 +129,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
         _check_can_be_contained(incident)
         would_change(incident)
         asked = record(chosen, by)
-        said = _asked_words(asked)
+        said = asked_words(asked)
     changed = _ask(incident, asked)
     if changed is not None:
         incidents.add_event(incident_id, by, "containment requested", said)
@@ -143,7 +147,8 @@ def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | No
     return store.request_containment(incident, asked)
 
 
-def _asked_words(asked: IncidentContainment) -> str:
+def asked_words(asked: IncidentContainment) -> str:
+    """Return how a containment is requested, for the timeline."""
     if asked.state != "pending":
         return "now"
     return f"on approval until {asked.deadline}; {asked.default} without an answer"
@@ -152,7 +157,7 @@ def _asked_words(asked: IncidentContainment) -> str:
 def _check_can_be_contained(incident: Incident) -> None:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    if not incidents.takes_containment(incident):
+    if not incidents.is_open(incident):
         state = incident.state if incident.state in ("closing", "closed") else "closing"
         raise Conflict(f"incident {incident.id} is {state}: open another one, and contain that")
 
@@ -225,11 +230,20 @@ def in_time(incident: Incident) -> Incident:
 def by_default(incident: Incident) -> Incident:
     """Decide a pending containment by the default of the deployment; return the incident afterwards."""
     default = incident.requested_containment.default or "leave"
-    settled = store.decide_by_default(incident, _STATE_OF[default], BY_DEFAULT)
+    released = released_since(incident) if default == "contain" else None
+    settled = store.decide_by_default(incident, "rejected" if released else _STATE_OF[default], BY_DEFAULT)
     if settled is None:
         return incidents.get(incident.id)
-    incidents.add_event(incident.id, "incident", "containment by default", f"{default}: no answer")
+    said = f"leave: no answer, and it was released at {released}" if released else f"{default}: no answer"
+    incidents.add_event(incident.id, "incident", "containment by default", said)
     return settled
+
+
+def released_since(incident: Incident) -> str | None:
+    """Return when the instance was released since its containment was requested; None where it was not."""
+    containment = incident.requested_containment
+    there = containments.get(incident.named_instance_id, incident.where)
+    return None if there is None else there.released_since(containment.as_of or containment.asked_at)
 
 
 def _waits(incident: Incident) -> bool:
@@ -289,7 +303,7 @@ def release(
         by: who requests it.
         overwrite: restore the prior state also where it was changed outside Tapstack.
         keep: leave what others changed as it is.
-        all_incidents: even where other incidents contain the instance too.
+        all_incidents: even where other incidents contain the instance too; what is pending for it is withdrawn.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -304,6 +318,7 @@ def release(
 
 def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident | None:
     incident = in_time(incidents.get(incident_id))
+    withdrawn = withdraw_pending(incident, by=by) if given["all"] and incident.instance_id else []
     state = incident.containment_state
     if state == "released" and not given["all"]:
         return incident
@@ -313,8 +328,9 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
     check_can_be_released(incident)
     changed = store.request_release(incident, by)
     if changed is not None:
-        flags = ", ".join(name for name, chosen in given.items() if chosen)
-        incidents.add_event(incident_id, by, "release requested", flags)
+        flags = [name for name, chosen in given.items() if chosen]
+        flags += [f"withdrew what was pending for {other}" for other in withdrawn]
+        incidents.add_event(incident_id, by, "release requested", ", ".join(flags))
         executions.ensure(changed, "release", **given)
     return changed
 
@@ -367,8 +383,10 @@ def would_change(incident: Incident) -> bool:
 
 
 def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_incidents: bool) -> dict[str, Any]:
-    """Return what a release would change, and what others changed meanwhile."""
-    return restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents).as_dict()
+    """Return what a release would change, what others changed meanwhile, and what would contain the instance again."""
+    plan = restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents)
+    others = [one for one in others_wanting(incident) if not all_incidents or not one.holds]
+    return replace(plan, warnings=(*plan.warnings, *map(str, others))).as_dict()
 
 
 def plan_nothing(incident: Incident) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tapstack.domain.counts import counted
 from tapstack.domain.findings import Finding, FindingInstance
@@ -21,6 +21,11 @@ _LISTED: Final = 10
 """How many left-out values are named."""
 
 
+Done = Literal["notify", "capture", "contain_on_approval", "contain_now", "joined", "updated", "silent"]
+"""What was done about an instance of a finding. The words of the policy: it opened an incident, or only notified.
+`updated` where the finding's incident took over something new, and `silent` where nothing is new."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was decided and done about an instance of a finding.
@@ -29,20 +34,23 @@ class Outcome:
         instance: which; none where the finding names no instance.
         here: whether it is of this account and Region.
         decision: of the policy.
-        incident: that was opened, now or before; none where the policy only notifies.
+        incident: that was opened or joined, now or before; none where the policy only notifies.
+        done: what was done, which may be less than what was decided.
     """
 
     instance: FindingInstance | None
     here: bool
     decision: Decision
     incident: Incident | None
+    done: Done
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as events and logs have it."""
         return {
             "instance_id": self.instance.id if self.instance else None,
             **(self.instance.where.as_dict() if self.instance else {}),
-            "action": self.decision.action,
+            "action": self.done,
+            "decision": self.decision.action,
             "rule": self.decision.rule.name if self.decision.rule else None,
             "incident_id": self.incident.id if self.incident else None,
         }
@@ -64,6 +72,17 @@ def decided(finding: Finding, outcomes: Sequence[Outcome]) -> tuple[str, str]:
     for outcome in outcomes:
         lines += ["", *_lines(finding, outcome)]
     return f"{_prefix()} GuardDuty {finding.level}: {finding.type}", "\n".join(lines) + "\n"
+
+
+def _decided(outcome: Outcome) -> str:
+    """Return what was done, which may be less than the rule asks for."""
+    match outcome.done:
+        case "joined":
+            return "join the open incident"
+        case "updated" | "silent":
+            return "none, because it has an incident already"
+        case done:
+            return done
 
 
 def unreadable(event: object, problem: str) -> tuple[str, str]:
@@ -100,7 +119,7 @@ def _lines(finding: Finding, outcome: Outcome) -> Iterator[str]:
     else:
         elsewhere = "" if outcome.here else f" in {instance.where.region}, account {instance.where.account_id}"
         yield f"Instance: {instance.id}{elsewhere}"
-    yield f"Decision: {decision.action}, by {rule}"
+    yield f"Decision: {_decided(outcome)}, by {rule}"
     if decision.limited_because:
         yield f"          not {decision.asked}: {decision.limited_because}"
     if incident is not None:

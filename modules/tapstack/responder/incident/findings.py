@@ -6,20 +6,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tapstack.domain import policy
-from tapstack.domain.containment_settings import MODE_OF_ACTION
+from tapstack.domain.containment_settings import MODE_OF_ACTION, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import Finding, FindingInstance, parse_finding
-from tapstack.domain.incidents import OpenRequest, can_be_extended
+from tapstack.domain.incidents import OpenRequest
+from tapstack.domain.json_parts import quoted
 from tapstack.domain.policy import Decision
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, opening
-from tapstack.responder.incident.finding_notices import Outcome
+from tapstack.responder.incident.finding_notices import Done, Outcome
+from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
-from tapstack.responder.store.incidents import Incident
 
 OPENED_BY = "guardduty"
+_DONE: Final[Mapping[Requested, Done]] = {
+    "none": "capture",
+    "approval": "contain_on_approval",
+    "now": "contain_now",
+}
+"""What an incident does that was opened with a containment, or without: in the words of the policy."""
 _NOTIFIED: Final = "finding"
 """What an incident has recorded whose attack sequence was notified of."""
 
@@ -57,8 +64,9 @@ def _outcome(
     here = instance is not None and _is_here(instance)
     now = tags.get(instance.id) if instance is not None and here else None
     decision = policy.decide(tuple(rules), finding, instance, here=here, tags=now)
-    incident = None if instance is None or decision.action == "notify" else _open(finding, instance, decision)
-    return Outcome(instance, here, decision, incident)
+    if instance is None or not here or decision.limited_because is not None:
+        return Outcome(instance, here, decision, None, "notify")
+    return _received(finding, instance, decision)
 
 
 def _is_here(instance: FindingInstance) -> bool:
@@ -66,7 +74,8 @@ def _is_here(instance: FindingInstance) -> bool:
     return instance.where == environment().home
 
 
-def _open(finding: Finding, instance: FindingInstance, decision: Decision) -> Incident:
+def _received(finding: Finding, instance: FindingInstance, decision: Decision) -> Outcome:
+    """Open an incident, or join the one that is open; where the policy only notifies, none is opened."""
     limits, containment = environment().capture, environment().containment
     mode = MODE_OF_ACTION.get(decision.action)
     request = OpenRequest(
@@ -78,10 +87,19 @@ def _open(finding: Finding, instance: FindingInstance, decision: Decision) -> In
         # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
-    try:
-        return opening.open_incident(request, source="guardduty", opened_by=OPENED_BY)
-    except opening.AlertTaken as taken:
-        return taken.incident
+    report = Report(
+        said=f"finding {finding.id}, {finding.type}: {quoted(finding.title)}",
+        last_seen=finding.last_seen,
+        of_policy=True,
+        opens=decision.action != "notify",
+    )
+    opened = opening.open_incident(request, source="guardduty", opened_by=OPENED_BY, report=report)
+    if opened.incident is None:
+        return Outcome(instance, True, decision, None, "notify")
+    if opened.how == "opened":
+        asked = opened.incident.containment
+        return Outcome(instance, True, decision, opened.incident, _DONE[asked.mode if asked else "none"])
+    return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
 
 
 def _tags(instances: Iterable[FindingInstance]) -> dict[str, dict[str, str]]:
@@ -94,10 +112,10 @@ def _tags(instances: Iterable[FindingInstance]) -> dict[str, dict[str, str]]:
 
 
 def _notify(finding: Finding, outcomes: list[Outcome]) -> None:
-    """Notify of what no open incident notifies of; of an attack sequence, also whenever it opened an incident."""
-    opened = [o.incident for o in outcomes if o.incident is not None and can_be_extended(o.incident.state)]
-    new = [i for i in opened if _NOTIFIED not in i.notified] if finding.is_attack_sequence else []
-    if len(opened) < len(outcomes) or new:
+    """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident."""
+    found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
+    new = [i for i in found if _NOTIFIED not in i.notified] if finding.is_attack_sequence else []
+    if new or any(outcome.done == "notify" for outcome in outcomes):
         notifications.publish(*finding_notices.decided(finding, outcomes))
     for incident in new:
         incidents.mark_notified(incident.id, _NOTIFIED)

@@ -1,17 +1,20 @@
-"""Opens incidents: once for each request and each alert, and ensures that the execution runs."""
+"""Opens incidents, once for each request and each alert, or lets an alert join one; ensures that the execution runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict
+from tapstack.responder.incident import joining
+from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.store import opening as store
@@ -32,68 +35,168 @@ class AlertTaken(Conflict):
     """
 
     def __init__(
-        self, incident: Incident, why: str, do: str = "send this request with another alert_id, or without"
+        self,
+        incident: Incident,
+        alert_id: str | None,
+        why: str,
+        do: str = "send this request with another alert_id, or without",
     ) -> None:
-        super().__init__(f"alert_id {incident.alert_id} belongs to incident {incident.id}, which {why}: {do}")
+        super().__init__(f"alert_id {alert_id} belongs to incident {incident.id}, which {why}: {do}")
         self.incident = incident
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a request came to.
+
+    Attributes:
+        incident: of the request; none where it opens none, and there is none to join.
+        how: `opened` by this request; `joined`, which was open about the instance; `updated`, where the alert's
+            incident took over something new; or `same`, where the request had it already, and nothing changed.
+    """
+
+    incident: Incident | None
+    how: Literal["opened", "joined", "updated", "same"]
+
+
 def open_incident(
-    request: OpenRequest, *, source: Source, opened_by: str, idempotency_key: str | None = None
-) -> Incident:
-    """Open an incident, or return the one that the same key or alert opened; ensure that its execution runs.
+    request: OpenRequest,
+    *,
+    source: Source,
+    opened_by: str,
+    idempotency_key: str | None = None,
+    report: Report | None = None,
+) -> Opened:
+    """Open an incident, join the one that is open about the instance, or return the one that the same key or alert has.
+
+    A request without an alert id opens an incident of its own: whoever sent it decided so. One for network interfaces
+    joins no other. Whatever was interrupted before is completed: the incident's execution runs.
 
     Args:
         request: what is requested.
         source: how it came in.
         opened_by: who requests it.
         idempotency_key: of the request; a caller that repeats the request sends it again.
+        report: what the alert reports; by default what the request says.
 
     Raises:
         KeyReused: the key was sent before, with another request.
         AlertTaken: the alert's incident captures other interfaces, is closed or closing, or was opened without the
-            requested containment.
+            requested containment. A finding whose incident is closed opens another one, where its activity went on.
         Conflict: containment is requested, and not configured, or not in this mode.
         TryAgain: the execution could not be started. The incident exists; the same request starts the execution.
     """
     if request.containment != "none":
         containment_requests.allowed(request.containment)
-    keys = _keys(request, source, opened_by, idempotency_key)
+    opening = _Opening(request, source, opened_by, idempotency_key, report or joining.report_of(request))
+    return retried(opening.attempt, "others open the same incident")
 
-    def attempt() -> Incident | None:
-        known = {key: store.find(key) for key in keys}
-        if (before := _before(request, known)) is not None:
-            return before
-        incident = _new(request, source, opened_by)
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    request: OpenRequest
+    source: Source
+    by: str
+    idempotency_key: str | None
+    report: Report
+
+    def attempt(self) -> Opened | None:
+        """Return what the request came to; None where others wrote first."""
+        known = {key: store.find(key) for key in self._keys()}
+        if (before := self._before(known)) is not None:
+            return self._followed(before)
+        if before is None and self._is_silent(known):
+            return Opened(self._of_alert(known), "same")
         named = {key: found.incident_id if found else None for key, found in known.items()}
-        return incident if store.put(incident, named) else None
+        only_after = None
+        if self.request.alert_id is not None and self.request.instance_id is not None:
+            there = store.of_instance(self.request.instance_id, environment().home, can_be_joined=joining.can_be_joined)
+            if there.oldest is not None:
+                return self._join(there.oldest, named, is_listed=there.oldest.id in there.listed)
+            only_after = there.listed
+        return self._put(named, only_after) if self.report.opens else Opened(None, "same")
 
-    return _running(retried(attempt, "others open the same incident"))
+    def _keys(self) -> list[RequestKey]:
+        text = json.dumps(asdict(self.request), sort_keys=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        keys = []
+        if self.idempotency_key is not None:
+            scope = store.caller_scope(self.by)
+            keys.append(RequestKey("idempotency-key", self.idempotency_key, scope, fingerprint))
+        if self.request.alert_id is not None:
+            scope = store.alert_scope(self.source, environment().home, self.request.instance_id)
+            keys.append(RequestKey("alert", self.request.alert_id, scope, fingerprint))
+        return keys
 
+    def _before(self, known: Mapping[RequestKey, Known | None]) -> Incident | None:
+        """Return the incident of one of the keys; None where none has one, or a finding's is closed or closing."""
+        for key, found in known.items():
+            if found is None or found.incident is None:
+                continue
+            if key.kind == "idempotency-key":
+                if found.fingerprint != key.fingerprint:
+                    raise KeyReused(f"this Idempotency-Key opened {found.incident_id} with another request")
+                return found.incident
+            if self.report.of_policy:
+                return found.incident if incidents.is_open(found.incident) else None
+            _check_same(found.incident, self.request)
+            return found.incident
+        return None
 
-def _keys(request: OpenRequest, source: Source, opened_by: str, idempotency_key: str | None) -> list[RequestKey]:
-    fingerprint = hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()
-    keys = []
-    if idempotency_key is not None:
-        scope = store.caller_scope(opened_by)
-        keys.append(RequestKey("idempotency-key", idempotency_key, scope, fingerprint))
-    if request.alert_id is not None:
-        scope = store.alert_scope(source, environment().home)
-        keys.append(RequestKey("alert", request.alert_id, scope, fingerprint))
-    return keys
+    @staticmethod
+    def _of_alert(known: Mapping[RequestKey, Known | None]) -> Incident | None:
+        return next((found.incident for key, found in known.items() if key.kind == "alert" and found), None)
 
+    def _is_silent(self, known: Mapping[RequestKey, Known | None]) -> bool:
+        """Return whether a finding had its incident, which is closed or closing, and nothing happened since."""
+        before = self._of_alert(known)
+        # Nothing is newer than what is not closed yet.
+        return before is not None and not self.report.is_newer_than(before.closed_at)
 
-def _before(request: OpenRequest, known: Mapping[RequestKey, Known | None]) -> Incident | None:
-    """Return the incident of one of the keys; None where none has one, or it was deleted."""
-    for key, found in known.items():
-        if found is None or found.incident is None:
-            continue
-        if key.kind == "idempotency-key" and found.fingerprint != key.fingerprint:
-            raise KeyReused(f"this Idempotency-Key opened {found.incident_id} with another request")
-        if key.kind == "alert":
-            _check_same(found.incident, request)
-        return found.incident
-    return None
+    def _followed(self, incident: Incident) -> Opened | None:
+        """Return the incident that the request has already, with what an update of a finding changes."""
+        has_joined = joining.has_joined(incident, self.request, self.source)
+        if has_joined and incidents.is_open(incident):
+            if not joining.is_complete(incident, self.request, self.source):
+                joining.complete(incident, self.request, self.report, source=self.source)
+                return Opened(incident, "joined")
+        else:
+            _ensure_running(incident)
+        if not self.report.of_policy:
+            return Opened(incident, "joined" if has_joined else "same")
+        changes = joining.effect_of_update(incident, self.request, self.report, by=self.by)
+        if changes is None:
+            return Opened(incident, "same")
+        if not store.join(incident, changes.joining, {}, by=self.by, entries=changes.entries, is_listed=True):
+            return None
+        changed = incidents.get(incident.id)
+        joining.proceed(changed)
+        return Opened(changed, "updated")
+
+    def _join(self, incident: Incident, keys: Mapping[RequestKey, str | None], *, is_listed: bool) -> Opened | None:
+        changes = joining.effect(incident, self.request, self.report, by=self.by)
+        if not store.join(incident, changes.joining, keys, by=self.by, entries=changes.entries, is_listed=is_listed):
+            return None
+        changed = incidents.get(incident.id)
+        _ensure_running(changed)
+        joining.complete(changed, self.request, self.report, source=self.source)
+        return Opened(changed, "joined")
+
+    def _put(self, keys: Mapping[RequestKey, str | None], only_after: frozenset[str] | None) -> Opened | None:
+        incident, remarks = self._new()
+        if not store.put(incident, keys, only_after=only_after, remarks=remarks):
+            return None
+        _ensure_running(incident)
+        return Opened(incident, "opened")
+
+    def _new(self) -> tuple[Incident, list[tuple[str, str]]]:
+        incident = incidents.new(self.request, source=self.source, opened_by=self.by)
+        if self.request.containment == "none":
+            return incident, []
+        if (why := joining.why_not_contained(incident, self.request, self.report)) is not None:
+            return incident, [("remark", why)]
+        containment = containment_requests.record(self.request.containment, self.by, as_of=self.report.as_of)
+        return replace(incident, containment=containment, contain_runs=1), []
 
 
 def _check_same(incident: Incident, request: OpenRequest) -> None:
@@ -101,25 +204,16 @@ def _check_same(incident: Incident, request: OpenRequest) -> None:
     asked = request.instance_id, set(request.network_interface_ids)
     if asked != (incident.instance_id, set(incident.network_interface_ids)):
         captured = incident.instance_id or ", ".join(incident.network_interface_ids)
-        raise AlertTaken(incident, f"captures {captured}")
+        raise AlertTaken(incident, request.alert_id, f"captures {captured}")
     if incident.state in ("closing", "closed") or incident.close_requested:
-        raise AlertTaken(incident, "is closed" if incident.state == "closed" else "is closing")
+        raise AlertTaken(incident, request.alert_id, "is closed" if incident.state == "closed" else "is closing")
     if request.containment != "none" and not incident.containment:
         contain = contain_command(incident.id, request.containment)
-        raise AlertTaken(incident, "was opened without containment", contain)
+        raise AlertTaken(incident, request.alert_id, "was opened without containment", contain)
 
 
-def _new(request: OpenRequest, source: Source, opened_by: str) -> Incident:
-    incident = incidents.new(request, source=source, opened_by=opened_by)
-    if request.containment == "none":
-        return incident
-    containment = containment_requests.record(request.containment, opened_by)
-    return replace(incident, containment=containment, contain_runs=1)
-
-
-def _running(incident: Incident) -> Incident:
+def _ensure_running(incident: Incident) -> None:
     if not incident.execution_arns and incident.state == "opening":
         if incident.containment_state in ("pending", "containing"):
             executions.ensure(incident, "contain")
         executions.start(incident.id)
-    return incident

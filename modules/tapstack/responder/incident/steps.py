@@ -62,7 +62,7 @@ def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
         because = "closed" if incident.close_requested else "expired"
     now = utc_now()
     ttl = None if retention.still_contained(incident) else retention.deletion_time(now)
-    incidents.record_closed(incident_id, because, as_text(now), ttl)
+    incidents.record_closed(incident, because, as_text(now), ttl)
     # Its containment may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)
     notifications.notify_once(incident, "closed", *notifications.closed(incident, retention.still_contained(incident)))

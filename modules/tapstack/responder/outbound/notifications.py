@@ -28,16 +28,17 @@ _REASON_SHOWN: Final = 1200
 _MESSAGE_BYTES: Final = 262_144
 
 
-def notify_once(incident: Incident, what: str, subject: str, text: str) -> None:
-    """Notify operators and subscribers of an incident, once for each `what`.
+def notify_once(incident: Incident, what: str, subject: str, text: str, *, once: str | None = None) -> None:
+    """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
     A function that is killed before the notification is recorded sends it again.
     """
-    if what in incident.notified:
+    mark = once or what
+    if mark in incident.notified:
         return
     publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
-    incidents.mark_notified(incident.id, what)
+    incidents.mark_notified(incident.id, mark)
 
 
 def publish(subject: str, text: str) -> None:

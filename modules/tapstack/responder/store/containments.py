@@ -54,6 +54,7 @@ class Containment:
         releasing_for: the incidents that held it when a release began, in which its end is not recorded yet.
         since: when it began.
         untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
+        released_at: when it was released last; none where it never was, or an earlier version released it.
     """
 
     instance_id: str
@@ -65,6 +66,7 @@ class Containment:
     releasing_for: frozenset[str] = frozenset()
     since: str = ""
     untracked_at: int = 0
+    released_at: str | None = None
 
     @property
     def wanted(self) -> bool:
@@ -75,6 +77,11 @@ class Containment:
     def in_place(self) -> bool:
         """Whether something of it may not be restored yet."""
         return self.state != "absent"
+
+    def released_since(self, moment: str) -> str | None:
+        """Return when it was released, where that is not before a moment; a release that is under way counts."""
+        released = as_text(utc_now()) if self.state == "releasing" else self.released_at
+        return released if released is not None and released >= moment else None
 
 
 def get(instance_id: str, where: AccountRegion | None = None) -> Containment | None:
@@ -108,12 +115,22 @@ def hold(
     *,
     vpc_id: str,
     quarantine_group_id: str,
+    as_of: str | None = None,
 ) -> Containment | None:
     """Hold an instance contained for an incident: join its containment, or begin one; a running release is overtaken.
 
+    Args:
+        instance_id: which.
+        incident_id: for which incident.
+        where: account and Region of the instance, at home by default.
+        vpc_id: of the instance.
+        quarantine_group_id: that it gets.
+        as_of: none is begun where the instance was released since; none for the request of an operator.
+
     Returns:
-        The containment; None where the incident no longer requests it. Both are checked in one transaction: a release
-        for all incidents that ends at the same moment either has recorded that in the incident, or sees it as a holder.
+        The containment; None where the incident no longer requests it, or a release ended its request. Its request and
+        the containment are checked in one transaction: a release for all incidents that ends at the same moment either
+        has recorded that in the incident, or sees it as a holder.
 
     Raises:
         TryAgain: others change it at the same time.
@@ -144,11 +161,14 @@ def hold(
             "generation = if_not_exists(generation, :one), "
             "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
             "listing = :listing, opened_at = :now REMOVE untracked_at, #ttl ADD holders :incident",
-            "attribute_not_exists(#state) OR #state IN (:absent, :releasing)",
+            "attribute_not_exists(#state) OR #state IN (:absent, :releasing)"
+            if as_of is None
+            else "attribute_not_exists(#state) OR "
+            "(#state = :absent AND (attribute_not_exists(released_at) OR released_at < :as_of))",
             incident={incident_id},
             containing="containing",
             absent="absent",
-            releasing="releasing",
+            **({"releasing": "releasing"} if as_of is None else {"as_of": as_of}),
             instance=instance_id,
             account=there.account_id,
             region=there.region,
@@ -163,9 +183,13 @@ def hold(
             found = get(instance_id, there)
             if found is not None and incident_id in found.holders and found.wanted:
                 return (found,)
-        elif incidents.get(incident_id).containment_state not in incidents.WANTED_CONTAINMENT:
+        elif incidents.get(incident_id).containment_state not in incidents.WANTED_CONTAINMENT or is_ended():
             return (None,)
         return None
+
+    def is_ended() -> bool:
+        found = get(instance_id, there) if as_of is not None else None
+        return found is not None and found.released_since(str(as_of)) is not None
 
     [held] = retried(attempt, f"the containment of {instance_id} is changed by others")
     return held
@@ -324,11 +348,12 @@ def finish_release(containment: Containment) -> None:
     """
     _own(
         containment,
-        "SET #state = :to, generation = generation + :one, turn = turn + :one, #ttl = :ttl "
+        "SET #state = :to, generation = generation + :one, turn = turn + :one, released_at = :now, #ttl = :ttl "
         "REMOVE holders, releasing_for, untracked_at, listing, opened_at",
         "releasing",
         to="absent",
         one=1,
+        now=as_text(utc_now()),
         ttl=int(time.time()) + _KEPT_SECONDS,
     )
 

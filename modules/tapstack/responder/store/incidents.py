@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tapstack.domain.containment_settings import Mode
@@ -25,7 +25,7 @@ from tapstack.domain.incidents import (
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, incident_key, pack, pack_item
+from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, incident_key, instance_key, pack, pack_item
 from tapstack.responder.store.records import (
     PUBLIC,
     ContainmentState,
@@ -44,6 +44,8 @@ ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containi
 _UNCONTAINED: Final[tuple[ContainmentState | None, ...]] = (None, "rejected", "released", "failed")
 WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contained")
 """States of a containment in which its incident holds the instance contained."""
+_LISTED: Final = timedelta(days=30)
+"""How long the list of an instance's incidents is kept after the last one was opened: each ends within a week."""
 _WAITS: Final = ("token", "waited_until")
 """Attributes of the waiting task."""
 
@@ -75,10 +77,15 @@ def get(incident_id: str) -> Incident:
     Raises:
         UnknownIncident: there is none of that id.
     """
-    found = table.read(incident_key(incident_id))
-    if found is None:
+    if (found := read(incident_id)) is None:
         raise UnknownIncident(f"there is no incident {incident_id}")
-    return incident_of(found)
+    return found
+
+
+def read(incident_id: str) -> Incident | None:
+    """Return an incident as it is now; None where there is none of that id."""
+    found = table.read(incident_key(incident_id))
+    return None if found is None else incident_of(found)
 
 
 def get_all(incident_ids: Iterable[str]) -> dict[str, Incident]:
@@ -177,17 +184,17 @@ def mark_notified(incident_id: str, what: str) -> None:
     changed(incident_id, "ADD told :what", what={what})
 
 
-def record_closed(incident_id: str, because: Because, closed_at: str, ttl: int | None) -> None:
-    """Close an incident, with an entry in its timeline.
+def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int | None) -> None:
+    """Close an incident, with an entry in its timeline; it is no longer listed as one of its instance.
 
     Args:
-        incident_id: which.
+        incident: which.
         because: why.
         closed_at: when.
         ttl: when it is deleted, in seconds of the epoch; None where it is kept.
     """
     transition(
-        incident_id,
+        incident.id,
         "closed",
         by="incident",
         detail=because,
@@ -200,7 +207,24 @@ def record_closed(incident_id: str, because: Because, closed_at: str, ttl: int |
             "undo": None,
         },
         remove=_WAITS,
+        besides=[] if incident.instance_id is None else [_no_longer_listed(incident)],
     )
+
+
+def _no_longer_listed(incident: Incident) -> dict[str, Any]:
+    return table.part(
+        instance_key(incident.named_instance_id, incident.where),
+        # An incident that an earlier version opened is not listed, and its instance may have no item yet.
+        "SET #ttl = if_not_exists(#ttl, :ttl) DELETE open_incidents :this",
+        "",
+        {"ttl": instance_ttl(), "this": {incident.id}},
+        _names("#ttl"),
+    )
+
+
+def instance_ttl() -> int:
+    """Return when the list of an instance's incidents is deleted, which is later than any of them ends."""
+    return epoch(utc_now() + _LISTED)
 
 
 def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], undo: str) -> Incident:
@@ -279,6 +303,7 @@ def transition(
     detail: str = "",
     sets: Mapping[str, Any] | None = None,
     remove: Sequence[str] = (),
+    besides: Sequence[dict[str, Any]] = (),
 ) -> bool:
     """Change the state of an incident, with an entry in its timeline; return whether this call changed it.
 
@@ -289,6 +314,7 @@ def transition(
         detail: for the timeline.
         sets: further attributes to set.
         remove: attributes to remove.
+        besides: what else is written in the same transaction.
     """
     given = {"state": state, **(sets or {})}
     before = [name for name in may_become(state) if name != state]
@@ -300,7 +326,7 @@ def transition(
     condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
     values |= {f"s{n}": name for n, name in enumerate(before)}
     write = table.part(incident_key(incident_id), update, condition, values, names)
-    return table.write_together([write, event(incident_id, by, state, detail)])
+    return table.write_together([write, event(incident_id, by, state, detail), *besides])
 
 
 def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
@@ -368,13 +394,13 @@ def shown(incident: Incident) -> dict[str, Any]:
 def containment_modes(incident: Incident) -> list[Mode]:
     """Return in which modes the instance of an incident can be contained now; none where it cannot be."""
     settings = environment().containment
-    if settings is None or not incident.instance_id or incident.instance_gone or not takes_containment(incident):
+    if settings is None or not incident.instance_id or incident.instance_gone or not is_open(incident):
         return []
     return list(settings.modes) if incident.containment_state in _UNCONTAINED else []
 
 
-def takes_containment(incident: Incident) -> bool:
-    """Return whether a containment can still be requested: not once an incident is closing."""
+def is_open(incident: Incident) -> bool:
+    """Return whether an incident is neither closed nor closing: alerts can join it, and containment be requested."""
     return not incident.close_requested and (can_be_extended(incident.state) or incident.state == "failed")
 
 

@@ -17,6 +17,7 @@ INCIDENT: Final = "INCIDENT"
 CAPTURE: Final = "CAPTURE"
 APPLIANCE: Final = "APPLIANCE"
 KEY: Final = "KEY"
+INSTANCE: Final = "INSTANCE"
 EVENT: Final = "EVENT#"
 CONTAINMENT: Final = "CONTAINMENT"
 PRIOR_STATE: Final = "ORIGINAL#"
@@ -61,6 +62,11 @@ def containment_key(instance_id: str, where: AccountRegion | None = None) -> dic
 def prior_state_key(instance_id: str, kind: str, key: str, where: AccountRegion | None = None) -> dict[str, Any]:
     """Return the key of the prior state of a change of an instance's containment."""
     return _key(f"{CONTAINMENT}#{named(instance_id, where)}", f"{PRIOR_STATE}{kind}#{key}")
+
+
+def instance_key(instance_id: str, where: AccountRegion | None = None) -> dict[str, Any]:
+    """Return the key of the list of incidents that are open about an instance, at home by default."""
+    return _key(f"{INSTANCE}#{named(instance_id, where)}", INSTANCE)
 
 
 def containments_key(hour: str) -> dict[str, Any]:

@@ -1,19 +1,23 @@
-"""Incidents that are opened: once for each request. The keys of requests name their incident."""
+"""Incidents that are opened, once for each request, and requests that join one that is open about their instance.
+
+The key of a request names its incident. An item of an instance lists the incidents that are open about it: an alert
+opens one on condition that the list is as it was read, so that of two alerts at once only one opens an incident.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from tapstack.domain.incidents import Source, as_time, utc_now
+from tapstack.domain.incidents import Severity, Source, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents, table
-from tapstack.responder.store.keys import incident_key, pack_item, request_key, unscoped_request_key
-from tapstack.responder.store.records import Incident, incident_of, new_item
+from tapstack.responder.store.keys import incident_key, instance_key, pack_item, request_key, unscoped_request_key
+from tapstack.responder.store.records import Incident, IncidentContainment, new_item
 
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is kept."""
@@ -39,13 +43,17 @@ class RequestKey:
     def is_of(self, incident: Incident) -> bool:
         """Return whether a key that an earlier version wrote, which had no scope, is this one: its incident says so."""
         if self.kind == "alert":
-            return self.scope == alert_scope(incident.source, incident.where)
+            return self.scope == alert_scope(incident.source, incident.where, incident.instance_id)
         return self.scope == caller_scope(incident.opened_by)
 
 
-def alert_scope(source: Source, where: AccountRegion) -> tuple[str, ...]:
-    """Return within what the id of an alert is unique: nothing that the API is sent stands for a finding."""
-    return (source, where.account_id, where.region)
+def alert_scope(source: Source, where: AccountRegion, instance_id: str | None) -> tuple[str, ...]:
+    """Return within what the id of an alert is unique: nothing that the API is sent stands for a finding.
+
+    A finding may be about several instances, each with an incident. The API refuses an alert id for another instance.
+    """
+    of_instance = (instance_id,) if source == "guardduty" and instance_id is not None else ()
+    return (source, where.account_id, where.region, *of_instance)
 
 
 def caller_scope(caller: str) -> tuple[str, ...]:
@@ -84,39 +92,186 @@ def _read(key: dict[str, Any]) -> Known | None:
     item = table.read(key)
     if item is None or item["ttl"] < incidents.epoch(utc_now()):
         return None
-    found = table.read(incident_key(item["incident_id"]))
-    return Known(item["incident_id"], None if found is None else incident_of(found), item["fingerprint"])
+    return Known(item["incident_id"], incidents.read(item["incident_id"]), item["fingerprint"])
 
 
-def put(incident: Incident, keys: Mapping[RequestKey, str | None]) -> bool:
+@dataclass(frozen=True, slots=True)
+class OfInstance:
+    """The incidents that are open about an instance.
+
+    Attributes:
+        listed: as the instance's item has them; some may be closing.
+        oldest: that can be joined; none where there is none.
+    """
+
+    listed: frozenset[str]
+    oldest: Incident | None
+
+
+def of_instance(instance_id: str, where: AccountRegion, *, can_be_joined: Callable[[Incident], bool]) -> OfInstance:
+    """Return the incidents that are open about an instance; the oldest one is joined, so that it is always the same.
+
+    Args:
+        instance_id: which.
+        where: its account and Region.
+        can_be_joined: tells whether an incident can be joined.
+    """
+    item = table.read(instance_key(instance_id, where)) or {}
+    listed = frozenset(item.get("open_incidents", ()))
+    if (oldest := _first(listed, can_be_joined)) is not None:
+        return OfInstance(listed, oldest)
+    # An earlier version opened incidents without listing them by instance. This listing is eventually consistent.
+    unlisted = {
+        one.id for one in incidents.listed("open") if (one.instance_id, one.where) == (instance_id, where)
+    } - listed
+    return OfInstance(listed, _first(unlisted, can_be_joined))
+
+
+def _first(ids: Iterable[str], can_be_joined: Callable[[Incident], bool]) -> Incident | None:
+    # Ids sort by time.
+    known = map(incidents.read, sorted(ids))
+    return next((incident for incident in known if incident is not None and can_be_joined(incident)), None)
+
+
+def put(
+    incident: Incident,
+    keys: Mapping[RequestKey, str | None],
+    *,
+    only_after: frozenset[str] | None,
+    remarks: Sequence[tuple[str, str]] = (),
+) -> bool:
     """Write a new incident with its keys; return whether it was written.
 
-    It is not written when one of the keys belongs to another incident meanwhile; `find` returns that.
+    It is not written when one of the keys belongs to another incident meanwhile, which `find` returns, or another one
+    was opened about its instance.
 
     Args:
         incident: what `incidents.new` returned.
         keys: of its request, each with the incident that it named until now; None where that is none.
+        only_after: the incidents that the list of its instance had, none of which can be joined; None where it is
+            opened whatever others are open.
+        remarks: further entries of its timeline: what, and details.
     """
     writes = [
+        *(_list_of_instance(incident, only_after) if incident.instance_id else ()),
+        *(incidents.event(incident.id, incident.opened_by, what, detail) for what, detail in remarks),
         table.put({**incident_key(incident.id), **pack_item(new_item(incident))}, "attribute_not_exists(pk)"),
         incidents.event(incident.id, incident.opened_by, "opened", incident.reason),
-        *(_put_key(key, incident, before) for key, before in keys.items()),
+        *(_put_key(key, incident.id, incident.minutes, before) for key, before in keys.items()),
     ]
     # A retry after a lost response finds what the first call wrote.
-    return table.write_together(writes) or table.read(incident_key(incident.id)) is not None
+    return table.write_together(writes) or incidents.read(incident.id) is not None
 
 
-def _put_key(key: RequestKey, incident: Incident, before: str | None) -> dict[str, Any]:
+def _list_of_instance(incident: Incident, only_after: frozenset[str] | None) -> Iterator[dict[str, Any]]:
+    values: dict[str, Any] = {
+        "these": {incident.id},
+        "instance": incident.instance_id,
+        "account": incident.where.account_id,
+        "region": incident.where.region,
+        "ttl": incidents.instance_ttl(),
+    }
+    sets = "#ttl = :ttl, instance_id = :instance, account_id = :account, #region = :region"
+    update, condition = f"SET {sets} ADD open_incidents :these", ""
+    if only_after is not None:
+        # What it lists besides is closing.
+        update, condition = f"SET {sets}, open_incidents = :these", "attribute_not_exists(open_incidents)"
+        if only_after:
+            condition += " OR open_incidents = :listed"
+            values["listed"] = only_after
+    yield table.part(
+        instance_key(incident.named_instance_id, incident.where),
+        update,
+        condition,
+        values,
+        {"ttl": "ttl", "region": "region"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What an incident becomes when an alert joins it.
+
+    Attributes:
+        severity: the higher one.
+        expires_at: the later one.
+        containment: that is requested; none where that does not change.
+        anew: whether it is requested anew, for which there is another execution.
+    """
+
+    severity: Severity
+    expires_at: str
+    containment: IncidentContainment | None = None
+    anew: bool = False
+
+
+def join(
+    incident: Incident,
+    joining: Joining,
+    keys: Mapping[RequestKey, str | None],
+    *,
+    by: str,
+    entries: Sequence[tuple[str, str]],
+    is_listed: bool,
+) -> bool:
+    """Let an alert join an incident; return whether it is as it was read, so that it did.
+
+    Args:
+        incident: as it was read; it is neither closed nor closing.
+        joining: what it becomes.
+        keys: of the request, which name it from now on; each with the incident that it named until now.
+        by: who sent it.
+        entries: of the timeline: what, and details.
+        is_listed: whether the item of its instance has it already.
+    """
+    before = incident.containment
+    sets = ["severity = :severity", "expires_at = :until"]
+    conditions = [
+        "attribute_exists(pk) AND #state = :state AND close_requested = :no",
+        "severity = :severity_before AND expires_at = :until_before",
+        "containment.asked_at = :asked_at AND containment.#state = :contained"
+        if before
+        else "attribute_not_exists(containment.asked_at)",
+    ]
+    values = {
+        "severity": joining.severity,
+        "until": joining.expires_at,
+        "state": incident.state,
+        "no": False,
+        "severity_before": incident.severity,
+        "until_before": incident.expires_at,
+        **({"asked_at": before.asked_at, "contained": before.state} if before else {}),
+    }
+    if joining.containment is not None:
+        sets.append("containment = :containment")
+        values["containment"] = joining.containment.as_dict()
+    if joining.anew:
+        runs = incident.contain_runs
+        sets.append("contain_runs = :runs")
+        conditions.append("contain_runs = :runs_before" if runs else "attribute_not_exists(contain_runs)")
+        values |= {"runs": runs + 1, **({"runs_before": runs} if runs else {})}
+    update = f"SET {', '.join(sets)}" + (" REMOVE approval_token" if joining.anew else "")
+    return table.write_together(
+        [
+            incidents.update(incident.id, update, " AND ".join(conditions), **values),
+            *(incidents.event(incident.id, by, what, detail) for what, detail in entries),
+            *(_put_key(key, incident.id, incident.minutes, named) for key, named in keys.items()),
+            *(() if is_listed else _list_of_instance(incident, None)),
+        ]
+    )
+
+
+def _put_key(key: RequestKey, incident_id: str, minutes: int, before: str | None) -> dict[str, Any]:
     now = utc_now()
     # An alert opens no other incident while its incident is kept.
     kept = {
         "idempotency-key": REPEATS_KEPT,
-        "alert": timedelta(minutes=incident.minutes, days=environment().retention_days),
+        "alert": timedelta(minutes=minutes, days=environment().retention_days),
     }
     item = {
-        "incident_id": incident.id,
+        "incident_id": incident_id,
         "fingerprint": key.fingerprint,
-        "ttl": incidents.epoch(as_time(incident.opened_at) + kept[key.kind]),
+        "ttl": incidents.epoch(now + kept[key.kind]),
     }
     # DynamoDB deletes what has expired within days, not at once.
     condition = "attribute_not_exists(pk) OR #ttl < :now" + (" OR incident_id = :before" if before else "")

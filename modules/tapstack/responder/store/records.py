@@ -124,6 +124,7 @@ class IncidentContainment:
         decision: which.
         deadline: when the default applies; none without approval.
         default: the decision after the deadline.
+        as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
         released_by: who requested the release.
         released_at: when.
@@ -142,6 +143,7 @@ class IncidentContainment:
     decision: Decision | None = None
     deadline: str | None = None
     default: ApprovalDefault | None = None
+    as_of: str | None = None
     two_step: bool = False
     released_by: str | None = None
     released_at: str | None = None

@@ -58,13 +58,31 @@ def answer(
     incident_id: str, decision: Literal["approved", "rejected"], to: ContainmentState, by: str
 ) -> Incident | None:
     """Record an operator's decision; None where nothing is pending any more, or the deadline is over."""
-    return _settle(incident_id, decision, to, by, "containment.deadline > :now")
+    # It is about the instance as it is now, whatever was requested before.
+    return _settle(
+        incident_id, decision, to, by, "containment.deadline > :now", sets=", containment.as_of = :none", none=None
+    )
 
 
 def decide_by_default(incident: Incident, to: ContainmentState, by: str) -> Incident | None:
     """Record the default as the decision; None where nothing is pending any more, or it was requested again."""
     deadline = incident.requested_containment.deadline
     return _settle(incident.id, "default", to, by, "containment.deadline = :deadline", deadline=deadline)
+
+
+def withdraw(incident: Incident, by: str) -> Incident | None:
+    """Record that a requested containment is rejected before it was begun; None where it has changed since."""
+    return incidents.changed(
+        incident.id,
+        "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
+        "containment.decided_at = :now",
+        condition="containment.#state = :before AND containment.asked_at = :asked_at",
+        to="rejected",
+        by=by,
+        now=as_text(utc_now()),
+        before=incident.containment_state,
+        asked_at=incident.requested_containment.asked_at,
+    )
 
 
 def note_approval_wait(incident: Incident) -> Incident | None:
@@ -187,12 +205,19 @@ def _same(incident: Incident) -> str:
 
 
 def _settle(
-    incident_id: str, decision: Decision, to: ContainmentState, by: str, condition: str, **values: Any
+    incident_id: str,
+    decision: Decision,
+    to: ContainmentState,
+    by: str,
+    condition: str,
+    *,
+    sets: str = "",
+    **values: Any,
 ) -> Incident | None:
     return incidents.changed(
         incident_id,
         "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
-        "containment.decided_at = :now" + (" REMOVE #ttl" if to == "containing" else ""),
+        f"containment.decided_at = :now{sets}" + (" REMOVE #ttl" if to == "containing" else ""),
         condition=f"containment.#state = :pending AND {condition}",
         to=to,
         decision=decision,

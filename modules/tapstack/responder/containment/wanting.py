@@ -1,0 +1,75 @@
+"""Which incidents want an instance contained, besides the one that releases it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tapstack.responder.outbound import executions
+from tapstack.responder.store import containments, incidents, requests
+from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.records import ContainmentState
+
+
+@dataclass(frozen=True, slots=True)
+class Wanting:
+    """An incident that wants an instance contained.
+
+    Attributes:
+        incident: as it is now.
+        holds: whether the instance is contained for it too: it stays contained until it is released for this one.
+    """
+
+    incident: Incident
+    holds: bool
+
+    @property
+    def state(self) -> ContainmentState:
+        """The state of its containment."""
+        return self.incident.requested_containment.state
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        return {"incident_id": self.incident.id, "state": self.state, "holds": self.holds, "note": str(self)}
+
+    def __str__(self) -> str:
+        """Return it as a line of text."""
+        name = self.incident.id
+        if self.holds:
+            return f"it is contained for {name} too, until that is released, or all are (--all)"
+        if self.state == "pending":
+            until = self.incident.requested_containment.deadline
+            return (
+                f"its containment is pending for {name} until {until}: approving that contains it again. The default "
+                "does not, after a release. --all withdraws it"
+            )
+        return f"it is being contained for {name}, which contains it again: release that too"
+
+
+def others_wanting(incident: Incident) -> list[Wanting]:
+    """Return the other incidents that want the instance of an incident contained, oldest first.
+
+    Those that do not hold it yet are found by listings, which are eventually consistent.
+    """
+    instance_id, where = incident.named_instance_id, incident.where
+    there = containments.get(instance_id, where)
+    holders = there.holders if there is not None else frozenset()
+    listed = {
+        one.id for one in incidents.with_ongoing_containment() if (one.instance_id, one.where) == (instance_id, where)
+    }
+    known = (incidents.read(incident_id) for incident_id in sorted((listed | holders) - {incident.id}))
+    found = (Wanting(one, one.id in holders) for one in known if one is not None and one.containment is not None)
+    return [one for one in found if one.holds or one.state in ("pending", "containing")]
+
+
+def withdraw_pending(incident: Incident, *, by: str) -> list[str]:
+    """Reject what is pending for the instance in other incidents, because it is released for all; return which."""
+    withdrawn = []
+    for one in others_wanting(incident):
+        if one.state != "pending" or (changed := requests.withdraw(one.incident, by)) is None:
+            continue
+        incidents.add_event(changed.id, by, "containment rejected", f"released for all incidents, by {incident.id}")
+        if changed.approval_token:
+            executions.end_wait(changed.approval_token, "rejected")
+        withdrawn.append(changed.id)
+    return withdrawn

@@ -1,0 +1,257 @@
+"""An alert about an instance that has an open incident joins it: what the incident becomes, and what is said of it.
+
+One attack raises many alerts. They share one incident, so that one answer settles whether its instance is contained:
+what is pending, or what a person has rejected, is not asked again, unless a rule contains without asking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from tapstack.domain.containment_settings import Mode
+from tapstack.domain.incidents import (
+    OpenRequest,
+    Source,
+    as_moment,
+    as_text,
+    as_time,
+    can_be_extended,
+    expiry,
+    highest,
+    undo_command,
+    utc_now,
+)
+from tapstack.domain.json_parts import quoted
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.errors import ContainmentRefused
+from tapstack.responder.outbound import executions, notifications
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.incidents import Incident, IncidentContainment
+from tapstack.responder.store.opening import Joining
+
+_ENDS_NOW: Final = timedelta(seconds=10)
+"""An incident whose time is over in less may be closing already."""
+_TEXT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an alert reports, besides what it requests.
+
+    Attributes:
+        said: the alert, as one line.
+        last_seen: when what it reports was seen last, in ISO 8601; none where it does not say.
+        of_policy: whether the policy decides about it. Otherwise its sender decides, at the moment of sending.
+        opens: whether it opens an incident where there is none to join.
+    """
+
+    said: str
+    last_seen: str | None = None
+    of_policy: bool = False
+    opens: bool = True
+
+    @property
+    def as_of(self) -> str | None:
+        """When what the policy decides about was seen last; none where the sender decides."""
+        seen = as_moment(self.last_seen)
+        if not self.of_policy:
+            return None
+        return as_text(seen) if seen is not None else _LONG_AGO
+
+    def is_newer_than(self, moment: str | None) -> bool:
+        """Return whether what it reports went on after a moment."""
+        seen = as_moment(self.last_seen)
+        return seen is not None and moment is not None and seen > as_time(moment)
+
+
+_LONG_AGO: Final = "1970-01-01T00:00:00Z"
+"""What says no time is never newer than a release."""
+
+
+def report_of(request: OpenRequest) -> Report:
+    """Return what a request to the API reports."""
+    return Report(f"alert {quoted(request.alert_id, _TEXT)}: {quoted(request.reason, _TEXT)}")
+
+
+def can_be_joined(incident: Incident) -> bool:
+    """Return whether an alert can join an incident: it is neither closed nor closing, and not about to."""
+    return incidents.is_open(incident) and as_time(incident.expires_at) > utc_now() + _ENDS_NOW
+
+
+def has_joined(incident: Incident, request: OpenRequest, source: Source) -> bool:
+    """Return whether a request's incident is one that it did not open."""
+    return request.alert_id is not None and (incident.source, incident.alert_id) != (source, request.alert_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a request does to an open incident.
+
+    Attributes:
+        joining: what the incident becomes.
+        entries: of the timeline: what, and details.
+    """
+
+    joining: Joining
+    entries: tuple[tuple[str, str], ...]
+
+
+def effect(incident: Incident, request: OpenRequest, report: Report, *, by: str) -> Effect:
+    """Return what it does to an incident that a request joins it."""
+    until = incident.expires_at
+    if can_be_extended(incident.state):
+        wanted = as_text(expiry(utc_now(), request.minutes))
+        until = max(until, min(wanted, incidents.latest_end(incident)))
+    containment, anew = _containment(incident, request, report, by)
+    joining = Joining(highest(incident.severity, request.severity), until, containment, anew)
+    said = [report.said, *_raised(incident, joining)]
+    if until != incident.expires_at:
+        said.append(f"captured until {until}")
+    if (why := why_not_contained(incident, request, report) or _despite(incident, joining)) is not None:
+        said.append(why)
+    return Effect(joining, (("joined", "; ".join(said)), *_asked(joining)))
+
+
+def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *, by: str) -> Effect | None:
+    """Return what an update of an alert does to the incident that it opened or joined; None where nothing.
+
+    It makes the capture no longer: activity that goes on after the incident is closed opens another one. It requests a
+    containment only where none was requested, or one waits for an approval that its rule no longer needs.
+    """
+    containment, anew = None, False
+    if incident.containment_state in (None, "pending"):
+        containment, anew = _containment(incident, request, report, by)
+    joining = Joining(highest(incident.severity, request.severity), incident.expires_at, containment, anew)
+    if joining == Joining(incident.severity, incident.expires_at):
+        return None
+    said = [report.said, *_raised(incident, joining)]
+    return Effect(joining, (("updated", "; ".join(said)), *_asked(joining)))
+
+
+def _despite(incident: Incident, joining: Joining) -> str | None:
+    """Return what is to be said where a person has rejected less than what is requested now."""
+    before = incident.containment
+    if not joining.anew or before is None or before.decision != "rejected":
+        return None
+    return f"{before.decided_by} rejected its containment before; this rule contains without asking"
+
+
+def _raised(incident: Incident, joining: Joining) -> Iterator[str]:
+    if joining.severity != incident.severity:
+        yield f"severity {incident.severity} -> {joining.severity}"
+
+
+def _asked(joining: Joining) -> Iterator[tuple[str, str]]:
+    if joining.containment is None:
+        return
+    if joining.anew:
+        yield "containment requested", containment_requests.asked_words(joining.containment)
+    else:
+        yield "containment approved", "by a rule that contains without approval"
+
+
+def _containment(
+    incident: Incident, request: OpenRequest, report: Report, by: str
+) -> tuple[IncidentContainment | None, bool]:
+    """Return the containment that is requested, and whether anew; None where that does not change."""
+    before, mode = incident.containment, _mode(request)
+    if mode is None or why_not_contained(incident, request, report) is not None:
+        return None, False
+    if before is not None and before.state in ("containing", "contained"):
+        return None, False
+    if before is not None and before.state == "pending":
+        if mode == "approval":
+            return None, False
+        now = as_text(utc_now())
+        return replace(
+            before, state="containing", decision="approved", decided_by=by, decided_at=now, as_of=report.as_of
+        ), False
+    asked = containment_requests.record(mode, by, as_of=report.as_of)
+    if before is not None and before.state == "failed":
+        # What was changed before it failed has not been restored.
+        asked = replace(asked, changed=before.changed)
+    return asked, True
+
+
+def _mode(request: OpenRequest) -> Mode | None:
+    return None if request.containment == "none" else request.containment
+
+
+def why_not_contained(incident: Incident, request: OpenRequest, report: Report) -> str | None:
+    """Return why a requested containment is not requested for an incident; None where it is, or is already."""
+    before, mode = incident.containment, _mode(request)
+    if mode is None or (before is not None and before.state in ("containing", "contained")):
+        return None
+    if before is not None:
+        if before.state in ("releasing", "blocked"):
+            return "not contained: it is being released"
+        if before.state == "failed" and str(before.failure).startswith(ContainmentRefused.__name__):
+            return f"not contained: {before.failure}"
+        if before.state == "rejected" and before.decision == "rejected" and mode == "approval":
+            return f"not asked again whether to contain it: {before.decided_by} rejected that"
+    released = last_release(incident) if report.of_policy else None
+    if released is not None and not report.is_newer_than(released):
+        return f"not contained again: it was released at {released}, and nothing newer is reported"
+    return None
+
+
+def last_release(incident: Incident) -> str | None:
+    """Return when the instance of an incident was released last; None where it never was."""
+    there = containments.get(incident.named_instance_id, incident.where)
+    known = [there.released_since(_LONG_AGO)] if there is not None else []
+    if (containment := incident.containment) is not None and containment.state == "released":
+        known.append(containment.released_at)
+    return max((moment for moment in known if moment), default=None)
+
+
+def is_complete(incident: Incident, request: OpenRequest, source: Source) -> bool:
+    """Return whether all is done that a request does when it joins an incident: notifying is the last of it."""
+    return _mark(request, source) in incident.notified
+
+
+def complete(incident: Incident, request: OpenRequest, report: Report, *, source: Source) -> None:
+    """Start what an alert requested when it joined, end the workflow's wait, and notify; idempotent."""
+    proceed(incident)
+    notifications.notify_once(
+        incident, "joined", *_notification(incident, request, report), once=_mark(request, source)
+    )
+
+
+def proceed(incident: Incident) -> None:
+    """Let the executions of an incident proceed with what was requested."""
+    containment = incident.containment
+    if containment is not None and containment.state in ("pending", "containing"):
+        executions.ensure(incident, "contain")
+        if containment.state == "containing" and incident.approval_token:
+            executions.end_wait(incident.approval_token, "approved")
+    if incident.token and incident.waited_until != incident.expires_at:
+        executions.end_wait(incident.token, "extended")
+
+
+def _mark(request: OpenRequest, source: Source) -> str:
+    """Return what an incident records of an alert that was notified of; of one length, as many of them are kept."""
+    alert = hashlib.sha256(f"{source}:{request.alert_id}".encode()).hexdigest()[:16]
+    return f"joined {alert}"
+
+
+def _notification(incident: Incident, request: OpenRequest, report: Report) -> tuple[str, str]:
+    why = why_not_contained(incident, request, report)
+    containment = incident.containment
+    captured = f"Captured until {incident.expires_at}."
+    if incident.state == "failed":
+        captured = "Nothing is captured: the incident failed. Close it to capture with another one."
+    return notifications.subject(incident, "joined by another alert"), notifications.text(
+        incident,
+        f"Another alert about {incident.instance_id} joined this incident. It opens no other.",
+        [f"Joined:   {report.said}", captured],
+        [f"Containment: {why or (containment.state if containment else 'not requested')}."],
+        [
+            "What to run next:",
+            f"  tapstack incident show {incident.id}",
+            *([f"  {undo_command(incident.id)}"] if incident.state == "failed" else []),
+        ],
+    )

@@ -1,0 +1,170 @@
+"""After a release nothing contains the instance again without a new decision; the release says what else wants it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.policy import Rule
+from tapstack.responder.containment import isolation
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment import steps as containment_steps
+from tapstack.responder.store import containments, incidents
+from tests.responder.conftest import change, item, opened
+from tests.responder.containment.conftest import Shop, contained, release
+from tests.responder.test_api import ask
+from tests.responder.test_findings import decided, decides
+from tests.responder.test_joining import ANN, entries, found
+
+NOW = (Rule("worst", "contain_now"),)
+
+
+def released_at(shop: Shop) -> str:
+    there = containments.get(shop.database)
+    assert there is not None
+    assert there.released_at is not None
+    return there.released_at
+
+
+def around(moment: str, seconds: int) -> Any:
+    return as_time(moment) + timedelta(seconds=seconds)
+
+
+def pending(shop: Shop, default: str) -> str:
+    shop.set(approval={"minutes": 15, "default": default})
+    incident = opened(shop.database, containment="approval")
+    change(incident, "SET containment.asked_at = :then, containment.as_of = :then", then="2026-01-02T03:04:05Z")
+    return incident
+
+
+class TestSaid:
+    def test_when_others_want_it_contained_then_the_answer_and_the_dry_run_name_them(self, shop: Shop) -> None:
+        incident, other = contained(shop.database), contained(shop.database)
+        waits = pending(shop, "contain")
+        status, plan = ask("POST", f"/incidents/{incident}/release", {"dry_run": True})
+        assert status == 200
+        assert plan["refused"] == f"it stays contained for {other}: all of them release it with --all"
+        until = item(waits)["containment"]["deadline"]
+        assert plan["warnings"] == [
+            f"it is contained for {other} too, until that is released, or all are (--all)",
+            f"its containment is pending for {waits} until {until}: approving that contains it again. The default does "
+            "not, after a release. --all withdraws it",
+        ]
+        status, answered = ask("POST", f"/incidents/{incident}/release")
+        assert status == 202
+        assert [(one["incident_id"], one["state"], one["holds"]) for one in answered["wanted_by"]] == [
+            (other, "contained", True),
+            (waits, "pending", False),
+        ]
+
+    def test_when_it_is_released_for_all_then_what_is_pending_is_withdrawn(self, shop: Shop) -> None:
+        incident, other = contained(shop.database), contained(shop.database)
+        waits = pending(shop, "contain")
+        change(waits, "SET approval_token = :token", token="token")
+        elsewhere = opened(shop.company.instances["legacy"], containment="approval")
+        plan = ask("POST", f"/incidents/{incident}/release", {"dry_run": True, "all": True})[1]
+        assert [line.split(" until ")[0] for line in plan["warnings"]] == [f"its containment is pending for {waits}"]
+        assert shop.state(waits) == "pending"
+        shop.site.account.recorder.clear()
+        answered = ask("POST", f"/incidents/{incident}/release", {"all": True})[1]
+        assert answered["wanted_by"] == []
+        assert (shop.state(waits), shop.state(elsewhere), shop.state(other)) == ("rejected", "pending", "contained")
+        assert item(waits)["containment"]["decided_by"] == ANN
+        assert "SendTaskSuccess" in shop.site.calls("states")
+        assert entries(waits, "containment rejected") == [f"released for all incidents, by {incident}"]
+        assert entries(incident, "release requested") == [f"all, withdrew what was pending for {waits}"]
+
+
+class TestNothingContainsAgain:
+    def test_when_nobody_answers_after_a_release_then_the_default_does_not_contain_it(self, shop: Shop) -> None:
+        incident, waits = contained(shop.database), pending(shop, "contain")
+        assert release(incident) == "released"
+        deadline = item(waits)["containment"]["deadline"]
+        assert containment_steps.decide(waits, deadline) == {"status": "leave"}
+        assert (shop.state(waits), item(waits)["containment"]["decision"]) == ("rejected", "default")
+        assert entries(waits, "containment by default")[0].startswith("leave: no answer, and it was released at ")
+        assert (
+            "is not contained: no answer before the deadline, and it was released since this was requested."
+            in (shop.site.messages()[-1]["Message"])
+        )
+
+    def test_when_it_was_not_released_since_then_the_default_contains_it(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        assert release(incident) == "released"
+        shop.set(approval={"minutes": 15, "default": "contain"})
+        waits = opened(shop.database, containment="approval")
+        later = as_text(around(released_at(shop), 1))
+        change(waits, "SET containment.as_of = :later", later=later)
+        assert containment_steps.decide(waits, item(waits)["containment"]["deadline"]) == {"status": "contain"}
+        assert isolation.contain(waits) == {"status": "contained"}
+
+    def test_when_it_is_approved_after_a_release_then_that_is_a_new_decision(self, shop: Shop) -> None:
+        incident, waits = contained(shop.database), pending(shop, "leave")
+        assert release(incident) == "released"
+        containment_requests.decide(waits, "approved", by=ANN)
+        assert item(waits)["containment"]["as_of"] is None
+        assert isolation.contain(waits) == {"status": "contained"}
+        assert shop.is_isolated(shop.database)
+
+    @pytest.mark.parametrize("opens", [True, False], ids=["another incident", "the same incident"])
+    def test_when_a_finding_reports_nothing_newer_then_it_only_captures(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, opens: bool
+    ) -> None:
+        decides(monkeypatch, *NOW)
+        first = opened(shop.database)
+        containment_requests.contain(first, "now", by=ANN)
+        assert isolation.contain(first) == {"status": "contained"}
+        assert release(first) == "released"
+        if opens:
+            change(first, "SET close_requested = :yes", yes=True)
+        moment = released_at(shop)
+        old = decided(found(shop.database, 1, seen=around(moment, 0)))
+        assert (old["action"], old["incident_id"] != first) == ("capture" if opens else "joined", opens)
+        incident = str(old["incident_id"])
+        said = f"not contained again: it was released at {moment}, and nothing newer is reported"
+        assert any(said in entry["detail"] for entry in incidents.timeline(incident))
+        assert item(incident).get("containment") is None or shop.state(incident) == "released"
+        # Without a time nothing is known to be newer.
+        decided(found(shop.database, 2))
+        assert item(incident).get("containment") is None or shop.state(incident) == "released"
+        new = decided(found(shop.database, 3, seen=around(moment, 1)))
+        assert (new["incident_id"], shop.state(incident)) == (incident, "containing")
+        assert isolation.contain(incident) == {"status": "contained"}
+
+    def test_when_the_same_finding_is_updated_then_it_does_not_contain_again(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, *NOW)
+        incident = str(decided(found(shop.database, 1, seen=utc_now()))["incident_id"])
+        assert isolation.contain(incident) == {"status": "contained"}
+        assert release(incident) == "released"
+        again = decided(found(shop.database, 1, seen=around(released_at(shop), 60)))
+        assert (again["action"], shop.state(incident)) == ("silent", "released")
+
+    @pytest.mark.parametrize("state", ["absent", "releasing"])
+    def test_when_a_release_ends_a_request_of_the_policy_before_it_is_begun_then_it_is_not_contained(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, state: str
+    ) -> None:
+        decides(monkeypatch, *NOW)
+        first = contained(shop.database)
+        change(first, "SET close_requested = :yes", yes=True)
+        # Requested before the release, and its execution is late.
+        asked = str(decided(found(shop.database, 1, seen=utc_now()))["incident_id"])
+        assert shop.state(asked) == "containing"
+        before = shop.groups(shop.database)
+        if state == "absent":
+            assert release(first) == "released"
+            before = shop.groups(shop.database)
+        else:
+            there = containments.get(shop.database)
+            assert there is not None
+            containments.begin_release(there)
+        assert isolation.contain(asked) == {"status": "overtaken"}
+        assert shop.groups(shop.database) == before
+        assert (shop.state(asked), item(asked)["containment"]["decided_by"]) == ("rejected", "release")
+        assert entries(asked, "containment ended") == [
+            f"{shop.database} was released since: only a new decision contains it again"
+        ]

@@ -1,0 +1,424 @@
+"""One attack, one incident: alerts about an instance that has an open incident join it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from tapstack.domain.policy import Rule
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.environment import environment
+from tapstack.responder.incident import commands
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.store import incidents, table
+from tapstack.responder.store.keys import instance_key
+from tests.responder.conftest import Site, change, item, opened
+from tests.responder.test_api import ask
+from tests.responder.test_findings import decided, decides, finding
+
+ANN = "arn:aws:iam::123456789012:user/ann"
+RULES = (
+    Rule("worst", "contain_now", at_least=9.0, minutes=600),
+    Rule("bad", "contain_on_approval", at_least=7.0, minutes=90),
+    Rule("odd", "capture", at_least=4.0, minutes=30),
+)
+"""One rule for each action; below is only notified."""
+
+
+class Killed(BaseException):
+    """The process of the function ends."""
+
+
+@pytest.fixture
+def policy(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site that may contain, with a rule for each action."""
+    settings = {
+        **site.settings,
+        "containment": {"modes": ["approval", "now"], "groups": {site.vpc: {"quarantine": site.group}}},
+    }
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
+    decides(monkeypatch, *RULES)
+    return site
+
+
+def found(instance: str, number: int, severity: float = 5.0, *, seen: datetime | None = None) -> dict[str, Any]:
+    """A finding of an id of its own."""
+    event = finding(instance, severity, **({"eventLastSeen": seen.isoformat()} if seen else {}))
+    event["detail"]["id"] = f"{number:032x}"
+    return event
+
+
+def entries(incident: str, what: str) -> list[str]:
+    return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
+
+
+def joined_mails(site: Site) -> list[str]:
+    return [mail["Message"] for mail in site.messages() if mail["Subject"].endswith("joined by another alert")]
+
+
+def of_instance(instance: str) -> list[str]:
+    return list((table.read(instance_key(instance)) or {}).get("open_incidents", []))
+
+
+def after(incident: str, seconds: int = 1) -> datetime:
+    closed_at = incidents.get(incident).closed_at
+    assert closed_at is not None
+    return datetime.strptime(closed_at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+class TestFindings:
+    def test_when_eight_findings_are_about_an_instance_then_there_is_one_incident_and_one_question(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        first, *others = [decided(found(instance, number, 8.0 if number % 2 else 5.0)) for number in range(8)]
+        assert first["action"] == "capture"
+        assert {one["incident_id"] for one in others} == {first["incident_id"]}
+        assert [one["action"] for one in others] == ["joined"] * 7
+        incident = item(first["incident_id"])
+        assert (incident["severity"], incident["containment"]["state"], incident["contain_runs"]) == (
+            "high",
+            "pending",
+            1,
+        )
+        assert len(joined_mails(policy)) == 7
+        assert len(entries(incident["id"], "joined")) == 7
+        assert of_instance(instance) == [incident["id"]]
+        started = policy.account.recorder.records(service="states", action="StartExecution")
+        assert {record.call.parameters["name"] for record in started} == {incident["id"], f"{incident['id']}-contain-1"}
+        # Updates of each find it, and say nothing new.
+        again = [decided(found(instance, number, 8.0 if number % 2 else 5.0)) for number in range(8)]
+        assert {(one["action"], one["incident_id"]) for one in again} == {("silent", incident["id"])}
+        assert len(joined_mails(policy)) == 7
+
+    def test_when_a_finding_joins_then_the_incident_is_what_the_stronger_one_wants(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 5.0))["incident_id"]
+        change(incident, "SET #token = :token, waited_until = expires_at", token="token")
+        before = item(incident)
+        decided(found(instance, 2, 9.5))
+        now = item(incident)
+        assert (now["severity"], now["containment"]["state"], now["containment"]["asked_by"]) == (
+            "critical",
+            "containing",
+            "guardduty",
+        )
+        assert before["expires_at"] < now["expires_at"]
+        assert now["minutes"] == 30
+        # The workflow waits until the earlier time: it reads the later one now.
+        assert "SendTaskSuccess" in policy.calls("states")
+        [said] = entries(incident, "joined")
+        assert said == (
+            f"finding {2:032x}, Backdoor:EC2/C&CActivity.B!DNS: 'EC2 instance talks to a command and control server'; "
+            f"severity medium -> critical; captured until {now['expires_at']}"
+        )
+        assert entries(incident, "containment requested") == ["now"]
+        [mail] = joined_mails(policy)
+        assert f"Joined:   finding {2:032x}, Backdoor" in mail
+        assert f"Captured until {now['expires_at']}." in mail
+        assert "Containment: containing." in mail
+        # A weaker one takes nothing back.
+        decided(found(instance, 3, 4.0))
+        last = item(incident)
+        assert (last["severity"], last["expires_at"]) == ("critical", now["expires_at"])
+
+    def test_when_it_wants_more_than_a_capture_may_last_then_it_ends_at_the_latest_time(
+        self, policy: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        before = item(incident)["expires_at"]
+        decided(found(instance, 2, 8.0))
+        assert item(incident)["expires_at"] == before
+
+    def test_when_the_policy_only_notifies_then_the_finding_joins_and_opens_none(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        assert decided(found(instance, 1, 2.0))["action"] == "notify"
+        incident = decided(found(instance, 2))["incident_id"]
+        assert decided(found(instance, 3, 2.0)) == {
+            "instance_id": instance,
+            "account_id": "123456789012",
+            "region": "eu-central-1",
+            "action": "joined",
+            "decision": "notify",
+            "rule": None,
+            "incident_id": incident,
+        }
+        assert [mail["Subject"].partition("] ")[2] for mail in policy.messages()] == [
+            "GuardDuty low: Backdoor:EC2/C&CActivity.B!DNS",
+            f"medium {incident}: joined by another alert",
+        ]
+
+    def test_when_an_update_is_more_severe_then_its_incident_is_too(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        until = item(incident)["expires_at"]
+        assert decided(found(instance, 1, 8.0))["action"] == "updated"
+        now = item(incident)
+        assert (now["severity"], now["containment"]["state"], now["expires_at"]) == ("high", "pending", until)
+        assert decided(found(instance, 1, 8.0))["action"] == "silent"
+        assert len(entries(incident, "updated")) == 1
+
+    def test_when_the_incident_failed_then_findings_join_it_and_are_told_that_nothing_is_captured(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        incident_steps.fail(incident, "NothingMirrored", "no")
+        assert decided(found(instance, 2))["action"] == "joined"
+        [mail] = joined_mails(policy)
+        assert "Nothing is captured: the incident failed." in mail
+        assert f"  tapstack incident close {incident}\n" in mail
+
+
+class TestAnswers:
+    def test_when_a_person_rejected_it_then_the_same_is_not_asked_again(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        containment_requests.decide(incident, "rejected", by=ANN)
+        decided(found(instance, 2, 8.0))
+        assert item(incident)["containment"]["state"] == "rejected"
+        assert entries(incident, "joined")[-1].endswith(f"not asked again whether to contain it: {ANN} rejected that")
+        assert f"Containment: not asked again whether to contain it: {ANN} rejected that." in joined_mails(policy)[-1]
+
+    def test_when_a_person_rejected_it_and_a_rule_contains_without_asking_then_it_does_and_says_so(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        containment_requests.decide(incident, "rejected", by=ANN)
+        decided(found(instance, 2, 9.5))
+        assert (item(incident)["containment"]["state"], item(incident)["contain_runs"]) == ("containing", 2)
+        assert f"{ANN} rejected its containment before" in entries(incident, "joined")[-1]
+
+    def test_when_nobody_answered_then_another_finding_asks_again_and_an_update_does_not(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        containment_requests.by_default(incidents.get(incident))
+        decided(found(instance, 1, 8.0))
+        assert item(incident)["containment"]["state"] == "rejected"
+        decided(found(instance, 2, 8.0))
+        assert item(incident)["containment"]["state"] == "pending"
+
+    def test_when_it_waits_for_approval_and_a_rule_needs_none_then_it_is_contained(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        change(incident, "SET approval_token = :token", token="token")
+        policy.account.recorder.clear()
+        decided(found(instance, 2, 9.5))
+        containment = item(incident)["containment"]
+        assert (containment["state"], containment["decision"], containment["decided_by"]) == (
+            "containing",
+            "approved",
+            "guardduty",
+        )
+        # The execution that waits goes on.
+        assert item(incident)["contain_runs"] == 1
+        assert "SendTaskSuccess" in policy.calls("states")
+
+    @pytest.mark.parametrize("state", ["releasing", "blocked"])
+    def test_when_it_is_being_released_then_it_is_not_contained(self, policy: Site, state: str) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 9.5))["incident_id"]
+        change(incident, "SET containment.#state = :state", state=state)
+        decided(found(instance, 2, 9.5))
+        assert item(incident)["containment"]["state"] == state
+        assert "it is being released" in joined_mails(policy)[-1]
+
+    def test_when_containing_was_refused_then_each_finding_does_not_try_again(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 9.5))["incident_id"]
+        change(
+            incident,
+            "SET containment.#state = :failed, containment.failure = :why",
+            failed="failed",
+            why="ContainmentRefused: it is protected by its tag x",
+        )
+        decided(found(instance, 2, 9.5))
+        assert item(incident)["containment"]["state"] == "failed"
+        assert "not contained: ContainmentRefused: it is protected" in joined_mails(policy)[-1]
+        change(incident, "SET containment.failure = :why", why="TryAgain: throttled")
+        decided(found(instance, 3, 9.5))
+        assert item(incident)["containment"]["state"] == "containing"
+
+
+class TestLateActivity:
+    def test_when_activity_goes_on_after_closing_then_another_incident_is_opened(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        incident_steps.close(first, "expired")
+        assert of_instance(instance) == []
+        assert decided(found(instance, 1, seen=after(first, 0)))["action"] == "silent"
+        late = decided(found(instance, 1, seen=after(first)))
+        assert (late["action"], late["incident_id"] != first) == ("capture", True)
+        # From now on the finding's incident is the new one.
+        again = decided(found(instance, 1, seen=after(first, 5)))
+        assert (again["action"], again["incident_id"]) == ("silent", late["incident_id"])
+        assert of_instance(instance) == [late["incident_id"]]
+
+    def test_when_its_incident_is_closing_then_it_is_silent_and_another_finding_opens_one(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        commands.close(first, by=ANN)
+        assert decided(found(instance, 1, seen=datetime.now(UTC)))["action"] == "silent"
+        second = decided(found(instance, 2))
+        assert (second["action"], second["incident_id"] != first) == ("capture", True)
+        incident_steps.close(first, "closed")
+        assert of_instance(instance) == [second["incident_id"]]
+        # And what goes on joins that.
+        late = decided(found(instance, 1, seen=after(first)))
+        assert (late["action"], late["incident_id"]) == ("joined", second["incident_id"])
+
+    def test_when_its_time_is_over_at_any_moment_then_another_is_opened(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        change(first, "SET expires_at = opened_at")
+        assert decided(found(instance, 2))["action"] == "capture"
+
+    def test_when_it_joined_then_it_opens_another_after_that_is_closed(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        decided(found(instance, 2))
+        incident_steps.close(first, "closed")
+        assert decided(found(instance, 2))["action"] == "silent"
+        assert decided(found(instance, 2, seen=after(first)))["action"] == "capture"
+
+
+class TestApi:
+    def test_when_an_alert_is_about_an_instance_with_an_open_incident_then_it_joins(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        body = {"instance_id": instance, "reason": "beacons\nReason: none", "alert_id": "siem 1", "severity": "high"}
+        for key in ("one", "one", "two"):
+            status, answered = ask("POST", "/incidents", body, idempotency_key=key)
+            assert (status, answered["incident"]["id"], answered["joined"]) == (202, incident, True)
+        assert item(incident)["severity"] == "high"
+        [said] = entries(incident, "joined")
+        assert said.startswith("alert 'siem 1': 'beacons\\nReason: none'; severity medium -> high")
+        assert len(joined_mails(policy)) == 1
+        _, other = ask("POST", "/incidents", {**body, "instance_id": policy.instance()[0]})
+        assert other["detail"].startswith(f"alert_id siem 1 belongs to incident {incident}, which captures {instance}")
+
+    def test_when_a_request_has_no_alert_id_then_it_opens_an_incident_of_its_own(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        _, answered = ask("POST", "/incidents", {"instance_id": instance, "reason": "a closer look"})
+        second = answered["incident"]["id"]
+        assert (answered["joined"], second != first) == (False, True)
+        # Alerts go on joining the oldest one, and then the other.
+        assert decided(found(instance, 2))["incident_id"] == first
+        incident_steps.close(first, "closed")
+        assert decided(found(instance, 3))["incident_id"] == second
+
+    def test_when_alerts_name_interfaces_then_they_join_none(self, policy: Site) -> None:
+        instance, interface = policy.instance()
+        decided(found(instance, 1))
+        body = {"network_interface_ids": [interface], "reason": "beacons", "alert_id": "siem 1"}
+        assert ask("POST", "/incidents", body)[1]["joined"] is False
+
+
+class TestEarlierVersions:
+    def test_when_incidents_are_not_listed_by_instance_then_the_oldest_is_joined_and_listed(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        several = sorted(opened(instance) for _ in range(3))
+        policy.client("dynamodb").delete_item(TableName=environment().table, Key=instance_key(instance))
+        joined = decided(found(instance, 1))
+        assert (joined["action"], joined["incident_id"]) == ("joined", several[0])
+        assert of_instance(instance) == [several[0]]
+        incident_steps.close(several[0], "closed")
+        assert decided(found(instance, 2))["incident_id"] == several[1]
+
+    def test_when_a_listed_incident_was_closed_by_an_earlier_version_then_another_is_opened(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        change(first, "SET #state = :closed, listing = :closed", closed="closed")
+        second = decided(found(instance, 2))
+        assert second["action"] == "capture"
+        assert of_instance(instance) == [second["incident_id"]]
+
+
+class TestRaces:
+    def test_when_findings_come_at_once_then_there_is_one_incident(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        with ThreadPoolExecutor(6) as pool:
+            all_of_them = list(pool.map(lambda number: decided(found(instance, number, 8.0)), range(6)))
+        assert len({one["incident_id"] for one in all_of_them}) == 1
+        assert sorted(one["action"] for one in all_of_them) == ["contain_on_approval", *["joined"] * 5]
+        [incident] = of_instance(instance)
+        assert len(entries(incident, "joined")) == 5
+
+    @pytest.mark.parametrize("answered", [True, False], ids=["after a call", "before a call"])
+    @pytest.mark.parametrize("is_late", [True, False], ids=["late", "joining"])
+    def test_when_the_function_is_killed_at_any_call_and_runs_again_then_nothing_is_lost(
+        self, policy: Site, monkeypatch: pytest.MonkeyPatch, answered: bool, is_late: bool
+    ) -> None:
+        for at in range(1, 40):
+            instance, _ = policy.instance()
+            first = decided(found(instance, 1000 + at))["incident_id"]
+            number, seen = 2000 + at, None
+            if is_late:
+                incident_steps.close(first, "closed")
+                number, seen = 1000 + at, after(first)
+            event = found(instance, number, 9.5, seen=seen)
+            with monkeypatch.context() as patch, killed_at(patch, at, answered=answered):
+                decided(event)
+                break
+            decided(event)
+            [incident] = of_instance(instance)
+            assert (incident == first) is not is_late
+            now = item(incident)
+            assert (now["severity"], now["containment"]["state"], now["contain_runs"]) == ("critical", "containing", 1)
+            names = [
+                record.call.parameters["name"]
+                for record in policy.account.recorder.records(service="states", action="StartExecution")
+            ]
+            assert {incident, f"{incident}-contain-1"} <= set(names)
+            if not is_late:
+                assert len(entries(incident, "joined")) == 1
+                assert any(incident in mail for mail in joined_mails(policy))
+        else:
+            raise AssertionError("it does not come to its end")
+
+    def test_when_the_incident_closes_between_reading_and_joining_then_another_is_opened(
+        self, policy: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = policy.instance()
+        first = decided(found(instance, 1))["incident_id"]
+        written = table.write_together
+
+        def close_first(items: Any) -> bool:
+            monkeypatch.setattr(table, "write_together", written)
+            incident_steps.close(first, "expired")
+            return written(items)
+
+        monkeypatch.setattr(table, "write_together", close_first)
+        second = decided(found(instance, 2))
+        assert second["action"] == "capture"
+        assert of_instance(instance) == [second["incident_id"]]
+
+
+@contextmanager
+def killed_at(patch: pytest.MonkeyPatch, at: int, *, answered: bool) -> Iterator[None]:
+    """Let the process end before or after its call of that number, from 1."""
+    real, made = BaseClient._make_api_call, [0]
+
+    def call(client: Any, operation: str, parameters: Any) -> Any:
+        made[0] += 1
+        if made[0] == at and not answered:
+            raise Killed
+        result = real(client, operation, parameters)
+        if made[0] == at:
+            raise Killed
+        return result
+
+    patch.setattr(BaseClient, "_make_api_call", call)
+    with suppress(Killed):
+        yield
