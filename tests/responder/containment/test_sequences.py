@@ -40,11 +40,24 @@ OTHERS = (
     "delete_session",
     "replace_target",
 )
-OURS = ("open", "open_again", "extend", "close", "contain", "approve", "reject", "release", "sweep", "abort")
+OURS = (
+    "open",
+    "open_again",
+    "find",
+    "alert",
+    "extend",
+    "close",
+    "contain",
+    "approve",
+    "reject",
+    "release",
+    "sweep",
+    "abort",
+)
 MEANWHILE = (*OTHERS, *OURS, "release", "contain", "advance", "advance", "advance")
 # Executions have many steps: most of the time they go on.
-ANYTHING = (*("advance",) * 16, *OURS, *OTHERS, "open", "contain", "release", "pass_time", "settle")
-NEEDED = {"advance", "open", "contain", "approve", "release", "close", "sweep", "pass_time", "change_groups"}
+ANYTHING = (*("advance",) * 16, *OURS, *OTHERS, "open", "find", "find", "contain", "release", "pass_time", "settle")
+NEEDED = {"advance", "open", "find", "contain", "approve", "release", "close", "sweep", "pass_time", "change_groups"}
 """What every run must have. All of it comes in most, but which does is chance."""
 
 picks = st.integers(0, 10**9)

@@ -11,12 +11,13 @@ import pytest
 from moto.moto_api._internal import mock_random
 
 from strictmoto.account import Account
+from tapstack.domain import policy
 from tests.responder.conftest import configure, found_site
 from tests.responder.containment.sequences.checking import Checks, photograph
 from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 from tests.responder.containment.sequences.model import Thing
 from tests.responder.containment.sequences.one_thread import Clock
-from tests.responder.containment.sequences.operators import Operators
+from tests.responder.containment.sequences.operators import RULES, Operators
 from tests.responder.containment.sequences.other_principals import OtherPrincipals
 from tests.responder.containment.sequences.workflow import Workflow
 from tests.responder.containment.sequences.world import World
@@ -58,7 +59,11 @@ def found(
     clock = Clock()
     clock.install(monkeypatch)
     calls.report = lambda *_, **__: None
-    for name, value in (("POWERTOOLS_METRICS_DISABLED", "true"), ("POWERTOOLS_LOG_LEVEL", "CRITICAL")):
+    for name, value in (
+        ("POWERTOOLS_METRICS_DISABLED", "true"),
+        ("POWERTOOLS_LOG_LEVEL", "CRITICAL"),
+        ("TAPSTACK_POLICY", policy.dump(RULES)),
+    ):
         monkeypatch.setenv(name, value)
     site = found_site(account, monkeypatch)
 

@@ -60,6 +60,7 @@ class Checks:
         expected = {thing.key: value for thing, value in ledger.now.items() if thing.kind == "groups"}
         assert {interface: groups for interface, groups in there.items() if interface in expected} == expected
         self._check_sessions()
+        self._check_decided()
         found = {one.instance_id: one for one in containments.listed() if one.in_place}
         assert set(found) <= self.world.wanted, f"not requested: the containment of {set(found) - self.world.wanted}"
         for instance, one in found.items():
@@ -71,6 +72,17 @@ class Checks:
                     cut = there[interface] == (self.world.quarantine,)
                     cut = cut or ledger.connected_since(began, instance, Thing("groups", interface))
                     assert cut, f"{instance} is contained, and {interface} has {there[interface]}"
+
+    def _check_decided(self) -> None:
+        """After a release, nothing that the policy or a deadline decided before contains the instance again."""
+        for instance, name, released in self.world.ledger.begun:
+            containment = incidents.get(name).containment
+            if containment is None or containment.as_of is None:
+                continue  # a person decided
+            assert released is None or released < containment.as_of, f"{name} contains {instance} after {released}"
+            if containment.asked_by == "guardduty":
+                assert containment.as_of in self.world.seen.get(name, {containment.as_of})
+        self.world.ledger.begun.clear()
 
     def _check_sessions(self) -> None:
         sessions = self.world.site.sessions()

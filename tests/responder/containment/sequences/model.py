@@ -52,6 +52,8 @@ class Ledger:
         owed: what is written down for an instance, and not back yet.
         wrong: rules that were broken, a line each.
         calls: how many calls there were.
+        released: when each instance was released last.
+        begun: containments that began: instance, incident, and when the instance had been released last.
         late: what was changed although a release had restored it; to be restored once more.
     """
 
@@ -62,6 +64,8 @@ class Ledger:
     wrong: list[str] = field(default_factory=list)
     calls: int = 0
     late: set[Thing] = field(default_factory=set)
+    released: dict[str, str] = field(default_factory=dict)
+    begun: list[tuple[str, str, str | None]] = field(default_factory=list)
     _changed_by_others: list[tuple[int, Thing, Value]] = field(default_factory=list)
     _refused: set[tuple[int, Thing]] = field(default_factory=set)
     _returned: list[tuple[int, Thing]] = field(default_factory=list)
@@ -97,8 +101,14 @@ class Ledger:
                 self._given_back(thing, value, step)
             else:
                 self._blame(step, f"changes {thing}")
+        if operation == "UpdateItem" and "released_at = :now" in parameters["UpdateExpression"]:
+            instance = parameters["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
+            self.released[instance] = parameters["ExpressionAttributeValues"][":now"]["S"]
         if operation == "TransactWriteItems":
             for action in parameters["TransactItems"]:
+                if "quarantine_group_id = :group" in action.get("Update", {}).get("UpdateExpression", ""):
+                    instance = action["Update"]["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
+                    self.begun.append((instance, step.incident if step else "", self.released.get(instance)))
                 if "ADD holders" in action.get("Update", {}).get("UpdateExpression", ""):
                     self._held_at[action["Update"]["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")] = self.calls
                 self._written(action, step)

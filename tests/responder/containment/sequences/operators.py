@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any, Final
 
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.policy import Rule
 from tapstack.responder.api.router import answer
+from tapstack.responder.handlers import findings
+from tapstack.responder.incident.joining import can_be_joined
+from tapstack.responder.store import incidents
 from tests.responder.conftest import item
 from tests.responder.containment.sequences.interruptions import Interruption, Pick
 from tests.responder.containment.sequences.model import Step
 from tests.responder.containment.sequences.world import World
 from tests.responder.test_api import event
+from tests.responder.test_findings import finding
 
+RULES: Final = (
+    Rule("worst", "contain_now", at_least=9.0),
+    Rule("bad", "contain_on_approval", at_least=7.0, minutes=600),
+    Rule("odd", "capture"),
+)
 _RELEASES: Final[tuple[tuple[str, ...], ...]] = ((), (), ("overwrite",), ("keep",), ("all",), ("all", "overwrite"))
 
 
@@ -70,6 +82,69 @@ class Operators:
             self.world.requests[key] = (body, found)
             if found not in self.world.incidents:
                 self.world.incidents.append(found)
+
+    def find(self, pick: Pick, by: Interruption | None = None) -> None:
+        """GuardDuty finds something, or sees it again; it may say so late."""
+        instance = pick.of((self.world.instances[0], self.world.instances[0], *self.world.instances))
+        severity, number = pick.of((5.0, 8.0, 9.5)), pick.of((1, 2, 3))
+        seen = as_text(utc_now() - timedelta(seconds=pick.of((0, 0, 1, 3600))))
+        self.find_one(instance, number, severity, seen, by)
+
+    def find_one(self, instance: str, number: int, severity: float, seen: str, by: Interruption | None = None) -> None:
+        """Send a finding, and hold what became of it against what was there before."""
+        self.world.done["find"] += 1
+        if self._wants({5.0: "none", 8.0: "approval", 9.5: "now"}[severity]):
+            self.world.wanted.add(instance)
+        event = finding(instance, severity, eventLastSeen=seen)
+        event["detail"]["id"] = f"{number:032x}"
+        there = self._to_be_joined(instance)
+        for incident in self.world.incidents:
+            self.world.seen.setdefault(incident, set()).add(seen)
+        with self.world.running(Step("find"), by):
+            [decision] = findings.handler(event, None)["decisions"]
+            self._check_found(decision, instance, there if by is None else None)
+            self.world.seen.setdefault(decision["incident_id"], set()).add(seen)
+            if decision["incident_id"] not in self.world.incidents:
+                self.world.incidents.append(decision["incident_id"])
+
+    def _to_be_joined(self, instance: str) -> list[str]:
+        """The incidents about an instance that any alert would join."""
+        listed = [incidents.get(one.id) for one in incidents.listed("open")]
+        return [one.id for one in listed if one.instance_id == instance and can_be_joined(one)]
+
+    @staticmethod
+    def _check_found(decision: dict[str, Any], instance: str, there: list[str] | None) -> None:
+        """No finding opens an incident beside one that it could have joined; and each is in the timeline of one."""
+        found = item(decision["incident_id"])
+        assert found["instance_id"] == instance
+        opens = decision["action"] not in ("joined", "updated", "silent")
+        assert not (opens and there), f"{found['id']} was opened beside {there}"
+        told = {entry["what"] for entry in incidents.timeline(found["id"])}
+        assert ("opened" if opens else "joined") in told or decision["action"] in ("updated", "silent")
+
+    def alert(self, pick: Pick, by: Interruption | None = None) -> None:
+        """Another tool raises an alert, or sends it again."""
+        instance = pick.of((self.world.instances[0], self.world.instances[0], *self.world.instances))
+        containment, number = pick.of(("none", "approval", "now")), pick.of((1, 2, 3))
+        body = {
+            "instance_id": instance,
+            "reason": "edr",
+            "containment": containment,
+            "alert_id": f"{instance} {number}",
+        }
+        if self._wants(containment):
+            self.world.wanted.add(instance)
+        there = self._to_be_joined(instance)
+        asked = self.ask("/incidents", body, by)
+        if asked is None or asked[0] != 202:
+            # Its incident is closed, or was opened without containment.
+            assert asked is None or asked[0] in (409, 503), asked
+            return
+        name = str(asked[1]["incident"]["id"])
+        is_new = name not in self.world.incidents
+        assert not (is_new and there and by is None), f"{name} was opened beside {there}"
+        if is_new:
+            self.world.incidents.append(name)
 
     def extend(self, pick: Pick, by: Interruption | None = None) -> None:
         self._about_one(pick, "extend", by, minutes=pick.of((30, 1, 1440)))
