@@ -64,8 +64,9 @@ def _synthesize() -> int:
         out = standard_output()
         print("Terraform:", file=out)
         for name in state.stack_names(deployment):
-            (written,) = (outdir / "stacks" / name).glob("cdk.tf*")
-            print(f"  {shown(written)}", file=out)
+            directory = outdir / "stacks" / name
+            for written in sorted({*directory.glob("*.tf"), *directory.glob("*.tf.json")}):
+                print(f"  {shown(written)}", file=out)
     return 0
 
 

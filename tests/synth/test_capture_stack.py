@@ -316,6 +316,17 @@ def test_when_main_synthesizes_then_it_says_what_it_wrote_and_nothing_of_before(
     (tmp_path / "out" / "stacks" / "before" / "cdk.tf.json").touch()
     assert main._synthesize() == 0
     assert capsys.readouterr().out == f"Terraform:\n  {tmp_path}/out/stacks/a/cdk.tf.json\n"
+    (tmp_path / "deployment.yaml").write_text(
+        site(
+            "targets: {t: {network_interface_id: eni-00000001}}\n"
+            "filters: {f: {preset: everything}}\n"
+            "sessions: {s: {target: t, filter: f, sources: [{subnet_id: subnet-00000001}]}}"
+        )
+    )
+    with rendering_hcl():
+        assert main._synthesize() == 0
+    stack = f"{tmp_path}/out/stacks/a"
+    assert capsys.readouterr().out == f"Terraform:\n  {stack}/cdk.tf\n  {stack}/checks.tf.json\n"
     monkeypatch.setenv("CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS", "true")
     assert main._synthesize() == 0
     assert capsys.readouterr().out == ""

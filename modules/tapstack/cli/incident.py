@@ -26,7 +26,7 @@ from tapstack.cli.incident_api import (
 )
 from tapstack.cli.incident_explain import explain
 from tapstack.cli.terminal import plain
-from tapstack.domain import incidents
+from tapstack.domain import incidents, regions
 from tapstack.domain.containment_settings import REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
@@ -201,6 +201,7 @@ class _Call:
         if not given:
             raise UserError(f"no address of an API: give --url, or set ${URL_VARIABLE}; it is the output api_endpoint")
         self.url = check_url(given)
+        _check_region(chosen.region)
         # The commands that the output proposes have the options that they need.
         file = None if chosen.token_file == "-" else chosen.token_file
         given_options = (("--url", chosen.url), ("--region", chosen.region), ("--token-file", file))
@@ -220,6 +221,16 @@ class _Call:
 
     def card(self, found: Mapping[str, Any]) -> str:
         return view.card(found, now=incidents.utc_now(), options=self.options)
+
+
+def _check_region(region: str | None) -> None:
+    """Refuse a `--region` that is on no list: one that is newer than the list is given in $AWS_REGION."""
+    if region is None:
+        return
+    try:
+        regions.check_region(region, how_to_accept="set AWS_REGION in place of the option")
+    except RuleViolation as violation:
+        raise UserError(f"--region {violation}") from None
 
 
 def _open(call: _Call) -> int:
@@ -314,8 +325,12 @@ def _show(call: _Call) -> int:
 def _extend(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     minutes = incidents.check_minutes(call.chosen.minutes)
+    api = call.api()
+    before = _incident(api.get(f"/incidents/{name}")).get("expires_at")
     # The minutes count from now, so a repeated request has the same result.
-    answer = call.api().post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True)
+    answer = api.post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True)
+    if before is not None and _incident(answer).get("expires_at") == before:
+        print(f"{name} already captures until {plain(before)}; nothing was changed", file=call.err, flush=True)
     call.show(answer, lambda: call.card(_incident(answer)))
     return 0
 

@@ -308,8 +308,8 @@ def _pause_before(attempt: int, after: str | None) -> float:
 
 _HINTS: Final = {
     401: "the token is missing, expired or not for this API",
-    403: "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), or are for "
-    "another account or Region",
+    403: "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), are wrong or expired, "
+    "or are for another account or Region",
 }
 
 
@@ -321,8 +321,12 @@ def _as_error(answer: Answer) -> UserError | ServiceError:
     lines = [f"{reason} (HTTP {answer.status})"]
     errors = body.get("errors")
     for entry in errors if isinstance(errors, list) else []:
-        if isinstance(entry, dict):
-            lines.append(f"  {plain(entry.get('where'))}: {plain(entry.get('problem'))}")
+        if not isinstance(entry, dict):
+            continue
+        where, problem = plain(entry.get("where")), plain(entry.get("problem"))
+        # Where it is the only one, the detail says the same.
+        if detail not in (f"{where} {problem}", f"{where}: {problem}", problem):
+            lines.append(f"  {where}: {problem}")
     if hint := _HINTS.get(answer.status):
         lines.append(hint)
     message = "\n".join(lines)

@@ -22,6 +22,7 @@ _NOTE_WIDTH: Final = 80
 _TEXT_LENGTH: Final = 1200
 """More than a reason has characters, because quoting adds some."""
 _LABEL: Final = 10
+"""Characters of the longest label of a card."""
 _WORDS: Final = {
     "pending": "pending approval",
     "standing": "existing",
@@ -75,6 +76,9 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     if containment.get("state") == "failed" and not _list(containment, "changed"):
         # Nothing was changed: there is nothing to release.
         verbs = []
+    if containment.get("state") == "pending" and (state in ("closing", "closed") or incident.get("close_requested")):
+        # Closing rejects what is pending.
+        verbs = []
     if modes := [mode for mode in MODES if mode in _list(incident, "containment_modes")]:
         verbs += ["contain --dry-run", *(f"contain --mode {mode}" for mode in modes)]
     if refusals(_entries(containment, "differences")):
@@ -116,7 +120,8 @@ def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
             plain(incident.get("state")),
             plain(incident.get("severity")),
             plain(incident.get("closed_at")) or plain(incident.get("expires_at")),
-            shortened(_subject(incident), 30),
+            shortened(_subject(incident)[1], 30),
+            _containment_word(incident),
             quoted(str(incident.get("reason", "")), _REASON_WIDTH),
         ]
         for incident in incidents
@@ -125,10 +130,18 @@ def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
         return "no incidents"
     # A list has either open incidents or closed ones.
     ended = "CLOSED" if incidents[0].get("closed_at") else "UNTIL"
-    lines = table(["INCIDENT", "STATE", "SEVERITY", ended, "INSTANCE", "REASON"], rows)
+    lines = table(["INCIDENT", "STATE", "SEVERITY", ended, "INSTANCE/INTERFACE", "CONTAINMENT", "REASON"], rows)
     if following := plain(answer.get("next")):
         lines += ["", f"there are more: tapstack incident list{options} --next {shlex.quote(following)}"]
     return "\n".join(lines)
+
+
+def _containment_word(incident: Incident) -> str:
+    """Return the state of a containment in a word, with the deadline of a pending one; - where there is none."""
+    found = _mapping(incident, "containment")
+    state = plain(found.get("state"))
+    deadline = plain(found.get("deadline")) if state == "pending" else ""
+    return _joined(" until ", state, deadline) or "-"
 
 
 def _containment(incident: Incident) -> list[str]:
@@ -182,7 +195,7 @@ def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
     source = _joined(", ", plain(incident.get("source")), alert and f"alert {alert}")
     return [
         ("reason", _quoted(incident.get("reason"))),
-        ("instance", _subject(incident)),
+        _subject(incident),
         ("technique", plain(incident.get("technique"))),
         ("opened", f"{opened} ({source})" if opened and source else opened),
         _end(incident, now),
@@ -219,11 +232,14 @@ def _in(minutes: int) -> str:
     return f"in {hours} h {rest} min" if hours else f"in {rest} min"
 
 
-def _subject(incident: Incident) -> str:
+def _subject(incident: Incident) -> tuple[str, str]:
+    """Return what is captured, and what that is called."""
     if instance := plain(incident.get("instance_id")):
-        return instance
+        return "instance", instance
     interfaces = [plain(interface) for interface in _list(incident, "network_interface_ids")]
-    return interfaces[0] if len(interfaces) == 1 else f"{len(interfaces)} interfaces" if interfaces else ""
+    if len(interfaces) == 1:
+        return "interface", interfaces[0]
+    return "interfaces", f"{len(interfaces)} interfaces" if interfaces else ""
 
 
 def _interfaces(incident: Incident) -> list[str]:

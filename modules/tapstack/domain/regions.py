@@ -114,12 +114,15 @@ def check_form(value: str) -> str:
         raise RuleViolation(f"{violation}; did you mean {meant}?" if meant else str(violation)) from None
 
 
-def check_region(value: str, *, accept_unknown: bool = False) -> str:
+def check_region(
+    value: str, *, accept_unknown: bool = False, how_to_accept: str = "set accept_unknown_region: true"
+) -> str:
     """Return `value` when it is a Region, or a token.
 
     Args:
         value: for example eu-central-1.
         accept_unknown: the Region is newer than the list of this version.
+        how_to_accept: what a message proposes for such a Region.
 
     Raises:
         RuleViolation: it has not the form of one, belongs to no partition, or is not known and not accepted.
@@ -134,8 +137,7 @@ def check_region(value: str, *, accept_unknown: bool = False) -> str:
         raise RuleViolation(f"{value!r} is not an AWS Region: {meant}expected for example eu-central-1")
     if not accept_unknown:
         raise RuleViolation(
-            f"{value!r} is not in this version's list of Regions ({AS_OF}): {meant}set accept_unknown_region: true "
-            "for a newer one"
+            f"{value!r} is not in this version's list of Regions ({AS_OF}): {meant}{how_to_accept} for a newer one"
         )
     return value
 

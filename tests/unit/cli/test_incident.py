@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tapstack.cli import incident_api, main
+from tapstack.domain.regions import AS_OF
 from tests.unit.cli.api_server import ApiServer, serving
 from tests.unit.cli.incidents import ANA, ID, incident
 
@@ -172,13 +173,37 @@ class TestOpen:
         ]
         assert len(api.asked) == 1
 
+    def test_fails_when_an_error_repeats_the_detail_and_says_it_once(self, api: ApiServer, capsys: Printed) -> None:
+        error = {"where": "minutes", "problem": "must be at most 1440, got 2000"}
+        api.answer((400, {"title": "Invalid request", "detail": " ".join(error.values()), "errors": [error]}))
+        assert main(OPEN) == 2
+        assert capsys.readouterr().err == "Invalid request: minutes must be at most 1440, got 2000 (HTTP 400)\n"
+
+    @pytest.mark.parametrize(
+        ("region", "problem"),
+        [
+            (
+                "eu-centrl-1",
+                f"'eu-centrl-1' is not in this version's list of Regions ({AS_OF}): did you mean eu-central-1? "
+                "set AWS_REGION in place of the option for a newer one",
+            ),
+            ("frankfurt", "'frankfurt' is not the name of a Region: expected the form eu-central-1"),
+        ],
+    )
+    def test_fails_when_the_region_is_none_and_sends_nothing(
+        self, api: ApiServer, region: str, problem: str, capsys: Printed
+    ) -> None:
+        assert main([*OPEN, "--region", region]) == 2
+        assert capsys.readouterr().err == f"--region {problem}\n"
+        assert not api.asked
+
     def test_fails_when_the_caller_may_not(self, api: ApiServer, capsys: Printed) -> None:
         api.answer((403, {"message": "Forbidden"}))
         assert main(OPEN) == 2
         assert capsys.readouterr().err.splitlines() == [
             "Forbidden (HTTP 403)",
-            "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), or are for "
-            "another account or Region",
+            "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), are wrong or "
+            "expired, or are for another account or Region",
         ]
 
 
@@ -197,7 +222,7 @@ class TestWait:
         printed = capsys.readouterr()
         assert printed.err.splitlines() == [
             f"{ID}  opening",
-            f"  2026-01-02T03:04:05Z  opened  beacons every minute  ({ANA})",
+            f"  2026-01-02T03:04:05Z  opened  'beacons every minute'  ({ANA})",
             "  2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 refused  (capture)",
         ]
         assert printed.out.splitlines()[0] == f"{ID}  capturing, severity high"
@@ -250,10 +275,22 @@ class TestOthers:
         assert "/eu-west-1/execute-api/" in api.asked[0].headers["Authorization"]
         assert f"close {ID} --url {api.url}/ --region eu-west-1" in capsys.readouterr().out
 
-    def test_when_an_incident_is_extended_then_the_minutes_are_sent(self, api: ApiServer) -> None:
-        api.answer((202, incident()))
+    def test_when_an_incident_is_extended_then_the_minutes_are_sent(self, api: ApiServer, capsys: Printed) -> None:
+        api.answer((200, incident(expires_at="2026-01-02T04:04:05Z")), (202, incident()))
         assert main(["incident", "extend", ID, "--minutes", "30"]) == 0
-        assert (api.asked[0].path, api.asked[0].body) == (f"/incidents/{ID}/extend", {"minutes": 30})
+        assert [(asked.method, asked.path) for asked in api.asked] == [
+            ("GET", f"/incidents/{ID}"),
+            ("POST", f"/incidents/{ID}/extend"),
+        ]
+        assert api.asked[1].body == {"minutes": 30}
+        assert capsys.readouterr().err == ""
+
+    def test_when_an_incident_captures_for_longer_already_then_it_says_so(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        api.answer((200, incident()), (202, incident()))
+        assert main(["incident", "extend", ID, "--minutes", "5"]) == 0
+        assert capsys.readouterr().err == f"{ID} already captures until 2026-01-02T05:04:05Z; nothing was changed\n"
 
     def test_fails_with_what_is_possible_when_the_capture_would_last_too_long(
         self, api: ApiServer, capsys: Printed

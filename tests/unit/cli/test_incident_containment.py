@@ -249,7 +249,7 @@ def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> Non
 @pytest.mark.parametrize(
     ("state", "verbs"),
     [
-        ("pending", ["approve", "reject"]),
+        ("pending", []),
         ("containing", []),
         ("contained", ["release", "release"]),
         ("blocked", ["release", "release", "release"]),

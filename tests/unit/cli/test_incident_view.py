@@ -135,9 +135,10 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
     many = incident(instance_id=None, reason="x" * 60, state="opening")
     answer = {"incidents": [incident(), many], "next": "abc="}
     assert listing(answer, options=" --state open").splitlines() == [
-        "INCIDENT                      STATE      SEVERITY  UNTIL                 INSTANCE             REASON",
-        f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  'beacons every minute'",
-        f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         '{'x' * 49}...",
+        "INCIDENT                      STATE      SEVERITY  UNTIL                 INSTANCE/INTERFACE   "
+        "CONTAINMENT  REASON",
+        f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  -            'beacons every minute'",
+        f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         -            '{'x' * 49}...",
         "",
         "there are more: tapstack incident list --state open --next abc=",
     ]
@@ -146,9 +147,49 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
 def test_when_closed_incidents_are_listed_then_it_says_when_they_were_closed() -> None:
     answer = {"incidents": [incident(state="closed", closed_at="2026-01-02T04:00:00Z")]}
     assert listing(answer).splitlines() == [
-        "INCIDENT                      STATE   SEVERITY  CLOSED                INSTANCE             REASON",
-        f"{ID}  closed  high      2026-01-02T04:00:00Z  i-0a000000000000001  'beacons every minute'",
+        "INCIDENT                      STATE   SEVERITY  CLOSED                INSTANCE/INTERFACE   "
+        "CONTAINMENT  REASON",
+        f"{ID}  closed  high      2026-01-02T04:00:00Z  i-0a000000000000001  -            'beacons every minute'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("containment", "shown"),
+    [
+        ({"state": "pending", "deadline": "2026-01-02T03:49:05Z"}, "pending until 2026-01-02T03:49:05Z"),
+        ({"state": "contained", "deadline": "2026-01-02T03:49:05Z"}, "contained"),
+        ({"state": "blocked"}, "blocked"),
+        (None, "-"),
+    ],
+)
+def test_when_incidents_are_listed_then_their_containment_is_shown(
+    containment: dict[str, Any] | None, shown: str
+) -> None:
+    closed = incident(state="closed", closed_at="2026-01-02T04:00:00Z", containment=containment)
+    for answer in (incident(containment=containment), closed):
+        assert f"  i-0a000000000000001  {shown}  " in listing({"incidents": [answer]})
+
+
+def test_when_an_incident_is_about_interfaces_then_its_card_says_so() -> None:
+    one = incident(instance_id=None, network_interface_ids=["eni-0a000000000000001"])
+    assert "  interface  eni-0a000000000000001" in card(one, now=NOW).splitlines()
+    assert "  interfaces 2 interfaces" in card(incident(instance_id=None), now=NOW).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("changes", "proposed"),
+    [
+        ({}, ["approve", "reject"]),
+        ({"close_requested": True}, []),
+        ({"state": "closing"}, []),
+        ({"state": "closed"}, []),
+    ],
+)
+def test_when_an_incident_closes_then_its_pending_containment_is_not_proposed_for_approval(
+    changes: dict[str, Any], proposed: list[str]
+) -> None:
+    commands = next_commands(incident(containment={"state": "pending"}, **changes), NOW)
+    assert [verb for command in commands if (verb := command.split()[2]) in ("approve", "reject")] == proposed
 
 
 def test_when_notes_of_interfaces_are_long_then_they_are_shown_whole() -> None:
