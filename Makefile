@@ -93,10 +93,10 @@ test: packages ## Run the tests that need seconds: one or two minutes on two idl
 	@$(PYTEST) $(ARGS)
 
 test-rehearsal: packages ## Run the tests of the AWS account on this machine, and deploy into it
-	@$(PYTEST) -m rehearsal $(ARGS)
+	@$(PYTEST) -m "rehearsal and not long" $(ARGS)
 
-test-isolated: packages ## Run the tests that make environments of their own, for checkov, cdktn and schemathesis
-	@$(PYTEST) -m isolated $(ARGS)
+test-isolated: packages ## Run the tests that make environments of their own, for checkov and the set-up
+	@$(PYTEST) -m "isolated and not long" $(ARGS)
 
 # One process more: many of these wait for Terraform's provider, whose pauses are of fixed length.
 test-slow: setup ## Run what `make test` leaves out, but for the tests marked long: CI runs both

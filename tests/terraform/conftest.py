@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.identity.principals import Credentials, assume
 from tapstack.domain.provider_versions import PROVIDER_VERSION
 from tapstack.workspace.provider_mirror import ProviderMirror, find_mirror, link_mirror
 
@@ -72,3 +74,18 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
         except (AssertionError, subprocess.TimeoutExpired):
             pytest.skip(f"no AWS provider {PROVIDER_VERSION}: no mirror was found, and the registry is out of reach")
     return found
+
+
+def as_the_role_that_applies(account: Account) -> Credentials:
+    """Return credentials of a role with the policies that docs/iam has for it, and enforce IAM."""
+    iam = account.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT_ID}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="tapstack-deploy", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    folder = Path(__file__).parents[2] / "docs/iam"
+    for file in (folder / "plan.json", *sorted(folder.glob("apply-*.json"))):
+        text = file.read_text(encoding="utf-8").replace("111122223333", ACCOUNT_ID)
+        policy = iam.create_policy(PolicyName=f"tapstack-{file.stem}", PolicyDocument=text)["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="tapstack-deploy", PolicyArn=policy)
+    account.enforces_iam = True
+    return assume(role, "terraform", "eu-central-1")

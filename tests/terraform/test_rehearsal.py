@@ -22,7 +22,7 @@ from tapstack.settings.load import parse_deployment
 from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace.provider_mirror import link_mirror
 from tests.proxy import RecordingProxy
-from tests.terraform.conftest import Terraform
+from tests.terraform.conftest import Terraform, as_the_role_that_applies
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
@@ -43,7 +43,13 @@ class Rehearsal:
             production, account, publish=lambda region: publish_template(account.client("s3", region=region))
         )
         self._directory = directory
-        self.site = SiteDeployment(directory / "out" / "stacks" / "production", account, lambda _: None)
+        # Everything that a deployment of the capture needs is in the policies of docs/iam.
+        self.site = SiteDeployment(
+            directory / "out" / "stacks" / "production",
+            account,
+            lambda _: None,
+            credentials=as_the_role_that_applies(account),
+        )
 
     def write(self, text: str) -> None:
         """Synthesize the site anew."""

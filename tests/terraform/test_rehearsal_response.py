@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from stacks.synthesis import synthesize
-from strictmoto.account import Account
+from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.company import found_company
 from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.rehearsal.deployment import SiteDeployment
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import state
-from tests.terraform.conftest import Terraform
+from tests.terraform.conftest import Terraform, as_the_role_that_applies
 
 REGION = "eu-central-1"
 
@@ -34,12 +35,26 @@ sites:
       containment: {{modes: [approval, now], two_step: {{enabled: true}}}}
       deletion_protection: false
 """
+    # Everything that a deployment needs is in the policies of docs/iam.
+    credentials = as_the_role_that_applies(aws_account)
+    # The example has no such target; the table of docs/iam/README.md says what it needs.
+    further = {
+        "Effect": "Allow",
+        "Action": "ec2:CreateTrafficMirrorTarget",
+        "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:network-interface/{company.interfaces['web-1'][0]}",
+    }
+    aws_account.client("iam").put_role_policy(
+        RoleName="tapstack-deploy",
+        PolicyName="target",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [further]}),
+    )
     before = take_snapshot(aws_account, region=REGION)
     deployment = parse_deployment(text)
     assert synthesize(deployment, tmp_path, tmp_path / "out") == []
     names = state.stack_names(deployment)
     capture, response = (
-        SiteDeployment(tmp_path / "out" / "stacks" / name, aws_account, lambda _: None) for name in names
+        SiteDeployment(tmp_path / "out" / "stacks" / name, aws_account, lambda _: None, credentials=credentials)
+        for name in names
     )
 
     # It stands: the response finds what the capture made.
