@@ -170,6 +170,12 @@ def _check_targets(checker: Checker, path: Path, site: Site) -> None:
             for position, principal in enumerate(target.share_with):
                 asked = partial(check_arn, principal, site.region)
                 checker.ask((*here, "share_with", position), asked, principal)
+                if accounts_of(site) == [principal]:
+                    checker.say(
+                        (*here, "share_with", position),
+                        "expected other accounts: the site's own account has the target without sharing",
+                        principal,
+                    )
 
 
 def _check_arns(checker: Checker, path: Path, arns: Iterable[str], region: str) -> None:

@@ -121,6 +121,14 @@ def test_when_all_is_in_one_place_then_it_passes(text: str) -> None:
             "'arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-a1b2-c3d4e5f6'",
         ),
         (
+            GOV.replace(
+                '["arn:aws-us-gov:organizations::111122223333:ou/o-a1b2c3d4e5/ou-a1b2-c3d4e5f6"]', "['111122223333']"
+            )
+            + "    allowed_account_ids: ['111122223333']\n",
+            "10: sites.fed.targets.shared.share_with[0]",
+            "expected other accounts: the site's own account has the target without sharing, got '111122223333'",
+        ),
+        (
             SITE
             + "    response:\n      appliance: {launch: {template_url: 'https://s3.cn-north-1.amazonaws.com.cn/b/t', "
             "accept_template_url: true, subnet_id: subnet-0123abcd, remote_access_cidr: 10.0.0.0/8}}\n",
