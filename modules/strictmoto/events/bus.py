@@ -20,6 +20,7 @@ from strictmoto.events import patterns, transform
 from strictmoto.events.delivery import Delivery, Undeliverable, submit
 from strictmoto.events.targets import Sender, reach
 from strictmoto.iam.access import account_may, principal_may
+from strictmoto.iam.enforcement import Connection
 from strictmoto.iam.trust import trusts
 from strictmoto.requests.arns import is_somewhere
 from strictmoto.requests.documents import read_json
@@ -97,7 +98,7 @@ def _deliver_to(name: str, backend: Any, event: dict[str, Any]) -> dict[str, str
 def _may_pass_on(bus: Any, sender: Sender) -> bool:
     if sender.role_arn and running().enforces_iam:
         trusted = trusts(sender.role_arn, SERVICE, sender.arn)
-        return trusted and principal_may(sender.role_arn, _PUT, bus.arn)
+        return trusted and principal_may(sender.role_arn, _PUT, bus.arn, connection=Connection.of_service(SERVICE))
     return bool(sender.account == bus.account_id) or account_may(sender.account, _PUT, bus.arn, sender.arn)
 
 

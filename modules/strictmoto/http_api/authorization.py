@@ -50,7 +50,6 @@ def _by_iam(request: Request, place: Place) -> dict[str, Any]:
         resource,
         access_key=caller.access_key,
         connection=Connection(request.source_ip, request.headers.get("user-agent", "")),
-        context={"aws:RequestedRegion": place.region},
     ):
         raise Denied(403, "Forbidden", f"{caller.principal_arn} may not execute-api:Invoke on {resource}")
     return {

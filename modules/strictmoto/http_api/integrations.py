@@ -17,6 +17,7 @@ from strictmoto.http_api.exchange import Answer, Denied
 from strictmoto.http_api.payloads import Passage, answer_of, event_of
 from strictmoto.http_api.routing import DEFAULT
 from strictmoto.iam.access import principal_may
+from strictmoto.iam.enforcement import Connection
 from strictmoto.identity.principals import CannotAssumeError, check_trust
 from strictmoto.lambda_.errors import Refused
 from strictmoto.lambda_.invoking import Answer as FunctionAnswer
@@ -24,6 +25,7 @@ from strictmoto.lambda_.service import Service, service
 
 LONGEST: Final = 30_000
 """Milliseconds that an integration may take."""
+_SERVICE: Final = "apigateway.amazonaws.com"
 _FAILED: Final = "Internal Server Error"
 
 
@@ -90,17 +92,17 @@ def _check_permission(passage: Passage, integration: Any, arn: str) -> None:
     """Refuse what the function's policy does not allow; with a role of its own, what that may not do."""
     try:
         if role := integration.credentials_arn:
-            check_trust(role, "apigateway.amazonaws.com", passage.place.arn(*_named(passage)))
-            allowed = principal_may(role, "lambda:InvokeFunction", arn)
+            check_trust(role, _SERVICE, passage.place.arn(*_named(passage)))
+            allowed = principal_may(role, "lambda:InvokeFunction", arn, connection=Connection.of_service(_SERVICE))
         else:
             source = passage.place.arn(*_named(passage))
-            allowed = functions.may_invoke(arn, "apigateway.amazonaws.com", source)
+            allowed = functions.may_invoke(arn, _SERVICE, source)
     except CannotAssumeError as error:
         raise Denied(500, _FAILED, str(error)) from error
     except (LambdaClientError, LookupError) as error:
         raise Denied(500, _FAILED, f"no function {arn}") from error
     if not allowed:
-        message = f"apigateway.amazonaws.com may not invoke {arn} for {passage.place.arn(*_named(passage))}"
+        message = f"{_SERVICE} may not invoke {arn} for {passage.place.arn(*_named(passage))}"
         raise Denied(500, _FAILED, message)
 
 

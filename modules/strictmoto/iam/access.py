@@ -5,11 +5,9 @@ Source: IAM User Guide, "Policy evaluation logic"; the pages of each service on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from strictmoto.iam.common_keys import region_of, request_keys, resource_keys
 from strictmoto.iam.enforcement import Connection, keys_of
 from strictmoto.iam.evaluation import Policies, decide
-from strictmoto.iam.facts import facts_of
 from strictmoto.iam.guards import guard_of
 from strictmoto.iam.identities import identity_of, organization_keys
 from strictmoto.iam.policies import Caller, Request, Resource
@@ -21,9 +19,9 @@ def principal_may(
     action: str,
     resource: str,
     *,
+    connection: Connection,
+    region: str = "",
     access_key: str = "",
-    connection: Connection | None = None,
-    context: Mapping[str, str] | None = None,
 ) -> bool:
     """Return whether a role or a user may do something, by its policies and that of the resource.
 
@@ -34,18 +32,17 @@ def principal_may(
         principal_arn: of a role or a user of IAM.
         action: for example execute-api:Invoke.
         resource: an ARN.
+        connection: how it asks.
+        region: that it asks in, where the resource names none.
         access_key: of its session, whose policies, tags and age count.
-        connection: how it asks, where it sends a request.
-        context: further condition keys of the request.
     """
     from strictmoto.running import running
 
     identity = identity_of(principal_arn, access_key)
     if not identity.known and not running().enforces_iam:
         return True
-    own = keys_of(connection, identity) if connection is not None else identity.context
-    keys = {**own, **{key: (value,) for key, value in (context or {}).items()}}
-    request = Request(action, (Resource(resource, facts_of(resource)),), keys)
+    keys = keys_of(connection, identity, _service(action), region_of(resource) or region)
+    request = Request(action, (Resource(resource, resource_keys(resource)),), keys)
     return decide(request, identity.caller, identity.policies, guard_of) is None
 
 
@@ -58,7 +55,9 @@ def service_may(service: str, action: str, resource: str, source_arn: str) -> bo
         resource: the ARN of the queue, the topic, the function.
         source_arn: of the rule, the topic, the bucket.
     """
-    request = Request(action, (Resource(resource, facts_of(resource)),), service_keys(service, source_arn))
+    # S3 names no Region in the ARNs of its buckets: what sends there is where the bucket is.
+    keys = service_keys(service, _service(action), region_of(resource) or region_of(source_arn), source_arn)
+    request = Request(action, (Resource(resource, resource_keys(resource)),), keys)
     return decide(request, Caller(service=service), Policies(), guard_of) is None
 
 
@@ -73,8 +72,13 @@ def account_may(account: str, action: str, resource: str, source_arn: str = "") 
     """
     keys = {
         "aws:PrincipalAccount": (account,),
-        "aws:SecureTransport": ("true",),
+        **request_keys(_service(action), region_of(resource)),
         **organization_keys("Principal", account),
         **({"aws:SourceArn": (source_arn,)} if source_arn else {}),
     }
-    return decide(Request(action, (Resource(resource),), keys), Caller(account=account), Policies(), guard_of) is None
+    request = Request(action, (Resource(resource, resource_keys(resource)),), keys)
+    return decide(request, Caller(account=account), Policies(), guard_of) is None
+
+
+def _service(action: str) -> str:
+    return action.partition(":")[0]

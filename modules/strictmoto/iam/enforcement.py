@@ -7,7 +7,6 @@ service can assume.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,11 +14,11 @@ from typing import Any, Final
 from strictmoto.iam import launched, launches, trust
 from strictmoto.iam.authorizations import Authorization, authorizations_of
 from strictmoto.iam.authorizations.place import Place
+from strictmoto.iam.common_keys import request_keys, resource_keys
 from strictmoto.iam.denials import NotAllowed, Refusal, message_of, refuse
 from strictmoto.iam.evaluation import Denial, Guard, decide
-from strictmoto.iam.facts import facts_of
 from strictmoto.iam.guards import GUARDED, guard_of
-from strictmoto.iam.identities import UNKNOWN, Identity, identity_of, is_root, organization_keys
+from strictmoto.iam.identities import UNKNOWN, Identity, identity_of, is_root
 from strictmoto.iam.lazy import Lazy
 from strictmoto.iam.meant import as_meant, roles_of_profiles
 from strictmoto.iam.policies import Context
@@ -30,8 +29,6 @@ from strictmoto.organizations.memberships import is_organized
 from strictmoto.requests.calls import Call
 from strictmoto.requests.structures import requested_by
 
-_TRUE: Final = ("true",)
-_FALSE: Final = ("false",)
 _OF_ACCOUNTS: Final = {"kms": "kms:CallerAccount", "sns": "aws:SourceOwner"}
 """Keys for the account of the caller that one service has."""
 _OWN_POLICY: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"})
@@ -51,6 +48,15 @@ class Connection:
     source_ip: str
     user_agent: str
     called_via: tuple[str, ...] = ()
+
+    @classmethod
+    def of_service(cls, service: str) -> Connection:
+        """Return how a service calls with a role: from no address that is known, and not with a caller's credentials.
+
+        Args:
+            service: for example lambda.amazonaws.com.
+        """
+        return cls("", service)
 
 
 def refusal_of(call: Call, principal_arn: str, connection: Connection) -> Refusal | None:
@@ -123,7 +129,7 @@ def _denial(
         if machine is None:
             return None
         resources = (machine,)
-    facts: Callable[[str], Context] = _facts_of
+    facts: Callable[[str], Context] = resource_keys
     if call.service == "ec2" and call.action in launches.MAKING:
         facts = _making(call, requested, identity.caller.arn)
     request = request_of(call, requested, authorization, facts, resources=resources, more=more)
@@ -134,7 +140,7 @@ def _denial(
 def _making(call: Call, requested: Mapping[str, Any], principal_arn: str) -> Callable[[str], Context]:
     """Return what finds the condition keys of resources that exist, and of those that a call makes."""
     place, meant = Place(call.region, principal_arn.split(":")[4]), as_meant(call, requested, principal_arn)
-    return lambda arn: Lazy(lambda: {**_facts_of(arn), **launches.keys_of(call.action, arn, meant, place)})
+    return lambda arn: Lazy(lambda: {**resource_keys(arn), **launches.keys_of(call.action, arn, meant, place)})
 
 
 def _check_session(call: Call, requested: Mapping[str, Any], identity: Identity) -> None:
@@ -157,37 +163,29 @@ def _unguarded(arn: str) -> Guard:
     return Guard(guard_of(arn).account)
 
 
-def _facts_of(arn: str) -> Context:
-    """Return what conditions compare of a resource, and whose it is."""
-    return Lazy(lambda: {**facts_of(arn), **_owner(guard_of(arn).account)})
-
-
-def _owner(account: str) -> Context:
-    return {"aws:ResourceAccount": (account,), **organization_keys("Resource", account)} if account else {}
-
-
 def _machine_of(token: str) -> str | None:
     from strictmoto.stepfunctions import tokens
 
     return tokens.machine_of(token)
 
 
-def keys_of(connection: Connection, identity: Identity, service: str = "") -> Context:
-    """Return the keys of the caller and of the connection. What comes by the loopback interface counts as TLS."""
-    via = connection.called_via
+def keys_of(connection: Connection, identity: Identity, service: str, region: str = "") -> Context:
+    """Return the keys of the caller, of the connection and of every request.
+
+    Args:
+        connection: how the request comes.
+        identity: who asks.
+        service: that is called, as the prefix of its actions.
+        region: that is called; empty where others say it.
+    """
 
     def keys() -> Context:
-        now = datetime.datetime.now(datetime.UTC)
         return {
             **identity.context,
-            "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
-            "aws:EpochTime": (str(int(now.timestamp())),),
-            "aws:SecureTransport": _TRUE,
+            **request_keys(service, region, connection.called_via),
             "aws:UserAgent": (connection.user_agent,),
-            "aws:ViaAWSService": _TRUE if via else _FALSE,
             **({_OF_ACCOUNTS[service]: (identity.caller.account,)} if service in _OF_ACCOUNTS else {}),
             **({"aws:SourceIp": (connection.source_ip,)} if connection.source_ip else {}),
-            **({"aws:CalledVia": via, "aws:CalledViaFirst": via[:1], "aws:CalledViaLast": via[-1:]} if via else {}),
         }
 
     return Lazy(keys)

@@ -58,7 +58,6 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
-_TLS_VERSION: Final = "1.3"
 _MAY_BE_EMPTY: Final = frozenset({"Prefix", "Delimiter"})
 """Parameters whose empty value is a value of the condition key."""
 
@@ -142,9 +141,6 @@ def _of_service(call: Call, requested: Mapping[str, Any], authorization: Authori
         found |= {f"kms:EncryptionContext:{key}": (str(value),) for key, value in given.items()}
     elif call.service == "s3":
         found |= _of_locks(requested)
-        found["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
-        # As aws:SecureTransport: what comes by the loopback interface counts as TLS.
-        found["s3:TlsVersion"] = (_TLS_VERSION,)
         if tags := _object_tags(requested.get("Tagging")):
             found["s3:RequestObjectTagKeys"] = tuple(tags)
             found |= {f"s3:RequestObjectTag/{key}": (value,) for key, value in tags.items()}

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from strictmoto.iam.common_keys import region_of, request_keys, resource_keys
 from strictmoto.iam.denials import NotAllowed
 from strictmoto.iam.evaluation import Guard, Policies, decide
-from strictmoto.iam.facts import facts_of
 from strictmoto.iam.identities import Identity, Session, find_role, is_root, managed_documents, organization_keys
 from strictmoto.iam.policies import Caller, Context, Request, Resource, read_text
 from strictmoto.requests.arns import is_somewhere
@@ -46,7 +46,7 @@ class _Asked:
     context: Context
 
     def refused(self, action: str, policy: Guard) -> bool:
-        request = Request(action, (Resource(self.role_arn, facts_of(self.role_arn)),), self.context)
+        request = Request(action, (Resource(self.role_arn, resource_keys(self.role_arn)),), self.context)
         return decide(request, self.caller, self.policies, lambda _: policy) is not None
 
 
@@ -225,7 +225,8 @@ def trusts(role_arn: str, service: str, source_arn: str = "") -> bool:
         return False
     guard = Guard(role_arn.split(":")[4], read_text(role.assume_role_policy_document), decides=True)
     for name in _names_of(service, source_arn):
-        asked = _Asked("sts:AssumeRole", role_arn, Caller(service=name), Policies(), service_keys(name, source_arn))
+        keys = service_keys(name, "sts", region_of(source_arn), source_arn)
+        asked = _Asked("sts:AssumeRole", role_arn, Caller(service=name), Policies(), keys)
         if not asked.refused(asked.action, guard):
             return True
     return False
@@ -242,12 +243,19 @@ def _names_of(service: str, source_arn: str) -> tuple[str, ...]:
     return (service, f"{own}.{source_arn.split(':')[3]}.{suffix}")
 
 
-def service_keys(service: str, source_arn: str = "") -> Context:
-    """Return the condition keys of a request that a service makes as itself, on behalf of a resource."""
+def service_keys(service: str, called: str, region: str, source_arn: str = "") -> Context:
+    """Return the condition keys of a request that a service makes as itself, on behalf of a resource.
+
+    Args:
+        service: that asks, for example events.amazonaws.com.
+        called: the service that it asks, as the prefix of its actions.
+        region: that it asks in; empty where it is not known.
+        source_arn: of the rule, the topic, the bucket, if any.
+    """
     found: dict[str, tuple[str, ...]] = {
+        **request_keys(called, region),
         "aws:PrincipalIsAWSService": ("true",),
         "aws:PrincipalServiceName": (service,),
-        "aws:SecureTransport": ("true",),
     }
     if source_arn:
         found["aws:SourceArn"] = (source_arn,)

@@ -69,7 +69,8 @@ class Behalf:
 
     @property
     def _connection(self) -> Connection:
-        return Connection("", self.service, (self.service,) if self.forwarded else ())
+        own = Connection.of_service(self.service)
+        return replace(own, called_via=(self.service,)) if self.forwarded else own
 
 
 BEHALF: Final[ContextVar[Behalf | None]] = ContextVar("BEHALF", default=None)

@@ -15,7 +15,7 @@ from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClie
 from moto.awslambda.policy import Policy
 from moto.core.utils import iso_8601_datetime_with_nanoseconds
 
-from strictmoto.lambda_ import roles, service
+from strictmoto.lambda_ import service, targets
 
 LambdaFunction: Any = models.LambdaFunction
 LambdaBackend: Any = models.LambdaBackend
@@ -53,11 +53,11 @@ def _keep_configuration() -> None:
     )
 
     @functools.wraps(initialize)
-    def init(self: Any, account_id: str, spec: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    def init(self: Any, account_id: str, spec: dict[str, Any], region: str, *args: Any, **kwargs: Any) -> None:
         self.dead_letter_config, self.logging_config = None, {}
         _keep(self, spec)
-        roles.check_dead_letters(str(spec.get("Role")), self.dead_letter_config)
-        initialize(self, account_id, spec, *args, **kwargs)
+        targets.check_dead_letters(str(spec.get("Role")), self.dead_letter_config, region)
+        initialize(self, account_id, spec, region, *args, **kwargs)
 
     @functools.wraps(show)
     def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
@@ -69,9 +69,10 @@ def _keep_configuration() -> None:
 
     @functools.wraps(update)
     def update_configuration(self: Any, config_updates: dict[str, Any]) -> dict[str, Any]:
-        roles.check_dead_letters(
+        targets.check_dead_letters(
             config_updates.get("Role") or self.role,
             config_updates.get("DeadLetterConfig", self.dead_letter_config),
+            self.region,
         )
         _keep(self, config_updates)
         for key, attribute in _UPDATED.items():
@@ -147,7 +148,7 @@ def _end_processes_with_functions() -> None:
 def _put_event_invoke_config(self: Any, function_name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Replace the configuration; moto keeps all of them, and shows the first one."""
     function = self.get_function(function_name)
-    roles.check_destinations(function.role, config)
+    targets.check_destinations(function.role, config, function.region)
     kept = models.EventInvokeConfig(function.function_arn, iso_8601_datetime_with_nanoseconds(), config)
     function.event_invoke_config = [kept]
     return kept.response()

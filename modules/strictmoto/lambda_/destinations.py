@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from strictmoto.identity import role_clients
+from strictmoto.lambda_ import roles
 from strictmoto.lambda_.invoking import Answer
 from strictmoto.running import running
 
@@ -92,7 +93,7 @@ def _deliver(target: str, function: Any, body: str, attributes: Mapping[str, tup
             region or function.region,
             function.role,
             function.function_name,
-            caller="lambda.amazonaws.com",
+            caller=roles.SERVICE,
             source_arn=function.function_arn,
         )
         _SENDERS[service](client, target, function, body, attributes)

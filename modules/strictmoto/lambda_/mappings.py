@@ -19,7 +19,7 @@ from moto.events.models import EventPattern
 from moto.sqs.exceptions import QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, sqs_backends
 
-from strictmoto.iam.access import principal_may
+from strictmoto.lambda_ import roles
 from strictmoto.lambda_.errors import SYNCHRONOUS_LIMIT, Refused
 from strictmoto.lambda_.invoking import Answer, find, invoke
 from strictmoto.lambda_.service import Service, service
@@ -68,7 +68,7 @@ def _check(backend: Any, spec: dict[str, Any]) -> None:
         )
     function = backend.get_function(spec["FunctionName"])
     for action in _NEEDED:
-        if not principal_may(function.role, action, spec["EventSourceArn"]):
+        if not roles.may(function.role, action, spec["EventSourceArn"], function.region):
             raise InvalidParameterValueException(
                 f"The provided execution role does not have permissions to call {action.partition(':')[2]} on SQS"
             )

@@ -7,6 +7,7 @@ these actions is looked at when the state machine is made is inferred; the texts
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -14,9 +15,11 @@ from moto.core.exceptions import AWSError
 from moto.utilities.utils import get_partition
 
 from strictmoto.iam.access import principal_may
+from strictmoto.iam.enforcement import Connection
 from strictmoto.requests.documents import read_json
 from strictmoto.running import running
 
+_SERVICE: Final = "states.amazonaws.com"
 _DELIVERY: Final = (
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
@@ -60,16 +63,16 @@ def check_role(
     """
     if not running().enforces_iam:
         return
-    context = {"aws:RequestedRegion": region}
+    may = functools.partial(principal_may, role_arn, connection=Connection.of_service(_SERVICE), region=region)
     logging = logging or {}
     if logging.get("level", "OFF") != "OFF" and logging.get("destinations"):
         for action in _DELIVERY:
-            if not principal_may(role_arn, action, "*", context=context):
+            if not may(action, "*"):
                 message = "The state machine IAM Role is not authorized to access the Log Destination"
                 raise AWSError(message, "AccessDeniedException")
     for rule in sorted(set(_rules_of(read_json(definition)))):
         arn = f"arn:{get_partition(region)}:events:{region}:{account_id}:rule/{rule}"
-        if not all(principal_may(role_arn, action, arn, context=context) for action in _MANAGING):
+        if not all(may(action, arn) for action in _MANAGING):
             raise AWSError(f"'{role_arn}' is not authorized to create managed-rule.", "AccessDeniedException")
 
 

@@ -67,8 +67,15 @@ def test_fails_when_the_role_may_not_send_to_the_dead_letter_queue(
     update(FunctionName="work", DeadLetterConfig={"TargetArn": ""}, Role=unable)
 
 
-@pytest.mark.parametrize("when", ["OnSuccess", "OnFailure"])
-@pytest.mark.parametrize("action", TARGETS)
+@pytest.mark.parametrize(
+    ("when", "action"),
+    [
+        (when, one)
+        for one in TARGETS
+        for when in ("OnSuccess", "OnFailure")
+        if (when, one) != ("OnSuccess", "s3:PutObject")
+    ],
+)
 def test_fails_when_the_role_may_not_send_to_a_destination(enforcing: Enforcing, action: str, when: str) -> None:
     target = TARGETS[action]
     resource = f"{target}/*" if action.startswith("s3:") else target
@@ -84,3 +91,40 @@ def test_fails_when_the_role_may_not_send_to_a_destination(enforcing: Enforcing,
     functions.put_function_event_invoke_config(FunctionName="work", DestinationConfig=config)
     shown = functions.get_function_event_invoke_config(FunctionName="work")["DestinationConfig"]
     assert shown[when] == {"Destination": target}
+
+
+DEAD_LETTERS: Final = ("sqs:SendMessage", "sns:Publish")
+OTHERS: Final = (
+    f"arn:aws:dynamodb:{REGION}:{HERE}:table/after",
+    f"arn:aws:kinesis:{REGION}:{HERE}:stream/after",
+    f"{QUEUE}.fifo",
+    f"{TOPIC}.fifo",
+)
+
+
+@pytest.mark.parametrize("target", [*OTHERS, *(arn for action, arn in TARGETS.items() if action not in DEAD_LETTERS)])
+def test_fails_when_a_dead_letter_queue_is_of_another_kind(enforcing: Enforcing, target: str) -> None:
+    """Whatever the role may do."""
+    role = enforcing.role("able", {"Action": "*"}, trust=TRUST)
+    config = {"TargetArn": target}
+    message = f"TargetArn of DeadLetterConfig is invalid: {target} is none of: standard SNS topic, standard SQS queue"
+    assert refused(create, enforcing, role, DeadLetterConfig=config) == message
+    create(enforcing, role)
+    update = enforcing.client("lambda").update_function_configuration
+    assert refused(update, FunctionName="work", DeadLetterConfig=config) == message
+
+
+@pytest.mark.parametrize(
+    ("when", "target"),
+    [
+        *((when, target) for target in OTHERS for when in ("OnSuccess", "OnFailure")),
+        ("OnSuccess", TARGETS["s3:PutObject"]),
+    ],
+)
+def test_fails_when_a_destination_is_of_another_kind(enforcing: Enforcing, when: str, target: str) -> None:
+    create(enforcing, enforcing.role("able", {"Action": "*"}, trust=TRUST))
+    functions, config = enforcing.client("lambda"), {when: {"Destination": target}}
+    for put in (functions.put_function_event_invoke_config, functions.update_function_event_invoke_config):
+        message = refused(put, FunctionName="work", DestinationConfig=config)
+        assert message.startswith(f"Destination of {when} is invalid: {target} is none of: event bus, Lambda function")
+    assert functions.list_function_event_invoke_configs(FunctionName="work")["FunctionEventInvokeConfigs"] == []
