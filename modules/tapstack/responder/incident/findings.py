@@ -10,7 +10,7 @@ from tapstack.domain.containment_settings import MODE_OF_ACTION, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import Finding, FindingInstance, parse_finding
 from tapstack.domain.incidents import OpenRequest
-from tapstack.domain.json_parts import quoted
+from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment

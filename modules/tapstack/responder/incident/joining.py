@@ -25,7 +25,7 @@ from tapstack.domain.incidents import (
     undo_command,
     utc_now,
 )
-from tapstack.domain.json_parts import quoted
+from tapstack.domain.outside_text import quoted
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import ContainmentRefused
 from tapstack.responder.outbound import executions, notifications
