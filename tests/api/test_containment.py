@@ -173,7 +173,7 @@ class TestNow:
         team.until_state(incident, "capturing")
         assert team.do(incident, "close").status == 202
         team.until_state(incident, "closed")
-        message = team.until_published(f"{incident}: closed, STILL CONTAINED")
+        message = team.until_published(f"{incident}: closed, containment NOT RELEASED")
         assert f"tapstack incident release {incident}" in message
         assert team.groups(interface) == [team.quarantine]
         assert team.do(incident, "contain").status == 202, "saying so twice is fine"

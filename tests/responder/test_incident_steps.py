@@ -162,7 +162,9 @@ class TestPeople:
 
 class TestEnd:
     def test_when_it_is_closed_then_one_notification_and_one_event_are_published(self, site: Site) -> None:
-        incident = prepared(site.instance()[0])
+        instance, interface = site.instance()
+        session = site.session_of_others(interface)
+        incident = prepared(instance)
         appliance_steps.ensure(incident)
         capture_steps.start(incident)
         incident_steps.notify(incident)
@@ -176,6 +178,9 @@ class TestEnd:
         ]
         first = site.messages()[0]["Message"]
         assert "https://10.0.0.9" in first
+        # No packet was seen yet; and another session takes some.
+        assert first.startswith(f"Traffic mirror sessions of {instance} exist until ")
+        assert f": packets that the filter of {session} (number 1) accepts go to its target only" in first
         assert f"tapstack incident close {incident}" in first
         assert [event["what"] for event in site.events("Tapstack Incident")] == ["capturing", "closed"]
         now = item(incident)

@@ -220,7 +220,8 @@ class _Call:
         print(json.dumps(answer, indent=2) if self.chosen.json else text(), file=self.out, flush=True)
 
     def card(self, found: Mapping[str, Any]) -> str:
-        return view.card(found, now=incidents.utc_now(), options=self.options)
+        region = self.chosen.region or region_of(self.url) or ""
+        return view.card(found, now=incidents.utc_now(), options=self.options, region=region)
 
 
 def _check_region(region: str | None) -> None:

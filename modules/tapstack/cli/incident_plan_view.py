@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.cli.terminal import plain, table
-from tapstack.domain.containment import NAMES, short_key
+from tapstack.domain.containment import NAMES, short_key, with_name
 
 _WIDEST: Final = 60
 _NOTHING: Final = {
@@ -29,7 +29,10 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
         # Those of a release are about other incidents, which matter where these refuse it.
         notes = _notes(answer) if what == "release" else []
         return "\n".join([*lines, "", f"  refused: {refused}", *notes])
-    rows = [[*_subject(change), *_values(change, "from", "to")] for change in _entries(answer, "changes")]
+    rows = [
+        [*_subject(change), *(value(change.get(name), _names(change)) for name in ("from", "to"))]
+        for change in _entries(answer, "changes")
+    ]
     lines += [
         "",
         *(table(["WHAT", "OF", "NOW", "THEN"], rows, "  ", widest=_WIDEST) if rows else [f"  {_NOTHING[what]}"]),
@@ -57,15 +60,20 @@ def advice(difference: Mapping[str, Any]) -> str:
     return plain(difference.get("advice"))
 
 
-def value(found: Any) -> str:
-    """Return a value as text."""
+def value(found: Any, names: Mapping[str, str] | None = None) -> str:
+    """Return a value as text.
+
+    Args:
+        found: the value.
+        names: of the ids that it may list.
+    """
     match found:
         case None:
             return "-"
         case bool():
             return "yes" if found else "no"
         case list():
-            return ", ".join(plain(item) for item in found) or "none"
+            return ", ".join(with_name(plain(item), names or {}) for item in found) or "none"
     return plain(found)
 
 
@@ -79,6 +87,11 @@ def _three_ways(differences: list[Mapping[str, Any]]) -> list[str]:
         for difference in differences
     ]
     return table(["WHAT", "OF", "WAS", "CONTAINED", "NOW", "WHY"], rows, "  ", widest=_WIDEST)
+
+
+def _names(change: Mapping[str, Any]) -> Mapping[str, str]:
+    found = change.get("names")
+    return {str(id_): str(name) for id_, name in found.items()} if isinstance(found, dict) else {}
 
 
 def _subject(entry: Mapping[str, Any]) -> list[str]:

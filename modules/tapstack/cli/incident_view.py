@@ -15,6 +15,7 @@ from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import WITH_A_REASON, as_time, can_be_extended, extend_command
 from tapstack.domain.outside_text import quoted, word
+from tapstack.domain.packet_basics import PORTAL_USER, password_command
 
 Incident = Mapping[str, Any]
 _REASON_WIDTH: Final = 50
@@ -27,6 +28,7 @@ _WORDS: Final = {
     "pending": "pending approval",
     "standing": "existing",
     "blocked": "release blocked: changed outside Tapstack",
+    "released": "released for this incident",
 }
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
 _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
@@ -38,19 +40,20 @@ _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
 """The commands for a containment in each state; in the other states it is in progress or has ended."""
 
 
-def card(incident: Incident, *, now: datetime, options: str = "") -> str:
+def card(incident: Incident, *, now: datetime, options: str = "", region: str = "") -> str:
     """Return an incident as text, with the commands to run next.
 
     Args:
         incident: the API's response; lines about what it lacks are left out.
         now: the current time, from which the time that is left is computed.
         options: added to the next commands, such as ` --url https://...`.
+        region: of the deployment, where it is known.
     """
     name = plain(incident.get("id"))
     severity = plain(incident.get("severity"))
     state = f"{plain(incident.get('state'))}{', its end is requested' if _is_ending(incident) else ''}"
     lines = [f"{name}  {state}{f', severity {severity}' if severity else ''}"]
-    lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now) if text]
+    lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now, region) if text]
     lines += _block(_interfaces(incident))
     lines += _block(_containment(incident), "  containment")
     lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
@@ -164,6 +167,7 @@ def _containment(incident: Incident) -> list[str]:
         ),
         ("failed", plain(found.get("failure"))),
         *(("changed", plain(line)) for line in _list(found, "changed")),
+        *(("not done", plain(line)) for line in _list(found, "not_done")),
         *(("not restored", plain(line)) for line in _list(found, "not_restored")),
         *(("refused" if refused else "changed outside", _other(entry)) for entry in differences),
     ]
@@ -186,7 +190,7 @@ def _other(difference: Mapping[str, Any]) -> str:
     return _joined(": ", change_name(plain(difference.get("what")), plain(difference.get("key"))), why)
 
 
-def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
+def _facts(incident: Incident, now: datetime, region: str) -> list[tuple[str, str]]:
     appliance = _mapping(incident, "appliance")
     state = _WORDS.get(str(appliance.get("state")), plain(appliance.get("state")))
     stack = plain(appliance.get("stack_name"))
@@ -200,8 +204,19 @@ def _facts(incident: Incident, now: datetime) -> list[tuple[str, str]]:
         ("opened", f"{opened} ({source})" if opened and source else opened),
         _end(incident, now),
         ("portal", plain(appliance.get("portal_url"))),
+        *_login(appliance, region),
         ("appliance", f"{state} ({stack})" if state and stack else state),
     ]
+
+
+def _login(appliance: Mapping[str, Any], region: str) -> list[tuple[str, str]]:
+    """Return user and password of the portal of a launched appliance that is running."""
+    stack = plain(appliance.get("stack_name"))
+    if not (appliance.get("launched_by_us") and appliance.get("portal_url") and stack):
+        return []
+    if appliance.get("state") != "ready":
+        return []
+    return [("user", f"{PORTAL_USER}; its first password: {password_command(stack, region)}")]
 
 
 def _end(incident: Incident, now: datetime) -> tuple[str, str]:

@@ -36,7 +36,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 NAMES: Final[Mapping[str, str]] = {
     "shutdown": "shutdown behavior",
     "volume": "delete on termination",
-    "termination": "termination protection",
+    "termination": "termination protection (DisableApiTermination)",
     "standby": "Auto Scaling state",
     "groups": "security groups",
     "tracking": "tracked TCP timeout",
@@ -46,6 +46,8 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """Names of the kinds, as in EC2's console and API; a kind without one is its own name."""
 _TARGET_GROUP: Final = ":targetgroup/"
+_NAMES_IN_DETAIL: Final = "names"
+"""Where the detail of a change has the names of security groups, by id."""
 GONE_STATES: Final = frozenset({"terminated", "shutting-down"})
 REGISTERED: Final = "registered"
 DEREGISTERED: Final = "deregistered"
@@ -68,6 +70,7 @@ class Interface:
         id: its id.
         vpc_id: its VPC; an instance may have interfaces in several VPCs.
         group_ids: its security groups, in AWS's order.
+        group_names: the names of these groups, by id, where they are known.
         tcp_established_seconds: how long idle TCP connections stay tracked; None where it is not set.
         requester_managed: an AWS service created it, and only that may change it.
         addresses: its private addresses, IPv4 and IPv6.
@@ -79,6 +82,7 @@ class Interface:
     tcp_established_seconds: int | None = None
     requester_managed: bool = False
     addresses: tuple[str, ...] = ()
+    group_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +201,12 @@ class Change:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the API shows it."""
-        return {"what": self.what, "key": self.key, "from": self.before, "to": self.after}
+        names = {_NAMES_IN_DETAIL: named} if (named := self.detail.get(_NAMES_IN_DETAIL)) else {}
+        return {"what": self.what, "key": self.key, "from": self.before, "to": self.after, **names}
 
     def __str__(self) -> str:
         """Return it as text."""
-        return f"{change_name(self.what, self.key)}: {text_of(self.before)} -> {text_of(self.after)}"
+        return _as_text(self.what, self.key, self.before, self.after, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +239,7 @@ class PriorState:
 
     def __str__(self) -> str:
         """Return the change as text."""
-        return f"{change_name(self.kind, self.key)}: {text_of(self.before)} -> {text_of(self.after)}"
+        return _as_text(self.kind, self.key, self.before, self.after, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +425,11 @@ def _goes_with_standby(target: Registration, facts: Facts, settings: DeployedCon
 def _isolate(interface: Interface, settings: DeployedContainment) -> Iterator[Change]:
     groups = settings.groups[interface.vpc_id]
     interim = [groups.untrack] if settings.two_step.enabled and groups.untrack else None
-    yield Change("groups", interface.id, list(interface.group_ids), [groups.quarantine], interim)
+    # Our own groups by what they are for, the others by their names.
+    names = {group: interface.group_names[group] for group in interface.group_ids if group in interface.group_names}
+    names |= {group: use for group, use in ((groups.quarantine, "quarantine"), (groups.untrack, "all-open")) if group}
+    detail = {_NAMES_IN_DETAIL: names}
+    yield Change("groups", interface.id, list(interface.group_ids), [groups.quarantine], interim, detail)
     if (seconds := settings.tcp_established_seconds) is not None:
         yield Change("tracking", interface.id, interface.tcp_established_seconds, seconds)
 
@@ -498,13 +507,28 @@ def short_key(key: str) -> str:
     return key.partition(_TARGET_GROUP)[2] or key
 
 
-def text_of(value: Value) -> str:
-    """Return a value as text."""
+def _as_text(kind: str, key: str, before: Value, after: Value, detail: Mapping[str, Any]) -> str:
+    names = detail.get(_NAMES_IN_DETAIL) or {}
+    return f"{change_name(kind, key)}: {text_of(before, names)} -> {text_of(after, names)}"
+
+
+def with_name(id_: str, names: Mapping[str, str]) -> str:
+    """Return an id with its name behind it, where that is known."""
+    return f"{id_} ({word(names[id_])})" if id_ in names else id_
+
+
+def text_of(value: Value, names: Mapping[str, str] | None = None) -> str:
+    """Return a value as text.
+
+    Args:
+        value: a value of a change.
+        names: of the ids that it may list.
+    """
     match value:
         case None:
             return "not set"
         case bool():
             return "yes" if value else "no"
         case list() | tuple():
-            return ", ".join(str(item) for item in value) or "none"
+            return ", ".join(with_name(str(item), names or {}) for item in value) or "none"
     return str(value)

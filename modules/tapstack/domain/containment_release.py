@@ -154,7 +154,13 @@ def plan_release(
     """
     listed = tuple(steps)
     changes = tuple(
-        Change(step.prior.kind, step.prior.key, now.get((step.prior.kind, step.prior.key)), step.to)
+        Change(
+            step.prior.kind,
+            step.prior.key,
+            now.get((step.prior.kind, step.prior.key)),
+            step.to,
+            detail=step.prior.detail,
+        )
         for step in listed
         if step.do == "restore"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -31,6 +32,7 @@ SESSION_NUMBER: Final = "ENITrafficMirrorSessionNumber"
 OWN_PARAMETERS: Final = frozenset({VPC_ID, SUBNET_ID, REMOTE_ACCESS_CIDR, PUBLIC_EIP, MIRROR_SOURCE, SESSION_NUMBER})
 USER_ACCESS_OUTPUT: Final = "PacketBasicsUserAccess"
 CREDENTIALS_OUTPUT: Final = "PacketBasicsCredentials"
+PORTAL_USER: Final = "setup"
 
 DELETION_PROTECTION_TAG: Final = "tapstack:deletion-protection"
 """On the stack, and by it on all that it makes: `on` or `off`."""
@@ -228,3 +230,18 @@ def check_timeout(minutes: float) -> None:
     """Refuse a timeout that is no literal whole number of minutes, 1 or more: it is calculated with."""
     if not isinstance(minutes, int) or minutes < 1:
         raise RuleViolation(f"timeout must be a whole number of minutes, 1 or more, got {minutes!r}")
+
+
+def password_command(stack_name: str, region: str) -> str:
+    """Return the command that shows the first password of the portal's user, an output of the appliance's stack.
+
+    Args:
+        stack_name: of the appliance.
+        region: of the stack; empty for the caller's own.
+    """
+    where = f" --region {shlex.quote(region)}" if region else ""
+    query = f"Stacks[0].Outputs[?OutputKey=='{CREDENTIALS_OUTPUT}'].OutputValue"
+    return (
+        f"aws cloudformation describe-stacks --stack-name {shlex.quote(stack_name)}{where} --output text "
+        f'--query "{query}"'
+    )

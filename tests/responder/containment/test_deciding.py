@@ -69,7 +69,7 @@ class TestModes:
         commands_of = [f"  tapstack incident contain {incident} --mode {mode}" for mode in ("approval", "now")]
         assert set(commands_of) <= set(capturing(incidents.get(incident))[1].splitlines())
         if state == "rejected":
-            assert set(commands_of) <= set(left(incidents.get(incident))[1].splitlines())
+            assert set(commands_of) <= set(left(incidents.get(incident), [])[1].splitlines())
         assert containment_requests.contain(incident, None, by="ann").containment_state == "pending"
         commands.close(incident, by="ann")
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []

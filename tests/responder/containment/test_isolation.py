@@ -50,12 +50,14 @@ def test_when_an_instance_is_contained_then_the_incident_says_what_was_changed(s
     changed = item(incident)["containment"]["changed"]
     assert [line.partition(" of ")[0] for line in changed] == [
         "delete on termination",
-        "termination protection",
+        "termination protection (DisableApiTermination)",
         "security groups",
         "security groups",
     ]
     for interface in shop.company.interfaces["database"]:
-        assert any(line.startswith(f"security groups of {interface}: sg-") for line in changed)
+        [line] = [line for line in changed if line.startswith(f"security groups of {interface}: sg-")]
+        assert "(database)" in line or "(administration)" in line
+        assert line.endswith(f" -> {shop.quarantine} (quarantine)")
     assert [entry["what"] for entry in incidents.timeline(incident)].count("contained") == 1
 
 
@@ -245,6 +247,9 @@ def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_
     assert shop.groups_of(owned) == before
     warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
     assert warnings == [f"{owned} is managed by an AWS service, and stays connected"]
+    assert item(incident)["containment"]["not_done"] == warnings
+    containment_steps.notify(incident)
+    assert f"\nNot done:\n  {warnings[0]}\n" in shop.site.messages()[-1]["Message"]
 
 
 class TestOptions:
@@ -447,6 +452,7 @@ class TestFailures:
             "not done",
         ]
         assert warnings[1].startswith("not done: Auto Scaling state of web: ValidationError")
+        assert item(incident)["containment"]["not_done"] == [warnings[0], warnings[1].removeprefix("not done: ")]
         shop.monkeypatch.setattr(OF_KIND["standby"], "change", real)
         assert release(incident) == "released"
 

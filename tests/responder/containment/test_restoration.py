@@ -7,11 +7,13 @@ import pytest
 from strictmoto.faults import Fault
 from tapstack.domain.containment_release import AWS_REFUSES, NO_GROUP_LEFT
 from tapstack.responder.containment import isolation, notifications, restoration
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
 from tapstack.responder.store import containments, incidents
-from tests.responder.conftest import change, item
+from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, item_of, release
 
 
@@ -115,10 +117,32 @@ class TestSecondIncident:
         second = contained(shop.database)
         assert release(first) == "held"
         assert shop.is_isolated(shop.database)
-        stays = f"{shop.database} is STILL CONTAINED by {second}"
+        stays = f"{shop.database} stayed contained then, for {second}"
         assert item(first)["containment"]["not_restored"] == [stays]
+        containment_steps.notify(first, "held")
+        assert f"Its containment is NOT RELEASED for {second}." in shop.site.messages()[-1]["Message"]
         assert release(second) == "released"
         assert shop.changed_since(before) == []
+
+    def test_when_another_contains_it_before_the_notification_then_that_does_not_say_released(self, shop: Shop) -> None:
+        first = contained(shop.database)
+        assert release(first) == "released"
+        second = contained(shop.database)
+        containment_steps.notify(first, "released")
+        message = shop.site.messages()[-1]
+        assert message["Subject"].endswith(": released for this incident, NOT RELEASED for others")
+        assert f"Its containment is NOT RELEASED for {second}." in message["Message"]
+
+    def test_when_it_is_rejected_while_another_holds_it_then_the_notification_says_that_it_stays(
+        self, shop: Shop
+    ) -> None:
+        first = contained(shop.database)
+        second = opened(shop.database, containment="approval")
+        containment_requests.decide(second, "rejected", by="ann")
+        assert containment_steps.decide(second) == {"status": "leave"}
+        message = shop.site.messages()[-1]
+        assert message["Subject"].endswith(": containment rejected, contained for others")
+        assert f"it stays contained for {first}." in message["Message"]
 
     def test_when_one_releases_for_all_incidents_then_each_is_notified(self, shop: Shop) -> None:
         before = shop.all()
@@ -336,7 +360,7 @@ class TestOthers:
         assert subject.endswith(f"{incident}: release NOT COMPLETED")
         assert "AWS refuses a part of it. Its network is restored." in notified
         assert f"\n  tapstack incident release {incident}\n" in notified
-        assert "STILL CONTAINED" not in notified
+        assert "NOT RELEASED" not in notified
         assert not shop.is_isolated(web)
         assert shop.protected(web)[0]
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)

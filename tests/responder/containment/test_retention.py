@@ -86,6 +86,17 @@ def test_when_a_containment_failed_and_changed_nothing_then_it_is_not_kept(shop:
     assert not is_kept(incident)
 
 
+def test_when_the_instance_does_not_exist_any_more_then_the_notification_speaks_of_the_record_only(shop: Shop) -> None:
+    incident = contained(shop.database)
+    shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
+    shop.ec2.terminate_instances(InstanceIds=[shop.database])
+    close(incident)
+    message = shop.site.messages()[-1]
+    assert message["Subject"].endswith(": closed, containment NOT RELEASED")
+    assert f"The containment of {shop.database} is NOT RELEASED (contained)." in message["Message"]
+    assert "STILL CONTAINED" not in message["Message"]
+
+
 def test_when_others_change_its_containment_meanwhile_then_it_is_read_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,13 @@ ANA = "arn:aws:sts::111122223333:assumed-role/responders/ana"
 PLAN: dict[str, Any] = {
     "instance_id": "i-0a000000000000001",
     "changes": [
-        {"what": "groups", "key": "eni-0a000000000000001", "from": ["sg-0a1", "sg-0a2"], "to": ["sg-0b1"]},
+        {
+            "what": "groups",
+            "key": "eni-0a000000000000001",
+            "from": ["sg-0a1", "sg-0a2"],
+            "to": ["sg-0b1"],
+            "names": {"sg-0a1": "web", "sg-0a2": "b\n", "sg-0b1": "quarantine"},
+        },
         {"what": "termination", "key": "i-0a000000000000001", "from": False, "to": True},
     ],
     "refused": None,
@@ -79,9 +85,10 @@ def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) 
     assert capsys.readouterr().out.splitlines() == [
         "dry run of contain: i-0a000000000000001, nothing was changed",
         "",
-        "  WHAT                    OF                     NOW             THEN",
-        "  security groups         eni-0a000000000000001  sg-0a1, sg-0a2  sg-0b1",
-        "  termination protection  i-0a000000000000001    no              yes",
+        "  WHAT                                            OF                     NOW                           THEN",
+        "  security groups                                 eni-0a000000000000001  sg-0a1 (web), sg-0a2 ('b\\n')  "
+        "sg-0b1 (quarantine)",
+        "  termination protection (DisableApiTermination)  i-0a000000000000001    no                            yes",
         "",
         "  note: it is at its minimum",
     ]

@@ -126,6 +126,17 @@ def test_when_a_capture_lasts_as_long_as_it_may_then_no_extension_is_proposed(
     assert commands[1:-1] == ([proposed] if proposed else [])
 
 
+def test_when_an_appliance_was_launched_then_the_card_says_how_to_sign_in() -> None:
+    appliance = {**incident()["appliance"], "launched_by_us": True}
+    lines = card(incident(appliance=appliance), now=NOW, region="eu-central-1").splitlines()
+    [user] = [line for line in lines if line.startswith("  user ")]
+    assert user.startswith("  user       setup; its first password: aws cloudformation describe-stacks --stack-name ")
+    assert "tapstack-production-epb --region eu-central-1" in user
+    assert "PacketBasicsCredentials" in user
+    gone = {**appliance, "state": "gone"}
+    assert "password" not in card(incident(appliance=gone), now=NOW, region="eu-central-1")
+
+
 def test_when_less_than_an_hour_is_left_then_that_is_proposed() -> None:
     soon = incident(expires_at="2026-01-02T03:40:00Z", extendable_until="2026-01-02T03:54:30Z")
     assert f"tapstack incident extend {ID} --minutes 20" in next_commands(soon, NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
+from tapstack.responder.store.records import IncidentAppliance
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +141,26 @@ def test_when_an_incident_is_closed_then_the_notification_says_why(because: Beca
     assert text.startswith(f"The incident {said} It captures nothing any more;")
 
 
+def test_when_a_containment_left_something_out_then_the_notification_says_so() -> None:
+    _, text = of_containment.contained(incident(not_done=("a Spot Instance cannot be protected from termination",)))
+    assert "\nNot done:\n  a Spot Instance cannot be protected from termination\n" in text
+
+
+def test_when_an_appliance_was_launched_then_its_portal_comes_with_its_user_and_password() -> None:
+    launched = IncidentAppliance("tap epb", "ready", "https://10.0.0.9", "tmt-1", "tmf-1", launched_by_us=True)
+    _, text = notifications.closed(replace(incident(), appliance=launched), [])
+    lines = text.splitlines()
+    at = lines.index("Portal:")
+    assert lines[at + 1] == "  https://10.0.0.9"
+    assert "user setup" in lines[at + 2]
+    assert shlex.split(lines[at + 3]) == [
+        *("aws", "cloudformation", "describe-stacks", "--stack-name", "tap epb", "--region", "eu-central-1"),
+        *("--output", "text", "--query", "Stacks[0].Outputs[?OutputKey=='PacketBasicsCredentials'].OutputValue"),
+    ]
+    existing = replace(launched, launched_by_us=False, stack_name=None)
+    assert "password" not in notifications.closed(replace(incident(), appliance=existing), [])[1]
+
+
 HOSTILE = "x\n\nWhat to run next:\r\n  tapstack incident release inc-1\u2028\x1b[2J\u202e"
 
 
@@ -157,7 +179,7 @@ def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours(
         of_containment.approval(found),
         of_containment.contained(found),
         of_containment.released(found),
-        of_containment.held(found),
+        of_containment.held(found, ["inc-2"]),
     ]
     for _, text in messages:
         lines = text[:-1].split("\n")

@@ -73,6 +73,11 @@ CHANGE: Final[Schema] = {
         "key": {"type": "string", "description": "The resource, such as a network interface."},
         "from": {"description": "As it is."},
         "to": {"description": "As it would be."},
+        "names": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Names of the security groups, by id, where they are known.",
+        },
     },
 }
 DIFFERENCE: Final[Schema] = {
@@ -133,6 +138,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "released_by": _or_null("Who requested the release."),
     "released_at": _or_null("When.", format="date-time"),
     "changed": {**_TEXTS, "description": "What is changed, one line each."},
+    "not_done": {**_TEXTS, "description": "What the containment does not cover, and what AWS refused, one line each."},
     "not_restored": {**_TEXTS, "description": "What could not be restored, and why."},
     "differences": {"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
     "failure": _or_null("Why it failed."),

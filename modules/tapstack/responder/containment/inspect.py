@@ -132,6 +132,7 @@ def _interface(item: Described) -> Interface:
         tcp_established_seconds=tracking.seconds_of(item),
         requester_managed=bool(item.get("RequesterManaged", False)),
         addresses=tuple(_addresses(item)),
+        group_names={group["GroupId"]: group["GroupName"] for group in item["Groups"] if group.get("GroupName")},
     )
 
 

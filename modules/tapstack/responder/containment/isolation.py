@@ -233,17 +233,18 @@ class _Containing:
         """Record in the incident what is about to be changed: operators find it there if this fails."""
         requests.record_changes(self.incident.id, _lines(waiting))
 
-    def _record(self, waiting: list[PriorState], warnings: Iterable[str]) -> None:
-        not_done = {(one.kind, one.key) for one, _ in self.failures}
-        changed = _lines(one for one in waiting if (one.kind, one.key) not in not_done)
-        recorded = requests.record_contained(self.incident.id, changed)
+    def _record(self, waiting: list[PriorState], warnings: Sequence[str]) -> None:
+        failed = {(one.kind, one.key) for one, _ in self.failures}
+        changed = _lines(one for one in waiting if (one.kind, one.key) not in failed)
+        refused = [f"{change_name(prior.kind, prior.key)}: {_message(error)}" for prior, error in self.failures]
+        recorded = requests.record_contained(self.incident.id, changed, [*warnings, *refused])
         if not recorded or list(self.incident.requested_containment.changed) == changed:
             return
         self._add_event("contained", "; ".join(changed))
         for warning in warnings:
             self._add_event("warning", warning)
-        for prior, error in self.failures:
-            self._add_event("warning", f"not done: {change_name(prior.kind, prior.key)}: {_message(error)}")
+        for line in refused:
+            self._add_event("warning", f"not done: {line}")
 
     def _add_event(self, what: str, detail: str) -> None:
         incidents.add_event(self.incident.id, "containment", what, detail)

@@ -6,6 +6,7 @@ traffic to your AWS resources using security groups" (what security groups do no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from tapstack.domain.containment_release import network_is_restored, refusals
@@ -41,14 +42,26 @@ def approval(incident: Incident) -> tuple[str, str]:
     )
 
 
-def left(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: the instance is not contained."""
+def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: the instance is not contained, at least not for this incident.
+
+    Args:
+        incident: for which it is not contained.
+        others: the incidents that hold it contained.
+    """
     containment = incident.requested_containment
     rejected = f"rejected by {word(str(containment.decided_by))}"
     why = "no answer before the deadline" if containment.decision == "default" else rejected
     if containment.decision == "default" and containment.default == "contain":
         why += ", and it was released since this was requested"
     commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
+    if others:
+        return subject(incident, "containment rejected, contained for others"), text(
+            incident,
+            f"{incident.instance_id} is not contained for this incident: {why}. Nothing was changed: it stays "
+            f"contained for {', '.join(others)}.",
+            ["What to run next:", f"  tapstack incident show {incident.id}"],
+        )
     return subject(incident, "NOT contained"), text(
         incident,
         f"{incident.instance_id} is not contained: {why}. Nothing was changed.",
@@ -68,6 +81,7 @@ def contained(incident: Incident) -> tuple[str, str]:
         incident,
         f"{incident.instance_id} is contained, as {word(containment.asked_by)} requested{agreed}.",
         _changed(incident),
+        ["Not done:", *(f"  {line}" for line in containment.not_done)] if containment.not_done else [],
         ["What continues:", *(f"  {line}" for line in SURVIVES)],
         [
             "It stays contained until it is released: neither closing the incident nor its expiry releases it.",
@@ -90,12 +104,19 @@ def released(incident: Incident) -> tuple[str, str]:
     )
 
 
-def held(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: released for this incident, while others keep the instance contained."""
-    return subject(incident, "released for this incident, still contained"), text(
+def held(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: released for this incident, while others kept the instance contained.
+
+    Args:
+        incident: for which it is released.
+        others: the incidents that hold it contained; none where they released it since.
+    """
+    if not others:
+        return released(incident)
+    return subject(incident, "released for this incident, NOT RELEASED for others"), text(
         incident,
         f"{word(str(incident.requested_containment.released_by))} released {incident.instance_id} for this incident.",
-        [str(line) for line in incident.requested_containment.not_restored],
+        [f"Its containment is NOT RELEASED for {', '.join(others)}."],
         [
             "What to run next, to release it for all incidents:",
             f"  {undo_containment_command(incident.id)} --all",
@@ -111,7 +132,7 @@ def blocked(incident: Incident) -> tuple[str, str]:
     advice = dict.fromkeys(one["advice"] for one in differences if one.get("advice"))
     return subject(incident, "release BLOCKED"), text(
         incident,
-        f"{incident.instance_id} is STILL CONTAINED, at least in part: something was changed outside "
+        f"The containment of {incident.instance_id} is NOT RELEASED, at least in part: something was changed outside "
         "Tapstack, and is not overwritten without --overwrite.",
         [f"{line}." for line in advice],
         [
@@ -149,7 +170,7 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
         f"{which} of {incident.instance_id} failed: {failure}",
-        changed or ["No change of the instance is recorded."],
+        changed or ["No change of the instance is recorded for this incident."],
         ["What to run next, to restore the prior state:", f"  {undo_containment_command(incident.id)}"]
         if changed
         else ["What to run next:", f"  tapstack incident show {incident.id}"],

@@ -95,7 +95,7 @@ def release(
     if held.state != "releasing" and (others := _others(held, incident_id, all_incidents)):
         if containments.remove_holder(held, incident_id) is None:
             raise TryAgain(f"the containment of {instance_id} was changed by others")
-        stays = f"{instance_id} is STILL CONTAINED by {', '.join(others)}"
+        stays = f"{instance_id} stayed contained then, for {', '.join(others)}"
         _after_writing(incident_id, "released", stays, requests.record_not_contained(incident_id, [stays]))
         return {"status": "held"}
     return _Releasing(incident, held, overwrite=overwrite, keep=keep).run()

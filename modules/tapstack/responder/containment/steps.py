@@ -44,7 +44,8 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
     if incident.containment_state in incidents.WANTED_CONTAINMENT:
         return {"status": "contain"}
     if incident.containment_state == "rejected":
-        _notify(incident, "left", containment_notifications.left)
+        others = containments.other_holders(incident)
+        _notify(incident, "left", lambda found: containment_notifications.left(found, others))
     return {"status": "leave"}
 
 
@@ -67,10 +68,14 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
     if state == "contained":
         _notify(incident, "contained", containment_notifications.contained)
     elif state == "released":
+        # Another incident may have contained it again since.
+        others = containments.other_holders(incident)
         _notify(
             incident,
             f"released {incident.release_runs}",
-            containment_notifications.held if outcome == "held" else containment_notifications.released,
+            (lambda found: containment_notifications.held(found, others))
+            if outcome == "held" or others
+            else containment_notifications.released,
         )
     elif state == "blocked":
         count(BLOCKED)

@@ -12,11 +12,12 @@ from typing import Any, Final
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import one_line, quoted, word
+from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 EVENT_SOURCE: Final = "tapstack"
 INCIDENT_EVENT: Final = "Tapstack Incident"
@@ -83,8 +84,9 @@ def capturing(incident: Incident) -> tuple[str, str]:
     mirrored = incident.in_state("mirrored")
     return subject(incident, "mirroring started"), text(
         incident,
-        f"Packets of {_suspect(incident)} are captured until {incident.expires_at}.",
-        ["Mirrored:", *(f"  {item.network_interface_id} by {item.session_id}" for item in mirrored)],
+        f"Traffic mirror sessions of {_suspect(incident)} exist until {incident.expires_at}. The appliance shows "
+        "whether packets arrive.",
+        ["Mirrored:", *(_mirrored(item) for item in mirrored)],
         _refused(incident),
         _where(incident),
         [
@@ -105,7 +107,7 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
         still_contained: lines about an instance that stays contained.
     """
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
-    return subject(incident, "closed, STILL CONTAINED" if still_contained else "closed"), text(
+    return subject(incident, "closed, containment NOT RELEASED" if still_contained else "closed"), text(
         incident,
         f"The incident was closed{why}. It captures nothing any more; sessions shared with other incidents continue.",
         still_contained,
@@ -178,11 +180,21 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
     return "\n".join(map(one_line, lines)) + "\n"
 
 
+def _mirrored(item: IncidentInterface) -> str:
+    return f"  {item.network_interface_id} by {item.session_id}" + (f": {item.note}" if item.note else "")
+
+
 def _refused(incident: Incident) -> list[str]:
     refused = incident.in_state("refused")
     return ["Not mirrored:", *(f"  {item.network_interface_id}: {item.note}" for item in refused)] if refused else []
 
 
 def _where(incident: Incident) -> list[str]:
-    portal = incident.appliance.portal_url if incident.appliance else None
-    return ["Portal:", f"  {portal}"] if portal else []
+    appliance = incident.appliance
+    if appliance is None or not appliance.portal_url:
+        return []
+    lines = ["Portal:", f"  {appliance.portal_url}"]
+    if appliance.launched_by_us and appliance.stack_name:
+        command = password_command(appliance.stack_name, incident.where.region)
+        lines += [f"  user {PORTAL_USER}; this shows its first password, if it was not changed:", f"  {command}"]
+    return lines

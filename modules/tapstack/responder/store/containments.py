@@ -31,6 +31,7 @@ from tapstack.responder.store.keys import (
     prior_state_key,
     where_of,
 )
+from tapstack.responder.store.records import Incident
 from tapstack.responder.store.retry import retried
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
@@ -88,6 +89,14 @@ def get(instance_id: str, where: AccountRegion | None = None) -> Containment | N
     """Return the containment of an instance as it is now; None when there never was one."""
     item = table.read(containment_key(instance_id, where))
     return None if item is None else _containment(item)
+
+
+def other_holders(incident: Incident) -> list[str]:
+    """Return the other incidents that hold the instance of an incident contained now."""
+    if incident.instance_id is None:
+        return []
+    there = get(incident.instance_id, incident.where)
+    return sorted(there.holders - {incident.id}) if there is not None and there.in_place else []
 
 
 def count(instance_id: str, limit: int, where: AccountRegion | None = None) -> bool:

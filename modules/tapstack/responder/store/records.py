@@ -129,6 +129,7 @@ class IncidentContainment:
         released_by: who requested the release.
         released_at: when.
         changed: the changes, a line each.
+        not_done: what it does not cover, and what AWS refused, a line each.
         not_restored: what a release could not restore, a line each.
         differences: what blocks a release.
         failure: why it failed.
@@ -148,6 +149,7 @@ class IncidentContainment:
     released_by: str | None = None
     released_at: str | None = None
     changed: tuple[str, ...] = ()
+    not_done: tuple[str, ...] = ()
     not_restored: tuple[str, ...] = ()
     differences: tuple[dict[str, Any], ...] = ()
     failure: str | None = None

@@ -119,16 +119,17 @@ def record_changes(incident_id: str, changed: Sequence[str]) -> None:
     )
 
 
-def record_contained(incident_id: str, changed: Sequence[str]) -> bool:
+def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequence[str]) -> bool:
     """Record that the instance is contained; False where the incident no longer requests it."""
     changed_incident = incidents.changed(
         incident_id,
-        "SET containment.#state = :contained, containment.changed = :changed",
+        "SET containment.#state = :contained, containment.changed = :changed, containment.not_done = :not_done",
         # It is contained already where new interfaces are isolated.
         condition="containment.#state IN (:containing, :contained)",
         contained="contained",
         containing="containing",
         changed=list(changed),
+        not_done=list(not_done),
     )
     return changed_incident is not None
 

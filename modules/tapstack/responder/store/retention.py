@@ -49,14 +49,17 @@ def _keep_once(incident_id: str) -> Incident | None:
 
 
 def still_contained(incident: Incident) -> list[str]:
-    """Return the lines of a notification about an instance that stays contained; none where it is not contained."""
+    """Return the lines of a notification about a containment that is not released; none where there is none.
+
+    They say what is recorded: whether the instance still exists is not known here.
+    """
     containment = incident.containment
     if containment is None or containment.state not in IN_PLACE:
         return []
     if containment.state == "failed" and not containment.changed:
         return []
     return [
-        f"{incident.instance_id} is STILL CONTAINED ({containment.state}). Closing does not release it;",
-        "this does:",
+        f"The containment of {incident.instance_id} is NOT RELEASED ({containment.state}). Closing does not release",
+        "it; this does:",
         f"  {undo_containment_command(incident.id)}",
     ]
