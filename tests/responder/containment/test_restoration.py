@@ -130,7 +130,7 @@ class TestSecondIncident:
         second = contained(shop.database)
         containment_steps.notify(first, "released")
         message = shop.site.messages()[-1]
-        assert message["Subject"].endswith(": released for this incident, NOT RELEASED for others")
+        assert message["Subject"].endswith(": released for this incident only")
         assert f"Its containment is NOT RELEASED for {second}." in message["Message"]
 
     def test_when_it_is_rejected_while_another_holds_it_then_the_notification_says_that_it_stays(
@@ -141,7 +141,7 @@ class TestSecondIncident:
         containment_requests.decide(second, "rejected", by="ann")
         assert containment_steps.decide(second) == {"status": "leave"}
         message = shop.site.messages()[-1]
-        assert message["Subject"].endswith(": containment rejected, contained for others")
+        assert message["Subject"].endswith(": rejected, contained for others")
         assert f"it stays contained for {first}." in message["Message"]
 
     def test_when_one_releases_for_all_incidents_then_each_is_notified(self, shop: Shop) -> None:

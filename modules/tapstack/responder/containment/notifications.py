@@ -56,7 +56,7 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
         why += ", and it was released since this was requested"
     commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
     if others:
-        return subject(incident, "containment rejected, contained for others"), text(
+        return subject(incident, "rejected, contained for others"), text(
             incident,
             f"{incident.instance_id} is not contained for this incident: {why}. Nothing was changed: it stays "
             f"contained for {', '.join(others)}.",
@@ -113,7 +113,7 @@ def held(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
     """
     if not others:
         return released(incident)
-    return subject(incident, "released for this incident, NOT RELEASED for others"), text(
+    return subject(incident, "released for this incident only"), text(
         incident,
         f"{word(str(incident.requested_containment.released_by))} released {incident.instance_id} for this incident.",
         [f"Its containment is NOT RELEASED for {', '.join(others)}."],
