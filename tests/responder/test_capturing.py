@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strictmoto.faults import Fault, Kind
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE, as_text, as_time, expiry
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.incident import commands
 from tapstack.responder.store import captures, incidents
-from tests.responder.conftest import Site, configure, interfaces_of, item, our_tags, prepared, tags
+from tests.responder.conftest import Site, change, configure, interfaces_of, item, our_tags, prepared, tags
 from tests.unit.cli import incidents as sample
 
 
@@ -41,6 +41,35 @@ class TestStart:
             "owned": True,
             "note": "",
         }
+
+    @pytest.mark.parametrize(
+        ("minutes", "waited", "expires"),
+        [
+            (60, True, "2026-01-02T04:14:05Z"),
+            # No capture lasts longer than a day from the opening.
+            (1435, True, "2026-01-03T03:04:05Z"),
+            (60, False, "2026-01-02T04:04:05Z"),
+        ],
+    )
+    def test_when_it_waited_for_an_appliance_then_its_minutes_count_from_the_first_session(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, minutes: int, waited: bool, expires: str
+    ) -> None:
+        opened_at = as_time("2026-01-02T03:04:05Z")
+        _, interface = site.instance()
+        incident = prepared(None, interface, minutes=minutes)
+        change(
+            incident,
+            "SET opened_at = :at, expires_at = :until, waits_for_launch = :launch",
+            at=as_text(opened_at),
+            until=as_text(expiry(opened_at, minutes)),
+            launch=int(waited),
+        )
+        for later in (10, 20):
+            monkeypatch.setattr(capture_steps, "utc_now", lambda later=later: expiry(opened_at, later))
+            capture_steps.start(incident)
+            assert item(incident)["expires_at"] == expires
+        [session] = site.ours(interface)
+        assert tags(session)[TAG_EXPIRES] == expires
 
     def test_when_a_client_token_is_used_up_and_its_session_gone_then_the_next_one_is_taken(self, site: Site) -> None:
         instance, interface = site.instance()

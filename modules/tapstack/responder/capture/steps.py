@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Session, Step
 from tapstack.domain.counts import counted
-from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, can_be_extended
+from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_text, as_time, can_be_extended, expiry, utc_now
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
@@ -48,6 +48,7 @@ def start(incident_id: str) -> dict[str, int]:
     incident = incidents.get(incident_id)
     if not can_be_extended(incident.state):
         raise NothingMirrored(f"the incident is {incident.state}")
+    incident = _counted_from_now(incident)
     to = mirror_target()
     wanted = incident.interface_ids("eligible", "mirrored")
     held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident)}
@@ -88,6 +89,22 @@ def start(incident_id: str) -> dict[str, int]:
     detail = "; ".join([detail, *remarks])
     incidents.transition(incident_id, "capturing", by="capture", detail=detail)
     return {"mirrored": mirrored, "refused": refused}
+
+
+def _counted_from_now(incident: Incident) -> Incident:
+    """Return the incident with its minutes counted from now, where it waited for an appliance that was launched.
+
+    They were counted from its opening, and a first start takes ten of them. Once only: an extension counts from when it
+    was requested. A capture lasts no longer than `max_minutes` from the opening all the same.
+    """
+    counted_from_opening = as_text(expiry(as_time(incident.opened_at), incident.minutes)) == incident.expires_at
+    if not incident.waits_for_launch or not counted_from_opening or incident.close_requested:
+        return incident
+    until = min(as_text(expiry(utc_now(), incident.minutes)), incidents.latest_end(incident))
+    if until <= incident.expires_at:
+        return incident
+    # An operator who extends it at the same moment comes first.
+    return incidents.extend(incident, until) or incidents.get(incident.id)
 
 
 def _remarked(
