@@ -93,6 +93,10 @@ def test_when_an_incident_opens_before_the_appliance_is_retired_then_it_stays(la
     ready(second)
     assert appliance_steps.retire(first) == {"status": "kept"}
     assert stacks.describe(NAME) is not None
+    said = [[(entry["what"], entry["detail"]) for entry in incidents.timeline(one)] for one in (first, second)]
+    assert ("launching", f"stack {NAME}") in said[0]
+    assert ("uses the appliance", f"stack {NAME}") in said[1]
+    assert "launching" not in dict(said[1])
 
 
 def test_when_an_incident_opens_while_the_appliance_is_deleted_then_another_is_launched(launching: Site) -> None:

@@ -135,8 +135,8 @@ def number_for(interface_id: str, sessions: Iterable[Session]) -> int | None:
     return None if len(taken) >= limits.SESSIONS_PER_INTERFACE else first_free_number(taken)
 
 
-def earlier_sessions(interface_id: str, number: int, sessions: Iterable[Session], *, target_id: str) -> str:
-    """Return a remark about sessions that take packets before one of this number does; empty where none do.
+def other_sessions(interface_id: str, number: int, sessions: Iterable[Session], *, target_id: str) -> str:
+    """Return a remark about sessions of which either they or one of this number take the packets; empty without any.
 
     AWS evaluates the sessions of an interface by number, and sends a packet with the first whose filter accepts it.
 
@@ -146,15 +146,23 @@ def earlier_sessions(interface_id: str, number: int, sessions: Iterable[Session]
         sessions: all that exist on the interface.
         target_id: of the session that captures it: to the same target the packets come either way.
     """
-    earlier = sorted(
+    others = sorted(
         (session.number, session.id)
         for session in sessions
-        if session.network_interface_id == interface_id and session.number < number and session.target_id != target_id
+        if session.network_interface_id == interface_id and session.number != number and session.target_id != target_id
     )
-    if not earlier:
-        return ""
-    named = ", ".join(f"{session_id} (number {taken})" for taken, session_id in earlier)
-    return f"packets that the filter of {named} accepts go to its target only, and are not captured here"
+    earlier, later = (
+        ", ".join(f"{session_id} (number {taken})" for taken, session_id in others if (taken < number) is before)
+        for before in (True, False)
+    )
+    said = []
+    if earlier:
+        said.append(f"packets that the filter of {earlier} accepts go to its target only, and are not captured here")
+    if later:
+        said.append(
+            f"while this is captured, packets that its filter accepts go to its target only, and not to that of {later}"
+        )
+    return "; ".join(said)
 
 
 def plan(

@@ -150,6 +150,25 @@ class TestLate:
             containment_requests.release(incident, by="ann")
         assert shop.state(incident) == "rejected"
 
+    def test_fails_when_another_incident_holds_the_instance_and_names_it(self, shop: Shop) -> None:
+        holder = contained(shop.database)
+        incident = opened(shop.database)
+        with pytest.raises(Conflict) as caught:
+            containment_requests.release(incident, by="ann")
+        assert str(caught.value) == (
+            f"nothing of incident {incident} is contained; {shop.database} is contained by {holder}: "
+            f"tapstack incident release {holder}"
+        )
+
+    @pytest.mark.parametrize(("mode", "asked"), [("now", "now"), ("approval", "on approval until ")])
+    def test_when_an_incident_is_opened_with_containment_then_its_timeline_says_so_after_its_opening(
+        self, shop: Shop, mode: str, asked: str
+    ) -> None:
+        incident = opened(shop.database, containment=mode)
+        first, second, *_ = said(incident)
+        assert first.startswith("opened: ")
+        assert second.startswith(f"containment requested: {asked}")
+
     def test_when_approval_was_requested_anew_since_then_it_is_not_decided_by_default(self, shop: Shop) -> None:
         incident = waiting(shop, "contain")
         read = incidents.get(incident)
@@ -210,7 +229,7 @@ def test_fails_when_it_is_released_while_it_is_requested_to_be_contained_again(
     with pytest.raises(Conflict, match="is being released"):
         containment_requests.contain(incident, "now", by="ann")
     assert shop.state(incident) == "releasing"
-    assert "containment requested: now" not in said(incident)
+    assert said(incident).count("containment requested: now") == 1, "when it was opened"
 
 
 def test_fails_when_it_is_contained_again_while_its_release_is_requested(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapstack.domain import limits
-from tapstack.domain.capture_plan import Interface, Session, Step, earlier_sessions, number_for, plan, refusal, warnings
+from tapstack.domain.capture_plan import Interface, Session, Step, number_for, other_sessions, plan, refusal, warnings
 
 ONE, TWO = "eni-00000000000000001", "eni-00000000000000002"
 
@@ -103,18 +103,28 @@ def test_when_something_is_odd_then_it_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "earlier"),
-    [(1, []), (2, ["tms-a (number 1)"]), (4, ["tms-a (number 1)", "tms-c (number 3)"])],
+    ("number", "earlier", "later"),
+    [
+        (1, "", "tms-a (number 2), tms-c (number 4)"),
+        (3, "tms-a (number 2)", "tms-c (number 4)"),
+        (5, "tms-a (number 2), tms-c (number 4)", ""),
+    ],
 )
-def test_when_sessions_with_lower_numbers_send_elsewhere_then_that_is_remarked(number: int, earlier: list[str]) -> None:
+def test_when_other_sessions_send_elsewhere_then_it_is_remarked_which_get_the_packets(
+    number: int, earlier: str, later: str
+) -> None:
     sessions = [
-        Session("tms-a", "eni-1", 1, target_id="tmt-web"),
-        Session("tms-b", "eni-1", 2, target_id="tmt-ours"),
-        Session("tms-c", "eni-1", 3, target_id="tmt-web"),
+        Session("tms-a", "eni-1", 2, target_id="tmt-web"),
+        Session("tms-b", "eni-1", 3, target_id="tmt-ours"),
+        Session("tms-c", "eni-1", 4, target_id="tmt-web"),
         Session("tms-d", "eni-2", 1, target_id="tmt-web"),
     ]
-    said = earlier_sessions("eni-1", number, sessions, target_id="tmt-ours")
-    assert bool(said) is bool(earlier)
-    assert ", ".join(earlier) in said
-    assert "tms-b" not in said
-    assert "tms-d" not in said
+    first = f"packets that the filter of {earlier} accepts go to its target only, and are not captured here"
+    then = "while this is captured, packets that its filter accepts go to its target only, and not to that of "
+    expected = [*([first] if earlier else []), *([then + later] if later else [])]
+    assert other_sessions("eni-1", number, sessions, target_id="tmt-ours") == "; ".join(expected)
+
+
+def test_when_a_session_sends_to_the_same_target_then_nothing_is_remarked() -> None:
+    sessions = [Session(f"tms-{number}", "eni-1", number, target_id="tmt-ours") for number in (1, 2, 3)]
+    assert other_sessions("eni-1", 2, sessions, target_id="tmt-ours") == ""

@@ -51,16 +51,16 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         stored.release([incident_id])
         incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "failed"))
         raise ApplianceFailed(held.failure)
-    incidents.transition(incident_id, "launching", by="appliance", detail=f"stack {settings.stack_name}")
-    if held.state == "absent":
-        return _launch(settings, incident, held)
-    if held.state == "launching":
-        return _check_launch(settings, incident, held)
+    detail = f"stack {settings.stack_name}"
+    if held.state in ("absent", "launching"):
+        incidents.transition(incident_id, "launching", by="appliance", detail=detail)
+        return (_launch if held.state == "absent" else _check_launch)(settings, incident, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None or stack["StackStatus"] not in stacks.COMPLETE:
         # The stack was deleted although incidents need it.
         stored.record_lost(held)
         return WAIT
+    incidents.transition(incident_id, "launching", by="appliance", what="uses the appliance", detail=detail)
     incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "ready"))
     return READY
 

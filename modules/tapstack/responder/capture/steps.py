@@ -110,11 +110,11 @@ def _counted_from_now(incident: Incident) -> Incident:
 def _remarked(
     outcome: IncidentInterface | TryAgain, there: list[Session], to: MirrorTarget
 ) -> IncidentInterface | TryAgain:
-    """Return an outcome with a remark where sessions of others take packets first."""
+    """Return an outcome with a remark where sessions of others take packets first, or no longer get some."""
     if isinstance(outcome, TryAgain) or outcome.state != "mirrored" or outcome.session_number is None:
         return outcome
     eni, number = outcome.network_interface_id, outcome.session_number
-    return replace(outcome, note=capture_plan.earlier_sessions(eni, number, there, target_id=to.target_id))
+    return replace(outcome, note=capture_plan.other_sessions(eni, number, there, target_id=to.target_id))
 
 
 def extend(incident_id: str) -> dict[str, int]:

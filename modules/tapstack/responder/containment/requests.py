@@ -350,11 +350,20 @@ def check_can_be_released(incident: Incident) -> None:
     configured()
     state = incident.containment_state
     if state in (None, "rejected"):
-        raise Conflict(f"nothing of incident {incident.id} is contained")
+        raise Conflict(f"nothing of incident {incident.id} is contained{_contained_for_others(incident)}")
     if state == "pending":
         raise Conflict(f"the containment of incident {incident.id} waits for approval: reject it")
     if state == "containing" and executions.is_under_way(incident, "contain"):
         raise Conflict(f"incident {incident.id} is being contained: release it in a moment")
+
+
+def _contained_for_others(incident: Incident) -> str:
+    """Return which incidents hold the instance contained; nothing where none does."""
+    there = containments.get(incident.instance_id, incident.where) if incident.instance_id else None
+    if there is None or not there.wanted or not there.holders:
+        return ""
+    commands = " or ".join(f"tapstack incident release {holder}" for holder in sorted(there.holders))
+    return f"; {incident.instance_id} is contained by {', '.join(sorted(there.holders))}: {commands}"
 
 
 def plan_to_contain(incident: Incident) -> dict[str, Any]:

@@ -183,20 +183,22 @@ class _Opening:
         return Opened(changed, "joined")
 
     def _put(self, keys: Mapping[RequestKey, str | None], only_after: frozenset[str] | None) -> Opened | None:
-        incident, remarks = self._new()
-        if not store.put(incident, keys, only_after=only_after, remarks=remarks):
+        incident, entries = self._new()
+        if not store.put(incident, keys, only_after=only_after, entries=entries):
             return None
         _ensure_running(incident)
         return Opened(incident, "opened")
 
     def _new(self) -> tuple[Incident, list[tuple[str, str]]]:
+        """Return a new incident, and further entries of its timeline."""
         incident = incidents.new(self.request, source=self.source, opened_by=self.by)
         if self.request.containment == "none":
             return incident, []
         if (why := joining.why_not_contained(incident, self.request, self.report)) is not None:
             return incident, [("remark", why)]
         containment = containment_requests.record(self.request.containment, self.by, as_of=self.report.as_of)
-        return replace(incident, containment=containment, contain_runs=1), []
+        asked = ("containment requested", containment_requests.asked_words(containment))
+        return replace(incident, containment=containment, contain_runs=1), [asked]
 
 
 def _check_same(incident: Incident, request: OpenRequest) -> None:

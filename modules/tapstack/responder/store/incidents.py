@@ -300,6 +300,7 @@ def transition(
     state: State,
     *,
     by: str,
+    what: str | None = None,
     detail: str = "",
     sets: Mapping[str, Any] | None = None,
     remove: Sequence[str] = (),
@@ -311,6 +312,7 @@ def transition(
         incident_id: which.
         state: the new one.
         by: the caller, or the step.
+        what: for the timeline; the state by default.
         detail: for the timeline.
         sets: further attributes to set.
         remove: attributes to remove.
@@ -326,7 +328,7 @@ def transition(
     condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
     values |= {f"s{n}": name for n, name in enumerate(before)}
     write = table.part(incident_key(incident_id), update, condition, values, names)
-    return table.write_together([write, event(incident_id, by, state, detail), *besides])
+    return table.write_together([write, event(incident_id, by, what or state, detail), *besides])
 
 
 def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
@@ -429,8 +431,8 @@ def _names(text: str) -> dict[str, str]:
 def event(incident_id: str, by: str, what: str, detail: str) -> dict[str, Any]:
     """Return an entry of an incident's timeline for a transaction."""
     now = datetime.now(UTC)
-    # Two entries of one millisecond must not be one.
-    sort = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z#{secrets.token_hex(3)}"
+    # Entries of one transaction stay in their order. Two of one microsecond must not be one.
+    sort = f"{now:%Y-%m-%dT%H:%M:%S.%f}Z#{secrets.token_hex(3)}"
     entry = {"at": as_text(now), "by": by, "what": what, "detail": detail}
     return table.put({**event_key(incident_id, sort), **pack_item(entry)})
 

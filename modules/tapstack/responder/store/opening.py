@@ -138,7 +138,7 @@ def put(
     keys: Mapping[RequestKey, str | None],
     *,
     only_after: frozenset[str] | None,
-    remarks: Sequence[tuple[str, str]] = (),
+    entries: Sequence[tuple[str, str]] = (),
 ) -> bool:
     """Write a new incident with its keys; return whether it was written.
 
@@ -150,13 +150,13 @@ def put(
         keys: of its request, each with the incident that it named until now; None where that is none.
         only_after: the incidents that the list of its instance had, none of which can be joined; None where it is
             opened whatever others are open.
-        remarks: further entries of its timeline: what, and details.
+        entries: further ones of its timeline: what, and details.
     """
     writes = [
         *(_list_of_instance(incident, only_after) if incident.instance_id else ()),
-        *(incidents.event(incident.id, incident.opened_by, what, detail) for what, detail in remarks),
         table.put({**incident_key(incident.id), **pack_item(new_item(incident))}, "attribute_not_exists(pk)"),
         incidents.event(incident.id, incident.opened_by, "opened", incident.reason),
+        *(incidents.event(incident.id, incident.opened_by, what, detail) for what, detail in entries),
         *(_put_key(key, incident.id, incident.minutes, before) for key, before in keys.items()),
     ]
     # A retry after a lost response finds what the first call wrote.
