@@ -102,9 +102,9 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
     for name in (CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN):
         written = {public: item(name)[public] for public in incidents.PUBLIC}
         if written["containment"] is not None:
-            # No earlier version wrote it.
-            assert "as_of" not in written["containment"]
-            written["containment"]["as_of"] = None
+            # No earlier version wrote them.
+            assert not {"as_of", "not_done"} & set(written["containment"])
+            written["containment"] |= {"as_of": None, "not_done": []}
         assert {public: shown(name)[public] for public in incidents.PUBLIC} == written
     found = shown(CAPTURING)
     assert (found["id"], found["state"], found["severity"]) == (CAPTURING, "capturing", "high")
