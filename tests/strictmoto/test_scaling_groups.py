@@ -370,3 +370,116 @@ class TestPolicies:
         kept = self.put(groups, "other", 1)
         groups.scaling.delete_auto_scaling_group(AutoScalingGroupName="g", ForceDelete=True)
         assert [one["PolicyARN"] for one in groups.scaling.describe_policies()["ScalingPolicies"]] == [kept]
+
+    def test_fails_when_a_policy_is_put_under_an_arn(self, groups: Groups) -> None:
+        """The policy of that ARN stays."""
+        groups.make(DesiredCapacity=1)
+        arn = self.put(groups, "g", 1)
+        with pytest.raises(ClientError, match="PolicyName must be the name of the policy, not an ARN"):
+            groups.scaling.put_scaling_policy(
+                AutoScalingGroupName="g", PolicyName=arn, AdjustmentType="ExactCapacity", ScalingAdjustment=0
+            )
+        [kept] = groups.scaling.describe_policies()["ScalingPolicies"]
+        assert (kept["PolicyARN"], kept["ScalingAdjustment"]) == (arn, 1)
+
+    @pytest.mark.parametrize(
+        ("metric", "capacity"),
+        [(50, 5), (59.9, 5), (60, 7), (900, 7), (49.9, 3), (45, 3), (40.1, 3), (40, 2), (-1, 2)],
+    )
+    def test_when_a_policy_of_steps_is_executed_then_the_metric_decides(
+        self, groups: Groups, metric: float, capacity: int
+    ) -> None:
+        """Above the threshold a lower bound is included, below it an upper one."""
+        groups.make(DesiredCapacity=4, MaxSize=9)
+        steps = [(0, 10, 1), (10, None, 3), (-10, 0, -1), (None, -10, -2)]
+        self.put_steps(groups, steps)
+        groups.scaling.execute_policy(PolicyName="steps", MetricValue=metric, BreachThreshold=50)
+        assert groups.group()["DesiredCapacity"] == capacity
+
+    def put_steps(self, groups: Groups, steps: list[tuple[int | None, int | None, int]]) -> None:
+        names = ("MetricIntervalLowerBound", "MetricIntervalUpperBound", "ScalingAdjustment")
+        groups.scaling.put_scaling_policy(
+            AutoScalingGroupName="g",
+            PolicyName="steps",
+            PolicyType="StepScaling",
+            AdjustmentType="ChangeInCapacity",
+            StepAdjustments=[
+                {name: value for name, value in zip(names, step, strict=True) if value is not None} for step in steps
+            ],
+        )
+
+    @pytest.mark.parametrize(
+        ("given", "match"),
+        [
+            ({}, "MetricValue and BreachThreshold are required"),
+            ({"MetricValue": 60}, "MetricValue and BreachThreshold are required"),
+            ({"MetricValue": 40, "BreachThreshold": 50}, "no step adjustment for MetricValue 40"),
+        ],
+    )
+    def test_fails_when_no_step_is_meant(self, groups: Groups, given: dict[str, float], match: str) -> None:
+        groups.make(DesiredCapacity=1)
+        self.put_steps(groups, [(0, None, 1)])
+        with pytest.raises(ClientError, match=match) as error:
+            groups.scaling.execute_policy(PolicyName="steps", **given)
+        assert error.value.response["Error"]["Code"] == "ValidationError"
+        assert groups.group()["DesiredCapacity"] == 1
+
+    def test_fails_when_a_policy_has_no_steps(self, groups: Groups) -> None:
+        groups.make(DesiredCapacity=1)
+        self.put(groups, "g", 1)
+        with pytest.raises(ClientError, match="only supported for policies of type StepScaling"):
+            groups.scaling.execute_policy(PolicyName="by", MetricValue=1, BreachThreshold=1)
+        metric = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}}
+        groups.scaling.put_scaling_policy(
+            AutoScalingGroupName="g",
+            PolicyName="tracks",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingConfiguration={**metric, "TargetValue": 50},
+        )
+        code, message = groups.refusal("execute_policy", PolicyName="tracks")
+        assert (code, message) == ("ValidationError", "A policy of type TargetTrackingScaling cannot be executed")
+
+    @pytest.mark.parametrize(
+        ("given", "match"),
+        [
+            (
+                {"AdjustmentType": "ChangeInCapacity"},
+                "ScalingAdjustment is required for a policy of type SimpleScaling",
+            ),
+            ({"ScalingAdjustment": 1}, "AdjustmentType of a policy of type SimpleScaling must be one of"),
+            (
+                {"PolicyType": "StepScaling", "AdjustmentType": "ExactCapacity", "ScalingAdjustment": 1},
+                "ScalingAdjustment cannot be used with a policy of type StepScaling",
+            ),
+            (
+                {"PolicyType": "StepScaling", "AdjustmentType": "ExactCapacity"},
+                "StepAdjustments is required for a policy of type StepScaling",
+            ),
+            ({"PolicyType": "TargetTrackingScaling"}, "TargetTrackingConfiguration is required"),
+        ],
+    )
+    def test_fails_when_a_policy_lacks_what_its_type_requires(
+        self, groups: Groups, given: dict[str, Any], match: str
+    ) -> None:
+        groups.make()
+        with pytest.raises(ClientError, match=match):
+            groups.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="by", **given)
+        assert groups.scaling.describe_policies()["ScalingPolicies"] == []
+
+    @pytest.mark.parametrize(
+        ("before", "percent", "least", "after"),
+        [(4, 25, None, 5), (4, 25, 2, 6), (4, 10, None, 5), (5, 50, None, 7), (4, -10, None, 3), (5, -50, None, 3)],
+    )
+    def test_when_a_policy_scales_by_percent_then_it_is_towards_zero_and_by_one_at_least(
+        self, groups: Groups, before: int, percent: int, least: int | None, after: int
+    ) -> None:
+        groups.make(DesiredCapacity=before, MaxSize=9)
+        groups.scaling.put_scaling_policy(
+            AutoScalingGroupName="g",
+            PolicyName="by",
+            AdjustmentType="PercentChangeInCapacity",
+            ScalingAdjustment=percent,
+            **({"MinAdjustmentMagnitude": least} if least else {}),
+        )
+        groups.scaling.execute_policy(PolicyName="by")
+        assert groups.group()["DesiredCapacity"] == after

@@ -1,16 +1,20 @@
 """Scaling policies: of one group each, named by their names within it or by their ARNs.
 
-moto keeps one policy of a name, whichever group it is of, and none that is named by its ARN.
+moto keeps one policy of a name, whichever group it is of, and none that is named by its ARN. It executes no steps.
 
-Source: Auto Scaling API Reference, PutScalingPolicy, DeletePolicy and ExecutePolicy (AutoScalingGroupName; PolicyName
-is a name or an ARN), DescribePolicies and DeleteAutoScalingGroup (its policies go with it). Inferred are the texts, and
-that a name that several groups have is refused without its group.
+Source: Auto Scaling API Reference, PutScalingPolicy (what a type requires), DeletePolicy and ExecutePolicy
+(AutoScalingGroupName; PolicyName is a name or an ARN; MetricValue, BreachThreshold), StepAdjustment, DescribePolicies
+and DeleteAutoScalingGroup (its policies go with it); Auto Scaling User Guide, "Scaling adjustment types". Inferred are
+the texts, that a name that several groups have is refused without its group, that no policy is put under an ARN, and
+that policies without an adjustment are not executed.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, Final
 
 from moto.autoscaling import models
 from moto.autoscaling.exceptions import ValidationError
@@ -21,6 +25,15 @@ from moto.core.responses import ActionResult, EmptyResult
 Backend: Any = models.AutoScalingBackend
 Response: Any = _Response
 
+_ADJUSTMENTS: Final = ("ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity")
+_REQUIRED: Final[Mapping[str, str]] = {
+    "PredictiveScalingConfiguration": "PredictiveScaling",
+    "ScalingAdjustment": "SimpleScaling",
+    "StepAdjustments": "StepScaling",
+    "TargetTrackingConfiguration": "TargetTrackingScaling",
+}
+"""What one type of policy requires, and no other takes."""
+
 
 @functools.cache
 def install() -> None:
@@ -30,6 +43,7 @@ def install() -> None:
 
     @functools.wraps(answer)
     def put_scaling_policy(self: Any) -> ActionResult:
+        _check_required(self)
         answer(self)
         # As clients read it: moto writes PolicyArn.
         return ActionResult({"PolicyARN": _named(self).arn})
@@ -39,7 +53,11 @@ def install() -> None:
         return EmptyResult()
 
     def execute_policy(self: Any) -> EmptyResult:
-        _named(self).execute()
+        policy = _named(self)
+        adjustment = _adjustment_of(policy, self._get_param("MetricValue"), self._get_param("BreachThreshold"))
+        group = self.autoscaling_backend.autoscaling_groups[policy.auto_scaling_group_name]
+        capacity = _capacity_after(policy, group.desired_capacity, adjustment)
+        self.autoscaling_backend.set_desired_capacity(group.name, capacity)
         return EmptyResult()
 
     Response.put_scaling_policy = put_scaling_policy
@@ -47,11 +65,77 @@ def install() -> None:
     Response.execute_policy = execute_policy
 
 
+def _check_required(response: Any) -> None:
+    """Refuse a policy without what its type requires, or with what another type requires.
+
+    Raises:
+        ValidationError: with the parameter.
+    """
+    kind = response._get_param("PolicyType") or "SimpleScaling"
+    adjusting = kind in ("SimpleScaling", "StepScaling")
+    if adjusting and response._get_param("AdjustmentType") not in _ADJUSTMENTS:
+        raise ValidationError(f"AdjustmentType of a policy of type {kind} must be one of: {', '.join(_ADJUSTMENTS)}")
+    for name, of in _REQUIRED.items():
+        given = response._get_param(name) not in (None, [], {})
+        if given is not (kind == of):
+            must = "is required for" if kind == of else "cannot be used with"
+            raise ValidationError(f"{name} {must} a policy of type {kind}")
+
+
+def _adjustment_of(policy: Any, metric: Any, threshold: Any) -> int:
+    """Return by how much a policy scales; of steps, by the one that a value of the metric is in.
+
+    Raises:
+        ValidationError: the policy has no adjustments, the value is in no step, or is given where there are none.
+    """
+    if policy.policy_type == "SimpleScaling":
+        if (metric, threshold) != (None, None):
+            raise ValidationError("MetricValue and BreachThreshold are only supported for policies of type StepScaling")
+        return int(policy.scaling_adjustment)
+    if policy.policy_type != "StepScaling":
+        raise ValidationError(f"A policy of type {policy.policy_type} cannot be executed")
+    if metric is None or threshold is None:
+        raise ValidationError("MetricValue and BreachThreshold are required for policies of type StepScaling")
+    beyond = float(metric) - float(threshold)
+    for step in policy.step_adjustments:
+        if _is_in(step, beyond):
+            return int(step["ScalingAdjustment"])
+    raise ValidationError(f"There is no step adjustment for MetricValue {metric} with BreachThreshold {threshold}")
+
+
+def _is_in(step: Mapping[str, Any], beyond: float) -> bool:
+    """Return whether a metric that is so far beyond the threshold, or below it, is in a step.
+
+    Of steps above the threshold the lower bound is included, of those below it the upper one. The threshold itself is
+    in a step that begins or ends with it.
+    """
+    least, most = step.get("MetricIntervalLowerBound"), step.get("MetricIntervalUpperBound")
+    lower = -math.inf if least is None else float(least)
+    upper = math.inf if most is None else float(most)
+    if beyond > 0 or (beyond == 0 and lower == 0):
+        return lower <= beyond < upper
+    return lower < beyond <= upper
+
+
+def _capacity_after(policy: Any, capacity: int, adjustment: int) -> int:
+    """Return the desired capacity that an adjustment asks for, whatever the sizes of the group are."""
+    if policy.adjustment_type == "ExactCapacity":
+        return adjustment
+    if policy.adjustment_type == "ChangeInCapacity":
+        return capacity + adjustment
+    # Towards zero, but by one at least.
+    change = int(abs(capacity * adjustment) / 100)
+    change = max(change, 1 if capacity * adjustment else 0, int(policy.min_adjustment_magnitude or 0))
+    return capacity + (change if adjustment > 0 else -change)
+
+
 def _keep_by_arn() -> None:
     put, describe, delete = Backend.put_scaling_policy, Backend.describe_policies, Backend.delete_auto_scaling_group
 
     @functools.wraps(put)
     def put_scaling_policy(self: Any, name: str, **given: Any) -> Any:
+        if name.startswith("arn:"):
+            raise ValidationError(f"PolicyName must be the name of the policy, not an ARN: {name}")
         policy = put(self, name, **given)
         del self.policies[name]
         self.policies[policy.arn] = policy

@@ -1,4 +1,5 @@
-"""CIDR blocks in their canonical form: EC2 clears the bits behind the prefix, 100.68.0.18/18 becomes 100.68.0.0/18.
+"""CIDR blocks in their canonical form: EC2 clears the bits behind the prefix, 100.68.0.18/18 becomes 100.68.0.0/18,
+and 2001:0DB8::/32 is 2001:db8::/32.
 
 moto keeps them as they are given, so that a rule which says the same in other words is no duplicate.
 
@@ -44,30 +45,29 @@ _MEMBERS: Final = frozenset(
 
 
 def canonicalize(action: str, parameters: Any) -> None:
-    """Clear the bits behind the prefix of every block that a call of EC2 gives; what is no block stays for others."""
+    """Write every block that a call of EC2 gives in its canonical form; what is no block stays for others."""
     if action in _ACTIONS:
-        _clear(parameters)
+        _rewrite(parameters)
 
 
-def _clear(part: Any) -> None:
+def _rewrite(part: Any) -> None:
     if isinstance(part, list):
         for item in part:
-            _clear(item)
+            _rewrite(item)
     elif isinstance(part, dict):
         for name, value in part.items():
             if name in _MEMBERS and isinstance(value, str):
                 part[name] = _canonical(value)
             else:
-                _clear(value)
+                _rewrite(value)
 
 
 def _canonical(block: str) -> str:
-    address, slash, prefix = block.partition("/")
+    _, slash, prefix = block.partition("/")
     if not slash or not prefix.isdecimal():
         return block
     try:
-        network = ipaddress.ip_network(block, strict=False)
+        # IPv6 has several spellings of one address; this one is that of RFC 5952.
+        return str(ipaddress.ip_network(block, strict=False))
     except ValueError:
         return block
-    # An address without such bits stays as it is written: IPv6 has several spellings.
-    return block if network.network_address == ipaddress.ip_address(address) else str(network)

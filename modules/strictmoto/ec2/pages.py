@@ -4,21 +4,21 @@ moto has pages of four actions, and passes over MaxResults and NextToken of the 
 and the page is cut out of its answer. What asks for no page is answered as before.
 
 Sources: Amazon EC2 API Reference, the Describe actions (MaxResults, NextToken) and "Error codes for the Amazon EC2 API"
-(InvalidNextToken, InvalidParameterValue); the ranges are those of botocore's model, and of its texts.
+(InvalidNextToken, InvalidParameterCombination, InvalidParameterValue); ranges, and ids that exclude a size, are those
+of botocore's model, and of its texts.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from moto.core.utils import get_service_model
 from moto.ec2.exceptions import EC2ClientError
 
+from strictmoto.ec2 import page_tokens
 from strictmoto.ec2.answers import parse, write
 from strictmoto.ec2.filter_names import has_items, items_of
 
@@ -37,6 +37,11 @@ _MOTOS_OWN: Final = (
 )
 """Of which moto answers a part, where no page is asked for."""
 _EVERYTHING: Final = 1_000_000
+_EXCLUDING: Final = re.compile(r"(?:cannot|can't) specify this parameter and the ([\w ]+) parameter")
+_EXCLUDED: Final = {"DescribeVolumes": "VolumeIds"}
+"""Of which the text does not say so any more."""
+_NAMES: Final = {"InstanceIds": "instancesSet"}
+"""What messages call a parameter, where it is not its name."""
 
 
 def answer(response: Any, describe: Callable[[], Answer]) -> Answer:
@@ -47,22 +52,27 @@ def answer(response: Any, describe: Callable[[], Answer]) -> Answer:
         describe: lets moto answer it, with its filters.
 
     Raises:
-        EC2ClientError: InvalidParameterValue, for a size that no page has; InvalidNextToken.
+        EC2ClientError: InvalidParameterValue, for a size that no page has; InvalidParameterCombination, for a size
+            beside ids; InvalidNextToken.
     """
     action = str(response._get_action())
     parameters = response.params
+    _check_ids(action, parameters)
     if action in _MOTOS_OWN:
         size, token = parameters.get("MaxResults"), parameters.get("NextToken")
         parameters.pop("NextToken", None)
+        asked = page_tokens.asked_of(response.ec2_backend, action, parameters)
         parameters.update(MaxResults=_EVERYTHING, MaxItems=_EVERYTHING)
     elif _has_pages(action) and ("MaxResults" in parameters or "NextToken" in parameters):
         size, token = parameters.pop("MaxResults", None), parameters.pop("NextToken", None)
+        asked = page_tokens.asked_of(response.ec2_backend, action, parameters)
     else:
         return describe()
     if size is None and token is None:
         return describe()
     check_size(action, size)
-    begin = _read_token(action, token)
+    if (begin := page_tokens.read(asked, token)) is None:
+        raise EC2ClientError("InvalidNextToken", f"The token '{token}' is invalid.")
     status, headers, body = describe()
     if int(status) >= 400:
         return status, headers, body
@@ -72,7 +82,7 @@ def answer(response: Any, describe: Callable[[], Answer]) -> Answer:
     end = begin + min(size or _LARGEST, _LARGEST)
     parsed[first] = items[begin:end]
     if end < len(items):
-        parsed["NextToken"] = _make_token(action, end)
+        parsed["NextToken"] = page_tokens.make(asked, end)
     return status, headers, write(action, parsed)
 
 
@@ -112,17 +122,25 @@ def _range(action: str) -> tuple[int, int | None]:
     return shape.metadata.get("min", 1), shape.metadata.get("max")
 
 
-def _make_token(action: str, after: int) -> str:
-    return base64.urlsafe_b64encode(f"{action}:{after}".encode()).decode()
+def _check_ids(action: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse the size of a page beside ids, where an action takes one of them only.
+
+    Raises:
+        EC2ClientError: InvalidParameterCombination.
+    """
+    if "MaxResults" in parameters and (ids := _excluded(action)) and parameters.get(ids):
+        raise EC2ClientError(
+            "InvalidParameterCombination",
+            f"The parameter {_NAMES.get(ids, ids)} cannot be used with the parameter maxResults",
+        )
 
 
-def _read_token(action: str, token: str | None) -> int:
-    if not token:
-        return 0
-    try:
-        given_by, _, after = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(":")
-        if given_by == action:
-            return int(after)
-    except (ValueError, binascii.Error):
-        pass
-    raise EC2ClientError("InvalidNextToken", f"The token '{token}' is invalid.")
+@functools.cache
+def _excluded(action: str) -> str | None:
+    """Return the parameter that an action does not take together with MaxResults, as the model's text says."""
+    if action in _EXCLUDED:
+        return _EXCLUDED[action]
+    members = get_service_model("ec2").operation_model(action).input_shape.members
+    said = _EXCLUDING.search(members["MaxResults"].documentation) if "MaxResults" in members else None
+    named = said[1].replace(" ", "").lower() if said else ""
+    return next((name for name in members if named and name.lower().endswith(named)), None)

@@ -20,6 +20,8 @@ from moto.core.exceptions import AWSError
 from moto.stepfunctions.parser.asl.eval.event.logging import is_logging_enabled_for
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
+from strictmoto.requests.arns import is_somewhere
+
 # The most that an event holds of input and output together, in bytes.
 _MOST_DATA: Final = 248 * 1024
 _COLONS_OF_GROUPS: Final = 7
@@ -136,8 +138,10 @@ def check_group(configuration: Mapping[str, Any] | None) -> None:
 
     if (configuration or {}).get("level", "OFF") == "OFF":
         return
-    _, _, _, region, account, _, group, *_ = _group_arn(configuration or {}).split(":")
-    if group not in logs_backends[account][region].groups:
+    arn = _group_arn(configuration or {})
+    _, _, service, region, account, kind, group, *_ = arn.split(":")
+    of_logs = (service, kind) == ("logs", "log-group") and is_somewhere(arn)
+    if not of_logs or group not in logs_backends[account][region].groups:
         raise _invalid("The specified log group does not exist.")
 
 

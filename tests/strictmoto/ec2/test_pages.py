@@ -5,6 +5,7 @@ Source: Amazon EC2 API Reference, the Describe actions (MaxResults, NextToken) a
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import boto3
@@ -107,3 +108,51 @@ def test_when_an_action_describes_two_kinds_of_items_then_it_is_refused_as_befor
     """moto does not have it; what holds its items is not guessed."""
     with refused("InvalidAction"):
         call(ec2, "DescribeApplicationStatus", MaxResults=5)
+
+
+@pytest.mark.parametrize(
+    ("action", "ids", "shown"),
+    [
+        ("DescribeInstances", "InstanceIds", "instancesSet"),
+        ("DescribeInstanceStatus", "InstanceIds", "instancesSet"),
+        ("DescribeHosts", "HostIds", "HostIds"),
+        ("DescribeNetworkInterfaces", "NetworkInterfaceIds", "NetworkInterfaceIds"),
+        ("DescribeVolumes", "VolumeIds", "VolumeIds"),
+    ],
+)
+def test_fails_when_ids_and_a_size_are_asked_for(ec2: Any, action: str, ids: str, shown: str) -> None:
+    prefix = {"InstanceIds": "i", "HostIds": "h", "NetworkInterfaceIds": "eni", "VolumeIds": "vol"}[ids]
+    message = f"The parameter {shown} cannot be used with the parameter maxResults"
+    with refused("InvalidParameterCombination", message):
+        call(ec2, action, MaxResults=5, **{ids: [f"{prefix}-0123456789abcdef0"]})
+
+
+def test_when_an_action_takes_ids_with_a_size_then_it_has_pages_of_them(ec2: Any) -> None:
+    subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"]]
+    assert len(call(ec2, "DescribeSubnets", MaxResults=5, SubnetIds=subnets[:1])["Subnets"]) == 1
+
+
+@pytest.mark.parametrize("forged", ["DescribeSecurityGroups:5", "DescribeSecurityGroups:-2", "5", "after:5", ""])
+def test_fails_when_a_token_is_made_up(ec2: Any, forged: str) -> None:
+    for signature in (b"", bytes(32)):
+        token = base64.urlsafe_b64encode(signature + forged.encode()).decode() or "="
+        for action in ("DescribeSecurityGroups", "DescribeTrafficMirrorFilters"):
+            with refused("InvalidNextToken"):
+                call(ec2, action, NextToken=token)
+
+
+def test_fails_when_a_token_is_used_with_other_parameters(ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    for number in range(7):
+        ec2.create_security_group(GroupName=f"group-{number}", Description="one of many", VpcId=vpc)
+        ec2.create_traffic_mirror_filter(Description="one of many")
+    for action, name, value in (
+        ("DescribeSecurityGroups", "vpc-id", vpc),
+        ("DescribeTrafficMirrorFilters", "description", "one of many"),
+    ):
+        filtered = {"Filters": [{"Name": name, "Values": [value]}]}
+        token = call(ec2, action, MaxResults=5, **filtered)["NextToken"]
+        for others in ({}, {"Filters": [{"Name": name, "Values": ["*"]}]}):
+            with refused("InvalidNextToken"):
+                call(ec2, action, NextToken=token, **others)
+        assert call(ec2, action, MaxResults=6, NextToken=token, **filtered)

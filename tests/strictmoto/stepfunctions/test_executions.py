@@ -291,6 +291,9 @@ ARN = "arn:aws:logs:eu-central-1:123456789012:log-group:/states/log"
         ([ARN], "Log Group ARN must be provided with '*' qualifier."),
         (["a:*"], "Log Group ARN must be provided with '*' qualifier."),
         ([f"{ARN}-2:*"], "The specified log group does not exist."),
+        (["a:b:c:d:e:f:g:*"], "The specified log group does not exist."),
+        ([f"{ARN.replace('eu-central-1', 'nowhere')}:*"], "The specified log group does not exist."),
+        ([f"{ARN.replace(':logs:', ':s3:')}:*"], "The specified log group does not exist."),
     ],
 )
 def test_fails_when_logs_have_no_place(workflows: Workflows, arns: list[str], reason: str) -> None:

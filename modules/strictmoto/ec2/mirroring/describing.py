@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from strictmoto.ec2 import page_tokens
 from strictmoto.ec2.mirroring import errors
 from strictmoto.ec2.mirroring.operations import Answer, Core, Parameters
 from strictmoto.ec2.mirroring.state import Resource
 
 PAGE: Final = (5, 1000)
 """MaxResults, as botocore's model has it. Without it a page is as large as it can be."""
-_TOKEN: Final = "after:"
 
 
 def describe(
@@ -48,7 +46,10 @@ def describe(
     for resource_id in ids or []:
         if resource_id not in table:
             raise kind.not_found(resource_id)
-    after = _read_token(parameters.get("NextToken"))
+    asked = page_tokens.asked_of(core.backend, kind.type_name(), parameters)
+    # A serial, not a count: what is deleted meanwhile moves no page.
+    if (after := page_tokens.read(asked, token := parameters.get("NextToken"))) is None:
+        raise errors.refuse("InvalidNextToken", f"The token '{token}' is not one of this action")
     size = _page_size(parameters.get("MaxResults"))
     conditions = [_condition(given, filters) for given in parameters.get("Filters", [])]
 
@@ -63,7 +64,7 @@ def describe(
         if not all(condition(shown) for condition in conditions):
             continue
         if len(page) == size:
-            return {f"{kind.type_name()}s": page, "NextToken": _make_token(last)}
+            return {f"{kind.type_name()}s": page, "NextToken": page_tokens.make(asked, last)}
         page.append(shown)
         last = resource.serial
     return {f"{kind.type_name()}s": page}
@@ -109,20 +110,3 @@ def _page_size(asked: int | None) -> int:
     if not low <= asked <= high:
         raise errors.invalid(f"Value ( {asked} ) for parameter maxResults is invalid. Expecting {low} to {high}.")
     return asked
-
-
-def _make_token(serial: int) -> str:
-    return base64.urlsafe_b64encode(f"{_TOKEN}{serial}".encode()).decode()
-
-
-def _read_token(token: str | None) -> int:
-    """Return the serial a page begins after: what is deleted meanwhile moves no page."""
-    if token is None:
-        return 0
-    try:
-        text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
-        if not text.startswith(_TOKEN):
-            raise ValueError
-        return int(text.removeprefix(_TOKEN))
-    except (ValueError, binascii.Error):
-        raise errors.refuse("InvalidNextToken", f"The token '{token}' is not one of this action") from None

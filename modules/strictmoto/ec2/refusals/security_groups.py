@@ -8,14 +8,17 @@ codes for the Amazon EC2 API" (InvalidParameterValue).
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import (
     EC2ClientError,
+    InvalidPermissionDuplicateError,
     InvalidPermissionNotFoundError,
     InvalidSecurityGroupRuleIdNotFoundError,
 )
@@ -37,6 +40,7 @@ _WITH_TYPES: Final = ("icmp", "icmpv6", "1", "58")
 _ICMP_V6: Final = ("icmpv6", "58")
 """Of which the type and the code may be left out."""
 _ALL: Final = ("-1", "all")
+_NAMES: Final = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 
 
 def install() -> None:
@@ -45,24 +49,51 @@ def install() -> None:
     for direction in ("ingress", "egress"):
         setattr(Response, f"authorize_security_group_{direction}", _authorizing(direction))
         setattr(Response, f"revoke_security_group_{direction}", _revoking(direction))
-    modify = Response.modify_security_group_rules
-
-    @functools.wraps(modify)
-    def modify_security_group_rules(self: Any) -> Any:
-        for item in self._get_param("SecurityGroupRules", []):
-            rule = item.get("SecurityGroupRule", {})
-            check_rule(rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
-        answer = modify(self)
-        group = self.ec2_backend.get_security_group_from_id(self._get_param("GroupId"))
-        for rule in (*group.ingress_rules, *group.egress_rules):
-            if rule.source_group and "Description" in rule.ip_range:
-                rule.source_group["Description"] = rule.ip_range.pop("Description")
-        return answer
-
-    Response.modify_security_group_rules = modify_security_group_rules
+    EC2Backend.modify_security_group_rules = _modifying(EC2Backend.modify_security_group_rules)
     EC2Backend.revoke_security_group_egress = _revoking_ipv6(EC2Backend.revoke_security_group_egress)
     Rule.__init__ = _keeping_description(Rule.__init__)
     Rule.description = property(_description)
+
+
+def _modifying(modify: Any) -> Any:
+    """Return moto's method that modifies rules so that all of a request change, and no two are the same, or none."""
+
+    @functools.wraps(modify)
+    def modifying(self: Any, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
+        for rule in rules.values():
+            check_rule(rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
+        group = self.get_security_group_by_name_or_id(group_id)
+        of_group = (group.ingress_rules, group.egress_rules) if group is not None else ()
+        before = [(rule, copy.copy(vars(rule)), dict(rule.ip_range)) for kept in of_group for rule in kept]
+        try:
+            modify(self, group_id, rules)
+            for kept in of_group:
+                for rule in kept:
+                    if rule.id in rules:
+                        _complete(rule, rules[rule.id])
+                if any(one == other for one, other in itertools.permutations(kept, 2) if one.id in rules):
+                    raise InvalidPermissionDuplicateError
+        except EC2ClientError:
+            for rule, attributes, block in before:
+                vars(rule).update(attributes, ip_range=block)
+            raise
+
+    return modifying
+
+
+def _complete(rule: Any, given: dict[str, Any]) -> None:
+    """Change what moto leaves of a rule as it was: its IPv6 block, and where the description of a group stands."""
+    rule.ip_protocol = _named(rule.ip_protocol)
+    if "CidrIpv6" in given and "CidrIpv6" in rule.ip_range:
+        rule.ip_range["CidrIpv6"] = given["CidrIpv6"]
+    if rule.source_group and "Description" in rule.ip_range:
+        rule.source_group = {**rule.source_group, "Description": rule.ip_range.pop("Description")}
+
+
+def _named(protocol: str) -> str:
+    """Return a protocol as rules keep it: TCP, UDP and ICMP by name, however they are given."""
+    name = str(protocol).lower()
+    return _NAMES.get(name, name)
 
 
 def _keeping_description(make: Any) -> Any:
@@ -196,7 +227,8 @@ def _revoking_ipv6(revoke: Any) -> Any:
         group = self.get_security_group_by_name_or_id(given["group_name_or_id"], given.get("vpc_id"))
         if not blocks or group is None:
             return revoke(*bound.args, **bound.kwargs)
-        protocol, ports = given["ip_protocol"], (given["from_port"], given["to_port"])
+        ports = (given["from_port"], given["to_port"])
+        protocol = _named(given["ip_protocol"])
         found = {
             rule.ip_range["CidrIpv6"]: rule.id
             for rule in group.egress_rules
