@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def _tell(
 
 
 def _deliver(target: str, function: Any, body: str, attributes: Mapping[str, tuple[str, str]]) -> None:
-    """Send something to a queue, a topic, a function or an event bus; what is gone gets nothing, as on AWS."""
+    """Send something to a queue, a topic, a function, an event bus or a bucket; what is gone gets nothing."""
     _, _, service, region, *_ = target.split(":")
     with contextlib.suppress(ClientError):
         client = role_clients.client(
@@ -133,9 +134,17 @@ def _to_bus(client: Any, target: str, function: Any, body: str, attributes: Mapp
     )
 
 
+def _to_bucket(client: Any, target: str, function: Any, body: str, attributes: Mapping[str, tuple[str, str]]) -> None:
+    now = time.gmtime()
+    name = f"{time.strftime('%Y-%m-%dT%H.%M.%S', now)}-{uuid.uuid4()}"
+    key = f"aws/lambda/async/{function.function_name}/{time.strftime('%Y/%m/%d', now)}/{name}"
+    client.put_object(Bucket=target.rpartition(":")[2], Key=key, Body=body.encode())
+
+
 _SENDERS: Mapping[str, Callable[[Any, str, Any, str, Mapping[str, tuple[str, str]]], None]] = {
     "sqs": _to_queue,
     "sns": _to_topic,
     "lambda": _to_function,
     "events": _to_bus,
+    "s3": _to_bucket,
 }

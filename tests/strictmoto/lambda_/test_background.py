@@ -1,6 +1,7 @@
 """Asynchronous invocations: retries, dead letters, destinations, and who may begin them."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,23 @@ class TestDestinations:
         record = json.loads(until(lambda: notes.exists() and notes.read_text()))
         assert (record["requestPayload"], record["responsePayload"]) == ({"a": 1}, "fine")
         assert record["requestContext"]["condition"] == "Success"
+
+    def test_when_the_destination_is_a_bucket_then_an_object_has_the_record(self, functions: Lambda) -> None:
+        """Under the name of the function and the day."""
+        functions.account.waits.scale = 0.0005
+        s3 = functions.account.client("s3")
+        s3.create_bucket(Bucket="failures", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        functions.create("def handler(event, context): raise ValueError('on purpose')")
+        functions.client.put_function_event_invoke_config(
+            FunctionName="work",
+            MaximumRetryAttempts=0,
+            DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::failures"}},
+        )
+        functions.invoke({"fail": 1}, InvocationType="Event")
+        [kept] = until(lambda: s3.list_objects_v2(Bucket="failures").get("Contents"))
+        assert re.fullmatch(r"aws/lambda/async/work/\d{4}/\d\d/\d\d/[\d-]+T[\d.]+-[0-9a-f-]{36}", kept["Key"])
+        record = json.load(s3.get_object(Bucket="failures", Key=kept["Key"])["Body"])
+        assert (record["requestPayload"], record["requestContext"]["condition"]) == ({"fail": 1}, "RetriesExhausted")
 
     def test_when_a_destination_is_invoked_then_the_call_is_made_as_the_functions_role(self, functions: Lambda) -> None:
         topic = functions.account.client("sns").create_topic(Name="results")["TopicArn"]
