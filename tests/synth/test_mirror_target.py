@@ -117,7 +117,7 @@ def test_when_an_existing_target_is_imported_then_it_carries_id_and_destination(
 
 def test_fails_when_a_principal_is_neither_account_nor_organization() -> None:
     with pytest.raises(
-        RuleViolation, match="^site/t: '4444' is not the id of an account, nor the ARN of an organization"
+        RuleViolation, match="^site/t: '4444' is not the id of an account or the ARN of an organization"
     ):
         MirrorTarget(new_stack(), "t", destination=Destination.network_load_balancer(NLB), share_with=["4444"])
 
