@@ -117,8 +117,10 @@ def test_when_a_response_uses_the_appliance_of_its_site_then_it_is_planned_alone
         f"subnet_id: {project.company.shop.private[0]}, remote_access_cidr: 10.0.0.0/8}}"
     )
     project.write(f"    packet_basics: {appliance}\n    response: {{}}\n")
+    said = project("deploy", "ward-response", "--auto-approve", code=2)
+    assert 'deploy the capture first (make deploy ARGS="ward")' in said
     # The reason is the last that Terraform prints.
-    said = project("deploy", "ward-response", "--auto-approve", code=1)
+    said = project("deploy", "ward-response", "--auto-approve", "--skip-aws-checks", code=1)
     assert "Error: no matching CloudFormation Stack found" in said
     project("deploy", "ward", "--auto-approve")
     assert "0 to change, 0 to destroy" in project("diff", "ward-response")
