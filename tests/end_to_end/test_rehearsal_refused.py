@@ -58,7 +58,7 @@ CASES: Final[dict[str, tuple[str, Callable[[DeployedResponse], None]]]] = {
     "incident": ("dynamodb:GetItem", opened),
     "containment": ("ec2:ModifyNetworkInterfaceAttribute", contained),
     "release": ("ec2:ModifyNetworkInterfaceAttribute", released),
-    "findings": ("dynamodb:PutItem", found),
+    "findings": ("dynamodb:GetItem", found),
     "sweeper": ("dynamodb:Query", swept),
     "sweeper-schedule": ("lambda:InvokeFunction", scheduled),
     EPB: ("ec2:CreateTrafficMirrorFilter", opened),
