@@ -47,7 +47,7 @@ class Wanting:
 
 
 def others_wanting(incident: Incident) -> list[Wanting]:
-    """Return the other incidents that want the instance of an incident contained, oldest first.
+    """Return the other incidents that want the instance of an incident contained: those that hold it first.
 
     Those that do not hold it yet are found by listings, which are eventually consistent.
     """
@@ -57,9 +57,10 @@ def others_wanting(incident: Incident) -> list[Wanting]:
     listed = {
         one.id for one in incidents.with_ongoing_containment() if (one.instance_id, one.where) == (instance_id, where)
     }
-    known = (incidents.read(incident_id) for incident_id in sorted((listed | holders) - {incident.id}))
+    known = (incidents.read(incident_id) for incident_id in (listed | holders) - {incident.id})
     found = (Wanting(one, one.id in holders) for one in known if one is not None and one.containment is not None)
-    return [one for one in found if one.holds or one.state in ("pending", "containing")]
+    wanting = [one for one in found if one.holds or one.state in ("pending", "containing")]
+    return sorted(wanting, key=lambda one: (not one.holds, one.incident.id))
 
 
 def withdraw_pending(incident: Incident, *, by: str) -> list[str]:
