@@ -109,7 +109,7 @@ class Run:
             _register()
             _runs.add(self)
         publishing.publish(self)
-        # Stopped, or dropped by a reset, since it was listed: then it never runs, and nobody joins half a thread.
+        # Stopped, or dropped by a reset, since it was listed: then it never runs, and `join` has nothing to wait for.
         with self._ending:
             if self.stop_date is None:
                 self._thread = threading.Thread(target=self._run, name=f"strictmoto-{self.name}", daemon=True)

@@ -68,12 +68,15 @@ def allowed(mode: Mode | None) -> Mode:
     return mode or ("approval" if "approval" in modes else "now")
 
 
-def record(mode: Mode, by: str, *, as_of: str | None = None) -> IncidentContainment:
+def record(
+    mode: Mode, by: str, *, before: IncidentContainment | None = None, as_of: str | None = None
+) -> IncidentContainment:
     """Return what a new containment says in its incident.
 
     Args:
         mode: it waits for approval, or does not.
         by: who requests it.
+        before: the containment that the incident has, if any.
         as_of: when what the policy decided about was last seen; none for the decision of an operator.
     """
     settings = configured()
@@ -89,6 +92,8 @@ def record(mode: Mode, by: str, *, as_of: str | None = None) -> IncidentContainm
         # Without an answer, nothing new is decided at the deadline.
         as_of=as_of or (as_text(now) if waits else None),
         two_step=settings.two_step.enabled,
+        # What was changed before it failed has not been restored.
+        changed=before.changed if before is not None and before.state == "failed" else (),
     )
 
 
@@ -128,7 +133,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
     else:
         _check_can_be_contained(incident)
         would_change(incident)
-        asked = record(chosen, by)
+        asked = record(chosen, by, before=incident.containment)
         said = asked_words(asked)
     changed = _ask(incident, asked)
     if changed is not None:
@@ -141,9 +146,6 @@ def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | No
     """Record the request; only its count where the instance is contained already."""
     if asked is None:
         return store.request_containment_again(incident)
-    if incident.containment is not None and incident.containment.state == "failed":
-        # What was changed before it failed has not been restored.
-        asked = replace(asked, changed=incident.containment.changed)
     return store.request_containment(incident, asked)
 
 

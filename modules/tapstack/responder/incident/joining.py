@@ -170,11 +170,7 @@ def _containment(
         return replace(
             before, state="containing", decision="approved", decided_by=by, decided_at=now, as_of=report.as_of
         ), False
-    asked = containment_requests.record(mode, by, as_of=report.as_of)
-    if before is not None and before.state == "failed":
-        # What was changed before it failed has not been restored.
-        asked = replace(asked, changed=before.changed)
-    return asked, True
+    return containment_requests.record(mode, by, before=before, as_of=report.as_of), True
 
 
 def _mode(request: OpenRequest) -> Mode | None:
