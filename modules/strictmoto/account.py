@@ -43,6 +43,7 @@ ACCOUNT_ID: Final = DEFAULT_ACCOUNT_ID
 # What makes moto behave like AWS, by the service whose first call needs it: CloudFormation alone
 # takes half a second to import.
 _OF_EC2: Final = (
+    "ec2.images",
     "ec2.resource_tags",
     "ec2.zones",
     "ec2.requests",
