@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def sessions(*groups: list[int]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)  # each is two syntheses
 @given(INTERFACES, st.randoms())
 def test_when_sources_are_reordered_then_nothing_changes(numbers: list[int], random: Any) -> None:
@@ -44,6 +46,7 @@ def test_when_sources_are_reordered_then_nothing_changes(numbers: list[int], ran
     assert sessions(numbers, numbers[:2]) == sessions(shuffled, numbers[:2])
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)  # each is two syntheses
 @given(INTERFACES, st.integers(41, 60), st.integers(0, 8))
 def test_when_a_source_is_added_then_only_it_is_new(numbers: list[int], added: int, position: int) -> None:
@@ -53,6 +56,7 @@ def test_when_a_source_is_added_then_only_it_is_new(numbers: list[int], added: i
     assert {address: after[address] for address in before} == before
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)  # each is two syntheses
 @given(INTERFACES.filter(lambda numbers: len(numbers) > 1), st.integers(0, 7))
 def test_when_a_source_is_removed_then_only_it_is_gone(numbers: list[int], position: int) -> None:

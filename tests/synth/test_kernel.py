@@ -188,6 +188,7 @@ print(json.dumps({"code": code, "ended": ended, "link": kernel.begin().link}))
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "answers", ["exit 1", "echo nonsense >&3", """printf '{"hello":"@jsii/runtime@0.1"}\\n' >&3"""]
 )

@@ -23,6 +23,7 @@ def written(program: str, directory: Path, *, hcl: bool) -> set[str]:
     return {file.name for file in (directory / "cdktf.out" / "stacks" / "capture").glob("*.tf*")}
 
 
+@pytest.mark.thorough
 def test_when_hcl_follows_json_then_no_file_is_left_that_terraform_refuses(tmp_path: Path) -> None:
     assert "cdk.tf.json" in written(FIRST, tmp_path, hcl=False)
     assert written(FIRST + HCL, tmp_path, hcl=True) == {"cdk.tf"}

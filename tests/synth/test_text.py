@@ -334,6 +334,7 @@ def test_when_nasty_texts_are_in_every_position_of_a_response_then_they_are_read
     check(0, LITERAL[begin:])
 
 
+@pytest.mark.thorough
 def test_when_narrow_fields_get_nasty_texts_then_they_are_refused() -> None:
     data, found = positions(0)
     wide = {(position.where, position.is_key) for position in found}

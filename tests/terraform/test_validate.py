@@ -51,13 +51,20 @@ def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     assert verdicts == {name: [] for name in names}
 
 
-# The one test that runs Terraform in `make test`: enough to see that it does, and takes what is made.
-@pytest.mark.parametrize("hcl", [False, pytest.param(True, marks=pytest.mark.thorough)])
+# Its first is the one test that runs Terraform in `make test`: enough to see that it does, and takes what is made.
+@pytest.mark.parametrize(
+    "written",
+    [
+        "captures",
+        pytest.param("all stacks", marks=pytest.mark.thorough),
+        pytest.param("captures as HCL", marks=pytest.mark.thorough),
+    ],
+)
 def test_when_the_deployment_is_synthesized_then_terraform_finds_it_valid(
-    terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hcl: bool
+    terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     deployment = load_deployment(ROOT / "deployment.yaml")
-    if hcl:
+    if written == "captures as HCL":
         # The kernel that is running keeps the language it started with, so the text is written here.
         monkeypatch.setenv("SYNTH_HCL_OUTPUT", "true")
         from stacks.capture import CaptureStack
@@ -71,7 +78,9 @@ def test_when_the_deployment_is_synthesized_then_terraform_finds_it_valid(
         synthesize(deployment, ROOT, tmp_path)
 
     names = [path.name for path in (tmp_path / "stacks").iterdir()]
+    assert set(deployment.sites) <= set(names)
+    if written == "captures":
+        names = list(deployment.sites)
     verdicts = _verdicts(terraform, [tmp_path / "stacks" / name for name in names])
 
-    assert set(deployment.sites) <= set(names)
     assert verdicts == {name: [] for name in names}

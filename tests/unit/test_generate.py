@@ -5,6 +5,7 @@ import pytest
 from scripts import generate
 
 
+@pytest.mark.thorough
 def test_when_files_are_missing_or_stale_then_they_are_written_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

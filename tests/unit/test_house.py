@@ -1,6 +1,7 @@
 """Who may import whom, and what the repository must not hold."""
 
 import ast
+import functools
 import json
 import re
 import subprocess
@@ -75,9 +76,15 @@ def floor_of(module: str) -> str | None:
     return parts[0] if parts[0] in ("strictmoto", "stacks", "main") else None
 
 
+@functools.cache
+def tree_of(file: Path) -> ast.Module:
+    """Read once; three tests look into every module."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def imports_of(file: Path) -> Iterator[str]:
     """Every module that a file names in an import, wherever it stands: in a function, for type checking, by name."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -204,7 +211,7 @@ def undocumented(node: ast.Module | ast.ClassDef, name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_when_something_is_public_then_it_has_a_docstring(file: Path) -> None:
-    assert list(undocumented(ast.parse(file.read_text(encoding="utf-8")), module_name(file))) == []
+    assert list(undocumented(tree_of(file), module_name(file))) == []
 
 
 # DynamoDB's words in texts: what an expression begins with, its functions and placeholders; keys and their parts.

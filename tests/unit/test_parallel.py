@@ -33,6 +33,7 @@ def test_when_tests_are_given_out_then_those_of_a_unit_stay_together(nodeid: str
     assert unit_of(nodeid) == unit
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("processes", ["0", "1"])
 def test_when_collecting_takes_long_then_that_is_reported(tmp_path: Path, processes: str) -> None:
     """No time is asserted: the collection ends when something was said of it."""

@@ -352,6 +352,7 @@ def test_when_tags_are_given_then_everything_that_can_has_them() -> None:
         assert all(tags == (None if type_ in without else ours) for tags in tagged), type_
 
 
+@pytest.mark.thorough
 def test_when_written_as_hcl_then_json_inside_survives() -> None:
     with rendering_hcl():
         template = synthesize(
@@ -392,6 +393,7 @@ def test_when_names_are_long_then_they_are_cut_and_stay_apart() -> None:
     assert all(len(role["name"]) <= 64 for role in made.all("aws_iam_role"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("length", [5, 17, 18, 19, 30, 40])
 def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(length: int) -> None:
     containment = ContainmentSettings(modes=("now",), instance_profile="restrict")

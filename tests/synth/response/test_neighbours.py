@@ -159,6 +159,7 @@ def _reached(site: Site, other: Site) -> list[str]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SITES)
 @pytest.mark.parametrize("other", SITES)
 def test_when_names_of_sites_begin_alike_then_no_role_reaches_into_another_site(

@@ -71,6 +71,7 @@ def imported(archive: Path, runtime: Path) -> dict[str, dict[str, list[str]]]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_when_a_function_starts_then_its_package_has_all_that_it_imports(
     name: str, imported: dict[str, dict[str, list[str]]]

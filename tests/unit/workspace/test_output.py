@@ -26,6 +26,7 @@ def started(arguments: list[str], directory: Path, out: int) -> subprocess.Compl
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [CHECK, SYNTH], ids=["check", "synth"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_when_the_reader_of_a_pipe_has_ended_then_so_does_the_command_without_a_word(
@@ -39,6 +40,7 @@ def test_when_the_reader_of_a_pipe_has_ended_then_so_does_the_command_without_a_
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [CHECK, SYNTH, ["rehearse", "deploy"]], ids=["check", "synth", "rehearse"])
 def test_fails_when_a_full_disk_takes_no_output(tmp_path: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
