@@ -42,12 +42,14 @@ class _Details:
     links: dict[str, Any] | None = None
 
 
-def _containment(summary: str, answer: str = "Incident") -> _Details:
+def _containment(
+    summary: str, answer: str = "Incident", *, refusals: tuple[int, ...] = (), body_required: bool = False
+) -> _Details:
     answers = {
         202: ("The incident; the work has begun", answer),
         200: ("What would change, for a dry run", "Plan"),
     }
-    return _Details(summary, answers, (400, 404, 409, 415), body_required=False)
+    return _Details(summary, answers, (400, *refusals, 404, 409, 415), body_required=body_required)
 
 
 def _parameter(where: str, name: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
@@ -100,7 +102,12 @@ _DETAILS: Final = {
         body_required=False,
     ),
     "containIncident": _containment("Contain the instance, now or on approval; 409 when refused"),
-    "approveContainment": _containment("Approve a containment that is pending"),
+    "approveContainment": _containment(
+        "Approve a containment that is pending; 403 for whoever requested it", refusals=(403,)
+    ),
+    "overrideApproval": _containment(
+        "Approve a containment that is pending without another person; a right of its own", body_required=True
+    ),
     "rejectContainment": _containment("Reject a containment that is pending"),
     "releaseIncident": _containment(
         "Restore the prior state, whether the incident is open or closed; say what else wants the instance contained",

@@ -44,9 +44,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Sends requests as they are: no client's checks stand between a test and the API."""
+    """Sends requests as they are: no client's checks stand between a test and the API.
+
+    Attributes:
+        deployed: whose API.
+        keys: what requests are signed with; those of the account's root user by default.
+    """
 
     deployed: Deployed
+    keys: Any = None
 
     def __call__(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, signed: bool = True
@@ -55,7 +61,7 @@ class Caller:
         sent = {"Content-Type": "application/json", **(headers or {})}
         if signed:
             request = AWSRequest(method, self.deployed.endpoint + path, data=body)
-            SigV4Auth(keys_of(self.deployed.account), "execute-api", REGION).add_auth(request)
+            SigV4Auth(self.keys or keys_of(self.deployed.account), "execute-api", REGION).add_auth(request)
             sent |= dict(request.headers.items())
         connection = http.client.HTTPConnection(str(address.hostname), int(address.port or 80), timeout=30)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
 
 from strictmoto.account import Account
 from strictmoto.testing.snapshot import differences, take_snapshot
@@ -57,6 +59,20 @@ class Responder:
 
     def do(self, incident: str, what: str, **body: Any) -> Answer:
         return self.post(f"/incidents/{incident}/{what}", body)
+
+    def approve(self, incident: str, **body: Any) -> Answer:
+        """Another person than the one who opens incidents approves."""
+        return self.other("POST", f"/incidents/{incident}/approve", json.dumps(body).encode())
+
+    @functools.cached_property
+    def other(self) -> Caller:
+        iam = self.deployed.account.client("iam")
+        iam.create_user(UserName="ben")
+        key = iam.create_access_key(UserName="ben")["AccessKey"]
+        may = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+        iam.put_user_policy(UserName="ben", PolicyName="all", PolicyDocument=policy)
+        return Caller(self.deployed, Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
 
     def show(self, incident: str) -> dict[str, Any]:
         found: dict[str, Any] = self.call("GET", f"/incidents/{incident}").json
@@ -233,12 +249,27 @@ class TestApproval:
         assert f"tapstack incident approve {incident}" in message
         assert team.groups(interface) == before
         assert team.do(incident, "release").problem == "wrong-state"
-        assert team.do(incident, "approve").status == 202
+        refused = team.do(incident, "approve")
+        assert (refused.status, refused.problem) == (403, "other-person-needed")
+        assert f"tapstack incident override {incident} --reason WHY" in refused.json["detail"]
+        assert team.approve(incident).status == 202
         found = team.until(incident, "contained")["containment"]
         assert (found["decision"], found["decided_by"].startswith(ANN)) == ("approved", True)
         assert team.groups(interface) == [team.quarantine]
         assert team.do(incident, "reject").problem == "wrong-state"
-        assert team.do(incident, "approve").status == 202, "the same person may say the same twice"
+        assert team.approve(incident).status == 202, "the same person may say the same twice"
+
+    def test_when_nobody_else_is_there_then_an_override_contains_it_and_the_notice_says_so(
+        self, team: Responder
+    ) -> None:
+        instance, interface = team.instance()
+        incident = team.open(instance, containment="approval")
+        assert f"tapstack incident override {incident}" in team.until_published(f"{incident}: containment pending")
+        assert team.do(incident, "override").problem == "invalid-request", "without a reason"
+        assert team.do(incident, "override", reason="alone").json["containment"]["decision"] == "overridden"
+        team.until(incident, "contained")
+        assert team.groups(interface) == [team.quarantine]
+        assert "WITHOUT ANOTHER PERSON" in team.until_published(f"{incident}: CONTAINED")
 
     def test_when_rejected_then_nothing_is_changed_and_it_may_be_asked_for_again(self, team: Responder) -> None:
         instance, interface = team.instance()
@@ -250,7 +281,7 @@ class TestApproval:
         assert found["decision"] == "rejected"
         team.until_published(f"{incident}: NOT contained")
         assert team.groups(interface) == before
-        assert team.do(incident, "approve").problem == "wrong-state"
+        assert team.approve(incident).problem == "wrong-state"
         assert team.do(incident, "release").problem == "wrong-state"
         assert team.do(incident, "contain", mode="now").status == 202
         team.until(incident, "contained")
@@ -277,7 +308,8 @@ class TestApproval:
         instance, _ = team.instance()
         incident = team.open(instance, containment="approval")
         with ThreadPoolExecutor(6) as pool:
-            found = list(pool.map(lambda what: team.do(incident, what).status, ["approve", "reject"] * 3))
+            either = (lambda: team.approve(incident), lambda: team.do(incident, "reject"))
+            found = list(pool.map(lambda decide: decide().status, either * 3))
         decisions = [what for what in team.said(incident) if what in ("containment approved", "containment rejected")]
         assert len(decisions) == 1
         assert set(found) == {202, 409}
@@ -290,10 +322,14 @@ class TestDryRun:
         incident = team.open(instance, containment="approval")
         team.until_published(f"{incident}: containment pending approval")
         team.until_state(incident, "capturing")
+        assert team.approve("inc-20260102T030405-k3v9x0ab").problem == "no-such-incident", "which makes the other user"
         account = team.deployed.account
         before = take_snapshot(account, region="eu-central-1")
+        assert "does not approve it" in team.do(incident, "approve", dry_run=True).json["refused"]
         for what in ("contain", "approve", "reject"):
-            answer = team.do(incident, what, dry_run=True)
+            answer = (team.approve if what == "approve" else functools.partial(team.do, what=what))(
+                incident, dry_run=True
+            )
             assert answer.status == 200
             assert answer.json["instance_id"] == instance
             cut = [change for change in answer.json["changes"] if change["what"] == "groups"]
@@ -303,7 +339,7 @@ class TestDryRun:
         assert differences(before, take_snapshot(account, region="eu-central-1")) == []
         assert team.show(incident)["containment"]["state"] == "pending"
 
-        team.do(incident, "approve")
+        team.approve(incident)
         team.until(incident, "contained")
         before = take_snapshot(account, region="eu-central-1")
         plan = team.do(incident, "release", dry_run=True).json

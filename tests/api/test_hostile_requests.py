@@ -242,7 +242,10 @@ def token(opened_at: str, incident_id: str) -> str:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/incidents"), ("POST", f"/incidents/{INCIDENT}/close")])
 def test_fails_when_the_gateway_read_another_address(method: str, path: str) -> None:
-    context = {"http": {"method": method}, "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ann"}}}
+    context = {
+        "http": {"method": method},
+        "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ann", "userId": "AIDAANN"}},
+    }
     found = answer({"routeKey": "$default", "rawPath": path, "requestContext": context})
     assert found["statusCode"] == 404
 

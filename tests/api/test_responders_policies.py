@@ -24,6 +24,7 @@ LETS = {
     "respond": READ | OPEN,
     "contain": {"POST /incidents/{id}/contain"},
     "approve": {"POST /incidents/{id}/approve", "POST /incidents/{id}/reject"},
+    "override": {"POST /incidents/{id}/override"},
     "release": {"POST /incidents/{id}/release"},
 }
 ASKED = [*(each.route for each in OPERATIONS), "DELETE /incidents/{id}", "GET /"]

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from strictmoto.account import REGION, Account
+from botocore.credentials import Credentials
+
+from strictmoto.account import ACCOUNT_ID, REGION, Account
 from strictmoto.company import Company, found_company
 from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
@@ -33,6 +35,7 @@ SCALE: Final = 0.005
 ENDED: Final = frozenset({"closed", "failed"})
 LEFT_ALONE: Final = frozenset({None, "rejected", "released"})
 """States of a containment in which nothing of the instance is changed."""
+_APPROVE: Final = Path(__file__).resolve().parents[2] / "docs/iam/responders/approve.json"
 _PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.05
 _LONGEST_PAUSE: Final = 0.2
@@ -53,6 +56,7 @@ class DeployedResponse:
         company: whose instances are captured.
         site: its name in the deployment file.
         api: calls its API, signed; tries again soon where that is safe.
+        approver: calls it as another person, who may approve and nothing else.
         state_machine_arn: of its workflow.
         table: of its incidents.
         topic_arn: of the notifications.
@@ -63,6 +67,7 @@ class DeployedResponse:
     company: Company
     site: str
     api: IncidentApi
+    approver: IncidentApi
     state_machine_arn: str
     table: str
     topic_arn: str
@@ -121,8 +126,9 @@ class DeployedResponse:
         return self._ask(incident, "contain", {"mode": mode})
 
     def approve(self, incident: Incident) -> Incident:
-        """Agree to a containment that waits for it."""
-        return self._ask(incident, "approve", {})
+        """Agree to a containment that waits for it, as another person than requested it."""
+        done: Incident = self.approver.post(f"/incidents/{incident['id']}/approve", {}, repeatable=True)
+        return done
 
     def reject(self, incident: Incident) -> Incident:
         """Refuse a containment that waits for approval."""
@@ -490,6 +496,20 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
     )
 
 
+def _pause(seconds: float) -> None:
+    time.sleep(min(seconds, _LONGEST_PAUSE))
+
+
+def _approver(account: Account) -> Credentials:
+    """Return the keys of a user with the policy of the docs for those who approve."""
+    iam = account.client("iam")
+    iam.create_user(UserName="approver")
+    policy = _APPROVE.read_text(encoding="utf-8").replace("111122223333", ACCOUNT_ID).replace("API_ID", "*")
+    iam.put_user_policy(UserName="approver", PolicyName="approve", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="approver")["AccessKey"]
+    return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+
 @contextmanager
 def deployed_responses(
     account: Account, scratch: Path, sites: tuple[str, ...] = (SITE,)
@@ -519,14 +539,15 @@ def deployed_responses(
     with ThreadPoolExecutor() as pool:
         outputs = dict(zip(sites, pool.map(apply, stacks.values()), strict=True))
     account.waits.scale = SCALE
-    sign = sign_with(keys_of(account), REGION)
+    sign, approves = sign_with(keys_of(account), REGION), sign_with(_approver(account), REGION)
     before = take_snapshot(account, region=REGION)
     responses = {
         site: DeployedResponse(
             account=account,
             company=company,
             site=site,
-            api=IncidentApi(made["api_endpoint"], sign, pause=lambda s: time.sleep(min(s, _LONGEST_PAUSE))),
+            api=IncidentApi(made["api_endpoint"], sign, pause=_pause),
+            approver=IncidentApi(made["api_endpoint"], approves, pause=_pause),
             state_machine_arn=made["state_machine_arn"],
             table=made["table_name"],
             topic_arn=made["topic_arn"],

@@ -22,6 +22,7 @@ from tapstack.responder.store import incidents, table
 from tapstack.responder.store.keys import incident_key
 from tests.iam_off import enforces_iam as enforces_iam
 from tests.iam_off import iam as iam
+from tests.responder.callers import CALLER
 from tests.response_by_hand import create_table
 
 TABLE = "tap-incidents"
@@ -146,7 +147,7 @@ def opened(instance: str | None = None, *interfaces: str, minutes: int = 60, **m
     body: dict[str, Any] = {"reason": "beaconing", **more}
     body |= {"instance_id": instance} if instance else {"network_interface_ids": list(interfaces)}
     request = read_request(body, minutes=minutes, max_minutes=1440)
-    made = opening.open_incident(request, source="api", opened_by="arn:aws:iam::123456789012:user/ann").incident
+    made = opening.open_incident(request, source="api", by=CALLER).incident
     assert made is not None
     return made.id
 

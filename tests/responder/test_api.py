@@ -33,7 +33,9 @@ INSTANCE = "i-0123456789abcdef0"
 OPEN = {"instance_id": INSTANCE, "reason": "beaconing to 203.0.113.7"}
 
 
-def event(method: str, path: str, body: Any = None, *, query: Any = None, **headers: str) -> dict[str, Any]:
+def event(
+    method: str, path: str, body: Any = None, *, query: Any = None, who: str = "ann", **headers: str
+) -> dict[str, Any]:
     text = body if body is None or isinstance(body, str) else json.dumps(body)
     return {
         "version": "2.0",
@@ -43,7 +45,7 @@ def event(method: str, path: str, body: Any = None, *, query: Any = None, **head
         "requestContext": {
             "http": {"method": method, "path": path},
             "stage": "$default",
-            "authorizer": {"iam": {"userArn": ANN}},
+            "authorizer": {"iam": {"userArn": f"arn:aws:iam::123456789012:user/{who}", "userId": f"AIDA{who.upper()}"}},
         },
         **({} if text is None else {"body": text, "isBase64Encoded": False}),
     }
@@ -159,7 +161,7 @@ class TestOpen:
     def test_when_two_callers_send_the_same_key_then_each_has_an_incident(self, site: Site) -> None:
         def sent_by(caller: str) -> str:
             given = event("POST", "/incidents", OPEN, idempotency_key="abc")
-            given["requestContext"]["authorizer"] = {"iam": {"userArn": caller}}
+            given["requestContext"]["authorizer"] = {"iam": {"userArn": caller, "userId": f"ID{caller}"}}
             return str(json.loads(answer(given)["body"])["incident"]["id"])
 
         role = "arn:aws:sts::123456789012:assumed-role/soar"
@@ -316,7 +318,9 @@ def test_fails_when_the_caller_is_not_authenticated(site: Site) -> None:
 
 def test_when_a_token_authenticates_the_caller_then_its_subject_is_recorded(site: Site) -> None:
     given = event("POST", "/incidents", OPEN)
-    given["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "ann@example.com"}, "scopes": None}}
+    given["requestContext"]["authorizer"] = {
+        "jwt": {"claims": {"iss": "https://login.example.com", "sub": "ann@example.com"}, "scopes": None}
+    }
     assert json.loads(answer(given)["body"])["incident"]["opened_by"] == "ann@example.com"
 
 

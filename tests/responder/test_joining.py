@@ -19,6 +19,7 @@ from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.keys import instance_key
+from tests.responder.callers import CALLER
 from tests.responder.conftest import Site, change, item, opened
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides, finding
@@ -183,7 +184,7 @@ class TestAnswers:
     def test_when_a_person_rejected_it_then_the_same_is_not_asked_again(self, policy: Site) -> None:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1, 8.0))["incident_id"]
-        containment_requests.decide(incident, "rejected", by=ANN)
+        containment_requests.decide(incident, "rejected", by=CALLER)
         decided(found(instance, 2, 8.0))
         assert item(incident)["containment"]["state"] == "rejected"
         assert entries(incident, "joined")[-1].endswith(f"not asked again whether to contain it: {ANN} rejected that")
@@ -194,7 +195,7 @@ class TestAnswers:
     ) -> None:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1, 8.0))["incident_id"]
-        containment_requests.decide(incident, "rejected", by=ANN)
+        containment_requests.decide(incident, "rejected", by=CALLER)
         decided(found(instance, 2, 9.5))
         assert (item(incident)["containment"]["state"], item(incident)["contain_runs"]) == ("containing", 2)
         assert f"{ANN} rejected its containment before" in entries(incident, "joined")[-1]

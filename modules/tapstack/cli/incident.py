@@ -352,6 +352,7 @@ _ACTIONS: Final[Mapping[str, Callable[[_Call], int]]] = {
     "close": _close,
     "contain": incident_containment.contain,
     "approve": incident_containment.approve,
+    "override": incident_containment.override,
     "reject": incident_containment.reject,
     "release": incident_containment.release,
 }

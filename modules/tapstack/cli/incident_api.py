@@ -313,6 +313,9 @@ _HINTS: Final = {
 }
 
 
+_OURS: Final = "urn:tapstack:problem:"
+
+
 def _as_error(answer: Answer) -> UserError | ServiceError:
     body = answer.body if isinstance(answer.body, dict) else {}
     detail = plain(body.get("detail") or body.get("message") or body.get("Message"))
@@ -327,7 +330,8 @@ def _as_error(answer: Answer) -> UserError | ServiceError:
         # Where it is the only one, the detail says the same.
         if detail not in (f"{where} {problem}", f"{where}: {problem}", problem):
             lines.append(f"  {where}: {problem}")
-    if hint := _HINTS.get(answer.status):
+    # What the function refuses says itself why.
+    if not plain(body.get("type")).startswith(_OURS) and (hint := _HINTS.get(answer.status)):
         lines.append(hint)
     message = "\n".join(lines)
     user_can_fix = 400 <= answer.status < 500 and answer.status not in _TRANSIENT

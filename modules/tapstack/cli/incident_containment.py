@@ -1,4 +1,4 @@
-"""`tapstack incident contain|approve|reject|release`: contain an instance, approve or reject that, release it."""
+"""`tapstack incident contain|approve|override|reject|release`: contain an instance, decide about that, release it."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         "--mode", choices=containment_settings.MODES, help="default: approval where the deployment allows it, else now"
     )
     _parser(actions, add, "approve", "approve a pending containment")
+    overrider = _parser(
+        actions,
+        add,
+        "override",
+        "approve a pending containment without another person, also one that you requested; a right of its own",
+    )
+    overrider.add_argument("--reason", required=True, help="why nobody else approves it: text for the timeline")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
     rejecter.add_argument("--reason", help="text for the timeline")
     releaser = _parser(actions, add, "release", "restore what containment changed")
@@ -71,6 +78,11 @@ def contain(call: Call) -> int:
 def approve(call: Call) -> int:
     """Approve a pending containment."""
     return _post(call, "approve", {})
+
+
+def override(call: Call) -> int:
+    """Approve a pending containment without another person."""
+    return _post(call, "override", {"reason": call.chosen.reason})
 
 
 def reject(call: Call) -> int:

@@ -12,6 +12,7 @@ _WIDEST: Final = 60
 _NOTHING: Final = {
     "contain": "nothing would change",
     "approve": "nothing would change",
+    "override": "nothing would change",
     "reject": "nothing would change: the instance is not contained",
     "release": "nothing would be restored",
 }
@@ -22,7 +23,7 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
 
     Args:
         answer: the API's response.
-        what: contain, approve, reject or release.
+        what: contain, approve, override, reject or release.
     """
     lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]
     if refused := plain(answer.get("refused")):

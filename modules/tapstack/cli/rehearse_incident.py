@@ -44,6 +44,7 @@ WAITS_FOR_APPROVAL: Final = 0.1
 WAITS_AT_THE_END: Final = 0.001
 """The scale after the close: the half hour until an appliance is retired takes 2 seconds."""
 _INDENT: Final = " " * 7
+_SECOND_PERSON: Final = "second-responder"
 _SUSPECT: Final = "database"
 """The company's instance with two interfaces."""
 _TIMEOUT_SECONDS: Final = 300.0
@@ -226,7 +227,9 @@ class _Rehearsal:
             captured = time.monotonic() - posted
         vpc_id = ec2.describe_instances(InstanceIds=[suspect])["Reservations"][0]["Instances"][0]["VpcId"]
         topology = take_topology(self.account, vpc_id, suspects=[suspect], **where)
-        groups = self._contain_and_release(api, incident, ec2) if self._contains() else []
+        groups = (
+            self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where) if self._contains() else []
+        )
         self.account.waits.scale = WAITS_AT_THE_END
         with self._step("Close: every session of the incident ends, the appliance is retired"):
             api.post(f"/incidents/{incident['id']}/close", {"reason": "seen enough"}, repeatable=True)
@@ -334,7 +337,9 @@ class _Rehearsal:
         response = self.deployment.sites[self.site].response
         return response is not None and response.containment is not None
 
-    def _contain_and_release(self, api: IncidentApi, incident: Any, ec2: Any) -> list[GroupsOf]:
+    def _contain_and_release(
+        self, api: IncidentApi, incident: Any, ec2: Any, endpoint: str, where: dict[str, Any]
+    ) -> list[GroupsOf]:
         """Contain the instance, with approval where the deployment allows that, and release it."""
         from tapstack.rehearsal.report.page import GroupsOf
 
@@ -349,7 +354,11 @@ class _Rehearsal:
             api.post(f"{path}/contain", {"mode": mode}, repeatable=True)
             if mode == "approval":
                 self._follow(api, name, "pending", part="containment")
-                api.post(f"{path}/approve", {}, repeatable=True)
+                with self._second_person(endpoint, where) as second:
+                    if response.containment.approval.other_person:
+                        self._say(f"The person who requested it approves: {self._refusal(api, f'{path}/approve')}")
+                    self._say(f"{_SECOND_PERSON} approves")
+                    second.post(f"{path}/approve", {}, repeatable=True)
             self._follow(api, name, "contained", part="containment")
             contained = _groups(ec2, incident["instance_id"])
         self.account.waits.scale = WAITS
@@ -360,6 +369,36 @@ class _Rehearsal:
             if after != before:
                 raise RehearsalFailedError(f"the security groups are {after}: expected {before}")
         return [GroupsOf(eni, before[eni], contained[eni], after[eni]) for eni in before]
+
+    @contextmanager
+    def _second_person(self, endpoint: str, where: dict[str, Any]) -> Iterator[IncidentApi]:
+        """Yield the API for another person, a user who may approve and nothing else."""
+        from botocore.credentials import Credentials
+
+        iam = self.account.client("iam", **where)
+        user = {"UserName": _SECOND_PERSON}
+        _, partition, _, _, number, *_ = iam.create_user(**user)["User"]["Arn"].split(":")
+        api = f"arn:{partition}:execute-api:{where['region']}:{number}:*/$default"
+        allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{api}/POST/incidents/*/approve"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(**user, PolicyName="approve", PolicyDocument=document)
+        key = iam.create_access_key(**user)["AccessKey"]
+        keys = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+        try:
+            yield IncidentApi(endpoint, sign_with(keys, where["region"]))
+        finally:
+            iam.delete_access_key(**user, AccessKeyId=key["AccessKeyId"])
+            iam.delete_user_policy(**user, PolicyName="approve")
+            iam.delete_user(**user)
+
+    @staticmethod
+    def _refusal(api: IncidentApi, path: str) -> str:
+        """Return the first sentence of the refusal of a request."""
+        try:
+            api.post(path, {}, repeatable=True)
+        except UserError as error:
+            return str(error).partition(". ")[0]
+        raise RehearsalFailedError(f"{path} was not refused for the person who requested the containment")
 
     def _follow(self, api: IncidentApi, incident_id: str, wanted: str, *, part: str | None = None) -> Any:
         """Print the timeline until the incident, or a part of it, is in the state `wanted`; return the incident."""

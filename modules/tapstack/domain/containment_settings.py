@@ -8,6 +8,7 @@ established TCP connections: 60 to 432000 seconds); AWS Step Functions Developer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, get_args
@@ -17,6 +18,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.renamed import names_old_arguments
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
+from tapstack.domain.tokens import is_token
 
 Mode = Literal["approval", "now"]
 """With approval first, or without."""
@@ -37,16 +39,19 @@ STATES: Final = (
     "blocked",
 )
 """`pending` waits for approval; `blocked` is a release that would overwrite what others changed."""
-DECISIONS: Final = ("approved", "rejected", "default")
+DECISIONS: Final = ("approved", "overridden", "rejected", "default")
+"""`overridden`: approved without another person, by a caller with the right to override."""
 
 APPROVAL_MINUTES: Final = (1, 1440)
+ROLE_NAME: Final = r"[A-Za-z0-9_+=,.@-]{1,64}"
 PER_HOUR: Final = (1, 1000)
 TWO_STEP_SECONDS: Final = (1, 3600)
 TCP_ESTABLISHED_SECONDS: Final = (60, 432_000)
 FURTHER_VPCS: Final = 9
 PROTECTED_INSTANCES: Final = 80
 PROTECTED_TAGS: Final = 25
-"""These three are in the functions' environment, which holds 4 KB, and in the inline policy of a role, which holds
+SOURCE_IDENTITY_ROLES: Final = 10
+"""These four are in the functions' environment, which holds 4 KB, and in the inline policy of a role, which holds
 10,240 characters (IAM User Guide, "IAM and AWS STS quotas")."""
 
 
@@ -57,15 +62,34 @@ class Approval:
     Attributes:
         minutes: How long a containment stays pending, 1 to 1440.
         default: What happens without an answer: `leave` the instance connected, or `contain` it.
+        other_person: Whoever requested a containment may not approve it. On by default.
+        source_identity_roles: Names of roles whose sessions IAM lets call the API only where their name is their
+            source identity; at most 10. The sessions of every other role count as one person.
     """
 
     minutes: int = 15
     default: ApprovalDefault = "leave"
+    other_person: bool = True
+    source_identity_roles: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check what can be checked before AWS is asked."""
         check_fields(self)
         check_range("approval.minutes", self.minutes, APPROVAL_MINUTES)
+        roles = self.source_identity_roles
+        if len(roles) > SOURCE_IDENTITY_ROLES:
+            raise RuleViolation(
+                f"approval.source_identity_roles has at most {SOURCE_IDENTITY_ROLES} names, got {len(roles)}"
+            )
+        for name in roles:
+            # IAM User Guide, "IAM and AWS STS quotas": a role's name, without its path.
+            if not is_token(name) and not re.fullmatch(ROLE_NAME, name):
+                raise RuleViolation(
+                    f"approval.source_identity_roles: {name!r} is not the name of a role: expected 1 to 64 letters, "
+                    "digits and _+=,.@-, without path and ARN"
+                )
+        if roles and not self.other_person:
+            raise RuleViolation("approval.source_identity_roles has no effect without other_person true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +294,11 @@ def check_action(action: str, modes: tuple[str, ...] | None) -> None:
 def contain_command(incident_id: str, mode: Mode) -> str:
     """Return the command that contains the instance of an incident, now or on approval."""
     return f"tapstack incident contain {incident_id} --mode {mode}"
+
+
+def override_command(incident_id: str) -> str:
+    """Return the command that approves a containment without another person, a right of its own."""
+    return f"tapstack incident override {incident_id} --reason WHY"
 
 
 def undo_containment_command(incident_id: str) -> str:

@@ -113,10 +113,19 @@ class FunctionEnvironment:
 
     def _parts(self, rooms: Mapping[str, str]) -> dict[str, int]:
         """Return the bytes that each part takes that the user can shorten, by its name in the file."""
-        contained = asdict(self.containment) if self.containment else {"protect": {}, "groups": {}}
+        contained = (
+            asdict(self.containment)
+            if self.containment
+            else {
+                "protect": {},
+                "groups": {},
+                "approval": {},
+            }
+        )
         parts = {
             "policy": self.policy_variables(),
             "containment.protect": _json(contained["protect"]),
+            "containment.approval": _json(contained["approval"]),
             "containment.vpc_ids": _json(_without_nulls(contained["groups"])),
             "notify.topic_arns": ",".join(self.topic_arns),
             "appliance": _json(_without_nulls(self.appliance)),

@@ -54,7 +54,9 @@ MINUTES: Final = (1, 10080)
 INTERFACES: Final = (1, 100)
 """Network interfaces in one request."""
 
-WITH_A_REASON: Final = frozenset({"opened", "close requested", "containment approved", "containment rejected"})
+WITH_A_REASON: Final = frozenset(
+    {"opened", "close requested", "containment approved", "containment overridden", "containment rejected"}
+)
 """Entries of the timeline whose detail is what a caller wrote."""
 
 TAG_INCIDENT: Final = "tapstack:incident"

@@ -38,6 +38,7 @@ OPERATIONS: Final = (
     Operation("closeIncident", "POST", "/incidents/{id}/close", "CLOSE"),
     Operation("containIncident", "POST", "/incidents/{id}/contain", "CONTAIN", of_containment=True),
     Operation("approveContainment", "POST", "/incidents/{id}/approve", "APPROVE", of_containment=True),
+    Operation("overrideApproval", "POST", "/incidents/{id}/override", "OVERRIDE", of_containment=True),
     Operation("rejectContainment", "POST", "/incidents/{id}/reject", "REJECT", of_containment=True),
     Operation("releaseIncident", "POST", "/incidents/{id}/release", "RELEASE", of_containment=True),
 )

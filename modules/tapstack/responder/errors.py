@@ -30,6 +30,10 @@ class Conflict(Exception):  # noqa: N818
     """The request conflicts with the state of the incident."""
 
 
+class OtherPersonNeeded(Exception):  # noqa: N818
+    """Whoever requested a containment may not approve it."""
+
+
 class ContainmentRefused(Exception):  # noqa: N818
     """The instance must not, or cannot, be contained; nothing was changed."""
 

@@ -240,6 +240,10 @@ Name = _text(check_name, pattern=NAME_PATTERN, examples=["web"])
 RoleSessionName = _matching(
     r"[A-Za-z0-9_+=,.@-]+", (2, 64), "the name of a role's session: expected {} letters, digits and signs of _+=,.@-"
 )
+# IAM User Guide, "IAM and AWS STS quotas".
+RoleName = _matching(
+    r"[A-Za-z0-9_+=,.@-]+", (1, 64), "the name of a role: expected {} letters, digits and signs of _+=,.@-, no ARN"
+)
 # AWS STS API Reference, AssumeRole.
 ExternalId = _matching(
     r"[A-Za-z0-9_+=,.@:/-]+", (2, 1224), "an external id: expected {} letters, digits and signs of _+=,.@:/-"

@@ -15,6 +15,7 @@ from tapstack.domain.containment_settings import (
     PER_HOUR,
     PROTECTED_INSTANCES,
     PROTECTED_TAGS,
+    SOURCE_IDENTITY_ROLES,
     TCP_ESTABLISHED_SECONDS,
     TWO_STEP_SECONDS,
     ApprovalDefault,
@@ -151,6 +152,12 @@ class Approval(Settings, domain=containment_settings.Approval):
 
     minutes: Annotated[int, Field(ge=APPROVAL_MINUTES[0], le=APPROVAL_MINUTES[1])]
     default: ApprovalDefault
+    other_person: bool
+    source_identity_roles: Annotated[list[fields.RoleName], Field(max_length=SOURCE_IDENTITY_ROLES)]
+
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
+        self.to_domain()
 
 
 class Protect(Settings, domain=containment_settings.Protect):

@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 
+from tapstack.domain.callers import iam_caller
 from tapstack.responder.capture.interfaces import prepare
+from tapstack.responder.containment import isolation, steps
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.notifications import left
-from tapstack.responder.errors import Conflict, NothingToCapture
+from tapstack.responder.errors import Conflict, NothingToCapture, OtherPersonNeeded
 from tapstack.responder.incident import commands
 from tapstack.responder.outbound import executions
 from tapstack.responder.outbound.notifications import capturing
 from tapstack.responder.store import incidents, requests
 from tapstack.responder.store.records import Task
 from tapstack.responder.sweeper import TRIES, sweep
+from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained
 
@@ -70,7 +73,7 @@ class TestModes:
         assert set(commands_of) <= set(capturing(incidents.get(incident))[1].splitlines())
         if state == "rejected":
             assert set(commands_of) <= set(left(incidents.get(incident), [])[1].splitlines())
-        assert containment_requests.contain(incident, None, by="ann").containment_state == "pending"
+        assert containment_requests.contain(incident, None, by=CALLER).containment_state == "pending"
         commands.close(incident, by="ann")
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
         assert "tapstack incident contain" not in capturing(incidents.get(incident))[1]
@@ -106,7 +109,7 @@ class TestLate:
         why = f"no answer by {PAST}, and the default is to {default} it; it is {state}"
         for _ in range(2):
             with pytest.raises(Conflict, match=why):
-                containment_requests.decide(incident, decision, by="ann")
+                containment_requests.decide(incident, decision, by=CALLER)
         found = item(incident)["containment"]
         assert (found["state"], found["decision"], found["decided_by"]) == (
             state,
@@ -127,13 +130,13 @@ class TestLate:
 
     def test_when_it_is_contained_now_after_the_deadline_then_that_is_asked_for_anew(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = containment_requests.contain(incident, "now", by="ann").requested_containment.as_dict()
-        assert (found["mode"], found["state"], found["asked_by"]) == ("now", "containing", "ann")
+        found = containment_requests.contain(incident, "now", by=CALLER).requested_containment.as_dict()
+        assert (found["mode"], found["state"], found["asked_by"]) == ("now", "containing", CALLER.name)
         assert runs_now(incident, "contain")
 
     def test_when_it_is_asked_for_again_after_the_deadline_then_there_is_a_new_one(self, shop: Shop) -> None:
         incident = waiting(shop, "leave")
-        found = containment_requests.contain(incident, "approval", by="ann").requested_containment.as_dict()
+        found = containment_requests.contain(incident, "approval", by=CALLER).requested_containment.as_dict()
         assert found["state"] == "pending"
         assert found["deadline"] > PAST
 
@@ -183,35 +186,112 @@ class TestLate:
         assert containment_requests.by_default(read).containment_state == "pending"
 
 
+class TestOtherPerson:
+    def test_fails_when_whoever_requested_it_approves_it_and_says_who_may(self, shop: Shop) -> None:
+        incident = opened(shop.database, containment="approval")
+        with pytest.raises(OtherPersonNeeded) as caught:
+            containment_requests.decide(incident, "approved", by=CALLER)
+        assert str(caught.value) == (
+            f"{CALLER.name} requested the containment of incident {incident}, and whoever requested it does not "
+            "approve it (approval.other_person). Any other person with the right to approve may. Where there is none: "
+            f"tapstack incident override {incident} --reason WHY, which is a right of its own"
+        )
+        assert shop.state(incident) == "pending"
+        assert containment_requests.plan_to_approve(incidents.get(incident), by=CALLER)["refused"] == str(caught.value)
+        assert containment_requests.plan_to_approve(incidents.get(incident), by=OTHER)["changes"]
+        found = containment_requests.decide(incident, "approved", by=OTHER).requested_containment
+        assert (found.state, found.decision, found.decided_by) == ("containing", "approved", OTHER.name)
+
+    @pytest.mark.parametrize("session", ["ann", "ben"])
+    def test_fails_when_another_session_of_the_same_role_approves_it(self, shop: Shop, session: str) -> None:
+        role = "arn:aws:sts::123456789012:assumed-role/responders"
+        incident = opened(shop.database)
+        containment_requests.contain(incident, "approval", by=iam_caller(f"{role}/ann", "AROAONE:ann"))
+        with pytest.raises(OtherPersonNeeded, match="All sessions of the role responders count as one person"):
+            containment_requests.decide(incident, "approved", by=iam_caller(f"{role}/{session}", f"AROAONE:{session}"))
+        assert shop.state(incident) == "pending"
+
+    def test_when_it_is_rejected_or_closed_then_whoever_requested_it_may(self, shop: Shop) -> None:
+        incident = opened(shop.database, containment="approval")
+        assert containment_requests.decide(incident, "rejected", by=CALLER).containment_state == "rejected"
+
+    def test_when_nobody_else_is_there_then_an_override_approves_it_and_every_notice_says_so(self, shop: Shop) -> None:
+        incident = opened(shop.database, containment="approval")
+        steps.decide(incident)
+        asked_for = shop.site.messages()[-1]["Message"]
+        assert f"Another person than {CALLER.name} approves it." in asked_for
+        assert f"  tapstack incident override {incident} --reason WHY" in asked_for.splitlines()
+        for _ in range(2):
+            found = containment_requests.decide(incident, "overridden", by=CALLER, reason="alone at night")
+            assert found.requested_containment.decision == "overridden"
+        assert said(incident).count("containment overridden: alone at night") == 1
+        assert isolation.contain(incident) == {"status": "contained"}
+        steps.notify(incident)
+        assert f"approved WITHOUT ANOTHER PERSON by {CALLER.name} (override)" in shop.site.messages()[-1]["Message"]
+
+    def test_when_the_deployment_needs_no_other_person_then_whoever_requested_it_approves_it(self, shop: Shop) -> None:
+        shop.set(approval={"other_person": False})
+        incident = opened(shop.database, containment="approval")
+        steps.decide(incident)
+        assert "approval.other_person is off" in shop.site.messages()[-1]["Message"]
+        assert containment_requests.decide(incident, "approved", by=CALLER).containment_state == "containing"
+
+    def test_when_an_earlier_version_recorded_only_a_name_then_that_is_compared(self, shop: Shop) -> None:
+        incident = opened(shop.database, containment="approval")
+        change(incident, "REMOVE containment.requester")
+        with pytest.raises(OtherPersonNeeded):
+            containment_requests.decide(incident, "approved", by=CALLER)
+        assert containment_requests.decide(incident, "approved", by=OTHER).containment_state == "containing"
+
+    def test_fails_when_whoever_approves_requested_it_anew_at_the_same_moment(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = opened(shop.database, containment="approval")
+        real, meanwhile = requests.answer, list[str]()
+
+        def requested_anew(*args: Any) -> Any:
+            if not meanwhile:
+                meanwhile.append(incident)
+                containment_requests.decide(incident, "rejected", by=CALLER)
+                change(incident, "SET containment.asked_at = :past", past=PAST)
+                containment_requests.contain(incident, "approval", by=OTHER)
+            return real(*args)
+
+        monkeypatch.setattr(requests, "answer", requested_anew)
+        with pytest.raises(OtherPersonNeeded):
+            containment_requests.decide(incident, "approved", by=OTHER)
+        assert shop.state(incident) == "pending"
+
+
 class TestNothingWaits:
     @pytest.mark.parametrize(
         ("decision", "why"),
-        [("approved", "it is containing, approved by ann"), ("rejected", "it is rejected by ann")],
+        [("approved", f"it is containing, approved by {OTHER.name}"), ("rejected", f"it is rejected by {OTHER.name}")],
     )
     def test_fails_when_a_decision_is_repeated_after_the_incident_was_closed(
         self, shop: Shop, decision: Any, why: str
     ) -> None:
         incident = opened(shop.database, containment="approval")
-        containment_requests.decide(incident, decision, by="ann")
+        containment_requests.decide(incident, decision, by=OTHER)
         # The response may have been lost.
-        containment_requests.decide(incident, decision, by="ann")
+        containment_requests.decide(incident, decision, by=OTHER)
         change(incident, "SET #state = :state", state="closed")
         with pytest.raises(Conflict, match=f"waits for approval: {why}; the incident is closed$"):
-            containment_requests.decide(incident, decision, by="ann")
+            containment_requests.decide(incident, decision, by=OTHER)
 
     def test_fails_when_whoever_closed_the_incident_rejects_then(self, shop: Shop) -> None:
         incident = opened(shop.database, containment="approval")
         commands.close(incident, by="ann")
         with pytest.raises(Conflict, match="waits for approval: it is rejected by ann$"):
-            containment_requests.decide(incident, "rejected", by="ann")
+            containment_requests.decide(incident, "rejected", by=CALLER)
 
     @pytest.mark.parametrize("state", ["releasing", "released", "failed", "blocked"])
     def test_fails_when_an_approval_is_repeated_that_no_longer_holds(self, shop: Shop, state: str) -> None:
         incident = opened(shop.database, containment="approval")
-        containment_requests.decide(incident, "approved", by="ann")
+        containment_requests.decide(incident, "approved", by=OTHER)
         change(incident, "SET containment.#state = :state", state=state)
-        with pytest.raises(Conflict, match=f"it is {state}, approved by ann$"):
-            containment_requests.decide(incident, "approved", by="ann")
+        with pytest.raises(Conflict, match=f"it is {state}, approved by {OTHER.name}$"):
+            containment_requests.decide(incident, "approved", by=OTHER)
 
 
 @pytest.mark.parametrize("state", ["failed", "contained"])
@@ -227,7 +307,7 @@ def test_fails_when_it_is_released_while_it_is_requested_to_be_contained_again(
 
     monkeypatch.setattr(containment_requests, "would_change", release_meanwhile)
     with pytest.raises(Conflict, match="is being released"):
-        containment_requests.contain(incident, "now", by="ann")
+        containment_requests.contain(incident, "now", by=CALLER)
     assert shop.state(incident) == "releasing"
     assert said(incident).count("containment requested: now") == 1, "when it was opened"
 
@@ -243,7 +323,7 @@ def test_fails_when_it_is_contained_again_while_its_release_is_requested(
         check(found)
         if not asked_already:
             asked_already.append(incident)
-            containment_requests.contain(incident, "now", by="bob")
+            containment_requests.contain(incident, "now", by=OTHER)
 
     monkeypatch.setattr(containment_requests, "check_can_be_released", contain_meanwhile)
     with pytest.raises(Conflict, match="is being contained"):
@@ -277,7 +357,7 @@ class TestSweep:
     def test_when_no_execution_was_started_then_one_is(self, shop: Shop) -> None:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
-        asked = replace(containment_requests.record("now", "ann"), asked_at=PAST)
+        asked = replace(containment_requests.record("now", CALLER), asked_at=PAST)
         requests.request_containment(incidents.get(incident), asked)
         assert not runs_now(incident, "contain")
         sweep()
@@ -307,7 +387,7 @@ class TestSweep:
     def test_when_all_is_in_progress_or_done_then_nothing_is_reported(self, shop: Shop) -> None:
         waits, contains = opened(shop.database, containment="approval"), asked(shop.company.instances["legacy"])
         done = opened(shop.database, containment="approval")
-        containment_requests.decide(done, "rejected", by="ann")
+        containment_requests.decide(done, "rejected", by=CALLER)
         end(shop, done, "contain")
         assert sweep().as_dict()["started"] == []
         assert runs_now(waits, "contain")

@@ -13,6 +13,7 @@ from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
 from tapstack.responder.store import containments, incidents
+from tests.responder.callers import CALLER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, item_of, release
 
@@ -138,7 +139,7 @@ class TestSecondIncident:
     ) -> None:
         first = contained(shop.database)
         second = opened(shop.database, containment="approval")
-        containment_requests.decide(second, "rejected", by="ann")
+        containment_requests.decide(second, "rejected", by=CALLER)
         assert containment_steps.decide(second) == {"status": "leave"}
         message = shop.site.messages()[-1]
         assert message["Subject"].endswith(": rejected, contained for others")

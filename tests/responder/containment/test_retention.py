@@ -14,6 +14,7 @@ from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents, retention
+from tests.responder.callers import OTHER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, asked, contained, release
 
@@ -74,7 +75,7 @@ def test_when_it_would_expire_before_a_decision_then_only_an_approval_keeps_it(
     incident = opened(shop.database, containment="approval")
     close(incident)
     assert not is_kept(incident)
-    containment_requests.decide(incident, decision, by="bob")
+    containment_requests.decide(incident, decision, by=OTHER)
     assert is_kept(incident) is kept
 
 

@@ -49,6 +49,7 @@ OURS = (
     "close",
     "contain",
     "approve",
+    "override",
     "reject",
     "release",
     "sweep",

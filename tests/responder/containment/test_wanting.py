@@ -13,6 +13,7 @@ from tapstack.responder.containment import isolation
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.store import containments, incidents
+from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, contained, release
 from tests.responder.test_api import ask
@@ -104,7 +105,7 @@ class TestNothingContainsAgain:
     def test_when_it_is_approved_after_a_release_then_that_is_a_new_decision(self, shop: Shop) -> None:
         incident, waits = contained(shop.database), pending(shop, "leave")
         assert release(incident) == "released"
-        containment_requests.decide(waits, "approved", by=ANN)
+        containment_requests.decide(waits, "approved", by=OTHER)
         assert item(waits)["containment"]["as_of"] is None
         assert isolation.contain(waits) == {"status": "contained"}
         assert shop.is_isolated(shop.database)
@@ -115,7 +116,7 @@ class TestNothingContainsAgain:
     ) -> None:
         decides(monkeypatch, *NOW)
         first = opened(shop.database)
-        containment_requests.contain(first, "now", by=ANN)
+        containment_requests.contain(first, "now", by=CALLER)
         assert isolation.contain(first) == {"status": "contained"}
         assert release(first) == "released"
         if opens:

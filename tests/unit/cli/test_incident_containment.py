@@ -62,6 +62,7 @@ def containment(**changes: Any) -> dict[str, Any]:
         (["contain", ID], "contain", {}),
         (["contain", ID, "--mode", "now"], "contain", {"mode": "now"}),
         (["approve", ID], "approve", {}),
+        (["override", ID, "--reason", "alone"], "override", {"reason": "alone"}),
         (["reject", ID, "--reason", "false alarm"], "reject", {"reason": "false alarm"}),
         (["release", ID], "release", {}),
         (["release", ID, "--overwrite", "--all"], "release", {"overwrite": True, "all": True}),
@@ -76,6 +77,16 @@ def test_when_something_is_asked_for_then_it_is_sent_and_the_card_is_shown(
     [asked] = api.asked
     assert (asked.method, asked.path, asked.body) == ("POST", f"/incidents/{ID}/{path}", body)
     assert "state      contained" in capsys.readouterr().out
+
+
+def test_fails_when_another_person_must_approve_and_says_only_what_the_api_says(
+    api: ApiServer, capsys: Printed
+) -> None:
+    detail = f"{ANA} requested the containment. Any other person with the right to approve may"
+    problem = {"type": "urn:tapstack:problem:other-person-needed", "title": "Another person must approve"}
+    api.answer((403, {**problem, "status": 403, "detail": detail, "instance": "/"}))
+    assert main(["incident", "approve", ID]) == 2
+    assert capsys.readouterr().err == f"Another person must approve: {detail} (HTTP 403)\n"
 
 
 def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) -> None:

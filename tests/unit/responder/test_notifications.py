@@ -11,6 +11,7 @@ import pytest
 
 from tapstack.domain.containment import Kind, PriorState
 from tapstack.domain.containment_release import refusal
+from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.incidents import Because
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
@@ -22,6 +23,7 @@ from tapstack.responder.store.records import IncidentAppliance
 @pytest.fixture(autouse=True)
 def _site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "environment", lambda: SimpleNamespace(site="production"))
+    monkeypatch.setattr(of_containment, "environment", lambda: SimpleNamespace(containment=DeployedContainment()))
 
 
 def incident(**containment: Any) -> Incident:

@@ -272,6 +272,17 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "expected 'leave' or 'contain', got 'ask'",
         ),
         (
+            "{containment: {approval: {source_identity_roles: ['arn:aws:iam::111122223333:role/responders']}}}",
+            "containment.approval.source_identity_roles[0]",
+            "'arn:aws:iam::111122223333:role/responders' is not the name of a role: expected 1 to 64 letters, digits "
+            "and signs of _+=,.@-, no ARN",
+        ),
+        (
+            "{containment: {approval: {other_person: false, source_identity_roles: [responders]}}}",
+            "containment.approval",
+            "approval.source_identity_roles has no effect without other_person true",
+        ),
+        (
             "{containment: {modes: [now], approval: {minutes: 5}}}",
             "containment.approval",
             "has no effect: modes has no approval",

@@ -26,8 +26,16 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
 def approve_containment(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/approve: approve a pending containment."""
     if read_json(request).get("dry_run"):
-        return 200, containment_requests.plan_to_contain(_waiting(incident_id)), {}
+        return 200, containment_requests.plan_to_approve(_waiting(incident_id), by=request.caller), {}
     return _accepted(containment_requests.decide(incident_id, "approved", by=request.caller))
+
+
+def override_approval(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/override: approve a pending containment, also one that the caller requested."""
+    body = read_json(request)
+    if body.get("dry_run"):
+        return 200, containment_requests.plan_to_contain(_waiting(incident_id)), {}
+    return _accepted(containment_requests.decide(incident_id, "overridden", by=request.caller, reason=body["reason"]))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:
@@ -50,7 +58,7 @@ def release_incident(request: Request, incident_id: str) -> Answer:
         containment_requests.check_flags(**given)
         containment_requests.check_can_be_released(incident)
         return 200, containment_requests.plan_to_release(incident, **given, all_incidents=all_incidents), {}
-    released = containment_requests.release(incident_id, by=request.caller, **given, all_incidents=all_incidents)
+    released = containment_requests.release(incident_id, by=request.caller.name, **given, all_incidents=all_incidents)
     others = others_wanting(released)
     wanted_by = [one.as_dict() for one in others if not (all_incidents and one.holds)]
     return 202, {**incidents.shown(released), "wanted_by": wanted_by}, {}

@@ -123,10 +123,18 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "mode": {"type": "string", "enum": list(containment.MODES)},
     "state": {"type": "string", "enum": list(containment.STATES)},
     "asked_by": {"type": "string", "description": "Who requested it."},
+    "requester": _or_null(
+        "The person who requested it, who may not approve it where the deployment has approval.other_person: opaque. "
+        "null where the policy requested it."
+    ),
     "asked_at": {"type": "string", "format": "date-time", "description": "When."},
-    "decided_by": _or_null("Who approved or rejected it."),
+    "decided_by": _or_null("Who approved, overrode or rejected it."),
     "decided_at": _or_null("When.", format="date-time"),
-    "decision": _or_null("`default` without an answer before the deadline.", enum=[*containment.DECISIONS, None]),
+    "decision": _or_null(
+        "`overridden`: approved by a caller with the right to override. `default` without an answer before the "
+        "deadline.",
+        enum=[*containment.DECISIONS, None],
+    ),
     "deadline": _or_null("Until when it can be approved or rejected.", format="date-time"),
     "default": _or_null("What happens without an answer.", enum=["leave", "contain", None]),
     "as_of": _or_null(

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tapstack.domain.callers import Caller, iam_caller, token_caller
 from tapstack.domain.operations import Operation
 from tapstack.domain.outside_text import quoted
 from tapstack.responder.api.problems import Problem
+from tapstack.responder.environment import environment
 
 if TYPE_CHECKING:
     from fastjsonschema import JsonSchemaValueException
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 LARGEST_BODY: Final = 65_536
 """Bytes; a hundred interfaces and a long reason take a tenth of it."""
 _SHOWN: Final = 200
+_LONGEST_NAME: Final = 512
 _NAMED: Final = 5
 """How many properties a refusal names."""
 
@@ -38,14 +41,14 @@ class Request:
         headers: with names in lower case.
         query: of the address.
         body: bytes, empty when there are none.
-        who: ARN or subject of the caller.
+        caller: who sent it.
     """
 
     operation: Operation
     headers: dict[str, str]
     query: dict[str, str]
     body: bytes
-    caller: str
+    caller: Caller
 
 
 def read(event: dict[str, Any], operation: Operation) -> Request:
@@ -91,14 +94,21 @@ def _too_large() -> Problem:
     return Problem("too-large", f"the body must have at most {LARGEST_BODY} bytes")
 
 
-def _caller(authorizer: dict[str, Any]) -> str:
-    found = (authorizer.get("iam") or {}).get("userArn") or ((authorizer.get("jwt") or {}).get("claims") or {}).get(
-        "sub"
-    )
+def _caller(authorizer: dict[str, Any]) -> Caller:
+    if iam := authorizer.get("iam"):
+        containment = environment().containment
+        roles = containment.approval.source_identity_roles if containment else ()
+        return iam_caller(_named(iam, "userArn"), _named(iam, "userId"), roles)
+    claims = (authorizer.get("jwt") or {}).get("claims") or {}
+    return token_caller(_named(claims, "iss"), _named(claims, "sub"))
+
+
+def _named(given: dict[str, Any], name: str) -> str:
+    """Return what the gateway says of a caller; it lets no request through without, unless it is set up otherwise."""
+    found = given.get(name)
     if not isinstance(found, str) or not found:
-        # The gateway lets no request through without; one that is configured otherwise is found here.
         raise Problem("not-authenticated", "the gateway named no caller")
-    return found[:512]
+    return found[:_LONGEST_NAME]
 
 
 def read_json(request: Request) -> dict[str, Any]:

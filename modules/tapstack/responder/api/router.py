@@ -19,7 +19,7 @@ from tapstack.responder.api.problems import MEDIA_TYPE, Problem
 from tapstack.responder.api.requests import path_of, read
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import Conflict, ContainmentRefused, TryAgain, UnknownIncident
+from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded, TryAgain, UnknownIncident
 from tapstack.responder.handlers.observability import logger, observed
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
@@ -31,6 +31,7 @@ HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
     "closeIncident": routes.close_incident,
     "containIncident": containment_routes.contain_incident,
     "approveContainment": containment_routes.approve_containment,
+    "overrideApproval": containment_routes.override_approval,
     "rejectContainment": containment_routes.reject_containment,
     "releaseIncident": containment_routes.release_incident,
 }
@@ -86,7 +87,8 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
         return answer_or_refusal
     raise Problem(
         "no-such-resource",
-        "expected /incidents, /incidents/{id}, or extend, close, contain, approve, reject or release below it",
+        "expected /incidents, /incidents/{id}, or extend, close, contain, approve, override, reject or release "
+        "below it",
     )
 
 
@@ -103,6 +105,8 @@ def _attempt(operation: Operation, event: dict[str, Any], ids: dict[str, str]) -
         return Problem("no-such-incident", str(unknown))
     except Conflict as conflict:
         return Problem("wrong-state", str(conflict))
+    except OtherPersonNeeded as needed:
+        return Problem("other-person-needed", str(needed))
     except ContainmentRefused as refused:
         return Problem("wrong-state", f"containment is refused: {refused}")
     except TryAgain as again:

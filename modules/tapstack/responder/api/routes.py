@@ -25,7 +25,7 @@ def open_incident(request: Request) -> Answer:
     limits = environment().capture
     asked = read_request(body, minutes=limits.minutes, max_minutes=limits.max_minutes)
     try:
-        opened = opening.open_incident(asked, source="api", opened_by=request.caller, idempotency_key=key)
+        opened = opening.open_incident(asked, source="api", by=request.caller, idempotency_key=key)
     except opening.KeyReused as reused:
         raise Problem("idempotency-key-reused", str(reused)) from reused
     incident = opened.incident
@@ -61,13 +61,13 @@ def extend_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/extend: capture for longer."""
     body = read_json(request)
     minutes = check_minutes(body["minutes"], most=environment().capture.max_minutes)
-    return 202, incidents.shown(commands.extend(incident_id, minutes, by=request.caller)), {}
+    return 202, incidents.shown(commands.extend(incident_id, minutes, by=request.caller.name)), {}
 
 
 def close_incident(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/close: close it; idempotent."""
     body = read_json(request)
-    return 202, incidents.shown(commands.close(incident_id, by=request.caller, reason=body.get("reason", ""))), {}
+    return 202, incidents.shown(commands.close(incident_id, by=request.caller.name, reason=body.get("reason", ""))), {}
 
 
 def _check_parameter(schema_name: str, name: str, value: Any) -> Any:

@@ -142,6 +142,12 @@ CLOSE: Final[Schema] = {
     "additionalProperties": False,
     "properties": {"reason": REASON},
 }
+OVERRIDE: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["reason"],
+    "properties": {"reason": REASON, "dry_run": DRY_RUN},
+}
 REJECT: Final[Schema] = {
     "type": "object",
     "additionalProperties": False,
@@ -308,6 +314,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Close": CLOSE,
     "Contain": CONTAIN,
     "Approve": APPROVE,
+    "Override": OVERRIDE,
     "Reject": REJECT,
     "Release": RELEASE,
     "Incident": INCIDENT,

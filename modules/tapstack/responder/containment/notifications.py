@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from tapstack.domain.callers import POLICY
 from tapstack.domain.containment_release import network_is_restored, refusals
-from tapstack.domain.containment_settings import contain_command, undo_containment_command
+from tapstack.domain.containment_settings import contain_command, override_command, undo_containment_command
 from tapstack.domain.outside_text import word
+from tapstack.responder.environment import environment
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -33,13 +35,27 @@ def approval(incident: Incident) -> tuple[str, str]:
         incident,
         f"{word(containment.asked_by)} requests containment of {incident.instance_id}. "
         f"Without an answer by {containment.deadline}, {default}.",
+        who_may_approve(incident),
         [
             "What to run next:",
             f"  tapstack incident approve {name} --dry-run   (shows what would change)",
             f"  tapstack incident approve {name}",
             f"  tapstack incident reject {name}",
         ],
+        # The way out of a responder who is alone.
+        ["Where nobody else can approve, with the right to override:", f"  {override_command(name)}"],
     )
+
+
+def who_may_approve(incident: Incident) -> list[str]:
+    """Return lines: who may approve a pending containment, besides having the right to."""
+    settings = environment().containment
+    asked = incident.requested_containment
+    if settings is not None and not settings.approval.other_person:
+        return ["Whoever may approve may approve what they requested, too: approval.other_person is off."]
+    if asked.requester is None and asked.asked_by == POLICY.name:
+        return ["The policy requested it: any person with the right to approve may."]
+    return [f"Another person than {word(asked.asked_by)} approves it. The sessions of one role count as one person."]
 
 
 def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
@@ -74,6 +90,7 @@ def contained(incident: Incident) -> tuple[str, str]:
     containment = incident.requested_containment
     decided = {
         "approved": f", approved by {word(str(containment.decided_by))}",
+        "overridden": f", approved WITHOUT ANOTHER PERSON by {word(str(containment.decided_by))} (override)",
         "default": ", by the deployment's default",
     }
     agreed = decided.get(containment.decision or "", "")

@@ -13,15 +13,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from tapstack.domain.callers import Caller, is_same_person
 from tapstack.domain.containment import Plan
-from tapstack.domain.containment_settings import DeployedContainment, Mode
+from tapstack.domain.containment_settings import DeployedContainment, Mode, override_command
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.domain.outside_text import word
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.containment.wanting import others_wanting, withdraw_pending
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import Conflict, ContainmentRefused
+from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store import requests as store
@@ -31,12 +32,14 @@ from tapstack.responder.store.retry import retried
 
 _STATE_OF: Final[Mapping[str, ContainmentState]] = {
     "approved": "containing",
+    "overridden": "containing",
     "rejected": "rejected",
     "contain": "containing",
     "leave": "rejected",
 }
 _HOLDS: Final[Mapping[str, tuple[ContainmentState, ...]]] = {
     "approved": ("containing", "contained"),
+    "overridden": ("containing", "contained"),
     "rejected": ("rejected",),
 }
 """The states of a containment while a decision holds: it is not released, failed or requested anew since."""
@@ -69,7 +72,7 @@ def allowed(mode: Mode | None) -> Mode:
 
 
 def record(
-    mode: Mode, by: str, *, before: IncidentContainment | None = None, as_of: str | None = None
+    mode: Mode, by: Caller, *, before: IncidentContainment | None = None, as_of: str | None = None
 ) -> IncidentContainment:
     """Return what a new containment says in its incident.
 
@@ -85,8 +88,9 @@ def record(
     return IncidentContainment(
         mode=mode,
         state="pending" if waits else "containing",
-        asked_by=by,
+        asked_by=by.name,
         asked_at=as_text(now),
+        requester=by.person,
         deadline=as_text(now + timedelta(minutes=settings.approval.minutes)) if waits else None,
         default=settings.approval.default if waits else None,
         # Without an answer, nothing new is decided at the deadline.
@@ -97,7 +101,7 @@ def record(
     )
 
 
-def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
+def contain(incident_id: str, mode: Mode | None, *, by: Caller) -> Incident:
     """Request containment of an incident's instance. Idempotent; `now` approves what is pending.
 
     Requested again, it also isolates the interfaces that were attached since.
@@ -116,11 +120,12 @@ def contain(incident_id: str, mode: Mode | None, *, by: str) -> Incident:
     return retried(lambda: _contain_once(incident_id, chosen, by), "others change the incident at the same time")
 
 
-def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
+def _contain_once(incident_id: str, chosen: Mode, by: Caller) -> Incident | None:
     incident = in_time(incidents.get(incident_id))
     state = incident.containment_state
     if state == "pending" and chosen == "now":
-        return decide(incident_id, "approved", by=by)
+        # Which needs no approval: containing at once is a right of its own.
+        return _decide_once(incident_id, "approved", by, at_once=True)
     if state in ("pending", "containing"):
         executions.ensure(incident, "contain")
         return incident
@@ -137,7 +142,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: str) -> Incident | None:
         said = asked_words(asked)
     changed = _ask(incident, asked)
     if changed is not None:
-        incidents.add_event(incident_id, by, "containment requested", said)
+        incidents.add_event(incident_id, by.name, "containment requested", said)
         executions.ensure(changed, "contain")
     return changed
 
@@ -166,12 +171,12 @@ def _check_can_be_contained(incident: Incident) -> None:
 
 def decide(
     incident_id: str,
-    decision: Literal["approved", "rejected"],
+    decision: Literal["approved", "overridden", "rejected"],
     *,
-    by: str,
+    by: Caller,
     reason: str = "",
 ) -> Incident:
-    """Approve or reject a pending containment.
+    """Approve or reject a pending containment; override, which is to approve without another person.
 
     Idempotent for one caller, while the incident is open and the decision holds.
 
@@ -184,27 +189,69 @@ def decide(
     Raises:
         UnknownIncident: there is none of that id.
         Conflict: nothing is pending, the deadline is over, or containment is not configured.
+        OtherPersonNeeded: the caller requested it, and another person must approve it.
         ContainmentRefused: a rule of the settings forbids it.
     """
+    return retried(
+        lambda: _decide_once(incident_id, decision, by, reason), "others change the incident at the same time"
+    )
+
+
+def why_not_approved_by(incident: Incident, by: Caller) -> str | None:
+    """Return why a caller may not approve a pending containment; None where it may."""
+    containment = incident.requested_containment
+    if not configured().approval.other_person:
+        return None
+    if not is_same_person(containment.asked_by, containment.requester, by):
+        return None
+    name = word(containment.asked_by)
+    as_one = (
+        f" All sessions of the role {word(by.sessions_of)} count as one person, because the name of a session is its "
+        "caller's own choice."
+        if by.sessions_of is not None
+        else ""
+    )
+    return (
+        f"{name} requested the containment of incident {incident.id}, and whoever requested it does not approve it "
+        f"(approval.other_person).{as_one} Any other person with the right to approve may. Where there is none: "
+        f"{override_command(incident.id)}, which is a right of its own"
+    )
+
+
+def _decide_once(
+    incident_id: str,
+    decision: Literal["approved", "overridden", "rejected"],
+    by: Caller,
+    reason: str = "",
+    *,
+    at_once: bool = False,
+) -> Incident | None:
+    """Decide what is pending; None where that was requested anew since it was read."""
     configured()
     incident = incidents.get(incident_id)
-    if decision == "approved" and _waits(incident):
+    contains = _STATE_OF[decision] == "containing"
+    if contains and _waits(incident):
+        why = None if at_once or decision == "overridden" else why_not_approved_by(incident, by)
+        if why is not None:
+            raise OtherPersonNeeded(why)
         would_change(incident)
-    changed = store.answer(incident_id, decision, _STATE_OF[decision], by)
+    changed = store.answer(incident, decision, _STATE_OF[decision], by.name)
     if changed is None:
         changed = in_time(incidents.get(incident_id))
-        if not _is_repeated(changed, decision, by):
+        if changed.containment_state == "pending":
+            return None
+        if not _is_repeated(changed, decision, by.name):
             raise Conflict(_nothing_waits(changed))
     else:
-        incidents.add_event(incident_id, by, f"containment {decision}", reason)
+        incidents.add_event(incident_id, by.name, f"containment {decision}", "now" if at_once else reason)
     if changed.approval_token:
         executions.end_wait(changed.approval_token, decision)
-    if decision == "approved" and changed.containment_state == "containing":
+    if contains and changed.containment_state == "containing":
         executions.ensure(changed, "contain")
     return changed
 
 
-def _is_repeated(incident: Incident, decision: Literal["approved", "rejected"], by: str) -> bool:
+def _is_repeated(incident: Incident, decision: Literal["approved", "overridden", "rejected"], by: str) -> bool:
     """Return whether this is the decision of this caller again, whose response may have been lost, and it holds."""
     decided = incident.containment
     return (
@@ -288,7 +335,7 @@ def drop(incident: Incident, *, by: str) -> None:
     """Reject a pending containment, because its incident is closed."""
     if incident.containment_state != "pending":
         return
-    changed = store.answer(incident.id, "rejected", "rejected", by)
+    changed = store.answer(incident, "rejected", "rejected", by)
     if changed is not None:
         incidents.add_event(incident.id, by, "containment rejected", "the incident is closed")
         if changed.approval_token:
@@ -378,6 +425,13 @@ def plan_to_contain(incident: Incident) -> dict[str, Any]:
         return _planned(incident).as_dict()
     except ContainmentRefused as refused:
         return Plan(incident.named_instance_id, refused=str(refused)).as_dict()
+
+
+def plan_to_approve(incident: Incident, *, by: Caller) -> dict[str, Any]:
+    """Return what approving a pending containment would change, and why the caller may not approve it."""
+    if (why := why_not_approved_by(incident, by)) is not None:
+        return Plan(incident.named_instance_id, refused=why).as_dict()
+    return plan_to_contain(incident)
 
 
 def would_change(incident: Incident) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tapstack.domain import policy
+from tapstack.domain.callers import POLICY
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import Finding, FindingInstance, parse_finding
@@ -20,7 +21,6 @@ from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 
-OPENED_BY = "guardduty"
 _DONE: Final[Mapping[Requested, Done]] = {
     "none": "capture",
     "approval": "contain_on_approval",
@@ -93,7 +93,7 @@ def _received(finding: Finding, instance: FindingInstance, decision: Decision) -
         of_policy=True,
         opens=decision.action != "notify",
     )
-    opened = opening.open_incident(request, source="guardduty", opened_by=OPENED_BY, report=report)
+    opened = opening.open_incident(request, source="guardduty", by=POLICY, report=report)
     if opened.incident is None:
         return Outcome(instance, True, decision, None, "notify")
     if opened.how == "opened":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from tapstack.domain.callers import Caller
 from tapstack.domain.containment_settings import Mode
 from tapstack.domain.incidents import (
     OpenRequest,
@@ -100,7 +101,7 @@ class Effect:
     entries: tuple[tuple[str, str], ...]
 
 
-def effect(incident: Incident, request: OpenRequest, report: Report, *, by: str) -> Effect:
+def effect(incident: Incident, request: OpenRequest, report: Report, *, by: Caller) -> Effect:
     """Return what it does to an incident that a request joins it."""
     until = incident.expires_at
     if can_be_extended(incident.state):
@@ -116,7 +117,7 @@ def effect(incident: Incident, request: OpenRequest, report: Report, *, by: str)
     return Effect(joining, (("joined", "; ".join(said)), *_asked(joining)))
 
 
-def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *, by: str) -> Effect | None:
+def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *, by: Caller) -> Effect | None:
     """Return what an update of an alert does to the incident that it opened or joined; None where nothing.
 
     It makes the capture no longer: activity that goes on after the incident is closed opens another one. It requests a
@@ -155,7 +156,7 @@ def _asked(joining: Joining) -> Iterator[tuple[str, str]]:
 
 
 def _containment(
-    incident: Incident, request: OpenRequest, report: Report, by: str
+    incident: Incident, request: OpenRequest, report: Report, by: Caller
 ) -> tuple[IncidentContainment | None, bool]:
     """Return the containment that is requested, and whether anew; None where that does not change."""
     before, mode = incident.containment, _mode(request)
@@ -168,7 +169,7 @@ def _containment(
             return None, False
         now = as_text(utc_now())
         return replace(
-            before, state="containing", decision="approved", decided_by=by, decided_at=now, as_of=report.as_of
+            before, state="containing", decision="approved", decided_by=by.name, decided_at=now, as_of=report.as_of
         ), False
     return containment_requests.record(mode, by, before=before, as_of=report.as_of), True
 

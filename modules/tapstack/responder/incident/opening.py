@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from tapstack.domain.callers import Caller
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
@@ -63,7 +64,7 @@ def open_incident(
     request: OpenRequest,
     *,
     source: Source,
-    opened_by: str,
+    by: Caller,
     idempotency_key: str | None = None,
     report: Report | None = None,
 ) -> Opened:
@@ -75,7 +76,7 @@ def open_incident(
     Args:
         request: what is requested.
         source: how it came in.
-        opened_by: who requests it.
+        by: who requests it.
         idempotency_key: of the request; a caller that repeats the request sends it again.
         report: what the alert reports; by default what the request says.
 
@@ -88,7 +89,7 @@ def open_incident(
     """
     if request.containment != "none":
         containment_requests.allowed(request.containment)
-    opening = _Opening(request, source, opened_by, idempotency_key, report or joining.report_of(request))
+    opening = _Opening(request, source, by, idempotency_key, report or joining.report_of(request))
     return retried(opening.attempt, "others open the same incident")
 
 
@@ -96,7 +97,7 @@ def open_incident(
 class _Opening:
     request: OpenRequest
     source: Source
-    by: str
+    by: Caller
     idempotency_key: str | None
     report: Report
 
@@ -121,7 +122,7 @@ class _Opening:
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         keys = []
         if self.idempotency_key is not None:
-            scope = store.caller_scope(self.by)
+            scope = store.caller_scope(self.by.name)
             keys.append(RequestKey("idempotency-key", self.idempotency_key, scope, fingerprint))
         if self.request.alert_id is not None:
             scope = store.alert_scope(self.source, environment().home, self.request.instance_id)
@@ -167,7 +168,7 @@ class _Opening:
         changes = joining.effect_of_update(incident, self.request, self.report, by=self.by)
         if changes is None:
             return Opened(incident, "same")
-        if not store.join(incident, changes.joining, {}, by=self.by, entries=changes.entries, is_listed=True):
+        if not store.join(incident, changes.joining, {}, by=self.by.name, entries=changes.entries, is_listed=True):
             return None
         changed = incidents.get(incident.id)
         joining.proceed(changed)
@@ -175,7 +176,9 @@ class _Opening:
 
     def _join(self, incident: Incident, keys: Mapping[RequestKey, str | None], *, is_listed: bool) -> Opened | None:
         changes = joining.effect(incident, self.request, self.report, by=self.by)
-        if not store.join(incident, changes.joining, keys, by=self.by, entries=changes.entries, is_listed=is_listed):
+        if not store.join(
+            incident, changes.joining, keys, by=self.by.name, entries=changes.entries, is_listed=is_listed
+        ):
             return None
         changed = incidents.get(incident.id)
         _ensure_running(changed)
@@ -191,7 +194,7 @@ class _Opening:
 
     def _new(self) -> tuple[Incident, list[tuple[str, str]]]:
         """Return a new incident, and further entries of its timeline."""
-        incident = incidents.new(self.request, source=self.source, opened_by=self.by)
+        incident = incidents.new(self.request, source=self.source, opened_by=self.by.name)
         if self.request.containment == "none":
             return incident, []
         if (why := joining.why_not_contained(incident, self.request, self.report)) is not None:

@@ -19,7 +19,7 @@ Task = Literal["contain", "release"]
 ContainmentState = Literal[
     "pending", "containing", "contained", "releasing", "released", "blocked", "failed", "rejected"
 ]
-Decision = Literal["approved", "rejected", "default"]
+Decision = Literal["approved", "overridden", "rejected", "default"]
 
 PUBLIC: Final = (
     "id",
@@ -118,8 +118,10 @@ class IncidentContainment:
         mode: `approval` or `now`.
         state: how far it is.
         asked_by: who requested it.
+        requester: the person who did, as `domain.callers` has it; none where the policy did, or an earlier version
+            recorded it.
         asked_at: when.
-        decided_by: who approved or rejected it.
+        decided_by: who approved, overrode or rejected it.
         decided_at: when.
         decision: which.
         deadline: when the default applies; none without approval.
@@ -139,6 +141,7 @@ class IncidentContainment:
     state: ContainmentState
     asked_by: str
     asked_at: str
+    requester: str | None = None
     decided_by: str | None = None
     decided_at: str | None = None
     decision: Decision | None = None

@@ -55,13 +55,18 @@ def request_release(incident: Incident, by: str) -> Incident | None:
 
 
 def answer(
-    incident_id: str, decision: Literal["approved", "rejected"], to: ContainmentState, by: str
+    incident: Incident, decision: Literal["approved", "overridden", "rejected"], to: ContainmentState, by: str
 ) -> Incident | None:
-    """Record an operator's decision; None where nothing is pending any more, or the deadline is over."""
+    """Record an operator's decision; None where nothing is pending any more, or the deadline is over.
+
+    An approval is about the request as it was read: who may approve it depends on who requested it.
+    """
+    condition, given = "containment.deadline > :now", {}
+    if decision == "approved" and (asked := incident.containment) is not None:
+        condition += " AND containment.asked_at = :asked_at AND containment.asked_by = :asked_by"
+        given = {"asked_at": asked.asked_at, "asked_by": asked.asked_by}
     # It is about the instance as it is now, whatever was requested before.
-    return _settle(
-        incident_id, decision, to, by, "containment.deadline > :now", sets=", containment.as_of = :none", none=None
-    )
+    return _settle(incident.id, decision, to, by, condition, sets=", containment.as_of = :none", none=None, **given)
 
 
 def decide_by_default(incident: Incident, to: ContainmentState, by: str) -> Incident | None:

@@ -182,7 +182,8 @@ class Checks:
         state = (incident["containment"] or {}).get("state")
         # What waits for an answer has its deadline.
         if state not in (None, "pending", *_NOT_OF_OTHERS):
-            assert self.operators.about(incident["id"], "release", None, **dict.fromkeys(flags, True)) in (202, 409)
+            given: dict[str, Any] = dict.fromkeys(flags, True)
+            assert self.operators.about(incident["id"], "release", None, **given) in (202, 409)
 
     def _nothing_is_contained(self) -> None:
         assert [one for one in containments.listed() if one.in_place] == []

@@ -156,29 +156,46 @@ class Operators:
         self._about_one(pick, "contain", by, mode=pick.of(("now", "now", "approval")))
 
     def approve(self, pick: Pick, by: Interruption | None = None) -> None:
-        self._about_one(pick, "approve", by)
+        """Ben approves, and sometimes whoever requested it."""
+        self._about_one(pick, "approve", by, who=pick.of(("ben", "ben", "ann")))
+
+    def override(self, pick: Pick, by: Interruption | None = None) -> None:
+        self._about_one(pick, "override", by, reason="nobody else is awake")
 
     def reject(self, pick: Pick, by: Interruption | None = None) -> None:
         self._about_one(pick, "reject", by)
 
     def release(self, pick: Pick, by: Interruption | None = None) -> None:
-        self._about_one(pick, "release", by, **dict.fromkeys(pick.of(_RELEASES), True))
+        flags: dict[str, Any] = dict.fromkeys(pick.of(_RELEASES), True)
+        self._about_one(pick, "release", by, **flags)
 
-    def _about_one(self, pick: Pick, what: str, by: Interruption | None, **body: Any) -> None:
+    def _about_one(self, pick: Pick, what: str, by: Interruption | None, *, who: str = "ann", **body: Any) -> None:
         if self.world.incidents:
             # Mostly the latest.
-            self.about(pick.of((self.world.incidents[-1], *self.world.incidents)), what, by, **body)
+            self.about(pick.of((self.world.incidents[-1], *self.world.incidents)), what, by, who=who, **body)
 
-    def about(self, incident: str, what: str, by: Interruption | None = None, **body: Any) -> int | None:
+    def about(
+        self, incident: str, what: str, by: Interruption | None = None, *, who: str | None = None, **body: Any
+    ) -> int | None:
         """Ask for something about an incident; return the answer's status, None without an answer."""
         if what == "release":
             self.release_asked(incident, all_incidents=bool(body.get("all")))
-        answer = self.ask(f"/incidents/{incident}/{what}", body, by)
-        assert answer is None or answer[0] in (202, 409, 503), answer
-        wants = what == "approve" or (what == "contain" and self._wants(body["mode"]))
-        if wants and (answer is None or answer[0] != 409):
+        # Only ann requests containments; ben approves where no other caller is named.
+        who = who or ("ben" if what == "approve" else "ann")
+        own = what == "approve" and who == "ann" and by is None and self._is_requested_by_ann(incident)
+        answer = self.ask(f"/incidents/{incident}/{what}", body, by, who=who)
+        assert not own or (answer is not None and answer[0] != 202), "ann approved what she requested"
+        refusals = (403, 409) if what == "approve" and who == "ann" else (409,)
+        assert answer is None or answer[0] in (202, *refusals, 503), answer
+        wants = what in ("approve", "override") or (what == "contain" and self._wants(body["mode"]))
+        if wants and (answer is None or answer[0] not in (403, 409)):
             self.world.wanted.add(item(incident)["instance_id"])
         return answer[0] if answer is not None else None
+
+    @staticmethod
+    def _is_requested_by_ann(incident: str) -> bool:
+        asked = item(incident).get("containment") or {}
+        return asked.get("state") == "pending" and asked["requester"] == "user AIDAANN"
 
     def release_asked(self, incident: str, *, all_incidents: bool) -> None:
         self.world.releasing.add(incident)
@@ -186,13 +203,19 @@ class Operators:
             self.world.releasing.add(str(item(incident)["instance_id"]))
 
     def ask(
-        self, path: str, body: dict[str, Any], by: Interruption | None = None, *, key: str | None = None
+        self,
+        path: str,
+        body: dict[str, Any],
+        by: Interruption | None = None,
+        *,
+        key: str | None = None,
+        who: str = "ann",
     ) -> tuple[int, Any] | None:
         """Send a request; None without an answer."""
         headers = {} if key is None else {"Idempotency_Key": key}
         name = path.rpartition("/")[2]
         self.world.done["open" if name == "incidents" else name] += 1
         with self.world.running(Step("api"), by):
-            answered = answer(event("POST", path, body, **headers))
+            answered = answer(event("POST", path, body, who=who, **headers))
             return answered["statusCode"], json.loads(answered["body"])
         return None

@@ -19,6 +19,7 @@ from tapstack.domain.incidents import as_text, read_request, utc_now
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import appliance, capture, containment, incident, prepare, release
 from tapstack.responder.incident import opening
+from tests.responder.callers import CALLER
 from tests.responder.conftest import TABLE, Site
 from tests.responder.containment.conftest import Shop, ask_again
 
@@ -43,7 +44,7 @@ def opened_as(monkeypatch: pytest.MonkeyPatch, name: str, instance: str, key: st
     request = read_request(asked, minutes=600, max_minutes=1440)
     with monkeypatch.context() as patch:
         patch.setattr("tapstack.responder.store.incidents.new_id", lambda _: name)
-        opening.open_incident(request, source="api", opened_by=ANN, idempotency_key=key)
+        opening.open_incident(request, source="api", by=CALLER, idempotency_key=key)
 
 
 def captured(name: str) -> None:

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 
 from strictmoto.account import ACCOUNT_ID, REGION
+from tapstack.domain.callers import POLICY
 from tapstack.domain.incidents import read_request
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.errors import OtherPersonNeeded
 from tapstack.responder.handlers import appliance, capture, incident, prepare, release
 from tapstack.responder.incident import commands, opening
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as appliance_store
 from tapstack.responder.store import captures, containments, incidents
 from tapstack.responder.sweeper import sweep
+from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import Site, item, opened
 from tests.responder.containment.conftest import Shop, asked
 from tests.responder.containment.versions.playing import (
@@ -103,8 +106,8 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
         written = {public: item(name)[public] for public in incidents.PUBLIC}
         if written["containment"] is not None:
             # No earlier version wrote them.
-            assert not {"as_of", "not_done"} & set(written["containment"])
-            written["containment"] |= {"as_of": None, "not_done": []}
+            assert not {"as_of", "not_done", "requester"} & set(written["containment"])
+            written["containment"] |= {"as_of": None, "not_done": [], "requester": None}
         assert {public: shown(name)[public] for public in incidents.PUBLIC} == written
     found = shown(CAPTURING)
     assert (found["id"], found["state"], found["severity"]) == (CAPTURING, "capturing", "high")
@@ -169,7 +172,10 @@ def test_when_containments_of_an_earlier_version_were_under_way_then_they_go_on(
     assert step(release.handler, "release", BEGUN) == {"status": "released"}
     assert updated.groups(instance) == had
 
-    containment_requests.decide(PENDING, "approved", by=ANN)
+    # It has the name of who requested it alone, which is compared.
+    with pytest.raises(OtherPersonNeeded, match=f"{ANN} requested the containment"):
+        containment_requests.decide(PENDING, "approved", by=CALLER)
+    containment_requests.decide(PENDING, "approved", by=OTHER)
     assert step(incident.handler, "decide", PENDING) == {"status": "contain"}
     contained(PENDING)
     assert updated.is_isolated(updated.company.instances["web-1"])
@@ -180,7 +186,7 @@ def test_when_an_incident_is_opened_for_the_same_instance_then_it_shares_what_an
 ) -> None:
     body = {"reason": "beaconing", "instance_id": updated.database, "alert_id": "edr-1"}
     request = read_request(body, minutes=600, max_minutes=1440)
-    again = opening.open_incident(request, source="api", opened_by=ANN)
+    again = opening.open_incident(request, source="api", by=CALLER)
     assert (again.incident, again.how) == (incidents.get(CAPTURING), "same")
 
     new = opened(updated.database, containment="now")
@@ -201,14 +207,14 @@ def test_when_an_earlier_version_wrote_keys_then_they_are_those_of_their_caller_
     asked = read_request(body, minutes=600, max_minutes=1440)
     # The request that the key was sent with named another account's instance.
     with pytest.raises(opening.KeyReused, match=CAPTURING):
-        opening.open_incident(asked, source="api", opened_by=ANN, idempotency_key="key-1")
+        opening.open_incident(asked, source="api", by=CALLER, idempotency_key="key-1")
     other = replace(asked, alert_id=None)
-    assert opening.open_incident(other, source="api", opened_by=f"{ANN}e", idempotency_key="key-1").how == "opened"
+    assert opening.open_incident(other, source="api", by=OTHER, idempotency_key="key-1").how == "opened"
     elsewhere = replace(asked, instance_id=updated.company.instances["desktop"])
     # For the API the id is that of an incident about another instance, which is refused; a finding is another alert.
     with pytest.raises(opening.AlertTaken, match=CAPTURING):
-        opening.open_incident(elsewhere, source="api", opened_by=ANN)
-    assert opening.open_incident(elsewhere, source="guardduty", opened_by="guardduty").how == "opened"
+        opening.open_incident(elsewhere, source="api", by=CALLER)
+    assert opening.open_incident(elsewhere, source="guardduty", by=POLICY).how == "opened"
 
 
 def test_when_an_appliance_was_launched_by_an_earlier_version_then_it_is_joined_and_retired(

@@ -1,0 +1,85 @@
+"""Callers of the API, and which of them are one person: whoever asked for a containment does not approve it.
+
+A person is the issuer and the subject of a token, or the unique id of an IAM user, or the source identity of a role's
+session. Amazon API Gateway passes no source identity: of a caller with AWS credentials the function gets `userArn` and
+`userId`, which end with the name of a session, and that is the caller's own choice. So all sessions of a role are one
+person, unless the settings name the role as one whose sessions IAM lets call only where their name is their source
+identity (`docs/iam/responders/README.md`).
+
+Sources: Amazon API Gateway Developer Guide, "Working with AWS Lambda proxy integrations for HTTP APIs" (payload format
+2.0, `requestContext.authorizer`) and "Customize HTTP API access logs" (`$context.identity`); IAM User Guide, "AWS
+global condition context keys" (`aws:userid`, `aws:SourceIdentity`), "IAM identifiers" (unique ids) and "Monitor and
+control actions taken with assumed roles" (a source identity stays for the session, and for those after it); RFC 7519,
+sections 4.1.1 and 4.1.2 (a subject is unique within its issuer).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+_SESSION: Final = re.compile(r"(?P<role>arn:[^:]+:sts::[^:]*:assumed-role/(?P<name>.+))/(?P<session>[^/]+)")
+_FEDERATED: Final = re.compile(r"arn:[^:]+:sts::(?P<account>[^:]*):federated-user/.+")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who called the API.
+
+    Attributes:
+        name: ARN, or subject of the token, as it is shown; `guardduty` of the policy.
+        person: who that is; two callers with the same `person` count as one. Opaque; none of the policy.
+        sessions_of: name of the role whose sessions count as this one person; None where `person` is one for certain.
+    """
+
+    name: str
+    person: str | None = None
+    sessions_of: str | None = None
+
+
+POLICY: Final = Caller("guardduty")
+"""The policy about findings, which is no person: any person may approve what it requests."""
+
+
+def token_caller(issuer: str, subject: str) -> Caller:
+    """Return the caller of a token, whose issuer the gateway has verified."""
+    return Caller(subject, f"token {issuer} {subject}")
+
+
+def iam_caller(arn: str, unique_id: str, source_identity_roles: Collection[str] = ()) -> Caller:
+    """Return the caller that signed a request.
+
+    Args:
+        arn: as the gateway's `userArn`.
+        unique_id: as its `userId`: `AIDA...` of a user, `AROA...:session` of a role, `account:name` of a federated
+            user, the number of the account for its root user.
+        source_identity_roles: names of the roles whose sessions have their source identity as their name.
+    """
+    if (session := _SESSION.fullmatch(arn)) is None:
+        # Who calls GetFederationToken chooses the name; the user behind it is not passed.
+        federated = _FEDERATED.fullmatch(arn)
+        return Caller(arn, f"federated users of {federated['account']}" if federated else f"user {unique_id}")
+    if session["name"] in source_identity_roles:
+        return Caller(arn, f"source identity {session['session']}")
+    return Caller(arn, f"role {unique_id.partition(':')[0]}", sessions_of=session["name"])
+
+
+def is_same_person(asked_by: str, requester: str | None, caller: Caller) -> bool:
+    """Return whether a containment was requested by the person who calls.
+
+    Args:
+        asked_by: who requested it, as shown.
+        requester: `person` of that caller; None where the policy requested it, or an earlier version recorded it.
+        caller: who calls.
+    """
+    if requester is not None:
+        return requester == caller.person
+    # What an earlier version recorded is compared by name: sessions of a role are one.
+    return _without_session(asked_by) == _without_session(caller.name)
+
+
+def _without_session(name: str) -> str:
+    found = _SESSION.fullmatch(name)
+    return found["role"] if found else name
