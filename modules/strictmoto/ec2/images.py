@@ -8,6 +8,7 @@ Source: moto 5.2.5, moto/ec2/models/amis.py (which images, and their owner's ali
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
@@ -76,6 +77,18 @@ class _Images(dict[str, Any]):
         self._backend = backend
         self._lock = threading.RLock()
         self._waiting = dict(_public(backend.region_name))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Images:
+        """Copy what was made, and the backend; late answers come from copies, and a lock has none."""
+        copied = _Images.__new__(_Images)
+        memo[id(self)] = copied
+        with self._lock:
+            copied._waiting = dict(self._waiting)
+            made = dict(dict.items(self))
+        copied._lock = threading.RLock()
+        copied._backend = copy.deepcopy(self._backend, memo)
+        dict.update(copied, copy.deepcopy(made, memo))
+        return copied
 
     def _make(self, name: object) -> None:
         with self._lock:

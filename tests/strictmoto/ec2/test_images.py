@@ -10,6 +10,7 @@ from moto.ec2.models import amis
 
 from strictmoto.account import Account
 from strictmoto.ec2 import images
+from strictmoto.faults import Fault
 from tests.strictmoto.ec2.mirroring.network import refused
 
 PUBLIC = "ami-12c6146b"
@@ -113,3 +114,15 @@ def test_when_an_image_is_tagged_then_it_is_found_by_its_tag(aws_account: Accoun
     ec2.create_tags(Resources=[PUBLIC], Tags=[{"Key": "use", "Value": "sensor"}])
     tagged = ec2.describe_images(Filters=[{"Name": "tag:use", "Values": ["sensor"]}])["Images"]
     assert [one["ImageId"] for one in tagged] == [PUBLIC]
+
+
+def test_when_the_last_creation_is_late_then_the_answer_is_of_before_and_images_are_still_made(
+    aws_account: Account,
+) -> None:
+    ec2 = aws_account.client("ec2")
+    aws_account.faults.add(Fault("DescribeVpcs", "late"))
+    made = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+
+    assert made not in [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]]
+    assert made in [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]]
+    assert len(ec2.describe_images(Owners=["amazon"])["Images"]) > 100
