@@ -49,6 +49,7 @@ def test_when_imported_then_only_what_is_used_is_loaded() -> None:
     assert run(BUILD)["loaded"] == 6  # provider, filter, _jsii and what they hold
 
 
+@pytest.mark.long
 @pytest.mark.thorough
 def test_when_the_ordinary_import_is_forced_then_the_terraform_is_the_same() -> None:
     ours, stock = run(BUILD), run(BUILD, TAPSTACK_STOCK_IMPORT="1")

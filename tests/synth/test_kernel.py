@@ -137,6 +137,7 @@ def test_when_hcl_is_synthesized_then_it_is_the_same_either_way(tmp_path: Path) 
     assert_same(tmp_path / "early", tmp_path / "late")
 
 
+@pytest.mark.long
 @pytest.mark.thorough
 @pytest.mark.parametrize("hcl", ["", "true"])
 def test_when_everything_is_imported_as_it_comes_then_the_example_is_the_same(tmp_path: Path, hcl: str) -> None:

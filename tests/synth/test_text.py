@@ -350,8 +350,8 @@ def test_when_any_texts_are_in_every_position_then_they_are_read_as_they_are_or_
     check(1, texts)
 
 
-@pytest.mark.rehearsal
-@settings(max_examples=15, phases=WITHOUT_SHRINKING)
+@pytest.mark.thorough
+@settings(max_examples=6, phases=WITHOUT_SHRINKING)
 @given(st.lists(TEXT, min_size=40, max_size=40))
 def test_when_many_texts_are_in_every_position_then_they_are_read_as_they_are_or_refused(texts: list[str]) -> None:
     check(0, texts)

@@ -1,7 +1,7 @@
 """Two concurrent commands, at every point: one completes between any two calls of the other.
 
-The random sequences cover some of these points, these tests all of them: of long commands every third point, or all
-with TAPSTACK_MEETINGS=1. The checks are the same.
+The random sequences cover some of these points, these tests all of them: of long commands every fifth point, or all
+with TAPSTACK_MEETINGS=1, as `make test-all` has it. The checks are the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Meeting = tuple[Doing, Doing]
 """What is interrupted, and what happens meanwhile."""
 _MOST_CALLS = 100
 _LONG = 20
-_EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "3"))
+_EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "5"))
 
 
 def opened(play: Play, containment: str = "now") -> str:
