@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
 from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
@@ -184,6 +185,40 @@ def guardduty_finds_something(its: Scenarios) -> None:
     ec2.delete_tags(Resources=[legacy], Tags=[{"Key": "stage"}])
 
 
+def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None:
+    """One attack: each finding beside the first opens none, and each is one entry and one notification."""
+    response = its.response
+    instance = response.company.instances["web-1"]
+    with heard_by(response):
+        find(response, instance, "first")
+        wait_for(lambda: len(opened(response)) == 1, lambda: f"opened: {opened(response)}")
+        [incident] = opened(response)
+        response.until(incident, "capturing")
+        response.until_waiting(incident)
+        # Of several at once, and of one that comes again, only one opens or joins.
+        for number in (0, 1, 2, 0):
+            find(response, instance, f"further-{number}")
+        wait_for(lambda: len(_joined(response, incident)) == 3, lambda: f"joined: {_joined(response, incident)}")
+        wait_for(lambda: len(_mails(response, "joined by another alert")) == 3, lambda: str(_mails(response, "")))
+    assert [one["id"] for one in opened(response)] == [incident["id"]]
+    assert {entry["detail"].partition(",")[0] for entry in _joined(response, incident)} == {
+        f"finding further-{number}" for number in range(3)
+    }
+    assert len(_mails(response, "joined by another alert")) == 3
+    assert len(response.sessions()) == 1
+    response.end(incident)
+
+
+def _mails(response: DeployedResponse, what: str) -> list[str]:
+    """Return the subjects of published notifications that end so."""
+    subjects = [
+        record.call.parameters["Subject"]
+        for record in response.records()
+        if (record.call.action, record.status) == ("Publish", 200)
+    ]
+    return [subject for subject in subjects if subject.endswith(what)]
+
+
 def alerts_join_an_open_incident(its: Scenarios) -> None:
     """A finding and an alert, which make the capture last longer: the workflow waits on."""
     response = its.response
@@ -321,6 +356,35 @@ def the_sweeper_restarts_an_incident_whose_execution_failed(its: Scenarios) -> N
     response.until_idle()
 
 
+def the_sweeper_watches_the_packets(its: Scenarios) -> None:
+    """Of one incident CloudWatch counts some, of another none for longer than ten minutes."""
+    response = its.response
+    seen, unseen = response.captured("web-1"), response.captured(response.company.interfaces["web-2"][0])
+    assert [response.show(one)["packets"]["state"] for one in (seen, unseen)] == ["mirroring", "mirroring"]
+    assert response.sweep()["packets"] == 0
+    response.account.metrics.add(Measurement(response.company.instances["web-1"], "NetworkMirrorIn", 1500))
+    mirroring = {
+        "state": {"S": "mirroring"},
+        "since": {"S": _LONG_AGO},
+        "seen_at": {"NULL": True},
+        "missing": {"L": []},
+    }
+    response.change({"pk": {"S": f"INCIDENT#{unseen['id']}"}, "sk": {"S": "INCIDENT"}}, packets={"M": mirroring})
+    assert response.sweep()["packets"] == 2
+    assert response.show(seen)["packets"]["state"] == "packets seen"
+    shown = response.show(unseen)
+    assert (shown["packets"]["state"], shown["packets"]["missing"]) == (
+        "no packets seen",
+        [response.company.instances["web-2"]],
+    )
+    assert shown["timeline"][-1]["what"] == "no packets seen"
+    [mail] = [record for record in response.records("sweeper") if record.call.action == "Publish"]
+    assert mail.call.parameters["Subject"].endswith(f"{unseen['id']}: NO PACKETS SEEN")
+    assert response.sweep()["packets"] == 0
+    response.end(seen)
+    response.end(unseen)
+
+
 def the_sweeper_retires_an_unused_appliance(its: Scenarios) -> None:
     """And lets go for an incident that is closed: its execution died before it could."""
     response = its.response
@@ -388,10 +452,12 @@ EVERYWHERE: Final = (
     a_function_was_killed_while_a_capture_ended,
     a_session_was_deleted_by_hand,
     guardduty_finds_something,
+    several_findings_about_an_instance_join_one_incident,
     alerts_join_an_open_incident,
     the_sweeper_ends_sessions_without_an_incident,
     the_sweeper_mends_a_session_whose_target_was_replaced,
     the_sweeper_restarts_an_incident_whose_execution_failed,
+    the_sweeper_watches_the_packets,
     the_schedule_starts_the_sweeper,
 )
 WHERE_ONE_IS_LAUNCHED: Final = (

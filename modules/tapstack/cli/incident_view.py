@@ -203,10 +203,27 @@ def _facts(incident: Incident, now: datetime, region: str) -> list[tuple[str, st
         ("technique", plain(incident.get("technique"))),
         ("opened", f"{opened} ({source})" if opened and source else opened),
         _end(incident, now),
+        ("packets", _packets(incident)),
         ("portal", plain(appliance.get("portal_url"))),
         *_login(appliance, region),
         ("appliance", f"{state} ({stack})" if state and stack else state),
     ]
+
+
+def _packets(incident: Incident) -> str:
+    """Return what is known of the packets; nothing before mirroring begins."""
+    found = _mapping(incident, "packets")
+    if not found:
+        return ""
+    state, since = plain(found.get("state")), plain(found.get("since"))
+    if state == "packets seen":
+        return f"seen, the first in the five minutes from {plain(found.get('seen_at'))}"
+    if state == "no packets seen":
+        missing = ", ".join(plain(one) for one in _list(found, "missing"))
+        return f"NONE SEEN{f' of {missing}' if missing else ''} since {since}: the timeline has likely causes"
+    if incident.get("state") != "capturing":
+        return "not known whether any were mirrored: the appliance shows what arrived"
+    return f"{state} since {since}; whether packets are mirrored is not known yet"
 
 
 def _login(appliance: Mapping[str, Any], region: str) -> list[tuple[str, str]]:

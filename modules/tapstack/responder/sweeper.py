@@ -1,7 +1,8 @@
 """The sweeper: it corrects what other functions missed, every 15 minutes.
 
-It deletes sessions that no incident needs, modifies those whose mirror target was deleted, and restarts incidents
-without an execution. It changes only resources that incidents of this deployment and site created.
+It deletes sessions that no incident needs, modifies those whose mirror target was deleted, restarts incidents
+without an execution, and watches whether packets are mirrored. It changes only resources that incidents of this
+deployment and site created.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import sessions
+from tapstack.responder.capture import sessions, watch
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import audit
 from tapstack.responder.environment import environment
@@ -45,6 +46,8 @@ class Report:
     retargeted: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     appliance: list[str] = field(default_factory=list)
+    packets: list[str] = field(default_factory=list)
+    """Incidents whose packets were seen, or of which none were."""
     unknown_sessions: list[str] = field(default_factory=list)
     """Sessions of this deployment whose incident is unknown and which have not expired."""
     audit: list[str] = field(default_factory=list)
@@ -72,6 +75,7 @@ def sweep() -> Report:
         _sessions,
         _captures,
         _appliance,
+        _packets,
         _containments,
     )
     for part in parts:
@@ -236,6 +240,11 @@ def _appliance(report: Report) -> None:
         report.appliance.append(f"released for {', '.join(sorted(dead))}")
     if now.state == "retiring" or (now.state in ("ready", "launching") and appliance_steps.overdue(now)):
         report.appliance.append(f"retired: {appliance_steps.retire_unneeded(again=True)}")
+
+
+def _packets(report: Report) -> None:
+    """Record whether packets are seen, and warn where none are."""
+    report.packets += watch.watch()
 
 
 def _containments(report: Report) -> None:

@@ -86,7 +86,6 @@ def sweeper(permissions: Permissions, containable: Containable) -> list[Statemen
         # The containment of a closed incident may be pending.
         policies.listed(permissions, "containment", "original", "closed", sid="ListContainments"),
         policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
-        policies.describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
     ]
 
 

@@ -170,9 +170,9 @@ def incident(permissions: Permissions) -> list[Statement]:
 
 
 def sweeper(permissions: Permissions) -> list[Statement]:
-    """Deletes sessions without an incident, and modifies those whose mirror target is gone."""
+    """Deletes sessions without an incident, modifies those whose mirror target is gone, and watches for packets."""
     return [
-        items(permissions, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", "UpdateItem")),
+        items(permissions, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", *_CHANGE)),
         items(permissions, "UpdateCaptureItems", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
         items(
             permissions,
@@ -191,7 +191,16 @@ def sweeper(permissions: Permissions) -> list[Statement]:
             "Action": "states:DescribeExecution",
             "Resource": permissions.place.arn("states", f"execution:{permissions.state_machine}:*"),
         },
-        _put_events(permissions),
+        describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
+        {
+            # This action of CloudWatch has no resource types.
+            "Sid": "ReadMetrics",
+            "Effect": "Allow",
+            "Action": "cloudwatch:GetMetricData",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": permissions.place.region}},
+        },
+        *_publish(permissions),
         *(_retire(permissions, permissions.stack) if permissions.stack else ()),
     ]
 

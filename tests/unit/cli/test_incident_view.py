@@ -126,6 +126,34 @@ def test_when_a_capture_lasts_as_long_as_it_may_then_no_extension_is_proposed(
     assert commands[1:-1] == ([proposed] if proposed else [])
 
 
+@pytest.mark.parametrize(
+    ("state", "packets", "said"),
+    [
+        ("launching", None, None),
+        ("capturing", {"state": "mirroring"}, "mirroring since {}; whether packets are mirrored is not known yet"),
+        ("capturing", {"state": "packets seen", "seen_at": "2026-01-02T03:05:00Z"}, "seen, the first in the five {}"),
+        (
+            "capturing",
+            {"state": "no packets seen", "missing": ["i-0a000000000000001"]},
+            "NONE SEEN of i-0a000000000000001 since {}: the timeline has likely causes",
+        ),
+        ("closed", {"state": "mirroring"}, "not known whether any were mirrored: the appliance shows what arrived"),
+        ("closed", {"state": "no packets seen", "missing": ["i-1"]}, "NONE SEEN of i-1 since {}: the timeline has {}"),
+    ],
+)
+def test_when_packets_are_seen_or_not_then_the_card_says_what_is_known(
+    state: str, packets: dict[str, Any] | None, said: str | None
+) -> None:
+    since = "2026-01-02T03:05:00Z"
+    known = packets and {"since": since, "seen_at": None, "missing": [], **packets}
+    lines = [line for line in card(incident(state=state, packets=known), now=NOW).splitlines() if "  packets  " in line]
+    if said is None:
+        assert lines == []
+        return
+    wanted = said.replace("five {}", f"five minutes from {since}").replace("has {}", "has likely causes")
+    assert lines == [f"  packets    {wanted.replace('{}', since)}"]
+
+
 def test_when_an_appliance_was_launched_then_the_card_says_how_to_sign_in() -> None:
     appliance = {**incident()["appliance"], "launched_by_us": True}
     lines = card(incident(appliance=appliance), now=NOW, region="eu-central-1").splitlines()

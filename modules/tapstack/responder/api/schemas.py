@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tapstack.domain import incidents
+from tapstack.domain import incidents, packet_watch
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.identifiers import example_of, noun_of, pattern_of
 from tapstack.responder.api.containment_schemas import (
@@ -195,6 +195,27 @@ APPLIANCE: Final[Schema] = {
         "launched_by_us": {"type": "boolean"},
     },
 }
+PACKETS: Final[Schema] = {
+    "type": ["object", "null"],
+    "description": "What is known of the packets. null before mirroring begins.",
+    "required": ["state", "since", "seen_at", "missing"],
+    "properties": {
+        "state": {
+            "type": "string",
+            "enum": list(packet_watch.STATES),
+            "description": "mirroring while sessions exist and nothing is known of packets; packets seen when "
+            "CloudWatch counts mirrored packets of every instance, of other sessions on it too; no packets seen when "
+            "it counts none for ten minutes or longer.",
+        },
+        "since": _time("When mirroring began."),
+        "seen_at": _or_null(_time("The beginning of the five minutes in which CloudWatch counted the first packets.")),
+        "missing": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The instances of which CloudWatch counts none.",
+        },
+    },
+}
 _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "id": _ID,
     "state": {"type": "string", "enum": list(incidents.STATES)},
@@ -212,6 +233,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "network_interface_ids": {"type": "array", "items": {"type": "string"}, "description": "As requested."},
     "interfaces": {"type": "array", "items": {"$ref": "#/components/schemas/Interface"}},
     "appliance": {"$ref": "#/components/schemas/Appliance"},
+    "packets": {"$ref": "#/components/schemas/Packets"},
     "in_place": {
         "type": "array",
         "items": {"type": "string"},
@@ -321,6 +343,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "IncidentWithTimeline": INCIDENT_WITH_TIMELINE,
     "Interface": INTERFACE,
     "Appliance": APPLIANCE,
+    "Packets": PACKETS,
     "Containment": CONTAINMENT,
     "Plan": PLAN,
     "Change": CHANGE,

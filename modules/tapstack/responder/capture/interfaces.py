@@ -5,7 +5,7 @@ Sources: Amazon EC2 API Reference, DescribeInstances and DescribeNetworkInterfac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -134,6 +134,19 @@ def existing_instances(ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         for page in pages.paginate(Filters=[{"Name": "instance-id", "Values": values}]):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]
+
+
+def instances_of(ids: Collection[str]) -> dict[str, str]:
+    """Return the instances that network interfaces are attached to, by interface; others are left out."""
+    listed, found = sorted(ids), {}
+    pages = client("ec2").get_paginator("describe_network_interfaces")
+    for begin in range(0, len(listed), sessions.FILTER_VALUES):
+        filters = [{"Name": "network-interface-id", "Values": listed[begin : begin + sessions.FILTER_VALUES]}]
+        for page in pages.paginate(Filters=filters):
+            for item in page["NetworkInterfaces"]:
+                if (instance := _instance_of(item)) is not None:
+                    found[item["NetworkInterfaceId"]] = instance
+    return found
 
 
 def _instance_of(described: dict[str, Any]) -> str | None:

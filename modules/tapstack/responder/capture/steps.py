@@ -26,6 +26,7 @@ from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident, IncidentInterface
+from tapstack.responder.store.records import IncidentPackets
 from tapstack.responder.store.retry import TRIES, retried
 
 _PATIENT_TURNS: Final = 2
@@ -87,7 +88,8 @@ def start(incident_id: str) -> dict[str, int]:
         f"{item.network_interface_id}: {item.note}" for item in entries if item.state == "mirrored" and item.note
     ]
     detail = "; ".join([detail, *remarks])
-    incidents.transition(incident_id, "capturing", by="capture", detail=detail)
+    known = IncidentPackets("mirroring", as_text(utc_now()))
+    incidents.transition(incident_id, "capturing", by="capture", detail=detail, sets={"packets": known.as_dict()})
     return {"mirrored": mirrored, "refused": refused}
 
 

@@ -13,6 +13,7 @@ from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
+from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -26,6 +27,7 @@ SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
 _REASON_SHOWN: Final = 1200
 """More than a reason has characters, because quoting adds some."""
+_NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
 
 
@@ -85,7 +87,7 @@ def capturing(incident: Incident) -> tuple[str, str]:
     return subject(incident, "mirroring started"), text(
         incident,
         f"Traffic mirror sessions of {_suspect(incident)} exist until {incident.expires_at}. The appliance shows "
-        "whether packets arrive.",
+        f"whether packets arrive. A warning follows where CloudWatch counts none for {_NONE_FOR} minutes.",
         ["Mirrored:", *(_mirrored(item) for item in mirrored)],
         _refused(incident),
         _where(incident),
@@ -110,10 +112,23 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
     return subject(incident, "closed, containment NOT RELEASED" if still_contained else "closed"), text(
         incident,
         f"The incident was closed{why}. It captures nothing any more; sessions shared with other incidents continue.",
+        _packets(incident),
         still_contained,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
+
+
+def _packets(incident: Incident) -> list[str]:
+    """Return what is known of the packets of an incident that captured."""
+    found = incident.packets
+    if found is None:
+        return []
+    if found.state == "packets seen":
+        return [f"Packets were seen from {found.seen_at}."]
+    if found.state == "no packets seen":
+        return [f"NO PACKETS were seen of {', '.join(found.missing)}."]
+    return ["Whether packets were mirrored is not known: the appliance shows what arrived."]
 
 
 def failed(incident: Incident, error: str, cause: str, still_contained: list[str]) -> tuple[str, str]:

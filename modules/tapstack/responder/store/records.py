@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from tapstack.domain.containment_settings import ApprovalDefault, Mode
 from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
+from tapstack.domain.packet_watch import PacketsState
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.store.keys import where_of
 
@@ -38,6 +39,7 @@ PUBLIC: Final = (
     "network_interface_ids",
     "interfaces",
     "appliance",
+    "packets",
     "in_place",
     "undo",
     "close_requested",
@@ -80,6 +82,28 @@ class IncidentInterface:
             "owned": self.owned,
             "note": self.note,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPackets:
+    """What is known of the packets of an incident.
+
+    Attributes:
+        state: `mirroring` while nothing is known.
+        since: when mirroring began.
+        seen_at: the beginning of the five minutes in which CloudWatch counted the first packets; of the last instance,
+            where there are several.
+        missing: the instances of which it counted none.
+    """
+
+    state: PacketsState
+    since: str
+    seen_at: str | None = None
+    missing: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON and items have it."""
+        return {"state": self.state, "since": self.since, "seen_at": self.seen_at, "missing": list(self.missing)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +209,7 @@ class Incident:
         instance_gone: its instance did not exist, or was terminated, when the capture was prepared.
         interfaces: the state of each.
         appliance: which receives the packets; none before it is known.
+        packets: what is known of them; none before mirroring begins.
         containment: of its instance; none where it was not requested.
         in_place: the resources of a failed incident that remain.
         undo: the command that deletes what remains.
@@ -224,6 +249,7 @@ class Incident:
     network_interface_ids: tuple[str, ...] = ()
     interfaces: tuple[IncidentInterface, ...] = ()
     appliance: IncidentAppliance | None = None
+    packets: IncidentPackets | None = None
     containment: IncidentContainment | None = None
     in_place: tuple[str, ...] = ()
     undo: str | None = None
@@ -296,6 +322,8 @@ def incident_of(item: dict[str, Any]) -> Incident:
     known = {**_known(Incident, item), "where": where_of(item), "notified": tuple(item.get("told", ()))}
     if known.get("appliance") is not None:
         known["appliance"] = IncidentAppliance(**_known(IncidentAppliance, known["appliance"]))
+    if known.get("packets") is not None:
+        known["packets"] = IncidentPackets(**_known(IncidentPackets, known["packets"]))
     if known.get("containment") is not None:
         known["containment"] = IncidentContainment(**_known(IncidentContainment, known["containment"]))
     known["interfaces"] = tuple(

@@ -1,0 +1,140 @@
+"""The watch on packets: whether AWS mirrors any for the incidents that capture.
+
+The sweeper runs it. Each incident is watched until packets are seen; ten minutes without any are one warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from tapstack.domain import packet_watch
+from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.packet_watch import period_of
+from tapstack.responder.appliance.mirror_target import current_mirror_target
+from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
+from tapstack.responder.outbound import notifications
+from tapstack.responder.store import incidents, packets
+from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.records import IncidentPackets
+
+
+def watch() -> list[str]:
+    """Record of which incidents packets were seen, and warn of those without any; return a line for each change."""
+    watched = [incident for incident in incidents.listed("open") if _is_watched(incident)]
+    if not watched:
+        return []
+    named = interfaces.instances_of({eni for one in watched if not one.instance_id for eni in _mirrored(one)})
+    of_incident = {one.id: _instances(one, named) for one in watched}
+    instances = sorted({instance for found in of_incident.values() for instance in found})
+    now = utc_now()
+    counted = metrics.counted(instances, min(map(_since, watched)), now) if instances else {}
+    return [line for one in watched for line in _judge(one, of_incident[one.id], counted, now)]
+
+
+def _is_watched(incident: Incident) -> bool:
+    if incident.state != "capturing" or incident.close_requested:
+        return False
+    # A function may have been killed before it notified.
+    return incident.packets is None or incident.packets.state != "packets seen" or _is_owed(incident)
+
+
+def _is_owed(incident: Incident) -> bool:
+    """Return whether responders were warned that no packets were seen, and not that they were seen since."""
+    return packet_notices.WARNED in incident.notified and packet_notices.SEEN not in incident.notified
+
+
+def _since(incident: Incident) -> datetime:
+    # Incidents of earlier versions do not say since when.
+    return as_time(incident.packets.since if incident.packets is not None else incident.opened_at)
+
+
+def _mirrored(incident: Incident) -> list[str]:
+    return incident.interface_ids("mirrored")
+
+
+def _instances(incident: Incident, named: dict[str, str]) -> list[str]:
+    if incident.instance_id:
+        return [incident.instance_id]
+    return sorted({named[eni] for eni in _mirrored(incident) if eni in named})
+
+
+def _judge(
+    incident: Incident, instances: Sequence[str], counted: dict[str, list[datetime]], now: datetime
+) -> list[str]:
+    since = _since(incident)
+    first = {
+        instance: times[0]
+        for instance in instances
+        if (times := [at for at in counted.get(instance, ()) if at >= period_of(since)])
+    }
+    state, missing = packet_watch.judge(instances, first, since=since, now=now)
+    if state == "mirroring":
+        return []
+    seen_at = as_text(max(first.values())) if state == "packets seen" else None
+    found = IncidentPackets(state, as_text(since), seen_at, missing)
+    before = incident.packets
+    if before is not None and (before.state, before.missing) == (found.state, found.missing):
+        # Recorded, and perhaps not notified of.
+        _notify(incident)
+        return []
+    others = _others(_mirrored(incident))
+    detail = _seen(found, others) if seen_at else _unseen(incident, found, others)
+    recorded = packets.record(incident, found, detail)
+    if recorded is None:
+        return []
+    _notify(recorded)
+    return [f"{incident.id}: {detail}"]
+
+
+def _notify(incident: Incident) -> None:
+    found = incident.packets
+    if found is None:
+        return
+    if found.state == "no packets seen" and packet_notices.WARNED not in incident.notified:
+        causes = _causes(incident, found, _others(_mirrored(incident)))
+        notifications.notify_once(incident, packet_notices.WARNED, *packet_notices.missing(incident, found, causes))
+    elif found.state == "packets seen" and _is_owed(incident):
+        notifications.notify_once(incident, packet_notices.SEEN, *packet_notices.seen(incident, found))
+
+
+def _others(mirrored: Sequence[str]) -> list[tuple[int, str, str]]:
+    """Return number, id and interface of the sessions of others on mirrored interfaces, by number."""
+    there = sessions.on_interfaces(mirrored)
+    return sorted(
+        (session["SessionNumber"], session["TrafficMirrorSessionId"], session["NetworkInterfaceId"])
+        for session in there
+        if not sessions.is_ours(session)
+    )
+
+
+def _earlier(incident: Incident, others: Iterable[tuple[int, str, str]]) -> list[str]:
+    """Return the sessions of others that AWS evaluates before an incident's, with their numbers."""
+    numbers = {one.network_interface_id: one.session_number for one in incident.in_state("mirrored")}
+    return [
+        f"{session_id} (number {number})"
+        for number, session_id, eni in others
+        if (ours := numbers.get(eni)) is not None and number < ours
+    ]
+
+
+def _seen(found: IncidentPackets, others: Iterable[tuple[int, str, str]]) -> str:
+    said = f"CloudWatch counts mirrored packets in the five minutes from {found.seen_at}"
+    theirs = ", ".join(session_id for _, session_id, _ in others)
+    return f"{said}; those of {theirs}, sessions of others on the same interfaces, are counted too" if theirs else said
+
+
+def _unseen(incident: Incident, found: IncidentPackets, others: Iterable[tuple[int, str, str]]) -> str:
+    causes = "; ".join(_causes(incident, found, others))
+    return f"CloudWatch counts none of {', '.join(found.missing)} since {found.since}. Likely causes: {causes}"
+
+
+def _causes(incident: Incident, found: IncidentPackets, others: Iterable[tuple[int, str, str]]) -> tuple[str, ...]:
+    states = {one["InstanceId"]: one["State"]["Name"] for one in interfaces.existing_instances(found.missing)}
+    to = current_mirror_target()
+    return packet_watch.likely_causes(
+        found.missing,
+        states=states,
+        earlier=_earlier(incident, others),
+        filter_id=to.filter_id if to is not None else "of the sessions",
+    )

@@ -1,0 +1,262 @@
+"""Whether packets are mirrored is said when CloudWatch says so, and never before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from strictmoto.cloudwatch.metrics import Measurement
+from strictmoto.faults import Fault
+from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.capture import watch
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import executions
+from tapstack.responder.store import incidents
+from tapstack.responder.sweeper import sweep
+from tests.responder.conftest import Site, change, item, opened, prepared
+from tests.responder.test_api import ask
+
+
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "is_running", lambda _: True)
+
+
+def capturing(site: Site) -> tuple[str, str, str]:
+    """An incident that captures; its instance and interface."""
+    instance, interface = site.instance()
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    return incident, instance, interface
+
+
+def mirrors(site: Site, instance: str, value: float = 1500, *, metric: str = "NetworkMirrorOut", ago: int = 0) -> None:
+    """Let CloudWatch count packets of an instance, some minutes ago."""
+    at = (utc_now() - timedelta(minutes=ago)).timestamp()
+    site.account.metrics.add(Measurement(instance, metric, value, at=at))
+
+
+def waited(incident: str, minutes: int) -> None:
+    """Let mirroring have begun some minutes ago."""
+    change(incident, "SET packets.since = :then", then=as_text(utc_now() - timedelta(minutes=minutes)))
+
+
+def entries(incident: str, what: str) -> list[str]:
+    return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
+
+
+def mails(site: Site, what: str) -> list[str]:
+    return [
+        record.call.parameters["Message"]
+        for record in site.account.recorder.records(service="sns", action="Publish")
+        if record.status == 200 and record.call.parameters["Subject"].endswith(f": {what}")
+    ]
+
+
+def packets_of(incident: str) -> dict[str, object]:
+    found = ask("GET", f"/incidents/{incident}")[1]["packets"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_when_sessions_exist_then_only_that_is_said(site: Site) -> None:
+    instance, _ = site.instance()
+    incident = prepared(instance)
+    assert ask("GET", f"/incidents/{incident}")[1]["packets"] is None
+    capture_steps.start(incident)
+    incident_steps.notify(incident)
+    assert sweep().packets == []
+    since = str(packets_of(incident)["since"])
+    assert packets_of(incident) == {"state": "mirroring", "since": since, "seen_at": None, "missing": []}
+    assert abs(as_time(since) - utc_now()) < timedelta(minutes=1)
+    [mail] = mails(site, "mirroring started")
+    assert "A warning follows where CloudWatch counts none for 10 minutes." in mail
+    assert "packets flow" not in mail
+
+
+@pytest.mark.parametrize("metric", ["NetworkMirrorIn", "NetworkMirrorOut"])
+def test_when_cloudwatch_counts_packets_then_they_are_seen_and_that_is_the_end_of_the_watch(
+    site: Site, metric: str
+) -> None:
+    incident, instance, _ = capturing(site)
+    mirrors(site, instance, metric=metric)
+    [line] = sweep().packets
+    found = packets_of(incident)
+    assert found["state"] == "packets seen"
+    assert line == f"{incident}: CloudWatch counts mirrored packets in the five minutes from {found['seen_at']}"
+    assert entries(incident, "packets seen") == [line.partition(": ")[2]]
+    # Nobody was warned, so nobody is written to.
+    assert site.messages() == []
+    site.account.recorder.clear()
+    assert sweep().packets == []
+    assert site.calls("monitoring") == []
+
+
+def test_when_cloudwatch_counts_nothing_but_noughts_or_what_was_before_then_nothing_is_seen(site: Site) -> None:
+    incident, instance, _ = capturing(site)
+    mirrors(site, instance, 0)
+    mirrors(site, instance, ago=30)
+    other, _ = site.instance()
+    mirrors(site, other)
+    assert sweep().packets == []
+    assert packets_of(incident)["state"] == "mirroring"
+
+
+def test_when_there_are_none_for_ten_minutes_then_responders_are_warned_once(site: Site) -> None:
+    incident, instance, _ = capturing(site)
+    waited(incident, 9)
+    assert sweep().packets == []
+    waited(incident, 11)
+    assert len(sweep().packets) == 1
+    found = packets_of(incident)
+    assert (found["state"], found["missing"], found["seen_at"]) == ("no packets seen", [instance], None)
+    [mail] = mails(site, "NO PACKETS SEEN")
+    filter_id = site.ours()[0]["TrafficMirrorFilterId"]
+    for cause in (
+        f"no traffic, or none that the filter {filter_id} accepts",
+        "must admit UDP 4789 from the source",
+        "no route from the subnet of the source",
+        "a network ACL of either subnet",
+    ):
+        assert cause in mail
+    assert "is stopped" not in mail
+    assert "of others" not in mail
+    [said] = entries(incident, "no packets seen")
+    assert said.startswith(f"CloudWatch counts none of {instance} since {found['since']}. Likely causes: no traffic")
+    for _ in range(2):
+        assert sweep().packets == []
+    assert len(mails(site, "NO PACKETS SEEN")) == 1
+    assert len(entries(incident, "no packets seen")) == 1
+
+
+def test_when_they_are_seen_after_the_warning_then_responders_are_told(site: Site) -> None:
+    incident, instance, _ = capturing(site)
+    waited(incident, 30)
+    sweep()
+    mirrors(site, instance)
+    assert len(sweep().packets) == 1
+    assert packets_of(incident)["state"] == "packets seen"
+    [mail] = mails(site, "packets seen")
+    assert "CloudWatch counts mirrored packets in the five minutes from" in mail
+    sweep()
+    assert len(mails(site, "packets seen")) == 1
+
+
+def test_when_the_instance_is_stopped_or_others_mirror_first_then_the_warning_says_so(site: Site) -> None:
+    instance, interface = site.instance()
+    theirs = site.session_of_others(interface, 1)
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    site.ec2.stop_instances(InstanceIds=[instance])
+    waited(incident, 11)
+    sweep()
+    [mail] = mails(site, "NO PACKETS SEEN")
+    causes = mail.partition("Likely causes:\n")[2].splitlines()
+    assert causes[:2] == [
+        f"  {instance} is stopped",
+        f"  {theirs} (number 1) of others takes the packets that its filter accepts first",
+    ]
+
+
+def test_when_others_mirror_the_same_interface_then_the_timeline_says_that_theirs_are_counted_too(site: Site) -> None:
+    incident, instance, interface = capturing(site)
+    theirs = site.session_of_others(interface, 5)
+    mirrors(site, instance)
+    sweep()
+    [said] = entries(incident, "packets seen")
+    assert said.endswith(f"those of {theirs}, sessions of others on the same interfaces, are counted too")
+
+
+def test_when_interfaces_of_several_instances_are_named_then_packets_of_each_are_wanted(site: Site) -> None:
+    (first, one), (second, two) = site.instance(), site.instance()
+    incident = prepared(None, one, two, site.interface())
+    capture_steps.start(incident)
+    mirrors(site, first)
+    assert sweep().packets == []
+    waited(incident, 11)
+    sweep()
+    assert packets_of(incident)["missing"] == [second]
+    mirrors(site, second)
+    sweep()
+    assert packets_of(incident)["state"] == "packets seen"
+
+
+def test_when_no_interface_is_attached_then_nothing_is_said(site: Site) -> None:
+    incident = prepared(None, site.interface())
+    capture_steps.start(incident)
+    waited(incident, 60)
+    assert sweep().packets == []
+    assert packets_of(incident)["state"] == "mirroring"
+    assert mails(site, "NO PACKETS SEEN") == []
+
+
+def test_when_an_earlier_version_began_it_then_it_is_watched_from_its_opening(site: Site) -> None:
+    incident, instance, _ = capturing(site)
+    change(incident, "SET opened_at = :then REMOVE packets", then=as_text(utc_now() - timedelta(minutes=20)))
+    sweep()
+    assert packets_of(incident)["state"] == "no packets seen"
+    assert packets_of(incident)["since"] == item(incident)["opened_at"]
+    mirrors(site, instance)
+    sweep()
+    assert packets_of(incident)["state"] == "packets seen"
+
+
+def test_when_the_sweeper_is_killed_before_it_notifies_then_the_next_one_does(site: Site) -> None:
+    incident, instance, _ = capturing(site)
+    waited(incident, 11)
+    site.account.faults.add(Fault("Publish", "lost before", times=4))
+    assert sweep().problems != []
+    assert packets_of(incident)["state"] == "no packets seen"
+    assert mails(site, "NO PACKETS SEEN") == []
+    sweep()
+    assert len(mails(site, "NO PACKETS SEEN")) == 1
+    # As with what resolves the warning.
+    mirrors(site, instance)
+    site.account.faults.add(Fault("Publish", "lost before", times=4))
+    sweep()
+    sweep()
+    assert len(mails(site, "packets seen")) == 1
+    assert len(entries(incident, "packets seen")) == 1
+
+
+def test_when_it_does_not_capture_then_it_is_not_watched(site: Site) -> None:
+    waiting = prepared(site.instance()[0])
+    assert opened(site.instance()[0]) != waiting
+    closed, _, _ = capturing(site)
+    waited(closed, 60)
+    capture_steps.stop(closed)
+    incident_steps.close(closed, "closed")
+    assert sweep().packets == []
+    assert site.calls("monitoring") == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (None, "NO PACKETS were seen of i-"),
+        (1500, "Packets were seen from "),
+        (0, "Whether packets were mirrored is not"),
+    ],
+)
+def test_when_it_closes_then_the_mail_says_what_was_seen(site: Site, metric: float | None, said: str) -> None:
+    incident, instance, _ = capturing(site)
+    if metric is None:
+        waited(incident, 11)
+    else:
+        mirrors(site, instance, metric)
+    sweep()
+    capture_steps.stop(incident)
+    incident_steps.close(incident, "closed")
+    [mail] = mails(site, "closed")
+    assert said in mail
+
+
+def test_when_it_is_closed_at_the_same_moment_then_nothing_is_recorded(site: Site) -> None:
+    incident, _, _ = capturing(site)
+    waited(incident, 11)
+    before = incidents.get(incident)
+    capture_steps.stop(incident)
+    assert watch._judge(before, [str(before.instance_id)], {}, datetime.now(UTC)) == []
+    assert entries(incident, "no packets seen") == []
