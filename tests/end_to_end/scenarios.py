@@ -195,11 +195,17 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
         [incident] = opened(response)
         response.until(incident, "capturing")
         response.until_waiting(incident)
-        # Of several at once, and of one that comes again, only one opens or joins.
-        for number in (0, 1, 2, 0):
+        for number in range(3):
             find(response, instance, f"further-{number}")
         wait_for(lambda: len(_joined(response, incident)) == 3, lambda: f"joined: {_joined(response, incident)}")
         wait_for(lambda: len(_mails(response, "joined by another alert")) == 3, lambda: str(_mails(response, "")))
+        # One that comes again says nothing new.
+        events = len([r for r in response.records("findings") if r.call.action == "PutEvents"])
+        find(response, instance, "further-0")
+        wait_for(
+            lambda: len([r for r in response.records("findings") if r.call.action == "PutEvents"]) > events,
+            lambda: f"findings: {response.records('findings')}",
+        )
     assert [one["id"] for one in opened(response)] == [incident["id"]]
     assert {entry["detail"].partition(",")[0] for entry in _joined(response, incident)} == {
         f"finding further-{number}" for number in range(3)
@@ -210,11 +216,12 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
 
 
 def _mails(response: DeployedResponse, what: str) -> list[str]:
-    """Return the subjects of published notifications that end so."""
+    """Return the subjects of notifications on one of the topics that end so."""
     subjects = [
         record.call.parameters["Subject"]
         for record in response.records()
         if (record.call.action, record.status) == ("Publish", 200)
+        and record.call.parameters["TopicArn"] == response.topic_arn
     ]
     return [subject for subject in subjects if subject.endswith(what)]
 
@@ -306,25 +313,32 @@ def the_sweeper_ends_sessions_without_an_incident(its: Scenarios) -> None:
     incident = its.response.captured("web-1")
     ec2 = response.account.client("ec2")
     [session] = response.sessions()
-    # Left over by an incident that no table knows, and whose time is up.
+    # With our tags alone, of an incident that no table knows, and whose time is up.
     tags = {**_tags(session), TAG_INCIDENT: "inc-20200101t000000-00000000", TAG_EXPIRES: _LONG_AGO}
     tags |= {TAG_DEPLOYMENT: "tapstack", TAG_SITE: response.site}
-    orphan = ec2.create_traffic_mirror_session(
-        NetworkInterfaceId=response.company.interfaces["web-2"][0],
-        TrafficMirrorTargetId=session["TrafficMirrorTargetId"],
-        TrafficMirrorFilterId=session["TrafficMirrorFilterId"],
-        SessionNumber=1,
-        TagSpecifications=[
-            {
-                "ResourceType": "traffic-mirror-session",
-                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-            }
-        ],
-    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+    eni = response.company.interfaces["web-2"][0]
+    where = {name: session[name] for name in ("TrafficMirrorTargetId", "TrafficMirrorFilterId")}
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    unknown, begun = (
+        ec2.create_traffic_mirror_session(
+            NetworkInterfaceId=eni,
+            **where,
+            SessionNumber=number,
+            TagSpecifications=[{"ResourceType": "traffic-mirror-session", "Tags": listed}],
+        )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+        for number in (1, 2)
+    )
+    # The second one a function began, and was killed before it recorded it.
+    creation = f"{tags[TAG_INCIDENT]} 2 {where['TrafficMirrorTargetId']} {where['TrafficMirrorFilterId']}"
+    response.put(_capture(eni, begun_before={"SS": [creation]}))
     # Nobody knows who held this one.
     response.put(_capture(response.company.interfaces["database"][0], holders={"SS": ["inc-20200101t000000-00000001"]}))
-    assert response.sweep()["deleted"] == 2
-    assert orphan not in [s["TrafficMirrorSessionId"] for s in response.sessions()]
+    done = response.sweep()
+    # The captures that nobody holds any more end, too.
+    assert (done["deleted"], done["unknown_sessions"]) == (3, 1)
+    left = [s["TrafficMirrorSessionId"] for s in response.sessions()]
+    assert (unknown in left, begun in left) == (True, False)
+    ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=unknown)
     assert response.show(incident)["state"] == "capturing"
     response.end(incident)
 
@@ -342,6 +356,31 @@ def the_sweeper_mends_a_session_whose_target_was_replaced(its: Scenarios) -> Non
     assert response.sessions()[0]["TrafficMirrorTargetId"] == session["TrafficMirrorTargetId"]
     ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=other_id)
     response.end(incident)
+
+
+def the_sweeper_repairs_sessions_that_others_change(its: Scenarios) -> None:
+    """One is deleted, one is cut short and has lost tags: both mirror again as before."""
+    response = its.response
+    ec2 = response.account.client("ec2")
+    incident = response.captured("database")
+    first, second = (session["TrafficMirrorSessionId"] for session in response.sessions())
+    [eni] = [s["NetworkInterfaceId"] for s in response.sessions() if s["TrafficMirrorSessionId"] == first]
+    ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=first)
+    # What was made within the last minute may only be late.
+    response.change({"pk": {"S": f"CAPTURE#{eni}"}, "sk": {"S": "CAPTURE"}}, session_since={"N": "1"})
+    ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=second, PacketLength=64)
+    ec2.delete_tags(Resources=[second], Tags=[{"Key": TAG_EXPIRES}])
+    assert response.sweep()["repaired"] == 2
+    assert len(response.sessions()) == 2
+    assert all(TAG_EXPIRES in _tags(session) and "PacketLength" not in session for session in response.sessions())
+    shown = response.show(incident)
+    assert {entry["session_id"] for entry in shown["interfaces"]} == {
+        session["TrafficMirrorSessionId"] for session in response.sessions()
+    }
+    assert len(_mails(response, f"{incident['id']}: mirroring repaired")) == 2
+    assert response.sweep()["repaired"] == 0
+    response.end(incident)
+    assert response.sessions() == []
 
 
 def the_sweeper_restarts_an_incident_whose_execution_failed(its: Scenarios) -> None:
@@ -378,8 +417,8 @@ def the_sweeper_watches_the_packets(its: Scenarios) -> None:
         [response.company.instances["web-2"]],
     )
     assert shown["timeline"][-1]["what"] == "no packets seen"
-    [mail] = [record for record in response.records("sweeper") if record.call.action == "Publish"]
-    assert mail.call.parameters["Subject"].endswith(f"{unseen['id']}: NO PACKETS SEEN")
+    assert len(_mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
+    assert _mails(response, f"{seen['id']}: NO PACKETS SEEN") == []
     assert response.sweep()["packets"] == 0
     response.end(seen)
     response.end(unseen)
@@ -456,6 +495,7 @@ EVERYWHERE: Final = (
     alerts_join_an_open_incident,
     the_sweeper_ends_sessions_without_an_incident,
     the_sweeper_mends_a_session_whose_target_was_replaced,
+    the_sweeper_repairs_sessions_that_others_change,
     the_sweeper_restarts_an_incident_whose_execution_failed,
     the_sweeper_watches_the_packets,
     the_schedule_starts_the_sweeper,

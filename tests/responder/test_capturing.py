@@ -171,7 +171,7 @@ class TestStart:
         capture_steps.start(incident)
         [session] = site.ours()
         site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session["TrafficMirrorSessionId"])
-        monkeypatch.setattr(capture_steps, "_LATE_SECONDS", 0)
+        monkeypatch.setattr(sessions, "LATE_SECONDS", 0)
         capture_steps.start(incident)
         [again] = site.ours()
         assert again["TrafficMirrorSessionId"] != session["TrafficMirrorSessionId"]

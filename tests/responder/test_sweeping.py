@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.domain.incidents import TAG_EXPIRES
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
@@ -16,9 +15,7 @@ from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, change, configure, item, opened, our_tags, prepared
-
-UNKNOWN = "inc-20260101T000000-aaaaaaaa"
+from tests.responder.conftest import Site, change, configure, item, opened, prepared
 
 
 @pytest.fixture
@@ -68,37 +65,6 @@ def test_when_one_of_two_holders_is_closed_then_the_session_stays(site: Site, ru
     held = captures.get(interface)
     assert held is not None
     assert held.holders == {second}
-
-
-def test_when_no_incident_holds_a_session_then_it_ends(site: Site, running: set[bool]) -> None:
-    _, interface = site.instance()
-    incident = opened(None, interface)
-    site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
-    assert len(sweep().deleted) == 1
-    assert site.sessions() == []
-
-
-def test_when_an_incident_has_a_second_session_on_an_interface_then_that_one_ends(
-    site: Site, running: set[bool]
-) -> None:
-    incident, interface = capturing_incident(site)
-    [used] = site.ours()
-    site.session_of_others(interface, 7, TagSpecifications=our_tags(incident))
-    sweep()
-    assert [s["TrafficMirrorSessionId"] for s in site.ours()] == [used["TrafficMirrorSessionId"]]
-
-
-@pytest.mark.parametrize(("expires", "left"), [("2099-01-01T00:00:00Z", True), ("2026-01-01T00:00:00Z", False)])
-def test_when_the_incident_is_unknown_then_its_session_ends_at_its_time(
-    site: Site, running: set[bool], expires: str, left: bool
-) -> None:
-    _, interface = site.instance()
-    [specification] = our_tags(UNKNOWN)
-    specification["Tags"].append({"Key": TAG_EXPIRES, "Value": expires})
-    site.session_of_others(interface, 1, TagSpecifications=[specification])
-    report = sweep()
-    assert (len(report.unknown_sessions), len(report.deleted)) == ((1, 0) if left else (0, 1))
-    assert len(site.ours()) == int(left)
 
 
 def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(

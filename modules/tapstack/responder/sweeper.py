@@ -14,13 +14,12 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_time, utc_now
+from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import sessions, watch
+from tapstack.responder.capture import repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import audit
 from tapstack.responder.environment import environment
@@ -44,12 +43,14 @@ class Report:
 
     deleted: list[str] = field(default_factory=list)
     retargeted: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    """Sessions that others deleted or changed."""
     started: list[str] = field(default_factory=list)
     appliance: list[str] = field(default_factory=list)
     packets: list[str] = field(default_factory=list)
     """Incidents whose packets were seen, or of which none were."""
     unknown_sessions: list[str] = field(default_factory=list)
-    """Sessions of this deployment whose incident is unknown and which have not expired."""
+    """Sessions with the tags of this deployment that no incident created: neither used nor deleted."""
     audit: list[str] = field(default_factory=list)
     """Containments that operators should inspect; the sweeper does not change them."""
     problems: list[str] = field(default_factory=list)
@@ -74,6 +75,7 @@ def sweep() -> Report:
         _decisions,
         _sessions,
         _captures,
+        _repair,
         _appliance,
         _packets,
         _containments,
@@ -144,45 +146,36 @@ def _sessions(report: Report) -> None:
     """Delete sessions that no incident needs; modify the others to the present mirror target."""
     found = sessions.of_this_deployment()
     held = captures.get_all(session["NetworkInterfaceId"] for session in found)
-    known = _incidents_of(held.values(), found)
-    live = []
+    known = _incidents_of(held.values())
+    live, unknown = [], []
     for session in found:
-        capture = held.get(session["NetworkInterfaceId"])
-        verdict = _verdict(session, capture, known)
+        verdict = _verdict(session, held.get(session["NetworkInterfaceId"]), known)
         if verdict == "needed":
             live.append(session)
         elif verdict == "unknown":
-            report.unknown_sessions.append(_named(session))
+            unknown.append(session)
         elif verdict == "orphan" and sessions.delete(session["TrafficMirrorSessionId"]):
             report.deleted.append(_named(session))
         # The next part handles captures of closed incidents, and those that are ending.
+    report.unknown_sessions += map(_named, unknown)
     _retarget(live, report)
+    repair.report_unknown(unknown)
 
 
 def _verdict(session: Described, capture: Capture | None, known: dict[str, Incident]) -> str:
+    if capture is None or not sessions.is_known(session, capture):
+        # The session of an appliance that is being launched is recorded when its stack is complete.
+        return "stack" if repair.is_of_stack(session) else "unknown"
     session_id = session["TrafficMirrorSessionId"]
-    if capture is not None and (capture.ending or capture.session_id == session_id or capture.session_id is None):
-        if any(is_live(holder, known) for holder in capture.holders):
-            return "needed"
-        if capture.holders or capture.ending or capture.session_id == session_id:
-            return "ends"
-    elif capture is not None and capture.holders:
-        # The incidents use another session.
-        return "orphan"
-    incident_id = sessions.tags_of(session)[TAG_INCIDENT]
-    return "unknown" if incident_id not in known and not _expired(session) else "orphan"
+    used = capture.session_id in (session_id, None) and session_id not in capture.ended_sessions
+    if (used and capture.holders) or capture.ending:
+        return "needed" if any(is_live(holder, known) for holder in capture.holders) else "ends"
+    return "orphan"
 
 
 def is_live(incident_id: str, known: dict[str, Incident]) -> bool:
     """Return whether an incident may still need what it holds: it exists and is not closed."""
     return incident_id in known and known[incident_id].state != "closed"
-
-
-def _expired(session: Described) -> bool:
-    try:
-        return as_time(sessions.tags_of(session).get(TAG_EXPIRES, "")) <= utc_now()
-    except RuleViolation:
-        return True
 
 
 def _retarget(live: list[Described], report: Report) -> None:
@@ -211,7 +204,7 @@ def _retarget(live: list[Described], report: Report) -> None:
 def _captures(report: Report) -> None:
     """Release captures of closed incidents, and finish those that are ending."""
     held = captures.listed()
-    known = _incidents_of(held, ())
+    known = _incidents_of(held)
     to_end = []
     for capture in held:
         dead = [holder for holder in capture.holders if holder in known and not is_live(holder, known)]
@@ -227,6 +220,13 @@ def _captures(report: Report) -> None:
     if to_end:
         sessions.finish(to_end)
         report.deleted += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in to_end]
+
+
+def _repair(report: Report) -> None:
+    """Make again the sessions that others deleted, and undo what they changed."""
+    done = repair.repair()
+    report.repaired += done.done
+    report.problems += done.problems
 
 
 def _appliance(report: Report) -> None:
@@ -253,9 +253,8 @@ def _containments(report: Report) -> None:
         report.audit += audit.findings()
 
 
-def _incidents_of(held: Iterable[Capture], found: Iterable[Described]) -> dict[str, Incident]:
-    ids = {holder for capture in held for holder in capture.holders}
-    return incidents.get_all(ids | {sessions.tags_of(session)[TAG_INCIDENT] for session in found})
+def _incidents_of(held: Iterable[Capture]) -> dict[str, Incident]:
+    return incidents.get_all({holder for capture in held for holder in capture.holders})
 
 
 def _named(session: Described) -> str:

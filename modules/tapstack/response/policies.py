@@ -170,10 +170,10 @@ def incident(permissions: Permissions) -> list[Statement]:
 
 
 def sweeper(permissions: Permissions) -> list[Statement]:
-    """Deletes sessions without an incident, modifies those whose mirror target is gone, and watches for packets."""
+    """Deletes sessions without an incident, makes again what others deleted or changed, and watches for packets."""
     return [
         items(permissions, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", *_CHANGE)),
-        items(permissions, "UpdateCaptureItems", "CAPTURE#*", actions=("BatchGetItem", "UpdateItem")),
+        items(permissions, "UpdateCaptureItems", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
         items(
             permissions,
             "UpdateApplianceItem",
@@ -182,8 +182,10 @@ def sweeper(permissions: Permissions) -> list[Statement]:
         ),
         listed(permissions, "open", "capture", sid="QueryOpenIncidentsAndCaptures"),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
+        *_create_sessions(permissions),
         _delete_sessions(permissions),
         *_modify_sessions(permissions),
+        *_tag_sessions(permissions),
         _start_execution(permissions),
         {
             "Sid": "DescribeExecutions",

@@ -82,7 +82,12 @@ def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Respons
         {name: found for name, found in changing.items() if found},
         {
             "capture": ["ec2:CreateTags", "ec2:CreateTrafficMirrorSession", "ec2:DeleteTrafficMirrorSession"],
-            "sweeper": ["ec2:DeleteTrafficMirrorSession", "ec2:ModifyTrafficMirrorSession"],
+            "sweeper": [
+                "ec2:CreateTags",
+                "ec2:CreateTrafficMirrorSession",
+                "ec2:DeleteTrafficMirrorSession",
+                "ec2:ModifyTrafficMirrorSession",
+            ],
         },
     )
 
@@ -99,8 +104,9 @@ def test_when_sessions_are_ended_or_mended_then_only_those_of_the_deployments_in
         assert_equal(statement["Condition"], expected)
 
 
-def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launching: Response) -> None:
-    condition = launching.statements("CaptureFunction")["CreateTaggedSessions"]["Condition"]
+@pytest.mark.parametrize("name", ["capture", "sweeper"])
+def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launching: Response, name: str) -> None:
+    condition = launching.statements(construct(name))["CreateTaggedSessions"]["Condition"]
     assert_equal(
         condition,
         {
@@ -119,8 +125,9 @@ def test_when_sessions_are_made_then_under_our_tags_and_with_all_of_them(launchi
     )
 
 
-def test_when_tags_are_changed_then_no_resource_can_be_claimed(launching: Response) -> None:
-    statements = launching.statements("CaptureFunction")
+@pytest.mark.parametrize("name", ["capture", "sweeper"])
+def test_when_tags_are_changed_then_no_resource_can_be_claimed(launching: Response, name: str) -> None:
+    statements = launching.statements(construct(name))
     assert statements["TagSessions"]["Condition"] == {
         "StringEquals": {"ec2:CreateAction": "CreateTrafficMirrorSession"}
     }

@@ -141,8 +141,12 @@ def _adopt_session(stack: stacks.Stack, session_id: str | None, where: AccountRe
         return
     capture = captures.acquire(source, launched_by, where)
     # While an earlier capture is ending, the start of this one first ends that, with this session, and creates another.
-    if capture is not None:
-        captures.record(capture, session_id)
+    if capture is None:
+        capture = captures.get(source, where)
+        if capture is not None:
+            captures.begin(capture, session_id)
+        return
+    captures.record(capture, session_id)
 
 
 def _by_name(what: str, stack_name: str) -> str | None:

@@ -14,6 +14,48 @@ WARNED: Final = "no packets seen"
 SEEN: Final = "packets seen"
 
 
+def untagged(session_id: str) -> str:
+    """Return what is to be done about a session that has lost our tags: no function may delete it."""
+    return (
+        f"{session_id} has lost the tags of this deployment, and stays until it is deleted: "
+        f"aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}"
+    )
+
+
+def repaired(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: sessions were changed by others, and are as before."""
+    return subject(incident, "mirroring repaired"), text(
+        incident,
+        "Traffic mirror sessions of this incident were changed outside Tapstack. They mirror again as before. Packets "
+        "in between may be missing.",
+        [f"  {line}" for line in lines],
+        ["CloudTrail says who changed them.", "What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: sessions are gone, and could not be made again."""
+    return subject(incident, "MIRRORING LOST"), text(
+        incident,
+        "Network interfaces of this incident are mirrored no longer, and could not be mirrored again.",
+        [f"  {line}" for line in lines],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def unknown(incident: Incident, session_id: str, network_interface_id: str) -> tuple[str, str]:
+    """Return subject and text: a session has the tags of this incident, which did not create it."""
+    return subject(incident, "unknown mirror session"), text(
+        incident,
+        f"{session_id} on {network_interface_id} has the tags of this incident, but no incident created it. It is "
+        "neither used nor deleted: tags prove nothing. CloudTrail says who created it.",
+        [
+            "What to run next, where nobody needs it:",
+            f"  aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}",
+        ],
+    )
+
+
 def missing(incident: Incident, found: IncidentPackets, causes: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: sessions exist, and no packets were counted."""
     return subject(incident, "NO PACKETS SEEN"), text(

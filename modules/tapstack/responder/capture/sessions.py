@@ -1,5 +1,8 @@
 """Traffic mirror sessions in EC2, and which of them this deployment created.
 
+Tags say which sessions the functions may change, and prove nothing: whoever may tag sessions can give any session ours.
+Only the table says which sessions the incidents created. A session that it does not know is neither used nor deleted.
+
 Sources: Amazon EC2 API Reference, DescribeTrafficMirrorSessions, CreateTrafficMirrorSession,
 DeleteTrafficMirrorSession and ModifyTrafficMirrorSession.
 """
@@ -7,7 +10,7 @@ DeleteTrafficMirrorSession and ModifyTrafficMirrorSession.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -26,6 +29,8 @@ Described = dict[str, Any]
 
 FILTER_VALUES: Final = 200
 """Values that one filter of a Describe call takes (Amazon EC2 API Reference, "Filter")."""
+LATE_SECONDS: Final = 60
+"""Seconds after which EC2 shows a new session; one that it does not show then was deleted."""
 _NOT_FOUND: Final = "InvalidTrafficMirrorSessionId.NotFound"
 _UNAUTHORIZED: Final = "UnauthorizedOperation"
 _PAGE: Final = 1000
@@ -70,21 +75,55 @@ def tags_of(session: Described) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in session.get("Tags", [])}
 
 
-def is_ours(session: Described) -> bool:
-    """Return whether an incident of this deployment and site created it."""
+def has_our_tags(session: Described) -> bool:
+    """Return whether it has the tags of this deployment and site: the functions may change it."""
     tags = tags_of(session)
     named = environment()
     return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
 
 
-def facts(described: Iterable[Described]) -> list[Session]:
-    """Return what a plan needs to know of sessions."""
+def is_known(session: Described, capture: Capture | None) -> bool:
+    """Return whether the table says that an incident created a session.
+
+    Args:
+        session: as EC2 describes it.
+        capture: of its interface; None where there is none.
+    """
+    if capture is None:
+        return False
+    known = {capture.session_id, *capture.ended_sessions}
+    return session["TrafficMirrorSessionId"] in known or not capture.begun.isdisjoint(
+        {session["TrafficMirrorSessionId"], _creation_of(session)}
+    )
+
+
+def _creation_of(session: Described) -> str:
+    return _creation(
+        tags_of(session).get(TAG_INCIDENT, ""),
+        session["SessionNumber"],
+        session["TrafficMirrorTargetId"],
+        session["TrafficMirrorFilterId"],
+    )
+
+
+def _creation(incident_id: str, number: int, target_id: str, filter_id: str) -> str:
+    return f"{incident_id} {number} {target_id} {filter_id}"
+
+
+def facts(described: Iterable[Described], held: Mapping[str, Capture] | None = None) -> list[Session]:
+    """Return what a plan needs to know of sessions.
+
+    Args:
+        described: the sessions.
+        held: the captures of their interfaces; none where it does not matter which sessions are ours.
+    """
+    captured = held or {}
     return [
         Session(
             s["TrafficMirrorSessionId"],
             s["NetworkInterfaceId"],
             s["SessionNumber"],
-            is_ours(s),
+            has_our_tags(s) and is_known(s, captured.get(s["NetworkInterfaceId"])),
             s["TrafficMirrorTargetId"],
         )
         for s in described
@@ -112,6 +151,7 @@ def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: st
         TAG_DEPLOYMENT: named.deployment,
         TAG_SITE: named.site,
     }
+    captures.begin(capture, _creation(incident_id, number, target_id, filter_id))
     answer = client("ec2").create_traffic_mirror_session(
         NetworkInterfaceId=eni,
         TrafficMirrorTargetId=target_id,
@@ -183,24 +223,39 @@ def modify(session_id: str, *, target_id: str, filter_id: str) -> None:
     )
 
 
-def finish(ending: Iterable[Capture]) -> int:
-    """Finish captures that are ending; return how many sessions were deleted.
+def set_packet_length(session_id: str, length: int | None) -> None:
+    """Mirror so many bytes of each packet, or whole packets."""
+    change: dict[str, Any] = {"RemoveFields": ["packet-length"]} if length is None else {"PacketLength": length}
+    client("ec2").modify_traffic_mirror_session(TrafficMirrorSessionId=session_id, **change)
 
-    Sessions in the table and sessions that EC2 shows are both deleted: EC2 is eventually consistent, and a function
-    may have been killed before it recorded the session that it created.
+
+def finish(ending: Iterable[Capture]) -> list[str]:
+    """Finish captures that are ending; return the sessions that stay.
+
+    Sessions in the table are deleted whether EC2 shows them or not: it is eventually consistent. A function may have
+    been killed before it recorded the session that it created: the table says which one was begun. A session that
+    lacks our tags by now cannot be deleted by any function, and stays.
     """
     listed = [capture for capture in ending if capture.ending]
     if not listed:
-        return 0
+        return []
+    left: list[str] = []
     ours: dict[str, set[str]] = {c.network_interface_id: {c.session_id} if c.session_id else set() for c in listed}
+    of = {capture.network_interface_id: capture for capture in listed}
     for session in on_interfaces(list(ours)):
-        if is_ours(session):
-            ours[session["NetworkInterfaceId"]].add(session["TrafficMirrorSessionId"])
+        eni, session_id = session["NetworkInterfaceId"], session["TrafficMirrorSessionId"]
+        if not has_our_tags(session):
+            if session_id in ours[eni]:
+                ours[eni].remove(session_id)
+                left.append(session_id)
+        elif is_known(session, of[eni]):
+            ours[eni].add(session_id)
 
-    def end(capture: Capture) -> int:
+    def end(capture: Capture) -> None:
         found = sorted(ours[capture.network_interface_id])
-        deleted = sum(delete(session_id) for session_id in found)
+        for session_id in found:
+            delete(session_id)
         captures.finish(capture, found)
-        return deleted
 
-    return sum(each(end, listed))
+    each(end, listed)
+    return left

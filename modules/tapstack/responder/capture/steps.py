@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,7 +22,7 @@ from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_text, as_tim
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import sessions
+from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -31,8 +32,6 @@ from tapstack.responder.store.retry import TRIES, retried
 
 _PATIENT_TURNS: Final = 2
 """How many refusals to wait for another function that is creating the session to record it."""
-_LATE_SECONDS: Final = 60
-"""Seconds after which EC2 shows a new session; one that it does not show then was deleted."""
 _NOT_THERE_YET: Final = ("InvalidTrafficMirrorTargetId.NotFound", "InvalidTrafficMirrorFilterId.NotFound")
 
 
@@ -50,29 +49,10 @@ def start(incident_id: str) -> dict[str, int]:
     if not can_be_extended(incident.state):
         raise NothingMirrored(f"the incident is {incident.state}")
     incident = _counted_from_now(incident)
-    to = mirror_target()
     wanted = incident.interface_ids("eligible", "mirrored")
-    held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident)}
-    # EC2 may still show sessions that were deleted just now.
-    ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
-    described = [s for s in sessions.on_interfaces(wanted) if s["TrafficMirrorSessionId"] not in ended]
-    held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
-    there = sessions.facts(described)
-    steps = capture_plan.plan(
-        wanted,
-        there,
-        known={eni: capture.session_id for eni, capture in held.items() if capture.session_id},
-        sources_of_target=_sources(to),
-        max_sources=to.max_sources,
-    )
-    work = _Start(incident, to)
-    outcomes = dict(each(lambda step: (step.network_interface_id, work.carry_out(step, held)), steps))
-    outcomes = {eni: _remarked(outcome, there, to) for eni, outcome in outcomes.items()}
+    outcomes = _mirror(incident, wanted)
     transient = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
-    entries = [
-        outcome if isinstance(outcome := outcomes.get(before.network_interface_id), IncidentInterface) else before
-        for before in incident.interfaces
-    ]
+    entries = _entries(incident, outcomes)
     mirrored = sum(item.state == "mirrored" for item in entries)
     incidents.record_interfaces(incident_id, entries)
     if transient:
@@ -91,6 +71,36 @@ def start(incident_id: str) -> dict[str, int]:
     known = IncidentPackets("mirroring", as_text(utc_now()))
     incidents.transition(incident_id, "capturing", by="capture", detail=detail, sets={"packets": known.as_dict()})
     return {"mirrored": mirrored, "refused": refused}
+
+
+def _entries(incident: Incident, outcomes: Mapping[str, IncidentInterface | TryAgain]) -> list[IncidentInterface]:
+    """Return the interfaces of an incident with what became of some of them."""
+    return [
+        outcome if isinstance(outcome := outcomes.get(before.network_interface_id), IncidentInterface) else before
+        for before in incident.interfaces
+    ]
+
+
+def _mirror(incident: Incident, wanted: list[str]) -> dict[str, IncidentInterface | TryAgain]:
+    """Mirror interfaces for an incident, or use the sessions of others that mirror them; return the entry of each."""
+    to = mirror_target()
+    held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident)}
+    # EC2 may still show sessions that were deleted just now.
+    ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
+    described = [s for s in sessions.on_interfaces(wanted) if s["TrafficMirrorSessionId"] not in ended]
+    held |= captures.get_all(_begun_since(described, held), incident.where)
+    held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
+    there = sessions.facts(described, held)
+    steps = capture_plan.plan(
+        wanted,
+        there,
+        known={eni: capture.session_id for eni, capture in held.items() if capture.session_id},
+        sources_of_target=_sources(to),
+        max_sources=to.max_sources,
+    )
+    work = _Start(incident, to)
+    outcomes = dict(each(lambda step: (step.network_interface_id, work.carry_out(step, held)), steps))
+    return {eni: _remarked(outcome, there, to) for eni, outcome in outcomes.items()}
 
 
 def _counted_from_now(incident: Incident) -> Incident:
@@ -119,6 +129,25 @@ def _remarked(
     return replace(outcome, note=capture_plan.other_sessions(eni, number, there, target_id=to.target_id))
 
 
+def renew(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInterface]:
+    """Mirror interfaces again whose sessions are lost; return the entry of each, in which a session may be new.
+
+    Raises:
+        TryAgain: throttled, or something that EC2 does not show yet, for one of them; the others are recorded.
+    """
+    incident = incidents.get(incident_id)
+    wanted = [eni for eni in incident.interface_ids("mirrored") if eni in interface_ids]
+    if incident.state != "capturing" or incident.close_requested or not wanted:
+        return []
+    outcomes = _mirror(incident, wanted)
+    if not incidents.record_renewed(incident_id, _entries(incident, outcomes)):
+        # It closes at the same moment, which releases all its captures.
+        return []
+    if transient := [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]:
+        raise transient[0]
+    return [outcome for outcome in outcomes.values() if isinstance(outcome, IncidentInterface)]
+
+
 def extend(incident_id: str) -> dict[str, int]:
     """Tag the sessions of an incident with the new time of expiry; return how many were `extended`."""
     incident = incidents.get(incident_id)
@@ -137,7 +166,8 @@ def stop(incident_id: str) -> dict[str, int]:
         if capture
     ]
     _hand_over(incident_id, [capture for capture in released if not capture.ending])
-    sessions.finish(released)
+    for session_id in sessions.finish(released):
+        incidents.add_event(incident_id, "capture", "session left", packet_notices.untagged(session_id))
     entries = [
         replace(item, state="ended") if item.state in ("mirrored", "eligible") else item for item in incident.interfaces
     ]
@@ -182,10 +212,22 @@ def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:
     return retried(attempt, lambda: f"the capture of {missing[0]} is ending", pause=(0.2, 0.2))
 
 
+def _begun_since(described: list[sessions.Described], held: Mapping[str, Capture]) -> set[str]:
+    """Return the interfaces with a session that another incident may have created since the captures were read."""
+    return {
+        session["NetworkInterfaceId"]
+        for session in described
+        if sessions.has_our_tags(session) and not sessions.is_known(session, held[session["NetworkInterfaceId"]])
+    }
+
+
 def _without_lost_session(capture: Capture, described: list[sessions.Described]) -> Capture:
-    """Return the capture; with a new generation when its session was deleted by others."""
-    shown = {session["TrafficMirrorSessionId"] for session in described}
-    late = time.time() - capture.session_since < _LATE_SECONDS
+    """Return the capture; with a new generation when others deleted its session, or took our tags off it.
+
+    No function may change or delete a session without our tags.
+    """
+    shown = {session["TrafficMirrorSessionId"] for session in described if sessions.has_our_tags(session)}
+    late = time.time() - capture.session_since < sessions.LATE_SECONDS
     if capture.session_id is None or capture.session_id in shown or late:
         return capture
     captures.forget_session(capture)
@@ -276,8 +318,13 @@ class _Start:
             if (known := captures.get(eni, capture.where)) is not None and known.session_id is not None:
                 return self._mirrored(known, known.session_id, None)
         there = sessions.on_interfaces([eni])
-        ended = capture.ended_sessions
-        ours = [s for s in there if sessions.is_ours(s) and s["TrafficMirrorSessionId"] not in ended]
+        now = captures.get(eni, capture.where) or capture
+        ended = now.ended_sessions
+        ours = [
+            s
+            for s in there
+            if sessions.has_our_tags(s) and sessions.is_known(s, now) and s["TrafficMirrorSessionId"] not in ended
+        ]
         if ours:
             return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])
         if code_of(error) == "IdempotentParameterMismatch":

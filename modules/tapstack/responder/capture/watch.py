@@ -78,7 +78,7 @@ def _judge(
         # Recorded, and perhaps not notified of.
         _notify(incident)
         return []
-    others = _others(_mirrored(incident))
+    others = _others(incident)
     detail = _seen(found, others) if seen_at else _unseen(incident, found, others)
     recorded = packets.record(incident, found, detail)
     if recorded is None:
@@ -92,19 +92,20 @@ def _notify(incident: Incident) -> None:
     if found is None:
         return
     if found.state == "no packets seen" and packet_notices.WARNED not in incident.notified:
-        causes = _causes(incident, found, _others(_mirrored(incident)))
+        causes = _causes(incident, found, _others(incident))
         notifications.notify_once(incident, packet_notices.WARNED, *packet_notices.missing(incident, found, causes))
     elif found.state == "packets seen" and _is_owed(incident):
         notifications.notify_once(incident, packet_notices.SEEN, *packet_notices.seen(incident, found))
 
 
-def _others(mirrored: Sequence[str]) -> list[tuple[int, str, str]]:
+def _others(incident: Incident) -> list[tuple[int, str, str]]:
     """Return number, id and interface of the sessions of others on mirrored interfaces, by number."""
-    there = sessions.on_interfaces(mirrored)
+    ours = {one.session_id for one in incident.in_state("mirrored")}
+    there = sessions.on_interfaces(_mirrored(incident))
     return sorted(
         (session["SessionNumber"], session["TrafficMirrorSessionId"], session["NetworkInterfaceId"])
         for session in there
-        if not sessions.is_ours(session)
+        if session["TrafficMirrorSessionId"] not in ours
     )
 
 

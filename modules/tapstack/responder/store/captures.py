@@ -35,6 +35,8 @@ class Capture:
         session_since: when the session was recorded, in seconds of the epoch.
         ending: the session is being deleted.
         ended_sessions: the last ones that were deleted, which EC2 may still show for a while.
+        begun: the creations of a session that were begun, each as `begin` was given it: a function may be killed
+            before it records the session. Those of the capture before are among them.
     """
 
     network_interface_id: str
@@ -45,6 +47,7 @@ class Capture:
     session_since: int = 0
     ending: bool = False
     ended_sessions: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
 
 
 def name_of(capture: Capture) -> str:
@@ -73,6 +76,18 @@ def acquire(network_interface_id: str, incident_id: str, where: AccountRegion | 
         names={"ttl": "ttl", "region": "region"},
     )
     return None if item is None else _capture(item)
+
+
+def begin(capture: Capture, creation: str) -> None:
+    """Record that a session is about to be created, before it is: tags alone prove of no session whose it is.
+
+    Args:
+        capture: that it belongs to.
+        creation: what tells the session from others.
+    """
+    table.change(
+        capture_key(capture.network_interface_id, capture.where), "ADD begun :begun", values={"begun": {creation}}
+    )
 
 
 def record(capture: Capture, session_id: str) -> bool:
@@ -145,11 +160,13 @@ def end(capture: Capture) -> Capture:
 def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
     """Record that an ending capture has ended, and which sessions were deleted."""
     ended = set(ended_sessions)
+    begun = set(capture.begun)
     table.change(
         capture_key(capture.network_interface_id, capture.where),
         "SET generation = generation + :one, #ttl = :ttl"
         + (", ended_sessions = :ended" if ended else "")
-        + " REMOVE ending, session_id, session_since, listing, opened_at",
+        + (", begun_before = :begun" if begun else "")
+        + " REMOVE begun, ending, session_id, session_since, listing, opened_at",
         condition="generation = :generation AND ending = :yes",
         values={
             "one": 1,
@@ -157,6 +174,7 @@ def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
             "yes": True,
             "ttl": int(time.time()) + _KEPT_SECONDS,
             **({"ended": ended} if ended else {}),
+            **({"begun": begun} if begun else {}),
         },
         names={"ttl": "ttl"},
     )
@@ -195,4 +213,5 @@ def _capture(item: dict[str, Any]) -> Capture:
         session_since=item.get("session_since", 0),
         ending=item.get("ending", False),
         ended_sessions=frozenset(item.get("ended_sessions", ())),
+        begun=frozenset((*item.get("begun", ()), *item.get("begun_before", ()))),
     )

@@ -141,6 +141,18 @@ def record_interfaces(incident_id: str, interfaces: Iterable[IncidentInterface])
     changed(incident_id, "SET interfaces = :interfaces", interfaces=[one.as_dict() for one in interfaces])
 
 
+def record_renewed(incident_id: str, interfaces: Iterable[IncidentInterface]) -> bool:
+    """Record the states of the interfaces of an incident that captures; False where it does not any more."""
+    renewed = changed(
+        incident_id,
+        "SET interfaces = :interfaces",
+        condition="#state = :capturing",
+        interfaces=[one.as_dict() for one in interfaces],
+        capturing="capturing",
+    )
+    return renewed is not None
+
+
 def record_gone(incident_id: str) -> None:
     """Record that the instance of an incident does not exist, or not any more."""
     changed(incident_id, "SET instance_gone = :yes", yes=True)

@@ -1,0 +1,267 @@
+"""What others do to the sessions of incidents is undone or reported, and tags alone prove of no session whose it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import executions
+from tapstack.responder.store import captures, incidents, table
+from tapstack.responder.store.keys import capture_key
+from tapstack.responder.sweeper import sweep
+from tests.responder.conftest import Site, configure, interfaces_of, our_tags, prepared, tags
+
+UNKNOWN = "inc-20260101T000000-aaaaaaaa"
+
+
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "is_running", lambda _: True)
+
+
+def capturing(site: Site) -> tuple[str, str, str]:
+    """An incident that has captured for long; its interface and its session."""
+    instance, interface = site.instance()
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    long_ago(interface)
+    [session] = site.ours(interface)
+    return incident, interface, session["TrafficMirrorSessionId"]
+
+
+def long_ago(interface: str) -> None:
+    """Let the session of a capture have been recorded long ago: EC2 may show a new one late."""
+    table.change(capture_key(interface), "SET session_since = :then", values={"then": 1})
+
+
+def ends(incident: str) -> None:
+    capture_steps.stop(incident)
+    incident_steps.close(incident, "closed")
+
+
+def mails(site: Site, what: str) -> list[str]:
+    return [mail["Message"] for mail in site.messages() if mail["Subject"].endswith(f": {what}")]
+
+
+def entries(incident: str, what: str) -> list[str]:
+    return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
+
+
+def delete(site: Site, session: str) -> None:
+    site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
+
+
+def untag(site: Site, session: str) -> None:
+    site.ec2.delete_tags(Resources=[session], Tags=[{"Key": TAG_SITE}])
+
+
+def test_when_others_delete_a_session_then_it_is_made_again_and_responders_are_told(site: Site) -> None:
+    incident, interface, before = capturing(site)
+    delete(site, before)
+    [line] = sweep().repaired
+    [session] = site.ours(interface)
+    after = session["TrafficMirrorSessionId"]
+    assert after != before
+    assert line == f"{incident}: {interface} is mirrored by {after}: {before} was deleted outside Tapstack"
+    assert interfaces_of(incident)[interface]["session_id"] == after
+    held = captures.get(interface)
+    assert held is not None
+    assert (held.session_id, held.holders) == (after, {incident})
+    assert entries(incident, "mirroring repaired") == [line.partition(": ")[2]]
+    [mail] = mails(site, "mirroring repaired")
+    assert before in mail
+    assert not any(sweep().as_dict().values())
+    ends(incident)
+    assert site.sessions() == []
+
+
+def test_when_it_was_made_a_moment_ago_then_it_may_only_be_shown_late(site: Site) -> None:
+    incident, interface, before = capturing(site)
+    delete(site, before)
+    table.change(capture_key(interface), "SET session_since = :now", values={"now": 2**33})
+    assert sweep().repaired == []
+    assert site.ours() == []
+    ends(incident)
+
+
+def test_when_two_incidents_share_a_deleted_session_then_they_share_the_new_one(site: Site) -> None:
+    first, interface, before = capturing(site)
+    instance = incidents.get(first).named_instance_id
+    second = prepared(instance)
+    capture_steps.start(second)
+    long_ago(interface)
+    delete(site, before)
+    assert len(sweep().repaired) == 2
+    [session] = site.ours(interface)
+    for incident in (first, second):
+        assert interfaces_of(incident)[interface]["session_id"] == session["TrafficMirrorSessionId"]
+    ends(first)
+    assert len(site.ours(interface)) == 1
+    ends(second)
+    assert site.sessions() == []
+
+
+def test_when_others_take_a_tag_off_then_another_is_made_beside_it_and_the_command_is_said(site: Site) -> None:
+    incident, interface, before = capturing(site)
+    untag(site, before)
+    [line] = sweep().repaired
+    assert f"aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {before}" in line
+    [ours] = [one for one in site.ours(interface) if TAG_SITE in tags(one)]
+    assert ours["SessionNumber"] == 2
+    assert interfaces_of(incident)[interface]["session_id"] == ours["TrafficMirrorSessionId"]
+    assert sweep().repaired == []
+    # The functions may not delete it.
+    ends(incident)
+    assert [one["TrafficMirrorSessionId"] for one in site.sessions()] == [before]
+
+
+def test_when_it_is_closed_before_then_what_stays_is_said_and_the_incident_closes(site: Site) -> None:
+    incident, interface, before = capturing(site)
+    untag(site, before)
+    ends(incident)
+    assert incidents.get(incident).state == "closed"
+    [said] = entries(incident, "session left")
+    assert f"{before} has lost the tags of this deployment, and stays until it is deleted" in said
+    held = captures.get(interface)
+    assert held is not None
+    assert not held.ending
+
+
+def test_when_it_cannot_be_made_again_then_that_is_said_once(site: Site) -> None:
+    incident, interface, before = capturing(site)
+    delete(site, before)
+    for number in (5, 6, 7):
+        site.session_of_others(interface, number)
+    [line] = sweep().repaired
+    assert f"{incident}: {interface} is not mirrored: it is in 3 sessions of others already" in line
+    assert interfaces_of(incident)[interface]["state"] == "refused"
+    [mail] = mails(site, "MIRRORING LOST")
+    assert "could not be mirrored again" in mail
+    assert sweep().repaired == []
+    assert len(site.sessions()) == 3
+    ends(incident)
+    assert len(site.sessions()) == 3
+
+
+@pytest.mark.parametrize(("wanted", "cut"), [(None, 64), (1400, 64), (1400, 8000)])
+def test_when_others_cut_packets_short_then_it_is_undone(
+    site: Site, monkeypatch: pytest.MonkeyPatch, wanted: int | None, cut: int
+) -> None:
+    configure(monkeypatch, site, site.settings["appliance"], **({} if wanted is None else {"packet_length": wanted}))
+    incident, _, session = capturing(site)
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, PacketLength=cut)
+    [line] = sweep().repaired
+    assert f"it mirrored {cut} bytes of each packet" in line
+    assert site.ours()[0].get("PacketLength") in ((None, 8500) if wanted is None else (wanted,))
+    assert len(mails(site, "mirroring repaired")) == 1
+    assert len(entries(incident, "mirroring repaired")) == 1
+    assert sweep().repaired == []
+
+
+def test_when_others_change_the_tags_of_incident_and_expiry_then_they_are_as_before(site: Site) -> None:
+    incident, _, session = capturing(site)
+    site.ec2.create_tags(Resources=[session], Tags=[{"Key": TAG_INCIDENT, "Value": UNKNOWN}])
+    site.ec2.delete_tags(Resources=[session], Tags=[{"Key": TAG_EXPIRES}])
+    [line] = sweep().repaired
+    assert line.endswith("its tags were changed")
+    assert tags(site.ours()[0])[TAG_INCIDENT] == incident
+    assert tags(site.ours()[0])[TAG_EXPIRES] == incidents.get(incident).expires_at
+    assert sweep().repaired == []
+
+
+class TestUnknownSessions:
+    def test_when_a_session_has_our_tags_alone_then_it_is_neither_used_nor_deleted(self, site: Site) -> None:
+        instance, interface = site.instance()
+        incident = prepared(instance)
+        theirs = site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
+        capture_steps.start(incident)
+        ours = interfaces_of(incident)[interface]
+        assert (ours["session_number"], ours["session_id"] != theirs) == (2, True)
+        assert f"packets that the filter of {theirs} (number 1) accepts go to its target only" in ours["note"]
+        report = sweep()
+        assert report.unknown_sessions == [f"{theirs} on {interface}"]
+        assert (report.deleted, report.retargeted, report.repaired) == ([], [], [])
+        [mail] = mails(site, "unknown mirror session")
+        assert f"--traffic-mirror-session-id {theirs}" in mail
+        sweep()
+        assert len(mails(site, "unknown mirror session")) == 1
+        ends(incident)
+        sweep()
+        assert [one["TrafficMirrorSessionId"] for one in site.sessions()] == [theirs]
+        assert site.sessions()[0]["TrafficMirrorTargetId"] == site.others_target
+
+    @pytest.mark.parametrize("expires", ["2099-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "never"])
+    def test_when_its_incident_is_unknown_then_it_stays_whatever_its_tags_say(self, site: Site, expires: str) -> None:
+        _, interface = site.instance()
+        [specification] = our_tags(UNKNOWN)
+        specification["Tags"].append({"Key": TAG_EXPIRES, "Value": expires})
+        theirs = site.session_of_others(interface, 1, TagSpecifications=[specification])
+        report = sweep()
+        assert (report.unknown_sessions, report.deleted) == ([f"{theirs} on {interface}"], [])
+        assert len(site.sessions()) == 1
+        assert site.messages() == []
+
+    def test_when_it_was_made_after_the_incident_was_closed_then_it_stays(self, site: Site) -> None:
+        incident, interface, _ = capturing(site)
+        ends(incident)
+        theirs = site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
+        assert sweep().deleted == []
+        assert [one["TrafficMirrorSessionId"] for one in site.sessions()] == [theirs]
+
+
+class TestKilled:
+    """The table has what was begun, so that a session that nobody recorded is still known."""
+
+    def killed(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+        """An incident whose function was killed before it recorded its session."""
+        instance, interface = site.instance()
+        incident = prepared(instance)
+
+        class Killed(BaseException):
+            pass
+
+        def dies(*_: object) -> bool:
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(captures, "record", dies)
+            with pytest.raises(Killed):
+                capture_steps.start(incident)
+        assert len(site.ours(interface)) == 1
+        return incident, interface
+
+    def test_when_it_starts_again_then_it_uses_that(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        incident, interface = self.killed(site, monkeypatch)
+        [before] = site.ours(interface)
+        assert not any(sweep().as_dict().values())
+        capture_steps.start(incident)
+        assert [one["TrafficMirrorSessionId"] for one in site.ours(interface)] == [before["TrafficMirrorSessionId"]]
+        ends(incident)
+        assert site.sessions() == []
+
+    def test_when_another_incident_starts_then_it_uses_that(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        first, interface = self.killed(site, monkeypatch)
+        second = prepared(incidents.get(first).named_instance_id)
+        capture_steps.start(second)
+        assert len(site.ours(interface)) == 1
+        for incident in (first, second):
+            ends(incident)
+        assert site.sessions() == []
+
+    def test_when_it_is_closed_then_that_ends(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        incident, _ = self.killed(site, monkeypatch)
+        ends(incident)
+        assert site.sessions() == []
+
+    def test_when_ec2_shows_it_only_after_the_end_then_the_sweeper_deletes_it(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident, interface = self.killed(site, monkeypatch)
+        with monkeypatch.context() as patched:
+            patched.setattr(capture_steps.sessions, "on_interfaces", lambda _: [])
+            ends(incident)
+        assert len(site.ours(interface)) == 1
+        assert len(sweep().deleted) == 1
+        assert site.sessions() == []
