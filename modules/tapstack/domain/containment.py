@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
 from typing import Any, Final, Literal, get_args
 
 from tapstack.domain.containment_settings import DeployedContainment
@@ -137,6 +138,23 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """From where the security groups of a mirror target admit mirrored packets.
+
+    Attributes:
+        groups: security groups of sources, each with the target's group that admits it.
+        blocks: CIDR blocks, whose addresses are admitted whatever security groups they have.
+    """
+
+    groups: Mapping[str, str] = field(default_factory=dict)
+    blocks: tuple[str, ...] = ()
+
+    def admits(self, address: str) -> bool:
+        """Return whether packets from an address are admitted, whatever security groups it has."""
+        return any(ip_address(address) in ip_network(block, strict=False) for block in self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Facts about an instance.
 
@@ -157,6 +175,7 @@ class Facts:
         role_access: whether the role is restricted for this instance: ALLOWED, DENIED by containment, or OTHER_POLICY.
         is_mirror_target: it receives mirrored packets: the appliance.
         spot: it is a Spot Instance, which cannot be protected from termination.
+        admission: to the network interface that its packets are mirrored to; empty where it has none.
     """
 
     instance_id: str
@@ -175,6 +194,7 @@ class Facts:
     role_access: str = ALLOWED
     is_mirror_target: bool = False
     spot: bool = False
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +356,7 @@ def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iter
     ordered = sorted(
         (change for change in changes if change is not None), key=lambda c: (KINDS.index(c.what), _position(c, facts))
     )
-    return Plan(facts.instance_id, tuple(ordered), warnings=tuple(_warnings(facts, settings)))
+    return Plan(facts.instance_id, tuple(ordered), warnings=tuple(_warnings(facts, settings, known)))
 
 
 def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> str | None:
@@ -465,10 +485,14 @@ def _position(change: Change, facts: Facts) -> tuple[int, str]:
     return (order.index(change.key) if change.key in order else len(order), change.key)
 
 
-def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
+def _warnings(
+    facts: Facts, settings: DeployedContainment, known: Mapping[tuple[Kind, str], PriorState]
+) -> Iterator[str]:
     for interface in facts.interfaces:
         if interface.requester_managed:
             yield f"{interface.id} is managed by an AWS service, and stays connected"
+        else:
+            yield from _end_of_capture(interface, facts.admission, known.get(("groups", interface.id)))
     if settings.termination_protection and facts.spot:
         yield "a Spot Instance cannot be protected from termination"
     if settings.instance_profile == "restrict" and facts.role_access == OTHER_POLICY:
@@ -494,6 +518,23 @@ def _warnings(facts: Facts, settings: DeployedContainment) -> Iterator[str]:
             )
     elif member.desired <= member.minimum:
         yield f"the Auto Scaling group {word(member.group)} is at its minimum: it launches a replacement"
+
+
+def _end_of_capture(interface: Interface, admission: Admission, prior: PriorState | None) -> Iterator[str]:
+    """Warn where the mirror target admits the interface by a security group that containment takes off it.
+
+    AWS sends mirrored packets from the primary private address of their source.
+    """
+    isolated = prior is not None and not prior.restored
+    before = prior.before if prior is not None and isolated else interface.group_ids
+    admitting = [group for group in before if group in admission.groups]
+    if admitting and interface.addresses and not admission.admits(interface.addresses[0]):
+        by = ", ".join(with_name(group, interface.group_names) for group in admitting)
+        targets = ", ".join(sorted({admission.groups[group] for group in admitting}))
+        yield (
+            f"THE CAPTURE OF {interface.id} ENDS with its isolation: {targets} of the mirror target admits it by {by}, "
+            f"which is taken off it. To keep the capture, admit UDP 4789 from {interface.addresses[0]} in {targets}"
+        )
 
 
 def change_name(kind: str, key: str) -> str:

@@ -173,7 +173,8 @@ def _inspect(
             "DescribeInstances",
             "DescribeNetworkInterfaces",
             *(["DescribeTrafficMirrorTargets"] if containing else []),
-            *(["DescribeSecurityGroups"] if releasing else []),
+            # From where an existing appliance admits mirrored packets, and which prior groups still exist.
+            *(["DescribeSecurityGroups"] if releasing or permissions.stack is None else []),
             sid="DescribeInstances",
         )
     ]

@@ -64,6 +64,7 @@ def check_response(checker: Checker, path: Path, project: str, site: Site, desti
     with checker.part():
         if response.containment is not None:
             _check_containment(checker, (*path, "containment"), response.containment, site)
+            _warn_of_ended_captures(checker, (*path, "containment"), response, site)
     with checker.part():
         _check_notify(checker, (*path, "notify"), response.notify, site.region)
     if len(checker.problems) == found:
@@ -203,6 +204,23 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:
         checker.say((*path, "auto_scaling", "standby"), "decrement_desired_capacity needs true", False)
+
+
+def _warn_of_ended_captures(checker: Checker, path: Path, response: Response, site: Site) -> None:
+    """Warn where the appliance admits its sources by security groups, which containment takes off them."""
+    name = response.appliance.target
+    if response.appliance.launch is not None or name.startswith("tmt-"):
+        return
+    target = site.targets.get(name)
+    senders = site.capture_security_group.mirrored_from or []
+    if target is not None:
+        senders = target.load_balancer.mirrored_from if target.load_balancer is not None else []
+    if named := [sender for sender in senders if sender.startswith("sg-")]:
+        checker.warn(
+            path,
+            f"mirrored_from admits sources by {', '.join(named)}, which containment takes off them: the capture of a "
+            "contained instance ends, unless its address is admitted too; admit CIDR blocks or the VPC",
+        )
 
 
 def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:

@@ -591,3 +591,27 @@ def test_when_it_is_limited_or_nothing_is_contained_then_check_does_not_warn(wri
 
 def test_when_the_example_is_checked_then_it_has_no_warnings() -> None:
     assert load_deployment(Path(__file__).resolve().parents[3] / "deployment.yaml").warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("senders", "containment", "admitting"),
+    [
+        ("[sg-0123abcd, 10.0.0.0/16, sg-0123abce]", "containment: {}", "sg-0123abcd, sg-0123abce"),
+        ("[10.0.0.0/16]", "containment: {}", None),
+        ("[sg-0123abcd]", "capture: {minutes: 30}", None),
+    ],
+)
+def test_when_the_appliance_admits_sources_by_their_security_groups_then_check_warns_of_containment(
+    senders: str, containment: str, admitting: str | None
+) -> None:
+    text = f"{USABLE}    capture_security_group: {{mirrored_from: {senders}}}\n    response: {{{containment}}}\n"
+    found = [str(warning) for warning in parse_deployment(text).warnings() if "takes off them" in str(warning)]
+    assert found == (
+        []
+        if admitting is None
+        else [
+            f"deployment.yaml:10: sites.production.response.containment: mirrored_from admits sources by {admitting}, "
+            "which containment takes off them: the capture of a contained instance ends, unless its address is "
+            "admitted too; admit CIDR blocks or the VPC"
+        ]
+    )

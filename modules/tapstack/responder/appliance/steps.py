@@ -142,11 +142,9 @@ def _adopt_session(stack: stacks.Stack, session_id: str | None, where: AccountRe
     capture = captures.acquire(source, launched_by, where)
     # While an earlier capture is ending, the start of this one first ends that, with this session, and creates another.
     if capture is None:
-        capture = captures.get(source, where)
-        if capture is not None:
-            captures.begin(capture, session_id)
-        return
-    captures.record(capture, session_id)
+        captures.begin(source, session_id, where)
+    else:
+        captures.record(capture, session_id)
 
 
 def _by_name(what: str, stack_name: str) -> str | None:

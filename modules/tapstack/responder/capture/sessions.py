@@ -151,7 +151,7 @@ def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: st
         TAG_DEPLOYMENT: named.deployment,
         TAG_SITE: named.site,
     }
-    captures.begin(capture, _creation(incident_id, number, target_id, filter_id))
+    captures.begin(eni, _creation(incident_id, number, target_id, filter_id), capture.where)
     answer = client("ec2").create_traffic_mirror_session(
         NetworkInterfaceId=eni,
         TrafficMirrorTargetId=target_id,

@@ -1,7 +1,7 @@
 """Inspects an instance before it is contained: a few calls, most of them in parallel.
 
-Sources: Amazon EC2 API Reference, DescribeInstances, DescribeNetworkInterfaces, DescribeInstanceAttribute and
-DescribeTrafficMirrorTargets.
+Sources: Amazon EC2 API Reference, DescribeInstances, DescribeNetworkInterfaces, DescribeInstanceAttribute,
+DescribeSecurityGroups and DescribeTrafficMirrorTargets.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
-from tapstack.domain.containment import ALLOWED, GONE_STATES, Facts, Interface
+from tapstack.domain.containment import ALLOWED, GONE_STATES, Admission, Facts, Interface
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture.interfaces import instances
 from tapstack.responder.containment.changes import (
     classic_balancers,
+    groups,
     profile,
     shutdown,
     standby,
@@ -80,6 +82,7 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
         is_mirror_target=answers["is_mirror_target"],
         spot=instance.get("InstanceLifecycle") == "spot",
+        admission=answers["admission"],
     )
     return with_balancers(facts) if balancers else facts
 
@@ -95,6 +98,7 @@ def _questions() -> list[tuple[str, Callable[[Described], Any]]]:
         ("shutdown", of_id(shutdown.behavior_of)),
         ("membership", of_id(standby.membership)),
         ("is_mirror_target", is_mirror_target),
+        ("admission", lambda _: admission()),
         ("role", profile.role_of if restricts else lambda _: None),
     ]
 
@@ -174,6 +178,36 @@ def is_mirror_target(instance: Described) -> bool:
     if ids and _targets([{"Name": "network-interface-id", "Values": ids}]):
         return True
     return isinstance(appliance, ExistingAppliance) and _is_behind(appliance, instance)
+
+
+def admission() -> Admission:
+    """Return from where the existing appliance's network interface admits mirrored packets.
+
+    A launched appliance admits addresses. Behind a load balancer, and in another account, it is not known.
+    """
+    appliance = environment().appliance
+    if not isinstance(appliance, ExistingAppliance):
+        return Admission()
+    targets = _targets([{"Name": "traffic-mirror-target-id", "Values": [appliance.target_id]}])
+    interfaces = groups.interfaces([eni for one in targets if (eni := one.get("NetworkInterfaceId"))])
+    admitting = groups.described({group["GroupId"] for item in interfaces for group in item["Groups"]})
+    rules = [(one["GroupId"], rule) for one in admitting for rule in one["IpPermissions"] if _is_of_mirroring(rule)]
+    return Admission(
+        groups={pair["GroupId"]: group for group, rule in rules for pair in rule.get("UserIdGroupPairs", [])},
+        blocks=tuple(
+            block[name]
+            for _, rule in rules
+            for listed, name in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"))
+            for block in rule.get(listed, [])
+        ),
+    )
+
+
+def _is_of_mirroring(rule: Described) -> bool:
+    if rule["IpProtocol"] == "-1":
+        return True
+    ports = range(rule.get("FromPort", 0), rule.get("ToPort", 65535) + 1)
+    return rule["IpProtocol"] in ("udp", "17") and limits.VXLAN_PORT in ports
 
 
 def _is_behind(appliance: ExistingAppliance, instance: Described) -> bool:

@@ -78,16 +78,15 @@ def acquire(network_interface_id: str, incident_id: str, where: AccountRegion | 
     return None if item is None else _capture(item)
 
 
-def begin(capture: Capture, creation: str) -> None:
+def begin(network_interface_id: str, creation: str, where: AccountRegion | None = None) -> None:
     """Record that a session is about to be created, before it is: tags alone prove of no session whose it is.
 
     Args:
-        capture: that it belongs to.
+        network_interface_id: whose packets it mirrors; it has a capture.
         creation: what tells the session from others.
+        where: account and Region of the interface; the site's own by default.
     """
-    table.change(
-        capture_key(capture.network_interface_id, capture.where), "ADD begun :begun", values={"begun": {creation}}
-    )
+    table.change(capture_key(network_interface_id, where), "ADD begun :begun", values={"begun": {creation}})
 
 
 def record(capture: Capture, session_id: str) -> bool:

@@ -50,9 +50,13 @@ def members(group_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def missing(group_ids: Iterable[str]) -> set[str]:
     """Return those of these security groups that do not exist any more."""
-    asked = sorted(set(group_ids))
-    found = _filtered("describe_security_groups", "SecurityGroups", "group-id", asked)
-    return set(asked) - {group["GroupId"] for group in found}
+    asked = set(group_ids)
+    return asked - {group["GroupId"] for group in described(asked)}
+
+
+def described(group_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return those of these security groups that exist, as EC2 describes them."""
+    return list(_filtered("describe_security_groups", "SecurityGroups", "group-id", sorted(set(group_ids))))
 
 
 def _filtered(operation: str, result: str, name: str, values: Sequence[str]) -> Iterator[dict[str, Any]]:

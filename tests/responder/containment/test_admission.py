@@ -1,0 +1,90 @@
+"""Containment takes security groups off an instance: where the mirror target admits it by one, its capture ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapstack.responder.containment import isolation
+from tapstack.responder.environment import environment
+from tests.responder.conftest import configure, item
+from tests.responder.containment.conftest import Shop, asked
+
+
+def mirrors_to(shop: Shop, monkeypatch: pytest.MonkeyPatch, *rules: dict[str, Any]) -> str:
+    """Let packets go to an interface whose security group has these rules; return the group."""
+    ec2 = shop.ec2
+    group = ec2.create_security_group(GroupName="sensor", Description="sensor", VpcId=shop.company.shop.id)["GroupId"]
+    if rules:
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=list(rules))
+    interface = ec2.create_network_interface(SubnetId=shop.company.shop.private[0], Groups=[group])["NetworkInterface"]
+    containment = shop.site.settings["containment"]
+    target = shop.site.target(interface["NetworkInterfaceId"])
+    filter_id = shop.site.settings["appliance"]["existing"]["filter_id"]
+    configure(monkeypatch, shop.site, {"existing": {"target_id": target, "filter_id": filter_id}})
+    shop.site.settings["containment"] = containment
+    shop.set()
+    environment.cache_clear()
+    return str(group)
+
+
+def admits(*, groups: list[str] | None = None, block: str | None = None, ports: tuple[int, int] = (4789, 4789)) -> Any:
+    return {
+        "IpProtocol": "udp",
+        "FromPort": ports[0],
+        "ToPort": ports[1],
+        **({"UserIdGroupPairs": [{"GroupId": group} for group in groups]} if groups else {}),
+        **({"IpRanges": [{"CidrIp": block}]} if block else {}),
+    }
+
+
+def ends(warnings: tuple[str, ...] | list[str]) -> list[str]:
+    return [line for line in warnings if line.startswith("THE CAPTURE OF ")]
+
+
+def primary(shop: Shop) -> tuple[str, str, str]:
+    """The primary interface of the database, one of its groups and its address."""
+    interface = shop.company.interfaces["database"][0]
+    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    return interface, found["Groups"][0]["GroupId"], found["PrivateIpAddress"]
+
+
+def test_when_the_target_admits_the_instance_by_its_group_then_plan_and_notice_say_that_the_capture_ends(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface, group, address = primary(shop)
+    sensor = mirrors_to(shop, monkeypatch, admits(groups=[group]))
+    [line] = ends(isolation.plan(shop.database).warnings)
+    assert line == (
+        f"THE CAPTURE OF {interface} ENDS with its isolation: {sensor} of the mirror target admits it by {group} "
+        f"(database), which is taken off it. To keep the capture, admit UDP 4789 from {address} in {sensor}"
+    )
+    incident = asked(shop.database)
+    isolation.contain(incident)
+    assert ends(item(incident)["containment"]["not_done"]) == [line]
+    # Neither is it forgotten once the group is off.
+    [after] = ends(isolation.plan(shop.database).warnings)
+    assert after.startswith(f"THE CAPTURE OF {interface} ENDS")
+
+
+@pytest.mark.parametrize("block", ["{address}/32", "0.0.0.0/0"])
+def test_when_the_target_admits_the_address_as_well_then_nothing_ends(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, block: str
+) -> None:
+    _, group, address = primary(shop)
+    mirrors_to(shop, monkeypatch, admits(groups=[group]), admits(block=block.format(address=address)))
+    assert ends(isolation.plan(shop.database).warnings) == []
+
+
+def test_when_the_rule_is_of_other_ports_or_another_group_then_nothing_ends(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, group, _ = primary(shop)
+    mirrors_to(shop, monkeypatch, admits(groups=[group], ports=(53, 53)), admits(groups=[shop.untrack]))
+    assert ends(isolation.plan(shop.database).warnings) == []
+
+
+def test_when_the_target_is_a_load_balancer_then_no_security_group_is_read_for_it(shop: Shop) -> None:
+    isolation.plan(shop.database)
+    assert "DescribeSecurityGroups" not in shop.site.calls("ec2")
