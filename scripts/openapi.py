@@ -63,11 +63,11 @@ def _parameter(where: str, name: str, schema: dict[str, Any], *, required: bool 
     }
 
 
-_DETAILS: Final = {
-    "openIncident": _Details(
-        "Open an incident",
+def _opening(summary: str) -> _Details:
+    return _Details(
+        summary,
         {202: ("Opened, joined, or the same as before", "Opened")},
-        (400, 409, 415, 422),
+        (400, 403, 409, 415, 422),
         (_parameter("header", "Idempotency-Key", schemas.IDEMPOTENCY_KEY),),
         headers={"Location": {"required": True, "schema": {"type": "string"}, "description": "The incident's path."}},
         links={
@@ -78,7 +78,13 @@ _DETAILS: Final = {
             }
             for name, text in _LINKS.items()
         },
-    ),
+    )
+
+
+_DETAILS: Final = {
+    "openIncident": _opening("Open an incident"),
+    "openAndContain": _opening("Open an incident, and request the containment of its instance"),
+    "openAndContainNow": _opening("Open an incident, and contain its instance at once"),
     "listIncidents": _Details(
         "List incidents, newest first; a failed one counts as open until it is closed",
         {200: ("A page of incidents", "Listed")},
@@ -101,7 +107,10 @@ _DETAILS: Final = {
         (400, 404, 415),
         body_required=False,
     ),
-    "containIncident": _containment("Contain the instance, now or on approval; 409 when refused"),
+    "containIncident": _containment(
+        "Request the containment of the instance, which another person approves; 409 when refused", refusals=(403,)
+    ),
+    "containNow": _containment("Contain the instance at once, a right of its own; 409 when refused", refusals=(403,)),
     "approveContainment": _containment(
         "Approve a containment that is pending; 403 for whoever requested it", refusals=(403,)
     ),

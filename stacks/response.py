@@ -145,7 +145,7 @@ def _authorization(settings: Response) -> Authorization:
     jwt = settings.authorization.jwt
     if jwt is None:
         return Authorization.iam()
-    return Authorization.jwt(jwt.issuer, audience=jwt.audience, scopes=jwt.scopes)
+    return Authorization.jwt(jwt.issuer, audience=jwt.audience, scopes=jwt.scopes, scopes_of=jwt.scopes_of)
 
 
 def _behind(target: Target | None) -> tuple[str | None, int | None]:

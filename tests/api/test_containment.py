@@ -20,6 +20,7 @@ from tests.response_by_hand import IMAGE, Deployed, deploy
 SECONDS = 60
 BOTH = {"modes": ["approval", "now"], "per_hour": 1000}
 ANN = "arn:aws:iam::123456789012:"
+OPENING = {"none": "/incidents", "approval": "/incidents/contain", "now": "/incidents/contain-now"}
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Responder:
 
     def open(self, instance: str, **more: Any) -> str:
         body = {"instance_id": instance, "reason": "beacons", **more}
-        answer = self.post("/incidents", body)
+        answer = self.post(OPENING[more.get("containment", "none")], body)
         assert answer.status == 202, answer
         return str(answer.json["incident"]["id"])
 
@@ -58,7 +59,8 @@ class Responder:
         return self.call("POST", path, json.dumps({} if body is None else body).encode())
 
     def do(self, incident: str, what: str, **body: Any) -> Answer:
-        return self.post(f"/incidents/{incident}/{what}", body)
+        at_once = what == "contain" and body.get("mode") == "now"
+        return self.post(f"/incidents/{incident}/{'contain-now' if at_once else what}", body)
 
     def approve(self, incident: str, **body: Any) -> Answer:
         """Another person than the one who opens incidents approves."""
@@ -356,7 +358,7 @@ class TestRefused:
         ("what", "body"),
         [
             ("contain", {"mode": "later"}),
-            ("contain", {"mode": "now", "asked_by": "another user"}),
+            ("contain-now", {"asked_by": "another user"}),
             ("contain", {"dry_run": "yes"}),
             ("approve", {"by": "another user"}),
             ("approve", {"mode": "now"}),
@@ -371,14 +373,33 @@ class TestRefused:
         refused = team.post(f"/incidents/inc-20260102T030405-k3v9x0ab/{what}", body)
         assert (refused.status, refused.problem) == (400, "invalid-request")
 
-    @pytest.mark.parametrize("what", ["contain", "approve", "reject", "release"])
+    @pytest.mark.parametrize("what", ["contain", "contain-now", "approve", "reject", "release"])
     def test_fails_when_there_is_no_such_incident(self, team: Responder, what: str) -> None:
         assert team.do("inc-20260102T030405-k3v9x0ab", what).problem == "no-such-incident"
+
+    @pytest.mark.parametrize(
+        ("path", "body", "instead"),
+        [
+            ("/incidents", {"containment": "now"}, "/incidents/contain-now"),
+            ("/incidents", {"containment": "approval"}, "/incidents/contain"),
+            ("/incidents/contain", {"containment": "now"}, "/incidents/contain-now"),
+            ("/incidents/{id}/contain", {"mode": "now"}, "/incidents/{id}/contain-now"),
+            ("/incidents/{id}/contain-now", {"mode": "approval"}, "/incidents/{id}/contain"),
+        ],
+    )
+    def test_fails_when_the_body_wants_more_than_its_path_allows(
+        self, team: Responder, path: str, body: dict[str, str], instead: str
+    ) -> None:
+        instance, _ = team.instance()
+        of_opening = {} if "{id}" in path else {"instance_id": instance, "reason": "beacons"}
+        refused = team.post(path.replace("{id}", "inc-20260102T030405-k3v9x0ab"), {**of_opening, **body})
+        assert (refused.status, refused.problem) == (403, "right-needed")
+        assert refused.json["detail"].endswith(f"is a right of its own: send this to POST {instead}")
 
     def test_fails_when_interfaces_are_to_be_contained(self, team: Responder) -> None:
         _, interface = team.instance()
         body = {"network_interface_ids": [interface], "reason": "beacons"}
-        assert team.post("/incidents", {**body, "containment": "now"}).problem == "invalid-request"
+        assert team.post("/incidents/contain-now", body).problem == "invalid-request"
         incident = team.post("/incidents", body).json["incident"]["id"]
         assert "open an incident for the instance" in team.do(incident, "contain").json["detail"]
 
@@ -419,11 +440,11 @@ def test_when_containment_is_not_configured_then_it_is_refused(aws_account_serve
     team = responder(aws_account_server, None)
     instance, _ = team.instance()
     incident = team.open(instance)
-    for what in ("contain", "approve", "reject", "release"):
+    for what in ("contain", "contain-now", "approve", "override", "reject", "release"):
         refused = team.do(incident, what)
         assert (refused.status, refused.problem) == (409, "wrong-state")
         assert refused.json["detail"] == "containment is not configured for this site"
-    body = {"instance_id": instance, "reason": "x", "containment": "now"}
-    assert team.post("/incidents", body).problem == "wrong-state"
+    for path in ("/incidents/contain", "/incidents/contain-now"):
+        assert team.post(path, {"instance_id": instance, "reason": "x"}).problem == "wrong-state"
     assert team.show(incident)["containment"] is None
     aws_account_server.reset()

@@ -33,7 +33,7 @@ def everything_of_an_instance_is_changed_and_restored(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of(PAYMENTS)
     incident = response.open(PAYMENTS)
-    planned = _dry_run(response, incident, "contain", mode="now")
+    planned = _dry_run(response, incident, "contain-now")
     assert {change["what"] for change in planned["changes"]} == _USUAL | (_OFF_BY_DEFAULT if _thorough(its) else set())
     with _without_replacement(response):
         _contain(response, incident)

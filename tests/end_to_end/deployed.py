@@ -18,6 +18,7 @@ from strictmoto.company import Company, found_company
 from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.cli.incident_api import IncidentApi, sign_with
+from tapstack.domain.operations import path_that_contains
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.store.keys import unpack
@@ -103,7 +104,9 @@ class DeployedResponse:
         named = self.company.instances.get(suspects[0])
         about: dict[str, Any] = {"instance_id": named} if named else {"network_interface_ids": list(suspects)}
         body = {**about, "reason": "beaconing", "minutes": minutes, **more}
-        answer: Incident = self.api.post("/incidents", body, headers=headers, repeatable=True)["incident"]
+        wanted = more.get("containment", "none")
+        path = "/incidents" if wanted == "none" else path_that_contains(wanted, opens=True)
+        answer: Incident = self.api.post(path, body, headers=headers, repeatable=True)["incident"]
         return answer
 
     def show(self, incident: Incident) -> Incident:
@@ -123,7 +126,7 @@ class DeployedResponse:
 
     def contain(self, incident: Incident, mode: str = "now") -> Incident:
         """Ask to contain an incident's instance."""
-        return self._ask(incident, "contain", {"mode": mode})
+        return self._ask(incident, "contain-now" if mode == "now" else "contain", {})
 
     def approve(self, incident: Incident) -> Incident:
         """Agree to a containment that waits for it, as another person than requested it."""

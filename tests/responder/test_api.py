@@ -58,7 +58,8 @@ REGISTRY: Any = Registry().with_resource("urn:spec", DRAFT202012.create_resource
 def conforms(method: str, path: str, answered: dict[str, Any]) -> None:
     """Hold an answer against the document."""
     parts = path.strip("/").split("/")
-    template = "/".join(["/incidents", "{id}", *parts[2:]]) if len(parts) > 1 else path
+    is_named = len(parts) > 1 and path not in SPECIFICATION["paths"]
+    template = "/".join(["/incidents", "{id}", *parts[2:]]) if is_named else path
     operation = SPECIFICATION["paths"][template][method.lower()]
     content = operation["responses"][str(answered["statusCode"])]["content"]
     schema = content[answered["headers"]["content-type"]]["schema"]
@@ -131,13 +132,35 @@ class TestOpen:
         environment.cache_clear()
         alert = {**OPEN, "alert_id": "siem-4711"}
         incident = ask("POST", "/incidents", alert)[1]["incident"]["id"]
-        status, problem = ask("POST", "/incidents", {**alert, "containment": "now"})
+        status, problem = ask("POST", "/incidents/contain-now", alert)
         assert status == 409
         assert problem["detail"].endswith(
             f"was opened without containment: tapstack incident contain {incident} --mode now"
         )
-        contained = {**alert, "alert_id": "siem-4712", "containment": "now"}
-        assert ask("POST", "/incidents", contained)[1] == ask("POST", "/incidents", contained)[1]
+        contained = {**alert, "alert_id": "siem-4712"}
+        path = "/incidents/contain-now"
+        assert ask("POST", path, contained)[1] == ask("POST", path, contained)[1]
+
+    def test_fails_when_a_token_may_contain_but_not_open(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        containment = {"modes": ["now"], "groups": {site.vpc: {"quarantine": site.group}}}
+        settings = {**site.settings, "containment": containment, "open_scopes": ["open", "soar"]}
+        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
+        environment.cache_clear()
+
+        def asked_with(scope: str) -> Any:
+            given = event("POST", "/incidents/contain-now", OPEN)
+            claims = {"iss": "https://login.example.com", "sub": "ann@example.com", **json.loads(scope)}
+            given["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": ["contain"]}}
+            answered = answer(given)
+            return answered["statusCode"], json.loads(answered["body"])
+
+        status, problem = asked_with('{"scope": "contain reopen"}')
+        assert (status, problem["type"]) == (403, "urn:tapstack:problem:right-needed")
+        assert problem["detail"] == "opening an incident needs one of the scopes open, soar as well"
+        assert ask("GET", "/incidents")[1]["incidents"] == []
+        for both in ('{"scope": "contain open"}', '{"scp": "[contain open]"}'):
+            status, body = asked_with(both)
+            assert (status, body["incident"]["containment"]["state"]) == (202, "containing")
 
     def test_fails_when_the_alert_of_a_closed_incident_comes_again(self, site: Site) -> None:
         alert = {**OPEN, "alert_id": "siem-4711"}

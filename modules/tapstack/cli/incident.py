@@ -27,9 +27,10 @@ from tapstack.cli.incident_api import (
 from tapstack.cli.incident_explain import explain
 from tapstack.cli.terminal import plain
 from tapstack.domain import incidents, regions
-from tapstack.domain.containment_settings import REQUESTED
+from tapstack.domain.containment_settings import MODES, REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.operations import path_that_contains
 from tapstack.domain.suggestions import about_quotes
 from tapstack.settings.load import FILE_VARIABLE
 
@@ -246,6 +247,7 @@ def _open(call: _Call) -> int:
         "minutes": chosen.minutes,
         "containment": chosen.containment,
     }
+    contains = chosen.containment if chosen.containment in MODES else None
     body = {key: value for key, value in body.items() if value is not None}
     # Checked here for better messages; how many minutes the deployment allows, only the API knows.
     incidents.read_request(body, minutes=incidents.MINUTES[0], max_minutes=incidents.MINUTES[1])
@@ -255,7 +257,8 @@ def _open(call: _Call) -> int:
         raise UserError(f"the idempotency key must have {low} to {high} printable ASCII characters")
     api = call.api()
     # With the key, the request can be repeated when its response was lost.
-    answer = api.post("/incidents", body, headers={"Idempotency-Key": key}, repeatable=True)
+    path = path_that_contains(contains, opens=True) if contains else "/incidents"
+    answer = api.post(path, body, headers={"Idempotency-Key": key}, repeatable=True)
     found = _incident(answer.get("incident") if isinstance(answer, dict) else None)
     name = incidents.check_incident_id(plain(found.get("id")))
     if chosen.wait is None:

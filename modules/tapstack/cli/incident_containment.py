@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from tapstack.cli import incident_plan_view as view
 from tapstack.cli.incident_api import IncidentApi, ServiceError
 from tapstack.domain import containment_settings, incidents
+from tapstack.domain.operations import path_that_contains
 
 AddParser = Callable[[Any, str, str], argparse.ArgumentParser]
 _FLAGS: Final = ("overwrite", "keep", "all")
@@ -39,7 +40,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     """
     container = _parser(actions, add, "contain", "contain the instance, now or on approval")
     container.add_argument(
-        "--mode", choices=containment_settings.MODES, help="default: approval where the deployment allows it, else now"
+        "--mode", choices=containment_settings.MODES, help="approval by default; now needs a right of its own"
     )
     _parser(actions, add, "approve", "approve a pending containment")
     overrider = _parser(
@@ -72,7 +73,9 @@ def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.Argu
 
 def contain(call: Call) -> int:
     """Contain the instance."""
-    return _post(call, "contain", {"mode": call.chosen.mode} if call.chosen.mode else {})
+    # Containing at once is a right of its own, and so a path of its own.
+    path = path_that_contains(call.chosen.mode or "approval", opens=False)
+    return _post(call, path.rpartition("/")[2], {})
 
 
 def approve(call: Call) -> int:

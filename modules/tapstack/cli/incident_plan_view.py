@@ -11,6 +11,7 @@ from tapstack.domain.containment import NAMES, short_key, with_name
 _WIDEST: Final = 60
 _NOTHING: Final = {
     "contain": "nothing would change",
+    "contain-now": "nothing would change",
     "approve": "nothing would change",
     "override": "nothing would change",
     "reject": "nothing would change: the instance is not contained",
@@ -23,7 +24,7 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
 
     Args:
         answer: the API's response.
-        what: contain, approve, override, reject or release.
+        what: contain, contain-now, approve, override, reject or release.
     """
     lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]
     if refused := plain(answer.get("refused")):

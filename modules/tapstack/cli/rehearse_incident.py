@@ -21,6 +21,8 @@ from tapstack.cli.rehearse_account import missing
 from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
+from tapstack.domain.containment_settings import Mode
+from tapstack.domain.operations import path_that_contains
 from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import FILE_VARIABLE, deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
@@ -347,11 +349,11 @@ class _Rehearsal:
         response = self.deployment.sites[self.site].response
         assert response is not None
         assert response.containment is not None
-        mode = "approval" if "approval" in response.containment.modes else "now"
+        mode: Mode = "approval" if "approval" in response.containment.modes else "now"
         before = _groups(ec2, incident["instance_id"])
         self.account.waits.scale = WAITS_FOR_APPROVAL
         with self._step("Contain: approved, and every interface is isolated"):
-            api.post(f"{path}/contain", {"mode": mode}, repeatable=True)
+            api.post(path_that_contains(mode, opens=False).replace("{id}", name), {}, repeatable=True)
             if mode == "approval":
                 self._follow(api, name, "pending", part="containment")
                 with self._second_person(endpoint, where) as second:

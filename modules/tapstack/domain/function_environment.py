@@ -48,6 +48,8 @@ class FunctionEnvironment:
         retention_days: how long closed incidents are kept.
         containment: how instances are contained; None where they are not.
         rules: the policy, which only the function that receives findings gets.
+        open_scopes: of which a token needs one to open an incident; the gateway asks for one of another right's where
+            the same request contains.
     """
 
     deployment: str
@@ -62,6 +64,7 @@ class FunctionEnvironment:
     retention_days: int
     containment: DeployedContainment | None
     rules: Sequence[Rule]
+    open_scopes: Sequence[str] = ()
 
     def variables(self) -> dict[str, str]:
         """Return the variables of every function."""
@@ -108,6 +111,7 @@ class FunctionEnvironment:
                 "appliance": self.appliance,
                 "retention_days": self.retention_days,
                 **({"containment": asdict(self.containment)} if self.containment else {}),
+                **({"open_scopes": list(self.open_scopes)} if self.containment and self.open_scopes else {}),
             }
         )
 

@@ -1,9 +1,19 @@
-"""The operations of the incident API, each declared once: routing, the gateway's routes and OpenAPI follow it."""
+"""The operations of the incident API, each declared once: routing, the gateway's routes and OpenAPI follow it.
+
+A right is a route, or several: IAM policies name method and path, and the scopes of a token are those of a route. What
+stands in a body, neither can tell apart.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
+
+from tapstack.domain.containment_settings import Mode
+
+Right = Literal["read", "open", "extend", "close", "contain", "contain_now", "decide", "override", "release"]
+"""What a caller may be allowed by itself."""
+RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +24,21 @@ class Operation:
         id: OpenAPI's `operationId`.
         method: of HTTP.
         path: `{id}` stands for the id of an incident.
+        right: that the caller needs.
         body: name of the schema of its body; none where it takes no body.
         of_containment: the gateway has a route to it only where instances may be contained.
+        mode: in which its path contains; none where it does not contain.
+        opens: it opens an incident besides, and needs the right to open as well.
     """
 
     id: str
     method: str
     path: str
+    right: Right
     body: str | None = None
     of_containment: bool = False
+    mode: Mode | None = None
+    opens: bool = False
 
     @property
     def route(self) -> str:
@@ -31,20 +47,57 @@ class Operation:
 
 
 OPERATIONS: Final = (
-    Operation("openIncident", "POST", "/incidents", "OPEN"),
-    Operation("listIncidents", "GET", "/incidents"),
-    Operation("showIncident", "GET", "/incidents/{id}"),
-    Operation("extendIncident", "POST", "/incidents/{id}/extend", "EXTEND"),
-    Operation("closeIncident", "POST", "/incidents/{id}/close", "CLOSE"),
-    Operation("containIncident", "POST", "/incidents/{id}/contain", "CONTAIN", of_containment=True),
-    Operation("approveContainment", "POST", "/incidents/{id}/approve", "APPROVE", of_containment=True),
-    Operation("overrideApproval", "POST", "/incidents/{id}/override", "OVERRIDE", of_containment=True),
-    Operation("rejectContainment", "POST", "/incidents/{id}/reject", "REJECT", of_containment=True),
-    Operation("releaseIncident", "POST", "/incidents/{id}/release", "RELEASE", of_containment=True),
+    Operation("openIncident", "POST", "/incidents", "open", "OPEN"),
+    Operation(
+        "openAndContain",
+        "POST",
+        "/incidents/contain",
+        "contain",
+        "OPEN",
+        of_containment=True,
+        mode="approval",
+        opens=True,
+    ),
+    Operation(
+        "openAndContainNow",
+        "POST",
+        "/incidents/contain-now",
+        "contain_now",
+        "OPEN",
+        of_containment=True,
+        mode="now",
+        opens=True,
+    ),
+    Operation("listIncidents", "GET", "/incidents", "read"),
+    Operation("showIncident", "GET", "/incidents/{id}", "read"),
+    Operation("extendIncident", "POST", "/incidents/{id}/extend", "extend", "EXTEND"),
+    Operation("closeIncident", "POST", "/incidents/{id}/close", "close", "CLOSE"),
+    Operation(
+        "containIncident", "POST", "/incidents/{id}/contain", "contain", "CONTAIN", of_containment=True, mode="approval"
+    ),
+    Operation(
+        "containNow", "POST", "/incidents/{id}/contain-now", "contain_now", "CONTAIN", of_containment=True, mode="now"
+    ),
+    Operation("approveContainment", "POST", "/incidents/{id}/approve", "decide", "APPROVE", of_containment=True),
+    Operation("overrideApproval", "POST", "/incidents/{id}/override", "override", "OVERRIDE", of_containment=True),
+    Operation("rejectContainment", "POST", "/incidents/{id}/reject", "decide", "REJECT", of_containment=True),
+    Operation("releaseIncident", "POST", "/incidents/{id}/release", "release", "RELEASE", of_containment=True),
 )
+
+
+def path_that_contains(mode: Mode, *, opens: bool) -> str:
+    """Return the path that contains in a mode, and opens an incident besides or is of one."""
+    return next(each.path for each in OPERATIONS if each.mode == mode and each.opens == opens)
+
+
 CATCH_ALL: Final = "$default"
 """The gateway's route of whatever is no operation: the function refuses it in the API's own form, and only to those
 who may call."""
+
+
+def right_of(route: str) -> Right | None:
+    """Return the right that a route of the gateway is; None for that of whatever is no operation."""
+    return next((each.right for each in OPERATIONS if each.route == route), None)
 
 
 def gateway_routes(*, contains: bool) -> tuple[str, ...]:

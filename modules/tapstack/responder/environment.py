@@ -58,6 +58,7 @@ class Environment:
         retention_days: how long a closed incident is kept.
         containment: how instances are contained; None where they cannot be.
         policy: what is done about findings, as JSON.
+        open_scopes: of which a token needs one to open an incident.
     """
 
     deployment: str
@@ -73,6 +74,7 @@ class Environment:
     home: AccountRegion = field(default_factory=lambda: AccountRegion("", ""))
     containment: DeployedContainment | None = None
     policy: str = field(default="[]", repr=False)
+    open_scopes: tuple[str, ...] = ()
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
@@ -99,6 +101,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         home=AccountRegion(settings.get("account_id", ""), settings.get("region", "")),
         containment=_containment(settings.get("containment")),
         policy=variables.get("TAPSTACK_POLICY", "[]"),
+        open_scopes=tuple(settings.get("open_scopes", ())),
     )
 
 

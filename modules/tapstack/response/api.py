@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.scaffold import name_main_child
-from tapstack.domain.operations import gateway_routes
+from tapstack.domain.operations import gateway_routes, right_of
 from tapstack.response.authorization import Authorization
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
@@ -99,7 +99,7 @@ class IncidentApi(AwsConstruct):
                 target=f"integrations/{integration.id}",
                 authorization_type="JWT" if authorizer else "AWS_IAM",
                 authorizer_id=authorizer.id if authorizer else None,
-                authorization_scopes=list(authorization.scopes) or None,
+                authorization_scopes=list(authorization.scopes_for(right_of(route))) or None,
             )
         logs = log_group(
             self,

@@ -187,6 +187,7 @@ class IncidentResponse(AwsConstruct):
             retention_days=retention_days,
             containment=self._deployed_containment(containment),
             rules=policy,
+            open_scopes=(authorization or Authorization.iam()).scopes_for("open"),
         )
         with located(scope, id_):
             if problem := environment.problem(self._longest_values(environment)):

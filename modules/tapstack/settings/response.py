@@ -22,6 +22,7 @@ from tapstack.domain.containment_settings import (
     Mode,
 )
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.operations import Right
 from tapstack.settings import fields
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
@@ -49,6 +50,11 @@ class Jwt(Settings):
     scopes: Annotated[list[fields.ShortText], Field(max_length=10)] = Field(default_factory=list)
     """One of them must be among the token's `scope`; any token of the audience by default. Give them where
     `containment` is configured: they decide who may contain, approve and release."""
+    scopes_of: dict[Right, Annotated[list[fields.ShortText], Field(min_length=1, max_length=10)]] = Field(
+        default_factory=dict
+    )
+    """Scopes of a right, in place of `scopes`: `contain_now: [incidents.contain-now]`. A request that opens an incident
+    and contains needs one of both rights."""
 
 
 class Authorization(Settings):

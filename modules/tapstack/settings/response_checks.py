@@ -14,6 +14,7 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import example_of
+from tapstack.domain.operations import RIGHTS
 from tapstack.domain.policy import policy_problems
 from tapstack.domain.regions import AccountRegion, check_arn, partition_of
 from tapstack.settings.checking import (
@@ -117,16 +118,23 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
         retention_days=response.retention_days,
         containment=containment,
         rules=response.rules(),
+        open_scopes=_open_scopes(response),
     )
+
+
+def _open_scopes(response: Response) -> list[str]:
+    jwt = response.authorization.jwt
+    return jwt.scopes_of.get("open", jwt.scopes) if jwt is not None else []
 
 
 def _warn_of_any_token(checker: Checker, path: Path, response: Response) -> None:
     jwt = response.authorization.jwt
-    if jwt is not None and not jwt.scopes and response.containment is not None:
-        checker.warn(
-            path,
-            "has no scopes: every token of this audience may contain, approve and release; give the scopes that may",
-        )
+    if jwt is None or response.containment is None or jwt.scopes:
+        return
+    if without := [right for right in RIGHTS if right not in jwt.scopes_of]:
+        every = "every token of this audience may contain, approve and release; give the scopes that may"
+        some = f"every token of this audience has the rights {', '.join(without)}; give scopes, or scopes_of them"
+        checker.warn(path, f"has no scopes: {some if jwt.scopes_of else every}")
 
 
 def _check_appliance(

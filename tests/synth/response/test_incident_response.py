@@ -21,7 +21,7 @@ from tapstack.bindings import cdk
 from tapstack.capture.expressions import Expressions
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import matches
-from tapstack.domain.operations import gateway_routes
+from tapstack.domain.operations import Right, gateway_routes
 from tapstack.response import workflow
 from tapstack.response.names import name_within, pattern_within
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
@@ -193,6 +193,28 @@ def test_when_tokens_are_asked_for_then_every_route_asks_for_one_with_the_scope(
     assert {route["authorization_type"] for route in routes} == {"JWT"}
     assert {route["authorizer_id"] for route in routes} == {"<apigatewayv2_authorizer.id>"}
     assert [route["authorization_scopes"] for route in routes] == [["respond"]] * len(gateway_routes(contains=False))
+    own: dict[Right, list[str]] = {"contain_now": ["now"], "decide": ["approve", "lead"], "override": ["lead"]}
+    divided = Response(
+        authorization=Authorization.jwt(
+            "https://login.example.com/t", audience=["tapstack"], scopes=["respond"], scopes_of=own
+        ),
+        containment=ContainmentSettings(modes=["approval", "now"]),
+    )
+    found = {
+        route["route_key"]: route["authorization_scopes"]
+        for route in divided.all("aws_apigatewayv2_route")
+        if route["authorization_scopes"] != ["respond"]
+    }
+    assert found == {
+        "POST /incidents/contain-now": ["now"],
+        "POST /incidents/{id}/contain-now": ["now"],
+        "POST /incidents/{id}/approve": ["approve", "lead"],
+        "POST /incidents/{id}/reject": ["approve", "lead"],
+        "POST /incidents/{id}/override": ["lead"],
+        "$default": ["respond", "now", "approve", "lead"],
+    }
+    # The function asks for the other right of a request that opens and contains.
+    assert json.loads(divided.variables("api")["TAPSTACK_SETTINGS"])["open_scopes"] == ["respond"]
     assert made.one("aws_apigatewayv2_authorizer")["jwt_configuration"] == {
         "issuer": "https://login.example.com/t",
         "audience": ["tapstack"],

@@ -60,7 +60,7 @@ def containment(**changes: Any) -> dict[str, Any]:
     ("arguments", "path", "body"),
     [
         (["contain", ID], "contain", {}),
-        (["contain", ID, "--mode", "now"], "contain", {"mode": "now"}),
+        (["contain", ID, "--mode", "now"], "contain-now", {}),
         (["approve", ID], "approve", {}),
         (["override", ID, "--reason", "alone"], "override", {"reason": "alone"}),
         (["reject", ID, "--reason", "false alarm"], "reject", {"reason": "false alarm"}),
@@ -92,9 +92,10 @@ def test_fails_when_another_person_must_approve_and_says_only_what_the_api_says(
 def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) -> None:
     api.answer((200, PLAN))
     assert main(["incident", "contain", ID, "--mode", "now", "--dry-run"]) == 0
-    assert api.asked[0].body == {"mode": "now", "dry_run": True}
+    assert api.asked[0].path == f"/incidents/{ID}/contain-now"
+    assert api.asked[0].body == {"dry_run": True}
     assert capsys.readouterr().out.splitlines() == [
-        "dry run of contain: i-0a000000000000001, nothing was changed",
+        "dry run of contain-now: i-0a000000000000001, nothing was changed",
         "",
         "  WHAT                                            OF                     NOW                           THEN",
         "  security groups                                 eni-0a000000000000001  sg-0a1 (web), sg-0a2 ('b\\n')  "

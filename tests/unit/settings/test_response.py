@@ -531,6 +531,12 @@ WITH_TOKENS = "authorization: {jwt: {issuer: 'https://login.example.com', audien
             "has no scopes: every token of this audience may contain, approve and release; give the scopes that may",
         ),
         (
+            "{containment: {}, " + WITH_TOKENS % ", scopes_of: {decide: [approve], override: [override]}" + "}",
+            "authorization.jwt",
+            "has no scopes: every token of this audience has the rights read, open, extend, close, contain, "
+            "contain_now, release; give scopes, or scopes_of them",
+        ),
+        (
             "{containment: {modes: [now]}, policy: [{name: a, action: capture, tactics: [Impact]}, "
             "{name: all, action: contain_now, severity: {at_least: 0.0}}]}",
             "policy[1]",

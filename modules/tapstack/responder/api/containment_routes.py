@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder.api.requests import Request, read_json
+from tapstack.responder.api.requests import Request, check_mode, read_json
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.store import incidents
@@ -14,9 +14,10 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 def contain_incident(request: Request, incident_id: str) -> Answer:
-    """POST /incidents/{id}/contain: contain the instance, now or on approval; or say what that would change."""
+    """POST /incidents/{id}/contain and contain-now: contain the instance, or say what that would change."""
     body = read_json(request)
-    mode = body.get("mode")
+    check_mode(request, body.get("mode"))
+    mode = request.operation.mode
     if body.get("dry_run"):
         containment_requests.allowed(mode)
         return 200, containment_requests.plan_to_contain(incidents.get(incident_id)), {}

@@ -17,7 +17,8 @@ REQUESTED: Final[Schema] = {
     "type": "string",
     "enum": list(containment.REQUESTED),
     "default": "none",
-    "description": "Also contain the instance: `now`, or with `approval`. Needs `instance_id`.",
+    "description": "Also contain the instance: `now`, or with `approval`; needs `instance_id`. Each has a path of its "
+    "own, and is refused with 403 on another.",
 }
 _TEXTS: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 
@@ -38,7 +39,7 @@ CONTAIN: Final = _object(
     mode={
         "type": "string",
         "enum": list(containment.MODES),
-        "description": "When omitted: `approval` where the deployment allows it, else `now`.",
+        "description": "The mode of the path: `approval` for contain, `now` for contain-now; 403 on the other.",
     },
     dry_run=DRY_RUN,
 )

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tapstack.domain.callers import Caller, iam_caller, token_caller
-from tapstack.domain.operations import Operation
+from tapstack.domain.containment_settings import MODES
+from tapstack.domain.operations import Operation, path_that_contains
 from tapstack.domain.outside_text import quoted
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.environment import environment
@@ -42,6 +43,7 @@ class Request:
         query: of the address.
         body: bytes, empty when there are none.
         caller: who sent it.
+        scopes: of the caller's token; None where the request is signed.
     """
 
     operation: Operation
@@ -49,6 +51,7 @@ class Request:
     query: dict[str, str]
     body: bytes
     caller: Caller
+    scopes: frozenset[str] | None = None
 
 
 def read(event: dict[str, Any], operation: Operation) -> Request:
@@ -64,6 +67,7 @@ def read(event: dict[str, Any], operation: Operation) -> Request:
         query={str(name): str(value) for name, value in (event.get("queryStringParameters") or {}).items()},
         body=_body(event),
         caller=_caller(context.get("authorizer") or {}),
+        scopes=_scopes(context.get("authorizer") or {}),
     )
 
 
@@ -103,6 +107,14 @@ def _caller(authorizer: dict[str, Any]) -> Caller:
     return token_caller(_named(claims, "iss"), _named(claims, "sub"))
 
 
+def _scopes(authorizer: dict[str, Any]) -> frozenset[str] | None:
+    """Return the scopes of a token, which claims have as text: a list in them as `[one two]`."""
+    if not (jwt := authorizer.get("jwt")):
+        return None
+    claims = jwt.get("claims") or {}
+    return frozenset(str(claims.get("scope") or claims.get("scp") or "").strip("[]").split())
+
+
 def _named(given: dict[str, Any], name: str) -> str:
     """Return what the gateway says of a caller; it lets no request through without, unless it is set up otherwise."""
     found = given.get(name)
@@ -123,6 +135,30 @@ def read_json(request: Request) -> dict[str, Any]:
     document = _parsed(request.body or b"{}")
     checked: dict[str, Any] = check(str(request.operation.body), document)
     return checked
+
+
+def check_mode(request: Request, given: str | None) -> None:
+    """Refuse a body that wants to contain in another way than its path does, which the gateway let pass.
+
+    Args:
+        request: whose path it is.
+        given: the containment in its body; None where it names none.
+
+    Raises:
+        Problem: the path that contains so is another, and a right of its own.
+    """
+    operation = request.operation
+    needed = environment().open_scopes
+    if operation.opens and request.scopes is not None and needed and not request.scopes & set(needed):
+        raise Problem("right-needed", f"opening an incident needs one of the scopes {', '.join(needed)} as well")
+    opens = operation.mode is None or operation.opens
+    if given in (None, operation.mode) or (given == "none" and operation.mode is None):
+        return
+    if given not in MODES:
+        raise Problem("invalid-request", f"{operation.path} contains: send this to POST /incidents")
+    path = path_that_contains(given, opens=opens)
+    words = "containing at once" if given == "now" else "requesting a containment"
+    raise Problem("right-needed", f"{words} is a right of its own: send this to POST {path}")
 
 
 def _parsed(body: bytes) -> Any:

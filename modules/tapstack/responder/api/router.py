@@ -25,11 +25,14 @@ from tapstack.responder.handlers.observability import logger, observed
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
     "openIncident": routes.open_incident,
+    "openAndContain": routes.open_incident,
+    "openAndContainNow": routes.open_incident,
     "listIncidents": routes.list_incidents,
     "showIncident": routes.show_incident,
     "extendIncident": routes.extend_incident,
     "closeIncident": routes.close_incident,
     "containIncident": containment_routes.contain_incident,
+    "containNow": containment_routes.contain_incident,
     "approveContainment": containment_routes.approve_containment,
     "overrideApproval": containment_routes.override_approval,
     "rejectContainment": containment_routes.reject_containment,
@@ -75,8 +78,8 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
             allowed = ", ".join(sorted(operations))
             raise Problem("method-not-allowed", f"expected {allowed}", headers={"allow": allowed})
         operation = operations[method]
-        if event.get("routeKey") == CATCH_ALL:
-            if operation.of_containment and environment().containment is None:
+        if event.get("routeKey") not in (None, operation.route):
+            if event["routeKey"] == CATCH_ALL and operation.of_containment and environment().containment is None:
                 raise Problem("wrong-state", "containment is not configured for this site")
             # The gateway read another address than this one: what it let pass was not this operation.
             break
@@ -87,8 +90,8 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
         return answer_or_refusal
     raise Problem(
         "no-such-resource",
-        "expected /incidents, /incidents/{id}, or extend, close, contain, approve, override, reject or release "
-        "below it",
+        "expected /incidents, /incidents/{id}, or extend, close, contain, contain-now, approve, override, reject or "
+        "release below it",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tapstack.domain.incidents import check_minutes, read_request
 from tapstack.responder.api import pages
 from tapstack.responder.api.problems import Problem
-from tapstack.responder.api.requests import Request, check, read_json
+from tapstack.responder.api.requests import Request, check, check_mode, read_json
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands, opening
 from tapstack.responder.store import incidents
@@ -17,11 +17,14 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 def open_incident(request: Request) -> Answer:
-    """POST /incidents: open an incident, or find the one that the same request opened."""
+    """POST /incidents, and /contain or /contain-now below it: open an incident, or find the one of the same request."""
     key = request.headers.get("idempotency-key")
     if key is not None:
         _check_parameter("IDEMPOTENCY_KEY", "Idempotency-Key", key)
     body = read_json(request)
+    check_mode(request, body.get("containment"))
+    if (mode := request.operation.mode) is not None:
+        body["containment"] = mode
     limits = environment().capture
     asked = read_request(body, minutes=limits.minutes, max_minutes=limits.max_minutes)
     try:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.operations import path_that_contains
 from tapstack.domain.policy import Rule
 from tapstack.responder.api.router import answer
 from tapstack.responder.handlers import findings
@@ -214,7 +215,14 @@ class Operators:
         """Send a request; None without an answer."""
         headers = {} if key is None else {"Idempotency_Key": key}
         name = path.rpartition("/")[2]
-        self.world.done["open" if name == "incidents" else name] += 1
+        step = "open" if name == "incidents" else name
+        # Containing has paths of its own, by the mode.
+        mode = body.get("mode", body.get("containment")) if path.endswith(("/contain", "/incidents")) else None
+        if path == "/incidents" and mode in ("approval", "now"):
+            path = path_that_contains(mode, opens=True)
+        elif mode == "now":
+            path = f"{path}-now"
+        self.world.done[step] += 1
         with self.world.running(Step("api"), by):
             answered = answer(event("POST", path, body, who=who, **headers))
             return answered["statusCode"], json.loads(answered["body"])
