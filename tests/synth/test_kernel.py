@@ -129,15 +129,6 @@ def test_when_jsii_starts_its_kernel_itself_then_the_example_is_the_same(
     assert_same(example[0], tmp_path / "late")
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system in which nobody can make a directory")
-@pytest.mark.thorough
-def test_when_the_home_is_where_no_directory_can_be_made_then_the_example_is_the_same(
-    example: tuple[Path, Any, int], tmp_path: Path
-) -> None:
-    synthesize(tmp_path / "here", HOME="/proc/none", XDG_CACHE_HOME="")
-    assert_same(example[0], tmp_path / "here")
-
-
 @pytest.mark.thorough
 def test_when_hcl_is_synthesized_then_it_is_the_same_either_way(tmp_path: Path) -> None:
     synthesize(tmp_path / "early", SYNTH_HCL_OUTPUT="true")

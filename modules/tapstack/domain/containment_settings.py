@@ -189,8 +189,8 @@ class ContainmentSettings:
         approval: How long approval may take, and what happens without an answer.
         protect: What is never contained.
         vpc_ids: VPCs of the account and Region that are in scope besides the site's; at most 9.
-        per_hour: How many instances may be contained in a clock hour, 1 to 1000; more are refused, with a
-            notification.
+        per_hour: How many instances the policy may contain in a clock hour, and how many responders may besides, 1 to
+            1000; more are refused, with a notification.
         two_step: Also end connections that are tracked only because of security group rules; those through a NAT
             gateway and the like continue.
         tcp_established_seconds: How long an idle TCP connection stays tracked while contained, 60 to 432000; on

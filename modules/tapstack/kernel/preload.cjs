@@ -97,22 +97,10 @@ function isOurs(directory) {
   return process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0);
 }
 
-// Node's own `recursive` tries for ever where a file system has no such directory and makes none, as /proc and what an
-// automounter serves.
-function makeDirectory(directory) {
-  if (fs.existsSync(directory)) return;
-  makeDirectory(path.dirname(directory));
-  try {
-    fs.mkdirSync(directory, { mode: 0o700 });
-  } catch (error) {
-    if (error.code !== "EEXIST") throw error; // another process has made it meanwhile
-  }
-}
-
 function openCache() {
   try {
     const directory = cacheDirectory();
-    makeDirectory(directory);
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
     return isOurs(directory) ? directory : null;
   } catch {
     // Without it everything works as well, only slower.
@@ -121,8 +109,6 @@ function openCache() {
 }
 
 const cache = openCache();
-// jsii has one beside it, and makes it with `recursive`.
-if (cache === null) process.env.JSII_RUNTIME_PACKAGE_CACHE ??= "disabled";
 if (cache !== null && process.env.NODE_COMPILE_CACHE === undefined) Module.enableCompileCache?.(cache);
 
 // jsii reads each package whole, to find by its digest where it was unpacked before. A file that

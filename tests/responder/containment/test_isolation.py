@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from strictmoto.faults import Fault
+from tapstack.domain.callers import POLICY
 from tapstack.domain.containment import PriorState
 from tapstack.responder.containment import inspect, isolation
 from tapstack.responder.containment import requests as containment_requests
@@ -18,6 +19,7 @@ from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
+from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 from tests.strictmoto.trusting import TRUST
@@ -225,11 +227,35 @@ class TestGuardRails:
         shop.set(per_hour=1)
         first = contained(shop.database)
         self.refused(
-            shop, shop.company.instances["legacy"], "per_hour is 1: 1 instance was contained in this clock hour"
+            shop,
+            shop.company.instances["legacy"],
+            "per_hour is 1: 1 instance was contained by responders in this clock hour",
         )
         # Those that are contained count once, whoever asks.
         contained(shop.database)
         assert isolation.contain(first) == {"status": "contained"}
+
+    @pytest.mark.parametrize("approved", [False, True])
+    def test_when_findings_used_up_their_containments_then_responders_have_theirs(
+        self, shop: Shop, approved: bool
+    ) -> None:
+        shop.set(per_hour=1)
+        first, second, third = (opened(shop.company.instances[name]) for name in ("database", "legacy", "web-1"))
+        for incident in (first, second):
+            containment_requests.contain(incident, "now", by=POLICY)
+        assert isolation.contain(first) == {"status": "contained"}
+        with pytest.raises(ContainmentRefused, match="per_hour is 1: 1 instance was contained by the policy in this"):
+            isolation.contain(second)
+        # What the policy asks and a responder approves, a responder decides.
+        containment_requests.contain(third, "approval" if approved else "now", by=POLICY if approved else CALLER)
+        if approved:
+            containment_requests.decide(third, "approved", by=OTHER)
+        assert isolation.contain(third) == {"status": "contained"}
+        # And responders use up nothing of the policy's, nor have more than theirs.
+        fourth = opened(shop.company.instances["web-2"])
+        containment_requests.contain(fourth, "now", by=CALLER)
+        with pytest.raises(ContainmentRefused, match="by responders in this clock hour"):
+            isolation.contain(fourth)
 
 
 def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_it_is_reported(

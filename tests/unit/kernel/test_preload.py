@@ -36,7 +36,6 @@ def run(home: Path, program: str | Path) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
@@ -108,11 +107,6 @@ def test_when_there_can_be_no_such_directory_then_everything_works_as_well(tmp_p
     home.write_text("a file")
     load_something(tmp_path, home)
     assert home.read_text() == "a file"
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system in which nobody can make a directory")
-def test_when_the_home_is_where_no_directory_can_be_made_then_everything_works_as_well(tmp_path: Path) -> None:
-    load_something(tmp_path, Path("/proc/none"))
 
 
 KERNEL = """

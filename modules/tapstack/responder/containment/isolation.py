@@ -141,9 +141,11 @@ class _Containing:
     def _hold(self, there: Containment | None, facts: Facts) -> Containment | None:
         counts = there is None or not there.in_place
         most = self.settings.per_hour
-        if counts and not containments.count(self.instance_id, most, self.incident.where):
+        by_policy = self.incident.requested_containment.decided_by_policy
+        if counts and not containments.count(self.instance_id, most, self.incident.where, by_policy=by_policy):
             were = f"{counted(most, 'instance')} {'was' if most == 1 else 'were'}"
-            raise ContainmentRefused(f"per_hour is {most}: {were} contained in this clock hour")
+            whose = "the policy" if by_policy else "responders"
+            raise ContainmentRefused(f"per_hour is {most}: {were} contained by {whose} in this clock hour")
         group = self.settings.groups[facts.vpc_id].quarantine
         return containments.hold(
             self.instance_id,

@@ -99,13 +99,17 @@ def other_holders(incident: Incident) -> list[str]:
     return sorted(there.holders - {incident.id}) if there is not None and there.in_place else []
 
 
-def count(instance_id: str, limit: int, where: AccountRegion | None = None) -> bool:
-    """Count an instance before it is contained; False when the limit of this clock hour is reached."""
+def count(instance_id: str, limit: int, where: AccountRegion | None = None, *, by_policy: bool) -> bool:
+    """Count an instance before it is contained; False when the limit of this clock hour is reached.
+
+    Those that the policy contains are counted apart: a flood of findings leaves responders what they may contain.
+    """
     now, name = utc_now(), named(instance_id, where)
+    counter = "instances" if by_policy else "by_responders"
     counted = table.change(
         containments_key(f"{now:%Y-%m-%dT%H}"),
-        "ADD instances :instances SET #ttl = :ttl",
-        condition="attribute_not_exists(instances) OR size(instances) < :limit OR contains(instances, :instance)",
+        f"ADD {counter} :instances SET #ttl = :ttl",
+        condition=f"attribute_not_exists({counter}) OR size({counter}) < :limit OR contains({counter}, :instance)",
         values={
             "instances": {name},
             "instance": name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
+from tapstack.domain.callers import POLICY
 from tapstack.domain.containment_settings import ApprovalDefault, Mode
 from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
 from tapstack.domain.packet_watch import PacketsState
@@ -180,6 +181,13 @@ class IncidentContainment:
     not_restored: tuple[str, ...] = ()
     differences: tuple[dict[str, Any], ...] = ()
     failure: str | None = None
+
+    @property
+    def decided_by_policy(self) -> bool:
+        """Whether the policy decided that the instance is contained, and no caller of the API did."""
+        # Without an answer it is as whoever requested it wanted.
+        decider = self.asked_by if self.decision in (None, "default") else self.decided_by
+        return decider == POLICY.name
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON and items have it."""
