@@ -1,4 +1,4 @@
-"""The service control policy of docs/security.md: whom it stops, and whom it must not."""
+"""The service control policies of docs/security.md: whom they stop, and whom they must not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 from strictmoto.iam.policies import Request, Resource, judge, read_policy
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/security.md").read_text(encoding="utf-8")
-(SHOWN,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-POLICY = json.loads(SHOWN)
+TAGS, POLICY = map(json.loads, re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 ACTIONS = [
     "CancelUpdateStack",
     "ContinueUpdateRollback",
@@ -63,3 +62,25 @@ def test_when_a_stack_is_within_the_stack_then_others_are_stopped_at_it_and_its_
     assert not allows("developer", action, stack=nested)
     role = "response-epb" if stack.endswith("-epb") else "packet-basics-role"
     assert allows(f"tapstack-production-{role}", action, stack=nested)
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "key", "allowed"),
+    [
+        ("web", "CreateTags", "tapstack-protected", False),
+        ("web", "DeleteTags", "tapstack-protected", False),
+        # IAM compares keys of tags without regard to case, as the plan of a containment does.
+        ("web", "CreateTags", "Tapstack-Protected", False),
+        ("web", "CreateTags", "Name", True),
+        ("administrators", "CreateTags", "tapstack-protected", True),
+    ],
+)
+def test_when_an_instance_tags_itself_then_only_administrators_give_the_tag_that_protects(
+    role: str, action: str, key: str, allowed: bool
+) -> None:
+    anything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    instance = Resource("arn:aws:ec2:eu-central-1:111122223333:instance/i-0123456789abcdef0")
+    context = {"aws:PrincipalArn": (ROLE + role,), "aws:TagKeys": ("Name", key)}
+    asked = Request(f"ec2:{action}", (instance,), context)
+    policy = read_policy({**TAGS, "Statement": [anything, *TAGS["Statement"]]})
+    assert judge(policy, asked).allowed is allowed

@@ -373,12 +373,14 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
             # Without regard to case, as IAM compares keys of tags: otherwise IAM would refuse what the plan allows.
             if tag.casefold() == key.casefold() and matches(pattern, value):
                 return f"instance {instance} is protected by its tag {word(tag)}={word(value)}"
-    for vpc_id in dict.fromkeys((facts.vpc_id, *(interface.vpc_id for interface in facts.interfaces))):
-        if vpc_id not in settings.groups:
-            return f"instance {instance} has an interface in {vpc_id}, which is not in the scope of this deployment"
-    changeable = [interface for interface in facts.interfaces if not interface.requester_managed]
+    if facts.vpc_id not in settings.groups:
+        return f"instance {instance} is in {facts.vpc_id}, which is not in the scope of this deployment"
+    changeable = [interface for interface in facts.interfaces if _can_be_isolated(interface, settings)]
     if not changeable:
-        return f"instance {instance} has no network interface whose security groups could be changed"
+        return (
+            f"instance {instance} has no network interface in the scope of this deployment whose security groups could "
+            "be changed"
+        )
     mine = {one.key for one in recorded if one.kind == "groups" and (not one.restored or one.lately)}
     if all(_is_isolated(interface, settings) and interface.id not in mine for interface in changeable):
         return (
@@ -386,6 +388,11 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
             "recorded: it was done outside Tapstack"
         )
     return None
+
+
+def _can_be_isolated(interface: Interface, settings: DeployedContainment) -> bool:
+    """Return whether an interface can be isolated; one in a foreign VPC does not keep the others from it."""
+    return not interface.requester_managed and interface.vpc_id in settings.groups
 
 
 def _is_isolated(interface: Interface, settings: DeployedContainment) -> bool:
@@ -406,7 +413,7 @@ def _wanted(facts: Facts, settings: DeployedContainment) -> Iterator[Change]:
     if settings.auto_scaling.standby and (member := facts.membership) is not None:
         yield from _standby(member, settings)
     for interface in facts.interfaces:
-        if not interface.requester_managed:
+        if _can_be_isolated(interface, settings):
             yield from _isolate(interface, settings)
     if settings.instance_profile == "restrict" and facts.role is not None and facts.role_access != OTHER_POLICY:
         yield Change("profile", facts.role, facts.role_access, DENIED, detail={"instance_arn": facts.arn})
@@ -491,6 +498,11 @@ def _warnings(
     for interface in facts.interfaces:
         if interface.requester_managed:
             yield f"{interface.id} is managed by an AWS service, and stays connected"
+        elif interface.vpc_id not in settings.groups:
+            yield (
+                f"{interface.id} STAYS CONNECTED: it is in {interface.vpc_id}, which is not in the scope of this "
+                "deployment; detach it, or give it a security group without rules"
+            )
         else:
             yield from _end_of_capture(interface, facts.admission, known.get(("groups", interface.id)))
     if settings.termination_protection and facts.spot:

@@ -191,7 +191,9 @@ class TestGuardRails:
         self.refused(shop, shop.database, "is protected by the deployment's settings")
 
     def test_fails_when_the_instance_lies_in_another_vpc(self, shop: Shop) -> None:
-        self.refused(shop, shop.company.instances["desktop"], f"in {shop.company.office.id}, which is not in the scope")
+        self.refused(
+            shop, shop.company.instances["desktop"], f"is in {shop.company.office.id}, which is not in the scope"
+        )
 
     def test_fails_when_the_instance_is_terminated(self, shop: Shop) -> None:
         shop.ec2.terminate_instances(InstanceIds=[shop.company.instances["legacy"]])
@@ -256,6 +258,30 @@ class TestGuardRails:
         containment_requests.contain(fourth, "now", by=CALLER)
         with pytest.raises(ContainmentRefused, match="by responders in this clock hour"):
             isolation.contain(fourth)
+
+
+def test_when_an_interface_is_in_a_foreign_vpc_then_the_others_are_isolated_and_it_is_named(shop: Shop) -> None:
+    instance = shop.company.instances["legacy"]
+    [placed] = shop.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+    vpc = shop.ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    zone = placed["Placement"]["AvailabilityZone"]
+    subnet = shop.ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    foreign = shop.ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]
+    interface = foreign["NetworkInterfaceId"]
+    shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)
+    own = placed["NetworkInterfaces"][0]["NetworkInterfaceId"]
+
+    incident = contained(instance)
+    assert shop.groups_of(own) == [shop.quarantine]
+    assert shop.groups_of(interface) == [group["GroupId"] for group in foreign["Groups"]]
+    [said] = [line for line in item(incident)["containment"]["not_done"] if line.startswith(interface)]
+    assert said == (
+        f"{interface} STAYS CONNECTED: it is in {vpc}, which is not in the scope of this deployment; detach it, or "
+        "give it a security group without rules"
+    )
+    assert said in containment_requests.plan_to_contain(incidents.get(incident))["warnings"]
+    assert release(incident) == "released"
+    assert shop.groups_of(interface) == [group["GroupId"] for group in foreign["Groups"]]
 
 
 def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_it_is_reported(

@@ -165,8 +165,16 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
             "TIER=prod-1",
         ),
         (replace(FACTS, vpc_id="vpc-2"), SETTINGS, "vpc-2, which is not in the scope"),
-        (replace(FACTS, interfaces=(Interface("eni-1", "vpc-2", ()),)), SETTINGS, "vpc-2, which is not in the scope"),
-        (replace(FACTS, interfaces=(Interface("e", "vpc-1", (), None, True),)), SETTINGS, "no network interface whose"),
+        (
+            replace(FACTS, interfaces=(Interface("eni-1", "vpc-2", ()),)),
+            SETTINGS,
+            "no network interface in the scope of this deployment",
+        ),
+        (
+            replace(FACTS, interfaces=(Interface("e", "vpc-1", (), None, True),)),
+            SETTINGS,
+            "no network interface in the scope of this deployment whose",
+        ),
         (replace(FACTS, interfaces=(Interface("e", "vpc-1", ("sg-q",)),)), SETTINGS, "it was done outside Tapstack"),
     ],
 )
