@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.responder.sweeper import Report
 
 PRICES: Final = Path(__file__).resolve().parent.parent / "docs/prices.yaml"
@@ -23,6 +24,7 @@ SWEEPER_GB: Final = 0.5
 SWEEPER_METRICS: Final = len(Report().counts()) + 3
 """Custom metrics that each sweep publishes, zeros included: its counts, Seconds, Succeeded and ApplianceHours."""
 INCIDENT_HOURS: Final = 24
+SNAPSHOT_DAYS: Final = ApplianceSnapshots().keep_days
 INCIDENT_SESSIONS: Final = 2
 MIRRORED_GB: Final = 100
 
@@ -179,6 +181,11 @@ def _incident(prices: Prices, work: Work) -> list[Line]:
         Line(f"the table, {work.reads} read units", work.reads / 1e6, "dynamodb_million_reads"),
         Line(f"{work.requests} requests of the API", work.requests / 1e6, "http_api_million"),
         Line("snapshots taken at containment, a GB-month", 1, "snapshot_gb_month"),
+        Line(
+            f"snapshots of the appliance, at most {VOLUME_GB} GB for {SNAPSHOT_DAYS} days",
+            VOLUME_GB * SNAPSHOT_DAYS * 24 / prices.hours,
+            "snapshot_gb_month",
+        ),
     ]
 
 

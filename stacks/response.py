@@ -50,6 +50,7 @@ class ResponseStack(SiteStack):
             emails=settings.notify.emails,
             topic_arns=settings.notify.topic_arns,
             containment=settings.containment.to_domain() if settings.containment else None,
+            evidence=settings.evidence.to_domain(),
             retention_days=settings.retention_days,
             log_retention_days=settings.log_retention_days,
             deletion_protection=settings.deletion_protection,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from tapstack.domain.destinations import Destination
     from tapstack.domain.errors import RuleViolation
+    from tapstack.domain.evidence_settings import ApplianceSnapshots, EvidenceSettings
     from tapstack.domain.filter_presets import FilterPreset
     from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
     from tapstack.domain.peers import Peer
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ApplianceGate": "tapstack.capture.appliance_gate",
+    "ApplianceSnapshots": "tapstack.domain.evidence_settings",
     "Approval": "tapstack.domain.containment_settings",
     "Authorization": "tapstack.response.authorization",
     "AutoScaling": "tapstack.domain.containment_settings",
@@ -51,6 +53,7 @@ _HOMES = {
     "CaptureSettings": "tapstack.domain.capture_settings",
     "ContainmentSettings": "tapstack.domain.containment_settings",
     "Destination": "tapstack.domain.destinations",
+    "EvidenceSettings": "tapstack.domain.evidence_settings",
     "FilterPreset": "tapstack.domain.filter_presets",
     "IMirrorFilter": "tapstack.capture.mirror_filter",
     "IMirrorTarget": "tapstack.capture.mirror_target",
@@ -83,6 +86,7 @@ _HOMES = {
 __all__ = [
     "PROVIDER_VERSION",
     "ApplianceGate",
+    "ApplianceSnapshots",
     "Approval",
     "Authorization",
     "AutoScaling",
@@ -91,6 +95,7 @@ __all__ = [
     "CaptureSettings",
     "ContainmentSettings",
     "Destination",
+    "EvidenceSettings",
     "ExistingAppliance",
     "FilterPreset",
     "IMirrorFilter",

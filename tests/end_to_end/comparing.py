@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from strictmoto.account import REGION, Account
 from strictmoto.testing.snapshot import Snapshot, take_snapshot
+from tapstack.domain.evidence_settings import TAG_APPLIANCE
 from tapstack.domain.incidents import TAG_EXPIRES
 from tapstack.responder.containment.changes.snapshots import TAG_CONTAINMENT
 
@@ -29,8 +30,11 @@ def all_resources(account: Account) -> Snapshot:
 
 
 def delete_evidence(account: Account) -> Iterator[str]:
-    """Delete the snapshots that containments took, which a release leaves; yield which were taken more than once."""
+    """Delete the snapshots of containments and appliances, which stay; yield which containments took more than once."""
     ec2 = account.client("ec2")
+    of_appliances = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": [TAG_APPLIANCE]}])
+    for snapshot in of_appliances["Snapshots"]:
+        ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
     taken = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": [TAG_CONTAINMENT]}])
     counts: Counter[tuple[str, str]] = Counter()
     for snapshot in taken["Snapshots"]:

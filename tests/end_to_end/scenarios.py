@@ -460,6 +460,70 @@ def another_principal_uses_the_appliance_that_the_sweeper_retires(its: Scenarios
     assert response.sweep()["problems"] == 0
 
 
+def an_incident_opens_while_snapshots_of_the_appliance_are_taken(its: Scenarios) -> None:
+    """The stopped appliance is started again, and its packets are kept when it is retired the next time."""
+    response = its.response
+    first = response.captured("web-1")
+    created = len(response.records("epb"))
+    response.account.faults.add(Fault("CreateSnapshots", "throttled", call=0, principal=response.role("appliance")))
+    response.close(first)
+    wait_for(lambda: _appliance(response)["state"] == "retiring", lambda: f"not retired: {_appliance(response)}")
+    wait_for(
+        lambda: bool(response.account.recorder.records(action="CreateSnapshots")), lambda: "no snapshots are asked for"
+    )
+    second = response.open("database")
+    response.until(second, "capturing")
+    assert _appliance(response)["state"] == "ready"
+    assert len(response.records("epb")) == created
+    response.account.faults.clear()
+    response.until_waiting(second)
+    shown = response.end(second)
+    assert shown["appliance"]["state"] == "gone"
+    [snapshot] = shown["stored_packets"]["snapshots"]
+    assert response.show(first)["stored_packets"]["snapshots"] == [snapshot]
+
+
+def the_sweeper_keeps_packets_and_deletes_them_when_their_time_is_over(its: Scenarios) -> None:
+    """It takes the snapshots itself where an execution died, and notifies of what it did and will do."""
+    response = its.response
+    incident = its.response.captured("web-1")
+    response.stop_executions()
+    closed = {"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}
+    response.change(closed, state={"S": "closed"}, listing={"S": "closed"})
+    response.sweep()
+    response.change({"pk": {"S": "APPLIANCE"}, "sk": {"S": "APPLIANCE"}}, released_at={"N": "1"})
+    done = response.sweep()
+    assert (done["appliance"], done["snapshots"]) == (1, 1)
+    ec2 = response.account.client("ec2")
+    [snapshot] = response.show(incident)["stored_packets"]["snapshots"]
+    assert ec2.describe_snapshots(SnapshotIds=[snapshot["snapshot_id"]])["Snapshots"]
+    # Its tags, by which its deletion is allowed.
+    its.record_account()
+    [kept] = [item for item in response.items() if item["sk"]["S"] == "SNAPSHOTS" and "listing" in item]
+    key = {"pk": kept["pk"], "sk": kept["sk"]}
+    response.change(key, expires_at={"S": "2026-01-02T00:00:00Z"}, opened_at={"S": "2026-01-01T00:00:00Z"})
+    assert response.sweep()["snapshots"] == 1
+    # Not before operators had time to read the notification.
+    assert response.sweep()["snapshots"] == 0
+    response.change(key, warned_at={"S": "2026-01-01T12:00:00Z"})
+    assert response.sweep()["snapshots"] == 1
+    assert not ec2.describe_snapshots(
+        OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": [snapshot["snapshot_id"]]}]
+    )["Snapshots"]
+    said = [
+        record.call.parameters["Subject"].partition("] ")[2]
+        for record in response.account.recorder.records(action="Publish")
+        if "packets" in record.call.parameters["Subject"]
+    ]
+    # Once for each topic.
+    assert list(dict.fromkeys(said)) == ["packets kept in snapshots", "packets will be DELETED"]
+
+
+def _appliance(response: DeployedResponse) -> dict[str, Any]:
+    [found] = [item for item in response.items() if item["pk"]["S"] == "APPLIANCE"]
+    return {name: next(iter(value.values())) for name, value in found.items()}
+
+
 def the_schedule_starts_the_sweeper(its: Scenarios) -> None:
     response = its.response
     response.set_sweeper("ENABLED")
@@ -508,6 +572,8 @@ WHERE_ONE_IS_LAUNCHED: Final = (
     another_template_is_launched_and_changed,
     the_sweeper_retires_an_unused_appliance,
     another_principal_uses_the_appliance_that_the_sweeper_retires,
+    an_incident_opens_while_snapshots_of_the_appliance_are_taken,
+    the_sweeper_keeps_packets_and_deletes_them_when_their_time_is_over,
 )
 
 

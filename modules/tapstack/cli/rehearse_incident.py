@@ -23,6 +23,7 @@ from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
 from tapstack.domain.containment_settings import Mode
 from tapstack.domain.operations import path_that_contains
+from tapstack.domain.packet_places import place
 from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import FILE_VARIABLE, deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
@@ -238,8 +239,14 @@ class _Rehearsal:
             incident = self._follow(api, incident["id"], "closed")
             self._until_workflow_ends(outputs["state_machine_arn"], where)
             incident = api.get(f"/incidents/{incident['id']}")
+            if incident["stored_packets"]:
+                self._say(f"packets are stored {place(incident['packets'])}")
         ended = len(self.account.recorder.records())
         self.account.waits.scale = 1.0
+        if kept := [one["snapshot_id"] for one in (incident["stored_packets"] or {}).get("snapshots", ())]:
+            with self._step("The snapshots, which a destroy leaves: they are deleted here by hand"):
+                for snapshot_id in kept:
+                    ec2.delete_snapshot(SnapshotId=snapshot_id)
 
         self._with_each("Destroy", dict(reversed(directories.items())), lambda stack: stack.destroy(), together)
         left = differences(before, take_snapshot(self.account, **where))

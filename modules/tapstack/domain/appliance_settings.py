@@ -14,6 +14,7 @@ from tapstack.domain import cidrs, template_urls
 from tapstack.domain import packet_basics as template
 from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.destinations import check_max_sources
+from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.iam_statements import check_statements
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.load_balancers import check_appliance_address
@@ -132,7 +133,9 @@ class LaunchedAppliance:
             check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)
         check_range("max_hours", self.max_hours, MAX_HOURS)
 
-    def settings(self, *, stack_name: str, role_arn: str, vpc_id: str) -> dict[str, Any]:
+    def settings(
+        self, *, stack_name: str, role_arn: str, vpc_id: str, snapshots: ApplianceSnapshots | None
+    ) -> dict[str, Any]:
         """Return the settings that the functions read."""
         return {
             "launch": {
@@ -149,5 +152,6 @@ class LaunchedAppliance:
                 "capabilities": list(self.capabilities),
                 "timeout_minutes": self.timeout_minutes,
                 "retire_after_minutes": self.retire_after_minutes,
+                "snapshots": asdict(snapshots) if snapshots else None,
             }
         }

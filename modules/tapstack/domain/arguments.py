@@ -25,12 +25,14 @@ R = TypeVar("R")
 
 _MEANT: Final = {
     "Authorization": "Authorization.iam() or Authorization.jwt(...)",
+    "ApplianceSnapshots": "ApplianceSnapshots(...)",
     "Approval": "Approval(...)",
     "AutoScaling": "AutoScaling(...)",
     "CaptureSettings": "CaptureSettings(...)",
     "ContainmentSettings": "ContainmentSettings(...)",
     "Destination": "Destination.network_interface(...), .network_load_balancer(...) or "
     ".gateway_load_balancer_endpoint(...)",
+    "EvidenceSettings": "EvidenceSettings(...)",
     "FilterPreset": "a preset of tapstack.presets",
     "IMirrorFilter": "a MirrorFilter, PacketBasics.filter or MirrorFilter.from_id(...)",
     "IMirrorTarget": "a MirrorTarget, PacketBasics.target or MirrorTarget.from_id(...)",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
+from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.regions import AccountRegion
 
 T = TypeVar("T", bound=Any)
@@ -29,6 +30,7 @@ class Launch:
         capabilities: the IAM capabilities that may be acknowledged to CloudFormation.
         timeout_minutes: after which CloudFormation stops the creation.
         retire_after_minutes: minutes without an incident after which it is retired; None to keep it.
+        snapshots: of its volumes, before it is deleted; None where none are taken.
     """
 
     stack_name: str
@@ -38,6 +40,7 @@ class Launch:
     capabilities: tuple[str, ...]
     timeout_minutes: int
     retire_after_minutes: int | None = None
+    snapshots: ApplianceSnapshots | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,9 @@ def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | Launch:
     launch = settings["launch"]
     # CloudFormation accepts strings only; JSON may have numbers and booleans.
     parameters = {key: _text(value) for key, value in launch["parameters"].items()}
-    return Launch(**{**launch, "parameters": parameters, "capabilities": tuple(launch["capabilities"])})
+    snapshots = None if launch.get("snapshots") is None else ApplianceSnapshots(**launch["snapshots"])
+    given = {"parameters": parameters, "capabilities": tuple(launch["capabilities"]), "snapshots": snapshots}
+    return Launch(**{**launch, **given})
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,9 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import as_time, utc_now
+from tapstack.responder.appliance import snapshots
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
@@ -49,6 +51,7 @@ class Report:
     appliance: list[str] = field(default_factory=list)
     packets: list[str] = field(default_factory=list)
     """Incidents whose packets were seen, or of which none were."""
+    snapshots: list[str] = field(default_factory=list)
     unknown_sessions: list[str] = field(default_factory=list)
     """Sessions with the tags of this deployment that no incident created: neither used nor deleted."""
     audit: list[str] = field(default_factory=list)
@@ -78,6 +81,7 @@ def sweep() -> Report:
         _repair,
         _appliance,
         _packets,
+        _snapshots,
         _containments,
     )
     for part in parts:
@@ -238,8 +242,22 @@ def _appliance(report: Report) -> None:
     if dead := [holder for holder in now.holders if not is_live(holder, known)]:
         now = stored.release(dead)
         report.appliance.append(f"released for {', '.join(sorted(dead))}")
-    if now.state == "retiring" or (now.state in ("ready", "launching") and appliance_steps.overdue(now)):
-        report.appliance.append(f"retired: {appliance_steps.retire_unneeded(again=True)}")
+    idle = now.state in ("ready", "launching", "resuming")
+    if now.state == "retiring" or (idle and appliance_steps.overdue(now)):
+        status = appliance_steps.retire_unneeded(again=True)
+        report.appliance.append("stays: its packets are not kept yet" if status == "kept" else f"retired: {status}")
+
+
+def _snapshots(report: Report) -> None:
+    """Notify about the snapshots of appliances, and delete those whose time is over."""
+    settings = environment().appliance
+    if isinstance(settings, ExistingAppliance):
+        return
+    now = stored.get()
+    current = snapshots.retirement_of(settings, now) if now.state == "retiring" else None
+    done, problems = snapshots.supervise(current)
+    report.snapshots += done
+    report.problems += problems
 
 
 def _packets(report: Report) -> None:

@@ -22,6 +22,7 @@ from tapstack.domain.containment_settings import (
     check_action,
 )
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.evidence_settings import EvidenceSettings
 from tapstack.domain.function_environment import EVENT_BUS, METRICS_SERVICE, FunctionEnvironment
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
@@ -89,6 +90,8 @@ class IncidentResponse(AwsConstruct):
         topic_arns: existing SNS topics that are notified as well.
         containment: how instances are contained. By default they cannot be contained, and nothing of
             containment is deployed.
+        evidence: what is kept of what a launched appliance captured; snapshots of its volumes for 90 days by default.
+            An existing appliance is never deleted, and has no snapshots.
         retention_days: how long closed incidents are kept, 1 to 3653.
         log_retention_days: how long logs are kept; a number of days that CloudWatch Logs accepts.
         deletion_protection: refuse to delete the table. On by default.
@@ -117,6 +120,7 @@ class IncidentResponse(AwsConstruct):
         emails: Sequence[str] = (),
         topic_arns: Sequence[str] = (),
         containment: ContainmentSettings | None = None,
+        evidence: EvidenceSettings | None = None,
         retention_days: int = 365,
         log_retention_days: int = 90,
         deletion_protection: bool = True,
@@ -171,7 +175,7 @@ class IncidentResponse(AwsConstruct):
             rule_arn=self._place.arn("events", f"rule/{rule_name}"),
             tags=tags,
         )
-        settings, self._permissions = self._appliance(appliance, vpc_id)
+        settings, self._permissions = self._appliance(appliance, vpc_id, evidence or EvidenceSettings())
         self.containment_groups = self._containment_groups(containment, vpc_id)
         self._containable = self._containment_permissions(containment)
         environment = FunctionEnvironment(
@@ -270,7 +274,7 @@ class IncidentResponse(AwsConstruct):
         return name_within(self._name, what, limit)
 
     def _appliance(
-        self, appliance: ExistingAppliance | LaunchedAppliance, vpc_id: str
+        self, appliance: ExistingAppliance | LaunchedAppliance, vpc_id: str, evidence: EvidenceSettings
     ) -> tuple[dict[str, Any], policies.Permissions]:
         """Return the settings of the appliance for the functions, and their permissions."""
         common: dict[str, Any] = {
@@ -307,8 +311,11 @@ class IncidentResponse(AwsConstruct):
             extra_statements=appliance.extra_statements,
             tags=self._tags,
         )
-        stack = policies.LaunchedStack(stack_name, self._template(appliance.template_url), role.arn)
-        settings = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id)
+        snapshots = evidence.appliance_snapshots
+        stack = policies.LaunchedStack(
+            stack_name, self._template(appliance.template_url), role.arn, keeps_packets=snapshots is not None
+        )
+        settings = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id, snapshots=snapshots)
         return self._expressions.safe(settings), policies.Permissions(stack=stack, **common)
 
     def _template(self, address: str) -> policies.Template:

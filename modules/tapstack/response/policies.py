@@ -12,6 +12,7 @@ from typing import Final
 
 from tapstack.capture.iam_documents import Statement
 from tapstack.capture.place import Place
+from tapstack.domain.evidence_settings import TAG_APPLIANCE
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 
 EVENT_SOURCE = "tapstack"
@@ -44,11 +45,13 @@ class LaunchedStack:
         name: of the stack.
         template: the only one that it may be created from.
         role_arn: the only role that may be passed to CloudFormation.
+        keeps_packets: whether its volumes are snapshotted before it is deleted.
     """
 
     name: str
     template: Template
     role_arn: str
+    keeps_packets: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,12 @@ def appliance(permissions: Permissions) -> list[Statement]:
         items(permissions, "ReserveAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
         # The session that the stack creates is recorded as a capture.
         items(permissions, "RecordApplianceSession", "CAPTURE#*", actions=("UpdateItem",)),
-        describe(permissions, "DescribeTrafficMirrorFilters", "DescribeTrafficMirrorTargets"),
+        describe(
+            permissions,
+            *(("DescribeInstances",) if permissions.stack.keeps_packets else ()),
+            "DescribeTrafficMirrorFilters",
+            "DescribeTrafficMirrorTargets",
+        ),
         *_launch(permissions, permissions.stack),
         *_retire(permissions, permissions.stack),
         {
@@ -142,6 +150,7 @@ def appliance(permissions: Permissions) -> list[Statement]:
             "Action": "cloudformation:DescribeStackEvents",
             "Resource": _stack_arn(permissions, permissions.stack),
         },
+        *_keep_packets(permissions, permissions.stack, "StopInstances", "StartInstances"),
     ]
 
 
@@ -180,7 +189,13 @@ def sweeper(permissions: Permissions) -> list[Statement]:
             "APPLIANCE",
             actions=("GetItem", "UpdateItem") if permissions.stack else ("GetItem",),
         ),
-        listed(permissions, "open", "capture", sid="QueryOpenIncidentsAndCaptures"),
+        listed(
+            permissions,
+            "open",
+            "capture",
+            *(("snapshots",) if permissions.stack else ()),
+            sid="QueryOpenIncidentsAndCaptures",
+        ),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
         *_create_sessions(permissions),
         _delete_sessions(permissions),
@@ -203,7 +218,7 @@ def sweeper(permissions: Permissions) -> list[Statement]:
             "Condition": {"StringEquals": {"aws:RequestedRegion": permissions.place.region}},
         },
         *_publish(permissions),
-        *(_retire(permissions, permissions.stack) if permissions.stack else ()),
+        *(_retire_and_keep(permissions, permissions.stack) if permissions.stack else ()),
     ]
 
 
@@ -329,6 +344,92 @@ def _retire(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
             "Resource": _stack_arn(permissions, stack),
         },
     ]
+
+
+def _retire_and_keep(permissions: Permissions, stack: LaunchedStack) -> list[Statement]:
+    """Retire the appliance, and delete snapshots whose time is over, also where no new ones are taken any more."""
+    return [
+        *_retire(permissions, stack),
+        *_keep_packets(permissions, stack, "StopInstances"),
+        *(
+            ()
+            if stack.keeps_packets
+            else (
+                items(permissions, "RecordSnapshots", "SNAPSHOTS#*", actions=("GetItem", "UpdateItem")),
+                describe(permissions, "DescribeSnapshots", sid="DescribeSnapshots"),
+            )
+        ),
+        {
+            "Sid": "DeleteOwnSnapshots",
+            "Effect": "Allow",
+            "Action": "ec2:DeleteSnapshot",
+            "Resource": _snapshots(permissions),
+            "Condition": {**_our_tags(permissions), "Null": {f"aws:ResourceTag/{TAG_APPLIANCE}": "false"}},
+        },
+    ]
+
+
+def _keep_packets(permissions: Permissions, stack: LaunchedStack, *changes: str) -> list[Statement]:
+    """Stop the appliance, and take snapshots of its volumes.
+
+    Only instances that CloudFormation made for this stack, or for one that is nested in it: nobody else can set its
+    tags. The volumes that an image brings have no tags, so the instance alone limits whose volumes are meant.
+    """
+    if not stack.keeps_packets:
+        return []
+    of_stack = {
+        **_our_tags(permissions),
+        "StringLike": {"aws:ResourceTag/aws:cloudformation:stack-name": [stack.name, f"{stack.name}-*"]},
+    }
+    return [
+        items(permissions, "RecordSnapshots", "SNAPSHOTS#*", actions=("GetItem", "UpdateItem")),
+        describe(permissions, "DescribeSnapshots", sid="DescribeSnapshots"),
+        {
+            "Sid": "StopAppliance",
+            "Effect": "Allow",
+            "Action": [f"ec2:{change}" for change in changes],
+            "Resource": permissions.place.arn("ec2", "instance/*"),
+            "Condition": of_stack,
+        },
+        {
+            "Sid": "SnapshotAppliance",
+            "Effect": "Allow",
+            "Action": "ec2:CreateSnapshots",
+            "Resource": permissions.place.arn("ec2", "instance/*"),
+            "Condition": of_stack,
+        },
+        {
+            "Sid": "SnapshotVolumes",
+            "Effect": "Allow",
+            "Action": "ec2:CreateSnapshots",
+            "Resource": permissions.place.arn("ec2", "volume/*"),
+        },
+        {
+            "Sid": "CreateTaggedSnapshots",
+            "Effect": "Allow",
+            "Action": "ec2:CreateSnapshots",
+            "Resource": _snapshots(permissions),
+            "Condition": {
+                "StringEquals": {
+                    f"aws:RequestTag/{TAG_DEPLOYMENT}": permissions.deployment,
+                    f"aws:RequestTag/{TAG_SITE}": permissions.site,
+                },
+                "Null": {f"aws:RequestTag/{TAG_APPLIANCE}": "false"},
+            },
+        },
+        {
+            "Sid": "TagSnapshots",
+            "Effect": "Allow",
+            "Action": "ec2:CreateTags",
+            "Resource": _snapshots(permissions),
+            "Condition": {"StringEquals": {"ec2:CreateAction": "CreateSnapshots"}},
+        },
+    ]
+
+
+def _snapshots(permissions: Permissions) -> str:
+    # ARNs of snapshots have no account.
+    return f"arn:{permissions.place.partition}:ec2:{permissions.place.region}::snapshot/*"
 
 
 def _our_tags(permissions: Permissions) -> Statement:

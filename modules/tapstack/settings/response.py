@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tapstack.domain import containment_settings, policy_rules
+from tapstack.domain import containment_settings, evidence_settings, policy_rules
 from tapstack.domain.appliance_settings import MAX_HOURS, RETIRE_AFTER_MINUTES, LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
@@ -22,6 +22,7 @@ from tapstack.domain.containment_settings import (
     Mode,
 )
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.evidence_settings import KEEP_DAYS
 from tapstack.domain.operations import Right
 from tapstack.settings import fields
 from tapstack.settings.appliance import ApplianceTemplate
@@ -212,6 +213,18 @@ class Containment(Settings, domain=containment_settings.ContainmentSettings):
     instance_profile: Literal["restrict"] | None
 
 
+class ApplianceSnapshots(Settings, domain=evidence_settings.ApplianceSnapshots):
+    """Snapshots of the volumes of a launched appliance, which are taken before it is deleted."""
+
+    keep_days: Annotated[int, Field(ge=KEEP_DAYS[0], le=KEEP_DAYS[1])]
+
+
+class Evidence(Settings, domain=evidence_settings.EvidenceSettings):
+    """What is kept of what incidents captured."""
+
+    appliance_snapshots: ApplianceSnapshots | None
+
+
 class Notify(Settings):
     """Who is notified of incidents."""
 
@@ -234,6 +247,8 @@ class Response(Settings):
     """What is done about GuardDuty findings: the first rule that matches decides; `notify` when none does."""
     containment: Containment | None = None
     """How instances are contained; without it they cannot be."""
+    evidence: Evidence = Field(default_factory=lambda: Evidence.model_validate({}))
+    """What is kept of what a launched appliance captured."""
     notify: Notify = Field(default_factory=Notify)
     """Who is notified of incidents; no address by default."""
     retention_days: Annotated[int, Field(ge=1, le=3653)] = 365

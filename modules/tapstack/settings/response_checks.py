@@ -98,7 +98,12 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
     if response.appliance.launch is not None:
         launched: LaunchedAppliance = response.appliance.launch.to_domain()
         role = arn.format("iam", f"role/{begin}-epb")
-        appliance = launched.settings(stack_name=f"{project}-{name}-epb", role_arn=role, vpc_id=site.vpc_id)
+        appliance = launched.settings(
+            stack_name=f"{project}-{name}-epb",
+            role_arn=role,
+            vpc_id=site.vpc_id,
+            snapshots=response.evidence.to_domain().appliance_snapshots,
+        )
     containment = None
     if response.containment is not None:
         group = example_of("security group")

@@ -146,6 +146,7 @@ def test_when_an_appliance_is_launched_then_the_settings_of_the_functions_say_ho
                     "capabilities": [],
                     "timeout_minutes": 30,
                     "retire_after_minutes": 30,
+                    "snapshots": {"keep_days": 90},
                 }
             },
             "retention_days": 365,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from strictmoto.iam.policies import Request, Resource, judge, read_policy
+from tapstack import EvidenceSettings
 from tapstack.domain import template_urls
 from tests.synth.ids import FILTER, TARGET, TEMPLATE_URL
 from tests.synth.response.building import NAMES, Response, launched
@@ -20,6 +21,7 @@ OURS = {"aws:ResourceTag/tapstack:deployment": "ir", "aws:ResourceTag/tapstack:s
 ALARM = f"arn:<partition.partition>:cloudwatch:{REGION}:{ACCOUNT}:alarm:ir-a-response-dead-letters"
 RULE = f"arn:<partition.partition>:events:{REGION}:{ACCOUNT}:rule/ir-a-response-findings"
 SESSIONS = f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:traffic-mirror-session/*"
+STACK_NAMES = ["ir-a-epb", "ir-a-epb-*"]
 
 
 def construct(name: str) -> str:
@@ -66,7 +68,7 @@ def test_when_a_function_may_do_something_then_it_is_named_and_limited(launching
             ), sid
 
 
-def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Response) -> None:
+def test_when_a_function_may_change_ec2_then_it_is_one_of_three(launching: Response) -> None:
     changing = {
         name: sorted(
             {
@@ -81,15 +83,42 @@ def test_when_a_function_may_change_ec2_then_it_is_one_of_two(launching: Respons
     assert_equal(
         {name: found for name, found in changing.items() if found},
         {
+            "appliance": ["ec2:CreateSnapshots", "ec2:CreateTags", "ec2:StartInstances", "ec2:StopInstances"],
             "capture": ["ec2:CreateTags", "ec2:CreateTrafficMirrorSession", "ec2:DeleteTrafficMirrorSession"],
             "sweeper": [
+                "ec2:CreateSnapshots",
                 "ec2:CreateTags",
                 "ec2:CreateTrafficMirrorSession",
+                "ec2:DeleteSnapshot",
                 "ec2:DeleteTrafficMirrorSession",
                 "ec2:ModifyTrafficMirrorSession",
+                "ec2:StopInstances",
             ],
         },
     )
+
+
+def test_when_instances_are_stopped_or_snapshotted_then_only_those_of_the_launched_stack(launching: Response) -> None:
+    ours = {"StringEquals": OURS, "StringLike": {"aws:ResourceTag/aws:cloudformation:stack-name": STACK_NAMES}}
+    instances = f"arn:<partition.partition>:ec2:{REGION}:{ACCOUNT}:instance/*"
+    for name in ("appliance", "sweeper"):
+        statements = launching.statements(construct(name))
+        for sid in ("StopAppliance", "SnapshotAppliance"):
+            assert statements[sid]["Resource"] == instances
+            assert_equal(statements[sid]["Condition"], ours)
+        assert_equal(statements["TagSnapshots"]["Condition"], {"StringEquals": {"ec2:CreateAction": "CreateSnapshots"}})
+    deleting = launching.statements(construct("sweeper"))["DeleteOwnSnapshots"]
+    assert_equal(deleting["Condition"], {"StringEquals": OURS, "Null": {"aws:ResourceTag/tapstack:appliance": "false"}})
+
+
+def test_when_no_snapshots_are_taken_then_only_the_sweeper_may_delete_those_of_before() -> None:
+    response = Response(evidence=EvidenceSettings(appliance_snapshots=None))
+    assert "snapshots" not in response.settings("sweeper")["appliance"]["launch"]
+    of_sweeper = response.statements(construct("sweeper"))
+    changing = {action for found in of_sweeper.values() for action in actions(found) if "napshot" in action}
+    assert changing == {"ec2:DescribeSnapshots", "ec2:DeleteSnapshot"}
+    of_appliance = response.statements(construct("appliance"))
+    assert not {action for found in of_appliance.values() for action in actions(found) if "napshot" in action}
 
 
 def test_when_sessions_are_ended_or_mended_then_only_those_of_the_deployments_incidents(launching: Response) -> None:
@@ -250,10 +279,10 @@ def test_when_items_are_read_or_written_then_only_those_of_the_function(launchin
             "api": ["INCIDENT#*", "INSTANCE#*", "KEY#*"],
             "findings": ["INCIDENT#*", "INSTANCE#*", "KEY#*"],
             "prepare": ["INCIDENT#*"],
-            "appliance": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+            "appliance": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "SNAPSHOTS#*"],
             "capture": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
             "incident": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "INSTANCE#*"],
-            "sweeper": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
+            "sweeper": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "SNAPSHOTS#*"],
         },
     )
 

@@ -16,6 +16,7 @@ from tapstack.domain.incidents import Because
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.outbound import notifications
+from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
 from tapstack.responder.store.records import IncidentAppliance
 
@@ -148,7 +149,10 @@ def test_when_a_containment_left_something_out_then_the_notification_says_so() -
     assert "\nNot done:\n  a Spot Instance cannot be protected from termination\n" in text
 
 
-def test_when_an_appliance_was_launched_then_its_portal_comes_with_its_user_and_password() -> None:
+def test_when_an_appliance_was_launched_then_its_portal_comes_with_its_user_and_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(incidents, "keep_days", lambda: 90)
     launched = IncidentAppliance("tap epb", "ready", "https://10.0.0.9", "tmt-1", "tmf-1", launched_by_us=True)
     _, text = notifications.closed(replace(incident(), appliance=launched), [])
     lines = text.splitlines()

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from tapstack.domain.appliance_settings import LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import ContainmentSettings, DeployedContainment, QuarantineGroups
-from tapstack.responder.environment import Environment, read_environment
+from tapstack.domain.evidence_settings import ApplianceSnapshots
+from tapstack.domain.function_environment import FunctionEnvironment
+from tapstack.domain.regions import AccountRegion
+from tapstack.responder.environment import Environment, Launch, read_environment
 from tapstack.settings.fields import Settings
 from tapstack.settings.load import load_deployment
-from tapstack.settings.response import Containment, ResponseCapture
+from tapstack.settings.response import Containment, Evidence, ResponseCapture
 from tests.synth.ids import TEMPLATE_URL
 
 GROUPS = {"vpc-0a1b2c3d4e5f60718": QuarantineGroups("sg-0a1b2c3d4e5f60718", "sg-0b1b2c3d4e5f60718")}
@@ -70,6 +74,44 @@ def test_when_one_setting_is_another_then_the_function_reads_the_other(name: str
 
     assert read.containment == DeployedContainment.of(changed, GROUPS)
     assert read.containment != DeployedContainment.of(ContainmentSettings(), GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, ApplianceSnapshots(keep_days=90)),
+        ({"appliance_snapshots": {"keep_days": 7}}, ApplianceSnapshots(keep_days=7)),
+        # null does not mean the default here, although the functions' settings leave out what is null.
+        ({"appliance_snapshots": None}, None),
+    ],
+)
+def test_when_the_file_says_how_long_packets_are_kept_then_the_function_reads_it(
+    given: dict[str, Any], read: ApplianceSnapshots | None
+) -> None:
+    evidence = Evidence.model_validate(given).to_domain()
+    appliance = LaunchedAppliance(TEMPLATE_URL, "subnet-0a1b2c3d4e5f60718", "10.0.0.0/16")
+    settings = appliance.settings(
+        stack_name="acme-a-epb", role_arn="", vpc_id="vpc-1", snapshots=evidence.appliance_snapshots
+    )
+    environment = FunctionEnvironment(
+        deployment="acme",
+        site="a",
+        table="incidents",
+        state_machine_arn="",
+        topic_arns=[],
+        home=AccountRegion("111122223333", "eu-central-1"),
+        vpc_id="vpc-1",
+        capture=CaptureSettings(),
+        appliance=settings,
+        retention_days=365,
+        containment=None,
+        rules=[],
+    )
+
+    launch = read_environment(environment.variables()).appliance
+
+    assert isinstance(launch, Launch)
+    assert launch.snapshots == read
 
 
 def test_when_an_earlier_version_left_out_its_defaults_then_the_function_has_them() -> None:

@@ -319,7 +319,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "{polcy: []}",
             "polcy",
             "unknown key; did you mean policy? known here: appliance, authorization, capture, containment, "
-            "deletion_protection, log_retention_days, notify, policy, retention_days",
+            "deletion_protection, evidence, log_retention_days, notify, policy, retention_days",
         ),
     ],
 )

@@ -103,4 +103,4 @@ def test_when_null_means_something_then_only_there_it_is_accepted() -> None:
         for name, schema in described(json_schema())
         if {"type": "null"} in schema.get("anyOf", []) or schema.get("default", ...) is None
     }
-    assert nullable == {"retire_after_minutes"}
+    assert nullable == {"appliance_snapshots", "retire_after_minutes"}

@@ -216,6 +216,39 @@ PACKETS: Final[Schema] = {
         },
     },
 }
+STORED_PACKETS: Final[Schema] = {
+    "type": ["object", "null"],
+    "description": "Where the packets are that a launched appliance captured; null with an existing appliance.",
+    "required": ["state", "snapshots", "until", "keep_days"],
+    "properties": {
+        "state": {
+            "type": "string",
+            "enum": ["appliance", "snapshots", "deleted", "lost"],
+            "description": "`appliance`: on it. `snapshots`: it is deleted, or about to be, and its volumes are "
+            "snapshotted. `deleted`: the time of the snapshots was over. `lost`: it is deleted, and no snapshot was "
+            "taken.",
+        },
+        "snapshots": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["snapshot_id", "volume_id", "size_gib", "encrypted"],
+                "properties": {
+                    "snapshot_id": {"type": "string"},
+                    "volume_id": {"type": "string"},
+                    "size_gib": {"type": "integer", "description": "Size of the volume."},
+                    "encrypted": {"type": "boolean", "description": "As the volume was."},
+                },
+            },
+        },
+        "until": _or_null(_time("When the snapshots are deleted.")),
+        "keep_days": {
+            "type": ["integer", "null"],
+            "description": "For how many days snapshots are kept; null where none are taken before an appliance is "
+            "deleted.",
+        },
+    },
+}
 _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "id": _ID,
     "state": {"type": "string", "enum": list(incidents.STATES)},
@@ -234,6 +267,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "interfaces": {"type": "array", "items": {"$ref": "#/components/schemas/Interface"}},
     "appliance": {"$ref": "#/components/schemas/Appliance"},
     "packets": {"$ref": "#/components/schemas/Packets"},
+    "stored_packets": {"$ref": "#/components/schemas/StoredPackets"},
     "in_place": {
         "type": "array",
         "items": {"type": "string"},
@@ -344,6 +378,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Interface": INTERFACE,
     "Appliance": APPLIANCE,
     "Packets": PACKETS,
+    "StoredPackets": STORED_PACKETS,
     "Containment": CONTAINMENT,
     "Plan": PLAN,
     "Change": CHANGE,

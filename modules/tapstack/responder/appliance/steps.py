@@ -16,7 +16,7 @@ from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.domain.regions import AccountRegion
-from tapstack.responder.appliance import mirror_target, stacks
+from tapstack.responder.appliance import mirror_target, snapshots, stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import ApplianceFailed
@@ -27,6 +27,8 @@ from tapstack.responder.store.incidents import Incident
 
 READY: Mapping[str, str] = {"status": "ready"}
 WAIT: Mapping[str, str] = {"status": "wait"}
+_LEFT_TO_THE_SWEEPER: Final = 6 * 3600
+"""Seconds after which an execution leaves a retirement to the sweeper."""
 _LATE_SECONDS: Final = 60
 """Seconds after which another incident launches the appliance, where the first one did not."""
 
@@ -44,7 +46,10 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         return READY
     held = stored.hold(incident_id, incident.where)
     if held is None:
-        _continue_retirement(settings)
+        retiring = stored.get()
+        # Snapshots of large volumes take hours, a start of the stopped appliance takes minutes.
+        if settings.snapshots is None or stored.resume(retiring, incident_id) is None:
+            _continue_retirement(settings)
         return WAIT
     if 0 < incident.waits_for_launch <= held.failed_generation:
         # The launch failed, and another incident has recorded that.
@@ -58,8 +63,13 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None or stack["StackStatus"] not in stacks.COMPLETE:
         # The stack was deleted although incidents need it.
+        snapshots.record_loss(settings, held)
         stored.record_lost(held)
         return WAIT
+    if held.state == "resuming":
+        incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
+        if not snapshots.start_again(settings) or stored.record_resumed(held) is None:
+            return WAIT
     incidents.transition(incident_id, "launching", by="appliance", what="uses the appliance", detail=detail)
     incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "ready"))
     return READY
@@ -200,12 +210,17 @@ def release(incident_id: str) -> dict[str, Any]:
 def retire(incident_id: str) -> dict[str, str]:
     """Delete the appliance unless an incident needs it; `status` is `gone`, `kept`, or `wait` to be called again.
 
+    `kept` also where its packets cannot be kept yet: the sweeper goes on then.
+
     Raises:
         ApplianceFailed: CloudFormation cannot delete it.
     """
     # The incident that released it last retires it, after its own waiting time.
     last = stored.get()
     status = "kept" if last.state == "ready" and last.released_by != incident_id else retire_unneeded()
+    if status == "wait" and _seconds_overdue(last) > _LEFT_TO_THE_SWEEPER:
+        # The history of an execution has 25,000 events at most, and large snapshots take hours.
+        status = "kept"
     state = {"gone": "gone", "wait": "retiring"}.get(status)
     incident = incidents.get(incident_id)
     if state is not None and incident.appliance and incident.appliance.launched_by_us:
@@ -246,7 +261,14 @@ def overdue(appliance: Appliance) -> bool:
     settings = environment().appliance
     if isinstance(settings, ExistingAppliance) or settings.retire_after_minutes is None or appliance.holders:
         return False
-    return time.time() - appliance.released_at >= settings.retire_after_minutes * 60
+    return _seconds_overdue(appliance) >= 0
+
+
+def _seconds_overdue(appliance: Appliance) -> float:
+    """Return for how many seconds a launched appliance is to be retired; negative before that."""
+    settings = environment().appliance
+    minutes = None if isinstance(settings, ExistingAppliance) else settings.retire_after_minutes
+    return time.time() - appliance.released_at - (minutes or 0) * 60
 
 
 def _continue_retirement(settings: Launch, *, again: bool = False) -> str:
@@ -254,12 +276,24 @@ def _continue_retirement(settings: Launch, *, again: bool = False) -> str:
     if now.state != "retiring":
         return "wait"
     stack = stacks.describe(now.stack_id or settings.stack_name)
-    if stack is None or stack["StackStatus"] == stacks.GONE:
+    gone = stack is None or stack["StackStatus"] == stacks.GONE
+    if stack is not None and not gone:
+        _check_owned(settings, stack)
+    if stack is not None and stack["StackStatus"] == "DELETE_IN_PROGRESS":
+        return "wait"
+    # Before it was ready, it captured nothing.
+    if settings.snapshots is not None and now.target_id is not None:
+        # Where the stack is gone, what was taken of it before is all there is.
+        progress = snapshots.keep(settings, settings.snapshots, now, again=again or gone)
+        if progress != "complete" and not (gone and progress == "failed"):
+            return {"failed": "kept"}.get(progress, progress)
+    elif now.target_id is not None:
+        snapshots.record_lost(now)
+    if stack is None or gone:
         stored.record_gone(now)
         return "gone"
-    _check_owned(settings, stack)
-    if stack["StackStatus"] == "DELETE_IN_PROGRESS":
-        return "wait"
+    if settings.snapshots is not None and stored.begin_deletion(now) is None:
+        return "kept"
     if stack["StackStatus"] == "DELETE_FAILED" and not stacks.sessions_that_stay(stack):
         why = stack.get("StackStatusReason") or "CloudFormation does not say why"
         if again:

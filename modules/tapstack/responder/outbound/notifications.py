@@ -13,6 +13,7 @@ from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
+from tapstack.domain.packet_places import place
 from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
@@ -189,10 +190,16 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
         *([f"Alert:    {word(incident.alert_id)}"] if incident.alert_id else []),
         f"Opened:   {incident.opened_at} by {word(incident.opened_by)}",
         f"Account:  {incident.where.account_id}, {incident.where.region}",
+        *_stored_packets(incident),
     ]
     # No line break within a line: messages of AWS and names of others can stand in any of them.
     lines = [*about, *(line for part in parts if part for line in ("", *part))]
     return "\n".join(map(one_line, lines)) + "\n"
+
+
+def _stored_packets(incident: Incident) -> list[str]:
+    packets = incidents.stored_packets(incident)
+    return [f"Stored:   {place(packets)}"] if packets else []
 
 
 def _mirrored(item: IncidentInterface) -> str:

@@ -1,6 +1,6 @@
 """The launched appliance, of which there is one at most: the incidents that use it, and the state of its stack.
 
-States: absent, launching, ready, retiring. Every launch has a generation of its own.
+States: absent, launching, ready, retiring, resuming. Every launch has a generation of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Appliance:
 
     Attributes:
         where: its account and Region.
-        state: absent, launching, ready or retiring.
+        state: absent, launching, ready, retiring, or resuming: its instance was stopped, and is started again.
         generation: number of the launch; the first is the time.
         holders: the incidents that need it.
         launched_by: the incident it was launched for.
@@ -36,6 +36,9 @@ class Appliance:
         released_by: the last holder.
         failed_generation: the last launch that failed; 0 when none did.
         failure: why.
+        served: the incidents that released it since its launch.
+        resumed: how often its retirement was given up, because an incident needed it.
+        deleting: whether the deletion of its stack may have begun; set where snapshots are taken before that.
     """
 
     where: AccountRegion
@@ -53,6 +56,14 @@ class Appliance:
     released_by: str | None = None
     failed_generation: int = 0
     failure: str = ""
+    served: frozenset[str] = frozenset()
+    resumed: int = 0
+    deleting: bool = False
+
+    @property
+    def captured_for(self) -> frozenset[str]:
+        """The incidents whose packets it has. Earlier versions recorded the first one and the last one only."""
+        return self.served | {one for one in (self.launched_by, self.released_by) if one is not None}
 
 
 def hold(incident_id: str, where: AccountRegion | None = None) -> Appliance | None:
@@ -127,7 +138,7 @@ def record_failure(appliance: Appliance, reason: str) -> None:
     _change(
         appliance.where,
         "SET #state = :absent, failed_generation = :generation, failure = :reason, generation = generation + :one "
-        "REMOVE holders, stack_id",
+        "REMOVE holders, stack_id, served",
         "generation = :generation AND #state IN (:launching, :ready)",
         generation=appliance.generation,
         launching="launching",
@@ -142,10 +153,12 @@ def record_lost(appliance: Appliance) -> None:
     """Record that the stack was deleted although incidents need it: the next call launches it again."""
     _change(
         appliance.where,
-        "SET #state = :absent, generation = generation + :one REMOVE stack_id, target_id, filter_id, portal_url",
-        "generation = :generation AND #state = :ready",
+        "SET #state = :absent, generation = generation + :one "
+        "REMOVE stack_id, target_id, filter_id, portal_url, served, resumed, deleting",
+        "generation = :generation AND #state IN (:ready, :resuming)",
         generation=appliance.generation,
         ready="ready",
+        resuming="resuming",
         absent="absent",
         one=1,
     )
@@ -155,7 +168,9 @@ def release(incident_ids: Iterable[str], where: AccountRegion | None = None) -> 
     """Release it for these incidents; return it afterwards."""
     leaving = sorted(set(incident_ids))
     there = where or environment().home
-    left = _change(there, "DELETE holders :incidents", "attribute_exists(#state)", incidents=set(leaving))
+    left = _change(
+        there, "DELETE holders :incidents ADD served :incidents", "attribute_exists(#state)", incidents=set(leaving)
+    )
     if left is None:
         return Appliance(there)
     if left.holders or left.released_at:
@@ -174,11 +189,53 @@ def begin_retirement(appliance: Appliance) -> Appliance | None:
     return _change(
         appliance.where,
         "SET #state = :retiring",
-        "generation = :generation AND #state IN (:launching, :ready, :retiring) AND attribute_not_exists(holders)",
+        "generation = :generation AND #state IN (:launching, :ready, :retiring, :resuming) "
+        "AND attribute_not_exists(holders)",
         generation=appliance.generation,
         launching="launching",
         ready="ready",
         retiring="retiring",
+        resuming="resuming",
+    )
+
+
+def begin_deletion(appliance: Appliance) -> Appliance | None:
+    """Record that its stack is about to be deleted; None where its retirement was given up since it was read."""
+    return _change(
+        appliance.where,
+        "SET deleting = :yes",
+        "generation = :generation AND #state = :retiring",
+        generation=appliance.generation,
+        retiring="retiring",
+        yes=True,
+    )
+
+
+def resume(appliance: Appliance, incident_id: str) -> Appliance | None:
+    """Give up its retirement for an incident, which holds it then; None where its deletion may have begun."""
+    return _change(
+        appliance.where,
+        "ADD holders :incident SET #state = :resuming, resumed = if_not_exists(resumed, :none) + :one "
+        "REMOVE released_at, released_by",
+        "generation = :generation AND #state = :retiring AND attribute_not_exists(deleting)",
+        generation=appliance.generation,
+        incident={incident_id},
+        resuming="resuming",
+        retiring="retiring",
+        none=0,
+        one=1,
+    )
+
+
+def record_resumed(appliance: Appliance) -> Appliance | None:
+    """Record that its instance runs again."""
+    return _change(
+        appliance.where,
+        "SET #state = :ready",
+        "generation = :generation AND #state = :resuming",
+        generation=appliance.generation,
+        ready="ready",
+        resuming="resuming",
     )
 
 
@@ -188,7 +245,7 @@ def record_gone(appliance: Appliance) -> None:
         appliance.where,
         "SET #state = :absent, generation = generation + :one "
         "REMOVE stack_id, target_id, filter_id, portal_url, source_interface, launched_by, "
-        "released_at, released_by",
+        "released_at, released_by, served, resumed, deleting",
         "generation = :generation AND #state = :retiring",
         generation=appliance.generation,
         retiring="retiring",
@@ -204,5 +261,6 @@ def _change(where: AccountRegion, update: str, condition: str, **values: Any) ->
 
 
 def _appliance(item: dict[str, Any]) -> Appliance:
-    known = {name: item[name] for name in Appliance.__slots__ if name in item and name != "holders"}
-    return Appliance(where_of(item), **known, holders=frozenset(item.get("holders", ())))
+    sets: dict[str, Any] = {name: frozenset(item.get(name, ())) for name in ("holders", "served")}
+    known = {name: item[name] for name in Appliance.__slots__ if name in item and name not in sets}
+    return Appliance(where_of(item), **known, **sets)

@@ -22,7 +22,7 @@ from tapstack.domain.incidents import (
     new_id,
     utc_now,
 )
-from tapstack.responder.environment import environment
+from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
 from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, incident_key, instance_key, pack, pack_item
@@ -33,11 +33,12 @@ from tapstack.responder.store.records import (
     IncidentAppliance,
     IncidentContainment,
     IncidentInterface,
+    StoredPackets,
     incident_of,
     public,
 )
 
-__all__ = ["PUBLIC", "Incident", "IncidentAppliance", "IncidentContainment", "IncidentInterface"]
+__all__ = ["PUBLIC", "Incident", "IncidentAppliance", "IncidentContainment", "IncidentInterface", "StoredPackets"]
 
 ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containing", "releasing")
 """States of a containment in which an execution runs."""
@@ -183,6 +184,19 @@ def record_appliance(incident: Incident, appliance: IncidentAppliance) -> Incide
         return incident
     changed(incident.id, "SET appliance = :appliance", appliance=appliance.as_dict())
     return replace(incident, appliance=appliance)
+
+
+def record_stored_packets(incident_id: str, packets: StoredPackets, *, instead_of: str | None = None) -> None:
+    """Record where the packets are that a launched appliance captured for an incident.
+
+    Args:
+        incident_id: which; where it is deleted already, nothing is recorded.
+        packets: where they are.
+        instead_of: only where those are recorded that are kept until then.
+    """
+    given = {} if instead_of is None else {"before": instead_of}
+    condition = "stored_packets.#until = :before" if given else None
+    changed(incident_id, "SET stored_packets = :packets", condition=condition, packets=packets.as_dict(), **given)
 
 
 def wait_for_launch(incident: Incident, generation: int) -> None:
@@ -402,7 +416,30 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
 def shown(incident: Incident) -> dict[str, Any]:
     """Return what operators and subscribers see of an incident."""
     latest = latest_end(incident) if can_be_extended(incident.state) and not incident.close_requested else None
-    return {**public(incident), "containment_modes": containment_modes(incident), "extendable_until": latest}
+    return {
+        **public(incident),
+        "stored_packets": stored_packets(incident),
+        "containment_modes": containment_modes(incident),
+        "extendable_until": latest,
+    }
+
+
+def keep_days() -> int | None:
+    """Return for how many days snapshots of a launched appliance are kept; None where none are taken."""
+    settings = environment().appliance
+    snapshots = settings.snapshots if isinstance(settings, Launch) else None
+    return snapshots.keep_days if snapshots else None
+
+
+def stored_packets(incident: Incident) -> dict[str, Any] | None:
+    """Return what the API says of where packets are; None with an existing appliance, or before a launch."""
+    appliance, found = incident.appliance, incident.stored_packets
+    if found is None and appliance is not None and appliance.launched_by_us:
+        if appliance.state in ("launching", "failed"):
+            return None
+        # An appliance that was retired without snapshots took them with it: so did earlier versions.
+        found = StoredPackets("lost" if appliance.state == "gone" else "appliance")
+    return None if found is None else {**found.as_dict(), "keep_days": keep_days()}
 
 
 def containment_modes(incident: Incident) -> list[Mode]:
@@ -437,7 +474,7 @@ def _listing(listing: str) -> dict[str, Any]:
 
 
 def _names(text: str) -> dict[str, str]:
-    return {name: name for name in ("state", "token", "ttl") if f"#{name}" in text}
+    return {name: name for name in ("state", "token", "ttl", "until") if f"#{name}" in text}
 
 
 def event(incident_id: str, by: str, what: str, detail: str) -> dict[str, Any]:

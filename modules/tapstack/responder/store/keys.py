@@ -31,6 +31,9 @@ CONTAINMENTS_LISTING: Final = "containment"
 """The `listing` of containments that are in place."""
 PRIOR_STATES_LISTING: Final = "original"
 """The `listing` of prior states that are not restored yet."""
+SNAPSHOTS: Final = "SNAPSHOTS"
+SNAPSHOTS_LISTING: Final = "snapshots"
+"""The `listing` of snapshots of appliances: the sweeper deletes them when their time is over."""
 
 
 def incident_key(incident_id: str) -> dict[str, Any]:
@@ -52,6 +55,11 @@ def appliance_key(where: AccountRegion | None = None) -> dict[str, Any]:
     """Return the key of the appliance that was launched somewhere; in the site's own account and Region by default."""
     # The functions' roles name this partition key.
     return _key(APPLIANCE, APPLIANCE if _is_home(where) else named(APPLIANCE, where))
+
+
+def snapshots_key(retirement: str) -> dict[str, Any]:
+    """Return the key of the snapshots that were taken when an appliance was retired."""
+    return _key(f"{SNAPSHOTS}#{retirement}", SNAPSHOTS)
 
 
 def containment_key(instance_id: str, where: AccountRegion | None = None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ ContainmentState = Literal[
     "pending", "containing", "contained", "releasing", "released", "blocked", "failed", "rejected"
 ]
 Decision = Literal["approved", "overridden", "rejected", "default"]
+StorageState = Literal["appliance", "snapshots", "deleted", "lost"]
 
 PUBLIC: Final = (
     "id",
@@ -45,6 +46,7 @@ PUBLIC: Final = (
     "undo",
     "close_requested",
     "closed_because",
+    "stored_packets",
     "containment",
 )
 """What operators and subscribers see of an incident, in this order, besides its timeline."""
@@ -136,6 +138,47 @@ class IncidentAppliance:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of a volume of a launched appliance.
+
+    Attributes:
+        snapshot_id: which.
+        volume_id: of which volume.
+        size_gib: size of the volume.
+        encrypted: whether it is encrypted, which it is where the volume was.
+    """
+
+    snapshot_id: str
+    volume_id: str
+    size_gib: int
+    encrypted: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON and items have it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPackets:
+    """Where the packets are that a launched appliance captured.
+
+    Attributes:
+        state: `appliance`: on it; `snapshots`: it is deleted, and its volumes are snapshots; `deleted`: these were
+            deleted at their time; `lost`: it was gone before snapshots could be taken, or none are taken.
+        snapshots: of its volumes.
+        until: when they are deleted; none without any.
+    """
+
+    state: StorageState
+    snapshots: tuple[Snapshot, ...] = ()
+    until: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON and items have it."""
+        return {"state": self.state, "snapshots": [one.as_dict() for one in self.snapshots], "until": self.until}
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentContainment:
     """What was requested and decided about containing the instance of an incident.
 
@@ -218,6 +261,7 @@ class Incident:
         interfaces: the state of each.
         appliance: which receives the packets; none before it is known.
         packets: what is known of them; none before mirroring begins.
+        stored_packets: where its packets are since the launched appliance was retired; none before.
         containment: of its instance; none where it was not requested.
         in_place: the resources of a failed incident that remain.
         undo: the command that deletes what remains.
@@ -258,6 +302,7 @@ class Incident:
     interfaces: tuple[IncidentInterface, ...] = ()
     appliance: IncidentAppliance | None = None
     packets: IncidentPackets | None = None
+    stored_packets: StoredPackets | None = None
     containment: IncidentContainment | None = None
     in_place: tuple[str, ...] = ()
     undo: str | None = None
@@ -334,6 +379,10 @@ def incident_of(item: dict[str, Any]) -> Incident:
         known["packets"] = IncidentPackets(**_known(IncidentPackets, known["packets"]))
     if known.get("containment") is not None:
         known["containment"] = IncidentContainment(**_known(IncidentContainment, known["containment"]))
+    if known.get("stored_packets") is not None:
+        place = known["stored_packets"]
+        snapshots = tuple(Snapshot(**_known(Snapshot, one)) for one in place["snapshots"])
+        known["stored_packets"] = StoredPackets(place["state"], snapshots, place["until"])
     known["interfaces"] = tuple(
         IncidentInterface(**_known(IncidentInterface, one)) for one in item.get("interfaces", ())
     )

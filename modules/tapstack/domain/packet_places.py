@@ -1,0 +1,41 @@
+"""Where the packets of a launched appliance are, in words: for notifications, and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tapstack.domain.counts import counted
+from tapstack.domain.outside_text import word
+
+OFF: Final = "evidence.appliance_snapshots of the response is null"
+
+
+def place(packets: Mapping[str, Any]) -> str:
+    """Return in one line where packets are, until when, and what will become of them.
+
+    Args:
+        packets: `stored_packets` as the API has it: `state`, `snapshots`, `until` and `keep_days`.
+    """
+    state, keep_days = packets.get("state"), packets.get("keep_days")
+    snapshots = packets.get("snapshots") or ()
+    if state == "appliance" and keep_days:
+        return (
+            "on the appliance; before that is deleted, its volumes are snapshotted, and the snapshots kept for "
+            f"{counted(int(keep_days), 'day')}"
+        )
+    if state == "appliance":
+        return f"on the appliance, and LOST when that is deleted: {OFF}"
+    if state == "snapshots":
+        listed = ", ".join(snapshot(one) for one in snapshots)
+        return f"in {counted(len(snapshots), 'EBS snapshot')} until {word(str(packets.get('until')))}: {listed}"
+    if state == "deleted":
+        return f"deleted: they were kept in snapshots until {word(str(packets.get('until')))}"
+    return f"lost with the appliance: no snapshot was taken of it{'' if keep_days else f', because {OFF}'}"
+
+
+def snapshot(one: Mapping[str, Any]) -> str:
+    """Return a snapshot in words."""
+    encrypted = "encrypted" if one.get("encrypted") else "NOT encrypted"
+    named = word(str(one.get("snapshot_id"))), word(str(one.get("volume_id")))
+    return f"{named[0]} ({named[1]}, {one.get('size_gib')} GiB, {encrypted})"

@@ -1,0 +1,294 @@
+"""Snapshots of the volumes of a launched appliance: its packets are kept before it is deleted.
+
+Its instance is stopped first, so that all that it wrote is on its volumes. CreateSnapshots accepts no client token: a
+call whose response was lost, or two functions at once, take snapshots twice. All of them are recorded, and all are
+deleted when their time is over; the second snapshot of a volume stores only what changed since the first, which is
+nothing.
+
+Sources: Amazon EC2 API Reference, StopInstances, CreateSnapshots, DescribeSnapshots and DeleteSnapshot; Amazon EBS User
+Guide, "Amazon EBS snapshots" (they are incremental; the snapshot of an encrypted volume is encrypted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from botocore.exceptions import ClientError
+
+from tapstack.domain.evidence_settings import TAG_APPLIANCE, ApplianceSnapshots, incident_tags, notice_before
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
+from tapstack.responder.aws.clients import client, client_without_retries
+from tapstack.responder.aws.errors import code_of, is_transient, message_of
+from tapstack.responder.environment import Launch, environment
+from tapstack.responder.outbound import snapshot_notices
+from tapstack.responder.store import incidents
+from tapstack.responder.store import snapshots as stored
+from tapstack.responder.store.appliance import Appliance
+from tapstack.responder.store.records import Snapshot, StoredPackets
+from tapstack.responder.store.snapshots import Kept
+
+Progress = Literal["complete", "wait", "failed"]
+Described = Mapping[str, Any]
+"""An instance, or a snapshot, as EC2 describes it."""
+_STOPPED_WITHIN: Final = timedelta(minutes=30)
+"""How long an instance may be stopping. AWS offers to force it; that could lose what is not written yet."""
+_SEEN_WITHIN: Final = timedelta(minutes=15)
+"""How long EC2 may not show a snapshot that it has answered with."""
+_GONE: Final = ("shutting-down", "terminated")
+
+
+def retirement_of(settings: Launch, appliance: Appliance) -> str:
+    """Return the name of the present retirement of an appliance, such as `tap-production-epb 1767323045.0`."""
+    return f"{settings.stack_name} {appliance.generation}.{appliance.resumed}"
+
+
+def keep(settings: Launch, keeping: ApplianceSnapshots, appliance: Appliance, *, again: bool = False) -> Progress:
+    """Take the next action towards a snapshot of each volume of the appliance that is retired.
+
+    Args:
+        settings: of the appliance.
+        keeping: how long the snapshots are kept.
+        appliance: what the table knows.
+        again: whether to repeat what failed before: its cause may be fixed.
+
+    Returns:
+        `complete`; `wait` to be called again; or `failed`, and the reason is recorded. The appliance must stay then.
+    """
+    retirement = retirement_of(settings, appliance)
+    kept = stored.get(retirement)
+    if kept is not None and (kept.complete or (kept.failure and not again)):
+        return "complete" if kept.complete else "failed"
+    try:
+        return _keep(settings, keeping, appliance, retirement)
+    except ClientError as error:
+        if is_transient(error):
+            raise
+        stored.fail(retirement, message_of(error))
+        return "failed"
+
+
+def _keep(settings: Launch, keeping: ApplianceSnapshots, appliance: Appliance, retirement: str) -> Progress:
+    instances = instances_of(settings.stack_name)
+    volumes = {volume_id: one["InstanceId"] for one in instances for volume_id in _volumes(one)}
+    days = timedelta(days=keeping.keep_days)
+    kept = stored.begin(retirement, appliance.where, days, appliance.captured_for, volumes)
+    running = [one["InstanceId"] for one in instances if one["State"]["Name"] == "running"]
+    if running:
+        client("ec2").stop_instances(InstanceIds=running)
+        instances = instances_of(settings.stack_name)
+    if busy := [one["InstanceId"] for one in instances if one["State"]["Name"] != "stopped"]:
+        if utc_now() - as_time(kept.opened_at) > _STOPPED_WITHIN:
+            stored.fail(retirement, f"{', '.join(busy)} is not stopped after {_STOPPED_WITHIN}")
+            return "failed"
+        return "wait"
+    found = _found(kept)
+    if failed := [one for one in found if one["State"] == "error"]:
+        # A later attempt takes others of these volumes.
+        said = ", ".join(f"{one['SnapshotId']} ({one.get('StateMessage') or 'AWS does not say why'})" for one in failed)
+        if not kept.failure:
+            stored.fail(retirement, f"snapshots failed: {said}")
+            return "failed"
+    missing = set(volumes) - {one["VolumeId"] for one in _good(found)}
+    # EC2 may show a new snapshot late. One that is never shown was deleted.
+    unseen = kept.snapshot_ids - {one["SnapshotId"] for one in found}
+    if missing and not (unseen and utc_now() - as_time(kept.opened_at) < _SEEN_WITHIN):
+        for instance_id in sorted({volumes[volume_id] for volume_id in missing}):
+            kept = stored.add(retirement, _create(instance_id, settings, retirement, kept))
+        found = _found(kept)
+    # Where the instance is gone, what was taken of it before is all there is.
+    wanted = set(volumes) or {one["VolumeId"] for one in _good(found)}
+    completed = {one["VolumeId"]: one for one in reversed(_good(found)) if one["State"] == "completed"}
+    if wanted - set(completed):
+        return "wait"
+    kept = stored.complete(retirement, [_snapshot(completed[volume_id]) for volume_id in sorted(wanted)], days)
+    _record(kept)
+    return "complete"
+
+
+def instances_of(stack_name: str) -> list[Described]:
+    """Return the instances of the appliance that exist.
+
+    By the tags that only CloudFormation sets, in case the template has them in a nested stack, whose name begins with
+    the stack's, and by those of the deployment, which CloudFormation gives to all resources of the stack.
+    """
+    named = environment()
+    wanted = {
+        "tag:aws:cloudformation:stack-name": [stack_name, f"{stack_name}-*"],
+        f"tag:{TAG_DEPLOYMENT}": [named.deployment],
+        f"tag:{TAG_SITE}": [named.site],
+    }
+    filters = [{"Name": name, "Values": values} for name, values in wanted.items()]
+    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+    found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
+    return [one for one in found if one["State"]["Name"] not in _GONE]
+
+
+def start_again(settings: Launch) -> bool:
+    """Start the instances that were stopped for snapshots; return whether all run."""
+    instances = instances_of(settings.stack_name)
+    if stopped := [one["InstanceId"] for one in instances if one["State"]["Name"] == "stopped"]:
+        client("ec2").start_instances(InstanceIds=stopped)
+        return False
+    return all(one["State"]["Name"] == "running" for one in instances)
+
+
+def _volumes(instance: Described) -> list[str]:
+    return [one["Ebs"]["VolumeId"] for one in instance.get("BlockDeviceMappings", ()) if "Ebs" in one]
+
+
+def _create(instance_id: str, settings: Launch, retirement: str, kept: Kept) -> list[str]:
+    named = environment()
+    tags = {
+        "Name": f"packets of {settings.stack_name}",
+        TAG_APPLIANCE: retirement,
+        TAG_DEPLOYMENT: named.deployment,
+        TAG_SITE: named.site,
+        **incident_tags(kept.incidents),
+    }
+    answer = client_without_retries("ec2").create_snapshots(
+        InstanceSpecification={"InstanceId": instance_id},
+        Description=f"Tapstack: packets of {settings.stack_name}, before it is deleted",
+        TagSpecifications=[
+            {"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        ],
+    )
+    return [str(one["SnapshotId"]) for one in answer["Snapshots"]]
+
+
+def _found(kept: Kept) -> list[Described]:
+    """Return the snapshots of a retirement, the newest first, and record those that were not recorded yet.
+
+    A tag alone proves nothing: any caller may set it. They must also be of the appliance's volumes.
+    """
+    found = _tagged([kept])
+    if unknown := [one["SnapshotId"] for one in found if one["SnapshotId"] not in kept.snapshot_ids]:
+        stored.add(kept.retirement, unknown)
+    return sorted(found, key=lambda one: str(one["StartTime"]), reverse=True)
+
+
+def _tagged(all_kept: Sequence[Kept]) -> list[Described]:
+    of = {kept.retirement: kept.volume_ids for kept in all_kept}
+    found: list[Described] = []
+    names = sorted(of)
+    for start in range(0, len(names), 100):
+        pages = (
+            client("ec2")
+            .get_paginator("describe_snapshots")
+            .paginate(
+                OwnerIds=["self"], Filters=[{"Name": f"tag:{TAG_APPLIANCE}", "Values": names[start : start + 100]}]
+            )
+        )
+        found += [one for page in pages for one in page["Snapshots"]]
+    return [one for one in found if one["VolumeId"] in of.get(_retirement(one), ())]
+
+
+def _retirement(snapshot: Described) -> str:
+    return next((str(tag["Value"]) for tag in snapshot.get("Tags", ()) if tag["Key"] == TAG_APPLIANCE), "")
+
+
+def _good(found: Sequence[Described]) -> list[Described]:
+    return [one for one in found if one["State"] in ("pending", "completed")]
+
+
+def _snapshot(described: Described) -> Snapshot:
+    return Snapshot(
+        snapshot_id=described["SnapshotId"],
+        volume_id=described["VolumeId"],
+        size_gib=int(described["VolumeSize"]),
+        encrypted=bool(described.get("Encrypted")),
+    )
+
+
+def _record(kept: Kept) -> None:
+    """Record in the incidents where their packets are."""
+    packets = StoredPackets("snapshots", kept.snapshots, kept.expires_at) if kept.snapshots else StoredPackets("lost")
+    for incident_id in sorted(kept.incidents):
+        incidents.record_stored_packets(incident_id, packets)
+
+
+def record_lost(appliance: Appliance) -> None:
+    """Record in the incidents that used an appliance that their packets are deleted with it."""
+    for incident_id in sorted(appliance.captured_for - appliance.holders):
+        incidents.record_stored_packets(incident_id, StoredPackets("lost"))
+
+
+def record_loss(settings: Launch, appliance: Appliance) -> None:
+    """Record that an appliance was deleted although incidents use it; the sweeper notifies operators."""
+    if settings.snapshots is None:
+        return
+    days = timedelta(days=settings.snapshots.keep_days)
+    retirement = retirement_of(settings, appliance)
+    stored.begin(retirement, appliance.where, days, appliance.captured_for | appliance.holders, ())
+    stored.complete(retirement, (), days)
+    record_lost(appliance)
+
+
+def supervise(current: str | None) -> tuple[list[str], list[str]]:
+    """Notify about snapshots, and delete those whose time is over, after operators were notified of that.
+
+    Args:
+        current: the retirement that is in progress; None without one.
+
+    Returns:
+        What was done, and what failed, a line each.
+    """
+    done: list[str] = []
+    problems: list[str] = []
+    known = list(stored.listed())
+    # A call whose response was lost, or that another function made at the same time, may have taken more.
+    for described in _tagged(known) if known else ():
+        for kept in known:
+            if _retirement(described) == kept.retirement and described["SnapshotId"] not in kept.snapshot_ids:
+                stored.add(kept.retirement, [described["SnapshotId"]])
+    for each in known:
+        # The listing may be late.
+        now = stored.get(each.retirement) or each
+        try:
+            done += _supervise(now, now.retirement == current)
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            problems.append(f"snapshots of {each.retirement}: {message_of(error)}")
+    return done, problems
+
+
+def _supervise(kept: Kept, current: bool) -> list[str]:
+    done = []
+    if kept.failure and current:
+        if snapshot_notices.notify_once(kept, f"failed {kept.failure}", *snapshot_notices.failed(kept)):
+            done.append(f"{kept.retirement}: its snapshots failed, operators were notified")
+        return done
+    if kept.complete and snapshot_notices.notify_once(kept, "kept", *snapshot_notices.kept(kept)):
+        done.append(f"{kept.retirement}: operators were notified of {len(kept.snapshots)} snapshots")
+    if current and not kept.complete:
+        return done
+    ends = as_time(kept.expires_at)
+    before = notice_before(ends - as_time(kept.opened_at))
+    if utc_now() < ends - before:
+        return done
+    if kept.snapshot_ids and kept.warned_at is None:
+        snapshot_notices.notify_once(kept, "warned", *snapshot_notices.about_to_be_deleted(kept))
+        kept = stored.warned(kept.retirement)
+        done.append(f"{kept.retirement}: operators were notified that its snapshots will be deleted")
+    # Never less than a day after the notification, or half of a shorter time.
+    warned = [as_time(kept.warned_at) + min(before, timedelta(days=1))] if kept.warned_at else []
+    if utc_now() < max([ends, *warned]):
+        return done
+    return [*done, *_delete(kept)]
+
+
+def _delete(kept: Kept) -> list[str]:
+    for snapshot_id in sorted(kept.snapshot_ids):
+        try:
+            client("ec2").delete_snapshot(SnapshotId=snapshot_id)
+        except ClientError as error:
+            if code_of(error) != "InvalidSnapshot.NotFound":
+                raise
+    packets = StoredPackets("deleted", kept.snapshots, kept.expires_at)
+    if kept.complete:
+        for incident_id in incidents.get_all(kept.incidents):
+            incidents.record_stored_packets(incident_id, packets, instead_of=kept.expires_at)
+    stored.forget(kept.retirement)
+    return [f"{kept.retirement}: {len(kept.snapshot_ids)} snapshots deleted, whose time was over"]
