@@ -21,8 +21,9 @@ from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import repair, sessions, watch
+from tapstack.responder.capture import attachments, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
+from tapstack.responder.containment import attachments as containment_attachments
 from tapstack.responder.containment import audit
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
@@ -56,6 +57,8 @@ class Report:
     """Sessions with the tags of this deployment that no incident created: neither used nor deleted."""
     audit: list[str] = field(default_factory=list)
     """Containments that operators should inspect; the sweeper does not change them."""
+    instances: list[str] = field(default_factory=list)
+    """Interfaces that were attached, and instances that were stopped, started or terminated."""
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -79,6 +82,7 @@ def sweep() -> Report:
         _sessions,
         _captures,
         _repair,
+        _attachments,
         _appliance,
         _packets,
         _snapshots,
@@ -233,6 +237,11 @@ def _repair(report: Report) -> None:
     report.problems += done.problems
 
 
+def _attachments(report: Report) -> None:
+    """Mirror interfaces that were attached later, and record what became of the instances."""
+    report.instances += attachments.follow()
+
+
 def _appliance(report: Report) -> None:
     """Release the appliance for closed incidents; retire it when no incident has needed it for long enough."""
     now = stored.get()
@@ -266,8 +275,9 @@ def _packets(report: Report) -> None:
 
 
 def _containments(report: Report) -> None:
-    """Audit the containments; only operators release."""
+    """Have interfaces isolated that were attached later, and audit the containments; only operators release."""
     if environment().containment is not None:
+        report.instances += containment_attachments.isolate()
         report.audit += audit.findings()
 
 

@@ -37,12 +37,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
     """
     incident = incidents.get(incident_id)
     found = _of_instance(incident) if incident.instance_id else _named(incident.network_interface_ids)
-    accept = environment().capture.accept_unsupported_instance_types
-    refused = {
-        interface.id: reason
-        for interface in found
-        if (reason := capture_plan.refusal(interface, accept_unsupported_instance_types=accept))
-    }
+    refused = refusals(found)
     eligible = [interface.id for interface in found if interface.id not in refused]
     notes = {interface.id: _warnings(interface) for interface in found}
     source, number = _source(eligible)
@@ -88,7 +83,22 @@ def _of_instance(incident: Incident) -> list[Interface]:
         raise _gone(incident, f"there is no instance {instance_id} in this account and Region")
     if (state := found[0]["State"]["Name"]) in _GONE:
         raise _gone(incident, f"instance {instance_id} is {state}: it has no packets any more")
-    return [_interface(attached, found[0]) for attached in found[0].get("NetworkInterfaces", [])]
+    return of_instance(found[0])
+
+
+def of_instance(instance: dict[str, Any]) -> list[Interface]:
+    """Return the network interfaces of an instance, as EC2 describes it."""
+    return [_interface(attached, instance) for attached in instance.get("NetworkInterfaces", [])]
+
+
+def refusals(found: Collection[Interface]) -> dict[str, str]:
+    """Return which network interfaces cannot, or should not, be mirrored, and why."""
+    accept = environment().capture.accept_unsupported_instance_types
+    return {
+        interface.id: reason
+        for interface in found
+        if (reason := capture_plan.refusal(interface, accept_unsupported_instance_types=accept))
+    }
 
 
 def _gone(incident: Incident, why: str) -> NothingToCapture:

@@ -43,6 +43,23 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     )
 
 
+def instance_changed(incident: Incident, said: str) -> tuple[str, str]:
+    """Return subject and text: the instance stopped, started or was terminated."""
+    return subject(incident, "instance changed"), text(
+        incident, f"{said}.", ["What to run next:", f"  tapstack incident show {incident.id}"]
+    )
+
+
+def attached(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: network interfaces were attached to the instance while it is captured."""
+    return subject(incident, "interface attached"), text(
+        incident,
+        "Network interfaces were attached to the instance since mirroring began. Packets before now are not captured.",
+        [f"  {line}" for line in lines],
+        ["CloudTrail says who attached them.", "What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
 def unknown(incident: Incident, session_id: str, network_interface_id: str) -> tuple[str, str]:
     """Return subject and text: a session has the tags of this incident, which did not create it."""
     return subject(incident, "unknown mirror session"), text(

@@ -16,13 +16,14 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
-from tapstack.domain.capture_plan import Session, Step
+from tapstack.domain.capture_plan import Interface, Session, Step
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_text, as_time, can_be_extended, expiry, utc_now
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import packet_notices, sessions
+from tapstack.responder.capture.interfaces import refusals
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -146,6 +147,35 @@ def renew(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInte
     if transient := [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]:
         raise transient[0]
     return [outcome for outcome in outcomes.values() if isinstance(outcome, IncidentInterface)]
+
+
+def add(incident_id: str, found: Collection[Interface]) -> list[IncidentInterface]:
+    """Mirror interfaces that were attached since the incident began; return the entry of each.
+
+    Raises:
+        TryAgain: throttled, or something that EC2 does not show yet: the entry stays eligible, and is tried again.
+    """
+    incident = incidents.get(incident_id)
+    if incident.state != "capturing" or incident.close_requested or not found:
+        return []
+    refused = refusals(found)
+    wanted = [one.id for one in found if one.id not in refused]
+    # In the incident first: what it does not list would not be released at its end.
+    others = [one for one in incident.interfaces if one.network_interface_id not in {new.id for new in found}]
+    new = [
+        IncidentInterface(one.id, "refused" if one.id in refused else "eligible", note=refused.get(one.id, ""))
+        for one in found
+    ]
+    incident = replace(incident, interfaces=(*others, *new))
+    if not incidents.record_renewed(incident_id, incident.interfaces):
+        return []
+    outcomes = _mirror(incident, wanted)
+    entries = _entries(incident, outcomes)
+    if not incidents.record_renewed(incident_id, entries):
+        return []
+    if transient := [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]:
+        raise transient[0]
+    return entries[len(others) :]
 
 
 def extend(incident_id: str) -> dict[str, int]:

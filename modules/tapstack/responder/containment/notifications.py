@@ -194,6 +194,17 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     )
 
 
+def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:
+    """Return subject and text: an interface was attached to the contained instance, and is isolated now."""
+    return subject(incident, "interface attached to a contained instance"), text(
+        incident,
+        f"{network_interface_id} was attached to {incident.instance_id} since that was contained. It was NOT ISOLATED "
+        "until now; its containment is requested, because the instance's was decided.",
+        ["CloudTrail says who attached it."],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
 def left_open(instance_id: str) -> str:
     """Return a warning that only the first of two steps was made: the instance is open to all traffic."""
     return (

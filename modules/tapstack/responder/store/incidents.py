@@ -154,6 +154,28 @@ def record_renewed(incident_id: str, interfaces: Iterable[IncidentInterface]) ->
     return renewed is not None
 
 
+def record_instance_state(incident: Incident, now: str, said: str | None) -> bool:
+    """Record the state of an incident's instance; False where it was closed, or this was recorded, since it was read.
+
+    Args:
+        incident: which.
+        now: the state.
+        said: what the timeline says of the change; None where the state was not known before.
+    """
+    before = incident.instance_state
+    write = update(
+        incident.id,
+        "SET instance_state = :now",
+        "#state = :capturing AND "
+        + ("attribute_not_exists(instance_state)" if before is None else "instance_state = :before"),
+        now=now,
+        capturing="capturing",
+        **({} if before is None else {"before": before}),
+    )
+    entry = [] if said is None else [event(incident.id, "sweeper", "instance changed", said)]
+    return table.write_together([write, *entry])
+
+
 def record_gone(incident_id: str) -> None:
     """Record that the instance of an incident does not exist, or not any more."""
     changed(incident_id, "SET instance_gone = :yes", yes=True)

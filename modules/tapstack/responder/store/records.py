@@ -257,6 +257,7 @@ class Incident:
         alert_id: of the tool that raised the alert.
         instance_id: whose interfaces are captured; none where interfaces are named.
         network_interface_ids: as requested.
+        instance_state: of its instance, as the sweeper saw it last: `running since` a time, `stopped` or `terminated`.
         instance_gone: its instance did not exist, or was terminated, when the capture was prepared.
         interfaces: the state of each.
         appliance: which receives the packets; none before it is known.
@@ -297,6 +298,7 @@ class Incident:
     technique: str | None = None
     alert_id: str | None = None
     instance_id: str | None = None
+    instance_state: str | None = None
     instance_gone: bool = False
     network_interface_ids: tuple[str, ...] = ()
     interfaces: tuple[IncidentInterface, ...] = ()

@@ -1,0 +1,110 @@
+"""What becomes of the instances of incidents that capture: interfaces that are attached later, stops and starts.
+
+The sweeper runs it. An interface that was attached later is mirrored too. When the instance stops, starts or is
+terminated, the timeline says what the capture has and lacks. Both are notified of.
+
+Sources: VPC Traffic Mirroring guide, "Traffic mirror sessions" (a session stays while its source is stopped, and goes
+with its network interface); Amazon EC2 API Reference, Instance (LaunchTime, StateTransitionReason).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from tapstack.domain.incidents import as_text
+from tapstack.domain.outside_text import quoted
+from tapstack.responder.capture import interfaces, packet_notices
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.outbound import notifications
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident, IncidentInterface
+
+Described = dict[str, Any]
+
+_RUNNING: Final = ("pending", "running")
+_GONE: Final = ("shutting-down", "terminated")
+_REASON: Final = 200
+
+
+def follow() -> list[str]:
+    """Mirror what was attached since, and record what became of the instances; return a line for each change."""
+    watched = [one for one in incidents.listed("open") if one.state == "capturing" and not one.close_requested]
+    named = sorted({one.instance_id for one in watched if one.instance_id})
+    if not named:
+        return []
+    found = {one["InstanceId"]: one for one in interfaces.existing_instances(named)}
+    lines = []
+    for incident in watched:
+        if incident.instance_id:
+            instance = found.get(incident.instance_id)
+            lines += _changed_state(incident, instance)
+            if instance is not None and instance["State"]["Name"] not in _GONE:
+                lines += _attached(incident, instance)
+    return lines
+
+
+def _changed_state(incident: Incident, instance: Described | None) -> list[str]:
+    now = _state_of(instance)
+    before = incident.instance_state
+    if before == now:
+        return []
+    said = None if before is None else _said(incident, before, now, instance)
+    if not incidents.record_instance_state(incident, now, said):
+        return []
+    if said is None:
+        return []
+    notice = packet_notices.instance_changed(incident, said)
+    notifications.notify_once(incident, "instance changed", *notice, once=f"instance {now}")
+    return [f"{incident.id}: {said}"]
+
+
+def _state_of(instance: Described | None) -> str:
+    """Return the state of an instance, with the time of its last start where it runs."""
+    if instance is None or instance["State"]["Name"] in _GONE:
+        return "terminated"
+    if instance["State"]["Name"] in _RUNNING:
+        return f"running since {as_text(instance['LaunchTime'])}"
+    return "stopped"
+
+
+def _said(incident: Incident, before: str, now: str, instance: Described | None) -> str:
+    """Return what the capture has and lacks after a change of the instance's state."""
+    reason = str((instance or {}).get("StateTransitionReason") or "")
+    at = re.search(r"\((\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) GMT\)", reason)
+    when = f" at {at[1]}T{at[2]}Z" if at else ""
+    why = f" ({quoted(reason, _REASON)})" if reason else ""
+    name = incident.instance_id
+    if now == "terminated":
+        return (
+            f"{name} was terminated{when}{why}: the capture ends with it, and has what was mirrored until then. What "
+            "replaces it is another instance: open an incident for that"
+        )
+    if now == "stopped":
+        return (
+            f"{name} was stopped{when}{why}: nothing is captured while it is stopped, and its memory is lost. The "
+            "sessions stay, and are billed"
+        )
+    began = now.removeprefix("running since ")
+    gap = "while it was stopped" if before == "stopped" else "between stop and start"
+    return f"{name} was started at {began}: it is captured again from then, and the capture lacks packets {gap}"
+
+
+def _attached(incident: Incident, instance: Described) -> list[str]:
+    known = {one.network_interface_id for one in incident.interfaces if one.state != "eligible"}
+    new = [one for one in interfaces.of_instance(instance) if one.id not in known]
+    lines = []
+    for entry in capture_steps.add(incident.id, new):
+        lines.append(f"{entry.network_interface_id} was attached to {incident.instance_id}: {_mirrored(entry)}")
+    if lines:
+        incidents.add_event(incident.id, "sweeper", "interface attached", "; ".join(lines))
+        after = incidents.get(incident.id)
+        mark = f"attached {' '.join(sorted(one.id for one in new))}"
+        notifications.notify_once(after, "interface attached", *packet_notices.attached(after, lines), once=mark)
+    return [f"{incident.id}: {line}" for line in lines]
+
+
+def _mirrored(entry: IncidentInterface) -> str:
+    if entry.state == "mirrored":
+        return f"it is mirrored by {entry.session_id} from now on"
+    return f"NOT mirrored: {entry.note}"

@@ -1,0 +1,119 @@
+"""Interfaces that are attached later are mirrored, and the timeline says what stops and starts leave of a capture."""
+
+from __future__ import annotations
+
+import pytest
+
+from strictmoto.faults import Fault
+from tapstack.domain.incidents import as_text
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import executions
+from tapstack.responder.store import incidents
+from tapstack.responder.sweeper import sweep
+from tests.responder.conftest import Site, interfaces_of, prepared
+
+
+@pytest.fixture(autouse=True)
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "is_running", lambda _: True)
+
+
+def capturing(site: Site) -> tuple[str, str]:
+    """An incident that captures, once the sweeper has seen its instance; and that instance."""
+    instance, _ = site.instance()
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    assert not any(sweep().as_dict().values())
+    return incident, instance
+
+
+def mails(site: Site, what: str) -> list[str]:
+    return [mail["Message"] for mail in site.messages() if mail["Subject"].endswith(f": {what}")]
+
+
+def entries(incident: str, what: str) -> list[str]:
+    return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
+
+
+def test_when_an_interface_is_attached_then_it_is_mirrored_and_responders_are_told(site: Site) -> None:
+    incident, instance = capturing(site)
+    interface = site.attach(instance)
+    [line] = sweep().instances
+    [session] = site.ours(interface)
+    session_id = session["TrafficMirrorSessionId"]
+    said = f"{interface} was attached to {instance}: it is mirrored by {session_id} from now on"
+    assert line == f"{incident}: {said}"
+    assert interfaces_of(incident)[interface]["session_id"] == session_id
+    assert entries(incident, "interface attached") == [said]
+    [mail] = mails(site, "interface attached")
+    assert "Packets before now are not captured." in mail
+    assert said in mail
+    assert sweep().instances == []
+    capture_steps.stop(incident)
+    incident_steps.close(incident, "closed")
+    assert site.sessions() == []
+
+
+def test_when_it_cannot_be_mirrored_then_that_is_said_once(site: Site) -> None:
+    incident, instance = capturing(site)
+    interface = site.attach(instance)
+    for number in (1, 2, 3):
+        site.session_of_others(interface, number)
+    [line] = sweep().instances
+    assert "NOT mirrored: it is in 3 sessions of others already" in line
+    assert interfaces_of(incident)[interface]["state"] == "refused"
+    assert sweep().instances == []
+    assert len(mails(site, "interface attached")) == 1
+
+
+def test_when_aws_throttles_then_the_next_sweep_mirrors_it(site: Site) -> None:
+    incident, instance = capturing(site)
+    interface = site.attach(instance)
+    site.account.faults.add(Fault("CreateTrafficMirrorSession", "throttled", times=4))
+    report = sweep()
+    assert report.problems != []
+    assert interfaces_of(incident)[interface]["state"] == "eligible"
+    assert len(sweep().instances) == 1
+    assert interfaces_of(incident)[interface]["state"] == "mirrored"
+    assert len(site.ours(interface)) == 1
+
+
+def test_when_an_instance_stops_and_starts_then_the_timeline_says_what_the_capture_lacks(site: Site) -> None:
+    incident, instance = capturing(site)
+    site.ec2.stop_instances(InstanceIds=[instance])
+    [line] = sweep().instances
+    assert line.startswith(f"{incident}: {instance} was stopped")
+    assert "nothing is captured while it is stopped, and its memory is lost" in line
+    assert sweep().instances == []
+    site.ec2.start_instances(InstanceIds=[instance])
+    [found] = site.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+    [line] = sweep().instances
+    began = as_text(found["LaunchTime"])
+    assert line == (
+        f"{incident}: {instance} was started at {began}: it is captured again from then, and the capture lacks packets "
+        "while it was stopped"
+    )
+    assert len(entries(incident, "instance changed")) == 2
+    assert len(mails(site, "instance changed")) == 2
+    assert len(site.ours()) == 1
+
+
+def test_when_it_is_terminated_then_the_timeline_says_what_the_capture_has(site: Site) -> None:
+    incident, instance = capturing(site)
+    site.ec2.terminate_instances(InstanceIds=[instance])
+    [line] = [one for one in sweep().instances if "terminated" in one]
+    assert "the capture ends with it, and has what was mirrored until then" in line
+    assert "open an incident for that" in line
+    assert entries(incident, "instance changed") == [line.partition(": ")[2]]
+    assert [one for one in sweep().instances if "terminated" in one] == []
+
+
+def test_when_the_incident_is_closed_then_nothing_of_it_is_followed(site: Site) -> None:
+    incident, instance = capturing(site)
+    capture_steps.stop(incident)
+    incident_steps.close(incident, "closed")
+    site.attach(instance)
+    site.ec2.stop_instances(InstanceIds=[instance])
+    assert sweep().instances == []
+    assert site.sessions() == []
