@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.responder.capture import sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
@@ -68,7 +69,7 @@ def test_when_others_delete_a_session_then_it_is_made_again_and_responders_are_t
     assert interfaces_of(incident)[interface]["session_id"] == after
     held = captures.get(interface)
     assert held is not None
-    assert (held.session_id, held.holders) == (after, {incident})
+    assert (held.session_id, held.holders) == (after, frozenset({incident}))
     assert entries(incident, "mirroring repaired") == [line.partition(": ")[2]]
     [mail] = mails(site, "mirroring repaired")
     assert before in mail
@@ -260,7 +261,7 @@ class TestKilled:
     ) -> None:
         incident, interface = self.killed(site, monkeypatch)
         with monkeypatch.context() as patched:
-            patched.setattr(capture_steps.sessions, "on_interfaces", lambda _: [])
+            patched.setattr(sessions, "on_interfaces", lambda _: [])
             ends(incident)
         assert len(site.ours(interface)) == 1
         assert len(sweep().deleted) == 1

@@ -194,7 +194,8 @@ def plan(
                 step = Step(
                     interface_id,
                     "refuse",
-                    note=f"the target takes at most {max_sources} distinct sources, and has them",
+                    note=f"the target takes at most {max_sources} distinct sources, and has them: close an incident, "
+                    "or put the appliance behind a Network Load Balancer, which has no such limit",
                 )
             else:
                 on_target.add(interface_id)

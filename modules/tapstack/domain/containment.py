@@ -72,6 +72,8 @@ class Interface:
         vpc_id: its VPC; an instance may have interfaces in several VPCs.
         group_ids: its security groups, in AWS's order.
         group_names: the names of these groups, by id, where they are known.
+        branches: the branch interfaces of a trunk, of pods with security groups of their own; none known for others.
+        trunk: it is a trunk.
         tcp_established_seconds: how long idle TCP connections stay tracked; None where it is not set.
         requester_managed: an AWS service created it, and only that may change it.
         addresses: its private addresses, IPv4 and IPv6.
@@ -84,6 +86,8 @@ class Interface:
     requester_managed: bool = False
     addresses: tuple[str, ...] = ()
     group_names: Mapping[str, str] = field(default_factory=dict)
+    branches: tuple[str, ...] = ()
+    trunk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +509,12 @@ def _warnings(
             )
         else:
             yield from _end_of_capture(interface, facts.admission, known.get(("groups", interface.id)))
+        if interface.trunk:
+            branches = ", ".join(interface.branches) or "none now"
+            yield (
+                f"{interface.id} is a trunk: pods with security groups of their own STAY CONNECTED through its branch "
+                f"interfaces ({branches}), and AWS mirrors neither"
+            )
     if settings.termination_protection and facts.spot:
         yield "a Spot Instance cannot be protected from termination"
     if settings.instance_profile == "restrict" and facts.role_access == OTHER_POLICY:

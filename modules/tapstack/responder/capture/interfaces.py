@@ -88,7 +88,9 @@ def _of_instance(incident: Incident) -> list[Interface]:
 
 def of_instance(instance: dict[str, Any]) -> list[Interface]:
     """Return the network interfaces of an instance, as EC2 describes it."""
-    return [_interface(attached, instance) for attached in instance.get("NetworkInterfaces", [])]
+    # The primary one first: it is mirrored where the target does not take all.
+    attached = sorted(instance.get("NetworkInterfaces", []), key=lambda one: one["Attachment"]["DeviceIndex"])
+    return [_interface(one, instance) for one in attached]
 
 
 def refusals(found: Collection[Interface]) -> dict[str, str]:

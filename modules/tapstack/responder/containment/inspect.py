@@ -34,6 +34,8 @@ from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import ContainmentRefused
 
 Described = dict[str, Any]
+_TRUNK_TAG: Final = "vpcresources.k8s.aws/trunk-eni-id"
+"""Of branch interfaces that the VPC resource controller of Amazon EKS creates."""
 _STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
@@ -71,7 +73,7 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         instance_id=instance_id,
         state=instance["State"]["Name"],
         vpc_id=instance.get("VpcId", ""),
-        interfaces=tuple(_interface(item) for item in interfaces),
+        interfaces=tuple(_with_branches(_interface(item)) for item in interfaces),
         arn=arn,
         tags={tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])},
         volumes=volumes.volumes_of(instance),
@@ -137,7 +139,20 @@ def _interface(item: Described) -> Interface:
         requester_managed=bool(item.get("RequesterManaged", False)),
         addresses=tuple(_addresses(item)),
         group_names={group["GroupId"]: group["GroupName"] for group in item["Groups"] if group.get("GroupName")},
+        trunk=item.get("InterfaceType") == "trunk",
     )
+
+
+def _with_branches(interface: Interface) -> Interface:
+    """Return a trunk with its branch interfaces, which are attached to no instance: EKS tags them with their trunk."""
+    if not interface.trunk:
+        return interface
+    pages = client("ec2").get_paginator("describe_network_interfaces")
+    filters = [{"Name": f"tag:{_TRUNK_TAG}", "Values": [interface.id]}]
+    found = [
+        item["NetworkInterfaceId"] for page in pages.paginate(Filters=filters) for item in page["NetworkInterfaces"]
+    ]
+    return replace(interface, branches=tuple(sorted(found)))
 
 
 def _addresses(item: Described) -> Iterator[str]:
