@@ -6,10 +6,10 @@ The sweeper runs it. Each incident is watched until packets are seen; ten minute
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tapstack.domain import packet_watch
-from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.incidents import MINUTES, as_text, as_time, utc_now
 from tapstack.domain.packet_watch import period_of
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
@@ -28,7 +28,9 @@ def watch() -> list[str]:
     of_incident = {one.id: _instances(one, named) for one in watched}
     instances = sorted({instance for found in of_incident.values() for instance in found})
     now = utc_now()
-    counted = metrics.counted(instances, min(map(_since, watched)), now) if instances else {}
+    # No capture lasts longer: an item that says so does not make CloudWatch answer for years.
+    since = max(min(map(_since, watched)), now - timedelta(minutes=MINUTES[1]))
+    counted = metrics.counted(instances, since, now) if instances else {}
     return [line for one in watched for line in _judge(one, of_incident[one.id], counted, now)]
 
 
