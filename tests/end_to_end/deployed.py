@@ -302,7 +302,9 @@ class DeployedResponse:
         return [
             item["pk"]["S"]
             for item in self.items()
-            if "holders" in item or "ending" in item or item.get("state", {}).get("S") in ("launching", "retiring")
+            if "holders" in item
+            or "ending" in item
+            or item.get("state", {}).get("S") in ("launching", "retiring", "resuming")
         ]
 
     def held_by_others_than(self, *incident_ids: str) -> list[str]:
@@ -312,7 +314,7 @@ class DeployedResponse:
             for item in self.items()
             if ("holders" in item and sorted(item["holders"]["SS"]) != sorted(incident_ids))
             or "ending" in item
-            or item.get("state", {}).get("S") in ("launching", "retiring")
+            or item.get("state", {}).get("S") in ("launching", "retiring", "resuming")
         ]
 
     def differences(self) -> list[str]:

@@ -47,6 +47,8 @@ def test_when_any_action_is_struck_once_then_the_incident_ends_as_without_it(run
     [
         (LAUNCH, "appliance", "cloudformation", "CreateStack"),
         (LAUNCH, "appliance", "cloudformation", "DeleteStack"),
+        (LAUNCH, "appliance", "ec2", "StopInstances"),
+        (LAUNCH, "appliance", "ec2", "CreateSnapshots"),
         (LAUNCH, "capture", "ec2", "CreateTrafficMirrorSession"),
         (LAUNCH, "capture", "ec2", "DeleteTrafficMirrorSession"),
         (JOIN, "capture", "ec2", "CreateTags"),
@@ -71,6 +73,7 @@ def test_when_the_function_is_killed_after_a_call_then_another_try_ends_right(
         # The function learns of no effect, however often its client tries.
         (Point(LAUNCH, "capture", "ec2", "CreateTrafficMirrorSession", 1), LOST_FOR_LONG),
         (Point(LAUNCH, "appliance", "cloudformation", "CreateStack", 1), LOST_FOR_LONG),
+        (Point(LAUNCH, "appliance", "ec2", "CreateSnapshots", 1), LOST_FOR_LONG),
         (Point(LAUNCH, "appliance", "dynamodb", "UpdateItem", 1), LOST_FOR_LONG),
         # The workflow does not reach the function.
         (Point(LAUNCH, WORKFLOW, "lambda", "Invoke", 4), SERVER_ERROR),

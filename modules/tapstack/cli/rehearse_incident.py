@@ -240,7 +240,7 @@ class _Rehearsal:
             self._until_workflow_ends(outputs["state_machine_arn"], where)
             incident = api.get(f"/incidents/{incident['id']}")
             if incident["stored_packets"]:
-                self._say(f"packets are stored {place(incident['packets'])}")
+                self._say(f"stored: {place(incident['stored_packets'])}")
         ended = len(self.account.recorder.records())
         self.account.waits.scale = 1.0
         if kept := [one["snapshot_id"] for one in (incident["stored_packets"] or {}).get("snapshots", ())]:
