@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack.settings.load import FILE_VARIABLE
     from tapstack.workspace.output import standard_output
 
+    try:
+        os.getcwd()
+    except OSError as error:
+        print(f"the working directory: {error.strerror}; change to one that exists", file=sys.stderr)
+        return 2
     parser = Parser(prog="tapstack", description="Packet capture on demand for AWS incident response.")
     parser.add_argument("--version", action="version", version=f"tapstack {__version__}")
     refuse_token(parser)

@@ -8,13 +8,13 @@ from typing import Final, Literal, get_args
 
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import HIGHEST_SEVERITY, RUNTIME, Finding
+from tapstack.domain.findings import ATTACK_SEQUENCE, HIGHEST_SEVERITY, RUNTIME, Finding
 from tapstack.domain.globs import is_literal, matches
 from tapstack.domain.identifiers import check_name
 from tapstack.domain.incidents import check_minutes
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
-from tapstack.domain.threats import TACTICS, THREAT_PURPOSES
+from tapstack.domain.threats import RESOURCE_TYPES, TACTICS, THREAT_PURPOSES, tactics_of_purpose
 
 Action = Literal["notify", "capture", "contain_on_approval", "contain_now"]
 ResourceRole = Literal["TARGET", "ACTOR"]
@@ -84,6 +84,18 @@ class Rule:
         """The patterns in `types` that no finding can match, because of `resource_role`."""
         return tuple(filter(_is_of_runtime_monitoring, self.types)) if self.resource_role else ()
 
+    @property
+    def types_without_tactics(self) -> tuple[str, ...]:
+        """The patterns in `types` that no finding can match, because of `tactics`."""
+        return tuple(pattern for pattern in self.types if self.tactics and self._excludes(pattern))
+
+    def _excludes(self, pattern: str) -> bool:
+        purpose, colon, _ = pattern.partition(":")
+        # Attack sequences name their tactics themselves.
+        if not colon or not is_literal(purpose) or purpose.lower() == ATTACK_SEQUENCE.lower():
+            return False
+        return tactics_of_purpose(purpose).isdisjoint(self.tactics)
+
     def objections(self, finding: Finding, tags: Mapping[str, str] | None) -> tuple[str, ...]:
         """Return why the rule does not match; nothing when it does.
 
@@ -133,19 +145,26 @@ def check_severity(value: float) -> None:
 def check_type_pattern(pattern: str) -> None:
     """Refuse a pattern of finding types that cannot fit any.
 
-    The part before the colon must be a threat purpose that GuardDuty has, or hold a
-    wildcard: that lets a policy name a purpose newer than this list.
+    The whole type must fit. The parts before the colon and before the slash must be a threat purpose and a resource
+    type that GuardDuty has, or hold a wildcard: that lets a policy name one newer than these lists.
     """
-    purpose, colon, _ = pattern.partition(":")
-    if not pattern or len(pattern) > _TYPE_LENGTH or (not colon and is_literal(pattern)):
+    purpose, colon, rest = pattern.partition(":")
+    resource, slash, family = rest.partition("/")
+    complete = bool(resource and family) or not is_literal(rest) if colon else not is_literal(pattern)
+    if not pattern or len(pattern) > _TYPE_LENGTH or not complete or any(map(str.isspace, pattern)):
         raise RuleViolation(
-            f"{pattern!r} is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text, "
-            "such as UnauthorizedAccess:EC2/*"
+            f"{pattern!r} is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text and "
+            "no spaces, such as UnauthorizedAccess:EC2/*"
         )
-    if is_literal(purpose) and purpose.lower() not in {known.lower() for known in THREAT_PURPOSES}:
-        hint = did_you_mean(purpose, THREAT_PURPOSES)
+    _check_known(purpose, "threat purpose", tuple(THREAT_PURPOSES))
+    if slash:
+        _check_known(resource, "resource type", RESOURCE_TYPES)
+
+
+def _check_known(word: str, what: str, known: Sequence[str]) -> None:
+    if is_literal(word) and word.lower() not in {one.lower() for one in known}:
         raise RuleViolation(
-            f"{purpose!r} is no threat purpose of GuardDuty: {hint}known here: {', '.join(THREAT_PURPOSES)}; "
+            f"{word!r} is no {what} of GuardDuty: {did_you_mean(word, known)}known here: {', '.join(known)}; "
             "for a newer one, write a wildcard into it"
         )
 

@@ -1,8 +1,8 @@
 """What AWS accepts as a tag, service by service.
 
 Source: Tagging AWS Resources guide, "Tag naming limits and requirements"; beside it for each
-service the shape `Tag` of its API Reference, and IAM User Guide, "Rules for tagging in IAM and
-AWS STS".
+service the shape `Tag` of its API Reference; IAM User Guide, "Rules for tagging in IAM and
+AWS STS"; User Guide for Network Load Balancers, "Tags for your Network Load Balancer" (spaces).
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ class TagRules:
         plain: letters, digits, spaces and _.:/=+-@ only.
         with_value: no empty values.
         any_case: keys that differ in case only are one key.
+        trimmed: no space at the beginning or the end of keys and values.
     """
 
     service: str
     plain: bool = True
     with_value: bool = False
     any_case: bool = False
+    trimmed: bool = False
 
 
 API_GATEWAY: Final = TagRules("API Gateway")
@@ -50,7 +52,7 @@ CLOUDFORMATION: Final = TagRules("CloudFormation", plain=False, with_value=True)
 CLOUDWATCH: Final = TagRules("CloudWatch")
 DYNAMODB: Final = TagRules("DynamoDB")
 EC2: Final = TagRules("EC2", plain=False)
-ELASTIC_LOAD_BALANCING: Final = TagRules("Elastic Load Balancing")
+ELASTIC_LOAD_BALANCING: Final = TagRules("Elastic Load Balancing", trimmed=True)
 EVENTBRIDGE: Final = TagRules("EventBridge")
 IAM: Final = TagRules("IAM", any_case=True)
 KMS: Final = TagRules("KMS")
@@ -125,7 +127,7 @@ def check_construct_tags(tags: Mapping[str, str] | None, *services: TagRules) ->
         raise RuleViolation(f"tags: {problem}" if about is None else f"tags[{about!r}]: {problem}")
 
 
-_Rule = Literal["number", "plain key", "plain value", "with value", "any case"]
+_Rule = Literal["number", "plain key", "plain value", "trimmed", "with value", "any case"]
 
 
 class TagProblem(NamedTuple):
@@ -160,6 +162,7 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
     plain = next((rules for rules in reached if rules.plain), None)
     with_value = next((rules for rules in reached if rules.with_value), None)
     any_case = next((rules for rules in reached if rules.any_case), None)
+    trimmed = next((rules for rules in reached if rules.trimmed), None)
     respelled = dict(respelled_keys(tags))
     for key, value in tags.items():
         texts: tuple[tuple[_Rule, str, str], ...] = (("plain key", "key", key), ("plain value", "value", value))
@@ -170,6 +173,12 @@ def tag_problems(tags: Mapping[str, str], services: Iterable[TagRules]) -> Itera
                     rule,
                     f"tag {what} {text!r} holds {wrong!r}, which {plain.service} does not take: expected letters, "
                     "digits, spaces and _.:/=+-@",
+                )
+            if trimmed and not is_token(text) and text != text.strip():
+                yield TagProblem(
+                    key,
+                    "trimmed",
+                    f"tag {what} {text!r} begins or ends with a space, which {trimmed.service} does not take",
                 )
         if with_value and not value:
             message = f"the tag value is empty, and {with_value.service} does not accept empty values"

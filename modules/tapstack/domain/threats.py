@@ -53,6 +53,11 @@ THREAT_PURPOSES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The part of a finding type before the colon, and the tactics it stands for."""
 
+RESOURCE_TYPES: Final = (
+    *("EC2", "Container", "ECS", "EKS", "IAM", "IAMUser", "Kubernetes", "Lambda", "RDS", "Runtime", "S3"),
+)
+"""The part of a finding type between the colon and the slash."""
+
 _FURTHER: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Backdoor:*/DenialOfService*", ("Impact",)),
     ("Backdoor:*/Spambot*", ("Impact",)),
@@ -90,6 +95,15 @@ def tactics_of(finding_type: str) -> tuple[str, ...]:
         if matches(pattern, finding_type):
             found += tactics
     return tuple(dict.fromkeys(found))
+
+
+def tactics_of_purpose(purpose: str) -> frozenset[str]:
+    """Return the tactics that some finding type of a threat purpose stands for; case does not count."""
+    found: set[str] = set()
+    for name, tactics in (*THREAT_PURPOSES.items(), *_FURTHER):
+        if name.partition(":")[0].lower() == purpose.lower():
+            found.update(tactics)
+    return frozenset(found)
 
 
 def tactic_named(text: str) -> str | None:

@@ -178,9 +178,11 @@ def _placed(problem: Problem, source: YamlSource) -> Problem:
 def shown(path: Path) -> str:
     """The path as a user would write it: relative where it lies below the working directory."""
     try:
-        return str(path.resolve().relative_to(Path.cwd().resolve()))
+        text = str(path.resolve().relative_to(Path.cwd().resolve()))
     except (ValueError, OSError, RuntimeError):  # the last of a link that leads to itself
-        return str(path)
+        text = str(path)
+    # A terminal would do what a name's control characters say.
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _problem(details: Any, data: Any) -> Problem:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from tapstack.domain.suggestions import about_quotes
 
 Path = tuple[str | int, ...]
+_LONGEST_MESSAGE: Final = 2000
 _LONGEST_VALUE: Final = 100
 
 
@@ -54,7 +55,11 @@ class Problem:
         where = f"{file}:{self.line}" if self.line else file
         field = f" {self.field}:" if self.path else ""
         got = "" if self.value is ABSENT else f", got {_shortened(self.value)}"
-        text = f"{self.message}{got}"
+        message = self.message
+        if len(message) > _LONGEST_MESSAGE:
+            # It shows a value of the file; what is wrong comes before it or after it.
+            message = f"{message[: _LONGEST_MESSAGE // 2]} ... {message[-_LONGEST_MESSAGE // 2 :]}"
+        text = f"{message}{got}"
         return f"{where}:{field} {text}{about_quotes(text)}"
 
 

@@ -194,6 +194,14 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     "a rule without resource_role",
                 )
         with checker.part():
+            if excluded := rule.to_domain().types_without_tactics:
+                whole = len(excluded) == len(rule.types)
+                never = "the rule never matches" if whole else "it never matches these types"
+                checker.warn(
+                    (*path, position, "tactics"),
+                    f"{never}, {', '.join(excluded)}: they stand for none of these tactics",
+                )
+        with checker.part():
             if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
                 checker.say(
                     (*path, position, "minutes"),

@@ -54,6 +54,11 @@ def handling_output_errors(work: Callable[[], int]) -> int:
 
     Where the reader of a pipe has ended, as `head` does, no message is printed.
     """
+    if sys.stderr is None:  # closed by who started this; what is opened next must not get its number
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    if sys.stdout is None:
+        print("standard output is closed: give the command a terminal, a file or a pipe", file=sys.stderr)
+        return 2
     try:
         code = work()
         standard_output().flush()

@@ -192,6 +192,11 @@ class TestRules:
             ({"at_least": float("nan")}, "severity must be a number from 0 to 10, got nan"),
             ({"types": ("TorClient",)}, "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/"),
             ({"types": ("",)}, "'' is no finding type"),
+            ({"types": ("UnauthorizedAccess:EC2",)}, "'UnauthorizedAccess:EC2' is no finding type"),
+            ({"types": ("UnauthorizedAccess:EC2/",)}, "'UnauthorizedAccess:EC2/' is no finding type"),
+            ({"types": ("UnauthorizedAccess:",)}, "'UnauthorizedAccess:' is no finding type"),
+            ({"types": ("UnauthorizedAccess: EC2/*",)}, "'UnauthorizedAccess: EC2/*' is no finding type"),
+            ({"types": ("Recon:EC3/*",)}, "'EC3' is no resource type of GuardDuty: did you mean ECS? known here:"),
             ({"types": ("Recon:" + "x" * 251,)}, "'Recon:xxx"),
             (
                 {"types": ("UnauthorisedAccess:EC2/*",)},
@@ -211,9 +216,24 @@ class TestRules:
     def test_fails_when_a_rule_could_never_work(self, settings: dict[str, Any], message: str) -> None:
         assert refusal(lambda: Rule(**{"name": "r", "action": "capture", **settings})).startswith(message)
 
-    @pytest.mark.parametrize("pattern", ["*", "*TorClient", "NewPurpos?:EC2/*", "Recon:*", "recon:ec2/portscan"])
+    @pytest.mark.parametrize(
+        "pattern",
+        ["*", "*TorClient", "NewPurpos?:EC2/*", "Recon:*", "Recon:Runtime*", "Recon:N?w/*", "recon:ec2/x"],
+    )
     def test_when_a_pattern_could_fit_a_type_then_it_passes(self, pattern: str) -> None:
         assert Rule("r", "notify", types=(pattern,)).types == (pattern,)
+
+
+class TestTactics:
+    @pytest.mark.parametrize("pattern", ["CryptoCurrency:EC2/*", "policy:IAMUser/RootCredentialUsage"])
+    def test_when_a_purpose_stands_for_none_of_the_tactics_then_it_matches_nothing(self, pattern: str) -> None:
+        rule = Rule("r", "capture", types=("Recon:EC2/*", pattern), tactics=("Discovery",))
+        assert rule.types_without_tactics == (pattern,)
+        assert dataclasses.replace(rule, tactics=()).types_without_tactics == ()
+
+    @pytest.mark.parametrize("pattern", ["*", "Crypto*:EC2/*", "Impact:EC2/PortSweep", "AttackSequence:EC2/*"])
+    def test_when_some_type_may_stand_for_one_then_it_may_match(self, pattern: str) -> None:
+        assert Rule("r", "capture", types=(pattern,), tactics=("Discovery",)).types_without_tactics == ()
 
 
 class TestRuntimeMonitoring:

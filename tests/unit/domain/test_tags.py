@@ -112,6 +112,17 @@ def test_fails_when_a_service_takes_plain_text_only() -> None:
     ]
 
 
+def test_fails_when_a_load_balancer_gets_spaces_at_an_end() -> None:
+    given = {" a": "b", "a ": "b", "c": "b ", "d e": "f g"}
+    said = "begins or ends with a space, which Elastic Load Balancing does not take"
+    assert problems_of(given, [tags.EC2, tags.IAM]) == []
+    assert problems_of(given, [tags.EC2, tags.ELASTIC_LOAD_BALANCING]) == [
+        (" a", f"tag key ' a' {said}"),
+        ("a ", f"tag key 'a ' {said}"),
+        ("c", f"tag value 'b ' {said}"),
+    ]
+
+
 def test_fails_when_keys_are_the_same_to_iam() -> None:
     assert problems_of({"Owner": "a", "owner": "b"}, [tags.EC2, tags.IAM]) == [
         ("owner", "differs from Owner in case only, and is the same key to IAM: keep one")

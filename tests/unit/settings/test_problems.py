@@ -40,3 +40,10 @@ def test_when_there_are_many_problems_then_the_report_is_sorted_by_line_and_fiel
 
 def test_when_nothing_was_found_then_it_is_shown_as_such() -> None:
     assert repr(ABSENT) == "nothing"
+
+
+def test_when_a_message_shows_a_long_text_then_its_middle_is_left_out() -> None:
+    said = Problem(("project",), f"{'x' * 3_000_000!r} is not a name: expected at most 40 characters").render("a.yaml")
+    assert len(said) < 2100
+    assert said.startswith("a.yaml: project: 'xxx")
+    assert said.endswith("x' is not a name: expected at most 40 characters")

@@ -223,8 +223,8 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{policy: [{name: a, action: capture, types: [TorClient]}]}",
             "policy[0].types[0]",
-            "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text, such "
-            "as UnauthorizedAccess:EC2/*",
+            "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text and "
+            "no spaces, such as UnauthorizedAccess:EC2/*",
         ),
         (
             "{policy: [{name: a, action: capture, severity: {at_least: .nan}}]}",
@@ -579,6 +579,14 @@ def test_when_a_rule_asks_runtime_monitoring_for_a_resource_role_then_check_warn
             "Monitoring have no resource role; give them a rule without resource_role"
         ]
     )
+
+
+def test_when_a_rule_has_tactics_that_its_types_do_not_stand_for_then_check_warns() -> None:
+    rule = "{name: a, action: capture, types: ['CryptoCurrency:EC2/*', 'Recon:EC2/*'], tactics: [Discovery]}"
+    assert parse_deployment(f"{USABLE}    response: {{policy: [{rule}]}}\n").warnings() == [
+        "deployment.yaml:9: sites.production.response.policy[0].tactics: it never matches these types, "
+        "CryptoCurrency:EC2/*: they stand for none of these tactics"
+    ]
 
 
 @pytest.mark.parametrize(

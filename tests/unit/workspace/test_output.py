@@ -40,6 +40,36 @@ def test_when_the_reader_of_a_pipe_has_ended_then_so_does_the_command_without_a_
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
+@pytest.mark.parametrize(
+    ("closed", "code", "said"),
+    [
+        (">&-", 2, "standard output is closed: give the command a terminal, a file or a pipe\n"),
+        ("2>&-", 0, ""),
+        (">&- 2>&-", 2, ""),
+    ],
+)
+def test_when_an_output_is_closed_then_it_is_said_where_it_can_be(closed: str, code: int, said: str) -> None:
+    command = [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())", *CHECK]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("arguments", [CHECK, ["synth"], ["incident", "explain", "/tmp/finding.json"]])
+def test_fails_when_the_working_directory_is_gone(tmp_path: Path, arguments: list[str]) -> None:
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT / 'modules')!r}); from tapstack.cli import main; "
+        f"os.chdir({str(tmp_path / 'gone')!r}); os.rmdir(os.getcwd()); sys.exit(main())"
+    )
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "the working directory: No such file or directory; change to one that exists\n",
+    )
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [CHECK, SYNTH, ["rehearse", "deploy"]], ids=["check", "synth", "rehearse"])
 def test_fails_when_a_full_disk_takes_no_output(tmp_path: Path, arguments: list[str]) -> None:
