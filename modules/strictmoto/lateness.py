@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from moto.backends import get_backend
 from moto.core.base_backend import AccountSpecificBackend
 
 from strictmoto.requests.calls import Call
+
+_log: Final = logging.getLogger(__name__)
 
 Before = Mapping[tuple[str, str, str], Any]
 """Backends by moto's name of the service, account and Region or partition."""
@@ -58,7 +61,7 @@ def shows(read: str, call: Call) -> bool:
 
 
 def photograph(call: Call, account: str) -> Before | None:
-    """Copy what a call may change; None where that cannot be copied, because it runs.
+    """Copy what a call may change; None, with a warning in the log, where that cannot be copied because it runs.
 
     Args:
         call: which is about to be made.
@@ -71,7 +74,17 @@ def photograph(call: Call, account: str) -> Before | None:
         place = call.region if call.region in regions.regions else "aws"
         backends[(name, account, place)] = regions[place]
     _install()
-    return _copied(backends)
+    try:
+        return _copied(backends)
+    except TypeError as failed:
+        # Threads and processes, of functions and executions, have no copy.
+        _log.warning(
+            "%s cannot be copied before %s (%s): the late faults that wait for this call do not apply to it",
+            " and ".join(names),
+            call.action,
+            failed,
+        )
+        return None
 
 
 @contextmanager
@@ -84,7 +97,7 @@ def answering_from(before: Before) -> Iterator[None]:
         _late.reset(token)
 
 
-def _copied(backends: dict[tuple[str, str, str], Any]) -> Before | None:
+def _copied(backends: dict[tuple[str, str, str], Any]) -> Before:
     for attempt in range(1, 6):
         try:
             # Together, so that what they share is shared by the copies.
@@ -93,9 +106,6 @@ def _copied(backends: dict[tuple[str, str, str], Any]) -> Before | None:
             # Another call changed a mapping meanwhile.
             if attempt == 5:
                 raise
-        except TypeError:
-            # Threads and processes, of functions and executions, have no copy.
-            return None
     raise AssertionError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
+from moto.ec2.models import ec2_backends
 
-from strictmoto.account import Account
+from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.faults import Fault, Faults
 from strictmoto.front import front
 from tests.strictmoto.signing import own_api
@@ -211,6 +213,22 @@ class TestLate:
         assert ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"] == []
         assert cloudformation.describe_stacks(StackName="epb")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
         assert len(ec2.describe_traffic_mirror_filters()["TrafficMirrorFilters"]) == 1
+
+    def test_when_a_service_runs_something_that_has_no_copy_then_the_log_says_that_reads_are_not_late(
+        self,
+        aws_account: Account,
+        aws_faults: Faults,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        ec2 = aws_account.client("ec2")
+        backend = ec2_backends[ACCOUNT_ID]["eu-central-1"]
+        monkeypatch.setattr(backend, "running", threading.Lock(), raising=False)
+        aws_faults.add(Fault("DescribeVpcs", "late"))
+        made = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        assert made in [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]]
+        [message] = [one.getMessage() for one in caplog.records if one.name == "strictmoto.lateness"]
+        assert message.startswith("ec2 cannot be copied before CreateVpc (cannot pickle '_thread.lock' object): the late")
 
     def test_when_a_read_of_a_table_is_late_then_it_sees_the_item_as_it_was(
         self, aws_account: Account, aws_faults: Faults

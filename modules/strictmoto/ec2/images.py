@@ -3,7 +3,11 @@
 moto makes about 1,300 of them, each with a volume and a snapshot, for every account and Region, and once more when the
 account is emptied: most of the time that an empty account takes, and of its memory. An instance reads one of them.
 
-Source: moto 5.2.5, moto/ec2/models/amis.py (which images, and their owner's alias).
+An image is deregistered and changed by its owner only: AuthFailure.
+
+Sources: moto 5.2.5, moto/ec2/models/amis.py (which images, and their owner's alias); Amazon EC2 API Reference, "Error
+codes for the Amazon EC2 API" (AuthFailure: "you might be trying to run an AMI for which you do not have permission").
+That DeregisterImage and ModifyImageAttribute answer so is of callers' reports, and the message of DeregisterImage's.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from moto.core.parse import default_timestamp_parser
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.models import amis
 from moto.utilities.utils import load_resource
@@ -24,6 +29,7 @@ from moto.utilities.utils import load_resource
 EC2Backend: Any = _Backend
 
 _OF_REGIONS: Final = ("latest_amis", "ecs/optimized_amis")
+_OF_OWNERS: Final = ("deregister_image", "modify_image_attribute")
 _WILDCARDS: Final = frozenset("*?[")
 
 
@@ -55,6 +61,21 @@ def install() -> None:
 
     EC2Backend._load_amis = load_images
     EC2Backend.describe_images = describe_images
+    for name in _OF_OWNERS:
+        setattr(EC2Backend, name, _of_owner(getattr(EC2Backend, name)))
+
+
+def _of_owner(change: Any) -> Any:
+    """Return moto's method that changes an image so that it refuses those of others."""
+
+    @functools.wraps(change)
+    def changing(self: Any, ami_id: str, *given: Any, **named: Any) -> Any:
+        image = self.amis.get(ami_id)
+        if image is not None and image.owner_id != self.account_id:
+            raise EC2ClientError("AuthFailure", f"Not authorized for image:{ami_id}")
+        return change(self, ami_id, *given, **named)
+
+    return changing
 
 
 @functools.cache
@@ -92,13 +113,15 @@ class _Images(dict[str, Any]):
 
     def _make(self, name: object) -> None:
         with self._lock:
-            given = self._waiting.pop(name, None) if isinstance(name, str) else None
+            given = self._waiting.get(name) if isinstance(name, str) else None
             if given is None:
                 return
             created = given.get("creation_date")
             read = {"creation_date": default_timestamp_parser(created)} if isinstance(created, str) else {}
             # Terraform filters by the alias.
             self[given["ami_id"]] = amis.Ami(self._backend, **{**given, "owner_alias": "amazon", **read})
+            # Afterwards: another thread that asks for it meanwhile finds it in one of the two.
+            del self._waiting[given["ami_id"]]
 
     def make_all(self) -> None:
         """Make those that nobody has read."""
@@ -107,7 +130,8 @@ class _Images(dict[str, Any]):
                 self._make(name)
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self._waiting
+        # In this order: what waits no more is there already.
+        return name in self._waiting or super().__contains__(name)
 
     def __getitem__(self, name: str) -> Any:
         self._make(name)
@@ -126,7 +150,8 @@ class _Images(dict[str, Any]):
         return super().__iter__()
 
     def __len__(self) -> int:
-        return super().__len__() + len(self._waiting)
+        with self._lock:
+            return super().__len__() + len(self._waiting)
 
     def keys(self) -> KeysView[str]:  # type: ignore[override]
         self.make_all()

@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from moto.ec2.models import amis
+from moto.ec2.models import amis, ec2_backends
 
-from strictmoto.account import Account
+from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.ec2 import images
 from strictmoto.faults import Fault
 from tests.strictmoto.ec2.mirroring.network import refused
@@ -93,10 +93,41 @@ def test_when_an_image_is_named_then_other_filters_and_owners_count(aws_account:
         ec2.describe_images(ImageIds=["ami-0123456789abcdef0"])
 
 
-def test_when_a_public_image_is_deregistered_then_it_is_gone(aws_account: Account) -> None:
+def test_when_a_thread_makes_an_image_then_it_is_there_for_others(
+    aws_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+    make: Any = amis.Ami.__init__
+    there = ec2_backends[ACCOUNT_ID]["eu-central-1"].amis
+
+    def making(self: Any, *given: Any, **named: Any) -> None:
+        asking = threading.Thread(target=lambda: found.append(PUBLIC in there))
+        asking.start()
+        asking.join()
+        make(self, *given, **named)
+
+    monkeypatch.setattr(amis.Ami, "__init__", making)
+    before = len(there)
+    aws_account.client("ec2").describe_images(ImageIds=[PUBLIC])
+    assert found == [True]
+    assert (PUBLIC in there, len(there)) == (True, before)
+
+
+def test_fails_when_an_image_of_amazon_is_deregistered_or_shared(aws_account: Account) -> None:
+    """Source: Amazon EC2 API Reference, "Error codes for the Amazon EC2 API" (AuthFailure)."""
     ec2 = aws_account.client("ec2")
-    ec2.deregister_image(ImageId=PUBLIC)
-    assert PUBLIC not in {one["ImageId"] for one in ec2.describe_images()["Images"]}
+    shared = {"Add": [{"UserId": "111122223333"}]}
+    with refused("AuthFailure", f"Not authorized for image:{PUBLIC}"):
+        ec2.deregister_image(ImageId=PUBLIC)
+    with refused("AuthFailure", f"Not authorized for image:{PUBLIC}"):
+        ec2.modify_image_attribute(ImageId=PUBLIC, LaunchPermission=shared)
+    [image] = ec2.describe_images(ImageIds=[PUBLIC])["Images"]
+    assert image["Public"]
+    own = ec2.register_image(Name="own")["ImageId"]
+    ec2.modify_image_attribute(ImageId=own, LaunchPermission=shared)
+    ec2.deregister_image(ImageId=own)
+    with refused("InvalidAMIID.NotFound"):
+        ec2.deregister_image(ImageId="ami-0123456789abcdef0")
 
 
 def test_when_threads_read_one_image_then_it_is_made_once(aws_account: Account, made: list[str]) -> None:

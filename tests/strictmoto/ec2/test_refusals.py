@@ -282,6 +282,101 @@ def test_fails_when_a_rule_is_to_become_one_that_cannot_be(setting: Setting, gro
     assert found["ToPort"] == 22
 
 
+TYPES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "CidrIpv4": ({"IpRanges": [{"CidrIp": "10.0.0.0/8"}]}, {"CidrIpv4": "10.9.0.0/16"}),
+    "CidrIpv6": ({"Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}]}, {"CidrIpv6": "2001:db8:9::/48"}),
+    "PrefixListId": ({"PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef1"}]}, {"PrefixListId": "pl-0123456789abcdef2"}),
+    "ReferencedGroupId": ({"UserIdGroupPairs": [{"GroupId": "web"}]}, {"ReferencedGroupId": "other"}),
+}
+"""By the parameter of its type: what a rule is authorized with, and what it is modified to. Names stand for groups."""
+
+
+def groups_of(setting: Setting, group: str) -> dict[str, str]:
+    """The id of each group by its name, with one that is new."""
+    [found] = setting.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    other = setting.ec2.create_security_group(GroupName="other", Description="other", VpcId=found["VpcId"])
+    return {"web": group, "other": other["GroupId"]}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_when_a_rule_is_modified_then_it_stays_of_its_type(setting: Setting, group: str, kind: str) -> None:
+    """Source: Amazon EC2 API Reference, SecurityGroupRuleRequest."""
+    ids = groups_of(setting, group)
+    given = {
+        name: [{key: ids.get(value, value) for key, value in one.items()} for one in listed]
+        for name, listed in TYPES[kind][0].items()
+    }
+    ports = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    [made] = setting.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{**ports, **given}])[
+        "SecurityGroupRules"
+    ]
+    rule_id = made["SecurityGroupRuleId"]
+
+    def become(**what: str) -> dict[str, Any]:
+        rule = {**ports, **{name: ids.get(value, value) for name, value in what.items()}}
+        rules = [{"SecurityGroupRuleId": rule_id, "SecurityGroupRule": rule}]
+        setting.ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=rules)
+        [found] = setting.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+        return dict(found)
+
+    for other, (_, changed) in TYPES.items():
+        if other != kind:
+            message = f"You may not specify {other} for an existing {kind} rule."
+            with refused("InvalidParameterValue", message):
+                become(**changed)
+    [now] = setting.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+    assert now == made
+    found = become(**TYPES[kind][1])
+    shown = {**found, "ReferencedGroupId": found.get("ReferencedGroupInfo", {}).get("GroupId")}
+    assert shown[kind] == ids.get(TYPES[kind][1][kind], TYPES[kind][1][kind])
+
+
+def test_fails_when_a_rule_is_to_become_one_of_an_unknown_group(setting: Setting, group: str) -> None:
+    [made] = setting.ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+    )["SecurityGroupRules"]
+    rule = {"IpProtocol": "-1", "FromPort": -1, "ToPort": -1, "ReferencedGroupId": "sg-0123456789abcdef0"}
+    with refused("InvalidGroup.NotFound", "sg-0123456789abcdef0"):
+        setting.ec2.modify_security_group_rules(
+            GroupId=group,
+            SecurityGroupRules=[{"SecurityGroupRuleId": made["SecurityGroupRuleId"], "SecurityGroupRule": rule}],
+        )
+
+
+@pytest.mark.parametrize(
+    ("version", "block"),
+    [
+        (4, "banana"),
+        (4, "10.0.0.1"),
+        (4, "10.0.0.0/99"),
+        (4, "2001:db8::/32"),
+        (6, "10.0.0.0/8"),
+        (6, "2001:db8::1"),
+        (6, "2001:db8::/129"),
+    ],
+)
+def test_fails_when_the_block_of_a_rule_is_none(setting: Setting, group: str, version: int, block: str) -> None:
+    ports = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    listed, member, kind = ("IpRanges", "CidrIp", "CidrIpv4") if version == 4 else ("Ipv6Ranges", *["CidrIpv6"] * 2)
+    [made] = setting.ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[{**ports, listed: TYPES[kind][0][listed]}]
+    )["SecurityGroupRules"]
+    for direction in ("ingress", "egress"):
+        with refused("InvalidParameterValue", f"CIDR block {block} is malformed"):
+            getattr(setting.ec2, f"authorize_security_group_{direction}")(
+                GroupId=group, IpPermissions=[{**ports, listed: [{member: block}]}]
+            )
+    rules = [{"SecurityGroupRuleId": made["SecurityGroupRuleId"], "SecurityGroupRule": {**ports, kind: block}}]
+    with refused("InvalidParameterValue", f"CIDR block {block} is malformed"):
+        setting.ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=rules)
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_fails_when_nothing_is_authorized(setting: Setting, group: str, direction: str) -> None:
+    with refused("MissingParameter", "ipPermissions"):
+        getattr(setting.ec2, f"authorize_security_group_{direction}")(GroupId=group, IpPermissions=[])
+
+
 def test_fails_when_one_of_some_rules_exists_and_then_none_is_made(setting: Setting, group: str) -> None:
     setting.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission("tcp", 22, 22)])
     with refused("InvalidPermission.Duplicate"):

@@ -1,9 +1,11 @@
-"""Rules of security groups: ports, ICMP types and protocols that can be, and all rules of a request or none.
+"""Rules of security groups: CIDR blocks, ports, ICMP types and protocols that can be, and all rules of a request or
+none. A rule that is modified stays of its type: an IPv4 block, an IPv6 block, a prefix list or a security group.
 
 Protocols other than TCP, UDP and ICMP need no ports, of which moto makes HTTP 500.
 
-Sources: Amazon EC2 API Reference, IpPermission, AuthorizeSecurityGroupIngress, ModifySecurityGroupRules and "Error
-codes for the Amazon EC2 API" (InvalidParameterValue).
+Sources: Amazon EC2 API Reference, IpPermission, AuthorizeSecurityGroupIngress, ModifySecurityGroupRules,
+SecurityGroupRuleRequest ("you cannot change the rule type"; of one address, the prefix length /32 or /128) and "Error
+codes for the Amazon EC2 API" (InvalidGroup.NotFound, InvalidParameterValue, MissingParameter).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import ipaddress
 import itertools
 from collections.abc import Iterator
 from typing import Any, Final
@@ -20,19 +23,22 @@ from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidPermissionDuplicateError,
     InvalidPermissionNotFoundError,
+    InvalidSecurityGroupNotFoundError,
     InvalidSecurityGroupRuleIdNotFoundError,
 )
 from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.models.security_groups import SecurityGroupRule as _Rule
 from moto.ec2.responses.security_groups import SecurityGroups as _Response
 
-from strictmoto.ec2.mirroring.errors import invalid
+from strictmoto.ec2.mirroring.errors import invalid, missing
 
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = _Backend
 Response: Any = _Response
 Rule: Any = _Rule
 
+_RULES: Final = ("IpPermissions", "IpProtocol", "SourceSecurityGroupName")
+"""One of which says what is authorized."""
 _PORTS: Final = range(65_536)
 _ICMP: Final = range(-1, 256)
 _WITH_PORTS: Final = ("tcp", "udp", "6", "17")
@@ -63,6 +69,9 @@ def _modifying(modify: Any) -> Any:
         for rule in rules.values():
             check_rule(rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
         group = self.get_security_group_by_name_or_id(group_id)
+        for rule_id, given in rules.items() if group is not None else ():
+            if (kept := group.get_rule(rule_id)) is not None:
+                _check_modified(self, kept, given)
         of_group = (group.ingress_rules, group.egress_rules) if group is not None else ()
         before = [(rule, copy.copy(vars(rule)), dict(rule.ip_range)) for kept in of_group for rule in kept]
         try:
@@ -81,11 +90,52 @@ def _modifying(modify: Any) -> Any:
     return modifying
 
 
+def _check_modified(backend: Any, rule: Any, given: dict[str, Any]) -> None:
+    """Refuse what would make a rule one of another type, and a block or a group that cannot be.
+
+    How many of the four a request has is refused by what is wrapped.
+    """
+    kept = {
+        "CidrIpv4": rule.cidr_ipv4,
+        "CidrIpv6": rule.cidr_ipv6,
+        "PrefixListId": rule.prefix_list_id,
+        "ReferencedGroupId": rule.source_group,
+    }
+    kind = next(name for name, value in kept.items() if value)
+    named = [name for name in kept if given.get(name) is not None]
+    if len(named) != 1:
+        return
+    if named[0] != kind:
+        raise invalid(
+            f"Invalid rule type for security group rule '{rule.id}'. "
+            f"You may not specify {named[0]} for an existing {kind} rule."
+        )
+    value = given[kind]
+    if kind in ("CidrIpv4", "CidrIpv6"):
+        check_block(value, 4 if kind == "CidrIpv4" else 6)
+    elif kind == "ReferencedGroupId" and backend.get_security_group_from_id(value) is None:
+        raise InvalidSecurityGroupNotFoundError(value)
+
+
+def check_block(block: str, version: int) -> None:
+    """Refuse what is no CIDR block of a version of IP, 4 or 6: an address without its prefix length is none."""
+    try:
+        found = ipaddress.ip_network(block, strict=False).version if "/" in block else None
+    except ValueError:
+        found = None
+    if found != version:
+        raise invalid(f"CIDR block {block} is malformed")
+
+
 def _complete(rule: Any, given: dict[str, Any]) -> None:
-    """Change what moto leaves of a rule as it was: its IPv6 block, and where the description of a group stands."""
+    """Change what moto leaves of a rule as it was: what it names, and where the description of a group stands."""
     rule.ip_protocol = _named(rule.ip_protocol)
-    if "CidrIpv6" in given and "CidrIpv6" in rule.ip_range:
+    if "CidrIpv6" in given:
         rule.ip_range["CidrIpv6"] = given["CidrIpv6"]
+    if "PrefixListId" in given:
+        rule.prefix_list_id = given["PrefixListId"]
+    if "ReferencedGroupId" in given:
+        rule.source_group = {**rule.source_group, "GroupId": given["ReferencedGroupId"]}
     if rule.source_group and "Description" in rule.ip_range:
         rule.source_group = {**rule.source_group, "Description": rule.ip_range.pop("Description")}
 
@@ -178,8 +228,14 @@ def _authorizing(direction: str) -> Any:
 
     def authorize(self: Any) -> ActionResult:
         asked = list(self._process_rules_from_querystring())
+        if all(self._get_param(name) in (None, []) for name in _RULES):
+            raise missing("ipPermissions")
         for rule in asked:
             check_rule(rule["ip_protocol"], rule["from_port"], rule["to_port"])
+            for block in rule["ip_ranges"] or ():
+                for name, version in (("CidrIp", 4), ("CidrIpv6", 6)):
+                    if (value := block.get(name)) is not None:
+                        check_block(value, version)
         backend, name = self.ec2_backend, asked[0]["group_name_or_id"] if asked else ""
         group = backend.get_security_group_by_name_or_id(name)
         before = list(getattr(group, kept, ()))
