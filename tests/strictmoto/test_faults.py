@@ -228,7 +228,9 @@ class TestLate:
         made = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
         assert made in [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]]
         [message] = [one.getMessage() for one in caplog.records if one.name == "strictmoto.lateness"]
-        assert message.startswith("ec2 cannot be copied before CreateVpc (cannot pickle '_thread.lock' object): the late")
+        assert message.startswith(
+            "ec2 cannot be copied before CreateVpc (cannot pickle '_thread.lock' object): the late"
+        )
 
     def test_when_a_read_of_a_table_is_late_then_it_sees_the_item_as_it_was(
         self, aws_account: Account, aws_faults: Faults

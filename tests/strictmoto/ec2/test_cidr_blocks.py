@@ -159,3 +159,59 @@ def test_fails_when_a_modified_rule_is_the_same_as_another(
     modify(first=one)
     modify(first=two, second=one)
     assert kept() == {first: two, second: one}
+
+
+@pytest.mark.parametrize("block", ["0.0.0.0/16", "127.0.0.0/16", "169.254.0.0/16", "224.0.0.0/16", "10.0.0.0/8"])
+def test_fails_when_a_vpc_cannot_have_a_block(ec2: Any, vpc: str, block: str) -> None:
+    """Source: Amazon VPC User Guide, "VPC CIDR blocks"."""
+    with refused("InvalidVpc.Range", block):
+        ec2.create_vpc(CidrBlock=block)
+    with refused("InvalidVpc.Range", block):
+        ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=block)
+
+
+@pytest.mark.parametrize("block", ["10.0.0.1", "banana", "2001:db8::/32"])
+def test_fails_when_the_block_of_a_vpc_is_none(ec2: Any, vpc: str, block: str) -> None:
+    with refused("InvalidParameterValue", f"Value ({block}) for parameter cidrBlock is invalid."):
+        ec2.create_vpc(CidrBlock=block)
+    with refused("InvalidParameterValue", f"Value ({block}) for parameter cidrBlock is invalid."):
+        ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=block)
+
+
+@pytest.mark.parametrize(
+    ("primary", "restricted", "permitted"),
+    [
+        ("10.20.0.0/16", ("172.16.0.0/16", "192.168.0.0/16", "198.19.0.0/16"), ("10.0.0.0/16", "100.64.0.0/16")),
+        ("10.1.0.0/24", ("10.0.0.0/16", "10.0.9.0/24"), ("10.2.0.0/16", "10.1.9.0/24")),
+        ("172.20.0.0/16", ("10.0.0.0/16", "192.168.0.0/24", "172.31.0.0/20", "198.19.0.0/16"), ("172.21.0.0/16",)),
+        ("192.168.0.0/20", ("10.0.0.0/16", "172.16.0.0/16", "198.19.0.0/16"), ("192.168.64.0/20", "52.0.0.0/16")),
+        ("198.19.0.0/20", ("10.0.0.0/16", "172.16.0.0/16", "192.168.0.0/16"), ("198.19.64.0/20", "100.64.0.0/16")),
+        ("100.64.0.0/16", ("10.0.0.0/16", "172.16.0.0/16", "198.19.0.0/16"), ("100.65.0.0/16", "52.0.0.0/16")),
+    ],
+)
+def test_when_a_block_is_associated_then_it_is_one_that_the_vpc_can_have_besides_its_own(
+    ec2: Any, primary: str, restricted: tuple[str, ...], permitted: tuple[str, ...]
+) -> None:
+    """Source: Amazon VPC User Guide, "VPC CIDR blocks", IPv4 CIDR block association restrictions."""
+    vpc = ec2.create_vpc(CidrBlock=primary)["Vpc"]["VpcId"]
+
+    def blocks() -> list[str]:
+        [found] = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+        return [one["CidrBlock"] for one in found["CidrBlockAssociationSet"]]
+
+    for block in restricted:
+        with refused("InvalidVpc.Range", f"The CIDR '{block}' is restricted."):
+            ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=block)
+    assert blocks() == [primary]
+    for block in permitted:
+        ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=block)
+    for block in (primary, *permitted):
+        with refused("InvalidVpc.Range", f"The CIDR '{block}' overlaps '{block}'"):
+            ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=block)
+    assert blocks() == [primary, *permitted]
+
+
+def test_when_a_block_is_disassociated_then_it_can_be_associated_again(ec2: Any, vpc: str) -> None:
+    made = ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.30.0.0/16")["CidrBlockAssociation"]
+    ec2.disassociate_vpc_cidr_block(AssociationId=made["AssociationId"])
+    ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.30.0.0/16")

@@ -285,7 +285,10 @@ def test_fails_when_a_rule_is_to_become_one_that_cannot_be(setting: Setting, gro
 TYPES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "CidrIpv4": ({"IpRanges": [{"CidrIp": "10.0.0.0/8"}]}, {"CidrIpv4": "10.9.0.0/16"}),
     "CidrIpv6": ({"Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}]}, {"CidrIpv6": "2001:db8:9::/48"}),
-    "PrefixListId": ({"PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef1"}]}, {"PrefixListId": "pl-0123456789abcdef2"}),
+    "PrefixListId": (
+        {"PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef1"}]},
+        {"PrefixListId": "pl-0123456789abcdef2"},
+    ),
     "ReferencedGroupId": ({"UserIdGroupPairs": [{"GroupId": "web"}]}, {"ReferencedGroupId": "other"}),
 }
 """By the parameter of its type: what a rule is authorized with, and what it is modified to. Names stand for groups."""
@@ -727,3 +730,49 @@ def test_fails_when_tags_are_for_a_kind_that_the_call_does_not_make(setting: Set
         divide(setting, "10.20.9.0/24", TagSpecifications=tags_for("vpc"))
     every = [specification for kind in kinds for specification in tags_for(kind)]
     setting.ec2._make_api_call(action, {**given, "TagSpecifications": every})
+
+
+def primary(*addresses: str) -> list[dict[str, Any]]:
+    return [{"PrivateIpAddress": address, "Primary": True} for address in addresses]
+
+
+TOGETHER: dict[str, dict[str, Any]] = {
+    "two primary addresses": {"PrivateIpAddresses": primary("10.20.0.70", "10.20.0.71")},
+    "a primary address besides the one": {
+        "PrivateIpAddress": "10.20.0.70",
+        "PrivateIpAddresses": primary("10.20.0.71"),
+    },
+    "addresses and a count": {"PrivateIpAddresses": primary("10.20.0.70"), "SecondaryPrivateIpAddressCount": 1},
+}
+
+
+@pytest.mark.parametrize("given", TOGETHER.values(), ids=TOGETHER)
+def test_fails_when_the_addresses_of_a_new_interface_cannot_be_together(
+    setting: Setting, given: dict[str, Any]
+) -> None:
+    """Source: Amazon EC2 API Reference, CreateNetworkInterface."""
+    before = held(setting)
+    with refused("InvalidParameterCombination"):
+        create(setting, **given)
+    assert held(setting) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({}, "MissingParameter"), ({"Ipv4PrefixCount": 1}, "Unsupported")],
+)
+def test_fails_when_no_address_is_assigned(setting: Setting, given: dict[str, Any], code: str) -> None:
+    """Source: Amazon EC2 API Reference, AssignPrivateIpAddresses."""
+    own = addresses_of(setting, setting.interface)
+    with refused(code):
+        assign(setting, **given)
+    assert addresses_of(setting, setting.interface) == own
+
+
+def test_fails_when_an_interface_is_attached_below_the_first_index(setting: Setting) -> None:
+    with refused("InvalidParameterValue", "(-1)"):
+        setting.ec2.attach_network_interface(
+            NetworkInterfaceId=setting.interface, InstanceId=setting.instance, DeviceIndex=-1
+        )
+    [found] = setting.ec2.describe_network_interfaces(NetworkInterfaceIds=[setting.interface])["NetworkInterfaces"]
+    assert found["Status"] == "available"

@@ -1,4 +1,5 @@
-"""Private addresses: each inside its subnet, none of those that AWS keeps, and of one interface only.
+"""Private addresses: each inside its subnet, none of those that AWS keeps, of one interface only, and one of them its
+primary one.
 
 moto takes any, and gives random ones, some of them twice, or outside of the subnet.
 
@@ -19,6 +20,8 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend as _Backend
 from moto.ec2.models.subnets import Subnet as _Subnet
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces as _Response
+
+from strictmoto.ec2.mirroring.errors import missing
 
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = _Backend
@@ -189,6 +192,7 @@ def _refuse_on_request() -> None:
 
     @functools.wraps(create)
     def create_network_interface(self: Any) -> Any:
+        _check_combination(self)
         if wanted := asked_addresses(self._get_param("PrivateIpAddress"), self._get_param("PrivateIpAddresses")):
             subnet = self.ec2_backend.get_subnet(self._get_param("SubnetId"))
             check_addresses(subnet, wanted, "The specified address is already in use.")
@@ -198,6 +202,10 @@ def _refuse_on_request() -> None:
     def assign_private_ip_addresses(self: Any) -> Any:
         interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
         wanted = self._get_param("PrivateIpAddresses", [])
+        if self._get_param("Ipv4Prefixes") or self._get_param("Ipv4PrefixCount"):
+            raise EC2ClientError("Unsupported", "strictmoto assigns no prefixes.")
+        if not wanted and not self._get_param("SecondaryPrivateIpAddressCount"):
+            raise missing("PrivateIpAddresses or SecondaryPrivateIpAddressCount")
         if wanted and self._get_param("SecondaryPrivateIpAddressCount") is not None:
             raise EC2ClientError(
                 "InvalidParameterCombination",
@@ -243,6 +251,24 @@ def _refuse_on_request() -> None:
     Response.create_network_interface = create_network_interface
     Response.assign_private_ip_addresses = assign_private_ip_addresses
     Response.unassign_private_ip_addresses = unassign_private_ip_addresses
+
+
+def _check_combination(response: Any) -> None:
+    """Refuse more than one primary address for a new interface, and addresses beside a count of them."""
+    items = response._get_param("PrivateIpAddresses", [])
+    primary = [item["PrivateIpAddress"] for item in items if item.get("Primary") is True]
+    if alone := response._get_param("PrivateIpAddress"):
+        primary.append(alone)
+    if len(primary) > 1:
+        raise EC2ClientError(
+            "InvalidParameterCombination",
+            f"Only one private IP address can be designated as primary, not each of [{', '.join(primary)}].",
+        )
+    if items and response._get_param("SecondaryPrivateIpAddressCount"):
+        raise EC2ClientError(
+            "InvalidParameterCombination",
+            "The parameters PrivateIpAddresses and SecondaryPrivateIpAddressCount cannot be used together.",
+        )
 
 
 def asked_addresses(primary: str | None, others: list[dict[str, Any]] | None) -> list[str]:

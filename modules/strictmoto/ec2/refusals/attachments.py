@@ -24,6 +24,11 @@ def install() -> None:
 
     @functools.wraps(attach)
     def attach_network_interface(self: Any, eni_id: str, instance_id: str, device_index: int) -> Any:
+        if int(device_index) < 0:
+            raise EC2ClientError(
+                "InvalidParameterValue",
+                f"Value ({device_index}) for parameter deviceIndex is invalid. It must not be negative.",
+            )
         interface, instance = self.get_network_interface(eni_id), self.get_instance(instance_id)
         if has_ended(instance):
             raise EC2ClientError(

@@ -1,8 +1,11 @@
-"""Subnets of sizes and zones that can be; those in use stay.
+"""Subnets of sizes and zones that can be; those in use stay. Blocks that a VPC can have, and those that it cannot have
+besides another.
 
 Sources: Amazon EC2 API Reference, CreateSubnet, DeleteSubnet, EnableTransitGatewayRouteTablePropagation and "Error
-codes for the Amazon EC2 API" (InvalidSubnet.Range, InvalidParameterValue, DependencyViolation); Amazon VPC User Guide,
-"Subnet CIDR blocks" (/28 to /16) and "Work with NAT gateways" (one that is deleted releases its interface).
+codes for the Amazon EC2 API" (InvalidSubnet.Range, InvalidVpc.Range, InvalidParameterValue, DependencyViolation);
+Amazon VPC User Guide, "VPC CIDR blocks" (no block of a VPC overlaps another of it; "IPv4 CIDR block association
+restrictions"; 169.254.0.0/16 cannot be assigned), "Subnet CIDR blocks" (/28 to /16) and "Work with NAT gateways" (one
+that is deleted releases its interface).
 """
 
 from __future__ import annotations
@@ -22,13 +25,30 @@ Response: Any = _Response
 _TOO_SMALL: Final = (29, 30, 31, 32)
 _LARGEST, _SMALLEST = 16, 28
 """Prefixes that a block of a VPC may have."""
+_NO_VPC: Final = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+"""Blocks that no VPC has: this network, loopback, link local, multicast and reserved addresses."""
+_TEN, _OF_172, _OF_192 = map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_PRIVATE: Final = (_TEN, _OF_172, _OF_192)
+"""Those of RFC 1918."""
+_DEFAULT: Final = ipaddress.IPv4Network("172.31.0.0/16")
+_BENCHMARKS: Final = ipaddress.IPv4Network("198.19.0.0/16")
+_RESTRICTED: Final = {
+    _TEN: (_OF_172, _OF_192, _BENCHMARKS),
+    _OF_172: (_TEN, _OF_192, _DEFAULT, _BENCHMARKS),
+    _OF_192: (_TEN, _OF_172, _BENCHMARKS),
+    _BENCHMARKS: _PRIVATE,
+}
+"""By the range of a VPC's primary block: ranges of which it gets no further block."""
+_RESTRICTED_OF_PUBLIC: Final = (*_PRIVATE, _BENCHMARKS)
+_FIRST_OF_TEN, _FIRST_TWO_OF_TEN = map(ipaddress.IPv4Network, ("10.0.0.0/16", "10.0.0.0/15"))
+"""The first is not added to a VPC with a block of the second."""
 
 
 def install() -> None:
     """Refuse others, refuse to delete them, and free what a NAT gateway held."""
     create = Response.create_subnet
     delete, end = EC2Backend.delete_subnet, EC2Backend.delete_nat_gateway
-    associate = EC2Backend.associate_vpc_cidr_block
+    associate, create_network = EC2Backend.associate_vpc_cidr_block, EC2Backend.create_vpc
     for verb in ("enable", "disable"):
         name = f"{verb}_transit_gateway_route_table_propagation"
         setattr(EC2Backend, name, _of_attachments(getattr(EC2Backend, name)))
@@ -64,9 +84,15 @@ def install() -> None:
 
     def associate_vpc_cidr_block(self: Any, vpc_id: str, cidr_block: str | None, amazon_provided: Any = None) -> Any:
         if not amazon_provided:
-            _check_block(cidr_block)
+            _check_association(self.get_vpc(vpc_id), _vpc_block(cidr_block))
         return associate(self, vpc_id, cidr_block, amazon_provided)
 
+    @functools.wraps(create_network)
+    def create_vpc(self: Any, cidr_block: str, *args: Any, **kwargs: Any) -> Any:
+        _vpc_block(cidr_block)
+        return create_network(self, cidr_block, *args, **kwargs)
+
+    EC2Backend.create_vpc = create_vpc
     EC2Backend.associate_vpc_cidr_block = functools.wraps(associate)(associate_vpc_cidr_block)
     Response.create_subnet = create_subnet
     EC2Backend.delete_subnet = delete_subnet
@@ -94,16 +120,43 @@ def _of_attachments(propagate: Any) -> Any:
     return propagated
 
 
-def _check_block(block: str | None) -> None:
-    """Refuse what is no block of a VPC: moto would keep it, and fail at the VPC from then on."""
+def _vpc_block(block: str | None) -> ipaddress.IPv4Network:
+    """Return a block of a VPC; refuse what is none: moto would keep it, and fail at the VPC from then on."""
     if block is None:
         raise EC2ClientError("Unsupported", "strictmoto has no pools of addresses.")
     try:
-        network = ipaddress.IPv4Network(block)
+        network = ipaddress.IPv4Network(block, strict=False) if "/" in block else None
     except ValueError:
+        network = None
+    if network is None:
         raise EC2ClientError(
             "InvalidParameterValue",
             f"Value ({block}) for parameter cidrBlock is invalid. This is not a valid CIDR block.",
-        ) from None
-    if not _LARGEST <= network.prefixlen <= _SMALLEST:
+        )
+    if not _LARGEST <= network.prefixlen <= _SMALLEST or any(network.overlaps(other) for other in _NO_VPC):
         raise EC2ClientError("InvalidVpc.Range", f"The CIDR '{block}' is invalid.")
+    return network
+
+
+def _check_association(vpc: Any, block: ipaddress.IPv4Network) -> None:
+    """Refuse a block that a VPC cannot have besides those that it has."""
+    kept = [
+        ipaddress.IPv4Network(one["cidr_block"], strict=False)
+        for one in vpc.get_cidr_block_association_set()
+        if one["cidr_block_state"]["state"] != "disassociated"
+    ]
+    primary = ipaddress.IPv4Network(vpc.cidr_block, strict=False)
+    for other in kept:
+        if block.overlaps(other):
+            raise EC2ClientError("InvalidVpc.Range", f"The CIDR '{block}' overlaps '{other}' of VPC '{vpc.id}'.")
+    near = next((within for within in _RESTRICTED if primary.subnet_of(within)), None)
+    restricted = _RESTRICTED[near] if near else _RESTRICTED_OF_PUBLIC
+    if any(block.subnet_of(other) for other in restricted) or (
+        block.subnet_of(_FIRST_OF_TEN) and any(other.subnet_of(_FIRST_TWO_OF_TEN) for other in kept)
+    ):
+        raise EC2ClientError(
+            "InvalidVpc.Range",
+            f"The CIDR '{block}' is restricted. Use a CIDR from the same private address range as the current VPC "
+            "CIDR, or use a publicly-routable CIDR. For additional restrictions, see "
+            "https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html",
+        )
