@@ -218,7 +218,7 @@ def _event(body: dict[str, Any]) -> dict[str, Any]:
         "headers": {"content-type": "application/json"},
         "requestContext": {
             "http": {"method": "POST", "path": "/incidents"},
-            "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:role/soar"}},
+            "authorizer": {"iam": {"userArn": "arn:aws:sts::123456789012:assumed-role/soar/1", "userId": "AROASOAR:1"}},
         },
         "body": json.dumps(body),
     }

@@ -185,7 +185,7 @@ _EVENT: Final[dict[str, Any]] = {
     "requestContext": {
         "http": {"method": "GET", "path": "/incidents"},
         "stage": "$default",
-        "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:role/soar"}},
+        "authorizer": {"iam": {"userArn": "arn:aws:sts::123456789012:assumed-role/soar/1", "userId": "AROASOAR:1"}},
     },
     "isBase64Encoded": False,
 }

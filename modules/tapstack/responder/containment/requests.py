@@ -67,7 +67,8 @@ def allowed(mode: Mode | None) -> Mode:
     """
     modes = configured().modes
     if mode is not None and mode not in modes:
-        raise Conflict(f"mode {mode} is not allowed: containment.modes has {', '.join(modes)}")
+        do = "" if mode == "now" else "; contain at once (--mode now), which is a right of its own"
+        raise Conflict(f"mode {mode} is not allowed: containment.modes has {', '.join(modes)}{do}")
     return mode or ("approval" if "approval" in modes else "now")
 
 
