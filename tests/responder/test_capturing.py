@@ -7,11 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strictmoto.faults import Fault, Kind
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE, as_text, as_time, expiry
+from tapstack.domain.callers import POLICY
+from tapstack.domain.incidents import (
+    TAG_DEPLOYMENT,
+    TAG_EXPIRES,
+    TAG_INCIDENT,
+    TAG_SITE,
+    as_text,
+    as_time,
+    expiry,
+    read_request,
+)
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import NothingMirrored, TryAgain
-from tapstack.responder.incident import commands
+from tapstack.responder.incident import commands, opening
 from tapstack.responder.store import captures, incidents
 from tests.responder.conftest import Site, change, configure, interfaces_of, item, our_tags, prepared, tags
 from tests.unit.cli import incidents as sample
@@ -148,6 +159,26 @@ class TestStart:
         again = prepared(None, *list(interfaces_of(incident))[:10])
         assert capture_steps.start(again) == {"mirrored": 10, "refused": 0}
         assert len(bare.ours()) == 10
+
+    def test_when_findings_take_all_sources_that_they_may_then_responders_have_theirs(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        existing = {"target_id": bare.target(), "filter_id": bare.mirror_filter(), "max_sources": 10}
+        configure(monkeypatch, bare, {"existing": existing}, reserved_sources=3)
+        body = {"reason": "finding", "network_interface_ids": [bare.interface() for _ in range(9)]}
+        request = read_request(body, minutes=60, max_minutes=1440)
+        opened = opening.open_incident(request, source="guardduty", by=POLICY).incident
+        assert opened is not None
+        flood = opened.id
+        prepare(flood)
+        assert capture_steps.start(flood) == {"mirrored": 7, "refused": 2}
+        notes = {entry["note"] for entry in interfaces_of(flood).values() if entry["state"] == "refused"}
+        assert notes == {
+            "the target takes at most 10 distinct sources, and the last 3 are for captures that responders open "
+            "(capture.reserved_sources)"
+        }
+        responders = prepared(None, *(bare.interface() for _ in range(4)))
+        assert capture_steps.start(responders) == {"mirrored": 3, "refused": 1}
 
     def test_when_aws_refuses_for_an_unknown_reason_then_the_incident_has_the_reason(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
@@ -165,6 +165,12 @@ def other_sessions(interface_id: str, number: int, sessions: Iterable[Session], 
     return "; ".join(said)
 
 
+_FULL: Final = (
+    "has them: close an incident, or put the appliance behind a Network Load Balancer, which has no such limit"
+)
+_RESERVED: Final = "the last {} are for captures that responders open (capture.reserved_sources)"
+
+
 def plan(
     interface_ids: Sequence[str],
     sessions: Sequence[Session],
@@ -172,6 +178,7 @@ def plan(
     known: Mapping[str, str] | None = None,
     sources_of_target: Iterable[str] = (),
     max_sources: int | None = None,
+    reserved: int = 0,
 ) -> tuple[Step, ...]:
     """Return a step for each interface, in the order given.
 
@@ -182,6 +189,7 @@ def plan(
             answer of AWS may not show them yet.
         sources_of_target: the interfaces that are mirrored to our target now.
         max_sources: how many distinct sources the target takes; no limit when None.
+        reserved: how many of them are for others than the ones who ask; never all.
     """
     known = known or {}
     on_target = set(sources_of_target)
@@ -190,15 +198,15 @@ def plan(
         there = [session for session in sessions if session.network_interface_id == interface_id]
         step = _step(interface_id, there, known.get(interface_id))
         if step.do == "create":
-            if max_sources is not None and interface_id not in on_target and len(on_target) >= max_sources:
+            if max_sources is None or interface_id in on_target or len(on_target) < max(1, max_sources - reserved):
+                on_target.add(interface_id)
+            else:
+                has = _FULL if len(on_target) >= max_sources else _RESERVED.format(reserved)
                 step = Step(
                     interface_id,
                     "refuse",
-                    note=f"the target takes at most {max_sources} distinct sources, and has them: close an incident, "
-                    "or put the appliance behind a Network Load Balancer, which has no such limit",
+                    note=f"the target takes at most {max_sources} distinct sources, and {has}",
                 )
-            else:
-                on_target.add(interface_id)
         steps.append(step)
     return tuple(steps)
 

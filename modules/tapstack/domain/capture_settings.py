@@ -6,11 +6,14 @@ The deployment file validates into them, the construct writes them, the function
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tapstack.domain import limits
-from tapstack.domain.arguments import check_fields
+from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import check_minutes
+
+RESERVED_SOURCES: Final = (0, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class CaptureSettings:
         packet_length: Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a
             Network Load Balancer.
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
+        reserved_sources: Sources of a target with `max_sources` that captures of the policy leave to responders, 0 to
+            100; never all. 2 by default.
         accept_unsupported_instance_types: Also capture instances whose type is not on AWS's allow-list.
 
     Raises:
@@ -33,6 +38,7 @@ class CaptureSettings:
     max_minutes: int = 1440
     packet_length: int | None = None
     virtual_network_id: int | None = None
+    reserved_sources: int = 2
     accept_unsupported_instance_types: bool = False
 
     def __post_init__(self) -> None:
@@ -42,6 +48,7 @@ class CaptureSettings:
         check_minutes(self.minutes)
         if self.minutes > self.max_minutes:
             raise RuleViolation(f"minutes must be at most max_minutes, {self.max_minutes}, got {self.minutes}")
+        check_range("reserved_sources", self.reserved_sources, RESERVED_SOURCES)
         if self.packet_length is not None:
             limits.check_packet_length(self.packet_length)
         if self.virtual_network_id is not None:

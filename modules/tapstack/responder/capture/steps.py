@@ -24,6 +24,7 @@ from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture.interfaces import refusals
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -98,6 +99,8 @@ def _mirror(incident: Incident, wanted: list[str]) -> dict[str, IncidentInterfac
         known={eni: capture.session_id for eni, capture in held.items() if capture.session_id},
         sources_of_target=_sources(to),
         max_sources=to.max_sources,
+        # A flood of findings leaves responders what they want to capture.
+        reserved=environment().capture.reserved_sources if incident.source == "guardduty" else 0,
     )
     work = _Start(incident, to)
     outcomes = dict(each(lambda step: (step.network_interface_id, work.carry_out(step, held)), steps))
