@@ -51,7 +51,13 @@ def a_responder_approves(its: Scenarios) -> None:
         response.contain(incident, "approval")
     response.until_asked(incident)
     assert not _is_isolated(response, "database")
-    assert _dry_run(response, incident, "approve")["changes"]
+    path = f"/incidents/{incident['id']}/approve"
+    plan = response.approver.post(path, {"dry_run": True}, repeatable=True)
+    assert (plan["refused"], bool(plan["changes"])) == (None, True)
+    # Who requested it does not approve it.
+    own = _dry_run(response, incident, "approve")
+    assert "other_person" in own["refused"]
+    assert not own["changes"]
     response.approve(incident)
     response.until_settled(incident, "contained")
     assert _is_isolated(response, "database")
