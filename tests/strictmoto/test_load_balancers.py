@@ -86,3 +86,53 @@ def test_when_a_stack_has_a_network_load_balancer_then_it_is_one_and_can_be_a_ta
     assert balancer["Type"] == "network"
     assert target["NetworkLoadBalancerArn"] == balancer["LoadBalancerArn"]
     assert ":loadbalancer/net/" in balancer["LoadBalancerArn"]
+
+
+def forward(account: Account, listener: str, targets: str, **forwarding: Any) -> list[Any]:
+    """Let a network load balancer listen with one protocol and forward to a target group of another."""
+    elbv2, ec2 = account.client("elbv2"), account.client("ec2")
+    arn = create(account, "network")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    [group] = elbv2.create_target_group(Name="sensors", Protocol=targets, Port=4789, VpcId=vpc)["TargetGroups"]
+    how = {"TargetGroupArn": group["TargetGroupArn"]}
+    action = {"Type": "forward", **({"ForwardConfig": {"TargetGroups": [how]}} if forwarding else how)}
+    elbv2.create_listener(LoadBalancerArn=arn, Protocol=listener, Port=4789, DefaultActions=[action])
+    return list(elbv2.describe_listeners(LoadBalancerArn=arn)["Listeners"])
+
+
+@pytest.mark.parametrize("forwarding", [{}, {"by": "ForwardConfig"}])
+@pytest.mark.parametrize(
+    ("listener", "targets"), [("TCP", "UDP"), ("UDP", "TCP"), ("TCP_UDP", "UDP"), ("TLS", "TCP_UDP"), ("TCP", "HTTP")]
+)
+def test_fails_when_a_listener_forwards_to_another_protocol(
+    aws_account: Account, listener: str, targets: str, forwarding: dict[str, str]
+) -> None:
+    """Source: User Guide for Network Load Balancers, "Target groups for your Network Load Balancers"."""
+    with pytest.raises(ClientError, match=f"'{listener}' is not supported .* '{targets}'") as error:
+        forward(aws_account, listener, targets, **forwarding)
+    assert error.value.response["Error"]["Code"] == "IncompatibleProtocols"
+
+
+@pytest.mark.parametrize(
+    ("listener", "targets"), [("TCP", "TCP_UDP"), ("UDP", "TCP_UDP"), ("TCP_UDP", "TCP_UDP"), ("TLS", "TCP")]
+)
+def test_when_protocols_go_together_then_a_listener_forwards(aws_account: Account, listener: str, targets: str) -> None:
+    assert len(forward(aws_account, listener, targets)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"Port": 70_000}, "'70000' is not valid"),
+        ({"HealthCheckProtocol": "UDP"}, "'UDP' is not supported .* one of 'HTTP, HTTPS, TCP'"),
+        ({"Protocol": "HTTP", "HealthCheckProtocol": "TCP"}, "'TCP' is not supported .* one of 'HTTP, HTTPS'"),
+    ],
+)
+def test_fails_when_a_target_group_cannot_be(aws_account: Account, given: dict[str, Any], match: str) -> None:
+    """Source: Elastic Load Balancing API Reference, CreateTargetGroup."""
+    elbv2 = aws_account.client("elbv2")
+    vpc = aws_account.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    with pytest.raises(ClientError, match=match) as error:
+        elbv2.create_target_group(**{"Name": "sensors", "Protocol": "UDP", "Port": 4789, "VpcId": vpc, **given})
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+    assert elbv2.describe_target_groups()["TargetGroups"] == []

@@ -456,6 +456,27 @@ class TestPolicies:
                 "StepAdjustments is required for a policy of type StepScaling",
             ),
             ({"PolicyType": "TargetTrackingScaling"}, "TargetTrackingConfiguration is required"),
+            ({"PolicyType": "Nope"}, "PolicyType must be one of: .*, not Nope"),
+            ({"AdjustmentType": "ExactCapacity", "ScalingAdjustment": -1}, "must not be negative"),
+            (
+                {"PolicyType": "TargetTrackingScaling", "TargetTrackingConfiguration": {"TargetValue": 50}},
+                "must have exactly one of: PredefinedMetricSpecification, CustomizedMetricSpecification",
+            ),
+            (
+                {
+                    "PolicyType": "TargetTrackingScaling",
+                    "TargetTrackingConfiguration": {
+                        "TargetValue": 50,
+                        "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
+                        "CustomizedMetricSpecification": {
+                            "MetricName": "m",
+                            "Namespace": "n",
+                            "Statistic": "Average",
+                        },
+                    },
+                },
+                "must have exactly one of",
+            ),
         ],
     )
     def test_fails_when_a_policy_lacks_what_its_type_requires(
@@ -464,6 +485,40 @@ class TestPolicies:
         groups.make()
         with pytest.raises(ClientError, match=match):
             groups.scaling.put_scaling_policy(AutoScalingGroupName="g", PolicyName="by", **given)
+        assert groups.scaling.describe_policies()["ScalingPolicies"] == []
+
+    @pytest.mark.parametrize(
+        ("bounds", "match"),
+        [
+            ([(None, None)], "cannot both be null"),
+            ([(0, 10), (20, None)], "cannot have a gap: one ends at 10, the next begins at 20"),
+            ([(0, 10), (5, None)], "cannot overlap: one ends at 10, the next begins at 5"),
+            ([(0, None), (10, None)], "cannot overlap"),
+            ([(None, 0), (None, -5)], "cannot overlap"),
+            ([(10, 0)], "must be above its lower bound 10"),
+            ([(5, 5)], "must be above its lower bound 5"),
+            ([(-10, 0)], "must have a null lower bound"),
+            ([(10, 20), (0, 10)], "must have a null upper bound"),
+        ],
+    )
+    def test_fails_when_steps_do_not_fit_one_another(
+        self, groups: Groups, bounds: list[tuple[float | None, float | None]], match: str
+    ) -> None:
+        """Source: Auto Scaling API Reference, StepAdjustment."""
+        groups.make()
+        names = ("MetricIntervalLowerBound", "MetricIntervalUpperBound")
+        steps = [
+            {"ScalingAdjustment": 1, **{name: end for name, end in zip(names, ends, strict=True) if end is not None}}
+            for ends in bounds
+        ]
+        with pytest.raises(ClientError, match=match):
+            groups.scaling.put_scaling_policy(
+                AutoScalingGroupName="g",
+                PolicyName="by",
+                PolicyType="StepScaling",
+                AdjustmentType="ChangeInCapacity",
+                StepAdjustments=steps,
+            )
         assert groups.scaling.describe_policies()["ScalingPolicies"] == []
 
     @pytest.mark.parametrize(

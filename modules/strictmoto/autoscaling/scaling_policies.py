@@ -2,16 +2,18 @@
 
 moto keeps one policy of a name, whichever group it is of, and none that is named by its ARN. It executes no steps.
 
-Source: Auto Scaling API Reference, PutScalingPolicy (what a type requires), DeletePolicy and ExecutePolicy
-(AutoScalingGroupName; PolicyName is a name or an ARN; MetricValue, BreachThreshold), StepAdjustment, DescribePolicies
-and DeleteAutoScalingGroup (its policies go with it); Auto Scaling User Guide, "Scaling adjustment types". Inferred are
-the texts, that a name that several groups have is refused without its group, that no policy is put under an ARN, and
-that policies without an adjustment are not executed.
+Source: Auto Scaling API Reference, PutScalingPolicy (PolicyType; what a type requires; of an exact capacity, not less
+than 0), DeletePolicy and ExecutePolicy (AutoScalingGroupName; PolicyName is a name or an ARN; MetricValue,
+BreachThreshold), StepAdjustment (the rules for its bounds), TargetTrackingConfiguration ("either a predefined metric or
+a customized metric"), DescribePolicies and DeleteAutoScalingGroup (its policies go with it); Auto Scaling User Guide,
+"Scaling adjustment types". Inferred are the texts, that a name that several groups have is refused without its group,
+that no policy is put under an ARN, and that policies without an adjustment are not executed.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, Final
@@ -33,6 +35,7 @@ _REQUIRED: Final[Mapping[str, str]] = {
     "TargetTrackingConfiguration": "TargetTrackingScaling",
 }
 """What one type of policy requires, and no other takes."""
+_METRICS: Final = ("PredefinedMetricSpecification", "CustomizedMetricSpecification")
 
 
 @functools.cache
@@ -72,6 +75,8 @@ def _check_required(response: Any) -> None:
         ValidationError: with the parameter.
     """
     kind = response._get_param("PolicyType") or "SimpleScaling"
+    if kind not in _REQUIRED.values():
+        raise ValidationError(f"PolicyType must be one of: {', '.join(sorted(_REQUIRED.values()))}, not {kind}")
     adjusting = kind in ("SimpleScaling", "StepScaling")
     if adjusting and response._get_param("AdjustmentType") not in _ADJUSTMENTS:
         raise ValidationError(f"AdjustmentType of a policy of type {kind} must be one of: {', '.join(_ADJUSTMENTS)}")
@@ -80,6 +85,46 @@ def _check_required(response: Any) -> None:
         if given is not (kind == of):
             must = "is required for" if kind == of else "cannot be used with"
             raise ValidationError(f"{name} {must} a policy of type {kind}")
+    _check_adjustments(response, kind)
+
+
+def _check_adjustments(response: Any, kind: str) -> None:
+    """Refuse adjustments and metrics that a policy of a type cannot have.
+
+    Raises:
+        ValidationError: with what is wrong.
+    """
+    if kind == "TargetTrackingScaling":
+        tracking = response._get_param("TargetTrackingConfiguration")
+        if sum(name in tracking for name in _METRICS) != 1:
+            raise ValidationError(f"TargetTrackingConfiguration must have exactly one of: {', '.join(_METRICS)}")
+        return
+    steps = response._get_param("StepAdjustments") if kind == "StepScaling" else []
+    adjustments = [response._get_param("ScalingAdjustment")] if kind == "SimpleScaling" else []
+    adjustments += [step["ScalingAdjustment"] for step in steps]
+    if response._get_param("AdjustmentType") == "ExactCapacity" and any(int(one) < 0 for one in adjustments):
+        raise ValidationError("ScalingAdjustment must not be negative for an AdjustmentType of ExactCapacity")
+    if steps:
+        _check_steps([_bounds(step) for step in steps])
+
+
+def _check_steps(ranges: list[tuple[float, float]]) -> None:
+    """Refuse steps that are no ranges, or that overlap or have a gap, in whatever order they are given."""
+    ordered = sorted(ranges)
+    for lower, upper in ordered:
+        if (lower, upper) == (-math.inf, math.inf):
+            raise ValidationError("The upper and lower bound of a step adjustment cannot both be null")
+        if lower >= upper:
+            raise ValidationError(f"The upper bound of a step adjustment must be above its lower bound {lower:g}")
+    for (_, end), (start, _) in itertools.pairwise(ordered):
+        if end != start:
+            what = "overlap" if end > start else "have a gap"
+            raise ValidationError(f"Step adjustments cannot {what}: one ends at {end:g}, the next begins at {start:g}")
+    first, last = ordered[0][0], ordered[-1][1]
+    if -math.inf < first < 0:
+        raise ValidationError("A step adjustment must have a null lower bound, as one has a negative lower bound")
+    if any(lower > 0 for lower, _ in ordered) and last < math.inf:
+        raise ValidationError("A step adjustment must have a null upper bound, as one has a positive lower bound")
 
 
 def _adjustment_of(policy: Any, metric: Any, threshold: Any) -> int:
@@ -109,12 +154,16 @@ def _is_in(step: Mapping[str, Any], beyond: float) -> bool:
     Of steps above the threshold the lower bound is included, of those below it the upper one. The threshold itself is
     in a step that begins or ends with it.
     """
-    least, most = step.get("MetricIntervalLowerBound"), step.get("MetricIntervalUpperBound")
-    lower = -math.inf if least is None else float(least)
-    upper = math.inf if most is None else float(most)
+    lower, upper = _bounds(step)
     if beyond > 0 or (beyond == 0 and lower == 0):
         return lower <= beyond < upper
     return lower < beyond <= upper
+
+
+def _bounds(step: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the lower and the upper bound of a step; null means without end."""
+    least, most = step.get("MetricIntervalLowerBound"), step.get("MetricIntervalUpperBound")
+    return -math.inf if least is None else float(least), math.inf if most is None else float(most)
 
 
 def _capacity_after(policy: Any, capacity: int, adjustment: int) -> int:
