@@ -554,3 +554,29 @@ class TestPublicPolicies:
     def test_a_policy_is_public_where_everyone_may(self, changed: dict[str, Any], public: bool) -> None:
         statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*", **changed}
         assert is_public(policy({name: value for name, value in statement.items() if value is not None})) is public
+
+
+@pytest.mark.parametrize(("days", "kept"), [(8, None), (0, None), (7, 7), (3653, 3653)])
+def test_when_log_events_are_kept_then_it_is_for_days_that_there_are(
+    aws_account: Account, days: int, kept: int | None
+) -> None:
+    """Source: CloudWatch Logs API Reference, PutRetentionPolicy."""
+    logs = aws_account.client("logs")
+    logs.create_log_group(logGroupName="g")
+    if kept is None:
+        status, code, message = refusal(logs.put_retention_policy, logGroupName="g", retentionInDays=days)
+        assert (status, code) == (400, "InvalidParameterException")
+        assert f"'{days}' at 'retentionInDays'" in message
+    else:
+        logs.put_retention_policy(logGroupName="g", retentionInDays=days)
+    [group] = logs.describe_log_groups()["logGroups"]
+    assert group.get("retentionInDays") == kept
+
+
+def test_fails_when_nothing_of_asynchronous_invocations_is_configured(aws_account: Account) -> None:
+    """Source: Lambda API Reference, PutFunctionEventInvokeConfig."""
+    put = aws_account.client("lambda").put_function_event_invoke_config
+    status, code, message = refusal(put, FunctionName="work")
+    assert (status, code) == (400, "InvalidParameterValueException")
+    assert message == "You must specify at least one of error handling or destination setting."
+    assert refusal(put, FunctionName="work", MaximumRetryAttempts=0)[1] == "ResourceNotFoundException"

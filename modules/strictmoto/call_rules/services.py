@@ -16,6 +16,7 @@ from strictmoto.dynamodb import call_rules as transactions
 from strictmoto.events import call_rules as event_targets
 from strictmoto.iam.policy_rules import refusal_of_policies
 from strictmoto.lambda_ import call_rules as functions
+from strictmoto.logs import call_rules as log_groups
 from strictmoto.requests.calls import Call
 from strictmoto.requests.structures import requested_by
 from strictmoto.s3 import call_rules as objects
@@ -27,6 +28,7 @@ _RULES: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[Refusal]]
     "dynamodb": transactions.refusals,
     "events": event_targets.refusals,
     "lambda": functions.refusals,
+    "logs": log_groups.refusals,
     "s3": objects.refusals,
     "sns": topics.refusals,
     "sqs": queues.refusals,

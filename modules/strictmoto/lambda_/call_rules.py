@@ -1,8 +1,8 @@
 """What Lambda takes of a function, besides what its model says.
 
-Sources: Lambda API Reference, CreateFunction and UpdateFunctionConfiguration; Lambda Developer Guide, "Lambda quotas"
-(timeout, memory, environment variables) and "Defined runtime environment variables" (reserved ones). The texts are
-those that Lambda sends.
+Sources: Lambda API Reference, CreateFunction, PutFunctionEventInvokeConfig and UpdateFunctionConfiguration; Lambda
+Developer Guide, "Lambda quotas" (timeout, memory, environment variables) and "Defined runtime environment variables"
+(reserved ones). The texts are those that Lambda sends; that of PutFunctionEventInvokeConfig is inferred.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _RESERVED: Final = frozenset(
 _MOST: Final = {"Timeout": 900, "MemorySize": 10240}
 _ENVIRONMENT: Final = 4096
 """Bytes of all environment variables together."""
+_INVOKED: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
+"""What there is to configure of asynchronous invocations."""
 _INVALID: Final = "InvalidParameterValueException"
 _UNCONFIGURED: Final = (
     "Lambda was unable to configure your environment variables because the environment variables you have provided "
@@ -49,6 +51,8 @@ _UNCONFIGURED: Final = (
 
 def refusals(action: str, requested: Mapping[str, Any]) -> Iterator[Refusal]:
     """Yield why Lambda refuses a call."""
+    if action == "PutFunctionEventInvokeConfig" and all(requested.get(name) is None for name in _INVOKED):
+        yield Refusal(_INVALID, "You must specify at least one of error handling or destination setting.")
     if action not in _CHANGING:
         return
     for name, most in _MOST.items():
