@@ -174,7 +174,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
         said,
         {
             "modes": ["approval", "now"],
-            "approval": {"minutes": 5, "default": "contain"},
+            "approval": {"minutes": 5, "default": "contain", "other_person": True, "source_identity_roles": []},
             "protect": {"tags": {"role": "domain-*"}, "instance_ids": ["i-0123456789abcdef0"]},
             "per_hour": 3,
             "two_step": {"enabled": True, "seconds": 30},

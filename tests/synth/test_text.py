@@ -98,7 +98,8 @@ sites:
         exclude: [eni-0123456789abcdef5]
     response:
       authorization:
-        jwt: {issuer: https://login.example.com/tenant, audience: [tapstack], scopes: [incidents]}
+        jwt: {issuer: https://login.example.com/tenant, audience: [tapstack], scopes: [incidents],
+              scopes_of: {contain_now: [incidents.contain-now]}}
       appliance:
         launch:
           template_url: https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template
@@ -131,7 +132,9 @@ sites:
       remote_access_cidr: 10.20.0.0/16
       parameters: {KeyName: responders}
     targets: {interface: {network_interface_id: eni-0123456789abcdef7, description: what}}
-    response: {appliance: {target: packet_basics, filter: packet_basics}}
+    response:
+      appliance: {target: packet_basics, filter: packet_basics}
+      containment: {approval: {source_identity_roles: [responders]}}
 """,
 ]
 """Together they say something in every text field of the model."""

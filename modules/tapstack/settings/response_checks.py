@@ -64,7 +64,8 @@ def check_response(checker: Checker, path: Path, project: str, site: Site, desti
         _check_policy(checker, (*path, "policy"), response)
     with checker.part():
         if response.containment is not None:
-            _check_containment(checker, (*path, "containment"), response.containment, site)
+            tokens = response.authorization.jwt is not None
+            _check_containment(checker, (*path, "containment"), response.containment, site, tokens=tokens)
             _warn_of_ended_captures(checker, (*path, "containment"), response, site)
     with checker.part():
         _check_notify(checker, (*path, "notify"), response.notify, site.region)
@@ -212,7 +213,7 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
         checker.say((*path, at), message)
 
 
-def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site) -> None:
+def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site, *, tokens: bool) -> None:
     with checker.part():
         for position, vpc_id in enumerate(containment.vpc_ids):
             if vpc_id == site.vpc_id:
@@ -222,6 +223,12 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
     with checker.part():
         if containment.modes and "approval" in containment.model_fields_set and "approval" not in containment.modes:
             checker.say((*path, "approval"), "has no effect: modes has no approval")
+    with checker.part():
+        if tokens and containment.approval.source_identity_roles:
+            checker.say(
+                (*path, "approval", "source_identity_roles"),
+                "has no effect with authorization.jwt: a token names its person by issuer and subject",
+            )
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:
         checker.say((*path, "auto_scaling", "standby"), "decrement_desired_capacity needs true", False)

@@ -9,6 +9,8 @@ from tapstack.settings.load import load_deployment, parse_deployment
 from tapstack.settings.schema import json_schema
 from tests.unit.settings.reading import SITE, USABLE, report
 
+WITH_TOKENS = "authorization: {jwt: {issuer: 'https://login.example.com', audience: [tapstack]%s}}"
+
 FIXTURE = Path(__file__).parent / "response.yaml"
 LAUNCH = """\
     response:
@@ -321,6 +323,11 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "unknown key; did you mean policy? known here: appliance, authorization, capture, containment, "
             "deletion_protection, evidence, log_retention_days, notify, policy, retention_days",
         ),
+        (
+            "{containment: {approval: {source_identity_roles: [responders]}}, " + WITH_TOKENS % ", scopes: [a]" + "}",
+            "containment.approval.source_identity_roles",
+            "has no effect with authorization.jwt: a token names its person by issuer and subject",
+        ),
     ],
 )
 def test_fails_when_a_response_is_wrong_and_names_the_place(written: str, field: str, message: str) -> None:
@@ -517,9 +524,6 @@ def test_fails_when_another_site_is_called_like_the_response_s_stack() -> None:
 )
 def test_when_everything_fits_together_then_it_passes(text: str) -> None:
     assert parse_deployment(text).sites["production"].response is not None
-
-
-WITH_TOKENS = "authorization: {jwt: {issuer: 'https://login.example.com', audience: [tapstack]%s}}"
 
 
 @pytest.mark.parametrize(
