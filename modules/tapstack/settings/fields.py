@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, get_args
 
 from pydantic import (
     AfterValidator,
@@ -121,8 +121,10 @@ def _take_default(info: FieldInfo, field: dataclasses.Field[Any]) -> None:
     default = field.default if factory is dataclasses.MISSING else factory()
     if default is dataclasses.MISSING:
         return
-    if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
-        info.default_factory = info.annotation
+    parts = (info.annotation, *get_args(info.annotation))
+    part = next((one for one in parts if isinstance(one, type) and issubclass(one, Settings)), None)
+    if part is not None and default is not None:
+        info.default_factory = part
     elif isinstance(default, tuple):
         info.default_factory = lambda: list(default)
     elif isinstance(default, Mapping):

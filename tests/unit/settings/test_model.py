@@ -377,3 +377,10 @@ def test_fails_when_the_range_of_responders_is_no_block_and_shows_the_ipv4_form_
         "deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: 'x' is not a CIDR block: expected the "
         "form 10.20.0.0/16"
     ]
+
+
+def test_when_a_part_of_the_file_is_left_out_then_its_default_is_of_the_files_own_types() -> None:
+    """Otherwise what takes a file apart again fails at it, as the rehearsal does."""
+    deployment = parse_deployment(USABLE + "    response: {containment: {}}\n")
+    response = deployment.model_dump(warnings="error")["sites"]["production"]["response"]
+    assert response["evidence"] == {"appliance_snapshots": {"keep_days": 90}}
