@@ -18,6 +18,7 @@ HERE: Final = f"{REGION}:{ACCOUNT_ID}"
 MODIFY_INTERFACE: Final = "ec2:ModifyNetworkInterfaceAttribute"
 MODIFY_INSTANCE: Final = "ec2:ModifyInstanceAttribute"
 ROLES: Final = ("containment", "release")
+KEEPING_PACKETS: Final = ("appliance", "sweeper")
 OTHERS: Final = ("api", "findings", "prepare", "appliance", "capture", "incident", "sweeper")
 
 
@@ -352,7 +353,6 @@ class TestLaunchedAppliance:
         MODIFY_INSTANCE,
         "autoscaling:EnterStandby",
         "autoscaling:ExitStandby",
-        "ec2:CreateSnapshots",
         "elasticloadbalancing:DeregisterTargets",
         "elasticloadbalancing:RegisterTargets",
         "iam:PutRolePolicy",
@@ -361,6 +361,20 @@ class TestLaunchedAppliance:
 )
 def test_fails_when_any_other_function_contains_or_releases(limits: Limits, function: str, action: str) -> None:
     assert not _allows(limits, function, action)
+
+
+@pytest.mark.parametrize("function", [function for function in OTHERS if function not in KEEPING_PACKETS])
+@pytest.mark.parametrize("action", ["ec2:CreateSnapshots", "ec2:StopInstances"])
+def test_fails_when_any_other_function_keeps_packets(limits: Limits, function: str, action: str) -> None:
+    assert not _allows(limits, function, action)
+
+
+@pytest.mark.parametrize("function", KEEPING_PACKETS)
+@pytest.mark.parametrize("action", ["ec2:CreateSnapshots", "ec2:StopInstances", "ec2:StartInstances"])
+def test_fails_when_packets_of_another_instance_are_kept(limits: Limits, function: str, action: str) -> None:
+    """Only those of the appliance that a response launched."""
+    instance = limits.tagged("database", "tapstack:deployment", "tapstack")
+    assert limits.refused(function, action, instance) == [limits.response.company.instances["database"]]
 
 
 @pytest.mark.parametrize("function", OTHERS)
