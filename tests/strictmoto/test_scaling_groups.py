@@ -24,7 +24,7 @@ class Groups:
         zone = self.ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
         made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.0.0.0/24", AvailabilityZone=zone)
         self.subnet = made["Subnet"]["SubnetId"]
-        self.image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        self.image = "ami-12c6146b"
         data = {"ImageId": self.image, "InstanceType": "m5.large"}
         self.ec2.create_launch_template(LaunchTemplateName="template", LaunchTemplateData=data)
 

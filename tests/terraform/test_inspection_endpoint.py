@@ -73,6 +73,7 @@ resource "aws_ec2_traffic_mirror_target" "inspection" {
 """
 
 
+@pytest.mark.long
 def test_when_mirroring_goes_through_a_gateway_load_balancer_then_terraform_makes_and_destroys_it(
     terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:

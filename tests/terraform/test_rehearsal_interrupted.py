@@ -30,7 +30,7 @@ def scratch() -> Iterator[Path]:
         ("An AWS account on this machine", "Ctrl-C", True, 128 + signal.SIGINT),
         ("listening on", "SIGTERM", False, 128 + signal.SIGTERM),
         ("Creation complete", "Ctrl-C", False, 128 + signal.SIGINT),
-        ("  launching  stack", "close", True, 128 + signal.SIGHUP),
+        pytest.param("  launching  stack", "close", True, 128 + signal.SIGHUP, marks=pytest.mark.long),
     ],
 )
 def test_when_a_rehearsal_is_interrupted_then_all_has_ended_and_no_report_is_left(

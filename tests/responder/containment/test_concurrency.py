@@ -1,6 +1,6 @@
 """Two concurrent commands, at every point: one completes between any two calls of the other.
 
-The random sequences cover some of these points, these tests all of them: of long commands every fifth point, or all
+The random sequences cover some of these points, these tests all of them: of long commands every eighth point, or all
 with TAPSTACK_MEETINGS=1, as `make test-all` has it. The checks are the same.
 """
 
@@ -24,7 +24,7 @@ Meeting = tuple[Doing, Doing]
 """What is interrupted, and what happens meanwhile."""
 _MOST_CALLS = 100
 _LONG = 20
-_EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "5"))
+_EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "8"))
 
 
 def opened(play: Play, containment: str = "now") -> str:

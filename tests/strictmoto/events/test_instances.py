@@ -22,7 +22,7 @@ def states(heard: list[Any]) -> collections.Counter[str]:
 
 def test_when_an_instance_changes_its_state_then_each_state_is_heard_of(events: Events) -> None:
     url, ec2 = listening(events, "aws.ec2"), events.account.client("ec2")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = "ami-12c6146b"
     made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     heard = events.heard(url, 2)
     assert states(heard) == {"pending": 1, "running": 1}
@@ -44,7 +44,7 @@ def test_when_an_instance_changes_its_state_then_each_state_is_heard_of(events: 
 
 def test_when_a_group_launches_and_terminates_then_both_are_heard_of(events: Events) -> None:
     url, scaling = listening(events, "aws.autoscaling"), events.account.client("autoscaling")
-    image = events.account.client("ec2").describe_images()["Images"][0]["ImageId"]
+    image = "ami-12c6146b"
     scaling.create_launch_configuration(LaunchConfigurationName="l", ImageId=image, InstanceType="m5.large")
     scaling.create_auto_scaling_group(
         AutoScalingGroupName="group",
