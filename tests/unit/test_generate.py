@@ -19,6 +19,7 @@ def test_when_files_are_missing_or_stale_then_they_are_written_and_named(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.thorough
 def test_fails_when_checked_files_are_stale_and_leaves_them_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def test_when_a_function_starts_then_its_package_has_all_that_it_imports(
     assert not {"cdktf", "jsii", "pydantic", "yaml"} & set(imported[name]["all"])
 
 
+@pytest.mark.thorough
 def test_when_the_package_is_built_then_it_has_no_unused_package(
     imported: dict[str, dict[str, list[str]]],
 ) -> None:
