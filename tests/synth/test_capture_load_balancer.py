@@ -350,3 +350,8 @@ def test_fails_when_an_instance_behind_the_load_balancer_is_a_source(first: str)
         target = MirrorTarget(stack, "target", destination=balancer(stack).destination)
         with pytest.raises(RuleViolation, match=f"instance {INSTANCES[0]} cannot be a source: .* of nlb"):
             sessions_to(stack, target, source)
+
+
+def test_when_an_appliance_has_no_private_address_then_there_is_a_warning() -> None:
+    template = synthesize(lambda stack: balancer(stack, ip_addresses=["10.0.1.20", "52.0.0.1"]))
+    assert [warning.partition(":")[0] for warning in template.warnings] == ["52.0.0.1 is no private address"]

@@ -21,12 +21,13 @@ from tapstack.capture.scaffold import (
     name_main_child,
     name_tag,
     suppress_checkov,
+    warn,
 )
 from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, allow_all, looked_up_vpc
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.load_balancers import check_appliances, check_load_balancer
+from tapstack.domain.load_balancers import appliance_address_warnings, check_appliances, check_load_balancer
 from tapstack.domain.peers import Peer
 from tapstack.domain.tags import EC2, ELASTIC_LOAD_BALANCING, check_construct_tags
 from tapstack.domain.tokens import is_token
@@ -104,6 +105,8 @@ class CaptureLoadBalancer(AwsConstruct):
                 literal = [each for each in ip_addresses if not is_token(each)]
                 book.target_addresses.setdefault(vpc_id, []).extend(literal)
         super().__init__(scope, id_, provider=provider)
+        for message in (found for each in ip_addresses for found in appliance_address_warnings(each)):
+            warn(self, message)
         self.security_group = CaptureSecurityGroup(
             self,
             "SecurityGroup",

@@ -47,6 +47,35 @@ def check_cidr(value: str, *, examples: str = "10.0.0.0/16 or 2001:db8::/32") ->
     return str(network)
 
 
+_WITHOUT_HOSTS: Final = {
+    ipaddress.ip_network("0.0.0.0/8"): "an unspecified address",
+    ipaddress.ip_network("127.0.0.0/8"): "a loopback address",
+    ipaddress.ip_network("169.254.0.0/16"): "a link-local address",
+    ipaddress.ip_network("224.0.0.0/4"): "a multicast address",
+    ipaddress.ip_network("255.255.255.255/32"): "the broadcast address",
+    ipaddress.ip_network("240.0.0.0/4"): "a reserved address",
+    ipaddress.ip_network("::/128"): "an unspecified address",
+    ipaddress.ip_network("::1/128"): "a loopback address",
+    ipaddress.ip_network("fe80::/10"): "a link-local address",
+    ipaddress.ip_network("ff00::/8"): "a multicast address",
+}
+"""No other host is reached there: IANA IPv4 and IPv6 Special-Purpose Address Registries, RFC 5771, RFC 4291. The first
+that fits counts."""
+
+
+def kind_without_hosts(value: str) -> str | None:
+    """Return what kind of addresses a CIDR block is of, where none of them is another host's; none for a token."""
+    if is_token(value):
+        return None
+    block = ipaddress.ip_network(value)
+    first, last = int(block.network_address), int(block.broadcast_address)
+    for wide, kind in _WITHOUT_HOSTS.items():
+        of_family = wide.version == block.version
+        if of_family and int(wide.network_address) <= first and last <= int(wide.broadcast_address):
+            return kind
+    return None
+
+
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 """IPv4-mapped addresses, which are IPv4 on the wire (RFC 4291)."""
 
@@ -133,6 +162,8 @@ def check_remote_access_together(blocks: Iterable[str], *, accept_open: bool) ->
 
 def remote_access_warnings(value: str) -> list[str]:
     """Return warnings about remote access ranges that may be larger than intended."""
+    if kind := kind_without_hosts(value):
+        return [f"remote access from {value} lets no responder in ({kind}): give the range that responders come from"]
     if is_broad(value):
         return [f"remote access from {value} reaches far: give the range that responders come from"]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,18 +26,32 @@ def check_email(value: str) -> str:
 def check_issuer(value: str) -> str:
     """Return `value` when it can be the issuer of JSON Web Tokens: an https URL without query or fragment.
 
+    API Gateway fetches the provider's configuration and keys from it, so it is a public one.
+
     Source: OpenID Connect Core 1.0, section 2, `iss`; Amazon API Gateway Developer Guide,
     "Control access to HTTP APIs with JWT authorizers".
     """
     try:
         parts = urlsplit(value)
-        usable = parts.scheme == "https" and bool(parts.hostname)
+        usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0  # raises above 65535
     except ValueError:
         usable = False
     if usable and not (
         parts.query or parts.fragment or parts.username or parts.password or {" ", "?", "#"} & set(value)
     ):
+        if _is_private(parts.hostname or ""):
+            raise RuleViolation(
+                f"{value!r} is no issuer of tokens: API Gateway fetches the keys of its tokens over the internet, "
+                f"where {parts.hostname} is not found"
+            )
         return value
     raise RuleViolation(
         f"{value!r} is no issuer of tokens: expected an https URL without query, such as https://login.example.com/tenant"
     )
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))

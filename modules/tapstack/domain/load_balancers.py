@@ -10,19 +10,14 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
+from tapstack.domain.cidrs import kind_without_hosts
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
 
-_NO_HOST: Final = {
-    ipaddress.IPv4Network("0.0.0.0/8"): "an unspecified address",
-    ipaddress.IPv4Network("127.0.0.0/8"): "a loopback address",
-    ipaddress.IPv4Network("169.254.0.0/16"): "a link-local address",
-    ipaddress.IPv4Network("224.0.0.0/4"): "a multicast address",
-    ipaddress.IPv4Network("255.255.255.255/32"): "the broadcast address",
-    ipaddress.IPv4Network("240.0.0.0/4"): "a reserved address",
-}
-"""No appliance can have these: IANA IPv4 Special-Purpose Address Registry, and RFC 5771. The first that fits counts."""
+_PRIVATE: Final = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
+"""What a target group takes outside of its VPC: User Guide for Network Load Balancers, "Target groups for your
+Network Load Balancers", target type ip."""
 
 
 def check_load_balancer(*, subnet_ids: Sequence[str], health_check_port: int) -> None:
@@ -67,5 +62,15 @@ def check_appliance_address(address: str) -> None:
         given = ipaddress.IPv4Address(address)
     except ValueError:
         raise RuleViolation(f"{address!r} is not an IPv4 address: expected the form 10.0.1.20") from None
-    if kind := next((kind for block, kind in _NO_HOST.items() if given in block), None):
+    if kind := kind_without_hosts(f"{given}/32"):
         raise RuleViolation(f"{address} is {kind}: expected the private address of an appliance, such as 10.0.1.20")
+
+
+def appliance_address_warnings(address: str) -> list[str]:
+    """Return a warning about an address that a target group takes only where it is of the VPC; none for a token."""
+    if is_token(address) or any(ipaddress.IPv4Address(address) in block for block in _PRIVATE):
+        return []
+    return [
+        f"{address} is no private address: AWS registers it only where a CIDR block of the VPC includes it, and never "
+        "the public address of an instance"
+    ]

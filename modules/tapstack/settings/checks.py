@@ -14,7 +14,12 @@ from typing import Any
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.filter_rules import likely_mistakes, number_rules
-from tapstack.domain.load_balancers import check_appliance_address, check_appliances, check_load_balancer
+from tapstack.domain.load_balancers import (
+    appliance_address_warnings,
+    check_appliance_address,
+    check_appliances,
+    check_load_balancer,
+)
 from tapstack.domain.packet_basics import check_stack_name_for_roles, makes_iam
 from tapstack.domain.peers import Peer, check_not_whole_internet, sender_warnings
 from tapstack.domain.sessions import SessionBook
@@ -43,7 +48,7 @@ from tapstack.settings.model import (
 from tapstack.settings.place_checks import check_backend, check_places, check_regions_of_ids, regions_of_ids
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
-from tapstack.settings.tag_checks import check_tags
+from tapstack.settings.tag_checks import check_sought_keys, check_tags
 
 _Sources = dict[str, list[tuple[Path, AnySource]]]
 """The sources of a site by group of sessions, each with its place in the file."""
@@ -561,7 +566,10 @@ def _check_load_balancer(checker: Checker, path: Path, balancer: LoadBalancer, s
     with checker.part():
         found = len(checker.problems)
         for position, address in enumerate(balancer.ip_addresses):
-            checker.ask((*path, "ip_addresses", position), partial(check_appliance_address, address))
+            here, before = (*path, "ip_addresses", position), len(checker.problems)
+            checker.ask(here, partial(check_appliance_address, address))
+            if len(checker.problems) == before:
+                checker.warn(here, *appliance_address_warnings(address), by_constructs=True)
         right = len(checker.problems) == found
         if right and (instances or addresses):
             checker.ask(path, partial(check_appliances, instance_ids=instances, ip_addresses=addresses))
@@ -614,6 +622,8 @@ def _check_sessions(
             if len(checker.problems) == found:
                 lookups.append(source)
             checker.warn(here, *source.warnings(), by_constructs=True)
+            for tags in ("tags", "instance_tags"):
+                check_sought_keys(checker, (*here, tags), getattr(source, tags))
             continue
         interface = source.network_interface_id
         if interface in given:

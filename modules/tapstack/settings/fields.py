@@ -169,15 +169,21 @@ def _text(check: Callable[[str], Any], **schema: Any) -> Any:
     return Annotated[str, AfterValidator(validate), WithJsonSchema({"type": "string", **schema})]
 
 
-def _matching(pattern: str, length: tuple[int, int], called: str) -> Any:
-    """Text of a form that messages say in words: `called`, with the numbers of characters in the place of `{}`."""
+def _matching(pattern: str, length: tuple[int, int], called: str, reserved: str = "", why: str = "") -> Any:
+    """Text of a form that messages say in words: `called`, with the numbers of characters in the place of `{}`.
+
+    What has the form and matches `reserved` is refused as well, with `why` it is.
+    """
     low, high = length
 
     def check(value: str) -> None:
         if not (low <= len(value) <= high and re.fullmatch(pattern, value)):
             raise RuleViolation(f"{value!r} is not {called.format(f'{low} to {high}')}")
+        if reserved and re.fullmatch(reserved, value):
+            raise RuleViolation(f"{value!r} is reserved: {why}")
 
-    return _text(check, minLength=low, maxLength=high, pattern=f"^{pattern}$")
+    wide = f"(?!{reserved}$)" if reserved else ""
+    return _text(check, minLength=low, maxLength=high, pattern=f"^{wide}{pattern}$")
 
 
 def _canonical(spell: Callable[[str], str], **schema: Any) -> Any:
@@ -234,9 +240,15 @@ BucketName = _matching(
     (3, 63),
     "the name of a bucket: expected {} lower-case letters, digits, dots and hyphens, beginning and ending with a "
     "letter or digit, no two dots together and no IP address",
+    r"((xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3))",
+    "S3 keeps bucket names that begin with xn--, sthree- or amzn-s3-demo-, or end with -s3alias, --ol-s3, .mrap, "
+    "--x-s3 or --table-s3, for uses of its own",
 )
+# Amazon S3 User Guide, "Naming Amazon S3 objects": `.` and `..` between slashes mean a folder to many programs.
 KeyPrefix = _matching(
-    r"[^/](.*[^/])?", (1, 512), "a prefix of keys: expected {} characters, without a slash at the beginning or the end"
+    r"(?!(.*/)?\.{0,2}(/|$)).+",
+    (1, 512),
+    "a prefix of keys: expected {} characters, with names that are not empty, . or .. between its slashes",
 )
 Name = _text(check_name, pattern=NAME_PATTERN, examples=["web"])
 RoleSessionName = _matching(

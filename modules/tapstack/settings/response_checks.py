@@ -27,6 +27,7 @@ from tapstack.settings.checking import (
 from tapstack.settings.model import Site
 from tapstack.settings.problems import Path
 from tapstack.settings.response import Containment, Notify, Response, ResponseAppliance, ResponseCapture
+from tapstack.settings.tag_checks import check_sought_keys
 
 Destinations = Mapping[str, Destination | None]
 _EXISTING: Final = ExistingAppliance(
@@ -203,6 +204,8 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     f"{never}, {', '.join(excluded)}: they stand for none of these tactics",
                 )
         with checker.part():
+            check_sought_keys(checker, (*path, position, "tags"), rule.tags)
+        with checker.part():
             if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
                 checker.say(
                     (*path, position, "minutes"),
@@ -223,6 +226,8 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
     with checker.part():
         if containment.modes and "approval" in containment.model_fields_set and "approval" not in containment.modes:
             checker.say((*path, "approval"), "has no effect: modes has no approval")
+    with checker.part():
+        check_sought_keys(checker, (*path, "protect", "tags"), containment.protect.tags)
     with checker.part():
         if tokens and containment.approval.source_identity_roles:
             checker.say(

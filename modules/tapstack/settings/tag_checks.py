@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tapstack.domain import tags
 from tapstack.domain.packet_basics import makes_iam
 from tapstack.settings.checking import Checker
@@ -34,6 +36,15 @@ def check_tags(checker: Checker, deployment: Deployment) -> None:
                     if (path, message) not in said:
                         said.add((path, message))
                         checker.warn(path, message)
+
+
+def check_sought_keys(checker: Checker, path: Path, sought: Mapping[str, str]) -> None:
+    """Warn of keys of tags that are looked for, and that no tag is likely to have."""
+    for key in sought:
+        if signs := sorted({"*", "?"} & set(key)):
+            checker.warn(
+                (*path, key), f"{' and '.join(signs)} in a key is the sign itself: only values may be patterns"
+            )
 
 
 def _services(deployment: Deployment, name: str) -> list[tags.TagRules]:

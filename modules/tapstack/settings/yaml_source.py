@@ -180,6 +180,9 @@ class YamlSource:
             if node.tag in _NUMBER_TAGS and not _DECIMAL.fullmatch(written):
                 message, shown = _no_decimal(written, value, path), Written(written)
                 raise ValueError
+            if isinstance(value, bytes):
+                message = "binary data has no use here: expected text, without !!binary"
+                raise ValueError
             self._values[path] = value
             return value
         except (yaml.YAMLError, ValueError, LookupError):

@@ -162,6 +162,30 @@ def test_fails_when_remote_access_is_open_in_two_halves() -> None:
     cidrs.check_remote_access_together(halves, accept_open=True)
 
 
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        ("127.0.0.1/32", "a loopback address"),
+        ("169.254.0.0/24", "a link-local address"),
+        ("240.0.0.0/4", "a reserved address"),
+        ("255.255.255.255/32", "the broadcast address"),
+        ("224.0.0.0/8", "a multicast address"),
+        ("0.0.0.0/32", "an unspecified address"),
+        ("::1/128", "a loopback address"),
+        ("fe80::/64", "a link-local address"),
+    ],
+)
+def test_when_remote_access_is_from_where_no_responder_is_then_there_is_a_warning(block: str, kind: str) -> None:
+    assert cidrs.remote_access_warnings(block) == [
+        f"remote access from {block} lets no responder in ({kind}): give the range that responders come from"
+    ]
+
+
+@pytest.mark.parametrize("block", ["10.0.0.0/8", "100.64.1.0/24", "198.51.100.7/32", "2001:db8::/32", "fc00::/7"])
+def test_when_remote_access_is_from_where_responders_can_be_then_there_is_no_warning(block: str) -> None:
+    assert cidrs.remote_access_warnings(block) == []
+
+
 def test_when_remote_access_is_half_of_the_internet_then_there_is_a_warning() -> None:
     assert cidrs.remote_access_warnings("0.0.0.0/1") == [
         "remote access from 0.0.0.0/1 reaches far: give the range that responders come from"

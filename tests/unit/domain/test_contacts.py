@@ -33,7 +33,12 @@ def test_fails_when_an_address_is_none(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["https://login.example.com", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a/"]
+    "value",
+    [
+        "https://login.example.com",
+        "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a/",
+        "https://login.example.com:8443/a",
+    ],
 )
 def test_when_an_issuer_is_an_https_url_then_it_passes(value: str) -> None:
     assert check_issuer(value) == value
@@ -51,7 +56,20 @@ def test_when_an_issuer_is_an_https_url_then_it_passes(value: str) -> None:
         "https://u:p@a",
         "https://[",
         "https://a b",
+        "https://a:99999/b",
+        "https://a:0",
+        "https://a:b",
     ],
 )
 def test_fails_when_an_issuer_is_something_else(value: str) -> None:
     assert refusal(lambda: check_issuer(value)).startswith(f"{value!r} is no issuer of tokens: expected an https URL")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "10.0.0.1", "127.0.0.1", "[::1]", "169.254.169.254", "keycloak.internal"]
+)
+def test_fails_when_an_issuer_is_where_api_gateway_cannot_reach_it(host: str) -> None:
+    assert refusal(lambda: check_issuer(f"https://{host}/realms/security")) == (
+        f"'https://{host}/realms/security' is no issuer of tokens: API Gateway fetches the keys of its tokens over the "
+        f"internet, where {host.strip('[]')} is not found"
+    )

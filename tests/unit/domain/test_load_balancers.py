@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.domain.load_balancers import check_appliances, check_load_balancer
+from tapstack.domain.load_balancers import appliance_address_warnings, check_appliances, check_load_balancer
 from tests.unit.refusals import refusal
 
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
@@ -97,3 +97,16 @@ def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -
 )
 def test_fails_when_a_load_balancer_cannot_work(changes: dict[str, Any], message: str) -> None:
     assert refusal(lambda: check(**changes)) == message
+
+
+@pytest.mark.parametrize("address", ["52.0.0.1", "198.19.0.4", "172.32.0.1"])
+def test_when_an_appliance_has_no_private_address_then_there_is_a_warning(address: str) -> None:
+    assert appliance_address_warnings(address) == [
+        f"{address} is no private address: AWS registers it only where a CIDR block of the VPC includes it, and never "
+        "the public address of an instance"
+    ]
+
+
+@pytest.mark.parametrize("address", ["10.0.1.20", "100.64.0.1", "172.16.3.4", "192.168.0.1", TOKEN])
+def test_when_an_appliance_has_a_private_address_then_there_is_no_warning(address: str) -> None:
+    assert appliance_address_warnings(address) == []

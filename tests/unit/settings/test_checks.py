@@ -441,6 +441,26 @@ def test_when_the_state_is_in_another_partition_then_a_warning_says_so() -> None
     ]
 
 
+def test_when_a_backends_prefix_has_dots_within_names_then_it_passes() -> None:
+    assert warnings("backend: {s3: {bucket: states, region: eu-central-1, key_prefix: ..a/b.c/...}}\n" + USABLE) == []
+
+
+def test_when_a_sought_key_is_written_as_a_pattern_then_a_warning_says_that_it_is_none() -> None:
+    response = (
+        "    response:\n"
+        "      appliance: {target: tmt-0123abcd, filter: tmf-0123abcd}\n"
+        "      policy: [{name: all, action: notify, tags: {'env*': test}}]\n"
+        "      containment: {protect: {tags: {'*': never}}}\n"
+    )
+    sessions = "    sessions: {one: {target: tmt-0123abcd, filter: tmf-0123abcd, sources: [{tags: {'a?': 'b*'}}]}}\n"
+    sign = "in a key is the sign itself: only values may be patterns"
+    assert [line.partition("production.")[2] for line in warnings(SITE + sessions + response) if sign in line] == [
+        f"sessions.one.sources[0].tags.a?: ? {sign}",
+        f"response.policy[0].tags.env*: * {sign}",
+        f"response.containment.protect.tags.*: * {sign}",
+    ]
+
+
 def test_when_the_constructs_will_warn_then_the_check_says_the_same() -> None:
     text = (
         USABLE.replace("10.20.0.0/16", "99.0.0.0/8")
@@ -448,6 +468,11 @@ def test_when_the_constructs_will_warn_then_the_check_says_the_same() -> None:
         + f"      one: {{packet_length: 54, session_number: 1, sources: [{ENI}]}}\n"
         + "      two: {session_number: 1, sources: [{vpc_id: vpc-0123abcd, include_requester_managed: true}]}\n"
     )
+    assert warnings(SITE + NLB.replace("instance_ids: [i-0123abcd]", "ip_addresses: [52.0.0.1]"))[:1] == [
+        "deployment.yaml:7: sites.production.targets.sensors.load_balancer.ip_addresses[0]: 52.0.0.1 is no private "
+        "address: AWS registers it only where a CIDR block of the VPC includes it, and never the public address of an "
+        "instance"
+    ]
     assert warnings(text) == [
         "deployment.yaml:8: sites.production.packet_basics.remote_access_cidr: remote access from 99.0.0.0/8 reaches "
         "far: give the range that responders come from",

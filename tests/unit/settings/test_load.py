@@ -197,9 +197,27 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             "backend: {s3: {bucket: state, region: eu-central-1, key_prefix: /a}}\n" + USABLE,
-            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 characters, without a slash at "
-            "the beginning or the end",
+            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 characters, with names that are "
+            "not empty, . or .. between its slashes",
             id="text of another form",
+        ),
+        *(
+            pytest.param(
+                f"backend: {{s3: {{bucket: {name}, region: eu-central-1}}}}\n" + USABLE,
+                f"1: backend.s3.bucket: {name!r} is reserved: S3 keeps bucket names that begin with xn--, sthree- or "
+                "amzn-s3-demo-, or end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3, for uses of its own",
+                id=f"the bucket {name}",
+            )
+            for name in ("xn--a", "sthree-states", "states-s3alias", "states--ol-s3", "states.mrap", "states--x-s3")
+        ),
+        *(
+            pytest.param(
+                f"backend: {{s3: {{bucket: state, region: eu-central-1, key_prefix: {prefix!r}}}}}\n" + USABLE,
+                f"1: backend.s3.key_prefix: {prefix!r} is not a prefix of keys: expected 1 to 512 characters, with "
+                "names that are not empty, . or .. between its slashes",
+                id=f"the prefix {prefix}",
+            )
+            for prefix in ("a/", ".", "..", "a/../b", "../b", "a/.", "a//b")
         ),
     ],
 )

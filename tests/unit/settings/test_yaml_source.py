@@ -54,6 +54,7 @@ class TestValues:
             ("!!bool x", "cannot be read as tag:yaml.org,2002:bool, got 'x'"),
             ("!!float ''", "cannot be read as tag:yaml.org,2002:float, got ''"),
             ("!!python/name:os.system x", "cannot be read as tag:yaml.org,2002:python/name:os.system, got 'x'"),
+            ("!!binary aGVsbG8=", "binary data has no use here: expected text, without !!binary, got 'aGVsbG8='"),
             ("!Ref x", "cannot be read as !Ref, got 'x'"),
             ("9" * 5000, f"cannot be read as tag:yaml.org,2002:int, got '{'9' * 99}..."),
             ("0x" + "f" * 5000, f"cannot be read as tag:yaml.org,2002:int, got '0x{'f' * 97}..."),
