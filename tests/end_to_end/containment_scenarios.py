@@ -210,6 +210,7 @@ def guard_rails_refuse(its: Scenarios) -> None:
     ec2, database = response.account.client("ec2"), response.company.instances["database"]
     tag = {"Key": "tapstack-protected", "Value": "yes"}
     ec2.create_tags(Resources=[database], Tags=[tag])
+    used = _used_target(response, response.company.interfaces["legacy"][0])
     try:
         for name, why in (
             ("legacy", "is a mirror target"),
@@ -228,6 +229,24 @@ def guard_rails_refuse(its: Scenarios) -> None:
     finally:
         # Otherwise every later test is refused too.
         ec2.delete_tags(Resources=[database], Tags=[tag])
+        used()
+
+
+def a_mirror_target_that_mirrors_no_other_instance_does_not_protect(its: Scenarios) -> None:
+    response = its.response
+    ec2 = response.account.client("ec2")
+    with _attached(response, "database") as interface:
+        made = ec2.create_traffic_mirror_target(NetworkInterfaceId=interface)["TrafficMirrorTarget"]
+        target = made["TrafficMirrorTargetId"]
+        try:
+            incident = response.open("database")
+            [said] = [line for line in _dry_run(response, incident, "contain")["warnings"] if target in line]
+            _contain(response, incident)
+            assert _is_isolated(response, "database")
+            assert said in response.containment(incident)["not_done"]
+            _release(response, incident)
+        finally:
+            ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=target)
 
 
 def the_sweeper_reports_forgotten_containments(its: Scenarios) -> None:
@@ -301,6 +320,7 @@ CONTAINING: Final = (
     an_interface_is_attached_after_isolation,
     every_try_to_contain_fails_and_a_responder_asks_again,
     guard_rails_refuse,
+    a_mirror_target_that_mirrors_no_other_instance_does_not_protect,
     the_sweeper_reports_forgotten_containments,
     the_sweeper_goes_on_with_a_question_whose_execution_was_ended,
 )
@@ -387,6 +407,28 @@ def _attached(response: DeployedResponse, name: str) -> Iterator[str]:
     finally:
         ec2.detach_network_interface(AttachmentId=attachment)
         ec2.delete_network_interface(NetworkInterfaceId=made)
+
+
+def _used_target(response: DeployedResponse, interface: str) -> Callable[[], None]:
+    """Have others mirror to the target of an interface; return what ends that."""
+    ec2 = response.account.client("ec2")
+    filters = [{"Name": "network-interface-id", "Values": [interface]}]
+    [target] = ec2.describe_traffic_mirror_targets(Filters=filters)["TrafficMirrorTargets"]
+    source = ec2.create_network_interface(SubnetId=response.company.shop.private[0])["NetworkInterface"]
+    filter_id = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
+    session = ec2.create_traffic_mirror_session(
+        NetworkInterfaceId=source["NetworkInterfaceId"],
+        TrafficMirrorTargetId=target["TrafficMirrorTargetId"],
+        TrafficMirrorFilterId=filter_id,
+        SessionNumber=1,
+    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+
+    def end() -> None:
+        ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
+        ec2.delete_traffic_mirror_filter(TrafficMirrorFilterId=filter_id)
+        ec2.delete_network_interface(NetworkInterfaceId=source["NetworkInterfaceId"])
+
+    return end
 
 
 @contextmanager

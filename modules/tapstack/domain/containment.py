@@ -159,6 +159,22 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherTarget:
+    """A mirror target on an interface of the instance, which is not the one of this response.
+
+    Attributes:
+        id: its id.
+        interface_id: the network interface that is the target.
+        sessions: the sessions of this account that mirror other instances to it. Those of other accounts, which use a
+            shared target, cannot be described.
+    """
+
+    id: str
+    interface_id: str
+    sessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Facts about an instance.
 
@@ -177,7 +193,8 @@ class Facts:
         classic_balancers: names of those that it is registered with.
         role: name of the role of its instance profile.
         role_access: whether the role is restricted for this instance: ALLOWED, DENIED by containment, or OTHER_POLICY.
-        is_mirror_target: it receives mirrored packets: the appliance.
+        is_appliance: it receives the packets that this response mirrors.
+        other_targets: the other mirror targets that its interfaces are.
         spot: it is a Spot Instance, which cannot be protected from termination.
         admission: to the network interface that its packets are mirrored to; empty where it has none.
     """
@@ -196,7 +213,8 @@ class Facts:
     classic_balancers: tuple[str, ...] = ()
     role: str | None = None
     role_access: str = ALLOWED
-    is_mirror_target: bool = False
+    is_appliance: bool = False
+    other_targets: tuple[OtherTarget, ...] = ()
     spot: bool = False
     admission: Admission = field(default_factory=Admission)
 
@@ -368,8 +386,15 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
     instance = facts.instance_id
     if facts.state in GONE_STATES:
         return f"instance {instance} is {facts.state}: it cannot be contained"
-    if facts.is_mirror_target:
-        return f"instance {instance} is a mirror target: isolating it would end captures"
+    if facts.is_appliance:
+        return f"instance {instance} is a mirror target of this response: isolating it would end captures"
+    # Any caller that may create targets can make one of an interface: only one that is used protects its instance.
+    if used := [target for target in facts.other_targets if target.sessions]:
+        listed = "; ".join(f"{', '.join(one.sessions)} mirror to {one.id} on {one.interface_id}" for one in used)
+        return (
+            f"instance {instance} is a mirror target: isolating it would end captures ({listed}). If these are not "
+            "yours, delete the sessions, and contain it again"
+        )
     if instance in settings.protect.instance_ids:
         return f"instance {instance} is protected by the deployment's settings"
     for key, pattern in sorted(settings.protect.tags.items()):
@@ -515,6 +540,11 @@ def _warnings(
                 f"{interface.id} is a trunk: pods with security groups of their own STAY CONNECTED through its branch "
                 f"interfaces ({branches}), and AWS mirrors neither"
             )
+    for target in facts.other_targets:
+        yield (
+            f"{target.interface_id} is the mirror target {target.id}, which mirrors no other instance of this account: "
+            "that does not protect it. If another account uses the target, its captures end"
+        )
     if settings.termination_protection and facts.spot:
         yield "a Spot Instance cannot be protected from termination"
     if settings.instance_profile == "restrict" and facts.role_access == OTHER_POLICY:

@@ -172,7 +172,7 @@ def _inspect(
             permissions,
             "DescribeInstances",
             "DescribeNetworkInterfaces",
-            *(["DescribeTrafficMirrorTargets"] if containing else []),
+            *(["DescribeTrafficMirrorSessions", "DescribeTrafficMirrorTargets"] if containing else []),
             # From where an existing appliance admits mirrored packets, and which prior groups still exist.
             *(["DescribeSecurityGroups"] if releasing or permissions.stack is None else []),
             sid="DescribeInstances",

@@ -13,14 +13,14 @@ import pytest
 from strictmoto.faults import Fault
 from tapstack.domain.callers import POLICY
 from tapstack.domain.containment import PriorState
-from tapstack.responder.containment import inspect, isolation
+from tapstack.responder.containment import inspect, isolation, notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
 from tests.responder.callers import CALLER, OTHER
-from tests.responder.conftest import item, opened
+from tests.responder.conftest import configure, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 from tests.strictmoto.trusting import TRUST
 
@@ -202,9 +202,29 @@ class TestGuardRails:
     def test_fails_when_there_is_no_such_instance(self, shop: Shop) -> None:
         self.refused(shop, "i-0123456789abcdef0", "there is no instance i-0123456789abcdef0")
 
-    def test_fails_when_it_receives_mirrored_packets(self, shop: Shop) -> None:
-        shop.site.target(shop.company.interfaces["legacy"][0])
-        self.refused(shop, shop.company.instances["legacy"], "is a mirror target")
+    def test_fails_when_sessions_mirror_others_to_it(self, shop: Shop) -> None:
+        legacy = shop.company.instances["legacy"]
+        target = shop.site.others_target = shop.site.target(shop.company.interfaces["legacy"][0])
+        session = shop.site.session_of_others(shop.company.interfaces["web-1"][0])
+        self.refused(shop, legacy, f"is a mirror target: .* end captures \\({session} mirror to {target} on eni-")
+        # When they are deleted, it can be contained.
+        shop.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
+        contained(legacy)
+        assert shop.is_isolated(legacy)
+
+    @pytest.mark.parametrize("by", ["target", "interface"])
+    def test_fails_when_it_is_the_target_of_this_response_which_nothing_uses_yet(
+        self, shop: Shop, by: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        interface = shop.company.interfaces["legacy"][0]
+        existing = {"target_id": shop.site.target(interface), "filter_id": shop.site.mirror_filter()}
+        given = shop.site.settings["containment"]
+        # Where the file does not name the interface, the target's own says so.
+        named = {"target_interface_id": interface} if by == "interface" else {}
+        configure(monkeypatch, shop.site, {"existing": {**existing, **named}})
+        shop.site.settings["containment"] = given
+        shop.set()
+        self.refused(shop, shop.company.instances["legacy"], "is a mirror target of this response")
 
     def test_fails_when_it_is_behind_the_load_balancer_of_the_mirror_target(self, shop: Shop) -> None:
         elbv2 = shop.client("elbv2")
@@ -282,6 +302,34 @@ def test_when_an_interface_is_in_a_foreign_vpc_then_the_others_are_isolated_and_
     assert said in containment_requests.plan_to_contain(incidents.get(incident))["warnings"]
     assert release(incident) == "released"
     assert shop.groups_of(interface) == [group["GroupId"] for group in foreign["Groups"]]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_when_a_mirror_target_of_it_mirrors_no_other_instance_then_it_is_contained_and_that_is_said(
+    shop: Shop, own: bool
+) -> None:
+    """Whoever may create targets makes one of an interface, to be left alone; a session of its own does not help."""
+    [first, second] = shop.company.interfaces["database"]
+    target = shop.site.others_target = shop.site.target(second)
+    if own:
+        shop.site.session_of_others(first)
+    incident = opened(shop.database)
+    said = (
+        f"{second} is the mirror target {target}, which mirrors no other instance of this account: that does not "
+        "protect it. If another account uses the target, its captures end"
+    )
+    assert containment_requests.plan_to_contain(incidents.get(incident))["warnings"] == [said]
+
+    containment_requests.contain(incident, "now", by=CALLER)
+    assert isolation.contain(incident) == {"status": "contained"}
+
+    assert shop.is_isolated(shop.database)
+    assert item(incident)["containment"]["not_done"] == [said]
+    assert said in [entry["detail"] for entry in incidents.timeline(incident)]
+    [subject, text] = notifications.contained(incidents.get(incident))
+    assert "CONTAINED" in subject
+    assert said in text
+    assert release(incident) == "released"
 
 
 def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_it_is_reported(

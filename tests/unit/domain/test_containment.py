@@ -15,6 +15,7 @@ from tapstack.domain.containment import (
     Facts,
     Interface,
     Membership,
+    OtherTarget,
     PriorState,
     Registration,
     Volume,
@@ -152,7 +153,12 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
     ("facts", "settings", "match"),
     [
         (replace(FACTS, state="shutting-down"), SETTINGS, "is shutting-down"),
-        (replace(FACTS, is_mirror_target=True), SETTINGS, "is a mirror target: isolating it would end captures"),
+        (replace(FACTS, is_appliance=True), SETTINGS, "is a mirror target of this response: isolating it would end"),
+        (
+            replace(FACTS, other_targets=(OtherTarget("tmt-1", "eni-2"), OtherTarget("tmt-2", "eni-1", ("tms-1",)))),
+            SETTINGS,
+            "is a mirror target: isolating it would end captures (tms-1 mirror to tmt-2 on eni-1)",
+        ),
         (FACTS, replace(SETTINGS, protect=Protect(instance_ids=(INSTANCE,))), "by the deployment's settings"),
         (
             replace(FACTS, tags={"tier": "prod-1"}),

@@ -40,16 +40,7 @@ _NAMESPACE: Final = uuid.UUID("6d0f6c0a-52c5-4f0c-9d43-9f3a0d2c8f11")
 
 def on_interfaces(interface_ids: Sequence[str]) -> list[Described]:
     """Return all sessions on these interfaces, those of others included."""
-    found: list[Described] = []
-    for start in range(0, len(interface_ids), FILTER_VALUES):
-        values = list(interface_ids[start : start + FILTER_VALUES])
-        found += _described([{"Name": "network-interface-id", "Values": values}])
-    return found
-
-
-def to_target(target_id: str) -> list[Described]:
-    """Return all sessions with a target."""
-    return _described([{"Name": "traffic-mirror-target-id", "Values": [target_id]}])
+    return _with("network-interface-id", interface_ids)
 
 
 def of_this_deployment() -> list[Described]:
@@ -62,6 +53,18 @@ def of_this_deployment() -> list[Described]:
             {"Name": f"tag:{TAG_SITE}", "Values": [named.site]},
         ]
     )
+
+
+def to_targets(target_ids: Sequence[str]) -> list[Described]:
+    """Return the sessions of this account that mirror to one of these targets, whoever created them."""
+    return _with("traffic-mirror-target-id", target_ids)
+
+
+def _with(name: str, values: Sequence[str]) -> list[Described]:
+    found: list[Described] = []
+    for start in range(0, len(values), FILTER_VALUES):
+        found += _described([{"Name": name, "Values": list(values[start : start + FILTER_VALUES])}])
+    return found
 
 
 def _described(filters: list[dict[str, Any]]) -> list[Described]:

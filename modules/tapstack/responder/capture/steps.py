@@ -221,7 +221,7 @@ def _hand_over(incident_id: str, shared: list[Capture]) -> None:
 def _sources(to: MirrorTarget) -> set[str]:
     if to.max_sources is None:
         return set()
-    return {session["NetworkInterfaceId"] for session in sessions.to_target(to.target_id)}
+    return {session["NetworkInterfaceId"] for session in sessions.to_targets([to.target_id])}
 
 
 def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:

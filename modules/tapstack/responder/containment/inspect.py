@@ -1,12 +1,12 @@
 """Inspects an instance before it is contained: a few calls, most of them in parallel.
 
 Sources: Amazon EC2 API Reference, DescribeInstances, DescribeNetworkInterfaces, DescribeInstanceAttribute,
-DescribeSecurityGroups and DescribeTrafficMirrorTargets.
+DescribeSecurityGroups, DescribeTrafficMirrorTargets and DescribeTrafficMirrorSessions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
-from tapstack.domain.containment import ALLOWED, GONE_STATES, Admission, Facts, Interface
+from tapstack.domain.containment import ALLOWED, GONE_STATES, Admission, Facts, Interface, OtherTarget
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.aws.parallel import each
+from tapstack.responder.capture import sessions
 from tapstack.responder.capture.interfaces import instances
 from tapstack.responder.containment.changes import (
     classic_balancers,
@@ -30,7 +31,7 @@ from tapstack.responder.containment.changes import (
     tracking,
     volumes,
 )
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import ContainmentRefused
 
 Described = dict[str, Any]
@@ -82,7 +83,8 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         membership=answers["membership"],
         role=role,
         role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
-        is_mirror_target=answers["is_mirror_target"],
+        is_appliance=answers["mirroring"][0],
+        other_targets=answers["mirroring"][1],
         spot=instance.get("InstanceLifecycle") == "spot",
         admission=answers["admission"],
     )
@@ -99,7 +101,7 @@ def _questions() -> list[tuple[str, Callable[[Described], Any]]]:
         ("termination", of_id(termination.is_protected)),
         ("shutdown", of_id(shutdown.behavior_of)),
         ("membership", of_id(standby.membership)),
-        ("is_mirror_target", is_mirror_target),
+        ("mirroring", received_mirroring),
         ("admission", lambda _: admission()),
         ("role", profile.role_of if restricts else lambda _: None),
     ]
@@ -177,22 +179,38 @@ def with_balancers(facts: Facts) -> Facts:
     )
 
 
-def is_mirror_target(instance: Described) -> bool:
-    """Return whether an instance receives mirrored packets: isolating it would end every capture.
+def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ...]]:
+    """Return whether an instance receives the packets that this response mirrors, and its other mirror targets.
 
-    It is the stack's own appliance, or an interface of it is the target of any session, or it stands behind the
-    load balancer that is the site's target.
+    It does where it is the stack's own appliance, has the interface of the existing target, or stands behind the load
+    balancer that is the target. Names and ids say so, not tags that any caller may write: only CloudFormation writes
+    tags that begin with `aws:`.
     """
-    appliance = environment().appliance
-    tags = instance.get("Tags", [])
-    if isinstance(appliance, Launch) and {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags:
-        return True
-    ids = [item["NetworkInterfaceId"] for item in instance.get("NetworkInterfaces", [])]
-    if isinstance(appliance, ExistingAppliance) and appliance.target_interface_id in ids:
-        return True
-    if ids and _targets([{"Name": "network-interface-id", "Values": ids}]):
-        return True
-    return isinstance(appliance, ExistingAppliance) and _is_behind(appliance, instance)
+    appliance, own = environment().appliance, _interface_ids(instance)
+    targets = _targets([{"Name": "network-interface-id", "Values": own}]) if own else []
+    if isinstance(appliance, ExistingAppliance):
+        of_targets = [target["TrafficMirrorTargetId"] for target in targets]
+        ours = (
+            appliance.target_interface_id in own or appliance.target_id in of_targets or _is_behind(appliance, instance)
+        )
+    else:
+        ours = {"Key": _STACK_TAG, "Value": appliance.stack_name} in instance.get("Tags", [])
+    return (True, ()) if ours else (False, _other_targets(own, targets))
+
+
+def _other_targets(own: Sequence[str], targets: Sequence[Described]) -> tuple[OtherTarget, ...]:
+    """Return targets on the instance's interfaces, each with the sessions that mirror other instances to it."""
+    interfaces = {target["TrafficMirrorTargetId"]: target["NetworkInterfaceId"] for target in targets}
+    used: dict[str, list[str]] = {id_: [] for id_ in sorted(interfaces)}
+    for session in sessions.to_targets(list(used)) if used else []:
+        # A session of the instance's own mirrors nothing that isolation should not end.
+        if session["NetworkInterfaceId"] not in own:
+            used[session["TrafficMirrorTargetId"]].append(session["TrafficMirrorSessionId"])
+    return tuple(OtherTarget(id_, interfaces[id_], tuple(sorted(found))) for id_, found in used.items())
+
+
+def _interface_ids(instance: Described) -> list[str]:
+    return [item["NetworkInterfaceId"] for item in instance.get("NetworkInterfaces", [])]
 
 
 def admission() -> Admission:
