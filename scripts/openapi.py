@@ -115,7 +115,15 @@ _DETAILS: Final = {
         "Approve a containment that is pending; 403 for whoever requested it", refusals=(403,)
     ),
     "overrideApproval": _containment(
-        "Approve a containment that is pending without another person; a right of its own", body_required=True
+        "Approve a containment that is pending without another person; a right of its own. 403 for whoever requested "
+        "one that overrides a protection",
+        refusals=(403,),
+        body_required=True,
+    ),
+    "containProtected": _containment(
+        "Request the containment of an instance that tags protect, with the right to override; another person approves "
+        "it; 409 when refused",
+        body_required=True,
     ),
     "rejectContainment": _containment("Reject a containment that is pending"),
     "releaseIncident": _containment(

@@ -27,7 +27,7 @@ LETS = {
     "open-contain": {"POST /incidents/contain"},
     "open-contain-now": {"POST /incidents/contain-now"},
     "approve": {"POST /incidents/{id}/approve", "POST /incidents/{id}/reject"},
-    "override": {"POST /incidents/{id}/override"},
+    "override": {"POST /incidents/{id}/override", "POST /incidents/{id}/contain-protected"},
     "release": {"POST /incidents/{id}/release"},
 }
 ASKED = [*(each.route for each in OPERATIONS), "DELETE /incidents/{id}", "GET /"]

@@ -232,6 +232,30 @@ def guard_rails_refuse(its: Scenarios) -> None:
         used()
 
 
+def a_protected_instance_is_contained_by_two_persons(its: Scenarios) -> None:
+    response = its.response
+    ec2, database = response.account.client("ec2"), response.company.instances["database"]
+    tag = {"Key": "tapstack-protected", "Value": "by an attacker"}
+    incident = response.open("database")
+    ec2.create_tags(Resources=[database], Tags=[tag])
+    try:
+        reason = {"reason": "the instance gave that to itself"}
+        assert _dry_run(response, incident, "contain-protected", **reason)["overridden"]
+        response.api.post(f"/incidents/{incident['id']}/contain-protected", reason, repeatable=True)
+        response.until_asked(incident)
+        for what in ("approve", "override", "contain-now"):
+            with pytest.raises(UserError, match="takes another person"):
+                response.api.post(
+                    f"/incidents/{incident['id']}/{what}", reason if what == "override" else {}, repeatable=True
+                )
+        response.approve(incident)
+        response.until_settled(incident, "contained")
+        assert _is_isolated(response, "database")
+        _release(response, incident)
+    finally:
+        ec2.delete_tags(Resources=[database], Tags=[tag])
+
+
 def a_mirror_target_that_mirrors_no_other_instance_does_not_protect(its: Scenarios) -> None:
     response = its.response
     ec2 = response.account.client("ec2")
@@ -321,6 +345,7 @@ CONTAINING: Final = (
     every_try_to_contain_fails_and_a_responder_asks_again,
     guard_rails_refuse,
     a_mirror_target_that_mirrors_no_other_instance_does_not_protect,
+    a_protected_instance_is_contained_by_two_persons,
     the_sweeper_reports_forgotten_containments,
     the_sweeper_goes_on_with_a_question_whose_execution_was_ended,
 )

@@ -225,6 +225,18 @@ class TestAnswers:
         assert item(incident)["contain_runs"] == 1
         assert "SendTaskSuccess" in policy.calls("states")
 
+    def test_when_a_person_asked_to_override_what_protects_it_then_no_rule_approves_that(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        policy.ec2.create_tags(Resources=[instance], Tags=[{"Key": "tapstack-protected", "Value": "yes"}])
+        incident = decided(found(instance, 1))["incident_id"]
+        containment_requests.contain_protected(incident, "it gave that to itself", by=CALLER)
+        for number, severity in ((2, 8.0), (3, 9.5), (3, 9.6)):
+            decided(found(instance, number, severity))
+            containment = item(incident)["containment"]
+            assert (containment["state"], containment["decision"]) == ("pending", None)
+        said = "Containment: not contained: it waits for a person's approval to override what protects it."
+        assert said in joined_mails(policy)[-1].splitlines()
+
     @pytest.mark.parametrize("state", ["releasing", "blocked"])
     def test_when_it_is_being_released_then_it_is_not_contained(self, policy: Site, state: str) -> None:
         instance, _ = policy.instance()

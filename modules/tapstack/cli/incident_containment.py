@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from tapstack.cli import incident_plan_view as view
-from tapstack.cli.incident_api import IncidentApi, ServiceError
+from tapstack.cli.incident_api import IncidentApi, ServiceError, UserError
 from tapstack.domain import containment_settings, incidents
 from tapstack.domain.operations import path_that_contains
 
@@ -42,6 +42,12 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     container.add_argument(
         "--mode", choices=containment_settings.MODES, help="approval by default; now needs a right of its own"
     )
+    container.add_argument(
+        "--override-protection",
+        action="store_true",
+        help="contain it although one of its tags protects it; a right of its own, and another person approves it",
+    )
+    container.add_argument("--reason", help="with --override-protection: why, as text for the timeline")
     _parser(actions, add, "approve", "approve a pending containment")
     overrider = _parser(
         actions,
@@ -73,6 +79,14 @@ def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.Argu
 
 def contain(call: Call) -> int:
     """Contain the instance."""
+    if call.chosen.override_protection:
+        if call.chosen.mode == "now":
+            raise UserError("--override-protection needs an approval by another person: leave --mode now out")
+        if call.chosen.reason is None:
+            raise UserError("--override-protection needs --reason: it is shown to whoever approves")
+        return _post(call, "contain-protected", {"reason": call.chosen.reason})
+    if call.chosen.reason is not None:
+        raise UserError("contain takes --reason only with --override-protection")
     # Containing at once is a right of its own, and so a path of its own.
     path = path_that_contains(call.chosen.mode or "approval", opens=False)
     return _post(call, path.rpartition("/")[2], {})

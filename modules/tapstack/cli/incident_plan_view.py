@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.cli.terminal import plain, table
-from tapstack.domain.containment import NAMES, short_key, with_name
+from tapstack.domain.containment import NAMES, short_key, tags_word, with_name
 
 _WIDEST: Final = 60
 _NOTHING: Final = {
     "contain": "nothing would change",
     "contain-now": "nothing would change",
+    "contain-protected": "nothing would change",
     "approve": "nothing would change",
     "override": "nothing would change",
     "reject": "nothing would change: the instance is not contained",
@@ -24,7 +25,7 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
 
     Args:
         answer: the API's response.
-        what: contain, contain-now, approve, override, reject or release.
+        what: contain, contain-now, contain-protected, approve, override, reject or release.
     """
     lines = [f"dry run of {what}: {plain(answer.get('instance_id'))}, nothing was changed"]
     if refused := plain(answer.get("refused")):
@@ -50,6 +51,8 @@ def plan(answer: Mapping[str, Any], *, what: str) -> str:
             "",
             "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
         ]
+    if overridden := [plain(tag) for tag in _list(answer, "overridden")]:
+        lines += ["", f"  PROTECTION IS OVERRIDDEN: its {tags_word(overridden)} would protect it"]
     return "\n".join([*lines, *_notes(answer)])
 
 

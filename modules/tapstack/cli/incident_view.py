@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tapstack.cli.incident_plan_view import advice, value
 from tapstack.cli.terminal import plain, shortened, table
-from tapstack.domain.containment import change_name
+from tapstack.domain.containment import change_name, tags_word
 from tapstack.domain.containment_release import refusals
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
@@ -160,6 +160,7 @@ def _containment(incident: Incident) -> list[str]:
     facts = [
         ("state", _REFUSED if refused and state == "blocked" else _WORDS.get(state, plain(found.get("state")))),
         ("asked", _joined(" by ", plain(found.get("asked_at")), _word(found.get("asked_by")))),
+        ("overrides", _overrides(found)),
         ("until", _deadline(found)),
         ("decided", _joined(" ", at, decided)),
         (
@@ -175,6 +176,12 @@ def _containment(incident: Incident) -> list[str]:
     shown = [(label, text) for label, text in facts if text]
     width = max(_LABEL, *(len(label) for label, _ in shown)) if shown else _LABEL
     return [f"  {label:<{width}} {text}" for label, text in shown]
+
+
+def _overrides(found: Mapping[str, Any]) -> str:
+    """Return which protection it overrides, and why; nothing where it overrides none."""
+    tags = [plain(tag) for tag in _list(found, "overridden_tags")]
+    return f"PROTECTION by its {tags_word(tags)}: {_quoted(found.get('override_reason'))}" if tags else ""
 
 
 def _deadline(found: Mapping[str, Any]) -> str:

@@ -10,12 +10,12 @@ runbook reference, AWSSupport-ContainEC2Instance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Literal, get_args
 
-from tapstack.domain.containment_settings import DeployedContainment
+from tapstack.domain.containment_settings import DeployedContainment, override_protection_command
 from tapstack.domain.globs import matches
 from tapstack.domain.outside_text import word
 
@@ -336,6 +336,7 @@ class Plan:
         refused: why it is refused; None when it is not.
         differences: of a release: what blocks it, and what is only reported.
         warnings: of a containment: what it does not cover.
+        overridden: of a containment: the tags that protect the instance, which it overrides.
     """
 
     instance_id: str
@@ -343,6 +344,7 @@ class Plan:
     refused: str | None = None
     differences: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
 
     @property
     def blocked(self) -> bool:
@@ -357,10 +359,13 @@ class Plan:
             "refused": self.refused,
             "differences": [difference.as_dict() for difference in self.differences],
             "warnings": list(self.warnings),
+            "overridden": list(self.overridden),
         }
 
 
-def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> Plan:
+def plan_containment(
+    facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = (), *, override_tags: bool = False
+) -> Plan:
     """Return what containing an instance would change.
 
     Changes that are made already are left out: the plan of a contained instance has only what was attached since.
@@ -369,19 +374,34 @@ def plan_containment(facts: Facts, settings: DeployedContainment, recorded: Iter
         facts: about the instance.
         settings: of the deployment.
         recorded: the prior states of this instance, of earlier containments too.
+        override_tags: tags do not protect it.
     """
     known = {(one.kind, one.key): one for one in recorded}
-    refused = refusal(facts, settings, known.values())
+    refused = refusal(facts, settings, known.values(), override_tags=override_tags)
     if refused is not None:
         return Plan(facts.instance_id, refused=refused)
     changes = [_with_prior_state(change, known) for change in _wanted(facts, settings)]
     ordered = sorted(
         (change for change in changes if change is not None), key=lambda c: (KINDS.index(c.what), _position(c, facts))
     )
-    return Plan(facts.instance_id, tuple(ordered), warnings=tuple(_warnings(facts, settings, known)))
+    warnings = tuple(_warnings(facts, settings, known))
+    return Plan(facts.instance_id, tuple(ordered), warnings=warnings, overridden=protecting_tags(facts, settings))
 
 
-def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = ()) -> str | None:
+def protecting_tags(facts: Facts, settings: DeployedContainment) -> tuple[str, ...]:
+    """Return the tags of an instance that protect it, each as one word or quoted."""
+    return tuple(
+        f"{word(tag)}={word(value)}"
+        for tag, value in sorted(facts.tags.items())
+        for key, pattern in settings.protect.tags.items()
+        # Without regard to case, as IAM compares keys of tags.
+        if tag.casefold() == key.casefold() and matches(pattern, value)
+    )
+
+
+def refusal(
+    facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = (), *, override_tags: bool = False
+) -> str | None:
     """Return why an instance must not, or cannot, be contained; None when it can."""
     instance = facts.instance_id
     if facts.state in GONE_STATES:
@@ -396,12 +416,13 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
             "yours, delete the sessions, and contain it again"
         )
     if instance in settings.protect.instance_ids:
-        return f"instance {instance} is protected by the deployment's settings"
-    for key, pattern in sorted(settings.protect.tags.items()):
-        for tag, value in sorted(facts.tags.items()):
-            # Without regard to case, as IAM compares keys of tags: otherwise IAM would refuse what the plan allows.
-            if tag.casefold() == key.casefold() and matches(pattern, value):
-                return f"instance {instance} is protected by its tag {word(tag)}={word(value)}"
+        # The deployment file names it: whoever controls the instance cannot.
+        return f"instance {instance} is protected by the deployment's settings (protect.instance_ids)"
+    if not override_tags and (tags := protecting_tags(facts, settings)):
+        return (
+            f"instance {instance} is protected by its {tags_word(tags)}. With the right to override, and the approval "
+            f"of another person: {override_protection_command('ID')}"
+        )
     if facts.vpc_id not in settings.groups:
         return f"instance {instance} is in {facts.vpc_id}, which is not in the scope of this deployment"
     changeable = [interface for interface in facts.interfaces if _can_be_isolated(interface, settings)]
@@ -417,6 +438,11 @@ def refusal(facts: Facts, settings: DeployedContainment, recorded: Iterable[Prio
             "recorded: it was done outside Tapstack"
         )
     return None
+
+
+def tags_word(tags: Sequence[str]) -> str:
+    """Return tags as a sentence names them."""
+    return f"{'tag' if len(tags) == 1 else 'tags'} {', '.join(tags)}"
 
 
 def _can_be_isolated(interface: Interface, settings: DeployedContainment) -> bool:

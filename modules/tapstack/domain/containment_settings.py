@@ -94,10 +94,11 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Protect:
-    """What is never contained, besides the appliance.
+    """What is not contained, besides the appliance.
 
     Attributes:
-        tags: An instance that has one of these tags is never contained; `*` in a value stands for any text. At most 25.
+        tags: An instance that has one of these tags is contained only where two persons override that; `*` in a
+            value stands for any text. At most 25.
         instance_ids: Instances that are never contained; at most 80, so protect more by a tag.
     """
 
@@ -299,6 +300,11 @@ def contain_command(incident_id: str, mode: Mode) -> str:
 def override_command(incident_id: str) -> str:
     """Return the command that approves a containment without another person, a right of its own."""
     return f"tapstack incident override {incident_id} --reason WHY"
+
+
+def override_protection_command(incident_id: str) -> str:
+    """Return the command that requests a containment in spite of protecting tags, with the right to override."""
+    return f"tapstack incident contain {incident_id} --override-protection --reason WHY"
 
 
 def undo_containment_command(incident_id: str) -> str:

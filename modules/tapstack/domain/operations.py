@@ -80,6 +80,14 @@ OPERATIONS: Final = (
     ),
     Operation("approveContainment", "POST", "/incidents/{id}/approve", "decide", "APPROVE", of_containment=True),
     Operation("overrideApproval", "POST", "/incidents/{id}/override", "override", "OVERRIDE", of_containment=True),
+    Operation(
+        "containProtected",
+        "POST",
+        "/incidents/{id}/contain-protected",
+        "override",
+        "CONTAIN_PROTECTED",
+        of_containment=True,
+    ),
     Operation("rejectContainment", "POST", "/incidents/{id}/reject", "decide", "REJECT", of_containment=True),
     Operation("releaseIncident", "POST", "/incidents/{id}/release", "release", "RELEASE", of_containment=True),
 )

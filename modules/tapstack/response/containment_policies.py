@@ -327,16 +327,9 @@ def _in_one_transaction(permissions: Permissions) -> Statement:
 
 
 def _not_protected(containable: Containable) -> Statement:
-    """A condition: the instance is not protected, by tag or by id; one without such a tag is not.
-
-    IAM takes the key of a tag in any case here, and so does `plan_containment`.
-    """
-    tags = {f"aws:ResourceTag/{key}": pattern for key, pattern in containable.settings.protect.tags.items()}
+    """A condition: the instance is not protected by its id. Tags are none, because two persons may override them."""
     ids = list(containable.settings.protect.instance_ids)
-    return {
-        **({"StringNotLike": tags} if tags else {}),
-        **({"StringNotEquals": {"ec2:InstanceID": ids}} if ids else {}),
-    }
+    return {"StringNotEquals": {"ec2:InstanceID": ids}} if ids else {}
 
 
 def _together(*conditions: Statement) -> Statement:

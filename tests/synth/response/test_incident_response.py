@@ -213,6 +213,7 @@ def test_when_tokens_are_asked_for_then_every_route_asks_for_one_with_the_scope(
         "POST /incidents/{id}/approve": ["approve", "lead"],
         "POST /incidents/{id}/reject": ["approve", "lead"],
         "POST /incidents/{id}/override": ["lead"],
+        "POST /incidents/{id}/contain-protected": ["lead"],
         "$default": ["respond", "now", "approve", "lead"],
     }
     # The function asks for the other right of a request that opens and contains.

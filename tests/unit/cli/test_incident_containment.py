@@ -61,6 +61,7 @@ def containment(**changes: Any) -> dict[str, Any]:
     [
         (["contain", ID], "contain", {}),
         (["contain", ID, "--mode", "now"], "contain-now", {}),
+        (["contain", ID, "--override-protection", "--reason", "forged"], "contain-protected", {"reason": "forged"}),
         (["approve", ID], "approve", {}),
         (["override", ID, "--reason", "alone"], "override", {"reason": "alone"}),
         (["reject", ID, "--reason", "false alarm"], "reject", {"reason": "false alarm"}),
@@ -87,6 +88,41 @@ def test_fails_when_another_person_must_approve_and_says_only_what_the_api_says(
     api.answer((403, {**problem, "status": 403, "detail": detail, "instance": "/"}))
     assert main(["incident", "approve", ID]) == 2
     assert capsys.readouterr().err == f"Another person must approve: {detail} (HTTP 403)\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--override-protection"], "--override-protection needs --reason: it is shown to whoever approves"),
+        (
+            ["--override-protection", "--reason", "x", "--mode", "now"],
+            "--override-protection needs an approval by another person: leave --mode now out",
+        ),
+        (["--reason", "x"], "contain takes --reason only with --override-protection"),
+    ],
+)
+def test_fails_when_options_of_contain_do_not_go_together(
+    api: ApiServer, options: list[str], said: str, capsys: Printed
+) -> None:
+    assert main(["incident", "contain", ID, *options]) == 2
+    assert capsys.readouterr().err == f"{said}\n"
+    assert not api.asked
+
+
+def test_when_a_protection_is_overridden_then_card_and_plan_say_so(api: ApiServer, capsys: Printed) -> None:
+    tags = ["tapstack-protected=yes", "'two words'=x"]
+    found = containment(state="pending", overridden_tags=tags, override_reason="forged\nby it")
+    api.answer((200, incident(containment=found)))
+    assert main(["incident", "show", ID]) == 0
+    assert (
+        "overrides  PROTECTION by its tags tapstack-protected=yes, 'two words'=x: 'forged\\nby it'"
+        in capsys.readouterr().out
+    )
+    api.answer((200, {**PLAN, "overridden": tags[:1]}))
+    assert main(["incident", "contain", ID, "--override-protection", "--reason", "x", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("dry run of contain-protected: ")
+    assert "  PROTECTION IS OVERRIDDEN: its tag tapstack-protected=yes would protect it" in out.splitlines()
 
 
 def test_when_it_is_dry_then_the_plan_is_shown(api: ApiServer, capsys: Printed) -> None:

@@ -35,8 +35,16 @@ def override_approval(request: Request, incident_id: str) -> Answer:
     """POST /incidents/{id}/override: approve a pending containment, also one that the caller requested."""
     body = read_json(request)
     if body.get("dry_run"):
-        return 200, containment_requests.plan_to_contain(_waiting(incident_id)), {}
+        return 200, containment_requests.plan_to_override(_waiting(incident_id), by=request.caller), {}
     return _accepted(containment_requests.decide(incident_id, "overridden", by=request.caller, reason=body["reason"]))
+
+
+def contain_protected(request: Request, incident_id: str) -> Answer:
+    """POST /incidents/{id}/contain-protected: request the containment of an instance that tags protect."""
+    body = read_json(request)
+    if body.get("dry_run"):
+        return 200, containment_requests.plan_to_contain_protected(incidents.get(incident_id)), {}
+    return _accepted(containment_requests.contain_protected(incident_id, body["reason"], by=request.caller))
 
 
 def reject_containment(request: Request, incident_id: str) -> Answer:

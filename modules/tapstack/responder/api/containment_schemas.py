@@ -104,7 +104,7 @@ DIFFERENCE: Final[Schema] = {
 PLAN: Final[Schema] = {
     "type": "object",
     "description": "What would change. Nothing was changed.",
-    "required": ["instance_id", "changes", "refused", "differences", "warnings"],
+    "required": ["instance_id", "changes", "refused", "differences", "warnings", "overridden"],
     "properties": {
         "instance_id": {"type": "string"},
         "changes": {"type": "array", "items": {"$ref": "#/components/schemas/Change"}},
@@ -118,6 +118,7 @@ PLAN: Final[Schema] = {
             **_TEXTS,
             "description": "What the command does not cover, and what would contain the instance again.",
         },
+        "overridden": {**_TEXTS, "description": "The tags that protect the instance, and that it overrides."},
     },
 }
 _PROPERTIES: Final[dict[str, Schema]] = {
@@ -143,6 +144,11 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "instance ends it.",
         format="date-time",
     ),
+    "overridden_tags": {
+        **_TEXTS,
+        "description": "The tags that protected the instance when this was requested, and that it overrides.",
+    },
+    "override_reason": _or_null("Why they are overridden, as whoever requested it wrote."),
     "two_step": {"type": "boolean", "description": "Whether an all-open group comes first."},
     "released_by": _or_null("Who requested the release."),
     "released_at": _or_null("When.", format="date-time"),

@@ -35,6 +35,7 @@ HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
     "containNow": containment_routes.contain_incident,
     "approveContainment": containment_routes.approve_containment,
     "overrideApproval": containment_routes.override_approval,
+    "containProtected": containment_routes.contain_protected,
     "rejectContainment": containment_routes.reject_containment,
     "releaseIncident": containment_routes.release_incident,
 }

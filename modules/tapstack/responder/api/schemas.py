@@ -148,6 +148,7 @@ OVERRIDE: Final[Schema] = {
     "required": ["reason"],
     "properties": {"reason": REASON, "dry_run": DRY_RUN},
 }
+CONTAIN_PROTECTED: Final = OVERRIDE
 REJECT: Final[Schema] = {
     "type": "object",
     "additionalProperties": False,
@@ -371,6 +372,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Contain": CONTAIN,
     "Approve": APPROVE,
     "Override": OVERRIDE,
+    "ContainProtected": CONTAIN_PROTECTED,
     "Reject": REJECT,
     "Release": RELEASE,
     "Incident": INCIDENT,

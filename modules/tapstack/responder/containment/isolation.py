@@ -31,10 +31,12 @@ from tapstack.domain.containment import (
     PriorState,
     change_name,
     plan_containment,
+    tags_word,
     text_of,
 )
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.counts import counted
+from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.aws.clients import PARALLEL
 from tapstack.responder.aws.errors import is_transient, message_of
@@ -56,13 +58,32 @@ _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standb
 _AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "classic-balancer", "snapshots")
 
 
-def plan(instance_id: str, where: AccountRegion | None = None) -> Plan:
+def plan(instance_id: str, where: AccountRegion | None = None, *, override_tags: bool = False) -> Plan:
     """Return what containing an instance would change, now.
+
+    Args:
+        instance_id: which.
+        where: it is.
+        override_tags: tags do not protect it.
 
     Raises:
         ContainmentRefused: there is no such instance.
     """
-    return plan_containment(inspect_instance(instance_id), _settings(), containments.prior_states(instance_id, where))
+    recorded = containments.prior_states(instance_id, where)
+    return plan_containment(inspect_instance(instance_id), _settings(), recorded, override_tags=override_tags)
+
+
+def overrides_tags(incident: Incident) -> bool:
+    """Return whether tags do not protect the instance of an incident.
+
+    Two persons decided that; or it was contained before it had the tag, which whoever controls the instance may have
+    written since, to keep another interface connected.
+    """
+    containment = incident.containment
+    if containment is None or containment.state not in ("pending", "containing", "contained"):
+        # What was decided then has ended.
+        return False
+    return bool(containment.overridden_tags) or containment.state == "contained"
 
 
 def contain(incident_id: str) -> dict[str, Any]:
@@ -127,13 +148,13 @@ class _Containing:
         self._do(_of(waiting, _AFTER))
         self._raise_transient()
         containments.finish_containing(held)
-        self._record(waiting, plan.warnings)
+        self._record(waiting, plan)
         return {"status": "contained"}
 
     def _inspect(self) -> tuple[Facts, Plan, list[PriorState]]:
         remembered = containments.prior_states(self.instance_id, self.incident.where)
         facts = inspect_instance(self.instance_id, balancers=False)
-        plan = plan_containment(facts, self.settings, remembered)
+        plan = plan_containment(facts, self.settings, remembered, override_tags=overrides_tags(self.incident))
         if plan.refused is not None:
             raise ContainmentRefused(plan.refused)
         return facts, plan, remembered
@@ -177,7 +198,7 @@ class _Containing:
         """Return the changes of load balancers that have the instance; called after isolation."""
         if not self.settings.load_balancers.deregister:
             return []
-        plan = plan_containment(with_balancers(facts), self.settings, waiting)
+        plan = plan_containment(with_balancers(facts), self.settings, waiting, override_tags=True)
         return [change for change in plan.changes if change.what in ("target-group", "classic-balancer")]
 
     def _isolate(self, held: Containment, interfaces: list[PriorState]) -> int:
@@ -235,18 +256,28 @@ class _Containing:
         """Record in the incident what is about to be changed: operators find it there if this fails."""
         requests.record_changes(self.incident.id, _lines(waiting))
 
-    def _record(self, waiting: list[PriorState], warnings: Sequence[str]) -> None:
+    def _record(self, waiting: list[PriorState], plan: Plan) -> None:
+        warnings = plan.warnings
         failed = {(one.kind, one.key) for one, _ in self.failures}
         changed = _lines(one for one in waiting if (one.kind, one.key) not in failed)
         refused = [f"{change_name(prior.kind, prior.key)}: {_message(error)}" for prior, error in self.failures]
         recorded = requests.record_contained(self.incident.id, changed, [*warnings, *refused])
         if not recorded or list(self.incident.requested_containment.changed) == changed:
             return
+        if plan.overridden:
+            self._add_event("protection overridden", self._overridden(plan.overridden))
         self._add_event("contained", "; ".join(changed))
         for warning in warnings:
             self._add_event("warning", warning)
         for line in refused:
             self._add_event("warning", f"not done: {line}")
+
+    def _overridden(self, tags: Sequence[str]) -> str:
+        containment = self.incident.requested_containment
+        if not containment.overridden_tags:
+            return f"its {tags_word(tags)}, which it got since it was contained, does not protect it"
+        reason = quoted(containment.override_reason)
+        return f"its {tags_word(tags)}, as {word(containment.asked_by)} requested: {reason}"
 
     def _add_event(self, what: str, detail: str) -> None:
         incidents.add_event(self.incident.id, "containment", what, detail)

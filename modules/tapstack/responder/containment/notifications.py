@@ -31,7 +31,8 @@ def approval(incident: Incident) -> tuple[str, str]:
     """Return subject and text: a containment is pending."""
     containment, name = incident.requested_containment, incident.id
     default = {"contain": "it is contained", "leave": "it is not contained"}[containment.default or "leave"]
-    return subject(incident, "containment pending approval"), text(
+    what = "containment pending, of PROTECTED" if containment.overridden_tags else "containment pending approval"
+    return subject(incident, what), text(
         incident,
         f"{word(containment.asked_by)} requests containment of {incident.instance_id}. "
         f"Without an answer by {containment.deadline}, {default}.",
@@ -42,8 +43,10 @@ def approval(incident: Incident) -> tuple[str, str]:
             f"  tapstack incident approve {name}",
             f"  tapstack incident reject {name}",
         ],
-        # The way out of a responder who is alone.
-        ["Where nobody else can approve, with the right to override:", f"  {override_command(name)}"],
+        # The way out of a responder who is alone; what protects an instance takes two.
+        ["Where nobody else can approve, with the right to override:", f"  {override_command(name)}"]
+        if not containment.overridden_tags
+        else [],
     )
 
 
@@ -55,7 +58,10 @@ def who_may_approve(incident: Incident) -> list[str]:
         return ["Whoever may approve may approve what they requested, too: approval.other_person is off."]
     if asked.requester is None and asked.asked_by == POLICY.name:
         return ["The policy requested it: any person with the right to approve may."]
-    return [f"Another person than {word(asked.asked_by)} approves it. The sessions of one role count as one person."]
+    also = ", also with the right to override" if asked.overridden_tags else ""
+    return [
+        f"Another person than {word(asked.asked_by)} approves it{also}. The sessions of one role count as one person."
+    ]
 
 
 def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:

@@ -8,17 +8,17 @@ execution of its own contains or releases: a capture that is slow, or fails, del
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
 from tapstack.domain.callers import Caller, is_same_person
-from tapstack.domain.containment import Plan
-from tapstack.domain.containment_settings import DeployedContainment, Mode, override_command
+from tapstack.domain.containment import Plan, tags_word
+from tapstack.domain.containment_settings import DeployedContainment, Mode, contain_command, override_command
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
-from tapstack.domain.outside_text import word
+from tapstack.domain.outside_text import quoted, word
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.containment.wanting import others_wanting, withdraw_pending
 from tapstack.responder.environment import environment
@@ -43,6 +43,8 @@ _HOLDS: Final[Mapping[str, tuple[ContainmentState, ...]]] = {
     "rejected": ("rejected",),
 }
 """The states of a containment while a decision holds: it is not released, failed or requested anew since."""
+_REASON: Final = 1200
+"""More than a reason has characters, because quoting adds some."""
 BY_DEFAULT: Final = "the deployment's default"
 """Who decided where no operator did."""
 
@@ -73,7 +75,13 @@ def allowed(mode: Mode | None) -> Mode:
 
 
 def record(
-    mode: Mode, by: Caller, *, before: IncidentContainment | None = None, as_of: str | None = None
+    mode: Mode,
+    by: Caller,
+    *,
+    before: IncidentContainment | None = None,
+    as_of: str | None = None,
+    overridden: Sequence[str] = (),
+    reason: str | None = None,
 ) -> IncidentContainment:
     """Return what a new containment says in its incident.
 
@@ -82,6 +90,8 @@ def record(
         by: who requests it.
         before: the containment that the incident has, if any.
         as_of: when what the policy decided about was last seen; none for the decision of an operator.
+        overridden: the tags that protect the instance, and that are overridden.
+        reason: why they are.
     """
     settings = configured()
     now = utc_now()
@@ -93,9 +103,12 @@ def record(
         asked_at=as_text(now),
         requester=by.person,
         deadline=as_text(now + timedelta(minutes=settings.approval.minutes)) if waits else None,
-        default=settings.approval.default if waits else None,
+        # What protects an instance is overridden by persons, never by silence.
+        default=("leave" if overridden else settings.approval.default) if waits else None,
         # Without an answer, nothing new is decided at the deadline.
         as_of=as_of or (as_text(now) if waits else None),
+        overridden_tags=tuple(overridden),
+        override_reason=reason if overridden else None,
         two_step=settings.two_step.enabled,
         # What was changed before it failed has not been restored.
         changed=before.changed if before is not None and before.state == "failed" else (),
@@ -155,11 +168,84 @@ def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | No
     return store.request_containment(incident, asked)
 
 
+def contain_protected(incident_id: str, reason: str, *, by: Caller) -> Incident:
+    """Request the containment of an instance that tags protect; another person approves it. Idempotent for one caller.
+
+    Args:
+        incident_id: which.
+        reason: why the protection is overridden.
+        by: who requests it.
+
+    Raises:
+        UnknownIncident: there is none of that id.
+        Conflict: not configured, no tag protects the instance, or nothing that could be contained now.
+        ContainmentRefused: a rule of the settings forbids it, which nothing overrides.
+    """
+    allowed("approval")
+    return retried(
+        lambda: _contain_protected_once(incident_id, reason, by), "others change the incident at the same time"
+    )
+
+
+def _contain_protected_once(incident_id: str, reason: str, by: Caller) -> Incident | None:
+    incident = in_time(incidents.get(incident_id))
+    before = incident.containment
+    if before is not None and before.state == "pending" and before.overridden_tags and before.asked_by == by.name:
+        executions.ensure(incident, "contain")
+        return incident
+    asked = record("approval", by, before=before, overridden=protected_by(incident), reason=reason)
+    changed = _ask(incident, asked)
+    if changed is not None:
+        incidents.add_event(incident_id, by.name, "containment requested", asked_words(asked))
+        executions.ensure(changed, "contain")
+    return changed
+
+
+def protected_by(incident: Incident) -> tuple[str, ...]:
+    """Return the tags that protect the instance of an incident, where a containment that overrides them is possible.
+
+    Raises:
+        Conflict: no tag protects it, or nothing that could be contained now.
+        ContainmentRefused: a rule of the settings forbids it, which nothing overrides.
+    """
+    if incident.containment_state == "pending":
+        raise Conflict(
+            f"the containment of incident {incident.id} is pending already: reject it first (tapstack incident reject "
+            f"{incident.id})"
+        )
+    if incident.containment_state in ("containing", "contained", "releasing", "blocked"):
+        raise Conflict(f"the containment of incident {incident.id} is {incident.containment_state} already")
+    _check_can_be_contained(incident)
+    plan = _planned(incident, override_tags=True)
+    if plan.refused is not None:
+        raise ContainmentRefused(plan.refused)
+    if not plan.overridden:
+        raise Conflict(
+            f"no tag protects {incident.instance_id}: {contain_command(incident.id, 'approval')}, which overrides none"
+        )
+    return plan.overridden
+
+
+def plan_to_contain_protected(incident: Incident) -> dict[str, Any]:
+    """Return what containing the incident's instance would change, in spite of the tags that protect it."""
+    allowed("approval")
+    try:
+        protected_by(incident)
+    except ContainmentRefused as refused:
+        return Plan(incident.named_instance_id, refused=str(refused)).as_dict()
+    return _planned(incident, override_tags=True).as_dict()
+
+
 def asked_words(asked: IncidentContainment) -> str:
     """Return how a containment is requested, for the timeline."""
     if asked.state != "pending":
         return "now"
-    return f"on approval until {asked.deadline}; {asked.default} without an answer"
+    overrides = (
+        f"; OVERRIDES its protection by {tags_word(asked.overridden_tags)}: {quoted(asked.override_reason, _REASON)}"
+        if asked.overridden_tags
+        else ""
+    )
+    return f"on approval until {asked.deadline}; {asked.default} without an answer{overrides}"
 
 
 def _check_can_be_contained(incident: Incident) -> None:
@@ -198,10 +284,16 @@ def decide(
     )
 
 
-def why_not_approved_by(incident: Incident, by: Caller) -> str | None:
-    """Return why a caller may not approve a pending containment; None where it may."""
+def why_not_approved_by(incident: Incident, by: Caller, *, alone: bool = False) -> str | None:
+    """Return why a caller may not approve a pending containment; None where it may.
+
+    Args:
+        incident: whose containment is pending.
+        by: who would approve it.
+        alone: with a right that needs no other person; what overrides a protection needs one all the same.
+    """
     containment = incident.requested_containment
-    if not configured().approval.other_person:
+    if not configured().approval.other_person or (alone and not containment.overridden_tags):
         return None
     if not is_same_person(containment.asked_by, containment.requester, by):
         return None
@@ -212,6 +304,13 @@ def why_not_approved_by(incident: Incident, by: Caller) -> str | None:
         if by.sessions_of is not None
         else ""
     )
+    if containment.overridden_tags:
+        return (
+            f"{name} requested to override what protects {incident.instance_id}, and that takes another person, also "
+            f"with the right to override (approval.other_person).{as_one} Where there is none, an administrator may "
+            f"delete its {tags_word(containment.overridden_tags)}, and the containment be requested again without "
+            "--override-protection"
+        )
     return (
         f"{name} requested the containment of incident {incident.id}, and whoever requested it does not approve it "
         f"(approval.other_person).{as_one} Any other person with the right to approve may. Where there is none: "
@@ -232,7 +331,7 @@ def _decide_once(
     incident = incidents.get(incident_id)
     contains = _STATE_OF[decision] == "containing"
     if contains and _waits(incident):
-        why = None if at_once or decision == "overridden" else why_not_approved_by(incident, by)
+        why = why_not_approved_by(incident, by, alone=at_once or decision == "overridden")
         if why is not None:
             raise OtherPersonNeeded(why)
         would_change(incident)
@@ -416,6 +515,13 @@ def _contained_for_others(incident: Incident) -> str:
     return f"; {incident.instance_id} is contained by {', '.join(sorted(there.holders))}: {commands}"
 
 
+def plan_to_override(incident: Incident, *, by: Caller) -> dict[str, Any]:
+    """Return what approving a pending containment without another person would change, and why the caller may not."""
+    if (why := why_not_approved_by(incident, by, alone=True)) is not None:
+        return Plan(incident.named_instance_id, refused=why).as_dict()
+    return plan_to_contain(incident)
+
+
 def plan_to_contain(incident: Incident) -> dict[str, Any]:
     """Return what containing the incident's instance would change.
 
@@ -460,7 +566,8 @@ def plan_nothing(incident: Incident) -> dict[str, Any]:
     return Plan(incident.named_instance_id).as_dict()
 
 
-def _planned(incident: Incident) -> Plan:
+def _planned(incident: Incident, *, override_tags: bool = False) -> Plan:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    return isolation.plan(incident.instance_id, incident.where)
+    overrides = override_tags or isolation.overrides_tags(incident)
+    return isolation.plan(incident.instance_id, incident.where, override_tags=overrides)

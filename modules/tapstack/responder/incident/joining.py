@@ -165,7 +165,7 @@ def _containment(
     if before is not None and before.state in ("containing", "contained"):
         return None, False
     if before is not None and before.state == "pending":
-        if mode == "approval":
+        if mode == "approval" or before.overridden_tags:
             return None, False
         now = as_text(utc_now())
         return replace(
@@ -184,6 +184,8 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
     if mode is None or (before is not None and before.state in ("containing", "contained")):
         return None
     if before is not None:
+        if before.state == "pending" and before.overridden_tags and mode == "now":
+            return "not contained: it waits for a person's approval to override what protects it"
         if before.state in ("releasing", "blocked"):
             return "not contained: it is being released"
         if before.state == "failed" and str(before.failure).startswith(ContainmentRefused.__name__):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import one_line, quoted, word
@@ -191,10 +192,26 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
         f"Opened:   {incident.opened_at} by {word(incident.opened_by)}",
         f"Account:  {incident.where.account_id}, {incident.where.region}",
         *_stored_packets(incident),
+        *_protection(incident),
     ]
     # No line break within a line: messages of AWS and names of others can stand in any of them.
     lines = [*about, *(line for part in parts if part for line in ("", *part))]
     return "\n".join(map(one_line, lines)) + "\n"
+
+
+def _protection(incident: Incident) -> list[str]:
+    """Return a line where a containment overrides what protects the instance: who wants that, and who approved it."""
+    containment, settings = incident.containment, environment().containment
+    if containment is None or not containment.overridden_tags:
+        return []
+    asked = f"requested by {word(containment.asked_by)}: {quoted(containment.override_reason, _REASON_SHOWN)}"
+    if containment.decision not in ("approved", "overridden"):
+        return [f"Override: PROTECTED by its {tags_word(containment.overridden_tags)}. To override that was {asked}"]
+    alone = "" if settings is None or settings.approval.other_person else " (approval.other_person is off)"
+    return [
+        f"Override: PROTECTION OVERRIDDEN: its {tags_word(containment.overridden_tags)}, approved by "
+        f"{word(str(containment.decided_by))}{alone}, {asked}"
+    ]
 
 
 def _stored_packets(incident: Incident) -> list[str]:

@@ -195,6 +195,8 @@ class IncidentContainment:
         deadline: when the default applies; none without approval.
         default: the decision after the deadline.
         as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
+        overridden_tags: the tags that protected the instance when it was requested, and that it overrides.
+        override_reason: why, as whoever requested it wrote; none where nothing is overridden.
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
         released_by: who requested the release.
         released_at: when.
@@ -216,6 +218,8 @@ class IncidentContainment:
     deadline: str | None = None
     default: ApprovalDefault | None = None
     as_of: str | None = None
+    overridden_tags: tuple[str, ...] = ()
+    override_reason: str | None = None
     two_step: bool = False
     released_by: str | None = None
     released_at: str | None = None

@@ -59,10 +59,10 @@ def answer(
 ) -> Incident | None:
     """Record an operator's decision; None where nothing is pending any more, or the deadline is over.
 
-    An approval is about the request as it was read: who may approve it depends on who requested it.
+    An approval is about the request as it was read: who may approve it depends on who requested it, and what.
     """
     condition, given = "containment.deadline > :now", {}
-    if decision == "approved" and (asked := incident.containment) is not None:
+    if decision != "rejected" and (asked := incident.containment) is not None:
         condition += " AND containment.asked_at = :asked_at AND containment.asked_by = :asked_by"
         given = {"asked_at": asked.asked_at, "asked_by": asked.asked_by}
     # It is about the instance as it is now, whatever was requested before.
