@@ -59,7 +59,14 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         r"opened  'Beaconing",
         r"launching  stack tapstack-production-epb",
         r"capturing  2 network interfaces mirrored",
-        r"Contain: approved, and every interface is isolated",
+        r"Backdoor:EC2/C&CActivity\.B, severity 8\.0, in an event of GuardDuty",
+        r"joined  finding \w{32}, Backdoor:\S+ '[^']+'; severity medium -> high",
+        r"notified: \[tapstack production\] high inc-\S+: joined by another alert",
+        r"mirroring since \S+: sessions exist, and that is all that is known",
+        r"packets seen  CloudWatch counts mirrored packets in the five minutes from",
+        r"Contain: another person approves, and every interface is isolated",
+        r"The person who requested it approves: Another person must approve",
+        r"containment approved  \(arn:aws:iam::\d+:user/second-responder\)",
         r"Release: the prior state is restored",
         r"close requested  'seen enough'",
         r"closed",
@@ -79,7 +86,19 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert "2 interfaces mirrored" in page
     assert len(re.findall(r"\bsession 1\b", page)) == 2
     assert re.search(r"eni-\w+ database, backup \S*quarantine\S* database, backup ✓", page), page
-    for role in ("api", "prepare", "appliance", "capture", "incident", "containment", "release"):
+    assert re.search(r"joined .* severity medium -&gt; high", page), page
+    assert "packets seen" in page
+    for role in (
+        "api",
+        "prepare",
+        "appliance",
+        "capture",
+        "incident",
+        "containment",
+        "release",
+        "findings",
+        "sweeper",
+    ):
         assert re.search(rf"tapstack-production-response-{role}\b", page), role
     assert "ec2:CreateTrafficMirrorSession" in page
 
@@ -102,6 +121,8 @@ def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
     there = re.sub(
         r"( +)template_url: \S+", rf"\1template_url: {template}\n\1accept_template_url: true", production
     ).replace("region: eu-central-1", f"region: {region}")
+    # A policy that contains for such a finding: another tool has to report the instance a second time.
+    there = there.replace("action: capture", "action: contain_on_approval").replace('tags: {application: "*"}', "")
     file = tmp_path / "deployment.yaml"
     file.write_text(there, encoding="utf-8")
     aws_account_server.stop()
@@ -112,6 +133,8 @@ def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
     assert (run.code, run.err) == (0, ""), run.out
     assert f"(arn:{partition}:iam::123456789012:root)" in run.out
     assert "2 network interfaces mirrored" in run.out
+    assert "another tool reports it here instead" in run.out
+    assert re.search(r"joined  alert 'edr-92': 'C2 beacon'; severity medium -> high", run.out), run.out
     assert "The account is back to where it was." in run.out
 
 

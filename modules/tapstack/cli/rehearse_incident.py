@@ -21,9 +21,12 @@ from tapstack.cli.rehearse_account import missing
 from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
-from tapstack.domain.containment_settings import Mode
+from tapstack.domain.containment_settings import MODE_OF_ACTION, Mode
+from tapstack.domain.findings import parse_finding
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.operations import path_that_contains
 from tapstack.domain.packet_places import place
+from tapstack.domain.policy import decide
 from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import FILE_VARIABLE, deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
@@ -117,9 +120,9 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
         "incident",
         help="deploy the response into the account, and run one incident from alert to close",
         description="Deploy a site's capture and response into an AWS account on this machine with real Terraform, "
-        "post an alert, show the incident live, contain and release its instance where the deployment allows it, close "
-        "it, destroy everything, compare the account with what it "
-        "was, and write a report. Makes no calls to AWS.",
+        "post an alert, let a finding join its incident, show the incident live, watch for packets, contain the "
+        "instance with another person's approval and release it where the deployment allows that, close the incident, "
+        "destroy everything, compare the account with what it was, and write a report. Makes no calls to AWS.",
     )
     parser.add_argument(
         "file",
@@ -230,6 +233,10 @@ class _Rehearsal:
             captured = time.monotonic() - posted
         vpc_id = ec2.describe_instances(InstanceIds=[suspect])["Reservations"][0]["Instances"][0]["VpcId"]
         topology = take_topology(self.account, vpc_id, suspects=[suspect], **where)
+        with self._step("A GuardDuty finding about the same instance: it joins the incident"):
+            self._second_alert(api, incident, where)
+        with self._step("Watch: whether packets are mirrored"):
+            self._watch_packets(api, incident, where)
         groups = (
             self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where) if self._contains() else []
         )
@@ -266,7 +273,8 @@ class _Rehearsal:
             ],
             differences=left,
             seconds_to_capture=captured,
-            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds or less. The appliance is a stand-in.",
+            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds or less. The appliance is a stand-in. "
+            "Packets do not flow here: CloudWatch was made to count some.",
         )
         report.write(render(made))
         self._say_with_time("The account is back to where it was." if not left else "The account is not as it was:")
@@ -333,14 +341,80 @@ class _Rehearsal:
         alert = {
             "instance_id": suspect,
             "reason": "Beaconing: the same 96 bytes to 203.0.113.7:443 every 60 seconds",
-            "severity": "high",
+            "severity": "medium",
             "technique": "T1071.001",
             "alert_id": "soar-4711",
         }
+        return self._post(api, alert)["incident"]
+
+    def _post(self, api: IncidentApi, alert: dict[str, Any]) -> Any:
+        """Post an alert; return the answer."""
         self._say(f"POST /incidents {json.dumps(alert)}")
-        answer = api.post("/incidents", alert, headers={"Idempotency-Key": "soar-4711-1"}, repeatable=True)
-        self._say(f"202: {answer['incident']['id']}")
-        return answer["incident"]
+        answer = api.post("/incidents", alert, headers={"Idempotency-Key": f"{alert['alert_id']}-1"}, repeatable=True)
+        self._say(f"202: {answer['incident']['id']}{', joined' if answer.get('joined') else ''}")
+        return answer
+
+    def _second_alert(self, api: IncidentApi, incident: Any, where: dict[str, Any]) -> None:
+        """Have GuardDuty, too, report the instance: no other incident is opened, and one notification says so."""
+        suspect = incident["instance_id"]
+        event = _finding(suspect, _tags(self.account.client("ec2", **where), suspect), where["region"], self._number())
+        if self._policy_contains(event):
+            # What follows contains the instance as a responder does.
+            self._say("The policy contains the instance for such a finding: another tool reports it here instead.")
+            self._post(api, {"instance_id": suspect, "reason": "C2 beacon", "severity": "high", "alert_id": "edr-92"})
+        else:
+            self._say(f"{event['detail']['type']}, severity {event['detail']['severity']}, in an event of GuardDuty")
+            entry = {"Source": event["source"], "DetailType": event["detail-type"]}
+            events = self.account.client("events", **where)
+            events.put_events(Entries=[{**entry, "Detail": json.dumps(event["detail"])}])
+        joined = self._until("no alert has joined", lambda: self._if_joined(api, incident["id"]))
+        subjects = self._until("no notification of the alert that joined", self._notified_of_joining)
+        for subject in subjects:
+            self._say(f"notified: {subject}")
+        found = api.get("/incidents", {"state": "open"})["incidents"]
+        if [one["id"] for one in found] != [incident["id"]] or joined["severity"] != "high" or len(set(subjects)) != 1:
+            raise RehearsalFailedError(f"expected one open incident and one notification: got {found} and {subjects}")
+
+    def _number(self) -> str:
+        """Return the number of the account that the site is in."""
+        from strictmoto.account import ACCOUNT_ID
+
+        return role.split(":")[4] if (role := self._role()) else ACCOUNT_ID
+
+    def _policy_contains(self, event: dict[str, Any]) -> bool:
+        finding, response = parse_finding(event), self.deployment.sites[self.site].response
+        rules = response.rules() if response is not None else ()
+        return any(
+            decide(rules, finding, instance, here=True).action in MODE_OF_ACTION for instance in finding.instances
+        )
+
+    def _if_joined(self, api: IncidentApi, incident_id: str) -> Any:
+        incident = self._shown(api, incident_id)
+        return incident if "joined" in {entry["what"] for entry in incident["timeline"]} else None
+
+    def _notified_of_joining(self) -> list[str]:
+        published = self.account.recorder.records(service="sns", action="Publish")
+        subjects = [str(record.requested["Subject"]) for record in published if record.status == 200]
+        return [subject for subject in subjects if subject.endswith(": joined by another alert")]
+
+    def _watch_packets(self, api: IncidentApi, incident: Any, where: dict[str, Any]) -> None:
+        """Let CloudWatch count packets, which do not flow here, and the sweeper read that."""
+        from strictmoto.cloudwatch.metrics import Measurement
+
+        packets = api.get(f"/incidents/{incident['id']}")["packets"]
+        self._say(f"{packets['state']} since {packets['since']}: sessions exist, and that is all that is known")
+        for metric in ("NetworkMirrorIn", "NetworkMirrorOut"):
+            self.account.metrics.add(
+                Measurement(incident["instance_id"], metric, 9600, region=where["region"], account=self._number())
+            )
+        self._say(
+            "Packets do not flow here: CloudWatch is made to count some. The sweeper, due every 15 minutes, reads it."
+        )
+        functions = self.account.client("lambda", **where)
+        pages = functions.get_paginator("list_functions").paginate()
+        [sweeper] = [one["FunctionName"] for page in pages for one in page["Functions"] if _sweeps(one["FunctionName"])]
+        functions.invoke(FunctionName=sweeper)
+        self._follow(api, incident["id"], "packets seen", part="packets")
 
     def _contains(self) -> bool:
         response = self.deployment.sites[self.site].response
@@ -359,7 +433,8 @@ class _Rehearsal:
         mode: Mode = "approval" if "approval" in response.containment.modes else "now"
         before = _groups(ec2, incident["instance_id"])
         self.account.waits.scale = WAITS_FOR_APPROVAL
-        with self._step("Contain: approved, and every interface is isolated"):
+        approved = "another person approves" if mode == "approval" else "at once"
+        with self._step(f"Contain: {approved}, and every interface is isolated"):
             api.post(path_that_contains(mode, opens=False).replace("{id}", name), {}, repeatable=True)
             if mode == "approval":
                 self._follow(api, name, "pending", part="containment")
@@ -411,29 +486,38 @@ class _Rehearsal:
 
     def _follow(self, api: IncidentApi, incident_id: str, wanted: str, *, part: str | None = None) -> Any:
         """Print the timeline until the incident, or a part of it, is in the state `wanted`; return the incident."""
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while time.monotonic() < deadline:
-            incident = api.get(f"/incidents/{incident_id}")
-            for line in timeline(incident, self._shown_entries):
-                self._say(line)
-            self._shown_entries = len(incident["timeline"])
+
+        def reached() -> Any:
+            incident = self._shown(api, incident_id)
             state = ((incident[part] or {}) if part else incident).get("state")
-            if state == wanted:
-                return incident
-            if state in ("failed", "closed", "blocked"):
+            if state != wanted and state in ("failed", "closed", "blocked"):
                 raise RehearsalFailedError(f"{part or 'incident'} {incident_id} is {state}: expected {wanted}")
+            return incident if state == wanted else None
+
+        return self._until(f"{part or 'incident'} {incident_id} is not {wanted}", reached)
+
+    def _shown(self, api: IncidentApi, incident_id: str) -> Any:
+        """Print the entries of the timeline that were not printed; return the incident."""
+        incident = api.get(f"/incidents/{incident_id}")
+        for line in timeline(incident, self._shown_entries):
+            self._say(line)
+        self._shown_entries = len(incident["timeline"])
+        return incident
+
+    @staticmethod
+    def _until(otherwise: str, ask: Callable[[], Any]) -> Any:
+        """Return the first answer that is one; `otherwise` says what is so where there is none."""
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while not (found := ask()):
+            if time.monotonic() > deadline:
+                raise RehearsalFailedError(f"{otherwise} after {_TIMEOUT_SECONDS:.0f} seconds")
             time.sleep(_POLL_SECONDS)
-        raise RehearsalFailedError(
-            f"{part or 'incident'} {incident_id} is not {wanted} after {_TIMEOUT_SECONDS:.0f} seconds"
-        )
+        return found
 
     def _until_workflow_ends(self, state_machine: str, where: dict[str, Any]) -> None:
         states = self.account.client("stepfunctions", **where)
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while running := states.list_executions(stateMachineArn=state_machine, statusFilter="RUNNING")["executions"]:
-            if time.monotonic() > deadline:
-                raise RehearsalFailedError(f"{running[0]['name']} still runs after {_TIMEOUT_SECONDS:.0f} seconds")
-            time.sleep(_POLL_SECONDS)
+        running = {"stateMachineArn": state_machine, "statusFilter": "RUNNING"}
+        self._until("the workflow still runs", lambda: not states.list_executions(**running)["executions"])
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -457,6 +541,34 @@ def _instance_named(ec2: Any, name: str) -> str:
     filters = [{"Name": "tag:Name", "Values": [name]}, {"Name": "instance-state-name", "Values": ["running"]}]
     found: Callable[..., Any] = ec2.describe_instances
     return str(found(Filters=filters)["Reservations"][0]["Instances"][0]["InstanceId"])
+
+
+def _sweeps(function: str) -> bool:
+    return function.endswith("-sweeper")
+
+
+def _tags(ec2: Any, instance_id: str) -> list[dict[str, str]]:
+    """Return the tags of an instance, as GuardDuty has them."""
+    found = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+    return [{"key": tag["Key"], "value": tag["Value"]} for tag in found.get("Tags", ())]
+
+
+def _finding(instance_id: str, tags: list[dict[str, str]], region: str, account_id: str) -> dict[str, Any]:
+    """Return an event of GuardDuty about the instance, seen now."""
+    return {
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Finding",
+        "detail": {
+            "id": "4711" * 8,
+            "type": "Backdoor:EC2/C&CActivity.B",
+            "severity": 8.0,
+            "accountId": account_id,
+            "region": region,
+            "title": "EC2 instance communicates with a command and control server",
+            "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance_id, "tags": tags}},
+            "service": {"resourceRole": "ACTOR", "count": 1, "eventLastSeen": as_text(utc_now()), "archived": False},
+        },
+    }
 
 
 def _groups(ec2: Any, instance_id: str) -> dict[str, tuple[str, ...]]:

@@ -137,6 +137,21 @@ def test_when_an_instance_was_contained_then_its_groups_are_shown_before_and_aft
     assert "eni-01 database, backup quarantine database, backup ✓" in text
 
 
+def test_when_packets_were_seen_and_another_person_approved_then_the_page_says_so_and_who_did_what() -> None:
+    assert "Containment" not in text_of(render(report()))
+    second = "arn:aws:iam::123456789012:user/second-responder"
+    incident = {
+        **report().incident,
+        "packets": {"state": "packets seen"},
+        "containment": {"state": "released", "decision": "approved", "decided_by": second},
+        "timeline": [{"at": "2026-11-21T12:00:09Z", "what": "containment approved", "detail": "", "by": second}],
+    }
+    text = text_of(render(report(incident=incident)))
+    assert "Packets packets seen" in text
+    assert f"Containment approved by {second}" in text
+    assert f"containment approved by {second}" in text
+
+
 def test_when_calls_are_listed_then_each_principal_has_its_own_count() -> None:
     (phase,) = report().phases
     assert phase.by_principal() == [
