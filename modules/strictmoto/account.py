@@ -55,6 +55,7 @@ _OF_EC2: Final = (
     "ec2.refusals",
     "ec2.default_vpcs",
     "ec2.launches",
+    "ec2.snapshots",
     "ec2.state_events",
     "ec2.mirroring",
 )
@@ -185,7 +186,7 @@ class Account:
         recorder: every call that was made.
         faults: failures to play.
         origins: web pages that may call the HTTP APIs in the account, such as http://localhost:3000; none at first.
-        waits: how long wait states, retries, task tokens and schedules last.
+        waits: how long wait states, retries, task tokens and schedules last, and how long snapshots are pending.
         enforces_iam: whether what IAM does not allow is refused; may be changed at any time.
         metrics: what CloudWatch says of mirrored packets, which do not flow here.
         issuers: identity providers whose public keys are registered; none at first.

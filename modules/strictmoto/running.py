@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Waits:
-    """How long the waits of the account's services last: wait states, retries, task tokens, schedules.
+    """How long the waits of the account's services last: wait states, retries, task tokens, schedules, snapshots.
 
     Attributes:
         scale: what every such wait is multiplied by: 1 lasts as long as on AWS, 0.001 makes an

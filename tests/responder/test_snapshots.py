@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,9 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 
 from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.ec2 import snapshots as account_snapshots
 from strictmoto.faults import Fault
+from strictmoto.recorder import Record
 from tapstack.domain.evidence_settings import TAG_APPLIANCE
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.appliance import snapshots, stacks
@@ -35,6 +38,8 @@ KEEPING = {"keep_days": 90}
 def keeping(launching: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site that launches its appliance, and keeps its packets for 90 days."""
     monkeypatch.setattr(executions, "is_running", lambda _: True)
+    # Until a test lets them be complete.
+    monkeypatch.setattr(account_snapshots, "PENDING_SECONDS", 86400.0)
     launch = {**launching.settings["appliance"]["launch"], "snapshots": KEEPING}
     configure(monkeypatch, launching, {"launch": launch})
     return launching
@@ -68,19 +73,11 @@ def let(site: Site, state: str) -> None:
             snapshot.status = state
 
 
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Snapshots are pending when they are made, as in AWS."""
-    backend: Any = type(ec2_backends[ACCOUNT_ID][REGION])
-    made = backend.create_snapshots
-
-    def pending(self: Any, *given: Any) -> Any:
-        found = made(self, *given)
-        for snapshot in found:
-            snapshot.status = "pending"
-        return found
-
-    monkeypatch.setattr(backend, "create_snapshots", pending)
+def retired(site: Site, incident: str) -> None:
+    """Retire the appliance: that waits for the snapshots, which become complete."""
+    assert appliance_steps.retire(incident) == {"status": "wait"}
+    let(site, "completed")
+    assert appliance_steps.retire(incident) == {"status": "gone"}
 
 
 def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
@@ -94,7 +91,7 @@ def test_when_it_is_retired_then_it_is_stopped_and_its_volumes_are_kept_before_t
     [volume] = keeping.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])[
         "Volumes"
     ]
-    assert appliance_steps.retire(incident) == {"status": "gone"}
+    retired(keeping, incident)
     [snapshot] = taken(keeping)
     assert snapshot["VolumeId"] == volume["VolumeId"]
     named = tags(snapshot)
@@ -116,7 +113,6 @@ def test_when_it_is_retired_then_it_is_stopped_and_its_volumes_are_kept_before_t
     assert timedelta(days=89, hours=23) < left <= timedelta(days=90)
 
 
-@pytest.mark.usefixtures("slow")
 def test_when_snapshots_are_pending_then_the_stack_stays_until_they_are_complete(keeping: Site) -> None:
     incident = captured(keeping)
     for _ in range(3):
@@ -129,18 +125,37 @@ def test_when_snapshots_are_pending_then_the_stack_stays_until_they_are_complete
     assert len(taken(keeping)) == 1
 
 
+def test_when_the_account_completes_them_then_each_is_complete_when_the_deletion_is_called(keeping: Site) -> None:
+    incident = captured(keeping)
+    # A second: as AWS's are, they are pending until then.
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(account_snapshots, "PENDING_SECONDS", 1.0)
+        assert appliance_steps.retire(incident) == {"status": "wait"}
+    states: list[str] = []
+
+    def look(record: Record) -> None:
+        if record.call.action == "DeleteStack":
+            states.extend(one["State"] for one in taken(keeping))
+
+    deadline = time.monotonic() + 20
+    with keeping.account.recorder.heard_by(look):
+        while appliance_steps.retire(incident) != {"status": "gone"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert states == ["completed"]
+
+
 def test_when_the_answer_is_lost_then_the_next_call_finds_the_snapshots_and_takes_no_others(keeping: Site) -> None:
     incident = captured(keeping)
     keeping.account.faults.add(Fault("CreateSnapshots", "lost after"))
     with pytest.raises(ConnectionClosedError):
         appliance_steps.retire(incident)
-    assert appliance_steps.retire(incident) == {"status": "gone"}
+    retired(keeping, incident)
     [kept] = kept_snapshots.listed()
     assert kept.snapshot_ids == {one["SnapshotId"] for one in taken(keeping)}
     assert len(kept.snapshot_ids) == 1
 
 
-@pytest.mark.usefixtures("slow")
 def test_when_two_functions_take_them_at_once_then_both_are_recorded_and_deleted_in_the_end(
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +179,6 @@ def test_when_two_functions_take_them_at_once_then_both_are_recorded_and_deleted
     assert taken(keeping) == []
 
 
-@pytest.mark.usefixtures("slow")
 def test_when_another_function_took_one_at_the_same_time_then_the_sweeper_records_it(keeping: Site) -> None:
     incident = captured(keeping)
     [volume] = snapshots._volumes(snapshots.instances_of(NAME)[0])
@@ -199,12 +213,14 @@ def test_when_a_snapshot_fails_then_the_appliance_stays_stopped_and_operators_ar
     # The cause is removed: the next round takes them, and deletes the stack.
     keeping.ec2.modify_instance_attribute(InstanceId=instance, DisableApiStop={"Value": False})
     sweep()
+    assert stacks.describe(NAME) is not None
+    let(keeping, "completed")
+    sweep()
     assert stacks.describe(NAME) is None
     assert len(taken(keeping)) == 1
     assert [message["Subject"] for message in keeping.messages() if "kept in snapshots" in message["Subject"]]
 
 
-@pytest.mark.usefixtures("slow")
 def test_when_aws_gives_a_snapshot_up_then_another_is_taken_by_the_sweeper(keeping: Site) -> None:
     incident = captured(keeping)
     assert appliance_steps.retire(incident) == {"status": "wait"}
@@ -226,7 +242,6 @@ def test_when_aws_gives_a_snapshot_up_then_another_is_taken_by_the_sweeper(keepi
     assert bad["SnapshotId"] in kept.snapshot_ids
 
 
-@pytest.mark.usefixtures("slow")
 def test_when_an_incident_opens_meanwhile_then_the_appliance_is_started_again(keeping: Site) -> None:
     first = captured(keeping)
     assert appliance_steps.retire(first) == {"status": "wait"}
@@ -256,6 +271,8 @@ def test_when_the_deletion_has_begun_then_an_incident_does_not_stop_it(keeping: 
     assert stored.begin_retirement(stored.get()) is not None
     assert stored.begin_deletion(stored.get()) is not None
     second = prepared(keeping.instance()[0])
+    assert appliance_steps.ensure(second) == {"status": "wait"}
+    let(keeping, "completed")
     ready(second)
     assert len(keeping.account.recorder.records(action="CreateStack")) == 2
     assert incidents.shown(incidents.get(first))["stored_packets"]["state"] == "snapshots"
@@ -310,7 +327,7 @@ def test_when_their_time_is_over_then_operators_are_notified_before_and_they_are
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident = captured(keeping)
-    appliance_steps.retire(incident)
+    retired(keeping, incident)
     [snapshot] = taken(keeping)
     sweep()
     [kept] = [message for message in keeping.messages() if "kept in snapshots" in message["Subject"]]
@@ -336,7 +353,7 @@ def test_when_the_sweeper_did_not_run_at_the_time_of_the_notification_then_it_wa
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident = captured(keeping)
-    appliance_steps.retire(incident)
+    retired(keeping, incident)
     now = utc_now()
     at(monkeypatch, now + timedelta(days=200))
     sweep()
@@ -351,7 +368,7 @@ def test_when_aws_refuses_to_delete_one_then_the_sweeper_reports_it_and_tries_ag
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident = captured(keeping)
-    appliance_steps.retire(incident)
+    retired(keeping, incident)
     now = utc_now()
     at(monkeypatch, now + timedelta(days=200))
     sweep()
@@ -376,7 +393,7 @@ def test_when_an_earlier_version_wrote_the_item_then_the_incidents_that_it_names
     assert stored.begin_retirement(stored.get()) is not None
     # Earlier versions did not record which incidents released it.
     keeping.client("dynamodb").update_item(TableName=TABLE, Key=appliance_key(), UpdateExpression="REMOVE served")
-    assert appliance_steps.retire(incident) == {"status": "gone"}
+    retired(keeping, incident)
     assert tags(taken(keeping)[0])["tapstack:incidents"] == incident
     assert incidents.shown(incidents.get(incident))["stored_packets"]["state"] == "snapshots"
 

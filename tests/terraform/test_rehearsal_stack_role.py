@@ -146,7 +146,10 @@ def test_when_a_stack_with_a_role_is_made_updated_and_destroyed_then_whatever_th
     ec2, s3 = account.client("ec2"), account.client("s3")
     ec2.create_key_pair(KeyName="operators")
     volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
-    full = everything(template_body(), "operators", ec2.create_snapshot(VolumeId=volume)["SnapshotId"])
+    scale, account.waits.scale = account.waits.scale, 1e-6
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]  # complete before the next call
+    account.waits.scale = scale
+    full = everything(template_body(), "operators", snapshot)
     s3.create_bucket(Bucket="nested", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="nested", Key="nested.template", Body=NESTED.encode())
     nested = nesting(template_body(), "https://s3.amazonaws.com/nested/nested.template")

@@ -39,6 +39,8 @@ def setting(aws_account: Account) -> Setting:
         ec2.create_volume(AvailabilityZone=f"eu-central-1{zone}", Size=10)["VolumeId"] for zone in "aab"
     )
     ec2.attach_volume(VolumeId=attached, InstanceId=instance, Device="/dev/sdf")
+    # Complete before the next call.
+    aws_account.waits.scale = 1e-6
     snapshot = ec2.create_snapshot(VolumeId=free)["SnapshotId"]
     [root] = [name for name in devices(ec2, instance) if name != attached]
     return Setting(ec2, instance, other, ended, root, attached, free, far, snapshot)
