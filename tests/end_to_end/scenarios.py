@@ -107,6 +107,31 @@ def two_incidents_share_a_capture(its: Scenarios) -> None:
     assert response.sessions() == []
 
 
+def a_critical_incident_takes_the_place_of_a_low_one(its: Scenarios) -> None:
+    """The launched appliance takes ten sources; of the target that stands, AWS's first refusal tells it."""
+    response, ec2 = its.response, its.response.account.client("ec2")
+    subnet = response.company.shop.private[0]
+    made = [ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"] for _ in range(10)]
+    low = response.captured(*made, severity="low")
+    critical = response.captured("web-1", severity="critical")
+    assert len(response.sessions()) == 10
+    assert [_states(response, one).count("mirrored") for one in (low, critical)] == [9, 1]
+    said = {entry["what"] for one in (low, critical) for entry in response.show(one)["timeline"]}
+    assert {"place given", "place taken"} < said
+    assert len(_mails(response, "place given to a more severe incident")) == 1
+    response.end(critical)
+    assert response.sweep()["places"] == 1
+    assert _states(response, low) == ["mirrored"] * 10
+    assert len(_mails(response, "mirrored after waiting")) == 1
+    response.end(low)
+    for interface in made:
+        ec2.delete_network_interface(NetworkInterfaceId=interface)
+
+
+def _states(response: DeployedResponse, incident: Incident) -> list[str]:
+    return [entry["state"] for entry in response.show(incident)["interfaces"]]
+
+
 def the_time_is_over(its: Scenarios) -> None:
     response = its.response
     scale, response.account.waits.scale = response.account.waits.scale, 0.05
@@ -549,6 +574,7 @@ EVERYWHERE: Final = (
     operators_open_inspect_extend_and_close,
     an_alert_names_interfaces_of_another_vpc,
     two_incidents_share_a_capture,
+    a_critical_incident_takes_the_place_of_a_low_one,
     the_time_is_over,
     nothing_can_be_captured,
     an_operator_closes_while_the_workflow_begins_to_wait,

@@ -18,6 +18,7 @@ from tapstack.responder.aws import clients
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import opening
+from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.keys import incident_key
 from tests.iam_off import enforces_iam as enforces_iam
@@ -179,6 +180,12 @@ def interfaces_of(incident: str) -> dict[str, dict[str, Any]]:
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries wait for hundredths of seconds."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution of each incident runs: the sweeper starts no other."""
+    monkeypatch.setattr(executions, "is_running", lambda _: True)
 
 
 @pytest.fixture(autouse=True)

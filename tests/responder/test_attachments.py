@@ -8,15 +8,11 @@ from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, interfaces_of, prepared
 
-
-@pytest.fixture(autouse=True)
-def _running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "is_running", lambda _: True)
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def capturing(site: Site) -> tuple[str, str]:

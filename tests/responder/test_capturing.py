@@ -172,13 +172,14 @@ class TestStart:
         flood = opened.id
         prepare(flood)
         assert capture_steps.start(flood) == {"mirrored": 7, "refused": 2}
-        notes = {entry["note"] for entry in interfaces_of(flood).values() if entry["state"] == "refused"}
+        notes = {entry["note"] for entry in interfaces_of(flood).values() if entry["state"] == "waiting"}
         assert notes == {
             "the target takes at most 10 distinct sources, and the last 3 are for captures that responders open "
             "(capture.reserved_sources)"
         }
         responders = prepared(None, *(bare.interface() for _ in range(4)))
         assert capture_steps.start(responders) == {"mirrored": 3, "refused": 1}
+        assert [entry["state"] for entry in interfaces_of(responders).values()][3] == "waiting"
 
     def test_when_aws_refuses_for_an_unknown_reason_then_the_incident_has_the_reason(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch

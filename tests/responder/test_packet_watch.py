@@ -12,16 +12,12 @@ from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture import watch
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, change, item, opened, prepared
 from tests.responder.test_api import ask
 
-
-@pytest.fixture(autouse=True)
-def _running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "is_running", lambda _: True)
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def capturing(site: Site) -> tuple[str, str, str]:

@@ -8,7 +8,6 @@ from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import executions
 from tapstack.responder.store import captures, incidents, table
 from tapstack.responder.store.keys import capture_key
 from tapstack.responder.sweeper import sweep
@@ -17,9 +16,7 @@ from tests.responder.conftest import Site, configure, interfaces_of, our_tags, p
 UNKNOWN = "inc-20260101T000000-aaaaaaaa"
 
 
-@pytest.fixture(autouse=True)
-def _running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "is_running", lambda _: True)
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def capturing(site: Site) -> tuple[str, str, str]:

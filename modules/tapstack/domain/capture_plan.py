@@ -7,7 +7,7 @@ and "Traffic Mirroring quotas".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from tapstack.domain import instance_types, limits
@@ -62,17 +62,20 @@ class Step:
 
     Attributes:
         network_interface_id: the interface.
-        do: `create` a session, `keep` the existing one of another incident, or `refuse`.
+        do: `create` a session, `keep` the existing one of another incident, `wait` for a place at the target, or
+            `refuse`.
         session_number: of the session to create, or to keep.
         session_id: of the session to keep.
-        note: why it is refused, or what is odd about it; empty otherwise.
+        note: why it waits or is refused; empty otherwise.
+        instead_of: the interface whose place at the target it takes; none where there is a free one.
     """
 
     network_interface_id: str
-    do: Literal["create", "keep", "refuse"]
+    do: Literal["create", "keep", "wait", "refuse"]
     session_number: int | None = None
     session_id: str | None = None
     note: str = ""
+    instead_of: str | None = None
 
 
 def refusal(interface: Interface, *, accept_unsupported_instance_types: bool = False) -> str | None:
@@ -165,9 +168,12 @@ def other_sessions(interface_id: str, number: int, sessions: Iterable[Session], 
     return "; ".join(said)
 
 
-_FULL: Final = (
-    "has them: close an incident, or put the appliance behind a Network Load Balancer, which has no such limit"
+MORE_PLACES: Final = (
+    "close incidents that are over, put the appliance behind a Network Load Balancer, which has no such limit, or use "
+    f"one of the largest instance types as appliance, which take {limits.SOURCES_PER_LARGEST_INTERFACE_TARGET}"
 )
+"""What to do where a target has no place for another source."""
+_FULL: Final = f"has them: {MORE_PLACES}"
 _RESERVED: Final = "the last {} are for captures that responders open (capture.reserved_sources)"
 
 
@@ -179,8 +185,9 @@ def plan(
     sources_of_target: Iterable[str] = (),
     max_sources: int | None = None,
     reserved: int = 0,
+    displaceable: Sequence[str] = (),
 ) -> tuple[Step, ...]:
-    """Return a step for each interface, in the order given.
+    """Return a step for each interface, in the order given: the first ones get the free places.
 
     Args:
         interface_ids: the sources; what can be no source is left out already.
@@ -190,9 +197,11 @@ def plan(
         sources_of_target: the interfaces that are mirrored to our target now.
         max_sources: how many distinct sources the target takes; no limit when None.
         reserved: how many of them are for others than the ones who ask; never all.
+        displaceable: those that give their place at the target where it has no other, the first one first.
     """
     known = known or {}
     on_target = set(sources_of_target)
+    given = iter(displaceable)
     steps = []
     for interface_id in interface_ids:
         there = [session for session in sessions if session.network_interface_id == interface_id]
@@ -200,11 +209,14 @@ def plan(
         if step.do == "create":
             if max_sources is None or interface_id in on_target or len(on_target) < max(1, max_sources - reserved):
                 on_target.add(interface_id)
+            elif (instead_of := next(given, None)) is not None:
+                on_target = on_target - {instead_of} | {interface_id}
+                step = replace(step, instead_of=instead_of)
             else:
                 has = _FULL if len(on_target) >= max_sources else _RESERVED.format(reserved)
                 step = Step(
                     interface_id,
-                    "refuse",
+                    "wait",
                     note=f"the target takes at most {max_sources} distinct sources, and {has}",
                 )
         steps.append(step)

@@ -26,7 +26,7 @@ class CaptureSettings:
         packet_length: Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a
             Network Load Balancer.
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
-        reserved_sources: Sources of a target with `max_sources` that captures of the policy leave to responders, 0 to
+        reserved_sources: Sources of a mirror target with a limit that captures of the policy leave to responders, 0 to
             100; never all. 2 by default.
         accept_unsupported_instance_types: Also capture instances whose type is not on AWS's allow-list.
 

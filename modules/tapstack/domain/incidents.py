@@ -24,13 +24,15 @@ State = Literal["opening", "launching", "capturing", "closing", "closed", "faile
 Severity = Literal["low", "medium", "high", "critical"]
 Source = Literal["api", "guardduty"]
 Because = Literal["closed", "expired", "failed"]
-InterfaceState = Literal["eligible", "mirrored", "refused", "ended"]
-"""`eligible` until it is mirrored or refused; `ended` once the incident no longer mirrors it."""
+InterfaceState = Literal["eligible", "mirrored", "waiting", "refused", "ended"]
+"""`eligible` until it is mirrored or refused; `waiting` while the mirror target has no place for it; `ended` once the
+incident no longer mirrors it."""
 Listing = Literal["open", "closed"]
 
 STATES: Final[tuple[State, ...]] = get_args(State)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 LISTINGS: Final[tuple[Listing, ...]] = get_args(Listing)
+INTERFACE_STATES: Final[tuple[InterfaceState, ...]] = get_args(InterfaceState)
 DEFAULT_SEVERITY: Final[Severity] = "medium"
 
 ID_PATTERN: Final = r"^inc-[0-9]{8}T[0-9]{6}-[0-9a-z]{8}$"
@@ -165,6 +167,11 @@ def check_minutes(value: int, *, most: int = MINUTES[1]) -> int:
 def highest(*severities: Severity) -> Severity:
     """Return the highest of some severities."""
     return max(severities, key=SEVERITIES.index)
+
+
+def is_less_severe(severity: Severity, than: Severity) -> bool:
+    """Return whether a severity is lower than another one."""
+    return SEVERITIES.index(severity) < SEVERITIES.index(than)
 
 
 def check_incident_id(value: str) -> str:

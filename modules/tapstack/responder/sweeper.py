@@ -21,7 +21,7 @@ from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import attachments, repair, sessions, watch
+from tapstack.responder.capture import attachments, places, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import attachments as containment_attachments
 from tapstack.responder.containment import audit
@@ -48,6 +48,8 @@ class Report:
     retargeted: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     """Sessions that others deleted or changed."""
+    places: list[str] = field(default_factory=list)
+    """Interfaces that waited for a place at the mirror target, and are mirrored."""
     started: list[str] = field(default_factory=list)
     appliance: list[str] = field(default_factory=list)
     packets: list[str] = field(default_factory=list)
@@ -83,6 +85,7 @@ def sweep() -> Report:
         _captures,
         _repair,
         _attachments,
+        _places,
         _appliance,
         _packets,
         _snapshots,
@@ -235,6 +238,15 @@ def _repair(report: Report) -> None:
     done = repair.repair()
     report.repaired += done.done
     report.problems += done.problems
+
+
+def _places(report: Report) -> None:
+    """Mirror what waited for a place at the mirror target, and notify of what gave its place."""
+    done = repair.mirror_waiting()
+    report.places += done.done
+    report.problems += done.problems
+    for incident in incidents.listed("open"):
+        places.notify_of_displacements(incident)
 
 
 def _attachments(report: Report) -> None:

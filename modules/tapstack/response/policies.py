@@ -20,6 +20,8 @@ _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 """A transaction needs the permissions of its operations, and none of its own."""
 _OPENING: Final = ("INCIDENT#*", "INSTANCE#*", "KEY#*")
 """What the transaction has that opens or joins an incident: it, the list of its instance, the keys of the request."""
+_PLACES: Final = ("INCIDENT#*", "CAPTURE#*")
+"""What the transaction has that takes a place at the mirror target: a capture, and the incidents."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,8 @@ def appliance(permissions: Permissions) -> list[Statement]:
 def capture(permissions: Permissions) -> list[Statement]:
     """Starts, extends and stops mirroring."""
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(permissions, "ReserveCaptures", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
+        items(permissions, "ReadAndWriteIncidentsAndCaptures", *_PLACES, actions=_CHANGE),
+        items(permissions, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
         *_read_appliance(permissions),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
         *_create_sessions(permissions),
@@ -181,8 +183,7 @@ def incident(permissions: Permissions) -> list[Statement]:
 def sweeper(permissions: Permissions) -> list[Statement]:
     """Deletes sessions without an incident, makes again what others deleted or changed, and watches for packets."""
     return [
-        items(permissions, "UpdateIncidents", "INCIDENT#*", actions=("BatchGetItem", *_CHANGE)),
-        items(permissions, "UpdateCaptureItems", "CAPTURE#*", actions=("BatchGetItem", "GetItem", "UpdateItem")),
+        items(permissions, "UpdateIncidentsAndCaptures", *_PLACES, actions=("BatchGetItem", *_CHANGE)),
         items(
             permissions,
             "UpdateApplianceItem",

@@ -48,7 +48,40 @@ def test_when_three_others_are_there_then_it_is_refused() -> None:
 
 def test_when_the_target_is_full_then_new_sources_are_refused_and_old_ones_are_not() -> None:
     made = plan([ONE, TWO], [], sources_of_target=[TWO, "eni-3"], max_sources=2)
-    assert [step.do for step in made] == ["refuse", "create"]
+    assert [step.do for step in made] == ["wait", "create"]
+
+
+def test_when_others_give_their_places_then_the_first_ones_get_them_in_their_order() -> None:
+    asked = [f"eni-{number}" for number in range(4)]
+    made = plan(asked, [], sources_of_target=["eni-8", "eni-9"], max_sources=3, displaceable=["eni-9", "eni-8"])
+    assert [(step.do, step.instead_of) for step in made] == [
+        ("create", None),
+        ("create", "eni-9"),
+        ("create", "eni-8"),
+        ("wait", None),
+    ]
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(0, 6),
+    st.sets(st.sampled_from([f"eni-{number}" for number in range(4)])),
+    st.sets(st.sampled_from(["eni-6", "eni-7", "eni-8"])),
+    st.integers(0, 3),
+)
+def test_when_it_is_planned_then_the_target_never_has_more_sources_than_it_takes(
+    most: int, reserved: int, there: set[str], displaceable: set[str], left_out: int
+) -> None:
+    on_target = sorted(there | displaceable)[:most]
+    asked = [f"eni-{number}" for number in range(4)]
+    may_give = [one for one in sorted(displaceable) if one in on_target][left_out:]
+    steps = plan(asked, [], sources_of_target=on_target, max_sources=most, reserved=reserved, displaceable=may_give)
+    gone = [step.instead_of for step in steps if step.instead_of is not None]
+    assert gone == may_give[: len(gone)]
+    after = (set(on_target) - set(gone)) | {step.network_interface_id for step in steps if step.do == "create"}
+    assert len(after) <= most
+    # A place is taken from others only where there is none to take freely.
+    assert not gone or len(after) >= max(1, most - reserved)
 
 
 @given(

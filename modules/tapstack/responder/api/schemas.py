@@ -177,11 +177,11 @@ INTERFACE: Final[Schema] = {
     "required": ["network_interface_id", "state", "session_id", "session_number", "owned", "note"],
     "properties": {
         "network_interface_id": {"type": "string"},
-        "state": {"type": "string", "enum": ["eligible", "mirrored", "refused", "ended"]},
+        "state": {"type": "string", "enum": list(incidents.INTERFACE_STATES)},
         "session_id": {"type": ["string", "null"], "description": "The traffic mirror session."},
         "session_number": {"type": ["integer", "null"]},
         "owned": {"type": "boolean", "description": "Whether an incident of this deployment made the session."},
-        "note": {"type": "string", "description": "Why it is refused, or a remark."},
+        "note": {"type": "string", "description": "Why it waits or is refused, or a remark."},
     },
 }
 APPLIANCE: Final[Schema] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -19,7 +20,7 @@ class MirrorTarget:
     Attributes:
         target_id: traffic mirror target.
         filter_id: traffic mirror filter.
-        max_sources: distinct sources that the target accepts; None where there is no limit, or AWS enforces it.
+        max_sources: distinct sources that the target accepts; None where there is no limit, or it is not known.
     """
 
     target_id: str
@@ -47,7 +48,8 @@ def current_mirror_target() -> MirrorTarget | None:
     launched = stored.get()
     if launched.state != "ready" or launched.target_id is None or launched.filter_id is None:
         return None
-    return MirrorTarget(launched.target_id, launched.filter_id)
+    # Packet Basics is an xlarge: its interface is none of the largest targets.
+    return MirrorTarget(launched.target_id, launched.filter_id, limits.SOURCES_PER_INTERFACE_TARGET)
 
 
 def existing(appliance: ExistingAppliance) -> IncidentAppliance:

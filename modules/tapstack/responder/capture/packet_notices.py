@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from tapstack.domain.capture_plan import MORE_PLACES
 from tapstack.domain.packet_watch import MEASURED
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store.incidents import Incident
@@ -38,6 +39,31 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     return subject(incident, "MIRRORING LOST"), text(
         incident,
         "Network interfaces of this incident are mirrored no longer, and could not be mirrored again.",
+        [f"  {line}" for line in lines],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: interfaces of this incident gave their places to more severe incidents."""
+    contained = incident.containment_state in ("containing", "contained")
+    return subject(incident, "place given to a more severe incident"), text(
+        incident,
+        "The mirror target takes no more sources, and a more severe incident needed a place. What gave it is mirrored "
+        "again once the target has a place for it: the sweeper tries every 15 minutes.",
+        [f"  {line}" for line in lines],
+        ["The instance stays contained."] if contained else [],
+        [f"To capture all: {MORE_PLACES}."],
+        ["What to run next:", "  tapstack incident list", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def placed(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: interfaces that waited for a place at the mirror target are mirrored."""
+    return subject(incident, "mirrored after waiting"), text(
+        incident,
+        "The mirror target has a place for network interfaces of this incident that waited for one. What they sent and "
+        "received meanwhile is not captured.",
         [f"  {line}" for line in lines],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )

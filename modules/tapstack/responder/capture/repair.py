@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from botocore.exceptions import ClientError
 
 from tapstack.domain import limits
-from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT
+from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.capture import packet_notices, sessions
@@ -26,10 +26,11 @@ from tapstack.responder.errors import TryAgain
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 _WHOLE: Final = (None, limits.PACKET_LENGTH_LOAD_BALANCER[1])
 """The packet lengths of a session that was created without one; the second behind a Network Load Balancer."""
+_Notice = Callable[[Incident, Sequence[str]], tuple[str, str]]
 _STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
@@ -86,23 +87,40 @@ def _renew(incident_id: str, interfaces: dict[str, str], report: Repairs) -> Non
             mirrored.append(f"{eni} is mirrored by {entry.session_id}: {interfaces[eni]}")
         else:
             lost.append(f"{eni} is not mirrored: {entry.note}; {interfaces[eni]}")
-    mark = " ".join(sorted(entry.session_id or entry.network_interface_id for entry in renewed))
-    _say(incident_id, mirrored, mark, report)
-    if lost:
-        incidents.add_event(incident_id, "sweeper", "mirroring lost", "; ".join(lost))
-        incident = incidents.get(incident_id)
-        notice = packet_notices.lost(incident, lost)
-        notifications.notify_once(incident, "mirroring lost", *notice, once=f"mirroring lost {mark}")
-        report.done += [f"{incident_id}: {line}" for line in lost]
+    mark = _mark_of(renewed)
+    _say(incident_id, "mirroring repaired", packet_notices.repaired, mirrored, mark, report)
+    _say(incident_id, "mirroring lost", packet_notices.lost, lost, mark, report)
 
 
-def _say(incident_id: str, lines: Sequence[str], mark: str, report: Repairs) -> None:
+def _mark_of(entries: Iterable[IncidentInterface]) -> str:
+    return " ".join(sorted(entry.session_id or entry.network_interface_id for entry in entries))
+
+
+def _say(incident_id: str, what: str, notice: _Notice, lines: Sequence[str], mark: str, report: Repairs) -> None:
+    """Enter lines in the timeline, and notify of them once for each mark."""
     if lines:
-        incidents.add_event(incident_id, "sweeper", "mirroring repaired", "; ".join(lines))
+        incidents.add_event(incident_id, "sweeper", what, "; ".join(lines))
         incident = incidents.get(incident_id)
-        notice = packet_notices.repaired(incident, lines)
-        notifications.notify_once(incident, "mirroring repaired", *notice, once=f"mirroring repaired {mark}")
+        notifications.notify_once(incident, what, *notice(incident, lines), once=f"{what} {mark}")
         report.done += [f"{incident_id}: {line}" for line in lines]
+
+
+def mirror_waiting() -> Repairs:
+    """Mirror what waits for a place at the mirror target, the most severe incidents first, of these the oldest."""
+    report = Repairs()
+    waiting = [one for one in incidents.listed("open") if one.state == "capturing" and one.interface_ids("waiting")]
+    if not waiting or current_mirror_target() is None:
+        return report
+    for incident in sorted(waiting, key=lambda one: (-SEVERITIES.index(one.severity), one.opened_at)):
+        try:
+            renewed = capture_steps.renew(incident.id, incident.interface_ids("waiting"))
+        except TryAgain as again:
+            report.problems.append(f"{incident.id}: {again}")
+            continue
+        mirrored = [one for one in renewed if one.state == "mirrored"]
+        lines = [f"{one.network_interface_id} is mirrored by {one.session_id}" for one in mirrored]
+        _say(incident.id, "mirrored after waiting", packet_notices.placed, lines, _mark_of(mirrored), report)
+    return report
 
 
 def _restore(session: Described, capture: Capture, report: Repairs) -> None:
@@ -123,7 +141,8 @@ def _restore(session: Described, capture: Capture, report: Repairs) -> None:
     if changed:
         line = f"{session_id} on {capture.network_interface_id}: {', and '.join(changed)}"
         for holder in sorted(capture.holders):
-            _say(holder, [line], f"{session_id} {int(time.time())}", report)
+            mark = f"{session_id} {int(time.time())}"
+            _say(holder, "mirroring repaired", packet_notices.repaired, [line], mark, report)
 
 
 def _tags_are_wrong(session: Described, holders: Collection[str]) -> bool:

@@ -2,14 +2,17 @@
 
 Several incidents may capture the same interface, at the same time too: they share one
 session. Calls of EC2 for N interfaces: one describe for all, one more where the target's
-sources are limited, and N creations, 8 at a time.
+sources are limited, and N creations, 8 at a time. Where a place at the target is taken from a
+less severe incident, two more for each.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,13 +21,21 @@ from botocore.exceptions import ClientError
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Interface, Session, Step
 from tapstack.domain.counts import counted
-from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, as_text, as_time, can_be_extended, expiry, utc_now
+from tapstack.domain.incidents import (
+    TAG_EXPIRES,
+    TAG_INCIDENT,
+    InterfaceState,
+    as_text,
+    as_time,
+    can_be_extended,
+    expiry,
+    utc_now,
+)
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import packet_notices, sessions
+from tapstack.responder.capture import packet_notices, places, sessions
 from tapstack.responder.capture.interfaces import refusals
-from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -34,6 +45,9 @@ from tapstack.responder.store.retry import TRIES, retried
 
 _PATIENT_TURNS: Final = 2
 """How many refusals to wait for another function that is creating the session to record it."""
+_PLANS: Final = 4
+"""How often it is planned again where others take the last places at the same time."""
+_FULL: Final = "TrafficMirrorSourcesPerTargetLimitExceeded"
 _NOT_THERE_YET: Final = ("InvalidTrafficMirrorTargetId.NotFound", "InvalidTrafficMirrorFilterId.NotFound")
 
 
@@ -41,51 +55,98 @@ def start(incident_id: str) -> dict[str, int]:
     """Mirror every eligible interface of an incident, or use the session of another incident that mirrors it.
 
     Returns:
-        How many interfaces are `mirrored`, and how many `refused`.
+        How many interfaces are `mirrored`, and how many are not (`refused`), those that wait for a place included.
 
     Raises:
         NothingMirrored: none is mirrored; the incident says why for each.
-        TryAgain: throttled, or something that EC2 does not show yet.
+        TryAgain: throttled, or something that EC2 does not show yet; or none is mirrored, and less severe incidents
+            that begin or end at this moment have the places.
     """
     incident = incidents.get(incident_id)
     if not can_be_extended(incident.state):
         raise NothingMirrored(f"the incident is {incident.state}")
     incident = _counted_from_now(incident)
-    wanted = incident.interface_ids("eligible", "mirrored")
-    outcomes = _mirror(incident, wanted)
-    transient = [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]
-    entries = _entries(incident, outcomes)
+    begun = incident.state == "capturing"
+    # What waits since it captures is left to the sweeper.
+    wanted = incident.interface_ids("eligible", "mirrored", *(() if begun else ("waiting",)))
+    outcome = _mirror(incident, wanted)
+    entries = _entries(incident, outcome.entries)
+    if incidents.record_interfaces(incident, entries) is None:
+        raise TryAgain("the interfaces of the incident were changed meanwhile")
+    outcome.raise_transient()
     mirrored = sum(item.state == "mirrored" for item in entries)
-    incidents.record_interfaces(incident_id, entries)
-    if transient:
-        raise transient[0]
-    if not mirrored:
-        raise NothingMirrored(
-            "AWS mirrors none of the network interfaces: "
-            + "; ".join(f"{item.network_interface_id}: {item.note}" for item in entries)
-        )
-    refused = len(entries) - mirrored
+    if not mirrored and not begun:
+        why = "; ".join(f"{item.network_interface_id}: {item.note}" for item in entries)
+        if outcome.moving:
+            raise TryAgain(f"less severe incidents begin or end: {why}")
+        raise NothingMirrored(f"AWS mirrors none of the network interfaces: {why}")
+    refused = sum(item.state == "refused" for item in entries)
+    waiting = sum(item.state == "waiting" for item in entries)
     detail = f"{counted(mirrored, 'network interface')} mirrored" + (f", {refused} refused" if refused else "")
+    detail += f", {waiting} waiting for a place at the mirror target" if waiting else ""
     remarks = [
         f"{item.network_interface_id}: {item.note}" for item in entries if item.state == "mirrored" and item.note
     ]
     detail = "; ".join([detail, *remarks])
     known = IncidentPackets("mirroring", as_text(utc_now()))
     incidents.transition(incident_id, "capturing", by="capture", detail=detail, sets={"packets": known.as_dict()})
-    return {"mirrored": mirrored, "refused": refused}
+    return {"mirrored": mirrored, "refused": len(entries) - mirrored}
 
 
-def _entries(incident: Incident, outcomes: Mapping[str, IncidentInterface | TryAgain]) -> list[IncidentInterface]:
+@dataclass(slots=True)
+class _Outcome:
+    """What became of interfaces that were to be mirrored.
+
+    Attributes:
+        entries: of the incident, by interface; none where the next attempt will tell.
+        transient: the errors of those.
+        moving: whether less severe incidents that begin or end at this moment have places that are needed.
+        again: the interfaces to plan again, because others took their places.
+        full: whether AWS refused one because the target takes no more sources.
+    """
+
+    entries: dict[str, IncidentInterface] = field(default_factory=dict)
+    transient: list[TryAgain] = field(default_factory=list)
+    moving: bool = False
+    again: list[str] = field(default_factory=list)
+    full: bool = False
+
+    def raise_transient(self) -> None:
+        """Raise an error that the next attempt may not have."""
+        if self.transient:
+            raise self.transient[0]
+
+
+def _entries(incident: Incident, outcomes: Mapping[str, IncidentInterface]) -> list[IncidentInterface]:
     """Return the interfaces of an incident with what became of some of them."""
     return [
-        outcome if isinstance(outcome := outcomes.get(before.network_interface_id), IncidentInterface) else before
+        before if outcome is None or before.state == outcome.state == "waiting" else outcome
         for before in incident.interfaces
+        for outcome in [outcomes.get(before.network_interface_id)]
     ]
 
 
-def _mirror(incident: Incident, wanted: list[str]) -> dict[str, IncidentInterface | TryAgain]:
-    """Mirror interfaces for an incident, or use the sessions of others that mirror them; return the entry of each."""
+def _mirror(incident: Incident, wanted: list[str]) -> _Outcome:
+    """Mirror interfaces for an incident, or use the sessions of others that mirror them.
+
+    Where others take the last places at the same time, it is planned again.
+    """
     to = mirror_target()
+    whole, left, limit = _Outcome(), wanted, to.max_sources
+    for turn in range(_PLANS):
+        time.sleep(turn * random.uniform(0.2, 0.6))
+        outcome = _mirror_once(incident, left, to, limit)
+        whole = _Outcome(whole.entries | outcome.entries, whole.transient + outcome.transient, outcome.moving)
+        left = outcome.again
+        if not left:
+            break
+        # A session that was deleted just now may count for a moment.
+        if outcome.full and (limit is None or turn):
+            limit = _as_refused(limit, to)
+    return whole
+
+
+def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit: int | None) -> _Outcome:
     held = {capture.network_interface_id: capture for capture in _acquire_all(wanted, incident)}
     # EC2 may still show sessions that were deleted just now.
     ended = {session_id for capture in held.values() for session_id in capture.ended_sessions}
@@ -93,18 +154,46 @@ def _mirror(incident: Incident, wanted: list[str]) -> dict[str, IncidentInterfac
     held |= captures.get_all(_begun_since(described, held), incident.where)
     held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
     there = sessions.facts(described, held)
+    found = places.at_target(to, incident, wanted, limit)
     steps = capture_plan.plan(
         wanted,
         there,
         known={eni: capture.session_id for eni, capture in held.items() if capture.session_id},
-        sources_of_target=_sources(to),
-        max_sources=to.max_sources,
-        # A flood of findings leaves responders what they want to capture.
-        reserved=environment().capture.reserved_sources if incident.source == "guardduty" else 0,
+        sources_of_target=found.taken,
+        max_sources=limit,
+        reserved=places.reserved(incident),
+        displaceable=list(found.displaceable),
     )
+    lost = {step.network_interface_id for step in steps if not _has_place(step, found, incident)}
+    steps = tuple(replace(one, do="wait", note=_LOST) if one.network_interface_id in lost else one for one in steps)
     work = _Start(incident, to)
-    outcomes = dict(each(lambda step: (step.network_interface_id, work.carry_out(step, held)), steps))
-    return {eni: _remarked(outcome, there, to) for eni, outcome in outcomes.items()}
+    outcome = _Outcome(moving=found.moving)
+    for step, done in zip(steps, each(lambda step: work.carry_out(step, held), steps), strict=True):
+        eni = step.network_interface_id
+        if isinstance(done, TryAgain):
+            outcome.transient.append(done)
+            continue
+        outcome.entries[eni] = _remarked(done, step, there, to)
+        if done.state == "waiting" and (found.moving or step.do == "create" or eni in lost):
+            outcome.again.append(eni)
+            outcome.full |= step.do == "create"
+    return outcome
+
+
+_LOST: Final = "another incident took the place at the mirror target at the same time"
+
+
+def _has_place(step: Step, found: places.Places, incident: Incident) -> bool:
+    """Take the place that a step needs; return whether it has one."""
+    if step.instead_of is None:
+        return True
+    return places.take(found.displaceable[step.instead_of], incident, step.network_interface_id)
+
+
+def _as_refused(limit: int | None, to: MirrorTarget) -> int:
+    """Return the limit of a target that has just refused another source: it may be lower than is known."""
+    sources = {session["NetworkInterfaceId"] for session in sessions.to_targets([to.target_id])}
+    return min(limit or len(sources), max(len(sources), 1))
 
 
 def _counted_from_now(incident: Incident) -> Incident:
@@ -123,33 +212,44 @@ def _counted_from_now(incident: Incident) -> Incident:
     return incidents.extend(incident, until) or incidents.get(incident.id)
 
 
-def _remarked(
-    outcome: IncidentInterface | TryAgain, there: list[Session], to: MirrorTarget
-) -> IncidentInterface | TryAgain:
-    """Return an outcome with a remark where sessions of others take packets first, or no longer get some."""
-    if isinstance(outcome, TryAgain) or outcome.state != "mirrored" or outcome.session_number is None:
-        return outcome
-    eni, number = outcome.network_interface_id, outcome.session_number
-    return replace(outcome, note=capture_plan.other_sessions(eni, number, there, target_id=to.target_id))
+def _remarked(entry: IncidentInterface, step: Step, there: list[Session], to: MirrorTarget) -> IncidentInterface:
+    """Return an entry with remarks: whose place it has, and where sessions of others take packets, or lose some."""
+    if entry.state != "mirrored":
+        return entry
+    eni, number = entry.network_interface_id, entry.session_number
+    remarks = [
+        f"it has the place of {step.instead_of} at the mirror target, of a less severe incident"
+        if step.instead_of is not None
+        else "",
+        "" if number is None else capture_plan.other_sessions(eni, number, there, target_id=to.target_id),
+    ]
+    return replace(entry, note="; ".join(filter(None, remarks)))
 
 
 def renew(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInterface]:
-    """Mirror interfaces again whose sessions are lost; return the entry of each, in which a session may be new.
+    """Mirror interfaces again whose sessions are lost, or that waited; return the entry of each.
 
     Raises:
         TryAgain: throttled, or something that EC2 does not show yet, for one of them; the others are recorded.
     """
+    return retried(lambda: _renew_once(incident_id, interface_ids), _CHANGED)
+
+
+_CHANGED: Final = "the interfaces of the incident are changed at the same time"
+
+
+def _renew_once(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInterface] | None:
     incident = incidents.get(incident_id)
-    wanted = [eni for eni in incident.interface_ids("mirrored") if eni in interface_ids]
+    wanted = [eni for eni in incident.interface_ids("mirrored", "waiting") if eni in interface_ids]
     if incident.state != "capturing" or incident.close_requested or not wanted:
+        # Closing releases all its captures.
         return []
-    outcomes = _mirror(incident, wanted)
-    if not incidents.record_renewed(incident_id, _entries(incident, outcomes)):
-        # It closes at the same moment, which releases all its captures.
-        return []
-    if transient := [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]:
-        raise transient[0]
-    return [outcome for outcome in outcomes.values() if isinstance(outcome, IncidentInterface)]
+    outcome = _mirror(incident, wanted)
+    entries = _entries(incident, outcome.entries)
+    if tuple(entries) != incident.interfaces and incidents.record_interfaces(incident, entries) is None:
+        return None
+    outcome.raise_transient()
+    return list(outcome.entries.values())
 
 
 def add(incident_id: str, found: Collection[Interface]) -> list[IncidentInterface]:
@@ -158,6 +258,10 @@ def add(incident_id: str, found: Collection[Interface]) -> list[IncidentInterfac
     Raises:
         TryAgain: throttled, or something that EC2 does not show yet: the entry stays eligible, and is tried again.
     """
+    return retried(lambda: _add_once(incident_id, found), _CHANGED)
+
+
+def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentInterface] | None:
     incident = incidents.get(incident_id)
     if incident.state != "capturing" or incident.close_requested or not found:
         return []
@@ -169,23 +273,31 @@ def add(incident_id: str, found: Collection[Interface]) -> list[IncidentInterfac
         IncidentInterface(one.id, "refused" if one.id in refused else "eligible", note=refused.get(one.id, ""))
         for one in found
     ]
-    incident = replace(incident, interfaces=(*others, *new))
-    if not incidents.record_renewed(incident_id, incident.interfaces):
-        return []
-    outcomes = _mirror(incident, wanted)
-    entries = _entries(incident, outcomes)
-    if not incidents.record_renewed(incident_id, entries):
-        return []
-    if transient := [outcome for outcome in outcomes.values() if isinstance(outcome, TryAgain)]:
-        raise transient[0]
+    listed = incidents.record_interfaces(incident, (*others, *new))
+    if listed is None:
+        return None
+    outcome = _mirror(listed, wanted)
+    entries = _entries(listed, outcome.entries)
+    if incidents.record_interfaces(listed, entries) is None:
+        return None
+    outcome.raise_transient()
     return entries[len(others) :]
 
 
 def extend(incident_id: str) -> dict[str, int]:
-    """Tag the sessions of an incident with the new time of expiry; return how many were `extended`."""
+    """Tag the sessions of an incident with the new time of expiry; return how many were `extended`.
+
+    Mirror as well what waits for a place: an alert that joined may have raised the severity.
+    """
     incident = incidents.get(incident_id)
     session_ids = [str(item.session_id) for item in incident.in_state("mirrored")]
     sessions.retag(session_ids, {TAG_EXPIRES: incident.expires_at})
+    # Where that fails, the next sweep tries again.
+    with suppress(TryAgain):
+        for entry in renew(incident_id, incident.interface_ids("waiting")):
+            if entry.state == "mirrored":
+                said = f"{entry.network_interface_id} is mirrored by {entry.session_id}"
+                incidents.add_event(incident_id, "capture", "mirrored after waiting", said)
     return {"extended": len(session_ids)}
 
 
@@ -202,9 +314,10 @@ def stop(incident_id: str) -> dict[str, int]:
     for session_id in sessions.finish(released):
         incidents.add_event(incident_id, "capture", "session left", packet_notices.untagged(session_id))
     entries = [
-        replace(item, state="ended") if item.state in ("mirrored", "eligible") else item for item in incident.interfaces
+        replace(item, state="ended") if item.state in ("mirrored", "eligible", "waiting") else item
+        for item in incident.interfaces
     ]
-    incidents.record_interfaces(incident_id, entries)
+    incidents.record_ended(incident_id, entries)
     return {"ended": len(incident.in_state("mirrored"))}
 
 
@@ -216,12 +329,6 @@ def _hand_over(incident_id: str, shared: list[Capture]) -> None:
             heirs[min(capture.holders)].append(capture.session_id)
     for heir, session_ids in heirs.items():
         sessions.retag(session_ids, {TAG_INCIDENT: heir})
-
-
-def _sources(to: MirrorTarget) -> set[str]:
-    if to.max_sources is None:
-        return set()
-    return {session["NetworkInterfaceId"] for session in sessions.to_targets([to.target_id])}
 
 
 def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:
@@ -304,14 +411,14 @@ class _Start:
         except ClientError as error:
             if is_transient(error) or code_of(error) in _NOT_THERE_YET:
                 return TryAgain(f"{eni}: {message_of(error)}")
-            return self._refused(eni, message_of(error))
+            return self._not_mirrored(eni, message_of(error), "waiting" if code_of(error) == _FULL else "refused")
         except TryAgain as again:
             return again
         except Exception as error:
             if is_transient(error):
                 return TryAgain(f"{eni}: {error}")
             raise
-        return self._refused(eni, step.note)
+        return self._not_mirrored(eni, step.note, "waiting" if step.do == "wait" else "refused")
 
     def _create(self, capture: Capture, number: int) -> IncidentInterface:
         wanted = _Wanted(capture, number)
@@ -385,9 +492,9 @@ class _Start:
                 session_id, number = recorded, None
         return IncidentInterface(eni, "mirrored", session_id=session_id, session_number=number)
 
-    def _refused(self, eni: str, note: str) -> IncidentInterface:
+    def _not_mirrored(self, eni: str, note: str, state: InterfaceState) -> IncidentInterface:
         released = captures.release(eni, [self.incident.id], self.incident.where)
         if released is not None and released.ending and released.session_id is None:
             # EC2 has just shown that there is no session of this deployment.
             captures.finish(released)
-        return IncidentInterface(eni, "refused", note=note)
+        return IncidentInterface(eni, state, note=note)

@@ -35,7 +35,7 @@ def watch() -> list[str]:
 
 
 def _is_watched(incident: Incident) -> bool:
-    if incident.state != "capturing" or incident.close_requested:
+    if incident.state != "capturing" or incident.close_requested or incident.interface_ids() == _waiting(incident):
         return False
     # A function may have been killed before it notified.
     return incident.packets is None or incident.packets.state != "packets seen" or _is_owed(incident)
@@ -49,6 +49,10 @@ def _is_owed(incident: Incident) -> bool:
 def _since(incident: Incident) -> datetime:
     # Incidents of earlier versions do not say since when.
     return as_time(incident.packets.since if incident.packets is not None else incident.opened_at)
+
+
+def _waiting(incident: Incident) -> list[str]:
+    return incident.interface_ids("waiting")
 
 
 def _mirrored(incident: Incident) -> list[str]:

@@ -227,8 +227,10 @@ def proceed(incident: Incident) -> None:
         executions.ensure(incident, "contain")
         if containment.state == "containing" and incident.approval_token:
             executions.end_wait(incident.approval_token, "approved")
-    if incident.token and incident.waited_until != incident.expires_at:
-        executions.end_wait(incident.token, "extended")
+    # Its severity may have risen: what waits for a place at the mirror target may get one.
+    changed = incident.waited_until != incident.expires_at or incident.interface_ids("waiting")
+    if incident.token and changed:
+        executions.end_wait(incident.token, "joined")
 
 
 def _mark(request: OpenRequest, source: Source) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import Because, as_text, as_time, undo_command, utc_now
+from tapstack.responder.capture import places
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import appliance, captures, incidents, retention
 from tapstack.responder.store.incidents import Incident
@@ -44,9 +45,12 @@ def wait(incident_id: str, token: str) -> dict[str, Any]:
 
 
 def notify(incident_id: str) -> dict[str, Any]:
-    """Notify that mirroring has started, and where packets are shown."""
+    """Notify that mirroring has started, where packets are shown, and whose places at the mirror target it took."""
     incident = incidents.get(incident_id)
     notifications.notify_once(incident, "capturing", *notifications.capturing(incident))
+    for displaced in incident.displaced:
+        if (less_severe := incidents.read(displaced)) is not None:
+            places.notify_of_displacements(less_severe)
     return {}
 
 

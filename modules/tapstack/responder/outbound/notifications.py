@@ -91,7 +91,8 @@ def capturing(incident: Incident) -> tuple[str, str]:
         f"Traffic mirror sessions of {_suspect(incident)} exist until {incident.expires_at}. The appliance shows "
         f"whether packets arrive. A warning follows where CloudWatch counts none for {_NONE_FOR} minutes.",
         ["Mirrored:", *(_mirrored(item) for item in mirrored)],
-        _refused(incident),
+        _not_mirrored("Not mirrored:", incident.in_state("refused")),
+        _not_mirrored("Waiting for a place at the mirror target:", incident.in_state("waiting")),
         _where(incident),
         [
             "What to run next:",
@@ -223,9 +224,8 @@ def _mirrored(item: IncidentInterface) -> str:
     return f"  {item.network_interface_id} by {item.session_id}" + (f": {item.note}" if item.note else "")
 
 
-def _refused(incident: Incident) -> list[str]:
-    refused = incident.in_state("refused")
-    return ["Not mirrored:", *(f"  {item.network_interface_id}: {item.note}" for item in refused)] if refused else []
+def _not_mirrored(heading: str, entries: list[IncidentInterface]) -> list[str]:
+    return [heading, *(f"  {item.network_interface_id}: {item.note}" for item in entries)] if entries else []
 
 
 def _where(incident: Incident) -> list[str]:

@@ -156,6 +156,25 @@ def end(capture: Capture) -> Capture:
     return capture if item is None else _capture(item)
 
 
+def displaced(capture: Capture) -> dict[str, Any]:
+    """Return for a transaction that a capture ends although it is held, on condition that it is as it was read.
+
+    The caller then deletes the session and finishes.
+    """
+    return table.part(
+        capture_key(capture.network_interface_id, capture.where),
+        "SET ending = :yes, listing = :listing REMOVE holders",
+        "generation = :generation AND session_id = :session AND holders = :holders AND attribute_not_exists(ending)",
+        {
+            "yes": True,
+            "listing": CAPTURES_LISTING,
+            "generation": capture.generation,
+            "session": capture.session_id,
+            "holders": set(capture.holders),
+        },
+    )
+
+
 def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
     """Record that an ending capture has ended, and which sessions were deleted."""
     ended = set(ended_sessions)

@@ -137,21 +137,69 @@ def store_token(incident_id: str, token: str) -> bool:
     return stored is not None
 
 
-def record_interfaces(incident_id: str, interfaces: Iterable[IncidentInterface]) -> None:
-    """Record the states of the interfaces of an incident."""
-    changed(incident_id, "SET interfaces = :interfaces", interfaces=[one.as_dict() for one in interfaces])
+_INTERFACES: Final = "interfaces = :interfaces, interfaces_written = if_not_exists(interfaces_written, :nought) + :one"
+"""Every writing of the interfaces is counted."""
 
 
-def record_renewed(incident_id: str, interfaces: Iterable[IncidentInterface]) -> bool:
-    """Record the states of the interfaces of an incident that captures; False where it does not any more."""
-    renewed = changed(
-        incident_id,
-        "SET interfaces = :interfaces",
-        condition="#state = :capturing",
-        interfaces=[one.as_dict() for one in interfaces],
-        capturing="capturing",
+def _written(interfaces: Iterable[IncidentInterface]) -> dict[str, Any]:
+    return {"interfaces": [one.as_dict() for one in interfaces], "nought": 0, "one": 1}
+
+
+def _as_read(incident: Incident) -> tuple[str, dict[str, Any]]:
+    """Return the condition, and its values, that nothing has written the interfaces of an incident since it was read.
+
+    Nor has its state changed.
+    """
+    before = incident.interfaces_written
+    unwritten = "interfaces_written = :before" if before else "attribute_not_exists(interfaces_written)"
+    return f"#state = :state AND {unwritten}", {"state": incident.state, **({"before": before} if before else {})}
+
+
+def record_interfaces(incident: Incident, interfaces: Iterable[IncidentInterface]) -> Incident | None:
+    """Record the states of the interfaces of an incident; return the incident afterwards.
+
+    None where they were written, or its state has changed, since it was read.
+    """
+    condition, values = _as_read(incident)
+    return changed(incident.id, f"SET {_INTERFACES}", condition=condition, **_written(interfaces), **values)
+
+
+def record_ended(incident_id: str, interfaces: Iterable[IncidentInterface]) -> None:
+    """Record the states of the interfaces of an incident that is closing."""
+    changed(incident_id, f"SET {_INTERFACES}", **_written(interfaces))
+
+
+def displaced(incident: Incident, interface: IncidentInterface, said: str) -> list[dict[str, Any]]:
+    """Return for a transaction that an interface gives its place at the mirror target to a more severe incident.
+
+    On condition that nothing has written the interfaces of its incident since it was read.
+
+    Args:
+        incident: which loses the place.
+        interface: its entry from now on.
+        said: for its timeline, and for the notification.
+    """
+    condition, values = _as_read(incident)
+    named = interface.network_interface_id
+    entries = [interface if one.network_interface_id == named else one for one in incident.interfaces]
+    write = update(
+        incident.id,
+        f"SET {_INTERFACES}, in_place = :left, displacements = list_append(if_not_exists(displacements, :none), :said)",
+        f"{condition} AND close_requested = :no",
+        **_written(entries),
+        **values,
+        left=[line for line in incident.in_place if named not in line],
+        none=[],
+        said=[said],
+        no=False,
     )
-    return renewed is not None
+    return [write, event(incident.id, "capture", "place given", said)]
+
+
+def took_places(incident: Incident, of: Iterable[str], said: str) -> list[dict[str, Any]]:
+    """Return for a transaction that an incident takes the place of an interface of others at the mirror target."""
+    write = update(incident.id, "ADD displaced :these", "attribute_exists(pk)", these=set(of))
+    return [write, event(incident.id, "capture", "place taken", said)]
 
 
 def record_instance_state(incident: Incident, now: str, said: str | None) -> bool:
@@ -193,8 +241,8 @@ def record_prepared(
     """
     changed(
         incident_id,
-        "SET interfaces = :interfaces, source_interface = :source, source_number = :number",
-        interfaces=[one.as_dict() for one in interfaces],
+        f"SET {_INTERFACES}, source_interface = :source, source_number = :number",
+        **_written(interfaces),
         source=source[0],
         number=source[1],
     )

@@ -61,7 +61,7 @@ class IncidentInterface:
         state: whether it is mirrored.
         session_id: the traffic mirror session of incidents of this deployment; none where it is not mirrored.
         session_number: of the session, where it is known.
-        note: why it is refused, or a remark.
+        note: why it waits or is refused, or a remark.
     """
 
     network_interface_id: str
@@ -264,6 +264,9 @@ class Incident:
         instance_state: of its instance, as the sweeper saw it last: `running since` a time, `stopped` or `terminated`.
         instance_gone: its instance did not exist, or was terminated, when the capture was prepared.
         interfaces: the state of each.
+        interfaces_written: how often these were written, so that no function overwrites what it has not read.
+        displacements: its interfaces that gave their place at the mirror target to more severe incidents, a line each.
+        displaced: the incidents whose places it took.
         appliance: which receives the packets; none before it is known.
         packets: what is known of them; none before mirroring begins.
         stored_packets: where its packets are since the launched appliance was retired; none before.
@@ -306,6 +309,9 @@ class Incident:
     instance_gone: bool = False
     network_interface_ids: tuple[str, ...] = ()
     interfaces: tuple[IncidentInterface, ...] = ()
+    interfaces_written: int = 0
+    displacements: tuple[str, ...] = ()
+    displaced: tuple[str, ...] = ()
     appliance: IncidentAppliance | None = None
     packets: IncidentPackets | None = None
     stored_packets: StoredPackets | None = None
