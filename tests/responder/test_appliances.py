@@ -203,8 +203,8 @@ class TestCapabilities:
         with pytest.raises(ApplianceFailed) as refused:
             appliance_steps.ensure(incident)
         assert str(refused.value) == (
-            "the template of the stack tap-frankfurt-epb asks for CAPABILITY_IAM (The following resource(s) require "
-            "capabilities: [AWS::IAM::Role]), and the settings give it nothing; inspect the roles in the "
+            "the template of the stack tap-frankfurt-epb asks for CAPABILITY_IAM ('The following resource(s) "
+            "require capabilities: [AWS::IAM::Role]'), and the settings give it nothing; inspect the roles in the "
             "template, then allow the capabilities it requires, and deploy: response.appliance.launch.capabilities in "
             "the deployment file"
         )

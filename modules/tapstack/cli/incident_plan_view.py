@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.cli.terminal import plain, table
-from tapstack.domain.containment import NAMES, short_key, tags_word, with_name
+from tapstack.domain.containment import NAMES, shown_key, tags_word, with_name
 
 _WIDEST: Final = 60
 _NOTHING: Final = {
@@ -101,11 +101,11 @@ def _names(change: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _subject(entry: Mapping[str, Any]) -> list[str]:
     kind, key = plain(entry.get("what")), plain(entry.get("key"))
-    return [NAMES.get(kind, kind), short_key(key)]
+    return [NAMES.get(kind, kind), shown_key(kind, key)]
 
 
 def _values(entry: Mapping[str, Any], *names: str) -> list[str]:
-    return [value(entry.get(name)) for name in names]
+    return [value(entry.get(name), _names(entry)) for name in names]
 
 
 def _list(holder: Mapping[str, Any], key: str) -> list[Any]:

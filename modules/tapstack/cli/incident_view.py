@@ -7,22 +7,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from tapstack.cli.incident_plan_view import advice, value
+from tapstack.cli.incident_plan_view import advice
 from tapstack.cli.terminal import plain, shortened, table
-from tapstack.domain.containment import change_name, tags_word
+from tapstack.domain.containment import difference_line, tags_word
 from tapstack.domain.containment_release import refusals
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import WITH_A_REASON, as_time, can_be_extended, extend_command
-from tapstack.domain.outside_text import quoted, word
+from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_places import place
 
 Incident = Mapping[str, Any]
 _REASON_WIDTH: Final = 50
 _NOTE_WIDTH: Final = 80
-_TEXT_LENGTH: Final = 1200
-"""More than a reason has characters, because quoting adds some."""
 _LABEL: Final = 10
 """Characters of the longest label of a card."""
 _WORDS: Final = {
@@ -55,6 +53,7 @@ def card(incident: Incident, *, now: datetime, options: str = "", region: str = 
     state = f"{plain(incident.get('state'))}{', its end is requested' if _is_ending(incident) else ''}"
     lines = [f"{name}  {state}{f', severity {severity}' if severity else ''}"]
     lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now, region) if text]
+    lines += _block([f"  {plain(line)}" for line in _list(incident, "still_exists")], "  still exists")
     lines += _block(_interfaces(incident))
     lines += _block(_containment(incident), "  containment")
     lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
@@ -171,7 +170,7 @@ def _containment(incident: Incident) -> list[str]:
         *(("changed", plain(line)) for line in _list(found, "changed")),
         *(("not done", plain(line)) for line in _list(found, "not_done")),
         *(("not restored", plain(line)) for line in _list(found, "not_restored")),
-        *(("refused" if refused else "changed outside", _other(entry)) for entry in differences),
+        *(("refused" if refused else "changed outside", plain(difference_line(entry))) for entry in differences),
     ]
     shown = [(label, text) for label, text in facts if text]
     width = max(_LABEL, *(len(label) for label, _ in shown)) if shown else _LABEL
@@ -191,13 +190,6 @@ def _deadline(found: Mapping[str, Any]) -> str:
     return _joined(", then it is ", plain(found.get("deadline")), default)
 
 
-def _other(difference: Mapping[str, Any]) -> str:
-    now = difference.get("now")
-    present = "" if now in (None, difference.get("ours")) else f"; it is {value(now)} now"
-    why = _joined(". ", f"{plain(difference.get('why'))}{present}", advice(difference))
-    return _joined(": ", change_name(plain(difference.get("what")), plain(difference.get("key"))), why)
-
-
 def _facts(incident: Incident, now: datetime, region: str) -> list[tuple[str, str]]:
     appliance = _mapping(incident, "appliance")
     state = _WORDS.get(str(appliance.get("state")), plain(appliance.get("state")))
@@ -207,7 +199,7 @@ def _facts(incident: Incident, now: datetime, region: str) -> list[tuple[str, st
     source = _joined(", ", plain(incident.get("source")), alert and f"alert {alert}")
     return [
         ("reason", _quoted(incident.get("reason"))),
-        _subject(incident),
+        _instance(incident),
         ("technique", plain(incident.get("technique"))),
         ("opened", f"{opened} ({source})" if opened and source else opened),
         _end(incident, now),
@@ -283,6 +275,13 @@ def _subject(incident: Incident) -> tuple[str, str]:
     return "interfaces", f"{len(interfaces)} interfaces" if interfaces else ""
 
 
+def _instance(incident: Incident) -> tuple[str, str]:
+    """Return what is captured, and of an instance whether it exists no longer, or is stopped."""
+    label, subject = _subject(incident)
+    said = {"gone": " IS GONE: it was terminated, or did not exist", "stopped": ", which is stopped"}
+    return label, f"{subject}{said.get(str(incident.get('instance_state')), '')}" if label == "instance" else subject
+
+
 def _interfaces(incident: Incident) -> list[str]:
     rows = [
         [
@@ -311,7 +310,7 @@ def _timeline_line(entry: Mapping[str, Any]) -> str:
 
 
 def _quoted(value: Any) -> str:
-    return quoted(value, _TEXT_LENGTH) if value else ""
+    return quoted(value, LONG) if value else ""
 
 
 def _word(value: Any) -> str:

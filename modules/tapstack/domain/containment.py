@@ -297,6 +297,7 @@ class Difference:
         why: the reason, as text.
         blocks: an operator has to decide before it is released.
         advice: what to do where overwriting restores nothing; empty where it does.
+        names: of the security groups among the values, by id, where they are known.
     """
 
     what: Kind
@@ -307,6 +308,7 @@ class Difference:
     why: str
     blocks: bool = True
     advice: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the API shows it."""
@@ -319,11 +321,12 @@ class Difference:
             "why": self.why,
             "blocks": self.blocks,
             "advice": self.advice,
+            **({_NAMES_IN_DETAIL: dict(self.names)} if self.names else {}),
         }
 
     def __str__(self) -> str:
         """Return it as a line of text."""
-        return f"{change_name(self.what, self.key)}: {self.why}" + (f". {self.advice}" if self.advice else "")
+        return difference_line(self.as_dict())
 
 
 @dataclass(frozen=True, slots=True)
@@ -617,13 +620,27 @@ def _end_of_capture(interface: Interface, admission: Admission, prior: PriorStat
 
 def change_name(kind: str, key: str) -> str:
     """Return the name of a change, for example `termination protection of i-0a1b2c3d4e5f60718`."""
-    # Names of Auto Scaling groups may have blanks.
-    return f"{NAMES.get(kind, kind)} of {word(key) if kind == 'standby' else short_key(key)}"
+    return f"{NAMES.get(kind, kind)} of {shown_key(kind, key)}"
 
 
-def short_key(key: str) -> str:
-    """Return the key of a change without the part that all ARNs of target groups of the account share."""
-    return key.partition(_TARGET_GROUP)[2] or key
+def shown_key(kind: str, key: str) -> str:
+    """Return the key of a change as text, without the part that all ARNs of target groups of the account share."""
+    # Whoever makes them chooses the names of Auto Scaling groups and of devices.
+    return word(key) if kind in ("standby", "volume") else key.partition(_TARGET_GROUP)[2] or key
+
+
+def difference_line(difference: Mapping[str, Any]) -> str:
+    """Return a difference, as the API has it, as a line of text: why it blocks, what is there now, and advice."""
+    now, names = difference.get("now"), difference.get(_NAMES_IN_DETAIL) or {}
+    there = "" if now in (None, difference.get("ours")) else f"; it is {text_of(now, names)} now"
+    advice = f". {difference['advice']}" if difference.get("advice") else ""
+    name = change_name(str(difference.get("what")), str(difference.get("key")))
+    return f"{name}: {difference.get('why')}{there}{advice}"
+
+
+def names_of(prior: PriorState | Change) -> Mapping[str, str]:
+    """Return the names of the security groups among the values of a change, by id, where they are known."""
+    return prior.detail.get(_NAMES_IN_DETAIL) or {}
 
 
 def _as_text(kind: str, key: str, before: Value, after: Value, detail: Mapping[str, Any]) -> str:

@@ -21,7 +21,9 @@ from tapstack.domain.containment import (
     PriorState,
     Value,
     change_name,
+    names_of,
     set_by_containment,
+    with_name,
 )
 
 RELEASE_ORDER: Final[tuple[Kind, ...]] = (
@@ -59,6 +61,7 @@ NO_GROUP_LEFT: Final = (
 AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
 """Advice for what AWS refuses to restore, with --overwrite too."""
 
+_NO_NAMES: Final[Mapping[str, str]] = {}
 _REFUSAL: Final = "AWS refuses to restore it: "
 
 Now = Mapping[tuple[Kind, str], Value]
@@ -87,6 +90,7 @@ def steps_of_release(
     now: Now,
     *,
     missing_groups: Collection[str] = (),
+    group_names: Mapping[str, str] = _NO_NAMES,
     overwrite: bool = False,
     keep: bool = False,
 ) -> tuple[Step, ...]:
@@ -96,15 +100,18 @@ def steps_of_release(
         prior_states: of the containment.
         now: the present values.
         missing_groups: security groups of prior states that do not exist any more.
+        group_names: of the security groups that the interfaces have now, by id.
         overwrite: restore the prior state also where others changed it meanwhile.
         keep: keep what others changed meanwhile.
     """
     waiting = [one for one in prior_states if not one.restored and one.kind in RELEASE_ORDER]
     waiting.sort(key=lambda one: (RELEASE_ORDER.index(one.kind), one.key))
-    return tuple(_step(one, now, set(missing_groups), overwrite, keep) for one in waiting)
+    return tuple(_step(one, now, set(missing_groups), group_names, overwrite, keep) for one in waiting)
 
 
-def _step(prior: PriorState, now: Now, missing: set[str], overwrite: bool, keep: bool) -> Step:
+def _step(
+    prior: PriorState, now: Now, missing: set[str], group_names: Mapping[str, str], overwrite: bool, keep: bool
+) -> Step:
     place = (prior.kind, prior.key)
     if place not in now:
         return Step(prior, "give up", difference=_difference(prior, None, "it is gone", blocks=False))
@@ -114,14 +121,16 @@ def _step(prior: PriorState, now: Now, missing: set[str], overwrite: bool, keep:
     left = [group for group in to if group not in missing] if gone else to
     advice = "" if left or not gone else NO_GROUP_LEFT
     if not _same(there, to) and not set_by_containment(there, prior.after, prior.interim):
-        difference = _difference(prior, there, "others changed it", advice=advice)
+        difference = _difference(prior, there, "others changed it", advice=advice, group_names=group_names)
         if keep:
             return Step(prior, "give up", difference=difference)
         if not overwrite:
             return Step(prior, "block", difference=difference)
     if gone:
         words = "security group does" if len(gone) == 1 else "security groups do"
-        difference = _difference(prior, there, f"{', '.join(gone)}: the {words} not exist any more", advice=advice)
+        deleted = ", ".join(with_name(group, names_of(prior)) for group in gone)
+        why = f"{deleted}: the {words} not exist any more"
+        difference = _difference(prior, there, why, advice=advice, group_names=group_names)
         if not left:
             return Step(prior, "give up" if keep else "block", difference=difference)
         return Step(prior, "restore" if overwrite or keep else "block", left, difference)
@@ -165,7 +174,16 @@ def plan_release(
         if step.do == "restore"
     )
     since = tuple(
-        Difference("groups", one.id, None, None, list(one.group_ids), "it was attached since: left as it is", False)
+        Difference(
+            "groups",
+            one.id,
+            None,
+            None,
+            list(one.group_ids),
+            "it was attached since: left as it is",
+            False,
+            names=one.group_names,
+        )
         for one in attached
         if one.id not in known
     )
@@ -203,5 +221,16 @@ def network_is_restored(differences: Iterable[Mapping[str, Any]]) -> bool:
     return first > RELEASE_ORDER.index("groups")
 
 
-def _difference(prior: PriorState, now: Value, why: str, *, blocks: bool = True, advice: str = "") -> Difference:
-    return Difference(prior.kind, prior.key, prior.before, prior.after, now, why, blocks, advice)
+def _difference(
+    prior: PriorState,
+    now: Value,
+    why: str,
+    *,
+    blocks: bool = True,
+    advice: str = "",
+    group_names: Mapping[str, str] = _NO_NAMES,
+) -> Difference:
+    listed = {*prior.before, *prior.after, *(now or ())} if prior.kind == "groups" else set()
+    # What containment calls its own groups, before their names.
+    names = {group: name for group, name in {**group_names, **names_of(prior)}.items() if group in listed}
+    return Difference(prior.kind, prior.key, prior.before, prior.after, now, why, blocks, advice, names)

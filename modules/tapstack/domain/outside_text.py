@@ -10,6 +10,8 @@ import re
 from typing import Final
 
 _SHOWN: Final = 100
+LONG: Final = 1200
+"""How much is shown of a reason, which has fewer characters, or of a message of AWS."""
 _WORD: Final = re.compile(r"[\w+=,.@:/#-]{1,1024}", re.ASCII)
 """Ids, ARNs and keys of tags: without a blank or a quotation mark, and so no sentence."""
 

@@ -5,6 +5,8 @@ Source: AWS Step Functions Developer Guide, "Handling errors in Step Functions w
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class NothingToCapture(Exception):  # noqa: N818 - the workflow uses this name
     """No network interface can be mirrored; retrying does not help."""
@@ -40,3 +42,20 @@ class ContainmentRefused(Exception):  # noqa: N818
 
 class ContainmentFailed(Exception):  # noqa: N818
     """The instance could not be contained, or could not be released; what was changed is recorded."""
+
+
+OURS: Final = frozenset(
+    each.__name__
+    for each in (
+        NothingToCapture,
+        ApplianceFailed,
+        NothingMirrored,
+        TryAgain,
+        UnknownIncident,
+        Conflict,
+        OtherPersonNeeded,
+        ContainmentRefused,
+        ContainmentFailed,
+    )
+)
+"""Names of the errors above: their messages are in our own words, and quote what is not."""

@@ -19,7 +19,7 @@ from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.appliance import snapshots
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
-from tapstack.responder.aws.errors import message_of
+from tapstack.responder.aws.errors import message_of, said_by
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import attachments, places, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
@@ -95,8 +95,7 @@ def sweep() -> Report:
         try:
             part(report)
         except (BotoCoreError, ClientError, ApplianceFailed, TryAgain) as error:
-            said = message_of(error) if isinstance(error, ClientError) else str(error)
-            report.problems.append(f"{part.__name__.strip('_')}: {said}")
+            report.problems.append(f"{part.__name__.strip('_')}: {said_by(error)}")
     if any(report.as_dict().values()):
         notifications.emit(notifications.SWEEP_EVENT, report.as_dict())
     return report

@@ -76,8 +76,11 @@ def findings(permissions: Permissions, containable: Containable) -> list[Stateme
 
 
 def incident(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """The function that records a failure lists what is changed already."""
-    return [policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query"))]
+    """The function that notifies lists what is changed already, and which incidents want an instance contained."""
+    return [
+        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
+        policies.listed(permissions, "open", "closed", sid="QueryIncidents"),
+    ]
 
 
 def sweeper(permissions: Permissions, containable: Containable) -> list[Statement]:

@@ -14,6 +14,7 @@ from tapstack.responder.store.keys import containment_key, prior_state_key
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import change
 from tests.responder.containment.conftest import Shop, asked, contained, release
+from tests.responder.test_api import ask
 
 
 @pytest.fixture(autouse=True)
@@ -99,10 +100,28 @@ def test_when_an_interface_was_detached_since_isolation_then_nothing_is_reported
 
 
 def test_when_the_instance_is_gone_then_it_is_reported(shop: Shop) -> None:
-    contained(shop.database)
+    incident = contained(shop.database)
+    assert ask("GET", f"/incidents/{incident}")[1]["still_exists"] == []
+    volume = shop.ec2.describe_instances(InstanceIds=[shop.database])["Reservations"][0]["Instances"][0][
+        "BlockDeviceMappings"
+    ][0]["Ebs"]["VolumeId"]
     shop.ec2.modify_instance_attribute(InstanceId=shop.database, DisableApiTermination={"Value": False})
     shop.ec2.terminate_instances(InstanceIds=[shop.database])
-    assert reported(shop) == [f"{shop.database} is contained, but terminated: release it to restore what remains"]
+    for _ in range(2):
+        assert reported(shop) == [f"{shop.database} is contained, but terminated: release it to restore what remains"]
+    # Its incident says so, and what is left of it.
+    shown = ask("GET", f"/incidents/{incident}")[1]
+    assert shown["instance_state"] == "gone"
+    volumes, left, record = shown["still_exists"]
+    assert volumes == f"volumes {volume}, which its containment kept on termination: they are billed"
+    assert left.startswith("as its containment left them, where they exist: security groups of eni-")
+    assert record == (
+        f"the record of its containment: tapstack incident release {incident} restores what exists, and ends it"
+    )
+    happened = [entry["detail"] for entry in shown["timeline"] if entry["what"] == "instance changed"]
+    assert happened == [f"{shop.database} was terminated while it was contained"]
+    assert release(incident) == "released"
+    assert ask("GET", f"/incidents/{incident}")[1]["still_exists"] == []
 
 
 def test_when_a_containment_does_not_end_then_it_is_reported(shop: Shop) -> None:

@@ -134,7 +134,8 @@ class TestRestoreAgain:
             shop.give(interface, shop.quarantine)
         shop.ec2.delete_security_group(GroupId=gone)
         with pytest.raises(
-            ContainmentFailed, match=f"NOT restored: security groups of {first}: {gone}: .*InvalidGroup.NotFound"
+            ContainmentFailed,
+            match=f"NOT restored: security groups of {first}: {gone} .gone.: .*InvalidGroup.NotFound",
         ):
             restoration.restore_again(incident)
         assert shop.groups_of(second) == before

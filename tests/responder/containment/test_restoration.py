@@ -195,6 +195,10 @@ class TestOthers:
             "why": "others changed it",
             "blocks": True,
             "advice": "",
+            "names": {
+                **{shop.company.security_groups[name]: name for name in ("backup", "database", "web")},
+                shop.quarantine: "quarantine",
+            },
         }
         assert item(incident)["containment"]["differences"] == [expected]
         plan = restoration.plan(incident)
@@ -217,7 +221,7 @@ class TestOthers:
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
         assert shop.groups_of(second) == second_before
         assert item(incident)["containment"]["not_restored"] == [
-            f"security groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']}"
+            f"security groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']} (web)"
         ]
 
     def test_when_others_restored_the_prior_state_then_the_release_is_not_blocked(self, shop: Shop) -> None:
@@ -242,7 +246,8 @@ class TestOthers:
         assert release(incident, overwrite=True) == "released"
         assert shop.groups_of(first) == [groups["database"]]
         assert item(incident)["containment"]["not_restored"] == [
-            f"security groups of {first}: {extra}: the security group does not exist any more; the others are back"
+            f"security groups of {first}: {extra} (extra): the security group does not exist any more; the others are "
+            "back"
         ]
 
     def test_when_all_groups_of_an_interface_are_gone_then_only_keep_releases_it(self, shop: Shop) -> None:
@@ -261,7 +266,7 @@ class TestOthers:
         assert release(incident, keep=True) == "released"
         assert shop.groups_of(first) == [shop.quarantine]
         [said] = item(incident)["containment"]["not_restored"]
-        assert said.endswith(f"does not exist any more; it STAYS IN QUARANTINE: {shop.quarantine}")
+        assert said.endswith(f"does not exist any more; it STAYS IN QUARANTINE: {shop.quarantine} (quarantine)")
 
     def test_when_all_groups_are_gone_and_one_is_added_by_hand_then_keep_releases_it(self, shop: Shop) -> None:
         extra = shop.ec2.create_security_group(GroupName="extra", Description="x", VpcId=shop.company.shop.id)[
@@ -355,7 +360,7 @@ class TestOthers:
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=1)
         assert release(incident) == "blocked"
         [difference] = item(incident)["containment"]["differences"]
-        assert difference["why"].startswith("AWS refuses to restore it: ValidationError: AutoScalingGroup web has")
+        assert difference["why"].startswith("AWS refuses to restore it: ValidationError: 'AutoScalingGroup web has")
         assert difference["advice"] == AWS_REFUSES
         subject, notified = notifications.blocked(incidents.get(incident))
         assert subject.endswith(f"{incident}: release NOT COMPLETED")
@@ -367,6 +372,28 @@ class TestOthers:
         scaling.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=4)
         assert release(incident) == "released"
         assert shop.changed_since(before) == []
+
+
+def test_when_a_release_is_blocked_then_groups_carry_their_names_everywhere(shop: Shop) -> None:
+    first, second = shop.company.interfaces["database"]
+    groups = shop.company.security_groups
+    incident = contained(shop.database)
+    shop.give(first, groups["web"])
+    shop.give(second, groups["administration"], groups["web"])
+    assert release(incident) == "blocked"
+    found = item(incident)["containment"]["differences"]
+    for one in found:
+        named = {**one["names"]}
+        assert named[shop.quarantine] == "quarantine"
+        assert {named[group] for group in one["now"]} <= {"web", "administration"}
+        assert set(named) == {*one["original"], *one["ours"], *one["now"]}
+    text = notifications.blocked(incidents.get(incident))[1]
+    line = f"security groups of {first}: others changed it; it is {groups['web']} (web) now"
+    assert f"  {line}" in text.splitlines()
+    assert line in [part for entry in incidents.timeline(incident) for part in entry["detail"].split("; security")]
+    assert restoration.plan(incident).as_dict()["differences"] == found
+    assert release(incident, keep=True) == "released"
+    assert any(f"{groups['web']} (web)" in one for one in item(incident)["containment"]["not_restored"])
 
 
 def test_when_a_plan_is_asked_for_then_it_shows_what_will_be_restored_and_changes_nothing(shop: Shop) -> None:

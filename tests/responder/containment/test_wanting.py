@@ -78,6 +78,31 @@ class TestSaid:
         assert entries(waits, "containment rejected") == [f"released for all incidents, by {incident}"]
         assert entries(incident, "release requested") == [f"all, withdrew what was pending for {waits}"]
 
+    @pytest.mark.parametrize("holds", [True, False])
+    def test_when_others_want_it_contained_then_mail_and_show_of_the_release_name_them(
+        self, shop: Shop, holds: bool
+    ) -> None:
+        incident = contained(shop.database)
+        others = [contained(shop.database)] if holds else []
+        waits = pending(shop, "contain")
+        assert release(incident) == ("held" if holds else "released")
+        containment_steps.notify(incident, "held" if holds else "released")
+        mail = shop.site.messages()[-1]
+        assert mail["Subject"].endswith("released for this incident only" if holds else ": released")
+        assert (f"Its containment is NOT RELEASED for {', '.join(others)}." in mail["Message"]) is holds
+        said = (
+            f"its containment is pending for {waits} until {item(waits)['containment']['deadline']}: approving that "
+            "contains it again. The default does not, after a release. --all withdraws it"
+        )
+        assert ["Other incidents want it contained:", f"  {said}"] == [
+            line for line in mail["Message"].splitlines() if "want it contained" in line or waits in line
+        ]
+        shown = ask("GET", f"/incidents/{incident}")[1]["wanted_by"]
+        assert [one["incident_id"] for one in shown] == [*others, waits]
+        assert shown[-1]["note"] == said
+        # Of what is not contained nothing is said, and nothing listed for it.
+        assert ask("GET", f"/incidents/{waits}")[1]["wanted_by"] == []
+
 
 class TestNothingContainsAgain:
     def test_when_nobody_answers_after_a_release_then_the_default_does_not_contain_it(self, shop: Shop) -> None:

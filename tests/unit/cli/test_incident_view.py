@@ -58,6 +58,17 @@ def test_when_an_incident_mirrors_to_an_existing_appliance_then_its_card_says_so
     assert "  appliance  existing" in card(incident(appliance={"state": "standing"}), now=NOW).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [("gone", " IS GONE: it was terminated, or did not exist"), ("stopped", ", which is stopped"), ("running", "")],
+)
+def test_when_the_instance_is_gone_then_its_card_says_so_and_what_still_exists(state: str, shown: str) -> None:
+    there = ["volumes vol-1, which its containment kept"] if state == "gone" else []
+    lines = card(incident(instance_state=state, still_exists=there), now=NOW).splitlines()
+    assert f"  instance   i-0a000000000000001{shown}" in lines
+    assert (lines[9:11] == ["  still exists", "    volumes vol-1, which its containment kept"]) is bool(there)
+
+
 def test_when_a_detail_repeats_what_happened_then_it_is_shown_once() -> None:
     entry = {"at": "2026-01-02T03:04:05Z", "what": "closed", "detail": "closed", "by": "incident"}
     assert timeline(incident(timeline=[entry])) == ["2026-01-02T03:04:05Z  closed  (incident)"]

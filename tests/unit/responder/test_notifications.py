@@ -15,6 +15,7 @@ from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.incidents import Because
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
+from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
@@ -129,7 +130,7 @@ def test_when_aws_refuses_a_release_then_the_notification_says_whether_the_netwo
 
 
 def test_when_a_failed_incident_left_nothing_then_no_deletion_is_proposed() -> None:
-    _, text = notifications.failed(incident(), "NothingToCapture", "there is no instance i-1", [])
+    _, text = notifications.failed(incident(), "NothingToCapture: there is no instance i-1", [])
     assert "Nothing is in place." in text
     assert "remains" not in text
     assert text.splitlines()[-2:] == ["What to run next:", "  tapstack incident show inc-1"]
@@ -179,13 +180,13 @@ def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours(
         interfaces=(IncidentInterface("eni-1", "refused", note=HOSTILE),),
     )
     messages = [
-        notifications.failed(found, "ApplianceFailed", HOSTILE, []),
-        notifications.cleanup_failed(found, "ApplianceFailed", HOSTILE),
+        notifications.failed(found, HOSTILE, []),
+        notifications.cleanup_failed(found, HOSTILE),
         of_containment.failed(found, HOSTILE),
         of_containment.approval(found),
         of_containment.contained(found),
         of_containment.released(found),
-        of_containment.held(found, ["inc-2"]),
+        of_containment.held(found, [Wanting(replace(found, id="inc-2"), holds=True)]),
     ]
     for _, text in messages:
         lines = text[:-1].split("\n")

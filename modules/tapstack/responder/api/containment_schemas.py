@@ -20,6 +20,11 @@ REQUESTED: Final[Schema] = {
     "description": "Also contain the instance: `now`, or with `approval`; needs `instance_id`. Each has a path of its "
     "own, and is refused with 403 on another.",
 }
+_NAMES: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": {"type": "string"},
+    "description": "Names of the security groups, by id, where they are known.",
+}
 _TEXTS: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 
 
@@ -54,7 +59,8 @@ RELEASE: Final = _object(
 )
 WANTED_BY: Final[Schema] = {
     "type": "array",
-    "description": "The other incidents that want the instance contained.",
+    "description": "The other incidents that want the instance contained, where it is contained for this one, or was "
+    "released.",
     "items": {
         "type": "object",
         "required": ["incident_id", "state", "holds", "note"],
@@ -74,11 +80,7 @@ CHANGE: Final[Schema] = {
         "key": {"type": "string", "description": "The resource, such as a network interface."},
         "from": {"description": "As it is."},
         "to": {"description": "As it would be."},
-        "names": {
-            "type": "object",
-            "additionalProperties": {"type": "string"},
-            "description": "Names of the security groups, by id, where they are known.",
-        },
+        "names": _NAMES,
     },
 }
 DIFFERENCE: Final[Schema] = {
@@ -99,6 +101,7 @@ DIFFERENCE: Final[Schema] = {
             "type": "string",
             "description": "What to do where `overwrite` restores nothing; empty where it does.",
         },
+        "names": _NAMES,
     },
 }
 PLAN: Final[Schema] = {

@@ -9,9 +9,12 @@ from tapstack.domain.incidents import check_minutes, read_request
 from tapstack.responder.api import pages
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check, check_mode, read_json
+from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands, opening
+from tapstack.responder.incident.remains import still_exists
 from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 
@@ -55,9 +58,17 @@ def list_incidents(request: Request) -> Answer:
 
 
 def show_incident(request: Request, incident_id: str) -> Answer:
-    """GET /incidents/{id}: an incident with its timeline."""
+    """GET /incidents/{id}: an incident with its timeline, what else wants its instance contained, what remains."""
     incident = incidents.get(incident_id)
-    return 200, {**incidents.shown(incident), "timeline": incidents.timeline(incident_id)}, {}
+    wanted_by = [one.as_dict() for one in others_wanting(incident)] if _matters(incident) else []
+    timeline = incidents.timeline(incident_id)
+    more = {"timeline": timeline, "wanted_by": wanted_by, "still_exists": still_exists(incident)}
+    return 200, {**incidents.shown(incident), **more}, {}
+
+
+def _matters(incident: Incident) -> bool:
+    """Return whether it matters what else wants its instance contained: it is to be released, or was."""
+    return incident.containment_state in ("contained", "releasing", "blocked", "released")
 
 
 def extend_incident(request: Request, incident_id: str) -> Answer:

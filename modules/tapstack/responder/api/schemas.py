@@ -267,6 +267,12 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "network_interface_ids": {"type": "array", "items": {"type": "string"}, "description": "As requested."},
     "interfaces": {"type": "array", "items": {"$ref": "#/components/schemas/Interface"}},
     "appliance": {"$ref": "#/components/schemas/Appliance"},
+    "instance_state": {
+        "type": ["string", "null"],
+        "enum": ["running", "stopped", "gone", None],
+        "description": "Of its instance, as the sweeper saw it last, while it captures or is contained. gone: it was "
+        "terminated, or did not exist when the capture began. null where it is not known.",
+    },
     "packets": {"$ref": "#/components/schemas/Packets"},
     "stored_packets": {"$ref": "#/components/schemas/StoredPackets"},
     "in_place": {
@@ -306,10 +312,16 @@ EVENT: Final[Schema] = {
 }
 INCIDENT_WITH_TIMELINE: Final[Schema] = {
     "type": "object",
-    "required": [*_INCIDENT_PROPERTIES, "timeline"],
+    "required": [*_INCIDENT_PROPERTIES, "timeline", "wanted_by", "still_exists"],
     "properties": {
         **_INCIDENT_PROPERTIES,
         "timeline": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+        "wanted_by": WANTED_BY,
+        "still_exists": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What may still exist where its instance is gone, one line each.",
+        },
     },
 }
 RELEASED: Final[Schema] = {

@@ -14,6 +14,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import MIRROR_SOURCE, SESSION_NUMBER, USER_ACCESS_OUTPUT
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, message_of
@@ -129,7 +130,7 @@ def _capabilities(launch: Launch) -> list[str]:
     needed, given = set(asked.get("Capabilities", [])), list(launch.capabilities)
     covered = {*given, *(["CAPABILITY_IAM"] if NAMED_IAM in given else [])}
     if missing := sorted(needed - covered):
-        reason = f" ({asked['CapabilitiesReason']})" if asked.get("CapabilitiesReason") else ""
+        reason = f" ({quoted(asked['CapabilitiesReason'], LONG)})" if asked.get("CapabilitiesReason") else ""
         raise ApplianceFailed(
             f"the template of the stack {launch.stack_name} asks for {', '.join(missing)}{reason}, and the settings "
             f"give it {', '.join(given) or 'nothing'}; {_TO_GIVE}"
@@ -147,9 +148,11 @@ def reason_of_failure(stack: Stack) -> str:
         # Newest first, so the last one is the first that failed.
         failed = [e for page in pages for e in page["StackEvents"] if e.get("ResourceStatus") == "CREATE_FAILED"]
     if not failed:
-        return str(stack.get("StackStatusReason") or stack["StackStatus"])
+        reason = stack.get("StackStatusReason")
+        return f"{stack['StackStatus']}: {quoted(reason, LONG)}" if reason else str(stack["StackStatus"])
     first = failed[-1]
-    return f"{first['LogicalResourceId']} ({first.get('ResourceType')}): {first.get('ResourceStatusReason', 'failed')}"
+    why = quoted(first["ResourceStatusReason"], LONG) if first.get("ResourceStatusReason") else "failed"
+    return f"{word(first['LogicalResourceId'])} ({word(str(first.get('ResourceType')))}): {why}"
 
 
 def resources(stack: Stack) -> dict[str, str]:

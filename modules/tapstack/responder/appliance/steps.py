@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.appliance import mirror_target, snapshots, stacks
@@ -295,7 +296,8 @@ def _continue_retirement(settings: Launch, *, again: bool = False) -> str:
     if settings.snapshots is not None and stored.begin_deletion(now) is None:
         return "kept"
     if stack["StackStatus"] == "DELETE_FAILED" and not stacks.sessions_that_stay(stack):
-        why = stack.get("StackStatusReason") or "CloudFormation does not say why"
+        reason = stack.get("StackStatusReason")
+        why = quoted(reason, LONG) if reason else "CloudFormation does not say why"
         if again:
             stacks.delete(stack, now.generation, again=True)
         raise ApplianceFailed(f"stack {settings.stack_name} cannot be deleted: {why}")

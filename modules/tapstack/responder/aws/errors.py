@@ -1,4 +1,4 @@
-"""Which errors of AWS are transient.
+"""Which errors of AWS are transient, and what is shown of them: AWS's messages are text from outside, and quoted.
 
 Sources: Amazon EC2 API Reference, "Error codes"; AWS SDKs and Tools Reference Guide,
 "Retry behavior".
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
+from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.responder.errors import TryAgain
 
 _TRANSIENT: Final = frozenset(
@@ -48,8 +49,16 @@ def code_of(error: ClientError) -> str:
 
 
 def message_of(error: ClientError) -> str:
-    """Return AWS's code and message in one line."""
-    return f"{code_of(error)}: {error.response.get('Error', {}).get('Message', '')}".strip(": ")
+    """Return AWS's code and message in one line; the message is quoted, because it may hold names that others chose."""
+    message = str(error.response.get("Error", {}).get("Message") or "")
+    return ": ".join(part for part in (word(code_of(error)), quoted(message, LONG) if message else "") if part)
+
+
+def said_by(error: BaseException) -> str:
+    """Return what an error says: what AWS and its client library say is quoted, our own words are not."""
+    if isinstance(error, ClientError):
+        return message_of(error)
+    return quoted(str(error), LONG) if isinstance(error, BotoCoreError | HTTPClientError) else str(error)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -67,6 +76,5 @@ def transient_as_try_again() -> Iterator[None]:
         yield
     except (ClientError, ConnectionError, HTTPClientError) as error:
         if is_transient(error):
-            said = message_of(error) if isinstance(error, ClientError) else str(error)
-            raise TryAgain(said) from error
+            raise TryAgain(said_by(error)) from error
         raise

@@ -32,7 +32,7 @@ from tapstack.domain.incidents import (
     utc_now,
 )
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
-from tapstack.responder.aws.errors import code_of, is_transient, message_of
+from tapstack.responder.aws.errors import code_of, is_transient, message_of, said_by
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import packet_notices, places, sessions
 from tapstack.responder.capture.interfaces import refusals
@@ -416,7 +416,7 @@ class _Start:
             return again
         except Exception as error:
             if is_transient(error):
-                return TryAgain(f"{eni}: {error}")
+                return TryAgain(f"{eni}: {said_by(error)}")
             raise
         return self._not_mirrored(eni, step.note, "waiting" if step.do == "wait" else "refused")
 

@@ -1,5 +1,7 @@
 """The audit of containments: forgotten or incomplete ones, which the sweeper reports and does not change.
 
+It records in incidents that their contained instance was terminated.
+
 No schedule contains or releases an instance: both are decisions of operators.
 """
 
@@ -40,7 +42,8 @@ def findings() -> list[str]:
     for instance_id, one in sorted(found.items()):
         lines += _about(one, known)
         if one.state == "contained" and settings is not None:
-            lines += _not_isolated(instance_id, quarantines)
+            holders = [known[incident] for incident in sorted(one.holders) if incident in known]
+            lines += _not_isolated(instance_id, quarantines, holders)
     lines += _without_record(found, prior_states)
     return lines if settings is None else lines + sorted(_unexplained_interfaces(found, prior_states, settings))
 
@@ -70,8 +73,11 @@ def _since(one: Containment) -> timedelta:
         return UNDER_WAY
 
 
-def _not_isolated(instance_id: str, quarantines: set[str]) -> Iterator[str]:
+def _not_isolated(instance_id: str, quarantines: set[str], holders: Iterable[Incident]) -> Iterator[str]:
     if described(instance_id) is None:
+        for incident in holders:
+            if incidents.instance_state(incident) != "gone":
+                incidents.record_terminated(incident, f"{instance_id} was terminated while it was contained")
         yield f"{instance_id} is contained, but terminated: release it to restore what remains"
         return
     for interface in as_interfaces(attached(instance_id)):

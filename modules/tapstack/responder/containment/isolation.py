@@ -30,6 +30,7 @@ from tapstack.domain.containment import (
     Plan,
     PriorState,
     change_name,
+    names_of,
     plan_containment,
     tags_word,
     text_of,
@@ -39,7 +40,7 @@ from tapstack.domain.counts import counted
 from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.aws.clients import PARALLEL
-from tapstack.responder.aws.errors import is_transient, message_of
+from tapstack.responder.aws.errors import is_transient, said_by
 from tapstack.responder.containment.changes import OF_KIND
 from tapstack.responder.containment.changes.gone import Gone, NotManaged
 from tapstack.responder.containment.inspect import inspect_instance, with_balancers
@@ -189,7 +190,8 @@ class _Containing:
         for change in changes:
             there = known.get((change.what, change.key))
             if there is not None and change.what == "groups" and change.before != there.before:
-                self._add_event("contained again", f"{change.key} had {text_of(change.before)} meanwhile, by others")
+                had = text_of(change.before, names_of(change))
+                self._add_event("contained again", f"{change.key} had {had} meanwhile, by others")
 
     def _waiting(self, held: Containment) -> list[PriorState]:
         return containments.waiting(held, containments.prior_states(self.instance_id, self.incident.where))
@@ -244,13 +246,13 @@ class _Containing:
             if prior.kind != "groups":
                 continue
             if _is_retriable(error):
-                raise TryAgain(f"{prior.key}: {_message(error)}")
-            raise ContainmentFailed(f"{prior.key} is NOT isolated: {_message(error)}")
+                raise TryAgain(f"{prior.key}: {said_by(error)}")
+            raise ContainmentFailed(f"{prior.key} is NOT isolated: {said_by(error)}")
 
     def _raise_transient(self) -> None:
         for prior, error in self.failures:
             if _is_retriable(error):
-                raise TryAgain(f"{change_name(prior.kind, prior.key)}: {_message(error)}")
+                raise TryAgain(f"{change_name(prior.kind, prior.key)}: {said_by(error)}")
 
     def _record_changes(self, waiting: list[PriorState]) -> None:
         """Record in the incident what is about to be changed: operators find it there if this fails."""
@@ -260,7 +262,7 @@ class _Containing:
         warnings = plan.warnings
         failed = {(one.kind, one.key) for one, _ in self.failures}
         changed = _lines(one for one in waiting if (one.kind, one.key) not in failed)
-        refused = [f"{change_name(prior.kind, prior.key)}: {_message(error)}" for prior, error in self.failures]
+        refused = [f"{change_name(prior.kind, prior.key)}: {said_by(error)}" for prior, error in self.failures]
         recorded = requests.record_contained(self.incident.id, changed, [*warnings, *refused])
         if not recorded or list(self.incident.requested_containment.changed) == changed:
             return
@@ -307,7 +309,3 @@ def _is_retriable(error: BaseException) -> bool:
 def _of(prior_states: Iterable[PriorState], kinds: tuple[Kind, ...]) -> list[PriorState]:
     found = [one for one in prior_states if one.kind in kinds]
     return sorted(found, key=lambda one: (kinds.index(one.kind), one.key))
-
-
-def _message(error: BaseException) -> str:
-    return message_of(error) if isinstance(error, ClientError) else str(error)

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from tapstack.domain.callers import POLICY
+from tapstack.domain.containment import difference_line
 from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import contain_command, override_command, undo_containment_command
 from tapstack.domain.outside_text import word
+from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
@@ -116,30 +118,42 @@ def contained(incident: Incident) -> tuple[str, str]:
     )
 
 
-def released(incident: Incident) -> tuple[str, str]:
-    """Return subject and text: the prior state is restored, but for what is listed."""
+def released(incident: Incident, others: Sequence[Wanting] = ()) -> tuple[str, str]:
+    """Return subject and text: the prior state is restored, but for what is listed.
+
+    Args:
+        incident: that was released.
+        others: the other incidents that want the instance contained.
+    """
     lost = [str(line) for line in incident.requested_containment.not_restored]
     return subject(incident, "released" if not lost else "released, not all restored"), text(
         incident,
         f"{incident.instance_id} was released by {word(str(incident.requested_containment.released_by))}.",
         ["Not restored:", *(f"  {line}" for line in lost)] if lost else [],
+        _wanted_by(others),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 
 
-def held(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
+def _wanted_by(others: Sequence[Wanting]) -> list[str]:
+    return ["Other incidents want it contained:", *(f"  {one}" for one in others)] if others else []
+
+
+def held(incident: Incident, others: Sequence[Wanting]) -> tuple[str, str]:
     """Return subject and text: released for this incident, while others kept the instance contained.
 
     Args:
         incident: for which it is released.
-        others: the incidents that hold it contained; none where they released it since.
+        others: the other incidents that want it contained; none of them holds it where they released it since.
     """
-    if not others:
-        return released(incident)
+    holders = [one.incident.id for one in others if one.holds]
+    if not holders:
+        return released(incident, others)
     return subject(incident, "released for this incident only"), text(
         incident,
         f"{word(str(incident.requested_containment.released_by))} released {incident.instance_id} for this incident.",
-        [f"Its containment is NOT RELEASED for {', '.join(others)}."],
+        [f"Its containment is NOT RELEASED for {', '.join(holders)}."],
+        _wanted_by([one for one in others if not one.holds]),
         [
             "What to run next, to release it for all incidents:",
             f"  {undo_containment_command(incident.id)} --all",
@@ -157,6 +171,7 @@ def blocked(incident: Incident) -> tuple[str, str]:
         incident,
         f"The containment of {incident.instance_id} is NOT RELEASED, at least in part: something was changed outside "
         "Tapstack, and is not overwritten without --overwrite.",
+        ["Changed outside Tapstack:", *(f"  {difference_line({**one, 'advice': ''})}" for one in differences)],
         [f"{line}." for line in advice],
         [
             "What to run next:",

@@ -18,7 +18,7 @@ from tapstack.domain.containment import Plan, tags_word
 from tapstack.domain.containment_settings import DeployedContainment, Mode, contain_command, override_command
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
-from tapstack.domain.outside_text import quoted, word
+from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.containment.wanting import others_wanting, withdraw_pending
 from tapstack.responder.environment import environment
@@ -43,8 +43,6 @@ _HOLDS: Final[Mapping[str, tuple[ContainmentState, ...]]] = {
     "rejected": ("rejected",),
 }
 """The states of a containment while a decision holds: it is not released, failed or requested anew since."""
-_REASON: Final = 1200
-"""More than a reason has characters, because quoting adds some."""
 BY_DEFAULT: Final = "the deployment's default"
 """Who decided where no operator did."""
 
@@ -241,7 +239,7 @@ def asked_words(asked: IncidentContainment) -> str:
     if asked.state != "pending":
         return "now"
     overrides = (
-        f"; OVERRIDES its protection by {tags_word(asked.overridden_tags)}: {quoted(asked.override_reason, _REASON)}"
+        f"; OVERRIDES its protection by {tags_word(asked.overridden_tags)}: {quoted(asked.override_reason, LONG)}"
         if asked.overridden_tags
         else ""
     )

@@ -28,6 +28,7 @@ from tapstack.domain.containment import (
     PriorState,
     Value,
     change_name,
+    names_of,
     set_by_containment,
     text_of,
 )
@@ -62,7 +63,7 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_i
             instance_id, refused=f"it stays contained for {', '.join(others)}: all of them release it with --all"
         )
     view = _inspect(held)
-    steps = steps_of_release(view.waiting, view.now, missing_groups=view.missing, overwrite=overwrite, keep=keep)
+    steps = _steps(view, overwrite=overwrite, keep=keep)
     known = {one.key for one in view.prior_states if one.kind == "groups" and one.generation == held.generation}
     return plan_release(instance_id, steps, view.now, attached=view.attached, known=known)
 
@@ -123,6 +124,11 @@ class _View:
     missing: set[str]
     attached: tuple[Interface, ...] = ()
 
+    @property
+    def group_names(self) -> dict[str, str]:
+        """Names of the security groups that the instance's interfaces have, by id."""
+        return {group: name for one in self.attached for group, name in one.group_names.items()}
+
 
 def _inspect(held: Containment) -> _View:
     remembered = containments.prior_states(held.instance_id, held.where)
@@ -132,6 +138,17 @@ def _inspect(held: Containment) -> _View:
     wanted = {group for one in waiting if one.kind == "groups" for group in one.before}
     there = as_interfaces(attached(held.instance_id)) if instance else ()
     return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
+
+
+def _steps(view: _View, *, overwrite: bool, keep: bool) -> tuple[Step, ...]:
+    return steps_of_release(
+        view.waiting,
+        view.now,
+        missing_groups=view.missing,
+        group_names=view.group_names,
+        overwrite=overwrite,
+        keep=keep,
+    )
 
 
 def _now(instance: Any, prior_states: Iterable[PriorState]) -> dict[tuple[Kind, str], Value]:
@@ -161,9 +178,7 @@ class _Releasing:
 
     def run(self) -> dict[str, Any]:
         view = _inspect(self.held)
-        steps = steps_of_release(
-            view.waiting, view.now, missing_groups=view.missing, overwrite=self.overwrite, keep=self.keep
-        )
+        steps = _steps(view, overwrite=self.overwrite, keep=self.keep)
         if blocking := [step.difference for step in steps if step.do == "block" and step.difference]:
             return self._blocked(blocking)
         self.held = containments.begin_release(self.held)
@@ -237,9 +252,10 @@ def _note_of(step: Step) -> str:
         return ""
     if step.do == "restore":
         return f"{step.difference.why}; the others are back" if step.to != step.prior.before else ""
+    now = text_of(step.difference.now, step.difference.names)
     if step.prior.kind == "groups" and step.difference.now == step.prior.after:
-        return f"{step.difference.why}; it STAYS IN QUARANTINE: {text_of(step.difference.now)}"
-    left = f"; left as it is: {text_of(step.difference.now)}" if step.difference.blocks else ""
+        return f"{step.difference.why}; it STAYS IN QUARANTINE: {now}"
+    left = f"; left as it is: {now}" if step.difference.blocks else ""
     return f"{step.difference.why}{left}"
 
 
@@ -307,7 +323,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
 def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
     """Restore one change; return why it is not restored, empty where it is."""
     one = step.prior
-    what = f"{change_name(one.kind, one.key)}: {text_of(step.to)}"
+    what = f"{change_name(one.kind, one.key)}: {text_of(step.to, names_of(one))}"
     try:
         OF_KIND[one.kind].restore(instance_id, one, step.to)
     except (Gone, NotManaged):

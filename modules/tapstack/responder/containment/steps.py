@@ -8,6 +8,7 @@ from typing import Any, Final
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.handlers.observability import count
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, requests, retention
@@ -68,14 +69,10 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
     if state == "contained":
         _notify(incident, "contained", containment_notifications.contained)
     elif state == "released":
-        # Another incident may have contained it again since.
-        others = containments.other_holders(incident)
+        # Another incident may have contained it again since, or its containment may be pending.
+        others = others_wanting(incident)
         _notify(
-            incident,
-            f"released {incident.release_runs}",
-            (lambda found: containment_notifications.held(found, others))
-            if outcome == "held" or others
-            else containment_notifications.released,
+            incident, f"released {incident.release_runs}", lambda found: containment_notifications.held(found, others)
         )
     elif state == "blocked":
         count(BLOCKED)
@@ -93,7 +90,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """
     count(FAILED)
     before = incidents.get(incident_id)
-    failure = f"{error}: {executions.failure_message(cause)}{_left_open(before)}"
+    failure = f"{executions.failure(error, cause)}{_left_open(before)}"
     if before.containment_state in incidents.ONGOING_CONTAINMENT:
         requests.record_failure(before, failure, what_is_changed(before))
         incidents.add_event(incident_id, "containment", "containment failed", failure)

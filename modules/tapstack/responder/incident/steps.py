@@ -84,22 +84,20 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         cause: the error's message, as Step Functions passes it.
     """
     incident = incidents.get(incident_id)
-    cause = executions.failure_message(cause)
+    failure = executions.failure(error, cause)
     if incident.state == "closed":
-        incidents.add_event(incident_id, "incident", "cleanup failed", f"{error}: {cause}")
-        notifications.notify_once(
-            incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, error, cause)
-        )
+        incidents.add_event(incident_id, "incident", "cleanup failed", failure)
+        notifications.notify_once(incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, failure))
         return {}
     started = len(incident.execution_arns)
     incident = incidents.record_failed(
-        incident, f"{error}: {cause}", in_place=what_is_in_place(incident), undo=undo_command(incident_id)
+        incident, failure, in_place=what_is_in_place(incident), undo=undo_command(incident_id)
     )
     # One notification for each execution that fails.
     notifications.notify_once(
         incident,
         f"failed {started}",
-        *notifications.failed(incident, error, cause, retention.still_contained(incident)),
+        *notifications.failed(incident, failure, retention.still_contained(incident)),
     )
     return {}
 

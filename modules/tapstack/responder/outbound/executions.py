@@ -14,9 +14,11 @@ from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
+from tapstack.responder.errors import OURS
 from tapstack.responder.store import incidents, requests
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import Task
@@ -146,9 +148,15 @@ def _name(incident: Incident, task: Task) -> str:
     return f"{incident.id}-{task}-{incident.runs(task)}"
 
 
-def failure_message(cause: str) -> str:
-    """Return the message of an error that Lambda wrote as JSON; any other text as it is."""
+def failure(error: str, cause: str) -> str:
+    """Return the error of a step in one line: what is not in our own words is quoted.
+
+    Args:
+        error: its name.
+        cause: its message, as Step Functions passes it: as JSON where Lambda wrote it.
+    """
     try:
-        return str(json.loads(cause)["errorMessage"])
+        message = str(json.loads(cause)["errorMessage"])
     except (ValueError, TypeError, KeyError):
-        return cause
+        message = cause
+    return f"{word(error)}: {message if error in OURS else quoted(message, LONG)}"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
-from tapstack.domain.outside_text import one_line, quoted, word
+from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_places import place
 from tapstack.domain.packet_watch import WARN_AFTER
@@ -27,8 +27,6 @@ INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
 SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
-_REASON_SHOWN: Final = 1200
-"""More than a reason has characters, because quoting adds some."""
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
 
@@ -80,7 +78,7 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
         ]
     )
     if answer.get("FailedEntryCount"):
-        raise TryAgain(f"the event bus did not take the event: {answer['Entries'][0].get('ErrorMessage', '')}")
+        raise TryAgain(f"the event bus did not take the event: {quoted(answer['Entries'][0].get('ErrorMessage', ''))}")
 
 
 def capturing(incident: Incident) -> tuple[str, str]:
@@ -134,19 +132,18 @@ def _packets(incident: Incident) -> list[str]:
     return ["Whether packets were mirrored is not known: the appliance shows what arrived."]
 
 
-def failed(incident: Incident, error: str, cause: str, still_contained: list[str]) -> tuple[str, str]:
+def failed(incident: Incident, failure: str, still_contained: list[str]) -> tuple[str, str]:
     """Return subject and text: the incident failed, and what is still in place.
 
     Args:
         incident: that failed.
-        error: the error's name.
-        cause: the error's message.
+        failure: the error, in one line.
         still_contained: lines about an instance that is contained.
     """
     in_place = incident.in_place
     return subject(incident, "FAILED"), text(
         incident,
-        f"The response failed: {error}: {cause}",
+        f"The response failed: {failure}",
         ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
         _where(incident),
         ["What to run next, to delete what remains:", f"  {undo_command(incident.id)}"]
@@ -156,11 +153,11 @@ def failed(incident: Incident, error: str, cause: str, still_contained: list[str
     )
 
 
-def cleanup_failed(incident: Incident, error: str, cause: str) -> tuple[str, str]:
+def cleanup_failed(incident: Incident, failure: str) -> tuple[str, str]:
     """Return subject and text: the incident is closed, but the appliance could not be retired."""
     return subject(incident, "closed, appliance not deleted"), text(
         incident,
-        f"The incident is closed and captures nothing, but a later step failed: {error}: {cause}",
+        f"The incident is closed and captures nothing, but a later step failed: {failure}",
         ["The appliance may still exist, and cost money. The sweeper tries again every 15 minutes."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
@@ -186,7 +183,7 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
     about = [
         first,
         "",
-        f"Reason:   {quoted(incident.reason, _REASON_SHOWN)}",
+        f"Reason:   {quoted(incident.reason, LONG)}",
         f"Severity: {incident.severity}",
         *([f"ATT&CK:   {incident.technique}"] if incident.technique else []),
         *([f"Alert:    {word(incident.alert_id)}"] if incident.alert_id else []),
@@ -202,10 +199,11 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
 
 def _protection(incident: Incident) -> list[str]:
     """Return a line where a containment overrides what protects the instance: who wants that, and who approved it."""
-    containment, settings = incident.containment, environment().containment
+    containment = incident.containment
     if containment is None or not containment.overridden_tags:
         return []
-    asked = f"requested by {word(containment.asked_by)}: {quoted(containment.override_reason, _REASON_SHOWN)}"
+    settings = environment().containment
+    asked = f"requested by {word(containment.asked_by)}: {quoted(containment.override_reason, LONG)}"
     if containment.decision not in ("approved", "overridden"):
         return [f"Override: PROTECTED by its {tags_word(containment.overridden_tags)}. To override that was {asked}"]
     alone = "" if settings is None or settings.approval.other_person else " (approval.other_person is off)"

@@ -33,6 +33,7 @@ from tapstack.responder.store.records import (
     IncidentAppliance,
     IncidentContainment,
     IncidentInterface,
+    InstanceState,
     StoredPackets,
     incident_of,
     public,
@@ -227,6 +228,17 @@ def record_instance_state(incident: Incident, now: str, said: str | None) -> boo
 def record_gone(incident_id: str) -> None:
     """Record that the instance of an incident does not exist, or not any more."""
     changed(incident_id, "SET instance_gone = :yes", yes=True)
+
+
+def record_terminated(incident: Incident, said: str) -> bool:
+    """Record that the instance of an incident, open or closed, was terminated; False where that is recorded already.
+
+    Args:
+        incident: which.
+        said: what the timeline says.
+    """
+    write = update(incident.id, "SET instance_gone = :yes", "attribute_not_exists(instance_gone)", yes=True)
+    return table.write_together([write, event(incident.id, "sweeper", "instance changed", said)])
 
 
 def record_prepared(
@@ -488,10 +500,20 @@ def shown(incident: Incident) -> dict[str, Any]:
     latest = latest_end(incident) if can_be_extended(incident.state) and not incident.close_requested else None
     return {
         **public(incident),
+        "instance_state": instance_state(incident),
         "stored_packets": stored_packets(incident),
         "containment_modes": containment_modes(incident),
         "extendable_until": latest,
     }
+
+
+def instance_state(incident: Incident) -> InstanceState | None:
+    """Return the state of an incident's instance, as it was seen last; None where it is not known."""
+    if incident.instance_gone or incident.instance_state == "terminated":
+        return "gone"
+    if incident.instance_state is None:
+        return None
+    return "stopped" if incident.instance_state == "stopped" else "running"
 
 
 def keep_days() -> int | None:

@@ -22,6 +22,7 @@ ContainmentState = Literal[
     "pending", "containing", "contained", "releasing", "released", "blocked", "failed", "rejected"
 ]
 Decision = Literal["approved", "overridden", "rejected", "default"]
+InstanceState = Literal["running", "stopped", "gone"]
 StorageState = Literal["appliance", "snapshots", "deleted", "lost"]
 
 PUBLIC: Final = (
