@@ -88,8 +88,39 @@ class Approval:
                     f"approval.source_identity_roles: {name!r} is not the name of a role: expected 1 to 64 letters, "
                     "digits and _+=,.@-, without path and ARN"
                 )
+        if pair := same_names(roles):
+            raise RuleViolation(
+                f"approval.source_identity_roles has {pair[0]} and {pair[1]}, which IAM takes for one name: keep one"
+            )
         if roles and not self.other_person:
             raise RuleViolation("approval.source_identity_roles has no effect without other_person true")
+
+
+def same_names(roles: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first two names of roles that IAM takes for one; None where all are different.
+
+    Source: IAM User Guide, "IAM and AWS STS quotas": names of roles are unique without regard to case.
+    """
+    first: dict[str, str] = {}
+    for name in roles:
+        if is_token(name):
+            continue
+        if (before := first.get(name.casefold())) is not None:
+            return before, name
+        first[name.casefold()] = name
+    return None
+
+
+def why_no_source_identities(roles: Sequence[str], *, tokens: bool) -> str | None:
+    """Return why the roles whose sessions have source identities are given in vain; None where they are not.
+
+    Args:
+        roles: their names.
+        tokens: callers of the API have tokens, and no AWS credentials.
+    """
+    if roles and tokens:
+        return "has no effect with authorization.jwt: a token names its person by issuer and subject"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

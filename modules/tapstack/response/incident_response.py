@@ -20,6 +20,7 @@ from tapstack.domain.containment_settings import (
     DeployedContainment,
     QuarantineGroups,
     check_action,
+    why_no_source_identities,
 )
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.evidence_settings import EvidenceSettings
@@ -133,6 +134,7 @@ class IncidentResponse(AwsConstruct):
             check_name(site)
             check_identifier("vpc", vpc_id)
             _check_policy(policy, containment)
+            _check_source_identities(containment, authorization)
             for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
                 _check_days(what, days)
             check_construct_tags(tags, *RESPONSE)
@@ -484,6 +486,13 @@ def _check_policy(rules: Sequence[PolicyRule], containment: ContainmentSettings 
             check_action(rule.action, tuple(containment.modes) if containment else None)
         except RuleViolation as violation:
             raise RuleViolation(f"policy rule {rule.name}: {violation}") from None
+
+
+def _check_source_identities(containment: ContainmentSettings | None, authorization: Authorization | None) -> None:
+    roles = containment.approval.source_identity_roles if containment else ()
+    tokens = authorization is not None and authorization.issuer is not None
+    if why := why_no_source_identities(roles, tokens=tokens):
+        raise RuleViolation(f"containment.approval.source_identity_roles {why}")
 
 
 def _check_days(what: str, days: int) -> None:

@@ -165,7 +165,10 @@ class Approval(Settings, domain=containment_settings.Approval):
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
-        self.to_domain()
+        roles = self.source_identity_roles
+        # Too many, and one twice, are reported where they stand.
+        if len(roles) <= SOURCE_IDENTITY_ROLES and len(set(roles)) == len(roles):
+            self.to_domain()
 
 
 class Protect(Settings, domain=containment_settings.Protect):

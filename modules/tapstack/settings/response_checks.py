@@ -9,7 +9,13 @@ from typing import Final
 
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
-from tapstack.domain.containment_settings import MODE_OF_ACTION, DeployedContainment, QuarantineGroups, check_action
+from tapstack.domain.containment_settings import (
+    MODE_OF_ACTION,
+    DeployedContainment,
+    QuarantineGroups,
+    check_action,
+    why_no_source_identities,
+)
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.function_environment import FunctionEnvironment
@@ -229,10 +235,15 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
     with checker.part():
         check_sought_keys(checker, (*path, "protect", "tags"), containment.protect.tags)
     with checker.part():
-        if tokens and containment.approval.source_identity_roles:
-            checker.say(
-                (*path, "approval", "source_identity_roles"),
-                "has no effect with authorization.jwt: a token names its person by issuer and subject",
+        if why := why_no_source_identities(containment.approval.source_identity_roles, tokens=tokens):
+            checker.say((*path, "approval", "source_identity_roles"), why)
+    with checker.part():
+        approval = containment.approval
+        if "approval" in containment.modes and approval.default == "contain" and approval.other_person:
+            checker.warn(
+                (*path, "approval", "default"),
+                "contains what one person requested, when nobody answers in time, although other_person is true; leave "
+                "contains nothing without an answer",
             )
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:

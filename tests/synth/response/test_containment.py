@@ -10,7 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from tapstack import Approval, AutoScaling, ContainmentSettings, LoadBalancers, PolicyRule, Protect, TwoStep
+from tapstack import (
+    Approval,
+    Authorization,
+    AutoScaling,
+    ContainmentSettings,
+    LoadBalancers,
+    PolicyRule,
+    Protect,
+    TwoStep,
+)
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.operations import gateway_routes
@@ -289,6 +298,14 @@ def test_when_it_may_contain_now_then_a_rule_may_ask_for_it() -> None:
         (lambda: ContainmentSettings(modes=cast(Any, ("later",))), "modes[0] must be approval or now, got 'later'"),
         (lambda: Approval(minutes=0), "approval.minutes must be a whole number from 1 to 1440, got 0"),
         (lambda: Approval(default=cast(Any, "ask")), "default must be leave or contain, got 'ask'"),
+        (
+            lambda: Approval(source_identity_roles=("ana", "Ana")),
+            "approval.source_identity_roles has ana and Ana, which IAM takes for one name: keep one",
+        ),
+        (
+            lambda: Approval(source_identity_roles=("ana", "ana")),
+            "approval.source_identity_roles has ana and ana, which IAM takes for one name: keep one",
+        ),
         (lambda: Protect(instance_ids=("web",)), "'web' is not the id of an instance"),
         (lambda: ContainmentSettings(vpc_ids=("vpc",)), "'vpc' is not the id of a VPC"),
         (lambda: ContainmentSettings(vpc_ids=[VPC] * 10), "at most 9 further VPCs can be in scope, got 10"),
@@ -314,3 +331,14 @@ def test_fails_when_a_setting_is_wrong(make: Callable[[], object], message: str)
     with pytest.raises(RuleViolation) as caught:
         make()
     assert str(caught.value).startswith(message)
+
+
+def test_fails_when_roles_have_source_identities_and_callers_have_tokens() -> None:
+    approval = Approval(source_identity_roles=("responders",))
+    authorization = Authorization.jwt("https://login.example.com/t", audience=["tapstack"])
+    said = (
+        "containment.approval.source_identity_roles has no effect with authorization.jwt: a token names its person by "
+        "issuer and subject"
+    )
+    with pytest.raises(RuleViolation, match=re.escape(said)):
+        Response(containment=ContainmentSettings(approval=approval), authorization=authorization)

@@ -285,6 +285,21 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "approval.source_identity_roles has no effect without other_person true",
         ),
         (
+            "{containment: {approval: {source_identity_roles: [A, a]}}}",
+            "containment.approval",
+            "approval.source_identity_roles has A and a, which IAM takes for one name: keep one",
+        ),
+        (
+            "{containment: {approval: {source_identity_roles: [A, A]}}}",
+            "containment.approval.source_identity_roles[1]",
+            "given twice, first as source_identity_roles[0]: keep one, got 'A'",
+        ),
+        (
+            f"{{containment: {{approval: {{source_identity_roles: [{', '.join(f'r{n}' for n in range(11))}]}}}}}}",
+            "containment.approval.source_identity_roles",
+            "expected at most 10 entries",
+        ),
+        (
             "{containment: {modes: [now], approval: {minutes: 5}}}",
             "containment.approval",
             "has no effect: modes has no approval",
@@ -553,6 +568,12 @@ def test_when_everything_fits_together_then_it_passes(text: str) -> None:
             "asks to contain every instance that a finding names, whatever its severity: it has no condition; give it "
             "one, such as severity: {at_least: 7.0}",
         ),
+        (
+            "{containment: {approval: {default: contain}}}",
+            "containment.approval.default",
+            "contains what one person requested, when nobody answers in time, although other_person is true; leave "
+            "contains nothing without an answer",
+        ),
     ],
 )
 def test_when_more_may_be_contained_than_is_likely_meant_then_check_warns(
@@ -601,6 +622,7 @@ def test_when_a_rule_has_tactics_that_its_types_do_not_stand_for_then_check_warn
         "{containment: {}, authorization: {iam: {}}}",
         "{containment: {modes: [now]}, policy: [{name: a, action: contain_now, severity: {at_least: 9.0}}]}",
         "{containment: {}, policy: [{name: all, action: capture}]}",
+        "{containment: {approval: {default: contain, other_person: false}}}",
     ],
 )
 def test_when_it_is_limited_or_nothing_is_contained_then_check_does_not_warn(written: str) -> None:
