@@ -334,12 +334,12 @@ def meetings(points: Iterable[Point]) -> Iterator[tuple[Point, Way]]:
             yield point, LATE
 
 
-def sample(points: Iterable[Point]) -> Iterator[tuple[Point, Way]]:
-    """Yield a fault for the first call of each action of a role: changes lost after their effect, reads throttled."""
+def sample(points: Iterable[Point], *, reads: bool) -> Iterator[tuple[Point, Way]]:
+    """Yield a fault for the first call of each action of a role: reads throttled, or changes lost after it."""
     seen: set[tuple[str, str, str]] = set()
     for point in points:
         what = (point.role, point.service, point.action)
-        if what not in seen:
+        if what not in seen and point.reads == reads:
             seen.add(what)
             yield point, THROTTLED if point.reads else LOST_AFTER
 

@@ -35,9 +35,10 @@ def runner(deployed: dict[str, DeployedResponse]) -> Iterator[Runner]:
     made.close()
 
 
-def test_when_any_action_is_struck_once_then_the_incident_ends_as_without_it(runner: Runner) -> None:
+@pytest.mark.parametrize("reads", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_when_any_action_is_struck_once_then_the_incident_ends_as_without_it(runner: Runner, reads: bool) -> None:
     points = runner.points(PATHS[LAUNCH])
-    endings = [runner.meet(point, kind) for point, kind in sample(points)]
+    endings = [runner.meet(point, kind) for point, kind in sample(points, reads=reads)]
     assert [str(ending) for ending in endings if ending.end != RIGHT] == []
     assert {point.role for point in points} == {"api", "prepare", "appliance", "capture", "incident", WORKFLOW}
 

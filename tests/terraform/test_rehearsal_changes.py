@@ -21,9 +21,9 @@ from tests.terraform.small_site import REGION, SmallSite
 from tests.terraform.small_site import ward as ward
 
 
-def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_appliance_goes_only_when_asked(
-    ward: SmallSite,
-) -> None:
+@pytest.fixture
+def standing(ward: SmallSite) -> SmallSite:
+    """An appliance, a load balancer, and sessions to both."""
     company = ward.company
     basics: dict[str, Any] = {
         "template_url": publish_template(ward.account.client("s3")),
@@ -40,6 +40,13 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
         },
     }
     assert "CreateStack" in ward.apply()
+    return ward
+
+
+def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_another_place_is_refused(
+    standing: SmallSite,
+) -> None:
+    ward, basics = standing, standing.site["packet_basics"]
 
     # In place: the stack, and what the change is about.
     def publish(body: str) -> str:
@@ -65,11 +72,16 @@ def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_the_applianc
         change()
         assert set(ward.apply()) == concerned
 
-    # Refused, with nothing changed: another place, and the block taken out.
-    before = copy.deepcopy(ward.site)
-    basics["subnet_id"] = company.shop.private[1]
+    # Refused, with nothing changed.
+    basics["subnet_id"] = ward.company.shop.private[1]
     with pytest.raises(DeploymentFailedError, match="Instance cannot be destroyed"):
         ward.apply()
+
+
+@pytest.mark.long
+def test_when_an_appliance_is_taken_out_of_the_file_then_it_goes_only_when_asked(standing: SmallSite) -> None:
+    ward, company = standing, standing.company
+    before = copy.deepcopy(ward.site)
     ward.site = {
         **{key: value for key, value in before.items() if key != "packet_basics"},
         "targets": {"sensor": {"network_interface_id": company.interfaces["database"][0]}},

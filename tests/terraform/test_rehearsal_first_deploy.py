@@ -18,6 +18,7 @@ from tests.terraform.small_site import SmallSite
 from tests.terraform.small_site import ward as ward
 
 
+@pytest.mark.long
 def test_when_the_appliance_could_not_be_created_then_the_message_helps_in_another_subnet_too(
     ward: SmallSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

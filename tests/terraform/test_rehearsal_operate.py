@@ -72,6 +72,23 @@ def project(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Proje
     return Project(aws_account, tmp_path)
 
 
+def test_when_a_capture_is_deployed_and_destroyed_then_nothing_is_left_and_what_terraform_wrote_is_private(
+    project: Project,
+) -> None:
+    before = take_snapshot(project.account, region=REGION)
+    project.write(f"    targets: {{sensor: {{network_interface_id: {project.company.interfaces['web-1'][0]}}}}}\n")
+    said = project("deploy", "--auto-approve")
+    assert "ward: deployed by arn:aws:" in said
+
+    # Though the umask says otherwise.
+    assert stat.S_IMODE((project.directory / "state" / "tapstack" / "ward.tfstate").stat().st_mode) == 0o600
+    assert project.open_to_others() == []
+
+    project("destroy", "--auto-approve")
+    assert differences(before, take_snapshot(project.account, region=REGION)) == []
+
+
+@pytest.mark.long
 def test_when_a_response_uses_what_the_capture_made_then_each_is_deployed_alone_and_both_are_destroyed(
     project: Project,
 ) -> None:
@@ -88,10 +105,6 @@ def test_when_a_response_uses_what_the_capture_made_then_each_is_deployed_alone_
     said = project("deploy", "ward-response", "--auto-approve")
     assert "api_endpoint = http" in said
     assert "ward: deployed by arn:aws:" in said
-
-    # What Terraform wrote is private, though the umask says otherwise.
-    state = project.directory / "state" / "tapstack" / "ward-response.tfstate"
-    assert stat.S_IMODE(state.stat().st_mode) == 0o600
     assert project.open_to_others() == []
 
     # Nothing is destroyed before what protects it is lifted.
