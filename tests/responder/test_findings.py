@@ -14,9 +14,10 @@ from tapstack.domain.policy import Rule
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings
+from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
-from tests.responder.conftest import Site, item, opened
+from tests.responder.conftest import Site, configure, item, opened
 from tests.unit.domain.findings import document
 
 CAPTURE = Rule("c2", "capture", types=("Backdoor:EC2/*",), minutes=90)
@@ -251,6 +252,55 @@ class TestAttackSequences:
         for decision, id_ in zip(decisions, ids, strict=True):
             incident = item(decision["incident_id"])
             assert (incident["instance_id"], len(incident["execution_arns"])) == (id_, 1)
+
+    def test_when_it_names_many_instances_then_it_opens_some_incidents_and_lists_the_rest(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+        configure(monkeypatch, bare, {"existing": existing}, incidents_per_finding=2)
+        decides(monkeypatch, Rule("prod", "capture", tags={"stage": "prod"}), Rule("all", "capture"))
+        ids = [bare.instance()[0] for _ in range(4)]
+        joined = opened(ids[0])
+        first = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        # What it joins is no new incident.
+        assert [one["action"] for one in first] == ["joined", "capture", "capture", "listed"]
+        assert first[0]["incident_id"] == joined
+        [message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
+        assert message.splitlines()[-5:] == [
+            f"Instance: {ids[3]}",
+            "Decision: NOT capture, by rule all",
+            "          one finding opens at most 2 incidents (capture.incidents_per_finding)",
+            "What to run next:",
+            f"  tapstack incident open --instance {ids[3]} --reason 'GuardDuty {'1' * 32}'",
+        ]
+        # Updates open no more, in whatever order they list the instances, and say nothing new.
+        again = findings.handler(sequence(*map(arn, reversed(ids))), None)["decisions"]
+        assert [one["action"] for one in again] == ["listed", "silent", "silent", "silent"]
+        # Closed, they count all the same.
+        commands.close(first[1]["incident_id"], by="ann")
+        again = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        assert [one["action"] for one in again] == ["silent", "silent", "silent", "listed"]
+        assert len([one for one in bare.messages() if "GuardDuty" in one["Subject"]]) == 1
+        another = bare.instance()[0]
+        assert findings.handler(sequence(*map(arn, [another, *ids])), None)["decisions"][0]["action"] == "listed"
+        [_, message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
+        assert f"Instance: {another}\nDecision: NOT capture, by rule all" in message
+
+    def test_when_some_instances_are_to_be_contained_then_these_have_the_incidents(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+        configure(monkeypatch, bare, {"existing": existing}, incidents_per_finding=1)
+        decides(monkeypatch, Rule("prod", "contain_now", tags={"stage": "prod"}), Rule("all", "capture"))
+        ids = [bare.instance()[0] for _ in range(3)]
+        bare.ec2.create_tags(Resources=ids[2:], Tags=[{"Key": "stage", "Value": "prod"}])
+        decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        assert [(one["action"], one["decision"]) for one in decisions] == [
+            ("listed", "capture"),
+            ("listed", "capture"),
+            # Without `containment` at this site it is captured.
+            ("capture", "contain_now"),
+        ]
 
     def test_when_there_are_more_instances_than_a_notification_holds_then_it_is_cut(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

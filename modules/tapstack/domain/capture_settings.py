@@ -14,6 +14,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import check_minutes
 
 RESERVED_SOURCES: Final = (0, 100)
+INCIDENTS_PER_FINDING: Final = (1, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class CaptureSettings:
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
         reserved_sources: Sources of a mirror target with a limit that captures of the policy leave to responders, 0 to
             100; never all. 2 by default.
+        incidents_per_finding: How many incidents one GuardDuty finding may open, 1 to 100: an attack sequence may name
+            many instances. The others are listed with their commands. 10 by default.
         accept_unsupported_instance_types: Also capture instances whose type is not on AWS's allow-list.
 
     Raises:
@@ -39,6 +42,7 @@ class CaptureSettings:
     packet_length: int | None = None
     virtual_network_id: int | None = None
     reserved_sources: int = 2
+    incidents_per_finding: int = 10
     accept_unsupported_instance_types: bool = False
 
     def __post_init__(self) -> None:
@@ -49,6 +53,7 @@ class CaptureSettings:
         if self.minutes > self.max_minutes:
             raise RuleViolation(f"minutes must be at most max_minutes, {self.max_minutes}, got {self.minutes}")
         check_range("reserved_sources", self.reserved_sources, RESERVED_SOURCES)
+        check_range("incidents_per_finding", self.incidents_per_finding, INCIDENTS_PER_FINDING)
         if self.packet_length is not None:
             limits.check_packet_length(self.packet_length)
         if self.virtual_network_id is not None:

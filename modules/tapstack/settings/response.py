@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tapstack.domain import containment_settings, evidence_settings, policy_rules
 from tapstack.domain.appliance_settings import MAX_HOURS, RETIRE_AFTER_MINUTES, LaunchedAppliance
-from tapstack.domain.capture_settings import RESERVED_SOURCES, CaptureSettings
+from tapstack.domain.capture_settings import INCIDENTS_PER_FINDING, RESERVED_SOURCES, CaptureSettings
 from tapstack.domain.containment_settings import (
     APPROVAL_MINUTES,
     FURTHER_VPCS,
@@ -105,6 +105,7 @@ class ResponseCapture(Settings, domain=CaptureSettings):
     packet_length: fields.PacketLength | None
     virtual_network_id: fields.VirtualNetworkId | None
     reserved_sources: Annotated[int, Field(ge=RESERVED_SOURCES[0], le=RESERVED_SOURCES[1])]
+    incidents_per_finding: Annotated[int, Field(ge=INCIDENTS_PER_FINDING[0], le=INCIDENTS_PER_FINDING[1])]
     accept_unsupported_instance_types: bool
 
 

@@ -131,6 +131,7 @@ def test_when_an_appliance_is_launched_then_the_settings_of_the_functions_say_ho
             "capture": {
                 "minutes": 60,
                 "reserved_sources": 2,
+                "incidents_per_finding": 10,
                 "max_minutes": 1440,
                 "accept_unsupported_instance_types": False,
             },

@@ -21,9 +21,10 @@ _LISTED: Final = 10
 """How many left-out values are named."""
 
 
-Done = Literal["notify", "capture", "contain_on_approval", "contain_now", "joined", "updated", "silent"]
+Done = Literal["notify", "capture", "contain_on_approval", "contain_now", "joined", "updated", "silent", "listed"]
 """What was done about an instance of a finding. The words of the policy: it opened an incident, or only notified.
-`updated` where the finding's incident took over something new, and `silent` where nothing is new."""
+`listed` where the finding may open no more incidents; `updated` where the finding's incident took over something new,
+and `silent` where nothing is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def _decided(outcome: Outcome) -> str:
     match outcome.done:
         case "joined":
             return "join the open incident"
+        case "listed":
+            return f"NOT {outcome.decision.action}"
         case "updated" | "silent":
             return "none, because it has an incident already"
         case done:
@@ -122,6 +125,9 @@ def _lines(finding: Finding, outcome: Outcome) -> Iterator[str]:
     yield f"Decision: {_decided(outcome)}, by {rule}"
     if decision.limited_because:
         yield f"          not {decision.asked}: {decision.limited_because}"
+    if outcome.done == "listed":
+        most = environment().capture.incidents_per_finding
+        yield f"          one finding opens at most {counted(most, 'incident')} (capture.incidents_per_finding)"
     if incident is not None:
         captures = "" if can_be_extended(incident.state) else ": it captures nothing"
         yield f"Incident: {incident.id} is {incident.state}{captures}"

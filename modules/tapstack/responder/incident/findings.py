@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tapstack.domain import policy
@@ -13,6 +15,7 @@ from tapstack.domain.findings import Finding, FindingInstance, parse_finding
 from tapstack.domain.incidents import OpenRequest
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
+from tapstack.domain.policy_rules import ACTIONS
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, opening
@@ -20,6 +23,7 @@ from tapstack.responder.incident.finding_notices import Done, Outcome
 from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident
 
 _DONE: Final[Mapping[Requested, Done]] = {
     "none": "capture",
@@ -44,7 +48,7 @@ def receive(event: object) -> dict[str, Any]:
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
     rules = policy.load(environment().policy)
     tags = _tags(finding.instances) if policy.needs_tags(rules) else {}
-    outcomes = [_outcome(rules, finding, instance, tags) for instance in finding.instances or (None,)]
+    outcomes = _outcomes(rules, finding, tags)
     _notify(finding, outcomes)
     result = {
         "finding": finding.id,
@@ -55,18 +59,48 @@ def receive(event: object) -> dict[str, Any]:
     return result
 
 
+def _outcomes(rules: Sequence[policy.Rule], finding: Finding, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
+    """Return what was done about each instance; a finding opens so many incidents, with all its updates."""
+    instances, most = finding.instances or (None,), environment().capture.incidents_per_finding
+    if len(instances) <= most:
+        return [_outcome(rules, finding, instance, tags) for instance in instances]
+    # First what it has opened already, and what it joins, which no limit is for: updates may list the others first.
+    outcomes = [_outcome(rules, finding, instance, tags, opens=False) for instance in instances]
+    wanting = [at for at, outcome in enumerate(outcomes) if outcome.incident is None and _is_wanted(outcome)]
+    wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
+    left = max(0, most - sum(_has_opened(finding, outcome) for outcome in outcomes))
+    for at in wanting[:left]:
+        outcomes[at] = _outcome(rules, finding, instances[at], tags)
+    for at in wanting[left:]:
+        outcomes[at] = replace(outcomes[at], done="listed")
+    return outcomes
+
+
+def _is_wanted(outcome: Outcome) -> bool:
+    """Return whether the policy wants an incident of an instance."""
+    return outcome.here and outcome.decision.action != "notify"
+
+
+def _has_opened(finding: Finding, outcome: Outcome) -> bool:
+    """Return whether the finding has opened the incident of an instance, and not joined it."""
+    incident, instance = outcome.incident, outcome.instance
+    return incident is not None and instance is not None and incident.alert_id == finding.alert_id(instance)
+
+
 def _outcome(
     rules: Iterable[policy.Rule],
     finding: Finding,
     instance: FindingInstance | None,
     tags: Mapping[str, Mapping[str, str]],
+    *,
+    opens: bool = True,
 ) -> Outcome:
     here = instance is not None and _is_here(instance)
     now = tags.get(instance.id) if instance is not None and here else None
     decision = policy.decide(tuple(rules), finding, instance, here=here, tags=now)
     if instance is None or not here or decision.limited_because is not None:
         return Outcome(instance, here, decision, None, "notify")
-    return _received(finding, instance, decision)
+    return _received(finding, instance, decision, opens=opens and decision.action != "notify")
 
 
 def _is_here(instance: FindingInstance) -> bool:
@@ -74,8 +108,8 @@ def _is_here(instance: FindingInstance) -> bool:
     return instance.where == environment().home
 
 
-def _received(finding: Finding, instance: FindingInstance, decision: Decision) -> Outcome:
-    """Open an incident, or join the one that is open; where the policy only notifies, none is opened."""
+def _received(finding: Finding, instance: FindingInstance, decision: Decision, *, opens: bool) -> Outcome:
+    """Open an incident, where it may, or join the one that is open."""
     limits, containment = environment().capture, environment().containment
     mode = MODE_OF_ACTION.get(decision.action)
     request = OpenRequest(
@@ -91,7 +125,7 @@ def _received(finding: Finding, instance: FindingInstance, decision: Decision) -
         said=f"finding {finding.id}, {finding.type}: {quoted(finding.title)}",
         last_seen=finding.last_seen,
         of_policy=True,
-        opens=decision.action != "notify",
+        opens=opens,
     )
     opened = opening.open_incident(request, source="guardduty", by=POLICY, report=report)
     if opened.incident is None:
@@ -115,7 +149,20 @@ def _notify(finding: Finding, outcomes: list[Outcome]) -> None:
     """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident."""
     found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
     new = [i for i in found if _NOTIFIED not in i.notified] if finding.is_attack_sequence else []
-    if new or any(outcome.done == "notify" for outcome in outcomes):
+    listed = _listed(outcomes)
+    if new or listed or any(outcome.done == "notify" for outcome in outcomes):
         notifications.publish(*finding_notices.decided(finding, outcomes))
     for incident in new:
         incidents.mark_notified(incident.id, _NOTIFIED)
+    for incident, mark in listed:
+        incidents.mark_notified(incident.id, mark)
+
+
+def _listed(outcomes: Sequence[Outcome]) -> list[tuple[Incident, str]]:
+    """Return the incident that records which instances were only listed, and how, where they were not notified of."""
+    beyond = sorted(one.instance.id for one in outcomes if one.done == "listed" and one.instance is not None)
+    known = sorted((one.incident for one in outcomes if one.incident is not None), key=lambda one: one.id)
+    if not beyond or not known:
+        return []
+    mark = f"listed {hashlib.sha256(' '.join(beyond).encode()).hexdigest()[:16]}"
+    return [] if any(mark in one.notified for one in known) else [(known[0], mark)]
