@@ -110,7 +110,11 @@ def deploy(
     functions = {name: _function(account, name, role, variables) for name in names}
     account.client("stepfunctions").create_state_machine(
         name=f"{NAME}-incidents",
-        definition=json.dumps(workflow.definition(functions) if real_workflow else WAITS),
+        definition=json.dumps(
+            workflow.definition(functions, wait_for_packets=bool(containment and containment.get("wait_for_packets")))
+            if real_workflow
+            else WAITS
+        ),
         roleArn=role,
     )
     routes = gateway_routes(contains=containment is not None)

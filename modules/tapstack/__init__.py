@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         LoadBalancers,
         Protect,
         TwoStep,
+        WaitForPackets,
     )
     from tapstack.domain.destinations import Destination
     from tapstack.domain.errors import RuleViolation
@@ -80,6 +81,7 @@ _HOMES = {
     "ExistingAppliance": "tapstack.domain.appliance_settings",
     "Traffic": "tapstack.domain.filter_rules",
     "TwoStep": "tapstack.domain.containment_settings",
+    "WaitForPackets": "tapstack.domain.containment_settings",
     "accept_provider_range": "tapstack.capture.provider",
 }
 
@@ -121,6 +123,7 @@ __all__ = [
     "SourceLookup",
     "Traffic",
     "TwoStep",
+    "WaitForPackets",
     "accept_provider_range",
     "presets",
 ]

@@ -13,6 +13,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from strictmoto.account import Account
+from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.testing.snapshot import differences, take_snapshot
 from tests.api.conftest import Answer, Caller
 from tests.response_by_hand import IMAGE, Deployed, deploy
@@ -434,6 +435,32 @@ def test_when_the_deadline_passes_then_the_default_applies(
     # In two steps: the all-open group first, and the workflow waits between them.
     assert len(set(put_on)) == (0 if default == "leave" else 2)
     team.until_published(f"{incident}: NOT contained" if default == "leave" else f"{incident}: CONTAINED")
+
+
+def test_when_it_waits_for_packets_then_it_is_contained_once_they_are_seen_or_the_time_is_over(
+    aws_account_server: Account,
+) -> None:
+    # Fifteen seconds take a third of one.
+    team = responder(aws_account_server, {**BOTH, "wait_for_packets": {"at_most_seconds": 300}}, scale=0.02)
+    (first, interface), (second, other), (third, _) = (team.instance() for _ in range(3))
+    before = team.groups(interface)
+    seen = team.open(first, containment="now", minutes=1440)
+    team.until_state(seen, "capturing")
+    assert team.groups(interface) == before
+    aws_account_server.metrics.add(Measurement(first, "NetworkMirrorIn", 1500, at=time.time()))
+    found = team.until(seen, "contained")["containment"]
+    assert found["packets_wait"].startswith("packets were seen from ")
+    assert team.groups(interface) == [team.quarantine]
+    assert "Waited for packets: packets were seen" in team.until_published(f"{seen}: CONTAINED")
+    rejected = team.open(third, containment="now", minutes=1440)
+    team.until_state(rejected, "capturing")
+    assert team.do(rejected, "reject", reason="false alarm").json["containment"]["state"] == "rejected"
+    team.until_published(f"{rejected}: NOT contained")
+    unseen = team.open(second, containment="now", minutes=1440)
+    found = team.until(unseen, "contained")["containment"]
+    assert found["packets_wait"] == "NO packets were seen within 300 seconds; contained all the same"
+    assert team.groups(other) == [team.quarantine]
+    assert "waited for packets" in team.said(unseen)
 
 
 def test_when_containment_is_not_configured_then_it_is_refused(aws_account_server: Account) -> None:

@@ -152,6 +152,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
       protect: {tags: {role: "domain-*"}, instance_ids: [i-0123456789abcdef0]}
       vpc_ids: [vpc-0b1b2c3d4e5f60718]
       per_hour: 3
+      wait_for_packets: {at_most_seconds: 900}
       two_step: {enabled: true, seconds: 30}
       tcp_established_seconds: 60
       auto_scaling: {decrement_desired_capacity: true}
@@ -177,6 +178,7 @@ def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) 
             "approval": {"minutes": 5, "default": "contain", "other_person": True, "source_identity_roles": []},
             "protect": {"tags": {"role": "domain-*"}, "instance_ids": ["i-0123456789abcdef0"]},
             "per_hour": 3,
+            "wait_for_packets": {"at_most_seconds": 900},
             "two_step": {"enabled": True, "seconds": 30},
             "tcp_established_seconds": 60,
             "auto_scaling": {"standby": True, "decrement_desired_capacity": True},

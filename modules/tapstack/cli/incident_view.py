@@ -76,6 +76,8 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     # Where there is advice, overwriting restores nothing.
     useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
     verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
+    if _waits_for_packets(containment):
+        verbs = ["reject"]
     if containment.get("state") == "failed" and not _list(containment, "changed"):
         # Nothing was changed: there is nothing to release.
         verbs = []
@@ -162,6 +164,7 @@ def _containment(incident: Incident) -> list[str]:
         ("overrides", _overrides(found)),
         ("until", _deadline(found)),
         ("decided", _joined(" ", at, decided)),
+        ("packets", _packets_wait(found)),
         (
             "released" if state == "released" else "release requested",
             _joined(" by ", plain(found.get("released_at")), _word(found.get("released_by"))),
@@ -181,6 +184,17 @@ def _overrides(found: Mapping[str, Any]) -> str:
     """Return which protection it overrides, and why; nothing where it overrides none."""
     tags = [plain(tag) for tag in _list(found, "overridden_tags")]
     return f"PROTECTION by its {tags_word(tags)}: {_quoted(found.get('override_reason'))}" if tags else ""
+
+
+def _waits_for_packets(found: Mapping[str, Any]) -> bool:
+    return found.get("state") == "containing" and bool(found.get("packets_until")) and not found.get("packets_wait")
+
+
+def _packets_wait(found: Mapping[str, Any]) -> str:
+    """Return until when the containment waits for packets, or what came of that."""
+    if _waits_for_packets(found):
+        return f"waited for until {plain(found.get('packets_until'))}; NOT contained yet"
+    return plain(found.get("packets_wait"))
 
 
 def _deadline(found: Mapping[str, Any]) -> str:

@@ -48,6 +48,7 @@ _MEANT: Final = {
     "ExistingAppliance": "an ExistingAppliance(...)",
     "TerraformProvider": "an AwsProvider",
     "TwoStep": "TwoStep(...)",
+    "WaitForPackets": "WaitForPackets(...)",
     "Traffic": "Traffic.tcp(...), .udp(...), .icmp() or another factory of it",
 }
 """How a user makes what is expected, by the name of its class."""

@@ -45,6 +45,7 @@ DECISIONS: Final = ("approved", "overridden", "rejected", "default")
 APPROVAL_MINUTES: Final = (1, 1440)
 ROLE_NAME: Final = r"[A-Za-z0-9_+=,.@-]{1,64}"
 PER_HOUR: Final = (1, 1000)
+WAIT_FOR_PACKETS_SECONDS: Final = (60, 3600)
 TWO_STEP_SECONDS: Final = (1, 3600)
 TCP_ESTABLISHED_SECONDS: Final = (60, 432_000)
 FURTHER_VPCS: Final = 9
@@ -211,6 +212,25 @@ class LoadBalancers:
         check_fields(self)
 
 
+@dataclass(frozen=True, slots=True)
+class WaitForPackets:
+    """A containment waits until packets are seen, so that what the attacker sends is captured before it stops.
+
+    Attributes:
+        at_most_seconds: How long it waits at most, counted from the decision to contain, 60 to 3600.
+
+    CloudWatch counts mirrored packets one to five minutes late, and the first start of a launched appliance takes up
+    to ten minutes.
+    """
+
+    at_most_seconds: int = 900
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        check_fields(self)
+        check_range("wait_for_packets.at_most_seconds", self.at_most_seconds, WAIT_FOR_PACKETS_SECONDS)
+
+
 @names_old_arguments
 @dataclass(frozen=True, slots=True)
 class ContainmentSettings:
@@ -223,6 +243,8 @@ class ContainmentSettings:
         vpc_ids: VPCs of the account and Region that are in scope besides the site's; at most 9.
         per_hour: How many instances the policy may contain in a clock hour, and how many responders may besides, 1 to
             1000; more are refused, with a notification.
+        wait_for_packets: Wait with containing until packets of the instance are seen, at most so long; an attacker
+            stays connected meanwhile. Not by default.
         two_step: Also end connections that are tracked only because of security group rules; those through a NAT
             gateway and the like continue.
         tcp_established_seconds: How long an idle TCP connection stays tracked while contained, 60 to 432000; on
@@ -247,6 +269,7 @@ class ContainmentSettings:
     protect: Protect = field(default_factory=Protect)
     vpc_ids: Sequence[str] = ()
     per_hour: int = 5
+    wait_for_packets: WaitForPackets | None = None
     two_step: TwoStep = TwoStep()
     tcp_established_seconds: int | None = None
     auto_scaling: AutoScaling = AutoScaling()

@@ -18,6 +18,10 @@ PacketsState = Literal["mirroring", "packets seen", "no packets seen"]
 STATES: Final[tuple[PacketsState, ...]] = ("mirroring", "packets seen", "no packets seen")
 WARN_AFTER: Final = timedelta(minutes=10)
 """How long CloudWatch may count nothing. Its metrics are one to five minutes late."""
+SEEN_AFTER_SECONDS: Final = 300
+"""How late the metrics are at most."""
+FIRST_START_SECONDS: Final = 600
+"""How long the first start of a launched appliance takes at most, as its vendor says."""
 PERIOD: Final = timedelta(minutes=5)
 """Of the metrics, with basic monitoring; with detailed monitoring of the instance some have one of a minute."""
 MEASURED: Final = "CloudWatch counts what AWS mirrors at the instance; only the appliance shows what arrives there."

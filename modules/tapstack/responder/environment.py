@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
-from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups
+from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups, WaitForPackets
 from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.regions import AccountRegion
 
@@ -112,7 +112,9 @@ def _containment(settings: Mapping[str, Any] | None) -> DeployedContainment | No
     if settings is None:
         return None
     groups = {vpc_id: QuarantineGroups(**pair) for vpc_id, pair in settings["groups"].items()}
-    return _with(DeployedContainment(), {**settings, "groups": groups})
+    wait = settings.get("wait_for_packets")
+    given = {"groups": groups, "wait_for_packets": None if wait is None else WaitForPackets(**wait)}
+    return _with(DeployedContainment(), {**settings, **given})
 
 
 def _with(defaults: T, settings: Mapping[str, Any]) -> T:

@@ -76,10 +76,12 @@ def findings(permissions: Permissions, containable: Containable) -> list[Stateme
 
 
 def incident(permissions: Permissions, containable: Containable) -> list[Statement]:
-    """The function that notifies lists what is changed already, and which incidents want an instance contained."""
+    """Lists what is changed already, and which incidents want an instance contained; reads metrics where one waits."""
+    waits = containable.settings.wait_for_packets is not None
     return [
         policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
         policies.listed(permissions, "open", "closed", sid="QueryIncidents"),
+        *([policies.read_metrics(permissions)] if waits else ()),
     ]
 
 

@@ -26,7 +26,11 @@ _FAILING: Final = "DescribeContainmentFailure"
 
 
 def states(
-    step: Callable[..., State], answered: Callable[..., State], wait_for_token: Callable[..., State]
+    step: Callable[..., State],
+    answered: Callable[..., State],
+    wait_for_token: Callable[..., State],
+    *,
+    wait_for_packets: bool,
 ) -> dict[str, State]:
     """Return the states of both tasks.
 
@@ -36,11 +40,13 @@ def states(
         answered: returns a choice; given a variable, the state for each of its values, and that for all others.
         wait_for_token: returns a state that waits for its task token; given action, seconds, and the states after a
             timeout, after the token is returned, and after a failure.
+        wait_for_packets: whether a containment waits for packets; otherwise no function is invoked for that.
     """
+    contain = "PacketsSeen" if wait_for_packets else "Contain"
     return {
         "Decide": step("incident", "decide", "decided", "Decided", _FAILING, **{"waited_until.$": "$.waited_until"}),
         "Decided": answered(
-            "$.decided.result.status", {"contain": "Contain", "leave": "ContainmentLeft"}, "WaitForApproval"
+            "$.decided.result.status", {"contain": contain, "leave": "ContainmentLeft"}, "WaitForApproval"
         ),
         # Without an answer the deployment's default applies.
         "WaitForApproval": wait_for_token(
@@ -52,6 +58,7 @@ def states(
             "ResultPath": "$.waited_until",
             "Next": "Decide",
         },
+        **(_packets(step, answered) if wait_for_packets else {}),
         "Contain": step("containment", "contain", "contained", "IsContained", _FAILING),
         "IsContained": answered(
             "$.contained.result.status",
@@ -96,4 +103,16 @@ def states(
             **{"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
         ),
         "ContainmentFailed": {"Type": "Fail", "Error": "ContainmentFailed", "Cause": FAILED},
+    }
+
+
+def _packets(step: Callable[..., State], answered: Callable[..., State]) -> dict[str, State]:
+    """Return the states that wait for packets; whatever fails there, the instance is contained."""
+    waited = {"waited.$": "$.packets.result.waited"}
+    return {
+        "PacketsSeen": step("incident", "packets", "packets", "PacketsJudged", "Contain", **waited),
+        "PacketsJudged": answered(
+            "$.packets.result.status", {"contain": "Contain", "wait": "WaitForPackets"}, "Decide"
+        ),
+        "WaitForPackets": {"Type": "Wait", "SecondsPath": "$.packets.result.seconds", "Next": "PacketsSeen"},
     }

@@ -207,6 +207,7 @@ class IncidentResponse(AwsConstruct):
             place=self._place,
             key=self.key,
             functions={name: function.arn for name, function in self.functions.items()},
+            wait_for_packets=containment is not None and containment.wait_for_packets is not None,
             log_retention_days=log_retention_days,
             tags=tags,
         )

@@ -210,14 +210,7 @@ def sweeper(permissions: Permissions) -> list[Statement]:
             "Resource": permissions.place.arn("states", f"execution:{permissions.state_machine}:*"),
         },
         describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", sid="DescribeInstances"),
-        {
-            # This action of CloudWatch has no resource types.
-            "Sid": "ReadMetrics",
-            "Effect": "Allow",
-            "Action": "cloudwatch:GetMetricData",
-            "Resource": "*",
-            "Condition": {"StringEquals": {"aws:RequestedRegion": permissions.place.region}},
-        },
+        read_metrics(permissions),
         *_publish(permissions),
         *(_retire_and_keep(permissions, permissions.stack) if permissions.stack else ()),
     ]
@@ -481,6 +474,17 @@ def _publish(permissions: Permissions) -> list[Statement]:
         },
         _put_events(permissions),
     ]
+
+
+def read_metrics(permissions: Permissions) -> Statement:
+    """Allow what the watch on packets reads. This action of CloudWatch has no resource types."""
+    return {
+        "Sid": "ReadMetrics",
+        "Effect": "Allow",
+        "Action": "cloudwatch:GetMetricData",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:RequestedRegion": permissions.place.region}},
+    }
 
 
 def _put_events(permissions: Permissions) -> Statement:

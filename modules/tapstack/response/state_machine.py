@@ -28,6 +28,7 @@ class IncidentWorkflow(AwsConstruct):
         place: where it is deployed to.
         key: encrypts its log.
         functions: ARN of each of `workflow.FUNCTIONS` by name, and of `workflow.CONTAINMENT_FUNCTIONS` where there are.
+        wait_for_packets: whether a containment waits until packets are seen.
         log_retention_days: how long the log is kept.
         tags: on the state machine, its role and its log.
 
@@ -44,6 +45,7 @@ class IncidentWorkflow(AwsConstruct):
         place: Place,
         key: ResponseKey,
         functions: Mapping[str, str],
+        wait_for_packets: bool,
         log_retention_days: int,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -80,7 +82,9 @@ class IncidentWorkflow(AwsConstruct):
             type="STANDARD",
             # By way of the policy: Step Functions checks at creation that it may deliver logs.
             role_arn=place.role_arn(policy.role),
-            definition=json_text(workflow.definition(functions, partition=place.partition)),
+            definition=json_text(
+                workflow.definition(functions, partition=place.partition, wait_for_packets=wait_for_packets)
+            ),
             logging_configuration=aws.SfnStateMachineLoggingConfiguration(
                 level="ALL", include_execution_data=False, log_destination=f"{logs.arn}:*"
             ),

@@ -49,13 +49,16 @@ _LAMBDA_FAULTS: Final = [
 _THROTTLED: Final = ["Lambda.TooManyRequestsException", TRY_AGAIN]
 
 
-def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[str, Any]:
+def definition(
+    functions: Mapping[str, str], *, partition: str = "aws", wait_for_packets: bool = False
+) -> dict[str, Any]:
     """Return the definition in the Amazon States Language.
 
     Args:
         functions: ARN of each of `FUNCTIONS` by name, or a token; with `CONTAINMENT_FUNCTIONS` among them
             the workflow contains and releases as well.
         partition: of the account, or a token.
+        wait_for_packets: whether a containment waits until packets are seen.
     """
     invoke = f"arn:{partition}:states:::lambda:invoke"
 
@@ -98,6 +101,7 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                     "incident_id.$": "$.incident_id",
                     "task.$": "$.task",
                     "waited_until": None,
+                    **({"packets": {"result": {"waited": 0}}} if wait_for_packets else {}),
                     "no_failure": {"Error": "States.TaskFailed", "Cause": ""},
                 },
                 "Next": "CaptureOrClose",
@@ -173,7 +177,11 @@ def definition(functions: Mapping[str, str], *, partition: str = "aws") -> dict[
                 **{"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
             ),
             "Failed": {"Type": "Fail", "Error": "IncidentFailed", "Cause": FAILED},
-            **(containment_workflow.states(step, _answered, wait_for_token) if contains else {}),
+            **(
+                containment_workflow.states(step, _answered, wait_for_token, wait_for_packets=wait_for_packets)
+                if contains
+                else {}
+            ),
         },
     }
 

@@ -18,6 +18,7 @@ from tapstack.domain.containment_settings import (
     SOURCE_IDENTITY_ROLES,
     TCP_ESTABLISHED_SECONDS,
     TWO_STEP_SECONDS,
+    WAIT_FOR_PACKETS_SECONDS,
     ApprovalDefault,
     Mode,
 )
@@ -186,6 +187,12 @@ class TwoStep(Settings, domain=containment_settings.TwoStep):
     seconds: Annotated[int, Field(ge=TWO_STEP_SECONDS[0], le=TWO_STEP_SECONDS[1])]
 
 
+class WaitForPackets(Settings, domain=containment_settings.WaitForPackets):
+    """A containment waits until packets are seen, so that what the attacker sends is captured before it stops."""
+
+    at_most_seconds: Annotated[int, Field(ge=WAIT_FOR_PACKETS_SECONDS[0], le=WAIT_FOR_PACKETS_SECONDS[1])]
+
+
 class AutoScaling(Settings, domain=containment_settings.AutoScaling):
     """Auto Scaling groups, which terminate and replace unhealthy instances."""
 
@@ -207,6 +214,7 @@ class Containment(Settings, domain=containment_settings.ContainmentSettings):
     protect: Protect
     vpc_ids: Annotated[list[fields.VpcId], Field(max_length=FURTHER_VPCS)]
     per_hour: Annotated[int, Field(ge=PER_HOUR[0], le=PER_HOUR[1])]
+    wait_for_packets: WaitForPackets | None
     two_step: TwoStep
     tcp_established_seconds: Annotated[int, Field(ge=TCP_ESTABLISHED_SECONDS[0], le=TCP_ESTABLISHED_SECONDS[1])] | None
     auto_scaling: AutoScaling

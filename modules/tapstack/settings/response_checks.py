@@ -21,6 +21,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import example_of
 from tapstack.domain.operations import RIGHTS
+from tapstack.domain.packet_watch import FIRST_START_SECONDS, SEEN_AFTER_SECONDS
 from tapstack.domain.policy import policy_problems
 from tapstack.domain.regions import AccountRegion, check_arn, partition_of
 from tapstack.settings.checking import (
@@ -74,6 +75,7 @@ def check_response(checker: Checker, path: Path, project: str, site: Site, desti
             tokens = response.authorization.jwt is not None
             _check_containment(checker, (*path, "containment"), response.containment, site, tokens=tokens)
             _warn_of_ended_captures(checker, (*path, "containment"), response, site)
+            _warn_of_short_wait(checker, (*path, "containment", "wait_for_packets", "at_most_seconds"), response)
     with checker.part():
         _check_notify(checker, (*path, "notify"), response.notify, site.region)
     if len(checker.problems) == found:
@@ -248,6 +250,20 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
     scaling = containment.auto_scaling
     if scaling.decrement_desired_capacity and not scaling.standby:
         checker.say((*path, "auto_scaling", "standby"), "decrement_desired_capacity needs true", False)
+
+
+def _warn_of_short_wait(checker: Checker, path: Path, response: Response) -> None:
+    """Warn of a wait that is over before packets can be seen: it only delays the containment."""
+    wait = response.containment.wait_for_packets if response.containment is not None else None
+    launches = response.appliance.launch is not None
+    least = SEEN_AFTER_SECONDS + (FIRST_START_SECONDS if launches else 0)
+    if wait is not None and wait.at_most_seconds < least:
+        start = "the first start of a launched appliance takes up to ten minutes, and " if launches else ""
+        checker.warn(
+            path,
+            f"{start}CloudWatch counts packets up to five minutes late: with {wait.at_most_seconds} the containment "
+            f"may be delayed without effect; expected {least} or more, or no wait_for_packets",
+        )
 
 
 def _warn_of_ended_captures(checker: Checker, path: Path, response: Response, site: Site) -> None:

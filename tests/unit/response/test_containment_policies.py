@@ -16,8 +16,9 @@ from tapstack.domain.containment_settings import (
     LoadBalancers,
     Protect,
     TwoStep,
+    WaitForPackets,
 )
-from tapstack.response.containment_policies import Containable, release
+from tapstack.response.containment_policies import Containable, incident, release
 from tapstack.response.policies import Permissions
 
 PERMISSIONS: Final = Permissions(
@@ -26,6 +27,7 @@ PERMISSIONS: Final = Permissions(
 EVERYTHING: Final = ContainmentSettings(
     modes=("approval", "now"),
     vpc_ids=("vpc-0123456789abcdef0",),
+    wait_for_packets=WaitForPackets(),
     two_step=TwoStep(enabled=True),
     tcp_established_seconds=60,
     auto_scaling=AutoScaling(decrement_desired_capacity=True),
@@ -38,6 +40,7 @@ LESS: Final[dict[str, Any]] = {
     "protect": Protect(tags={}, instance_ids=("i-0123456789abcdef0",)),
     "vpc_ids": (),
     "per_hour": 1,
+    "wait_for_packets": None,
     "two_step": TwoStep(),
     "tcp_established_seconds": None,
     "auto_scaling": AutoScaling(standby=False),
@@ -48,6 +51,14 @@ LESS: Final[dict[str, Any]] = {
     "snapshots": False,
     "instance_profile": None,
 }
+
+
+def test_when_a_containment_waits_for_packets_then_the_function_that_waits_reads_metrics_and_otherwise_not() -> None:
+    read = [
+        [one["Sid"] for one in incident(PERMISSIONS, Containable(settings, ("vpc-1",), ("sg-1",), "own-*"))]
+        for settings in (ContainmentSettings(), ContainmentSettings(wait_for_packets=WaitForPackets()))
+    ]
+    assert read == [["ReadContainments", "QueryIncidents"], ["ReadContainments", "QueryIncidents", "ReadMetrics"]]
 
 
 def statements(settings: ContainmentSettings) -> list[dict[str, Any]]:

@@ -224,3 +224,16 @@ def test_when_isolation_has_two_steps_then_no_function_waits_between_them() -> N
         "SecondsPath": "$.contained.result.seconds",
         "Next": "Contain",
     }
+
+
+def test_when_a_containment_waits_for_packets_then_every_failure_there_leads_to_containing() -> None:
+    waits = workflow.definition(ARNS, wait_for_packets=True)["States"]
+    assert set(waits) - set(STATES) == {"PacketsSeen", "PacketsJudged", "WaitForPackets"}
+    seen = waits["PacketsSeen"]
+    assert [caught["Next"] for caught in seen["Catch"]] == ["Contain"]
+    assert seen["Parameters"]["Payload"]["waited.$"] == "$.packets.result.waited"
+    assert waits["Begin"]["Parameters"]["packets"] == {"result": {"waited": 0}}
+    judged = {one["StringEquals"]: one["Next"] for one in waits["PacketsJudged"]["Choices"]}
+    assert (judged, waits["PacketsJudged"]["Default"]) == ({"contain": "Contain", "wait": "WaitForPackets"}, "Decide")
+    decided = {one["StringEquals"]: one["Next"] for one in waits["Decided"]["Choices"]}
+    assert decided["contain"] == "PacketsSeen"

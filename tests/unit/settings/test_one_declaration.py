@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "protect": {"tags": {"role": "dc-*"}, "instance_ids": ["i-0123456789abcdef0"]},
     "vpc_ids": ["vpc-0b1b2c3d4e5f60718"],
     "per_hour": 3,
+    "wait_for_packets": {"at_most_seconds": 600},
     "two_step": {"enabled": True, "seconds": 30},
     "tcp_established_seconds": 60,
     "auto_scaling": {"standby": True, "decrement_desired_capacity": True},

@@ -655,3 +655,22 @@ def test_when_the_appliance_admits_sources_by_their_security_groups_then_check_w
             "admitted too; admit CIDR blocks or the VPC"
         ]
     )
+
+
+TEMPLATE = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/epb.template"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "launches", "warned"),
+    [(900, True, ""), (899, True, "the first start of a launched appliance takes"), (300, False, ""), (299, False, "")],
+)
+def test_when_a_containment_waits_too_short_for_packets_then_check_warns(
+    seconds: int, launches: bool, warned: str
+) -> None:
+    launch = "appliance: {launch: {template_url: " + TEMPLATE + ", subnet_id: subnet-0123456789abcdef0, "
+    launch += "remote_access_cidr: 10.20.0.0/16}}, "
+    wait = f"containment: {{wait_for_packets: {{at_most_seconds: {seconds}}}}}"
+    text = f"{USABLE}    response: {{{launch if launches else ''}{wait}}}\n"
+    found = [str(one) for one in parse_deployment(text).warnings() if "wait_for_packets.at_most_seconds" in str(one)]
+    assert len(found) == (seconds in (899, 299))
+    assert all(warned in one and f"expected {seconds + 1} or more" in one for one in found)

@@ -153,6 +153,10 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     },
     "override_reason": _or_null("Why they are overridden, as whoever requested it wrote."),
     "two_step": {"type": "boolean", "description": "Whether an all-open group comes first."},
+    "packets_until": _or_null(
+        "Until when it waits at most for packets to be seen (containment.wait_for_packets).", format="date-time"
+    ),
+    "packets_wait": _or_null("What came of that wait; null while it lasts."),
     "released_by": _or_null("Who requested the release."),
     "released_at": _or_null("When.", format="date-time"),
     "changed": {**_TEXTS, "description": "What is changed, one line each."},

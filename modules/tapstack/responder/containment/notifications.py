@@ -105,6 +105,7 @@ def contained(incident: Incident) -> tuple[str, str]:
     return subject(incident, "CONTAINED"), text(
         incident,
         f"{incident.instance_id} is contained, as {word(containment.asked_by)} requested{agreed}.",
+        [f"Waited for packets: {containment.packets_wait}."] if containment.packets_wait else [],
         _changed(incident),
         ["Not done:", *(f"  {line}" for line in containment.not_done)] if containment.not_done else [],
         ["What continues:", *(f"  {line}" for line in SURVIVES)],

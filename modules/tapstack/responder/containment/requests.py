@@ -333,6 +333,8 @@ def _decide_once(
         if why is not None:
             raise OtherPersonNeeded(why)
         would_change(incident)
+    if decision == "rejected" and incident.containment is not None and incident.containment.waits_for_packets:
+        return _reject_waiting(incident, by.name, reason)
     changed = store.answer(incident, decision, _STATE_OF[decision], by.name)
     if changed is None:
         changed = in_time(incidents.get(incident_id))
@@ -346,6 +348,14 @@ def _decide_once(
         executions.end_wait(changed.approval_token, decision)
     if contains and changed.containment_state == "containing":
         executions.ensure(changed, "contain")
+    return changed
+
+
+def _reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | None:
+    """Reject a containment that waits for packets; None where it waits no longer."""
+    changed = store.reject_waiting(incident, by)
+    if changed is not None:
+        incidents.add_event(incident.id, by, "containment rejected", reason)
     return changed
 
 
@@ -409,7 +419,8 @@ def check_waits(incident: Incident) -> None:
         Conflict: with the reason.
     """
     configured()
-    if not _waits(incident):
+    waits_for_packets = incident.containment is not None and incident.containment.waits_for_packets
+    if not _waits(incident) and not waits_for_packets:
         raise Conflict(_nothing_waits(incident))
 
 
@@ -472,6 +483,9 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
     if state == "releasing":
         executions.ensure(incident, "release", **given)
         return incident
+    if incident.containment is not None and incident.containment.waits_for_packets:
+        # Nothing is changed yet: there is nothing to restore.
+        return _reject_waiting(incident, by)
     check_can_be_released(incident)
     changed = store.request_release(incident, by)
     if changed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapstack.responder.containment import packets_wait
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.handlers.observability import serve
 from tapstack.responder.incident import steps as incident_steps
@@ -14,6 +15,7 @@ handler = serve(
         "notify": lambda event: incident_steps.notify(event["incident_id"]),
         "decide": lambda event: containment_steps.decide(event["incident_id"], event.get("waited_until")),
         "approval": lambda event: containment_steps.approval(event["incident_id"], event["token"]),
+        "packets": lambda event: packets_wait.wait(event["incident_id"], event["waited"]),
         "notify_containment": lambda event: containment_steps.notify(event["incident_id"], event.get("outcome")),
         "fail_containment": lambda event: containment_steps.fail(
             event["incident_id"], event.get("error", "failed"), event.get("cause", "")

@@ -6,7 +6,7 @@ from tapstack.responder.store import incidents, table
 from tapstack.responder.store.records import Incident, IncidentPackets
 
 
-def record(incident: Incident, found: IncidentPackets, detail: str) -> Incident | None:
+def record(incident: Incident, found: IncidentPackets, detail: str, *, by: str = "sweeper") -> Incident | None:
     """Record what is known of an incident's packets, with an entry in its timeline; return the incident afterwards.
 
     None where it was closed, or somebody recorded something else, since it was read.
@@ -22,5 +22,5 @@ def record(incident: Incident, found: IncidentPackets, detail: str) -> Incident 
         capturing="capturing",
         **({"before": before.state} if before is not None else {}),
     )
-    entry = incidents.event(incident.id, "sweeper", found.state, detail)
+    entry = incidents.event(incident.id, by, found.state, detail)
     return incidents.get(incident.id) if table.write_together([write, entry]) else None

@@ -199,6 +199,8 @@ class IncidentContainment:
         overridden_tags: the tags that protected the instance when it was requested, and that it overrides.
         override_reason: why, as whoever requested it wrote; none where nothing is overridden.
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
+        packets_until: until when it waits at most for packets to be seen; none where it does not.
+        packets_wait: what came of that; none while it waits.
         released_by: who requested the release.
         released_at: when.
         changed: the changes, a line each.
@@ -222,6 +224,8 @@ class IncidentContainment:
     overridden_tags: tuple[str, ...] = ()
     override_reason: str | None = None
     two_step: bool = False
+    packets_until: str | None = None
+    packets_wait: str | None = None
     released_by: str | None = None
     released_at: str | None = None
     changed: tuple[str, ...] = ()
@@ -229,6 +233,11 @@ class IncidentContainment:
     not_restored: tuple[str, ...] = ()
     differences: tuple[dict[str, Any], ...] = ()
     failure: str | None = None
+
+    @property
+    def waits_for_packets(self) -> bool:
+        """Whether it waits for packets to be seen: nothing is changed yet."""
+        return self.state == "containing" and self.packets_until is not None and self.packets_wait is None
 
     @property
     def decided_by_policy(self) -> bool:

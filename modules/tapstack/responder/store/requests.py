@@ -6,7 +6,7 @@ A state is changed on condition of the one before: only one of two concurrent de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.errors import TryAgain
@@ -88,6 +88,54 @@ def withdraw(incident: Incident, by: str) -> Incident | None:
         before=incident.containment_state,
         asked_at=incident.requested_containment.asked_at,
     )
+
+
+def begin_packets_wait(incident: Incident, until: str) -> Incident | None:
+    """Record until when a containment waits for packets at most; None where it is requested no longer, or waits."""
+    return incidents.changed(
+        incident.id,
+        "SET containment.packets_until = :until",
+        condition=f"{_WANTED} AND {_NO_VALUE.format('packets_until')}",
+        containing="containing",
+        asked_at=incident.requested_containment.asked_at,
+        until=until,
+        nothing=None,
+    )
+
+
+def end_packets_wait(incident: Incident, said: str) -> bool:
+    """Record what came of the wait for packets, with an entry in the timeline; False where it has ended already."""
+    write = incidents.update(
+        incident.id,
+        "SET containment.packets_wait = :said",
+        f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
+        containing="containing",
+        asked_at=incident.requested_containment.asked_at,
+        said=said,
+        nothing=None,
+    )
+    return table.write_together([write, incidents.event(incident.id, "incident", "waited for packets", said)])
+
+
+def reject_waiting(incident: Incident, by: str) -> Incident | None:
+    """Reject a containment that waits for packets; None where it waits no longer, or was requested anew."""
+    return incidents.changed(
+        incident.id,
+        "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
+        "containment.decided_at = :now",
+        condition=f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
+        containing="containing",
+        asked_at=incident.requested_containment.asked_at,
+        nothing=None,
+        to="rejected",
+        by=by,
+        now=as_text(utc_now()),
+    )
+
+
+_WANTED: Final = "containment.#state = :containing AND containment.asked_at = :asked_at"
+_NO_VALUE: Final = "(attribute_not_exists(containment.{0}) OR containment.{0} = :nothing)"
+"""Items of earlier versions lack the attribute."""
 
 
 def note_approval_wait(incident: Incident) -> Incident | None:

@@ -1,0 +1,152 @@
+"""A containment waits until packets are seen, at most so long, and until then nothing is changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from strictmoto.cloudwatch.metrics import Measurement
+from strictmoto.faults import Fault
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.capture.interfaces import prepare
+from tapstack.responder.containment import isolation, packets_wait, steps
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.errors import Conflict
+from tapstack.responder.incident import commands
+from tapstack.responder.store import incidents
+from tests.responder.callers import CALLER, OTHER
+from tests.responder.conftest import change, item, opened
+from tests.responder.containment.conftest import Shop
+from tests.responder.test_api import ask
+
+AT_MOST = 300
+
+
+@pytest.fixture
+def waiting(shop: Shop) -> str:
+    """An incident that captures, and whose containment waits for packets."""
+    shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+    incident = opened(shop.database, containment="now")
+    prepare(incident)
+    capture_steps.start(incident)
+    assert packets_wait.wait(incident, 0) == {"status": "wait", "seconds": 15, "waited": 15}
+    return incident
+
+
+def seen(shop: Shop) -> None:
+    shop.site.account.metrics.add(Measurement(shop.database, "NetworkMirrorOut", 1500, at=utc_now().timestamp()))
+
+
+def containment(incident: str) -> dict[str, Any]:
+    found = item(incident)["containment"]
+    assert isinstance(found, dict)
+    return found
+
+
+def said(incident: str, what: str = "waited for packets") -> list[str]:
+    return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
+
+
+def test_when_packets_are_seen_then_it_is_contained_and_everything_says_after_how_long(
+    shop: Shop, waiting: str
+) -> None:
+    assert packets_wait.wait(waiting, 15)["status"] == "wait"
+    assert not shop.is_isolated(shop.database)
+    found = ask("GET", f"/incidents/{waiting}")[1]["containment"]
+    assert (found["state"], found["packets_wait"], found["packets_until"] > as_text(utc_now())) == (
+        "containing",
+        None,
+        True,
+    )
+    seen(shop)
+    assert packets_wait.wait(waiting, 30) == {"status": "contain", "waited": 30}
+    [detail] = said(waiting)
+    assert detail.startswith("packets were seen from ")
+    assert detail.endswith("contained after 30 seconds")
+    assert item(waiting)["packets"]["state"] == "packets seen"
+    isolation.contain(waiting)
+    steps.notify(waiting)
+    assert shop.is_isolated(shop.database)
+    [mail] = [one["Message"] for one in shop.site.messages() if one["Subject"].endswith("CONTAINED")]
+    assert f"Waited for packets: {detail}." in mail
+    assert ask("GET", f"/incidents/{waiting}")[1]["containment"]["packets_wait"] == detail
+    # Contained again, for what was attached since, it waits for nothing.
+    assert packets_wait.wait(waiting, 0)["status"] == "contain"
+
+
+@pytest.mark.parametrize("by", ["count", "clock"])
+def test_when_none_are_seen_in_that_time_then_it_is_contained_all_the_same(shop: Shop, waiting: str, by: str) -> None:
+    if by == "clock":
+        change(waiting, "SET containment.packets_until = :past", past=as_text(utc_now() - timedelta(seconds=1)))
+    assert packets_wait.wait(waiting, AT_MOST - 1 if by == "count" else 15)["status"] == (
+        "wait" if by == "count" else "contain"
+    )
+    assert packets_wait.wait(waiting, AT_MOST)["status"] == "contain"
+    assert said(waiting) == [f"NO packets were seen within {AT_MOST} seconds; contained all the same"]
+
+
+def test_when_metrics_cannot_be_read_then_it_waits_no_longer_and_says_why(shop: Shop, waiting: str) -> None:
+    shop.site.account.faults.add(Fault("GetMetricData", "throttled", call=0))
+    assert packets_wait.wait(waiting, 15)["status"] == "wait"
+    assert packets_wait.wait(waiting, AT_MOST)["status"] == "contain"
+    [detail] = said(waiting)
+    assert "(CloudWatch: " in detail
+
+
+def test_when_it_is_still_launching_then_it_waits_and_reads_no_metrics(shop: Shop) -> None:
+    shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+    incident = opened(shop.database, containment="now")
+    assert packets_wait.wait(incident, 0)["status"] == "wait"
+    assert shop.site.calls("monitoring") == []
+
+
+@pytest.mark.parametrize("end", ["close", "failed", "lost"])
+def test_when_the_capture_ends_then_there_is_nothing_to_wait_for(shop: Shop, waiting: str, end: str) -> None:
+    if end == "close":
+        commands.close(waiting, by="ann")
+    elif end == "failed":
+        change(waiting, "SET #state = :failed", failed="failed")
+    else:
+        change(waiting, "SET interfaces = :none", none=[])
+    assert packets_wait.wait(waiting, 15)["status"] == "contain"
+    [detail] = said(waiting)
+    assert detail.startswith("no packets to wait for: ")
+
+
+@pytest.mark.parametrize("command", ["reject", "release"])
+def test_when_it_is_rejected_or_released_meanwhile_then_nothing_is_changed(
+    shop: Shop, waiting: str, command: str
+) -> None:
+    before = shop.groups(shop.database)
+    if command == "reject":
+        containment_requests.decide(waiting, "rejected", by=OTHER, reason="false alarm")
+    else:
+        containment_requests.release(waiting, by=OTHER.name)
+    assert containment(waiting)["state"] == "rejected"
+    seen(shop)
+    assert packets_wait.wait(waiting, 15)["status"] == "decide"
+    assert steps.decide(waiting) == {"status": "leave"}
+    assert isolation.contain(waiting) == {"status": "overtaken"}
+    assert shop.groups(shop.database) == before
+    assert len([one for one in shop.site.messages() if one["Subject"].endswith("NOT contained")]) == 1
+    # A responder may ask for it again, and it waits again.
+    shop.set(modes=["now", "approval"])
+    containment_requests.contain(waiting, "now", by=CALLER)
+    assert containment(waiting)["packets_until"] is None
+
+
+def test_when_the_wait_is_over_then_rejecting_comes_too_late(shop: Shop, waiting: str) -> None:
+    seen(shop)
+    packets_wait.wait(waiting, 15)
+    with pytest.raises(Conflict, match="no containment of incident .* waits for approval"):
+        containment_requests.decide(waiting, "rejected", by=OTHER)
+    assert containment(waiting)["state"] == "containing"
+
+
+def test_when_it_is_off_then_it_does_not_wait(shop: Shop) -> None:
+    incident = opened(shop.database, containment="now")
+    assert packets_wait.wait(incident, 0) == {"status": "contain", "waited": 0}
+    assert said(incident) == []
