@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
-from tapstack.domain.operations import gateway_routes
+from tapstack.domain.operations import gateway_routes, right_of
 from tapstack.response import workflow
+from tapstack.response.authorization import Authorization
 from tapstack.response.package import build_package
 from tests.strictmoto.trusting import TRUST
 
@@ -69,6 +70,7 @@ def deploy(
     max_minutes: int = 1440,
     throttling: tuple[float, int] | None = None,
     containment: Mapping[str, Any] | None = None,
+    authorization: Authorization | None = None,
 ) -> Deployed:
     """Create a response with an existing appliance behind a load balancer.
 
@@ -78,7 +80,9 @@ def deploy(
         max_minutes: that an incident may capture.
         throttling: requests a second, and at once, that the API takes; any number by default.
         containment: how instances are contained, but for the groups; they are not, by default.
+        authorization: who may call the API; callers sign with AWS credentials by default.
     """
+    callers = authorization or Authorization.iam()
     ec2 = account.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
@@ -99,6 +103,7 @@ def deploy(
                 "capture": {"minutes": 60, "max_minutes": max_minutes},
                 "appliance": {"existing": _existing(account, subnet)},
                 "retention_days": 365,
+                **({"open_scopes": list(scopes)} if (scopes := callers.scopes_for("open")) else {}),
                 **({"containment": {**containment, "groups": _groups(ec2, vpc)}} if containment else {}),
             }
         ),
@@ -118,7 +123,7 @@ def deploy(
         roleArn=role,
     )
     routes = gateway_routes(contains=containment is not None)
-    api_id, endpoint = _api(account, functions["api"], routes, throttling)
+    api_id, endpoint = _api(account, functions["api"], routes, throttling, callers)
     return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
 
 
@@ -186,7 +191,11 @@ def _groups(ec2: Any, vpc: str) -> dict[str, dict[str, str]]:
 
 
 def _api(
-    account: Account, function: str, routes: Sequence[str], throttling: tuple[float, int] | None
+    account: Account,
+    function: str,
+    routes: Sequence[str],
+    throttling: tuple[float, int] | None,
+    callers: Authorization,
 ) -> tuple[str, str]:
     gateway = account.client("apigatewayv2")
     made = gateway.create_api(Name=f"{NAME}-api", ProtocolType="HTTP")
@@ -199,10 +208,21 @@ def _api(
         PayloadFormatVersion="2.0",
         TimeoutInMillis=29_000,
     )["IntegrationId"]
+    authorizer = None
+    if callers.issuer is not None:
+        authorizer = gateway.create_authorizer(
+            ApiId=api_id,
+            Name="tokens",
+            AuthorizerType="JWT",
+            IdentitySource=["$request.header.Authorization"],
+            JwtConfiguration={"Issuer": callers.issuer, "Audience": list(callers.audience)},
+        )["AuthorizerId"]
     for route in routes:
-        gateway.create_route(
-            ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", AuthorizationType="AWS_IAM"
-        )
+        asked: dict[str, Any] = {"AuthorizationType": "AWS_IAM"}
+        if authorizer is not None:
+            scopes = list(callers.scopes_for(right_of(route)))
+            asked = {"AuthorizationType": "JWT", "AuthorizerId": authorizer, "AuthorizationScopes": scopes}
+        gateway.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", **asked)
     limits = {"ThrottlingRateLimit": throttling[0], "ThrottlingBurstLimit": throttling[1]} if throttling else {}
     gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits)
     account.client("lambda").add_permission(
