@@ -636,7 +636,7 @@ def test_when_something_may_not_be_asked_then_it_warns_and_asks_the_rest(
     asked = found(company, "ward-response")
     assert len(asked.protections) == 1
     [warning] = asked.warnings
-    assert warning.startswith("ward-response: not checked: open incidents: An error occurred (UnauthorizedOperation)")
+    assert warning.startswith("ward-response: not checked: open incidents: 'An error occurred (UnauthorizedOperation)")
 
 
 @pytest.mark.parametrize(

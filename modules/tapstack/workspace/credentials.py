@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.settings.model import AssumeRole, Deployment, S3Backend, Site
 from tapstack.workspace.stacks import site_of
 from tapstack.workspace.state import s3_state_key
@@ -232,4 +233,4 @@ def _message_of_refusal(error: Any, refused: str) -> str:
         return f"the AWS credentials have expired: {_SIGN_IN}"
     elif code in _UNKNOWN:
         refused = "AWS does not know the credentials, or the Region is not enabled for their account"
-    return f"{refused}: {message} ({code})"
+    return f"{refused}: {quoted(message, LONG)} ({word(code)})"

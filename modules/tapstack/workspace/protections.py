@@ -20,6 +20,7 @@ from tapstack.domain.counts import counted
 from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
@@ -193,7 +194,7 @@ def _find(
                 try:
                     lines.extend(f"{stack}: {line}" for line in check(place))
                 except (ClientError, BotoCoreError) as error:
-                    found.warnings.append(f"{stack}: not checked: {what}: {error}")
+                    found.warnings.append(f"{stack}: not checked: {what}: {quoted(str(error), LONG)}")
     return found
 
 

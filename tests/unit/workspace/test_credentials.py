@@ -104,7 +104,8 @@ class TestSites:
     def test_fails_when_the_role_cannot_be_assumed_and_names_who_tried(self, aws: Aws) -> None:
         aws.answers["AssumeRole"] = refusal("AssumeRole", "AccessDenied", "not authorized to perform: sts:AssumeRole")
         assert tried(deployment(f", assume_role: {{role_arn: '{ROLE}'}}")).errors == [
-            f"site a: {CALLER} cannot assume the role {ROLE}: not authorized to perform: sts:AssumeRole (AccessDenied)"
+            f"site a: {CALLER} cannot assume the role {ROLE}: "
+            "'not authorized to perform: sts:AssumeRole' (AccessDenied)"
         ]
 
     def test_fails_when_there_are_none(self, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,7 @@ class TestSites:
     )
     def test_fails_when_aws_refuses_them_and_repeats_its_words(self, aws: Aws, code: str, message: str) -> None:
         aws.answers["GetCallerIdentity"] = refusal("GetCallerIdentity", code, "its words")
-        assert tried(deployment()).errors == [f"{message}: its words ({code})"]
+        assert tried(deployment()).errors == [f"{message}: 'its words' ({code})"]
 
     def test_fails_when_the_sign_in_of_a_profile_has_expired_and_names_the_command(
         self, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -185,7 +186,7 @@ class TestSites:
         [error] = tried(deployment()).errors
         assert error == (
             f"the role {ROLE} cannot be assumed with the web identity in {tmp_path / 'identity'}: "
-            "Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied)"
+            "'Not authorized to perform sts:AssumeRoleWithWebIdentity' (AccessDenied)"
         )
         assert "e.y.J" not in error
 
