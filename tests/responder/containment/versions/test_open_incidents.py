@@ -110,8 +110,10 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
         written |= dict.fromkeys(later)
         if written["containment"] is not None:
             # No earlier version wrote them.
-            assert not {"as_of", "not_done", "requester"} & set(written["containment"])
-            written["containment"] |= {"as_of": None, "not_done": [], "requester": None}
+            unknown = dict.fromkeys(("as_of", "requester", "override_reason", "packets_until", "packets_wait"))
+            unknown |= {"not_done": [], "overridden_tags": []}
+            assert not set(unknown) & set(written["containment"])
+            written["containment"] |= unknown
         assert {public: shown(name)[public] for public in incidents.PUBLIC} == written
     found = shown(CAPTURING)
     assert (found["id"], found["state"], found["severity"]) == (CAPTURING, "capturing", "high")
