@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tapstack.responder.capture import sessions
-from tests.responder.conftest import Site
+from tests.responder.conftest import Site, our_tags
 
 
 class Refusing:
@@ -37,12 +37,13 @@ def refusing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
-def existing_session(site: Site) -> str:
+def existing_session(site: Site, **more: Any) -> str:
     made = site.ec2.create_traffic_mirror_session(
         NetworkInterfaceId=site.interface(),
         TrafficMirrorTargetId=site.target(),
         TrafficMirrorFilterId=site.ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"],
         SessionNumber=1,
+        **more,
     )
     return str(made["TrafficMirrorSession"]["TrafficMirrorSessionId"])
 
@@ -53,8 +54,13 @@ def test_when_a_session_is_gone_and_its_tags_with_it_then_that_is_no_failure(ref
     sessions.retag(gone, {"a": "b"})
 
 
+def test_when_a_session_has_lost_our_tags_then_it_is_not_tagged_and_the_others_are(refusing: Site) -> None:
+    """Otherwise whoever takes tags off a session would keep its incident from being extended, and from closing."""
+    sessions.retag([existing_session(refusing), "tms-0123456789abcdef0"], {"a": "b"})
+
+
 def test_fails_when_a_session_exists_and_may_not_be_deleted(refusing: Site) -> None:
-    session = existing_session(refusing)
+    session = existing_session(refusing, TagSpecifications=our_tags("inc-1"))
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         sessions.delete(session)
     with pytest.raises(ClientError, match="UnauthorizedOperation"):

@@ -40,6 +40,16 @@ OTHERS = (
     "delete_session",
     "replace_target",
 )
+AGAINST = (
+    "delete_ours",
+    "turn_ours",
+    "truncate_ours",
+    "untag_ours",
+    "retag_ours",
+    "forge",
+    "protect_by_tag",
+    "aim",
+)
 OURS = (
     "open",
     "open_again",
@@ -55,9 +65,15 @@ OURS = (
     "sweep",
     "abort",
 )
-MEANWHILE = (*OTHERS, *OURS, "release", "contain", "advance", "advance", "advance")
+MEANWHILE = (*OTHERS, *AGAINST, *OURS, "release", "contain", "advance", "advance", "advance")
 # Executions have many steps: most of the time they go on.
-ANYTHING = (*("advance",) * 16, *OURS, *OTHERS, "open", "find", "find", "contain", "release", "pass_time", "settle")
+ANYTHING = (
+    *("advance",) * 18,
+    *OURS,
+    *OTHERS,
+    *AGAINST,
+    *("open", "find", "find", "contain", "release", "pass_time", "settle", "watch"),
+)
 NEEDED = {"advance", "open", "find", "contain", "approve", "release", "close", "sweep", "pass_time", "change_groups"}
 """What every run must have. All of it comes in most, but which does is chance."""
 
@@ -95,8 +111,8 @@ class Sequences(RuleBasedStateMachine):
     def step(self, what: str, pick: int, by: Interruption | None) -> None:
         assert self.play is not None
         before = self.play.world.done.total()
-        if what == "settle":
-            self.play.checks.settle(Pick(pick))
+        if what in ("settle", "watch"):
+            getattr(self.play.checks, what)(Pick(pick))
         else:
             self.play.do(what, Pick(pick), by)
         if self.play.world.done.total() > before:

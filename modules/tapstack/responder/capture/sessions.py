@@ -203,20 +203,31 @@ def is_gone(error: ClientError, session_id: str) -> bool:
 
 
 def retag(session_ids: Sequence[str], tags: dict[str, str]) -> None:
-    """Set tags on sessions; those that are gone meanwhile are left out."""
+    """Set tags on sessions; those that are gone meanwhile, or have lost our tags, are left out.
+
+    No function may change a session without our tags: the sweeper makes another one.
+    """
     listed = [{"Key": key, "Value": value} for key, value in tags.items()]
     for start in range(0, len(session_ids), _TAGGED_AT_ONCE):
         some = list(session_ids[start : start + _TAGGED_AT_ONCE])
         try:
             client("ec2").create_tags(Resources=some, Tags=listed)
         except ClientError as error:
-            if len(some) == 1 and not is_gone(error, some[0]):
+            if len(some) == 1 and not _is_lost(error, some[0]):
                 raise
             if code_of(error) not in (_NOT_FOUND, _UNAUTHORIZED):
                 raise
-            # One deleted session fails the call for all.
+            # One such session fails the call for all.
             for session_id in some if len(some) > 1 else ():
                 retag([session_id], tags)
+
+
+def _is_lost(error: ClientError, session_id: str) -> bool:
+    """Return whether EC2 refused a call because the session is gone, or no longer has our tags."""
+    if code_of(error) != _UNAUTHORIZED:
+        return code_of(error) == _NOT_FOUND
+    found = _described([{"Name": "traffic-mirror-session-id", "Values": [session_id]}])
+    return not any(map(has_our_tags, found))
 
 
 def modify(session_id: str, *, target_id: str, filter_id: str) -> None:

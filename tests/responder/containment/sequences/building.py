@@ -13,6 +13,7 @@ from moto.moto_api._internal import mock_random
 from strictmoto.account import Account
 from tapstack.domain import policy
 from tests.responder.conftest import configure, found_site
+from tests.responder.containment.sequences.attackers import Attackers
 from tests.responder.containment.sequences.checking import Checks, photograph
 from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 from tests.responder.containment.sequences.model import Thing
@@ -31,11 +32,12 @@ class Play:
     operators: Operators
     workflow: Workflow
     others: OtherPrincipals
+    attackers: Attackers
     checks: Checks
 
     def do(self, what: str, pick: Pick, by: Interruption | None = None) -> None:
         """Let a random actor do a random thing."""
-        [who] = [one for one in (self.operators, self.workflow, self.others) if hasattr(one, what)]
+        [who] = [one for one in (self.operators, self.workflow, self.others, self.attackers) if hasattr(one, what)]
         getattr(who, what)(pick, by)
 
 
@@ -96,7 +98,7 @@ def found(
         operation, parameters, world.step, refused=refused
     )
     operators, workflow = Operators(world), Workflow(world)
-    play = Play(world, operators, workflow, others, Checks(world, operators, workflow))
+    play = Play(world, operators, workflow, others, Attackers(world), Checks(world, operators, workflow))
     calls.strike = lambda chosen: play.do(chosen.what, Pick(chosen.pick))
     return play
 

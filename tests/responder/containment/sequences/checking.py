@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from strictmoto.testing.snapshot import Snapshot, differences
-from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT
 from tapstack.responder.containment.audit import findings as audit_findings
 from tapstack.responder.store import captures, containments, incidents
 from tests.responder.conftest import tags
+from tests.responder.containment.sequences.attackers import SHORT
 from tests.responder.containment.sequences.interruptions import Pick
 from tests.responder.containment.sequences.model import Thing
 from tests.responder.containment.sequences.operators import Operators
@@ -75,8 +76,10 @@ class Checks:
 
     def _check_decided(self) -> None:
         """After a release, nothing that the policy or a deadline decided before contains the instance again."""
-        for instance, name, released in self.world.ledger.begun:
+        for instance, name, released, protected in self.world.ledger.begun:
             containment = incidents.get(name).containment
+            overridden = containment is not None and containment.overridden_tags
+            assert not protected or overridden, f"{name} contains {instance}, which a tag protects"
             if containment is None or containment.as_of is None:
                 continue  # a person decided
             assert released is None or released < containment.as_of, f"{name} contains {instance} after {released}"
@@ -86,12 +89,12 @@ class Checks:
 
     def _check_sessions(self) -> None:
         sessions = self.world.site.sessions()
-        others = {
-            session["TrafficMirrorSessionId"]: session["NetworkInterfaceId"]
-            for session in sessions
-            if TAG_INCIDENT not in tags(session)
-        }
-        assert others == self.world.sessions
+        there = {str(session["TrafficMirrorSessionId"]): session for session in sessions}
+        others = {session: there.get(session) for session in self.world.sessions}
+        assert others == {session: self.world.theirs[session] for session in self.world.sessions}
+        untagged = self.world.ledger.untagged
+        strange = [one for one, its in there.items() if TAG_INCIDENT not in tags(its) and one not in untagged]
+        assert sorted(strange) == sorted(one for one in strange if one in self.world.sessions)
         counts = Counter(session["NetworkInterfaceId"] for session in sessions)
         assert not counts or max(counts.values()) <= 3, counts
 
@@ -143,6 +146,7 @@ class Checks:
 
     def end(self, keep: bool) -> None:
         """Close and release everything, let it come to rest, and check that nothing of the deployment is left."""
+        self.watch(Pick(0))
         for turn in range(ROUNDS):
             self.settle(Pick(turn))
             self.check()
@@ -204,7 +208,10 @@ class Checks:
 
     def _nothing_is_left(self) -> None:
         self._nothing_is_contained()
-        assert self.world.site.ours() == []
+        ours = [one["TrafficMirrorSessionId"] for one in self.world.site.ours()]
+        left = [one for one in ours if one not in self.world.sessions and one not in self.world.ledger.untagged]
+        assert left == []
+        self._what_stays_is_named()
         held = captures.listed()
         assert not held, held
         now = photograph(self.world.ec2)
@@ -212,6 +219,58 @@ class Checks:
             line for line in differences(self.world.before, now) if not any(name in line for name in self.world.touched)
         ]
         assert unexpected == [], unexpected
+
+    def _what_stays_is_named(self) -> None:
+        """No function may delete a session without our tags: responders are told to."""
+        said = "".join(entry["detail"] for one in self._all_incidents() for entry in incidents.timeline(one["id"]))
+        there = {one["TrafficMirrorSessionId"] for one in self.world.site.sessions()}
+        silent = [one for one in self.world.ledger.untagged if one in there and one not in said]
+        assert not silent, f"these stay, and nothing says so: {silent}"
+
+    def watch(self, pick: Pick) -> None:
+        """Let the sweeper see what became of the captures, and check that they are whole."""
+        if self.world.step is not None:
+            return
+        self.world.done["watch"] += 1
+        for _ in range(2):
+            self.workflow.settle(pick)
+            # EC2 may show a session late: what is not there for a minute is lost.
+            self.workflow.wait(61)
+            self.workflow.sweep(Pick(0))
+        self._captures_are_whole()
+
+    def _captures_are_whole(self) -> None:
+        there = {one["TrafficMirrorSessionId"]: one for one in self.world.site.sessions()}
+        for incident in self._all_incidents():
+            if incident["state"] != "capturing" or incidents.get(incident["id"]).close_requested:
+                continue
+            entries = {one["network_interface_id"]: one for one in incident["interfaces"]}
+            for interface, instance in self.world.attached.items():
+                if instance == incident["instance_id"]:
+                    known = entries.get(interface, {"state": "unknown"})
+                    assert known["state"] in ("mirrored", "refused"), f"{incident['id']} lacks {interface}: {known}"
+            for interface, entry in entries.items():
+                if interface in self.world.attached and entry["state"] == "mirrored":
+                    wrong = self._wrong_with(there.get(entry["session_id"]))
+                    assert not wrong, (
+                        f"{incident['id']} says that {interface} is mirrored: {wrong}. {entry}, "
+                        f"{captures.get_all([interface])}, {incidents.timeline(incident['id'])}"
+                    )
+
+    def _wrong_with(self, session: Mapping[str, Any] | None) -> str:
+        to = self.world.site.settings["appliance"]["existing"]
+        if session is None:
+            return "its session does not exist"
+        if session["TrafficMirrorSessionId"] in {*self.world.sessions, *self.world.ledger.untagged}:
+            return "its session is of others, or has lost our tags"
+        if (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"]) != (to["target_id"], to["filter_id"]):
+            return f"its session goes elsewhere: {session}"
+        if session.get("PacketLength") == SHORT:
+            return "its session is cut short"
+        named = tags(dict(session))
+        if TAG_EXPIRES not in named or named[TAG_INCIDENT] not in [one["id"] for one in self._all_incidents()]:
+            return f"its session has tags of another: {named}"
+        return ""
 
     def _as_the_ledger_says(self) -> dict[Thing, Any]:
         """The same things, as the account has them."""

@@ -42,6 +42,22 @@ class Step:
     began: int = 0
 
 
+class Begun(NamedTuple):
+    """A containment that began.
+
+    Attributes:
+        instance: which.
+        incident: whose.
+        released: when the instance had been released last.
+        protected: whether a tag protected it from before, and no incident held it.
+    """
+
+    instance: str
+    incident: str
+    released: str | None
+    protected: bool
+
+
 @dataclass
 class Ledger:
     """The model.
@@ -53,7 +69,10 @@ class Ledger:
         wrong: rules that were broken, a line each.
         calls: how many calls there were.
         released: when each instance was released last.
-        begun: containments that began: instance, incident, and when the instance had been released last.
+        begun: containments that began.
+        foreign: sessions of others.
+        untagged: sessions of ours that others took our tags off, with the calls there had been then.
+        protected: instances with a tag that protects, with the calls there had been when they got it.
         late: what was changed although a release had restored it; to be restored once more.
     """
 
@@ -65,7 +84,13 @@ class Ledger:
     calls: int = 0
     late: set[Thing] = field(default_factory=set)
     released: dict[str, str] = field(default_factory=dict)
-    begun: list[tuple[str, str, str | None]] = field(default_factory=list)
+    begun: list[Begun] = field(default_factory=list)
+    foreign: set[str] = field(default_factory=set)
+    untagged: dict[str, int] = field(default_factory=dict)
+    protected: dict[str, int] = field(default_factory=dict)
+    joined: int = 0
+    """Notifications that an alert joined an incident."""
+    _held: set[str] = field(default_factory=set)
     _changed_by_others: list[tuple[int, Thing, Value]] = field(default_factory=list)
     _refused: set[tuple[int, Thing]] = field(default_factory=set)
     _returned: list[tuple[int, Thing]] = field(default_factory=list)
@@ -88,6 +113,10 @@ class Ledger:
         if refused:
             self._refused |= {(self.calls, thing) for thing, _ in _changes(operation, parameters)}
             return
+        if step is not None:
+            self._spares(operation, parameters, step)
+        if operation == "Publish" and parameters["Subject"].endswith(": joined by another alert"):
+            self.joined += 1
         for thing, value in _changes(operation, parameters):
             if thing not in self.now:
                 continue
@@ -104,14 +133,35 @@ class Ledger:
         if operation == "UpdateItem" and "released_at = :now" in parameters["UpdateExpression"]:
             instance = parameters["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
             self.released[instance] = parameters["ExpressionAttributeValues"][":now"]["S"]
+            self._held.discard(instance)
         if operation == "TransactWriteItems":
             for action in parameters["TransactItems"]:
                 if "quarantine_group_id = :group" in action.get("Update", {}).get("UpdateExpression", ""):
                     instance = action["Update"]["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
-                    self.begun.append((instance, step.incident if step else "", self.released.get(instance)))
+                    since = self.protected.get(instance, self.calls)
+                    protected = step is not None and since <= step.began and instance not in self._held
+                    incident = step.incident if step else ""
+                    self.begun.append(Begun(instance, incident, self.released.get(instance), protected))
                 if "ADD holders" in action.get("Update", {}).get("UpdateExpression", ""):
-                    self._held_at[action["Update"]["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")] = self.calls
+                    held = action["Update"]["Key"]["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
+                    self._held_at[held] = self.calls
+                    self._held.add(held)
                 self._written(action, step)
+
+    def _spares(self, operation: str, parameters: Mapping[str, Any], step: Step) -> None:
+        """Hold a function to leaving sessions alone that are of others, or that it may not change."""
+        named: list[str] = []
+        if operation in ("DeleteTrafficMirrorSession", "ModifyTrafficMirrorSession"):
+            named = [parameters["TrafficMirrorSessionId"]]
+            lost = [one for one in named if self.untagged.get(one, self.calls) <= step.began]
+            # Of tags AWS refuses that, and the functions go on.
+            for session in lost:
+                self._blame(step, f"calls {operation} for {session}, which has lost our tags")
+        elif operation in ("CreateTags", "DeleteTags"):
+            named = parameters["Resources"]
+        for session in named:
+            if session in self.foreign:
+                self._blame(step, f"calls {operation} for {session}, which is of others")
 
     def _written(self, action: Mapping[str, Any], step: Step | None) -> None:
         write = action.get("Put") or action.get("Update") or {}

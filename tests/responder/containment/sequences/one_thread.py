@@ -44,6 +44,7 @@ class Clock:
         ):
             monkeypatch.setattr(f"tapstack.responder.{module}.time", still)
         monkeypatch.setattr("tapstack.responder.capture.steps.time", still)
+        monkeypatch.setattr("tapstack.responder.capture.repair.time", still)
         monkeypatch.setattr("tapstack.responder.appliance.steps.time", still)
         monkeypatch.setattr("tapstack.domain.incidents.datetime", Moment)
 

@@ -6,7 +6,8 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.findings import severity_level
+from tapstack.domain.incidents import as_text, highest, utc_now
 from tapstack.domain.operations import path_that_contains
 from tapstack.domain.policy import Rule
 from tapstack.responder.api.router import answer
@@ -25,6 +26,7 @@ RULES: Final = (
     Rule("bad", "contain_on_approval", at_least=7.0, minutes=600),
     Rule("odd", "capture"),
 )
+_CONTAINS_NOW: Final = 9.0
 _RELEASES: Final[tuple[tuple[str, ...], ...]] = ((), (), ("overwrite",), ("keep",), ("all",), ("all", "overwrite"))
 
 
@@ -99,11 +101,14 @@ class Operators:
         event = finding(instance, severity, eventLastSeen=seen)
         event["detail"]["id"] = f"{number:032x}"
         there = self._to_be_joined(instance)
+        before, said = {name: item(name) for name in there}, self.world.ledger.joined
         for incident in self.world.incidents:
             self.world.seen.setdefault(incident, set()).add(seen)
         with self.world.running(Step("find"), by):
             [decision] = findings.handler(event, None)["decisions"]
             self._check_found(decision, instance, there if by is None else None)
+            if by is None and decision["action"] in ("joined", "updated"):
+                self._check_joined(decision["incident_id"], severity, before, said)
             self.world.seen.setdefault(decision["incident_id"], set()).add(seen)
             if decision["incident_id"] not in self.world.incidents:
                 self.world.incidents.append(decision["incident_id"])
@@ -122,6 +127,19 @@ class Operators:
         assert not (opens and there), f"{found['id']} was opened beside {there}"
         told = {entry["what"] for entry in incidents.timeline(found["id"])}
         assert ("opened" if opens else "joined") in told or decision["action"] in ("updated", "silent")
+
+    def _check_joined(self, name: str, severity: float, before: dict[str, Any], said: int) -> None:
+        """The severity is the highest of both, one notification says what joined, and what is answered stays so."""
+        now, was = item(name), before.get(name)
+        assert now["severity"] == highest(now["severity"], severity_level(severity)), f"{name}: {now['severity']}"
+        assert self.world.ledger.joined - said <= 1, f"{self.world.ledger.joined - said} notifications for {name}"
+        answered = (was or {}).get("containment")
+        if answered is None:
+            return
+        rejected = answered["decision"] == "rejected" and severity < _CONTAINS_NOW
+        asks_nothing = answered["state"] == "pending" and severity < _CONTAINS_NOW
+        if rejected or asks_nothing or answered["state"] in ("containing", "contained", "releasing"):
+            assert now["containment"] == answered, f"{name}: {answered} became {now['containment']}"
 
     def alert(self, pick: Pick, by: Interruption | None = None) -> None:
         """Another tool raises an alert, or sends it again."""

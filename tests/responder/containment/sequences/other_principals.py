@@ -194,9 +194,8 @@ class OtherPrincipals:
             except ClientError as error:
                 _check_code(error, "TrafficMirrorSessionsPerInterfaceLimitExceeded", "InvalidParameterValue")
                 return
-        self.world.done["add_session"] += 1
-        self.world.sessions[session] = interface
-        self.world.touched |= {session, interface}
+            self.world.done["add_session"] += 1
+            self.world.own(session, interface)
 
     def delete_session(self, pick: Pick, by: Interruption | None = None) -> None:
         """Others end a session of theirs."""

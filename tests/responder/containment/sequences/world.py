@@ -35,6 +35,8 @@ class World:
         attached: the instance of each interface that there is; None where it is free.
         alive: instances that are not terminated.
         sessions: those of others, by id, with their interface.
+        theirs: the same, as EC2 described them when they were created.
+        aimed: mirror targets of others, by the interface.
         executions: by name.
         incidents: ids that the API returned.
         contained: interfaces that were attached when their instance's containment was completed, with the turn that it
@@ -61,6 +63,8 @@ class World:
     volumes: dict[str, str] = field(default_factory=dict)
     target_groups: list[str] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
+    theirs: dict[str, Any] = field(default_factory=dict)
+    aimed: dict[str, str] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
     incidents: list[str] = field(default_factory=list)
     requests: dict[str, tuple[dict[str, Any], str | None]] = field(default_factory=dict)
@@ -121,6 +125,13 @@ class World:
             yield
         finally:
             self.step = before
+
+    def own(self, session: str, interface: str) -> None:
+        """Others have created a session."""
+        self.sessions[session] = interface
+        self.ledger.foreign.add(session)
+        self.theirs[session] = next(one for one in self.site.sessions() if one["TrafficMirrorSessionId"] == session)
+        self.touched |= {session, interface}
 
     def described(self) -> list[dict[str, Any]]:
         """All network interfaces."""
