@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture import steps as capture_steps
@@ -263,3 +264,21 @@ class TestKilled:
         assert len(site.ours(interface)) == 1
         assert len(sweep().deleted) == 1
         assert site.sessions() == []
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["before", "after"])
+def test_when_a_sweep_was_killed_while_it_made_a_session_again_then_the_next_one_goes_on(
+    site: Site, made: bool
+) -> None:
+    incident, interface, before = capturing(site)
+    long_ago(interface)
+    delete(site, before)
+    site.account.faults.add(Fault("CreateTrafficMirrorSession", "lost after" if made else "lost before", times=4))
+    sweep()
+    [entry] = incidents.get(incident).interfaces
+    assert entry.session_id == before
+    sweep()
+    [entry] = incidents.get(incident).interfaces
+    [session] = site.ours(interface)
+    assert (entry.state, entry.session_id) == ("mirrored", session["TrafficMirrorSessionId"])
+    assert len(entries(incident, "mirroring repaired")) == 1

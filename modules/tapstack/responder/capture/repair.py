@@ -45,7 +45,8 @@ class Repairs:
 def repair() -> Repairs:
     """Make lost sessions again, and undo what others changed of the rest."""
     report = Repairs()
-    held = [one for one in captures.listed() if one.session_id and one.holders and not one.ending]
+    # Without a session where a sweep was killed after it gave the lost one up.
+    held = [one for one in captures.listed() if one.holders and not one.ending]
     if not held or current_mirror_target() is None:
         return report
     found = sessions.on_interfaces([capture.network_interface_id for capture in held])
@@ -67,6 +68,8 @@ def repair() -> Repairs:
 
 def _how_lost(capture: Capture, session: Described | None) -> str | None:
     """Return how a session was lost; None where EC2 may only show it late."""
+    if capture.session_id is None:
+        return "its session was lost, and a sweep that made another one was interrupted"
     if time.time() - capture.session_since < LATE_SECONDS:
         return None
     if session is None:
