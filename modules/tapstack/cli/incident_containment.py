@@ -47,6 +47,11 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         action="store_true",
         help="contain it although one of its tags protects it; a right of its own, and another person approves it",
     )
+    container.add_argument(
+        "--skip-wait",
+        action="store_true",
+        help="with --mode now: do not wait for packets to be seen, and end such a wait (wait_for_packets)",
+    )
     container.add_argument("--reason", help="with --override-protection: why, as text for the timeline")
     _parser(actions, add, "approve", "approve a pending containment")
     overrider = _parser(
@@ -79,6 +84,8 @@ def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.Argu
 
 def contain(call: Call) -> int:
     """Contain the instance."""
+    if call.chosen.skip_wait and call.chosen.mode != "now":
+        raise UserError("--skip-wait goes with --mode now")
     if call.chosen.override_protection:
         if call.chosen.mode == "now":
             raise UserError("--override-protection needs an approval by another person: leave --mode now out")
@@ -89,7 +96,7 @@ def contain(call: Call) -> int:
         raise UserError("contain takes --reason only with --override-protection")
     # Containing at once is a right of its own, and so a path of its own.
     path = path_that_contains(call.chosen.mode or "approval", opens=False)
-    return _post(call, path.rpartition("/")[2], {})
+    return _post(call, path.rpartition("/")[2], {"skip_wait": True} if call.chosen.skip_wait else {})
 
 
 def approve(call: Call) -> int:

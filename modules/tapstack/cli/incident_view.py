@@ -77,7 +77,7 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
     useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
     verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
     if _waits_for_packets(containment):
-        verbs = ["reject"]
+        verbs = ["contain --mode now --skip-wait", "reject"]
     if containment.get("state") == "failed" and not _list(containment, "changed"):
         # Nothing was changed: there is nothing to release.
         verbs = []

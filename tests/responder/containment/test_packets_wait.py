@@ -138,6 +138,30 @@ def test_when_it_is_rejected_or_released_meanwhile_then_nothing_is_changed(
     assert containment(waiting)["packets_until"] is None
 
 
+def test_when_it_is_requested_without_the_wait_then_the_wait_ends_and_it_is_contained(shop: Shop, waiting: str) -> None:
+    # The same request again, whose answer may have been lost, changes nothing.
+    containment_requests.contain(waiting, "now", by=OTHER)
+    assert packets_wait.wait(waiting, 15)["status"] == "wait"
+    for _ in range(2):
+        changed = containment_requests.contain(waiting, "now", by=OTHER, skip_wait=True)
+        assert changed.requested_containment.packets_wait == f"no longer, as {OTHER.name} requested"
+    assert packets_wait.wait(waiting, 30)["status"] == "contain"
+    assert said(waiting) == [f"no longer, as {OTHER.name} requested"]
+
+
+def test_when_it_is_requested_without_the_wait_at_first_then_it_does_not_begin(shop: Shop) -> None:
+    shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+    incident = opened(shop.database)
+    assert ask("POST", f"/incidents/{incident}/contain-now", {"skip_wait": True})[0] == 202
+    assert packets_wait.wait(incident, 0) == {"status": "contain", "waited": 0}
+
+
+def test_fails_when_an_approval_is_to_skip_the_wait(shop: Shop) -> None:
+    incident = opened(shop.database)
+    status, answer = ask("POST", f"/incidents/{incident}/contain", {"skip_wait": True})[:2]
+    assert (status, "skip_wait" in answer["detail"]) == (400, True)
+
+
 def test_when_the_wait_is_over_then_rejecting_comes_too_late(shop: Shop, waiting: str) -> None:
     seen(shop)
     packets_wait.wait(waiting, 15)

@@ -138,7 +138,7 @@ def test_when_settings_are_written_then_the_functions_can_read_them(containing: 
 def test_when_everything_is_as_usual_then_all_of_it_is_said(containing: Response) -> None:
     made = Response(containment=ContainmentSettings())
     # Null is always the default, and takes room.
-    without = {"tcp_established_seconds", "instance_profile"}
+    without = {"tcp_established_seconds", "instance_profile", "wait_for_packets"}
     assert set(made.settings()["containment"]) == {field.name for field in fields(DeployedContainment)} - without
     settings = read_environment(made.variables("api")).containment
     assert settings is not None

@@ -61,6 +61,7 @@ def containment(**changes: Any) -> dict[str, Any]:
     [
         (["contain", ID], "contain", {}),
         (["contain", ID, "--mode", "now"], "contain-now", {}),
+        (["contain", ID, "--mode", "now", "--skip-wait"], "contain-now", {"skip_wait": True}),
         (["contain", ID, "--override-protection", "--reason", "forged"], "contain-protected", {"reason": "forged"}),
         (["approve", ID], "approve", {}),
         (["override", ID, "--reason", "alone"], "override", {"reason": "alone"}),
@@ -98,6 +99,7 @@ def test_fails_when_another_person_must_approve_and_says_only_what_the_api_says(
             ["--override-protection", "--reason", "x", "--mode", "now"],
             "--override-protection needs an approval by another person: leave --mode now out",
         ),
+        (["--skip-wait"], "--skip-wait goes with --mode now"),
         (["--reason", "x"], "contain takes --reason only with --override-protection"),
     ],
 )

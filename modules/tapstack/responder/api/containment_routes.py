@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check_mode, read_json
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.wanting import others_wanting
@@ -21,7 +22,10 @@ def contain_incident(request: Request, incident_id: str) -> Answer:
     if body.get("dry_run"):
         containment_requests.allowed(mode)
         return 200, containment_requests.plan_to_contain(incidents.get(incident_id)), {}
-    return _accepted(containment_requests.contain(incident_id, mode, by=request.caller))
+    skip_wait = body.get("skip_wait", False)
+    if skip_wait and mode != "now":
+        raise Problem("invalid-request", "skip_wait is for contain-now only: leave it out, or send this there")
+    return _accepted(containment_requests.contain(incident_id, mode, by=request.caller, skip_wait=skip_wait))
 
 
 def approve_containment(request: Request, incident_id: str) -> Answer:

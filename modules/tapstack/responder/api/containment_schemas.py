@@ -47,6 +47,9 @@ CONTAIN: Final = _object(
         "description": "The mode of the path: `approval` for contain, `now` for contain-now; 403 on the other.",
     },
     dry_run=DRY_RUN,
+    skip_wait=_flag(
+        "Of contain-now: do not wait for packets to be seen (containment.wait_for_packets), and end such a wait."
+    ),
 )
 APPROVE: Final = _object(dry_run=DRY_RUN)
 RELEASE: Final = _object(

@@ -113,7 +113,7 @@ def record(
     )
 
 
-def contain(incident_id: str, mode: Mode | None, *, by: Caller) -> Incident:
+def contain(incident_id: str, mode: Mode | None, *, by: Caller, skip_wait: bool = False) -> Incident:
     """Request containment of an incident's instance. Idempotent; `now` approves what is pending.
 
     Requested again, it also isolates the interfaces that were attached since.
@@ -122,6 +122,7 @@ def contain(incident_id: str, mode: Mode | None, *, by: Caller) -> Incident:
         incident_id: which.
         mode: `approval` or `now`; by default `approval` where it is allowed, else `now`.
         by: who requests it.
+        skip_wait: with `now`: do not wait for packets to be seen, and end such a wait.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -129,10 +130,22 @@ def contain(incident_id: str, mode: Mode | None, *, by: Caller) -> Incident:
         ContainmentRefused: a rule of the settings forbids it.
     """
     chosen = allowed(mode)
-    return retried(lambda: _contain_once(incident_id, chosen, by), "others change the incident at the same time")
+    doing = "others change the incident at the same time"
+    contained = retried(lambda: _contain_once(incident_id, chosen, by, skip_wait), doing)
+    return _without_wait(contained, by) if skip_wait else contained
 
 
-def _contain_once(incident_id: str, chosen: Mode, by: Caller) -> Incident | None:
+def _without_wait(incident: Incident, by: Caller) -> Incident:
+    """End the wait for packets of a containment, also one that has not begun; the workflow looks every 15 seconds."""
+    asked = incident.containment
+    waits = asked is not None and asked.state == "containing" and asked.packets_wait is None
+    if configured().wait_for_packets is None or not waits:
+        return incident
+    store.end_packets_wait(incident, f"no longer, as {by.name} requested")
+    return incidents.get(incident.id)
+
+
+def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -> Incident | None:
     incident = in_time(incidents.get(incident_id))
     state = incident.containment_state
     if state == "pending" and chosen == "now":
@@ -155,6 +168,8 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller) -> Incident | None
     changed = _ask(incident, asked)
     if changed is not None:
         incidents.add_event(incident_id, by.name, "containment requested", said)
+        # Before the workflow begins to wait.
+        changed = _without_wait(changed, by) if skip_wait else changed
         executions.ensure(changed, "contain")
     return changed
 
