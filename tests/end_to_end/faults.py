@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--part", default="0/1", help="only every n-th point, from the m-th on: m/n")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[], help="only points and kinds that hold all of these texts")
+    parser.add_argument("--paths", nargs="*", default=[""], help="only paths whose names hold one of these texts")
     parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("--journal", type=Path, default=JOURNAL)
     parser.add_argument("--resume", action="store_true", help="keep what the journal has, and try only the rest")
@@ -64,7 +65,7 @@ def main() -> int:
         chosen.journal.unlink(missing_ok=True)
     first, _, step = chosen.part.partition("/")
     parts = [
-        (int(first) + int(step) * number, int(step) * chosen.processes, chosen.only, chosen.journal)
+        (int(first) + int(step) * number, int(step) * chosen.processes, chosen.only, chosen.paths, chosen.journal)
         for number in range(chosen.processes)
     ]
     began = time.monotonic()
@@ -78,8 +79,8 @@ def main() -> int:
     return int(any(ending.end == OTHERWISE for ending in endings))
 
 
-def _try(part: tuple[int, int, list[str], Path]) -> None:
-    first, step, only, journal = part
+def _try(part: tuple[int, int, list[str], list[str], Path]) -> None:
+    first, step, only, paths, journal = part
     tried = {(ending.point, ending.kind) for ending in _endings(journal)}
     with (
         Account() as account,
@@ -87,7 +88,8 @@ def _try(part: tuple[int, int, list[str], Path]) -> None:
         deployed_responses(account, Path(scratch)) as responses,
     ):
         runner = Runner(responses[SITE], _say)
-        points = (point for path in PATHS.values() for point in runner.points(path))
+        chosen = [path for name, path in PATHS.items() if any(text in name for text in paths)]
+        points = (point for path in chosen for point in runner.points(path))
         for point, kind in meetings(points):
             said = f"{point}, {kind.name}"
             # By what they say: two processes may count a call more or less.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from strictmoto.cloudwatch.metrics import Measurement
+from tapstack.domain.incidents import TAG_EXPIRES
 from tests.end_to_end import containment_paths as containment
 from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
 from tests.end_to_end.payments import PAYMENTS
@@ -73,6 +75,54 @@ def _joined(walk: Walk) -> Incident:
     return response.end(incident)
 
 
+def _repaired(walk: Walk) -> Incident:
+    """Others delete a session, then cut one short and take a tag off it; packets are seen. All of it the sweeper's."""
+    response = walk.response
+    ec2 = response.account.client("ec2")
+    [eni] = response.company.interfaces["web-1"]
+    incident = response.open("web-1", headers=walk.headers)
+    response.until(incident, "capturing")
+    response.until_waiting(incident)
+    for name in ("web-1", "database"):
+        # In the five minutes in which mirroring began. Nothing else is said of the incident beside meanwhile.
+        response.account.metrics.add(Measurement(response.company.instances[name], "NetworkMirrorOut", 1500))
+    ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=_session_on(response, eni)["TrafficMirrorSessionId"])
+    # What was made within the last minute may only be late.
+    response.change({"pk": {"S": f"CAPTURE#{eni}"}, "sk": {"S": "CAPTURE"}}, session_since={"N": "1"})
+
+    def mirrored_again() -> bool:
+        shown, session = response.show(incident), _session_on(response, eni).get("TrafficMirrorSessionId")
+        entries = {entry["session_id"] for entry in shown["interfaces"] if entry["state"] == "mirrored"}
+        return entries == {session} and shown["packets"]["state"] == "packets seen"
+
+    _sweep_until(response, mirrored_again)
+    session = _session_on(response, eni)["TrafficMirrorSessionId"]
+    ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, PacketLength=64)
+    ec2.delete_tags(Resources=[session], Tags=[{"Key": TAG_EXPIRES}])
+    _sweep_until(response, lambda: _is_whole(_session_on(response, eni)))
+    return response.end(incident)
+
+
+def _session_on(response: DeployedResponse, interface: str) -> dict[str, Any]:
+    """Return the session of an interface; empty without one."""
+    return next((one for one in response.sessions() if one["NetworkInterfaceId"] == interface), {})
+
+
+def _is_whole(session: dict[str, Any]) -> bool:
+    tags = {tag["Key"] for tag in session.get("Tags", ())}
+    return TAG_EXPIRES in tags and "PacketLength" not in session
+
+
+def _sweep_until(response: DeployedResponse, done: Callable[[], bool]) -> None:
+    """Sweep until something is so: a sweep that fails is followed by another, every 15 minutes."""
+
+    def swept() -> bool:
+        response.sweep()
+        return done()
+
+    wait_for(swept, lambda: f"not done by sweeps: {response.records('sweeper')[-5:]}")
+
+
 def _expire(walk: Walk) -> Incident:
     response = walk.response
     incident = response.open("web-1", headers=walk.headers, minutes=1)
@@ -94,6 +144,7 @@ def _mirrored(response: DeployedResponse, incident: Incident) -> int:
 
 _CONTAINED: Final = ("database",)
 WORKFLOW: Final = "incidents-workflow"
+_SWEEPING: Final = frozenset({"sweeper"})
 _ASKING: Final = frozenset({"api", "incident", WORKFLOW})
 _RELEASING: Final = frozenset({"api", "incident", "release", WORKFLOW})
 PATHS: Final = {
@@ -107,6 +158,7 @@ PATHS: Final = {
             beside=("database",),
             roles=frozenset({"api", "findings"}),
         ),
+        Path("be repaired and watched by the sweeper, close", _repaired, beside=("database",), roles=_SWEEPING),
         Path("capture until the time is up", _expire, beside=("database",)),
         Path("fail, and be closed", _nothing, beside=("database",)),
         Path("contain now, release", containment.now, (PAYMENTS,), contains=True),

@@ -23,7 +23,7 @@ from tests.end_to_end.faulting import (
 )
 from tests.end_to_end.paths import PATHS, WORKFLOW
 
-[LAUNCH, JOIN, JOINED, EXPIRE, FAIL, CONTAIN, *_] = PATHS
+[LAUNCH, JOIN, JOINED, REPAIRED, EXPIRE, FAIL, CONTAIN, *_] = PATHS
 BY_DEFAULT = "contain without an answer, release"
 OVERTAKEN = "contain, be overtaken by a release for all, restore again"
 
@@ -56,6 +56,8 @@ def test_when_any_action_is_struck_once_then_the_incident_ends_as_without_it(run
         (JOINED, "api", "dynamodb", "TransactWriteItems"),
         (JOINED, "findings", "dynamodb", "TransactWriteItems"),
         (JOINED, "findings", "sns", "Publish"),
+        (REPAIRED, "sweeper", "ec2", "CreateTrafficMirrorSession"),
+        (REPAIRED, "sweeper", "monitoring", "GetMetricData"),
         (EXPIRE, "incident", "sns", "Publish"),
         (FAIL, "incident", "dynamodb", "TransactWriteItems"),
     ],
