@@ -352,6 +352,7 @@ def test_when_narrow_fields_get_nasty_texts_then_they_are_refused() -> None:
                 assert fitting(Position(where, is_key, "@").put(data, f"a{text}")) is None, where
 
 
+@pytest.mark.thorough
 @settings(max_examples=5, phases=WITHOUT_SHRINKING)
 @given(st.lists(TEXT, min_size=10, max_size=10))
 def test_when_any_texts_are_in_every_position_then_they_are_read_as_they_are_or_refused(texts: list[str]) -> None:

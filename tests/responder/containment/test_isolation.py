@@ -160,7 +160,7 @@ def test_when_others_change_its_groups_meanwhile_then_containing_again_isolates_
     assert shop.is_isolated(shop.database)
     assert shop.prior_states(shop.database) == before
     [said] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "contained again"]
-    assert said == f"{first} had {shop.company.security_groups['web']} meanwhile, by others"
+    assert said == f"{first} had {shop.company.security_groups['web']} (web) meanwhile, by others"
 
 
 def test_when_it_was_released_meanwhile_then_a_step_that_comes_late_changes_nothing(shop: Shop) -> None:

@@ -140,21 +140,23 @@ def test_when_anything_happens_in_any_order_then_prior_state_is_restored_and_not
 ) -> None:
     calls, done = one_thread, Counter[str]()
     many = os.environ.get("TAPSTACK_SEQUENCES")
-    run_state_machine_as_test(
-        lambda: Sequences(aws_account_server, monkeypatch, calls, done),  # type: ignore[arg-type]
-        settings=settings(
-            max_examples=int(many or EXAMPLES),
-            stateful_step_count=STEPS,
-            derandomize=many is None,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink) if many is None else (Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    if many is None:
-        # What all of this is about did happen.
-        assert set(done) >= NEEDED
-        assert calls.met["killed"]
-    with capsys.disabled():
-        print(f"\n{done.total()} steps: {dict(done.most_common())}\ninterrupted: {dict(calls.met.most_common())}")
+    try:
+        run_state_machine_as_test(
+            lambda: Sequences(aws_account_server, monkeypatch, calls, done),  # type: ignore[arg-type]
+            settings=settings(
+                max_examples=int(many or EXAMPLES),
+                stateful_step_count=STEPS,
+                derandomize=many is None,
+                deadline=None,
+                database=None,
+                phases=(Phase.generate, Phase.shrink) if many is None else (Phase.generate,),
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if many is None:
+            # What all of this is about did happen.
+            assert set(done) >= NEEDED
+            assert calls.met["killed"]
+    finally:
+        with capsys.disabled():
+            print(f"\n{done.total()} steps: {dict(done.most_common())}\ninterrupted: {dict(calls.met.most_common())}")

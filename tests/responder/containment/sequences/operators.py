@@ -102,16 +102,26 @@ class Operators:
         event["detail"]["id"] = f"{number:032x}"
         there = self._to_be_joined(instance)
         before, said = {name: item(name) for name in there}, self.world.ledger.joined
+        earlier = self.world.of_finding.pop((instance, number), None)
+        had = incidents.read(earlier) if earlier is not None else None
         for incident in self.world.incidents:
             self.world.seen.setdefault(incident, set()).add(seen)
         with self.world.running(Step("find"), by):
             [decision] = findings.handler(event, None)["decisions"]
             self._check_found(decision, instance, there if by is None else None)
+            if by is None:
+                if had is not None and had.closed_at is not None:
+                    self.world.done["find late"] += 1
+                    late = seen > had.closed_at
+                    assert (decision["action"] == "silent") != late, f"{decision}: seen {seen}, closed {had.closed_at}"
+                self.world.of_finding[instance, number] = decision["incident_id"]
             if by is None and decision["action"] in ("joined", "updated"):
                 self._check_joined(decision["incident_id"], severity, before, said)
             self.world.seen.setdefault(decision["incident_id"], set()).add(seen)
             if decision["incident_id"] not in self.world.incidents:
                 self.world.incidents.append(decision["incident_id"])
+        if by is not None:
+            self.world.of_finding.pop((instance, number), None)
 
     def _to_be_joined(self, instance: str) -> list[str]:
         """The incidents about an instance that any alert would join."""
