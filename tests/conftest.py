@@ -30,8 +30,7 @@ HERE = Path(__file__).parent
 IN_THE_ACCOUNT = frozenset({"strictmoto", "rehearsal", "responder", "api", "end_to_end"})
 """The directories whose tests need the account on this machine."""
 IN_THE_FIRST_COMMAND = frozenset(
-    Path("responder", name)
-    for name in ("test_api.py", "test_interfaces.py", "test_sessions.py")
+    Path("responder", name) for name in ("test_api.py", "test_interfaces.py", "test_sessions.py")
 )
 """Of these, the files that `make test` runs too: in process, in seconds, and a fault there is seen first."""
 
