@@ -103,7 +103,7 @@ test-slow: setup ## Run what `make test` leaves out, but for the tests marked lo
 	@$(PYTEST) -n 3 -m "(thorough or rehearsal or isolated) and not long" $(ARGS)
 
 test-all: setup ## Run every test, the long ones, too: before a release, and after a change of what is deployed
-	@TAPSTACK_MEETINGS=1 $(PYTEST) -n 3 -m "" $(ARGS)
+	@TAPSTACK_EVERY_POINT=1 $(PYTEST) -n 3 -m "" $(ARGS)
 
 lint: packages ## Check style, formatting and types
 	@$(PY) -m scripts.lock --check

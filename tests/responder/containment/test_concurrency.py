@@ -1,7 +1,7 @@
 """Two concurrent commands, at every point: one completes between any two calls of the other.
 
-The random sequences cover some of these points, these tests all of them: of long commands every eighth point, or all
-with TAPSTACK_MEETINGS=1, as `make test-all` has it. The checks are the same.
+The random sequences cover some of these points. These tests cover three or four of each pair, or all of them with
+TAPSTACK_EVERY_POINT=1, as `make test-all` has it. The checks are the same.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ Doing = Callable[[Interruption | None], object]
 Meeting = tuple[Doing, Doing]
 """What is interrupted, and what happens meanwhile."""
 _MOST_CALLS = 100
-_LONG = 20
-_EVERY = int(os.environ.get("TAPSTACK_MEETINGS", "8"))
+EVERY_POINT = os.environ.get("TAPSTACK_EVERY_POINT") == "1"
 
 
 def opened(play: Play, containment: str = "now") -> str:
@@ -235,7 +234,7 @@ def test_when_two_meet_at_any_point_then_both_are_right(
     monkeypatch: pytest.MonkeyPatch,
     one_thread: Calls,
 ) -> None:
-    every = _EVERY if MEETINGS[meeting] > _LONG else 1
+    every = 1 if EVERY_POINT else (MEETINGS[meeting] + 1) // 2
     calls = one_thread
     for at in range(1, _MOST_CALLS, every):
         play = found(aws_account_server, monkeypatch, calls, seed=at, two_step=False, default="leave")
