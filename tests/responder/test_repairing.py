@@ -56,6 +56,23 @@ def untag(site: Site, session: str) -> None:
     site.ec2.delete_tags(Resources=[session], Tags=[{"Key": TAG_SITE}])
 
 
+def test_when_another_incident_makes_a_deleted_session_again_then_each_incident_names_the_new_one(site: Site) -> None:
+    first, interface, before = capturing(site)
+    delete(site, before)
+    second = prepared(incidents.get(first).named_instance_id)
+    capture_steps.start(second)
+    [session] = site.ours(interface)
+    after = session["TrafficMirrorSessionId"]
+    assert interfaces_of(second)[interface]["session_id"] == after
+    [line] = sweep().repaired
+    assert line == f"{first}: {interface} is mirrored by {after}: {before} was deleted outside Tapstack"
+    assert interfaces_of(first)[interface]["session_id"] == after
+    assert len(mails(site, "mirroring repaired")) == 1
+    assert not any(sweep().as_dict().values())
+    ends(first)
+    assert len(site.ours(interface)) == 1
+
+
 def test_when_others_delete_a_session_then_it_is_made_again_and_responders_are_told(site: Site) -> None:
     incident, interface, before = capturing(site)
     delete(site, before)

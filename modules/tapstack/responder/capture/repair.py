@@ -52,18 +52,31 @@ def repair() -> Repairs:
     found = sessions.on_interfaces([capture.network_interface_id for capture in held])
     shown = {session["TrafficMirrorSessionId"]: session for session in found}
     lost: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    known = incidents.get_all({holder for capture in held for holder in capture.holders})
     for capture in held:
         session = shown.get(str(capture.session_id))
         if session is not None and sessions.has_our_tags(session):
             _restore(session, capture, report)
+            for holder in capture.holders & known.keys():
+                if (former := _former_session(known[holder], capture)) is not None:
+                    lost[holder][capture.network_interface_id] = f"{former} was deleted outside Tapstack"
         elif (why := _how_lost(capture, session)) is not None:
             for holder in capture.holders:
                 lost[holder][capture.network_interface_id] = why
-    known = incidents.get_all(lost)
     for holder, interfaces in sorted(lost.items()):
         if holder in known:
             _renew(holder, interfaces, report)
     return report
+
+
+def _former_session(incident: Incident, capture: Capture) -> str | None:
+    """Return the session that an incident says of a capture's interface, where it is not the capture's any more.
+
+    Another incident that began meanwhile found it lost, and made another one.
+    """
+    entries = {one.network_interface_id: one for one in incident.in_state("mirrored")}
+    entry = entries.get(capture.network_interface_id)
+    return entry.session_id if entry is not None and entry.session_id != capture.session_id else None
 
 
 def _how_lost(capture: Capture, session: Described | None) -> str | None:
