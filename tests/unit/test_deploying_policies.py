@@ -129,12 +129,14 @@ def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path:
 def test_when_a_responder_gets_a_policy_then_no_name_of_the_example_is_left(tmp_path: Path) -> None:
     page = (deploying.ROOT / "docs/incidents.md").read_text(encoding="utf-8")
     (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "iam/responders" in found)
-    shutil.copytree(deploying.FOLDER / "responders", tmp_path / "docs/iam/responders")
+    shutil.copytree(deploying.FOLDER / "responders", tmp_path / "checkout/docs/iam/responders")
     block = block.replace("=111122223333", "=999900001111").replace("=eu-c", "=ap-c").replace("aws iam", "true")
 
-    subprocess.run(["sh", "-ec", block], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, check=True)
+    subprocess.run(["sh", "-ec", block], cwd=tmp_path / "checkout", env={"PATH": "/usr/bin:/bin"}, check=True)
 
-    for file in (tmp_path / "docs/iam/responders").glob("*.json"):
+    made = list((tmp_path / "tapstack-policies").glob("*.json"))
+    assert made
+    for file in made:
         (statement,) = json.loads(file.read_text(encoding="utf-8"))["Statement"]
         for resource in listed(statement["Resource"]):
             assert resource.startswith("arn:aws:execute-api:ap-central-1:999900001111:a1b2c3d4e5/$default/")
