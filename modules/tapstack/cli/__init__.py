@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -113,13 +114,15 @@ def _main(arguments: Sequence[str] | None) -> int:
     if unknown:
         command = commands.choices[chosen.command]
         command.error(unrecognized(parser, chosen, unknown))
+    # None where it is closed: then there is nothing to read.
+    source = sys.stdin if sys.stdin is not None else io.StringIO()
     out = standard_output()
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=out, err=sys.stderr)
     if chosen.command in COMMANDS:
-        return run_operate(chosen, source=sys.stdin, out=out, err=sys.stderr)
+        return run_operate(chosen, source=source, out=out, err=sys.stderr)
     if chosen.command == "incident":
-        return run_incident(chosen, source=sys.stdin, out=out, err=sys.stderr)
+        return run_incident(chosen, source=source, out=out, err=sys.stderr)
     if chosen.rehearsal == "incident":
         return run_rehearse_incident(chosen, out=out, err=sys.stderr)
     if chosen.rehearsal == "deploy":

@@ -27,6 +27,7 @@ from tapstack.cli.incident_api import (
 from tapstack.cli.incident_explain import explain
 from tapstack.cli.terminal import plain
 from tapstack.domain import incidents, regions
+from tapstack.domain.arguments import check_range
 from tapstack.domain.containment_settings import MODES, REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
@@ -251,7 +252,9 @@ def _open(call: _Call) -> int:
     body = {key: value for key, value in body.items() if value is not None}
     # Checked here for better messages; how many minutes the deployment allows, only the API knows.
     incidents.read_request(body, minutes=incidents.MINUTES[0], max_minutes=incidents.MINUTES[1])
-    key = chosen.idempotency_key or str(uuid.uuid4())
+    if chosen.wait is not None:
+        check_range("--wait", chosen.wait, (0, incidents.MINUTES[1]))
+    key = chosen.idempotency_key if chosen.idempotency_key is not None else str(uuid.uuid4())
     low, high = incidents.IDEMPOTENCY_KEY_LENGTH
     if not (low <= len(key) <= high and key.isascii() and key.isprintable()):
         raise UserError(f"the idempotency key must have {low} to {high} printable ASCII characters")

@@ -33,12 +33,16 @@ def check_issuer(value: str) -> str:
     """
     try:
         parts = urlsplit(value)
-        usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0  # raises above 65535
+        usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and not parts.netloc.endswith(":")
     except ValueError:
         usable = False
     if usable and not (
         parts.query or parts.fragment or parts.username or parts.password or {" ", "?", "#"} & set(value)
     ):
+        if "/.well-known/" in parts.path:
+            raise RuleViolation(
+                f"{value!r} is where an issuer's configuration is: leave out /.well-known and what follows it"
+            )
         if _is_private(parts.hostname or ""):
             raise RuleViolation(
                 f"{value!r} is no issuer of tokens: API Gateway fetches the keys of its tokens over the internet, "

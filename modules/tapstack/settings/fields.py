@@ -282,6 +282,10 @@ RuleNumber = _number(limits.check_rule_number, limits.FILTER_RULE_NUMBER)
 Email = _text(contacts.check_email, pattern=contacts.EMAIL_PATTERN, examples=["responders@example.com"])
 Issuer = _text(contacts.check_issuer, pattern="^https://", format="uri", examples=["https://login.example.com/tenant"])
 ShortText = Annotated[str, Field(min_length=1, max_length=256)]
+# RFC 6749, section 3.3: a token's scopes are separated by spaces.
+Scope = _matching(
+    r"[!#-\[\]-~]+", (1, 256), "a scope: expected one of {} characters, without spaces, quotes and backslashes"
+)
 FindingTypePattern = _text(
     policy_rules.check_type_pattern, minLength=1, maxLength=256, examples=["UnauthorizedAccess:EC2/*"]
 )

@@ -36,7 +36,7 @@ def _mapping_of(model: type[Settings], what: str) -> Any:
 class LocalBackend(Settings):
     """State in a directory of this machine. For trials, not for teams."""
 
-    directory: str = "state"
+    directory: Annotated[str, Field(min_length=1)] = "state"
     """Where state files go; relative to the deployment file."""
 
 

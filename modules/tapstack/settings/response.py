@@ -49,10 +49,10 @@ class Jwt(Settings):
     """https URL of the provider, as in the token's `iss`."""
     audience: Annotated[list[fields.ShortText], Field(min_length=1, max_length=50)]
     """One of them must be the token's `aud` or `client_id`."""
-    scopes: Annotated[list[fields.ShortText], Field(max_length=10)] = Field(default_factory=list)
+    scopes: Annotated[list[fields.Scope], Field(max_length=10)] = Field(default_factory=list)
     """One of them must be among the token's `scope`; any token of the audience by default. Give them where
     `containment` is configured: they decide who may contain, approve and release."""
-    scopes_of: dict[Right, Annotated[list[fields.ShortText], Field(min_length=1, max_length=10)]] = Field(
+    scopes_of: dict[Right, Annotated[list[fields.Scope], Field(min_length=1, max_length=10)]] = Field(
         default_factory=dict
     )
     """Scopes of a right, in place of `scopes`: `contain_now: [incidents.contain-now]`. A request that opens an incident

@@ -139,6 +139,8 @@ class TestOpen:
             (["--technique", "C2"], "technique must have the form T1071 or T1071.004, got 'C2'"),
             (["--minutes", "0"], "minutes must be a whole number from 1 to 10080, got 0"),
             (["--instance", "web"], "'web' is not the id of an instance: expected the form i-0123456789abcdef0"),
+            (["--idempotency-key", ""], "the idempotency key must have 1 to 128 printable ASCII characters"),
+            (["--wait=-1"], "--wait must be a whole number from 0 to 10080, got -1"),
             (["--idempotency-key", "a\nb"], "the idempotency key must have 1 to 128 printable ASCII characters"),
         ],
     )

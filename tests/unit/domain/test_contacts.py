@@ -59,6 +59,7 @@ def test_when_an_issuer_is_an_https_url_then_it_passes(value: str) -> None:
         "https://a:99999/b",
         "https://a:0",
         "https://a:b",
+        "https://a:/b",
     ],
 )
 def test_fails_when_an_issuer_is_something_else(value: str) -> None:
@@ -72,4 +73,11 @@ def test_fails_when_an_issuer_is_where_api_gateway_cannot_reach_it(host: str) ->
     assert refusal(lambda: check_issuer(f"https://{host}/realms/security")) == (
         f"'https://{host}/realms/security' is no issuer of tokens: API Gateway fetches the keys of its tokens over the "
         f"internet, where {host.strip('[]')} is not found"
+    )
+
+
+def test_fails_when_an_issuer_is_the_address_of_its_configuration() -> None:
+    value = "https://login.example.com/tenant/.well-known/openid-configuration"
+    assert refusal(lambda: check_issuer(value)) == (
+        f"{value!r} is where an issuer's configuration is: leave out /.well-known and what follows it"
     )

@@ -76,3 +76,14 @@ def test_fails_when_a_full_disk_takes_no_output(tmp_path: Path, arguments: list[
     with Path("/dev/full").open("w") as full:
         done = started(arguments, tmp_path, full.fileno())
     assert (done.returncode, done.stderr) == (1, "standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [["explain", "-"], ["show", "inc-20260102T030405-k3v9x0ab", "--token-file", "-"]])
+def test_fails_with_a_message_when_standard_input_is_closed(arguments: list[str]) -> None:
+    program = "import sys; from tapstack.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "incident", *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "TAPSTACK_URL": "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"}
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
