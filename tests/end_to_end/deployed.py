@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
 from strictmoto.company import Company, found_company
+from strictmoto.lambda_.background import in_hand
 from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.cli.incident_api import IncidentApi, sign_with
@@ -423,8 +424,17 @@ class DeployedResponse:
             cloudformation.delete_stack(StackName=stack["StackId"])
         self.forget()
 
+    def until_handled(self) -> None:
+        """Wait until no function has an event in hand: a retry finds nothing of what was done in an empty table."""
+
+        def busy() -> list[str]:
+            return sorted(name for name in in_hand() if name.startswith(f"{self.prefix}-"))
+
+        wait_for(lambda: not busy(), lambda: f"still with events in hand: {busy()}")
+
     def forget(self, but: Container[tuple[str, str]] = ()) -> None:
         """Empty the table, but for some keys, and forget the calls."""
+        self.until_handled()
         table = self.account.client("dynamodb")
         for item in self.items():
             if key_of(item) not in but:

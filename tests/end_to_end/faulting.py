@@ -290,6 +290,7 @@ class Runner:
 
     def _problem(self) -> str:
         """Say what is not as it was before the walk; nothing where all is."""
+        self.response.until_handled()
         # Snapshots are evidence, and stay; but each containment takes them once.
         left = list(delete_evidence(self.response.account))
         left += differences(self._before, all_resources(self.response.account))

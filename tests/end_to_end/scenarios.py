@@ -421,11 +421,14 @@ def the_sweeper_restarts_an_incident_whose_execution_failed(its: Scenarios) -> N
 
 
 def the_sweeper_watches_the_packets(its: Scenarios) -> None:
-    """Of one incident CloudWatch counts some, of another none for longer than ten minutes."""
+    """Of one incident CloudWatch counts some, of another none for longer than ten minutes.
+
+    Incidents that other scenarios left open may be as old by then, and are reported too.
+    """
     response = its.response
     seen, unseen = response.captured("web-1"), response.captured(response.company.interfaces["web-2"][0])
+    response.sweep()
     assert [response.show(one)["packets"]["state"] for one in (seen, unseen)] == ["mirroring", "mirroring"]
-    assert response.sweep()["packets"] == 0
     response.account.metrics.add(Measurement(response.company.instances["web-1"], "NetworkMirrorIn", 1500))
     mirroring = {
         "state": {"S": "mirroring"},
@@ -434,7 +437,7 @@ def the_sweeper_watches_the_packets(its: Scenarios) -> None:
         "missing": {"L": []},
     }
     response.change({"pk": {"S": f"INCIDENT#{unseen['id']}"}, "sk": {"S": "INCIDENT"}}, packets={"M": mirroring})
-    assert response.sweep()["packets"] == 2
+    assert response.sweep()["packets"] >= 2
     assert response.show(seen)["packets"]["state"] == "packets seen"
     shown = response.show(unseen)
     assert (shown["packets"]["state"], shown["packets"]["missing"]) == (
@@ -444,7 +447,10 @@ def the_sweeper_watches_the_packets(its: Scenarios) -> None:
     assert shown["timeline"][-1]["what"] == "no packets seen"
     assert len(_mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
     assert _mails(response, f"{seen['id']}: NO PACKETS SEEN") == []
-    assert response.sweep()["packets"] == 0
+    timelines = [response.show(one)["timeline"] for one in (seen, unseen)]
+    response.sweep()
+    assert [response.show(one)["timeline"] for one in (seen, unseen)] == timelines
+    assert len(_mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
     response.end(seen)
     response.end(unseen)
 

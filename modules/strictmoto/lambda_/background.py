@@ -25,6 +25,9 @@ _OLDEST: Final = 21_600.0
 _BACK_OFF: Final = (1.0, 300.0)
 # Events run beside each other on AWS by the thousand; this machine has but a few processors.
 _AT_A_TIME: Final = threading.BoundedSemaphore(8)
+_IN_HAND: Final[dict[Event, str]] = {}
+"""The functions of the events that are not done with, by name."""
+_IN_HAND_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,12 @@ def send_arn(function_arn: str, payload: bytes, principal: str, source_arn: str)
     return True
 
 
+def in_hand() -> set[str]:
+    """Return the names of the functions with events that are not done with, those that will be tried again included."""
+    with _IN_HAND_LOCK:
+        return set(_IN_HAND.values())
+
+
 def enqueue(function: Any, payload: bytes, arn: str) -> str:
     """Take an event for a function and return at once.
 
@@ -67,11 +76,21 @@ def enqueue(function: Any, payload: bytes, arn: str) -> str:
     check_payload(payload, ASYNCHRONOUS_LIMIT)
     version_of(function)
     event = Event(arn, payload or b"{}", str(uuid.uuid4()))
+    with _IN_HAND_LOCK:
+        _IN_HAND[event] = str(function.function_name)
     service().begin(_work, event, function)
     return event.request_id
 
 
 def _work(within: Service, event: Event, function: Any) -> None:
+    try:
+        _try_until_done(within, event, function)
+    finally:
+        with _IN_HAND_LOCK:
+            _IN_HAND.pop(event, None)
+
+
+def _try_until_done(within: Service, event: Event, function: Any) -> None:
     config = function.event_invoke_config[0].config if function.event_invoke_config else {}
     retries = config.get("MaximumRetryAttempts", len(_RETRY_DELAYS))
     oldest = config.get("MaximumEventAgeInSeconds", _OLDEST)

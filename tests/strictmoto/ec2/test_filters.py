@@ -105,7 +105,10 @@ def furnish(account: Account) -> tuple[Company, dict[str, Any]]:
     """Make one of all that is described, and return what narrows an action down to it."""
     company, ec2 = found_company(account), account.client("ec2")
     volume = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
+    account.waits.scale = 0.01
     snapshot = ec2.create_snapshot(VolumeId=volume, Description="evidence")["SnapshotId"]
+    # Its progress changes from one call to the next while it is pending.
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
     ec2.create_key_pair(KeyName="responders")
     made = ec2.create_traffic_mirror_filter(Description="all")["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
     ec2.create_traffic_mirror_filter_rule(

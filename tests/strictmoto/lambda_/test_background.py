@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from strictmoto.lambda_ import may_invoke, send
+from strictmoto.lambda_.background import in_hand
 from tests.strictmoto.lambda_.functions import Lambda, until
 
 NOTE = """
@@ -52,6 +53,16 @@ class TestRetries:
         time.sleep(0.3)
         assert len(noted(notes)) == 3
         assert len(set(noted(notes))) == 1
+
+    def test_when_a_function_will_be_tried_again_then_its_event_is_in_hand(
+        self, functions: Lambda, notes: Path
+    ) -> None:
+        functions.account.waits.scale = 0.002
+        functions.create(NOTE.format(notes=str(notes)))
+        functions.invoke({"fail": True}, InvocationType="Event")
+        assert in_hand() == {"work"}
+        until(lambda: not in_hand())
+        assert len(noted(notes)) == 3
 
     def test_when_no_retries_are_configured_then_there_is_none(self, functions: Lambda, notes: Path) -> None:
         functions.account.waits.scale = 0.001
