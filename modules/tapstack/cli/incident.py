@@ -344,7 +344,7 @@ def _extend(call: _Call) -> int:
 
 def _close(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
-    body = {} if call.chosen.reason is None else {"reason": call.chosen.reason}
+    body = {} if call.chosen.reason is None else {"reason": incidents.check_reason(call.chosen.reason)}
     answer = call.api().post(f"/incidents/{name}/close", body, repeatable=True)
     call.show(answer, lambda: call.card(_incident(answer)))
     return 0

@@ -247,7 +247,7 @@ class IncidentApi:
                 if answer.status < 300:
                     return answer
                 if attempt == ATTEMPTS or answer.status not in retried:
-                    raise _as_error(answer)
+                    raise _as_error(answer, self._url)
                 why = f"HTTP {answer.status}"
             if attempt == 1:
                 self._say(f"{self._url} does not answer yet ({why}): trying again")
@@ -258,10 +258,10 @@ class IncidentApi:
         request = urllib.request.Request(url, data=data, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=TIMEOUT) as response:
-                return Answer(response.status, _read(response)), None
+                return Answer(response.status, _read(response, self._url)), None
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, _read(error)), error.headers.get("Retry-After")
+                return Answer(error.code, _read(error, self._url)), error.headers.get("Retry-After")
         except urllib.error.URLError as error:
             reason = error.reason
             if isinstance(reason, ssl.SSLCertVerificationError):
@@ -286,16 +286,16 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _read(response: Any) -> Any:
+def _read(response: Any, url: str) -> Any:
     content: bytes = response.read(_LARGEST_ANSWER + 1)
     if len(content) > _LARGEST_ANSWER:
-        raise ServiceError(f"the answer is larger than {_LARGEST_ANSWER:,} bytes")
+        raise ServiceError(f"the answer of {url} is larger than {_LARGEST_ANSWER:,} bytes")
     headers: email.message.Message = response.headers
     try:
         return json.loads(content) if content else None
     except (ValueError, RecursionError):
         if response.status < 300:
-            raise ServiceError(f"the answer is no JSON but {plain(headers.get('Content-Type'))}") from None
+            raise ServiceError(f"the answer of {url} is no JSON but {plain(headers.get('Content-Type'))}") from None
         return None  # an error of a proxy or gateway; its status is enough for the message
 
 
@@ -316,12 +316,14 @@ _HINTS: Final = {
 _OURS: Final = "urn:tapstack:problem:"
 
 
-def _as_error(answer: Answer) -> UserError | ServiceError:
+def _as_error(answer: Answer, url: str) -> UserError | ServiceError:
     body = answer.body if isinstance(answer.body, dict) else {}
     detail = plain(body.get("detail") or body.get("message") or body.get("Message"))
     title = plain(body.get("title"))
     reason = ": ".join(dict.fromkeys(part for part in (title, detail) if part)) or "no reason was given"
-    lines = [f"{reason} (HTTP {answer.status})"]
+    is_ours = plain(body.get("type")).startswith(_OURS)
+    # What is not the function's own may be of a gateway, a proxy, or of another service at a mistyped address.
+    lines = [f"{reason} (HTTP {answer.status})" if is_ours else f"{reason} (HTTP {answer.status} of {url})"]
     errors = body.get("errors")
     for entry in errors if isinstance(errors, list) else []:
         if not isinstance(entry, dict):
@@ -331,7 +333,7 @@ def _as_error(answer: Answer) -> UserError | ServiceError:
         if detail not in (f"{where} {problem}", f"{where}: {problem}", problem):
             lines.append(f"  {where}: {problem}")
     # What the function refuses says itself why.
-    if not plain(body.get("type")).startswith(_OURS) and (hint := _HINTS.get(answer.status)):
+    if not is_ours and (hint := _HINTS.get(answer.status)):
         lines.append(hint)
     message = "\n".join(lines)
     user_can_fix = 400 <= answer.status < 500 and answer.status not in _TRANSIENT

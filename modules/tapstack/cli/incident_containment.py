@@ -121,6 +121,9 @@ def release(call: Call) -> int:
 
 def _post(call: Call, what: str, body: dict[str, Any]) -> int:
     name = incidents.check_incident_id(call.chosen.id)
+    if "reason" in body:
+        # Before a token or credentials are asked for.
+        incidents.check_reason(body["reason"])
     dry_run = {"dry_run": True} if call.chosen.dry_run else {}
     # A repeated request changes nothing further, so each is retried when its response was lost.
     answer = call.api().post(f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True)

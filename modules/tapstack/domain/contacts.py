@@ -26,6 +26,8 @@ def check_email(value: str) -> str:
 def check_issuer(value: str) -> str:
     """Return `value` when it can be the issuer of JSON Web Tokens: an https URL without query or fragment.
 
+    Tokens name their issuer exactly so: another spelling of the same URL is another issuer.
+
     API Gateway fetches the provider's configuration and keys from it, so it is a public one.
 
     Source: OpenID Connect Core 1.0, section 2, `iss`; Amazon API Gateway Developer Guide,
@@ -33,7 +35,8 @@ def check_issuer(value: str) -> str:
     """
     try:
         parts = urlsplit(value)
-        usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and not parts.netloc.endswith(":")
+        usable = value.startswith("https://") and _is_host(parts.hostname or "") and parts.port != 0
+        usable = usable and not parts.netloc.endswith(":") and bool(_URL_PATH.fullmatch(parts.path))
     except ValueError:
         usable = False
     if usable and not (
@@ -54,8 +57,27 @@ def check_issuer(value: str) -> str:
     )
 
 
-def _is_private(host: str) -> bool:
+_URL_PATH: Final = re.compile(r"(?:[!$&'()*+,./0-9:;=@A-Z_a-z~-]|%[0-9A-Fa-f]{2})*")
+"""RFC 3986, section 3.3."""
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+"""RFC 1123, section 2.1: a name that is not ASCII is written in its form that is (xn--)."""
+
+
+def _is_host(host: str) -> bool:
+    if _is_address(host):
+        return True
+    return len(host) <= 253 and all(map(_LABEL.fullmatch, host.split(".")))
+
+
+def _is_address(host: str) -> bool:
     try:
-        return not ipaddress.ip_address(host).is_global
+        ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+        return False
+    return True
+
+
+def _is_private(host: str) -> bool:
+    if _is_address(host):
+        return not ipaddress.ip_address(host).is_global
+    return "." not in host or host.endswith((".localhost", ".local", ".internal"))

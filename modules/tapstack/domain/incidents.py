@@ -110,7 +110,7 @@ class OpenRequest:
         Raises:
             RuleViolation: the first that is wrong.
         """
-        _check_text("reason", self.reason, REASON_LENGTH, TEXT_PATTERN)
+        check_reason(self.reason)
         check_minutes(self.minutes)
         if (self.instance_id is None) == (not self.network_interface_ids):
             raise RuleViolation("exactly one of instance_id and network_interface_ids must be given")
@@ -266,6 +266,12 @@ def extend_command(incident_id: str, now: datetime, expires_at: str, latest: str
 def undo_command(incident_id: str) -> str:
     """Return the command that deletes what a failed incident left."""
     return f"tapstack incident close {incident_id}"
+
+
+def check_reason(value: str) -> str:
+    """Return `value` when it can be the reason of what a responder does: 1 to 1000 readable characters."""
+    _check_text("reason", value, REASON_LENGTH, TEXT_PATTERN)
+    return value
 
 
 def _check_text(what: str, value: str, length: tuple[int, int], pattern: str) -> None:

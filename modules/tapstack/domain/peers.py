@@ -85,7 +85,11 @@ def check_not_whole_internet(peers: Sequence[Peer], *, accept_open: bool) -> Non
 
 
 def sender_warnings(peer: Peer) -> list[str]:
-    """Return warnings about ranges of senders that may be larger than intended."""
+    """Return warnings about ranges of senders that are larger than intended, or in which no source can be."""
+    if peer.kind == "cidr" and (kind := cidrs.kind_without_hosts(peer.value)):
+        return [
+            f"no packet of a source comes from {peer.value} ({kind}): give the sources' security groups or CIDR blocks"
+        ]
     if peer.kind == "cidr" and cidrs.is_broad(peer.value):
         return [f"mirrored traffic from {peer.value} reaches far: give the sources' security groups or CIDR blocks"]
     return []

@@ -68,12 +68,18 @@ class Checker:
                 raise
 
 
-def refuse_twice(checker: Checker, path: Path, values: Sequence[str]) -> None:
-    """Refuse an entry of a list that it has already."""
-    if len(set(values)) == len(values):
-        return
+def refuse_twice(checker: Checker, path: Path, values: Sequence[str], *, alike: Callable[[str], str] = str) -> None:
+    """Refuse an entry of a list that it has already.
+
+    Args:
+        checker: gathers what is wrong.
+        path: of the list.
+        values: the entries.
+        alike: returns the same for entries that mean the same.
+    """
+    seen = list(map(alike, values))
     for position, value in enumerate(values):
-        if (first := values.index(value)) != position:
+        if (first := seen.index(seen[position])) != position:
             checker.say((*path, position), f"given twice, first as {path[-1]}[{first}]: keep one", value)
 
 

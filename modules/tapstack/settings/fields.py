@@ -244,11 +244,13 @@ BucketName = _matching(
     "S3 keeps bucket names that begin with xn--, sthree- or amzn-s3-demo-, or end with -s3alias, --ol-s3, .mrap, "
     "--x-s3 or --table-s3, for uses of its own",
 )
-# Amazon S3 User Guide, "Naming Amazon S3 objects": `.` and `..` between slashes mean a folder to many programs.
+# Amazon S3 User Guide, "Naming Amazon S3 objects": without the characters to avoid. `*` and `?` would be wildcards in
+# the policies that name the state; `.` and `..` between slashes mean a folder to many programs.
 KeyPrefix = _matching(
-    r"(?!(.*/)?\.{0,2}(/|$)).+",
+    r"(?!(.*/)?\.{0,2}(/|$))[A-Za-z0-9!_.'()/&$@=;:+, -]+",
     (1, 512),
-    "a prefix of keys: expected {} characters, with names that are not empty, . or .. between its slashes",
+    "a prefix of keys: expected {} letters, digits, spaces and signs of !_.'()/&$@=;:+,-, with names that are not "
+    "empty, . or .. between its slashes",
 )
 Name = _text(check_name, pattern=NAME_PATTERN, examples=["web"])
 RoleSessionName = _matching(

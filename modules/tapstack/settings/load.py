@@ -8,7 +8,7 @@ import re
 import stat
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -112,7 +112,7 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
         DeploymentError: the report names every problem with its line.
     """
     source = YamlSource(text, file)
-    if source.problems:
+    if source.problems or source.empty:
         raise DeploymentError(file, _all_problems(source))
     try:
         deployment = Deployment.model_validate(source.data)
@@ -156,8 +156,20 @@ def _all_problems(source: YamlSource) -> list[Problem]:
     placed = [
         _placed(replace(problem, path=file.written(problem.path)), source) for problem in (*found, *checker.problems)
     ]
+    placed += [_placed(Problem(path, _EMPTY), source) for path in sorted(_null_by_mistake(source, placed), key=str)]
     # Members of a union complain one by one of the same thing.
     return list({(problem.path, problem.message): problem for problem in (*source.problems, *placed)}.values())
+
+
+_EMPTY: Final = "has no value: write null to turn it off, or leave the key out for the default"
+
+
+def _null_by_mistake(source: YamlSource, problems: Sequence[Problem]) -> Iterator[FieldPath]:
+    """Yield the places without a value that would mean null: a key whose value was forgotten turns nothing off."""
+    reported = {problem.path for problem in problems}
+    for path in source.empty:
+        if not any(path[:end] in reported for end in range(1, len(path) + 1)):
+            yield path
 
 
 def _errors(data: Any) -> list[Any]:
@@ -230,7 +242,7 @@ _EXPECTED: Final = {
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "too_short": "expected at least {min_length} {entries}",
-    "too_long": "expected at most {max_length} {entries}",
+    "too_long": "expected at most {max_length} {entries}, got {actual_length}",
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
 }

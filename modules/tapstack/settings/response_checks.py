@@ -69,6 +69,8 @@ def check_response(checker: Checker, path: Path, project: str, site: Site, desti
     with checker.part():
         _check_capture(checker, (*path, "capture"), response.capture, destination)
     with checker.part():
+        _refuse_without_effect(checker, path, response)
+    with checker.part():
         _check_policy(checker, (*path, "policy"), response)
     with checker.part():
         if response.containment is not None:
@@ -179,6 +181,20 @@ def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, desti
         checker.warn((*path, "packet_length"), *limits.packet_length_warnings(length), by_constructs=True)
 
 
+def _refuse_without_effect(checker: Checker, path: Path, response: Response) -> None:
+    """Refuse settings of what the response does not do: whoever wrote them expects it to."""
+    with checker.part():
+        if response.evidence.model_fields_set and response.appliance.launch is None:
+            checker.say(
+                (*path, "evidence", "appliance_snapshots"), "has no effect without appliance.launch: leave it out"
+            )
+    with checker.part():
+        captures = any(rule.action != "notify" for rule in response.policy)
+        for name in sorted({"reserved_sources", "incidents_per_finding"} & response.capture.model_fields_set):
+            if not captures:
+                checker.say((*path, "capture", name), "has no effect: no rule of policy captures; leave it out")
+
+
 def _check_policy(checker: Checker, path: Path, response: Response) -> None:
     for position, rule in enumerate(response.policy):
         with checker.part():
@@ -256,6 +272,12 @@ def _warn_of_short_wait(checker: Checker, path: Path, response: Response) -> Non
     """Warn of a wait that is over before packets can be seen: it only delays the containment."""
     wait = response.containment.wait_for_packets if response.containment is not None else None
     launches = response.appliance.launch is not None
+    modes = response.containment.modes if response.containment is not None else ()
+    if wait is not None and "now" not in modes:
+        checker.warn(
+            path[:-1],
+            "no responder can end the wait: only contain --mode now --skip-wait can, and modes has no now",
+        )
     least = SEEN_AFTER_SECONDS + (FIRST_START_SECONDS if launches else 0)
     if wait is not None and wait.at_most_seconds < least:
         start = "the first start of a launched appliance takes up to ten minutes, and " if launches else ""
@@ -286,7 +308,7 @@ def _warn_of_ended_captures(checker: Checker, path: Path, response: Response, si
 def _check_notify(checker: Checker, path: Path, notify: Notify, region: str) -> None:
     with checker.part():
         if len(set(notify.emails)) == len(notify.emails):
-            refuse_twice(checker, (*path, "emails"), [email.lower() for email in notify.emails])
+            refuse_twice(checker, (*path, "emails"), notify.emails, alike=str.lower)
     for position, arn in enumerate(notify.topic_arns):
         if arn.endswith(".fifo"):
             checker.say(

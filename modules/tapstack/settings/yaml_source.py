@@ -23,6 +23,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads te
 _STRING: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _TEXT_TAGS: Final = frozenset({_STRING, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
+_COLLECTION_TAGS: Final = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _INVISIBLE: Final = re.compile(r"[\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
 """Spaces that YAML takes for letters, and marks that no editor shows: pages are copied with them."""
 _MOST_NODES: Final = 1_000_000
@@ -58,6 +59,7 @@ class YamlSource:
         data: what it says; `UNKNOWN` where a value cannot be used.
         problems: a duplicate key, text that is none (see `check_literal`), and the like.
         unusable: the places of those values.
+        empty: the places without a value, which YAML reads as null.
     """
 
     def __init__(self, text: str, file: str) -> None:
@@ -71,6 +73,7 @@ class YamlSource:
         self._values: dict[Path, Any] = {}
         self.problems: list[Problem] = []
         self.unusable: set[Path] = set()
+        self.empty: set[Path] = set()
         self._constructor = SafeConstructor()
         try:
             if problem := _too_large(text):
@@ -118,6 +121,11 @@ class YamlSource:
         return re.sub(rf"\bgot (?:{'|'.join(map(re.escape, shown))})(?![\w.])", lambda _: f"got {written}", message)
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTION_TAGS:
+            message = f"has the YAML tag {_short(node.tag)}, which has no use here: leave it out"
+            self.problems.append(Problem(path, message, line=node.start_mark.line + 1))
+            self.unusable.add(path)
+            return UNKNOWN
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -169,9 +177,10 @@ class YamlSource:
             self.unusable.add(path)
             return UNKNOWN
         written = self._written[path] = shown = str(node.value)
-        message = f"cannot be read as {node.tag}"
+        message = f"cannot be read as {_short(node.tag)}"
         try:
             if len(written) > _LONGEST_NUMBER:
+                message = f"is longer than any number here: expected at most {_LONGEST_NUMBER} characters"
                 raise ValueError
             value = self._constructor.construct_object(node)
             # cdktf encodes its numbers to come as huge negative ones.
@@ -184,6 +193,8 @@ class YamlSource:
                 message = "binary data has no use here: expected text, without !!binary"
                 raise ValueError
             self._values[path] = value
+            if not written:
+                self.empty.add(path)
             return value
         except (yaml.YAMLError, ValueError, LookupError):
             self.problems.append(Problem(path, message, shown, line))
@@ -197,6 +208,11 @@ class YamlSource:
             self.problems.append(Problem(path, str(violation), text, line))
             return False
         return True
+
+
+def _short(tag: str) -> str:
+    """Return a tag as files have it."""
+    return tag.replace("tag:yaml.org,2002:", "!!", 1)
 
 
 _ACCOUNT_ID: Final = re.compile(r"0\d{11}")

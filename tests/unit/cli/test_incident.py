@@ -18,6 +18,7 @@ from tests.unit.cli.incidents import ANA, ID, incident
 
 OPEN = ["incident", "open", "--instance", "i-0a000000000000001", "--reason", "beacons"]
 Printed = pytest.CaptureFixture[str]
+OURS = "urn:tapstack:problem:invalid-request"
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ class TestOpen:
         assert 0 < pauses[2] <= 20
 
     def test_fails_when_the_service_keeps_failing(self, api: ApiServer, capsys: Printed) -> None:
-        api.answer((500, {"title": "internal error", "detail": "try again later"}))
+        api.answer((500, {"type": OURS, "title": "internal error", "detail": "try again later"}))
         assert main(OPEN) == 1
         assert len(api.asked) == incident_api.ATTEMPTS
         assert capsys.readouterr().err == (
@@ -163,6 +164,7 @@ class TestOpen:
     def test_fails_when_the_service_refuses_and_says_why(self, api: ApiServer, capsys: Printed) -> None:
         api.headers["Content-Type"] = "application/problem+json"
         problem = {
+            "type": OURS,
             "title": "the request is not valid",
             "detail": "minutes is too large",
             "errors": [{"where": "minutes", "problem": "at most 1440\x1b[31m"}, 5],
@@ -177,7 +179,9 @@ class TestOpen:
 
     def test_fails_when_an_error_repeats_the_detail_and_says_it_once(self, api: ApiServer, capsys: Printed) -> None:
         error = {"where": "minutes", "problem": "must be at most 1440, got 2000"}
-        api.answer((400, {"title": "Invalid request", "detail": " ".join(error.values()), "errors": [error]}))
+        api.answer(
+            (400, {"type": OURS, "title": "Invalid request", "detail": " ".join(error.values()), "errors": [error]})
+        )
         assert main(OPEN) == 2
         assert capsys.readouterr().err == "Invalid request: minutes must be at most 1440, got 2000 (HTTP 400)\n"
 
@@ -203,7 +207,7 @@ class TestOpen:
         api.answer((403, {"message": "Forbidden"}))
         assert main(OPEN) == 2
         assert capsys.readouterr().err.splitlines() == [
-            "Forbidden (HTTP 403)",
+            f"Forbidden (HTTP 403 of {api.url})",
             "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), are wrong or "
             "expired, or are for another account or Region",
         ]
@@ -300,7 +304,7 @@ class TestOthers:
         detail = (
             f"incident {ID} captures until A; its capture may last until B: extend it by at most 30 minutes from now"
         )
-        api.answer((409, {"title": "Conflict", "detail": detail}))
+        api.answer((409, {"type": OURS, "title": "Conflict", "detail": detail}))
         assert main(["incident", "extend", ID, "--minutes", "60"]) == 2
         assert capsys.readouterr().err == f"Conflict: {detail} (HTTP 409)\n"
 
@@ -322,7 +326,7 @@ class TestOthers:
         assert api.asked == []
 
     def test_fails_when_there_is_no_such_incident(self, api: ApiServer, capsys: Printed) -> None:
-        api.answer((404, {"title": "no such incident", "detail": "no such incident"}))
+        api.answer((404, {"type": OURS, "title": "no such incident", "detail": "no such incident"}))
         assert main(["incident", "show", ID]) == 2
         assert capsys.readouterr().err == "no such incident (HTTP 404)\n"
 
@@ -331,7 +335,7 @@ class TestOthers:
         api.headers["Content-Type"] = "text/html"
         api.answer((200, answer))
         assert main(["incident", "show", ID]) == 1
-        assert capsys.readouterr().err == "the answer is no JSON but text/html\n"
+        assert capsys.readouterr().err == f"the answer of {api.url} is no JSON but text/html\n"
 
     def test_fails_when_the_answer_is_something_else(self, api: ApiServer, capsys: Printed) -> None:
         api.answer((200, []))
@@ -343,7 +347,7 @@ class TestOthers:
         api.answer((302, None))
         assert main(["incident", "show", ID]) == 1
         assert len(api.asked) == 1
-        assert capsys.readouterr().err == "no reason was given (HTTP 302)\n"
+        assert capsys.readouterr().err == f"no reason was given (HTTP 302 of {api.url})\n"
 
 
 class TestCredentials:

@@ -276,6 +276,22 @@ def test_fails_when_the_request_is_wrong_and_sends_nothing(
     assert api.asked == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["override"], ["reject"], ["close"], ["contain", "--override-protection"]],
+)
+@pytest.mark.parametrize(
+    ("reason", "problem"),
+    [("", "must have 1 to 1000 characters"), ("x" * 1001, "must have 1 to 1000 characters"), (" ", "must be readable")],
+)
+def test_fails_when_a_reason_is_none_and_sends_nothing(
+    api: ApiServer, arguments: list[str], reason: str, problem: str, capsys: Printed
+) -> None:
+    assert main(["incident", arguments[0], ID, *arguments[1:], f"--reason={reason}"]) == 2
+    assert f"reason {problem}" in capsys.readouterr().err
+    assert api.asked == []
+
+
 def test_fails_when_overwrite_and_keep_are_both_given() -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["incident", "release", ID, "--overwrite", "--keep"])
@@ -283,7 +299,16 @@ def test_fails_when_overwrite_and_keep_are_both_given() -> None:
 
 
 def test_fails_when_a_guard_rail_refuses_and_says_why(api: ApiServer, capsys: Printed) -> None:
-    api.answer((409, {"title": "Conflict with the incident's state", "detail": "containment is refused: protected"}))
+    api.answer(
+        (
+            409,
+            {
+                "type": "urn:tapstack:problem:conflict",
+                "title": "Conflict with the incident's state",
+                "detail": "containment is refused: protected",
+            },
+        )
+    )
     assert main(["incident", "contain", ID]) == 2
     assert "containment is refused: protected (HTTP 409)" in capsys.readouterr().err
 

@@ -58,6 +58,14 @@ def test_when_an_issuer_is_an_https_url_then_it_passes(value: str) -> None:
         "https://a b",
         "https://a:99999/b",
         "https://a:0",
+        "https://a..example.com",
+        "https://-a.example.com",
+        "https://a.example.com.",
+        f"https://{'a' * 64}.example.com",
+        "https://a.example.com/%zz",
+        "https://a.example.com/\u00e9",
+        "https://\u00e9.example.com",
+        "HTTPS://a.example.com",
         "https://a:b",
         "https://a:/b",
     ],
@@ -67,7 +75,7 @@ def test_fails_when_an_issuer_is_something_else(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "10.0.0.1", "127.0.0.1", "[::1]", "169.254.169.254", "keycloak.internal"]
+    "host", ["localhost", "10.0.0.1", "127.0.0.1", "[::1]", "169.254.169.254", "keycloak.internal", "keycloak"]
 )
 def test_fails_when_an_issuer_is_where_api_gateway_cannot_reach_it(host: str) -> None:
     assert refusal(lambda: check_issuer(f"https://{host}/realms/security")) == (

@@ -74,6 +74,13 @@ def test_fails_when_blocks_together_are_the_whole_internet() -> None:
     check_not_whole_internet(peers, accept_open=True)
 
 
+def test_when_no_source_can_be_in_a_range_of_senders_then_there_is_a_warning() -> None:
+    assert sender_warnings(Peer.parse("127.0.0.0/8")) == [
+        "no packet of a source comes from 127.0.0.0/8 (a loopback address): give the sources' security groups or CIDR "
+        "blocks"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "warned"), [("0.0.0.0/1", True), ("10.0.0.0/8", False), (GROUP, False), (TOKEN, False)]
 )

@@ -118,7 +118,7 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             USABLE + "      notification_arns: [x, x, x, x, x, x]\n",
-            "9: sites.production.packet_basics.notification_arns: expected at most 5 entries",
+            "9: sites.production.packet_basics.notification_arns: expected at most 5 entries, got 6",
             id="too many items",
         ),
         pytest.param(
@@ -197,8 +197,8 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             "backend: {s3: {bucket: state, region: eu-central-1, key_prefix: /a}}\n" + USABLE,
-            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 characters, with names that are "
-            "not empty, . or .. between its slashes",
+            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 letters, digits, spaces and "
+            "signs of !_.'()/&$@=;:+,-, with names that are not empty, . or .. between its slashes",
             id="text of another form",
         ),
         *(
@@ -213,11 +213,11 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         *(
             pytest.param(
                 f"backend: {{s3: {{bucket: state, region: eu-central-1, key_prefix: {prefix!r}}}}}\n" + USABLE,
-                f"1: backend.s3.key_prefix: {prefix!r} is not a prefix of keys: expected 1 to 512 characters, with "
-                "names that are not empty, . or .. between its slashes",
-                id=f"the prefix {prefix}",
+                f"1: backend.s3.key_prefix: {prefix!r} is not a prefix of keys: expected 1 to 512 letters, digits, "
+                "spaces and signs of !_.'()/&$@=;:+,-, with names that are not empty, . or .. between its slashes",
+                id=f"the prefix {prefix[:20]}",
             )
-            for prefix in ("a/", ".", "..", "a/../b", "../b", "a/.", "a//b")
+            for prefix in ("a/", ".", "..", "a/../b", "../b", "a/.", "a//b", "a*", "a?", "\u00e9", "a" * 513)
         ),
     ],
 )

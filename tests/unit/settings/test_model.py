@@ -358,7 +358,8 @@ def test_fails_when_the_appliance_or_the_backend_has_no_value() -> None:
 
 def test_when_null_means_something_then_it_is_accepted() -> None:
     launch = (
-        APPLIANCE.replace("packet_basics", "launch").replace("    ", "        ") + "          retire_after_minutes:\n"
+        APPLIANCE.replace("packet_basics", "launch").replace("    ", "        ")
+        + "          retire_after_minutes: null\n"
     )
     site = parse_deployment(SITE + "    response:\n      appliance:\n" + launch).sites["production"]
     assert site.response is not None

@@ -244,11 +244,6 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "'responders' is no email address: expected the form responders@example.com",
         ),
         (
-            "{notify: {emails: [a@example.com, A@example.com]}}",
-            "notify.emails[1]",
-            "given twice, first as emails[0]: keep one, got 'a@example.com'",
-        ),
-        (
             "{notify: {topic_arns: ['arn:aws:sns:eu-central-1:111122223333:security.fifo']}}",
             "notify.topic_arns[0]",
             "is a FIFO topic, which takes messages of a group only: expected a standard topic, "
@@ -297,7 +292,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             f"{{containment: {{approval: {{source_identity_roles: [{', '.join(f'r{n}' for n in range(11))}]}}}}}}",
             "containment.approval.source_identity_roles",
-            "expected at most 10 entries",
+            "expected at most 10 entries, got 11",
         ),
         (
             "{containment: {modes: [now], approval: {minutes: 5}}}",
@@ -331,6 +326,26 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "{containment: {modes: []}, policy: [{name: a, action: contain_now}]}",
             "containment.modes",
             "expected at least 1 entry",
+        ),
+        (
+            "{evidence: {appliance_snapshots: {keep_days: 7}}}",
+            "evidence.appliance_snapshots",
+            "has no effect without appliance.launch: leave it out",
+        ),
+        (
+            "{capture: {reserved_sources: 3}, policy: [{name: a, action: notify}]}",
+            "capture.reserved_sources",
+            "has no effect: no rule of policy captures; leave it out",
+        ),
+        (
+            "{capture: {incidents_per_finding: 3}}",
+            "capture.incidents_per_finding",
+            "has no effect: no rule of policy captures; leave it out",
+        ),
+        (
+            "{notify: {emails: [a@example.com, A@example.com]}}",
+            "notify.emails[1]",
+            "given twice, first as emails[0]: keep one, got 'A@example.com'",
         ),
         (
             "{polcy: []}",
@@ -674,3 +689,30 @@ def test_when_a_containment_waits_too_short_for_packets_then_check_warns(
     found = [str(one) for one in parse_deployment(text).warnings() if "wait_for_packets.at_most_seconds" in str(one)]
     assert len(found) == (seconds in (899, 299))
     assert all(warned in one and f"expected {seconds + 1} or more" in one for one in found)
+
+
+@pytest.mark.parametrize(("modes", "warned"), [("approval", True), ("approval, now", False)])
+def test_when_nobody_can_end_a_wait_for_packets_then_check_warns(modes: str, warned: bool) -> None:
+    text = f"{USABLE}    response: {{containment: {{modes: [{modes}], wait_for_packets: {{at_most_seconds: 900}}}}}}\n"
+    found = [str(one) for one in parse_deployment(text).warnings() if "end the wait" in str(one)]
+    assert [one.partition("wait_for_packets: ")[2] for one in found] == warned * [
+        "no responder can end the wait: only contain --mode now --skip-wait can, and modes has no now"
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["evidence: {appliance_snapshots: }", "appliance: {launch: {retire_after_minutes: }}"]
+)
+def test_fails_when_a_key_has_no_value_where_null_would_turn_something_off(written: str) -> None:
+    launch = "{template_url: " + TEMPLATE + ", subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.20.0.0/16}"
+    response = (
+        f"{{appliance: {{launch: {launch}}}, {written}}}"
+        if written.startswith("evidence")
+        else f"{{appliance: {{launch: {launch[:-1]}, retire_after_minutes: }}}}}}"
+    )
+    [problem] = report(f"{USABLE}    response: {response}\n")
+    assert problem.endswith(": has no value: write null to turn it off, or leave the key out for the default")
+    null = response.replace("appliance_snapshots: }", "appliance_snapshots: null}").replace(
+        "minutes: }", "minutes: null}"
+    )
+    parse_deployment(f"{USABLE}    response: {null}\n")

@@ -49,19 +49,31 @@ class TestValues:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            ("!!int ''", "cannot be read as tag:yaml.org,2002:int, got ''"),
-            ("!!int x", "cannot be read as tag:yaml.org,2002:int, got 'x'"),
-            ("!!bool x", "cannot be read as tag:yaml.org,2002:bool, got 'x'"),
-            ("!!float ''", "cannot be read as tag:yaml.org,2002:float, got ''"),
-            ("!!python/name:os.system x", "cannot be read as tag:yaml.org,2002:python/name:os.system, got 'x'"),
+            ("!!int ''", "cannot be read as !!int, got ''"),
+            ("!!int x", "cannot be read as !!int, got 'x'"),
+            ("!!bool x", "cannot be read as !!bool, got 'x'"),
+            ("!!float ''", "cannot be read as !!float, got ''"),
+            ("!!python/name:os.system x", "cannot be read as !!python/name:os.system, got 'x'"),
             ("!!binary aGVsbG8=", "binary data has no use here: expected text, without !!binary, got 'aGVsbG8='"),
             ("!Ref x", "cannot be read as !Ref, got 'x'"),
-            ("9" * 5000, f"cannot be read as tag:yaml.org,2002:int, got '{'9' * 99}..."),
-            ("0x" + "f" * 5000, f"cannot be read as tag:yaml.org,2002:int, got '0x{'f' * 97}..."),
+            ("9" * 5000, f"is longer than any number here: expected at most 100 characters, got '{'9' * 99}..."),
+            (
+                "0x" + "f" * 5000,
+                f"is longer than any number here: expected at most 100 characters, got '0x{'f' * 97}...",
+            ),
         ],
     )
     def test_fails_when_a_value_cannot_be_read(self, value: str, message: str) -> None:
         assert refused(f"a: 1\nb: {value}\n") == [f"deployment.yaml:2: b: {message}"]
+
+    @pytest.mark.parametrize(
+        ("value", "tag"),
+        [("!!python/object/apply:os.system [x]", "!!python/object/apply:os.system"), ("!Sub {a: b}", "!Sub")],
+    )
+    def test_fails_when_a_list_or_a_mapping_has_a_tag(self, value: str, tag: str) -> None:
+        assert refused(f"a: 1\nb: {value}\n") == [
+            f"deployment.yaml:2: b: has the YAML tag {tag}, which has no use here: leave it out"
+        ]
 
     @pytest.mark.parametrize(
         ("value", "message"),
@@ -272,9 +284,7 @@ class TestTokens:
 
     @pytest.mark.parametrize("number", ["-1.8881545897087505e+289", "-1.0e+300", "-.inf"])
     def test_fails_when_a_number_looks_like_one(self, number: str) -> None:
-        assert refused(f"a: {number}\n") == [
-            f"deployment.yaml:1: a: cannot be read as tag:yaml.org,2002:float, got '{number}'"
-        ]
+        assert refused(f"a: {number}\n") == [f"deployment.yaml:1: a: cannot be read as !!float, got '{number}'"]
 
     @pytest.mark.parametrize(
         ("old", "new"),
