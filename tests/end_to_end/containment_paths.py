@@ -45,6 +45,31 @@ def approved(walk: Walk) -> Incident:
     return _released(response, incident)
 
 
+def overridden(walk: Walk) -> Incident:
+    """Containment is requested, and approved without another person."""
+    response, [incident] = walk.response, walk.beside
+    response.contain(incident, "approval")
+    response.until_asked(incident)
+    alone = {"reason": "no other responder is awake"}
+    response.api.post(f"/incidents/{incident['id']}/override", alone, repeatable=True)
+    response.until_settled(incident, "contained")
+    _check_isolated(response, "database")
+    return _released(response, incident)
+
+
+def protected(walk: Walk) -> Incident:
+    """A tag protects the instance: one person requests to override it, another one approves."""
+    response, [incident] = walk.response, walk.beside
+    response.account.client("ec2").create_tags(Resources=[response.company.instances["database"]], Tags=[_PROTECTS])
+    attacked = {"reason": "the attacker set it"}
+    response.api.post(f"/incidents/{incident['id']}/contain-protected", attacked, repeatable=True)
+    response.until_asked(incident)
+    response.approve(incident)
+    response.until_settled(incident, "contained")
+    _check_isolated(response, "database")
+    return _released(response, incident)
+
+
 def rejected(walk: Walk) -> Incident:
     """Containment is requested and rejected."""
     response, [incident] = walk.response, walk.beside

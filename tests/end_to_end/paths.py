@@ -169,6 +169,21 @@ PATHS: Final = {
             contains=True,
             roles=_ASKING,
         ),
+        Path(
+            "contain on approval, override, release",
+            containment.overridden,
+            _CONTAINED,
+            contains=True,
+            roles=frozenset({"api"}),
+        ),
+        Path(
+            "contain what a tag protects, release",
+            containment.protected,
+            _CONTAINED,
+            contains=True,
+            tidy=containment.unprotect,
+            roles=frozenset({"api"}),
+        ),
         Path("ask whether to contain, be refused", containment.rejected, _CONTAINED, contains=True),
         Path(
             "contain without an answer, release",

@@ -60,7 +60,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         "override",
         "approve a pending containment without another person, also one that you requested; a right of its own",
     )
-    overrider.add_argument("--reason", required=True, help="why nobody else approves it: text for the timeline")
+    overrider.add_argument("--reason", required=True, help="why no other person approves it: text for the timeline")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
     rejecter.add_argument("--reason", help="text for the timeline")
     releaser = _parser(actions, add, "release", "restore what containment changed")

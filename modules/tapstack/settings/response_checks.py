@@ -260,7 +260,7 @@ def _check_containment(checker: Checker, path: Path, containment: Containment, s
         if "approval" in containment.modes and approval.default == "contain" and approval.other_person:
             checker.warn(
                 (*path, "approval", "default"),
-                "contains what one person requested, when nobody answers in time, although other_person is true; leave "
+                "contains what one person requested, without an answer in time, although other_person is true; leave "
                 "contains nothing without an answer",
             )
     scaling = containment.auto_scaling

@@ -586,7 +586,7 @@ def test_when_everything_fits_together_then_it_passes(text: str) -> None:
         (
             "{containment: {approval: {default: contain}}}",
             "containment.approval.default",
-            "contains what one person requested, when nobody answers in time, although other_person is true; leave "
+            "contains what one person requested, without an answer in time, although other_person is true; leave "
             "contains nothing without an answer",
         ),
     ],

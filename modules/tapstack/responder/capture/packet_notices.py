@@ -23,6 +23,10 @@ def untagged(session_id: str) -> str:
     )
 
 
+def _run_next(incident: Incident, *before: str) -> list[str]:
+    return ["What to run next:", *(f"  {command}" for command in before), f"  tapstack incident show {incident.id}"]
+
+
 def repaired(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: sessions were changed by others, and are as before."""
     return subject(incident, "mirroring repaired"), text(
@@ -30,7 +34,7 @@ def repaired(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         "Traffic mirror sessions of this incident were changed outside Tapstack. They mirror again as before. Packets "
         "in between may be missing.",
         [f"  {line}" for line in lines],
-        ["CloudTrail says who changed them.", "What to run next:", f"  tapstack incident show {incident.id}"],
+        ["CloudTrail says who changed them.", *_run_next(incident)],
     )
 
 
@@ -40,7 +44,7 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         incident,
         "Network interfaces of this incident are mirrored no longer, and could not be mirrored again.",
         [f"  {line}" for line in lines],
-        ["What to run next:", f"  tapstack incident show {incident.id}"],
+        _run_next(incident),
     )
 
 
@@ -54,7 +58,7 @@ def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         [f"  {line}" for line in lines],
         ["The instance stays contained."] if contained else [],
         [f"To capture all: {MORE_PLACES}."],
-        ["What to run next:", "  tapstack incident list", f"  tapstack incident show {incident.id}"],
+        _run_next(incident, "tapstack incident list"),
     )
 
 
@@ -65,15 +69,13 @@ def placed(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         "The mirror target has a place for network interfaces of this incident that waited for one. What they sent and "
         "received meanwhile is not captured.",
         [f"  {line}" for line in lines],
-        ["What to run next:", f"  tapstack incident show {incident.id}"],
+        _run_next(incident),
     )
 
 
 def instance_changed(incident: Incident, said: str) -> tuple[str, str]:
     """Return subject and text: the instance stopped, started or was terminated."""
-    return subject(incident, "instance changed"), text(
-        incident, f"{said}.", ["What to run next:", f"  tapstack incident show {incident.id}"]
-    )
+    return subject(incident, "instance changed"), text(incident, f"{said}.", _run_next(incident))
 
 
 def attached(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
@@ -82,7 +84,7 @@ def attached(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         incident,
         "Network interfaces were attached to the instance since mirroring began. Packets before now are not captured.",
         [f"  {line}" for line in lines],
-        ["CloudTrail says who attached them.", "What to run next:", f"  tapstack incident show {incident.id}"],
+        ["CloudTrail says who attached them.", *_run_next(incident)],
     )
 
 
@@ -93,7 +95,7 @@ def unknown(incident: Incident, session_id: str, network_interface_id: str) -> t
         f"{session_id} on {network_interface_id} has the tags of this incident, but no incident created it. It is "
         "neither used nor deleted: tags prove nothing. CloudTrail says who created it.",
         [
-            "What to run next, where nobody needs it:",
+            "What to run next, if it is not needed:",
             f"  aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}",
         ],
     )
@@ -107,7 +109,7 @@ def missing(incident: Incident, found: IncidentPackets, causes: Sequence[str]) -
         f"{', '.join(found.missing)}. {MEASURED}",
         ["Likely causes:", *(f"  {cause}" for cause in causes)],
         ["The sweeper goes on watching, every 15 minutes, and notifies when packets are seen."],
-        ["What to run next:", f"  tapstack incident show {incident.id}"],
+        _run_next(incident),
     )
 
 
@@ -116,5 +118,5 @@ def seen(incident: Incident, found: IncidentPackets) -> tuple[str, str]:
     return subject(incident, "packets seen"), text(
         incident,
         f"CloudWatch counts mirrored packets in the five minutes from {found.seen_at}. {MEASURED}",
-        ["What to run next:", f"  tapstack incident show {incident.id}"],
+        _run_next(incident),
     )

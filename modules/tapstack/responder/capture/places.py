@@ -119,8 +119,7 @@ def _is_settled(incident: Incident, capture: Capture) -> bool:
     """Return whether nothing else is about to change what an incident says of its interface."""
     if incident.state not in ("capturing", "failed") or incident.close_requested:
         return False
-    named = capture.network_interface_id
-    entry = next((one for one in incident.interfaces if one.network_interface_id == named), None)
+    entry = incident.entry_of(capture.network_interface_id)
     if entry is None:
         return False
     # One that failed in the middle of its start may not have recorded the session.
@@ -180,7 +179,8 @@ def take(place: Place, incident: Incident, network_interface_id: str) -> bool:
     why = f"its place at the mirror target went to {network_interface_id} of {incident.id}, which is more severe"
     parts = [captures.displaced(capture)]
     for holder in holders:
-        [entry] = [one for one in holder.interfaces if one.network_interface_id == lost]
+        entry = holder.entry_of(lost)
+        assert entry is not None
         state: InterfaceState = "waiting" if holder.state == "capturing" else "ended"
         after = replace(entry, state=state, session_id=None, session_number=None, note=why)
         said = f"{lost} is not mirrored any more: {why} ({incident.severity}, this one is {holder.severity})"

@@ -74,9 +74,10 @@ def _former_session(incident: Incident, capture: Capture) -> str | None:
 
     Another incident that began meanwhile found it lost, and made another one.
     """
-    entries = {one.network_interface_id: one for one in incident.in_state("mirrored")}
-    entry = entries.get(capture.network_interface_id)
-    return entry.session_id if entry is not None and entry.session_id != capture.session_id else None
+    entry = incident.entry_of(capture.network_interface_id)
+    if entry is None or entry.state != "mirrored" or entry.session_id == capture.session_id:
+        return None
+    return entry.session_id
 
 
 def _how_lost(capture: Capture, session: Described | None) -> str | None:

@@ -46,7 +46,7 @@ def approval(incident: Incident) -> tuple[str, str]:
             f"  tapstack incident reject {name}",
         ],
         # The way out of a responder who is alone; what protects an instance takes two.
-        ["Where nobody else can approve, with the right to override:", f"  {override_command(name)}"]
+        ["Without another approver, with the right to override:", f"  {override_command(name)}"]
         if not containment.overridden_tags
         else [],
     )

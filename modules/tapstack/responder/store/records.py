@@ -387,6 +387,10 @@ class Incident:
         """Return the interfaces that are in a state."""
         return [one for one in self.interfaces if one.state == state]
 
+    def entry_of(self, network_interface_id: str) -> IncidentInterface | None:
+        """Return what the incident says of an interface; None where it does not list it."""
+        return next((one for one in self.interfaces if one.network_interface_id == network_interface_id), None)
+
     def runs(self, task: Task) -> int:
         """Return how often a task was requested."""
         return self.contain_runs if task == "contain" else self.release_runs

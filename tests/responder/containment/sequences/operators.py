@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tapstack.domain.findings import severity_level
-from tapstack.domain.incidents import as_text, highest, utc_now
+from tapstack.domain.incidents import as_text, as_time, highest, utc_now
 from tapstack.domain.operations import path_that_contains
 from tapstack.domain.policy import Rule
 from tapstack.responder.api.router import answer
@@ -93,6 +93,19 @@ class Operators:
         seen = as_text(utc_now() - timedelta(seconds=pick.of((0, 0, 1, 3600))))
         self.find_one(instance, number, severity, seen, by)
 
+    def find_old(self, pick: Pick, by: Interruption | None = None) -> None:
+        """GuardDuty says late what it saw before an instance was released, or its incident closed."""
+        ended = [(instance, moment) for instance, moment in self.world.ledger.released.items()]
+        ended += [
+            (str(one.instance_id), one.closed_at)
+            for one in map(incidents.read, self.world.incidents)
+            if one is not None and one.closed_at is not None
+        ]
+        if ended:
+            instance, moment = pick.of(sorted(ended))
+            seen = as_text(as_time(moment) - timedelta(seconds=pick.of((0, 1))))
+            self.find_one(instance, pick.of((1, 2, 3, 4)), pick.of((9.5, 9.5, 8.0)), seen, by)
+
     def find_one(self, instance: str, number: int, severity: float, seen: str, by: Interruption | None = None) -> None:
         """Send a finding, and hold what became of it against what was there before."""
         self.world.done["find"] += 1
@@ -117,6 +130,8 @@ class Operators:
                 self.world.of_finding[instance, number] = decision["incident_id"]
             if by is None and decision["action"] in ("joined", "updated"):
                 self._check_joined(decision["incident_id"], severity, before, said)
+            if by is None:
+                self._check_said_once(decision["incident_id"], f"finding {number}", said)
             self.world.seen.setdefault(decision["incident_id"], set()).add(seen)
             if decision["incident_id"] not in self.world.incidents:
                 self.world.incidents.append(decision["incident_id"])
@@ -151,6 +166,12 @@ class Operators:
         if rejected or asks_nothing or answered["state"] in ("containing", "contained", "releasing"):
             assert now["containment"] == answered, f"{name}: {answered} became {now['containment']}"
 
+    def _check_said_once(self, name: str, alert: str, said: int) -> None:
+        """That an alert joined an incident is notified of once, however often the alert is sent."""
+        again = (name, alert) in self.world.answered
+        assert not again or self.world.ledger.joined == said, f"{name}: it is said again that {alert} joined"
+        self.world.answered.add((name, alert))
+
     def alert(self, pick: Pick, by: Interruption | None = None) -> None:
         """Another tool raises an alert, or sends it again."""
         instance = pick.of((self.world.instances[0], self.world.instances[0], *self.world.instances))
@@ -163,13 +184,15 @@ class Operators:
         }
         if self._wants(containment):
             self.world.wanted.add(instance)
-        there = self._to_be_joined(instance)
+        there, said = self._to_be_joined(instance), self.world.ledger.joined
         asked = self.ask("/incidents", body, by)
         if asked is None or asked[0] != 202:
             # Its incident is closed, or was opened without containment.
             assert asked is None or asked[0] in (409, 503), asked
             return
         name = str(asked[1]["incident"]["id"])
+        if by is None:
+            self._check_said_once(name, f"alert {number}", said)
         is_new = name not in self.world.incidents
         # Whoever opened one of these may have got no answer, so that it is not known here.
         assert not (is_new and there and name not in there and by is None), f"{name} was opened beside {there}"

@@ -42,6 +42,7 @@ class World:
         contained: interfaces that were attached when their instance's containment was completed, with the turn that it
             had then, and the calls there had been when that step began.
         of_finding: the incident that each finding has, by instance and number; unknown where it was interrupted.
+        answered: incidents, each with an alert whose sender was answered that it has it.
         seen: when the findings that an incident got were seen last.
         wanted: instances whose containment was requested.
         releasing: incidents whose release was requested, and instances whose release for all was requested.
@@ -71,6 +72,7 @@ class World:
     requests: dict[str, tuple[dict[str, Any], str | None]] = field(default_factory=dict)
     contained: dict[str, tuple[int, int, list[str]]] = field(default_factory=dict)
     of_finding: dict[tuple[str, int], str] = field(default_factory=dict)
+    answered: set[tuple[str, str]] = field(default_factory=set)
     seen: dict[str, set[str]] = field(default_factory=dict)
     wanted: set[str] = field(default_factory=set)
     releasing: set[str] = field(default_factory=set)
