@@ -416,6 +416,7 @@ class DeployedResponse:
 
     def wipe(self) -> None:
         """Take away what is left, whatever it is."""
+        self.account.metrics.forget()
         self.stop_executions()
         ec2, cloudformation = self.account.client("ec2"), self.account.client("cloudformation")
         for session in self.sessions():

@@ -69,6 +69,17 @@ def test_when_a_metric_is_set_then_cloudwatch_answers_with_it(aws_account: Accou
     assert [(point["Maximum"], point["Unit"]) for point in points] == [(3000, "Bytes")]
 
 
+def test_when_the_metrics_are_forgotten_then_nothing_has_been_mirrored(aws_account: Account) -> None:
+    instance = launch(aws_account)
+    aws_account.metrics.add(Measurement(instance, "NetworkMirrorIn", 1500, at=NOW.timestamp()))
+    own = [{"MetricName": "Requests", "Value": 1}]
+    aws_account.client("cloudwatch").put_metric_data(Namespace="Shop", MetricData=own)
+    aws_account.metrics.forget()
+    assert sums(aws_account, instance, "NetworkMirrorIn") == []
+    [listed] = aws_account.client("cloudwatch").list_metrics()["Metrics"]
+    assert listed["Namespace"] == "Shop"
+
+
 def test_when_another_process_sets_a_metric_then_it_is_the_same(aws_account: Account) -> None:
     instance = launch(aws_account, region="us-west-2")
     asked = {

@@ -67,7 +67,7 @@ class Metrics:
         self._region = region
 
     def add(self, measurement: Measurement) -> None:
-        """Let CloudWatch answer with a value from now on, until the account is reset.
+        """Let CloudWatch answer with a value from now on, until it is forgotten.
 
         Raises:
             ValueError: the instance does not exist.
@@ -88,6 +88,14 @@ class Metrics:
                 }
             ],
         )
+
+    def forget(self) -> None:
+        """Let CloudWatch answer as if nothing had been mirrored, in every account and Region."""
+        for regions in get_backend("cloudwatch").values():
+            for cloudwatch in regions.values():
+                cloudwatch.metric_data = [
+                    datum for datum in cloudwatch.metric_data if datum.namespace != NAMESPACE or datum.name not in UNITS
+                ]
 
 
 def _backend(service: Any, account: str, region: str) -> Any:
