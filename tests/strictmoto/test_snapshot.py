@@ -68,6 +68,9 @@ def test_when_a_key_waits_for_its_deletion_then_it_is_gone(aws_account: Account)
 
 
 def test_when_a_kind_is_left_out_then_only_the_others_are_compared(aws_account: Account) -> None:
+    ec2 = aws_account.client("ec2")
+    volume = ec2.create_volume(AvailabilityZone="eu-central-1a", Size=8)["VolumeId"]
+    ec2.create_snapshot(VolumeId=volume)
     kinds = {name.split(" ")[1] for name in take_snapshot(aws_account, region=REGION, services=["ec2"])}
     found = take_snapshot(aws_account, region=REGION, services=["ec2"], without=["Snapshots"])
     assert kinds - {name.split(" ")[1] for name in found} == {"Snapshots"}

@@ -1,10 +1,13 @@
 """Snapshots that take their time: they are pending first, and can be copied and made volumes of when complete.
 
+Those of AWS's images are AWS's: an account that describes its own does not see them.
+
 How long they are pending is the account's own: AWS documents no duration, which depends on the data.
 
-Sources: Amazon EC2 API Reference, Snapshot (status: pending, completed, error, and more; progress), CreateVolume and
-"Error codes for the Amazon EC2 API" (IncorrectState); Amazon EBS User Guide, "Create Amazon EBS snapshots" (pending
-until all modified blocks are transferred) and "Copy an Amazon EBS snapshot" (it must be completed).
+Sources: Amazon EC2 API Reference, Snapshot (status: pending, completed, error, and more; progress), DescribeSnapshots
+(OwnerIds), CreateVolume and "Error codes for the Amazon EC2 API" (IncorrectState); Amazon EBS User Guide, "Create
+Amazon EBS snapshots" (pending until all modified blocks are transferred) and "Copy an Amazon EBS snapshot" (it must be
+completed).
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from typing import Any, Final
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_block_store import EBSBackend as _Backend
 from moto.ec2.models.elastic_block_store import Snapshot as _Snapshot
+from moto.ec2.responses.elastic_block_store import ElasticBlockStore as _Responses
 
 from strictmoto.running import running
 
 # moto has types, but none for what is replaced at run time.
 Backend: Any = _Backend
 Snapshot: Any = _Snapshot
+Responses: Any = _Responses
 
 PENDING_SECONDS: Final = 10.0
 """How long a snapshot is pending, where waits are not scaled."""
@@ -32,6 +37,7 @@ _COMPLETED: Final = "completed"
 def install() -> None:
     """Let the snapshots of this process's moto be pending first. A second call changes nothing."""
     init, copy, create_volume = Snapshot.__init__, Backend.copy_snapshot, Backend.create_volume
+    describe = Responses.describe_snapshots
 
     @functools.wraps(init)
     def begun(self: Any, *given: Any, **named: Any) -> None:
@@ -40,6 +46,18 @@ def install() -> None:
         if self.from_ami is None:
             self.pending_from = time.monotonic()
             self.pending_for = running().waits.of(PENDING_SECONDS)
+
+    @functools.wraps(describe)
+    def describe_snapshots(self: Any) -> Any:
+        answer = describe(self)
+        if owners := self._get_param("OwnerIds", []):
+            own = self.ec2_backend.account_id if "self" in owners else None
+            answer.result["Snapshots"] = [
+                one
+                for one in answer.result["Snapshots"]
+                if one.owner_id in (own, *owners) or ("amazon" in owners and _is_of_amazon(self.ec2_backend, one))
+            ]
+        return answer
 
     @functools.wraps(copy)
     def copy_snapshot(self: Any, source_snapshot_id: str, source_region: str, *given: Any, **named: Any) -> Any:
@@ -60,8 +78,14 @@ def install() -> None:
     # CreateSnapshots answers with another word for it, which moto leaves out.
     Snapshot.state = property(_status)
     Snapshot.progress = property(_progress)
+    Responses.describe_snapshots = describe_snapshots
     Backend.copy_snapshot = copy_snapshot
     Backend.create_volume = volume_of_snapshot
+
+
+def _is_of_amazon(backend: Any, snapshot: Any) -> bool:
+    image = backend.amis.get(snapshot.from_ami)
+    return image is not None and image.owner_alias == "amazon"
 
 
 def _status(snapshot: Any) -> str:

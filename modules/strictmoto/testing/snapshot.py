@@ -104,7 +104,7 @@ def take_snapshot(
         region: the Region.
         role_arn: role to assume; its account is looked at. The caller's by default.
         services: only what these have, by boto3's names; everything by default.
-        without: kinds that are left out, such as `Snapshots`: the account has a thousand of those from the start.
+        without: kinds that are left out, such as `Snapshots`.
     """
     found: Snapshot = {}
     for kind in _KINDS:

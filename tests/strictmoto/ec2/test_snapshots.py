@@ -94,3 +94,16 @@ def test_fails_when_the_snapshot_of_a_volume_or_a_copy_does_not_exist(ec2: Any) 
         ec2.create_volume(SnapshotId="snap-0123456789abcdef0", AvailabilityZone="eu-central-1a")
     with refused("InvalidSnapshot.NotFound"):
         ec2.copy_snapshot(SourceSnapshotId="snap-0123456789abcdef0", SourceRegion="eu-central-1")
+
+
+def test_when_owners_are_asked_for_then_those_of_awss_images_are_amazons(ec2: Any, volume: str) -> None:
+    made = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    own, of_account, of_amazon = (
+        [one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=[owner])["Snapshots"]]
+        for owner in ("self", "123456789012", "amazon")
+    )
+    assert own == of_account == [made]
+    assert of_amazon
+    assert made not in of_amazon
+    everything = {one["SnapshotId"] for one in ec2.describe_snapshots()["Snapshots"]}
+    assert everything >= {made, *of_amazon}
