@@ -487,6 +487,7 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
     thorough = {
         **usual,
         "approval": {"minutes": 60, "default": "contain"},
+        "wait_for_packets": {"at_most_seconds": 60},
         "two_step": {"enabled": True, "seconds": 60},
         "tcp_established_seconds": 60,
         "auto_scaling": {"decrement_desired_capacity": True},

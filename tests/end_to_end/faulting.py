@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault, Kind
 from strictmoto.front.answers import is_read
 from strictmoto.lambda_.service import service
@@ -261,6 +262,10 @@ class Runner:
         """Have the incidents beside, or none, and nothing else."""
         response = self.response
         response.account.faults.clear()
+        # A containment waits for packets, and looks once, unless CloudWatch's next five minutes begin meanwhile.
+        response.account.metrics.forget()
+        for instance in response.company.instances.values():
+            response.account.metrics.add(Measurement(instance, "NetworkMirrorIn", 1500))
         old = time.monotonic() - self._beside_since > _BESIDE_SECONDS
         if self._beside and (old or path.beside != self._beside_of):
             self._start_anew()

@@ -426,6 +426,7 @@ def the_sweeper_watches_the_packets(its: Scenarios) -> None:
     Incidents that other scenarios left open may be as old by then, and are reported too.
     """
     response = its.response
+    response.account.metrics.forget()
     seen, unseen = response.captured("web-1"), response.captured(response.company.interfaces["web-2"][0])
     response.sweep()
     assert [response.show(one)["packets"]["state"] for one in (seen, unseen)] == ["mirroring", "mirroring"]
