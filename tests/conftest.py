@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import hypothesis
 import pytest
 from xdist.remote import Producer
@@ -56,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    # Each session of boto3 reads the models of its services anew: seconds in a process whose tests make hundreds.
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
     tempfile.gettempdir()  # decided here: what pytest keeps for inspection stays where it is
     directory = tempfile.mkdtemp(prefix="tapstack-tests-")
     os.environ["TMPDIR"] = directory

@@ -29,6 +29,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return output.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_when_it_runs_then_every_way_is_in_every_table(page: str) -> None:
     for label in response.LABELS.values():
         # Twice two sizes, and twice the growth.
@@ -37,6 +38,7 @@ def test_when_it_runs_then_every_way_is_in_every_table(page: str) -> None:
         assert row in page
 
 
+@pytest.mark.long
 def test_when_it_runs_then_the_responder_calls_ec2_as_often_as_it_may(page: str) -> None:
     rows = [line.split(" | ") for line in page.splitlines() if line.count(" | ") == 5]
     calls = {(row[1], int(row[0].removeprefix("| "))): int(row[2]) for row in rows if row[2].isdigit()}
