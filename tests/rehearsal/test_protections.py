@@ -1108,13 +1108,13 @@ def test_when_old_and_new_rules_are_too_many_together_then_that_is_reported_befo
     )
 
 
-def using(company: Company, appliance: str, *stacks: str, target: str = "sensor") -> Found:
+def using(company: Company, appliance: str, *stacks: str, target: str = "sensor", source: str = "database") -> Found:
     """What is found before a deploy of a site whose response uses its capture."""
     basics = f"{LAUNCH[:-1]}, stack_name: basics}}"
     deployment = parse_deployment(
         f"project: tap\nsites:\n  ward:\n    region: eu-central-1\n    vpc_id: {company.shop.id}\n"
         f"    packet_basics: {basics}\n    filters: {{web: {{preset: web}}}}\n"
-        f"    targets: {{{target}: {{network_interface_id: {company.interfaces['database'][0]}}}}}\n"
+        f"    targets: {{{target}: {{network_interface_id: {company.interfaces[source][0]}}}}}\n"
         f"    response: {{appliance: {appliance}}}\n"
     )
     return find_dependents(deployment, stacks, try_credentials(deployment, stacks).access, "deployment.yaml")
@@ -1165,3 +1165,21 @@ def test_when_a_target_is_renamed_by_a_deploy_of_the_capture_alone_then_the_resp
     )
     assert renamed == Found([], [said] if deployed else [])
     assert using(company, "{target: probe, filter: web}", "ward", "ward-response", target="probe") == Found([], [])
+
+
+def test_when_a_deploy_of_the_capture_alone_replaces_a_target_under_its_name_then_the_response_is_named(
+    aws_account: Account, company: Company
+) -> None:
+    target_and_filter(aws_account, company)
+    create_table(aws_account.client("dynamodb"), "tap-ward-response-incidents")
+    appliance = "{target: sensor, filter: web}"
+    assert using(company, appliance, "ward") == Found([], [])
+    assert using(company, appliance, "ward", source="web-1") == Found(
+        [],
+        [
+            "ward: ward-response uses target sensor, which this deploy makes, once it is deployed as well, and until "
+            'then what it used before, which this deploy may delete: run make deploy ARGS="ward-response" right '
+            "afterwards"
+        ],
+    )
+    assert using(company, appliance, "ward", "ward-response", source="web-1") == Found([], [])

@@ -318,8 +318,14 @@ def _list(call: _Call) -> int:
         query["next"] = chosen.next
     answer = call.api().get("/incidents", query)
     options = f" --state {query['state']} --limit {chosen.limit}{call.options}"
-    call.show(answer, lambda: view.listing(_incident(answer), options=options))
+    call.show(answer, lambda: _listing(_incident(answer), options, is_open=query["state"] == "open"))
     return 0
+
+
+def _listing(answer: Mapping[str, Any], options: str, *, is_open: bool) -> str:
+    listed = view.listing(answer, options=options)
+    # A list without an incident does not mean that nothing is contained.
+    return f"{listed}\n{view.CLOSED_MAY_CONTAIN}" if is_open else listed
 
 
 def _show(call: _Call) -> int:

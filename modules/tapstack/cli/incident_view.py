@@ -116,6 +116,9 @@ def _extension(incident: Incident, name: str, now: datetime, options: str) -> li
         return []
 
 
+CLOSED_MAY_CONTAIN: Final = "closed incidents may still contain their instances: tapstack incident list --state closed"
+
+
 def listing(answer: Mapping[str, Any], *, options: str = "") -> str:
     """Return a table of incidents, with the command that shows more."""
     incidents = _entries(answer, "incidents")

@@ -210,11 +210,11 @@ def _capture_not_deployed(place: _Place) -> Iterator[str]:
 def _response_not_deployed(place: _Place) -> Iterator[str]:
     """Find what a deployed response is to use once it is deployed as well: until then it uses what was there before."""
     response = response_stack_name(place.name)
-    if response in place.stacks or not (missing := list(_missing_of_capture(place))):
+    if response in place.stacks or not (made := [*_missing_of_capture(place), *_replaced_of_capture(place)]):
         return
     if _described_table(place) is not None:
         yield (
-            f"{response} uses {' and '.join(missing)}, which this deploy makes, once it is deployed as well, and until "
+            f"{response} uses {' and '.join(made)}, which this deploy makes, once it is deployed as well, and until "
             f'then what it used before, which this deploy may delete: run make deploy ARGS="{response}" right '
             "afterwards"
         )
@@ -232,6 +232,17 @@ def _missing_of_capture(place: _Place) -> Iterator[str]:
         operation, result = _MIRRORING[what]
         if not any(place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}])):
             yield used
+
+
+def _replaced_of_capture(place: _Place) -> Iterator[str]:
+    """Yield what the response of the site uses of its capture and a deploy would replace under the same name."""
+    for used in used_of_capture(place.site):
+        what, _, name = used.partition(" ")
+        if what != PACKET_BASICS:
+            operation, result = _MIRRORING[what]
+            there = place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}])
+            if any(_back(place, what, described) is not None for described in there):
+                yield used
 
 
 def _protected_table(place: _Place) -> Iterator[str]:

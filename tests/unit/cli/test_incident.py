@@ -269,6 +269,18 @@ class TestOthers:
         assert ID in out
         assert out.endswith("there are more: tapstack incident list --state closed --limit 5 --next a/b=\n")
 
+    def test_when_no_incident_is_open_then_it_says_that_closed_ones_may_still_contain(
+        self, api: ApiServer, capsys: Printed
+    ) -> None:
+        api.answer((200, {"incidents": []}))
+        assert main(["incident", "list"]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "no incidents",
+            "closed incidents may still contain their instances: tapstack incident list --state closed",
+        ]
+        assert main(["incident", "list", "--state", "closed"]) == 0
+        assert capsys.readouterr().out == "no incidents\n"
+
     @pytest.mark.parametrize("limit", ["0", "101"])
     def test_fails_when_the_limit_is_out_of_range(self, limit: str, capsys: Printed) -> None:
         assert main(["incident", "list", "--limit", limit]) == 2
