@@ -18,6 +18,10 @@ from tapstack.settings.problems import DeploymentError, Problem
 EXAMPLE: dict[str, Any] = yaml.safe_load((Path(__file__).parents[3] / "deployment.yaml").read_text(encoding="utf-8"))
 
 
+# Together they take as long as all other tests of the deployment file.
+pytestmark = pytest.mark.thorough
+
+
 def field_names(schema: Any) -> set[str]:
     if isinstance(schema, dict):
         return set(schema.get("properties", ())).union(*map(field_names, schema.values()))
