@@ -23,7 +23,7 @@ from tests.end_to_end.faulting import (
 )
 from tests.end_to_end.paths import PATHS, WORKFLOW
 
-[LAUNCH, JOIN, JOINED, REPAIRED, EXPIRE, FAIL, CONTAIN, *_] = PATHS
+[LAUNCH, _, JOINED, REPAIRED, _, FAIL, CONTAIN, *_] = PATHS
 BY_DEFAULT = "contain without an answer, release"
 OVERTAKEN = "contain, be overtaken by a release for all, restore again"
 
@@ -48,17 +48,13 @@ def test_when_any_action_is_struck_once_then_the_incident_ends_as_without_it(run
     [
         (LAUNCH, "appliance", "cloudformation", "CreateStack"),
         (LAUNCH, "appliance", "cloudformation", "DeleteStack"),
-        (LAUNCH, "appliance", "ec2", "StopInstances"),
         (LAUNCH, "appliance", "ec2", "CreateSnapshots"),
         (LAUNCH, "capture", "ec2", "CreateTrafficMirrorSession"),
-        (LAUNCH, "capture", "ec2", "DeleteTrafficMirrorSession"),
-        (JOIN, "capture", "ec2", "CreateTags"),
         (JOINED, "api", "dynamodb", "TransactWriteItems"),
         (JOINED, "findings", "dynamodb", "TransactWriteItems"),
         (JOINED, "findings", "sns", "Publish"),
         (REPAIRED, "sweeper", "ec2", "CreateTrafficMirrorSession"),
         (REPAIRED, "sweeper", "monitoring", "GetMetricData"),
-        (EXPIRE, "incident", "sns", "Publish"),
         (FAIL, "incident", "dynamodb", "TransactWriteItems"),
     ],
 )

@@ -18,6 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from strictmoto.account import Account
 
+pytestmark = pytest.mark.long
+
 SERVICES = (
     "apigatewayv2",
     "autoscaling",

@@ -131,6 +131,7 @@ def test_when_the_example_is_deployed_then_plans_are_empty_updates_apply_and_des
     assert differences(before, take_snapshot(rehearsal.account, region=REGION)) == []
 
 
+@pytest.mark.long
 def test_when_a_user_rehearses_a_file_then_the_command_shows_it_and_ends_well(
     terraform: Terraform,
     aws_account_server: Account,

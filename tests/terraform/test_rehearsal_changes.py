@@ -247,6 +247,7 @@ def in_order(made: list[str], expected: list[str]) -> None:
         assert last < made.index(after), f"{before} after {after}: {made}"
 
 
+@pytest.mark.long
 def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accepts(ward: SmallSite) -> None:
     company = ward.company
     capture = {"mirrored_from": [company.shop.cidr, "10.77.0.0/16"]}
@@ -288,6 +289,7 @@ def test_when_rules_change_then_a_block_keeps_its_rule_and_a_filter_always_accep
     ]
 
 
+@pytest.mark.long
 def test_when_accepts_and_rejects_change_then_accepts_are_made_first_and_deleted_last(ward: SmallSite) -> None:
     def exception(first: int) -> list[dict[str, Any]]:
         return [

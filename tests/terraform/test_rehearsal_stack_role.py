@@ -139,6 +139,7 @@ def test_when_a_template_may_make_roles_then_only_with_the_boundary_and_by_a_rol
     ward.deployed.destroy()
 
 
+@pytest.mark.long
 def test_when_a_stack_with_a_role_is_made_updated_and_destroyed_then_whatever_the_role_allows_was_needed(
     stack: Stack,
 ) -> None:

@@ -40,7 +40,7 @@ sites:
 """
 
 
-@pytest.mark.parametrize("hcl", [False, True])
+@pytest.mark.parametrize("hcl", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_when_responses_are_synthesized_then_terraform_finds_them_valid(
     terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hcl: bool
 ) -> None:

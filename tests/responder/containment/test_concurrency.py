@@ -234,7 +234,7 @@ def test_when_two_meet_at_any_point_then_both_are_right(
     monkeypatch: pytest.MonkeyPatch,
     one_thread: Calls,
 ) -> None:
-    every = 1 if EVERY_POINT else (MEETINGS[meeting] + 1) // 2
+    every = 1 if EVERY_POINT else (2 * MEETINGS[meeting] + 2) // 3
     calls = one_thread
     for at in range(1, _MOST_CALLS, every):
         play = found(aws_account_server, monkeypatch, calls, seed=at, two_step=False, default="leave")

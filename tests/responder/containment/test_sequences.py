@@ -24,7 +24,7 @@ from strictmoto.account import Account
 from tests.responder.containment.sequences.building import Play, found
 from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 
-EXAMPLES = 15
+EXAMPLES = 10
 STEPS = 40
 OTHERS = (
     "change_groups",
