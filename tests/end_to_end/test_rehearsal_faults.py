@@ -23,7 +23,7 @@ from tests.end_to_end.faulting import (
 )
 from tests.end_to_end.paths import PATHS, WORKFLOW
 
-[LAUNCH, _, JOINED, REPAIRED, _, FAIL, CONTAIN, *_] = PATHS
+LAUNCH, _join, JOINED, REPAIRED, _expire, FAIL, CONTAIN, *_rest = PATHS
 BY_DEFAULT = "contain without an answer, release"
 OVERTAKEN = "contain, be overtaken by a release for all, restore again"
 
