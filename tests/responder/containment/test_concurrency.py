@@ -1,6 +1,6 @@
 """Two concurrent commands, at every point: one completes between any two calls of the other.
 
-The random sequences cover some of these points. These tests cover three or four of each pair, or all of them with
+The random sequences cover some of these points. These tests cover two or three of each pair, or all of them with
 TAPSTACK_EVERY_POINT=1, as `make test-all` has it. The checks are the same.
 """
 
