@@ -268,7 +268,7 @@ def _open(call: _Call) -> int:
         call.show(answer, lambda: _opened(found, call.options, joined=answer.get("joined") is True))
         return 0
     print(_first_line(found, joined=answer.get("joined") is True), file=call.err, flush=True)
-    found = _follow(api, name, call.err, chosen.wait)
+    found = _follow(api, name, call, chosen.wait)
     call.show(found, lambda: call.card(found))
     return 1 if found.get("state") == "failed" else 0
 
@@ -289,22 +289,22 @@ def _opened(found: Mapping[str, Any], options: str, *, joined: bool) -> str:
     )
 
 
-def _follow(api: IncidentApi, name: str, err: TextIO, minutes: int) -> Mapping[str, Any]:
+def _follow(api: IncidentApi, name: str, call: _Call, minutes: int) -> Mapping[str, Any]:
     """Print the timeline until mirroring has started or failed; return the incident of that moment."""
     until = time.monotonic() + 60 * minutes
     seen = 0
     while True:
-        found = _incident(api.get(f"/incidents/{name}"))
+        found: Mapping[str, Any] = api.get(f"/incidents/{name}", holds="id")
         lines = view.timeline(found, seen)
         seen += len(lines)
         for line in lines:
-            print(f"  {line}", file=err, flush=True)
+            print(f"  {line}", file=call.err, flush=True)
         if found.get("state") not in ("opening", "launching"):
             return found
         if time.monotonic() >= until:
             raise ServiceError(
                 f"{name} is still {plain(found.get('state'))} after {counted(minutes, 'minute')}; it continues: "
-                f"tapstack incident show {name}"
+                f"tapstack incident show {name}{call.options}"
             )
         time.sleep(POLL_SECONDS)
 
@@ -316,22 +316,18 @@ def _list(call: _Call) -> int:
     query = {"state": chosen.state or "open", "limit": str(chosen.limit)}
     if chosen.next:
         query["next"] = chosen.next
-    answer = call.api().get("/incidents", query)
-    options = f" --state {query['state']} --limit {chosen.limit}{call.options}"
-    call.show(answer, lambda: _listing(_incident(answer), options, is_open=query["state"] == "open"))
-    return 0
-
-
-def _listing(answer: Mapping[str, Any], options: str, *, is_open: bool) -> str:
-    listed = view.listing(answer, options=options)
+    answer = call.api().get("/incidents", query, holds="incidents")
+    paging = f" --state {query['state']} --limit {chosen.limit}{call.options}"
     # A list without an incident does not mean that nothing is contained.
-    return f"{listed}\n{view.CLOSED_MAY_CONTAIN}" if is_open else listed
+    others = "" if query["state"] == "closed" else view.CLOSED_MAY_CONTAIN.format(call.options)
+    call.show(answer, lambda: "\n".join(filter(None, (view.listing(answer, options=paging), others))))
+    return 0
 
 
 def _show(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
-    answer = call.api().get(f"/incidents/{name}")
-    call.show(answer, lambda: call.card(_incident(answer)))
+    answer = call.api().get(f"/incidents/{name}", holds="id")
+    call.show(answer, lambda: call.card(answer))
     return 0
 
 
@@ -339,20 +335,20 @@ def _extend(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     minutes = incidents.check_minutes(call.chosen.minutes)
     api = call.api()
-    before = _incident(api.get(f"/incidents/{name}")).get("expires_at")
+    before = api.get(f"/incidents/{name}", holds="id").get("expires_at")
     # The minutes count from now, so a repeated request has the same result.
-    answer = api.post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True)
-    if before is not None and _incident(answer).get("expires_at") == before:
+    answer = api.post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True, holds="id")
+    if before is not None and answer.get("expires_at") == before:
         print(f"{name} already captures until {plain(before)}; nothing was changed", file=call.err, flush=True)
-    call.show(answer, lambda: call.card(_incident(answer)))
+    call.show(answer, lambda: call.card(answer))
     return 0
 
 
 def _close(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     body = {} if call.chosen.reason is None else {"reason": incidents.check_reason(call.chosen.reason)}
-    answer = call.api().post(f"/incidents/{name}/close", body, repeatable=True)
-    call.show(answer, lambda: call.card(_incident(answer)))
+    answer = call.api().post(f"/incidents/{name}/close", body, repeatable=True, holds="id")
+    call.show(answer, lambda: call.card(answer))
     return 0
 
 

@@ -201,11 +201,19 @@ class IncidentApi:
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return the JSON at `path`."""
-        return self._call("GET", path, query=query, repeatable=True).body
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, holds: str = "") -> Any:
+        """Return the JSON at `path`; see `post`."""
+        return self._with(holds, self._call("GET", path, query=query, repeatable=True).body)
 
-    def post(self, path: str, body: Mapping[str, Any], *, headers: Headers | None = None, repeatable: bool) -> Any:
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        headers: Headers | None = None,
+        repeatable: bool,
+        holds: str = "",
+    ) -> Any:
         """Send `body` to `path` and return the answer.
 
         Args:
@@ -213,8 +221,18 @@ class IncidentApi:
             body: sent as JSON.
             headers: besides the usual ones.
             repeatable: whether the call may be retried when its outcome is unknown.
+            holds: what every such answer of the API has; any other is of something else, at a mistyped address.
+
+        Raises:
+            ServiceError: the answer is no JSON object, or lacks that.
         """
-        return self._call("POST", path, body=body, headers=headers, repeatable=repeatable).body
+        return self._with(holds, self._call("POST", path, body=body, headers=headers, repeatable=repeatable).body)
+
+    def _with(self, holds: str, answer: Any) -> Any:
+        if isinstance(answer, dict) and (not holds or holds in answer):
+            return answer
+        what = f"has no {holds}" if isinstance(answer, dict) else "is no JSON object"
+        raise ServiceError(f"the answer of {self._url} {what}: is this the address of an incident API?")
 
     def _call(
         self,

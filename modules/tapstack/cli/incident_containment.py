@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from tapstack.cli import incident_plan_view as view
-from tapstack.cli.incident_api import IncidentApi, ServiceError, UserError
+from tapstack.cli.incident_api import IncidentApi, UserError
 from tapstack.domain import containment_settings, incidents
 from tapstack.domain.operations import path_that_contains
 
@@ -126,8 +126,8 @@ def _post(call: Call, what: str, body: dict[str, Any]) -> int:
         incidents.check_reason(body["reason"])
     dry_run = {"dry_run": True} if call.chosen.dry_run else {}
     # A repeated request changes nothing further, so each is retried when its response was lost.
-    answer = call.api().post(f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True)
-    if not isinstance(answer, dict):
-        raise ServiceError("the answer is no JSON object: is this the address of an incident API?")
+    answer = call.api().post(
+        f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True, holds="changes" if dry_run else "id"
+    )
     call.show(answer, lambda: view.plan(answer, what=what) if dry_run else call.card(answer))
     return 0

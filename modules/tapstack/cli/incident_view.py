@@ -116,7 +116,10 @@ def _extension(incident: Incident, name: str, now: datetime, options: str) -> li
         return []
 
 
-CLOSED_MAY_CONTAIN: Final = "closed incidents may still contain their instances: tapstack incident list --state closed"
+CLOSED_MAY_CONTAIN: Final = (
+    "closed incidents may still contain their instances: tapstack incident list --state closed{}"
+)
+"""With the options of the command that was given."""
 
 
 def listing(answer: Mapping[str, Any], *, options: str = "") -> str:

@@ -39,10 +39,8 @@ def check_issuer(value: str) -> str:
         usable = usable and not parts.netloc.endswith(":") and bool(_URL_PATH.fullmatch(parts.path))
     except ValueError:
         usable = False
-    if usable and not (
-        parts.query or parts.fragment or parts.username or parts.password or {" ", "?", "#"} & set(value)
-    ):
-        if "/.well-known/" in parts.path:
+    if usable and not (parts.query or parts.fragment or "@" in parts.netloc or {" ", "?", "#"} & set(value)):
+        if "/.well-known/" in f"{parts.path}/":
             raise RuleViolation(
                 f"{value!r} is where an issuer's configuration is: leave out /.well-known and what follows it"
             )
@@ -66,7 +64,9 @@ _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 def _is_host(host: str) -> bool:
     if _is_address(host):
         return True
-    return len(host) <= 253 and all(map(_LABEL.fullmatch, host.split(".")))
+    labels = host.split(".")
+    # What ends like a number is an address in one of its old forms (127.1), or none.
+    return len(host) <= 253 and all(map(_LABEL.fullmatch, labels)) and not labels[-1][:1].isdigit()
 
 
 def _is_address(host: str) -> bool:

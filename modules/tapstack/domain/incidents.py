@@ -41,7 +41,7 @@ TECHNIQUE_PATTERN: Final = r"^T[0-9]{4}(\.[0-9]{3})?$"
 # Text goes into messages, tags and terminals: no control characters, line breaks and tabs excepted, and not blank.
 # Written so that every dialect of regular expressions takes it, and none goes back: blanks, a mark, anything.
 _UNREADABLE: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
-_BLANK: Final = r"\t\n\r \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_BLANK: Final = r"\t\n\r \u00a0\u00ad\u1680\u2000-\u200f\u202f\u205f-\u2064\u3000\ufeff"
 TEXT_PATTERN: Final = f"^[{_BLANK}]*[^{_UNREADABLE}{_BLANK}][^{_UNREADABLE}]*$"
 # Half of a pair is no character; JSON can write it all the same.
 _HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
@@ -279,7 +279,7 @@ def _check_text(what: str, value: str, length: tuple[int, int], pattern: str) ->
     if not isinstance(value, str) or not low <= len(value) <= high:
         raise RuleViolation(f"{what} must have {low} to {high} characters")
     if not re.fullmatch(pattern, value) or _HALF_A_CHARACTER.search(value):
-        raise RuleViolation(f"{what} must be readable text, without control characters")
+        raise RuleViolation(f"{what} must be readable text that is not blank, without control characters")
 
 
 def _check_literal_id(kind: str, value: str) -> None:

@@ -247,10 +247,10 @@ BucketName = _matching(
 # Amazon S3 User Guide, "Naming Amazon S3 objects": without the characters to avoid. `*` and `?` would be wildcards in
 # the policies that name the state; `.` and `..` between slashes mean a folder to many programs.
 KeyPrefix = _matching(
-    r"(?!(.*/)?\.{0,2}(/|$))[A-Za-z0-9!_.'()/&$@=;:+, -]+",
+    r"(?!(.*/)?\.{0,2}(/|$)| |.* $)[A-Za-z0-9!_.'()/&$@=;:+, -]+",
     (1, 512),
-    "a prefix of keys: expected {} letters, digits, spaces and signs of !_.'()/&$@=;:+,-, with names that are not "
-    "empty, . or .. between its slashes",
+    "a prefix of keys: expected {} letters, digits, commas, inner spaces and signs of !_.'()/&$@=;:+-, with names that "
+    "are not empty, . or .. between its slashes",
 )
 Name = _text(check_name, pattern=NAME_PATTERN, examples=["web"])
 RoleSessionName = _matching(

@@ -153,9 +153,10 @@ def _all_problems(source: YamlSource) -> list[Problem]:
     deployment = partial.build_part(Deployment, file.data, (), checker)
     with checker.part():
         check_deployment(deployment, checker)
-    placed = [
-        _placed(replace(problem, path=file.written(problem.path)), source) for problem in (*found, *checker.problems)
-    ]
+    # What is wrong in itself, or below, is to be mended and not taken out.
+    wrong = {problem.path[:end] for problem in found for end in range(1, len(problem.path) + 1)}
+    together = [one for one in checker.problems if not (one.message.startswith("has no effect") and one.path in wrong)]
+    placed = [_placed(replace(problem, path=file.written(problem.path)), source) for problem in (*found, *together)]
     placed += [_placed(Problem(path, _EMPTY), source) for path in sorted(_null_by_mistake(source, placed), key=str)]
     # Members of a union complain one by one of the same thing.
     return list({(problem.path, problem.message): problem for problem in (*source.problems, *placed)}.values())

@@ -184,10 +184,11 @@ def _check_capture(checker: Checker, path: Path, capture: ResponseCapture, desti
 def _refuse_without_effect(checker: Checker, path: Path, response: Response) -> None:
     """Refuse settings of what the response does not do: whoever wrote them expects it to."""
     with checker.part():
-        if response.evidence.model_fields_set and response.appliance.launch is None:
-            checker.say(
-                (*path, "evidence", "appliance_snapshots"), "has no effect without appliance.launch: leave it out"
-            )
+        kept = response.evidence.model_fields_set and response.evidence.appliance_snapshots is not None
+        launch = response.appliance.launch
+        if kept and (launch is None or launch.retire_after_minutes is None):
+            why = "without appliance.launch" if launch is None else "where retire_after_minutes is null"
+            checker.say((*path, "evidence", "appliance_snapshots"), f"has no effect {why}: leave it out")
     with checker.part():
         captures = any(rule.action != "notify" for rule in response.policy)
         for name in sorted({"reserved_sources", "incidents_per_finding"} & response.capture.model_fields_set):

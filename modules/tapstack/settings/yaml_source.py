@@ -23,7 +23,12 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads te
 _STRING: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _TEXT_TAGS: Final = frozenset({_STRING, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
-_COLLECTION_TAGS: Final = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
+_SEQUENCE: Final = "tag:yaml.org,2002:seq"
+_MAPPING: Final = "tag:yaml.org,2002:map"
+_NO_SCALAR: Final = frozenset(
+    {_SEQUENCE, _MAPPING, *(f"tag:yaml.org,2002:{name}" for name in ("set", "omap", "pairs"))}
+)
+"""What PyYAML makes an empty list or mapping of a text of."""
 _INVISIBLE: Final = re.compile(r"[\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
 """Spaces that YAML takes for letters, and marks that no editor shows: pages are copied with them."""
 _MOST_NODES: Final = 1_000_000
@@ -121,7 +126,7 @@ class YamlSource:
         return re.sub(rf"\bgot (?:{'|'.join(map(re.escape, shown))})(?![\w.])", lambda _: f"got {written}", message)
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
-        if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTION_TAGS:
+        if not _fits(node):
             message = f"has the YAML tag {_short(node.tag)}, which has no use here: leave it out"
             self.problems.append(Problem(path, message, line=node.start_mark.line + 1))
             self.unusable.add(path)
@@ -150,7 +155,8 @@ class YamlSource:
                     if not isinstance(source, yaml.MappingNode):
                         self.problems.append(Problem(path, "`<<` merges mappings only", line=line))
                         continue
-                    merged.update(self._build(source, path))
+                    if (built := self._build(source, path)) is not UNKNOWN:
+                        merged.update(built)
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(Problem(path, "a key must be plain text", line=line))
@@ -164,9 +170,18 @@ class YamlSource:
                     Problem(here, f"given twice, first in line {self._lines[here]}: keep one", line=line)
                 )
                 continue
+            if name in merged:
+                self._forget(here)
             self._lines[here] = line
             mapping[name] = self._build(value_node, here)
         return {**merged, **mapping}
+
+    def _forget(self, path: Path) -> None:
+        """Forget what was merged below a path, and a key of the mapping's own replaces."""
+        for known in (self._written, self._values):
+            for there in [one for one in known if one[: len(path)] == path]:
+                del known[there]
+        self.empty = {one for one in self.empty if one[: len(path)] != path}
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         line = node.start_mark.line + 1
@@ -180,7 +195,10 @@ class YamlSource:
         message = f"cannot be read as {_short(node.tag)}"
         try:
             if len(written) > _LONGEST_NUMBER:
-                message = f"is longer than any number here: expected at most {_LONGEST_NUMBER} characters"
+                if node.tag in _NUMBER_TAGS:
+                    message = (
+                        f"is longer than any number here: expected at most {_LONGEST_NUMBER} characters, or quotes"
+                    )
                 raise ValueError
             value = self._constructor.construct_object(node)
             # cdktf encodes its numbers to come as huge negative ones.
@@ -211,8 +229,16 @@ class YamlSource:
 
 
 def _short(tag: str) -> str:
-    """Return a tag as files have it."""
-    return tag.replace("tag:yaml.org,2002:", "!!", 1)
+    """Return a tag as files have it, with what a terminal would not show escaped."""
+    text = tag.replace("tag:yaml.org,2002:", "!!", 1)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _fits(node: yaml.Node) -> bool:
+    """Return whether a node has a tag of its own kind; another one turns it into something else."""
+    if isinstance(node, yaml.ScalarNode):
+        return node.tag not in _NO_SCALAR
+    return bool(node.tag == (_SEQUENCE if isinstance(node, yaml.SequenceNode) else _MAPPING))
 
 
 _ACCOUNT_ID: Final = re.compile(r"0\d{11}")

@@ -278,6 +278,8 @@ class TestOthers:
             "no incidents",
             "closed incidents may still contain their instances: tapstack incident list --state closed",
         ]
+        assert main(["incident", "list", "--url", api.url]) == 0
+        assert capsys.readouterr().out.endswith(f" list --state closed --url {api.url}\n")
         assert main(["incident", "list", "--state", "closed"]) == 0
         assert capsys.readouterr().out == "no incidents\n"
 
@@ -352,7 +354,29 @@ class TestOthers:
     def test_fails_when_the_answer_is_something_else(self, api: ApiServer, capsys: Printed) -> None:
         api.answer((200, []))
         assert main(["incident", "show", ID]) == 1
-        assert "is this the address of an incident API?" in capsys.readouterr().err
+        assert capsys.readouterr().err == (
+            f"the answer of {api.url} is no JSON object: is this the address of an incident API?\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "lacking"),
+        [
+            (["list"], "incidents"),
+            (["show", ID], "id"),
+            (["close", ID], "id"),
+            (["approve", ID], "id"),
+            (["contain", ID, "--dry-run"], "changes"),
+        ],
+    )
+    def test_fails_when_another_service_answers(
+        self, api: ApiServer, arguments: list[str], lacking: str, capsys: Printed
+    ) -> None:
+        """An empty list would be an all-clear."""
+        api.answer((200, {"hello": "world"}))
+        assert main(["incident", *arguments]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err == f"the answer of {api.url} has no {lacking}: is this the address of an incident API?\n"
 
     def test_fails_when_the_api_redirects_and_sends_no_credentials_there(self, api: ApiServer, capsys: Printed) -> None:
         api.headers["Location"] = f"{api.url}/elsewhere"

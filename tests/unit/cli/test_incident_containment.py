@@ -282,7 +282,12 @@ def test_fails_when_the_request_is_wrong_and_sends_nothing(
 )
 @pytest.mark.parametrize(
     ("reason", "problem"),
-    [("", "must have 1 to 1000 characters"), ("x" * 1001, "must have 1 to 1000 characters"), (" ", "must be readable")],
+    [
+        ("", "must have 1 to 1000 characters"),
+        ("x" * 1001, "must have 1 to 1000 characters"),
+        (" ", "must be readable"),
+        ("\u200b", "must be readable"),
+    ],
 )
 def test_fails_when_a_reason_is_none_and_sends_nothing(
     api: ApiServer, arguments: list[str], reason: str, problem: str, capsys: Printed

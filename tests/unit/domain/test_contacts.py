@@ -66,6 +66,9 @@ def test_when_an_issuer_is_an_https_url_then_it_passes(value: str) -> None:
         "https://a.example.com/\u00e9",
         "https://\u00e9.example.com",
         "HTTPS://a.example.com",
+        "https://@login.example.com",
+        "https://127.1",
+        "https://256.1.1.1",
         "https://a:b",
         "https://a:/b",
     ],
@@ -84,8 +87,9 @@ def test_fails_when_an_issuer_is_where_api_gateway_cannot_reach_it(host: str) ->
     )
 
 
-def test_fails_when_an_issuer_is_the_address_of_its_configuration() -> None:
-    value = "https://login.example.com/tenant/.well-known/openid-configuration"
+@pytest.mark.parametrize("end", ["/openid-configuration", ""])
+def test_fails_when_an_issuer_is_the_address_of_its_configuration(end: str) -> None:
+    value = f"https://login.example.com/tenant/.well-known{end}"
     assert refusal(lambda: check_issuer(value)) == (
         f"{value!r} is where an issuer's configuration is: leave out /.well-known and what follows it"
     )

@@ -197,8 +197,8 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             "backend: {s3: {bucket: state, region: eu-central-1, key_prefix: /a}}\n" + USABLE,
-            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 letters, digits, spaces and "
-            "signs of !_.'()/&$@=;:+,-, with names that are not empty, . or .. between its slashes",
+            "1: backend.s3.key_prefix: '/a' is not a prefix of keys: expected 1 to 512 letters, digits, commas, inner "
+            "spaces and signs of !_.'()/&$@=;:+-, with names that are not empty, . or .. between its slashes",
             id="text of another form",
         ),
         *(
@@ -214,10 +214,25 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
             pytest.param(
                 f"backend: {{s3: {{bucket: state, region: eu-central-1, key_prefix: {prefix!r}}}}}\n" + USABLE,
                 f"1: backend.s3.key_prefix: {prefix!r} is not a prefix of keys: expected 1 to 512 letters, digits, "
-                "spaces and signs of !_.'()/&$@=;:+,-, with names that are not empty, . or .. between its slashes",
+                "commas, inner spaces and signs of !_.'()/&$@=;:+-, with names that are not empty, . or .. between its "
+                "slashes",
                 id=f"the prefix {prefix[:20]}",
             )
-            for prefix in ("a/", ".", "..", "a/../b", "../b", "a/.", "a//b", "a*", "a?", "\u00e9", "a" * 513)
+            for prefix in (
+                "a/",
+                ".",
+                "..",
+                "a/../b",
+                "../b",
+                "a/.",
+                "a//b",
+                " a",
+                "a ",
+                "a*",
+                "a?",
+                "\u00e9",
+                "a" * 513,
+            )
         ),
     ],
 )

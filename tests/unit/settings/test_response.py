@@ -691,6 +691,36 @@ def test_when_a_containment_waits_too_short_for_packets_then_check_warns(
     assert all(warned in one and f"expected {seconds + 1} or more" in one for one in found)
 
 
+TO_LAUNCH = "{template_url: " + TEMPLATE + ", subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.20.0.0/16%s}"
+
+
+@pytest.mark.parametrize(
+    ("response", "problem"),
+    [
+        ("evidence: {appliance_snapshots: null}", None),
+        (f"appliance: {{launch: {TO_LAUNCH % ''}}}, evidence: {{appliance_snapshots: {{keep_days: 3}}}}", None),
+        (
+            f"appliance: {{launch: {TO_LAUNCH % ', retire_after_minutes: null'}}}, "
+            "evidence: {appliance_snapshots: {keep_days: 3}}",
+            "evidence.appliance_snapshots: has no effect where retire_after_minutes is null: leave it out",
+        ),
+        # It says what is wrong with it, and not to leave it out as well.
+        ("capture: {reserved_sources: 300}", "capture.reserved_sources: expected at most 100, got 300"),
+        (
+            "evidence: {appliance_snapshots: {keep_days: 0}}",
+            "evidence.appliance_snapshots.keep_days: expected at least",
+        ),
+    ],
+)
+def test_when_evidence_is_configured_then_it_has_an_effect(response: str, problem: str | None) -> None:
+    text = f"{USABLE}    response: {{{response}}}\n"
+    if problem is None:
+        parse_deployment(text)
+    else:
+        [found] = report(text)
+        assert f"sites.production.response.{problem}" in found
+
+
 @pytest.mark.parametrize(("modes", "warned"), [("approval", True), ("approval, now", False)])
 def test_when_nobody_can_end_a_wait_for_packets_then_check_warns(modes: str, warned: bool) -> None:
     text = f"{USABLE}    response: {{containment: {{modes: [{modes}], wait_for_packets: {{at_most_seconds: 900}}}}}}\n"

@@ -56,10 +56,13 @@ class TestValues:
             ("!!python/name:os.system x", "cannot be read as !!python/name:os.system, got 'x'"),
             ("!!binary aGVsbG8=", "binary data has no use here: expected text, without !!binary, got 'aGVsbG8='"),
             ("!Ref x", "cannot be read as !Ref, got 'x'"),
-            ("9" * 5000, f"is longer than any number here: expected at most 100 characters, got '{'9' * 99}..."),
+            (
+                "9" * 5000,
+                f"is longer than any number here: expected at most 100 characters, or quotes, got '{'9' * 99}...",
+            ),
             (
                 "0x" + "f" * 5000,
-                f"is longer than any number here: expected at most 100 characters, got '0x{'f' * 97}...",
+                f"is longer than any number here: expected at most 100 characters, or quotes, got '0x{'f' * 97}...",
             ),
         ],
     )
@@ -68,12 +71,36 @@ class TestValues:
 
     @pytest.mark.parametrize(
         ("value", "tag"),
-        [("!!python/object/apply:os.system [x]", "!!python/object/apply:os.system"), ("!Sub {a: b}", "!Sub")],
+        [
+            ("!!python/object/apply:os.system [x]", "!!python/object/apply:os.system"),
+            ("!Sub {a: b}", "!Sub"),
+            ("!!seq {a: b}", "!!seq"),
+            ("!!map [a]", "!!map"),
+            ("!!seq abc", "!!seq"),
+            ("!!map abc", "!!map"),
+            ("!!set ''", "!!set"),
+            ("!!seq ''", "!!seq"),
+            ("!<tag:%1b[31mRED%0a> {a: b}", "tag:\\x1b[31mRED\\n"),
+        ],
     )
-    def test_fails_when_a_list_or_a_mapping_has_a_tag(self, value: str, tag: str) -> None:
+    def test_fails_when_a_value_has_a_tag_of_another_kind(self, value: str, tag: str) -> None:
         assert refused(f"a: 1\nb: {value}\n") == [
             f"deployment.yaml:2: b: has the YAML tag {tag}, which has no use here: leave it out"
         ]
+
+    @pytest.mark.parametrize("merged", ["!foo {a: b}", "!!set {a}", "[!foo {a: b}, {c: d}]"])
+    def test_fails_when_what_is_merged_has_a_tag(self, merged: str) -> None:
+        [problem] = refused(f"x: 1\n<<: {merged}\n")
+        assert "which has no use here: leave it out" in problem
+
+    def test_when_a_key_of_its_own_replaces_what_was_merged_then_that_is_forgotten(self) -> None:
+        source = YamlSource("a: {<<: {b: , c: {d: }}, b: 1, c: 2, e: }\n", "deployment.yaml")
+        assert source.data == {"a": {"b": 1, "c": 2, "e": None}}
+        assert source.empty == {("a", "e")}
+
+    def test_fails_when_a_long_value_is_no_number_and_names_its_tag(self) -> None:
+        [problem] = refused(f"a: !foo {'x' * 101}\n")
+        assert problem.startswith("deployment.yaml:1: a: cannot be read as !foo, got 'xxx")
 
     @pytest.mark.parametrize(
         ("value", "message"),
