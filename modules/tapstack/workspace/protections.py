@@ -210,7 +210,7 @@ def _capture_not_deployed(place: _Place) -> Iterator[str]:
 def _response_not_deployed(place: _Place) -> Iterator[str]:
     """Find what a deployed response is to use once it is deployed as well: until then it uses what was there before."""
     response = response_stack_name(place.name)
-    if response in place.stacks or not (made := [*_missing_of_capture(place), *_replaced_of_capture(place)]):
+    if response in place.stacks or not (made := list(_missing_of_capture(place, or_replaced=True))):
         return
     if _described_table(place) is not None:
         yield (
@@ -220,8 +220,8 @@ def _response_not_deployed(place: _Place) -> Iterator[str]:
         )
 
 
-def _missing_of_capture(place: _Place) -> Iterator[str]:
-    """Yield what the response of the site uses of its capture and does not exist."""
+def _missing_of_capture(place: _Place, *, or_replaced: bool = False) -> Iterator[str]:
+    """Yield what the response of the site uses of its capture and does not exist, or a deploy would replace."""
     for used in used_of_capture(place.site):
         what, _, name = used.partition(" ")
         if what == PACKET_BASICS:
@@ -230,19 +230,9 @@ def _missing_of_capture(place: _Place) -> Iterator[str]:
                 yield f"packet_basics (the CloudFormation stack {stack})"
             continue
         operation, result = _MIRRORING[what]
-        if not any(place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}])):
+        there = list(place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}]))
+        if not there or (or_replaced and any(_back(place, what, described) is not None for described in there)):
             yield used
-
-
-def _replaced_of_capture(place: _Place) -> Iterator[str]:
-    """Yield what the response of the site uses of its capture and a deploy would replace under the same name."""
-    for used in used_of_capture(place.site):
-        what, _, name = used.partition(" ")
-        if what != PACKET_BASICS:
-            operation, result = _MIRRORING[what]
-            there = place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}])
-            if any(_back(place, what, described) is not None for described in there):
-                yield used
 
 
 def _protected_table(place: _Place) -> Iterator[str]:
