@@ -22,7 +22,7 @@ from tapstack.settings.checking import Checker
 from tapstack.settings.checks import check_deployment, warn_of_curly_quotes
 from tapstack.settings.fields import MisfitError
 from tapstack.settings.model import Deployment
-from tapstack.settings.problems import ABSENT, DeploymentError, Problem
+from tapstack.settings.problems import ABSENT, DeploymentError, Problem, printable
 from tapstack.settings.problems import Path as FieldPath
 from tapstack.settings.respelled import Respelled
 from tapstack.settings.yaml_source import YamlSource
@@ -195,7 +195,7 @@ def shown(path: Path) -> str:
     except (ValueError, OSError, RuntimeError):  # the last of a link that leads to itself
         text = str(path)
     # A terminal would do what a name's control characters say.
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return printable(text)
 
 
 def _problem(details: Any, data: Any) -> Problem:

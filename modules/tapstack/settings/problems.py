@@ -21,6 +21,11 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 
+def printable(text: str) -> str:
+    """Return a text with what a terminal would obey, or not show, escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong.

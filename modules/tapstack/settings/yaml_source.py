@@ -16,7 +16,7 @@ from yaml.reader import Reader
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.text import check_literal, check_literal_key
 from tapstack.domain.tokens import is_token
-from tapstack.settings.problems import DeploymentError, Path, Problem
+from tapstack.settings.problems import DeploymentError, Path, Problem, printable
 from tapstack.settings.unknown import UNKNOWN
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads ten times faster
@@ -230,8 +230,7 @@ class YamlSource:
 
 def _short(tag: str) -> str:
     """Return a tag as files have it, with what a terminal would not show escaped."""
-    text = tag.replace("tag:yaml.org,2002:", "!!", 1)
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return printable(tag.replace("tag:yaml.org,2002:", "!!", 1))
 
 
 def _fits(node: yaml.Node) -> bool:
