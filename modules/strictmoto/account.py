@@ -55,6 +55,7 @@ _OF_EC2: Final = (
     "ec2.refusals",
     "ec2.default_vpcs",
     "ec2.launches",
+    "ec2.flow_logs",
     "ec2.snapshots",
     "ec2.state_events",
     "ec2.mirroring",

@@ -690,7 +690,10 @@ class FlowLog(Ec2Resource):
     def create(self) -> None:
         """Create it."""
         given = {**self.without("Tags", "ResourceId"), "ResourceIds": [self.properties["ResourceId"]]}
-        self.known(self.call("create_flow_logs", **given)["FlowLogIds"][0])
+        answer = self.call("create_flow_logs", **given)
+        if failed := answer.get("Unsuccessful"):
+            raise FailedError(failed[0]["Error"]["Message"])
+        self.known(answer["FlowLogIds"][0])
 
     def delete_it(self) -> None:
         """Delete it."""

@@ -10,7 +10,7 @@ from strictmoto.iam.enforcement import Connection, keys_of
 from strictmoto.iam.evaluation import Policies, decide
 from strictmoto.iam.guards import guard_of
 from strictmoto.iam.identities import identity_of, organization_keys
-from strictmoto.iam.policies import Caller, Request, Resource
+from strictmoto.iam.policies import Caller, Context, Request, Resource
 from strictmoto.iam.trust import service_keys
 
 
@@ -46,7 +46,7 @@ def principal_may(
     return decide(request, identity.caller, identity.policies, guard_of) is None
 
 
-def service_may(service: str, action: str, resource: str, source_arn: str) -> bool:
+def service_may(service: str, action: str, resource: str, source_arn: str, more: Context | None = None) -> bool:
     """Return whether a resource's policy lets a service do something on behalf of another resource.
 
     Args:
@@ -54,9 +54,11 @@ def service_may(service: str, action: str, resource: str, source_arn: str) -> bo
         action: for example sqs:SendMessage.
         resource: the ARN of the queue, the topic, the function.
         source_arn: of the rule, the topic, the bucket.
+        more: condition keys of the action itself, such as s3:x-amz-acl.
     """
     # S3 names no Region in the ARNs of its buckets: what sends there is where the bucket is.
-    keys = service_keys(service, _service(action), region_of(resource) or region_of(source_arn), source_arn)
+    region = region_of(resource) or region_of(source_arn)
+    keys = {**service_keys(service, _service(action), region, source_arn), **(more or {})}
     request = Request(action, (Resource(resource, resource_keys(resource)),), keys)
     return decide(request, Caller(service=service), Policies(), guard_of) is None
 

@@ -1,4 +1,4 @@
-"""Flow logs: of a traffic type, and in folders of buckets."""
+"""Flow logs: what they are made of, and which buckets take them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def create(ec2: Any, destination: str, **given: Any) -> Any:
     [vpc] = ec2.describe_vpcs()["Vpcs"]
     asked = {"ResourceType": "VPC", "ResourceIds": [vpc["VpcId"]], "TrafficType": "ALL", **given}
     asked = {name: value for name, value in asked.items() if value is not None}
-    return ec2.create_flow_logs(LogDestinationType="s3", LogDestination=destination, **asked)
+    return ec2.create_flow_logs(**{"LogDestinationType": "s3", "LogDestination": destination, **asked})
 
 
 def test_when_a_folder_of_a_bucket_is_named_then_flow_logs_go_there(ec2: Any) -> None:
@@ -47,6 +47,54 @@ def test_fails_when_the_folder_is_that_of_aws(ec2: Any) -> None:
 def test_fails_when_a_folder_and_a_log_group_are_named(ec2: Any) -> None:
     with refused("InvalidParameter", "LogGroupName"):
         create(ec2, "arn:aws:s3:::logs-x/b/", LogGroupName="group")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        ({"LogDestinationType": "s4"}, "InvalidParameterValue", "LogDestinationType"),
+        ({"TrafficType": "SOME"}, "InvalidParameterValue", "TrafficType"),
+        ({"DestinationOptions": {"FileFormat": "csv"}}, "InvalidParameterValue", "FileFormat"),
+        ({"MaxAggregationInterval": 300}, "InvalidParameter", "Aggregation Interval"),
+        ({"LogFormat": "${version} ${srcaddr} "}, "InvalidParameter", "at 'logFormat' has an invalid format"),
+        ({"LogFormat": "${version} ${source}"}, "InvalidParameter", "at 'logFormat' has an invalid format"),
+        ({"LogFormat": "version srcaddr"}, "InvalidParameter", "at 'logFormat' has an invalid format"),
+        (
+            {"DeliverLogsPermissionArn": "arn:aws:iam::123456789012:role/x"},
+            "InvalidParameter",
+            "DeliverLogsPermissionArn is not applicable for s3 delivery",
+        ),
+        ({"LogDestination": "logs-x"}, "InvalidParameterValue", "not the ARN of a bucket"),
+        ({"LogDestination": "arn:aws:sqs:eu-central-1:123456789012:q"}, "InvalidParameterValue", "ARN of a bucket"),
+    ],
+)
+def test_fails_when_a_value_cannot_be(ec2: Any, given: dict[str, Any], code: str, message: str) -> None:
+    with refused(code, message):
+        create(ec2, given.get("LogDestination", "arn:aws:s3:::logs-x"), **given)
+    assert not ec2.describe_flow_logs()["FlowLogs"]
+
+
+def test_when_flow_logs_have_options_and_fields_of_their_own_then_they_are_shown(ec2: Any) -> None:
+    options = {"FileFormat": "parquet", "HiveCompatiblePartitions": True, "PerHourPartition": True}
+    text = "${version} ${vpc-id} ${tcp-flags} ${pkt-srcaddr} ${flow-direction} ${traffic-path} ${reject-reason}"
+    asked = {"DestinationOptions": options, "LogFormat": text, "MaxAggregationInterval": 60}
+    [made] = create(ec2, "arn:aws:s3:::logs-x/flow", **asked)["FlowLogIds"]
+    [found] = ec2.describe_flow_logs(FlowLogIds=[made])["FlowLogs"]
+    assert {name: found[name] for name in asked} == asked
+
+
+def test_when_flow_logs_have_some_options_then_the_others_are_as_by_default(ec2: Any) -> None:
+    create(ec2, "arn:aws:s3:::logs-x", DestinationOptions={"PerHourPartition": True})
+    [found] = ec2.describe_flow_logs()["FlowLogs"]
+    default = {"FileFormat": "plain-text", "HiveCompatiblePartitions": False}
+    assert found["DestinationOptions"] == {**default, "PerHourPartition": True}
+
+
+def test_when_flow_logs_have_no_options_then_none_are_shown(ec2: Any) -> None:
+    create(ec2, "arn:aws:s3:::logs-x/one", DestinationOptions={"PerHourPartition": True})
+    [made] = create(ec2, "arn:aws:s3:::logs-x/two")["FlowLogIds"]
+    [found] = ec2.describe_flow_logs(FlowLogIds=[made])["FlowLogs"]
+    assert "DestinationOptions" not in found
 
 
 def test_fails_when_flow_logs_of_a_vpc_have_no_traffic_type(ec2: Any) -> None:

@@ -658,5 +658,7 @@ def test_when_flow_logs_go_to_a_bucket_then_their_creator_needs_permission_for_t
     making = {"Action": "ec2:CreateFlowLogs"}
     code, message = refusal(enforcing.worker("ec2", making).create_flow_logs, **asked)
     assert (code, "logs:CreateLogDelivery" in message) == ("UnauthorizedOperation", True)
-    able = enforcing.worker("ec2", making, {"Action": "logs:CreateLogDelivery"})
+    able = enforcing.worker(
+        "ec2", making, {"Action": ["logs:CreateLogDelivery", "s3:GetBucketPolicy", "s3:PutBucketPolicy"]}
+    )
     assert able.create_flow_logs(**asked)["FlowLogIds"]

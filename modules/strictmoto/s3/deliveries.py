@@ -1,0 +1,134 @@
+"""What services put into buckets by themselves: what the bucket's policy lets them, with a key whose policy lets them.
+
+Sources: Amazon S3 User Guide, "Bucket policies" and "Using server-side encryption with AWS KMS keys (SSE-KMS)"
+(kms:GenerateDataKey, the encryption context); the page of each service on the permissions of its deliveries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strictmoto.iam.access import service_may
+from strictmoto.iam.policies import Context
+from strictmoto.kms.uses import service_may_use
+from strictmoto.running import is_running, running
+
+_DATA_KEY: Final = ("kms:GenerateDataKey",)
+_KMS: Final = "aws:kms"
+_ENCRYPTION: Final = "s3:x-amz-server-side-encryption"
+
+
+class NotDelivered(Exception):  # noqa: N818 - what it is, not that it is an error
+    """A bucket or a key does not take what a service delivers; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A service that writes into a bucket.
+
+    Attributes:
+        service: its principal, for example delivery.logs.amazonaws.com.
+        source_arn: of what it writes for.
+        bucket: its name.
+        acl: canned ACL that it puts objects with; empty for none.
+        key_arn: of the key that its requests name; empty where the bucket's default encryption decides.
+    """
+
+    service: str
+    source_arn: str
+    bucket: str
+    acl: str = ""
+    key_arn: str = ""
+
+    def may(self, action: str) -> bool:
+        """Return whether the bucket's policy allows an action on the bucket itself."""
+        return not _enforced() or service_may(self.service, action, self._arn, self.source_arn)
+
+    def check(self, key: str) -> None:
+        """Check that an object could be put.
+
+        Args:
+            key: of the object.
+
+        Raises:
+            NotDelivered: the bucket is not there, its policy or that of the key does not allow it.
+        """
+        bucket = bucket_named(self.bucket)
+        if bucket is None:
+            raise NotDelivered(f"there is no bucket {self.bucket}")
+        if not _enforced():
+            return
+        arn = f"{self._arn}/{key}"
+        if not service_may(self.service, "s3:PutObject", arn, self.source_arn, self._keys):
+            raise NotDelivered(f"the policy of the bucket does not let {self.service} put {arn}")
+        encrypts, with_key = (True, self.key_arn) if self.key_arn else default_encryption(bucket)
+        if not encrypts:
+            return
+        context = {"kms:EncryptionContext:aws:s3:arn": (self._arn if _has_bucket_key(bucket) else arn,)}
+        if not service_may_use(self.service, _DATA_KEY, with_key, _place(bucket), self.source_arn, context):
+            named = with_key or "the AWS managed key"
+            raise NotDelivered(f"the policy of {named} does not let {self.service} encrypt with it")
+
+    def put(self, key: str, body: bytes, content: dict[str, str] | None = None) -> None:
+        """Put an object; what the bucket notifies of hears of it.
+
+        Args:
+            key: of the object.
+            body: of the object.
+            content: its headers, such as Content-Type.
+
+        Raises:
+            NotDelivered: the bucket is not there, its policy or that of the key does not allow it.
+        """
+        from moto.s3.models import s3_backends
+
+        self.check(key)
+        partition, account = s3_backends.bucket_accounts[self.bucket]
+        made = s3_backends[account][partition].put_object(
+            self.bucket, key, body, encryption=_KMS if self.key_arn else None, kms_key_id=self.key_arn or None
+        )
+        if content:
+            made.set_metadata(content)
+
+    @property
+    def _arn(self) -> str:
+        return f"arn:{self.source_arn.split(':')[1]}:s3:::{self.bucket}"
+
+    @property
+    def _keys(self) -> Context:
+        named = {_ENCRYPTION: (_KMS,), f"{_ENCRYPTION}-aws-kms-key-id": (self.key_arn,)} if self.key_arn else {}
+        return {**named, **({"s3:x-amz-acl": (self.acl,)} if self.acl else {})}
+
+
+def bucket_named(name: str) -> Any:
+    """Return moto's bucket of any account; None where there is none."""
+    from moto.s3.models import s3_backends
+
+    owner = s3_backends.bucket_accounts.get(name)
+    return s3_backends[owner[1]][owner[0]].buckets.get(name) if owner else None
+
+
+def owner_of(name: str) -> str:
+    """Return the account that a bucket belongs to; empty where there is no bucket."""
+    from moto.s3.models import s3_backends
+
+    return str((s3_backends.bucket_accounts.get(name) or ("", ""))[1])
+
+
+def default_encryption(bucket: Any) -> tuple[bool, str]:
+    """Return whether a bucket encrypts with KMS by default, and the key as it names it: empty for AWS's own."""
+    found = ((bucket.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
+    return str(found.get("SSEAlgorithm", "")).startswith(_KMS), str(found.get("KMSMasterKeyID") or "")
+
+
+def _enforced() -> bool:
+    return is_running() and running().enforces_iam
+
+
+def _has_bucket_key(bucket: Any) -> bool:
+    return str(((bucket.encryption or {}).get("Rule") or {}).get("BucketKeyEnabled", "")).lower() == "true"
+
+
+def _place(bucket: Any) -> str:
+    return f"arn:{bucket.partition}:kms:{bucket.region_name}:{bucket.account_id}:"
